@@ -1,0 +1,87 @@
+//! One buyer's request for some units of one sale.
+
+use std::num::NonZeroU32;
+
+use thiserror::Error;
+
+use crate::{
+    buyer::{BuyerDigest, BuyerId, IdempotencyKey, KeyDigest},
+    id::SaleId,
+};
+
+/// The greatest quantity that can be expressed at all; a sale's own limits are lower.
+pub const QUANTITY_MAX: u32 = 1_000_000;
+
+/// A quantity of 0, or above [`QUANTITY_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("must be a whole number from 1 to {QUANTITY_MAX}")]
+pub struct InvalidQuantity;
+
+/// How many units: from 1 to [`QUANTITY_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Quantity(NonZeroU32);
+
+impl Quantity {
+    /// One unit.
+    pub const ONE: Self = Self(NonZeroU32::MIN);
+
+    /// `units` units.
+    pub fn new(units: u32) -> Result<Self, InvalidQuantity> {
+        let units = NonZeroU32::new(units).filter(|units| units.get() <= QUANTITY_MAX);
+        units.map(Self).ok_or(InvalidQuantity)
+    }
+
+    /// The number of units.
+    pub const fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+/// One buyer's request for `quantity` units of one sale, with its idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    sale: SaleId,
+    buyer: BuyerId,
+    key: IdempotencyKey,
+    quantity: Quantity,
+    buyer_digest: BuyerDigest,
+    key_digest: KeyDigest,
+}
+
+impl Intent {
+    /// Computes the digests once: they are what the ledger is asked with.
+    pub fn new(sale: SaleId, buyer: BuyerId, key: IdempotencyKey, quantity: Quantity) -> Self {
+        let (buyer_digest, key_digest) = (buyer.digest(), key.digest(&buyer));
+        Self { sale, buyer, key, quantity, buyer_digest, key_digest }
+    }
+
+    /// The sale asked for.
+    pub const fn sale(&self) -> SaleId {
+        self.sale
+    }
+
+    /// Who asks.
+    pub const fn buyer(&self) -> &BuyerId {
+        &self.buyer
+    }
+
+    /// The buyer's name for this purchase.
+    pub const fn key(&self) -> &IdempotencyKey {
+        &self.key
+    }
+
+    /// How many units.
+    pub const fn quantity(&self) -> Quantity {
+        self.quantity
+    }
+
+    /// What the ledger knows the buyer by.
+    pub const fn buyer_digest(&self) -> BuyerDigest {
+        self.buyer_digest
+    }
+
+    /// What the ledger knows this purchase by.
+    pub const fn key_digest(&self) -> KeyDigest {
+        self.key_digest
+    }
+}

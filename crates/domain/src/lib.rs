@@ -1,0 +1,27 @@
+//! The words and rules of flashgate, without any I/O.
+//!
+//! Everything that both services must agree on lives here: how an id is laid out, what a legal quantity is,
+//! which verdicts a buyer can get, which transitions an order can make. The words are those of
+//! `docs/GLOSSARY.md`. Nothing in this crate reads a clock, draws a random number of its own, or touches a
+//! network: time comes in through [`clock::Clock`], randomness through a generator that the caller seeds.
+
+pub mod batch;
+pub mod buyer;
+pub mod checks;
+pub mod clock;
+pub mod id;
+pub mod intent;
+pub mod order;
+pub mod outcome;
+pub mod sale;
+pub mod verdict;
+
+pub use batch::{Batch, BatchIds};
+pub use buyer::{BuyerDigest, BuyerId, IdempotencyKey, KeyDigest};
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use id::{BatchId, Node, OrderId, SaleId, Shard};
+pub use intent::{Intent, Quantity};
+pub use order::{CancelReason, OrderState};
+pub use outcome::{BatchOutcome, Decision, OrderOutcome};
+pub use sale::{DeductPolicy, Sale, SaleDraft, SaleState, Window};
+pub use verdict::{Refusal, Verdict};

@@ -1,0 +1,356 @@
+//! The ledger: the stock in front of the database, with what each buyer holds and the deduction log.
+//!
+//! [`Ledger`] is a process boundary. Redis stands behind it in production, SQLite in the embedded mode, and a
+//! double in the simulation; one contract suite (`contract`, a feature for tests) runs against each.
+//!
+//! What every implementation promises:
+//!
+//! - Each call on a shard is atomic: it happens whole, or not at all, and no other call sees it half done.
+//! - An error means that **it is not known** whether the call happened, unless [`LedgerFault::nothing_done`]
+//!   says otherwise. Nobody may take an error for a "no".
+//! - Evidence is never deleted by a call: a log entry or a fence lives until its retention is over.
+//! - `available = initial + restocked + returned - deducted`, at every moment.
+
+#[cfg(feature = "contract")]
+pub mod contract;
+pub mod redis;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use flashgate_domain::{
+    Batch, BatchId, BatchOutcome, BuyerDigest, Intent, Node, OrderId, OrderState, Sale, SaleId, Shard,
+    Timestamp,
+};
+use futures::stream::BoxStream;
+use thiserror::Error;
+use tokio::time::error::Elapsed;
+
+/// The stock in front of the database.
+#[async_trait]
+pub trait Ledger: Send + Sync + 'static {
+    /// Gives out the next node number: one a start of a gateway, over the whole deployment, in turn.
+    async fn next_node(&self) -> Result<Node, LedgerFault>;
+
+    /// Puts the sale into the ledger, not yet sellable, unless it is there already.
+    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerFault>;
+
+    /// Makes a prepared sale of that generation sellable. To be called only after the order store has
+    /// registered the preheat. A sale that is missing stays missing.
+    async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerFault>;
+
+    /// Stops the sale until it is rebuilt: every intent gets [`Answer::Paused`], except replays.
+    async fn pause(&self, sale: SaleId) -> Result<(), LedgerFault>;
+
+    /// Ends the sale: every intent gets [`Answer::Ended`], except replays. Its keys go when everything is
+    /// settled and the retention is over.
+    async fn close(&self, sale: SaleId) -> Result<(), LedgerFault>;
+
+    /// Judges intents of one shard without changing anything. The other intents of the call count too: a key
+    /// that comes twice passes once ([`Answer::Repeated`]), and so does a buyer's allowance.
+    async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerFault>;
+
+    /// Applies the whole batch and writes its log entry, or applies nothing. Every sale must be of the shard
+    /// of the batch id.
+    async fn deduct(&self, batch: &Batch) -> Result<Deduction, LedgerFault>;
+
+    /// Tells the fate of a batch, and makes it final: where there is no log entry, the batch is fenced, and a
+    /// deduction that comes later is refused.
+    async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerFault>;
+
+    /// Records what the order store decided about a batch; a second time changes nothing. A batch that the
+    /// ledger does not know is deducted now, from the outcome.
+    async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerFault>;
+
+    /// What the ledger knows of an order; `None` if it never knew it, lost it, or its retention is over.
+    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault>;
+
+    /// The sale's totals and its open batches at one moment; `None` if the ledger does not have it.
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault>;
+
+    /// The first 8 bytes of every key digest that has an order in the sale. Complete for the moment of the
+    /// call if no deduction comes in between; the caller makes sure by comparing [`Standing::epoch`].
+    async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault>;
+
+    /// Notes from every process that settles or restocks. Notes can be lost; the stream reconnects for ever.
+    async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault>;
+
+    /// Whether the ledger answers.
+    async fn ping(&self) -> Result<(), LedgerFault>;
+}
+
+/// What [`Ledger::prepare`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prepared {
+    /// It was missing and is there now, not yet sellable.
+    Created,
+    /// It was there, of that generation, not yet sellable.
+    Waiting {
+        /// Its generation.
+        generation: u32,
+    },
+    /// It was there and has been activated before (it may be paused or closed since).
+    Active {
+        /// Its generation.
+        generation: u32,
+    },
+}
+
+/// What [`Ledger::activate`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activated {
+    /// It is sellable, now or already.
+    Active,
+    /// It was stopped before and stays so.
+    Paused,
+    /// It was closed before and stays so.
+    Closed,
+    /// It is not in the ledger.
+    Missing,
+    /// It is there in another generation, and was left as it is.
+    OtherGeneration {
+        /// The generation that is there.
+        generation: u32,
+    },
+}
+
+/// The judgement on one intent. In this order: a replay is found before the state of the sale is looked at,
+/// the window before the stock, the stock before the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing speaks against it.
+    Pass,
+    /// The same key has an order with the same quantity.
+    Replay(OrderId),
+    /// The same key has an order with another quantity.
+    KeyReused,
+    /// The same key came earlier in the same call.
+    Repeated,
+    /// The ledger does not have the sale.
+    Missing,
+    /// The sale is prepared but not activated.
+    NotReady,
+    /// The sale is paused.
+    Paused,
+    /// The window has not begun, by the ledger's clock.
+    NotOpen {
+        /// When it begins.
+        opens_at: Timestamp,
+    },
+    /// The window is over by the ledger's clock, or the sale is closed.
+    Ended,
+    /// Fewer units are left than asked for (counting what earlier intents of the call take).
+    SoldOut,
+    /// The buyer would hold more than the limit (counting earlier intents of the call).
+    OverLimit,
+}
+
+/// Where a sale stood at the end of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The sale.
+    pub sale: SaleId,
+    /// Units left; below 0 when late deductions found fewer units than had been sold.
+    pub available: i64,
+    /// The return epoch: moved by every returned or restocked unit. A sold-out mark holds for one epoch.
+    pub epoch: u64,
+}
+
+/// The answer to [`Ledger::screen`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Screening {
+    /// One for each intent, in their order.
+    pub answers: Vec<Answer>,
+    /// One for each sale of the call that the ledger has.
+    pub standings: Vec<Standing>,
+    /// Orders of the shard that are deducted and not settled: how far the order worker is behind.
+    pub open_orders: u64,
+}
+
+/// The answer to [`Ledger::deduct`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deduction {
+    /// Every intent is now an order: applied by this call, or by an earlier one of the same batch.
+    Applied {
+        /// Each sale of the batch, where this call applied it; empty when an earlier one had.
+        standings: Vec<Standing>,
+    },
+    /// A check-back came first and found nothing. Nothing was applied, and never will be.
+    Fenced,
+    /// At least one intent did not pass. Nothing was applied; the batch may be tried again under a new id.
+    Refused(Screening),
+    /// Another batch has the same base. Nothing was applied; the intents need a new id.
+    IdTaken,
+}
+
+/// The answer to [`Ledger::check_back`]: final, both ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The log has it: commit.
+    Deducted,
+    /// It is fenced, now or before: roll back.
+    Fenced,
+}
+
+/// The answer to [`Ledger::settle`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The entry was open and is acknowledged now.
+    Applied(Vec<Standing>),
+    /// The entry was acknowledged before; nothing changed.
+    Already,
+    /// The ledger did not know the batch: its deduction was applied now. Sales that the ledger does not
+    /// have were passed over.
+    AppliedLate(Vec<Standing>),
+    /// The batch is fenced, yet the order store has its orders: two truths that an operator must see.
+    /// Nothing changed.
+    Contradiction,
+    /// Another batch has the same base; nothing changed.
+    IdTaken,
+}
+
+/// An order as the ledger knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerOrder {
+    /// The sale.
+    pub sale: SaleId,
+    /// Whose it is.
+    pub buyer: BuyerDigest,
+    /// How many units.
+    pub quantity: u32,
+    /// Pending, confirmed, or cancelled with its reason.
+    pub state: OrderState,
+}
+
+/// The totals of a sale. All but `available` only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Units at the preheat.
+    pub initial: u64,
+    /// Units added since.
+    pub restocked: u64,
+    /// Units given back: of cancelled orders, and written-off ones that a late deduction claimed again.
+    pub returned: u64,
+    /// Units taken by batches.
+    pub deducted: u64,
+    /// The part of `deducted` that the database could not give.
+    pub written_off: u64,
+    /// The part of `returned` that made up for a deduction that was applied late: the ledger had gone below
+    /// zero, and written-off units were the other side of it.
+    pub reclaimed: u64,
+    /// `initial + restocked + returned - deducted`.
+    pub available: i64,
+}
+
+/// How a sale stands in the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LedgerState {
+    /// There, not sellable yet.
+    Prepared,
+    /// Sellable within its window.
+    Active,
+    /// Stopped until it is rebuilt.
+    Paused,
+    /// Over.
+    Closed,
+}
+
+/// A sale at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// How it stands.
+    pub state: LedgerState,
+    /// How often it was built.
+    pub generation: u32,
+    /// The totals.
+    pub totals: Totals,
+    /// Moved by every returned or restocked unit.
+    pub epoch: u64,
+    /// Moved by every change; never goes back.
+    pub sequence: u64,
+    /// Buyers that hold something.
+    pub buyers: u64,
+    /// Keys that have an order.
+    pub keys: u64,
+    /// The batches that hold units of this sale and are not settled, oldest first.
+    pub open: Vec<OpenBatch>,
+}
+
+/// A batch that is deducted and not settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenBatch {
+    /// The batch.
+    pub id: BatchId,
+    /// When it was deducted, by the ledger's clock.
+    pub deducted_at: Timestamp,
+    /// How many of its orders are of this sale.
+    pub orders: u64,
+    /// How many units of this sale they hold.
+    pub units: u64,
+}
+
+/// News about a sale or a batch, for whoever remembers or waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Units of the sale came back: a sold-out mark of an older epoch is void.
+    Returned(Standing),
+    /// The orders of a batch were decided.
+    Settled(BatchId),
+}
+
+/// A call on the ledger failed.
+#[derive(Debug, Error)]
+pub enum LedgerFault {
+    /// No connection could be had; nothing was sent.
+    #[error("the ledger cannot be reached: {0}")]
+    Unreachable(String),
+    /// It was sent and no answer came: it may have happened.
+    #[error("the ledger did not answer: {0}")]
+    NoAnswer(String),
+    /// The ledger refused the call, having changed nothing (out of memory, loading, read-only replica).
+    #[error("the ledger refused the call: {0}")]
+    Refused(String),
+    /// The ledger answered something that this version does not understand.
+    #[error("the ledger answered {reply} to {call}")]
+    UnknownReply {
+        /// The call.
+        call: &'static str,
+        /// What came back, shortened.
+        reply: String,
+    },
+}
+
+impl LedgerFault {
+    /// The stable name, for metrics and logs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "ledger_unreachable",
+            Self::NoAnswer(_) => "ledger_no_answer",
+            Self::Refused(_) => "ledger_refused",
+            Self::UnknownReply { .. } => "ledger_unknown_reply",
+        }
+    }
+
+    /// Whether it is certain that the call changed nothing.
+    pub const fn nothing_done(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Refused(_) => true,
+            Self::NoAnswer(_) | Self::UnknownReply { .. } => false,
+        }
+    }
+}
+
+impl From<Elapsed> for LedgerFault {
+    fn from(elapsed: Elapsed) -> Self {
+        Self::NoAnswer(elapsed.to_string())
+    }
+}
+
+/// How long evidence is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Fences, and the log entries of settled batches: longer than the broker keeps messages.
+    pub log: Duration,
+    /// The keys of a closed sale.
+    pub sale: Duration,
+}

@@ -1,0 +1,122 @@
+//! The bodies of the messages on the topics, to and from the words of the domain.
+
+use bytes::Bytes;
+use flashgate_domain::{
+    Batch, BatchId, BatchOutcome, BuyerId, CancelReason, Decision, IdempotencyKey, Intent, OrderOutcome,
+    Quantity, SaleId, Timestamp,
+};
+use prost::Message;
+use thiserror::Error;
+
+use crate::v1;
+
+/// A body that is no message of this version. Such a message goes to the dead letters.
+#[derive(Debug, Error)]
+pub enum BodyError {
+    /// Not the protobuf message that the topic carries.
+    #[error("the body is not a message of this topic: {0}")]
+    NotProtobuf(#[from] prost::DecodeError),
+    /// A field has an impossible value.
+    #[error("the field {field} of the body is wrong")]
+    WrongField {
+        /// The field, as in the .proto file.
+        field: &'static str,
+    },
+}
+
+fn wrong<E>(field: &'static str) -> impl FnOnce(E) -> BodyError {
+    move |_why| BodyError::WrongField { field }
+}
+
+fn intent_body(intent: &Intent) -> v1::BatchIntent {
+    v1::BatchIntent {
+        sale_id: intent.sale().get(),
+        buyer_id: intent.buyer().as_str().to_owned(),
+        idempotency_key: intent.key().as_str().to_owned(),
+        quantity: intent.quantity().get(),
+    }
+}
+
+fn intent(body: v1::BatchIntent) -> Result<Intent, BodyError> {
+    Ok(Intent::new(
+        SaleId::new(body.sale_id).map_err(wrong("sale_id"))?,
+        BuyerId::new(body.buyer_id).map_err(wrong("buyer_id"))?,
+        IdempotencyKey::new(body.idempotency_key).map_err(wrong("idempotency_key"))?,
+        Quantity::new(body.quantity).map_err(wrong("quantity"))?,
+    ))
+}
+
+fn batch_id(bytes: &[u8]) -> Result<BatchId, BodyError> {
+    let bytes = bytes.try_into().map_err(wrong("batch_id"))?;
+    BatchId::from_bytes(bytes).map_err(wrong("batch_id"))
+}
+
+/// The body of the half-message of `batch`, made at `created_at`.
+pub fn encode_batch(batch: &Batch, created_at: Timestamp) -> Bytes {
+    let body = v1::OrderBatch {
+        batch_id: Bytes::copy_from_slice(&batch.id().to_bytes()),
+        intents: batch.intents().iter().map(intent_body).collect(),
+        created_at_ms: created_at.as_millis(),
+    };
+    body.encode_to_vec().into()
+}
+
+/// The batch in a message of the topic `<prefix>-orders`.
+pub fn decode_batch(body: Bytes) -> Result<Batch, BodyError> {
+    let body = v1::OrderBatch::decode(body)?;
+    let id = batch_id(&body.batch_id)?;
+    let intents = body.intents.into_iter().map(intent).collect::<Result<Vec<_>, _>>()?;
+    Batch::new(id, intents).ok_or(BodyError::WrongField { field: "intents" })
+}
+
+/// The body of a message with the outcomes of whole batches.
+pub fn encode_outcomes(batches: &[BatchOutcome]) -> Bytes {
+    let order = |order: &OrderOutcome| v1::OrderOutcome {
+        intent: Some(intent_body(&order.intent)),
+        cancel_reason: match order.decision {
+            Decision::Confirmed => String::new(),
+            Decision::Cancelled(reason) => reason.as_str().to_owned(),
+        },
+    };
+    let batch = |batch: &BatchOutcome| v1::BatchOutcome {
+        batch_id: batch.batch.to_bytes().to_vec(),
+        orders: batch.orders.iter().map(order).collect(),
+    };
+    v1::Outcomes { batches: batches.iter().map(batch).collect() }.encode_to_vec().into()
+}
+
+/// The outcomes in a message of the topic `<prefix>-outcomes`.
+pub fn decode_outcomes(body: Bytes) -> Result<Vec<BatchOutcome>, BodyError> {
+    let body = v1::Outcomes::decode(body)?;
+    body.batches.into_iter().map(batch_outcome).collect()
+}
+
+fn batch_outcome(body: v1::BatchOutcome) -> Result<BatchOutcome, BodyError> {
+    let batch = batch_id(&body.batch_id)?;
+    let orders = body.orders.into_iter().enumerate().map(|(index, order)| order_outcome(batch, index, order));
+    Ok(BatchOutcome { batch, orders: orders.collect::<Result<_, _>>()? })
+}
+
+fn order_outcome(batch: BatchId, index: usize, body: v1::OrderOutcome) -> Result<OrderOutcome, BodyError> {
+    let decision = match body.cancel_reason.as_str() {
+        "" => Decision::Confirmed,
+        reason => {
+            let reason =
+                CancelReason::parse(reason).ok_or(BodyError::WrongField { field: "cancel_reason" })?;
+            Decision::Cancelled(reason)
+        }
+    };
+    let order = batch.order(index).ok_or(BodyError::WrongField { field: "orders" })?;
+    let asked = body.intent.ok_or(BodyError::WrongField { field: "intent" })?;
+    Ok(OrderOutcome { order, intent: intent(asked)?, decision })
+}
+
+/// The body of a message that says that a sale changed.
+pub fn encode_sale_event(sale: SaleId) -> Bytes {
+    v1::SaleEvent { sale_id: sale.get() }.encode_to_vec().into()
+}
+
+/// The sale in a message of the topic `<prefix>-sales`.
+pub fn decode_sale_event(body: Bytes) -> Result<SaleId, BodyError> {
+    SaleId::new(v1::SaleEvent::decode(body)?.sale_id).map_err(wrong("sale_id"))
+}

@@ -1,0 +1,15 @@
+//! `flashgate.v1`: the generated code of the .proto files, and the bodies of the messages on the topics.
+//!
+//! The comments of the .proto files are the reference of the gRPC interface. [`body`] is the one module that
+//! knows how a message on a topic is laid out.
+
+pub mod body;
+
+/// The generated code.
+pub mod v1 {
+    #![expect(missing_docs, clippy::all, clippy::pedantic, clippy::restriction, reason = "generated")]
+    tonic::include_proto!("flashgate.v1");
+}
+
+/// The encoded `FileDescriptorSet` of all services, for the reflection service.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

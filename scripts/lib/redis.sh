@@ -1,0 +1,56 @@
+# shellcheck shell=bash
+# Redis: the server of the ledger.
+
+redis_processes=(redis)
+
+# Debian's package redis-tools holds the whole executable: the server is the same file under
+# another name. The package redis-server adds the name and a system service that would start a
+# second Redis on port 6379, which nobody asked for.
+redis_missing_packages() {
+    has_program redis-server || has_program redis-check-rdb || printf 'redis-tools\n'
+}
+
+redis_prepare() { :; }
+
+redis_executable() {
+    if has_program redis-server; then
+        command -v redis-server
+    else
+        printf '%s/redis-server' "$(cached redis-alias redis_build_alias)"
+    fi
+}
+
+# Redis looks at the name it was called by to decide what it is.
+redis_build_alias() { ln -s -- "$(command -v redis-check-rdb)" "$1/redis-server"; }
+
+redis_choose_ports() { port_store redis "$(port_choose)"; }
+
+redis_ports() { port_of redis; }
+
+redis_configure() {
+    local fsync=everysec
+    # An append reaches the kernel before the client hears of it in both cases, so a killed
+    # process loses nothing; only `always` also survives a loss of power.
+    [[ ${settings[durable]} == yes ]] && fsync=always
+    mkdir -p -- "$STACK_DIR/redis"
+    cat >"$STACK_DIR/redis/redis.conf" <<EOF
+bind 127.0.0.1
+port $(port_of redis)
+protected-mode yes
+dir "$STACK_DIR/redis"
+appendonly yes
+appendfsync $fsync
+save ""
+# A ledger must refuse a write rather than forget an older one.
+maxmemory-policy noeviction
+# Fault drills may use DEBUG SLEEP; the listener is on loopback.
+enable-debug-command local
+EOF
+}
+
+redis_spawn() { process_spawn redis "$(redis_executable)" "$STACK_DIR/redis/redis.conf"; }
+
+redis_answers() {
+    # A server that still loads its log answers -LOADING, which is no PONG.
+    [[ $(tcp_exchange_line "$(port_of redis)" 'PING\r\n') == +PONG* ]]
+}
