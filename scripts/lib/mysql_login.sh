@@ -50,7 +50,7 @@ mysql_login_packet() {
     printf -v zeros '%046d' 0
     # Flags: long password, protocol 4.1, secure connection, plugin authentication; packets of
     # up to 16 MiB; utf8mb4; 23 reserved bytes.
-    payload=01820800000000012d"$zeros"
+    payload=01820800000000012d$zeros
     payload+=$(hex_of_text "$1")00
     payload+=14$(mysql_scramble "$2" "$3")
     payload+=$(hex_of_text mysql_native_password)00

@@ -1,0 +1,199 @@
+# shellcheck shell=bash
+# Apache RocketMQ: a name server and one broker.
+
+# shellcheck source=scripts/lib/remoting.sh
+source "$SCRIPTS_DIR/lib/remoting.sh"
+
+rocketmq_processes=(namesrv broker)
+
+# Not 5.5.0: its TransactionalOpBatchService keeps a core busy for ever from the first
+# transactional message on (apache/rocketmq#10966).
+ROCKETMQ_VERSION=5.4.0
+ROCKETMQ_BROKER_NAME=broker-a
+
+rocketmq_missing_packages() { :; }
+
+rocketmq_prepare() {
+    require_programs java=openjdk-17-jdk-headless
+    rocketmq_class_path >/dev/null
+}
+
+rocketmq_lib_dir() { cached "rocketmq-$ROCKETMQ_VERSION" rocketmq_build_lib; }
+
+rocketmq_build_lib() {
+    local artifact
+    say "fetching RocketMQ $ROCKETMQ_VERSION"
+    {
+        printf '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>\n'
+        printf '<groupId>flashgate</groupId><artifactId>stack</artifactId><version>1</version><dependencies>\n'
+        for artifact in rocketmq-namesrv rocketmq-broker rocketmq-tools; do
+            printf '<dependency><groupId>org.apache.rocketmq</groupId><artifactId>%s</artifactId><version>%s</version></dependency>\n' \
+                "$artifact" "$ROCKETMQ_VERSION"
+        done
+        printf '</dependencies></project>\n'
+    } >"$1/pom.xml"
+    run_maven "$1" dependency:copy-dependencies -DoutputDirectory="$1/lib" -DincludeScope=runtime
+}
+
+# rocketmq_extension_dir: our own class for the broker, compiled once for each state of its source.
+rocketmq_extension_dir() {
+    local source=$SCRIPTS_DIR/lib/java/flashgate/NoReplicaHaService.java sum
+    sum=$(sha256sum <"$source")
+    cached "rocketmq-$ROCKETMQ_VERSION-extension-${sum:0:12}" \
+        rocketmq_build_extension "$source" "$(rocketmq_lib_dir)"
+}
+
+rocketmq_build_extension() {
+    require_programs javac=openjdk-17-jdk-headless
+    javac -nowarn -d "$1" -cp "$3/lib/*" "$2" || return 1
+    # RocketMQ's own loader reads META-INF/service, not Java's META-INF/services.
+    mkdir -p -- "$1/META-INF/service" &&
+        printf 'flashgate.NoReplicaHaService\n' >"$1/META-INF/service/org.apache.rocketmq.store.ha.HAService"
+}
+
+rocketmq_class_path() {
+    local lib extension
+    lib=$(rocketmq_lib_dir)
+    extension=$(rocketmq_extension_dir)
+    printf '%s:%s/lib/*' "$extension" "$lib"
+}
+
+# rocketmq_spawn NAME MAIN_CLASS JVM_OPTION...: logs and state stay in the stack's folder, since
+# RocketMQ takes user.home for both.
+rocketmq_spawn() {
+    local name=$1 main=$2
+    shift 2
+    process_spawn "$name" env ROCKETMQ_HOME="$STACK_DIR/$name" \
+        java "$@" -Duser.home="$STACK_DIR/$name" -Djava.io.tmpdir="$STACK_DIR/$name/tmp" \
+        -cp "$(rocketmq_class_path)" "$main" -c "$STACK_DIR/$name/$name.conf"
+}
+
+# --- name server ---
+
+namesrv_choose_ports() { port_store namesrv "$(port_choose)"; }
+
+namesrv_ports() { port_of namesrv; }
+
+namesrv_configure() {
+    mkdir -p -- "$STACK_DIR/namesrv/tmp"
+    cat >"$STACK_DIR/namesrv/namesrv.conf" <<EOF
+listenPort=$(port_of namesrv)
+bindAddress=127.0.0.1
+EOF
+}
+
+namesrv_spawn() {
+    rocketmq_spawn namesrv org.apache.rocketmq.namesrv.NamesrvStartup \
+        -Xms32m -Xmx192m -XX:+UseSerialGC -XX:MaxDirectMemorySize=64m
+}
+
+namesrv_answers() { remoting_call "$(port_of namesrv)" "$RMQ_GET_BROKER_CLUSTER_INFO" '{}' >/dev/null; }
+
+# --- broker ---
+
+# Besides its port the broker binds port - 2 (the "fast" one, for clients that opt for it).
+broker_choose_ports() { port_store broker "$(port_choose -2)"; }
+
+broker_ports() { printf '%s %s' "$(port_of broker)" $(($(port_of broker) - 2)); }
+
+broker_configure() {
+    local dir=$STACK_DIR/broker flush=ASYNC_FLUSH
+    [[ ${settings[durable]} == yes ]] && flush=SYNC_FLUSH
+    mkdir -p -- "$dir/tmp" "$dir/store"
+    cat >"$dir/broker.conf" <<EOF
+brokerClusterName=flashgate
+brokerName=$ROCKETMQ_BROKER_NAME
+brokerId=0
+brokerRole=ASYNC_MASTER
+namesrvAddr=127.0.0.1:$(port_of namesrv)
+# What clients are told, and what the sockets are bound to.
+brokerIP1=127.0.0.1
+brokerIP2=127.0.0.1
+bindAddress=127.0.0.1
+listenPort=$(port_of broker)
+# A name server that was restarted knows the broker again after 10 s rather than 30.
+registerNameServerPeriod=10000
+
+storePathRootDir=$dir/store
+storePathCommitLog=$dir/store/commitlog
+flushDiskType=$flush
+# Small files, so that an empty store takes megabytes (the defaults map 1 GB at a time).
+mappedFileSizeCommitLog=134217728
+mappedFileSizeConsumeQueue=1000000
+mappedFileSizeTimerLog=16777216
+maxHashSlotNum=500000
+maxIndexNum=2000000
+deleteWhen=04
+fileReservedTime=72
+# RocketMQ caps these at 95 and 90 %: a disk fuller than 90 % makes the broker refuse messages.
+diskMaxUsedSpaceRatio=95
+diskSpaceWarningLevelRatio=90
+diskSpaceCleanForciblyRatio=85
+# Never delete what is younger than fileReservedTime, however full the disk is.
+cleanFileForciblyEnable=false
+
+# A topic that a client invents gets a random number of queues; a missing one must be an error.
+autoCreateTopicEnable=false
+autoCreateSubscriptionGroup=true
+traceTopicEnable=false
+
+transactionTimeOut=${settings[transaction_timeout_ms]}
+transactionCheckInterval=${settings[transaction_check_interval_ms]}
+# How long the broker collects commits and rollbacks before it marks their half-messages as
+# done. Close to transactionTimeOut it checks messages that are long committed, and delivers
+# them twice; the default is 3 s.
+transactionOpBatchInterval=$((settings[transaction_timeout_ms] / 10))
+# With the default of 15 the broker puts a half-message aside after 15 checks without a verdict
+# and nobody is told: a ledger that is away for two minutes would lose accepted orders.
+transactionCheckMax=1000000
+
+# Delayed messages (payment deadlines) live in the timer wheel.
+timerWheelEnable=true
+
+# Appending happens under one lock, so more threads only queue. Commits read the half-message
+# and wait for their own flush: some more of them share one.
+sendMessageThreadPoolNums=4
+endTransactionThreadPoolNums=8
+# The defaults (200 ms and 1 s) answer "system busy" whenever a compiler takes both cores.
+waitTimeMillsInSendQueue=2000
+osPageCacheBusyTimeOutMills=5000
+EOF
+}
+
+broker_spawn() {
+    rocketmq_spawn broker org.apache.rocketmq.broker.BrokerStartup \
+        -Xms256m -Xmx1g -XX:MaxDirectMemorySize=1g -XX:+UseG1GC \
+        --add-exports=java.base/jdk.internal.ref=ALL-UNNAMED
+}
+
+# It answers once clients can find it: registered, with the topics created.
+broker_answers() {
+    remoting_broker_registered "$(port_of namesrv)" "127.0.0.1:$(port_of broker)"
+}
+
+# --- topics ---
+
+# topic_create NAME[:QUEUES]...: creates them all and waits until the name server knows each.
+topic_create() {
+    local spec name queues answer
+    local -a names=()
+    for spec in "$@"; do
+        name=${spec%%:*} queues=${settings[queues]}
+        [[ $spec == *:* ]] && queues=${spec#*:}
+        [[ $name =~ ^[%A-Za-z0-9_-]{1,127}$ ]] || die "topic '$name': expected 1 to 127 of % A-Z a-z 0-9 _ -"
+        require_number "queues of topic $name" "$queues" 1 1024
+        answer=$(remoting_create_topic "$(port_of broker)" "$name" "$queues") ||
+            die "the broker did not create topic $name: ${answer:-no answer}"
+        names+=("$name")
+    done
+    for name in "${names[@]}"; do
+        # Longer than the broker's registration period.
+        wait_until 20 remoting_topic_known "$(port_of namesrv)" "$name" ||
+            die "the name server does not know topic $name"
+    done
+}
+
+topic_create_standard() {
+    local prefix=${settings[prefix]}
+    topic_create "$prefix-orders" "$prefix-outcomes" "$prefix-sales:1" "%DLQ%$prefix-order-worker:1"
+}

@@ -1,0 +1,71 @@
+# shellcheck shell=bash
+# How any of the servers is brought up and taken down. A server NAME brings
+# NAME_choose_ports, NAME_ports, NAME_configure, NAME_spawn and NAME_answers.
+
+READY_SECONDS=90
+# Ports that we chose ourselves may be lost to another process before the server binds them.
+PORT_ATTEMPTS=3
+
+# wait_until SECONDS COMMAND...
+wait_until() {
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        ((SECONDS < deadline)) || return 1
+        sleep 0.1
+    done
+}
+
+# server_ready NAME: alive, listening with its own socket, and answering.
+server_ready() {
+    local ports
+    process_alive "$1" || return 1
+    ports=$("$1_ports")
+    process_listens_on "$1" "${ports%% *}" && "$1_answers"
+}
+
+server_wait_ready() {
+    local deadline=$((SECONDS + READY_SECONDS))
+    until server_ready "$1"; do
+        process_alive "$1" && ((SECONDS < deadline)) || return 1
+        sleep 0.1
+    done
+}
+
+server_lost_its_port() {
+    tail -n 60 -- "$(process_log "$1")" | grep -qiE 'address already in use|BindException|bind on TCP/IP port'
+}
+
+server_require_free_ports() {
+    local port
+    for port in $("$1_ports"); do
+        port_is_free "$port" || die "$1: port $port is taken by another process"
+    done
+}
+
+# server_up NAME: starts it unless it runs, and waits until it answers.
+server_up() {
+    local name=$1 attempt choose=no
+    if process_alive "$name"; then
+        server_wait_ready "$name" || die "$name is alive (pid $(process_pid "$name")) but does not answer"
+        say "$name: already running on port $(port_of "$name")"
+        return
+    fi
+    [[ -n $(port_of "$name") ]] || choose=yes
+    for ((attempt = 1; attempt <= PORT_ATTEMPTS; attempt++)); do
+        [[ $choose == no ]] || "${name}_choose_ports"
+        server_require_free_ports "$name"
+        "${name}_configure"
+        "${name}_spawn"
+        if server_wait_ready "$name"; then
+            say "$name: answers on port $(port_of "$name")"
+            return
+        fi
+        process_stop "$name"
+        [[ $choose == yes ]] && server_lost_its_port "$name" || break
+        say "$name: port $(port_of "$name") was taken meanwhile, choosing another"
+    done
+    show_log_tail "$(process_log "$name")"
+    [[ $choose == no ]] || port_forget "$name"
+    die "$name did not start"
+}

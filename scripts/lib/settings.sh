@@ -1,0 +1,63 @@
+# shellcheck shell=bash
+# The choices of a stack, kept in its folder: a later run goes on with them.
+
+# shellcheck disable=SC2034  # read by the files of the parts
+declare -A settings=(
+    [parts]="redis mysql rocketmq"
+    [durable]=no
+    [prefix]=flashgate
+    [queues]=4
+    [transaction_timeout_ms]=3000
+    [transaction_check_interval_ms]=5000
+)
+# What the command line asked for; laid over what the folder holds.
+declare -A asked=()
+declare -A asked_ports=()
+
+# require_number WHAT VALUE MIN MAX
+require_number() {
+    [[ $2 =~ ^[0-9]{1,9}$ ]] && ((10#$2 >= $3 && 10#$2 <= $4)) ||
+        die "$1: expected a number from $3 to $4, got '$2'"
+}
+
+settings_load() {
+    local key value
+    [[ -r $STACK_DIR/settings ]] || return 0
+    while IFS='=' read -r key value; do
+        [[ -v settings[$key] ]] || die "$STACK_DIR/settings: unknown key '$key'"
+        settings[$key]=$value
+    done <"$STACK_DIR/settings"
+}
+
+settings_save() {
+    local key
+    for key in "${!settings[@]}"; do
+        printf '%s=%s\n' "$key" "${settings[$key]}"
+    done | sort >"$STACK_DIR/settings.new"
+    mv -- "$STACK_DIR/settings.new" "$STACK_DIR/settings"
+}
+
+# settings_differing: what the command line asks for and the folder does not have, one a line.
+settings_differing() {
+    local key
+    for key in "${!asked[@]}"; do
+        [[ ${settings[$key]} == "${asked[$key]}" ]] || printf '%s is %s\n' "$key" "${settings[$key]}"
+    done
+    for key in "${!asked_ports[@]}"; do
+        [[ $(port_of "$key") == "${asked_ports[$key]}" ]] || printf 'the port of %s is %s\n' "$key" "$(port_of "$key")"
+    done
+}
+
+settings_overlay() {
+    local key
+    for key in "${!asked[@]}"; do settings[$key]=${asked[$key]}; done
+    for key in "${!asked_ports[@]}"; do port_store "$key" "${asked_ports[$key]}"; done
+}
+
+# Ports are kept one a file, since the parts start side by side.
+
+port_of() { [[ ! -r $RUN_DIR/$1.port ]] || cat -- "$RUN_DIR/$1.port"; }
+
+port_store() { printf '%s\n' "$2" >"$RUN_DIR/$1.port"; }
+
+port_forget() { rm -f -- "$RUN_DIR/$1.port"; }
