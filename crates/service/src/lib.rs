@@ -1,1 +1,15 @@
-//! To come.
+//! What both services share at their start and at their edges.
+//!
+//! [`config`] parses a file and the environment once; [`telemetry`] sets up logs and metrics; [`shutdown`]
+//! turns signals into a token; [`listener`] serves HTTP with its time-outs; [`answer`] is the one table from
+//! outcomes to HTTP and gRPC.
+
+pub mod answer;
+pub mod config;
+#[cfg(feature = "failpoints")]
+pub mod failpoint;
+pub mod listener;
+pub mod problem;
+pub mod shutdown;
+pub mod status;
+pub mod telemetry;

@@ -1,0 +1,101 @@
+//! Serves an HTTP router on a TCP listener, with limits on what a slow or idle peer can hold.
+
+use std::{io, pin::pin, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+/// The limits of one listener.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListenerLimits {
+    /// How many connections at once; further ones wait in the kernel's queue. 20,000: what fits into 300 MB.
+    pub connections_max: usize,
+    /// A peer that takes longer for the head of a request, or sends none at all, is cut off. 10 s.
+    pub header_timeout_ms: u64,
+    /// How long open requests may go on after the process was told to leave. 10 s.
+    pub drain_timeout_ms: u64,
+}
+
+impl Default for ListenerLimits {
+    fn default() -> Self {
+        Self { connections_max: 20_000, header_timeout_ms: 10_000, drain_timeout_ms: 10_000 }
+    }
+}
+
+/// Accepts connections until `leave` is cancelled, then lets open requests end for `drain_timeout_ms`.
+pub async fn serve(listener: TcpListener, router: Router, limits: ListenerLimits, leave: CancellationToken) {
+    let graceful = GracefulShutdown::new();
+    let permits = Arc::new(Semaphore::new(limits.connections_max));
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    let header_timeout = Duration::from_millis(limits.header_timeout_ms);
+    server.http1().timer(TokioTimer::new()).header_read_timeout(header_timeout).pipeline_flush(true);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(header_timeout)
+        .keep_alive_timeout(header_timeout)
+        .max_concurrent_streams(1_000);
+    loop {
+        // Permit before work: a connection is only accepted when there is room for it.
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
+        let stream = tokio::select! {
+            biased;
+            () = leave.cancelled() => break,
+            accepted = accept(&listener) => match accepted {
+                Some(stream) => stream,
+                None => continue,
+            },
+        };
+        let service = TowerToHyperService::new(router.clone());
+        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = pin!(connection).await {
+                debug!(%error, "connection ended");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    let drain = Duration::from_millis(limits.drain_timeout_ms);
+    if timeout(drain, graceful.shutdown()).await.is_err() {
+        warn!(drain_timeout_ms = limits.drain_timeout_ms, "connections were still open when the time to drain was over");
+    }
+}
+
+/// The next connection; `None` after a failure, having waited a little where the process is out of handles.
+async fn accept(listener: &TcpListener) -> Option<TcpStream> {
+    match listener.accept().await {
+        Ok((stream, _peer)) => {
+            // Answers are small: without this, the second half of one waits for the peer's acknowledgement.
+            if let Err(error) = stream.set_nodelay(true) {
+                debug!(%error, "TCP_NODELAY could not be set");
+            }
+            Some(stream)
+        }
+        Err(error) if is_about_the_peer(&error) => None,
+        Err(error) => {
+            warn!(%error, "a connection could not be accepted");
+            sleep(Duration::from_millis(100)).await;
+            None
+        }
+    }
+}
+
+fn is_about_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionRefused | ConnectionAborted | ConnectionReset)
+}

@@ -1,0 +1,58 @@
+//! Failures as RFC 9457 problem documents.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, header};
+use serde::Serialize;
+
+use crate::answer::Failure;
+
+/// The body of every HTTP error, as `application/problem+json`.
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    /// A URI that names the kind of problem: `urn:flashgate:problem:<code>`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind of problem, for people.
+    pub title: &'static str,
+    /// The HTTP status again.
+    pub status: u16,
+    /// One sentence about this occurrence.
+    pub detail: String,
+    /// The stable code, for programs.
+    pub code: &'static str,
+    /// Whether the same request can succeed later, unchanged, and does no harm.
+    pub retry_safe: bool,
+    /// The field that is wrong, if one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<&'static str>,
+}
+
+impl From<&Failure> for Problem {
+    fn from(failure: &Failure) -> Self {
+        let row = failure.row();
+        Self {
+            kind: format!("urn:flashgate:problem:{}", row.code),
+            title: row.title,
+            status: row.http.as_u16(),
+            detail: failure.detail(),
+            code: row.code,
+            retry_safe: failure.retry_safe(),
+            field: failure.violation().map(|violation| violation.field),
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let row = self.row();
+        // A struct of strings, numbers and booleans has no way to fail.
+        let body = serde_json::to_vec(&Problem::from(&self)).unwrap_or_default();
+        let mut response = (row.http, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(after) = row.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs()));
+        }
+        response
+    }
+}
