@@ -1,0 +1,58 @@
+//! Named places at which a test ends the process as a crash would: at once, with nothing flushed or closed.
+//!
+//! A place is `#[cfg(feature = "failpoints")] flashgate_service::failpoint::hit("name");`. The variable
+//! `FLASHGATE_FAILPOINT` arms one: `after_commit` at its first hit, `after_commit:7` at its seventh.
+
+use std::{
+    env, process,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// The variable that arms a place.
+pub const VARIABLE: &str = "FLASHGATE_FAILPOINT";
+
+#[derive(Debug)]
+struct Armed {
+    name: String,
+    hits_left: AtomicU64,
+}
+
+impl Armed {
+    /// `name` or `name:n`. Anything else arms nothing that exists, and the test that waits for the crash fails.
+    fn parse(text: &str) -> Self {
+        let counted = text.split_once(':').and_then(|(name, hits)| Some((name, hits.parse().ok()?)));
+        let (name, hits): (&str, u64) = counted.unwrap_or((text, 1));
+        Self { name: name.to_owned(), hits_left: AtomicU64::new(hits) }
+    }
+
+    /// Whether this is the hit that was waited for.
+    fn is_due(&self, name: &str) -> bool {
+        self.name == name && self.hits_left.fetch_sub(1, Ordering::Relaxed) == 1
+    }
+}
+
+/// Ends the process if the place `name` is armed and this is the hit that was asked for.
+pub fn hit(name: &str) {
+    static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
+    let armed = ARMED.get_or_init(|| env::var(VARIABLE).ok().map(|text| Armed::parse(&text)));
+    if armed.as_ref().is_some_and(|armed| armed.is_due(name)) {
+        process::abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Armed;
+
+    #[test]
+    fn only_the_named_place_counts_and_only_its_nth_hit_is_due() {
+        let armed = Armed::parse("after_commit:2");
+        assert_eq!(["after_commit", "after_begin", "after_commit"].map(|name| armed.is_due(name)), [
+            false, false, true
+        ]);
+        assert!(Armed::parse("after_poll").is_due("after_poll"));
+    }
+}
