@@ -1,0 +1,70 @@
+//! What the rest of flashgate asks of a message broker.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::fault::BusFault;
+use crate::message::{CheckedMessage, Delivery, HalfMessage, Message, Resolution, Verdict};
+
+/// Sends half-messages and resolves them. One per kind of transaction, since check-backs go to any producer of
+/// the group.
+#[async_trait]
+pub trait TransactionProducer: Send + Sync {
+    /// Stores `message` at the broker, invisible to subscribers until it is committed.
+    ///
+    /// # Errors
+    /// After [`BusFault::Unanswered`] or [`BusFault::NotDurable`] a half-message may exist all the same; its
+    /// check-back will come. Any other fault: none exists.
+    async fn send_half(&self, message: Message) -> Result<HalfMessage, BusFault>;
+
+    /// Tells the broker the fate of `half` and awaits its answer. `Ok` means that the broker stored the verdict:
+    /// a commit is then visible to subscribers. Two commits deliver two messages.
+    ///
+    /// # Errors
+    /// [`BusFault::Unanswered`]: the verdict may or may not be stored. [`BusFault::TooLate`]: it is not, and
+    /// only the check-back can decide now.
+    async fn resolve(&self, half: &HalfMessage, verdict: Verdict) -> Result<(), BusFault>;
+}
+
+/// Answers the broker's question for the fate of a half-message.
+#[async_trait]
+pub trait CheckBackHandler: Send + Sync + 'static {
+    /// Says what became of the transaction of `message`; `Unknown` for any doubt. May be asked repeatedly and
+    /// concurrently about one message, also after it was resolved.
+    async fn check_back(&self, message: CheckedMessage) -> Resolution;
+}
+
+/// Sends plain messages.
+#[async_trait]
+pub trait Publisher: Send + Sync {
+    /// Stores `message` at the broker, visible at once or after `deliver_after`.
+    ///
+    /// # Errors
+    /// After [`BusFault::Unanswered`] or [`BusFault::NotDurable`] the message may be delivered all the same.
+    async fn publish(&self, message: Message) -> Result<(), BusFault>;
+}
+
+/// Receives the messages of one topic.
+#[async_trait]
+pub trait Subscription: Send {
+    /// Waits at most `wait` for a first message, then returns it with all that is at hand, up to `max`; empty if
+    /// none came. What a member of a group received and did not commit, the group receives again.
+    ///
+    /// # Errors
+    /// The fault that keeps messages from arriving, if none came. The subscription goes on trying by itself.
+    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault>;
+
+    /// Acknowledges everything that `poll` has returned so far, and awaits the broker's answer. Queues that went
+    /// to another member of the group meanwhile are left out: that member receives their messages again.
+    ///
+    /// # Errors
+    /// The fault of the first queue that failed. What it covered may come again; repeating the call is safe.
+    async fn commit(&mut self) -> Result<(), BusFault>;
+
+    /// How many messages the queues it holds have beyond what `poll` returned.
+    ///
+    /// # Errors
+    /// The fault of the first queue that could not be asked.
+    async fn lag(&self) -> Result<u64, BusFault>;
+}

@@ -1,0 +1,108 @@
+//! Apache RocketMQ, spoken to in its own remoting protocol.
+//!
+//! This is no general client. It does the few things that flashgate needs, each as a request whose answer is
+//! awaited within a time-out: half-messages and their verdicts, check-backs, publishes, pulls, offsets. The
+//! public client (`rocketmq-client-rust` 1.0.0) sends verdicts one-way and runs a synchronous listener on a
+//! bounded lane, which loses commits under load; see `docs/adr`.
+
+pub mod admin;
+mod assignment;
+mod check_back;
+mod codes;
+mod config;
+mod connection;
+mod frame;
+mod offsets;
+mod presence;
+mod properties;
+mod publisher;
+mod pull;
+mod route;
+mod sender;
+mod session;
+mod stored;
+mod subscription;
+mod task;
+mod transaction;
+
+use std::sync::Arc;
+
+use flashgate_domain::clock::Clock;
+
+pub use self::config::RocketMqConfig;
+pub use self::publisher::RocketMqPublisher;
+pub use self::subscription::RocketMqSubscription;
+pub use self::transaction::RocketMqTransactionProducer;
+
+use self::assignment::Share;
+use crate::bus::CheckBackHandler;
+use crate::fault::BusFault;
+use crate::names::{Group, Topic};
+
+/// The way to a RocketMQ cluster: makes producers and subscriptions. Each of them has connections of its own and
+/// is shut down by itself.
+#[derive(Clone)]
+pub struct RocketMq {
+    config: Arc<RocketMqConfig>,
+    clock: Arc<dyn Clock>,
+}
+
+impl RocketMq {
+    /// Takes the configuration and makes sure that a name server answers. `clock` stamps the messages.
+    ///
+    /// # Errors
+    /// [`BusFault::Unavailable`] if no name server answers, [`BusFault::Invalid`] if none is configured.
+    pub async fn connect(config: RocketMqConfig, clock: Arc<dyn Clock>) -> Result<Self, BusFault> {
+        let mq = Self { config: Arc::new(config), clock };
+        admin::cluster(&mq.session()).await?;
+        Ok(mq)
+    }
+
+    /// The configuration, with which topics and groups get their prefix.
+    pub fn config(&self) -> &RocketMqConfig {
+        &self.config
+    }
+
+    /// A producer of plain messages in `group`. It connects when it first sends.
+    pub fn publisher(&self, group: Group) -> RocketMqPublisher {
+        RocketMqPublisher::new(self.session(), group)
+    }
+
+    /// The producer of one kind of transaction, whose half-messages all go to `topic`. From now on `handler`
+    /// answers the check-backs of `group`, whichever process sent the half-message.
+    ///
+    /// # Errors
+    /// The fault that keeps the brokers of `topic` from knowing this producer.
+    pub async fn transaction_producer(
+        &self,
+        group: Group,
+        topic: Topic,
+        handler: Arc<dyn CheckBackHandler>,
+    ) -> Result<RocketMqTransactionProducer, BusFault> {
+        let (config, clock) = (Arc::clone(&self.config), Arc::clone(&self.clock));
+        RocketMqTransactionProducer::start(config, clock, group, topic, handler).await
+    }
+
+    /// A member of `group`, whose members divide the queues of `topic`. A new group starts at the oldest message.
+    ///
+    /// # Errors
+    /// The fault that keeps it from joining the group.
+    pub async fn subscribe(&self, group: Group, topic: Topic) -> Result<RocketMqSubscription, BusFault> {
+        let (config, clock) = (Arc::clone(&self.config), Arc::clone(&self.clock));
+        RocketMqSubscription::start(config, clock, group, topic, Share::Group).await
+    }
+
+    /// A listener to every message of `topic` that is stored from now on. The broker keeps no offsets for it,
+    /// `commit` does nothing, and any number of processes may listen under one `group`.
+    ///
+    /// # Errors
+    /// The fault that hides the ends of the queues.
+    pub async fn listen(&self, group: Group, topic: Topic) -> Result<RocketMqSubscription, BusFault> {
+        let (config, clock) = (Arc::clone(&self.config), Arc::clone(&self.clock));
+        RocketMqSubscription::start(config, clock, group, topic, Share::Everything).await
+    }
+
+    fn session(&self) -> session::Session {
+        session::Session::new(Arc::clone(&self.config), Arc::clone(&self.clock), Arc::new(publisher::Deaf))
+    }
+}

@@ -1,0 +1,117 @@
+//! Setting up topics: for installations and tests.
+
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU32;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::RocketMq;
+use super::codes::{expect_success, request};
+use super::frame::Request;
+use super::route::Route;
+use super::session::Session;
+use crate::fault::BusFault;
+use crate::names::Topic;
+
+const READ_AND_WRITE: u32 = 6;
+
+/// Creates `topic` with `queues` queues on every master of the cluster, or changes it to that, and returns once
+/// the name server knows it.
+///
+/// # Errors
+/// The first broker's fault, or [`BusFault::Unavailable`] if the name server does not learn of the topic within
+/// the send time-out.
+pub async fn create_topic(mq: &RocketMq, topic: &Topic, queues: NonZeroU32) -> Result<(), BusFault> {
+    let session = mq.session();
+    let request = Request::new(request::CREATE_OR_UPDATE_TOPIC)
+        .field("topic", topic)
+        .field("defaultTopic", "TBW102")
+        .field("readQueueNums", queues)
+        .field("writeQueueNums", queues)
+        .field("perm", READ_AND_WRITE)
+        .field("topicFilterType", "SINGLE_TAG")
+        .field("topicSysFlag", 0)
+        .field("order", false);
+    let masters = cluster(&session).await?;
+    for master in &masters {
+        session.call(master, &request, session.deadline()).await.and_then(expect_success)?;
+    }
+    until_known(&session, topic, masters.len()).await
+}
+
+async fn until_known(session: &Session, topic: &Topic, brokers: usize) -> Result<(), BusFault> {
+    let deadline = session.deadline();
+    loop {
+        match session.ask_name_server(&Route::request(topic)).await.and_then(Route::parse) {
+            Ok(route) if route.brokers().count() >= brokers => return Ok(()),
+            Ok(_) | Err(BusFault::Rejected { .. }) if Instant::now() < deadline => {
+                tokio::time::sleep(session.config.retry_pause() / 10).await;
+            }
+            Ok(_) => {
+                return Err(BusFault::unavailable(format!("the name server does not list topic {topic}")));
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+}
+
+/// `host:port` of every master of the cluster.
+///
+/// # Errors
+/// The name server's fault.
+pub(super) async fn cluster(session: &Session) -> Result<Vec<String>, BusFault> {
+    #[derive(Deserialize)]
+    struct Cluster {
+        #[serde(rename = "brokerAddrTable")]
+        brokers: BTreeMap<String, Broker>,
+    }
+    #[derive(Deserialize)]
+    struct Broker {
+        #[serde(rename = "brokerAddrs")]
+        addresses: HashMap<String, String>,
+    }
+    let request = Request::new(request::GET_BROKER_CLUSTER_INFO);
+    let body = session.ask_name_server(&request).await.and_then(expect_success)?.body;
+    let cluster: Cluster = serde_json::from_slice(&standard_json(&body))
+        .map_err(|error| BusFault::garbled(format!("cluster: {error}")))?;
+    let masters = cluster.brokers.into_values().filter_map(|mut broker| broker.addresses.remove("0"));
+    Ok(masters.collect())
+}
+
+/// Java's name server leaves numeric keys without quotes (`{0:"a"}`) in this answer; this puts them there.
+fn standard_json(body: &Bytes) -> Vec<u8> {
+    let mut quoted = Vec::with_capacity(body.len() + 64);
+    let (mut in_string, mut escaped, mut key) = (false, false, false);
+    for &byte in body {
+        if key && !byte.is_ascii_digit() {
+            quoted.push(b'"');
+            key = false;
+        }
+        if !in_string && byte.is_ascii_digit() && matches!(quoted.last(), Some(b'{' | b',')) {
+            quoted.push(b'"');
+            key = true;
+        }
+        if byte == b'"' && !escaped {
+            in_string = !in_string;
+        }
+        escaped = in_string && byte == b'\\' && !escaped;
+        quoted.push(byte);
+    }
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::standard_json;
+
+    #[test]
+    fn bare_numeric_keys_get_quotes_and_nothing_else_changes() {
+        let body = Bytes::from_static(br#"{"a":{0:"x:1,2{3",12:"\"{4"},"b":[{"c":5}]}"#);
+        let expected = br#"{"a":{"0":"x:1,2{3","12":"\"{4"},"b":[{"c":5}]}"#;
+        assert_eq!(standard_json(&body), expected);
+    }
+}

@@ -1,0 +1,132 @@
+//! The broker's question for the fate of a half-message, from the connection to the answer.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use super::codes::request;
+use super::connection::Inbound;
+use super::frame::Frame;
+use super::session::Session;
+use super::stored::{Half, Stored};
+use super::transaction::{Asked, end_transaction};
+use crate::bus::CheckBackHandler;
+use crate::fault::BusFault;
+use crate::message::{CheckedMessage, HalfMessage, Resolution};
+use crate::names::{Group, Topic};
+
+/// A question that waits for its answer.
+pub(super) struct CheckBack {
+    half: HalfMessage,
+    message: CheckedMessage,
+}
+
+/// Takes questions off the connections and queues them.
+pub(super) struct CheckBacks {
+    group: Group,
+    queue: Mutex<Option<mpsc::Sender<CheckBack>>>,
+}
+
+impl CheckBacks {
+    pub(super) fn new(group: &Group, waiting_max: usize) -> (Self, mpsc::Receiver<CheckBack>) {
+        let (queue, inbox) = mpsc::channel(waiting_max);
+        (Self { group: group.clone(), queue: Mutex::new(Some(queue)) }, inbox)
+    }
+
+    /// Takes no further questions; what is queued is still answered.
+    pub(super) fn close(&self) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Inbound for CheckBacks {
+    fn take(&self, address: &str, request: &Frame) -> bool {
+        if request.code != request::CHECK_TRANSACTION_STATE {
+            return false;
+        }
+        match read(address, request, &self.group) {
+            Ok(check_back) => {
+                let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                // The broker asks again later, so a question that finds no room is late, not lost.
+                let queued = queue.is_some_and(|queue| queue.try_send(check_back).is_ok());
+                count(if queued { "received" } else { "dropped" });
+            }
+            Err(fault) => {
+                count("unreadable");
+                tracing::error!(address, %fault, "a check-back cannot be read");
+            }
+        }
+        true
+    }
+}
+
+fn read(address: &str, request: &Frame, group: &Group) -> Result<CheckBack, BusFault> {
+    let Half { topic, group: of, message_id, message } =
+        Stored::take(&mut request.body.clone())?.into_checked();
+    if of != group.as_str() {
+        return Err(BusFault::garbled(format!("it is for group {of:?}, this is {group}")));
+    }
+    let half = HalfMessage {
+        topic: Topic::new(&topic).map_err(|error| BusFault::garbled(error.to_string()))?,
+        broker: address.to_owned(),
+        transaction_id: request.text("transactionId").unwrap_or(&message_id).to_owned(),
+        message_id,
+        queue_offset: request.number("tranStateTableOffset")?,
+        commit_log_offset: request.number("commitLogOffset")?,
+    };
+    Ok(CheckBack { half, message })
+}
+
+/// Answers what comes out of `inbox`, `check_backs_running_max` at a time, until it is closed and empty.
+pub(super) async fn answer_all(
+    session: Arc<Session>,
+    group: Group,
+    mut inbox: mpsc::Receiver<CheckBack>,
+    handler: Arc<dyn CheckBackHandler>,
+) {
+    let permits = Arc::new(Semaphore::new(session.config.check_backs_running_max.get()));
+    let mut running = JoinSet::new();
+    loop {
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+        let Some(check_back) = inbox.recv().await else { break };
+        let (session, group, handler) = (Arc::clone(&session), group.clone(), Arc::clone(&handler));
+        running.spawn(async move {
+            answer(&session, &group, check_back, handler.as_ref()).await;
+            drop(permit);
+        });
+        while let Some(ended) = running.try_join_next() {
+            report_panic(ended);
+        }
+    }
+    while let Some(ended) = running.join_next().await {
+        report_panic(ended);
+    }
+}
+
+fn report_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        count("panicked");
+        tracing::error!(%error, "a check-back handler panicked; the broker asks again");
+    }
+}
+
+async fn answer(session: &Session, group: &Group, check_back: CheckBack, handler: &dyn CheckBackHandler) {
+    let CheckBack { half, message } = check_back;
+    let resolution = handler.check_back(message).await;
+    count(match resolution {
+        Resolution::Commit => "commit",
+        Resolution::Rollback => "rollback",
+        Resolution::Unknown => "unknown",
+    });
+    // Unknown is said by silence: the broker asks again at its next round.
+    let Some(verdict) = resolution.verdict() else { return };
+    if let Err(fault) = end_transaction(session, group, &half, verdict, Asked::ByBroker).await {
+        count("unanswered");
+        tracing::warn!(%fault, message_id = half.message_id, "a check-back's verdict did not arrive");
+    }
+}
+
+fn count(what: &'static str) {
+    metrics::counter!("flashgate_bus_check_backs_total", "what" => what).increment(1);
+}

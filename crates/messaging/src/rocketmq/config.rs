@@ -1,0 +1,153 @@
+//! The configuration of the broker client.
+
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::names::{Group, InvalidName, Topic};
+
+/// How to reach RocketMQ, and the limits of everything that talks to it. Every key has a default.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RocketMqConfig {
+    /// `host:port` of each name server; any one of them is enough. Default: `["127.0.0.1:9876"]`.
+    pub name_servers: Vec<String>,
+    /// Put in front of every topic and group, so that two deployments share a broker. Default: `flashgate`.
+    pub prefix: String,
+    /// How long to wait for a TCP connection. Default 1,000: a broker is near, or it is not there.
+    pub connect_timeout_ms: NonZeroU64,
+    /// How long one request to the broker or name server may take in all. Default 3,000, RocketMQ's own.
+    pub send_timeout_ms: NonZeroU64,
+    /// How often a send that certainly had no effect is tried on another queue, within the same time-out.
+    /// Default 2, RocketMQ's own.
+    pub send_retries_max: u32,
+    /// The largest body that is sent. Default 4,000,000: the broker's `maxMessageSize` is 4 MiB.
+    pub body_bytes_max: NonZeroUsize,
+    /// The largest frame that is read. Default 16 MiB, RocketMQ's own.
+    pub frame_bytes_max: NonZeroUsize,
+    /// Requests that one connection holds unanswered before further ones are refused. Default 4,096.
+    pub requests_in_flight_max: NonZeroUsize,
+    /// Between two heartbeats. Default 5,000: the broker forgets a silent producer or consumer after 120 s.
+    pub heartbeat_interval_ms: NonZeroU64,
+    /// How old a route may be before the name server is asked again. Default 10,000.
+    pub route_age_max_ms: NonZeroU64,
+    /// Between two looks at who shares the queues of a group; changes are also announced by the broker.
+    /// Default 5,000.
+    pub rebalance_interval_ms: NonZeroU64,
+    /// How long the broker may hold a pull that finds nothing. Default 10,000.
+    pub pull_suspend_ms: NonZeroU64,
+    /// The most messages a pull asks for. Default 256; the broker gives 32 or 256 KiB unless told otherwise.
+    pub pull_messages_max: NonZeroU32,
+    /// Pulled chunks that wait in memory for `poll`, in each subscription. Default 16 (at most 4 MiB).
+    pub prefetched_chunks_max: NonZeroUsize,
+    /// The pause after a failed pull, heartbeat or rebalance. Default 500.
+    pub retry_pause_ms: NonZeroU64,
+    /// Check-backs that are answered at once. Default 16: each is one ledger script and one broker request.
+    pub check_backs_running_max: NonZeroUsize,
+    /// Check-backs that wait for their turn; a further one is dropped and counted, and the broker asks again.
+    /// Default 8,192.
+    pub check_backs_waiting_max: NonZeroUsize,
+    /// How long the broker waits before it first asks for a half-message's fate, in seconds. Default: absent,
+    /// the broker's `transactionTimeOut`. With it the broker stores an open half-message once more at each of
+    /// its rounds, and refuses a verdict that comes after that time ([`BusFault::TooLate`](crate::BusFault)).
+    pub first_check_after_s: Option<NonZeroU32>,
+}
+
+const fn at_least_one(number: u64) -> NonZeroU64 {
+    match NonZeroU64::new(number) {
+        Some(number) => number,
+        None => NonZeroU64::MIN,
+    }
+}
+
+const fn at_least_one_of(number: usize) -> NonZeroUsize {
+    match NonZeroUsize::new(number) {
+        Some(number) => number,
+        None => NonZeroUsize::MIN,
+    }
+}
+
+impl Default for RocketMqConfig {
+    fn default() -> Self {
+        Self {
+            name_servers: vec!["127.0.0.1:9876".to_owned()],
+            prefix: "flashgate".to_owned(),
+            connect_timeout_ms: at_least_one(1_000),
+            send_timeout_ms: at_least_one(3_000),
+            send_retries_max: 2,
+            body_bytes_max: at_least_one_of(4_000_000),
+            frame_bytes_max: at_least_one_of(16 * 1024 * 1024),
+            requests_in_flight_max: at_least_one_of(4_096),
+            heartbeat_interval_ms: at_least_one(5_000),
+            route_age_max_ms: at_least_one(10_000),
+            rebalance_interval_ms: at_least_one(5_000),
+            pull_suspend_ms: at_least_one(10_000),
+            pull_messages_max: NonZeroU32::MIN.saturating_add(255),
+            prefetched_chunks_max: at_least_one_of(16),
+            retry_pause_ms: at_least_one(500),
+            check_backs_running_max: at_least_one_of(16),
+            check_backs_waiting_max: at_least_one_of(8_192),
+            first_check_after_s: None,
+        }
+    }
+}
+
+impl RocketMqConfig {
+    /// The topic of this deployment that is called `name`.
+    ///
+    /// # Errors
+    /// [`InvalidName`] if the prefix and the name make no name that the broker accepts.
+    pub fn topic(&self, name: &str) -> Result<Topic, InvalidName> {
+        Topic::new(&format!("{}-{name}", self.prefix))
+    }
+
+    /// The producer or consumer group of this deployment that is called `name`.
+    ///
+    /// # Errors
+    /// [`InvalidName`] if the prefix and the name make no name that the broker accepts.
+    pub fn group(&self, name: &str) -> Result<Group, InvalidName> {
+        Group::new(&format!("{}-{name}", self.prefix))
+    }
+
+    pub(super) fn connect_timeout(&self) -> Duration {
+        Duration::from_millis(self.connect_timeout_ms.get())
+    }
+
+    pub(super) fn send_timeout(&self) -> Duration {
+        Duration::from_millis(self.send_timeout_ms.get())
+    }
+
+    pub(super) fn heartbeat_interval(&self) -> Duration {
+        Duration::from_millis(self.heartbeat_interval_ms.get())
+    }
+
+    pub(super) fn route_age_max(&self) -> Duration {
+        Duration::from_millis(self.route_age_max_ms.get())
+    }
+
+    pub(super) fn rebalance_interval(&self) -> Duration {
+        Duration::from_millis(self.rebalance_interval_ms.get())
+    }
+
+    pub(super) fn pull_suspend(&self) -> Duration {
+        Duration::from_millis(self.pull_suspend_ms.get())
+    }
+
+    pub(super) fn retry_pause(&self) -> Duration {
+        Duration::from_millis(self.retry_pause_ms.get())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RocketMqConfig;
+
+    #[test]
+    fn an_unknown_key_and_a_zero_limit_are_refused() {
+        let parse = serde_json::from_str::<RocketMqConfig>;
+        assert_eq!(parse("{}").unwrap(), RocketMqConfig::default());
+        assert!(parse(r#"{"send_timeout": 1}"#).is_err());
+        assert!(parse(r#"{"send_timeout_ms": 0}"#).is_err());
+    }
+}

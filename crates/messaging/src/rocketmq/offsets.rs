@@ -1,0 +1,65 @@
+//! Places in a queue, as the broker knows them.
+
+use super::codes::{expect_success, fault_of, request, response};
+use super::frame::Request;
+use super::session::Session;
+use crate::fault::BusFault;
+use crate::message::QueueId;
+use crate::names::{Group, Topic};
+
+/// A queue of a topic, and who asks.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) session: &'a Session,
+    pub(super) topic: &'a Topic,
+    pub(super) queue: &'a QueueId,
+}
+
+impl Place<'_> {
+    /// The offset of the oldest message that the broker still has.
+    pub(super) async fn earliest(self) -> Result<u64, BusFault> {
+        self.ask(self.request(request::GET_MIN_OFFSET)).await
+    }
+
+    /// The offset that the next message will have.
+    pub(super) async fn latest(self) -> Result<u64, BusFault> {
+        self.ask(self.request(request::GET_MAX_OFFSET)).await
+    }
+
+    /// The offset that `group` has committed, or the earliest if it never did.
+    pub(super) async fn committed(self, group: &Group) -> Result<u64, BusFault> {
+        let request = self.request(request::QUERY_CONSUMER_OFFSET).field("consumerGroup", group);
+        let answer = self.call(&request).await?;
+        match answer.code {
+            response::SUCCESS => answer.number("offset"),
+            response::QUERY_NOT_FOUND => self.earliest().await,
+            _ => Err(fault_of(&answer)),
+        }
+    }
+
+    /// Tells the broker that `group` is done with everything before `offset`, and awaits its answer. The broker
+    /// writes offsets to its disk every 5 s (`flushConsumerOffsetInterval`): after its crash they may be older.
+    pub(super) async fn commit(self, group: &Group, offset: u64) -> Result<(), BusFault> {
+        let request = self
+            .request(request::UPDATE_CONSUMER_OFFSET)
+            .field("consumerGroup", group)
+            .field("commitOffset", offset);
+        self.call(&request).await.and_then(expect_success).map(drop)
+    }
+
+    fn request(self, code: i32) -> Request {
+        Request::new(code)
+            .field("topic", self.topic)
+            .field("queueId", self.queue.number)
+            .field("bname", &self.queue.broker)
+    }
+
+    async fn ask(self, request: Request) -> Result<u64, BusFault> {
+        self.call(&request).await.and_then(expect_success)?.number("offset")
+    }
+
+    async fn call(self, request: &Request) -> Result<super::frame::Frame, BusFault> {
+        let route = self.session.route(self.topic).await?;
+        self.session.call(route.address(&self.queue.broker)?, request, self.session.deadline()).await
+    }
+}

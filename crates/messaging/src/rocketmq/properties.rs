@@ -1,0 +1,160 @@
+//! The properties of a message as the broker stores them: `name 0x01 value 0x02 …`.
+
+use std::collections::HashMap;
+
+use crate::fault::BusFault;
+
+const NAME_END: char = '\u{1}';
+const VALUE_END: char = '\u{2}';
+/// The broker's limit is 32,767 with what it adds itself.
+const BYTES_MAX: usize = 30_000;
+
+pub(super) const KEYS: &str = "KEYS";
+pub(super) const UNIQUE_ID: &str = "UNIQ_KEY";
+pub(super) const HALF: &str = "TRAN_MSG";
+pub(super) const PRODUCER_GROUP: &str = "PGROUP";
+pub(super) const CHECK_TIMES: &str = "TRANSACTION_CHECK_TIMES";
+pub(super) const FIRST_CHECK_AFTER_S: &str = "CHECK_IMMUNITY_TIME_IN_SECONDS";
+pub(super) const DELIVER_AFTER_MS: &str = "TIMER_DELAY_MS";
+pub(super) const WAIT_STORED: &str = "WAIT";
+
+/// Names that clients and brokers use themselves (`MessageConst.java`, RocketMQ 5.4.0).
+const RESERVED: &[&str] = &[
+    KEYS,
+    UNIQUE_ID,
+    HALF,
+    PRODUCER_GROUP,
+    CHECK_TIMES,
+    FIRST_CHECK_AFTER_S,
+    DELIVER_AFTER_MS,
+    WAIT_STORED,
+    "1ST_POP_TIME",
+    "ARRIVE_TIME",
+    "BORN_TIMESTAMP",
+    "BUYER_ID",
+    "CLUSTER",
+    "CONSUME_START_TIME",
+    "CORRECTION_FLAG",
+    "CORRELATION_ID",
+    "DELAY",
+    "DLQ_ORIGIN_MESSAGE_ID",
+    "DLQ_ORIGIN_TOPIC",
+    "DUP_INFO",
+    "EXTEND_UNIQ_INFO",
+    "E_T",
+    "INNER_BASE",
+    "INNER_MULTI_DISPATCH",
+    "INNER_MULTI_QUEUE_OFFSET",
+    "INNER_NUM",
+    "INSTANCE_ID",
+    "MAX_OFFSET",
+    "MAX_RECONSUME_TIMES",
+    "MIN_OFFSET",
+    "MQ2_FLAG",
+    "MSG_REGION",
+    "MSG_TYPE",
+    "ORIGIN_GROUP",
+    "ORIGIN_MESSAGE_ID",
+    "POP_CK",
+    "POP_CK_OFFSET",
+    "PROPERTY_FORWARD_QUEUE_ID",
+    "PUSH_REPLY_TIME",
+    "REAL_QID",
+    "REAL_TOPIC",
+    "RECONSUME_TIME",
+    "REDIRECT",
+    "REPLY_TO_CLIENT",
+    "RETRY_TOPIC",
+    "TAGS",
+    "TIMER_DELAY_LEVEL",
+    "TIMER_DELAY_SEC",
+    "TIMER_DELIVER_MS",
+    "TIMER_DEL_UNIQKEY",
+    "TIMER_DEQUEUE_MS",
+    "TIMER_ENQUEUE_MS",
+    "TIMER_OUT_MS",
+    "TIMER_ROLL_LABEL",
+    "TIMER_ROLL_TIMES",
+    "TRACE_CONTEXT",
+    "TRACE_ON",
+    "TRANSFER_FLAG",
+    "TRANS_OFFSET",
+    "TRAN_PREPARED_QUEUE_OFFSET",
+    "TTL",
+    "_SYS_MSG_PRIORITY_",
+    "__BORNHOST",
+    "__CRC32#",
+    "__RMQ.TRANSIENT.",
+    "__RMQ.TRANSIENT.GROUP_SYS_FLAG",
+    "__RMQ.TRANSIENT.TOPIC_SYS_FLAG",
+    "__SHARDINGKEY",
+    "__transactionId__",
+];
+
+/// Writes properties in the order they are put in.
+#[derive(Debug, Default)]
+pub(super) struct PropertiesOut(String);
+
+impl PropertiesOut {
+    /// Puts a property of the protocol.
+    ///
+    /// # Errors
+    /// [`BusFault::Invalid`] if a separator is in it.
+    pub(super) fn put(&mut self, name: &str, value: &str) -> Result<(), BusFault> {
+        if name.is_empty() || [name, value].iter().any(|text| text.contains([NAME_END, VALUE_END])) {
+            return Err(BusFault::invalid(format!("property {name:?}: empty, or a separator is in it")));
+        }
+        self.0.extend([name, "\u{1}", value, "\u{2}"]);
+        Ok(())
+    }
+
+    /// Puts a property of the caller's.
+    ///
+    /// # Errors
+    /// [`BusFault::Invalid`] if the name is reserved or a separator is in it.
+    pub(super) fn put_own(&mut self, name: &str, value: &str) -> Result<(), BusFault> {
+        if RESERVED.contains(&name) {
+            return Err(BusFault::invalid(format!("property {name:?} is the broker's own")));
+        }
+        self.put(name, value)
+    }
+
+    /// The text for the wire.
+    ///
+    /// # Errors
+    /// [`BusFault::Invalid`] if it is longer than the broker stores.
+    pub(super) fn finish(self) -> Result<String, BusFault> {
+        if self.0.len() > BYTES_MAX {
+            return Err(BusFault::invalid(format!(
+                "{} bytes of properties, at most {BYTES_MAX}",
+                self.0.len()
+            )));
+        }
+        Ok(self.0)
+    }
+}
+
+/// The properties of a stored message.
+#[derive(Debug, Default)]
+pub(super) struct PropertiesIn(HashMap<String, String>);
+
+impl PropertiesIn {
+    /// Reads what the broker stored; whatever has no separator is left out.
+    pub(super) fn parse(text: &str) -> Self {
+        let pairs = text.split(VALUE_END).filter_map(|pair| pair.split_once(NAME_END));
+        Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    /// Takes a property of the protocol out; empty if it is absent.
+    pub(super) fn take(&mut self, name: &str) -> String {
+        self.0.remove(name).unwrap_or_default()
+    }
+
+    /// What is left once the protocol's own are gone, sorted by name.
+    pub(super) fn into_own(self) -> Vec<(String, String)> {
+        let mut own: Vec<_> =
+            self.0.into_iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())).collect();
+        own.sort();
+        own
+    }
+}

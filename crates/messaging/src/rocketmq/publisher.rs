@@ -1,0 +1,46 @@
+//! Plain messages.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::connection::Inbound;
+use super::frame::Frame;
+use super::sender::{Kind, Sender};
+use super::session::Session;
+use crate::bus::Publisher;
+use crate::fault::BusFault;
+use crate::message::Message;
+use crate::names::Group;
+
+/// Sends plain messages, to the queues of their topic in turn.
+pub struct RocketMqPublisher {
+    sender: Sender,
+}
+
+impl RocketMqPublisher {
+    pub(super) fn new(session: Session, group: Group) -> Self {
+        Self { sender: Sender::new(Arc::new(session), group) }
+    }
+
+    /// Closes the connections. Later calls answer [`BusFault::Closed`].
+    pub fn shutdown(&self) {
+        self.sender.session.close();
+    }
+}
+
+#[async_trait]
+impl Publisher for RocketMqPublisher {
+    async fn publish(&self, message: Message) -> Result<(), BusFault> {
+        self.sender.send(&message, Kind::Plain).await.map(drop)
+    }
+}
+
+/// Serves no request of the broker's.
+pub(super) struct Deaf;
+
+impl Inbound for Deaf {
+    fn take(&self, _address: &str, _request: &Frame) -> bool {
+        false
+    }
+}

@@ -1,0 +1,104 @@
+//! Which broker has which queues of a topic.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::codes::{expect_success, request};
+use super::frame::{Frame, Request};
+use crate::fault::BusFault;
+use crate::message::QueueId;
+use crate::names::Topic;
+
+const PERMISSION_READ: u32 = 4;
+const PERMISSION_WRITE: u32 = 2;
+/// The broker id of a master; only masters are talked to.
+const MASTER: &str = "0";
+
+/// The queues of a topic and the addresses of their brokers.
+#[derive(Debug, Default)]
+pub(super) struct Route {
+    addresses: HashMap<Arc<str>, String>,
+    pub(super) readable: Vec<QueueId>,
+    pub(super) writable: Vec<QueueId>,
+}
+
+impl Route {
+    /// The request that asks a name server for the route of `topic`.
+    pub(super) fn request(topic: &Topic) -> Request {
+        // Without the second field the broker quotes no numeric keys, which is no JSON.
+        Request::new(request::GET_ROUTE_BY_TOPIC).field("topic", topic).field("acceptStandardJsonOnly", true)
+    }
+
+    /// Reads the name server's answer. Queues come in the order that every member of a group agrees on.
+    ///
+    /// # Errors
+    /// [`BusFault::Rejected`] if there is no such topic, [`BusFault::Garbled`] if the answer cannot be read.
+    pub(super) fn parse(answer: Frame) -> Result<Self, BusFault> {
+        let body = expect_success(answer)?.body;
+        let data: RouteData =
+            serde_json::from_slice(&body).map_err(|error| BusFault::garbled(format!("route: {error}")))?;
+        let mut route = Self::default();
+        for broker in data.brokers {
+            if let Some(address) = broker.addresses.get(MASTER) {
+                route.addresses.insert(broker.name.into(), address.clone());
+            }
+        }
+        for queues in data.queues {
+            let Some((broker, _)) = route.addresses.get_key_value(queues.broker.as_str()) else { continue };
+            let ids = |count| (0..count).map(|number| QueueId { broker: Arc::clone(broker), number });
+            if queues.permission & PERMISSION_READ != 0 {
+                route.readable.extend(ids(queues.readable));
+            }
+            if queues.permission & PERMISSION_WRITE != 0 {
+                route.writable.extend(ids(queues.writable));
+            }
+        }
+        route.readable.sort();
+        route.writable.sort();
+        Ok(route)
+    }
+
+    /// `host:port` of the broker called `name`.
+    ///
+    /// # Errors
+    /// [`BusFault::Unavailable`] if it is not in the route.
+    pub(super) fn address(&self, name: &str) -> Result<&str, BusFault> {
+        let address = self.addresses.get(name).map(String::as_str);
+        address.ok_or_else(|| BusFault::unavailable(format!("no address of broker {name}")))
+    }
+
+    /// `host:port` of every broker of the topic.
+    pub(super) fn brokers(&self) -> impl Iterator<Item = &str> {
+        self.addresses.values().map(String::as_str)
+    }
+}
+
+#[derive(Deserialize)]
+struct RouteData {
+    #[serde(rename = "brokerDatas", default)]
+    brokers: Vec<BrokerData>,
+    #[serde(rename = "queueDatas", default)]
+    queues: Vec<QueueData>,
+}
+
+#[derive(Deserialize)]
+struct BrokerData {
+    #[serde(rename = "brokerName")]
+    name: String,
+    #[serde(rename = "brokerAddrs")]
+    addresses: HashMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct QueueData {
+    #[serde(rename = "brokerName")]
+    broker: String,
+    #[serde(rename = "readQueueNums")]
+    readable: u32,
+    #[serde(rename = "writeQueueNums")]
+    writable: u32,
+    #[serde(rename = "perm")]
+    permission: u32,
+}

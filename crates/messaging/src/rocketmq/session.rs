@@ -1,0 +1,168 @@
+//! One identity towards the brokers: a client id, its connections, its routes.
+//!
+//! Every producer and every subscription has a session of its own, since the broker knows a member of a group
+//! by its connection, and so that a pull of 256 KiB never stands in front of a commit.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use flashgate_domain::clock::{Clock, Timestamp};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::config::RocketMqConfig;
+use super::connection::{Connection, Inbound};
+use super::frame::{Frame, Request};
+use super::route::Route;
+use crate::fault::BusFault;
+use crate::names::Topic;
+
+/// Tells the sessions of one process apart, and with the process id and the start time those of a group.
+static SESSIONS: AtomicU64 = AtomicU64::new(0);
+
+pub(super) struct Session {
+    pub(super) client_id: String,
+    pub(super) config: Arc<RocketMqConfig>,
+    /// Notified when a connection is lost: whoever must be known to the broker says hello again.
+    pub(super) lost: Arc<Notify>,
+    clock: Arc<dyn Clock>,
+    inbound: Arc<dyn Inbound>,
+    connections: Mutex<HashMap<String, Arc<Slot>>>,
+    routes: Mutex<HashMap<Topic, (Arc<Route>, Instant)>>,
+    name_server: AtomicUsize,
+    message_next: AtomicU64,
+    closed: AtomicBool,
+}
+
+/// The place of one connection; the lock is held while it is opened, so that only one caller does.
+type Slot = tokio::sync::Mutex<Option<Arc<Connection>>>;
+
+impl Session {
+    pub(super) fn new(config: Arc<RocketMqConfig>, clock: Arc<dyn Clock>, inbound: Arc<dyn Inbound>) -> Self {
+        let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
+        let client_id = format!("flashgate@{}#{}#{number}", std::process::id(), clock.now().as_millis());
+        Self {
+            client_id,
+            config,
+            lost: Arc::new(Notify::new()),
+            clock,
+            inbound,
+            connections: Mutex::default(),
+            routes: Mutex::default(),
+            name_server: AtomicUsize::new(0),
+            message_next: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// An id for a new message: 32 hex digits, as every RocketMQ client makes them.
+    pub(super) fn new_message_id(&self) -> String {
+        let number = self.message_next.fetch_add(1, Ordering::Relaxed);
+        let identity = self.client_id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        format!("{identity:016X}{number:016X}")
+    }
+
+    /// The deadline of a request that starts now.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.config.send_timeout()
+    }
+
+    /// Sends `request` to `address` and awaits the answer, whatever its code.
+    ///
+    /// # Errors
+    /// See [`Connection::request`]; [`BusFault::Closed`] after [`Session::close`].
+    pub(super) async fn call(
+        &self,
+        address: &str,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<Frame, BusFault> {
+        self.connection(address, deadline).await?.request(request, deadline).await
+    }
+
+    async fn connection(&self, address: &str, deadline: Instant) -> Result<Arc<Connection>, BusFault> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(BusFault::Closed);
+        }
+        let slot = {
+            let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(connections.entry(address.to_owned()).or_default())
+        };
+        let waited = || BusFault::unavailable(format!("no connection to {address} before the deadline"));
+        let mut slot = tokio::time::timeout_at(deadline, slot.lock()).await.map_err(|_elapsed| waited())?;
+        if let Some(connection) = slot.as_ref().filter(|connection| connection.is_open()) {
+            return Ok(Arc::clone(connection));
+        }
+        *slot = None;
+        let deadline = deadline.min(Instant::now() + self.config.connect_timeout());
+        let (inbound, lost) = (Arc::clone(&self.inbound), Arc::clone(&self.lost));
+        let connection = Arc::new(Connection::open(address, &self.config, inbound, lost, deadline).await?);
+        *slot = Some(Arc::clone(&connection));
+        Ok(connection)
+    }
+
+    /// Asks the name servers in turn, beginning with the one that answered last.
+    pub(super) async fn ask_name_server(&self, request: &Request) -> Result<Frame, BusFault> {
+        let deadline = self.deadline();
+        let servers = &self.config.name_servers;
+        let first = self.name_server.load(Ordering::Relaxed);
+        let mut last = BusFault::invalid("name_servers is empty: expected at least one host:port");
+        for turn in 0..servers.len() {
+            let index = first.wrapping_add(turn) % servers.len();
+            let Some(server) = servers.get(index) else { continue };
+            match self.call(server, request, deadline).await {
+                Ok(answer) => {
+                    self.name_server.store(index, Ordering::Relaxed);
+                    return Ok(answer);
+                }
+                // A question to a name server changes nothing: asked in vain, it was as good as never sent.
+                Err(BusFault::Unanswered { reason }) => last = BusFault::Unavailable { reason },
+                Err(fault) => last = fault,
+            }
+        }
+        Err(last)
+    }
+
+    /// The route of `topic`, at most `route_age_max_ms` old; older if no name server answers.
+    ///
+    /// # Errors
+    /// The name server's fault, if there is no older route either.
+    pub(super) async fn route(&self, topic: &Topic) -> Result<Arc<Route>, BusFault> {
+        let known = self.routes.lock().unwrap_or_else(PoisonError::into_inner).get(topic).cloned();
+        if let Some((route, read_at)) = &known
+            && read_at.elapsed() < self.config.route_age_max()
+        {
+            return Ok(Arc::clone(route));
+        }
+        match self.ask_name_server(&Route::request(topic)).await.and_then(Route::parse) {
+            Ok(route) => {
+                let route = Arc::new(route);
+                let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+                routes.insert(topic.clone(), (Arc::clone(&route), Instant::now()));
+                Ok(route)
+            }
+            Err(fault) => match known {
+                Some((route, _)) => {
+                    tracing::warn!(%topic, %fault, "the route cannot be refreshed, the old one is used");
+                    let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+                    routes.insert(topic.clone(), (Arc::clone(&route), Instant::now()));
+                    Ok(route)
+                }
+                None => Err(fault),
+            },
+        }
+    }
+
+    /// Closes every connection; further calls answer [`BusFault::Closed`].
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}

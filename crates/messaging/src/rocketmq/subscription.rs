@@ -1,0 +1,141 @@
+//! Receiving the messages of a topic.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use flashgate_domain::clock::Clock;
+use futures::future::join_all;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+use super::assignment::{Assignment, GroupChanges, Share, keep_assigned};
+use super::config::RocketMqConfig;
+use super::presence::{Role, announce, keep_announcing, leave};
+use super::pull::{Chunk, Source};
+use super::session::Session;
+use super::task::AbortOnDrop;
+use crate::bus::Subscription;
+use crate::fault::BusFault;
+use crate::message::Delivery;
+use crate::names::{Group, Topic};
+
+/// A subscription to one topic: either a member of a group whose members divide the queues, starting where the
+/// group left off (at the oldest message if it is new), or a listener of its own to everything from now on.
+///
+/// Dropping it is like a crash: what was not committed goes to the other members, once the broker misses it.
+pub struct RocketMqSubscription {
+    source: Arc<Source>,
+    assignment: Arc<Assignment>,
+    chunks: mpsc::Receiver<Chunk>,
+    /// Pulled messages that the last poll had no room for, with their holding.
+    ready: VecDeque<(u64, Delivery)>,
+    role: Option<Role>,
+    _tasks: Vec<AbortOnDrop>,
+}
+
+impl RocketMqSubscription {
+    pub(super) async fn start(
+        config: Arc<RocketMqConfig>,
+        clock: Arc<dyn Clock>,
+        group: Group,
+        topic: Topic,
+        share: Share,
+    ) -> Result<Self, BusFault> {
+        let changes = Arc::new(GroupChanges::default());
+        let (sender, chunks) = mpsc::channel(config.prefetched_chunks_max.get());
+        let session = Arc::new(Session::new(config, clock, Arc::<GroupChanges>::clone(&changes)));
+        let mut tasks = Vec::new();
+        let role = match share {
+            Share::Group => Some(Role::Consumer { group: group.clone(), topic: topic.clone() }),
+            // The broker keeps nothing about a listener of its own, so it need not know it either.
+            Share::Everything => None,
+        };
+        if let Some(role) = &role {
+            announce(&session, role).await?;
+            tasks.push(AbortOnDrop::spawn(keep_announcing(Arc::clone(&session), role.clone())));
+        }
+        let source = Arc::new(Source::new(session, group, topic));
+        let assignment = Arc::new(Assignment::new(Arc::clone(&source), share, sender));
+        assignment.refresh(true).await?;
+        tasks.push(AbortOnDrop::spawn(keep_assigned(Arc::clone(&assignment), changes)));
+        Ok(Self { source, assignment, chunks, ready: VecDeque::new(), role, _tasks: tasks })
+    }
+
+    /// Leaves the group, so that its other members take over the queues at once, and closes the connections.
+    /// Commit first what was handled: nothing is committed here.
+    pub async fn shutdown(self) {
+        if let Some(role) = &self.role {
+            leave(&self.source.session, role).await;
+        }
+        self.source.session.close();
+    }
+
+    fn make_ready(&mut self, chunk: Chunk) {
+        self.ready.extend(chunk.deliveries.into_iter().map(|delivery| (chunk.holding, delivery)));
+    }
+
+    /// Moves up to `max` ready messages whose queue is still held into `batch`.
+    fn hand_over(&mut self, batch: &mut Vec<Delivery>, max: usize) {
+        while batch.len() < max
+            && let Some((holding, delivery)) = self.ready.pop_front()
+        {
+            if self.assignment.note_returned(holding, &delivery) {
+                batch.push(delivery);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Subscription for RocketMqSubscription {
+    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault> {
+        let deadline = Instant::now() + wait;
+        let mut batch = Vec::new();
+        loop {
+            self.hand_over(&mut batch, max);
+            if batch.len() >= max {
+                return Ok(batch);
+            }
+            if let Ok(chunk) = self.chunks.try_recv() {
+                self.make_ready(chunk);
+            } else if !batch.is_empty() {
+                return Ok(batch);
+            } else if let Ok(Some(chunk)) = timeout_at(deadline, self.chunks.recv()).await {
+                self.make_ready(chunk);
+            } else {
+                return self.source.take_fault().map_or(Ok(batch), Err);
+            }
+        }
+    }
+
+    async fn commit(&mut self) -> Result<(), BusFault> {
+        if self.role.is_none() {
+            return Ok(());
+        }
+        let due = self.assignment.uncommitted();
+        let (source, assignment) = (&self.source, &self.assignment);
+        let commits = due.iter().map(|due| async move {
+            source.place(&due.queue).commit(&source.group, due.offset).await?;
+            assignment.note_committed(due);
+            Ok(())
+        });
+        join_all(commits).await.into_iter().collect()
+    }
+
+    async fn lag(&self) -> Result<u64, BusFault> {
+        let progress = self.assignment.progress();
+        let lags = progress.iter().map(|(queue, returned)| async move {
+            let place = self.source.place(queue);
+            let at = match (returned, &self.role) {
+                (Some(returned), _) => *returned,
+                (None, Some(_)) => place.committed(&self.source.group).await?,
+                // A listener of its own starts at the end: nothing returned means nothing came.
+                (None, None) => return Ok(0),
+            };
+            Ok(place.latest().await?.saturating_sub(at))
+        });
+        join_all(lags).await.into_iter().sum()
+    }
+}

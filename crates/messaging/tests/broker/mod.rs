@@ -1,0 +1,125 @@
+//! A topic and a group of its own for each test, on the real broker.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use flashgate_domain::clock::{Clock, SystemClock};
+use flashgate_messaging::rocketmq::{
+    RocketMq, RocketMqConfig, RocketMqPublisher, RocketMqSubscription, RocketMqTransactionProducer, admin,
+};
+use flashgate_messaging::{
+    CheckBackHandler, CheckedMessage, Delivery, Group, Message, Resolution, Subscription, Topic,
+};
+use tokio::sync::watch;
+
+/// How long a message may take to arrive that needs no check-back.
+pub(crate) const WAIT: Duration = Duration::from_secs(5);
+/// How long one may take that does: the broker of the tests asks after 3 s, every 5 s.
+const WAIT_FOR_CHECK_BACK: Duration = Duration::from_secs(60);
+
+pub(crate) struct Bench {
+    pub(crate) mq: RocketMq,
+    pub(crate) topic: Topic,
+    pub(crate) group: Group,
+}
+
+impl Bench {
+    pub(crate) async fn new(name: &str, queues: u32) -> Self {
+        let name_server = std::env::var("FLASHGATE_NAMESRV")
+            .expect("FLASHGATE_NAMESRV must name a running RocketMQ name server, as host:port");
+        let unique = format!("{name}-{}-{}", std::process::id(), SystemClock.now().as_millis());
+        let config = RocketMqConfig {
+            name_servers: vec![name_server],
+            prefix: "test-messaging".to_owned(),
+            rebalance_interval_ms: 1_000.try_into().unwrap(),
+            ..RocketMqConfig::default()
+        };
+        let (topic, group) = (config.topic(&unique).unwrap(), config.group(&unique).unwrap());
+        let mq = RocketMq::connect(config, Arc::new(SystemClock)).await.expect("the name server answers");
+        admin::create_topic(&mq, &topic, NonZeroU32::new(queues).unwrap()).await.expect("a topic");
+        Self { mq, topic, group }
+    }
+
+    pub(crate) async fn producer(&self, answers: Arc<Answers>) -> RocketMqTransactionProducer {
+        self.mq.transaction_producer(self.group.clone(), self.topic.clone(), answers).await.unwrap()
+    }
+
+    pub(crate) fn publisher(&self) -> RocketMqPublisher {
+        self.mq.publisher(self.group.clone())
+    }
+
+    pub(crate) async fn subscribe(&self) -> RocketMqSubscription {
+        self.mq.subscribe(self.group.clone(), self.topic.clone()).await.unwrap()
+    }
+
+    /// Receives exactly `count` messages, sorted by key.
+    pub(crate) async fn receive(
+        &self,
+        subscription: &mut RocketMqSubscription,
+        count: usize,
+    ) -> Vec<Delivery> {
+        let deadline = tokio::time::Instant::now() + WAIT_FOR_CHECK_BACK;
+        let mut received = Vec::new();
+        while received.len() < count {
+            assert!(tokio::time::Instant::now() < deadline, "{} of {count} came", received.len());
+            received.extend(subscription.poll(count, WAIT).await.unwrap());
+        }
+        assert_eq!(received.len(), count);
+        received.sort_by(|one, other| one.key.cmp(&other.key));
+        received
+    }
+}
+
+pub(crate) fn message(topic: &Topic, key: &str) -> Message {
+    Message {
+        topic: topic.clone(),
+        key: key.to_owned(),
+        properties: Vec::new(),
+        body: Bytes::from_static(b"body"),
+        deliver_after: None,
+    }
+}
+
+pub(crate) fn keys(deliveries: &[Delivery]) -> Vec<&str> {
+    deliveries.iter().map(|delivery| delivery.key.as_str()).collect()
+}
+
+/// Answers check-backs as it was told, the last answer for ever, and remembers the keys it was asked for.
+pub(crate) struct Answers {
+    answers: Mutex<VecDeque<Resolution>>,
+    asked: watch::Sender<Vec<String>>,
+}
+
+impl Answers {
+    pub(crate) fn always(resolution: Resolution) -> Arc<Self> {
+        Self::in_turn([resolution])
+    }
+
+    pub(crate) fn in_turn(answers: impl IntoIterator<Item = Resolution>) -> Arc<Self> {
+        let answers = Mutex::new(answers.into_iter().collect());
+        Arc::new(Self { answers, asked: watch::Sender::new(Vec::new()) })
+    }
+
+    /// Waits until it was asked `count` times and returns the keys.
+    pub(crate) async fn asked(&self, count: usize) -> Vec<String> {
+        let mut asked = self.asked.subscribe();
+        let enough = asked.wait_for(|asked| asked.len() >= count);
+        let asked = tokio::time::timeout(WAIT_FOR_CHECK_BACK, enough).await.expect("check-backs").unwrap();
+        asked.clone()
+    }
+}
+
+#[async_trait]
+impl CheckBackHandler for Answers {
+    async fn check_back(&self, message: CheckedMessage) -> Resolution {
+        self.asked.send_modify(|asked| asked.push(message.key));
+        let mut answers = self.answers.lock().unwrap();
+        if answers.len() > 1 { answers.pop_front().unwrap() } else { answers[0] }
+    }
+}
