@@ -1,5 +1,7 @@
 //! What a buyer is told. Verdicts are not errors: a buyer can cause each of them.
 
+use std::borrow::Cow;
+
 use crate::{clock::Timestamp, id::OrderId};
 
 /// The answer to one intent.
@@ -55,15 +57,15 @@ pub enum Refusal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// The field's name on the wire: a header, a path parameter, a member of the body.
-    pub field: &'static str,
+    pub field: Cow<'static, str>,
     /// What it must be.
     pub expected: String,
 }
 
 impl Violation {
     /// `field` must be as `expected` says.
-    pub fn new(field: &'static str, expected: impl ToString) -> Self {
-        Self { field, expected: expected.to_string() }
+    pub fn new(field: impl Into<Cow<'static, str>>, expected: impl ToString) -> Self {
+        Self { field: field.into(), expected: expected.to_string() }
     }
 }
 

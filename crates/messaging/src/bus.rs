@@ -25,6 +25,12 @@ pub trait TransactionProducer: Send + Sync {
     /// [`BusFault::Unanswered`]: the verdict may or may not be stored. [`BusFault::TooLate`]: it is not, and
     /// only the check-back can decide now.
     async fn resolve(&self, half: &HalfMessage, verdict: Verdict) -> Result<(), BusFault>;
+
+    /// Whether every broker of the topic answers.
+    ///
+    /// # Errors
+    /// The fault of the last that did not.
+    async fn ping(&self) -> Result<(), BusFault>;
 }
 
 /// Answers the broker's question for the fate of a half-message.

@@ -1,11 +1,8 @@
 //! The one table from outcomes to HTTP and gRPC (`docs/ARCHITECTURE.md`, "Outcomes on the wire").
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
-use flashgate_domain::{
-    Refusal,
-    verdict::Violation,
-};
+use flashgate_domain::{Refusal, verdict::Violation};
 use http::StatusCode;
 use tonic::Code;
 
@@ -45,15 +42,28 @@ pub enum Failure {
 
 impl Failure {
     /// A wrong field of a request.
-    pub fn malformed(field: &'static str, expected: impl ToString) -> Self {
+    pub fn malformed(field: impl Into<Cow<'static, str>>, expected: impl ToString) -> Self {
         Self::Refused(Refusal::Malformed(Violation::new(field, expected)))
     }
 
     /// The field that is wrong, if it is that.
     pub const fn violation(&self) -> Option<&Violation> {
         match self {
-            Self::Refused(Refusal::Malformed(violation)) | Self::Unauthenticated(violation) => Some(violation),
-            _ => None,
+            Self::Refused(Refusal::Malformed(violation)) | Self::Unauthenticated(violation) => {
+                Some(violation)
+            }
+            Self::Refused(_)
+            | Self::OutcomeUnknown
+            | Self::PermissionDenied
+            | Self::OrderNotFound
+            | Self::OtherGeneration
+            | Self::StoreUnavailable
+            | Self::WorkerUnavailable
+            | Self::RouteNotFound
+            | Self::MethodNotAllowed
+            | Self::BodyTooLarge { .. }
+            | Self::UnsupportedMediaType
+            | Self::Internal => None,
         }
     }
 
@@ -62,36 +72,53 @@ impl Failure {
         match self {
             Self::Refused(refusal) => refused(refusal),
             Self::OutcomeUnknown => Row::unavailable("outcome_unknown", "Outcome unknown"),
-            Self::Unauthenticated(_) => {
-                Row::new("unauthenticated", "Unauthenticated", StatusCode::UNAUTHORIZED, Code::Unauthenticated)
-            }
-            Self::PermissionDenied => {
-                Row::new("permission_denied", "Permission denied", StatusCode::FORBIDDEN, Code::PermissionDenied)
-            }
+            Self::Unauthenticated(_) => Row::new(
+                "unauthenticated",
+                "Unauthenticated",
+                StatusCode::UNAUTHORIZED,
+                Code::Unauthenticated,
+            ),
+            Self::PermissionDenied => Row::new(
+                "permission_denied",
+                "Permission denied",
+                StatusCode::FORBIDDEN,
+                Code::PermissionDenied,
+            ),
             Self::OrderNotFound => {
                 Row::new("order_not_found", "Order not found", StatusCode::NOT_FOUND, Code::NotFound)
             }
-            Self::OtherGeneration => {
-                Row::new("other_generation", "Other generation", StatusCode::CONFLICT, Code::FailedPrecondition)
-            }
+            Self::OtherGeneration => Row::new(
+                "other_generation",
+                "Other generation",
+                StatusCode::CONFLICT,
+                Code::FailedPrecondition,
+            ),
             Self::StoreUnavailable => Row::unavailable("store_unavailable", "Order store unavailable"),
             Self::WorkerUnavailable => Row::unavailable("worker_unavailable", "Order worker unavailable"),
             Self::RouteNotFound => {
                 Row::new("route_not_found", "Route not found", StatusCode::NOT_FOUND, Code::Unimplemented)
             }
-            Self::MethodNotAllowed => {
-                Row::new("method_not_allowed", "Method not allowed", StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented)
-            }
-            Self::BodyTooLarge { .. } => {
-                Row::new("body_too_large", "Body too large", StatusCode::PAYLOAD_TOO_LARGE, Code::InvalidArgument)
-            }
+            Self::MethodNotAllowed => Row::new(
+                "method_not_allowed",
+                "Method not allowed",
+                StatusCode::METHOD_NOT_ALLOWED,
+                Code::Unimplemented,
+            ),
+            Self::BodyTooLarge { .. } => Row::new(
+                "body_too_large",
+                "Body too large",
+                StatusCode::PAYLOAD_TOO_LARGE,
+                Code::InvalidArgument,
+            ),
             Self::UnsupportedMediaType => Row::new(
                 "unsupported_media_type",
                 "Unsupported media type",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 Code::InvalidArgument,
             ),
-            Self::Internal => Row::new("internal", "Internal error", StatusCode::INTERNAL_SERVER_ERROR, Code::Internal),
+            Self::Internal => {
+                Row::new("internal", "Internal error", StatusCode::INTERNAL_SERVER_ERROR, Code::Internal)
+            }
         }
     }
 
@@ -167,13 +194,19 @@ impl Row {
 const fn refused(refusal: &Refusal) -> Row {
     let code = refusal.code();
     match refusal {
-        Refusal::Malformed(_) => Row::new(code, "Malformed request", StatusCode::BAD_REQUEST, Code::InvalidArgument),
+        Refusal::Malformed(_) => {
+            Row::new(code, "Malformed request", StatusCode::BAD_REQUEST, Code::InvalidArgument)
+        }
         Refusal::KeyReused => {
             Row::new(code, "Idempotency key reused", StatusCode::UNPROCESSABLE_ENTITY, Code::InvalidArgument)
         }
         Refusal::SoldOut => Row::new(code, "Sold out", StatusCode::CONFLICT, Code::FailedPrecondition),
-        Refusal::OverLimit => Row::new(code, "Over the limit per buyer", StatusCode::CONFLICT, Code::AlreadyExists),
-        Refusal::NotOpen { .. } => Row::new(code, "Not open yet", StatusCode::TOO_EARLY, Code::FailedPrecondition),
+        Refusal::OverLimit => {
+            Row::new(code, "Over the limit per buyer", StatusCode::CONFLICT, Code::AlreadyExists)
+        }
+        Refusal::NotOpen { .. } => {
+            Row::new(code, "Not open yet", StatusCode::TOO_EARLY, Code::FailedPrecondition)
+        }
         Refusal::Ended => Row::new(code, "Ended", StatusCode::GONE, Code::FailedPrecondition),
         Refusal::SaleNotFound => Row::new(code, "Sale not found", StatusCode::NOT_FOUND, Code::NotFound),
         Refusal::SaleNotReady => Row::unavailable(code, "Sale not ready"),

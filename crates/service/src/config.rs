@@ -1,13 +1,13 @@
-//! Configuration: defaults, then one TOML file, then the environment. Parsed once; a wrong key or value stops
+//! Configuration: one TOML file, then the environment; what neither names has its default. Parsed once; a wrong key or value stops
 //! the start with its name.
 
 use std::path::{Path, PathBuf};
 
 use figment::{
     Figment,
-    providers::{Env, Format, Serialized, Toml},
+    providers::{Env, Format, Toml},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 /// Why a configuration cannot be used.
@@ -42,15 +42,11 @@ impl ConfigError {
     }
 }
 
-/// A configuration of `T`: its defaults, overlaid with the file (if one is named) and with the variables that
-/// begin with `env_prefix` (`FLASHGATE_GATEWAY__LEDGER__PREFIX=x` is `ledger.prefix = "x"`).
+/// A configuration of `T`: the file (if one is named), overlaid with the variables that begin with `env_prefix` (`FLASHGATE_GATEWAY__LEDGER__PREFIX=x` is `ledger.prefix = "x"`).
 ///
 /// `T` must deny unknown fields, so that a misspelt key is an error and not a default.
-pub fn load<T: Serialize + DeserializeOwned + Default>(
-    file: Option<&Path>,
-    env_prefix: &str,
-) -> Result<T, ConfigError> {
-    let mut figment = Figment::from(Serialized::defaults(T::default()));
+pub fn load<T: DeserializeOwned>(file: Option<&Path>, env_prefix: &str) -> Result<T, ConfigError> {
+    let mut figment = Figment::new();
     if let Some(path) = file {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;

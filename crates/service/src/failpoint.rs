@@ -43,6 +43,13 @@ pub fn hit(name: &str) {
     }
 }
 
+/// Whether this is the n-th, 2n-th, … call, where `variable` holds n; never, if it holds no number.
+pub fn every_nth(variable: &'static str) -> bool {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let every: Option<u64> = env::var(variable).ok().and_then(|text| text.parse().ok()).filter(|n| *n > 0);
+    every.is_some_and(|n| (CALLS.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(n))
+}
+
 #[cfg(test)]
 mod tests {
     use super::Armed;
@@ -50,9 +57,10 @@ mod tests {
     #[test]
     fn only_the_named_place_counts_and_only_its_nth_hit_is_due() {
         let armed = Armed::parse("after_commit:2");
-        assert_eq!(["after_commit", "after_begin", "after_commit"].map(|name| armed.is_due(name)), [
-            false, false, true
-        ]);
+        assert_eq!(
+            ["after_commit", "after_begin", "after_commit"].map(|name| armed.is_due(name)),
+            [false, false, true]
+        );
         assert!(Armed::parse("after_poll").is_due("after_poll"));
     }
 }

@@ -8,7 +8,7 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 /// The limits of one listener.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ListenerLimits {
     /// How many connections at once; further ones wait in the kernel's queue. 20,000: what fits into 300 MB.
@@ -72,7 +72,10 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ListenerLimits
     drop(listener);
     let drain = Duration::from_millis(limits.drain_timeout_ms);
     if timeout(drain, graceful.shutdown()).await.is_err() {
-        warn!(drain_timeout_ms = limits.drain_timeout_ms, "connections were still open when the time to drain was over");
+        warn!(
+            drain_timeout_ms = limits.drain_timeout_ms,
+            "connections were still open when the time to drain was over"
+        );
     }
 }
 

@@ -24,7 +24,7 @@ pub struct Problem {
     pub retry_safe: bool,
     /// The field that is wrong, if one is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub field: Option<&'static str>,
+    pub field: Option<String>,
 }
 
 impl From<&Failure> for Problem {
@@ -37,7 +37,7 @@ impl From<&Failure> for Problem {
             detail: failure.detail(),
             code: row.code,
             retry_safe: failure.retry_safe(),
-            field: failure.violation().map(|violation| violation.field),
+            field: failure.violation().map(|violation| violation.field.to_string()),
         }
     }
 }

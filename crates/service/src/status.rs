@@ -16,7 +16,7 @@ impl From<Failure> for Status {
         let retry_safe = HashMap::from([("retry_safe".to_owned(), failure.retry_safe().to_string())]);
         let mut details = ErrorDetails::with_error_info(row.code, ERROR_DOMAIN, retry_safe);
         if let Some(violation) = failure.violation() {
-            details.add_bad_request_violation(violation.field, violation.expected.as_str());
+            details.add_bad_request_violation(violation.field.as_ref(), violation.expected.as_str());
         }
         if row.retry_after.is_some() {
             details.set_retry_info(row.retry_after);

@@ -1,9 +1,11 @@
 //! Logs and metrics of a process.
 
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use thiserror::Error;
-use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan, util::TryInitError, filter::ParseError, prelude::*};
+use tracing_subscriber::{
+    EnvFilter, filter::ParseError, fmt::format::FmtSpan, prelude::*, util::TryInitError,
+};
 
 /// Upper bounds of the buckets of every histogram of seconds: 100 µs to 10 s.
 const SECONDS_BUCKETS: [f64; 16] =
@@ -12,7 +14,7 @@ const SECONDS_BUCKETS: [f64; 16] =
 const COUNT_BUCKETS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 
 /// How logs look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
     /// For people.
@@ -23,7 +25,7 @@ pub enum LogFormat {
 }
 
 /// What is logged, and how.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
     /// `pretty` or `json`.
@@ -35,7 +37,8 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        let filter = "info,rocketmq_client_rust=error,rocketmq_transport=error,rocketmq_runtime=error".to_owned();
+        let filter =
+            "info,rocketmq_client_rust=error,rocketmq_transport=error,rocketmq_runtime=error".to_owned();
         Self { format: LogFormat::default(), filter }
     }
 }

@@ -42,7 +42,7 @@ impl RocketMqTransactionProducer {
     ) -> Result<Self, BusFault> {
         let (check_backs, inbox) = CheckBacks::new(&group, config.check_backs_waiting_max.get());
         let check_backs = Arc::new(check_backs);
-        let session = Arc::new(Session::new(config, clock, Arc::<CheckBacks>::clone(&check_backs)));
+        let session = Session::new(config, clock, Arc::<CheckBacks>::clone(&check_backs));
         let answering = tokio::spawn(answer_all(Arc::clone(&session), group.clone(), inbox, handler));
         let role = Role::Producer { group: group.clone(), topic };
         announce(&session, &role).await?;
@@ -88,6 +88,10 @@ impl TransactionProducer for RocketMqTransactionProducer {
 
     async fn resolve(&self, half: &HalfMessage, verdict: Verdict) -> Result<(), BusFault> {
         end_transaction(&self.sender.session, &self.sender.group, half, verdict, Asked::ByNobody).await
+    }
+
+    async fn ping(&self) -> Result<(), BusFault> {
+        announce(&self.sender.session, &self.role).await
     }
 }
 

@@ -1,0 +1,50 @@
+//! Who the buyer is. The purchase code gets a [`BuyerId`] and never learns how it was proved.
+
+use flashgate_domain::{BuyerId, verdict::Violation};
+use flashgate_service::answer::Failure;
+use http::HeaderMap;
+use serde::Deserialize;
+
+/// The header that names the buyer with [`AuthMode::TrustedHeader`].
+pub const BUYER_HEADER: &str = "x-buyer-id";
+
+/// How buyers prove who they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuthMode {
+    /// The header `X-Buyer-Id` is believed. Only behind a proxy that sets it and strips what came from outside.
+    #[default]
+    TrustedHeader,
+}
+
+/// Tells who sent a request from its headers (HTTP) or its metadata (gRPC), which are one and the same map.
+pub trait Authenticator: Send + Sync + 'static {
+    /// The buyer, or [`Failure::Unauthenticated`].
+    fn buyer(&self, headers: &HeaderMap) -> Result<BuyerId, Failure>;
+
+    /// Whether the caller may name any buyer: back ends that send for many.
+    /// [`Failure::PermissionDenied`] if not.
+    fn may_act_for_anyone(&self, headers: &HeaderMap) -> Result<(), Failure>;
+}
+
+/// Believes [`BUYER_HEADER`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TrustedHeader;
+
+impl Authenticator for TrustedHeader {
+    fn buyer(&self, headers: &HeaderMap) -> Result<BuyerId, Failure> {
+        let wrong = |expected: &dyn std::fmt::Display| {
+            Failure::Unauthenticated(Violation::new(BUYER_HEADER, expected))
+        };
+        let mut values = headers.get_all(BUYER_HEADER).iter();
+        let value = values.next().ok_or_else(|| wrong(&"is required"))?;
+        if values.next().is_some() {
+            return Err(wrong(&"must come once"));
+        }
+        BuyerId::new(value.as_bytes()).map_err(|invalid| wrong(&invalid))
+    }
+
+    fn may_act_for_anyone(&self, _headers: &HeaderMap) -> Result<(), Failure> {
+        Ok(())
+    }
+}

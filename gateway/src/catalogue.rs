@@ -1,0 +1,102 @@
+//! The sales that this gateway knows, and what it remembers of each.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use flashgate_domain::{KeyDigest, Sale, SaleId, Timestamp};
+use metrics::gauge;
+use tracing::{error, info};
+
+use crate::sold_out::Mark;
+
+/// One sale.
+#[derive(Debug)]
+pub struct Entry {
+    /// As the order store had it when it was last read.
+    pub sale: Sale,
+    memory: Arc<Memory>,
+}
+
+/// What outlives a re-read of the sale.
+#[derive(Debug, Default)]
+struct Memory {
+    paused: AtomicBool,
+    sold_out: RwLock<Option<Mark>>,
+}
+
+impl Entry {
+    /// Whether the ledger is known to have lost the sale, or to have gone back.
+    pub fn paused(&self) -> bool {
+        self.memory.paused.load(Ordering::Relaxed)
+    }
+
+    /// Remembers whether the sale is paused. The first who finds it paused raises the alarm.
+    pub fn set_paused(&self, paused: bool) {
+        if self.memory.paused.swap(paused, Ordering::Relaxed) == paused {
+            return;
+        }
+        let sale = self.sale.id;
+        gauge!("flashgate_gateway_sale_paused", "sale" => sale.to_string()).set(if paused {
+            1.0
+        } else {
+            0.0
+        });
+        if paused {
+            error!(%sale, "the ledger has lost the sale or went back behind what it had acknowledged: paused");
+        } else {
+            info!(%sale, "the sale is no longer paused");
+        }
+    }
+
+    /// Whether a purchase under that key can only be sold out: the sale was, for good unless units come back,
+    /// and the key has no order in it. Once its window is over, the ledger is asked: it has ended then.
+    pub fn is_sold_out_for(&self, key: KeyDigest, now: Timestamp) -> bool {
+        if now >= self.sale.draft.window().closes_at() {
+            return false;
+        }
+        let mark = self.memory.sold_out.read().unwrap_or_else(PoisonError::into_inner);
+        mark.as_ref().is_some_and(|mark| !mark.has_order(key))
+    }
+
+    /// The return epoch of the sold-out mark, if there is one.
+    pub fn sold_out_epoch(&self) -> Option<u64> {
+        self.memory.sold_out.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Mark::epoch)
+    }
+
+    /// Sets the sold-out mark or lifts it.
+    pub fn set_sold_out(&self, mark: Option<Mark>) {
+        *self.memory.sold_out.write().unwrap_or_else(PoisonError::into_inner) = mark;
+    }
+}
+
+/// All sales that this gateway knows. Cheap to share and to read.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    entries: RwLock<HashMap<SaleId, Arc<Entry>>>,
+}
+
+impl Catalogue {
+    /// The sale, if it is known.
+    pub fn get(&self, sale: SaleId) -> Option<Arc<Entry>> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner).get(&sale).cloned()
+    }
+
+    /// Every sale that is known, in no particular order.
+    pub fn all(&self) -> Vec<Arc<Entry>> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Takes in the sale as the order store has it now, and returns its entry.
+    pub fn put(&self, sale: Sale) -> Arc<Entry> {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        let memory = entries.get(&sale.id).map(|known| Arc::clone(&known.memory)).unwrap_or_default();
+        let entry = Arc::new(Entry { sale, memory });
+        entries.insert(entry.sale.id, Arc::clone(&entry));
+        entry
+    }
+}

@@ -1,0 +1,183 @@
+//! The configuration of a gateway. Every key but `ledger.urls` has a default; unknown keys stop the start.
+
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU64, NonZeroUsize},
+};
+
+use flashgate_domain::{
+    buyer::{BUYER_ID_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX},
+    id::BATCH_INTENTS_MAX,
+};
+use flashgate_ledger::redis::RedisConfig;
+use flashgate_messaging::rocketmq::RocketMqConfig;
+use flashgate_service::{config::ConfigError, listener::ListenerLimits, telemetry::LogConfig};
+use serde::Deserialize;
+
+use crate::auth::AuthMode;
+
+/// The most bytes that one intent takes in the body of a half-message: buyer, key, and 32 bytes for the rest.
+const INTENT_BYTES_MAX: usize = BUYER_ID_BYTES_MAX + IDEMPOTENCY_KEY_BYTES_MAX + 32;
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where it listens.
+    #[serde(default)]
+    pub listen: ListenConfig,
+    /// How buyers prove who they are.
+    #[serde(default)]
+    pub auth: AuthConfig,
+    /// How intents become batches.
+    #[serde(default)]
+    pub batcher: BatcherConfig,
+    /// The stock in front of the database. Has no default: it must be told where Redis is.
+    pub ledger: RedisConfig,
+    /// The message broker.
+    #[serde(default)]
+    pub broker: RocketMqConfig,
+    /// The order worker.
+    #[serde(default)]
+    pub worker: WorkerConfig,
+    /// Logs.
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+/// Where the gateway listens. Loopback unless told otherwise.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListenConfig {
+    /// HTTP for buyers.
+    pub http: SocketAddr,
+    /// gRPC for buyers.
+    pub grpc: SocketAddr,
+    /// Metrics and health, for operators.
+    pub operator: SocketAddr,
+    /// The limits of each of the three.
+    pub limits: ListenerLimits,
+}
+
+impl Default for ListenConfig {
+    fn default() -> Self {
+        let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Self {
+            http: loopback(7001),
+            grpc: loopback(7002),
+            operator: loopback(7003),
+            limits: ListenerLimits::default(),
+        }
+    }
+}
+
+/// How buyers prove who they are.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthConfig {
+    /// `trusted-header`: the header `X-Buyer-Id` is believed.
+    pub mode: AuthMode,
+}
+
+/// How intents become batches.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BatcherConfig {
+    /// How many intents a shard lets wait; further ones are refused as `overloaded`. 20,000: half a second of
+    /// the greatest rate that was measured.
+    pub queue_intents_max: NonZeroUsize,
+    /// How many intents a batch holds, at most 1,024. 512: beyond it a batch gains little and takes longer.
+    pub batch_intents_max: NonZeroUsize,
+    /// How many bytes the body of a batch has at most, by its longest possible intents. 1 MiB: a quarter of what
+    /// a broker takes by default.
+    pub batch_bytes_max: NonZeroUsize,
+    /// How many batches a shard has on the way at once. 2: one is screened while the other is committed.
+    pub lanes_per_shard: NonZeroUsize,
+    /// How many intents may wait for the verdict on another one with the same key. 16.
+    pub waiters_per_key_max: usize,
+    /// An intent that is in no batch after this time is refused; a commit is awaited no longer. 3 s.
+    pub intent_deadline_ms: NonZeroU64,
+    /// How much longer a batch in doubt is asked for before its buyers hear `outcome_unknown`. 2 s.
+    pub doubt_timeout_ms: NonZeroU64,
+    /// From so many accepted orders that are not confirmed on, a shard refuses with `backlog_full`. 1,000,000:
+    /// ten seconds of the order worker at its best.
+    pub backlog_orders_max: NonZeroU64,
+}
+
+const fn at_least_one(count: usize) -> NonZeroUsize {
+    match NonZeroUsize::new(count) {
+        Some(count) => count,
+        None => NonZeroUsize::MIN,
+    }
+}
+
+const fn at_least_one_ms(millis: u64) -> NonZeroU64 {
+    match NonZeroU64::new(millis) {
+        Some(millis) => millis,
+        None => NonZeroU64::MIN,
+    }
+}
+
+impl Default for BatcherConfig {
+    fn default() -> Self {
+        Self {
+            queue_intents_max: at_least_one(20_000),
+            batch_intents_max: at_least_one(512),
+            batch_bytes_max: at_least_one(1 << 20),
+            lanes_per_shard: at_least_one(2),
+            waiters_per_key_max: 16,
+            intent_deadline_ms: at_least_one_ms(3_000),
+            doubt_timeout_ms: at_least_one_ms(2_000),
+            backlog_orders_max: at_least_one_ms(1_000_000),
+        }
+    }
+}
+
+impl BatcherConfig {
+    /// How many intents fit a batch by both limits.
+    pub fn intents_in_batch(&self) -> usize {
+        let by_bytes = self.batch_bytes_max.get() / INTENT_BYTES_MAX;
+        self.batch_intents_max.get().min(by_bytes).clamp(1, BATCH_INTENTS_MAX)
+    }
+}
+
+/// The order worker, as the gateway reaches it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkerConfig {
+    /// The operator interface of any order worker, over gRPC.
+    pub url: String,
+    /// How long one call to it may take. 2 s.
+    pub timeout_ms: NonZeroU64,
+    /// How often all sales are read again, besides at every event. 2 s.
+    pub refresh_ms: NonZeroU64,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        let url = "http://127.0.0.1:7102".to_owned();
+        Self { url, timeout_ms: at_least_one_ms(2_000), refresh_ms: at_least_one_ms(2_000) }
+    }
+}
+
+impl Config {
+    /// What a single value cannot tell.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.batcher.batch_intents_max.get() > BATCH_INTENTS_MAX {
+            return Err(ConfigError::unfit("batcher.batch_intents_max", "must be at most 1024"));
+        }
+        if self.batcher.batch_bytes_max.get() < INTENT_BYTES_MAX {
+            return Err(ConfigError::unfit(
+                "batcher.batch_bytes_max",
+                format!("must be at least {INTENT_BYTES_MAX}"),
+            ));
+        }
+        if self.batcher.batch_bytes_max > self.broker.body_bytes_max {
+            return Err(ConfigError::unfit(
+                "batcher.batch_bytes_max",
+                "must be at most broker.body_bytes_max",
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! gRPC for buyers: decodes requests and encodes answers. Decides nothing.
+
+mod fields;
+mod oversize;
+
+use std::{pin::Pin, sync::Arc};
+
+use axum::Router;
+use flashgate_domain::{CancelReason, Verdict};
+use flashgate_proto::{
+    FILE_DESCRIPTOR_SET,
+    v1::{
+        self, BuyRequest, BuyResponse, BuyStreamRequest, BuyStreamResponse, GetOrderRequest,
+        GetOrderResponse, buy_stream_response,
+        purchase_service_server::{PurchaseService, PurchaseServiceServer},
+    },
+};
+use flashgate_service::answer::Failure;
+use futures::{Stream, StreamExt};
+use tonic::{Request, Response, Status, Streaming, service::Routes};
+
+use crate::http::Api;
+
+/// The longest message that is read.
+const MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// How many requests of one stream are answered at once; the stream is read no faster.
+const STREAM_REQUESTS_MAX: usize = 4_096;
+
+/// The services for buyers, with health and reflection.
+pub fn router(api: Arc<Api>) -> Result<Router, tonic_reflection::server::Error> {
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    let purchase = PurchaseServiceServer::new(Purchases { api }).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let routes = Routes::new(purchase).add_service(reflection);
+    Ok(routes.into_axum_router().layer(axum::middleware::map_response(oversize::as_malformed)))
+}
+
+struct Purchases {
+    api: Arc<Api>,
+}
+
+#[tonic::async_trait]
+impl PurchaseService for Purchases {
+    async fn buy(&self, request: Request<BuyRequest>) -> Result<Response<BuyResponse>, Status> {
+        let (metadata, _extensions, body) = request.into_parts();
+        let headers = metadata.into_headers();
+        let buyer = self.api.auth.buyer(&headers)?;
+        let buy = fields::buy(buyer, fields::key_in_metadata(&headers)?, &body)?;
+        match answer(self.api.purchase.buy(buy).await) {
+            Ok(accepted) => Ok(Response::new(accepted)),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    type BuyStreamStream = Pin<Box<dyn Stream<Item = Result<BuyStreamResponse, Status>> + Send>>;
+
+    async fn buy_stream(
+        &self,
+        request: Request<Streaming<BuyStreamRequest>>,
+    ) -> Result<Response<Self::BuyStreamStream>, Status> {
+        let (metadata, _extensions, requests) = request.into_parts();
+        self.api.auth.may_act_for_anyone(&metadata.into_headers())?;
+        let api = Arc::clone(&self.api);
+        let answers = requests.map(move |request| {
+            let api = Arc::clone(&api);
+            async move { Ok(buy_one_of_many(&api, request?).await) }
+        });
+        Ok(Response::new(Box::pin(answers.buffer_unordered(STREAM_REQUESTS_MAX))))
+    }
+
+    async fn get_order(
+        &self,
+        request: Request<GetOrderRequest>,
+    ) -> Result<Response<GetOrderResponse>, Status> {
+        let (metadata, _extensions, body) = request.into_parts();
+        let buyer = self.api.auth.buyer(&metadata.into_headers())?;
+        let order = self.api.orders.find(fields::order_id(&body)?, &buyer).await?;
+        Ok(Response::new(GetOrderResponse {
+            order_id: order.id.to_string(),
+            sale_id: order.sale.get(),
+            quantity: order.quantity,
+            state: order.state.as_str().to_owned(),
+            cancel_reason: order.state.reason().map(CancelReason::as_str).unwrap_or_default().to_owned(),
+        }))
+    }
+}
+
+fn answer(verdict: Verdict) -> Result<BuyResponse, Failure> {
+    match verdict {
+        Verdict::Accepted(order) => Ok(BuyResponse { order_id: order.to_string(), replayed: false }),
+        Verdict::Replayed(order) => Ok(BuyResponse { order_id: order.to_string(), replayed: true }),
+        Verdict::Refused(refusal) => Err(refusal.into()),
+        Verdict::Unknown => Err(Failure::OutcomeUnknown),
+    }
+}
+
+async fn buy_one_of_many(api: &Api, request: BuyStreamRequest) -> BuyStreamResponse {
+    let request_id = request.request_id;
+    let answer = match fields::buy_for_anyone(request) {
+        Ok(buy) => answer(api.purchase.buy(buy).await),
+        Err(failure) => Err(failure),
+    };
+    let answer = match answer {
+        Ok(accepted) => buy_stream_response::Answer::Accepted(accepted),
+        Err(failure) => buy_stream_response::Answer::Error(error(&failure)),
+    };
+    BuyStreamResponse { request_id, answer: Some(answer) }
+}
+
+fn error(failure: &Failure) -> v1::BuyError {
+    let row = failure.row();
+    v1::BuyError {
+        grpc_code: row.grpc.into(),
+        code: row.code.to_owned(),
+        detail: failure.detail(),
+        retry_safe: failure.retry_safe(),
+    }
+}

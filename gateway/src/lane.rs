@@ -1,0 +1,159 @@
+//! Carries groups of intents: screens them, makes batches of what passes, and answers every one of them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use flashgate_domain::{Batch, BatchIds, Clock, Intent, Refusal, SaleState, Shard, Verdict};
+use flashgate_ledger::{Answer, Ledger, Screening, Standing};
+use tokio::time::Instant;
+use tracing::{Instrument, debug_span, warn};
+
+use crate::{
+    catalogue::Catalogue,
+    queue::{Group, ShardQueue},
+    sold_out::SoldOutWatch,
+    transaction::{End, Transactions},
+};
+
+/// What the lanes of all shards share.
+pub struct Shared {
+    /// The stock.
+    pub ledger: Arc<dyn Ledger>,
+    /// Half-message, deduction, commit.
+    pub transactions: Arc<Transactions>,
+    /// The sales, to remember which are paused.
+    pub catalogue: Arc<Catalogue>,
+    /// Told where sales stand after each call.
+    pub sold_out: Arc<SoldOutWatch>,
+    /// Stamps batch ids.
+    pub clock: Arc<dyn Clock>,
+    /// From so many orders on that are not settled, a shard takes no more.
+    pub backlog_orders_max: u64,
+}
+
+/// One shard's way from the queue to the answers. Several tasks may work on it.
+pub struct Lane {
+    shard: Shard,
+    queue: Arc<ShardQueue>,
+    ids: Mutex<BatchIds>,
+    shared: Arc<Shared>,
+}
+
+impl Lane {
+    /// A lane of `shard` that feeds on `queue` and names its batches with `ids`.
+    pub fn new(shard: Shard, queue: Arc<ShardQueue>, ids: BatchIds, shared: Arc<Shared>) -> Self {
+        Self { shard, queue, ids: Mutex::new(ids), shared }
+    }
+
+    /// Takes groups and carries them, until the queue has none any more.
+    pub async fn work(self: Arc<Self>) {
+        while let Some(group) = self.queue.next_group().await {
+            self.carry(group).await;
+        }
+    }
+
+    async fn carry(&self, mut group: Group) {
+        let script = debug_span!("script", script = "screen", intents = group.intents.len());
+        match self.shared.ledger.screen(self.shard, &group.intents).instrument(script).await {
+            Ok(screening) => self.answer_failing(&mut group, &screening),
+            Err(fault) => {
+                warn!(code = fault.code(), %fault, "no screening");
+                return self.answer_all(group, &Verdict::Refused(Refusal::LedgerUnavailable));
+            }
+        }
+        // Ends: a batch goes again only when other batches took units or wrote keys, or a check-back fenced it.
+        while let Some(deadline) = group.deadline() {
+            if deadline <= Instant::now() {
+                return self.answer_all(group, &Verdict::Refused(Refusal::Overloaded));
+            }
+            group = self.attempt(group, deadline).await;
+        }
+    }
+
+    /// One batch of the whole group. Returns the intents that go again; all others have their verdicts.
+    async fn attempt(&self, mut group: Group, deadline: Instant) -> Group {
+        let now = self.shared.clock.now();
+        let id = self.ids.lock().unwrap_or_else(PoisonError::into_inner).next(now);
+        let intents = std::mem::take(&mut group.intents);
+        let Some(batch) = Batch::new(id, intents) else { return Group::default() };
+        let span = debug_span!("batch", batch = %id, intents = batch.intents().len());
+        let end = self.shared.transactions.run(&batch, deadline).instrument(span).await;
+        let mut group = group.with_intents(batch.into_intents());
+        match end {
+            End::Accepted(standings) => {
+                self.observe(&standings);
+                for (index, ticket) in group.into_tickets().into_iter().enumerate() {
+                    let verdict = id.order(index).map_or(Verdict::Unknown, Verdict::Accepted);
+                    self.queue.answer(ticket, verdict);
+                }
+                return Group::default();
+            }
+            End::Refused(screening) => self.answer_failing(&mut group, &screening),
+            End::Again => {}
+            End::Unavailable(refusal) => {
+                self.answer_all(std::mem::take(&mut group), &Verdict::Refused(refusal))
+            }
+            End::Unknown => self.answer_all(std::mem::take(&mut group), &Verdict::Unknown),
+        }
+        group
+    }
+
+    /// Answers what did not pass, and all of it if the order worker is too far behind.
+    fn answer_failing(&self, group: &mut Group, screening: &Screening) {
+        self.observe(&screening.standings);
+        for (pending, answer) in group.keep_passing(&screening.answers) {
+            let verdict = self.verdict(&pending.intent, answer);
+            self.queue.answer(pending.ticket, verdict);
+        }
+        if screening.open_orders >= self.shared.backlog_orders_max {
+            self.answer_all(std::mem::take(group), &Verdict::Refused(Refusal::Backlog));
+        }
+    }
+
+    fn answer_all(&self, group: Group, verdict: &Verdict) {
+        for ticket in group.into_tickets() {
+            self.queue.answer(ticket, verdict.clone());
+        }
+    }
+
+    fn verdict(&self, intent: &Intent, answer: Answer) -> Verdict {
+        Verdict::Refused(match answer {
+            Answer::Replay(order) => return Verdict::Replayed(order),
+            Answer::KeyReused => Refusal::KeyReused,
+            Answer::Missing => self.missing(intent),
+            Answer::Paused => {
+                self.set_paused(intent);
+                Refusal::SalePaused
+            }
+            Answer::NotReady => Refusal::SaleNotReady,
+            Answer::NotOpen { opens_at } => Refusal::NotOpen { opens_at },
+            Answer::Ended => Refusal::Ended,
+            Answer::SoldOut => Refusal::SoldOut,
+            Answer::OverLimit => Refusal::OverLimit,
+            // Passing intents are kept, and the queue never puts a key into a group twice. Nothing was ordered.
+            Answer::Pass | Answer::Repeated => Refusal::Overloaded,
+        })
+    }
+
+    /// The ledger does not have a sale that it had: it has lost it.
+    fn missing(&self, intent: &Intent) -> Refusal {
+        let state = self.shared.catalogue.get(intent.sale()).map(|entry| entry.sale.state);
+        match state {
+            Some(SaleState::Preheated) => {
+                self.set_paused(intent);
+                Refusal::SalePaused
+            }
+            Some(SaleState::Closed) => Refusal::Ended,
+            Some(SaleState::Created | SaleState::Preheating) | None => Refusal::SaleNotReady,
+        }
+    }
+
+    fn set_paused(&self, intent: &Intent) {
+        if let Some(entry) = self.shared.catalogue.get(intent.sale()) {
+            entry.set_paused(true);
+        }
+    }
+
+    fn observe(&self, standings: &[Standing]) {
+        standings.iter().for_each(|standing| self.shared.sold_out.observe(*standing));
+    }
+}

@@ -1,0 +1,108 @@
+//! The gateway's process: reads the configuration, connects the real parts, runs until SIGTERM.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use flashgate_domain::{Clock, SystemClock};
+use flashgate_gateway::{
+    app::{self, Parts, Sockets},
+    check_back::CheckBack,
+    config::Config,
+    registry::GrpcRegistry,
+};
+use flashgate_ledger::{Ledger, redis::RedisLedger};
+use flashgate_messaging::rocketmq::{RocketMq, RocketMqTransactionProducer};
+use flashgate_service::{config, shutdown, telemetry};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Answers the buyers of a flash sale.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// The configuration, as TOML. Variables such as FLASHGATE_GATEWAY__LISTEN__HTTP overrule it.
+    #[arg(long, short, global = true, env = "FLASHGATE_GATEWAY_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves buyers (the default).
+    Serve,
+    /// Checks the configuration and prints it with its defaults.
+    CheckConfig,
+    /// Prints the OpenAPI document.
+    Openapi,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    match arguments.command.as_ref().unwrap_or(&Command::Serve) {
+        Command::Serve => serve(load(&arguments)?).await,
+        Command::CheckConfig => print(&format!("{:#?}", load(&arguments)?)),
+        Command::Openapi => print(&flashgate_gateway::openapi::document().to_pretty_json()?),
+    }
+}
+
+fn load(arguments: &Arguments) -> anyhow::Result<Config> {
+    let config: Config = config::load(arguments.config.as_deref(), "FLASHGATE_GATEWAY__")?;
+    config.check()?;
+    Ok(config)
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    telemetry::init_logs(&config.log)?;
+    let metrics = telemetry::init_metrics()?;
+    let leave = shutdown::on_signal().context("signals cannot be had")?;
+    let sockets = Sockets::bind(&config).await?;
+    let (parts, producer) = connect(&config).await?;
+    let ran = app::run(&config, parts, sockets, Some(metrics), leave).await;
+    producer.shutdown().await;
+    ran
+}
+
+/// Everything outside the process; and the producer again, to be shut down at the end.
+async fn connect(config: &Config) -> anyhow::Result<(Parts, Arc<RocketMqTransactionProducer>)> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ledger: Arc<dyn Ledger> = Arc::new(RedisLedger::new(&config.ledger)?);
+    let broker = RocketMq::connect(config.broker.clone(), Arc::clone(&clock)).await?;
+    let names = broker.config();
+    let orders_topic = names.topic("orders")?;
+    let check_back = Arc::new(CheckBack::new(Arc::clone(&ledger)));
+    let producer = broker
+        .transaction_producer(names.group("gateway-batches")?, orders_topic.clone(), check_back)
+        .await?;
+    let producer = Arc::new(producer);
+    let outcomes = broker.subscribe(names.group("gateway-settle")?, names.topic("outcomes")?).await?;
+    let sale_events = broker.listen(names.group("gateway-sales")?, names.topic("sales")?).await?;
+    let registry =
+        GrpcRegistry::new(&config.worker.url, Duration::from_millis(config.worker.timeout_ms.get()))?;
+    let parts = Parts {
+        shards: config.ledger.shards,
+        ledger,
+        producer: Arc::<RocketMqTransactionProducer>::clone(&producer),
+        orders_topic,
+        outcomes: Box::new(outcomes),
+        sale_events: Box::new(sale_events),
+        registry: Arc::new(registry),
+        clock,
+        seed: random_seed(),
+    };
+    Ok((parts, producer))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one seed of the process; everything random comes from it")]
+fn random_seed() -> u64 {
+    rand::random()
+}
+
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+fn print(text: &str) -> anyhow::Result<()> {
+    println!("{text}");
+    Ok(())
+}

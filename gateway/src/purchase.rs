@@ -1,0 +1,64 @@
+//! Decides what can be decided without asking anybody, and hands the rest to the batcher.
+
+use std::sync::Arc;
+
+use flashgate_domain::{
+    BuyerId, Clock, IdempotencyKey, Intent, Quantity, Refusal, SaleId, Verdict,
+    checks::{self, Request},
+};
+use metrics::counter;
+
+use crate::{batcher::Batcher, catalogue::Catalogue};
+
+/// What a buyer asks for, every field checked.
+#[derive(Clone, Debug)]
+pub struct Buy {
+    /// The sale.
+    pub sale: SaleId,
+    /// Who buys, as the authenticator told it.
+    pub buyer: BuyerId,
+    /// The buyer's own name for this purchase.
+    pub key: IdempotencyKey,
+    /// How many units.
+    pub quantity: Quantity,
+}
+
+/// Answers intents.
+pub struct Purchase {
+    catalogue: Arc<Catalogue>,
+    batcher: Batcher,
+    clock: Arc<dyn Clock>,
+}
+
+impl Purchase {
+    /// Answers from what `catalogue` knows, and through `batcher`.
+    pub fn new(catalogue: Arc<Catalogue>, batcher: Batcher, clock: Arc<dyn Clock>) -> Self {
+        Self { catalogue, batcher, clock }
+    }
+
+    /// The verdict on one intent. Never takes much longer than the deadline of an intent, whatever is down.
+    pub async fn buy(&self, buy: Buy) -> Verdict {
+        let verdict = match self.decide_here(&buy) {
+            Err(refusal) => Verdict::Refused(refusal),
+            Ok(intent) => self.batcher.submit(intent).await,
+        };
+        counter!("flashgate_gateway_buys_total", "outcome" => verdict.code()).increment(1);
+        verdict
+    }
+
+    fn decide_here(&self, buy: &Buy) -> Result<Intent, Refusal> {
+        let entry = self.catalogue.get(buy.sale);
+        let now = self.clock.now();
+        checks::check(&Request {
+            sale: entry.as_ref().map(|entry| &entry.sale),
+            paused: entry.as_ref().is_some_and(|entry| entry.paused()),
+            quantity: buy.quantity,
+            now,
+        })?;
+        let intent = Intent::new(buy.sale, buy.buyer.clone(), buy.key.clone(), buy.quantity);
+        match entry {
+            Some(entry) if entry.is_sold_out_for(intent.key_digest(), now) => Err(Refusal::SoldOut),
+            Some(_) | None => Ok(intent),
+        }
+    }
+}

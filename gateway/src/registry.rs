@@ -1,0 +1,61 @@
+//! What the gateway asks the order worker: sales as the order store has them, the registration of a preheat,
+//! and orders that the ledger no longer knows.
+
+use async_trait::async_trait;
+use flashgate_domain::{BuyerId, OrderId, OrderState, Sale, SaleId};
+use thiserror::Error;
+
+mod grpc;
+
+pub use grpc::GrpcRegistry;
+
+/// The order worker, as the gateway sees it. Over gRPC, or in the same process in the embedded mode.
+#[async_trait]
+pub trait Registry: Send + Sync + 'static {
+    /// Every sale that is not only created, by ascending id.
+    async fn sales(&self) -> Result<Vec<Sale>, RegistryFault>;
+
+    /// Registers that the ledger has the sale in that generation, before anybody can buy from it.
+    async fn confirm_preheat(&self, sale: SaleId, generation: u32) -> Result<Sale, RegistryFault>;
+
+    /// The order as the order store has it.
+    async fn find_order(&self, order: OrderId) -> Result<Option<StoredOrder>, RegistryFault>;
+}
+
+/// An order in the order store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredOrder {
+    /// The sale.
+    pub sale: SaleId,
+    /// Whose it is.
+    pub buyer: BuyerId,
+    /// How many units.
+    pub quantity: u32,
+    /// How it stands.
+    pub state: OrderState,
+}
+
+/// The order worker could not be asked, or refused.
+#[derive(Debug, Error)]
+pub enum RegistryFault {
+    /// No answer, or one that says "not now".
+    #[error("the order worker cannot be reached: {0}")]
+    Unavailable(String),
+    /// The order store has another generation of the sale.
+    #[error("the order store has another generation of the sale")]
+    OtherGeneration,
+    /// The answer has an impossible value.
+    #[error("the order worker answered with a wrong {0}")]
+    Garbled(&'static str),
+}
+
+impl RegistryFault {
+    /// The stable name, for logs and metrics.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "registry_unavailable",
+            Self::OtherGeneration => "registry_other_generation",
+            Self::Garbled(_) => "registry_garbled",
+        }
+    }
+}

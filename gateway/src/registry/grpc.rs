@@ -1,0 +1,131 @@
+//! The order worker over gRPC.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use flashgate_domain::{
+    BuyerId, CancelReason, DeductPolicy, OrderId, OrderState, Sale, SaleDraft, SaleId, SaleState, Timestamp,
+    Window,
+};
+use flashgate_proto::v1::{
+    self, order_service_client::OrderServiceClient, preheat_service_client::PreheatServiceClient,
+    sale_service_client::SaleServiceClient,
+};
+use tonic::{
+    Code, Status,
+    transport::{Channel, Endpoint},
+};
+
+use super::{Registry, RegistryFault, StoredOrder};
+
+/// How many sales are asked for at a time.
+const PAGE_SIZE: u32 = 1_000;
+
+/// The order worker at one address. Connects when it is first asked, and again whenever the connection is lost.
+#[derive(Clone, Debug)]
+pub struct GrpcRegistry {
+    sales: SaleServiceClient<Channel>,
+    preheats: PreheatServiceClient<Channel>,
+    orders: OrderServiceClient<Channel>,
+}
+
+impl GrpcRegistry {
+    /// `url` such as `http://127.0.0.1:7002`; no call takes longer than `timeout`. Fails if it is no URL.
+    pub fn new(url: &str, timeout: Duration) -> Result<Self, tonic::transport::Error> {
+        let channel =
+            Endpoint::from_shared(url.to_owned())?.timeout(timeout).connect_timeout(timeout).connect_lazy();
+        Ok(Self {
+            sales: SaleServiceClient::new(channel.clone()),
+            preheats: PreheatServiceClient::new(channel.clone()),
+            orders: OrderServiceClient::new(channel),
+        })
+    }
+}
+
+#[async_trait]
+impl Registry for GrpcRegistry {
+    async fn sales(&self) -> Result<Vec<Sale>, RegistryFault> {
+        let states = [SaleState::Preheating, SaleState::Preheated, SaleState::Closed];
+        let mut request = v1::ListSalesRequest {
+            after_id: 0,
+            page_size: PAGE_SIZE,
+            states: states.map(|state| state.as_str().to_owned()).into(),
+        };
+        let mut sales = Vec::new();
+        loop {
+            let page =
+                self.sales.clone().list_sales(request.clone()).await.map_err(unavailable)?.into_inner().sales;
+            let Some(last) = page.last() else { return Ok(sales) };
+            request.after_id = last.id;
+            for body in page {
+                sales.push(sale(body)?);
+            }
+        }
+    }
+
+    async fn confirm_preheat(&self, id: SaleId, generation: u32) -> Result<Sale, RegistryFault> {
+        let request = v1::ConfirmPreheatRequest { sale_id: id.get(), generation };
+        match self.preheats.clone().confirm_preheat(request).await {
+            Ok(body) => sale(body.into_inner()),
+            Err(status) if status.code() == Code::FailedPrecondition => Err(RegistryFault::OtherGeneration),
+            Err(status) => Err(unavailable(status)),
+        }
+    }
+
+    async fn find_order(&self, order: OrderId) -> Result<Option<StoredOrder>, RegistryFault> {
+        let request = v1::FindOrderRequest { order_id: order.to_string() };
+        match self.orders.clone().find_order(request).await {
+            Ok(body) => stored_order(body.into_inner()).map(Some),
+            Err(status) if status.code() == Code::NotFound => Ok(None),
+            Err(status) => Err(unavailable(status)),
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn unavailable(status: Status) -> RegistryFault {
+    RegistryFault::Unavailable(format!("{}: {}", status.code(), status.message()))
+}
+
+fn garbled<E>(field: &'static str) -> impl FnOnce(E) -> RegistryFault {
+    move |_why| RegistryFault::Garbled(field)
+}
+
+fn sale(body: v1::Sale) -> Result<Sale, RegistryFault> {
+    let window =
+        Window::new(Timestamp::from_millis(body.opens_at_ms), Timestamp::from_millis(body.closes_at_ms));
+    let window = window.map_err(|invalid| RegistryFault::Garbled(invalid.field))?;
+    let policy = DeductPolicy::parse(&body.deduct_policy).ok_or(RegistryFault::Garbled("deduct_policy"))?;
+    let draft = SaleDraft::new(
+        &body.title,
+        body.price_minor,
+        &body.currency,
+        window,
+        body.stock,
+        body.limit_per_buyer,
+        body.quantity_max,
+        policy,
+    );
+    Ok(Sale {
+        id: SaleId::new(body.id).map_err(garbled("id"))?,
+        draft: draft.map_err(|invalid| RegistryFault::Garbled(invalid.field))?,
+        state: SaleState::parse(&body.state).ok_or(RegistryFault::Garbled("state"))?,
+        generation: body.generation,
+        saleable: body.saleable,
+        restocked: body.restocked,
+        returned: body.returned,
+    })
+}
+
+fn stored_order(body: v1::Order) -> Result<StoredOrder, RegistryFault> {
+    let reason = match body.cancel_reason.as_str() {
+        "" => None,
+        reason => Some(CancelReason::parse(reason).ok_or(RegistryFault::Garbled("cancel_reason"))?),
+    };
+    Ok(StoredOrder {
+        sale: SaleId::new(body.sale_id).map_err(garbled("sale_id"))?,
+        buyer: BuyerId::new(body.buyer_id).map_err(garbled("buyer_id"))?,
+        quantity: body.quantity,
+        state: OrderState::from_parts(&body.state, reason).ok_or(RegistryFault::Garbled("state"))?,
+    })
+}

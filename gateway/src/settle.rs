@@ -1,0 +1,118 @@
+//! Takes the outcomes of batches home to the ledger. One gateway of the group takes each.
+
+use std::{sync::Arc, time::Duration};
+
+use flashgate_domain::BatchOutcome;
+use flashgate_ledger::{Ledger, Settled};
+use flashgate_messaging::{Delivery, Subscription};
+use flashgate_proto::body;
+use futures::{StreamExt, stream};
+use metrics::{counter, gauge};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, warn};
+
+use crate::sold_out::SoldOutWatch;
+
+/// How many messages one poll takes: each carries the outcomes of a chunk.
+const MESSAGES_MAX: usize = 32;
+/// How long one poll waits.
+const POLL_WAIT: Duration = Duration::from_millis(500);
+/// How many batches are settled at once.
+const SETTLING_MAX: usize = 8;
+/// The pause after a failure.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// Settles what the order store decided.
+pub struct Settlement {
+    ledger: Arc<dyn Ledger>,
+    sold_out: Arc<SoldOutWatch>,
+}
+
+impl Settlement {
+    /// Settles in `ledger` and tells `sold_out` where the sales stand then.
+    pub fn new(ledger: Arc<dyn Ledger>, sold_out: Arc<SoldOutWatch>) -> Self {
+        Self { ledger, sold_out }
+    }
+
+    /// Settles what `outcomes` brings until `leave`. Offsets move only after everything before them is settled.
+    pub async fn run(self, mut outcomes: Box<dyn Subscription>, leave: CancellationToken) {
+        while !leave.is_cancelled() {
+            let deliveries = match outcomes.poll(MESSAGES_MAX, POLL_WAIT).await {
+                Ok(deliveries) => deliveries,
+                Err(fault) => {
+                    warn!(code = fault.code(), %fault, "no outcomes");
+                    sleep(RETRY_PAUSE).await;
+                    continue;
+                }
+            };
+            if deliveries.is_empty() {
+                continue;
+            }
+            let batches = deliveries.into_iter().flat_map(decode);
+            let settling = stream::iter(batches).map(|outcome| self.settle(outcome, &leave));
+            let all_settled =
+                settling.buffer_unordered(SETTLING_MAX).all(|settled| async move { settled }).await;
+            if !all_settled {
+                // Leaving with the ledger away: without a commit, the next gateway gets them again.
+                return;
+            }
+            if let Err(fault) = outcomes.commit().await {
+                warn!(code = fault.code(), %fault, "outcomes will come again");
+            }
+            if let Ok(lag) = outcomes.lag().await {
+                gauge!("flashgate_gateway_outcomes_lag_messages")
+                    .set(f64::from(u32::try_from(lag).unwrap_or(u32::MAX)));
+            }
+        }
+    }
+
+    /// Tries until the ledger has answered; `false` if it had not when the process was told to leave.
+    async fn settle(&self, outcome: BatchOutcome, leave: &CancellationToken) -> bool {
+        loop {
+            match self.ledger.settle(&outcome).await {
+                Ok(settled) => {
+                    self.note(&outcome, &settled);
+                    return true;
+                }
+                Err(fault) => warn!(batch = %outcome.batch, code = fault.code(), %fault, "not settled yet"),
+            }
+            tokio::select! {
+                () = leave.cancelled() => return false,
+                () = sleep(RETRY_PAUSE) => {}
+            }
+        }
+    }
+
+    fn note(&self, outcome: &BatchOutcome, settled: &Settled) {
+        let batch = outcome.batch;
+        let (result, standings) = match settled {
+            Settled::Applied(standings) => ("applied", standings.as_slice()),
+            Settled::Already => ("already", [].as_slice()),
+            Settled::AppliedLate(standings) => {
+                warn!(%batch, "the ledger did not know the batch: deducted now");
+                ("applied_late", standings.as_slice())
+            }
+            Settled::Contradiction => {
+                error!(%batch, "the batch is fenced in the ledger, and the order store has its orders");
+                ("contradiction", [].as_slice())
+            }
+            Settled::IdTaken => {
+                error!(%batch, "another batch has the same base in the ledger");
+                ("id_taken", [].as_slice())
+            }
+        };
+        debug!(%batch, result, "settled");
+        counter!("flashgate_gateway_settled_batches_total", "result" => result).increment(1);
+        standings.iter().for_each(|standing| self.sold_out.observe(*standing));
+    }
+}
+
+/// The outcomes in a message. One that cannot be read is counted and passed over: it stays on the topic.
+fn decode(delivery: Delivery) -> Vec<BatchOutcome> {
+    body::decode_outcomes(delivery.body).unwrap_or_else(|wrong| {
+        error!(key = delivery.key, offset = delivery.offset, error = %wrong, "outcomes that cannot be read");
+        counter!("flashgate_gateway_outcomes_unreadable_total").increment(1);
+        Vec::new()
+    })
+}

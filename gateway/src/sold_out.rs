@@ -1,0 +1,133 @@
+//! The sold-out mark: why a gateway may say "sold out" from its own memory.
+//!
+//! A retry of a purchase that won must get its order, not "sold out". So the mark holds the keys of every order
+//! of the sale. That set is complete: the keys are read after the ledger had said `available <= 0`, and with
+//! nothing available no further key can get an order before units come back, which moves the return epoch. A
+//! mark is only set if the epoch is still the same after the keys were read.
+
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry as MapEntry},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use flashgate_domain::{KeyDigest, SaleId};
+use flashgate_ledger::{Ledger, LedgerFault, Note, Standing};
+use futures::StreamExt;
+use metrics::counter;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tracing::{debug, warn};
+
+use crate::catalogue::{Catalogue, Entry};
+
+/// The keys of a sale that is sold out.
+#[derive(Debug)]
+pub struct Mark {
+    epoch: u64,
+    /// The first 8 bytes of each key's digest. Two keys that share them both go to the ledger: no harm.
+    keys: HashSet<[u8; 8]>,
+}
+
+impl Mark {
+    /// A mark of that return epoch.
+    pub fn new(epoch: u64, keys: impl IntoIterator<Item = [u8; 8]>) -> Self {
+        Self { epoch, keys: keys.into_iter().collect() }
+    }
+
+    /// The return epoch that it holds for.
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Whether the key may have an order in the sale.
+    pub fn has_order(&self, key: KeyDigest) -> bool {
+        let [head @ .., _, _, _, _, _, _, _, _] = key.0;
+        self.keys.contains(&head)
+    }
+}
+
+/// Sets sold-out marks when the ledger says so and lifts them when units come back.
+pub struct SoldOutWatch {
+    ledger: Arc<dyn Ledger>,
+    catalogue: Arc<Catalogue>,
+    /// Sales whose keys are being read, so that one reader is enough.
+    reading: Mutex<HashMap<SaleId, u64>>,
+}
+
+impl SoldOutWatch {
+    /// A watch over the sales of `catalogue`.
+    pub fn new(ledger: Arc<dyn Ledger>, catalogue: Arc<Catalogue>) -> Arc<Self> {
+        Arc::new(Self { ledger, catalogue, reading: Mutex::default() })
+    }
+
+    /// Looks at where a sale stands after a call on the ledger.
+    pub fn observe(self: &Arc<Self>, standing: Standing) {
+        let Some(entry) = self.catalogue.get(standing.sale) else { return };
+        match entry.sold_out_epoch() {
+            Some(epoch) if epoch < standing.epoch => entry.set_sold_out(None),
+            None if standing.available <= 0 => self.start_reading(entry, standing.epoch),
+            Some(_) | None => {}
+        }
+    }
+
+    fn start_reading(self: &Arc<Self>, entry: Arc<Entry>, epoch: u64) {
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let MapEntry::Vacant(vacant) = reading.entry(entry.sale.id) else { return };
+        vacant.insert(epoch);
+        drop(reading);
+        let watch = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Err(fault) = watch.read_keys(&entry, epoch).await {
+                // Without a mark the ledger answers: slower, and just as true. The next answer tries again.
+                debug!(sale = %entry.sale.id, code = fault.code(), "the keys of a sold-out sale could not be read");
+            }
+            watch.reading.lock().unwrap_or_else(PoisonError::into_inner).remove(&entry.sale.id);
+        });
+    }
+
+    async fn read_keys(&self, entry: &Entry, epoch: u64) -> Result<(), LedgerFault> {
+        let keys = self.ledger.keys(entry.sale.id).await?;
+        let standing = self.ledger.standing(entry.sale.id).await?;
+        if standing.is_some_and(|now| now.epoch == epoch && now.available <= 0) {
+            entry.set_sold_out(Some(Mark::new(epoch, keys)));
+            counter!("flashgate_gateway_sold_out_marks_total").increment(1);
+        }
+        Ok(())
+    }
+
+    /// Listens to the ledger's notes for ever.
+    pub async fn follow_notes(self: Arc<Self>) {
+        loop {
+            match self.ledger.notes().await {
+                Ok(mut notes) => {
+                    while let Some(note) = notes.next().await {
+                        match note {
+                            Note::Returned(standing) => self.observe(standing),
+                            Note::Settled(_) => {}
+                        }
+                    }
+                }
+                Err(fault) => warn!(code = fault.code(), %fault, "no notes from the ledger"),
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Asks again about every sale with a mark, every `period`, for ever: a note can be lost.
+    pub async fn reread(self: Arc<Self>, period: Duration) {
+        let mut ticks = interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let marked = self.catalogue.all().into_iter().filter(|entry| entry.sold_out_epoch().is_some());
+            for entry in marked {
+                match self.ledger.standing(entry.sale.id).await {
+                    Ok(Some(standing)) => self.observe(standing),
+                    // Gone from the ledger: let the intents find out, they know what to do about it.
+                    Ok(None) => entry.set_sold_out(None),
+                    Err(fault) => debug!(code = fault.code(), "a sold-out sale could not be read again"),
+                }
+            }
+        }
+    }
+}
