@@ -15,6 +15,8 @@ cached() {
         exec {lock}>"$CACHE_DIR/$name.lock"
         flock "$lock"
         if [[ ! -e $entry ]]; then
+            # What an interrupted run left; nobody else builds while we hold the lock.
+            rm -rf -- "$CACHE_DIR/$name".building.*
             building=$(mktemp -d -- "$CACHE_DIR/$name.building.XXXXXX")
             if ! "$builder" "$building" "$@" >&2; then
                 rm -rf -- "$building"

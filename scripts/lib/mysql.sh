@@ -1,4 +1,6 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154  # settings, STACK_DIR: lib/settings.sh, lib/stack.sh
+# shellcheck disable=SC2034  # the server lists are read by lib/stack.sh
 # MySQL 8.0: the order store. The real server, from an archive inside a Maven artifact.
 
 # shellcheck source=scripts/lib/mysql_login.sh

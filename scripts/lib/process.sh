@@ -8,6 +8,9 @@
 # Uses: $RUN_DIR (pid files), $LOG_DIR (one log a process),
 #       $STARTED_LIST (optional: a file that collects the names spawned by this run).
 
+# A broker takes 10 s when it is idle, and more with much to flush.
+STOP_SECONDS=60
+
 process_pid_file() { printf '%s/%s.pid' "$RUN_DIR" "$1"; }
 
 process_log() { printf '%s/%s.log' "$LOG_DIR" "$1"; }
@@ -80,8 +83,8 @@ process_stop() {
     if process_signal "$name" TERM; then
         # A process that a drill has stopped cannot see the TERM before it goes on.
         process_signal "$name" CONT || true
-        if ! process_wait_gone "$name" "${STOP_SECONDS:-30}"; then
-            warn "$name ignored TERM for ${STOP_SECONDS:-30} s: killing it"
+        if ! process_wait_gone "$name" "$STOP_SECONDS"; then
+            warn "$name did not end within $STOP_SECONDS s of TERM: killing it"
             process_signal "$name" KILL || true
             process_wait_gone "$name" 10 || die "$name (pid $(process_pid "$name")) does not end"
         fi

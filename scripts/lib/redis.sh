@@ -1,4 +1,6 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154  # settings, STACK_DIR: lib/settings.sh, lib/stack.sh
+# shellcheck disable=SC2034  # the server lists are read by lib/stack.sh
 # Redis: the server of the ledger.
 
 redis_processes=(redis)
@@ -10,13 +12,15 @@ redis_missing_packages() {
     has_program redis-server || has_program redis-check-rdb || printf 'redis-tools\n'
 }
 
-redis_prepare() { :; }
+redis_prepare() { redis_executable >/dev/null; }
 
 redis_executable() {
+    local folder
     if has_program redis-server; then
         command -v redis-server
     else
-        printf '%s/redis-server' "$(cached redis-alias redis_build_alias)"
+        folder=$(cached redis-alias redis_build_alias)
+        printf '%s/redis-server' "$folder"
     fi
 }
 

@@ -7,15 +7,17 @@
 
 # Request codes (org.apache.rocketmq.remoting.protocol.RequestCode, 5.4.0).
 RMQ_UPDATE_AND_CREATE_TOPIC=17
+RMQ_UPDATE_BROKER_CONFIG=25
 RMQ_GET_ROUTEINFO_BY_TOPIC=105
 RMQ_GET_BROKER_CLUSTER_INFO=106
 
-# remoting_call PORT CODE FIELDS: FIELDS is a JSON object of strings. Prints the answer's header
+# remoting_call PORT CODE FIELDS [BODY]: FIELDS is a JSON object of strings. Prints the answer's header
 # and, right behind it, its body, both JSON. Fails if the answer is no success.
 remoting_call() {
+    set -- "$1" "$2" "$3" "${4:-}"
     (
         header='{"code":'$2',"language":"OTHER","version":0,"opaque":1,"flag":0,"extFields":'$3'}'
-        printf -v frame '%08x%08x%s' $((${#header} + 4)) "${#header}" "$(hex_of_text "$header")"
+        printf -v frame '%08x%08x%s' $((4 + ${#header} + ${#4})) "${#header}" "$(hex_of_text "$header$4")"
         exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 1
         write_hex "$frame" >&3
         length=$(read_hex 4 <&3) || exit 1
@@ -42,4 +44,10 @@ remoting_topic_known() {
 # remoting_broker_registered NAMESRV_PORT BROKER_ADDRESS
 remoting_broker_registered() {
     [[ $(remoting_call "$1" "$RMQ_GET_BROKER_CLUSTER_INFO" '{}') == *"\"$2\""* ]]
+}
+
+# remoting_register_now BROKER_PORT: the broker tells its name server about itself, as it does
+# whenever this setting is written; the value is the default (6: readable and writable).
+remoting_register_now() {
+    remoting_call "$1" "$RMQ_UPDATE_BROKER_CONFIG" '{}' brokerPermission=6 >/dev/null
 }

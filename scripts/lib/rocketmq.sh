@@ -1,4 +1,6 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154  # settings, STACK_DIR: lib/settings.sh, lib/stack.sh
+# shellcheck disable=SC2034  # the server lists are read by lib/stack.sh
 # Apache RocketMQ: a name server and one broker.
 
 # shellcheck source=scripts/lib/remoting.sh
@@ -58,6 +60,7 @@ rocketmq_class_path() {
     printf '%s:%s/lib/*' "$extension" "$lib"
 }
 
+# JVM options are for a machine shared by several stacks: a heap that starts small and may grow.
 # rocketmq_spawn NAME MAIN_CLASS JVM_OPTION...: logs and state stay in the stack's folder, since
 # RocketMQ takes user.home for both.
 rocketmq_spawn() {
@@ -94,10 +97,14 @@ namesrv_answers() { remoting_call "$(port_of namesrv)" "$RMQ_GET_BROKER_CLUSTER_
 # Besides its port the broker binds port - 2 (the "fast" one, for clients that opt for it).
 broker_choose_ports() { port_store broker "$(port_choose -2)"; }
 
-broker_ports() { printf '%s %s' "$(port_of broker)" $(($(port_of broker) - 2)); }
+broker_ports() {
+    local port
+    port=$(port_of broker)
+    [[ -z $port ]] || printf '%s %s' "$port" $((port - 2))
+}
 
 broker_configure() {
-    local dir=$STACK_DIR/broker flush=ASYNC_FLUSH
+    local dir=$STACK_DIR/broker flush=ASYNC_FLUSH timeout_ms=${settings[transaction_timeout_ms]}
     [[ ${settings[durable]} == yes ]] && flush=SYNC_FLUSH
     mkdir -p -- "$dir/tmp" "$dir/store"
     cat >"$dir/broker.conf" <<EOF
@@ -137,12 +144,12 @@ autoCreateTopicEnable=false
 autoCreateSubscriptionGroup=true
 traceTopicEnable=false
 
-transactionTimeOut=${settings[transaction_timeout_ms]}
+transactionTimeOut=$timeout_ms
 transactionCheckInterval=${settings[transaction_check_interval_ms]}
 # How long the broker collects commits and rollbacks before it marks their half-messages as
 # done. Close to transactionTimeOut it checks messages that are long committed, and delivers
 # them twice; the default is 3 s.
-transactionOpBatchInterval=$((settings[transaction_timeout_ms] / 10))
+transactionOpBatchInterval=$((timeout_ms / 10))
 # With the default of 15 the broker puts a half-message aside after 15 checks without a verdict
 # and nobody is told: a ledger that is away for two minutes would lose accepted orders.
 transactionCheckMax=1000000
@@ -170,6 +177,15 @@ broker_spawn() {
 broker_answers() {
     remoting_broker_registered "$(port_of namesrv)" "127.0.0.1:$(port_of broker)"
 }
+
+# A broker whose first registration failed (its client had not yet found the name server to be
+# there), or whose name server was restarted, would wait for its next round: up to 10 s.
+broker_while_waiting() {
+    ((SECONDS > broker_nudged_at + 1)) || return 0
+    broker_nudged_at=$SECONDS
+    remoting_register_now "$(port_of broker)" || true
+}
+broker_nudged_at=$SECONDS
 
 # --- topics ---
 

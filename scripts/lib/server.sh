@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # How any of the servers is brought up and taken down. A server NAME brings
-# NAME_choose_ports, NAME_ports, NAME_configure, NAME_spawn and NAME_answers.
+# NAME_choose_ports, NAME_ports, NAME_configure, NAME_spawn and NAME_answers, and, if it needs a
+# push now and then until it answers, NAME_while_waiting.
 
 READY_SECONDS=90
 # Ports that we chose ourselves may be lost to another process before the server binds them.
@@ -27,7 +28,8 @@ server_ready() {
 server_wait_ready() {
     local deadline=$((SECONDS + READY_SECONDS))
     until server_ready "$1"; do
-        process_alive "$1" && ((SECONDS < deadline)) || return 1
+        if ! process_alive "$1" || ((SECONDS >= deadline)); then return 1; fi
+        if declare -F "$1_while_waiting" >/dev/null; then "$1_while_waiting"; fi
         sleep 0.1
     done
 }
@@ -47,7 +49,8 @@ server_require_free_ports() {
 server_up() {
     local name=$1 attempt choose=no
     if process_alive "$name"; then
-        server_wait_ready "$name" || die "$name is alive (pid $(process_pid "$name")) but does not answer"
+        server_wait_ready "$name" ||
+            die "$name is alive (pid $(process_pid "$name")) but does not answer: stack kill $name, then up again"
         say "$name: already running on port $(port_of "$name")"
         return
     fi
@@ -62,7 +65,7 @@ server_up() {
             return
         fi
         process_stop "$name"
-        [[ $choose == yes ]] && server_lost_its_port "$name" || break
+        if [[ $choose == no ]] || ! server_lost_its_port "$name"; then break; fi
         say "$name: port $(port_of "$name") was taken meanwhile, choosing another"
     done
     show_log_tail "$(process_log "$name")"

@@ -16,8 +16,9 @@ declare -A asked_ports=()
 
 # require_number WHAT VALUE MIN MAX
 require_number() {
-    [[ $2 =~ ^[0-9]{1,9}$ ]] && ((10#$2 >= $3 && 10#$2 <= $4)) ||
+    if [[ ! $2 =~ ^[0-9]{1,9}$ ]] || ((10#$2 < $3 || 10#$2 > $4)); then
         die "$1: expected a number from $3 to $4, got '$2'"
+    fi
 }
 
 settings_load() {

@@ -6,11 +6,28 @@
 # DIR/stack.env  the addresses          DIR/log/   what each server printed
 # DIR/redis, mysql, namesrv, broker     configuration and data
 
-for library in output tcp ports packages artifacts settings process server redis mysql rocketmq; do
-    # shellcheck source=/dev/null
-    source "$SCRIPTS_DIR/lib/$library.sh"
-done
-unset library
+# shellcheck source=scripts/lib/output.sh
+source "$SCRIPTS_DIR/lib/output.sh"
+# shellcheck source=scripts/lib/tcp.sh
+source "$SCRIPTS_DIR/lib/tcp.sh"
+# shellcheck source=scripts/lib/ports.sh
+source "$SCRIPTS_DIR/lib/ports.sh"
+# shellcheck source=scripts/lib/packages.sh
+source "$SCRIPTS_DIR/lib/packages.sh"
+# shellcheck source=scripts/lib/artifacts.sh
+source "$SCRIPTS_DIR/lib/artifacts.sh"
+# shellcheck source=scripts/lib/settings.sh
+source "$SCRIPTS_DIR/lib/settings.sh"
+# shellcheck source=scripts/lib/process.sh
+source "$SCRIPTS_DIR/lib/process.sh"
+# shellcheck source=scripts/lib/server.sh
+source "$SCRIPTS_DIR/lib/server.sh"
+# shellcheck source=scripts/lib/redis.sh
+source "$SCRIPTS_DIR/lib/redis.sh"
+# shellcheck source=scripts/lib/mysql.sh
+source "$SCRIPTS_DIR/lib/mysql.sh"
+# shellcheck source=scripts/lib/rocketmq.sh
+source "$SCRIPTS_DIR/lib/rocketmq.sh"
 
 ALL_SERVERS=(redis mysql namesrv broker)
 
@@ -29,8 +46,14 @@ stack_require() { stack_exists || die "there is no stack in $STACK_DIR (see: sta
 # stack_lock: one change at a time; held until this script ends.
 stack_lock() {
     local fd
-    exec {fd}>"$STACK_DIR/lock"
-    flock -w 300 "$fd" || die "another run has been working on $STACK_DIR for 5 minutes"
+    while true; do
+        mkdir -p -- "$STACK_DIR"
+        exec {fd}>"$STACK_DIR/lock"
+        flock -w 300 "$fd" || die "another run has been working on $STACK_DIR for 5 minutes"
+        # A purge may have removed the folder while we waited: then we hold a lock on nothing.
+        [[ ! $STACK_DIR/lock -ef /proc/self/fd/$fd ]] || return 0
+        exec {fd}>&-
+    done
 }
 
 # stack_servers: the servers of the chosen parts, in the order of their start.
@@ -63,22 +86,28 @@ stack_any_alive() {
 }
 
 stack_create_folder() {
-    if [[ -d $STACK_DIR ]] && ! stack_exists && [[ -n $(ls -A -- "$STACK_DIR") ]]; then
+    # `lock`, `run` and `log` alone are what a refused start leaves.
+    if [[ -d $STACK_DIR ]] && ! stack_exists &&
+        [[ -n $(find "$STACK_DIR" -mindepth 1 -maxdepth 1 ! -name lock ! -name run ! -name log -print -quit) ]]; then
         die "$STACK_DIR is not empty and holds no stack"
     fi
     # The folder holds a password, and MySQL's and Redis' data.
-    mkdir -p -- "$STACK_DIR" && chmod 0700 -- "$STACK_DIR"
-    mkdir -p -- "$RUN_DIR" "$LOG_DIR"
     stack_lock
+    chmod 0700 -- "$STACK_DIR"
+    mkdir -p -- "$RUN_DIR" "$LOG_DIR"
 }
 
 # stack_apply_options: a running stack keeps the options that it runs with.
 stack_apply_options() {
-    local difference
+    local difference name
     if stack_exists && stack_any_alive; then
         difference=$(settings_differing)
         [[ -z $difference ]] || die "$STACK_DIR runs with other options (${difference//$'\n'/, }): stack down first"
     else
+        # Before they are kept: a later run would stumble over them again.
+        for name in "${!asked_ports[@]}"; do
+            port_is_free "${asked_ports[$name]}" || die "$name: port ${asked_ports[$name]} is taken by another process"
+        done
         settings_overlay
         settings_save
     fi
@@ -86,12 +115,10 @@ stack_apply_options() {
 
 # stack_prepare: everything that can be missing, before anything is created or started.
 stack_prepare() {
-    local part missing=""
-    for part in ${settings[parts]}; do
-        missing+=" $("${part}_missing_packages" | tr '\n' ' ')"
-    done
-    # shellcheck disable=SC2086  # a list of package names
-    install_packages $missing
+    local part
+    local -a packages
+    mapfile -t packages < <(for part in ${settings[parts]}; do "${part}_missing_packages"; done)
+    install_packages "${packages[@]}"
     for part in ${settings[parts]}; do
         "${part}_prepare"
     done
@@ -108,8 +135,11 @@ rocketmq_up() {
 }
 
 stack_up() {
-    local part job failed=no
+    local name part
     local -a jobs=()
+    for name in $(stack_servers); do
+        process_alive "$name" || server_require_free_ports "$name"
+    done
     STARTED_LIST=$(mktemp)
     trap stack_undo_start EXIT
     trap 'exit 130' INT TERM
@@ -117,10 +147,10 @@ stack_up() {
         "${part}_up" &
         jobs+=($!)
     done
-    for job in "${jobs[@]}"; do
-        wait "$job" || failed=yes
+    # Whoever fails first ends it: there is no point in waiting for the others.
+    for part in "${jobs[@]}"; do
+        wait -n || exit 1
     done
-    [[ $failed == no ]] || exit 1
     stack_write_env
     trap - EXIT INT TERM
     rm -f -- "$STARTED_LIST"
@@ -141,18 +171,37 @@ stack_undo_start() {
 
 # stack_stop SERVER...: side by side, except that the broker says goodbye to its name server.
 stack_stop() {
-    local name
+    local name job
+    local -a jobs=()
     for name in "$@"; do
-        [[ $name == namesrv ]] || process_stop "$name" &
+        [[ $name != namesrv ]] || continue
+        process_stop "$name" &
+        jobs+=($!)
     done
-    wait
-    [[ " $* " != *" namesrv "* ]] || process_stop namesrv
+    for job in "${jobs[@]}"; do wait "$job"; done
+    if [[ " $* " == *" namesrv "* ]]; then
+        # It keeps nothing that a kill could harm, and an orderly end takes it 4 s.
+        process_signal namesrv KILL || true
+        process_stop namesrv
+    fi
 }
 
-# stack_start SERVER...: also creates the topics again, should the broker have lost them.
 stack_start() {
     local name
     for name in "$@"; do server_up "$name"; done
+    # A name server that was away must hear of its broker again before any client finds it.
+    if process_alive namesrv && process_alive broker; then
+        server_wait_ready broker || die "the broker does not register with the name server"
+    fi
+}
+
+# stack_kill_all: no farewell (RocketMQ's takes 10 s), for data that nobody will read again.
+stack_kill_all() {
+    local name
+    for name in "${ALL_SERVERS[@]}"; do process_signal "$name" KILL || true; done
+    for name in "${ALL_SERVERS[@]}"; do
+        process_wait_gone "$name" 10 || die "$name (pid $(process_pid "$name")) does not end"
+    done
 }
 
 stack_write_env() {
@@ -185,7 +234,8 @@ stack_status() {
         if pid=$(process_pid "$name"); then
             state=running
             server_ready "$name" || state="not answering"
-            memory=$(awk '/^VmRSS/ { printf "%d MB", $2 / 1024 }' "/proc/$pid/status" 2>/dev/null) || true
+            # Without mapped files: RocketMQ's would count gigabytes of page cache.
+            memory=$(awk '/^RssAnon/ { printf "%d MB", $2 / 1024 }' "/proc/$pid/status" 2>/dev/null) || true
             uptime=$(ps -o etime= -p "$pid" 2>/dev/null | tr -d ' ') || true
         fi
         [[ $state == running ]] || all_well=1

@@ -23,6 +23,7 @@ hex_of_text() { printf '%s' "$1" | od -An -v -tx1 | tr -d ' \n'; }
 # write_hex DIGITS: the bytes on stdout.
 write_hex() {
     local escaped
+    # shellcheck disable=SC2001  # bash before 5.2 has no & in a replacement
     escaped=$(sed 's/../\\x&/g' <<<"$1")
     printf '%b' "$escaped"
 }
