@@ -57,6 +57,12 @@ impl Group {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The topic for what members of this group give up on. RocketMQ's own name for it (`MixAll.getDLQTopic`),
+    /// and the only topic with a `%` in it.
+    pub fn dead_letters(&self) -> Topic {
+        Topic(format!("%DLQ%{self}").into())
+    }
 }
 
 impl fmt::Display for Topic {

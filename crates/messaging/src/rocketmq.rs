@@ -2,8 +2,12 @@
 //!
 //! This is no general client. It does the few things that flashgate needs, each as a request whose answer is
 //! awaited within a time-out: half-messages and their verdicts, check-backs, publishes, pulls, offsets. The
-//! public client (`rocketmq-client-rust` 1.0.0) sends verdicts one-way and runs a synchronous listener on a
-//! bounded lane, which loses commits under load; see `docs/adr`.
+//! public client (`rocketmq-client-rust` 1.0.0) sends verdicts one-way, runs the local transaction on a bounded
+//! synchronous lane and commits offsets on a timer; under load its commits get lost, and nobody is told.
+//!
+//! From the wire inwards: `frame` and `stored` know the bytes, `connection` pairs requests with answers,
+//! `session` finds the way to a broker, `presence` keeps it knowing who is there. Above them stand `sender` and
+//! `transaction`, `check_back`, and `subscription` with its `assignment` of queues that `pull` reads.
 
 pub mod admin;
 mod assignment;
@@ -102,7 +106,7 @@ impl RocketMq {
         RocketMqSubscription::start(config, clock, group, topic, Share::Everything).await
     }
 
-    fn session(&self) -> session::Session {
+    fn session(&self) -> Arc<session::Session> {
         session::Session::new(Arc::clone(&self.config), Arc::clone(&self.clock), Arc::new(publisher::Deaf))
     }
 }

@@ -188,9 +188,8 @@ pub(super) async fn keep_assigned(assignment: Arc<Assignment>, changes: Arc<Grou
         // Both ends of the wait mean the same: time for a look.
         let _ = timeout(config.rebalance_interval(), changes.0.notified()).await;
         let refreshed = assignment.refresh(false).await;
-        if let Err(fault) = &refreshed {
-            tracing::warn!(%fault, "the assignment of queues stays as it was");
-            assignment.source.note(&refreshed);
+        if refreshed.is_err() {
+            assignment.source.note("the assignment of queues", &refreshed);
             tokio::time::sleep(config.retry_pause()).await;
         }
     }

@@ -75,8 +75,10 @@ impl Frame {
         self.flag & (FLAG_RESPONSE | FLAG_ONE_WAY) == 0
     }
 
+    /// The first line of what the other side says; Java's exceptions bring a link in a second one.
     pub(super) fn remark(&self) -> String {
-        self.remark.clone().unwrap_or_default()
+        let remark = self.remark.as_deref().unwrap_or_default();
+        remark.lines().next().unwrap_or_default().to_owned()
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {

@@ -1,5 +1,7 @@
 //! Places in a queue, as the broker knows them.
 
+use std::sync::Arc;
+
 use super::codes::{expect_success, fault_of, request, response};
 use super::frame::Request;
 use super::session::Session;
@@ -10,7 +12,7 @@ use crate::names::{Group, Topic};
 /// A queue of a topic, and who asks.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
-    pub(super) session: &'a Session,
+    pub(super) session: &'a Arc<Session>,
     pub(super) topic: &'a Topic,
     pub(super) queue: &'a QueueId,
 }

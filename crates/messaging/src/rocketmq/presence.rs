@@ -76,7 +76,7 @@ fn consumer(group: &Group, topic: &Topic) -> Value {
 ///
 /// # Errors
 /// The last fault, if one of them did not take it; the others still did.
-pub(super) async fn announce(session: &Session, role: &Role) -> Result<(), BusFault> {
+pub(super) async fn announce(session: &Arc<Session>, role: &Role) -> Result<(), BusFault> {
     let route = session.route(role.topic()).await?;
     let heartbeat = role.heartbeat(&session.client_id);
     let mut result = Ok(());
@@ -91,23 +91,30 @@ pub(super) async fn announce(session: &Session, role: &Role) -> Result<(), BusFa
 
 /// Announces `role` for ever: at every interval, and at once when a connection was lost.
 pub(super) async fn keep_announcing(session: Arc<Session>, role: Role) {
-    let mut pause = session.config.heartbeat_interval();
+    let mut failing = false;
     loop {
-        // Both ends of the wait mean the same: time for a heartbeat.
-        let _ = timeout(pause, session.lost.notified()).await;
-        pause = match announce(&session, &role).await {
-            Ok(()) => session.config.heartbeat_interval(),
+        if failing {
+            tokio::time::sleep(session.config.retry_pause()).await;
+        } else {
+            // Both ends of the wait mean the same: time for a heartbeat.
+            let _ = timeout(session.config.heartbeat_interval(), session.lost.notified()).await;
+        }
+        let was_failing = failing;
+        match announce(&session, &role).await {
+            Ok(()) => failing = false,
             Err(fault) => {
-                tracing::warn!(%fault, ?role, "the heartbeat failed");
-                tokio::time::sleep(session.config.retry_pause()).await;
-                session.config.retry_pause()
+                failing = true;
+                // An outage is logged once, not at every try.
+                if !was_failing {
+                    tracing::warn!(%fault, ?role, "heartbeats fail");
+                }
             }
-        };
+        }
     }
 }
 
 /// Tells the brokers that this member leaves, so that they need not find out by its silence. Best effort.
-pub(super) async fn leave(session: &Session, role: &Role) {
+pub(super) async fn leave(session: &Arc<Session>, role: &Role) {
     let Ok(route) = session.route(role.topic()).await else { return };
     let farewell = role.farewell(&session.client_id);
     for broker in route.brokers() {

@@ -19,8 +19,8 @@ pub struct RocketMqPublisher {
 }
 
 impl RocketMqPublisher {
-    pub(super) fn new(session: Session, group: Group) -> Self {
-        Self { sender: Sender::new(Arc::new(session), group) }
+    pub(super) fn new(session: Arc<Session>, group: Group) -> Self {
+        Self { sender: Sender::new(session, group) }
     }
 
     /// Closes the connections. Later calls answer [`BusFault::Closed`].

@@ -19,8 +19,16 @@ pub(super) struct Source {
     pub(super) session: Arc<Session>,
     pub(super) group: Group,
     pub(super) topic: Topic,
-    /// The latest fault of any background task of the subscription, until a call succeeds or `poll` tells it.
-    fault: Mutex<Option<BusFault>>,
+    health: Mutex<Health>,
+}
+
+/// How the background tasks of a subscription fare.
+#[derive(Default)]
+struct Health {
+    /// The latest fault, until a call succeeds or `poll` tells it.
+    fault: Option<BusFault>,
+    /// Whether the latest call failed, so that an outage is logged once and not at every try.
+    failing: bool,
 }
 
 /// Messages of one pull, with the holding of the queue that they belong to.
@@ -42,7 +50,7 @@ pub(super) enum Start {
 
 impl Source {
     pub(super) fn new(session: Arc<Session>, group: Group, topic: Topic) -> Self {
-        Self { session, group, topic, fault: Mutex::new(None) }
+        Self { session, group, topic, health: Mutex::default() }
     }
 
     pub(super) fn place<'a>(&'a self, queue: &'a QueueId) -> Place<'a> {
@@ -50,13 +58,20 @@ impl Source {
     }
 
     /// Keeps `result`'s fault for the next `poll` that comes back empty, or forgets the last one.
-    pub(super) fn note<T>(&self, result: &Result<T, BusFault>) {
-        let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-        *fault = result.as_ref().err().cloned();
+    pub(super) fn note<T>(&self, what: &'static str, result: &Result<T, BusFault>) {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_failing = std::mem::replace(&mut health.failing, result.is_err());
+        health.fault = result.as_ref().err().cloned();
+        match &health.fault {
+            Some(fault) if !was_failing => tracing::warn!(topic = %self.topic, %fault, "{what} fails"),
+            Some(fault) => tracing::debug!(topic = %self.topic, %fault, "{what} still fails"),
+            None if was_failing => tracing::info!(topic = %self.topic, "{what} works again"),
+            None => {}
+        }
     }
 
     pub(super) fn take_fault(&self) -> Option<BusFault> {
-        self.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).fault.take()
     }
 
     async fn start(&self, queue: &QueueId, start: Start) -> Result<u64, BusFault> {
@@ -124,7 +139,7 @@ pub(super) async fn pull_forever(
             None => source.start(&queue, start).await.map(|offset| (Vec::new(), offset)),
             Some(offset) => source.pull(&queue, offset).await,
         };
-        source.note(&pulled);
+        source.note("pulling", &pulled);
         match pulled {
             Ok((deliveries, offset)) => {
                 next = Some(offset);
@@ -132,10 +147,7 @@ pub(super) async fn pull_forever(
                     return;
                 }
             }
-            Err(fault) => {
-                tracing::warn!(%fault, ?queue, "pulling pauses");
-                tokio::time::sleep(source.session.config.retry_pause()).await;
-            }
+            Err(_) => tokio::time::sleep(source.session.config.retry_pause()).await,
         }
     }
 }

@@ -64,7 +64,10 @@ impl Sender {
             let request = self.request(message, kind, &properties, queue.number, &queue.broker);
             match self.session.call(broker, &request, deadline).await.and_then(expect_success) {
                 Ok(answer) => return Ok(Sent { broker: broker.to_owned(), message_id, answer }),
-                Err(fault) if fault.retry_safe() && tries_left > 0 => tries_left -= 1,
+                Err(fault) if fault.retry_safe() && tries_left > 0 => {
+                    tracing::debug!(%fault, broker, tries_left, "the message is sent again");
+                    tries_left -= 1;
+                }
                 Err(fault) => return Err(fault),
             }
         }

@@ -4,6 +4,7 @@
 //! by its connection, and so that a pull of 256 KiB never stands in front of a commit.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,11 +19,9 @@ use super::route::Route;
 use crate::fault::BusFault;
 use crate::names::Topic;
 
-/// Tells the sessions of one process apart, and with the process id and the start time those of a group.
-static SESSIONS: AtomicU64 = AtomicU64::new(0);
-
 pub(super) struct Session {
     pub(super) client_id: String,
+    identity: u64,
     pub(super) config: Arc<RocketMqConfig>,
     /// Notified when a connection is lost: whoever must be known to the broker says hello again.
     pub(super) lost: Arc<Notify>,
@@ -39,11 +38,17 @@ pub(super) struct Session {
 type Slot = tokio::sync::Mutex<Option<Arc<Connection>>>;
 
 impl Session {
-    pub(super) fn new(config: Arc<RocketMqConfig>, clock: Arc<dyn Clock>, inbound: Arc<dyn Inbound>) -> Self {
-        let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
-        let client_id = format!("flashgate@{}#{}#{number}", std::process::id(), clock.now().as_millis());
-        Self {
-            client_id,
+    pub(super) fn new(
+        config: Arc<RocketMqConfig>,
+        clock: Arc<dyn Clock>,
+        inbound: Arc<dyn Inbound>,
+    ) -> Arc<Self> {
+        // Two sessions must never be taken for one, and in containers every process has the id 1 and they start
+        // together: the keys of a hasher come from the operating system's randomness and differ each time.
+        let identity = RandomState::new().hash_one(clock.now().as_millis());
+        Arc::new(Self {
+            client_id: format!("flashgate@{}#{identity:016x}", std::process::id()),
+            identity,
             config,
             lost: Arc::new(Notify::new()),
             clock,
@@ -53,7 +58,7 @@ impl Session {
             name_server: AtomicUsize::new(0),
             message_next: AtomicU64::new(0),
             closed: AtomicBool::new(false),
-        }
+        })
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -63,10 +68,7 @@ impl Session {
     /// An id for a new message: 32 hex digits, as every RocketMQ client makes them.
     pub(super) fn new_message_id(&self) -> String {
         let number = self.message_next.fetch_add(1, Ordering::Relaxed);
-        let identity = self.client_id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        format!("{identity:016X}{number:016X}")
+        format!("{:016X}{number:016X}", self.identity)
     }
 
     /// The deadline of a request that starts now.
@@ -130,34 +132,40 @@ impl Session {
         Err(last)
     }
 
-    /// The route of `topic`, at most `route_age_max_ms` old; older if no name server answers.
+    /// The route of `topic`. One older than `route_age_max_ms` is still used while a new one is fetched, so that
+    /// a frozen name server never stands in front of a send.
     ///
     /// # Errors
     /// The name server's fault, if there is no older route either.
-    pub(super) async fn route(&self, topic: &Topic) -> Result<Arc<Route>, BusFault> {
-        let known = self.routes.lock().unwrap_or_else(PoisonError::into_inner).get(topic).cloned();
-        if let Some((route, read_at)) = &known
-            && read_at.elapsed() < self.config.route_age_max()
-        {
-            return Ok(Arc::clone(route));
-        }
-        match self.ask_name_server(&Route::request(topic)).await.and_then(Route::parse) {
-            Ok(route) => {
-                let route = Arc::new(route);
-                let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-                routes.insert(topic.clone(), (Arc::clone(&route), Instant::now()));
-                Ok(route)
-            }
-            Err(fault) => match known {
-                Some((route, _)) => {
+    pub(super) async fn route(self: &Arc<Self>, topic: &Topic) -> Result<Arc<Route>, BusFault> {
+        let Some((route, stale)) = self.known_route(topic) else { return self.fetch_route(topic).await };
+        if stale {
+            let (session, topic) = (Arc::clone(self), topic.clone());
+            tokio::spawn(async move {
+                if let Err(fault) = session.fetch_route(&topic).await {
                     tracing::warn!(%topic, %fault, "the route cannot be refreshed, the old one is used");
-                    let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-                    routes.insert(topic.clone(), (Arc::clone(&route), Instant::now()));
-                    Ok(route)
                 }
-                None => Err(fault),
-            },
+            });
         }
+        Ok(route)
+    }
+
+    /// The last route of `topic`, and whether it is time for a new one; only one caller is told so.
+    fn known_route(&self, topic: &Topic) -> Option<(Arc<Route>, bool)> {
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let (route, read_at) = routes.get_mut(topic)?;
+        let stale = read_at.elapsed() >= self.config.route_age_max();
+        if stale {
+            *read_at = Instant::now();
+        }
+        Some((Arc::clone(route), stale))
+    }
+
+    async fn fetch_route(&self, topic: &Topic) -> Result<Arc<Route>, BusFault> {
+        let route = Arc::new(Route::parse(self.ask_name_server(&Route::request(topic)).await?)?);
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        routes.insert(topic.clone(), (Arc::clone(&route), Instant::now()));
+        Ok(route)
     }
 
     /// Closes every connection; further calls answer [`BusFault::Closed`].

@@ -45,7 +45,7 @@ impl RocketMqSubscription {
     ) -> Result<Self, BusFault> {
         let changes = Arc::new(GroupChanges::default());
         let (sender, chunks) = mpsc::channel(config.prefetched_chunks_max.get());
-        let session = Arc::new(Session::new(config, clock, Arc::<GroupChanges>::clone(&changes)));
+        let session = Session::new(config, clock, Arc::<GroupChanges>::clone(&changes));
         let mut tasks = Vec::new();
         let role = match share {
             Share::Group => Some(Role::Consumer { group: group.clone(), topic: topic.clone() }),

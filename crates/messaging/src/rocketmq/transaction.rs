@@ -43,9 +43,9 @@ impl RocketMqTransactionProducer {
         let (check_backs, inbox) = CheckBacks::new(&group, config.check_backs_waiting_max.get());
         let check_backs = Arc::new(check_backs);
         let session = Session::new(config, clock, Arc::<CheckBacks>::clone(&check_backs));
-        let answering = tokio::spawn(answer_all(Arc::clone(&session), group.clone(), inbox, handler));
         let role = Role::Producer { group: group.clone(), topic };
         announce(&session, &role).await?;
+        let answering = tokio::spawn(answer_all(Arc::clone(&session), group.clone(), inbox, handler));
         let announcing = AbortOnDrop::spawn(keep_announcing(Arc::clone(&session), role.clone()));
         Ok(Self {
             sender: Sender::new(session, group),
