@@ -1,1 +1,118 @@
-//! To come
+//! What every ledger must do, as tests: the contract suite.
+//!
+//! An implementation puts itself under it with one line, which makes one test of each fact:
+//!
+//! ```ignore
+//! /// A ledger that nobody else uses.
+//! async fn fresh() -> Subject {
+//!     Subject { ledger: Arc::new(MyLedger::new()), shards: ShardCount::ONE }
+//! }
+//! flashgate_ledger::ledger_contract!(fresh);
+//! ```
+//!
+//! The facts take no time from a clock: windows are either open for centuries, or over, or far ahead.
+
+pub mod deducting;
+pub mod fencing;
+pub mod keeping;
+pub mod random;
+pub mod scene;
+pub mod screening;
+pub mod settling;
+
+use std::{error::Error, sync::Arc};
+
+use flashgate_domain::id::ShardCount;
+
+use crate::Ledger;
+
+/// The ledger under test. It must be new: no sales, no batches.
+pub struct Subject {
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// How many shards it has.
+    pub shards: ShardCount,
+}
+
+/// How a fact ends: it panics if it does not hold, and fails if the ledger does.
+pub type Fact = Result<(), Box<dyn Error + Send + Sync>>;
+
+/// Makes one test of each fact. `$make` is an async function without arguments that returns a new [`Subject`].
+#[macro_export]
+macro_rules! ledger_contract {
+    ($make:path) => {
+        $crate::ledger_contract! { @facts $make;
+            screening:
+                a_duplicate_is_found_before_the_stock_is_looked_at
+                a_known_key_with_another_quantity_is_reused
+                one_key_twice_in_a_call_passes_once
+                the_limit_counts_the_same_call
+                the_stock_counts_the_same_call
+                a_refused_intent_takes_nothing_from_those_after_it
+                a_missing_sale_is_missing
+                a_prepared_sale_sells_nothing
+                a_paused_sale_sells_nothing
+                a_closed_sale_has_ended
+                a_replay_is_answered_whatever_the_state
+                the_window_is_looked_at_before_the_stock
+                screening_changes_nothing;
+            deducting:
+                a_batch_is_all_or_nothing
+                deducting_again_answers_the_same
+                another_batch_with_the_same_base_is_refused
+                one_key_twice_in_a_batch_is_refused
+                a_batch_may_hold_two_sales
+                a_batch_may_hold_a_thousand_sales
+                a_full_batch_is_applied
+                order_ids_above_2_to_the_53_survive
+                shards_are_apart
+                concurrent_batches_never_oversell
+                a_batch_sent_many_times_at_once_is_applied_once;
+            fencing:
+                late_deduct_after_check_back_is_refused
+                check_back_finds_a_deducted_batch
+                check_back_finds_a_settled_batch
+                check_back_of_another_nonce_is_fenced
+                a_refused_batch_leaves_no_trace;
+            settling:
+                confirmed_orders_stay_deducted
+                settling_twice_changes_nothing
+                returned_units_are_sold_again
+                written_off_units_never_come_back
+                a_cancelled_order_gives_the_allowance_back_and_keeps_its_key
+                an_unknown_batch_is_deducted_at_settle
+                an_unknown_batch_can_return_units
+                an_unknown_batch_passes_over_missing_sales
+                a_batch_settled_late_cannot_be_deducted_again
+                a_late_deduction_reclaims_written_off_units
+                a_write_off_after_a_late_deduction_is_reclaimed
+                settling_a_fenced_batch_is_a_contradiction
+                settling_other_intents_is_a_contradiction
+                settling_another_batch_of_the_same_base_changes_nothing
+                an_outcome_that_lacks_orders_is_refused;
+            keeping:
+                preparing_twice_changes_nothing
+                a_missing_sale_is_not_recreated_by_activate
+                activation_is_for_one_generation
+                a_paused_sale_is_not_activated
+                a_closed_sale_is_not_activated_nor_paused
+                an_order_is_found_by_its_id
+                a_snapshot_lists_the_open_batches_of_the_sale
+                a_standing_is_that_of_the_snapshot
+                keys_lists_every_key_once
+                notes_tell_what_was_settled_and_returned
+                node_numbers_are_given_in_turn
+                it_answers;
+            random:
+                the_numbers_agree_after_any_calls;
+        }
+    };
+    (@facts $make:path; $($module:ident: $($fact:ident)+;)+) => {
+        $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $fact() -> $crate::contract::Fact {
+                $crate::contract::$module::$fact($make().await).await
+            }
+        )+)+
+    };
+}

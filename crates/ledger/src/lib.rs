@@ -68,6 +68,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// The sale's totals and its open batches at one moment; `None` if the ledger does not have it.
     async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault>;
 
+    /// Where the sale stands: cheap enough to be asked every second. `None` if the ledger does not have it.
+    async fn standing(&self, sale: SaleId) -> Result<Option<Standing>, LedgerFault>;
+
     /// The first 8 bytes of every key digest that has an order in the sale. Complete for the moment of the
     /// call if no deduction comes in between; the caller makes sure by comparing [`Standing::epoch`].
     async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault>;

@@ -1,1 +1,307 @@
-//! The ledger on Redis. To come.
+//! The ledger on Redis: one script a call, in which Redis does nothing else, so that it happens whole.
+//!
+//! | module | subject |
+//! |---|---|
+//! | `config` | where Redis is, how long to wait, how long to keep |
+//! | `keys` | the names of the keys |
+//! | `pack`, `reply` | arguments and answers of the scripts, in bytes |
+//! | `scripts` | the scripts (`lua/`), loaded where they are missing |
+//! | `servers`, `connection` | which server a call goes to, and what a failure proves |
+//! | `seen` | notices a server that is behind what this process has seen |
+//! | `notes` | what other processes settled |
+//!
+//! Redis must not evict (`maxmemory-policy noeviction`), and acknowledges what it may yet lose unless it runs
+//! with `appendfsync always`; `docs/OPERATIONS.md` tells which settings to use.
+
+mod config;
+mod connection;
+mod keys;
+mod notes;
+mod pack;
+mod reply;
+mod scripts;
+mod seen;
+mod servers;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use flashgate_domain::id::BATCH_INTENTS_MAX;
+use flashgate_domain::{Batch, BatchId, BatchOutcome, Intent, Node, OrderId, Sale, SaleId, Shard};
+use futures::stream::BoxStream;
+use metrics::{counter, histogram};
+use redis::{Cmd, Value};
+use tokio::time::Instant;
+use tracing::warn;
+
+pub use self::config::{
+    InvalidPrefix, InvalidRedisConfig, InvalidUrl, KeyPrefix, PREFIX_BYTES_MAX, RedisConfig, RedisUrl,
+};
+use self::{
+    keys::Keys,
+    pack::Packed,
+    reply::Told,
+    scripts::ScriptCall,
+    seen::Seen,
+    servers::{Place, Servers},
+};
+use crate::{
+    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, Note, Prepared, Retention, Screening,
+    Settled, Snapshot, Standing,
+};
+
+/// How many keys one step of [`Ledger::keys`] asks for: a millisecond of Redis at most.
+const KEYS_STEP: usize = 1_000;
+
+/// The ledger on one Redis server or on a Redis Cluster.
+pub struct RedisLedger {
+    servers: Arc<Servers>,
+    keys: Keys,
+    seen: Seen,
+    retention: Retention,
+}
+
+impl RedisLedger {
+    /// A ledger that connects when it is first used.
+    pub fn new(config: &RedisConfig) -> Result<Self, InvalidRedisConfig> {
+        if config.urls.len() > 1 && !config.cluster {
+            return Err(InvalidRedisConfig::ManyUrls);
+        }
+        let servers = Servers::new(config).map_err(InvalidRedisConfig::Url)?;
+        Ok(Self {
+            servers: Arc::new(servers),
+            keys: Keys::new(config.prefix.clone(), config.shards),
+            seen: Seen::default(),
+            retention: config.retention(),
+        })
+    }
+
+    /// Sends a plain command, with its fault counted.
+    async fn command(&self, name: &'static str, place: Place, command: Cmd) -> Result<Value, LedgerFault> {
+        self.servers.command(name, place, command).await.inspect_err(|fault| count_fault(name, fault))
+    }
+
+    /// Runs a script, with its time taken and its fault counted.
+    async fn run(&self, shard: Shard, call: ScriptCall) -> Result<Value, LedgerFault> {
+        let name = call.script.name;
+        let started = Instant::now();
+        let result = self.servers.run(Place::Shard(shard), &call).await;
+        histogram!("flashgate_ledger_script_seconds", "script" => name).record(started.elapsed());
+        result.inspect_err(|fault| count_fault(name, fault))
+    }
+
+    async fn run_on_sale<T>(
+        &self,
+        sale: SaleId,
+        call: ScriptCall,
+        decode: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<T, LedgerFault> {
+        let name = call.script.name;
+        let reply = self.run(self.keys.shard_of(sale), call).await?;
+        decoded(name, &reply, decode)
+    }
+
+    /// Packs intents whose sales must all be of the shard.
+    fn pack<'a>(
+        &self,
+        shard: Shard,
+        intents: impl ExactSizeIterator<Item = &'a Intent>,
+    ) -> Result<Packed, LedgerFault> {
+        let count = intents.len();
+        let packed = Packed::new(intents).filter(|_packed| (1..=BATCH_INTENTS_MAX).contains(&count));
+        let packed = packed
+            .ok_or_else(|| LedgerFault::Refused(format!("{count} intents, not 1 to {BATCH_INTENTS_MAX}")))?;
+        match packed.sales.iter().find(|sale| self.keys.shard_of(**sale) != shard) {
+            Some(sale) => Err(LedgerFault::Refused(format!("sale {sale} is not of shard {shard}"))),
+            None => Ok(packed),
+        }
+    }
+
+    /// Remembers how far the sales have come, and makes it known if a server was behind.
+    fn take_in<T>(&self, told: Told<T>) -> T {
+        for sale in &told.stopped {
+            counter!("flashgate_ledger_sales_behind_total").increment(1);
+            warn!(%sale, "Redis knows less of the sale than it had acknowledged; the sale is paused");
+        }
+        self.seen.record(told.progress);
+        told.answer
+    }
+
+    fn three_of_each(&self, sales: &[SaleId]) -> impl Iterator<Item = String> {
+        sales.iter().flat_map(|sale| self.keys.three_of(*sale))
+    }
+}
+
+fn count_fault(call: &'static str, fault: &LedgerFault) {
+    counter!("flashgate_ledger_faults_total", "call" => call, "fault" => fault.code()).increment(1);
+}
+
+fn decoded<T>(
+    call: &'static str,
+    reply: &Value,
+    decode: impl FnOnce(&Value) -> Option<T>,
+) -> Result<T, LedgerFault> {
+    let unknown = || reply::unknown(call, reply);
+    decode(reply).ok_or_else(unknown).inspect_err(|fault| count_fault(call, fault))
+}
+
+#[async_trait]
+impl Ledger for RedisLedger {
+    async fn next_node(&self) -> Result<Node, LedgerFault> {
+        let mut command = redis::cmd("INCR");
+        command.arg(self.keys.nodes());
+        let reply = self.command("next_node", Place::Nodes, command).await?;
+        decoded("next_node", &reply, reply::started)
+    }
+
+    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerFault> {
+        let (draft, window) = (&sale.draft, sale.draft.window());
+        let call = scripts::PREPARE
+            .call()
+            .key(self.keys.sale(sale.id))
+            .number(sale.generation)
+            .number(window.opens_at().as_millis())
+            .number(window.closes_at().as_millis())
+            .number(draft.limit_per_buyer().get())
+            .number(draft.stock());
+        self.run_on_sale(sale.id, call, reply::prepared).await
+    }
+
+    async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerFault> {
+        let call = scripts::ACTIVATE.call().key(self.keys.sale(sale)).number(generation);
+        self.run_on_sale(sale, call, reply::activated).await
+    }
+
+    async fn pause(&self, sale: SaleId) -> Result<(), LedgerFault> {
+        let call = scripts::PAUSE.call().key(self.keys.sale(sale));
+        self.run_on_sale(sale, call, reply::stopped).await
+    }
+
+    async fn close(&self, sale: SaleId) -> Result<(), LedgerFault> {
+        let keys = self.keys.three_of(sale);
+        let call = scripts::CLOSE.call().keys(keys).number(self.retention.sale.as_millis());
+        self.run_on_sale(sale, call, reply::stopped).await?;
+        self.seen.forget(sale);
+        Ok(())
+    }
+
+    async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerFault> {
+        let packed = self.pack(shard, intents.iter())?;
+        let call = scripts::SCREEN
+            .call()
+            .key(self.keys.open_orders(shard))
+            .keys(self.three_of_each(&packed.sales))
+            .arg(&*packed.intents)
+            .arg(self.seen.pack(&packed.sales));
+        let reply = self.run(shard, call).await?;
+        decoded("screen", &reply, |reply| reply::screening(reply, &packed)).map(|told| self.take_in(told))
+    }
+
+    async fn deduct(&self, batch: &Batch) -> Result<Deduction, LedgerFault> {
+        let (id, shard) = (batch.id(), batch.id().shard());
+        let packed = self.pack(shard, batch.intents().iter())?;
+        let call = self.batch_call(scripts::DEDUCT.call(), id, &packed).arg(self.seen.pack(&packed.sales));
+        let reply = self.run(shard, call).await?;
+        decoded("deduct", &reply, |reply| reply::deduction(reply, &packed)).map(|told| self.take_in(told))
+    }
+
+    async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerFault> {
+        let call = scripts::CHECK_BACK
+            .call()
+            .key(self.keys.log(batch))
+            .arg(format!("{:016x}", batch.nonce()))
+            .number(self.retention.log.as_millis());
+        let reply = self.run(batch.shard(), call).await?;
+        decoded("check_back", &reply, reply::fate)
+    }
+
+    async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerFault> {
+        let (id, shard) = (outcome.batch, outcome.batch.shard());
+        let complete = outcome.orders.iter().enumerate().all(|(at, order)| id.order(at) == Some(order.order));
+        if !complete {
+            return Err(LedgerFault::Refused(format!("the outcome of batch {id} is not of its orders")));
+        }
+        let packed = self.pack(shard, outcome.orders.iter().map(|order| &order.intent))?;
+        let states: Vec<u8> =
+            outcome.orders.iter().map(|order| pack::decision_byte(order.decision)).collect();
+        let call = self
+            .batch_call(scripts::SETTLE.call(), id, &packed)
+            .arg(states)
+            .number(self.retention.log.as_millis())
+            .number(self.retention.sale.as_millis())
+            .arg(self.keys.notes());
+        let reply = self.run(shard, call).await?;
+        decoded("settle", &reply, |reply| reply::settled(reply, &packed)).map(|told| self.take_in(told))
+    }
+
+    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
+        let call = scripts::ORDER.call().key(self.keys.log_of(order)).number(order.index());
+        let reply = self.run(order.shard(), call).await?;
+        decoded("order", &reply, reply::order)
+    }
+
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
+        let shard = self.keys.shard_of(sale);
+        let call = scripts::SNAPSHOT
+            .call()
+            .keys(self.keys.three_of(sale))
+            .key(self.keys.open(shard))
+            .arg(sale.get().to_be_bytes())
+            .arg(self.keys.log_prefix(shard));
+        self.run_on_sale(sale, call, reply::snapshot).await
+    }
+
+    async fn standing(&self, sale: SaleId) -> Result<Option<Standing>, LedgerFault> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(self.keys.sale(sale)).arg("available").arg("epoch");
+        let reply = self.command("standing", Place::Shard(self.keys.shard_of(sale)), command).await?;
+        decoded("standing", &reply, |reply| reply::standing_of(reply, sale))
+    }
+
+    async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
+        let (key, place) = (self.keys.keys(sale), Place::Shard(self.keys.shard_of(sale)));
+        let (mut found, mut cursor) = (Vec::new(), 0);
+        loop {
+            let mut command = redis::cmd("HSCAN");
+            command.arg(&key).arg(cursor).arg("COUNT").arg(KEYS_STEP);
+            let reply = self.command("keys", place, command).await?;
+            cursor = decoded("keys", &reply, |reply| reply::scanned(reply, &mut found))?;
+            if cursor == 0 {
+                break;
+            }
+        }
+        // A hash that grows while it is scanned may show a key twice.
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault> {
+        notes::subscribe(Arc::clone(&self.servers), self.keys.notes()).await
+    }
+
+    async fn ping(&self) -> Result<(), LedgerFault> {
+        // A read of each shard rather than PING: it goes to the node that has the shard.
+        for shard in self.keys.shards() {
+            let mut command = redis::cmd("EXISTS");
+            command.arg(self.keys.open_orders(shard));
+            self.command("ping", Place::Shard(shard), command).await?;
+        }
+        Ok(())
+    }
+}
+
+impl RedisLedger {
+    /// What `deduct.lua` and `settle.lua` have in common: the keys of the batch, and its intents.
+    fn batch_call(&self, call: ScriptCall, id: BatchId, packed: &Packed) -> ScriptCall {
+        let shard = id.shard();
+        call.key(self.keys.log(id))
+            .key(self.keys.open(shard))
+            .key(self.keys.open_orders(shard))
+            .keys(self.three_of_each(&packed.sales))
+            .arg(id.to_string())
+            .arg(id.base().get().to_be_bytes())
+            .arg(packed.sale_ids())
+            .arg(&*packed.intents)
+    }
+}

@@ -1,0 +1,125 @@
+-- The judgement on intents: the same for screen.lua and deduct.lua. Needs intents.lua.
+--
+-- Answers, one character an intent, in the order in which they are looked for:
+--   = the same key came earlier in this call        # the key has an order: 8 bytes of its id follow
+--   ! the key has an order of another quantity      M the sale is missing
+--   N prepared, not active    Z paused    O not open yet    E ended, or closed
+--   S fewer units left than asked for    L over the limit of the buyer    + passes
+-- An intent that does not pass takes nothing from those after it.
+
+-- How the columns of a sale are read, and where they are in what HMGET answers.
+local STATE, GENERATION, SEQUENCE, AVAILABLE, EPOCH, OPENS_AT, CLOSES_AT, LIMIT = 1, 2, 3, 4, 5, 6, 7, 8
+local DEDUCTED, PENDING_ORDERS, PENDING_UNITS = 9, 10, 11
+
+local function read_sale(key)
+  return call('HMGET', key, 'state', 'generation', 'sequence', 'available', 'epoch', 'opens_at', 'closes_at',
+    'limit', 'deducted', 'pending_orders', 'pending_units')
+end
+
+-- A server that knows less of a sale than the caller has seen was behind when it took over: what it would sell
+-- may be sold already. The sale stops. True if it was stopped now.
+local function stop_if_behind(key, sale, seen_generation, seen_sequence)
+  local state, generation = sale[STATE], tonumber(sale[GENERATION])
+  if (state ~= 'active' and state ~= 'prepared') or generation > seen_generation then return false end
+  local sequence = tonumber(sale[SEQUENCE])
+  if generation == seen_generation and sequence >= seen_sequence then return false end
+  sale[STATE], sale[SEQUENCE] = 'paused', sequence + 1
+  call('HSET', key, 'state', 'paused', 'sequence', sequence + 1)
+  return true
+end
+
+-- What speaks against every intent of the sale that is no replay, or nil.
+local function refusal_of_all(sale, now)
+  local state = sale[STATE]
+  if not state then return 'M' end
+  if state == 'prepared' then return 'N' end
+  if state == 'paused' then return 'Z' end
+  if state == 'closed' then return 'E' end
+  if now < tonumber(sale[OPENS_AT]) then return 'O' end
+  if now >= tonumber(sale[CLOSES_AT]) then return 'E' end
+  return nil
+end
+
+-- Judges the intents of one sale. Fills in `answers` for those that do not pass and returns their number.
+-- Leaves in `group` what the others take: `units`, and `holds`, the new total of each of their buyers.
+local function judge_group(group, sale, now, intents, answers)
+  local places, quantities, keys, buyers = group.places, group.quantities, group.keys, group.buyers
+  local known = call('HMGET', KEYS[group.key + 2], unpack(keys))
+  local held = call('HMGET', KEYS[group.key + 1], unpack(buyers))
+  local refusal = refusal_of_all(sale, now)
+  local left, limit = tonumber(sale[AVAILABLE]), tonumber(sale[LIMIT])
+  local seen, holds, units, refused = {}, {}, 0, 0
+  for i = 1, group.count do
+    local key, quantity, answer = keys[i], quantities[i], nil
+    if seen[key] then
+      answer = '='
+    else
+      seen[key] = true
+      local entry = known[i]
+      if entry then
+        local at = places[i] * INTENT_BYTES + 3
+        answer = sub(entry, 9) == sub(intents, at, at + 3) and '#' .. sub(entry, 1, 8) or '!'
+      elseif refusal then
+        answer = refusal
+      elseif quantity > left then
+        answer = 'S'
+      else
+        local buyer = buyers[i]
+        local total = (holds[buyer] or held[i] or 0) + quantity
+        if total > limit then
+          answer = 'L'
+        else
+          holds[buyer], left, units = total, left - quantity, units + quantity
+        end
+      end
+    end
+    if answer then
+      answers[places[i] + 1], refused = answer, refused + 1
+    end
+  end
+  group.units, group.holds = units, holds
+  return refused
+end
+
+-- Judges every intent. `seen` has for each sale the greatest generation u32 and sequence u64 that the caller has
+-- seen (0 and 0: none). Returns the groups, each with its `sale`, and:
+--   refused, the number of intents that do not pass; answers, of those; stopped, the numbers of the sales that
+--   were stopped now, u16 each.
+local function judge(intents, first_key, seen)
+  local groups, now = group_by_sale(intents, first_key), now_ms()
+  local answers, stopped, refused = {}, '', 0
+  for number = 1, #groups do
+    local group = groups[number]
+    local key = KEYS[group.key]
+    local sale = read_sale(key)
+    local seen_generation, seen_sequence = unpack_struct('>I4I8', seen, (number - 1) * 12 + 1)
+    if stop_if_behind(key, sale, seen_generation, seen_sequence) then
+      stopped = stopped .. pack_struct('>I2', number - 1)
+    end
+    group.sale = sale
+    refused = refused + judge_group(group, sale, now, intents, answers)
+  end
+  return groups, refused, answers, stopped
+end
+
+-- The reply of both scripts:
+--   status, open orders of the shard, answers (empty: all pass), sales that were stopped now (u16 each),
+--   then for each sale: available, epoch, sequence, generation, opens_at (nil five times: missing).
+local function reply(status, open_orders, groups, refused, answers, stopped, intents)
+  local packed = ''
+  if refused > 0 then
+    for i = 1, #intents / INTENT_BYTES do
+      answers[i] = answers[i] or '+'
+    end
+    packed = table.concat(answers)
+  end
+  local result = { status, tonumber(open_orders or 0), packed, stopped }
+  local at = 4
+  for number = 1, #groups do
+    local sale = groups[number].sale
+    result[at + 1], result[at + 2], result[at + 3] = sale[AVAILABLE], sale[EPOCH], sale[SEQUENCE]
+    result[at + 4], result[at + 5] = sale[GENERATION], sale[OPENS_AT]
+    at = at + 5
+  end
+  return result
+end

@@ -1,0 +1,190 @@
+//! Facts about sales, and about what can be looked up.
+
+use std::time::Duration;
+
+use flashgate_domain::{CancelReason, Decision, OrderState};
+use futures::StreamExt;
+use tokio::time::timeout;
+
+use super::{
+    Fact, Subject,
+    scene::{Scene, all_confirmed, cancelled, crowd, intent, open_window, outcome},
+};
+use crate::{Activated, Answer, LedgerOrder, LedgerState, Note, OpenBatch, Prepared, Standing};
+
+/// How long a note may take.
+const NOTE_WAIT: Duration = Duration::from_secs(5);
+
+/// Every gateway prepares every sale; the first one counts.
+pub async fn preparing_twice_changes_nothing(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let (id, ledger) = (scene.unused()?, scene.ledger());
+    let sale = scene.sale(id, 10, 5, open_window()?)?;
+    assert_eq!(ledger.prepare(&sale).await?, Prepared::Created);
+    assert_eq!(ledger.prepare(&sale).await?, Prepared::Waiting { generation: 1 });
+    assert_eq!(ledger.activate(id, 1).await?, Activated::Active);
+    assert_eq!(ledger.activate(id, 1).await?, Activated::Active);
+    scene.deduct(crowd(id, 3)?).await?;
+    let other = scene.sale(id, 99, 9, open_window()?)?;
+    assert_eq!(ledger.prepare(&other).await?, Prepared::Active { generation: 1 });
+    assert_eq!(scene.available(id).await?, 7);
+    Ok(())
+}
+
+/// A lost sale is rebuilt by an operator, never by a gateway that comes by.
+pub async fn a_missing_sale_is_not_recreated_by_activate(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let (id, ledger) = (scene.unused()?, scene.ledger());
+    assert_eq!(ledger.activate(id, 1).await?, Activated::Missing);
+    ledger.pause(id).await?;
+    ledger.close(id).await?;
+    assert_eq!(ledger.snapshot(id).await?, None);
+    assert_eq!(scene.screen(&crowd(id, 1)?).await?, [Answer::Missing]);
+    Ok(())
+}
+
+/// What the order store registered is that generation and no other.
+pub async fn activation_is_for_one_generation(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let (id, ledger) = (scene.unused()?, scene.ledger());
+    ledger.prepare(&scene.sale(id, 10, 5, open_window()?)?).await?;
+    assert_eq!(ledger.activate(id, 2).await?, Activated::OtherGeneration { generation: 1 });
+    assert_eq!(scene.snapshot(id).await?.state, LedgerState::Prepared);
+    Ok(())
+}
+
+/// Only a rebuild ends a pause.
+pub async fn a_paused_sale_is_not_activated(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let sale = scene.on_sale(10, 5).await?;
+    scene.ledger().pause(sale).await?;
+    scene.ledger().pause(sale).await?;
+    assert_eq!(scene.ledger().activate(sale, 1).await?, Activated::Paused);
+    assert_eq!(scene.snapshot(sale).await?.state, LedgerState::Paused);
+    Ok(())
+}
+
+/// Over is over.
+pub async fn a_closed_sale_is_not_activated_nor_paused(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let sale = scene.on_sale(10, 5).await?;
+    scene.ledger().close(sale).await?;
+    scene.ledger().close(sale).await?;
+    assert_eq!(scene.ledger().activate(sale, 1).await?, Activated::Closed);
+    scene.ledger().pause(sale).await?;
+    assert_eq!(scene.snapshot(sale).await?.state, LedgerState::Closed);
+    Ok(())
+}
+
+/// Through its batch: it has no entry of its own.
+pub async fn an_order_is_found_by_its_id(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let sale = scene.on_sale(10, 5).await?;
+    let other = scene.sell(scene.unused_of(scene.shard(sale))?, 10, 5).await?;
+    let batch = scene.deduct(vec![intent(sale, "ada", "k", 2)?, intent(other, "bob", "k", 3)?]).await?;
+    let of_bob = intent(other, "bob", "k", 3)?.buyer_digest();
+    let [first, second, beyond] =
+        [0, 1, 2].map(|place| batch.id().order(place)).map(|order| order.ok_or("a place"));
+    let found = scene.ledger().order(second?).await?;
+    let expected = LedgerOrder { sale: other, buyer: of_bob, quantity: 3, state: OrderState::Pending };
+    assert_eq!(found, Some(expected));
+    let decided = outcome(&batch, |place| match place {
+        0 => cancelled(CancelReason::OutboundFailed),
+        _ => Decision::Confirmed,
+    });
+    scene.ledger().settle(&decided).await?;
+    let states = [scene.ledger().order(first?).await?, scene.ledger().order(second?).await?];
+    let expected = [OrderState::Cancelled(CancelReason::OutboundFailed), OrderState::Confirmed];
+    assert_eq!(states.map(|order| order.map(|order| order.state)), expected.map(Some));
+    assert_eq!(scene.ledger().order(beyond?).await?, None);
+    assert_eq!(scene.ledger().order(scene.batch_id(sale)?.base()).await?, None, "never deducted");
+    Ok(())
+}
+
+/// With what each holds of this sale and no other.
+pub async fn a_snapshot_lists_the_open_batches_of_the_sale(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let sale = scene.on_sale(100, 50).await?;
+    let other = scene.sell(scene.unused_of(scene.shard(sale))?, 100, 50).await?;
+    let first = scene.deduct(vec![intent(other, "ada", "a", 4)?, intent(sale, "ada", "a", 5)?]).await?;
+    scene.deduct(vec![intent(other, "ada", "b", 6)?]).await?;
+    let last = scene.deduct(vec![intent(sale, "bob", "c", 7)?, intent(sale, "ada", "c", 8)?]).await?;
+    let snapshot = scene.snapshot(sale).await?;
+    assert_eq!((snapshot.state, snapshot.generation), (LedgerState::Active, 1));
+    assert_eq!((snapshot.buyers, snapshot.keys), (2, 3));
+    let told = |open: &OpenBatch| (open.id, open.orders, open.units);
+    let open: Vec<_> = snapshot.open.iter().map(told).collect();
+    assert_eq!(open, [(first.id(), 1, 5), (last.id(), 2, 15)]);
+    assert!(snapshot.open.is_sorted_by_key(|open| open.deducted_at));
+    scene.ledger().settle(&all_confirmed(&first)).await?;
+    let after = scene.snapshot(sale).await?;
+    assert_eq!(after.open.iter().map(told).collect::<Vec<_>>(), [(last.id(), 2, 15)]);
+    assert!(after.sequence > snapshot.sequence);
+    Ok(())
+}
+
+/// The cheap way to the same two numbers.
+pub async fn a_standing_is_that_of_the_snapshot(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let sale = scene.on_sale(10, 5).await?;
+    scene.deduct(crowd(sale, 3)?).await?;
+    let standing = Standing { sale, available: 7, epoch: 0 };
+    assert_eq!(scene.ledger().standing(sale).await?, Some(standing));
+    assert_eq!(scene.ledger().standing(scene.unused()?).await?, None);
+    Ok(())
+}
+
+/// For who remembers them to answer replays without the ledger.
+pub async fn keys_lists_every_key_once(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let sale = scene.on_sale(5_000, 1).await?;
+    let mut expected = Vec::new();
+    for half in crowd(sale, 2_000)?.chunks(1_000) {
+        expected.extend(half.iter().map(|intent| intent.key_digest().0));
+        scene.deduct(half.to_vec()).await?;
+    }
+    let mut expected: Vec<_> = expected.iter().filter_map(|digest| digest.first_chunk().copied()).collect();
+    let mut keys = scene.ledger().keys(sale).await?;
+    expected.sort_unstable();
+    keys.sort_unstable();
+    assert_eq!(keys, expected);
+    Ok(())
+}
+
+/// To every process that listens.
+pub async fn notes_tell_what_was_settled_and_returned(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let sale = scene.on_sale(10, 5).await?;
+    let mut listeners = [scene.ledger().notes().await?, scene.ledger().notes().await?];
+    let quiet = scene.deduct(crowd(sale, 1)?).await?;
+    scene.ledger().settle(&all_confirmed(&quiet)).await?;
+    let batch = scene.deduct(vec![intent(sale, "ada", "k", 4)?]).await?;
+    scene.ledger().settle(&outcome(&batch, |_place| cancelled(CancelReason::Timeout))).await?;
+    for listener in &mut listeners {
+        let mut heard = Vec::new();
+        for _note in 0..3 {
+            heard.push(timeout(NOTE_WAIT, listener.next()).await?.ok_or("the stream ended")?);
+        }
+        assert_eq!(heard.first(), Some(&Note::Settled(quiet.id())));
+        assert!(heard.contains(&Note::Settled(batch.id())), "{heard:?}");
+        let returned = Standing { sale, available: 9, epoch: 1 };
+        assert!(heard.contains(&Note::Returned(returned)), "{heard:?}");
+    }
+    Ok(())
+}
+
+/// Two gateways get two numbers.
+pub async fn node_numbers_are_given_in_turn(subject: Subject) -> Fact {
+    let ledger = subject.ledger;
+    let mut nodes = Vec::new();
+    for _start in 0..3 {
+        nodes.push(ledger.next_node().await?.get());
+    }
+    assert_eq!(nodes, [0, 1, 2]);
+    Ok(())
+}
+
+/// As readiness asks.
+pub async fn it_answers(subject: Subject) -> Fact {
+    Ok(subject.ledger.ping().await?)
+}

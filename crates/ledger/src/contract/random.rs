@@ -1,0 +1,253 @@
+//! Random calls against a simple model: whatever comes in whatever order, answers and totals are those of the
+//! model. The seed is in every message; `FLASHGATE_SEED` runs one again.
+
+use std::collections::HashMap;
+
+use flashgate_domain::{
+    Batch, BatchId, BuyerDigest, CancelReason, Clock, Decision, Intent, KeyDigest, OrderId, SaleId,
+    SystemClock,
+};
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+
+use super::{
+    Fact, Subject,
+    scene::{Scene, intent, outcome},
+};
+use crate::{Answer, Deduction, Fate, Settled, Totals};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+const CALLS: usize = 400;
+const STOCK: u32 = 60;
+const LIMIT: u32 = 6;
+
+/// A sale as it should be.
+#[derive(Default)]
+struct ModelSale {
+    totals: Totals,
+    keys: HashMap<KeyDigest, (OrderId, u32)>,
+    held: HashMap<BuyerDigest, u32>,
+}
+
+/// What should be known of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    Deducted,
+    Acknowledged,
+    Fenced,
+}
+
+#[derive(Default)]
+struct Model {
+    sales: HashMap<SaleId, ModelSale>,
+    log: HashMap<BatchId, Entry>,
+}
+
+impl Model {
+    fn sale(&mut self, sale: SaleId) -> &mut ModelSale {
+        self.sales.entry(sale).or_default()
+    }
+
+    fn judge(&self, intents: &[Intent]) -> Result<Vec<Answer>> {
+        let (mut seen, mut taken, mut holds) = (Vec::new(), HashMap::new(), HashMap::new());
+        let mut answers = Vec::new();
+        for intent in intents {
+            let sale = self.sales.get(&intent.sale()).ok_or("no such sale")?;
+            let (key, quantity) = (intent.key_digest(), intent.quantity().get());
+            let held = sale.held.get(&intent.buyer_digest()).copied().unwrap_or(0);
+            let taken: &mut u32 = taken.entry(intent.sale()).or_default();
+            let holds: &mut u32 = holds.entry((intent.sale(), intent.buyer_digest())).or_default();
+            let answer = match sale.keys.get(&key) {
+                _ if seen.contains(&(intent.sale(), key)) => Answer::Repeated,
+                Some((order, same)) if *same == quantity => Answer::Replay(*order),
+                Some(_other) => Answer::KeyReused,
+                None if i64::from(quantity) > sale.totals.available - i64::from(*taken) => Answer::SoldOut,
+                None if held + *holds + quantity > LIMIT => Answer::OverLimit,
+                None => {
+                    *taken += quantity;
+                    *holds += quantity;
+                    Answer::Pass
+                }
+            };
+            seen.push((intent.sale(), key));
+            answers.push(answer);
+        }
+        Ok(answers)
+    }
+
+    fn deduct(&mut self, batch: &Batch) {
+        for (order, intent) in batch.orders() {
+            let quantity = intent.quantity().get();
+            let sale = self.sale(intent.sale());
+            sale.take(quantity);
+            sale.keys.insert(intent.key_digest(), (order, quantity));
+            *sale.held.entry(intent.buyer_digest()).or_default() += quantity;
+        }
+        self.log.insert(batch.id(), Entry::Deducted);
+    }
+
+    fn settle(&mut self, batch: &Batch, decisions: &[Decision]) {
+        let late = self.log.insert(batch.id(), Entry::Acknowledged).is_none();
+        for ((order, intent), decision) in batch.orders().zip(decisions) {
+            let quantity = intent.quantity().get();
+            let sale = self.sale(intent.sale());
+            let held = sale.held.entry(intent.buyer_digest()).or_default();
+            match (late, decision) {
+                (true, Decision::Confirmed) => {
+                    *held += quantity;
+                    sale.keys.insert(intent.key_digest(), (order, quantity));
+                }
+                (true, Decision::Cancelled(_)) => {
+                    sale.keys.entry(intent.key_digest()).or_insert((order, quantity));
+                }
+                (false, Decision::Confirmed) => {}
+                (false, Decision::Cancelled(_)) => *held = held.saturating_sub(quantity),
+            }
+            if late {
+                sale.take(quantity);
+            }
+            match decision {
+                Decision::Cancelled(reason) if reason.returns_units() => sale.give_back(quantity),
+                Decision::Cancelled(_) => sale.totals.written_off += u64::from(quantity),
+                Decision::Confirmed => {}
+            }
+        }
+        self.sales.values_mut().for_each(ModelSale::balance);
+    }
+}
+
+impl ModelSale {
+    fn take(&mut self, quantity: u32) {
+        self.totals.deducted += u64::from(quantity);
+        self.totals.available -= i64::from(quantity);
+    }
+
+    fn give_back(&mut self, quantity: u32) {
+        self.totals.returned += u64::from(quantity);
+        self.totals.available += i64::from(quantity);
+    }
+
+    fn balance(&mut self) {
+        while self.totals.available < 0 && self.totals.reclaimed < self.totals.written_off {
+            self.give_back(1);
+            self.totals.reclaimed += 1;
+        }
+    }
+}
+
+fn seed() -> Result<u64> {
+    match std::env::var("FLASHGATE_SEED") {
+        Ok(seed) => Ok(seed.parse()?),
+        Err(_unset) => Ok(SystemClock.now().as_millis()),
+    }
+}
+
+fn random_intents(random: &mut StdRng, sales: &[SaleId]) -> Result<Vec<Intent>> {
+    let mut intents = Vec::new();
+    for _intent in 0..random.random_range(1..=5) {
+        let sale = *sales.choose(random).ok_or("a sale")?;
+        let buyer = format!("b{}", random.random_range(0..8));
+        let key = format!("k{}", random.random_range(0..12));
+        intents.push(intent(sale, &buyer, &key, random.random_range(1..=3))?);
+    }
+    Ok(intents)
+}
+
+fn random_decision(random: &mut StdRng) -> Decision {
+    match random.random_range(0..8) {
+        0..5 => Decision::Confirmed,
+        5 => Decision::Cancelled(CancelReason::OutOfStock),
+        6 => Decision::Cancelled(CancelReason::Timeout),
+        _ => Decision::Cancelled(CancelReason::DuplicateKey),
+    }
+}
+
+/// 400 calls on two sales: screen, deduct, check back, settle, each also twice and at the wrong time.
+pub async fn the_numbers_agree_after_any_calls(subject: Subject) -> Fact {
+    let seed = seed()?;
+    let run = run(Scene::new(subject), StdRng::seed_from_u64(seed), seed);
+    run.await.map_err(|error| format!("FLASHGATE_SEED={seed}: {error}").into())
+}
+
+async fn run(scene: Scene, mut random: StdRng, seed: u64) -> Fact {
+    let mut model = Model::default();
+    let one = scene.on_sale(STOCK.into(), LIMIT).await?;
+    let sales = [one, scene.sell(scene.unused_of(scene.shard(one))?, STOCK.into(), LIMIT).await?];
+    for sale in sales {
+        model.sale(sale).totals =
+            Totals { initial: STOCK.into(), available: STOCK.into(), ..Totals::default() };
+    }
+    let mut batches: Vec<Batch> = Vec::new();
+    for call in 0..CALLS {
+        let context = format!("FLASHGATE_SEED={seed}, call {call}");
+        let fresh = batches.is_empty() || random.random_bool(0.5);
+        if fresh {
+            let intents = random_intents(&mut random, &sales)?;
+            assert_eq!(scene.screen(&intents).await?, model.judge(&intents)?, "{context}");
+            batches.push(scene.batch_as(scene.batch_id(one)?, intents)?);
+        }
+        let batch = match batches.last() {
+            Some(last) if fresh => last.clone(),
+            _ => batches.choose(&mut random).ok_or("a batch")?.clone(),
+        };
+        match random.random_range(0..6) {
+            0..3 => deduct(&scene, &mut model, &batch, &context).await?,
+            3 => check_back(&scene, &mut model, &batch, &context).await?,
+            _ => settle(&scene, &mut model, &batch, &mut random, &context).await?,
+        }
+        for sale in sales {
+            let snapshot = scene.snapshot(sale).await?;
+            let expected = model.sale(sale);
+            assert_eq!(snapshot.totals, expected.totals, "{context}");
+            let buyers = expected.held.values().filter(|held| **held > 0).count();
+            let counts = (usize::try_from(snapshot.buyers)?, usize::try_from(snapshot.keys)?);
+            assert_eq!(counts, (buyers, expected.keys.len()), "{context}");
+        }
+    }
+    Ok(())
+}
+
+async fn deduct(scene: &Scene, model: &mut Model, batch: &Batch, context: &str) -> Fact {
+    let deduction = scene.ledger().deduct(batch).await?;
+    match (model.log.get(&batch.id()), deduction) {
+        (Some(Entry::Fenced), deduction) => assert_eq!(deduction, Deduction::Fenced, "{context}"),
+        (Some(Entry::Deducted | Entry::Acknowledged), deduction) => {
+            assert_eq!(deduction, Deduction::Applied { standings: vec![] }, "{context}");
+        }
+        (None, Deduction::Applied { .. }) => {
+            let answers = model.judge(batch.intents())?;
+            assert!(answers.iter().all(|answer| *answer == Answer::Pass), "{context}: {answers:?}");
+            model.deduct(batch);
+        }
+        (None, Deduction::Refused(screening)) => {
+            assert_eq!(screening.answers, model.judge(batch.intents())?, "{context}");
+            assert!(screening.answers.iter().any(|answer| *answer != Answer::Pass), "{context}");
+        }
+        (None, deduction @ (Deduction::Fenced | Deduction::IdTaken)) => panic!("{context}: {deduction:?}"),
+    }
+    Ok(())
+}
+
+async fn check_back(scene: &Scene, model: &mut Model, batch: &Batch, context: &str) -> Fact {
+    let expected = match *model.log.entry(batch.id()).or_insert(Entry::Fenced) {
+        Entry::Fenced => Fate::Fenced,
+        Entry::Deducted | Entry::Acknowledged => Fate::Deducted,
+    };
+    assert_eq!(scene.ledger().check_back(batch.id()).await?, expected, "{context}");
+    Ok(())
+}
+
+async fn settle(scene: &Scene, model: &mut Model, batch: &Batch, random: &mut StdRng, context: &str) -> Fact {
+    let decisions: Vec<_> = batch.intents().iter().map(|_intent| random_decision(random)).collect();
+    let decide = |place: usize| decisions.get(place).copied().unwrap_or(Decision::Confirmed);
+    let settled = scene.ledger().settle(&outcome(batch, decide)).await?;
+    match (model.log.get(&batch.id()), settled) {
+        (Some(Entry::Fenced), settled) => assert_eq!(settled, Settled::Contradiction, "{context}"),
+        (Some(Entry::Acknowledged), settled) => assert_eq!(settled, Settled::Already, "{context}"),
+        (Some(Entry::Deducted), Settled::Applied(_)) | (None, Settled::AppliedLate(_)) => {
+            model.settle(batch, &decisions);
+        }
+        (known, settled) => panic!("{context}: {settled:?} of a batch that is {known:?}"),
+    }
+    Ok(())
+}

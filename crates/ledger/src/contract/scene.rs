@@ -1,0 +1,195 @@
+//! The stage of the facts: sales, buyers, batches and outcomes, made with few words.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use flashgate_domain::{
+    Batch, BatchId, BatchIds, BatchOutcome, BuyerId, CancelReason, Decision, DeductPolicy, IdempotencyKey,
+    Intent, Node, OrderOutcome, Quantity, Sale, SaleDraft, SaleId, SaleState, Shard, Timestamp, Window,
+};
+
+use super::Subject;
+use crate::{Activated, Answer, Deduction, Ledger, Snapshot};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// What a fact deducts with: the limit when it does not matter.
+pub const NO_LIMIT: u32 = 1_000_000;
+/// When batches are made: in 2043, so that order ids are above 2^62.
+const MADE_AT: Timestamp = Timestamp::from_millis(1_767_225_600_000 + (1 << 39));
+/// 2200-01-01.
+const FAR_AHEAD: Timestamp = Timestamp::from_millis(7_258_118_400_000);
+
+/// A window that is open.
+pub fn open_window() -> Result<Window> {
+    Ok(Window::new(Timestamp::from_millis(1), FAR_AHEAD)?)
+}
+
+/// A window that is over.
+pub fn past_window() -> Result<Window> {
+    Ok(Window::new(Timestamp::from_millis(1), Timestamp::from_millis(2))?)
+}
+
+/// A window that is yet to come.
+pub fn future_window() -> Result<Window> {
+    Ok(Window::new(FAR_AHEAD, Timestamp::from_millis(FAR_AHEAD.as_millis() + 1))?)
+}
+
+/// A cancelled order.
+pub const fn cancelled(reason: CancelReason) -> Decision {
+    Decision::Cancelled(reason)
+}
+
+/// A ledger with the means to fill it.
+pub struct Scene {
+    subject: Subject,
+    last_sale: AtomicU64,
+    ids: Vec<Mutex<BatchIds>>,
+}
+
+impl Scene {
+    /// A scene on a new ledger.
+    pub fn new(subject: Subject) -> Self {
+        let ids = |shard| Mutex::new(BatchIds::new(shard, Node::of_start(0), 7));
+        let ids = subject.shards.all().map(ids).collect();
+        Self { subject, last_sale: AtomicU64::new(0), ids }
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &dyn Ledger {
+        &*self.subject.ledger
+    }
+
+    /// The ledger, for another task.
+    pub fn shared(&self) -> std::sync::Arc<dyn Ledger> {
+        std::sync::Arc::clone(&self.subject.ledger)
+    }
+
+    /// Every shard.
+    pub fn shards(&self) -> impl Iterator<Item = Shard> {
+        self.subject.shards.all()
+    }
+
+    /// The shard of a sale.
+    pub fn shard(&self, sale: SaleId) -> Shard {
+        sale.shard(self.subject.shards)
+    }
+
+    /// A sale id that was not used yet.
+    pub fn unused(&self) -> Result<SaleId> {
+        Ok(SaleId::new(self.last_sale.fetch_add(1, Ordering::Relaxed) + 1)?)
+    }
+
+    /// An unused sale id of the shard.
+    pub fn unused_of(&self, shard: Shard) -> Result<SaleId> {
+        loop {
+            let sale = self.unused()?;
+            if self.shard(sale) == shard {
+                return Ok(sale);
+            }
+        }
+    }
+
+    /// A sale as the order store would have it, in its first generation.
+    pub fn sale(&self, id: SaleId, stock: u64, limit: u32, window: Window) -> Result<Sale> {
+        let (price, policy) = (100, DeductPolicy::AtOrder);
+        let draft = SaleDraft::new("a sale", price, "EUR", window, stock, limit, limit, policy)?;
+        let state = SaleState::Preheating;
+        Ok(Sale { id, draft, state, generation: 1, saleable: stock, restocked: 0, returned: 0 })
+    }
+
+    /// Puts a sale into the ledger and makes it sellable.
+    pub async fn sell(&self, id: SaleId, stock: u64, limit: u32) -> Result<SaleId> {
+        self.sell_in(id, stock, limit, open_window()?).await
+    }
+
+    /// The same, in a window of one's own.
+    pub async fn sell_in(&self, id: SaleId, stock: u64, limit: u32, window: Window) -> Result<SaleId> {
+        self.ledger().prepare(&self.sale(id, stock, limit, window)?).await?;
+        assert_eq!(self.ledger().activate(id, 1).await?, Activated::Active);
+        Ok(id)
+    }
+
+    /// A sellable sale under an id of its own.
+    pub async fn on_sale(&self, stock: u64, limit: u32) -> Result<SaleId> {
+        self.sell(self.unused()?, stock, limit).await
+    }
+
+    /// The id of a new batch for the shard of the sale.
+    pub fn batch_id(&self, sale: SaleId) -> Result<BatchId> {
+        let ids = self.ids.get(usize::from(self.shard(sale).get())).ok_or("no such shard")?;
+        Ok(ids.lock().unwrap_or_else(PoisonError::into_inner).next(MADE_AT))
+    }
+
+    /// A new batch, of the shard of its first sale.
+    pub fn batch(&self, intents: Vec<Intent>) -> Result<Batch> {
+        let first = intents.first().ok_or("a batch needs an intent")?;
+        self.batch_as(self.batch_id(first.sale())?, intents)
+    }
+
+    /// A batch with that id.
+    pub fn batch_as(&self, id: BatchId, intents: Vec<Intent>) -> Result<Batch> {
+        Ok(Batch::new(id, intents).ok_or("a batch needs 1 to 1,024 intents")?)
+    }
+
+    /// Deducts the intents as one batch, which must pass.
+    pub async fn deduct(&self, intents: Vec<Intent>) -> Result<Batch> {
+        let batch = self.batch(intents)?;
+        let deduction = self.ledger().deduct(&batch).await?;
+        assert!(matches!(deduction, Deduction::Applied { .. }), "{deduction:?}");
+        Ok(batch)
+    }
+
+    /// The answers to the intents.
+    pub async fn screen(&self, intents: &[Intent]) -> Result<Vec<Answer>> {
+        let first = intents.first().ok_or("nothing to screen")?;
+        Ok(self.ledger().screen(self.shard(first.sale()), intents).await?.answers)
+    }
+
+    /// The snapshot of a sale that must be there. Checks the sum that must hold at every moment.
+    pub async fn snapshot(&self, sale: SaleId) -> Result<Snapshot> {
+        let snapshot = self.ledger().snapshot(sale).await?.ok_or("the sale is missing")?;
+        let totals = snapshot.totals;
+        let came = i64::try_from(totals.initial + totals.restocked + totals.returned)?;
+        assert_eq!(totals.available, came - i64::try_from(totals.deducted)?, "{totals:?}");
+        Ok(snapshot)
+    }
+
+    /// How many units are left.
+    pub async fn available(&self, sale: SaleId) -> Result<i64> {
+        Ok(self.snapshot(sale).await?.totals.available)
+    }
+}
+
+/// An intent of a buyer. The key is the buyer's own: another buyer's key of the same name is another key.
+pub fn intent(sale: SaleId, buyer: &str, key: &str, quantity: u32) -> Result<Intent> {
+    let (buyer, key) = (BuyerId::new(buyer)?, IdempotencyKey::new(key)?);
+    Ok(Intent::new(sale, buyer, key, Quantity::new(quantity)?))
+}
+
+/// As many intents for one unit each, of as many buyers.
+pub fn crowd(sale: SaleId, count: usize) -> Result<Vec<Intent>> {
+    (0..count).map(|number| intent(sale, &format!("crowd-{number}"), "k", 1)).collect()
+}
+
+/// An outcome that decides each order by its place.
+pub fn outcome(batch: &Batch, decide: impl Fn(usize) -> Decision) -> BatchOutcome {
+    let decided = |(place, (order, intent)): (usize, (_, &Intent))| OrderOutcome {
+        order,
+        intent: intent.clone(),
+        decision: decide(place),
+    };
+    BatchOutcome { batch: batch.id(), orders: batch.orders().enumerate().map(decided).collect() }
+}
+
+/// An outcome that confirms every order.
+pub fn all_confirmed(batch: &Batch) -> BatchOutcome {
+    outcome(batch, |_place| Decision::Confirmed)
+}
+
+/// An outcome that cancels every order.
+pub fn all_cancelled(batch: &Batch, reason: CancelReason) -> BatchOutcome {
+    outcome(batch, |_place| Decision::Cancelled(reason))
+}

@@ -1,0 +1,138 @@
+//! How intents become script arguments. The layout is described in `lua/intents.lua`.
+
+use std::collections::HashMap;
+
+use flashgate_domain::{BuyerDigest, CancelReason, Decision, Intent, OrderState, SaleId};
+
+/// The bytes of one intent.
+pub(super) const INTENT_BYTES: usize = 38;
+
+/// The intents of one call.
+#[derive(Debug)]
+pub(super) struct Packed {
+    /// Each sale once, in the order in which the intents first name them.
+    pub(super) sales: Vec<SaleId>,
+    /// For each intent, the place of its sale in `sales`.
+    pub(super) sale_of: Vec<u16>,
+    /// The intents, [`INTENT_BYTES`] each.
+    pub(super) intents: Vec<u8>,
+}
+
+impl Packed {
+    /// Packs the intents. `None` above 65,536 sales, which no batch can hold.
+    pub(super) fn new<'a>(intents: impl ExactSizeIterator<Item = &'a Intent>) -> Option<Self> {
+        let mut packed = Self {
+            sales: Vec::new(),
+            sale_of: Vec::with_capacity(intents.len()),
+            intents: Vec::with_capacity(intents.len() * INTENT_BYTES),
+        };
+        let mut numbers: HashMap<SaleId, u16> = HashMap::new();
+        let mut last: Option<(SaleId, u16)> = None;
+        for intent in intents {
+            let sale = intent.sale();
+            let number = match last {
+                Some((same, number)) if same == sale => number,
+                _ => match numbers.get(&sale) {
+                    Some(number) => *number,
+                    None => {
+                        let number = u16::try_from(packed.sales.len()).ok()?;
+                        packed.sales.push(sale);
+                        numbers.insert(sale, number);
+                        number
+                    }
+                },
+            };
+            last = Some((sale, number));
+            packed.sale_of.push(number);
+            packed.intents.extend_from_slice(&number.to_be_bytes());
+            packed.intents.extend_from_slice(&intent.quantity().get().to_be_bytes());
+            packed.intents.extend_from_slice(&intent.key_digest().0);
+            packed.intents.extend_from_slice(&intent.buyer_digest().0);
+        }
+        Some(packed)
+    }
+
+    /// The ids of the sales, 8 bytes each.
+    pub(super) fn sale_ids(&self) -> Vec<u8> {
+        self.sales.iter().flat_map(|sale| sale.get().to_be_bytes()).collect()
+    }
+}
+
+/// Quantity and buyer of one packed intent.
+pub(super) fn unpack_intent(bytes: &[u8]) -> Option<(u32, BuyerDigest)> {
+    let bytes: &[u8; INTENT_BYTES] = bytes.try_into().ok()?;
+    let quantity = u32::from_be_bytes(bytes.get(2..6)?.try_into().ok()?);
+    Some((quantity, BuyerDigest(bytes.get(22..)?.try_into().ok()?)))
+}
+
+const PENDING: u8 = b'p';
+const CONFIRMED: u8 = b'c';
+
+/// The character of a cancelled order. `settle.lua` writes the units of `s` off and returns all others.
+const fn reason_byte(reason: CancelReason) -> u8 {
+    match reason {
+        CancelReason::OutOfStock => b's',
+        CancelReason::DuplicateKey => b'd',
+        CancelReason::Timeout => b't',
+        CancelReason::ByBuyer => b'b',
+        CancelReason::OutboundFailed => b'o',
+    }
+}
+
+/// The character of a decided order.
+pub(super) const fn decision_byte(decision: Decision) -> u8 {
+    match decision {
+        Decision::Confirmed => CONFIRMED,
+        Decision::Cancelled(reason) => reason_byte(reason),
+    }
+}
+
+/// The state that a character stands for.
+pub(super) fn state_of_byte(byte: u8) -> Option<OrderState> {
+    match byte {
+        PENDING => Some(OrderState::Pending),
+        CONFIRMED => Some(OrderState::Confirmed),
+        other => {
+            let reason = CancelReason::ALL.into_iter().find(|reason| reason_byte(*reason) == other);
+            reason.map(OrderState::Cancelled)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flashgate_domain::{BuyerId, IdempotencyKey, Quantity};
+
+    use super::*;
+
+    fn intent(sale: u64, buyer: &str, quantity: u32) -> Intent {
+        let key = IdempotencyKey::new("k").unwrap();
+        Intent::new(
+            SaleId::new(sale).unwrap(),
+            BuyerId::new(buyer).unwrap(),
+            key,
+            Quantity::new(quantity).unwrap(),
+        )
+    }
+
+    #[test]
+    fn each_sale_is_numbered_once_in_order_of_appearance() {
+        let intents = [intent(9, "a", 1), intent(5, "b", 2), intent(9, "c", 70_000)];
+        let packed = Packed::new(intents.iter()).unwrap();
+        assert_eq!(packed.sales, [9, 5].map(|id| SaleId::new(id).unwrap()));
+        assert_eq!(packed.sale_of, [0, 1, 0]);
+        let third = packed.intents.chunks(INTENT_BYTES).nth(2).unwrap();
+        assert_eq!(unpack_intent(third), Some((70_000, intents[2].buyer_digest())));
+    }
+
+    #[test]
+    fn only_units_written_off_have_the_letter_that_the_script_writes_off() {
+        for reason in CancelReason::ALL {
+            assert_eq!(reason_byte(reason) != b's', reason.returns_units(), "{reason}");
+            let state = OrderState::Cancelled(reason);
+            assert_eq!(state_of_byte(reason_byte(reason)), Some(state), "{reason}");
+        }
+        assert_eq!(state_of_byte(b'c'), Some(OrderState::Confirmed));
+        assert_eq!(state_of_byte(b'?'), None);
+    }
+}

@@ -1,0 +1,322 @@
+//! What the scripts answer, as typed values. Anything unexpected is `None` here, and a
+//! [`LedgerFault::UnknownReply`] for the caller: an answer is never guessed.
+
+use flashgate_domain::{BatchId, Node, OrderId, SaleId, Timestamp};
+use redis::Value;
+
+use super::{
+    pack::{Packed, state_of_byte, unpack_intent},
+    seen::Progress,
+};
+use crate::{
+    Activated, Answer, Deduction, Fate, LedgerFault, LedgerOrder, LedgerState, OpenBatch, Prepared,
+    Screening, Settled, Snapshot, Standing, Totals,
+};
+
+/// How much of an unknown reply is told, in characters.
+const SHOWN_CHARS_MAX: usize = 200;
+
+/// The fault for a reply that is not understood.
+pub(super) fn unknown(call: &'static str, reply: &dyn std::fmt::Debug) -> LedgerFault {
+    LedgerFault::UnknownReply { call, reply: format!("{reply:?}").chars().take(SHOWN_CHARS_MAX).collect() }
+}
+
+/// An array reply, read from its beginning.
+struct Fields<'a>(std::slice::Iter<'a, Value>);
+
+impl<'a> Fields<'a> {
+    /// The fields of an array; a single string is the only field.
+    fn new(value: &'a Value) -> Option<Self> {
+        if let Value::Array(values) = value {
+            Some(Self(values.iter()))
+        } else {
+            matches!(value, Value::BulkString(_)).then(|| Self(std::slice::from_ref(value).iter()))
+        }
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let Value::BulkString(bytes) = self.0.next()? else { return None };
+        Some(bytes)
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
+    }
+
+    /// A whole number; Redis gives stored ones as text.
+    fn signed(&mut self) -> Option<i64> {
+        if let Some(Value::Int(number)) = self.0.as_slice().first() {
+            self.0.next();
+            return Some(*number);
+        }
+        self.text()?.parse().ok()
+    }
+
+    fn number<T: TryFrom<i64>>(&mut self) -> Option<T> {
+        self.signed().and_then(|number| T::try_from(number).ok())
+    }
+
+    fn next_is_nil(&mut self, count: usize) -> bool {
+        let missing = self.0.as_slice().first() == Some(&Value::Nil);
+        if missing {
+            self.0.by_ref().take(count).for_each(drop);
+        }
+        missing
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.as_slice().is_empty()
+    }
+
+    fn end(&self) -> Option<()> {
+        self.is_empty().then_some(())
+    }
+}
+
+/// An answer, and what it tells about how far the sales have come.
+#[derive(Debug)]
+pub(super) struct Told<T> {
+    pub(super) answer: T,
+    pub(super) progress: Vec<(SaleId, Progress)>,
+    /// The sales that stopped in this call, since the server was behind.
+    pub(super) stopped: Vec<SaleId>,
+}
+
+impl<T> Told<T> {
+    const fn only(answer: T) -> Self {
+        Self { answer, progress: Vec::new(), stopped: Vec::new() }
+    }
+}
+
+/// The reply of `screen.lua`.
+pub(super) fn screening(value: &Value, packed: &Packed) -> Option<Told<Screening>> {
+    let mut fields = Fields::new(value)?;
+    (fields.text()? == "screened").then_some(())?;
+    judged(&mut fields, packed)
+}
+
+/// The reply of `deduct.lua`.
+pub(super) fn deduction(value: &Value, packed: &Packed) -> Option<Told<Deduction>> {
+    let mut fields = Fields::new(value)?;
+    match fields.text()? {
+        "deducted" | "acknowledged" => Some(Told::only(Deduction::Applied { standings: Vec::new() })),
+        "fenced" => Some(Told::only(Deduction::Fenced)),
+        "taken" => Some(Told::only(Deduction::IdTaken)),
+        "applied" => {
+            let Told { answer, progress, stopped } = judged(&mut fields, packed)?;
+            Some(Told { answer: Deduction::Applied { standings: answer.standings }, progress, stopped })
+        }
+        "refused" => {
+            let Told { answer, progress, stopped } = judged(&mut fields, packed)?;
+            Some(Told { answer: Deduction::Refused(answer), progress, stopped })
+        }
+        _ => None,
+    }
+}
+
+/// What follows the status in `judge.lua`.
+fn judged(fields: &mut Fields<'_>, packed: &Packed) -> Option<Told<Screening>> {
+    let open_orders = fields.number()?;
+    let answers = fields.bytes()?;
+    let stopped = fields.bytes()?;
+    let mut standings = Vec::with_capacity(packed.sales.len());
+    let mut progress = Vec::with_capacity(packed.sales.len());
+    let mut opens_at = Vec::with_capacity(packed.sales.len());
+    for sale in &packed.sales {
+        if fields.next_is_nil(5) {
+            opens_at.push(Timestamp::default());
+            continue;
+        }
+        let (standing, reached) = standing(fields, *sale)?;
+        standings.push(standing);
+        progress.push((*sale, reached));
+        opens_at.push(Timestamp::from_millis(fields.number()?));
+    }
+    fields.end()?;
+    let answers = unpack_answers(answers, packed, &opens_at)?;
+    let stopped = stopped.chunks(2).map(|number| {
+        let number = u16::from_be_bytes(number.try_into().ok()?);
+        packed.sales.get(usize::from(number)).copied()
+    });
+    let stopped = stopped.collect::<Option<_>>()?;
+    Some(Told { answer: Screening { answers, standings, open_orders }, progress, stopped })
+}
+
+fn standing(fields: &mut Fields<'_>, sale: SaleId) -> Option<(Standing, Progress)> {
+    let standing = Standing { sale, available: fields.signed()?, epoch: fields.number()? };
+    let sequence = fields.number()?;
+    Some((standing, Progress { sequence, generation: fields.number()? }))
+}
+
+fn unpack_answers(bytes: &[u8], packed: &Packed, opens_at: &[Timestamp]) -> Option<Vec<Answer>> {
+    if bytes.is_empty() {
+        return Some(vec![Answer::Pass; packed.sale_of.len()]);
+    }
+    let mut rest = bytes.iter().copied();
+    let mut answers = Vec::with_capacity(packed.sale_of.len());
+    for sale in &packed.sale_of {
+        answers.push(match rest.next()? {
+            b'+' => Answer::Pass,
+            b'#' => Answer::Replay(order_id(&mut rest)?),
+            b'!' => Answer::KeyReused,
+            b'=' => Answer::Repeated,
+            b'M' => Answer::Missing,
+            b'N' => Answer::NotReady,
+            b'Z' => Answer::Paused,
+            b'O' => Answer::NotOpen { opens_at: *opens_at.get(usize::from(*sale))? },
+            b'E' => Answer::Ended,
+            b'S' => Answer::SoldOut,
+            b'L' => Answer::OverLimit,
+            _ => return None,
+        });
+    }
+    rest.next().is_none().then_some(answers)
+}
+
+fn order_id(bytes: &mut impl Iterator<Item = u8>) -> Option<OrderId> {
+    let id: Vec<u8> = bytes.take(8).collect();
+    OrderId::new(u64::from_be_bytes(id.try_into().ok()?)).ok()
+}
+
+/// The reply of `check_back.lua`.
+pub(super) fn fate(value: &Value) -> Option<Fate> {
+    match Fields::new(value)?.text()? {
+        "deducted" | "acknowledged" => Some(Fate::Deducted),
+        "fenced" => Some(Fate::Fenced),
+        _ => None,
+    }
+}
+
+/// The reply of `settle.lua`.
+pub(super) fn settled(value: &Value, packed: &Packed) -> Option<Told<Settled>> {
+    let mut fields = Fields::new(value)?;
+    let status = fields.text()?;
+    match status {
+        "already" => Some(Told::only(Settled::Already)),
+        "contradiction" => Some(Told::only(Settled::Contradiction)),
+        "taken" => Some(Told::only(Settled::IdTaken)),
+        "applied" | "late" => {
+            let (mut standings, mut progress) = (Vec::new(), Vec::new());
+            for sale in &packed.sales {
+                if !fields.next_is_nil(4) {
+                    let (standing, reached) = standing(&mut fields, *sale)?;
+                    standings.push(standing);
+                    progress.push((*sale, reached));
+                }
+            }
+            fields.end()?;
+            let answer =
+                if status == "late" { Settled::AppliedLate(standings) } else { Settled::Applied(standings) };
+            Some(Told { answer, progress, stopped: Vec::new() })
+        }
+        _ => None,
+    }
+}
+
+/// The reply of `prepare.lua`.
+pub(super) fn prepared(value: &Value) -> Option<Prepared> {
+    let mut fields = Fields::new(value)?;
+    let (state, generation) = (fields.text()?, fields.number()?);
+    match state {
+        "created" => Some(Prepared::Created),
+        "prepared" => Some(Prepared::Waiting { generation }),
+        "active" | "paused" | "closed" => Some(Prepared::Active { generation }),
+        _ => None,
+    }
+}
+
+/// The reply of `activate.lua`.
+pub(super) fn activated(value: &Value) -> Option<Activated> {
+    let mut fields = Fields::new(value)?;
+    match fields.text()? {
+        "active" => Some(Activated::Active),
+        "paused" => Some(Activated::Paused),
+        "closed" => Some(Activated::Closed),
+        "missing" => Some(Activated::Missing),
+        "other_generation" => Some(Activated::OtherGeneration { generation: fields.number()? }),
+        _ => None,
+    }
+}
+
+/// The reply of `pause.lua` and `close.lua`.
+pub(super) fn stopped(value: &Value) -> Option<()> {
+    let state = Fields::new(value)?.text()?;
+    matches!(state, "missing" | "paused" | "closed").then_some(())
+}
+
+/// The reply of `order.lua`.
+pub(super) fn order(value: &Value) -> Option<Option<LedgerOrder>> {
+    if *value == Value::Nil {
+        return Some(None);
+    }
+    let mut fields = Fields::new(value)?;
+    let sale = u64::from_be_bytes(fields.bytes()?.try_into().ok()?);
+    let (quantity, buyer) = unpack_intent(fields.bytes()?)?;
+    let state = state_of_byte(*fields.bytes()?.first()?)?;
+    Some(Some(LedgerOrder { sale: SaleId::new(sale).ok()?, buyer, quantity, state }))
+}
+
+/// The reply of `snapshot.lua`.
+pub(super) fn snapshot(value: &Value) -> Option<Option<Snapshot>> {
+    if *value == Value::Nil {
+        return Some(None);
+    }
+    let mut fields = Fields::new(value)?;
+    let state = match fields.text()? {
+        "prepared" => LedgerState::Prepared,
+        "active" => LedgerState::Active,
+        "paused" => LedgerState::Paused,
+        "closed" => LedgerState::Closed,
+        _ => return None,
+    };
+    let generation = fields.number()?;
+    let totals = Totals {
+        initial: fields.number()?,
+        restocked: fields.number()?,
+        returned: fields.number()?,
+        deducted: fields.number()?,
+        written_off: fields.number()?,
+        reclaimed: fields.number()?,
+        available: fields.signed()?,
+    };
+    let (epoch, sequence) = (fields.number()?, fields.number()?);
+    let (buyers, keys) = (fields.number()?, fields.number()?);
+    let mut open = Vec::new();
+    while !fields.is_empty() {
+        open.push(OpenBatch {
+            id: fields.text()?.parse::<BatchId>().ok()?,
+            deducted_at: Timestamp::from_millis(fields.number()?),
+            orders: fields.number()?,
+            units: fields.number()?,
+        });
+    }
+    Some(Some(Snapshot { state, generation, totals, epoch, sequence, buyers, keys, open }))
+}
+
+/// The columns `available` and `epoch` of a sale.
+pub(super) fn standing_of(value: &Value, sale: SaleId) -> Option<Option<Standing>> {
+    let mut fields = Fields::new(value)?;
+    if fields.next_is_nil(2) {
+        return Some(None);
+    }
+    Some(Some(Standing { sale, available: fields.signed()?, epoch: fields.number()? }))
+}
+
+/// One step of HSCAN on the keys of a sale: adds to `found`, and returns the cursor of the next step.
+pub(super) fn scanned(value: &Value, found: &mut Vec<[u8; 8]>) -> Option<u64> {
+    let mut fields = Fields::new(value)?;
+    let cursor = fields.number()?;
+    let mut pairs = Fields::new(fields.0.next()?)?;
+    while !pairs.is_empty() {
+        let digest = pairs.bytes()?;
+        let _order = pairs.bytes()?;
+        found.push(digest.get(..8)?.try_into().ok()?);
+    }
+    Some(cursor)
+}
+
+/// The count of starts, of which this is one.
+pub(super) fn started(value: &Value) -> Option<Node> {
+    let Value::Int(start) = value else { return None };
+    Some(Node::of_start(u64::try_from(*start).ok()?.checked_sub(1)?))
+}

@@ -1,0 +1,154 @@
+//! The ledger when its Redis dies, stalls, loses its data or comes back. Each test has a server of its own.
+
+#[path = "server/mod.rs"]
+mod server;
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use flashgate_domain::id::ShardCount;
+use flashgate_ledger::{
+    Answer, Deduction, Fate, LedgerFault, Note, Prepared, Settled,
+    contract::{
+        Fact, Subject,
+        scene::{Scene, all_confirmed, crowd, open_window},
+    },
+};
+use futures::StreamExt;
+use server::{Server, command, config, ledger};
+use tokio::time::{Instant, timeout};
+
+fn scene(server: &Server) -> Scene {
+    let mut config = config(&server.url());
+    config.response_timeout_ms = NonZeroU32::new(300).unwrap();
+    Scene::new(Subject { ledger: Arc::new(ledger(&config)), shards: ShardCount::ONE })
+}
+
+#[tokio::test]
+async fn a_flushed_ledger_misses_its_sales_and_heals_from_outcomes() -> Fact {
+    let server = Server::start(&[]);
+    let scene = scene(&server);
+    let sale = scene.on_sale(10, 5).await?;
+    let batch = scene.deduct(crowd(sale, 3)?).await?;
+    command::<()>(&mut server.connect(), "FLUSHALL");
+
+    assert_eq!(scene.screen(&crowd(sale, 1)?).await?, [Answer::Missing]);
+    assert_eq!(scene.ledger().settle(&all_confirmed(&batch)).await?, Settled::AppliedLate(vec![]));
+    assert_eq!(scene.ledger().check_back(batch.id()).await?, Fate::Deducted);
+    assert_eq!(scene.ledger().snapshot(sale).await?, None, "the settlement has not created it");
+
+    // Whoever prepares it again against the rules finds that this process has seen it further on.
+    let again = scene.sale(sale, 10, 5, open_window()?)?;
+    assert_eq!(scene.ledger().prepare(&again).await?, Prepared::Created);
+    assert_eq!(scene.screen(&crowd(sale, 1)?).await?, [Answer::Paused]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_died_is_unreachable_and_works_at_once_when_it_is_back() -> Fact {
+    let mut server = Server::start(&[]);
+    let scene = scene(&server);
+    let sale = scene.on_sale(10, 5).await?;
+    let batch = scene.deduct(crowd(sale, 3)?).await?;
+    server.kill();
+    let mut faults = Vec::new();
+    for _call in 0..3 {
+        faults.push(scene.ledger().check_back(batch.id()).await.unwrap_err());
+    }
+    let unreachable = |fault: &LedgerFault| matches!(fault, LedgerFault::Unreachable(_));
+    assert!(faults.iter().skip(1).all(unreachable), "{faults:?}");
+
+    server.restart();
+    let back = Instant::now();
+    while scene.ledger().check_back(batch.id()).await.is_err() {
+        assert!(back.elapsed() < Duration::from_millis(150), "still not back");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(scene.ledger().check_back(batch.id()).await?, Fate::Deducted);
+    assert_eq!(scene.available(sale).await?, 7);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stalled_server_leaves_doubt_within_the_timeout() -> Fact {
+    let server = Server::start(&[]);
+    let scene = scene(&server);
+    let sale = scene.on_sale(10, 5).await?;
+    let batch = scene.batch(crowd(sale, 3)?)?;
+    server.signal("-STOP");
+    let started = Instant::now();
+    let fault = scene.ledger().deduct(&batch).await.unwrap_err();
+    assert!(matches!(fault, LedgerFault::NoAnswer(_)) && !fault.nothing_done(), "{fault}");
+    assert!(started.elapsed() < Duration::from_millis(450), "{:?}", started.elapsed());
+
+    server.signal("-CONT");
+    // The stalled server may have it or not; both answers of the script are final and agree with the stock.
+    let fate = scene.ledger().check_back(batch.id()).await?;
+    let left = scene.available(sale).await?;
+    assert!(matches!((fate, left), (Fate::Deducted, 7) | (Fate::Fenced, 10)), "{fate:?} {left}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_that_was_cut_is_made_anew_within_the_call() -> Fact {
+    let server = Server::start(&[]);
+    let scene = scene(&server);
+    let sale = scene.on_sale(1_000, 1).await?;
+    for batch in crowd(sale, 50)?.chunks(1) {
+        command::<()>(&mut server.connect(), "CLIENT KILL TYPE normal");
+        let deduction = scene.ledger().deduct(&scene.batch(batch.to_vec())?).await?;
+        assert!(matches!(deduction, Deduction::Applied { .. }), "{deduction:?}");
+    }
+    assert_eq!(scene.available(sale).await?, 950);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_out_of_memory_refuses_and_has_changed_nothing() -> Fact {
+    let server = Server::start(&[]);
+    let scene = scene(&server);
+    let sale = scene.on_sale(10, 5).await?;
+    let before = scene.snapshot(sale).await?;
+    let batch = scene.batch(crowd(sale, 3)?)?;
+    command::<()>(&mut server.connect(), "CONFIG SET maxmemory 1mb");
+    let fault = scene.ledger().deduct(&batch).await.unwrap_err();
+    assert!(matches!(fault, LedgerFault::Refused(_)), "{fault}");
+    assert_eq!(scene.snapshot(sale).await?, before);
+    command::<()>(&mut server.connect(), "CONFIG SET maxmemory 0");
+    assert!(matches!(scene.ledger().deduct(&batch).await?, Deduction::Applied { .. }));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_read_only_replica_refuses() -> Fact {
+    let server = Server::start(&[]);
+    let scene = scene(&server);
+    let sale = scene.on_sale(10, 5).await?;
+    command::<()>(&mut server.connect(), "REPLICAOF 127.0.0.1 1");
+    command::<()>(&mut server.connect(), "CONFIG SET replica-serve-stale-data yes");
+    let fault = scene.ledger().deduct(&scene.batch(crowd(sale, 3)?)?).await.unwrap_err();
+    assert!(matches!(fault, LedgerFault::Refused(_)), "{fault}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn notes_go_on_after_the_server_came_back() -> Fact {
+    let mut server = Server::start(&[]);
+    let scene = scene(&server);
+    let sale = scene.on_sale(100, 5).await?;
+    let mut notes = scene.ledger().notes().await?;
+    server.kill();
+    server.restart();
+    // Notes are lost until the stream is connected again, which is promised; so one is sent until it is heard.
+    let mut batches = crowd(sale, 100)?.into_iter();
+    let heard = timeout(Duration::from_secs(10), async {
+        loop {
+            let batch = scene.deduct(batches.by_ref().take(1).collect()).await.unwrap();
+            scene.ledger().settle(&all_confirmed(&batch)).await.unwrap();
+            if let Ok(note) = timeout(Duration::from_millis(150), notes.next()).await {
+                return note;
+            }
+        }
+    });
+    assert!(matches!(heard.await?, Some(Note::Settled(_))));
+    Ok(())
+}
