@@ -1,4 +1,4 @@
-//! The configuration of a gateway. Every key but `ledger.urls` has a default; unknown keys stop the start.
+//! The configuration of a gateway. Every key but `redis.urls` has a default; unknown keys stop the start.
 
 use std::{
     net::SocketAddr,
@@ -33,10 +33,10 @@ pub struct Config {
     #[serde(default)]
     pub batcher: BatcherConfig,
     /// The stock in front of the database. Has no default: it must be told where Redis is.
-    pub ledger: RedisConfig,
+    pub redis: RedisConfig,
     /// The message broker.
     #[serde(default)]
-    pub broker: RocketMqConfig,
+    pub rocketmq: RocketMqConfig,
     /// The order worker.
     #[serde(default)]
     pub worker: WorkerConfig,
@@ -155,7 +155,7 @@ pub struct WorkerConfig {
 
 impl Default for WorkerConfig {
     fn default() -> Self {
-        let url = "http://127.0.0.1:7102".to_owned();
+        let url = "http://127.0.0.1:7070".to_owned();
         Self { url, timeout_ms: at_least_one_ms(2_000), refresh_ms: at_least_one_ms(2_000) }
     }
 }
@@ -172,10 +172,10 @@ impl Config {
                 format!("must be at least {INTENT_BYTES_MAX}"),
             ));
         }
-        if self.batcher.batch_bytes_max > self.broker.body_bytes_max {
+        if self.batcher.batch_bytes_max > self.rocketmq.body_bytes_max {
             return Err(ConfigError::unfit(
                 "batcher.batch_bytes_max",
-                "must be at most broker.body_bytes_max",
+                "must be at most rocketmq.body_bytes_max",
             ));
         }
         Ok(())

@@ -69,8 +69,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 /// Everything outside the process; and the producer again, to be shut down at the end.
 async fn connect(config: &Config) -> anyhow::Result<(Parts, Arc<RocketMqTransactionProducer>)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let ledger: Arc<dyn Ledger> = Arc::new(RedisLedger::new(&config.ledger)?);
-    let broker = RocketMq::connect(config.broker.clone(), Arc::clone(&clock)).await?;
+    let ledger: Arc<dyn Ledger> = Arc::new(RedisLedger::new(&config.redis)?);
+    let broker = RocketMq::connect(config.rocketmq.clone(), Arc::clone(&clock)).await?;
     let names = broker.config();
     let orders_topic = names.topic("orders")?;
     let check_back = Arc::new(CheckBack::new(Arc::clone(&ledger)));
@@ -83,7 +83,7 @@ async fn connect(config: &Config) -> anyhow::Result<(Parts, Arc<RocketMqTransact
     let registry =
         GrpcRegistry::new(&config.worker.url, Duration::from_millis(config.worker.timeout_ms.get()))?;
     let parts = Parts {
-        shards: config.ledger.shards,
+        shards: config.redis.shards,
         ledger,
         producer: Arc::<RocketMqTransactionProducer>::clone(&producer),
         orders_topic,

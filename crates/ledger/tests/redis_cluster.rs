@@ -4,7 +4,6 @@
 mod server;
 
 use std::{
-    process,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -58,3 +57,13 @@ impl Cluster {
         config
     }
 }
+
+/// One cluster for all tests of the file: the suite gives each ledger a prefix of its own.
+static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+
+async fn fresh() -> Subject {
+    let config = CLUSTER.get_or_init(Cluster::start).config();
+    Subject { ledger: Arc::new(ledger(&config)), shards: config.shards }
+}
+
+flashgate_ledger::ledger_contract!(fresh);

@@ -1,0 +1,184 @@
+//! Puts the worker together: store, broker, consumer, operator's port; and takes it apart in order.
+
+mod failed;
+mod late_publisher;
+
+use std::{process, sync::Arc, time::Duration};
+
+pub use failed::Failed;
+use flashgate_domain::Clock;
+use flashgate_messaging::{
+    BusFault,
+    rocketmq::{RocketMq, RocketMqConfig, RocketMqPublisher, RocketMqSubscription},
+};
+use flashgate_service::listener;
+use late_publisher::LatePublisher;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::{net::TcpListener, time::interval};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    backoff::Backoff,
+    config::{OperatorConfig, WorkerConfig},
+    consume::{Consumer, Parts, Topics, pause},
+    health::Health,
+    mysql::{MySqlStore, SchemaFault},
+    operator::{self, Sales},
+};
+
+/// How often histograms forget what they have summed up.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// Brings the schema to this version.
+///
+/// # Errors
+/// The migration that failed.
+pub async fn migrate(config: &WorkerConfig) -> Result<(), Failed> {
+    MySqlStore::new(&config.mysql, 0).migrate().await?;
+    info!(database = ?config.mysql.url, "the schema is the one of this version");
+    Ok(())
+}
+
+/// Works until `leave` is cancelled; finishes the chunk at hand, acknowledges it, and leaves the group.
+///
+/// The operator's port answers from the start, so that liveness and readiness can be told apart while MySQL or
+/// the broker are away.
+///
+/// # Errors
+/// What an operator must mend: configuration, address in use, schema.
+pub async fn serve(
+    config: WorkerConfig,
+    clock: Arc<dyn Clock>,
+    metrics: PrometheusHandle,
+    leave: CancellationToken,
+) -> Result<(), Failed> {
+    // Only the pauses before retries are drawn from it: it must differ between processes, nothing more.
+    let seed = clock.now().as_millis() ^ (u64::from(process::id()) << 32);
+    let health = Arc::new(Health::default());
+    let store = Arc::new(MySqlStore::new(&config.mysql, seed));
+    let publisher = Arc::new(LatePublisher::default());
+
+    let topic = config.rocketmq.topic("sales")?;
+    let sales = Arc::new(Sales::new(store.clone(), publisher.clone(), topic, Arc::clone(&clock)));
+    let router =
+        operator::router(sales, Arc::clone(&health), metrics.clone(), config.operator.body_bytes_max.get())?;
+    let done = CancellationToken::new();
+    let port = tokio::spawn(listener::serve(
+        bind(&config.operator).await?,
+        router,
+        config.operator.limits.clone(),
+        done.clone(),
+    ));
+    let upkeep = tokio::spawn(keep_up(metrics));
+
+    let worked = work(&config, clock, store, &publisher, &health, seed, &leave).await;
+    health.leave();
+    done.cancel();
+    let _ended = port.await;
+    upkeep.abort();
+    publisher.shutdown();
+    worked
+}
+
+async fn bind(config: &OperatorConfig) -> Result<TcpListener, Failed> {
+    let listener = TcpListener::bind(config.listen).await;
+    let listener = listener.map_err(|source| Failed::Listen { address: config.listen, source })?;
+    info!(address = %config.listen, "the operator's port is open");
+    Ok(listener)
+}
+
+async fn keep_up(metrics: PrometheusHandle) {
+    let mut ticks = interval(METRICS_UPKEEP);
+    loop {
+        ticks.tick().await;
+        metrics.run_upkeep();
+    }
+}
+
+async fn work(
+    config: &WorkerConfig,
+    clock: Arc<dyn Clock>,
+    store: Arc<MySqlStore>,
+    publisher: &Arc<LatePublisher>,
+    health: &Arc<Health>,
+    seed: u64,
+    leave: &CancellationToken,
+) -> Result<(), Failed> {
+    let backoff = Backoff::new(config.consume.retry_pause_min(), config.consume.retry_pause_max(), seed);
+    if !await_schema(&store, health, &backoff, leave).await? {
+        return Ok(());
+    }
+    let topics = Topics {
+        outcomes: config.rocketmq.topic("outcomes")?,
+        dead_letters: config.rocketmq.group("order-worker")?.dead_letters(),
+        orders: config.rocketmq.topic("orders")?,
+    };
+    let Some((sender, subscription)) =
+        await_broker(&config.rocketmq, &clock, health, &backoff, leave).await?
+    else {
+        return Ok(());
+    };
+    publisher.connected(sender);
+    let parts = Parts { store, publisher: publisher.clone(), topics, clock, health: Arc::clone(health) };
+    let consumer = Consumer::new(subscription, parts, config.consume.clone(), seed);
+    info!("consuming");
+    let subscription = consumer.run(leave.clone()).await;
+    subscription.shutdown().await;
+    info!("left the group");
+    Ok(())
+}
+
+/// Whether the schema was found right before the worker was told to leave.
+async fn await_schema(
+    store: &MySqlStore,
+    health: &Health,
+    backoff: &Backoff,
+    leave: &CancellationToken,
+) -> Result<bool, Failed> {
+    let mut retry = 0;
+    while let Err(fault) = store.check_schema().await {
+        let SchemaFault::Store(fault) = fault else { return Err(fault.into()) };
+        health.store(false);
+        warn!(%fault, "waiting for the order store");
+        if pause(backoff, retry, leave).await.is_err() {
+            return Ok(false);
+        }
+        retry += 1;
+    }
+    health.store(true);
+    Ok(true)
+}
+
+/// The ways to and from the broker; `None` if the worker was told to leave before it answered.
+async fn await_broker(
+    config: &RocketMqConfig,
+    clock: &Arc<dyn Clock>,
+    health: &Health,
+    backoff: &Backoff,
+    leave: &CancellationToken,
+) -> Result<Option<(RocketMqPublisher, RocketMqSubscription)>, Failed> {
+    let (group, topic) = (config.group("order-worker")?, config.topic("orders")?);
+    let mut retry = 0;
+    loop {
+        let connect = async {
+            let mq = RocketMq::connect(config.clone(), Arc::clone(clock)).await?;
+            let subscription = mq.subscribe(group.clone(), topic.clone()).await?;
+            Ok::<_, BusFault>((mq.publisher(group.clone()), subscription))
+        };
+        match connect.await {
+            Ok(connected) => {
+                health.bus(true);
+                return Ok(Some(connected));
+            }
+            Err(fault) => {
+                health.bus(false);
+                warn!(%fault, code = fault.code(), "waiting for the broker");
+                if pause(backoff, retry, leave).await.is_err() {
+                    return Ok(None);
+                }
+                retry += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Why the worker stopped, and with which exit code.
+
+use std::{io, net::SocketAddr, process::ExitCode};
+
+use flashgate_messaging::InvalidName;
+use flashgate_service::{config::ConfigError, telemetry::TelemetryError};
+use sqlx::migrate::MigrateError;
+use thiserror::Error;
+
+use crate::mysql::SchemaFault;
+
+/// Why the worker stopped.
+#[derive(Debug, Error)]
+pub enum Failed {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The prefix makes no name that the broker accepts.
+    #[error("the configuration is wrong: rocketmq.prefix: {0}")]
+    Name(#[from] InvalidName),
+    /// Logs or metrics could not be set up.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The schema of the database is not the one of this version.
+    #[error(transparent)]
+    Schema(#[from] SchemaFault),
+    /// A migration failed.
+    #[error("the schema could not be migrated: {0}")]
+    Migrate(#[from] MigrateError),
+    /// The operator's port cannot be opened.
+    #[error("operator.listen: {address} cannot be opened: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The descriptors of the gRPC services cannot be read.
+    #[error("the reflection service cannot be made: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// Signals or standard output cannot be had.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl Failed {
+    /// 2 for what is wrong in the configuration, 3 for the schema, 1 for the rest.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) | Self::Name(_) | Self::Telemetry(TelemetryError::Filter(_)) => ExitCode::from(2),
+            Self::Schema(_) => ExitCode::from(3),
+            Self::Telemetry(TelemetryError::Logs(_) | TelemetryError::Metrics(_))
+            | Self::Migrate(_)
+            | Self::Listen { .. }
+            | Self::Reflection(_)
+            | Self::Io(_) => ExitCode::FAILURE,
+        }
+    }
+}

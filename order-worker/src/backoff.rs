@@ -1,0 +1,31 @@
+//! Pauses between retries: longer each time, and never the same for two processes.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+/// Draws pauses from a seeded generator.
+#[derive(Debug)]
+pub struct Backoff {
+    min: Duration,
+    max: Duration,
+    random: Mutex<StdRng>,
+}
+
+impl Backoff {
+    /// Pauses between `min` and `max`.
+    pub fn new(min: Duration, max: Duration, seed: u64) -> Self {
+        Self { min, max: max.max(min), random: Mutex::new(StdRng::seed_from_u64(seed)) }
+    }
+
+    /// The pause before retry number `retry`, from 0: at random from half to all of `min * 2^retry`, at most
+    /// `max`. Half, so that it does back off; at random, so that those who collided do not meet again.
+    pub fn pause(&self, retry: u32) -> Duration {
+        let longest = self.min.saturating_mul(2_u32.saturating_pow(retry)).min(self.max);
+        let share = self.random.lock().unwrap_or_else(PoisonError::into_inner).random_range(0.5..=1.0);
+        longest.mul_f64(share)
+    }
+}

@@ -1,0 +1,50 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Takes committed batches, places their orders in MySQL, and publishes the outcomes.
+///
+/// Exit codes: 0 done, 1 failed, 2 wrong command line or configuration, 3 the schema of the database is not the
+/// one of this version.
+#[derive(Debug, Parser)]
+#[command(name = "order-worker", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Works until SIGTERM or SIGINT. Waits for MySQL and the broker if they are away.
+    Serve(ConfigFile),
+    /// Brings the schema of the database to this version.
+    Migrate(ConfigFile),
+    /// Shows or checks the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// Where the configuration is.
+#[derive(Debug, clap::Args)]
+pub struct ConfigFile {
+    /// A TOML file. Without it every key has its default; the environment (`FLASHGATE_WORKER__MYSQL__URL` is
+    /// `mysql.url`) comes on top in either case.
+    #[arg(long = "config", env = "FLASHGATE_WORKER_CONFIG", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// What to do about the configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Prints every key with its default and its reason.
+    Default,
+    /// Says whether the file, with the environment on top, can be used.
+    Check {
+        /// A TOML file.
+        file: PathBuf,
+    },
+}

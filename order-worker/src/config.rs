@@ -1,0 +1,279 @@
+//! The configuration of the order worker, parsed once into values that cannot be wrong.
+//!
+//! `config.sample.toml` holds every key with its default; `order-worker config default` prints it.
+
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
+    time::Duration,
+};
+
+use flashgate_messaging::rocketmq::RocketMqConfig;
+use flashgate_service::{listener::ListenerLimits, telemetry::LogConfig};
+use serde::Deserialize;
+use sqlx::mysql::MySqlConnectOptions;
+
+/// Begins the variables that overlay the file: `FLASHGATE_WORKER__MYSQL__URL` is `mysql.url`.
+pub const ENV_PREFIX: &str = "FLASHGATE_WORKER__";
+/// Every key with its default and its reason.
+pub const SAMPLE: &str = include_str!("../config.sample.toml");
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkerConfig {
+    /// Logs.
+    pub log: LogConfig,
+    /// The order store.
+    pub mysql: MySqlConfig,
+    /// The broker, and the prefix of every topic and group.
+    pub rocketmq: RocketMqConfig,
+    /// How batches are taken from the broker.
+    pub consume: ConsumeConfig,
+    /// What operators and gateways call.
+    pub operator: OperatorConfig,
+}
+
+const fn above_zero_u32(number: u32) -> NonZeroU32 {
+    match NonZeroU32::new(number) {
+        Some(number) => number,
+        None => NonZeroU32::MIN,
+    }
+}
+
+const fn above_zero_u64(number: u64) -> NonZeroU64 {
+    match NonZeroU64::new(number) {
+        Some(number) => number,
+        None => NonZeroU64::MIN,
+    }
+}
+
+const fn above_zero_usize(number: usize) -> NonZeroUsize {
+    match NonZeroUsize::new(number) {
+        Some(number) => number,
+        None => NonZeroUsize::MIN,
+    }
+}
+
+/// `mysql://user:password@host:port/database`. Never shown whole: it holds the password.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub struct MySqlUrl(MySqlConnectOptions);
+
+impl MySqlUrl {
+    /// The parsed URL.
+    pub fn options(&self) -> MySqlConnectOptions {
+        self.0.clone()
+    }
+}
+
+impl TryFrom<String> for MySqlUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let expected = "must be mysql://user:password@host:port/database";
+        // The parser's own words are left out: they may quote the password.
+        let options: MySqlConnectOptions = text.parse().map_err(|_why: sqlx::Error| expected)?;
+        let has_database =
+            text.starts_with("mysql://") && options.get_database().is_some_and(|name| !name.is_empty());
+        if has_database { Ok(Self(options)) } else { Err(expected.to_owned()) }
+    }
+}
+
+impl fmt::Debug for MySqlUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(options) = self;
+        write!(
+            f,
+            "mysql://…@{}:{}/{}",
+            options.get_host(),
+            options.get_port(),
+            options.get_database().unwrap_or("")
+        )
+    }
+}
+
+/// The order store.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MySqlConfig {
+    /// Where it is, and as whom to log in.
+    pub url: MySqlUrl,
+    /// Connections at most. 8: one applies chunks, the others answer look-ups.
+    pub connections_max: NonZeroU32,
+    /// How long a call waits for a connection. 3 s: gateways give up after 5.
+    pub acquire_timeout_ms: NonZeroU64,
+    /// How long one call, or one transaction, may take. 10 s: a chunk of 1,024 orders takes about 10 ms.
+    pub call_timeout_ms: NonZeroU64,
+    /// How long a statement waits for a row. 5 s: less than a call may take, so that the wait has its own error.
+    pub lock_wait_timeout_s: NonZeroU32,
+    /// How often a chunk is tried again at once after a deadlock or a lock wait. 8.
+    pub contention_retries_max: u32,
+    /// The first pause before such a retry. 2 ms: as long as a small chunk takes.
+    pub contention_pause_ms_min: NonZeroU64,
+    /// The longest pause before such a retry. 200 ms.
+    pub contention_pause_ms_max: NonZeroU64,
+}
+
+impl Default for MySqlConfig {
+    fn default() -> Self {
+        let (host, database) = ("127.0.0.1", "flashgate");
+        Self {
+            url: MySqlUrl(MySqlConnectOptions::new().host(host).username(database).database(database)),
+            connections_max: above_zero_u32(8),
+            acquire_timeout_ms: above_zero_u64(3_000),
+            call_timeout_ms: above_zero_u64(10_000),
+            lock_wait_timeout_s: above_zero_u32(5),
+            contention_retries_max: 8,
+            contention_pause_ms_min: above_zero_u64(2),
+            contention_pause_ms_max: above_zero_u64(200),
+        }
+    }
+}
+
+impl MySqlConfig {
+    pub(crate) fn acquire_timeout(&self) -> Duration {
+        Duration::from_millis(self.acquire_timeout_ms.get())
+    }
+
+    pub(crate) fn call_timeout(&self) -> Duration {
+        Duration::from_millis(self.call_timeout_ms.get())
+    }
+
+    pub(crate) fn contention_pause_min(&self) -> Duration {
+        Duration::from_millis(self.contention_pause_ms_min.get())
+    }
+
+    pub(crate) fn contention_pause_max(&self) -> Duration {
+        Duration::from_millis(self.contention_pause_ms_max.get())
+    }
+}
+
+/// How batches are taken from the broker.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConsumeConfig {
+    /// No further batch joins a chunk that has so many orders. 1,024: more hardly gains (`docs/adr`), and holds
+    /// the rows longer. The last batch may bring a chunk above it, to twice as many at most.
+    pub chunk_orders_max: NonZeroUsize,
+    /// No further batch joins a chunk that has so many bytes of bodies. 4 MiB.
+    pub chunk_bytes_max: NonZeroUsize,
+    /// How long to wait for a first batch before looking whether to leave. 500 ms.
+    pub poll_wait_ms: NonZeroU64,
+    /// Outcomes that would make a larger message are split. 1 MiB: a quarter of what brokers take.
+    pub outcomes_bytes_max: NonZeroUsize,
+    /// The first pause after the store or the broker failed. 50 ms.
+    pub retry_pause_ms_min: NonZeroU64,
+    /// The longest pause after the store or the broker failed. 2 s: how late the worker notices that it is back.
+    pub retry_pause_ms_max: NonZeroU64,
+    /// How often the broker is asked how many batches wait. 2 s.
+    pub lag_interval_ms: NonZeroU64,
+}
+
+impl Default for ConsumeConfig {
+    fn default() -> Self {
+        Self {
+            chunk_orders_max: above_zero_usize(1_024),
+            chunk_bytes_max: above_zero_usize(4 * 1024 * 1024),
+            poll_wait_ms: above_zero_u64(500),
+            outcomes_bytes_max: above_zero_usize(1024 * 1024),
+            retry_pause_ms_min: above_zero_u64(50),
+            retry_pause_ms_max: above_zero_u64(2_000),
+            lag_interval_ms: above_zero_u64(2_000),
+        }
+    }
+}
+
+impl ConsumeConfig {
+    pub(crate) fn poll_wait(&self) -> Duration {
+        Duration::from_millis(self.poll_wait_ms.get())
+    }
+
+    pub(crate) fn retry_pause_min(&self) -> Duration {
+        Duration::from_millis(self.retry_pause_ms_min.get())
+    }
+
+    pub(crate) fn retry_pause_max(&self) -> Duration {
+        Duration::from_millis(self.retry_pause_ms_max.get())
+    }
+
+    pub(crate) fn lag_interval(&self) -> Duration {
+        Duration::from_millis(self.lag_interval_ms.get())
+    }
+}
+
+/// What operators and gateways call.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OperatorConfig {
+    /// Where gRPC and HTTP are served, on one port. Loopback, since it knows no users: whoever reaches it may do all.
+    pub listen: SocketAddr,
+    /// The largest body of a request. 16 KiB: the longest sale takes less than 2.
+    pub body_bytes_max: NonZeroUsize,
+    /// Connections and time-outs.
+    pub limits: ListenerLimits,
+}
+
+impl Default for OperatorConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7_070)),
+            body_bytes_max: above_zero_usize(16 * 1024),
+            limits: ListenerLimits { connections_max: 1_000, ..ListenerLimits::default() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        path::Path,
+        process,
+        sync::atomic::{AtomicU32, Ordering},
+    };
+
+    use flashgate_service::config::load;
+
+    use super::WorkerConfig;
+
+    fn check(text: &str) -> Result<WorkerConfig, String> {
+        static FILES: AtomicU32 = AtomicU32::new(0);
+        let number = FILES.fetch_add(1, Ordering::Relaxed);
+        let file = std::env::temp_dir().join(format!("flashgate-worker-{}-{number}.toml", process::id()));
+        std::fs::write(&file, text).unwrap();
+        let config = load(Some(&file), "FLASHGATE_NO_SUCH_PREFIX__").map_err(|error| error.to_string());
+        std::fs::remove_file(&file).unwrap();
+        config
+    }
+
+    #[test]
+    fn the_sample_file_holds_the_defaults() {
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.sample.toml");
+        let sample: WorkerConfig = load(Some(&sample), "FLASHGATE_NO_SUCH_PREFIX__").unwrap();
+        assert_eq!(format!("{sample:?}"), format!("{:?}", check("").unwrap()));
+    }
+
+    #[test]
+    fn a_wrong_key_or_value_is_named() {
+        for (text, key) in [
+            ("[consume]\nchunk_size = 1", "chunk_size"),
+            ("[consume]\nchunk_orders_max = 0", "chunk_orders_max"),
+            ("[mysql]\nurl = \"postgres://x\"", "url"),
+            ("[mysql]\nurl = \"mysql://127.0.0.1:3306\"", "url"),
+            ("[operator]\nlisten = \"here\"", "listen"),
+        ] {
+            let error = check(text).unwrap_err();
+            assert!(error.contains(key), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_password_is_shown_nowhere() {
+        let config = check("[mysql]\nurl = \"mysql://me:hunter2@db:3307/shop\"").unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        assert!(format!("{config:?}").contains("db:3307/shop"));
+        let error = check("[mysql]\nurl = \"mysql://me:hunter2@db:port/shop\"").unwrap_err();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}

@@ -1,0 +1,198 @@
+//! The life of a chunk: take, decide, announce, and only then acknowledge.
+//!
+//! Every step can be repeated without harm: a batch is decided once ([`OrderStore::apply`]), its outcome is the
+//! same each time it is published, and whoever reads outcomes or dead letters drops doubles. So a crash
+//! anywhere, or leaving in the middle, costs nothing but the repetition.
+
+mod announce;
+mod chunk;
+mod place;
+
+use std::{sync::Arc, time::Duration};
+
+use announce::Announcer;
+pub use announce::Topics;
+use chunk::Chunk;
+use flashgate_domain::Clock;
+use flashgate_messaging::{BusFault, Publisher, Subscription};
+use metrics::{gauge, histogram};
+use place::Placer;
+use thiserror::Error;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, info_span, warn};
+
+use crate::{backoff::Backoff, config::ConsumeConfig, health::Health, store::OrderStore};
+
+/// What the consumer works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where orders are placed.
+    pub store: Arc<dyn OrderStore>,
+    /// Sends outcomes and dead letters.
+    pub publisher: Arc<dyn Publisher>,
+    /// Where they go.
+    pub topics: Topics,
+    /// Stamps rows.
+    pub clock: Arc<dyn Clock>,
+    /// Learns whether store and broker answer.
+    pub health: Arc<Health>,
+}
+
+/// Takes batches from a subscription for as long as it is let.
+pub struct Consumer<S> {
+    subscription: S,
+    placer: Placer,
+    announcer: Announcer,
+    health: Arc<Health>,
+    config: ConsumeConfig,
+    backoff: Backoff,
+    lag_asked_at: Option<Instant>,
+}
+
+/// Why a chunk was left before its offsets were acknowledged. It comes again.
+#[derive(Debug, Error)]
+pub enum Abandoned {
+    /// The worker was told to leave while the store or the broker was away.
+    #[error("told to leave while waiting")]
+    Leaving,
+    /// This end of the broker's connection was shut down.
+    #[error("the connection to the broker was shut down")]
+    BusClosed,
+}
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// Batches decided, in this step or before.
+    pub batches: usize,
+    /// Orders of those.
+    pub orders: usize,
+    /// Messages that went to the dead letters.
+    pub dead_letters: usize,
+}
+
+impl<S: Subscription> Consumer<S> {
+    /// `seed` draws the pauses before retries.
+    pub fn new(subscription: S, parts: Parts, config: ConsumeConfig, seed: u64) -> Self {
+        let backoff = |salt| Backoff::new(config.retry_pause_min(), config.retry_pause_max(), seed ^ salt);
+        let placer = Placer::new(parts.store, parts.clock, Arc::clone(&parts.health), backoff(1));
+        let health = Arc::clone(&parts.health);
+        let announcer = Announcer::new(
+            parts.publisher,
+            parts.topics,
+            config.outcomes_bytes_max.get(),
+            Arc::clone(&parts.health),
+            backoff(2),
+        );
+        let backoff = backoff(3);
+        Self { subscription, placer, announcer, health, config, backoff, lag_asked_at: None }
+    }
+
+    /// Takes chunk after chunk until `leave` is cancelled, finishing the one at hand. Returns the subscription,
+    /// whose owner can leave its group in order.
+    pub async fn run(mut self, leave: CancellationToken) -> S {
+        while !leave.is_cancelled() {
+            match self.step(&leave).await {
+                Ok(_step) => self.report_lag().await,
+                Err(abandoned) => {
+                    warn!(%abandoned, "a chunk was not finished; it comes again");
+                    break;
+                }
+            }
+        }
+        self.subscription
+    }
+
+    /// Takes one chunk, if there is one within the time of a poll, and finishes it.
+    ///
+    /// # Errors
+    /// [`Abandoned`], with nothing acknowledged.
+    pub async fn step(&mut self, leave: &CancellationToken) -> Result<Step, Abandoned> {
+        let deliveries = match chunk::collect(&mut self.subscription, &self.config).await {
+            Ok(chunk) => chunk,
+            Err(BusFault::Closed) => return Err(Abandoned::BusClosed),
+            Err(fault) => {
+                self.health.bus(false);
+                warn!(%fault, code = fault.code(), "no batches can be taken");
+                pause(&self.backoff, 0, leave).await?;
+                return Ok(Step::default());
+            }
+        };
+        self.health.bus(true);
+        if deliveries.is_empty() {
+            return Ok(Step::default());
+        }
+        #[cfg(feature = "failpoints")]
+        flashgate_service::failpoint::hit("after_poll");
+        let span = info_span!("chunk", batches = deliveries.batches.len(), orders = deliveries.orders());
+        self.finish(deliveries, leave).instrument(span).await
+    }
+
+    async fn finish(&mut self, chunk: Chunk, leave: &CancellationToken) -> Result<Step, Abandoned> {
+        let started = Instant::now();
+        debug!(batch_ids = ?chunk.batch_ids(), undecodable = chunk.dead.len(), "taken");
+        histogram!("flashgate_worker_chunk_batches").record(float(chunk.batches.len()));
+        histogram!("flashgate_worker_chunk_orders").record(float(chunk.orders()));
+
+        let placement = self.placer.place(chunk, leave).await?;
+        let step = Step {
+            batches: placement.outcomes.len(),
+            orders: placement.outcomes.iter().map(|batch| batch.orders.len()).sum(),
+            dead_letters: placement.dead.len(),
+        };
+        self.announcer.dead_letters(placement.dead, leave).await?;
+        self.announcer.outcomes(&placement.outcomes, leave).await?;
+        #[cfg(feature = "failpoints")]
+        flashgate_service::failpoint::hit("after_outcomes");
+        self.acknowledge(leave).await?;
+        histogram!("flashgate_worker_chunk_seconds").record(started.elapsed().as_secs_f64());
+        Ok(step)
+    }
+
+    async fn acknowledge(&mut self, leave: &CancellationToken) -> Result<(), Abandoned> {
+        #[cfg(feature = "failpoints")]
+        flashgate_service::failpoint::hit("before_offset_commit");
+        let mut retry = 0;
+        while let Err(fault) = self.subscription.commit().await {
+            self.health.bus(false);
+            warn!(%fault, code = fault.code(), retry, "offsets could not be acknowledged");
+            if fault == BusFault::Closed {
+                return Err(Abandoned::BusClosed);
+            }
+            pause(&self.backoff, retry, leave).await?;
+            retry += 1;
+        }
+        self.health.bus(true);
+        Ok(())
+    }
+
+    async fn report_lag(&mut self) {
+        let is_due = self.lag_asked_at.is_none_or(|at| at.elapsed() >= self.config.lag_interval());
+        if !is_due {
+            return;
+        }
+        self.lag_asked_at = Some(Instant::now());
+        match self.subscription.lag().await {
+            Ok(messages) => {
+                // A gauge is a float; what it loses above 2^53 messages nobody will miss.
+                let messages = u32::try_from(messages).unwrap_or(u32::MAX);
+                gauge!("flashgate_worker_consumer_lag_messages").set(f64::from(messages));
+            }
+            Err(fault) => debug!(%fault, "the lag is not known"),
+        }
+    }
+}
+
+/// Waits before retry number `retry`, unless the worker is to leave.
+pub(crate) async fn pause(backoff: &Backoff, retry: u32, leave: &CancellationToken) -> Result<(), Abandoned> {
+    let pause: Duration = backoff.pause(retry);
+    tokio::select! {
+        () = leave.cancelled() => Err(Abandoned::Leaving),
+        () = sleep(pause) => Ok(()),
+    }
+}
+
+fn float(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::MAX, f64::from)
+}

@@ -1,0 +1,145 @@
+//! Publishes outcomes and dead letters, again and again until the broker has them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use flashgate_domain::{BatchOutcome, Decision};
+use flashgate_messaging::{BusFault, Message, Publisher, Topic};
+use flashgate_proto::body;
+use metrics::counter;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::{Abandoned, chunk::Dead, pause};
+use crate::{backoff::Backoff, health::Health};
+
+/// The topics that the consumer writes to.
+#[derive(Clone, Debug)]
+pub struct Topics {
+    /// What became of the orders.
+    pub outcomes: Topic,
+    /// Messages that can never be decided.
+    pub dead_letters: Topic,
+    /// The name of the topic that the batches come from, for the dead letters to tell.
+    pub orders: Topic,
+}
+
+pub(super) struct Announcer {
+    publisher: Arc<dyn Publisher>,
+    topics: Topics,
+    outcomes_bytes_max: usize,
+    health: Arc<Health>,
+    backoff: Backoff,
+}
+
+impl Announcer {
+    pub(super) fn new(
+        publisher: Arc<dyn Publisher>,
+        topics: Topics,
+        outcomes_bytes_max: usize,
+        health: Arc<Health>,
+        backoff: Backoff,
+    ) -> Self {
+        Self { publisher, topics, outcomes_bytes_max, health, backoff }
+    }
+
+    /// Publishes the outcomes, in one message if they fit.
+    pub(super) async fn outcomes(
+        &self,
+        outcomes: &[BatchOutcome],
+        leave: &CancellationToken,
+    ) -> Result<(), Abandoned> {
+        for (first, body) in bodies(outcomes, self.outcomes_bytes_max) {
+            let key = first.batch.to_string();
+            let message = message(&self.topics.outcomes, key, Vec::new(), body);
+            self.publish("outcomes", message, leave).await?;
+        }
+        count(outcomes);
+        Ok(())
+    }
+
+    /// Publishes each dead message as it came, with the reason and the place where it lay.
+    pub(super) async fn dead_letters(
+        &self,
+        dead: Vec<Dead>,
+        leave: &CancellationToken,
+    ) -> Result<(), Abandoned> {
+        for Dead { delivery, reason, detail } in dead {
+            error!(reason, detail, queue = ?delivery.queue, offset = delivery.offset, "a message is given up");
+            let properties = [
+                ("flashgate_reason", reason.to_owned()),
+                ("flashgate_detail", detail),
+                ("flashgate_topic", self.topics.orders.to_string()),
+                ("flashgate_queue", format!("{}/{}", delivery.queue.broker, delivery.queue.number)),
+                ("flashgate_offset", delivery.offset.to_string()),
+                ("flashgate_message_id", delivery.message_id.clone()),
+            ];
+            let properties =
+                properties.map(|(name, value)| (name.to_owned(), without_controls(&value))).to_vec();
+            // Whoever made the message may have left its key out, or spoilt it.
+            let usable = !delivery.key.is_empty() && delivery.key.bytes().all(|byte| byte.is_ascii_graphic());
+            let key = if usable { delivery.key } else { delivery.message_id };
+            let message = message(&self.topics.dead_letters, key, properties, delivery.body);
+            self.publish("dead_letters", message, leave).await?;
+            counter!("flashgate_worker_dead_letters_total", "reason" => reason).increment(1);
+        }
+        Ok(())
+    }
+
+    async fn publish(
+        &self,
+        what: &'static str,
+        message: Message,
+        leave: &CancellationToken,
+    ) -> Result<(), Abandoned> {
+        let mut retry = 0;
+        while let Err(fault) = self.publisher.publish(message.clone()).await {
+            self.health.bus(false);
+            counter!("flashgate_worker_publish_faults_total", "what" => what, "code" => fault.code())
+                .increment(1);
+            warn!(%fault, code = fault.code(), what, retry, "not published");
+            if fault == BusFault::Closed {
+                return Err(Abandoned::BusClosed);
+            }
+            pause(&self.backoff, retry, leave).await?;
+            retry += 1;
+        }
+        self.health.bus(true);
+        Ok(())
+    }
+}
+
+fn message(topic: &Topic, key: String, properties: Vec<(String, String)>, body: Bytes) -> Message {
+    Message { topic: topic.clone(), key, properties, body, deliver_after: None }
+}
+
+/// Encodes the outcomes into bodies of at most `bytes_max`, halving what is larger; a batch is never divided.
+/// With each body the first of its batches.
+fn bodies(outcomes: &[BatchOutcome], bytes_max: usize) -> Vec<(&BatchOutcome, Bytes)> {
+    let Some(first) = outcomes.first() else { return Vec::new() };
+    let body = body::encode_outcomes(outcomes);
+    if body.len() <= bytes_max || outcomes.len() == 1 {
+        return vec![(first, body)];
+    }
+    let (earlier, later) = outcomes.split_at(outcomes.len() / 2);
+    [bodies(earlier, bytes_max), bodies(later, bytes_max)].concat()
+}
+
+/// The broker keeps properties in a string with separators below the blank.
+fn without_controls(value: &str) -> String {
+    value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn count(outcomes: &[BatchOutcome]) {
+    let mut decisions: BTreeMap<&'static str, u64> = BTreeMap::new();
+    for order in outcomes.iter().flat_map(|batch| &batch.orders) {
+        let decision = match order.decision {
+            Decision::Confirmed => "confirmed",
+            Decision::Cancelled(reason) => reason.as_str(),
+        };
+        *decisions.entry(decision).or_default() += 1;
+    }
+    for (decision, orders) in decisions {
+        counter!("flashgate_worker_outcomes_total", "decision" => decision).increment(orders);
+    }
+}

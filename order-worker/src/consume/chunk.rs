@@ -1,0 +1,101 @@
+//! Takes batches from the broker until there are enough for a transaction, and decodes them.
+
+use std::time::Duration;
+
+use flashgate_domain::{Batch, BatchId};
+use flashgate_messaging::{BusFault, Delivery, Subscription};
+use flashgate_proto::body;
+
+use crate::config::ConsumeConfig;
+
+/// A batch with the message that brought it, kept in case it has to go to the dead letters.
+#[derive(Clone, Debug)]
+pub(super) struct Taken {
+    pub(super) batch: Batch,
+    pub(super) delivery: Delivery,
+}
+
+/// A message that can never be decided, and why.
+#[derive(Clone, Debug)]
+pub(super) struct Dead {
+    pub(super) delivery: Delivery,
+    /// The stable name of the reason.
+    pub(super) reason: &'static str,
+    /// One sentence for the operator.
+    pub(super) detail: String,
+}
+
+/// What one transaction is made of.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    pub(super) batches: Vec<Taken>,
+    /// Messages that are no batches.
+    pub(super) dead: Vec<Dead>,
+}
+
+impl Chunk {
+    pub(super) fn is_empty(&self) -> bool {
+        self.batches.is_empty() && self.dead.is_empty()
+    }
+
+    pub(super) fn orders(&self) -> usize {
+        self.batches.iter().map(|taken| taken.batch.intents().len()).sum()
+    }
+
+    pub(super) fn batch_ids(&self) -> Vec<BatchId> {
+        self.batches.iter().map(|taken| taken.batch.id()).collect()
+    }
+
+    /// Adds what the message holds; the number of its orders.
+    fn push(&mut self, delivery: Delivery) -> usize {
+        // A body shares its memory with the message: the clone counts, it does not copy.
+        match body::decode_batch(delivery.body.clone()) {
+            Ok(batch) => {
+                let orders = batch.intents().len();
+                self.batches.push(Taken { batch, delivery });
+                orders
+            }
+            Err(error) => {
+                self.dead.push(Dead { delivery, reason: "undecodable", detail: error.to_string() });
+                0
+            }
+        }
+    }
+}
+
+/// Waits for a first message as long as a poll may, then takes what is at hand until the chunk is full.
+///
+/// One message at a time, since only its body tells how many orders it holds, and everything that was polled
+/// is acknowledged together. The subscription reads ahead, so this costs no round trip each.
+///
+/// # Errors
+/// The fault that keeps messages from coming, if none came.
+pub(super) async fn collect<S: Subscription>(
+    subscription: &mut S,
+    config: &ConsumeConfig,
+) -> Result<Chunk, BusFault> {
+    let mut chunk = Chunk::default();
+    let (mut messages, mut orders, mut bytes) = (0, 0, 0_usize);
+    let mut wait = config.poll_wait();
+    while orders < config.chunk_orders_max.get()
+        && messages < config.chunk_orders_max.get()
+        && bytes < config.chunk_bytes_max.get()
+    {
+        let polled = match subscription.poll(1, wait).await {
+            Ok(polled) => polled,
+            // What came before the fault is decided first; the next chunk meets the fault again.
+            Err(_later) if !chunk.is_empty() => break,
+            Err(fault) => return Err(fault),
+        };
+        if polled.is_empty() {
+            break;
+        }
+        for delivery in polled {
+            messages += 1;
+            bytes = bytes.saturating_add(delivery.body.len());
+            orders += chunk.push(delivery);
+        }
+        wait = Duration::ZERO;
+    }
+    Ok(chunk)
+}

@@ -1,0 +1,119 @@
+//! Has a chunk decided: holds it while the store is away, and finds the batch that spoils it.
+
+use std::{mem, sync::Arc};
+
+use flashgate_domain::{Batch, BatchOutcome, Clock};
+use metrics::counter;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::{
+    Abandoned,
+    chunk::{Chunk, Dead, Taken},
+    pause,
+};
+use crate::{
+    backoff::Backoff,
+    health::Health,
+    store::{OrderStore, Placed, StoreFault},
+};
+
+/// What a chunk came to.
+#[derive(Debug, Default)]
+pub(super) struct Placement {
+    pub(super) outcomes: Vec<BatchOutcome>,
+    pub(super) dead: Vec<Dead>,
+}
+
+pub(super) struct Placer {
+    store: Arc<dyn OrderStore>,
+    clock: Arc<dyn Clock>,
+    health: Arc<Health>,
+    backoff: Backoff,
+}
+
+impl Placer {
+    pub(super) fn new(
+        store: Arc<dyn OrderStore>,
+        clock: Arc<dyn Clock>,
+        health: Arc<Health>,
+        backoff: Backoff,
+    ) -> Self {
+        Self { store, clock, health, backoff }
+    }
+
+    /// Decides the chunk. If the store refuses it for its values and does not say whose, it is halved until the
+    /// batch that is refused alone is found.
+    pub(super) async fn place(
+        &self,
+        chunk: Chunk,
+        leave: &CancellationToken,
+    ) -> Result<Placement, Abandoned> {
+        let mut placement = Placement { outcomes: Vec::new(), dead: chunk.dead };
+        let mut undecided = vec![chunk.batches];
+        while let Some(mut part) = undecided.pop() {
+            if part.is_empty() {
+                continue;
+            }
+            match self.hold(&part, leave).await? {
+                Ok(placed) => placement.take(part, placed),
+                Err(refused) if part.len() == 1 => {
+                    placement.bury(mem::take(&mut part), refused.code(), &refused.to_string());
+                }
+                Err(refused) => {
+                    warn!(%refused, batches = part.len(), "a chunk is halved to find the batch that spoils it");
+                    let rest = part.split_off(part.len() / 2);
+                    // A stack: the earlier half goes on top.
+                    undecided.extend([rest, part]);
+                }
+            }
+        }
+        Ok(placement)
+    }
+
+    /// Applies until the store has an opinion. Nothing is lost meanwhile: the broker keeps what is not
+    /// acknowledged.
+    async fn hold(
+        &self,
+        part: &[Taken],
+        leave: &CancellationToken,
+    ) -> Result<Result<Vec<Placed>, StoreFault>, Abandoned> {
+        let batches: Vec<Batch> = part.iter().map(|taken| taken.batch.clone()).collect();
+        let mut retry = 0;
+        loop {
+            match self.store.apply(&batches, self.clock.now()).await {
+                Err(fault) if fault.retry_safe() => {
+                    self.health.store(false);
+                    counter!("flashgate_worker_apply_retries_total", "reason" => fault.code()).increment(1);
+                    warn!(%fault, retry, "a chunk waits for the order store");
+                    pause(&self.backoff, retry, leave).await?;
+                    retry += 1;
+                }
+                opinion => {
+                    self.health.store(true);
+                    return Ok(opinion);
+                }
+            }
+        }
+    }
+}
+
+impl Placement {
+    /// One of `placed` for each of `part`, as the store promises.
+    fn take(&mut self, part: Vec<Taken>, placed: Vec<Placed>) {
+        debug_assert_eq!(part.len(), placed.len(), "one for each batch");
+        for (taken, placed) in part.into_iter().zip(placed) {
+            match placed {
+                Placed::Decided(outcome) => self.outcomes.push(outcome),
+                Placed::Rejected(why) => self.bury(vec![taken], why.code(), &why.to_string()),
+            }
+        }
+    }
+
+    fn bury(&mut self, batches: Vec<Taken>, reason: &'static str, detail: &str) {
+        for Taken { batch, delivery } in batches {
+            error!(batch_id = %batch.id(), reason, detail, "a batch can never be decided");
+            self.dead.push(Dead { delivery, reason, detail: detail.to_owned() });
+        }
+    }
+}

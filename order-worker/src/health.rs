@@ -1,0 +1,69 @@
+//! Whether the worker can do its work: what readiness and gRPC health tell.
+
+use metrics::gauge;
+use tokio::sync::watch;
+
+/// What the worker needs, and whether it is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// The order store answered the last call, and its schema is the one of this version.
+    pub store_up: bool,
+    /// The broker answered the last call.
+    pub bus_up: bool,
+    /// The worker was told to leave.
+    pub leaving: bool,
+}
+
+impl Condition {
+    /// Whether batches are being decided.
+    pub const fn is_ready(self) -> bool {
+        self.store_up && self.bus_up && !self.leaving
+    }
+}
+
+/// Holds the condition: those who do the work report, those who are asked look.
+#[derive(Debug)]
+pub struct Health(watch::Sender<Condition>);
+
+impl Default for Health {
+    fn default() -> Self {
+        Self(watch::Sender::new(Condition::default()))
+    }
+}
+
+impl Health {
+    /// The condition now.
+    pub fn condition(&self) -> Condition {
+        *self.0.borrow()
+    }
+
+    /// The condition and its changes.
+    pub fn watch(&self) -> watch::Receiver<Condition> {
+        self.0.subscribe()
+    }
+
+    /// The order store answered, or did not.
+    pub fn store(&self, up: bool) {
+        gauge!("flashgate_worker_store_up").set(f64::from(u8::from(up)));
+        self.change(|condition| condition.store_up = up);
+    }
+
+    /// The broker answered, or did not.
+    pub fn bus(&self, up: bool) {
+        gauge!("flashgate_worker_bus_up").set(f64::from(u8::from(up)));
+        self.change(|condition| condition.bus_up = up);
+    }
+
+    /// The worker was told to leave.
+    pub fn leave(&self) {
+        self.change(|condition| condition.leaving = true);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Condition)) {
+        self.0.send_if_modified(|condition| {
+            let before = *condition;
+            change(condition);
+            *condition != before
+        });
+    }
+}

@@ -1,0 +1,161 @@
+//! The careful way: look first, then decide order by order.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    sync::LazyLock,
+};
+
+use flashgate_domain::{Batch, BatchId, OrderId, SaleId, Timestamp};
+use sqlx::{Connection, MySqlConnection, Row};
+
+use super::{
+    fault::Trouble,
+    rows,
+    statement::{Sized, padded},
+    write,
+};
+use crate::{
+    decide::{Purchase, confirmed_units, order_by_order, purchase},
+    store::{Placed, Rejection},
+};
+
+static BATCHES_SELECT: LazyLock<Sized> =
+    LazyLock::new(|| Sized::new(include_str!("../../sql/batches_select.sql")));
+static SALES_LOCK: LazyLock<Sized> = LazyLock::new(|| Sized::new(include_str!("../../sql/sales_lock.sql")));
+static KEYS_SELECT: LazyLock<Sized> = LazyLock::new(|| Sized::new(include_str!("../../sql/keys_select.sql")));
+
+/// Decides `batches`, which come by ascending id, and tells what was decided of those that are not new.
+///
+/// The rows of the sales are locked from the first look to the commit, so that what was read of them holds. A
+/// key or a batch that another transaction has written and not yet committed is not seen; the unique key then
+/// makes the INSERT wait for it, which ends in 1062 or 1213 and another try.
+pub(super) async fn place(
+    connection: &mut MySqlConnection,
+    batches: &[&Batch],
+    now: Timestamp,
+) -> Result<BTreeMap<BatchId, Placed>, Trouble> {
+    let mut transaction = connection.begin().await?;
+    let before = decided_before(&mut transaction, batches).await?;
+    let undecided: Vec<&Batch> =
+        batches.iter().copied().filter(|batch| !before.contains_key(&batch.id().base())).collect();
+    let mut saleable = lock_sales(&mut transaction, &undecided).await?;
+    let sorted = sort_out(batches, &before, &saleable);
+
+    let mut known = known_purchases(&mut transaction, &sorted.new).await?;
+    let outcomes = order_by_order(&sorted.new, &mut saleable, &mut known);
+    write::batches(&mut transaction, &outcomes, now).await?;
+    write::orders(&mut transaction, &outcomes, now).await?;
+    for (sale, units) in confirmed_units(&outcomes) {
+        if !write::take_stock(&mut transaction, sale, units).await? {
+            return Err(Trouble::Corrupt("stock of a locked sale"));
+        }
+    }
+    let mut placed: BTreeMap<BatchId, Placed> =
+        outcomes.into_iter().map(|outcome| (outcome.batch, Placed::Decided(outcome))).collect();
+    for (batch, order_count) in sorted.decided {
+        let outcome = rows::outcome(&mut transaction, batch, order_count).await?;
+        placed.insert(batch, Placed::Decided(outcome));
+    }
+    placed.extend(sorted.rejected.into_iter().map(|(batch, why)| (batch, Placed::Rejected(why))));
+    #[cfg(feature = "failpoints")]
+    flashgate_service::failpoint::hit("before_db_commit");
+    transaction.commit().await?;
+    #[cfg(feature = "failpoints")]
+    flashgate_service::failpoint::hit("after_db_commit");
+    Ok(placed)
+}
+
+/// Who has the order ids of a batch, and how many orders that one has.
+type Decided = BTreeMap<OrderId, (BatchId, u32)>;
+
+/// The batches of a chunk by what is to be done about them.
+#[derive(Debug, Default)]
+struct Sorted<'a> {
+    /// To be decided.
+    new: Vec<&'a Batch>,
+    /// Decided before, with their numbers of orders.
+    decided: Vec<(BatchId, u32)>,
+    /// Never to be decided.
+    rejected: Vec<(BatchId, Rejection)>,
+}
+
+fn sort_out<'a>(batches: &[&'a Batch], before: &Decided, saleable: &BTreeMap<SaleId, u64>) -> Sorted<'a> {
+    let mut sorted = Sorted::default();
+    let mut taken: BTreeMap<OrderId, BatchId> = BTreeMap::new();
+    for batch in batches.iter().copied() {
+        let (id, base) = (batch.id(), batch.id().base());
+        let stranger =
+            batch.intents().iter().map(|intent| intent.sale()).find(|sale| !saleable.contains_key(sale));
+        match (before.get(&base), taken.get(&base), stranger) {
+            (Some((same, order_count)), _, _) if *same == id => sorted.decided.push((id, *order_count)),
+            (Some((other, _)), _, _) | (None, Some(other), _) => {
+                sorted.rejected.push((id, Rejection::IdsTaken { other: *other }));
+            }
+            (None, None, Some(sale)) => sorted.rejected.push((id, Rejection::UnknownSale { sale })),
+            (None, None, None) => {
+                taken.insert(base, id);
+                sorted.new.push(batch);
+            }
+        }
+    }
+    sorted
+}
+
+async fn decided_before(connection: &mut MySqlConnection, batches: &[&Batch]) -> Result<Decided, Trouble> {
+    let mut decided = BTreeMap::new();
+    for (size, asked) in padded(batches) {
+        let mut query = sqlx::query(BATCHES_SELECT.text(size));
+        for batch in asked {
+            query = query.bind(batch.id().base().get());
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            let batch = rows::batch_id(&row)?;
+            decided.insert(batch.base(), (batch, row.try_get("order_count")?));
+        }
+    }
+    Ok(decided)
+}
+
+/// Locks the sales of `batches`, by ascending id; what each can still give.
+async fn lock_sales(
+    connection: &mut MySqlConnection,
+    batches: &[&Batch],
+) -> Result<BTreeMap<SaleId, u64>, Trouble> {
+    let sales: BTreeSet<SaleId> =
+        batches.iter().flat_map(|batch| batch.intents()).map(|intent| intent.sale()).collect();
+    let sales: Vec<SaleId> = sales.into_iter().collect();
+    let mut saleable = BTreeMap::new();
+    for (size, asked) in padded(&sales) {
+        let mut query = sqlx::query(SALES_LOCK.text(size));
+        for sale in asked {
+            query = query.bind(sale.get());
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            saleable.insert(rows::sale_id(row.try_get("id")?)?, row.try_get("saleable")?);
+        }
+    }
+    Ok(saleable)
+}
+
+/// Which purchases of `batches` have an order already.
+async fn known_purchases(
+    connection: &mut MySqlConnection,
+    batches: &[&Batch],
+) -> Result<HashSet<Purchase>, Trouble> {
+    let asked: Vec<Purchase> = batches.iter().flat_map(|batch| batch.intents()).map(purchase).collect();
+    let mut known = HashSet::new();
+    for (size, asked) in padded(&asked) {
+        let mut query = sqlx::query(KEYS_SELECT.text(size));
+        for (sale, buyer, key) in asked {
+            query = query.bind(sale.get()).bind(buyer.as_str()).bind(key.as_str());
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            known.insert((
+                rows::sale_id(row.try_get("sale_id")?)?,
+                rows::buyer_id(row.try_get("buyer_id")?)?,
+                rows::key(row.try_get("idempotency_key")?)?,
+            ));
+        }
+    }
+    Ok(known)
+}

@@ -1,0 +1,85 @@
+//! What an error of MySQL means for the caller.
+
+use sqlx::mysql::MySqlDatabaseError;
+use thiserror::Error;
+
+use crate::store::StoreFault;
+
+/// `ER_DUP_ENTRY`.
+const DUPLICATE_ENTRY: u16 = 1062;
+/// `ER_LOCK_WAIT_TIMEOUT`.
+const LOCK_WAIT_TIMEOUT: u16 = 1205;
+/// `ER_LOCK_DEADLOCK`.
+const DEADLOCK: u16 = 1213;
+
+/// Why a transaction did not end.
+#[derive(Debug, Error)]
+pub(super) enum Trouble {
+    /// A statement failed.
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    /// A row is not what this version writes.
+    #[error("impossible {0}")]
+    Corrupt(&'static str),
+}
+
+/// What to do about an error of a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// A unique key objects.
+    Duplicate,
+    /// InnoDB chose this transaction as the victim of a deadlock.
+    Deadlock,
+    /// Another transaction held a row for too long.
+    LockWait,
+    /// A value is wrong, now and ever: SQLSTATE class 22 or 23, or it cannot be encoded.
+    Values,
+    /// Everything else. A missing table or a full disk is no reason to give an order up: the caller waits
+    /// until an operator has mended it.
+    Unavailable,
+}
+
+impl Cause {
+    /// Judges `error`.
+    pub(super) fn of(error: &sqlx::Error) -> Self {
+        if matches!(error, sqlx::Error::Encode(_)) {
+            return Self::Values;
+        }
+        let Some(error) = error.as_database_error() else { return Self::Unavailable };
+        match error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number) {
+            Some(DUPLICATE_ENTRY) => return Self::Duplicate,
+            Some(LOCK_WAIT_TIMEOUT) => return Self::LockWait,
+            Some(DEADLOCK) => return Self::Deadlock,
+            _ => {}
+        }
+        let state = error.code().unwrap_or_default();
+        if state.starts_with("22") || state.starts_with("23") { Self::Values } else { Self::Unavailable }
+    }
+
+    /// The stable name, for metrics.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Duplicate => "duplicate",
+            Self::Deadlock => "deadlock",
+            Self::LockWait => "lock_wait",
+            Self::Values => "values",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl From<Trouble> for StoreFault {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Corrupt(what) => Self::Corrupt { what },
+            Trouble::Sql(error) => {
+                let text = error.to_string();
+                match Cause::of(&error) {
+                    Cause::Duplicate | Cause::Deadlock | Cause::LockWait => Self::Contended(text),
+                    Cause::Values => Self::Refused(text),
+                    Cause::Unavailable => Self::Unavailable(text),
+                }
+            }
+        }
+    }
+}

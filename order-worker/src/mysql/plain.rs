@@ -1,0 +1,37 @@
+//! The plain way: every order is confirmed, in five statements.
+
+use flashgate_domain::{Batch, BatchOutcome, Timestamp};
+use sqlx::{Connection, MySqlConnection};
+
+use super::{fault::Trouble, write};
+use crate::decide::{all_confirmed, confirmed_units};
+
+/// Writes all orders of `batches` as confirmed and takes their units; `None`, and nothing done, if a sale has
+/// too few or does not exist. A unique key objects (1062) to a batch that was decided before, to order ids that
+/// another batch has, and to a purchase that has an order.
+///
+/// Insert first, update last: the row of a hot sale is locked from its UPDATE to the commit only.
+pub(super) async fn place(
+    connection: &mut MySqlConnection,
+    batches: &[&Batch],
+    now: Timestamp,
+) -> Result<Option<Vec<BatchOutcome>>, Trouble> {
+    let outcomes: Vec<BatchOutcome> = batches.iter().map(|batch| all_confirmed(batch)).collect();
+    let mut transaction = connection.begin().await?;
+    #[cfg(feature = "failpoints")]
+    flashgate_service::failpoint::hit("after_begin");
+    write::batches(&mut transaction, &outcomes, now).await?;
+    write::orders(&mut transaction, &outcomes, now).await?;
+    for (sale, units) in confirmed_units(&outcomes) {
+        if !write::take_stock(&mut transaction, sale, units).await? {
+            transaction.rollback().await?;
+            return Ok(None);
+        }
+    }
+    #[cfg(feature = "failpoints")]
+    flashgate_service::failpoint::hit("before_db_commit");
+    transaction.commit().await?;
+    #[cfg(feature = "failpoints")]
+    flashgate_service::failpoint::hit("after_db_commit");
+    Ok(Some(outcomes))
+}

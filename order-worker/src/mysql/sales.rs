@@ -1,0 +1,116 @@
+//! Sales: rows, transitions, pages.
+
+use flashgate_domain::{DeductPolicy, Sale, SaleDraft, SaleId, SaleState, Timestamp, Window};
+use sqlx::{
+    MySql, MySqlPool, Row,
+    mysql::{MySqlArguments, MySqlRow},
+    query::Query,
+};
+
+use super::{fault::Trouble, rows};
+use crate::store::{SALE_PAGE_MAX, SalePage, Transition};
+
+const SALE_INSERT: &str = include_str!("../../sql/sale_insert.sql");
+const SALE_SELECT: &str = include_str!("../../sql/sale_select.sql");
+const SALES_SELECT: &str = include_str!("../../sql/sales_select.sql");
+const SALE_PREHEAT: &str = include_str!("../../sql/sale_preheat.sql");
+const SALE_CONFIRM_PREHEAT: &str = include_str!("../../sql/sale_confirm_preheat.sql");
+const SALE_CLOSE: &str = include_str!("../../sql/sale_close.sql");
+
+pub(super) async fn create(pool: &MySqlPool, draft: &SaleDraft, now: Timestamp) -> Result<Sale, Trouble> {
+    let query = sqlx::query(SALE_INSERT)
+        .bind(draft.title())
+        .bind(draft.price_minor())
+        .bind(draft.currency())
+        .bind(draft.window().opens_at().as_millis())
+        .bind(draft.window().closes_at().as_millis())
+        .bind(draft.stock())
+        .bind(draft.limit_per_buyer().get())
+        .bind(draft.quantity_max().get())
+        .bind(draft.policy().as_str())
+        .bind(SaleState::Created.as_str())
+        .bind(draft.stock())
+        .bind(now.as_millis())
+        .bind(now.as_millis());
+    let id = rows::sale_id(query.execute(pool).await?.last_insert_id())?;
+    let (state, saleable) = (SaleState::Created, draft.stock());
+    Ok(Sale { id, draft: draft.clone(), state, generation: 0, saleable, restocked: 0, returned: 0 })
+}
+
+pub(super) async fn preheat(
+    pool: &MySqlPool,
+    sale: SaleId,
+    now: Timestamp,
+) -> Result<Option<Transition>, Trouble> {
+    let update = sqlx::query(SALE_PREHEAT).bind(now.as_millis()).bind(sale.get());
+    transition(pool, sale, update).await
+}
+
+pub(super) async fn confirm_preheat(
+    pool: &MySqlPool,
+    sale: SaleId,
+    generation: u32,
+    now: Timestamp,
+) -> Result<Option<Transition>, Trouble> {
+    let update = sqlx::query(SALE_CONFIRM_PREHEAT).bind(now.as_millis()).bind(sale.get()).bind(generation);
+    transition(pool, sale, update).await
+}
+
+pub(super) async fn close(
+    pool: &MySqlPool,
+    sale: SaleId,
+    now: Timestamp,
+) -> Result<Option<Transition>, Trouble> {
+    let update = sqlx::query(SALE_CLOSE).bind(now.as_millis()).bind(sale.get());
+    transition(pool, sale, update).await
+}
+
+/// A conditional update is atomic alone; the look afterwards may see a later state, never an earlier one.
+async fn transition(
+    pool: &MySqlPool,
+    sale: SaleId,
+    update: Query<'_, MySql, MySqlArguments>,
+) -> Result<Option<Transition>, Trouble> {
+    let changed = update.execute(pool).await?.rows_affected() == 1;
+    Ok(find(pool, sale).await?.map(|sale| Transition { sale, changed }))
+}
+
+pub(super) async fn find(pool: &MySqlPool, sale: SaleId) -> Result<Option<Sale>, Trouble> {
+    let row = sqlx::query(SALE_SELECT).bind(sale.get()).fetch_optional(pool).await?;
+    row.as_ref().map(from_row).transpose()
+}
+
+pub(super) async fn list(pool: &MySqlPool, page: &SalePage) -> Result<Vec<Sale>, Trouble> {
+    let states = if page.states.is_empty() { SaleState::ALL.as_slice() } else { &page.states };
+    let mut query = sqlx::query(SALES_SELECT).bind(page.after_id);
+    for state in states.iter().cycle().take(SaleState::ALL.len()) {
+        query = query.bind(state.as_str());
+    }
+    let rows = query.bind(page.size.min(SALE_PAGE_MAX)).fetch_all(pool).await?;
+    rows.iter().map(from_row).collect()
+}
+
+fn from_row(row: &MySqlRow) -> Result<Sale, Trouble> {
+    let opens_at = Timestamp::from_millis(row.try_get("opens_at_ms")?);
+    let closes_at = Timestamp::from_millis(row.try_get("closes_at_ms")?);
+    let corrupt = |wrong: flashgate_domain::sale::InvalidSale| Trouble::Corrupt(wrong.field);
+    let draft = SaleDraft::new(
+        row.try_get("title")?,
+        row.try_get("price_minor")?,
+        row.try_get("currency")?,
+        Window::new(opens_at, closes_at).map_err(corrupt)?,
+        row.try_get("initial_stock")?,
+        row.try_get("limit_per_buyer")?,
+        row.try_get("quantity_max")?,
+        DeductPolicy::parse(row.try_get("deduct_policy")?).ok_or(Trouble::Corrupt("deduct policy"))?,
+    );
+    Ok(Sale {
+        id: rows::sale_id(row.try_get("id")?)?,
+        draft: draft.map_err(corrupt)?,
+        state: SaleState::parse(row.try_get("state")?).ok_or(Trouble::Corrupt("sale state"))?,
+        generation: row.try_get("generation")?,
+        saleable: row.try_get("saleable")?,
+        restocked: row.try_get("restocked")?,
+        returned: row.try_get("returned")?,
+    })
+}

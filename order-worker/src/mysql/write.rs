@@ -1,0 +1,74 @@
+//! The statements that write batches, orders and stock.
+
+use std::sync::LazyLock;
+
+use flashgate_domain::{BatchOutcome, CancelReason, Decision, OrderOutcome, SaleId, Timestamp};
+use sqlx::MySqlConnection;
+
+use super::statement::{Sized, exact};
+
+const TAKE_STOCK: &str = include_str!("../../sql/take_stock.sql");
+static BATCHES_INSERT: LazyLock<Sized> =
+    LazyLock::new(|| Sized::new(include_str!("../../sql/batches_insert.sql")));
+static ORDERS_INSERT: LazyLock<Sized> =
+    LazyLock::new(|| Sized::new(include_str!("../../sql/orders_insert.sql")));
+
+/// Remembers the batches as decided.
+pub(super) async fn batches(
+    connection: &mut MySqlConnection,
+    outcomes: &[BatchOutcome],
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    for rows in exact(outcomes) {
+        let mut query = sqlx::query(BATCHES_INSERT.text(rows.len()));
+        for row in rows {
+            let count = u32::try_from(row.orders.len()).unwrap_or(u32::MAX);
+            query = query
+                .bind(row.batch.base().get())
+                .bind(row.batch.to_bytes().to_vec())
+                .bind(count)
+                .bind(now.as_millis());
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Stores the orders of the batches.
+pub(super) async fn orders(
+    connection: &mut MySqlConnection,
+    outcomes: &[BatchOutcome],
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let orders: Vec<&OrderOutcome> = outcomes.iter().flat_map(|batch| &batch.orders).collect();
+    for rows in exact(&orders) {
+        let mut query = sqlx::query(ORDERS_INSERT.text(rows.len()));
+        for row in rows {
+            let state = row.decision.state();
+            let holds_key = (row.decision != Decision::Cancelled(CancelReason::DuplicateKey)).then_some(1_u8);
+            query = query
+                .bind(row.order.get())
+                .bind(row.intent.sale().get())
+                .bind(row.intent.buyer().as_str())
+                .bind(row.intent.key().as_str())
+                .bind(holds_key)
+                .bind(row.intent.quantity().get())
+                .bind(state.as_str())
+                .bind(state.reason().map(CancelReason::as_str))
+                .bind(now.as_millis())
+                .bind(now.as_millis());
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Takes `units` of the sale; `false`, and nothing taken, if fewer are left or there is no such sale.
+pub(super) async fn take_stock(
+    connection: &mut MySqlConnection,
+    sale: SaleId,
+    units: u64,
+) -> sqlx::Result<bool> {
+    let query = sqlx::query(TAKE_STOCK).bind(units).bind(sale.get()).bind(units);
+    Ok(query.execute(connection).await?.rows_affected() == 1)
+}

@@ -1,0 +1,32 @@
+//! What operators and gateways call: sales and orders, over gRPC and a small HTTP form of it, on one port.
+//!
+//! [`sales`] decides; [`grpc`] and [`http`] only decode and encode.
+
+pub mod form;
+pub mod grpc;
+pub mod http;
+mod page;
+pub mod sales;
+pub mod view;
+
+use std::sync::Arc;
+
+use axum::Router;
+use metrics_exporter_prometheus::PrometheusHandle;
+pub use sales::Sales;
+
+use crate::health::Health;
+
+/// Everything that the operator's port serves.
+///
+/// # Errors
+/// The descriptors of the gRPC services cannot be read: a broken build.
+pub fn router(
+    sales: Arc<Sales>,
+    health: Arc<Health>,
+    metrics: PrometheusHandle,
+    body_bytes_max: usize,
+) -> Result<Router, tonic_reflection::server::Error> {
+    let grpc = grpc::routes(Arc::clone(&sales), &health, body_bytes_max)?;
+    Ok(http::routes(sales, health, metrics, body_bytes_max).merge(grpc).fallback(http::nothing_here))
+}

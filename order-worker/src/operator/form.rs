@@ -1,0 +1,106 @@
+//! A new sale as it comes from outside, field by field, into a checked draft.
+
+use flashgate_domain::{DeductPolicy, SaleDraft, Timestamp, Window, sale::InvalidSale};
+use flashgate_service::answer::Failure;
+use serde_json::{Map, Value};
+
+/// The fields of a new sale, of the right types and not yet checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SaleForm {
+    /// What people call it.
+    pub title: String,
+    /// The price of one unit in the currency's minor unit.
+    pub price_minor: u64,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// The first moment in which it is open, in milliseconds since 1970.
+    pub opens_at_ms: u64,
+    /// The first moment in which it is over, in milliseconds since 1970.
+    pub closes_at_ms: u64,
+    /// Units at the start.
+    pub stock: u64,
+    /// Units that one buyer can hold.
+    pub limit_per_buyer: u32,
+    /// Units that one request can ask for; 0 stands for `limit_per_buyer`.
+    pub quantity_max: u32,
+    /// `at_order` (also when empty) or `at_payment`.
+    pub deduct_policy: String,
+}
+
+impl SaleForm {
+    /// The draft, if every field is right; the failure names the first that is not.
+    pub fn check(&self) -> Result<SaleDraft, Failure> {
+        let wrong = |invalid: InvalidSale| Failure::malformed(invalid.field, invalid.expected);
+        let policy = match self.deduct_policy.as_str() {
+            "" => Some(DeductPolicy::AtOrder),
+            name => DeductPolicy::parse(name),
+        };
+        let policy =
+            policy.ok_or_else(|| Failure::malformed("deduct_policy", "must be at_order or at_payment"))?;
+        let [opens_at, closes_at] = [self.opens_at_ms, self.closes_at_ms].map(Timestamp::from_millis);
+        let quantity_max = if self.quantity_max == 0 { self.limit_per_buyer } else { self.quantity_max };
+        let draft = SaleDraft::new(
+            &self.title,
+            self.price_minor,
+            &self.currency,
+            Window::new(opens_at, closes_at).map_err(wrong)?,
+            self.stock,
+            self.limit_per_buyer,
+            quantity_max,
+            policy,
+        );
+        draft.map_err(wrong)
+    }
+
+    /// The form in a JSON object. Every member must be known, present (the last two are optional) and of the
+    /// right type; the failure names the first that is not.
+    pub fn from_json(body: &[u8]) -> Result<Self, Failure> {
+        let value = serde_json::from_slice(body)
+            .map_err(|error| Failure::malformed("body", format!("must be JSON: {error}")))?;
+        let Value::Object(mut members) = value else {
+            return Err(Failure::malformed("body", "must be a JSON object"));
+        };
+        let form = Self {
+            title: text(&mut members, "title", None)?,
+            price_minor: number(&mut members, "price_minor", None)?,
+            currency: text(&mut members, "currency", None)?,
+            opens_at_ms: number(&mut members, "opens_at_ms", None)?,
+            closes_at_ms: number(&mut members, "closes_at_ms", None)?,
+            stock: number(&mut members, "stock", None)?,
+            limit_per_buyer: number(&mut members, "limit_per_buyer", None)?,
+            quantity_max: number(&mut members, "quantity_max", Some(0))?,
+            deduct_policy: text(&mut members, "deduct_policy", Some(""))?,
+        };
+        match members.keys().next() {
+            Some(unknown) => Err(Failure::malformed(unknown.clone(), "is no field of a sale")),
+            None => Ok(form),
+        }
+    }
+}
+
+/// Takes a text out of `members`; `absent` stands for a missing one.
+fn text(
+    members: &mut Map<String, Value>,
+    field: &'static str,
+    absent: Option<&str>,
+) -> Result<String, Failure> {
+    match (members.remove(field), absent) {
+        (Some(Value::String(text)), _) => Ok(text),
+        (None, Some(absent)) => Ok(absent.to_owned()),
+        (Some(_) | None, _) => Err(Failure::malformed(field, "must be a string")),
+    }
+}
+
+/// Takes a whole number out of `members`; `absent` stands for a missing one.
+fn number<N: TryFrom<u64>>(
+    members: &mut Map<String, Value>,
+    field: &'static str,
+    absent: Option<N>,
+) -> Result<N, Failure> {
+    let wrong = || Failure::malformed(field, "must be a whole number in its range, not negative");
+    match (members.remove(field), absent) {
+        (Some(value), _) => value.as_u64().and_then(|number| N::try_from(number).ok()).ok_or_else(wrong),
+        (None, Some(absent)) => Ok(absent),
+        (None, None) => Err(wrong()),
+    }
+}

@@ -1,0 +1,177 @@
+//! Decodes and encodes gRPC; decides nothing.
+
+use std::sync::Arc;
+
+use axum::Router;
+use flashgate_domain::{CancelReason, Sale, SaleId};
+use flashgate_proto::{
+    FILE_DESCRIPTOR_SET,
+    v1::{
+        self,
+        order_service_server::{OrderService, OrderServiceServer},
+        preheat_service_server::{PreheatService, PreheatServiceServer},
+        sale_service_server::{SaleService, SaleServiceServer},
+    },
+};
+use flashgate_service::answer::Failure;
+use tonic::{Request, Response, Status, service::Routes};
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use super::{form::SaleForm, page, sales::Sales};
+use crate::{health::Health, store::StoredOrder};
+
+/// The services, with health and reflection, as routes without a fallback.
+///
+/// # Errors
+/// The descriptors of the services cannot be read: a broken build.
+pub fn routes(
+    sales: Arc<Sales>,
+    health: &Health,
+    message_bytes_max: usize,
+) -> Result<Router, tonic_reflection::server::Error> {
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    tokio::spawn(report_health(reporter, health.watch()));
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    let service = Operator(sales);
+    let routes = Routes::new(health_service)
+        .add_service(reflection)
+        .add_service(SaleServiceServer::new(service.clone()).max_decoding_message_size(message_bytes_max))
+        .add_service(PreheatServiceServer::new(service.clone()).max_decoding_message_size(message_bytes_max))
+        .add_service(OrderServiceServer::new(service).max_decoding_message_size(message_bytes_max));
+    Ok(routes.into_axum_router().reset_fallback())
+}
+
+/// Keeps gRPC health as readiness has it. The empty name stands for the whole server.
+async fn report_health(
+    reporter: HealthReporter,
+    mut condition: tokio::sync::watch::Receiver<crate::health::Condition>,
+) {
+    loop {
+        let ready = condition.borrow_and_update().is_ready();
+        let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+        reporter.set_service_status("", status).await;
+        if condition.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Operator(Arc<Sales>);
+
+fn sale_id(number: u64) -> Result<SaleId, Failure> {
+    SaleId::new(number).map_err(|invalid| Failure::malformed("sale_id", invalid))
+}
+
+#[tonic::async_trait]
+impl SaleService for Operator {
+    async fn create_sale(
+        &self,
+        request: Request<v1::CreateSaleRequest>,
+    ) -> Result<Response<v1::Sale>, Status> {
+        let draft = form(request.into_inner()).check()?;
+        Ok(Response::new(sale_message(&self.0.create(&draft).await?)))
+    }
+
+    async fn preheat_sale(
+        &self,
+        request: Request<v1::PreheatSaleRequest>,
+    ) -> Result<Response<v1::Sale>, Status> {
+        let sale = sale_id(request.into_inner().sale_id)?;
+        Ok(Response::new(sale_message(&self.0.preheat(sale).await?)))
+    }
+
+    async fn get_sale(&self, request: Request<v1::GetSaleRequest>) -> Result<Response<v1::Sale>, Status> {
+        let sale = sale_id(request.into_inner().sale_id)?;
+        Ok(Response::new(sale_message(&self.0.find(sale).await?)))
+    }
+
+    async fn list_sales(
+        &self,
+        request: Request<v1::ListSalesRequest>,
+    ) -> Result<Response<v1::ListSalesResponse>, Status> {
+        let sales = self.0.list(&page::checked(&request.into_inner())?).await?;
+        Ok(Response::new(v1::ListSalesResponse { sales: sales.iter().map(sale_message).collect() }))
+    }
+
+    async fn close_sale(&self, request: Request<v1::CloseSaleRequest>) -> Result<Response<v1::Sale>, Status> {
+        let sale = sale_id(request.into_inner().sale_id)?;
+        Ok(Response::new(sale_message(&self.0.close(sale).await?)))
+    }
+}
+
+#[tonic::async_trait]
+impl PreheatService for Operator {
+    async fn confirm_preheat(
+        &self,
+        request: Request<v1::ConfirmPreheatRequest>,
+    ) -> Result<Response<v1::Sale>, Status> {
+        let request = request.into_inner();
+        let sale = self.0.confirm_preheat(sale_id(request.sale_id)?, request.generation).await?;
+        Ok(Response::new(sale_message(&sale)))
+    }
+}
+
+#[tonic::async_trait]
+impl OrderService for Operator {
+    async fn find_order(
+        &self,
+        request: Request<v1::FindOrderRequest>,
+    ) -> Result<Response<v1::Order>, Status> {
+        let order = request.into_inner().order_id.parse();
+        let order = order.map_err(|invalid| Failure::malformed("order_id", invalid))?;
+        Ok(Response::new(order_message(&self.0.order(order).await?)))
+    }
+}
+
+fn form(request: v1::CreateSaleRequest) -> SaleForm {
+    SaleForm {
+        title: request.title,
+        price_minor: request.price_minor,
+        currency: request.currency,
+        opens_at_ms: request.opens_at_ms,
+        closes_at_ms: request.closes_at_ms,
+        stock: request.stock,
+        limit_per_buyer: request.limit_per_buyer,
+        quantity_max: request.quantity_max,
+        deduct_policy: request.deduct_policy,
+    }
+}
+
+fn sale_message(sale: &Sale) -> v1::Sale {
+    let draft = &sale.draft;
+    v1::Sale {
+        id: sale.id.get(),
+        title: draft.title().to_owned(),
+        price_minor: draft.price_minor(),
+        currency: draft.currency().to_owned(),
+        opens_at_ms: draft.window().opens_at().as_millis(),
+        closes_at_ms: draft.window().closes_at().as_millis(),
+        stock: draft.stock(),
+        limit_per_buyer: draft.limit_per_buyer().get(),
+        quantity_max: draft.quantity_max().get(),
+        deduct_policy: draft.policy().as_str().to_owned(),
+        state: sale.state.as_str().to_owned(),
+        generation: sale.generation,
+        saleable: sale.saleable,
+        restocked: sale.restocked,
+        returned: sale.returned,
+    }
+}
+
+fn order_message(order: &StoredOrder) -> v1::Order {
+    v1::Order {
+        id: order.id.to_string(),
+        sale_id: order.intent.sale().get(),
+        buyer_id: order.intent.buyer().as_str().to_owned(),
+        idempotency_key: order.intent.key().as_str().to_owned(),
+        quantity: order.intent.quantity().get(),
+        state: order.state.as_str().to_owned(),
+        cancel_reason: order.state.reason().map_or("", CancelReason::as_str).to_owned(),
+        batch_id: order.batch.to_string(),
+        created_at_ms: order.created_at.as_millis(),
+    }
+}

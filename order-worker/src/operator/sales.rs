@@ -1,0 +1,139 @@
+//! The life of a sale as an operator sees it, and look-ups. Decides; knows no protocol.
+
+use std::sync::Arc;
+
+use flashgate_domain::{Clock, DeductPolicy, OrderId, Refusal, Sale, SaleDraft, SaleId, SaleState};
+use flashgate_messaging::{Message, Publisher, Topic};
+use flashgate_proto::body;
+use flashgate_service::answer::Failure;
+use metrics::counter;
+use tracing::{error, info, warn};
+
+use crate::store::{OrderStore, SalePage, StoreFault, StoredOrder, Transition};
+
+/// Creates, preheats, closes and finds sales; finds orders. Announces each change on the topic of sales.
+pub struct Sales {
+    store: Arc<dyn OrderStore>,
+    publisher: Arc<dyn Publisher>,
+    topic: Topic,
+    clock: Arc<dyn Clock>,
+}
+
+impl Sales {
+    /// Announces on `topic`.
+    pub fn new(
+        store: Arc<dyn OrderStore>,
+        publisher: Arc<dyn Publisher>,
+        topic: Topic,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { store, publisher, topic, clock }
+    }
+
+    /// Stores a new sale. Not repeatable: a call whose answer was lost may have stored one.
+    ///
+    /// `at_payment` is refused until orders can be paid: its stock goes in the step after payment, so a sale
+    /// that had it would confirm orders without ever taking their units.
+    pub async fn create(&self, draft: &SaleDraft) -> Result<Sale, Failure> {
+        match draft.policy() {
+            DeductPolicy::AtOrder => {}
+            DeductPolicy::AtPayment => {
+                let expected =
+                    "must be at_order: orders cannot be paid yet, and at_payment takes the stock then";
+                return Err(Failure::malformed("deduct_policy", expected));
+            }
+        }
+        let sale = self.store.create_sale(draft, self.clock.now()).await.map_err(failure)?;
+        info!(sale_id = %sale.id, stock = sale.saleable, "sale created");
+        self.announce(sale.id).await;
+        Ok(sale)
+    }
+
+    /// Has the gateways put the sale into the ledger; a second call only announces it again.
+    pub async fn preheat(&self, sale: SaleId) -> Result<Sale, Failure> {
+        let transition = self.store.preheat_sale(sale, self.clock.now()).await.map_err(failure)?;
+        let sale = self.changed(transition)?;
+        self.announce(sale.id).await;
+        match sale.state {
+            SaleState::Closed => Err(Refusal::Ended.into()),
+            SaleState::Created | SaleState::Preheating | SaleState::Preheated => Ok(sale),
+        }
+    }
+
+    /// Registers that a ledger has the sale in that generation.
+    pub async fn confirm_preheat(&self, sale: SaleId, generation: u32) -> Result<Sale, Failure> {
+        let transition =
+            self.store.confirm_preheat(sale, generation, self.clock.now()).await.map_err(failure)?;
+        let is_news = transition.as_ref().is_some_and(|transition| transition.changed);
+        let sale = self.changed(transition)?;
+        if sale.generation != generation || sale.state == SaleState::Created {
+            return Err(Failure::OtherGeneration);
+        }
+        // Every gateway confirms; only the first one has something to tell.
+        if is_news {
+            self.announce(sale.id).await;
+        }
+        Ok(sale)
+    }
+
+    /// Ends the sale for good; a second call only announces it again.
+    pub async fn close(&self, sale: SaleId) -> Result<Sale, Failure> {
+        let transition = self.store.close_sale(sale, self.clock.now()).await.map_err(failure)?;
+        let sale = self.changed(transition)?;
+        self.announce(sale.id).await;
+        Ok(sale)
+    }
+
+    /// One sale.
+    pub async fn find(&self, sale: SaleId) -> Result<Sale, Failure> {
+        self.store.sale(sale).await.map_err(failure)?.ok_or(Refusal::SaleNotFound.into())
+    }
+
+    /// A page of sales by ascending id.
+    pub async fn list(&self, page: &SalePage) -> Result<Vec<Sale>, Failure> {
+        self.store.sales(page).await.map_err(failure)
+    }
+
+    /// One order, whoever's it is.
+    pub async fn order(&self, order: OrderId) -> Result<StoredOrder, Failure> {
+        self.store.order(order).await.map_err(failure)?.ok_or(Failure::OrderNotFound)
+    }
+
+    fn changed(&self, transition: Option<Transition>) -> Result<Sale, Failure> {
+        let Transition { sale, changed } = transition.ok_or(Failure::Refused(Refusal::SaleNotFound))?;
+        if changed {
+            info!(sale_id = %sale.id, state = %sale.state, generation = sale.generation, "sale changed");
+        }
+        Ok(sale)
+    }
+
+    /// Tells every gateway to look at the sale. A lost announcement delays them until their next periodic look.
+    async fn announce(&self, sale: SaleId) {
+        let message = Message {
+            topic: self.topic.clone(),
+            key: sale.to_string(),
+            properties: Vec::new(),
+            body: body::encode_sale_event(sale),
+            deliver_after: None,
+        };
+        if let Err(fault) = self.publisher.publish(message).await {
+            counter!("flashgate_worker_publish_faults_total", "what" => "sales", "code" => fault.code())
+                .increment(1);
+            warn!(sale_id = %sale, %fault, "gateways learn of this change at their next look only");
+        }
+    }
+}
+
+/// What a fault of the store is to a caller.
+fn failure(fault: StoreFault) -> Failure {
+    match fault {
+        StoreFault::Unavailable(_) | StoreFault::Contended(_) => {
+            warn!(%fault, "a call on the order store failed");
+            Failure::StoreUnavailable
+        }
+        StoreFault::Refused(_) | StoreFault::Corrupt { .. } => {
+            error!(%fault, "a call on the order store failed for good");
+            Failure::Internal
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The order store: the system of record for sales and orders.
+//!
+//! [`OrderStore`] is a process boundary. MySQL stands behind it in production, SQLite in the embedded mode; one
+//! contract suite (`contract`, a feature for tests) runs against each.
+//!
+//! What every implementation promises:
+//!
+//! - Each call is atomic and durable: it happens whole, or not at all.
+//! - A fault means that **it is not known** whether the call happened. Repeating it is always safe: a batch is
+//!   decided once, and a transition that happened is found done.
+//! - A decision is final: the same batch always has the same outcome, whatever became of its orders later.
+//! - `saleable = initial + restocked + returned - applied`, at every moment, and never below zero.
+
+use async_trait::async_trait;
+use flashgate_domain::{
+    Batch, BatchId, BatchOutcome, Intent, OrderId, OrderState, Sale, SaleDraft, SaleId, SaleState, Timestamp,
+};
+use thiserror::Error;
+
+/// The system of record.
+#[async_trait]
+pub trait OrderStore: Send + Sync + 'static {
+    /// Decides batches: all that are new, in one transaction, and tells what was decided of those that are not.
+    /// One [`Placed`] for each of `batches`, in their order; a batch that comes twice gets the same one twice.
+    ///
+    /// An order is confirmed if its units could be taken from the sale and no earlier order of the same buyer
+    /// and sale has its key; else it is stored as cancelled. Orders are judged by ascending id within a call.
+    ///
+    /// # Errors
+    /// [`StoreFault::Refused`] if a value of some batch cannot be stored: nothing was done, and the caller
+    /// may try the batches one by one.
+    async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreFault>;
+
+    /// Stores a new sale in the state `created`, generation 0, all of its stock saleable.
+    async fn create_sale(&self, draft: &SaleDraft, now: Timestamp) -> Result<Sale, StoreFault>;
+
+    /// Takes a sale from `created` to `preheating`, generation 1. In any other state it stays as it is; `None`
+    /// if there is no such sale.
+    async fn preheat_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreFault>;
+
+    /// Takes a sale of that generation from `preheating` to `preheated`. In any other state or generation it
+    /// stays as it is; `None` if there is no such sale.
+    async fn confirm_preheat(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        now: Timestamp,
+    ) -> Result<Option<Transition>, StoreFault>;
+
+    /// Takes a sale from any state to `closed`; `None` if there is no such sale. Its accepted orders go on.
+    async fn close_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreFault>;
+
+    /// The sale as it is now.
+    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, StoreFault>;
+
+    /// A page of sales by ascending id.
+    async fn sales(&self, page: &SalePage) -> Result<Vec<Sale>, StoreFault>;
+
+    /// The order as it is now.
+    async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault>;
+
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<(), StoreFault>;
+}
+
+/// What became of one batch that was handed to [`OrderStore::apply`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// It is decided: by this call, or by an earlier one.
+    Decided(BatchOutcome),
+    /// It can never be decided. Nothing of it was stored; its neighbours were.
+    Rejected(Rejection),
+}
+
+/// Why a batch can never be decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Rejection {
+    /// One of its sales does not exist in this store.
+    #[error("the sale {sale} does not exist")]
+    UnknownSale {
+        /// The sale.
+        sale: SaleId,
+    },
+    /// Another batch took the same order ids.
+    #[error("the order ids from {} on belong to the batch {other}", other.base())]
+    IdsTaken {
+        /// The batch that has them.
+        other: BatchId,
+    },
+}
+
+impl Rejection {
+    /// The stable name, for metrics, logs and dead letters.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::UnknownSale { .. } => "unknown_sale",
+            Self::IdsTaken { .. } => "order_ids_taken",
+        }
+    }
+}
+
+/// A sale after a transition was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// The sale as it is now.
+    pub sale: Sale,
+    /// Whether this call changed it.
+    pub changed: bool,
+}
+
+/// How many sales one page holds at most.
+pub const SALE_PAGE_MAX: u32 = 1_000;
+
+/// Which sales a caller wants to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SalePage {
+    /// Only sales with a greater id: the last of the page before, or 0.
+    pub after_id: u64,
+    /// At most so many; [`SALE_PAGE_MAX`] or less.
+    pub size: u32,
+    /// Only sales in these states; all if empty.
+    pub states: Vec<SaleState>,
+}
+
+/// An order as the store has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredOrder {
+    /// Its name.
+    pub id: OrderId,
+    /// What was asked for, and by whom.
+    pub intent: Intent,
+    /// How it stands.
+    pub state: OrderState,
+    /// The batch that brought it.
+    pub batch: BatchId,
+    /// When the store took it.
+    pub created_at: Timestamp,
+}
+
+/// A call on the order store failed.
+#[derive(Debug, Error)]
+pub enum StoreFault {
+    /// The store cannot be reached, did not answer in time, or cannot work now (full disk, read-only, wrong
+    /// schema). Whether the call happened is not known.
+    #[error("the order store is not available: {0}")]
+    Unavailable(String),
+    /// Others held the rows for longer than all retries took. Nothing was done.
+    #[error("the order store is contended: {0}")]
+    Contended(String),
+    /// A value of the call cannot be stored, now or ever. Nothing was done.
+    #[error("the order store refuses the values: {0}")]
+    Refused(String),
+    /// The store holds something that this version cannot have written.
+    #[error("the order store holds an impossible {what}")]
+    Corrupt {
+        /// What is impossible.
+        what: &'static str,
+    },
+}
+
+impl StoreFault {
+    /// The stable name, for metrics and logs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "store_unavailable",
+            Self::Contended(_) => "store_contended",
+            Self::Refused(_) => "store_refused",
+            Self::Corrupt { .. } => "store_corrupt",
+        }
+    }
+
+    /// Whether the same call can succeed later, unchanged.
+    pub const fn retry_safe(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::Contended(_) => true,
+            Self::Refused(_) | Self::Corrupt { .. } => false,
+        }
+    }
+}

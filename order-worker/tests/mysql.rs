@@ -1,0 +1,82 @@
+//! The contract of the order store, on the MySQL that `FLASHGATE_MYSQL_URL` names. Each test has a database of
+//! its own there, which is removed at its end.
+
+use std::{
+    env, process,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+};
+
+use flashgate_order_worker::{
+    config::{MySqlConfig, MySqlUrl},
+    contract::Subject,
+    mysql::{MySqlStore, SchemaFault},
+};
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
+
+flashgate_order_worker::order_store_contract!(fresh);
+
+/// A database of one test.
+struct Database {
+    server: String,
+    name: String,
+}
+
+impl Database {
+    async fn create() -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let url = env::var("FLASHGATE_MYSQL_URL")
+            .expect("FLASHGATE_MYSQL_URL must name a MySQL server: see scripts/stack");
+        let (server, _database) = url.rsplit_once('/').expect("FLASHGATE_MYSQL_URL must end in a database");
+        let name = format!("flashgate_test_{}_{}", process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let database = Self { server: server.to_owned(), name };
+        database.run("DROP DATABASE IF EXISTS").await;
+        database.run("CREATE DATABASE").await;
+        database
+    }
+
+    async fn run(&self, statement: &str) {
+        let mut connection = MySqlConnection::connect(&format!("{}/mysql", self.server)).await.unwrap();
+        connection.execute(AssertSqlSafe(format!("{statement} {}", self.name))).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    fn store(&self, seed: u64) -> MySqlStore {
+        let url = MySqlUrl::try_from(format!("{}/{}", self.server, self.name)).unwrap();
+        MySqlStore::new(&MySqlConfig { url, ..MySqlConfig::default() }, seed)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // The test's own runtime is busy ending.
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(self.run("DROP DATABASE IF EXISTS"));
+            });
+        });
+    }
+}
+
+async fn fresh() -> Subject {
+    let database = Database::create().await;
+    database.store(0).migrate().await.unwrap();
+    Subject {
+        stores: [Arc::new(database.store(1)), Arc::new(database.store(2))],
+        clean_up: Box::new(database),
+    }
+}
+
+#[tokio::test]
+async fn an_unmigrated_database_is_told_from_a_migrated_one() {
+    let database = Database::create().await;
+    let store = database.store(1);
+    assert!(matches!(store.check_schema().await, Err(SchemaFault::Old { found: 0, .. })));
+    store.migrate().await.unwrap();
+    store.migrate().await.unwrap();
+    store.check_schema().await.unwrap();
+}
