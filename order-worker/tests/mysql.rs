@@ -1,6 +1,8 @@
 //! The contract of the order store, on the MySQL that `FLASHGATE_MYSQL_URL` names. Each test has a database of
 //! its own there, which is removed at its end.
 
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::{
     env, process,
     sync::{
