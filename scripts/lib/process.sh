@@ -15,7 +15,7 @@ process_pid_file() { printf '%s/%s.pid' "$RUN_DIR" "$1"; }
 
 process_log() { printf '%s/%s.log' "$LOG_DIR" "$1"; }
 
-boot_id() { cat /proc/sys/kernel/random/boot_id; }
+BOOT_ID=$(</proc/sys/kernel/random/boot_id)
 
 # process_stat PID: prints "STATE START_TICKS", fields 3 and 22 of /proc/PID/stat. The name in
 # field 2 may hold blanks and brackets, so counting starts behind the last bracket.
@@ -32,7 +32,7 @@ process_pid() {
     file=$(process_pid_file "$1")
     [[ -r $file ]] || return 1
     read -r pid start boot <"$file" || return 1
-    [[ $boot == "$(boot_id)" ]] || return 1
+    [[ $boot == "$BOOT_ID" ]] || return 1
     read -r state start_now <<<"$(process_stat "$pid")" || return 1
     # A zombie has ended; it only waits for its parent.
     [[ $start_now == "$start" && $state != Z && $state != X ]] || return 1
@@ -57,7 +57,7 @@ process_spawn() {
     pid=$!
     stat=$(process_stat "$pid") || stat="X 0"
     start=${stat#* }
-    printf '%s %s %s\n' "$pid" "$start" "$(boot_id)" >"$(process_pid_file "$name")"
+    printf '%s %s %s\n' "$pid" "$start" "$BOOT_ID" >"$(process_pid_file "$name")"
     [[ -z ${STARTED_LIST:-} ]] || printf '%s\n' "$name" >>"$STARTED_LIST"
 }
 

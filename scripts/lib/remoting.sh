@@ -6,10 +6,10 @@
 # header, the header, the body. Numbers with the high byte first.
 
 # Request codes (org.apache.rocketmq.remoting.protocol.RequestCode, 5.4.0).
-RMQ_UPDATE_AND_CREATE_TOPIC=17
+RMQ_UPDATE_AND_CREATE_TOPIC_LIST=18
 RMQ_UPDATE_BROKER_CONFIG=25
-RMQ_GET_ROUTEINFO_BY_TOPIC=105
 RMQ_GET_BROKER_CLUSTER_INFO=106
+RMQ_GET_ALL_TOPIC_LIST_FROM_NAMESERVER=206
 
 # remoting_call PORT CODE FIELDS [BODY]: FIELDS is a JSON object of strings. Prints the answer's header
 # and, right behind it, its body, both JSON. Fails if the answer is no success.
@@ -28,17 +28,26 @@ remoting_call() {
     ) 2>/dev/null
 }
 
-# remoting_create_topic BROKER_PORT TOPIC QUEUES: creates it, or sets its number of queues.
-# Readable and writable (6 = 4 + 2).
-remoting_create_topic() {
-    remoting_call "$1" "$RMQ_UPDATE_AND_CREATE_TOPIC" '{"topic":"'"$2"'","defaultTopic":"TBW102",
-        "readQueueNums":"'"$3"'","writeQueueNums":"'"$3"'","perm":"6","topicFilterType":"SINGLE_TAG",
-        "topicSysFlag":"0","order":"false"}'
+# remoting_create_topics BROKER_PORT NAME:QUEUES...: creates them in one request, or sets their
+# number of queues. Readable and writable (6 = 4 + 2).
+remoting_create_topics() {
+    local port=$1 topic list=""
+    shift
+    for topic in "$@"; do
+        list+=',{"topicName":"'${topic%:*}'","readQueueNums":'${topic#*:}',"writeQueueNums":'${topic#*:}
+        list+=',"perm":6,"topicFilterType":"SINGLE_TAG","topicSysFlag":0,"order":false}'
+    done
+    remoting_call "$port" "$RMQ_UPDATE_AND_CREATE_TOPIC_LIST" '{}' '{"topicConfigList":['"${list#,}"']}'
 }
 
-# remoting_topic_known NAMESRV_PORT TOPIC: whether a client would find a broker for the topic.
-remoting_topic_known() {
-    [[ $(remoting_call "$1" "$RMQ_GET_ROUTEINFO_BY_TOPIC" '{"topic":"'"$2"'"}') == *'"brokerDatas":[{'* ]]
+# remoting_topics_known NAMESRV_PORT NAME...: whether the name server has heard of all of them.
+remoting_topics_known() {
+    local known name
+    known=$(remoting_call "$1" "$RMQ_GET_ALL_TOPIC_LIST_FROM_NAMESERVER" '{}') || return 1
+    shift
+    for name in "$@"; do
+        [[ $known == *"\"$name\""* ]] || return 1
+    done
 }
 
 # remoting_broker_registered NAMESRV_PORT BROKER_ADDRESS

@@ -191,22 +191,20 @@ broker_nudged_at=$SECONDS
 
 # topic_create NAME[:QUEUES]...: creates them all and waits until the name server knows each.
 topic_create() {
-    local spec name queues answer
-    local -a names=()
-    for spec in "$@"; do
-        name=${spec%%:*} queues=${settings[queues]}
-        [[ $spec == *:* ]] && queues=${spec#*:}
+    local topic name queues answer
+    local -a topics=() names=()
+    for topic in "$@"; do
+        name=${topic%%:*} queues=${settings[queues]}
+        [[ $topic != *:* ]] || queues=${topic#*:}
         [[ $name =~ ^[%A-Za-z0-9_-]{1,127}$ ]] || die "topic '$name': expected 1 to 127 of % A-Z a-z 0-9 _ -"
         require_number "queues of topic $name" "$queues" 1 1024
-        answer=$(remoting_create_topic "$(port_of broker)" "$name" "$queues") ||
-            die "the broker did not create topic $name: ${answer:-no answer}"
-        names+=("$name")
+        names+=("$name") topics+=("$name:$((10#$queues))")
     done
-    for name in "${names[@]}"; do
-        # Longer than the broker's registration period.
-        wait_until 20 remoting_topic_known "$(port_of namesrv)" "$name" ||
-            die "the name server does not know topic $name"
-    done
+    answer=$(remoting_create_topics "$(port_of broker)" "${topics[@]}") ||
+        die "the broker did not create the topics: ${answer:-no answer}"
+    # Longer than the broker's registration period.
+    wait_until 20 remoting_topics_known "$(port_of namesrv)" "${names[@]}" ||
+        die "the name server does not know all of the topics: ${names[*]}"
 }
 
 topic_create_standard() {

@@ -30,7 +30,7 @@ server_wait_ready() {
     until server_ready "$1"; do
         if ! process_alive "$1" || ((SECONDS >= deadline)); then return 1; fi
         if declare -F "$1_while_waiting" >/dev/null; then "$1_while_waiting"; fi
-        sleep 0.1
+        sleep 0.2
     done
 }
 
