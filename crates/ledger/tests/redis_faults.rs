@@ -74,13 +74,13 @@ async fn a_stalled_server_leaves_doubt_within_the_timeout() -> Fact {
     let scene = scene(&server);
     let sale = scene.on_sale(10, 5).await?;
     let batch = scene.batch(crowd(sale, 3)?)?;
-    server.signal("-STOP");
+    let stall = server.stall();
     let started = Instant::now();
     let fault = scene.ledger().deduct(&batch).await.unwrap_err();
     assert!(matches!(fault, LedgerFault::NoAnswer(_)) && !fault.nothing_done(), "{fault}");
     assert!(started.elapsed() < Duration::from_millis(450), "{:?}", started.elapsed());
 
-    server.signal("-CONT");
+    drop(stall);
     // The stalled server may have it or not; both answers of the script are final and agree with the stock.
     let fate = scene.ledger().check_back(batch.id()).await?;
     let left = scene.available(sale).await?;

@@ -108,14 +108,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_file_says_its_keys_and_its_reply() {
+    fn each_script_says_its_keys_and_its_reply() {
         for script in ALL {
-            let own = script.code.rsplit("\n\n--").next().unwrap_or_default();
-            assert!(
-                script.code.contains("-- Keys:") && script.code.contains("Reply:"),
-                "{}: {own}",
-                script.name
-            );
+            for word in ["-- Keys:", "Reply:"] {
+                assert!(script.code.contains(word), "{} lacks {word}", script.name);
+            }
         }
     }
 }
