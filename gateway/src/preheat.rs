@@ -88,6 +88,8 @@ impl Preheat {
 
     async fn bring_up_to_date(&self, mut sale: Sale) -> Result<(), PreheatFault> {
         if sale.state == SaleState::Preheating {
+            // Known from now on: whoever asks for it hears that it is being prepared.
+            self.catalogue.put(sale.clone());
             self.ledger.prepare(&sale).await?;
             sale = self.registry.confirm_preheat(sale.id, sale.generation).await?;
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::{Path, State, rejection::PathRejection},
+    extract::{Path, Request, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
 use flashgate_domain::{OrderId, Verdict};
@@ -61,10 +61,11 @@ pub struct Accepted {
 pub(crate) async fn buy(
     State(api): State<Arc<Api>>,
     sale_id: Result<Path<String>, PathRejection>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Response {
-    let buy = match decode(&api, sale_id, &headers, body).await {
+    // The request is taken whole: an extractor for the headers would copy them.
+    let (head, body) = request.into_parts();
+    let buy = match decode(&api, sale_id, &head.headers, body).await {
         Ok(buy) => buy,
         Err(failure) => return failure.into_response(),
     };
