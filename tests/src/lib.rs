@@ -1,0 +1,56 @@
+//! The harness of the end-to-end tests: real gateways and order workers as processes, on the real stack.
+//!
+//! ```text
+//! let shop = Deployment::of("sale").gateways(2).workers(2).start().await;
+//! let sale = shop.open_sale(SaleForm::of_stock(500).limit(2)).await;
+//! let answer = shop.gateways[0].door().buy(&Purchase::new(sale, "buyer-1", "key-1", 1)).await;
+//! shop.conserved(sale, &heard).await;
+//! shop.stop().await;
+//! ```
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`stack`] | where Redis, MySQL and RocketMQ are: `source DIR/stack.env` first |
+//! | [`deployment`], [`gateway`], [`worker`] | a deployment of its own for each test: prefix, database, topics |
+//! | [`process`], [`redis_server`], [`proxy`] | what can be killed, stopped, cut off and started again |
+//! | [`door`], [`purchase`], [`crowd`] | buyers, over HTTP, gRPC and streams, and what they heard |
+//! | [`operator`] | sales |
+//! | [`order_store`], [`stock`], [`broker`], [`metrics`] | looks into the real stores |
+//! | [`books`] | the conservation laws, checked on both sides and across |
+//! | [`eventually`], [`seed`], [`ports`] | waiting, chance, ports |
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test may fail where it stands, and tells what it saw"
+)]
+
+pub mod books;
+pub mod broker;
+pub mod crowd;
+pub mod deployment;
+pub mod door;
+pub mod eventually;
+pub mod gateway;
+pub mod metrics;
+pub mod operator;
+pub mod order_store;
+pub mod ports;
+pub mod process;
+pub mod proxy;
+pub mod purchase;
+pub mod redis_server;
+pub mod seed;
+pub mod stack;
+pub mod stock;
+pub mod worker;
+
+pub use books::Books;
+pub use crowd::{Heard, ask_all};
+pub use deployment::Deployment;
+pub use door::{Door, DoorStream};
+pub use eventually::eventually;
+pub use operator::SaleForm;
+pub use purchase::{Answer, Purchase, Refused};
+pub use seed::Seed;

@@ -1,0 +1,92 @@
+//! What an operator does: creates sales and has them preheated.
+
+use std::{net::SocketAddr, time::Duration};
+
+use flashgate_domain::{Clock, SaleId, SystemClock};
+use flashgate_proto::v1::{
+    CloseSaleRequest, CreateSaleRequest, PreheatSaleRequest, sale_service_client::SaleServiceClient,
+};
+use tonic::transport::{Channel, Endpoint};
+
+/// A new sale: open now and for an hour, unless told otherwise.
+#[derive(Clone, Debug)]
+pub struct SaleForm(CreateSaleRequest);
+
+impl SaleForm {
+    /// A sale of `stock` units, of which a buyer can have all.
+    pub fn of_stock(stock: u64) -> Self {
+        let now = SystemClock.now();
+        // A sale's own limit is lower than what a stock can be.
+        let limit_per_buyer = u32::try_from(stock).unwrap_or(u32::MAX).min(1_000_000);
+        Self(CreateSaleRequest {
+            title: "Eine Kanne".to_owned(),
+            price_minor: 1_999,
+            currency: "EUR".to_owned(),
+            opens_at_ms: now.as_millis().saturating_sub(60_000),
+            closes_at_ms: now.saturating_add(Duration::from_secs(3_600)).as_millis(),
+            stock,
+            limit_per_buyer,
+            quantity_max: 0,
+            deduct_policy: String::new(),
+        })
+    }
+
+    /// At most `units` a buyer.
+    pub fn limit(mut self, units: u32) -> Self {
+        self.0.limit_per_buyer = units;
+        self
+    }
+
+    /// Open from `opens_at_ms` until `closes_at_ms`.
+    pub fn window(mut self, opens_at_ms: u64, closes_at_ms: u64) -> Self {
+        (self.0.opens_at_ms, self.0.closes_at_ms) = (opens_at_ms, closes_at_ms);
+        self
+    }
+
+    /// How many units a buyer can have.
+    pub const fn limit_per_buyer(&self) -> u32 {
+        self.0.limit_per_buyer
+    }
+}
+
+/// The operator's interface of one order worker.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    sales: SaleServiceClient<Channel>,
+}
+
+impl Operator {
+    /// The one that listens there. Must be called within a runtime.
+    ///
+    /// # Panics
+    /// Never: an address makes a URL.
+    pub fn new(address: SocketAddr) -> Self {
+        let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
+        Self { sales: SaleServiceClient::new(channel) }
+    }
+
+    /// Creates a sale that nobody can buy from yet.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn create(&self, form: SaleForm) -> SaleId {
+        let sale = self.sales.clone().create_sale(form.0).await.unwrap().into_inner();
+        SaleId::new(sale.id).unwrap()
+    }
+
+    /// Has it preheated; it becomes sellable moments later.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn preheat(&self, sale: SaleId) {
+        self.sales.clone().preheat_sale(PreheatSaleRequest { sale_id: sale.get() }).await.unwrap();
+    }
+
+    /// Ends it.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn close(&self, sale: SaleId) {
+        self.sales.clone().close_sale(CloseSaleRequest { sale_id: sale.get() }).await.unwrap();
+    }
+}

@@ -1,0 +1,109 @@
+//! Looks into Redis, past the gateways: through the ledger's own crate, and with plain commands.
+
+use std::collections::HashMap;
+
+use flashgate_domain::{BuyerDigest, SaleId, Shard, id::ShardCount};
+use flashgate_ledger::{
+    Ledger, Snapshot,
+    redis::{RedisConfig, RedisLedger},
+};
+use redis::{Cmd, FromRedisValue, RedisError, Value};
+
+/// The ledger of one deployment.
+pub struct Stock {
+    ledger: RedisLedger,
+    url: String,
+    prefix: String,
+    shards: ShardCount,
+}
+
+/// One plain command on a connection of its own.
+pub(crate) async fn raw(url: &str, command: Cmd) -> Result<Value, RedisError> {
+    let mut connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
+    command.query_async(&mut connection).await
+}
+
+impl Stock {
+    /// The ledger with that key prefix and that many shards.
+    ///
+    /// # Panics
+    /// If they are not allowed.
+    pub fn new(url: &str, prefix: &str, shards: u16) -> Self {
+        let shards = ShardCount::new(shards).unwrap();
+        let config = RedisConfig {
+            prefix: prefix.parse().unwrap(),
+            shards,
+            ..RedisConfig::single(url.parse().unwrap())
+        };
+        let ledger = RedisLedger::new(&config).unwrap();
+        Self { ledger, url: url.to_owned(), prefix: prefix.to_owned(), shards }
+    }
+
+    /// The ledger itself: whatever a gateway can do, a test can do.
+    pub const fn ledger(&self) -> &RedisLedger {
+        &self.ledger
+    }
+
+    /// The shard of a sale.
+    pub fn shard(&self, sale: SaleId) -> Shard {
+        sale.shard(self.shards)
+    }
+
+    /// The sale at one moment; `None` if the ledger does not have it.
+    ///
+    /// # Panics
+    /// If Redis does not answer.
+    pub async fn snapshot(&self, sale: SaleId) -> Option<Snapshot> {
+        self.ledger.snapshot(sale).await.unwrap()
+    }
+
+    /// What each buyer holds, read from the hash itself.
+    ///
+    /// # Panics
+    /// If Redis does not answer, or holds something else.
+    pub async fn held(&self, sale: SaleId) -> HashMap<BuyerDigest, u64> {
+        let mut command = redis::cmd("HGETALL");
+        command.arg(self.key(self.shard(sale), &format!("held:{sale}")));
+        let held: HashMap<Vec<u8>, u64> = self.query(command).await;
+        let digest = |bytes: Vec<u8>| BuyerDigest(bytes.try_into().expect("16 bytes"));
+        held.into_iter().map(|(buyer, units)| (digest(buyer), units)).collect()
+    }
+
+    /// The key of that name in that shard.
+    pub fn key(&self, shard: Shard, name: &str) -> String {
+        format!("{}:{{s{shard}}}:{name}", self.prefix)
+    }
+
+    /// One plain command.
+    ///
+    /// # Panics
+    /// If Redis refuses it, or answers something else.
+    pub async fn query<T: FromRedisValue>(&self, command: Cmd) -> T {
+        let value = raw(&self.url, command).await.expect("Redis answers");
+        T::from_redis_value(value).unwrap()
+    }
+
+    /// FLUSHALL: only on a server of the test's own.
+    pub async fn flush_all(&self) {
+        let () = self.query(redis::cmd("FLUSHALL")).await;
+    }
+
+    /// Removes the deployment's keys.
+    pub(crate) async fn remove_all(&self) {
+        let mut cursor: u64 = 0;
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(format!("{}:*", self.prefix)).arg("COUNT").arg(1_000);
+            let (next, keys): (u64, Vec<Vec<u8>>) = self.query(scan).await;
+            if !keys.is_empty() {
+                let mut unlink = redis::cmd("UNLINK");
+                unlink.arg(keys);
+                let _removed: u64 = self.query(unlink).await;
+            }
+            cursor = next;
+            if cursor == 0 {
+                return;
+            }
+        }
+    }
+}
