@@ -50,12 +50,15 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ListenerLimits
         .max_concurrent_streams(1_000);
     loop {
         // Permit before work: a connection is only accepted when there is room for it.
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
-        let stream = tokio::select! {
+        let admitted = async {
+            let permit = Arc::clone(&permits).acquire_owned().await.ok()?;
+            Some((permit, accept(&listener).await?))
+        };
+        let (permit, stream) = tokio::select! {
             biased;
             () = leave.cancelled() => break,
-            accepted = accept(&listener) => match accepted {
-                Some(stream) => stream,
+            admitted = admitted => match admitted {
+                Some(admitted) => admitted,
                 None => continue,
             },
         };
