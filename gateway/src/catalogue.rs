@@ -1,7 +1,7 @@
 //! The sales that this gateway knows, and what it remembers of each.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -77,7 +77,7 @@ impl Entry {
 /// All sales that this gateway knows. Cheap to share and to read.
 #[derive(Debug, Default)]
 pub struct Catalogue {
-    entries: RwLock<HashMap<SaleId, Arc<Entry>>>,
+    entries: RwLock<BTreeMap<SaleId, Arc<Entry>>>,
 }
 
 impl Catalogue {
@@ -86,7 +86,7 @@ impl Catalogue {
         self.entries.read().unwrap_or_else(PoisonError::into_inner).get(&sale).cloned()
     }
 
-    /// Every sale that is known, in no particular order.
+    /// Every sale that is known, by ascending id.
     pub fn all(&self) -> Vec<Arc<Entry>> {
         self.entries.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }

@@ -78,6 +78,7 @@ impl Settlement {
                 Err(fault) => warn!(batch = %outcome.batch, code = fault.code(), %fault, "not settled yet"),
             }
             tokio::select! {
+                biased;
                 () = leave.cancelled() => return false,
                 () = sleep(RETRY_PAUSE) => {}
             }

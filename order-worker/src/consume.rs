@@ -188,6 +188,7 @@ impl<S: Subscription> Consumer<S> {
 pub(crate) async fn pause(backoff: &Backoff, retry: u32, leave: &CancellationToken) -> Result<(), Abandoned> {
     let pause: Duration = backoff.pause(retry);
     tokio::select! {
+        biased;
         () = leave.cancelled() => Err(Abandoned::Leaving),
         () = sleep(pause) => Ok(()),
     }
