@@ -10,6 +10,7 @@ pub mod batcher;
 pub mod catalogue;
 pub mod check_back;
 pub mod config;
+pub mod engine;
 pub mod grpc;
 pub mod http;
 pub mod lane;

@@ -1,0 +1,164 @@
+//! A gateway without its sockets: what works on the parts outside, started and ended in order.
+
+use std::{sync::Arc, time::Duration};
+
+use flashgate_domain::{BatchIds, Clock, Node, id::ShardCount};
+use flashgate_ledger::Ledger;
+use flashgate_messaging::{Subscription, Topic, TransactionProducer};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use tokio::{task::JoinSet, time::sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::{
+    batcher::Batcher,
+    catalogue::Catalogue,
+    config::BatcherConfig,
+    lane::{Lane, Shared},
+    orders::Orders,
+    preheat::Preheat,
+    purchase::Purchase,
+    readiness::Readiness,
+    registry::Registry,
+    settle::Settlement,
+    sold_out::SoldOutWatch,
+    transaction::Transactions,
+};
+
+/// The pause before a start-up step that failed is tried again.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// How often a sold-out sale is read again.
+const REREAD_PERIOD: Duration = Duration::from_secs(1);
+
+/// Everything outside the gateway that it works with. In production Redis, RocketMQ and the order worker's gRPC;
+/// in the embedded mode and in simulations their doubles.
+pub struct Parts {
+    /// The stock.
+    pub ledger: Arc<dyn Ledger>,
+    /// How many shards it has.
+    pub shards: ShardCount,
+    /// Half-messages; its check-backs are answered already.
+    pub producer: Arc<dyn TransactionProducer>,
+    /// Where half-messages go.
+    pub orders_topic: Topic,
+    /// Outcomes: this gateway takes its share.
+    pub outcomes: Box<dyn Subscription>,
+    /// Sale events: this gateway hears all of them.
+    pub sale_events: Box<dyn Subscription>,
+    /// The order worker.
+    pub registry: Arc<dyn Registry>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Where the nonces of batch ids come from: random, and different at every start.
+    pub seed: u64,
+}
+
+/// The working gateway. Dropping it is like a crash: nothing is finished.
+pub struct Engine {
+    /// The number that its batch ids carry.
+    pub node: Node,
+    /// Answers intents.
+    pub purchase: Arc<Purchase>,
+    /// Looks orders up.
+    pub orders: Arc<Orders>,
+    /// The sales that it knows.
+    pub catalogue: Arc<Catalogue>,
+    transactions: Arc<Transactions>,
+    lanes: JoinSet<()>,
+    settling: JoinSet<()>,
+    background: JoinSet<()>,
+}
+
+impl Engine {
+    /// Starts on `parts`, and reads the open sales every `refresh`. Waits for the ledger and the order worker;
+    /// `None` if it was told to leave before they answered.
+    pub async fn start(
+        config: &BatcherConfig,
+        refresh: Duration,
+        parts: Parts,
+        readiness: &Readiness,
+        leave: CancellationToken,
+    ) -> Option<Self> {
+        let node = first_success("node number", &leave, async || parts.ledger.next_node().await).await?;
+        let mut background = JoinSet::new();
+        let catalogue = Arc::new(Catalogue::default());
+        let sold_out = SoldOutWatch::new(Arc::clone(&parts.ledger), Arc::clone(&catalogue));
+        background.spawn(Arc::clone(&sold_out).follow_notes());
+        background.spawn(Arc::clone(&sold_out).reread(REREAD_PERIOD));
+        let preheat =
+            Preheat::new(Arc::clone(&parts.ledger), Arc::clone(&parts.registry), Arc::clone(&catalogue));
+        first_success("preheat of the open sales", &leave, async || preheat.refresh().await).await?;
+        readiness.sales_are_preheated();
+        background.spawn(preheat.run(parts.sale_events, refresh, leave.clone()));
+        let settlement = Settlement::new(Arc::clone(&parts.ledger), Arc::clone(&sold_out));
+        let mut settling = JoinSet::new();
+        settling.spawn(settlement.run(parts.outcomes, leave.clone()));
+
+        let doubt_timeout = Duration::from_millis(config.doubt_timeout_ms.get());
+        let transactions = Transactions::new(
+            Arc::clone(&parts.ledger),
+            parts.producer,
+            parts.orders_topic,
+            Arc::clone(&parts.clock),
+            doubt_timeout,
+        );
+        let shared = Arc::new(Shared {
+            ledger: Arc::clone(&parts.ledger),
+            transactions: Arc::clone(&transactions),
+            catalogue: Arc::clone(&catalogue),
+            sold_out,
+            clock: Arc::clone(&parts.clock),
+            backlog_orders_max: config.backlog_orders_max.get(),
+        });
+        let mut lanes = JoinSet::new();
+        let batcher = start_batcher(config, parts.shards, node, parts.seed, shared, &leave, &mut lanes);
+        let purchase = Arc::new(Purchase::new(Arc::clone(&catalogue), batcher, parts.clock));
+        let orders = Arc::new(Orders::new(parts.ledger, parts.registry));
+        Some(Self { node, purchase, orders, catalogue, transactions, lanes, settling, background })
+    }
+
+    /// After the leave that it was started with: what is left in the queues is refused or finished by the lanes,
+    /// what was taken of the outcomes is settled.
+    pub async fn finish(mut self) {
+        while self.lanes.join_next().await.is_some() {}
+        self.transactions.finish().await;
+        while self.settling.join_next().await.is_some() {}
+        self.background.shutdown().await;
+    }
+}
+
+fn start_batcher(
+    config: &BatcherConfig,
+    shards: ShardCount,
+    node: Node,
+    seed: u64,
+    shared: Arc<Shared>,
+    leave: &CancellationToken,
+    lanes: &mut JoinSet<()>,
+) -> Batcher {
+    let mut seeds = StdRng::seed_from_u64(seed);
+    let lane = |shard, queue| {
+        let ids = BatchIds::new(shard, node, seeds.random());
+        Lane::new(shard, queue, ids, Arc::clone(&shared))
+    };
+    Batcher::start(shards, config, lane, leave, lanes)
+}
+
+/// Tries until it succeeds; `None` if the process was told to leave first.
+async fn first_success<T, E: std::fmt::Display>(
+    step: &str,
+    leave: &CancellationToken,
+    attempt: impl AsyncFn() -> Result<T, E>,
+) -> Option<T> {
+    loop {
+        match attempt().await {
+            Ok(value) => return Some(value),
+            Err(why) => warn!(step, %why, "the start waits"),
+        }
+        tokio::select! {
+            biased;
+            () = leave.cancelled() => return None,
+            () = sleep(RETRY_PAUSE) => {}
+        }
+    }
+}
