@@ -1,15 +1,18 @@
 //! Decodes and encodes HTTP; decides nothing.
 
-use std::sync::Arc;
+use std::{str::FromStr, sync::Arc};
 
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, RawQuery, State, rejection::BytesRejection},
+    extract::{
+        DefaultBodyLimit, Path, RawQuery, State,
+        rejection::{BytesRejection, PathRejection},
+    },
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use flashgate_domain::{OrderId, SaleId};
+use flashgate_domain::{OrderId, SaleId, id::InvalidId};
 use flashgate_service::answer::Failure;
 use http::{HeaderMap, StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -23,6 +26,7 @@ use super::{
 };
 use crate::health::Health;
 
+type PathText = Result<Path<String>, PathRejection>;
 type SaleAnswer = Result<Json<SaleView>, Failure>;
 
 /// The routes, without a fallback.
@@ -101,26 +105,29 @@ async fn list(
     Ok(Json(SalesView::from(sales.as_slice())))
 }
 
-async fn find(State(operator): State<Operator>, Path(sale): Path<String>) -> SaleAnswer {
-    Ok(Json(SaleView::from(&operator.sales.find(sale_id(&sale)?).await?)))
+async fn find(State(operator): State<Operator>, sale: PathText) -> SaleAnswer {
+    Ok(Json(SaleView::from(&operator.sales.find(sale_id(sale)?).await?)))
 }
 
-async fn preheat(State(operator): State<Operator>, Path(sale): Path<String>) -> SaleAnswer {
-    Ok(Json(SaleView::from(&operator.sales.preheat(sale_id(&sale)?).await?)))
+async fn preheat(State(operator): State<Operator>, sale: PathText) -> SaleAnswer {
+    Ok(Json(SaleView::from(&operator.sales.preheat(sale_id(sale)?).await?)))
 }
 
-async fn close(State(operator): State<Operator>, Path(sale): Path<String>) -> SaleAnswer {
-    Ok(Json(SaleView::from(&operator.sales.close(sale_id(&sale)?).await?)))
+async fn close(State(operator): State<Operator>, sale: PathText) -> SaleAnswer {
+    Ok(Json(SaleView::from(&operator.sales.close(sale_id(sale)?).await?)))
 }
 
-async fn order(
-    State(operator): State<Operator>,
-    Path(order): Path<String>,
-) -> Result<Json<OrderView>, Failure> {
-    let order: OrderId = order.parse().map_err(|invalid| Failure::malformed("order_id", invalid))?;
+async fn order(State(operator): State<Operator>, order: PathText) -> Result<Json<OrderView>, Failure> {
+    let order: OrderId = parse(order, "order_id")?;
     Ok(Json(OrderView::from(&operator.sales.order(order).await?)))
 }
 
-fn sale_id(text: &str) -> Result<SaleId, Failure> {
-    text.parse().map_err(|invalid| Failure::malformed("sale_id", invalid))
+fn sale_id(text: PathText) -> Result<SaleId, Failure> {
+    parse(text, "sale_id")
+}
+
+/// A parameter of the path; axum refuses one that is not UTF-8.
+fn parse<I: FromStr<Err = InvalidId>>(text: PathText, field: &'static str) -> Result<I, Failure> {
+    let Ok(Path(text)) = text else { return Err(Failure::malformed(field, InvalidId::NotANumber)) };
+    text.parse().map_err(|invalid| Failure::malformed(field, invalid))
 }

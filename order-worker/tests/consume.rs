@@ -1,0 +1,230 @@
+//! The life of a chunk, with doubles of the store and the bus.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::as_conversions,
+    reason = "a test that cannot go on panics, and its numbers are small"
+)]
+
+mod double;
+
+use std::sync::{Arc, atomic::Ordering};
+
+use bytes::Bytes;
+use double::{Event, MemoryBus, MemoryStore};
+use flashgate_domain::{Batch, Decision, SaleId, SystemClock};
+use flashgate_messaging::{BusFault, Group, Topic};
+use flashgate_order_worker::{
+    config::ConsumeConfig,
+    consume::{Abandoned, Consumer, Parts, Step, Topics},
+    contract::{
+        Subject,
+        scene::{NOW, decisions, draft, singles},
+    },
+    health::Health,
+    store::OrderStore,
+};
+use flashgate_proto::body;
+use tokio_util::sync::CancellationToken;
+
+/// The double keeps the contract too, or these tests would prove nothing.
+mod contract {
+    use super::{Arc, MemoryStore, Subject};
+
+    async fn fresh() -> Subject {
+        let store = Arc::new(MemoryStore::default());
+        Subject { stores: [store.clone(), store], clean_up: Box::new(()) }
+    }
+
+    flashgate_order_worker::order_store_contract!(fresh);
+}
+
+struct Scene {
+    store: Arc<MemoryStore>,
+    bus: MemoryBus,
+    health: Arc<Health>,
+    consumer: Consumer<MemoryBus>,
+    sale: SaleId,
+    leave: CancellationToken,
+}
+
+impl Scene {
+    async fn new(config: ConsumeConfig) -> Self {
+        let (store, bus, health) = (Arc::new(MemoryStore::default()), MemoryBus::default(), Arc::default());
+        let sale = store.create_sale(&draft("A thing", 1_000_000).unwrap(), NOW).await.unwrap().id;
+        let topics = Topics {
+            outcomes: Topic::new("t-outcomes").unwrap(),
+            dead_letters: Group::new("t-order-worker").unwrap().dead_letters(),
+            orders: Topic::new("t-orders").unwrap(),
+        };
+        let parts = Parts {
+            store: store.clone(),
+            publisher: Arc::new(bus.clone()),
+            topics,
+            clock: Arc::new(SystemClock),
+            health: Arc::clone(&health),
+        };
+        let consumer = Consumer::new(bus.clone(), parts, config, 7);
+        Self { store, bus, health, consumer, sale, leave: CancellationToken::new() }
+    }
+
+    /// Sends a batch of so many orders.
+    fn send(&self, number: u64, orders: usize) -> Batch {
+        let batch = singles(number, self.sale, orders).unwrap();
+        self.bus.send(body::encode_batch(&batch, NOW));
+        batch
+    }
+
+    async fn step(&mut self) -> Step {
+        self.consumer.step(&self.leave).await.unwrap()
+    }
+
+    async fn saleable(&self) -> u64 {
+        self.store.sale(self.sale).await.unwrap().unwrap().saleable
+    }
+}
+
+fn outcomes(event: &Event) -> Vec<flashgate_domain::BatchOutcome> {
+    match event {
+        Event::Published { topic, body, .. } if topic == "t-outcomes" => {
+            body::decode_outcomes(body.clone()).unwrap()
+        }
+        other => panic!("no outcomes: {other:?}"),
+    }
+}
+
+fn dead_letter(event: &Event) -> (&Bytes, &str) {
+    match event {
+        Event::Published { topic, body, properties, .. } if topic == "%DLQ%t-order-worker" => {
+            let reason = properties.iter().find(|(name, _)| name == "flashgate_reason").unwrap();
+            (body, &reason.1)
+        }
+        other => panic!("no dead letter: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn outcomes_are_published_in_one_message_before_the_offset_is_committed() {
+    let mut scene = Scene::new(ConsumeConfig::default()).await;
+    let batches = [scene.send(1, 3), scene.send(2, 4)];
+    assert_eq!(scene.step().await, Step { batches: 2, orders: 7, dead_letters: 0 });
+    let events = scene.bus.events();
+    let told = outcomes(&events[0]);
+    assert_eq!(told.iter().map(|batch| batch.batch).collect::<Vec<_>>(), batches.map(|batch| batch.id()));
+    assert_eq!(decisions(&told), [Decision::Confirmed; 7]);
+    assert_eq!(events[1..], [Event::Committed { offset: 2 }]);
+    assert_eq!(scene.step().await, Step::default());
+    assert!(scene.bus.events().is_empty());
+}
+
+#[tokio::test]
+async fn a_chunk_is_full_at_its_number_of_orders() {
+    let config = ConsumeConfig { chunk_orders_max: 10.try_into().unwrap(), ..ConsumeConfig::default() };
+    let mut scene = Scene::new(config).await;
+    for number in 1..=5 {
+        scene.send(number, 4);
+    }
+    assert_eq!([scene.step().await.orders, scene.step().await.orders, scene.step().await.orders], [12, 8, 0]);
+}
+
+#[tokio::test]
+async fn an_undecodable_message_dies_alone() {
+    let mut scene = Scene::new(ConsumeConfig::default()).await;
+    scene.send(1, 2);
+    let poison = Bytes::from_static(b"\xff\xffnot a batch");
+    scene.bus.send(poison.clone());
+    scene.send(2, 2);
+    assert_eq!(scene.step().await, Step { batches: 2, orders: 4, dead_letters: 1 });
+    let events = scene.bus.events();
+    assert_eq!(dead_letter(&events[0]), (&poison, "undecodable"));
+    assert_eq!(decisions(&outcomes(&events[1])), [Decision::Confirmed; 4]);
+    assert_eq!(events[2..], [Event::Committed { offset: 3 }]);
+}
+
+#[tokio::test]
+async fn a_batch_that_the_store_refuses_is_found_and_dies_alone() {
+    let mut scene = Scene::new(ConsumeConfig::default()).await;
+    let batches: Vec<Batch> = (1..=9).map(|number| scene.send(number, 2)).collect();
+    *scene.store.refuses.lock().unwrap() = Some(batches[5].id());
+    assert_eq!(scene.step().await, Step { batches: 8, orders: 16, dead_letters: 1 });
+    let events = scene.bus.events();
+    assert_eq!(dead_letter(&events[0]), (&body::encode_batch(&batches[5], NOW), "store_refused"));
+    assert_eq!(scene.saleable().await, 1_000_000 - 16);
+}
+
+#[tokio::test]
+async fn a_batch_of_an_unknown_sale_dies_alone() {
+    let mut scene = Scene::new(ConsumeConfig::default()).await;
+    scene.send(1, 2);
+    let stranger = singles(2, SaleId::new(77).unwrap(), 1).unwrap();
+    scene.bus.send(body::encode_batch(&stranger, NOW));
+    assert_eq!(scene.step().await, Step { batches: 1, orders: 2, dead_letters: 1 });
+    assert_eq!(dead_letter(&scene.bus.events()[0]).1, "unknown_sale");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_is_held_until_the_store_is_back() {
+    let mut scene = Scene::new(ConsumeConfig::default()).await;
+    scene.send(1, 2);
+    scene.store.away.store(50, Ordering::Relaxed);
+    assert_eq!(scene.step().await.orders, 2);
+    assert!(scene.health.condition().store_up);
+    assert_eq!(scene.bus.events().len(), 2, "outcomes, commit");
+}
+
+#[tokio::test(start_paused = true)]
+async fn leaving_while_the_store_is_away_commits_nothing_and_loses_nothing() {
+    let mut scene = Scene::new(ConsumeConfig::default()).await;
+    scene.send(1, 2);
+    scene.store.away.store(u32::MAX, Ordering::Relaxed);
+    let leave = scene.leave.clone();
+    let (ended, ()) = tokio::join!(scene.consumer.step(&scene.leave), async {
+        tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+        leave.cancel();
+    });
+    assert!(matches!(ended, Err(Abandoned::Leaving)));
+    assert!(!scene.health.condition().store_up);
+    assert!(scene.bus.events().is_empty());
+
+    scene.store.away.store(0, Ordering::Relaxed);
+    scene.leave = CancellationToken::new();
+    scene.bus.restart();
+    assert_eq!(scene.step().await.orders, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_broker_does_not_take_is_sent_again() {
+    let mut scene = Scene::new(ConsumeConfig::default()).await;
+    scene.send(1, 2);
+    let away = || BusFault::Unanswered { reason: "away".to_owned() };
+    scene.bus.fail_next(away());
+    scene.bus.fail_next(away());
+    assert_eq!(scene.step().await.orders, 2);
+    assert!(matches!(scene.bus.events()[..], [Event::Published { .. }, Event::Committed { offset: 1 }]));
+}
+
+#[tokio::test]
+async fn a_chunk_that_comes_again_has_the_same_outcomes_and_takes_nothing() {
+    let mut scene = Scene::new(ConsumeConfig::default()).await;
+    scene.send(1, 5);
+    scene.bus.fail_next(BusFault::Closed);
+    assert!(matches!(scene.consumer.step(&scene.leave).await, Err(Abandoned::BusClosed)));
+    assert_eq!(scene.saleable().await, 1_000_000 - 5, "decided, and nobody told");
+    scene.bus.restart();
+    scene.step().await;
+    assert_eq!(decisions(&outcomes(&scene.bus.events()[0])), [Decision::Confirmed; 5]);
+    assert_eq!(scene.saleable().await, 1_000_000 - 5);
+}
+
+#[tokio::test]
+async fn outcomes_that_are_too_large_are_split_between_batches() {
+    let config = ConsumeConfig { outcomes_bytes_max: 1_000.try_into().unwrap(), ..ConsumeConfig::default() };
+    let mut scene = Scene::new(config).await;
+    let batches: Vec<Batch> = (1..=7).map(|number| scene.send(number, 9)).collect();
+    scene.step().await;
+    let mut events = scene.bus.events();
+    assert_eq!(events.pop(), Some(Event::Committed { offset: 7 }));
+    assert!(events.len() > 1);
+    let told: Vec<_> = events.iter().flat_map(outcomes).map(|outcome| outcome.batch).collect();
+    assert_eq!(told, batches.iter().map(Batch::id).collect::<Vec<_>>());
+}

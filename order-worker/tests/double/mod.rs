@@ -1,0 +1,241 @@
+//! Doubles of the store and the bus, in memory and with faults to order.
+
+use std::{
+    collections::{BTreeMap, HashSet, VecDeque},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use flashgate_domain::{
+    Batch, BatchId, BatchOutcome, OrderId, Sale, SaleDraft, SaleId, SaleState, Timestamp,
+};
+use flashgate_messaging::{BusFault, Delivery, Message, Publisher, QueueId, Subscription};
+use flashgate_order_worker::{
+    decide::{Purchase, order_by_order},
+    store::{OrderStore, Placed, Rejection, SalePage, StoreFault, StoredOrder, Transition},
+};
+
+/// An order store in memory.
+#[derive(Default)]
+pub(crate) struct MemoryStore {
+    tables: Mutex<Tables>,
+    /// So many calls of `apply` still fail.
+    pub(crate) away: AtomicU32,
+    /// A chunk with this batch is refused.
+    pub(crate) refuses: Mutex<Option<BatchId>>,
+}
+
+#[derive(Default)]
+struct Tables {
+    sales: BTreeMap<SaleId, Sale>,
+    decided: BTreeMap<OrderId, (BatchOutcome, Timestamp)>,
+    purchases: HashSet<Purchase>,
+}
+
+impl Tables {
+    fn place(&mut self, batch: &Batch, now: Timestamp) -> Placed {
+        let base = batch.id().base();
+        if let Some((outcome, _)) = self.decided.get(&base) {
+            return match outcome.batch == batch.id() {
+                true => Placed::Decided(outcome.clone()),
+                false => Placed::Rejected(Rejection::IdsTaken { other: outcome.batch }),
+            };
+        }
+        let unknown =
+            batch.intents().iter().map(|intent| intent.sale()).find(|id| !self.sales.contains_key(id));
+        if let Some(sale) = unknown {
+            return Placed::Rejected(Rejection::UnknownSale { sale });
+        }
+        let mut saleable = self.sales.iter().map(|(id, sale)| (*id, sale.saleable)).collect();
+        let outcome = order_by_order(&[batch], &mut saleable, &mut self.purchases).remove(0);
+        for (id, left) in saleable {
+            self.sales.get_mut(&id).unwrap().saleable = left;
+        }
+        self.decided.insert(base, (outcome.clone(), now));
+        Placed::Decided(outcome)
+    }
+
+    fn change(&mut self, id: SaleId, change: impl FnOnce(&mut Sale)) -> Option<Transition> {
+        let sale = self.sales.get_mut(&id)?;
+        let before = sale.clone();
+        change(sale);
+        Some(Transition { changed: *sale != before, sale: sale.clone() })
+    }
+}
+
+#[async_trait]
+impl OrderStore for MemoryStore {
+    async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreFault> {
+        let away = self.away.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if away.is_ok() {
+            return Err(StoreFault::Unavailable("away".to_owned()));
+        }
+        let refused = *self.refuses.lock().unwrap();
+        if batches.iter().any(|batch| Some(batch.id()) == refused) {
+            return Err(StoreFault::Refused("a value".to_owned()));
+        }
+        let mut sorted: Vec<&Batch> = batches.iter().collect();
+        sorted.sort_by_key(|batch| batch.id());
+        let mut tables = self.tables.lock().unwrap();
+        let placed: BTreeMap<BatchId, Placed> =
+            sorted.into_iter().map(|batch| (batch.id(), tables.place(batch, now))).collect();
+        Ok(batches.iter().map(|batch| placed[&batch.id()].clone()).collect())
+    }
+
+    async fn create_sale(&self, draft: &SaleDraft, _now: Timestamp) -> Result<Sale, StoreFault> {
+        let sales = &mut self.tables.lock().unwrap().sales;
+        let id = SaleId::new(u64::try_from(sales.len()).unwrap() + 1).unwrap();
+        let (draft, state, saleable) = (draft.clone(), SaleState::Created, draft.stock());
+        let sale = Sale { id, draft, state, generation: 0, saleable, restocked: 0, returned: 0 };
+        sales.insert(id, sale.clone());
+        Ok(sale)
+    }
+
+    async fn preheat_sale(&self, sale: SaleId, _now: Timestamp) -> Result<Option<Transition>, StoreFault> {
+        Ok(self.tables.lock().unwrap().change(sale, |sale| {
+            if sale.state == SaleState::Created {
+                (sale.state, sale.generation) = (SaleState::Preheating, 1);
+            }
+        }))
+    }
+
+    async fn confirm_preheat(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        _now: Timestamp,
+    ) -> Result<Option<Transition>, StoreFault> {
+        Ok(self.tables.lock().unwrap().change(sale, |sale| {
+            if (sale.state, sale.generation) == (SaleState::Preheating, generation) {
+                sale.state = SaleState::Preheated;
+            }
+        }))
+    }
+
+    async fn close_sale(&self, sale: SaleId, _now: Timestamp) -> Result<Option<Transition>, StoreFault> {
+        Ok(self.tables.lock().unwrap().change(sale, |sale| sale.state = SaleState::Closed))
+    }
+
+    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, StoreFault> {
+        Ok(self.tables.lock().unwrap().sales.get(&sale).cloned())
+    }
+
+    async fn sales(&self, page: &SalePage) -> Result<Vec<Sale>, StoreFault> {
+        let tables = self.tables.lock().unwrap();
+        let wanted = tables.sales.values().filter(|sale| {
+            sale.id.get() > page.after_id && (page.states.is_empty() || page.states.contains(&sale.state))
+        });
+        Ok(wanted.take(page.size as usize).cloned().collect())
+    }
+
+    async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
+        let tables = self.tables.lock().unwrap();
+        let Some((outcome, created_at)) = tables.decided.get(&order.base()) else { return Ok(None) };
+        Ok(outcome.orders.get(order.index()).map(|found| StoredOrder {
+            id: order,
+            intent: found.intent.clone(),
+            state: found.decision.state(),
+            batch: outcome.batch,
+            created_at: *created_at,
+        }))
+    }
+
+    async fn ping(&self) -> Result<(), StoreFault> {
+        Ok(())
+    }
+}
+
+/// What happened on the bus, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    Published { topic: String, key: String, properties: Vec<(String, String)>, body: Bytes },
+    Committed { offset: u64 },
+}
+
+/// One queue, whose messages come again until they are committed.
+#[derive(Clone, Default)]
+pub(crate) struct MemoryBus(Arc<Mutex<Queue>>);
+
+#[derive(Default)]
+struct Queue {
+    bodies: Vec<Bytes>,
+    committed: usize,
+    polled: usize,
+    events: Vec<Event>,
+    faults: VecDeque<BusFault>,
+}
+
+impl MemoryBus {
+    pub(crate) fn send(&self, body: Bytes) {
+        self.0.lock().unwrap().bodies.push(body);
+    }
+
+    /// The next publish or commit ends with this fault.
+    pub(crate) fn fail_next(&self, fault: BusFault) {
+        self.0.lock().unwrap().faults.push_back(fault);
+    }
+
+    /// What happened since the last look.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        std::mem::take(&mut self.0.lock().unwrap().events)
+    }
+
+    /// The worker starts anew: what it did not commit comes again.
+    pub(crate) fn restart(&self) {
+        let mut queue = self.0.lock().unwrap();
+        queue.polled = queue.committed;
+    }
+}
+
+#[async_trait]
+impl Subscription for MemoryBus {
+    async fn poll(&mut self, max: usize, _wait: Duration) -> Result<Vec<Delivery>, BusFault> {
+        let mut queue = self.0.lock().unwrap();
+        let from = queue.polled;
+        queue.polled = queue.bodies.len().min(from + max);
+        let deliveries = (from..queue.polled).map(|offset| Delivery {
+            message_id: format!("m{offset}"),
+            key: String::new(),
+            properties: Vec::new(),
+            body: queue.bodies[offset].clone(),
+            queue: QueueId { broker: "b".into(), number: 0 },
+            offset: offset as u64,
+            born_at: Timestamp::default(),
+            stored_at: Timestamp::default(),
+        });
+        Ok(deliveries.collect())
+    }
+
+    async fn commit(&mut self) -> Result<(), BusFault> {
+        let mut queue = self.0.lock().unwrap();
+        if let Some(fault) = queue.faults.pop_front() {
+            return Err(fault);
+        }
+        queue.committed = queue.polled;
+        let offset = queue.committed as u64;
+        queue.events.push(Event::Committed { offset });
+        Ok(())
+    }
+
+    async fn lag(&self) -> Result<u64, BusFault> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl Publisher for MemoryBus {
+    async fn publish(&self, message: Message) -> Result<(), BusFault> {
+        let mut queue = self.0.lock().unwrap();
+        if let Some(fault) = queue.faults.pop_front() {
+            return Err(fault);
+        }
+        let Message { topic, key, properties, body, .. } = message;
+        queue.events.push(Event::Published { topic: topic.to_string(), key, properties, body });
+        Ok(())
+    }
+}
