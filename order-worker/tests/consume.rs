@@ -89,7 +89,7 @@ fn outcomes(event: &Event) -> Vec<flashgate_domain::BatchOutcome> {
         Event::Published { topic, body, .. } if topic == "t-outcomes" => {
             body::decode_outcomes(body.clone()).unwrap()
         }
-        other => panic!("no outcomes: {other:?}"),
+        other @ (Event::Published { .. } | Event::Committed { .. }) => panic!("no outcomes: {other:?}"),
     }
 }
 
@@ -99,7 +99,7 @@ fn dead_letter(event: &Event) -> (&Bytes, &str) {
             let reason = properties.iter().find(|(name, _)| name == "flashgate_reason").unwrap();
             (body, &reason.1)
         }
-        other => panic!("no dead letter: {other:?}"),
+        other @ (Event::Published { .. } | Event::Committed { .. }) => panic!("no dead letter: {other:?}"),
     }
 }
 
