@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use flashgate_domain::{Intent, KeyDigest, Quantity, Refusal, Verdict};
+use flashgate_domain::{Intent, KeyDigest, Quantity, Refusal, SaleId, Verdict};
 use flashgate_ledger::Answer;
 use metrics::{Histogram, histogram};
 use tokio::{
@@ -28,7 +28,7 @@ pub struct Pending {
 /// Where the verdict on an intent goes.
 #[derive(Debug)]
 pub struct Ticket {
-    key: KeyDigest,
+    key: (SaleId, KeyDigest),
     quantity: Quantity,
     queued_at: Instant,
     deadline: Instant,
@@ -39,7 +39,9 @@ impl Pending {
     /// `intent`, to be refused unless a batch takes it in before `deadline`; and its verdict, once there is one.
     pub fn new(intent: Intent, deadline: Instant) -> (Self, oneshot::Receiver<Verdict>) {
         let (reply, verdict) = oneshot::channel();
-        let (key, quantity, queued_at) = (intent.key_digest(), intent.quantity(), Instant::now());
+        // A digest is of buyer and key: a shard holds many sales, and under each the key is another wish.
+        let key = (intent.sale(), intent.key_digest());
+        let (quantity, queued_at) = (intent.quantity(), Instant::now());
         (Self { intent, ticket: Ticket { key, quantity, queued_at, deadline, reply } }, verdict)
     }
 }
@@ -103,7 +105,7 @@ pub struct ShardQueue {
 #[derive(Default)]
 struct Waiting {
     /// The keys that a lane has in hand, each with the intents that came under the same key meanwhile.
-    in_hand: HashMap<KeyDigest, Vec<Pending>>,
+    in_hand: HashMap<(SaleId, KeyDigest), Vec<Pending>>,
     /// Intents whose twin was refused, and who ask for something else than it did: they get a turn of their own.
     released: Vec<Pending>,
 }
