@@ -1,0 +1,43 @@
+//! How a command ends: what went wrong, and the exit code that says so.
+
+use std::process::ExitCode;
+
+use thiserror::Error;
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug, Error)]
+pub enum Failed {
+    /// It was tried, and went wrong. Exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// The command line, or a field of the request, is wrong. Exit code 2, as clap's own.
+    #[error("{0}")]
+    Usage(String),
+    /// There is no such sale or order. Exit code 3.
+    #[error("{0}")]
+    NotFound(String),
+    /// The server refused: its rules, or the state of things, forbid it. Exit code 4.
+    #[error("{0}")]
+    Refused(String),
+    /// The server cannot be reached, or is not able to answer now. Exit code 5.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl Failed {
+    /// The flag `flag` must be as `expected` says.
+    pub fn flag(flag: &str, expected: impl std::fmt::Display) -> Self {
+        Self::Usage(format!("{flag} {expected}"))
+    }
+
+    /// The exit code.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::NotFound(_) => 3,
+            Self::Refused(_) => 4,
+            Self::Unavailable(_) => 5,
+        })
+    }
+}

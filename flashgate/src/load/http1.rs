@@ -1,0 +1,164 @@
+//! HTTP/1.1, as lean as can be: it shares its cores with the servers that it measures.
+//!
+//! One connection carries one request at a time. Requests are pieced together in a buffer that is used again, and
+//! a response is looked at where it arrived.
+
+mod request;
+mod response;
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use request::Template;
+use response::{Arrived, Reply};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use super::{
+    crowd::Ask,
+    deadline::Deadline,
+    outcome::{Answer, Fault, by_status},
+    plan::Plan,
+    target::Server,
+    wire::{Wire, connect},
+};
+
+/// A longer response is wrong. flashgate's have less than 1 KiB.
+const RESPONSE_BYTES_MAX: usize = 16 * 1024;
+
+/// What the connections to one server share.
+#[derive(Clone, Debug)]
+pub(super) struct Http1 {
+    plan: Arc<Plan>,
+    server: Server,
+    template: Arc<Template>,
+}
+
+impl Http1 {
+    pub(super) fn new(plan: &Arc<Plan>, server: &Server) -> Self {
+        let template = Arc::new(Template::new(plan, server));
+        Self { plan: Arc::clone(plan), server: server.clone(), template }
+    }
+
+    pub(super) fn wire(&self) -> Http1Wire {
+        Http1Wire {
+            shared: self.clone(),
+            stream: None,
+            used: false,
+            connects: 0,
+            deadline: Deadline::new(),
+            request: Vec::new(),
+            response: vec![0; RESPONSE_BYTES_MAX],
+            response_len: 0,
+        }
+    }
+}
+
+/// One connection, made when it is needed.
+#[derive(Debug)]
+pub(super) struct Http1Wire {
+    shared: Http1,
+    stream: Option<TcpStream>,
+    /// Whether a request has been answered on this stream.
+    used: bool,
+    connects: u64,
+    deadline: Deadline,
+    request: Vec<u8>,
+    response: Vec<u8>,
+    /// How much of `response` has arrived.
+    response_len: usize,
+}
+
+impl Wire for Http1Wire {
+    async fn ready(&mut self) -> Result<(), Fault> {
+        if self.stream.is_none() {
+            self.stream = Some(connect(&self.shared.server, self.shared.plan.limits.connect_timeout).await?);
+            self.used = false;
+            self.connects += 1;
+        }
+        Ok(())
+    }
+
+    async fn buy(&mut self, ask: &Ask) -> Result<Answer, Fault> {
+        self.shared.template.write(ask, &mut self.request);
+        let with_order = self.shared.plan.follows_orders();
+        self.ask(|reply| answer(reply, with_order)).await
+    }
+
+    fn take_connects(&mut self) -> u64 {
+        std::mem::take(&mut self.connects)
+    }
+}
+
+impl Http1Wire {
+    /// Whether the order has been decided: confirmed, cancelled, or further on.
+    pub(super) async fn decided(&mut self, order: u64, buyer: u64) -> Result<bool, Fault> {
+        self.ready().await?;
+        self.shared.template.write_look_up(order, buyer, &mut self.request);
+        self.ask(|reply| response::member(reply.body, "\"state\"").is_some_and(|state| state != "pending"))
+            .await
+    }
+
+    /// Sends the request that is in the buffer, on a new connection if the server has closed this one.
+    async fn ask<T>(&mut self, judge: impl Fn(&Reply<'_>) -> T) -> Result<T, Fault> {
+        self.deadline.set(self.shared.plan.limits.request_timeout);
+        let mut exchanged = self.exchange(&judge).await;
+        // A server may close a connection that it found idle while the request was on its way. The request had
+        // no effect then, and its key would make a second one harmless.
+        if matches!(exchanged, Err(Fault::ConnectionLost)) && self.used && self.response_len == 0 {
+            self.stream = None;
+            exchanged = match self.ready().await {
+                Ok(()) => self.exchange(&judge).await,
+                Err(fault) => Err(fault),
+            };
+        }
+        self.used = true;
+        if !matches!(exchanged, Ok((_, false))) {
+            self.stream = None;
+        }
+        exchanged.map(|(judged, _close)| judged)
+    }
+
+    /// Sends the request and reads until the response is whole. Gives what it was judged to be, and whether the
+    /// server closes.
+    async fn exchange<T>(&mut self, judge: impl Fn(&Reply<'_>) -> T) -> Result<(T, bool), Fault> {
+        let Some(stream) = &mut self.stream else { return Err(Fault::ConnectionLost) };
+        let lost = |_why| Fault::ConnectionLost;
+        self.response_len = 0;
+        let sent = self.deadline.limit(stream.write_all(&self.request)).await;
+        sent.ok_or(Fault::RequestTimeout)?.map_err(lost)?;
+        loop {
+            let free = &mut self.response[self.response_len..];
+            if free.is_empty() {
+                return Err(Fault::BadResponse);
+            }
+            let read = self.deadline.limit(stream.read(free)).await;
+            match read.ok_or(Fault::RequestTimeout)?.map_err(lost)? {
+                0 => return Err(Fault::ConnectionLost),
+                read => self.response_len += read,
+            }
+            match response::parse(&self.response[..self.response_len]) {
+                Ok(Arrived::Whole(reply)) => return Ok((judge(&reply), reply.close)),
+                Ok(Arrived::Part) => {}
+                Err(response::Garbled) => return Err(Fault::BadResponse),
+            }
+        }
+    }
+}
+
+fn answer(reply: &Reply<'_>, with_order: bool) -> Answer {
+    if reply.status == StatusCode::ACCEPTED {
+        let order = if with_order { response::member(reply.body, "\"order_id\"") } else { None };
+        return Answer::order(order.and_then(|digits| digits.parse().ok()), reply.replayed);
+    }
+    if reply.status.is_success() {
+        return Answer::answered();
+    }
+    let by_status = by_status(reply.status);
+    match response::member(reply.body, "\"code\"") {
+        Some(code) => Answer::refused(code, by_status),
+        None => Answer::refused(&format!("http_{}", reply.status.as_u16()), by_status),
+    }
+}

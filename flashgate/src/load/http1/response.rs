@@ -1,0 +1,196 @@
+//! Finds the end of an HTTP/1.1 response, and the little in it that counts.
+
+use http::StatusCode;
+use httparse::{EMPTY_HEADER, Header, Response, Status};
+use memchr::memmem;
+
+/// More headers than these make a response wrong.
+const HEADERS_MAX: usize = 48;
+
+/// What is known about the bytes that have arrived.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Arrived<'b> {
+    /// More must come.
+    Part,
+    /// A whole response, and nothing behind it.
+    Whole(Reply<'b>),
+}
+
+/// A whole response.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Reply<'b> {
+    pub status: StatusCode,
+    /// `Idempotency-Replayed: true`.
+    pub replayed: bool,
+    /// `Connection: close`: nothing more can be sent.
+    pub close: bool,
+    /// The body; of a chunked one also the lines between the chunks, which only a search for a member survives.
+    pub body: &'b [u8],
+}
+
+/// Bytes that are no response to a request with a body.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Garbled;
+
+/// How long the body is.
+enum Length {
+    Bytes(usize),
+    Chunked,
+}
+
+/// Looks at everything that has arrived since the request was sent.
+pub(super) fn parse(bytes: &[u8]) -> Result<Arrived<'_>, Garbled> {
+    let mut headers = [EMPTY_HEADER; HEADERS_MAX];
+    let mut response = Response::new(&mut headers);
+    let head_len = match response.parse(bytes).map_err(|_why| Garbled)? {
+        Status::Complete(head_len) => head_len,
+        Status::Partial => return Ok(Arrived::Part),
+    };
+    let status = response.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Garbled)?;
+    let mut reply = Reply { status, replayed: false, close: response.version == Some(0), body: b"" };
+    let mut length = None;
+    for header in response.headers.iter() {
+        read_header(header, &mut reply, &mut length)?;
+    }
+    let rest = &bytes[head_len..];
+    // Without a length the body would end with the connection: no server of ours does that.
+    let end = match length {
+        None if status == StatusCode::NO_CONTENT => Some(0),
+        None => return Err(Garbled),
+        Some(Length::Bytes(len)) => (len <= rest.len()).then_some(len),
+        Some(Length::Chunked) => chunked_end(rest)?,
+    };
+    match end {
+        None => Ok(Arrived::Part),
+        Some(end) if end < rest.len() => Err(Garbled),
+        Some(_) => {
+            reply.body = rest;
+            Ok(Arrived::Whole(reply))
+        }
+    }
+}
+
+fn read_header(
+    header: &Header<'_>,
+    reply: &mut Reply<'_>,
+    length: &mut Option<Length>,
+) -> Result<(), Garbled> {
+    // Lengths tell most names apart at once.
+    match header.name.len() {
+        14 if header.name.eq_ignore_ascii_case("content-length") => {
+            let digits = std::str::from_utf8(header.value).ok().and_then(|text| text.trim().parse().ok());
+            *length = Some(Length::Bytes(digits.ok_or(Garbled)?));
+        }
+        17 if header.name.eq_ignore_ascii_case("transfer-encoding") => {
+            if !header.value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+                return Err(Garbled);
+            }
+            *length = Some(Length::Chunked);
+        }
+        10 if header.name.eq_ignore_ascii_case("connection") => {
+            reply.close |= header.value.trim_ascii().eq_ignore_ascii_case(b"close");
+        }
+        20 if header.name.eq_ignore_ascii_case("idempotency-replayed") => {
+            reply.replayed = header.value == b"true";
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Where a chunked body ends, if it has ended.
+fn chunked_end(body: &[u8]) -> Result<Option<usize>, Garbled> {
+    let mut at = 0;
+    loop {
+        let (line_len, chunk_len) = match httparse::parse_chunk_size(&body[at..]).map_err(|_why| Garbled)? {
+            Status::Complete(found) => found,
+            Status::Partial => return Ok(None),
+        };
+        if chunk_len == 0 {
+            // The last chunk: trailers, if any, and an empty line. Its own line end may be the first of the two.
+            let trailers = at + line_len - 2;
+            return Ok(memmem::find(&body[trailers..], b"\r\n\r\n").map(|found| trailers + found + 4));
+        }
+        let chunk_len = usize::try_from(chunk_len).map_err(|_too_long| Garbled)?;
+        let next = chunk_len.checked_add(line_len + 2).and_then(|len| at.checked_add(len)).ok_or(Garbled)?;
+        if next > body.len() {
+            return Ok(None);
+        }
+        at = next;
+    }
+}
+
+/// The text of the member `name` (quoted) of a JSON object, if it has one that needs no unescaping.
+pub(super) fn member<'b>(body: &'b [u8], name: &str) -> Option<&'b str> {
+    let found = memmem::find(body, name.as_bytes())?;
+    let value = body[found + name.len()..].trim_ascii_start().strip_prefix(b":")?;
+    let value = value.trim_ascii_start().strip_prefix(b"\"")?;
+    let end = memchr::memchr(b'"', value)?;
+    std::str::from_utf8(&value[..end]).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACCEPTED: &[u8] = b"HTTP/1.1 202 Accepted\r\ncontent-type: application/json\r\n\
+        location: /v1/orders/77\r\nidempotency-replayed: true\r\ncontent-length: 37\r\n\r\n\
+        {\"order_id\":\"77\",\"status\":\"accepted\"}";
+
+    fn whole(bytes: &[u8]) -> Reply<'_> {
+        match parse(bytes) {
+            Ok(Arrived::Whole(reply)) => reply,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_cut_of_a_response_waits_for_more() {
+        for cut in 0..ACCEPTED.len() {
+            assert_eq!(parse(&ACCEPTED[..cut]), Ok(Arrived::Part), "cut at {cut}");
+        }
+        let reply = whole(ACCEPTED);
+        assert!(reply.replayed && !reply.close);
+        assert_eq!(reply.status, StatusCode::ACCEPTED);
+        assert_eq!(member(reply.body, "\"order_id\""), Some("77"));
+    }
+
+    #[test]
+    fn the_code_of_a_problem_is_found_with_and_without_blanks() {
+        assert_eq!(member(br#"{"status":409,"code":"sold_out"}"#, "\"code\""), Some("sold_out"));
+        assert_eq!(member(br#"{ "code" : "ended" }"#, "\"code\""), Some("ended"));
+        assert_eq!(member(br#"{"code":7}"#, "\"code\""), None);
+    }
+
+    #[test]
+    fn a_chunked_body_ends_with_its_last_chunk() {
+        let bytes = b"HTTP/1.1 409 Conflict\r\nTransfer-Encoding: chunked\r\n\r\n\
+            f\r\n{\"code\":\"ended\"\r\n1\r\n}\r\n0\r\n\r\n";
+        for cut in 0..bytes.len() {
+            assert_eq!(parse(&bytes[..cut]), Ok(Arrived::Part), "cut at {cut}");
+        }
+        assert_eq!(member(whole(bytes).body, "\"code\""), Some("ended"));
+        let trailers = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: y\r\n\r\n";
+        assert_eq!(whole(trailers).status, StatusCode::OK);
+    }
+
+    #[test]
+    fn a_server_that_closes_is_heard() {
+        assert!(whole(b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").close);
+        assert!(whole(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n").close);
+    }
+
+    #[test]
+    fn what_is_no_response_is_garbled() {
+        let wrong: [&[u8]; 5] = [
+            b"SSH-2.0-OpenSSH_9\r\n",
+            b"HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nab",
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n",
+        ];
+        for bytes in wrong {
+            assert_eq!(parse(bytes), Err(Garbled), "{:?}", String::from_utf8_lossy(bytes));
+        }
+    }
+}

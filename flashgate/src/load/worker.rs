@@ -1,0 +1,189 @@
+//! One worker: takes the next request, waits until it is due, sends it, counts what became of it.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    select,
+    time::{Instant, sleep, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    follow::Followers,
+    latencies::Precision,
+    outcome::{Answer, Fault, Outcome},
+    plan::{Pace, Plan},
+    tally::Tally,
+    wire::Wire,
+};
+
+/// A connection is made so long before its request is due, and not sooner: servers close what stays idle.
+const CONNECT_AHEAD: Duration = Duration::from_secs(1);
+/// The pauses after requests that failed, in a closed loop: a server that is away is not to be hammered.
+const FAULT_PAUSE_MIN: Duration = Duration::from_millis(10);
+const FAULT_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// What all workers of a run share.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) plan: Arc<Plan>,
+    pub(super) start: Instant,
+    /// Send nothing more.
+    pub(super) stop: CancellationToken,
+    /// Do not even wait for answers.
+    pub(super) abort: CancellationToken,
+    /// The number of the next request.
+    pub(super) next: AtomicU64,
+}
+
+/// What one thread has counted since it was last asked.
+#[derive(Debug)]
+pub(super) struct Counter(Mutex<Tally>);
+
+impl Counter {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Tally::new(Precision::Fine)))
+    }
+
+    /// All that was counted; it begins again with nothing.
+    pub(super) fn take(&self) -> Tally {
+        std::mem::replace(&mut self.lock(), Tally::new(Precision::Fine))
+    }
+
+    /// A worker that panicked has counted whole requests only.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Tally> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The next request.
+struct Turn {
+    number: u64,
+    /// Open loop: when it is due.
+    due: Option<Instant>,
+}
+
+impl Run {
+    fn take_turn(&self) -> Option<Turn> {
+        let end = self.plan.duration.map(|duration| self.start + duration);
+        if self.stop.is_cancelled() || end.is_some_and(|end| Instant::now() >= end) {
+            return None;
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        if self.plan.requests_max.is_some_and(|max| number >= max) {
+            return None;
+        }
+        let due = match self.plan.pace {
+            Pace::Closed { .. } => None,
+            Pace::Open(schedule) => Some(self.start + schedule.due(number)?),
+        };
+        let too_late = due.zip(end).is_some_and(|(due, end)| due >= end);
+        (!too_late).then_some(Turn { number, due })
+    }
+
+    /// Whether `moment` came before the run was stopped.
+    async fn wait_until(&self, moment: Instant) -> bool {
+        if moment <= Instant::now() {
+            return true;
+        }
+        select! {
+            () = sleep_until(moment) => true,
+            () = self.stop.cancelled() => false,
+        }
+    }
+
+    async fn pause(&self, pause: Duration) {
+        select! {
+            () = sleep(pause) => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+}
+
+/// What a worker is part of.
+#[derive(Clone, Debug)]
+pub(super) struct Task {
+    pub(super) run: Arc<Run>,
+    pub(super) counter: Arc<Counter>,
+    pub(super) followers: Arc<Followers>,
+    /// How long after the start it begins.
+    pub(super) delay: Duration,
+}
+
+/// Sends until the run is over.
+pub(super) async fn work(task: Task, mut wire: impl Wire) {
+    let Task { run, counter, followers, delay } = task;
+    if !run.wait_until(run.start + delay).await {
+        return;
+    }
+    let mut fault_pause = FAULT_PAUSE_MIN;
+    while let Some(turn) = run.take_turn() {
+        if let Some(due) = turn.due
+            && !run.wait_until(due.checked_sub(CONNECT_AHEAD).unwrap_or(due)).await
+        {
+            return;
+        }
+        let ready = wire.ready().await;
+        if let Some(due) = turn.due
+            && !run.wait_until(due).await
+        {
+            return;
+        }
+        let ask = run.plan.crowd.ask(turn.number);
+        let sent = Instant::now();
+        let ended = match ready {
+            Ok(()) => wire.buy(&ask).await,
+            Err(fault) => Err(fault),
+        };
+        let now = Instant::now();
+        count(&mut counter.lock(), &turn, sent, now, &ended, wire.take_connects());
+        match ended {
+            Ok(answer) => {
+                fault_pause = FAULT_PAUSE_MIN;
+                if answer.outcome == Outcome::Accepted
+                    && let Some(order) = answer.order
+                {
+                    followers.follow(order, ask.buyer, now);
+                }
+            }
+            Err(_counted) if turn.due.is_none() => {
+                run.pause(fault_pause).await;
+                fault_pause = (fault_pause * 2).min(FAULT_PAUSE_MAX);
+            }
+            Err(_counted) => {}
+        }
+    }
+}
+
+fn count(
+    tally: &mut Tally,
+    turn: &Turn,
+    sent: Instant,
+    now: Instant,
+    ended: &Result<Answer, Fault>,
+    connects: u64,
+) {
+    tally.connects += connects;
+    tally.extend_span(turn.due.unwrap_or(sent), now);
+    if let Some(due) = turn.due {
+        tally.send_lag.record(sent - due);
+    }
+    match ended {
+        Ok(answer) => {
+            // From the moment it was due: a request that had to wait for its turn has waited.
+            let latency = now - turn.due.unwrap_or(sent);
+            tally.count(answer.outcome, &answer.code);
+            tally.answered.record(latency);
+            if answer.outcome == Outcome::Accepted {
+                tally.accepted.record(latency);
+            }
+        }
+        Err(fault) => tally.count(Outcome::Failed, &fault.code().into()),
+    }
+}
