@@ -1,5 +1,7 @@
 //! Logs and metrics of a process.
 
+use std::io::{self, IsTerminal};
+
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use serde::Deserialize;
 use thiserror::Error;
@@ -30,16 +32,13 @@ pub enum LogFormat {
 pub struct LogConfig {
     /// `pretty` or `json`.
     pub format: LogFormat,
-    /// Directives of `tracing_subscriber::EnvFilter`. The default keeps the message client quiet: it logs
-    /// much of ordinary operation at `info`.
+    /// Directives of `tracing_subscriber::EnvFilter`. `info`: what changed, and what is wrong; nothing for each buy.
     pub filter: String,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        let filter =
-            "info,rocketmq_client_rust=error,rocketmq_transport=error,rocketmq_runtime=error".to_owned();
-        Self { format: LogFormat::default(), filter }
+        Self { format: LogFormat::default(), filter: "info".to_owned() }
     }
 }
 
@@ -60,7 +59,10 @@ pub enum TelemetryError {
 /// Sends logs to standard error from now on.
 pub fn init_logs(config: &LogConfig) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(&config.filter)?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_span_events(FmtSpan::NONE);
     let registry = tracing_subscriber::registry().with(filter);
     match config.format {
         LogFormat::Pretty => registry.with(lines).try_init()?,
