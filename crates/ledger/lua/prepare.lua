@@ -8,8 +8,9 @@ local sale = redis.call('HMGET', KEYS[1], 'state', 'generation')
 if sale[1] then return sale end
 
 -- The columns: `available = initial + restocked + returned - deducted`. `epoch` moves with every unit that comes
--- back, `sequence` with every change. What the open batches hold is pending.
-redis.call('HSET', KEYS[1], 'state', 'prepared', 'generation', ARGV[1], 'opens_at', ARGV[2], 'closes_at', ARGV[3],
-  'limit', ARGV[4], 'initial', ARGV[5], 'available', ARGV[5], 'restocked', 0, 'returned', 0, 'deducted', 0,
-  'written_off', 0, 'reclaimed', 0, 'epoch', 0, 'sequence', 1, 'pending_orders', 0, 'pending_units', 0)
+-- back, `sequence` with every change. What the open batches hold is pending. Redis searches a small hash from
+-- its beginning, so the columns that judge.lua reads come first.
+redis.call('HSET', KEYS[1], 'state', 'prepared', 'generation', ARGV[1], 'sequence', 1, 'available', ARGV[5],
+  'epoch', 0, 'opens_at', ARGV[2], 'closes_at', ARGV[3], 'limit', ARGV[4], 'deducted', 0, 'pending_orders', 0,
+  'pending_units', 0, 'initial', ARGV[5], 'restocked', 0, 'returned', 0, 'written_off', 0, 'reclaimed', 0)
 return { 'created', ARGV[1] }

@@ -2,7 +2,7 @@
 //!
 //! An implementation puts itself under it with one line, which makes one test of each fact:
 //!
-//! ```ignore
+//! ```text
 //! /// A ledger that nobody else uses.
 //! async fn fresh() -> Subject {
 //!     Subject { ledger: Arc::new(MyLedger::new()), shards: ShardCount::ONE }

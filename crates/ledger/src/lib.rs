@@ -205,8 +205,8 @@ pub enum Settled {
     /// The ledger did not know the batch: its deduction was applied now. Sales that the ledger does not
     /// have were passed over.
     AppliedLate(Vec<Standing>),
-    /// The batch is fenced, yet the order store has its orders: two truths that an operator must see.
-    /// Nothing changed.
+    /// The batch is fenced, yet the order store has its orders; or the ledger deducted other intents under its
+    /// id. Two truths that an operator must see. Nothing changed.
     Contradiction,
     /// Another batch has the same base; nothing changed.
     IdTaken,

@@ -35,7 +35,8 @@ use tokio::time::Instant;
 use tracing::warn;
 
 pub use self::config::{
-    InvalidPrefix, InvalidRedisConfig, InvalidUrl, KeyPrefix, PREFIX_BYTES_MAX, RedisConfig, RedisUrl,
+    InvalidPrefix, InvalidRedisConfig, InvalidUrl, KeyPrefix, LOG_RETENTION_HOURS_MIN, PREFIX_BYTES_MAX,
+    RedisConfig, RedisUrl,
 };
 use self::{
     keys::Keys,
@@ -66,6 +67,9 @@ impl RedisLedger {
     pub fn new(config: &RedisConfig) -> Result<Self, InvalidRedisConfig> {
         if config.urls.len() > 1 && !config.cluster {
             return Err(InvalidRedisConfig::ManyUrls);
+        }
+        if config.log_retention_hours.get() < LOG_RETENTION_HOURS_MIN {
+            return Err(InvalidRedisConfig::ShortLog);
         }
         let servers = Servers::new(config).map_err(InvalidRedisConfig::Url)?;
         Ok(Self {

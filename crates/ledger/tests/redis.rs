@@ -1,5 +1,6 @@
 //! The contract suite on a Redis server, and what only Redis can show without being stopped.
 //! `FLASHGATE_REDIS_URL` names the server; every test keeps to a key prefix of its own.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot have its server must stop")]
 
 #[path = "server/mod.rs"]
 mod server;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 
 use flashgate_domain::{CancelReason, id::ShardCount};
 use flashgate_ledger::{
-    Answer, Fate, Ledger, LedgerFault, LedgerState, Settled, Totals,
+    Answer, Fate, LedgerFault, LedgerState, Settled, Totals,
     contract::{
         Fact, Subject,
         scene::{Scene, all_cancelled, all_confirmed, crowd, intent},

@@ -1,4 +1,5 @@
 //! The ledger when its Redis dies, stalls, loses its data or comes back. Each test has a server of its own.
+#![expect(clippy::unwrap_used, reason = "a test that cannot have its server must stop")]
 
 #[path = "server/mod.rs"]
 mod server;

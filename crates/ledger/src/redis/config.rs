@@ -11,6 +11,9 @@ use crate::Retention;
 /// How long a key prefix can be, in bytes.
 pub const PREFIX_BYTES_MAX: usize = 64;
 
+/// How long fences must be kept at least, in hours: brokers check half-messages back for no longer.
+pub const LOG_RETENTION_HOURS_MIN: u32 = 24;
+
 /// The ledger on Redis.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,7 +42,7 @@ pub struct RedisConfig {
     #[serde(default = "response_timeout_ms")]
     pub response_timeout_ms: NonZeroU32,
     /// How long fences and the entries of settled batches are kept, in hours. Longer than the broker keeps
-    /// messages, and at least 24. Default: 168, a week.
+    /// messages, and at least [`LOG_RETENTION_HOURS_MIN`]. Default: 168, a week.
     #[serde(default = "week_hours")]
     pub log_retention_hours: NonZeroU32,
     /// How long the keys of a sale are kept after it was closed and everything is settled, in hours. As long
@@ -109,6 +112,9 @@ pub enum InvalidRedisConfig {
     /// Several servers that are no cluster.
     #[error("urls must be one url, unless cluster = true")]
     ManyUrls,
+    /// Fences that go while the broker may still ask.
+    #[error("log_retention_hours must be at least {LOG_RETENTION_HOURS_MIN}")]
+    ShortLog,
     /// A kind of url that this build cannot reach.
     #[error("urls: {0}")]
     Url(#[source] redis::RedisError),
@@ -195,5 +201,51 @@ impl FromStr for KeyPrefix {
 impl<'de> Deserialize<'de> for KeyPrefix {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         String::deserialize(source)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<RedisConfig, String> {
+        toml::from_str(text).map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn one_url_is_enough() {
+        let config = parse(r#"urls = ["redis://localhost"]"#).unwrap();
+        assert_eq!(
+            (config.prefix.as_str(), config.shards, config.cluster),
+            ("flashgate", ShardCount::ONE, false)
+        );
+        assert_eq!(config.connect_timeout(), Duration::from_millis(500));
+        assert_eq!(config.response_timeout(), Duration::from_secs(1));
+        let week = Duration::from_secs(7 * 24 * 3_600);
+        assert_eq!(config.retention(), Retention { log: week, sale: week });
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, expected) in [
+            ("urls = []", "at least one url"),
+            (r#"urls = ["localhost:6379"]"#, "must be redis://"),
+            ("urls = [\"redis://a\"]\nshards = 65", "from 1 to 64"),
+            ("urls = [\"redis://a\"]\nprefix = \"a{b\"", "without braces"),
+            ("urls = [\"redis://a\"]\nconnect_timeout_ms = 0", "nonzero"),
+            ("urls = [\"redis://a\"]\nretries = 3", "unknown field `retries`"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let config = parse(r#"urls = ["redis://shop:hunter2@redis.internal:6380/1"]"#).unwrap();
+        let shown = format!("{config:?}");
+        assert!(shown.contains("redis.internal:6380") && !shown.contains("hunter2"), "{shown}");
+        let wrong = parse(r#"urls = ["redis://shop:hunter2@:x/y"]"#).unwrap_err();
+        assert!(!wrong.contains("hunter2"), "{wrong}");
     }
 }

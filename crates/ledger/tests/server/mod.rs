@@ -1,5 +1,6 @@
 //! Redis servers of the tests' own, on loopback, and ledgers on them.
 #![expect(dead_code, reason = "each test file uses a part")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot have its server must stop")]
 
 use std::{
     fs,
