@@ -13,7 +13,7 @@
 //! | [`stack`] | where Redis, MySQL and RocketMQ are: `source DIR/stack.env` first |
 //! | [`deployment`], [`gateway`], [`worker`] | a deployment of its own for each test: prefix, database, topics |
 //! | [`process`], [`redis_server`], [`proxy`] | what can be killed, stopped, cut off and started again |
-//! | [`door`], [`purchase`], [`crowd`] | buyers, over HTTP, gRPC and streams, and what they heard |
+//! | [`door`], [`purchase`], [`crowd`], [`rush`] | buyers, over HTTP, gRPC and streams, and what they heard |
 //! | [`operator`] | sales |
 //! | [`order_store`], [`stock`], [`broker`], [`metrics`] | looks into the real stores |
 //! | [`books`] | the conservation laws, checked on both sides and across |
@@ -41,6 +41,7 @@ pub mod process;
 pub mod proxy;
 pub mod purchase;
 pub mod redis_server;
+pub mod rush;
 pub mod seed;
 pub mod stack;
 pub mod stock;
@@ -53,4 +54,5 @@ pub use door::{Door, DoorStream};
 pub use eventually::eventually;
 pub use operator::SaleForm;
 pub use purchase::{Answer, Purchase, Refused};
+pub use rush::Rush;
 pub use seed::Seed;

@@ -3,6 +3,7 @@
 use std::{
     env,
     fs::{File, OpenOptions},
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -16,6 +17,8 @@ use tokio::{
 
 /// How long a process may take to leave in order: longer than the drain time of a listener.
 const LEAVE_TIME: Duration = Duration::from_secs(30);
+/// How long a process may take to come to the place where it dies.
+const DEATH_TIME: Duration = Duration::from_secs(60);
 /// How much of a log is shown when a test fails.
 const TAIL_LINES: usize = 40;
 
@@ -109,12 +112,28 @@ impl Process {
     /// Waits until it has ended by itself.
     ///
     /// # Panics
-    /// If it was not started.
+    /// If it was not started, or still runs after a minute.
     pub async fn died(&mut self) -> ExitStatus {
         let child = self.child.as_mut().unwrap_or_else(|| panic!("{} was not started", self.name));
-        let status = child.wait().await.unwrap();
+        let ended = timeout(DEATH_TIME, child.wait()).await;
+        let status = ended.unwrap_or_else(|_late| panic!("{} does not end", self.name)).unwrap();
         self.child = None;
         status
+    }
+
+    /// Waits until it has died at the failpoint that it was armed with.
+    ///
+    /// # Panics
+    /// If it ended otherwise.
+    pub async fn crashed(&mut self) {
+        let status = self.died().await;
+        assert_eq!(
+            status.signal(),
+            Some(Signal::ABORT.as_raw()),
+            "{} {status}:\n{}",
+            self.name,
+            self.log_tail()
+        );
     }
 
     /// Kills it if it runs; waits for nothing.

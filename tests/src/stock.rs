@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use flashgate_domain::{BuyerDigest, SaleId, Shard, id::ShardCount};
+use flashgate_domain::{BatchId, BuyerDigest, SaleId, Shard, id::ShardCount};
 use flashgate_ledger::{
     Ledger, Snapshot,
     redis::{RedisConfig, RedisLedger},
@@ -67,6 +67,26 @@ impl Stock {
         let held: HashMap<Vec<u8>, u64> = self.query(command).await;
         let digest = |bytes: Vec<u8>| BuyerDigest(bytes.try_into().expect("16 bytes"));
         held.into_iter().map(|(buyer, units)| (digest(buyer), units)).collect()
+    }
+
+    /// How many orders of the sale are deducted and not settled, as its hash counts them.
+    ///
+    /// # Panics
+    /// If Redis does not answer, or does not have the sale.
+    pub async fn pending_orders(&self, sale: SaleId) -> u64 {
+        let mut command = redis::cmd("HGET");
+        command.arg(self.key(self.shard(sale), &format!("sale:{sale}"))).arg("pending_orders");
+        self.query(command).await
+    }
+
+    /// Deletes the log entry of a batch, as no part of flashgate ever does; whether it was there.
+    ///
+    /// # Panics
+    /// If Redis does not answer.
+    pub async fn delete_log_entry(&self, batch: BatchId) -> bool {
+        let mut command = redis::cmd("DEL");
+        command.arg(self.key(batch.shard(), &format!("log:{:016x}", batch.base().get())));
+        self.query(command).await
     }
 
     /// The key of that name in that shard.
