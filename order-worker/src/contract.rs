@@ -2,7 +2,7 @@
 //!
 //! An implementation puts itself under it with one line, which makes one test of each fact:
 //!
-//! ```ignore
+//! ```text
 //! /// A store that nobody else uses.
 //! async fn fresh() -> Subject { … }
 //! flashgate_order_worker::order_store_contract!(fresh);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flashgate_domain::{Batch, BatchId, Timestamp};
+use flashgate_domain::{Batch, BatchId, BatchOutcome, Timestamp};
 use metrics::counter;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
@@ -15,8 +15,8 @@ use super::{
 use crate::store::{Placed, StoreFault};
 
 /// The two ways to decide a chunk. Each is a transaction of its own: the careful one reads what it must know
-/// before it writes, which a savepoint inside of the plain one could not undo to (the locks of rows that were
-/// inserted stay until the transaction ends).
+/// before it writes, and a savepoint inside of the plain one would not help: rows that were inserted stay locked
+/// until the transaction ends, also when they are rolled back to a savepoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// Writes all orders as confirmed. Right for every chunk of an ordinary sale.
@@ -101,12 +101,8 @@ impl MySqlStore {
         match way {
             Way::Plain => {
                 let outcomes = plain::place(&mut connection, batches, now).await?;
-                let decided = |outcomes: Vec<_>| {
-                    outcomes.into_iter().map(|outcome: flashgate_domain::BatchOutcome| {
-                        (outcome.batch, Placed::Decided(outcome))
-                    })
-                };
-                Ok(outcomes.map(|outcomes| decided(outcomes).collect()))
+                let decided = |outcome: BatchOutcome| (outcome.batch, Placed::Decided(outcome));
+                Ok(outcomes.map(|outcomes| outcomes.into_iter().map(decided).collect()))
             }
             Way::Careful => careful::place(&mut connection, batches, now).await.map(Some),
         }

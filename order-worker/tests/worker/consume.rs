@@ -1,17 +1,9 @@
 //! The life of a chunk, with doubles of the store and the bus.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::as_conversions,
-    reason = "a test that cannot go on panics, and its numbers are small"
-)]
-
-mod double;
-
 use std::sync::{Arc, atomic::Ordering};
 
+use crate::double::{Event, MemoryBus, MemoryStore};
 use bytes::Bytes;
-use double::{Event, MemoryBus, MemoryStore};
 use flashgate_domain::{Batch, Decision, SaleId, SystemClock};
 use flashgate_messaging::{BusFault, Group, Topic};
 use flashgate_order_worker::{

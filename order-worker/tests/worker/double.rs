@@ -130,7 +130,7 @@ impl OrderStore for MemoryStore {
         let wanted = tables.sales.values().filter(|sale| {
             sale.id.get() > page.after_id && (page.states.is_empty() || page.states.contains(&sale.state))
         });
-        Ok(wanted.take(page.size as usize).cloned().collect())
+        Ok(wanted.take(usize::try_from(page.size).unwrap()).cloned().collect())
     }
 
     async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
@@ -204,7 +204,7 @@ impl Subscription for MemoryBus {
             properties: Vec::new(),
             body: queue.bodies[offset].clone(),
             queue: QueueId { broker: "b".into(), number: 0 },
-            offset: offset as u64,
+            offset: u64::try_from(offset).unwrap(),
             born_at: Timestamp::default(),
             stored_at: Timestamp::default(),
         });
@@ -217,7 +217,7 @@ impl Subscription for MemoryBus {
             return Err(fault);
         }
         queue.committed = queue.polled;
-        let offset = queue.committed as u64;
+        let offset = u64::try_from(queue.committed).unwrap();
         queue.events.push(Event::Committed { offset });
         Ok(())
     }

@@ -1,0 +1,7 @@
+//! The worker without its servers: doubles of the store and the bus stand in for MySQL and RocketMQ.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod consume;
+mod double;
+mod operator;

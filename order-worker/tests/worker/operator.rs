@@ -1,0 +1,225 @@
+//! What operators are told, over HTTP and gRPC, with doubles of the store and the bus.
+
+use std::sync::Arc;
+
+use crate::double::{Event, MemoryBus, MemoryStore};
+use axum::{Router, body::Body};
+use flashgate_domain::SystemClock;
+use flashgate_messaging::Topic;
+use flashgate_order_worker::{
+    contract::scene::{NOW, draft, singles},
+    health::Health,
+    operator::{self, Sales},
+    store::OrderStore,
+};
+use flashgate_proto::{
+    body,
+    v1::{
+        ConfirmPreheatRequest, CreateSaleRequest, FindOrderRequest, GetSaleRequest, ListSalesRequest,
+        PreheatSaleRequest, order_service_client::OrderServiceClient,
+        preheat_service_client::PreheatServiceClient, sale_service_client::SaleServiceClient,
+    },
+};
+use flashgate_service::listener::{self, ListenerLimits};
+use http::{Request, StatusCode, header};
+use http_body_util::BodyExt;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, transport::Channel};
+use tonic_types::StatusExt;
+use tower::ServiceExt;
+
+struct Scene {
+    store: Arc<MemoryStore>,
+    bus: MemoryBus,
+    health: Arc<Health>,
+    router: Router,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let (store, bus, health) = (Arc::new(MemoryStore::default()), MemoryBus::default(), Arc::default());
+        let topic = Topic::new("t-sales").unwrap();
+        let sales = Sales::new(store.clone(), Arc::new(bus.clone()), topic, Arc::new(SystemClock));
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let router = operator::router(Arc::new(sales), Arc::clone(&health), metrics, 16 * 1024).unwrap();
+        Self { store, bus, health, router }
+    }
+
+    async fn call(&self, request: Request<Body>) -> (StatusCode, Value) {
+        let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (head.status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, Value) {
+        self.call(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    async fn post(&self, path: &str, body: impl Into<Body>) -> (StatusCode, Value) {
+        let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
+        self.call(request.body(body.into()).unwrap()).await
+    }
+
+    /// A gRPC connection to the same router.
+    async fn channel(&self) -> Channel {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let limits = ListenerLimits::default();
+        tokio::spawn(listener::serve(listener, self.router.clone(), limits, CancellationToken::new()));
+        Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
+    }
+}
+
+fn form() -> Value {
+    json!({"title": "A", "price_minor": 100, "currency": "EUR", "opens_at_ms": 1, "closes_at_ms": 2,
+        "stock": 500, "limit_per_buyer": 2})
+}
+
+#[tokio::test]
+async fn a_wrong_form_is_answered_with_the_field_that_is_wrong() {
+    let scene = Scene::new();
+    for (field, value) in [
+        ("title", json!(1)),
+        ("title", json!("")),
+        ("price_minor", json!(-1)),
+        ("price_minor", json!(1.5)),
+        ("price_minor", json!("1")),
+        ("currency", json!("eur")),
+        ("closes_at_ms", json!(1)),
+        ("stock", json!(0)),
+        ("stock", Value::Null),
+        ("limit_per_buyer", json!(4_294_967_296_u64)),
+        ("quantity_max", json!(3)),
+        ("deduct_policy", json!("sometimes")),
+        ("deduct_policy", json!("at_payment")),
+        ("colour", json!("red")),
+    ] {
+        let mut wrong = form();
+        wrong[field] = value.clone();
+        let (status, problem) = scene.post("/v1/sales", wrong.to_string()).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{field} = {value}");
+        assert_eq!((&problem["code"], &problem["field"]), (&json!("malformed"), &json!(field)), "{value}");
+        assert_eq!(problem["retry_safe"], json!(false));
+    }
+    for body in ["", "{", "[]", "null", "1"] {
+        let (status, problem) = scene.post("/v1/sales", body).await;
+        assert_eq!((status, &problem["field"]), (StatusCode::BAD_REQUEST, &json!("body")), "{body:?}");
+    }
+    assert!(scene.bus.events().is_empty());
+}
+
+#[tokio::test]
+async fn a_wrong_request_is_answered_with_its_problem() {
+    let scene = Scene::new();
+    for (path, status, code) in [
+        ("/v1/sales/99", StatusCode::NOT_FOUND, "sale_not_found"),
+        ("/v1/sales/0", StatusCode::BAD_REQUEST, "malformed"),
+        ("/v1/sales/-1", StatusCode::BAD_REQUEST, "malformed"),
+        ("/v1/sales/9223372036854775808", StatusCode::BAD_REQUEST, "malformed"),
+        ("/v1/sales/%FF", StatusCode::BAD_REQUEST, "malformed"),
+        ("/v1/orders/7", StatusCode::NOT_FOUND, "order_not_found"),
+        ("/v1/orders/seven", StatusCode::BAD_REQUEST, "malformed"),
+        ("/v1/sales?page_size=1001", StatusCode::BAD_REQUEST, "malformed"),
+        ("/v1/sales?states=open", StatusCode::BAD_REQUEST, "malformed"),
+        ("/v1/sales?limit=1", StatusCode::BAD_REQUEST, "malformed"),
+        ("/v1/sales/1/preheat", StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+        ("/v2", StatusCode::NOT_FOUND, "route_not_found"),
+    ] {
+        let (answered, problem) = scene.get(path).await;
+        assert_eq!((answered, &problem["code"]), (status, &json!(code)), "{path}");
+    }
+    let large = scene.post("/v1/sales", " ".repeat(16 * 1024 + 1)).await;
+    assert_eq!((large.0, &large.1["code"]), (StatusCode::PAYLOAD_TOO_LARGE, &json!("body_too_large")));
+    let untyped = scene.call(Request::post("/v1/sales").body(Body::from("{}")).unwrap()).await;
+    assert_eq!(untyped.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+}
+
+#[tokio::test]
+async fn each_change_of_a_sale_is_announced() {
+    let scene = Scene::new();
+    let announced = |events: &[Event]| {
+        matches!(events, [Event::Published { topic, key, body, .. }]
+            if topic == "t-sales" && key == "1" && body::decode_sale_event(body.clone()).is_ok())
+    };
+    for (path, body, status, state) in [
+        ("/v1/sales", form().to_string(), StatusCode::CREATED, "created"),
+        ("/v1/sales/1/preheat", String::new(), StatusCode::OK, "preheating"),
+        ("/v1/sales/1/close", String::new(), StatusCode::OK, "closed"),
+    ] {
+        let (answered, sale) = scene.post(path, body).await;
+        assert_eq!((answered, &sale["id"], &sale["state"]), (status, &json!("1"), &json!(state)), "{path}");
+        assert!(announced(&scene.bus.events()), "{path}");
+    }
+    let (status, problem) = scene.post("/v1/sales/1/preheat", "").await;
+    assert_eq!((status, &problem["code"]), (StatusCode::GONE, &json!("ended")));
+}
+
+#[tokio::test]
+async fn a_worker_is_ready_when_store_and_broker_answer() {
+    let scene = Scene::new();
+    assert_eq!(scene.get("/healthz/live").await.0, StatusCode::OK);
+    assert_eq!(scene.get("/healthz/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    scene.health.store(true);
+    scene.health.bus(true);
+    assert_eq!(scene.get("/healthz/ready").await.0, StatusCode::OK);
+    scene.health.leave();
+    assert_eq!(scene.get("/healthz/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn grpc_tells_the_same() {
+    let scene = Scene::new();
+    let channel = scene.channel().await;
+    let mut sales = SaleServiceClient::new(channel.clone());
+    let mut preheats = PreheatServiceClient::new(channel.clone());
+
+    let form = CreateSaleRequest {
+        title: "A".to_owned(),
+        price_minor: 100,
+        currency: "EUR".to_owned(),
+        opens_at_ms: 1,
+        closes_at_ms: 2,
+        stock: 500,
+        limit_per_buyer: 2,
+        ..CreateSaleRequest::default()
+    };
+    let sale = sales.create_sale(form.clone()).await.unwrap().into_inner();
+    assert_eq!((sale.id, sale.state.as_str(), sale.quantity_max), (1, "created", 2));
+
+    let wrong = sales.create_sale(CreateSaleRequest { stock: 0, ..form }).await.unwrap_err();
+    assert_eq!(wrong.code(), Code::InvalidArgument);
+    assert_eq!(wrong.get_details_bad_request().unwrap().field_violations[0].field, "stock");
+    assert_eq!(wrong.get_details_error_info().unwrap().reason, "malformed");
+
+    let early = preheats.confirm_preheat(ConfirmPreheatRequest { sale_id: 1, generation: 1 }).await;
+    assert_eq!(early.unwrap_err().code(), Code::FailedPrecondition);
+    sales.preheat_sale(PreheatSaleRequest { sale_id: 1 }).await.unwrap();
+    let confirmed =
+        preheats.confirm_preheat(ConfirmPreheatRequest { sale_id: 1, generation: 1 }).await.unwrap();
+    assert_eq!(confirmed.into_inner().state, "preheated");
+
+    let page = ListSalesRequest { states: vec!["preheated".to_owned()], ..ListSalesRequest::default() };
+    assert_eq!(sales.list_sales(page).await.unwrap().into_inner().sales.len(), 1);
+    let missing = sales.get_sale(GetSaleRequest { sale_id: 9 }).await.unwrap_err();
+    assert_eq!(missing.code(), Code::NotFound);
+    let impossible = sales.get_sale(GetSaleRequest { sale_id: u64::MAX }).await.unwrap_err();
+    assert_eq!(impossible.code(), Code::InvalidArgument);
+
+    let mut orders = OrderServiceClient::new(channel);
+    let unknown = orders.find_order(FindOrderRequest { order_id: "7".to_owned() }).await.unwrap_err();
+    assert_eq!(unknown.get_details_error_info().unwrap().reason, "order_not_found");
+}
+
+#[tokio::test]
+async fn an_order_is_shown_with_its_batch() {
+    let scene = Scene::new();
+    let sale = scene.store.create_sale(&draft("A", 10).unwrap(), NOW).await.unwrap().id;
+    let batch = singles(1, sale, 2).unwrap();
+    scene.store.apply(std::slice::from_ref(&batch), NOW).await.unwrap();
+    let (status, order) = scene.get(&format!("/v1/orders/{}", batch.id().order(1).unwrap())).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!((&order["state"], &order["batch_id"]), (&json!("confirmed"), &json!(batch.id().to_string())));
+}
