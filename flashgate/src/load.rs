@@ -1,8 +1,7 @@
 //! `flashgate load`: a load generator that tells what buyers hear, and how long they wait for it.
 //!
-//! [`args`] become a [`plan`]; the [`crew`] of threads sends what the plan's [`schedule`] and [`crowd`] say, each
-//! [`worker`] over its [`wire`]; the [`collector`] merges what they count every quarter of a second; the
-//! [`report`] tells it.
+//! [`args`] become a `plan`; the `crew` of threads sends what the plan's `schedule` and `crowd` say, each `worker`
+//! over its `wire`; the `collector` merges what they count every quarter of a second; the `report` tells it.
 
 pub mod args;
 mod collector;
@@ -10,14 +9,19 @@ mod crew;
 mod crowd;
 mod deadline;
 mod follow;
+mod grpc;
+mod grpc_stream;
 mod http1;
+mod http2;
+mod http_answer;
 mod latencies;
 mod outcome;
 mod plan;
 mod progress;
-pub mod report;
+mod report;
 mod schedule;
 mod series;
+mod shared;
 mod show;
 mod tally;
 mod target;
@@ -95,7 +99,7 @@ async fn measure(plan: Arc<Plan>) -> Result<Report, Failed> {
         next: AtomicU64::new(0),
     });
     let (sender, intervals) = mpsc::channel(INTERVALS_WAITING_MAX);
-    crew::start(&run, &servers, sender).map_err(failed)?;
+    crew::start(&run, &servers, sender)?;
     let progress = Progress::new(&plan);
     let (collector, ended) = collect(&run, intervals, &progress).await?;
     progress.finish();

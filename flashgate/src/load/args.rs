@@ -29,78 +29,78 @@ pub struct LoadArgs {
     /// http://HOST:PORT of a gateway. Several: connections take turns [default: http://127.0.0.1:7001 for HTTP,
     /// http://127.0.0.1:7002 for gRPC]
     #[arg(short, long = "target", value_name = "URL", env = "FLASHGATE_TARGET", value_delimiter = ',')]
-    pub targets: Vec<Target>,
+    pub(super) targets: Vec<Target>,
     /// A sale to buy from. Several: the most popular first (see --skew)
     #[arg(short, long = "sale", value_name = "ID", required_unless_present = "echo")]
-    pub sales: Vec<SaleId>,
+    pub(super) sales: Vec<SaleId>,
     /// Send the same requests to a bare echo at PATH instead, to see what this tool itself can do
     #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "/echo", conflicts_with = "sales")]
-    pub echo: Option<String>,
+    pub(super) echo: Option<String>,
     /// How requests are sent
     #[arg(short, long, value_enum, default_value = "http1")]
-    pub protocol: Protocol,
+    pub(super) protocol: Protocol,
     /// Connections, in all
     #[arg(short, long, value_name = "N", default_value = "64")]
-    pub connections: NonZeroUsize,
+    pub(super) connections: NonZeroUsize,
     /// Requests that each connection carries at once; needs --protocol http2, grpc or grpc-stream
     #[arg(long, value_name = "N", default_value = "1")]
-    pub in_flight: NonZeroUsize,
+    pub(super) in_flight: NonZeroUsize,
     /// Open loop: requests a second, in all
     #[arg(short, long, value_name = "PER_SECOND", value_parser = rate)]
-    pub rate: Option<f64>,
+    pub(super) rate: Option<f64>,
     /// How long to send, such as 30s or 2m [default: 10s, unless --requests or only --release-at is given]
     #[arg(short, long, value_name = "TIME", value_parser = time)]
-    pub duration: Option<Duration>,
+    pub(super) duration: Option<Duration>,
     /// How many requests to send at most
     #[arg(short = 'n', long, value_name = "N")]
-    pub requests: Option<NonZeroU64>,
+    pub(super) requests: Option<NonZeroU64>,
     /// Reach the rate, or the number of connections, within this time
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time)]
-    pub ramp: Duration,
+    pub(super) ramp: Duration,
     /// At this time after the start, every buyer asks at once; needs --buyers
     #[arg(long, value_name = "TIME", value_parser = time, requires = "buyers")]
-    pub release_at: Option<Duration>,
+    pub(super) release_at: Option<Duration>,
     /// How many buyers there are; they take turns [default: every purchase is by a new one]
     #[arg(short, long, value_name = "N")]
-    pub buyers: Option<NonZeroU64>,
+    pub(super) buyers: Option<NonZeroU64>,
     /// The share of requests that send a recent purchase again, with the same key: 0 to 0.9
     #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
-    pub duplicates: f64,
+    pub(super) duplicates: f64,
     /// Units that a purchase asks for
     #[arg(short, long, value_name = "UNITS", default_value = "1", value_parser = quantity)]
-    pub quantity: NonZeroU32,
+    pub(super) quantity: NonZeroU32,
     /// How unevenly several sales are asked for: sale number I in proportion to 1 / I^SKEW; 0 is evenly
     #[arg(long, value_name = "SKEW", default_value = "1", value_parser = skew)]
-    pub skew: f64,
+    pub(super) skew: f64,
     /// A further header of every request, `Name: value`; may be repeated
     #[arg(short = 'H', long = "header", value_name = "HEADER", value_parser = header)]
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// Follow up to N accepted orders at a time until they are confirmed, and measure how long that takes
     #[arg(long, value_name = "N", default_value_t = 0)]
-    pub confirm_sample: usize,
+    pub(super) confirm_sample: usize,
     /// Threads that send
     #[arg(long, value_name = "N", default_value = "1")]
-    pub threads: NonZeroUsize,
+    pub(super) threads: NonZeroUsize,
     /// How long to wait for a connection
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time)]
-    pub connect_timeout: Duration,
+    pub(super) connect_timeout: Duration,
     /// How long to wait for an answer
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
-    pub request_timeout: Duration,
+    pub(super) request_timeout: Duration,
     /// End the run when requests have only failed for so long
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
-    pub give_up_after: Duration,
+    pub(super) give_up_after: Duration,
     /// Names buyers and purchases, and draws duplicates and sales: the same seed repeats a run [default: a new one]
     #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
+    pub(super) seed: Option<u64>,
     /// Write the figures as JSON
     #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    pub(super) json: Option<PathBuf>,
 }
 
 impl LoadArgs {
     /// The plan, or which flag is wrong.
-    pub fn plan(&self) -> Result<Plan, Failed> {
+    pub(super) fn plan(&self) -> Result<Plan, Failed> {
         if self.protocol == Protocol::Http1 && self.in_flight.get() > 1 {
             return Err(Failed::flag(
                 "--in-flight",
@@ -172,7 +172,7 @@ impl LoadArgs {
             Protocol::Http1 | Protocol::Http2 => "http://127.0.0.1:7001",
             Protocol::Grpc | Protocol::GrpcStream => "http://127.0.0.1:7002",
         };
-        Ok(vec![default.parse().map_err(|expected| Failed::flag("--target", format!("{expected}")))?])
+        Ok(vec![default.parse().map_err(|expected| Failed::flag("--target", expected))?])
     }
 }
 

@@ -10,7 +10,7 @@ use super::{crew::Interval, latencies::Precision, outcome::Outcome, series::Seri
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ended {
+pub(super) enum Ended {
     /// All was sent, or the time was over.
     Done,
     /// By Ctrl-C or SIGTERM.

@@ -1,6 +1,6 @@
 //! The threads that send: each has its share of the connections, a runtime and a counter of its own.
 
-use std::{io, num::NonZeroUsize, sync::Arc, thread, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
 use tokio::{
     runtime, select,
@@ -12,13 +12,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    follow::Followers,
+    follow::{Followers, LookUp},
+    grpc::Grpc,
+    grpc_stream,
     http1::Http1,
+    http2::Http2,
     plan::{Pace, Plan, Protocol},
     tally::Tally,
     target::Server,
     worker::{Counter, Run, Task, work},
 };
+use crate::exit::Failed;
 
 /// How often a thread hands over what it has counted.
 pub(super) const INTERVAL: Duration = Duration::from_millis(250);
@@ -32,32 +36,78 @@ pub(super) struct Interval {
 }
 
 /// Starts the threads. Each ends when the run is over; `intervals` closes when all have ended.
-pub(super) fn start(run: &Arc<Run>, servers: &[Server], intervals: mpsc::Sender<Interval>) -> io::Result<()> {
+pub(super) fn start(
+    run: &Arc<Run>,
+    servers: &[Server],
+    intervals: mpsc::Sender<Interval>,
+) -> Result<(), Failed> {
+    let lines = servers.iter().map(|server| Line::new(&run.plan, server)).collect::<Result<Vec<_>, _>>()?;
     for index in 0..run.plan.threads.get() {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|why| Failed::Failed(why.to_string()))?;
         let (run, intervals) = (Arc::clone(run), intervals.clone());
-        let places = places(&run.plan, servers, index);
-        thread::Builder::new()
-            .name(format!("load-{index}"))
-            .spawn(move || runtime.block_on(send(run, places, intervals)))?;
+        let places = places(&run.plan, &lines, index);
+        let thread = thread::Builder::new().name(format!("load-{index}"));
+        let started = thread.spawn(move || runtime.block_on(send(run, places, intervals)));
+        started.map_err(|why| Failed::Failed(format!("no thread can be started: {why}")))?;
     }
     Ok(())
 }
 
-/// A connection: to which server, and its number among all.
+/// How one server is talked to.
+#[derive(Clone, Debug)]
+enum Line {
+    Http1(Http1),
+    Http2(Http2, Http1),
+    Grpc(Arc<Grpc>),
+    GrpcStream(Arc<Grpc>),
+}
+
+impl Line {
+    fn new(plan: &Arc<Plan>, server: &Server) -> Result<Self, Failed> {
+        Ok(match plan.protocol {
+            Protocol::Http1 => Self::Http1(Http1::new(plan, server)),
+            Protocol::Http2 => Self::Http2(Http2::new(plan, server)?, Http1::new(plan, server)),
+            Protocol::Grpc => Self::Grpc(Grpc::new(plan, server)?),
+            Protocol::GrpcStream => Self::GrpcStream(Grpc::new(plan, server)?),
+        })
+    }
+
+    fn look_up(&self) -> LookUp {
+        match self {
+            Self::Http1(http) | Self::Http2(_, http) => LookUp::Http(http.clone()),
+            Self::Grpc(grpc) | Self::GrpcStream(grpc) => LookUp::Grpc(Arc::clone(grpc)),
+        }
+    }
+
+    /// Starts the workers of one connection.
+    fn start(&self, task: &Task, workers: &mut JoinSet<()>) {
+        let task = || task.clone();
+        match self {
+            Self::Http1(http) => drop(workers.spawn(work(task(), http.wire()))),
+            Self::Http2(http, _) => http.wires().for_each(|wire| drop(workers.spawn(work(task(), wire)))),
+            Self::Grpc(grpc) => grpc.wires().for_each(|wire| drop(workers.spawn(work(task(), wire)))),
+            Self::GrpcStream(grpc) => {
+                grpc_stream::wires(grpc).for_each(|wire| drop(workers.spawn(work(task(), wire))));
+            }
+        }
+    }
+}
+
+/// A connection: how, and its number among all.
 struct Place {
-    server: Server,
+    line: Line,
     number: usize,
 }
 
 /// The connections of thread `index`: they are dealt out in turn.
-fn places(plan: &Plan, servers: &[Server], index: usize) -> Vec<Place> {
+fn places(plan: &Plan, lines: &[Line], index: usize) -> Vec<Place> {
     let mine = (index..plan.connections.get()).step_by(plan.threads.get());
-    mine.filter_map(|number| {
-        let server = servers.get(number % servers.len().max(1))?.clone();
-        Some(Place { server, number })
-    })
-    .collect()
+    let place = |number: usize| {
+        let line = lines.get(number % lines.len().max(1))?.clone();
+        Some(Place { line, number })
+    };
+    mine.filter_map(place).collect()
 }
 
 /// All that one thread does.
@@ -66,21 +116,11 @@ async fn send(run: Arc<Run>, places: Vec<Place>, intervals: mpsc::Sender<Interva
     let mut workers = JoinSet::new();
     let Some(first) = places.first() else { return };
     let share = share(run.plan.followers, first.number, run.plan.threads);
-    let http1 = Http1::new(&run.plan, &first.server);
-    let followers = Arc::new(Followers::new(share, http1, Arc::clone(&counter)));
+    let followers = Arc::new(Followers::new(share, first.line.look_up(), Arc::clone(&counter)));
     for place in &places {
-        let task = Task {
-            run: Arc::clone(&run),
-            counter: Arc::clone(&counter),
-            followers: Arc::clone(&followers),
-            delay: delay(&run.plan, place.number),
-        };
-        match run.plan.protocol {
-            Protocol::Http1 => {
-                workers.spawn(work(task, Http1::new(&run.plan, &place.server).wire()));
-            }
-            Protocol::Http2 | Protocol::Grpc | Protocol::GrpcStream => {}
-        }
+        let (run, counter, followers) = (Arc::clone(&run), Arc::clone(&counter), Arc::clone(&followers));
+        let delay = delay(&run.plan, place.number);
+        place.line.start(&Task { run, counter, followers, delay }, &mut workers);
     }
     let done = CancellationToken::new();
     let reporter =

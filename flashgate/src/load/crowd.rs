@@ -7,18 +7,18 @@ const DUPLICATE_DISTANCE_MAX: u64 = 64;
 
 /// What one request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ask {
+pub(super) struct Ask {
     /// The number of the buyer.
-    pub buyer: u64,
+    pub(super) buyer: u64,
     /// The number of the purchase: a duplicate has that of the request that it repeats.
-    pub purchase: u64,
+    pub(super) purchase: u64,
     /// The place of the sale in the list of sales.
-    pub sale: usize,
+    pub(super) sale: usize,
 }
 
 /// The buyers of a run.
 #[derive(Clone, Debug)]
-pub struct Crowd {
+pub(super) struct Crowd {
     seed: u64,
     /// How many buyers there are; `None`: each purchase is by a new one.
     buyers: Option<u64>,
@@ -30,7 +30,7 @@ pub struct Crowd {
 
 impl Crowd {
     /// The sale at place `i` (from 0) is asked for in proportion to `1 / (i + 1)^skew`: Zipf's law.
-    pub fn new(seed: u64, buyers: Option<u64>, duplicates: f64, sales: usize, skew: f64) -> Self {
+    pub(super) fn new(seed: u64, buyers: Option<u64>, duplicates: f64, sales: usize, skew: f64) -> Self {
         let weights: Vec<f64> = (1..).take(sales).map(|rank| float(rank).powf(-skew)).collect();
         let total: f64 = weights.iter().sum();
         let mut sum = 0.0;
@@ -42,7 +42,7 @@ impl Crowd {
     }
 
     /// What request `n` asks for.
-    pub fn ask(&self, n: u64) -> Ask {
+    pub(super) fn ask(&self, n: u64) -> Ask {
         let purchase = self.first_of(n);
         let buyer = self.buyers.map_or(purchase, |buyers| purchase % buyers);
         let dice = unit(mix(self.seed ^ mix(purchase)));

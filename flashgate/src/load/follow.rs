@@ -1,7 +1,7 @@
 //! Follows a sample of the accepted orders until they are decided: how far the order worker is behind.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -12,7 +12,9 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use super::{
+    grpc::{Client, Grpc},
     http1::{Http1, Http1Wire},
+    outcome::Fault,
     worker::Counter,
 };
 
@@ -21,20 +23,53 @@ const LOOK_UP_INTERVAL: Duration = Duration::from_millis(10);
 /// An order that is not decided after this is counted as unconfirmed.
 const FOLLOW_MAX: Duration = Duration::from_secs(10);
 
+/// How orders are looked up.
+#[derive(Clone, Debug)]
+pub(super) enum LookUp {
+    Http(Http1),
+    Grpc(Arc<Grpc>),
+}
+
+/// A connection for look-ups.
+#[derive(Debug)]
+enum Line {
+    Http(Http1Wire),
+    Grpc(Arc<Grpc>, Client),
+}
+
+impl LookUp {
+    async fn line(&self) -> Result<Line, Fault> {
+        Ok(match self {
+            Self::Http(http) => Line::Http(http.wire()),
+            Self::Grpc(grpc) => Line::Grpc(Arc::clone(grpc), grpc.connect().await?),
+        })
+    }
+}
+
+impl Line {
+    /// Whether the order is confirmed, cancelled, or further on.
+    async fn is_decided(&mut self, order: u64, buyer: u64) -> Result<bool, Fault> {
+        match self {
+            Self::Http(wire) => wire.is_decided(order, buyer).await,
+            Self::Grpc(grpc, client) => grpc.is_decided(client, order, buyer).await,
+        }
+    }
+}
+
 /// The followers of one thread: each follows one order at a time, and the next one when that is decided.
 #[derive(Debug)]
 pub(super) struct Followers {
-    http: Http1,
+    look_up: LookUp,
     free: Arc<Semaphore>,
-    idle: Mutex<Vec<Http1Wire>>,
+    idle: Mutex<Vec<Line>>,
     counter: Arc<Counter>,
     pub(super) tasks: TaskTracker,
 }
 
 impl Followers {
-    pub(super) fn new(count: usize, http: Http1, counter: Arc<Counter>) -> Self {
+    pub(super) fn new(count: usize, look_up: LookUp, counter: Arc<Counter>) -> Self {
         let free = Arc::new(Semaphore::new(count));
-        Self { http, free, idle: Mutex::default(), counter, tasks: TaskTracker::new() }
+        Self { look_up, free, idle: Mutex::default(), counter, tasks: TaskTracker::new() }
     }
 
     /// Follows the order if a follower is free. Most of the time none is: a sample is all that is wanted.
@@ -51,17 +86,29 @@ impl Followers {
         since: Instant,
         _permit: OwnedSemaphorePermit,
     ) {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut wire = idle.unwrap_or_else(|| self.http.wire());
         while since.elapsed() < FOLLOW_MAX {
             sleep(LOOK_UP_INTERVAL).await;
             // A look-up that fails tells nothing about the order.
-            if wire.decided(order, buyer).await.unwrap_or(false) {
+            if self.is_decided(order, buyer).await.unwrap_or(false) {
                 self.counter.lock().confirmed.record(since.elapsed());
-                self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(wire);
                 return;
             }
         }
         self.counter.lock().unconfirmed += 1;
+    }
+
+    async fn is_decided(&self, order: u64, buyer: u64) -> Result<bool, Fault> {
+        let idle = self.idle().pop();
+        let mut line = match idle {
+            Some(line) => line,
+            None => self.look_up.line().await?,
+        };
+        let decided = line.is_decided(order, buyer).await;
+        self.idle().push(line);
+        decided
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Line>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,27 +6,28 @@
 mod request;
 mod response;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use http::StatusCode;
 use request::Template;
-use response::{Arrived, Reply};
+use response::Arrived;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::Instant,
 };
 
 use super::{
     crowd::Ask,
     deadline::Deadline,
-    outcome::{Answer, Fault, by_status},
+    http_answer::{RESPONSE_BYTES_MAX, Reply},
+    outcome::{Answer, Fault},
     plan::Plan,
     target::Server,
     wire::{Wire, connect},
 };
 
-/// A longer response is wrong. flashgate's have less than 1 KiB.
-const RESPONSE_BYTES_MAX: usize = 16 * 1024;
+/// A connection that was idle for so long may have been closed by the server in the meantime.
+const IDLE_MIN: Duration = Duration::from_secs(1);
 
 /// What the connections to one server share.
 #[derive(Clone, Debug)]
@@ -46,7 +47,7 @@ impl Http1 {
         Http1Wire {
             shared: self.clone(),
             stream: None,
-            used: false,
+            answered_at: None,
             connects: 0,
             deadline: Deadline::new(),
             request: Vec::new(),
@@ -61,8 +62,8 @@ impl Http1 {
 pub(super) struct Http1Wire {
     shared: Http1,
     stream: Option<TcpStream>,
-    /// Whether a request has been answered on this stream.
-    used: bool,
+    /// When the last answer came on this stream.
+    answered_at: Option<Instant>,
     connects: u64,
     deadline: Deadline,
     request: Vec<u8>,
@@ -75,7 +76,7 @@ impl Wire for Http1Wire {
     async fn ready(&mut self) -> Result<(), Fault> {
         if self.stream.is_none() {
             self.stream = Some(connect(&self.shared.server, self.shared.plan.limits.connect_timeout).await?);
-            self.used = false;
+            self.answered_at = None;
             self.connects += 1;
         }
         Ok(())
@@ -84,7 +85,7 @@ impl Wire for Http1Wire {
     async fn buy(&mut self, ask: &Ask) -> Result<Answer, Fault> {
         self.shared.template.write(ask, &mut self.request);
         let with_order = self.shared.plan.follows_orders();
-        self.ask(|reply| answer(reply, with_order)).await
+        self.ask(|reply| reply.answer(with_order)).await
     }
 
     fn take_connects(&mut self) -> u64 {
@@ -94,27 +95,27 @@ impl Wire for Http1Wire {
 
 impl Http1Wire {
     /// Whether the order has been decided: confirmed, cancelled, or further on.
-    pub(super) async fn decided(&mut self, order: u64, buyer: u64) -> Result<bool, Fault> {
+    pub(super) async fn is_decided(&mut self, order: u64, buyer: u64) -> Result<bool, Fault> {
         self.ready().await?;
         self.shared.template.write_look_up(order, buyer, &mut self.request);
-        self.ask(|reply| response::member(reply.body, "\"state\"").is_some_and(|state| state != "pending"))
-            .await
+        self.ask(|reply| reply.is_decided()).await
     }
 
     /// Sends the request that is in the buffer, on a new connection if the server has closed this one.
     async fn ask<T>(&mut self, judge: impl Fn(&Reply<'_>) -> T) -> Result<T, Fault> {
+        let was_idle = self.answered_at.is_some_and(|at| at.elapsed() >= IDLE_MIN);
         self.deadline.set(self.shared.plan.limits.request_timeout);
         let mut exchanged = self.exchange(&judge).await;
-        // A server may close a connection that it found idle while the request was on its way. The request had
-        // no effect then, and its key would make a second one harmless.
-        if matches!(exchanged, Err(Fault::ConnectionLost)) && self.used && self.response_len == 0 {
+        // The server may have closed the idle connection while the request was on its way: it was not heard.
+        // Were it heard after all, its key would make the second one harmless.
+        if matches!(exchanged, Err(Fault::ConnectionLost)) && was_idle && self.response_len == 0 {
             self.stream = None;
             exchanged = match self.ready().await {
                 Ok(()) => self.exchange(&judge).await,
                 Err(fault) => Err(fault),
             };
         }
-        self.used = true;
+        self.answered_at = exchanged.is_ok().then(Instant::now);
         if !matches!(exchanged, Ok((_, false))) {
             self.stream = None;
         }
@@ -140,25 +141,10 @@ impl Http1Wire {
                 read => self.response_len += read,
             }
             match response::parse(&self.response[..self.response_len]) {
-                Ok(Arrived::Whole(reply)) => return Ok((judge(&reply), reply.close)),
+                Ok(Arrived::Whole { reply, close }) => return Ok((judge(&reply), close)),
                 Ok(Arrived::Part) => {}
                 Err(response::Garbled) => return Err(Fault::BadResponse),
             }
         }
-    }
-}
-
-fn answer(reply: &Reply<'_>, with_order: bool) -> Answer {
-    if reply.status == StatusCode::ACCEPTED {
-        let order = if with_order { response::member(reply.body, "\"order_id\"") } else { None };
-        return Answer::order(order.and_then(|digits| digits.parse().ok()), reply.replayed);
-    }
-    if reply.status.is_success() {
-        return Answer::answered();
-    }
-    let by_status = by_status(reply.status);
-    match response::member(reply.body, "\"code\"") {
-        Some(code) => Answer::refused(code, by_status),
-        None => Answer::refused(&format!("http_{}", reply.status.as_u16()), by_status),
     }
 }

@@ -9,7 +9,7 @@ const MICROS_MAX: u64 = 3_600_000_000;
 
 /// How finely a histogram tells values apart.
 #[derive(Clone, Copy, Debug)]
-pub enum Precision {
+pub(super) enum Precision {
     /// To 0.1 %: for the result. About 180 KB.
     Fine,
     /// To 1 %: for one of many slots of time. About 25 KB.
@@ -18,12 +18,12 @@ pub enum Precision {
 
 /// How long things took, between 1 µs and an hour.
 #[derive(Clone, Debug)]
-pub struct Latencies(Histogram<u64>);
+pub(super) struct Latencies(Histogram<u64>);
 
 impl Latencies {
     /// None yet.
     #[expect(clippy::expect_used, reason = "the bounds are constants: 1 < 2 * MICROS_MAX, digits below 6")]
-    pub fn new(precision: Precision) -> Self {
+    pub(super) fn new(precision: Precision) -> Self {
         let digits = match precision {
             Precision::Fine => 3,
             Precision::Coarse => 2,
@@ -32,35 +32,35 @@ impl Latencies {
     }
 
     /// Counts one.
-    pub fn record(&mut self, took: Duration) {
+    pub(super) fn record(&mut self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.0.saturating_record(micros.clamp(1, MICROS_MAX));
     }
 
     /// Counts all of `others` too. All histograms here have the same bounds, so none is out of range.
-    pub fn merge(&mut self, others: &Self) {
+    pub(super) fn merge(&mut self, others: &Self) {
         if !others.0.is_empty() {
             self.0 += &others.0;
         }
     }
 
     /// How many were counted.
-    pub fn count(&self) -> u64 {
+    pub(super) fn count(&self) -> u64 {
         self.0.len()
     }
 
     /// The value that `percent` of all do not exceed; 0 if there are none.
-    pub fn percentile(&self, percent: f64) -> Duration {
+    pub(super) fn percentile(&self, percent: f64) -> Duration {
         Duration::from_micros(self.0.value_at_percentile(percent))
     }
 
     /// The greatest.
-    pub fn max(&self) -> Duration {
+    pub(super) fn max(&self) -> Duration {
         Duration::from_micros(self.0.max())
     }
 
     /// The mean in microseconds.
-    pub fn mean_us(&self) -> f64 {
+    pub(super) fn mean_us(&self) -> f64 {
         self.0.mean()
     }
 }

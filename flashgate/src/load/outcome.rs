@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 
-use http::StatusCode;
 use serde::Serialize;
 
 /// What became of a request. A load test counts these apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub(super) enum Outcome {
     /// A new order.
     Accepted,
     /// The order of an earlier request with the same key.
@@ -35,7 +34,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order in which they are shown.
-    pub const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Accepted,
         Self::Replayed,
         Self::SoldOut,
@@ -50,7 +49,7 @@ impl Outcome {
     ];
 
     /// The name in reports.
-    pub const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
             Self::Replayed => "replayed",
@@ -69,44 +68,34 @@ impl Outcome {
 
 /// An answer that arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub(super) struct Answer {
     /// What it means.
-    pub outcome: Outcome,
+    pub(super) outcome: Outcome,
     /// The server's stable code; its status if it gave none.
-    pub code: Cow<'static, str>,
+    pub(super) code: Cow<'static, str>,
     /// The order, if there is one and it was asked for.
-    pub order: Option<u64>,
+    pub(super) order: Option<u64>,
 }
 
 impl Answer {
     /// A success: a new order, or that of an earlier request.
-    pub const fn order(order: Option<u64>, replayed: bool) -> Self {
+    pub(super) const fn order(order: Option<u64>, replayed: bool) -> Self {
         let (outcome, code) =
             if replayed { (Outcome::Replayed, "replayed") } else { (Outcome::Accepted, "accepted") };
         Self { outcome, code: Cow::Borrowed(code), order }
     }
 
     /// A success that is not an order.
-    pub const fn answered() -> Self {
+    pub(super) const fn answered() -> Self {
         Self { outcome: Outcome::Answered, code: Cow::Borrowed("ok"), order: None }
     }
 
     /// A refusal with a code. A code that this version does not know is judged by the status beside it.
-    pub fn refused(code: &str, otherwise: Outcome) -> Self {
+    pub(super) fn refused(code: &str, otherwise: Outcome) -> Self {
         match CODES.iter().find(|(known, _)| *known == code) {
             Some((known, outcome)) => Self { outcome: *outcome, code: Cow::Borrowed(known), order: None },
             None => Self { outcome: otherwise, code: Cow::Owned(code.to_owned()), order: None },
         }
-    }
-}
-
-/// What an HTTP status means if no code says more.
-pub fn by_status(status: StatusCode) -> Outcome {
-    match status {
-        StatusCode::TOO_MANY_REQUESTS => Outcome::Throttled,
-        StatusCode::TOO_EARLY | StatusCode::GONE => Outcome::NotOpen,
-        _ if status.is_server_error() => Outcome::Unavailable,
-        _ => Outcome::Rejected,
     }
 }
 
@@ -138,7 +127,7 @@ const CODES: [(&str, Outcome); 22] = [
 
 /// Why no answer arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(super) enum Fault {
     /// The server's host refused the connection.
     ConnectRefused,
     /// No connection within the connect time-out.
@@ -155,7 +144,7 @@ pub enum Fault {
 
 impl Fault {
     /// The name in reports, beside the servers' codes.
-    pub const fn code(self) -> &'static str {
+    pub(super) const fn code(self) -> &'static str {
         match self {
             Self::ConnectRefused => "connect_refused",
             Self::ConnectTimeout => "connect_timeout",
@@ -163,14 +152,6 @@ impl Fault {
             Self::ConnectionLost => "connection_lost",
             Self::RequestTimeout => "request_timeout",
             Self::BadResponse => "bad_response",
-        }
-    }
-
-    /// Whether the request was never sent, so that it cannot have had an effect.
-    pub const fn before_sending(self) -> bool {
-        match self {
-            Self::ConnectRefused | Self::ConnectTimeout | Self::ConnectFailed => true,
-            Self::ConnectionLost | Self::RequestTimeout | Self::BadResponse => false,
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{crowd::Crowd, schedule::Schedule, target::Target};
 /// How requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Protocol {
+pub(super) enum Protocol {
     /// HTTP/1.1
     Http1,
     /// HTTP/2 without TLS
@@ -29,7 +29,7 @@ pub enum Protocol {
 
 /// When requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Pace {
+pub(super) enum Pace {
     /// Closed loop: every connection sends again when it has its answer. They begin spread over the ramp.
     Closed {
         /// When the last connection begins.
@@ -41,41 +41,51 @@ pub enum Pace {
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(super) struct Limits {
     /// A connection that takes longer is given up.
-    pub connect_timeout: Duration,
+    pub(super) connect_timeout: Duration,
     /// An answer that takes longer is given up.
-    pub request_timeout: Duration,
+    pub(super) request_timeout: Duration,
     /// The run ends if requests have only failed for so long.
-    pub give_up_after: Duration,
+    pub(super) give_up_after: Duration,
 }
 
 /// How buyers and purchases are named: two runs with different seeds have none in common.
 #[derive(Clone, Debug)]
-pub struct Names {
+pub(super) struct Names {
     run: String,
 }
 
 impl Names {
     /// The names of the run with this seed.
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self { run: format!("{seed:x}") }
     }
 
     /// What the number of a buyer is appended to.
-    pub fn buyer_prefix(&self) -> String {
+    pub(super) fn buyer_prefix(&self) -> String {
         format!("{}-b", self.run)
     }
 
     /// What the number of a purchase is appended to.
-    pub fn key_prefix(&self) -> String {
+    pub(super) fn key_prefix(&self) -> String {
         format!("{}-k", self.run)
+    }
+
+    /// The buyer with this number.
+    pub(super) fn buyer(&self, number: u64) -> String {
+        format!("{}-b{number}", self.run)
+    }
+
+    /// The idempotency key of the purchase with this number.
+    pub(super) fn key(&self, number: u64) -> String {
+        format!("{}-k{number}", self.run)
     }
 }
 
 /// What a run asks for.
 #[derive(Clone, Debug)]
-pub enum Aim {
+pub(super) enum Aim {
     /// Units of sales, by falling popularity. Never empty.
     Sales(Vec<SaleId>),
     /// An echo at a path, for comparison.
@@ -84,44 +94,44 @@ pub enum Aim {
 
 /// Everything about a run.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(super) struct Plan {
     /// How requests are sent.
-    pub protocol: Protocol,
+    pub(super) protocol: Protocol,
     /// Where to; connections take turns. Never empty.
-    pub targets: Vec<Target>,
+    pub(super) targets: Vec<Target>,
     /// What for.
-    pub aim: Aim,
+    pub(super) aim: Aim,
     /// Units a purchase.
-    pub quantity: NonZeroU32,
+    pub(super) quantity: NonZeroU32,
     /// When.
-    pub pace: Pace,
+    pub(super) pace: Pace,
     /// No request is sent later than this after the start.
-    pub duration: Option<Duration>,
+    pub(super) duration: Option<Duration>,
     /// No more requests than these.
-    pub requests_max: Option<u64>,
+    pub(super) requests_max: Option<u64>,
     /// Who.
-    pub crowd: Crowd,
+    pub(super) crowd: Crowd,
     /// What they are called.
-    pub names: Names,
+    pub(super) names: Names,
     /// The seed of `crowd` and `names`.
-    pub seed: u64,
+    pub(super) seed: u64,
     /// How many threads send.
-    pub threads: NonZeroUsize,
+    pub(super) threads: NonZeroUsize,
     /// How many connections there are in all.
-    pub connections: NonZeroUsize,
+    pub(super) connections: NonZeroUsize,
     /// How many requests a connection carries at once; 1 with HTTP/1.1.
-    pub in_flight: NonZeroUsize,
+    pub(super) in_flight: NonZeroUsize,
     /// Further headers of every request (HTTP) or metadata (gRPC).
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// How long things may take.
-    pub limits: Limits,
+    pub(super) limits: Limits,
     /// How many accepted orders are followed at once until they are confirmed.
-    pub followers: usize,
+    pub(super) followers: usize,
 }
 
 impl Plan {
     /// The path of each sale.
-    pub fn paths(&self) -> Vec<String> {
+    pub(super) fn paths(&self) -> Vec<String> {
         match &self.aim {
             Aim::Sales(sales) => sales.iter().map(|sale| format!("/v1/sales/{sale}/orders")).collect(),
             Aim::Echo(path) => vec![path.clone()],
@@ -129,12 +139,12 @@ impl Plan {
     }
 
     /// The body of each request.
-    pub fn body(&self) -> String {
+    pub(super) fn body(&self) -> String {
         format!("{{\"quantity\":{}}}", self.quantity)
     }
 
     /// Whether the number of an accepted order is needed.
-    pub const fn follows_orders(&self) -> bool {
+    pub(super) const fn follows_orders(&self) -> bool {
         self.followers > 0
     }
 }

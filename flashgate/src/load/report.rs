@@ -21,7 +21,7 @@ const CURVE: [f64; 14] =
 
 /// Everything that is told about a run. Times are in microseconds where the name says so, counts are requests.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub(super) struct Report {
     flashgate: &'static str,
     protocol: Protocol,
     targets: Vec<String>,
@@ -137,12 +137,12 @@ impl Report {
     }
 
     /// How many requests got an answer, whatever it said.
-    pub fn answers(&self) -> u64 {
+    pub(super) fn answers(&self) -> u64 {
         self.answered_us.count
     }
 
     /// The figures for people.
-    pub fn summary(&self) -> String {
+    pub(super) fn summary(&self) -> String {
         let mut text = String::new();
         // Writing to a string has no way to fail.
         let _ = self.write_summary(&mut text);

@@ -6,16 +6,16 @@ use crate::ratio::{float, whole};
 
 /// All of a crowd at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Release {
+pub(super) struct Release {
     /// How long after the start.
-    pub at: Duration,
+    pub(super) at: Duration,
     /// How many requests are due in that moment.
-    pub requests: u64,
+    pub(super) requests: u64,
 }
 
 /// The moments at which requests are due in an open loop, counted from the start of the run.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Schedule {
+pub(super) struct Schedule {
     /// Requests a second, after the ramp; `None`: only the release.
     rate: Option<f64>,
     ramp: Duration,
@@ -24,12 +24,12 @@ pub struct Schedule {
 
 impl Schedule {
     /// `rate` requests a second, reached in a straight line within `ramp`, and the release on top.
-    pub const fn new(rate: Option<f64>, ramp: Duration, release: Option<Release>) -> Self {
+    pub(super) const fn new(rate: Option<f64>, ramp: Duration, release: Option<Release>) -> Self {
         Self { rate, ramp, release }
     }
 
     /// When request `n` (from 0) is due, or `None` if the schedule has no such request. Never before `n - 1`.
-    pub fn due(&self, n: u64) -> Option<Duration> {
+    pub(super) fn due(&self, n: u64) -> Option<Duration> {
         let Some(release) = self.release else { return self.steady(n) };
         let before = self.steady_until(release.at);
         if n < before {
@@ -40,7 +40,7 @@ impl Schedule {
     }
 
     /// How many requests are due before `elapsed`.
-    pub fn due_until(&self, elapsed: Duration) -> u64 {
+    pub(super) fn due_until(&self, elapsed: Duration) -> u64 {
         let released =
             self.release.filter(|release| release.at < elapsed).map_or(0, |release| release.requests);
         self.steady_until(elapsed) + released

@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn a_long_run_keeps_its_counts_in_fewer_slots() {
         let mut one = Tally::new(Precision::Fine);
-        one.count(Outcome::Accepted, &"accepted".into());
+        one.count(Outcome::Accepted, "accepted".into());
         one.answered.record(Duration::from_millis(3));
         let mut series = Series::new();
         for interval in 0..2_000 {

@@ -15,15 +15,15 @@ const OTHER_CODE: &str = "other";
 
 /// How often each code came. A short list: the frequent codes come first by themselves.
 #[derive(Clone, Debug, Default)]
-pub struct Codes(Vec<(Outcome, Cow<'static, str>, u64)>);
+pub(super) struct Codes(Vec<(Outcome, Cow<'static, str>, u64)>);
 
 impl Codes {
-    fn add(&mut self, outcome: Outcome, code: &Cow<'static, str>, count: u64) {
-        if let Some(total) = self.find(outcome, code) {
+    fn add(&mut self, outcome: Outcome, code: Cow<'static, str>, count: u64) {
+        if let Some(total) = self.find(outcome, &code) {
             *total += count;
             return;
         }
-        let code = if self.0.len() < CODES_MAX { code.clone() } else { Cow::Borrowed(OTHER_CODE) };
+        let code = if self.0.len() < CODES_MAX { code } else { Cow::Borrowed(OTHER_CODE) };
         match self.find(outcome, &code) {
             Some(total) => *total += count,
             None => self.0.push((outcome, code, count)),
@@ -36,17 +36,17 @@ impl Codes {
     }
 
     /// How many had the outcome.
-    pub fn of(&self, outcome: Outcome) -> u64 {
+    pub(super) fn of(&self, outcome: Outcome) -> u64 {
         self.0.iter().filter(|(known, _, _)| *known == outcome).map(|(_, _, count)| count).sum()
     }
 
     /// All of them.
-    pub fn total(&self) -> u64 {
+    pub(super) fn total(&self) -> u64 {
         self.0.iter().map(|(_, _, count)| count).sum()
     }
 
     /// Each code and how often it came.
-    pub fn by_code(&self) -> BTreeMap<&str, u64> {
+    pub(super) fn by_code(&self) -> BTreeMap<&str, u64> {
         let mut codes = BTreeMap::new();
         for (_, code, count) in &self.0 {
             *codes.entry(code.as_ref()).or_default() += count;
@@ -57,28 +57,28 @@ impl Codes {
 
 /// What was counted in some stretch of time.
 #[derive(Clone, Debug)]
-pub struct Tally {
+pub(super) struct Tally {
     /// Requests that ended, by outcome and code.
-    pub codes: Codes,
+    pub(super) codes: Codes,
     /// Of every request that was answered: from the moment it was due (open loop) or sent (closed loop).
-    pub answered: Latencies,
+    pub(super) answered: Latencies,
     /// The same of the accepted ones alone.
-    pub accepted: Latencies,
+    pub(super) accepted: Latencies,
     /// Open loop: how late requests were sent, because every connection was busy or this process was late.
-    pub send_lag: Latencies,
+    pub(super) send_lag: Latencies,
     /// Of orders that were followed: from the answer until the order was seen confirmed or cancelled.
-    pub confirmed: Latencies,
+    pub(super) confirmed: Latencies,
     /// Orders that were followed in vain.
-    pub unconfirmed: u64,
+    pub(super) unconfirmed: u64,
     /// Connections that were made.
-    pub connects: u64,
+    pub(super) connects: u64,
     /// From the first request to the end of the last one.
-    pub span: Option<(Instant, Instant)>,
+    pub(super) span: Option<(Instant, Instant)>,
 }
 
 impl Tally {
     /// Nothing yet.
-    pub fn new(precision: Precision) -> Self {
+    pub(super) fn new(precision: Precision) -> Self {
         let none = || Latencies::new(precision);
         Self {
             codes: Codes::default(),
@@ -93,25 +93,25 @@ impl Tally {
     }
 
     /// Counts a request that ended.
-    pub fn count(&mut self, outcome: Outcome, code: &Cow<'static, str>) {
+    pub(super) fn count(&mut self, outcome: Outcome, code: Cow<'static, str>) {
         self.codes.add(outcome, code, 1);
     }
 
     /// A request took from `begun` to `ended`.
-    pub fn extend_span(&mut self, begun: Instant, ended: Instant) {
+    pub(super) fn extend_span(&mut self, begun: Instant, ended: Instant) {
         let (first, last) = self.span.unwrap_or((begun, ended));
         self.span = Some((first.min(begun), last.max(ended)));
     }
 
     /// How long the span is.
-    pub fn time(&self) -> Duration {
+    pub(super) fn time(&self) -> Duration {
         self.span.map_or(Duration::ZERO, |(first, last)| last - first)
     }
 
     /// Counts all of `other` too.
-    pub fn merge(&mut self, other: &Self) {
+    pub(super) fn merge(&mut self, other: &Self) {
         for (outcome, code, count) in &other.codes.0 {
-            self.codes.add(*outcome, code, *count);
+            self.codes.add(*outcome, code.clone(), *count);
         }
         self.answered.merge(&other.answered);
         self.accepted.merge(&other.accepted);
@@ -125,7 +125,7 @@ impl Tally {
     }
 
     /// How many requests got an answer, whatever it said.
-    pub fn answers(&self) -> u64 {
+    pub(super) fn answers(&self) -> u64 {
         self.codes.total() - self.codes.of(Outcome::Failed)
     }
 }

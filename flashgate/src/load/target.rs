@@ -9,17 +9,17 @@ use crate::exit::Failed;
 
 /// A server as the command line names it: `http://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub(super) struct Target {
     authority: Arc<str>,
 }
 
 /// A server whose address is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
+pub(super) struct Server {
     /// `host:port`, for the header `Host`.
-    pub authority: Arc<str>,
+    pub(super) authority: Arc<str>,
     /// Where to connect to.
-    pub address: SocketAddr,
+    pub(super) address: SocketAddr,
 }
 
 impl FromStr for Target {
@@ -47,7 +47,7 @@ impl fmt::Display for Target {
 
 impl Target {
     /// Looks the address up, once: name servers are not what is to be measured.
-    pub async fn resolve(&self) -> Result<Server, Failed> {
+    pub(super) async fn resolve(&self) -> Result<Server, Failed> {
         let unknown =
             |why: &dyn fmt::Display| Failed::flag("--target", format!("{self} has no address: {why}"));
         let mut addresses = lookup_host(&*self.authority).await.map_err(|why| unknown(&why))?;

@@ -178,12 +178,12 @@ fn count(
         Ok(answer) => {
             // From the moment it was due: a request that had to wait for its turn has waited.
             let latency = now - turn.due.unwrap_or(sent);
-            tally.count(answer.outcome, &answer.code);
+            tally.count(answer.outcome, answer.code.clone());
             tally.answered.record(latency);
             if answer.outcome == Outcome::Accepted {
                 tally.accepted.record(latency);
             }
         }
-        Err(fault) => tally.count(Outcome::Failed, &fault.code().into()),
+        Err(fault) => tally.count(Outcome::Failed, fault.code().into()),
     }
 }

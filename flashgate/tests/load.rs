@@ -1,0 +1,123 @@
+//! `flashgate load` against servers whose answers are known: every count must be exact.
+
+mod run;
+mod server;
+
+use std::time::Duration;
+
+use run::load;
+use serde_json::json;
+use server::{Server, refusing_port};
+
+#[tokio::test]
+async fn every_answer_is_counted_by_what_it_says() {
+    let server = Server::start(Duration::ZERO).await;
+    let run = load(&server.url(), &["--requests", "1000", "--connections", "7", "--seed", "1"]).await;
+    assert!(run.status.success(), "{run:?}");
+    // What the server does with each tenth request is written there.
+    let expected = json!({
+        "accepted": 300, "replayed": 100, "sold_out": 200, "limited": 100, "throttled": 100, "unknown": 100,
+        "unavailable": 100,
+    });
+    assert_eq!(run.report["outcomes"], expected);
+    assert_eq!(run.report["codes"]["http_429"], 100);
+    assert_eq!(run.report["codes"]["overloaded"], 100);
+    assert_eq!(run.report["requests"], 1000);
+    assert_eq!(run.report["connects"], 7);
+    assert_eq!(run.report["answered_us"]["count"], 1000);
+    assert_eq!(run.report["accepted_us"]["count"], 300);
+    assert_eq!(server.requests(), 1000);
+    assert_eq!(server.purchases(), 1000, "every key is new");
+}
+
+#[tokio::test]
+async fn http2_counts_the_same() {
+    let server = Server::start(Duration::ZERO).await;
+    let flags = ["--requests", "1000", "--connections", "2", "--in-flight", "8", "--protocol", "http2"];
+    let run = load(&server.url(), &flags).await;
+    assert!(run.status.success(), "{run:?}");
+    assert_eq!(run.report["outcomes"]["accepted"], 300);
+    assert_eq!(run.report["outcomes"]["replayed"], 100);
+    assert_eq!(run.report["outcomes"]["sold_out"], 200);
+    assert_eq!((&run.report["requests"], &run.report["connects"]), (&json!(1000), &json!(2)));
+    assert_eq!(server.purchases(), 1000);
+}
+
+#[tokio::test]
+async fn duplicates_repeat_the_key_and_the_buyer() {
+    let server = Server::start(Duration::ZERO).await;
+    let run = load(&server.url(), &["--requests", "2000", "--duplicates", "0.3"]).await;
+    assert!(run.status.success(), "{run:?}");
+    assert_eq!(server.requests(), 2000);
+    let purchases = server.purchases();
+    assert!((1300..1500).contains(&purchases), "{purchases} purchases");
+    assert!(!server.one_key_had_two_buyers());
+}
+
+#[tokio::test]
+async fn an_open_loop_sends_at_its_rate_and_a_slow_server_cannot_hide_its_latency() {
+    // 20 connections and 100 ms an answer: 200 a second of the 400 that are due.
+    let server = Server::start(Duration::from_millis(100)).await;
+    let flags = ["--rate", "400", "--duration", "2s", "--connections", "20"];
+    let run = load(&server.url(), &flags).await;
+    assert!(run.status.success(), "{run:?}");
+    let (requests, unsent) = (run.number("requests"), run.number("unsent"));
+    assert_eq!(requests + unsent, 800, "all that was due is told");
+    assert!((380..=440).contains(&requests), "{requests} requests");
+    let p99_us = run.report["answered_us"]["p99"].as_u64().unwrap();
+    assert!(p99_us > 800_000, "{p99_us} µs: waiting for a connection counts");
+}
+
+#[tokio::test]
+async fn at_the_release_every_buyer_asks() {
+    let server = Server::start(Duration::ZERO).await;
+    let run = load(&server.url(), &["--release-at", "300ms", "--buyers", "500"]).await;
+    assert!(run.status.success(), "{run:?}");
+    assert_eq!((run.number("requests"), run.number("unsent")), (500, 0));
+    assert_eq!(server.buyers(), 500);
+}
+
+#[tokio::test]
+async fn accepted_orders_are_followed_until_they_are_confirmed() {
+    let server = Server::start(Duration::ZERO).await;
+    let run = load(&server.url(), &["--requests", "200", "--confirm-sample", "3"]).await;
+    assert!(run.status.success(), "{run:?}");
+    let confirmed = run.report["confirmed_us"]["count"].as_u64().unwrap();
+    assert!(confirmed >= 3, "{confirmed} followed");
+    assert_eq!(run.report["unconfirmed"], 0);
+}
+
+#[tokio::test]
+async fn a_port_that_refuses_ends_the_run_in_time_and_nothing_is_called_answered() {
+    let url = format!("http://{}", refusing_port().await);
+    let run = load(&url, &["--duration", "60s", "--give-up-after", "1s", "--connections", "4"]).await;
+    assert_eq!(run.status.code(), Some(5), "{run:?}");
+    assert!(run.took < Duration::from_secs(10), "{:?}", run.took);
+    assert_eq!(run.report["ended"], "gave_up");
+    assert_eq!(run.report["outcomes"]["failed"], run.report["requests"]);
+    assert_eq!(run.report["codes"]["connect_refused"], run.report["requests"]);
+    assert_eq!(run.report["answered_us"]["count"], 0);
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_ends_the_run_in_time() {
+    let server = Server::start(Duration::from_secs(3600)).await;
+    for protocol in ["http1", "http2"] {
+        let flags =
+            ["--duration", "1s", "--request-timeout", "500ms", "--connections", "3", "--protocol", protocol];
+        let run = load(&server.url(), &flags).await;
+        assert_eq!(run.status.code(), Some(5), "{run:?}");
+        assert!(run.took < Duration::from_secs(10), "{:?}", run.took);
+        assert_eq!(run.report["codes"]["request_timeout"], run.report["requests"]);
+        assert!(run.number("requests") >= 3);
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_run_tells_what_it_has_seen() {
+    let server = Server::start(Duration::ZERO).await;
+    let run = run::interrupted(&server.url(), Duration::from_millis(700)).await;
+    assert!(run.status.success(), "{run:?}");
+    assert_eq!(run.report["ended"], "interrupted");
+    assert_eq!(run.number("requests"), server.requests());
+}
