@@ -1,0 +1,142 @@
+//! The ledger's three scripts. Each call happens whole: `deduct.lua`, `check_back.lua` and `settle.lua` in small.
+
+use crate::{state::Row, variants::Break};
+
+/// The counters, the keys and the deduction log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Ledger {
+    /// The log entry of each batch.
+    pub log: Vec<Entry>,
+    /// Which batch has the key of each order.
+    pub keys: Vec<Option<usize>>,
+    /// `initial + returned - deducted`; below zero when a late deduction found fewer units than had been sold.
+    pub available: i8,
+    /// Units taken by batches.
+    pub deducted: i8,
+    /// Units given back.
+    pub returned: i8,
+    /// The part of `deducted` that the database could not give.
+    pub written_off: i8,
+}
+
+/// A batch in the deduction log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Entry {
+    /// Nothing is known of it.
+    Absent,
+    /// A check-back found nothing: it can never be deducted.
+    Fenced,
+    /// Deducted, not settled.
+    Deducted,
+    /// Settled.
+    Acknowledged,
+    /// Settled, and its unit given back later: every return is tied to its order.
+    Returned,
+}
+
+impl Entry {
+    /// Whether the log says that the batch's order is.
+    pub const fn stands(self) -> bool {
+        match self {
+            Self::Deducted | Self::Acknowledged | Self::Returned => true,
+            Self::Absent | Self::Fenced => false,
+        }
+    }
+}
+
+/// The answer to a deduction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deduction {
+    /// The batch is deducted, now or before.
+    Applied,
+    /// A check-back came first.
+    Fenced,
+    /// No unit is left.
+    SoldOut,
+    /// The key has an order already: that of this batch.
+    Replay(usize),
+}
+
+/// The answer to a check-back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The log has it.
+    Deducted,
+    /// It is fenced, now or before.
+    Fenced,
+}
+
+impl Ledger {
+    /// A preheated sale of `available` units.
+    pub fn new(orders: usize, available: i8) -> Self {
+        let (log, keys) = (vec![Entry::Absent; orders], vec![None; orders]);
+        Self { log, keys, available, deducted: 0, returned: 0, written_off: 0 }
+    }
+
+    /// Applies the batch and writes its log entry, or changes nothing. Duplicates are judged before stock.
+    pub fn deduct(&mut self, batch: usize, order: usize) -> Deduction {
+        if self.log[batch].stands() {
+            return Deduction::Applied;
+        }
+        if self.log[batch] == Entry::Fenced {
+            return Deduction::Fenced;
+        }
+        if let Some(earlier) = self.keys[order] {
+            return Deduction::Replay(earlier);
+        }
+        if self.available <= 0 {
+            return Deduction::SoldOut;
+        }
+        self.take(batch, order, Entry::Deducted);
+        Deduction::Applied
+    }
+
+    /// Tells the fate of a batch and makes it final.
+    pub fn check_back(&mut self, batch: usize, broken: Option<Break>) -> Fate {
+        if self.log[batch].stands() {
+            return Fate::Deducted;
+        }
+        if broken != Some(Break::NoFence) {
+            self.log[batch] = Entry::Fenced;
+        }
+        Fate::Fenced
+    }
+
+    /// Records what the database decided. A second time changes nothing; an unknown batch is deducted now. A
+    /// fenced one is a contradiction that an operator must see: nothing changes.
+    pub fn settle(&mut self, batch: usize, order: usize, row: Row, broken: Option<Break>) {
+        match self.log[batch] {
+            Entry::Acknowledged | Entry::Returned if broken != Some(Break::SettleTwice) => return,
+            Entry::Fenced => return,
+            Entry::Absent => self.take(batch, order, Entry::Acknowledged),
+            Entry::Deducted | Entry::Acknowledged | Entry::Returned => self.log[batch] = Entry::Acknowledged,
+        }
+        match row {
+            Row::OutOfStock if broken == Some(Break::WrittenOffReturned) => self.put_back(),
+            Row::OutOfStock => self.written_off += 1,
+            Row::Duplicate => self.put_back(),
+            // A decision is final: an order that was cancelled later was settled as confirmed.
+            Row::Confirmed | Row::Returned | Row::Absent => {}
+        }
+    }
+
+    /// Puts the unit of an order that was cancelled after its confirmation back on sale, once.
+    pub fn give_back(&mut self, batch: usize) {
+        if self.log[batch] == Entry::Acknowledged {
+            self.log[batch] = Entry::Returned;
+            self.put_back();
+        }
+    }
+
+    fn take(&mut self, batch: usize, order: usize, entry: Entry) {
+        self.log[batch] = entry;
+        self.keys[order].get_or_insert(batch);
+        self.available -= 1;
+        self.deducted += 1;
+    }
+
+    const fn put_back(&mut self) {
+        self.returned += 1;
+        self.available += 1;
+    }
+}

@@ -1,0 +1,57 @@
+//! Checks the protocol exhaustively at any scale, with progress.
+
+#![expect(clippy::print_stdout, reason = "its output is what this command is for")]
+
+use std::{process::ExitCode, thread, time::Duration};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use flashgate_model::{
+    model::Protocol,
+    properties,
+    report::{shortest_violation, trace},
+    scale::Scale,
+    variants::Break,
+};
+use stateright::{Checker, Model};
+
+/// How often it tells how far it is.
+const REPORT_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Checks every state that the protocol can reach in a world of the given scale.
+#[derive(Parser)]
+struct Options {
+    #[command(flatten)]
+    scale: Scale,
+    /// Break the protocol on purpose.
+    #[arg(long, value_enum)]
+    broken: Option<Break>,
+    /// Threads that explore; as many as there are cores if left out.
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+fn main() -> Result<ExitCode> {
+    let options = Options::parse();
+    let threads = options.threads.or_else(|| thread::available_parallelism().ok().map(usize::from));
+    let protocol = Protocol { scale: options.scale, broken: options.broken };
+    // Depth first: a large world is too wide for all of its edge to be kept in memory.
+    let checker = protocol.checker().threads(threads.context("say how many threads")?).spawn_dfs();
+    while !checker.is_done() {
+        thread::sleep(REPORT_INTERVAL);
+        let (unique, depth) = (checker.unique_state_count(), checker.max_depth());
+        println!("{unique} states, {depth} steps deep");
+    }
+    let discoveries = checker.discoveries();
+    for property in properties::all(options.scale) {
+        match discoveries.get(property.name) {
+            Some(path) => {
+                let shortest = shortest_violation(protocol, property.name);
+                println!("VIOLATED: {}\n{}", property.name, trace(shortest.unwrap_or_else(|| path.clone())));
+            }
+            None => println!("holds: {}", property.name),
+        }
+    }
+    println!("{} unique states", checker.unique_state_count());
+    Ok(if discoveries.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,171 @@
+//! What must hold: in every state, and in every state at rest.
+//!
+//! "In the end" is said as *always: a state at rest is as it should be*, not with `Property::eventually`:
+//! stateright does not tell a cycle from a path that joins another one, so an eventual property can be violated
+//! on a cycle and pass (its documentation says so), and the broker's repeated questions are such cycles. A
+//! state is at rest when no process has anything left to do and nothing is on its way ([`State::at_rest`]),
+//! whatever faults could still happen. That rest can always be reached is a test of its own
+//! (`tests/protocol.rs`), since no property over states at rest says so.
+
+use stateright::Property;
+
+use crate::{
+    ledger::Entry,
+    model::Protocol,
+    scale::Scale,
+    state::{Answer, Gateway, Half, Row, State},
+};
+
+/// The ledger sells no unit twice.
+pub const LEDGER_IS_NEVER_OVERSOLD: &str = "the ledger is never oversold";
+/// The database sells no unit twice.
+pub const DATABASE_IS_NEVER_OVERSOLD: &str = "the database is never oversold";
+/// However often a batch or its buyer comes, one order of it is confirmed.
+pub const ORDER_IS_CONFIRMED_ONCE: &str = "an order is confirmed at most once";
+/// A batch whose buyer was told "accepted" is neither fenced nor rolled back.
+pub const ACCEPTED_IS_NEVER_DROPPED: &str = "an accepted order is never dropped";
+/// A batch whose buyer was told "refused" is neither committed nor stored.
+pub const REFUSED_IS_NEVER_AN_ORDER: &str = "a refused order never becomes one";
+/// `available = initial + returned - deducted`, and the totals are those of the log.
+pub const LEDGER_IS_CONSERVED: &str = "the ledger's totals follow from its log";
+/// `saleable = initial + returned - applied`, and the totals are those of the orders.
+pub const DATABASE_IS_CONSERVED: &str = "the database's totals follow from its orders";
+/// No order is cancelled for want of a unit that is there, nor for a duplicate that is not.
+pub const REASONS_ARE_TRUE: &str = "an order is cancelled for a true reason";
+/// No batch that the database has is fenced in the ledger: `Settled::Contradiction` never comes.
+pub const LAYERS_NEVER_CONTRADICT: &str = "no stored order is fenced in the ledger";
+/// At rest: every accepted order is stored.
+pub const ACCEPTED_ENDS_AS_AN_ORDER: &str = "at rest every accepted order is confirmed or cancelled";
+/// At rest: no log entry is open, and the log says of every batch what the database says.
+pub const NOTHING_IS_LEAKED: &str = "at rest no log entry is open and no unit is leaked";
+/// At rest: `available + written_off = saleable + phantoms`.
+pub const LAYERS_AGREE: &str = "at rest both layers agree";
+
+/// The properties of a world of that scale. A ledger that failed over is behind by what it lost until an
+/// operator rebuilds it, so its own numbers are not asked for then.
+pub fn all(scale: Scale) -> Vec<Property<Protocol>> {
+    let mut properties = vec![
+        Property::always(DATABASE_IS_NEVER_OVERSOLD, database_is_never_oversold),
+        Property::always(ORDER_IS_CONFIRMED_ONCE, order_is_confirmed_once),
+        Property::always(ACCEPTED_IS_NEVER_DROPPED, accepted_is_never_dropped),
+        Property::always(REFUSED_IS_NEVER_AN_ORDER, refused_is_never_an_order),
+        Property::always(DATABASE_IS_CONSERVED, database_is_conserved),
+        Property::always(LAYERS_NEVER_CONTRADICT, layers_never_contradict),
+        Property::always(ACCEPTED_ENDS_AS_AN_ORDER, accepted_ends_as_an_order),
+    ];
+    if scale.failovers == 0 {
+        properties.extend([
+            Property::always(LEDGER_IS_NEVER_OVERSOLD, ledger_is_never_oversold),
+            Property::always(LEDGER_IS_CONSERVED, ledger_is_conserved),
+            Property::always(REASONS_ARE_TRUE, reasons_are_true),
+            Property::always(NOTHING_IS_LEAKED, nothing_is_leaked),
+            Property::always(LAYERS_AGREE, layers_agree),
+        ]);
+    }
+    properties
+}
+
+fn ledger_is_never_oversold(_: &Protocol, state: &State) -> bool {
+    state.ledger.available >= 0
+}
+
+fn database_is_never_oversold(model: &Protocol, state: &State) -> bool {
+    let standing = count(&state.database.rows, |row| row == Row::Confirmed);
+    state.database.saleable >= 0 && standing <= i16::from(model.scale.units)
+}
+
+fn order_is_confirmed_once(_: &Protocol, state: &State) -> bool {
+    let was_confirmed = |row| matches!(row, Row::Confirmed | Row::Returned);
+    (0..state.ledger.keys.len()).all(|order| count(&rows_of(state, order), was_confirmed) <= 1)
+}
+
+fn accepted_is_never_dropped(_: &Protocol, state: &State) -> bool {
+    state.batches.iter().zip(&state.ledger.log).all(|(batch, entry)| {
+        let dropped = match batch.half {
+            Half::Committed => false,
+            Half::RolledBack => true,
+            // A fence: the next check-back rolls back.
+            Half::Open | Half::Absent => *entry == Entry::Fenced,
+        };
+        !(batch.accepted && dropped)
+    })
+}
+
+fn refused_is_never_an_order(_: &Protocol, state: &State) -> bool {
+    state.batches.iter().zip(&state.database.rows).all(|(batch, row)| {
+        let is_order = batch.half == Half::Committed || *row != Row::Absent;
+        !(batch.gateway == Gateway::Told(Answer::Refused) && is_order)
+    })
+}
+
+fn ledger_is_conserved(model: &Protocol, state: &State) -> bool {
+    let ledger = &state.ledger;
+    let initial = i16::from(model.scale.units) + i16::from(model.scale.phantoms);
+    let settled_as = |wanted: Row| {
+        let pairs = ledger.log.iter().zip(&state.database.rows);
+        let matching = pairs.filter(|(entry, row)| **entry == Entry::Acknowledged && **row == wanted);
+        number(matching.count())
+    };
+    i16::from(ledger.available) == initial + i16::from(ledger.returned) - i16::from(ledger.deducted)
+        && i16::from(ledger.deducted) == count(&ledger.log, Entry::stands)
+        && i16::from(ledger.returned)
+            == count(&ledger.log, |entry| entry == Entry::Returned) + settled_as(Row::Duplicate)
+        && i16::from(ledger.written_off) == settled_as(Row::OutOfStock)
+}
+
+fn database_is_conserved(model: &Protocol, state: &State) -> bool {
+    let database = &state.database;
+    let initial = i16::from(model.scale.units);
+    i16::from(database.saleable) == initial + i16::from(database.returned) - i16::from(database.applied)
+        && i16::from(database.applied)
+            == count(&database.rows, |row| matches!(row, Row::Confirmed | Row::Returned))
+        && i16::from(database.returned) == count(&database.rows, |row| row == Row::Returned)
+}
+
+fn reasons_are_true(model: &Protocol, state: &State) -> bool {
+    let out_of_stock = count(&state.database.rows, |row| row == Row::OutOfStock);
+    let duplicates_have_an_original = state.batches.iter().zip(&state.database.rows).all(|(batch, row)| {
+        let is_original = |row| matches!(row, Row::Confirmed | Row::OutOfStock | Row::Returned);
+        *row != Row::Duplicate || count(&rows_of(state, batch.order), is_original) == 1
+    });
+    out_of_stock <= i16::from(model.scale.phantoms) && duplicates_have_an_original
+}
+
+fn layers_never_contradict(_: &Protocol, state: &State) -> bool {
+    let mut pairs = state.ledger.log.iter().zip(&state.database.rows);
+    pairs.all(|(entry, row)| *entry != Entry::Fenced || *row == Row::Absent)
+}
+
+fn accepted_ends_as_an_order(_: &Protocol, state: &State) -> bool {
+    let mut orders = state.batches.iter().zip(&state.database.rows);
+    !state.at_rest() || orders.all(|(batch, row)| !batch.accepted || *row != Row::Absent)
+}
+
+fn nothing_is_leaked(_: &Protocol, state: &State) -> bool {
+    let mut pairs = state.ledger.log.iter().zip(&state.database.rows);
+    !state.at_rest()
+        || pairs.all(|(entry, row)| match row {
+            Row::Absent => matches!(entry, Entry::Absent | Entry::Fenced),
+            Row::Confirmed | Row::OutOfStock | Row::Duplicate => *entry == Entry::Acknowledged,
+            Row::Returned => *entry == Entry::Returned,
+        })
+}
+
+fn layers_agree(model: &Protocol, state: &State) -> bool {
+    let (ledger, database) = (&state.ledger, &state.database);
+    let in_ledger = i16::from(ledger.available) + i16::from(ledger.written_off);
+    !state.at_rest() || in_ledger == i16::from(database.saleable) + i16::from(model.scale.phantoms)
+}
+
+fn rows_of(state: &State, order: usize) -> Vec<Row> {
+    let pairs = state.batches.iter().zip(&state.database.rows);
+    pairs.filter(|(batch, _)| batch.order == order).map(|(_, row)| *row).collect()
+}
+
+fn count<T: Copy>(of: &[T], is_counted: impl Fn(T) -> bool) -> i16 {
+    number(of.iter().filter(|one| is_counted(**one)).count())
+}
+
+fn number(count: usize) -> i16 {
+    i16::try_from(count).unwrap_or(i16::MAX)
+}

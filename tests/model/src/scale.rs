@@ -1,0 +1,47 @@
+//! How large a world is checked.
+
+use clap::Args;
+
+/// How much there is, and how much may go wrong. What is not listed here may go wrong any number of times:
+/// messages and answers get lost or late, time-outs pass, the broker asks early and often.
+#[derive(Args, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Scale {
+    /// Buyers who each want one unit.
+    #[arg(long, default_value_t = 2)]
+    pub orders: u8,
+    /// Units in the database.
+    #[arg(long, default_value_t = 1)]
+    pub units: u8,
+    /// Units that the ledger shows and the database does not have.
+    #[arg(long, default_value_t = 0)]
+    pub phantoms: u8,
+    /// Crashes of a gateway or of the worker.
+    #[arg(long, default_value_t = 2)]
+    pub crashes: u8,
+    /// Messages that come again, and check-backs after the fate is known.
+    #[arg(long, default_value_t = 2)]
+    pub duplicates: u8,
+    /// Buyers who ask again with the same key.
+    #[arg(long, default_value_t = 0)]
+    pub retries: u8,
+    /// Confirmed orders that their buyers cancel, so that a unit goes back on sale.
+    #[arg(long, default_value_t = 0)]
+    pub cancels: u8,
+    /// Failovers of the ledger to a replica that is behind.
+    #[arg(long, default_value_t = 0)]
+    pub failovers: u8,
+}
+
+impl Scale {
+    /// 2 orders for 1 unit, with 2 crashes and 2 duplicates.
+    pub const SMALL: Self = Self {
+        orders: 2,
+        units: 1,
+        phantoms: 0,
+        crashes: 2,
+        duplicates: 2,
+        retries: 0,
+        cancels: 0,
+        failovers: 0,
+    };
+}

@@ -1,0 +1,116 @@
+//! The protocol broken on purpose: a check that cannot fail proves nothing.
+
+use clap::ValueEnum;
+
+use crate::{properties, scale::Scale};
+
+/// One thing done wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Break {
+    /// A check-back that finds no log entry says ROLLBACK and leaves no mark.
+    NoFence,
+    /// A check-back that finds no log entry says COMMIT.
+    CommitByDefault,
+    /// A check-back that the ledger did not answer says ROLLBACK.
+    RollbackOnDoubt,
+    /// A gateway that gets no answer to its deduction rolls back and tells the buyer no.
+    RollbackOnTimeOut,
+    /// A refusal counts although an earlier copy of the same deduction may still be under way.
+    RefusalAfterResend,
+    /// The gateway goes on without an answer to its half-message.
+    DeductWithoutHalf,
+    /// The buyer is told "accepted" when the half-message is stored, before the log entry.
+    AnswerBeforeLog,
+    /// A second outcome of a batch is settled again.
+    SettleTwice,
+    /// Units that the database could not give go back on sale.
+    WrittenOffReturned,
+    /// The worker acknowledges before the database has the orders.
+    OffsetBeforeDatabase,
+    /// The worker acknowledges before it publishes the outcomes.
+    OffsetBeforeOutcomes,
+    /// The worker does not remember the batches that it placed.
+    BatchesForgotten,
+    /// The worker does not look at how many rows its conditional UPDATE hit.
+    RowCountIgnored,
+    /// Duplicate keys are not looked for in the database, nor held by a unique key.
+    KeysNotUnique,
+}
+
+/// A broken protocol, and what must come of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Variant {
+    /// What is done wrong.
+    pub broken: Break,
+    /// The smallest world that shows it.
+    pub scale: Scale,
+    /// The property that it violates.
+    pub violates: &'static str,
+}
+
+/// What a failover of the ledger breaks in the whole protocol, each with the smallest world that shows it. These
+/// are limits of the design, not variants: a replica that is behind has lost what the ledger acknowledged, and
+/// no order of steps can make up for that without asking the database.
+///
+/// - A gateway tells "accepted" when the deadline passes before its commit is answered, since the log stands and
+///   check-back will finish it. If that commit was lost and a failover takes the log entry, the check-back
+///   fences the batch.
+/// - A gateway in doubt asks for the fate after the failover has taken the entry, and tells "refused" of a batch
+///   that a check-back had committed before.
+/// - The broker asks while the commit is on its way, or again after it. Where the entry is gone, the answer
+///   fences the batch; the broker delivers it all the same, and its outcome cannot heal the ledger any more.
+pub const LIMITS: [(Scale, &str); 3] = [
+    (Scale { failovers: 1, ..LONE }, properties::ACCEPTED_IS_NEVER_DROPPED),
+    (Scale { failovers: 1, ..LONE }, properties::REFUSED_IS_NEVER_AN_ORDER),
+    (Scale { failovers: 1, ..LONE }, properties::LAYERS_NEVER_CONTRADICT),
+];
+
+const TINY: Scale = Scale { crashes: 0, duplicates: 0, ..Scale::SMALL };
+const LONE: Scale = Scale { orders: 1, ..TINY };
+const PHANTOM: Scale = Scale { units: 0, phantoms: 1, ..TINY };
+
+/// Every broken protocol, with its violation.
+pub const VARIANTS: [Variant; 14] = [
+    Variant { broken: Break::NoFence, scale: LONE, violates: properties::ACCEPTED_IS_NEVER_DROPPED },
+    Variant { broken: Break::CommitByDefault, scale: TINY, violates: properties::REFUSED_IS_NEVER_AN_ORDER },
+    Variant { broken: Break::RollbackOnDoubt, scale: LONE, violates: properties::ACCEPTED_IS_NEVER_DROPPED },
+    Variant { broken: Break::RollbackOnTimeOut, scale: LONE, violates: properties::NOTHING_IS_LEAKED },
+    Variant {
+        broken: Break::RefusalAfterResend,
+        scale: Scale { cancels: 1, ..TINY },
+        violates: properties::NOTHING_IS_LEAKED,
+    },
+    Variant { broken: Break::DeductWithoutHalf, scale: LONE, violates: properties::NOTHING_IS_LEAKED },
+    Variant { broken: Break::AnswerBeforeLog, scale: LONE, violates: properties::ACCEPTED_IS_NEVER_DROPPED },
+    Variant {
+        broken: Break::SettleTwice,
+        scale: Scale { duplicates: 1, orders: 1, ..PHANTOM },
+        violates: properties::LEDGER_IS_CONSERVED,
+    },
+    Variant { broken: Break::WrittenOffReturned, scale: PHANTOM, violates: properties::REASONS_ARE_TRUE },
+    Variant {
+        broken: Break::OffsetBeforeDatabase,
+        scale: Scale { crashes: 1, ..LONE },
+        violates: properties::ACCEPTED_ENDS_AS_AN_ORDER,
+    },
+    Variant {
+        broken: Break::OffsetBeforeOutcomes,
+        scale: Scale { crashes: 1, ..LONE },
+        violates: properties::NOTHING_IS_LEAKED,
+    },
+    Variant {
+        broken: Break::BatchesForgotten,
+        scale: Scale { duplicates: 1, units: 2, ..LONE },
+        violates: properties::DATABASE_IS_CONSERVED,
+    },
+    Variant {
+        broken: Break::RowCountIgnored,
+        scale: PHANTOM,
+        violates: properties::DATABASE_IS_NEVER_OVERSOLD,
+    },
+    Variant {
+        broken: Break::KeysNotUnique,
+        scale: Scale { units: 2, orders: 1, retries: 1, failovers: 1, ..TINY },
+        violates: properties::ORDER_IS_CONFIRMED_ONCE,
+    },
+];

@@ -1,0 +1,112 @@
+//! The order worker: a chunk into the database, its outcomes onto their topic, and only then the offset.
+
+use crate::{
+    model::Protocol,
+    state::{Database, Row, State},
+    variants::Break,
+};
+
+/// What the worker has in its memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Worker {
+    /// How far the chunk has come.
+    pub step: Step,
+    /// The batches of the chunk, in the broker's order; a batch can be there twice.
+    pub chunk: Vec<usize>,
+}
+
+/// How far a chunk has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// There is none.
+    #[default]
+    Idle,
+    /// Taken from the queue.
+    Taken,
+    /// In the database.
+    Placed,
+    /// Its outcomes are published too.
+    Announced,
+}
+
+impl Worker {
+    /// Whether it has no chunk in hand.
+    pub fn is_idle(&self) -> bool {
+        self.step == Step::Idle
+    }
+}
+
+impl Protocol {
+    /// Takes the first `count` messages of the queue. They stay there until they are acknowledged.
+    pub(crate) fn take(&self, state: &mut State, count: usize) {
+        state.worker = Worker { step: Step::Taken, chunk: state.queue[..count].to_vec() };
+        if self.broken == Some(Break::OffsetBeforeDatabase) {
+            state.queue.drain(..count);
+        }
+    }
+
+    /// One database transaction for the chunk. Orders are judged by ascending id.
+    pub(crate) fn place(&self, state: &mut State) {
+        let State { worker, database, batches, queue, .. } = state;
+        let mut sorted = worker.chunk.clone();
+        sorted.sort_unstable();
+        for batch in sorted {
+            let order = batches[batch].order;
+            let rows = database.rows.iter().zip(batches.iter());
+            let known = rows.clone().any(|(row, of)| *row != Row::Absent && of.order == order);
+            self.place_batch(database, batch, known);
+        }
+        worker.step = Step::Placed;
+        if self.broken == Some(Break::OffsetBeforeOutcomes) {
+            queue.drain(..worker.chunk.len());
+        }
+    }
+
+    fn place_batch(&self, database: &mut Database, batch: usize, key_is_known: bool) {
+        if database.rows[batch] != Row::Absent {
+            if self.broken == Some(Break::BatchesForgotten) {
+                database.confirm(batch);
+            }
+        } else if key_is_known && self.broken != Some(Break::KeysNotUnique) {
+            database.rows[batch] = Row::Duplicate;
+        } else if database.saleable > 0 || self.broken == Some(Break::RowCountIgnored) {
+            database.confirm(batch);
+        } else {
+            database.rows[batch] = Row::OutOfStock;
+        }
+    }
+
+    /// Publishes the outcome of every batch of the chunk.
+    pub(crate) fn announce(state: &mut State) {
+        for batch in &state.worker.chunk {
+            state.batches[*batch].outcome = true;
+        }
+        state.worker.step = Step::Announced;
+    }
+
+    /// Moves the offset past the chunk.
+    pub(crate) fn acknowledge(&self, state: &mut State) {
+        let chunk = std::mem::take(&mut state.worker).chunk;
+        let moved_before =
+            matches!(self.broken, Some(Break::OffsetBeforeDatabase | Break::OffsetBeforeOutcomes));
+        if !moved_before {
+            state.queue.drain(..chunk.len());
+        }
+    }
+}
+
+impl Database {
+    /// The conditional UPDATE and the row, in one.
+    fn confirm(&mut self, batch: usize) {
+        self.rows[batch] = Row::Confirmed;
+        self.saleable -= 1;
+        self.applied += 1;
+    }
+
+    /// The buyer cancels: the unit goes back on sale here, and is on its way to the ledger.
+    pub(crate) fn cancel(&mut self, batch: usize) {
+        self.rows[batch] = Row::Returned;
+        self.saleable += 1;
+        self.returned += 1;
+    }
+}

@@ -1,0 +1,108 @@
+//! The protocol with one thing done wrong: each is found out, or the check would prove nothing.
+
+#![expect(clippy::print_stdout, reason = "the traces are worth reading: run with --nocapture")]
+
+use clap::ValueEnum;
+use flashgate_model::{
+    model::Protocol,
+    report::{shortest_violation, trace},
+    variants::{Break, LIMITS, VARIANTS},
+};
+
+/// Checks that `broken` violates the property that its variant names, and prints how.
+fn is_found_out(broken: Break) {
+    let variant = VARIANTS.iter().find(|variant| variant.broken == broken);
+    let Some(variant) = variant else { panic!("{broken:?} has no variant") };
+    let protocol = Protocol { scale: variant.scale, broken: Some(broken) };
+    let violation = shortest_violation(protocol, variant.violates);
+    let steps = violation.unwrap_or_else(|| panic!("{broken:?} does not violate: {}", variant.violates));
+    println!("{broken:?} violates: {}\n{}", variant.violates, trace(steps));
+
+    let whole = Protocol { broken: None, ..protocol };
+    assert!(shortest_violation(whole, variant.violates).is_none(), "the whole protocol violates it as well");
+}
+
+#[test]
+fn without_a_fence_a_late_deduction_is_dropped() {
+    is_found_out(Break::NoFence);
+}
+
+#[test]
+fn a_check_back_that_commits_by_default_makes_an_order_of_a_refusal() {
+    is_found_out(Break::CommitByDefault);
+}
+
+#[test]
+fn a_check_back_that_rolls_back_in_doubt_drops_an_accepted_order() {
+    is_found_out(Break::RollbackOnDoubt);
+}
+
+#[test]
+fn a_gateway_that_rolls_back_an_unanswered_deduction_leaks_its_units() {
+    is_found_out(Break::RollbackOnTimeOut);
+}
+
+#[test]
+fn a_refusal_that_comes_after_a_resend_is_not_final() {
+    is_found_out(Break::RefusalAfterResend);
+}
+
+#[test]
+fn a_deduction_without_a_half_message_leaks_its_units() {
+    is_found_out(Break::DeductWithoutHalf);
+}
+
+#[test]
+fn an_answer_before_the_log_entry_is_a_promise_that_can_be_broken() {
+    is_found_out(Break::AnswerBeforeLog);
+}
+
+#[test]
+fn a_batch_that_is_settled_twice_spoils_the_totals() {
+    is_found_out(Break::SettleTwice);
+}
+
+#[test]
+fn a_written_off_unit_that_goes_back_on_sale_is_cancelled_again() {
+    is_found_out(Break::WrittenOffReturned);
+}
+
+#[test]
+fn an_offset_before_the_database_loses_an_accepted_order() {
+    is_found_out(Break::OffsetBeforeDatabase);
+}
+
+#[test]
+fn an_offset_before_the_outcomes_leaves_a_log_entry_open() {
+    is_found_out(Break::OffsetBeforeOutcomes);
+}
+
+#[test]
+fn a_worker_that_forgets_its_batches_takes_units_twice() {
+    is_found_out(Break::BatchesForgotten);
+}
+
+#[test]
+fn a_worker_that_ignores_the_row_count_oversells() {
+    is_found_out(Break::RowCountIgnored);
+}
+
+#[test]
+fn keys_that_are_not_unique_in_the_database_confirm_an_order_twice() {
+    is_found_out(Break::KeysNotUnique);
+}
+
+#[test]
+fn every_break_has_a_variant() {
+    let breaks = Break::value_variants();
+    assert!(breaks.iter().all(|broken| VARIANTS.iter().any(|variant| variant.broken == *broken)));
+}
+
+#[test]
+fn what_a_failover_of_the_ledger_breaks_is_known() {
+    for (scale, violated) in LIMITS {
+        let violation = shortest_violation(Protocol { scale, broken: None }, violated);
+        let steps = violation.unwrap_or_else(|| panic!("a failover does not violate any more: {violated}"));
+        println!("a failover violates: {violated}\n{}", trace(steps));
+    }
+}

@@ -1,0 +1,125 @@
+//! The whole protocol, in every world that is small enough to be visited to the last state.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "how many states a world has is worth reading: run with --nocapture"
+)]
+
+use std::collections::BTreeSet;
+
+use flashgate_model::{
+    action::Action,
+    ledger::Entry,
+    model::Protocol,
+    properties,
+    report::trace,
+    scale::Scale,
+    state::{Answer, Gateway, Row, State},
+    variants::LIMITS,
+};
+use stateright::{Checker, Model, StateRecorder};
+
+/// More steps than any world of these tests needs to come to rest.
+const STEPS_TO_REST_MAX: usize = 100;
+
+const QUIET: Scale = Scale { crashes: 0, duplicates: 0, ..Scale::SMALL };
+
+/// Visits every state; `limits` are the properties that need not hold. Returns the number of states.
+fn holds_in(scale: Scale, limits: &BTreeSet<&'static str>) -> usize {
+    let protocol = Protocol { scale, broken: None };
+    let checker = protocol.checker().threads(2).spawn_bfs().join();
+    let violations: Vec<String> = checker
+        .discoveries()
+        .into_iter()
+        .filter(|(name, _)| !limits.contains(name))
+        .map(|(name, path)| format!("violated: {name}\n{}", trace(path)))
+        .collect();
+    assert!(violations.is_empty(), "{scale:?}\n{}", violations.join("\n"));
+    println!("{} states in {scale:?}", checker.unique_state_count());
+    checker.unique_state_count()
+}
+
+#[test]
+fn the_protocol_holds_for_2_orders_1_unit_2_crashes_and_2_duplicates() {
+    let states = holds_in(Scale::SMALL, &BTreeSet::new());
+    assert!(states > 100_000, "only {states} states: something never happens");
+}
+
+#[test]
+fn it_holds_when_the_ledger_promised_a_unit_that_does_not_exist() {
+    holds_in(Scale { phantoms: 1, crashes: 1, duplicates: 1, ..Scale::SMALL }, &BTreeSet::new());
+}
+
+#[test]
+fn it_holds_when_a_cancelled_order_gives_its_unit_back() {
+    holds_in(Scale { cancels: 1, crashes: 1, duplicates: 1, ..Scale::SMALL }, &BTreeSet::new());
+}
+
+#[test]
+fn it_holds_when_buyers_ask_again_with_the_same_key() {
+    holds_in(Scale { retries: 1, ..QUIET }, &BTreeSet::new());
+    holds_in(Scale { orders: 1, retries: 2, cancels: 1, ..QUIET }, &BTreeSet::new());
+    holds_in(Scale { orders: 1, retries: 1, cancels: 1, ..Scale::SMALL }, &BTreeSet::new());
+}
+
+#[test]
+fn a_failover_of_the_ledger_never_oversells_nor_doubles_an_order() {
+    let limits = LIMITS.iter().map(|(_, violated)| *violated);
+    let limits = limits.chain([properties::ACCEPTED_ENDS_AS_AN_ORDER]).collect();
+    holds_in(Scale { failovers: 1, ..QUIET }, &limits);
+    holds_in(Scale { orders: 1, failovers: 1, retries: 1, duplicates: 1, ..QUIET }, &limits);
+}
+
+fn every_state_of(protocol: Protocol) -> Vec<State> {
+    let (recorder, states) = StateRecorder::new_with_accessor();
+    protocol.checker().visitor(recorder).spawn_bfs().join();
+    states()
+}
+
+#[test]
+fn the_world_comes_to_rest_from_every_state_once_it_is_healed() {
+    let protocol = Protocol { scale: Scale { crashes: 1, ..QUIET }, broken: None };
+    for state in every_state_of(protocol) {
+        let is_over = steps_without_faults(&protocol, &state).is_empty();
+        assert_eq!(state.at_rest(), is_over, "rest means that no process has anything to do: {state:#?}");
+        let healed = healed(&protocol, state.clone());
+        assert!(healed.at_rest(), "{STEPS_TO_REST_MAX} steps and not at rest, from {state:#?}");
+    }
+}
+
+#[test]
+fn whatever_can_become_of_an_order_happens() {
+    let scale = Scale { orders: 2, units: 1, phantoms: 1, cancels: 1, ..QUIET };
+    let states = every_state_of(Protocol { scale, broken: None });
+    for row in [Row::Confirmed, Row::OutOfStock, Row::Returned] {
+        let happens = states.iter().any(|state| state.at_rest() && state.database.rows.contains(&row));
+        assert!(happens, "{row:?}");
+    }
+    for entry in [Entry::Absent, Entry::Fenced, Entry::Acknowledged, Entry::Returned] {
+        let happens = states.iter().any(|state| state.at_rest() && state.ledger.log.contains(&entry));
+        assert!(happens, "{entry:?}");
+    }
+    for answer in [Answer::Accepted, Answer::Refused, Answer::Unknown] {
+        let told = Gateway::Told(answer);
+        let happens = states.iter().any(|state| state.batches.iter().any(|batch| batch.gateway == told));
+        assert!(happens, "{answer:?}");
+    }
+}
+
+/// Lets processes do what they can, one step after the other, with no fault any more.
+fn healed(protocol: &Protocol, mut state: State) -> State {
+    for _ in 0..STEPS_TO_REST_MAX {
+        match steps_without_faults(protocol, &state).into_iter().next() {
+            Some(next) => state = next,
+            None => break,
+        }
+    }
+    state
+}
+
+fn steps_without_faults(protocol: &Protocol, state: &State) -> Vec<State> {
+    let mut actions: Vec<Action> = Vec::new();
+    protocol.actions(state, &mut actions);
+    let steps = actions.into_iter().filter(|action| !action.is_fault());
+    steps.filter_map(|action| protocol.next_state(state, action)).filter(|next| next != state).collect()
+}
