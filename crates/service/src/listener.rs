@@ -1,8 +1,11 @@
 //! Serves an HTTP router on a TCP listener, with limits on what a slow or idle peer can hold.
 
+mod first_bytes;
+
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
+use first_bytes::InTime;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -63,7 +66,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ListenerLimits
             },
         };
         let service = TowerToHyperService::new(router.clone());
-        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+        let stream = TokioIo::new(InTime::new(stream, header_timeout));
+        let connection = server.serve_connection(stream, service).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = pin!(connection).await {
