@@ -73,6 +73,7 @@ pub async fn run(
         purchase: Arc::clone(&engine.purchase),
         orders: Arc::clone(&engine.orders),
         catalogue: Arc::clone(&engine.catalogue),
+        body_timeout: Duration::from_millis(config.listen.body_timeout_ms.get()),
     });
     let http = http::router(Arc::clone(&api)).merge(operator::health(readiness));
     let grpc = grpc::router(api)?;

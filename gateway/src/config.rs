@@ -55,6 +55,9 @@ pub struct ListenConfig {
     pub grpc: SocketAddr,
     /// Metrics and health, for operators.
     pub operator: SocketAddr,
+    /// How long the body of a request may take to arrive; streams of requests may take as long as they like. 5 s:
+    /// the longest body fits into a dozen packets.
+    pub body_timeout_ms: NonZeroU64,
     /// The limits of each of the three.
     pub limits: ListenerLimits,
 }
@@ -66,6 +69,7 @@ impl Default for ListenConfig {
             http: loopback(7001),
             grpc: loopback(7002),
             operator: loopback(7003),
+            body_timeout_ms: at_least_one_ms(5_000),
             limits: ListenerLimits::default(),
         }
     }

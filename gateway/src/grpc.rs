@@ -1,11 +1,15 @@
 //! gRPC for buyers: decodes requests and encodes answers. Decides nothing.
 
 mod fields;
-mod oversize;
+mod slow_body;
+mod unreadable;
 
-use std::{pin::Pin, sync::Arc};
+use std::{future::ready, pin::Pin, sync::Arc};
 
-use axum::Router;
+use axum::{
+    Router,
+    middleware::{map_request, map_response},
+};
 use flashgate_domain::{CancelReason, Verdict};
 use flashgate_proto::{
     FILE_DESCRIPTOR_SET,
@@ -32,9 +36,13 @@ pub fn router(api: Arc<Api>) -> Result<Router, tonic_reflection::server::Error> 
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
+    let body_timeout = api.body_timeout;
     let purchase = PurchaseServiceServer::new(Purchases { api }).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let routes = Routes::new(purchase).add_service(reflection);
-    Ok(routes.into_axum_router().layer(axum::middleware::map_response(oversize::as_malformed)))
+    Ok(routes
+        .into_axum_router()
+        .layer(map_request(move |request| ready(slow_body::limited(request, body_timeout))))
+        .layer(map_response(|response| ready(unreadable::explained(response)))))
 }
 
 struct Purchases {
@@ -65,7 +73,10 @@ impl PurchaseService for Purchases {
         let api = Arc::clone(&self.api);
         let answers = requests.map(move |request| {
             let api = Arc::clone(&api);
-            async move { Ok(buy_one_of_many(&api, request?).await) }
+            async move {
+                let request = request.map_err(unreadable::explained_status)?;
+                Ok(buy_one_of_many(&api, request).await)
+            }
         });
         Ok(Response::new(Box::pin(answers.buffer_unordered(STREAM_REQUESTS_MAX))))
     }

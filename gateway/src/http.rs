@@ -4,7 +4,7 @@ pub(crate) mod buy;
 mod fields;
 pub(crate) mod look_up;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -25,6 +25,8 @@ pub struct Api {
     pub orders: Arc<Orders>,
     /// Looks sales up.
     pub catalogue: Arc<Catalogue>,
+    /// How long the body of a request may take to arrive.
+    pub body_timeout: Duration,
 }
 
 /// The routes for buyers.

@@ -34,6 +34,8 @@ pub enum Failure {
         /// The limit.
         bytes_max: usize,
     },
+    /// The body did not arrive in time. Nothing of it was looked at.
+    BodyTimeout,
     /// The body is not said to be `application/json`.
     UnsupportedMediaType,
     /// A bug: an invariant does not hold. Details are in the log.
@@ -62,6 +64,7 @@ impl Failure {
             | Self::RouteNotFound
             | Self::MethodNotAllowed
             | Self::BodyTooLarge { .. }
+            | Self::BodyTimeout
             | Self::UnsupportedMediaType
             | Self::Internal => None,
         }
@@ -110,6 +113,12 @@ impl Failure {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 Code::InvalidArgument,
             ),
+            Self::BodyTimeout => Row::new(
+                "body_timeout",
+                "Body came too slowly",
+                StatusCode::REQUEST_TIMEOUT,
+                Code::DeadlineExceeded,
+            ),
             Self::UnsupportedMediaType => Row::new(
                 "unsupported_media_type",
                 "Unsupported media type",
@@ -126,7 +135,9 @@ impl Failure {
     pub const fn retry_safe(&self) -> bool {
         match self {
             Self::Refused(refusal) => refusal.retry_safe(),
-            Self::OutcomeUnknown | Self::StoreUnavailable | Self::WorkerUnavailable => true,
+            Self::OutcomeUnknown | Self::StoreUnavailable | Self::WorkerUnavailable | Self::BodyTimeout => {
+                true
+            }
             Self::Unauthenticated(_)
             | Self::PermissionDenied
             | Self::OrderNotFound
@@ -153,6 +164,7 @@ impl Failure {
             Self::RouteNotFound => "there is nothing at this path".to_owned(),
             Self::MethodNotAllowed => "this path does not take that method".to_owned(),
             Self::BodyTooLarge { bytes_max } => format!("the body must be at most {bytes_max} bytes long"),
+            Self::BodyTimeout => "the body did not arrive in time; nothing was done".to_owned(),
             Self::UnsupportedMediaType => "content-type must be application/json".to_owned(),
             Self::Internal => "something went wrong here; it was logged".to_owned(),
         }

@@ -49,6 +49,7 @@ pub struct Accepted {
         (status = 400, description = "`malformed`: `field` names what is wrong", body = crate::openapi::Problem, content_type = "application/problem+json"),
         (status = 401, description = "`unauthenticated`", body = crate::openapi::Problem, content_type = "application/problem+json"),
         (status = 404, description = "`sale_not_found`", body = crate::openapi::Problem, content_type = "application/problem+json"),
+        (status = 408, description = "`body_timeout`: the body came too slowly, and nothing was ordered", body = crate::openapi::Problem, content_type = "application/problem+json"),
         (status = 409, description = "`sold_out` or `over_limit`", body = crate::openapi::Problem, content_type = "application/problem+json"),
         (status = 410, description = "`ended`", body = crate::openapi::Problem, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`: more than 16 KiB", body = crate::openapi::Problem, content_type = "application/problem+json"),
@@ -88,7 +89,7 @@ async fn decode(
     let Path(sale_id) = sale_id.map_err(|rejection| Failure::malformed("sale_id", rejection))?;
     let sale = fields::id("sale_id", &sale_id)?;
     fields::expect_json(headers)?;
-    let quantity = fields::quantity(&fields::bytes(body).await?)?;
+    let quantity = fields::quantity(&fields::bytes(body, api.body_timeout).await?)?;
     Ok(Buy { sale, buyer, key, quantity })
 }
 

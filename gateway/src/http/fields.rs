@@ -1,5 +1,7 @@
 //! The fields of a request, each with an error that names it.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use bytes::Bytes;
 use flashgate_domain::{IdempotencyKey, Quantity, intent::InvalidQuantity};
@@ -8,6 +10,7 @@ use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 /// The longest body that is read.
@@ -46,35 +49,39 @@ pub(super) fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
     json.then_some(()).ok_or(Failure::UnsupportedMediaType)
 }
 
-/// The whole body, if it is not too long.
-pub(super) async fn bytes(body: Body) -> Result<Bytes, Failure> {
-    match Limited::new(body, BODY_BYTES_MAX).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
+/// The whole body, if it is not too long and comes within `time_max`.
+pub(super) async fn bytes(body: Body, time_max: Duration) -> Result<Bytes, Failure> {
+    match timeout(time_max, Limited::new(body, BODY_BYTES_MAX).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
             Err(Failure::BodyTooLarge { bytes_max: BODY_BYTES_MAX })
         }
-        Err(_cut_off) => Err(Failure::malformed("body", "must arrive whole")),
+        Ok(Err(_cut_off)) => Err(Failure::malformed("body", "must arrive whole")),
+        Err(_elapsed) => Err(Failure::BodyTimeout),
     }
 }
 
 /// The quantity in the body of a purchase.
 pub(super) fn quantity(body: &[u8]) -> Result<Quantity, Failure> {
+    // serde would take an array of the right length for the struct.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(not_an_object(body));
+    }
     match serde_json::from_slice::<BuyBody>(body) {
         Ok(body) => Quantity::new(body.quantity).map_err(|invalid| Failure::malformed("quantity", invalid)),
         Err(wrong) => Err(explain(body, &wrong)),
     }
 }
 
+fn not_an_object(body: &[u8]) -> Failure {
+    let expected = if body.trim_ascii().is_empty() { "is required" } else { "must be a JSON object" };
+    Failure::malformed("body", expected)
+}
+
 /// Finds out which field is to blame: read again without a shape, since this is rare.
 fn explain(body: &[u8], wrong: &serde_json::Error) -> Failure {
-    if body.trim_ascii().is_empty() {
-        return Failure::malformed("body", "is required");
-    }
-    let Ok(value) = serde_json::from_slice::<Value>(body) else {
+    let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
         return Failure::malformed("body", format!("must be JSON: {wrong}"));
-    };
-    let Value::Object(members) = value else {
-        return Failure::malformed("body", "must be a JSON object");
     };
     if let Some(unknown) = members.keys().find(|name| *name != "quantity") {
         return Failure::malformed(unknown.clone(), "is not a known field");
