@@ -14,6 +14,7 @@
 //! | [`deployment`], [`gateway`], [`worker`] | a deployment of its own for each test: prefix, database, topics |
 //! | [`process`], [`redis_server`], [`proxy`] | what can be killed, stopped, cut off and started again |
 //! | [`door`], [`purchase`], [`crowd`], [`rush`] | buyers, over HTTP, gRPC and streams, and what they heard |
+//! | [`raw_grpc`] | peers that send what no client would |
 //! | [`operator`] | sales |
 //! | [`order_store`], [`stock`], [`broker`], [`metrics`] | looks into the real stores |
 //! | [`books`] | the conservation laws, checked on both sides and across |
@@ -40,6 +41,7 @@ pub mod ports;
 pub mod process;
 pub mod proxy;
 pub mod purchase;
+pub mod raw_grpc;
 pub mod redis_server;
 pub mod rush;
 pub mod seed;

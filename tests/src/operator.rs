@@ -37,6 +37,12 @@ impl SaleForm {
         self
     }
 
+    /// At most `units` a request.
+    pub fn quantity_max(mut self, units: u32) -> Self {
+        self.0.quantity_max = units;
+        self
+    }
+
     /// Open from `opens_at_ms` until `closes_at_ms`.
     pub fn window(mut self, opens_at_ms: u64, closes_at_ms: u64) -> Self {
         (self.0.opens_at_ms, self.0.closes_at_ms) = (opens_at_ms, closes_at_ms);
