@@ -51,26 +51,41 @@ impl Lane {
         }
     }
 
+    /// Carries the group until every intent has its verdict.
+    ///
+    /// Ends: the first intent of a sale is behind nobody, so each round leaves fewer.
     async fn carry(&self, mut group: Group) {
+        while !group.intents.is_empty() {
+            group = self.carry_once(group).await;
+        }
+    }
+
+    /// Screens the group and carries what passes until it has its verdicts. Returns the intents that are behind.
+    async fn carry_once(&self, mut group: Group) -> Group {
+        let mut behind = Group::default();
         let script = debug_span!("script", script = "screen", intents = group.intents.len());
         match self.shared.ledger.screen(self.shard, &group.intents).instrument(script).await {
-            Ok(screening) => self.answer_failing(&mut group, &screening),
+            Ok(screening) => self.answer_failing(&mut group, &mut behind, &screening),
             Err(fault) => {
                 warn!(code = fault.code(), %fault, "no screening");
-                return self.answer_all(group, &Verdict::Refused(Refusal::LedgerUnavailable));
+                self.answer_all(group, &Verdict::Refused(Refusal::LedgerUnavailable));
+                return behind;
             }
         }
         // Ends: a batch goes again only when other batches took units or wrote keys, or a check-back fenced it.
         while let Some(deadline) = group.deadline() {
             if deadline <= Instant::now() {
-                return self.answer_all(group, &Verdict::Refused(Refusal::Overloaded));
+                self.answer_all(group, &Verdict::Refused(Refusal::Overloaded));
+                break;
             }
-            group = self.attempt(group, deadline).await;
+            group = self.attempt(group, &mut behind, deadline).await;
         }
+        behind
     }
 
-    /// One batch of the whole group. Returns the intents that go again; all others have their verdicts.
-    async fn attempt(&self, mut group: Group, deadline: Instant) -> Group {
+    /// One batch of the whole group. Returns the intents that go again; all others have their verdicts or are
+    /// `behind`.
+    async fn attempt(&self, mut group: Group, behind: &mut Group, deadline: Instant) -> Group {
         let now = self.shared.clock.now();
         let id = self.ids.lock().unwrap_or_else(PoisonError::into_inner).next(now);
         let intents = std::mem::take(&mut group.intents);
@@ -87,7 +102,7 @@ impl Lane {
                 }
                 return Group::default();
             }
-            End::Refused(screening) => self.answer_failing(&mut group, &screening),
+            End::Refused(screening) => self.answer_failing(&mut group, behind, &screening),
             End::Again => {}
             End::Unavailable(refusal) => {
                 self.answer_all(std::mem::take(&mut group), &Verdict::Refused(refusal))
@@ -97,12 +112,17 @@ impl Lane {
         group
     }
 
-    /// Answers what did not pass, and all of it if the order worker is too far behind.
-    fn answer_failing(&self, group: &mut Group, screening: &Screening) {
+    /// Answers what did not pass, and all of it if the order worker is too far behind. What only others of the
+    /// same call stood in the way of is put `behind` them.
+    fn answer_failing(&self, group: &mut Group, behind: &mut Group, screening: &Screening) {
         self.observe(&screening.standings);
         for (pending, answer) in group.keep_passing(&screening.answers) {
-            let verdict = self.verdict(&pending.intent, answer);
-            self.queue.answer(pending.ticket, verdict);
+            if is_behind(&pending.intent, answer, group, screening) {
+                behind.push(pending);
+            } else {
+                let verdict = self.verdict(&pending.intent, answer);
+                self.queue.answer(pending.ticket, verdict);
+            }
         }
         if screening.open_orders >= self.shared.backlog_orders_max {
             self.answer_all(std::mem::take(group), &Verdict::Refused(Refusal::Backlog));
@@ -155,5 +175,29 @@ impl Lane {
 
     fn observe(&self, standings: &[Standing]) {
         standings.iter().for_each(|standing| self.shared.sold_out.observe(*standing));
+    }
+}
+
+/// Whether only intents of the same call stand in the way of `intent`. Those that `pass` have no units yet, and
+/// may never get them: to say "sold out" or "over the limit" before they do could turn out untrue, and the same
+/// key could have its order from another gateway meanwhile.
+fn is_behind(intent: &Intent, answer: Answer, pass: &Group, screening: &Screening) -> bool {
+    match answer {
+        Answer::SoldOut => screening.standings.iter().any(|standing| {
+            standing.sale == intent.sale() && standing.available >= i64::from(intent.quantity().get())
+        }),
+        Answer::OverLimit => pass
+            .intents
+            .iter()
+            .any(|other| other.sale() == intent.sale() && other.buyer_digest() == intent.buyer_digest()),
+        Answer::Pass
+        | Answer::Replay(_)
+        | Answer::KeyReused
+        | Answer::Repeated
+        | Answer::Missing
+        | Answer::NotReady
+        | Answer::Paused
+        | Answer::NotOpen { .. }
+        | Answer::Ended => false,
     }
 }

@@ -85,7 +85,8 @@ impl Group {
         self.tickets
     }
 
-    fn push(&mut self, pending: Pending) {
+    /// Adds an intent.
+    pub fn push(&mut self, pending: Pending) {
         self.intents.push(pending.intent);
         self.tickets.push(pending.ticket);
     }
