@@ -130,3 +130,37 @@ async fn whoever_took_the_last_unit_gets_the_order_again_when_everything_is_sold
     shop.conserved(sale, &heard).await;
     shop.stop().await;
 }
+
+/// Intents of one call stand in each other's way: whoever is behind may hear "sold out" only once those before it
+/// have their units.
+#[tokio::test(flavor = "multi_thread")]
+async fn sold_out_is_only_said_when_it_is_true_however_close_the_race() {
+    const SALES: usize = 40;
+    const KEYS: u32 = 30;
+    let (shop, doors) = start().await;
+    for number in 0..SALES {
+        let sale = shop.open_sale(SaleForm::of_stock(7).limit(3)).await;
+        let wish =
+            |key: u32| Purchase::new(sale, format!("buyer-{}", key % 20), format!("key-{key}"), 1 + key % 3);
+        let doors = &doors;
+        let at_both_gateways = |purchase: Purchase| async move {
+            let (one, other) = tokio::join!(doors[0].buy(&purchase), doors[1].buy_grpc(&purchase));
+            Heard { purchase, answers: vec![one, other] }
+        };
+        let heard = join_all((0..KEYS).map(wish).map(at_both_gateways)).await;
+        for heard in &heard {
+            let orders = heard.answers.iter().filter(|answer| answer.order().is_some()).count();
+            assert!(orders == 0 || orders == 2, "sale {number}: one key, an order and a refusal: {heard:?}");
+        }
+        let books = shop.conserved(sale, &heard).await;
+        let sold_out = Answer::of_code("sold_out", false);
+        let refused = heard.iter().filter(|heard| heard.answers.contains(&sold_out));
+        let smallest = refused.map(|heard| i64::from(heard.purchase.quantity)).min();
+        let left = books.ledger.totals.available;
+        assert!(
+            smallest.is_none_or(|units| left < units),
+            "sale {number}: {smallest:?} refused, {left} left"
+        );
+    }
+    shop.stop().await;
+}
