@@ -79,7 +79,8 @@ impl Engine {
         readiness: &Readiness,
         leave: CancellationToken,
     ) -> Option<Self> {
-        let node = first_success("node number", &leave, async || parts.ledger.next_node().await).await?;
+        let ledger = Arc::clone(&parts.ledger);
+        let node = first_success("node number", &leave, || ledger.next_node()).await?;
         let mut background = JoinSet::new();
         let catalogue = Arc::new(Catalogue::default());
         let sold_out = SoldOutWatch::new(Arc::clone(&parts.ledger), Arc::clone(&catalogue));
@@ -87,7 +88,7 @@ impl Engine {
         background.spawn(Arc::clone(&sold_out).reread(REREAD_PERIOD));
         let preheat =
             Preheat::new(Arc::clone(&parts.ledger), Arc::clone(&parts.registry), Arc::clone(&catalogue));
-        first_success("preheat of the open sales", &leave, async || preheat.refresh().await).await?;
+        first_success("preheat of the open sales", &leave, || preheat.refresh()).await?;
         readiness.sales_are_preheated();
         background.spawn(preheat.run(parts.sale_events, refresh, leave.clone()));
         let settlement = Settlement::new(Arc::clone(&parts.ledger), Arc::clone(&sold_out));
@@ -145,10 +146,10 @@ fn start_batcher(
 }
 
 /// Tries until it succeeds; `None` if the process was told to leave first.
-async fn first_success<T, E: std::fmt::Display>(
+async fn first_success<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
     step: &str,
     leave: &CancellationToken,
-    attempt: impl AsyncFn() -> Result<T, E>,
+    attempt: impl Fn() -> F,
 ) -> Option<T> {
     loop {
         match attempt().await {
