@@ -1,0 +1,53 @@
+//! The sample file is what its head says: every key with its default.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::{collections::BTreeSet, fs, path::Path, process};
+
+use flashgate_gateway::config::Config;
+use flashgate_service::config::load;
+
+const NO_VARIABLES: &str = "FLASHGATE_NO_SUCH_PREFIX__";
+
+fn sample() -> Config {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.sample.toml");
+    load(Some(&file), NO_VARIABLES).unwrap_or_else(|wrong| panic!("{wrong}"))
+}
+
+fn parse(text: &str) -> Config {
+    let file = std::env::temp_dir().join(format!("flashgate-gateway-{}.toml", process::id()));
+    fs::write(&file, text).unwrap();
+    let config = load(Some(&file), NO_VARIABLES);
+    fs::remove_file(&file).unwrap();
+    config.unwrap_or_else(|wrong| panic!("{wrong}"))
+}
+
+/// The names of the fields in a pretty debug output.
+fn fields(config: &Config) -> BTreeSet<String> {
+    let text = format!("{config:#?}");
+    text.lines()
+        .filter_map(|line| line.trim().split_once(": "))
+        .map(|(name, _value)| name.to_owned())
+        .collect()
+}
+
+#[test]
+fn the_sample_file_holds_the_defaults() {
+    let defaults = parse("[redis]\nurls = [\"redis://127.0.0.1:6379\"]");
+    assert_eq!(format!("{:#?}", sample()), format!("{defaults:#?}"));
+}
+
+#[test]
+fn the_sample_file_names_every_key() {
+    let text = include_str!("../config.sample.toml");
+    for field in fields(&sample()) {
+        let (key, tables) = (format!("{field} = "), [format!("[{field}]"), format!("[listen.{field}]")]);
+        let named = |line: &str| line.starts_with(&key) || tables.iter().any(|table| line == table);
+        assert!(text.lines().any(|line| named(line.trim_start_matches("# "))), "{field}");
+    }
+}
+
+#[test]
+fn the_sample_file_passes_the_checks_across_keys() {
+    sample().check().unwrap();
+}
