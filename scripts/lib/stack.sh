@@ -113,11 +113,17 @@ stack_apply_options() {
     fi
 }
 
+# stack_missing_packages: what the parts need of Debian's and do not find, one a line.
+stack_missing_packages() {
+    local part
+    for part in ${settings[parts]}; do "${part}_missing_packages"; done
+}
+
 # stack_prepare: everything that can be missing, before anything is created or started.
 stack_prepare() {
     local part
     local -a packages
-    mapfile -t packages < <(for part in ${settings[parts]}; do "${part}_missing_packages"; done)
+    mapfile -t packages < <(stack_missing_packages)
     install_packages "${packages[@]}"
     for part in ${settings[parts]}; do
         "${part}_prepare"
