@@ -1,10 +1,10 @@
 //! Puts a gateway together from its parts and runs it until it is told to leave.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use flashgate_service::listener;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::{net::TcpListener, task::JoinSet, time::sleep};
+use tokio::{net::TcpSocket, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -19,30 +19,39 @@ use crate::{
     readiness::Readiness,
 };
 
-/// The sockets that a gateway answers on.
+/// How many connections the kernel keeps for us while all are busy: a rush must not meet a refused connection.
+const ACCEPT_QUEUE: u32 = 4_096;
+
+/// The sockets that a gateway answers on. The addresses are taken, but buyers are refused until the gateway is
+/// up: better than to let them hang.
 pub struct Sockets {
     /// HTTP for buyers.
-    pub http: TcpListener,
+    pub http: TcpSocket,
     /// gRPC for buyers.
-    pub grpc: TcpListener,
+    pub grpc: TcpSocket,
     /// Metrics and health.
-    pub operator: TcpListener,
+    pub operator: TcpSocket,
 }
 
 impl Sockets {
-    /// Binds the addresses of `config`; the error names the one that cannot be had.
-    pub async fn bind(config: &Config) -> io::Result<Self> {
-        let bind = async |key: &str, address: std::net::SocketAddr| {
-            let failed =
-                |why: io::Error| io::Error::new(why.kind(), format!("listen.{key} = {address}: {why}"));
-            TcpListener::bind(address).await.map_err(failed)
-        };
+    /// Takes the addresses of `config`; the error names the one that cannot be had.
+    pub fn bind(config: &Config) -> io::Result<Self> {
         Ok(Self {
-            http: bind("http", config.listen.http).await?,
-            grpc: bind("grpc", config.listen.grpc).await?,
-            operator: bind("operator", config.listen.operator).await?,
+            http: bind("http", config.listen.http)?,
+            grpc: bind("grpc", config.listen.grpc)?,
+            operator: bind("operator", config.listen.operator)?,
         })
     }
+}
+
+fn bind(key: &str, address: SocketAddr) -> io::Result<TcpSocket> {
+    let bound = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(socket)
+    };
+    bound().map_err(|why: io::Error| io::Error::new(why.kind(), format!("listen.{key} = {address}: {why}")))
 }
 
 /// Runs a gateway until `leave`: then it takes nothing new, finishes what is in its batches, and returns.
@@ -59,7 +68,8 @@ pub async fn run(
     let operator = operator::router(Arc::clone(&readiness), metrics.clone());
     // Outlives the others: whoever watches sees the gateway leave.
     let operator_leave = CancellationToken::new();
-    background.spawn(listener::serve(sockets.operator, operator, limits.clone(), operator_leave.clone()));
+    let listening = sockets.operator.listen(ACCEPT_QUEUE)?;
+    background.spawn(listener::serve(listening, operator, limits.clone(), operator_leave.clone()));
     background.spawn(keep_metrics(metrics));
     let watch =
         Arc::clone(&readiness).watch(Arc::clone(&parts.ledger), Arc::clone(&parts.producer), leave.clone());
@@ -75,15 +85,19 @@ pub async fn run(
         catalogue: Arc::clone(&engine.catalogue),
         body_timeout: Duration::from_millis(config.listen.body_timeout_ms.get()),
     });
-    let http = http::router(Arc::clone(&api)).merge(operator::health(readiness));
-    let grpc = grpc::router(api)?;
+    let http = http::router(Arc::clone(&api)).merge(operator::health(Arc::clone(&readiness)));
+    let (reporter, health) = tonic_health::server::health_reporter();
+    background.spawn(grpc::report_health(reporter, readiness));
+    let grpc = grpc::router(api, health)?;
+    let (http_listening, grpc_listening) =
+        (sockets.http.listen(ACCEPT_QUEUE)?, sockets.grpc.listen(ACCEPT_QUEUE)?);
     info!(
         http = %config.listen.http, grpc = %config.listen.grpc, operator = %config.listen.operator,
         node = engine.node.get(), "gateway is up"
     );
     tokio::join!(
-        listener::serve(sockets.http, http, limits.clone(), leave.clone()),
-        listener::serve(sockets.grpc, grpc, limits.clone(), leave.clone()),
+        listener::serve(http_listening, http, limits.clone(), leave.clone()),
+        listener::serve(grpc_listening, grpc, limits.clone(), leave.clone()),
     );
     // Every request is answered or cut off.
     engine.finish().await;

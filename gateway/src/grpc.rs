@@ -4,7 +4,7 @@ mod fields;
 mod slow_body;
 mod unreadable;
 
-use std::{future::ready, pin::Pin, sync::Arc};
+use std::{future::ready, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -21,28 +21,51 @@ use flashgate_proto::{
 };
 use flashgate_service::answer::Failure;
 use futures::{Stream, StreamExt};
+use tokio::time::sleep;
 use tonic::{Request, Response, Status, Streaming, service::Routes};
 
-use crate::http::Api;
+use tonic_health::{
+    pb::health_server::{Health, HealthServer},
+    server::HealthReporter,
+};
+
+use crate::{http::Api, readiness::Readiness};
 
 /// The longest message that is read.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// How often the health service learns how things stand.
+const HEALTH_PERIOD: Duration = Duration::from_secs(1);
 /// How many requests of one stream are answered at once; the stream is read no faster.
 const STREAM_REQUESTS_MAX: usize = 4_096;
 
 /// The services for buyers, with health and reflection.
-pub fn router(api: Arc<Api>) -> Result<Router, tonic_reflection::server::Error> {
+pub fn router(
+    api: Arc<Api>,
+    health: HealthServer<impl Health>,
+) -> Result<Router, tonic_reflection::server::Error> {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     let body_timeout = api.body_timeout;
     let purchase = PurchaseServiceServer::new(Purchases { api }).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let routes = Routes::new(purchase).add_service(reflection);
+    let routes = Routes::new(purchase).add_service(reflection).add_service(health);
     Ok(routes
         .into_axum_router()
         .layer(map_request(move |request| ready(slow_body::limited(request, body_timeout))))
         .layer(map_response(|response| ready(unreadable::explained(response)))))
+}
+
+/// Tells the health service every second whether this gateway is ready, for ever.
+pub async fn report_health(reporter: HealthReporter, readiness: Arc<Readiness>) {
+    loop {
+        if readiness.missing().is_empty() {
+            reporter.set_serving::<PurchaseServiceServer<Purchases>>().await;
+        } else {
+            reporter.set_not_serving::<PurchaseServiceServer<Purchases>>().await;
+        }
+        sleep(HEALTH_PERIOD).await;
+    }
 }
 
 struct Purchases {

@@ -59,7 +59,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::init_logs(&config.log)?;
     let metrics = telemetry::init_metrics()?;
     let leave = shutdown::on_signal().context("signals cannot be had")?;
-    let sockets = Sockets::bind(&config).await?;
+    let sockets = Sockets::bind(&config)?;
     let (parts, producer) = connect(&config).await?;
     let ran = app::run(&config, parts, sockets, Some(metrics), leave).await;
     producer.shutdown().await;
