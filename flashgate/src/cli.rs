@@ -2,7 +2,11 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::load::args::LoadArgs;
+use crate::{
+    load::args::LoadArgs,
+    operate::{order::OrderCommand, sale::SaleCommand},
+    shell::{CompletionsArgs, ManArgs},
+};
 
 /// Loads a flashgate, operates its sales, and looks its orders up.
 #[derive(Debug, Parser)]
@@ -28,4 +32,14 @@ Exit codes:
 pub enum Command {
     /// Sends many buyers to a gateway, and measures what they hear.
     Load(Box<LoadArgs>),
+    /// Opens and closes sales, and shows them.
+    #[command(subcommand)]
+    Sale(Box<SaleCommand>),
+    /// Looks orders up.
+    #[command(subcommand)]
+    Order(Box<OrderCommand>),
+    /// Prints what a shell needs to complete this command.
+    Completions(CompletionsArgs),
+    /// Prints the manual.
+    Man(ManArgs),
 }

@@ -1,6 +1,6 @@
 //! How a command ends: what went wrong, and the exit code that says so.
 
-use std::process::ExitCode;
+use std::{error::Error, process::ExitCode};
 
 use thiserror::Error;
 
@@ -30,6 +30,11 @@ impl Failed {
         Self::Usage(format!("{flag} {expected}"))
     }
 
+    /// It failed for this reason.
+    pub fn because(why: impl std::fmt::Display) -> Self {
+        Self::Failed(why.to_string())
+    }
+
     /// The exit code.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
@@ -40,4 +45,18 @@ impl Failed {
             Self::Unavailable(_) => 5,
         })
     }
+}
+
+/// An error with all that caused it.
+pub(crate) fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        next = cause.source();
+    }
+    text
 }

@@ -5,4 +5,7 @@
 pub mod cli;
 pub mod exit;
 pub mod load;
+pub mod operate;
 mod ratio;
+pub mod shell;
+mod time;

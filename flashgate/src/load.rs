@@ -16,6 +16,7 @@ mod http2;
 mod http_answer;
 mod latencies;
 mod outcome;
+mod pacer;
 mod plan;
 mod progress;
 mod report;
@@ -37,7 +38,8 @@ use std::{
 
 use collector::{Collector, Ended};
 use flashgate_domain::{Clock, SystemClock};
-use plan::Plan;
+use pacer::Pacer;
+use plan::{Pace, Plan};
 use progress::Progress;
 use report::Report;
 use target::Server;
@@ -63,20 +65,19 @@ const INTERVALS_WAITING_MAX: usize = 64;
 pub fn run(args: args::LoadArgs) -> Result<(), Failed> {
     let plan = Arc::new(args.plan()?);
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let report = runtime.map_err(failed)?.block_on(measure(plan))?;
-    io::stdout().write_all(report.summary().as_bytes()).map_err(failed)?;
+    let report = runtime.map_err(Failed::because)?.block_on(measure(plan))?;
+    io::stdout().write_all(report.summary().as_bytes()).map_err(Failed::because)?;
     if let Some(path) = &args.json {
-        let json = serde_json::to_vec_pretty(&report).map_err(failed)?;
+        let json = serde_json::to_vec_pretty(&report).map_err(Failed::because)?;
         write_report(path, &json)?;
+    }
+    if let Some(path) = &args.html {
+        write_report(path, report.html()?.as_bytes())?;
     }
     if report.answers() == 0 {
         return Err(Failed::Unavailable("no request was answered".to_owned()));
     }
     Ok(())
-}
-
-fn failed(why: impl std::fmt::Display) -> Failed {
-    Failed::Failed(why.to_string())
 }
 
 fn write_report(path: &Path, bytes: &[u8]) -> Result<(), Failed> {
@@ -91,12 +92,18 @@ async fn measure(plan: Arc<Plan>) -> Result<Report, Failed> {
         servers.push(target.resolve().await?);
     }
     let started_at = SystemClock.now();
+    let start = Instant::now();
+    let pacer = match plan.pace {
+        Pace::Closed { .. } => None,
+        Pace::Open(schedule) => Some(Pacer::new(schedule, start)),
+    };
     let run = Arc::new(Run {
         plan: Arc::clone(&plan),
-        start: Instant::now(),
+        start,
         stop: CancellationToken::new(),
         abort: CancellationToken::new(),
         next: AtomicU64::new(0),
+        pacer,
     });
     let (sender, intervals) = mpsc::channel(INTERVALS_WAITING_MAX);
     crew::start(&run, &servers, sender)?;
@@ -112,8 +119,8 @@ async fn collect(
     mut intervals: mpsc::Receiver<crew::Interval>,
     progress: &Progress,
 ) -> Result<(Collector, Ended), Failed> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failed::because)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failed::because)?;
     let mut collector = Collector::new(run.start);
     let mut ended = Ended::Done;
     loop {

@@ -1,6 +1,7 @@
 //! The binary: one command, one exit code.
 
 use std::{
+    future::Future,
     io::{self, Write},
     process::ExitCode,
 };
@@ -10,7 +11,10 @@ use flashgate::{
     cli::{Cli, Command},
     exit::Failed,
     load,
+    operate::{order, sale},
+    shell,
 };
+use tokio::runtime;
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
@@ -26,5 +30,15 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Failed> {
     match command {
         Command::Load(args) => load::run(*args),
+        Command::Sale(command) => wait_for(sale::run(&command)),
+        Command::Order(command) => wait_for(order::run(&command)),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
     }
+}
+
+/// Runs a command that asks a server and waits for its answers.
+fn wait_for(command: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(Failed::because)?.block_on(command)
 }

@@ -9,7 +9,6 @@ use std::{
 use clap::Args;
 use flashgate_domain::{Clock, SaleId, SystemClock, intent::QUANTITY_MAX};
 use http::{HeaderName, HeaderValue};
-use jiff::SignedDuration;
 
 use super::{
     crowd::Crowd,
@@ -17,7 +16,7 @@ use super::{
     schedule::{Release, Schedule},
     target::Target,
 };
-use crate::exit::Failed;
+use crate::{exit::Failed, time};
 
 /// Sends buyers to a gateway and measures what they hear.
 ///
@@ -49,16 +48,16 @@ pub struct LoadArgs {
     #[arg(short, long, value_name = "PER_SECOND", value_parser = rate)]
     pub(super) rate: Option<f64>,
     /// How long to send, such as 30s or 2m [default: 10s, unless --requests or only --release-at is given]
-    #[arg(short, long, value_name = "TIME", value_parser = time)]
+    #[arg(short, long, value_name = "TIME", value_parser = time::parse)]
     pub(super) duration: Option<Duration>,
     /// How many requests to send at most
     #[arg(short = 'n', long, value_name = "N")]
     pub(super) requests: Option<NonZeroU64>,
     /// Reach the rate, or the number of connections, within this time
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time::parse)]
     pub(super) ramp: Duration,
     /// At this time after the start, every buyer asks at once; needs --buyers
-    #[arg(long, value_name = "TIME", value_parser = time, requires = "buyers")]
+    #[arg(long, value_name = "TIME", value_parser = time::parse, requires = "buyers")]
     pub(super) release_at: Option<Duration>,
     /// How many buyers there are; they take turns [default: every purchase is by a new one]
     #[arg(short, long, value_name = "N")]
@@ -82,13 +81,13 @@ pub struct LoadArgs {
     #[arg(long, value_name = "N", default_value = "1")]
     pub(super) threads: NonZeroUsize,
     /// How long to wait for a connection
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time::parse)]
     pub(super) connect_timeout: Duration,
     /// How long to wait for an answer
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time::parse)]
     pub(super) request_timeout: Duration,
     /// End the run when requests have only failed for so long
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time::parse)]
     pub(super) give_up_after: Duration,
     /// Names buyers and purchases, and draws duplicates and sales: the same seed repeats a run [default: a new one]
     #[arg(long, value_name = "N")]
@@ -96,6 +95,9 @@ pub struct LoadArgs {
     /// Write the figures as JSON
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
+    /// Write a report with charts: one file that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
 }
 
 impl LoadArgs {
@@ -179,12 +181,6 @@ impl LoadArgs {
 /// Differs from run to run: only names are made of it.
 fn new_seed() -> u64 {
     SystemClock.now().as_millis() << 20 | u64::from(std::process::id())
-}
-
-fn time(text: &str) -> Result<Duration, String> {
-    let parsed: Result<SignedDuration, _> = text.parse();
-    let time = parsed.ok().and_then(|time| Duration::try_from(time).ok());
-    time.ok_or_else(|| "must be a time such as 500ms, 30s or 2m".to_owned())
 }
 
 fn number(text: &str, low: f64, high: f64, expected: &str) -> Result<f64, String> {

@@ -42,16 +42,27 @@ pub(super) fn start(
     intervals: mpsc::Sender<Interval>,
 ) -> Result<(), Failed> {
     let lines = servers.iter().map(|server| Line::new(&run.plan, server)).collect::<Result<Vec<_>, _>>()?;
+    if run.pacer.is_some() {
+        let run = Arc::clone(run);
+        spawn("pacer".to_owned(), move || {
+            if let Some(pacer) = &run.pacer {
+                pacer.run(&run.plan, &run.stop);
+            }
+        })?;
+    }
     for index in 0..run.plan.threads.get() {
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|why| Failed::Failed(why.to_string()))?;
         let (run, intervals) = (Arc::clone(run), intervals.clone());
         let places = places(&run.plan, &lines, index);
-        let thread = thread::Builder::new().name(format!("load-{index}"));
-        let started = thread.spawn(move || runtime.block_on(send(run, places, intervals)));
-        started.map_err(|why| Failed::Failed(format!("no thread can be started: {why}")))?;
+        spawn(format!("load-{index}"), move || runtime.block_on(send(run, places, intervals)))?;
     }
     Ok(())
+}
+
+fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<(), Failed> {
+    let started = thread::Builder::new().name(name).spawn(run);
+    started.map(drop).map_err(|why| Failed::Failed(format!("no thread can be started: {why}")))
 }
 
 /// How one server is talked to.

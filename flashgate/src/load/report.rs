@@ -1,23 +1,22 @@
 //! What a run has shown, as figures: the one source of the summary and of the files.
 
-use std::{collections::BTreeMap, fmt::Write, time::Duration};
+mod chart;
+mod figures;
+mod html;
+mod summary;
 
+use std::{collections::BTreeMap, time::Duration};
+
+use figures::{Percentiles, Slot, outcomes};
 use flashgate_domain::Timestamp;
 use serde::Serialize;
 
 use super::{
     collector::{Collector, Ended},
-    latencies::Latencies,
     outcome::Outcome,
     plan::{Aim, Pace, Plan, Protocol},
-    show::millis,
-    tally::Tally,
 };
-use crate::ratio::{float, per_second};
-
-/// The percentiles of the curve in the reports.
-const CURVE: [f64; 14] =
-    [0.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.9, 99.95, 99.99, 100.0];
+use crate::ratio::per_second;
 
 /// Everything that is told about a run. Times are in microseconds where the name says so, counts are requests.
 #[derive(Debug, Serialize)]
@@ -41,7 +40,7 @@ pub(super) struct Report {
     /// Open loop: requests that were due and never sent, since every connection was busy until the end.
     unsent: u64,
     connects: u64,
-    outcomes: BTreeMap<&'static str, u64>,
+    outcomes: BTreeMap<Outcome, u64>,
     codes: BTreeMap<String, u64>,
     answered_us: Percentiles,
     accepted_us: Percentiles,
@@ -53,31 +52,6 @@ pub(super) struct Report {
     unconfirmed: u64,
     slot_s: f64,
     slots: Vec<Slot>,
-}
-
-/// Latencies in microseconds.
-#[derive(Debug, Serialize)]
-pub(super) struct Percentiles {
-    pub(super) count: u64,
-    mean: f64,
-    p50: u64,
-    p90: u64,
-    p99: u64,
-    p999: u64,
-    max: u64,
-    /// Percentile and latency.
-    pub(super) curve: Vec<(f64, u64)>,
-}
-
-/// A stretch of a run.
-#[derive(Debug, Serialize)]
-pub(super) struct Slot {
-    pub(super) at_s: f64,
-    pub(super) outcomes: BTreeMap<&'static str, u64>,
-    pub(super) p50_us: u64,
-    pub(super) p99_us: u64,
-    pub(super) max_us: u64,
-    pub(super) confirmed_p99_us: u64,
 }
 
 impl Report {
@@ -140,115 +114,4 @@ impl Report {
     pub(super) fn answers(&self) -> u64 {
         self.answered_us.count
     }
-
-    /// The figures for people.
-    pub(super) fn summary(&self) -> String {
-        let mut text = String::new();
-        // Writing to a string has no way to fail.
-        let _ = self.write_summary(&mut text);
-        text
-    }
-
-    fn write_summary(&self, text: &mut String) -> std::fmt::Result {
-        writeln!(
-            text,
-            "{} to {}: {} loop, {} connections, {:.2} s{}",
-            self.protocol,
-            self.targets.join(", "),
-            self.loop_kind,
-            self.connections,
-            self.elapsed_s,
-            match self.ended {
-                Ended::Done => "",
-                Ended::Interrupted => ", interrupted",
-                Ended::GaveUp => ", given up: requests only failed",
-            },
-        )?;
-        writeln!(text, "\n  {:<12} {:>10} {:>8} {:>12}", "outcome", "requests", "share", "a second")?;
-        for (outcome, count) in Outcome::ALL
-            .iter()
-            .filter_map(|outcome| self.outcomes.get(outcome.as_str()).map(|count| (outcome.as_str(), *count)))
-        {
-            let share = 100.0 * float(count) / float(self.requests.max(1));
-            writeln!(text, "  {outcome:<12} {count:>10} {share:>7.2}% {:>12.1}", self.rate(count))?;
-        }
-        writeln!(text, "  {:<12} {:>10} {:>8} {:>12.1}", "all", self.requests, "", self.requests_per_s)?;
-        if self.unsent > 0 {
-            writeln!(
-                text,
-                "  {:<12} {:>10}  due, and no connection was free until the end",
-                "unsent", self.unsent
-            )?;
-        }
-        writeln!(
-            text,
-            "\n  {:<12} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9}",
-            "latency", "requests", "p50", "p90", "p99", "p99.9", "max"
-        )?;
-        self.answered_us.write_row("answered", text)?;
-        self.accepted_us.write_row("accepted", text)?;
-        if let Some(confirmed) = &self.confirmed_us {
-            confirmed.write_row("confirmed", text)?;
-        }
-        if let Some(lag) = &self.send_lag_us {
-            lag.write_row("sent late by", text)?;
-        }
-        if self.unconfirmed > 0 {
-            writeln!(text, "  {} orders that were followed were not confirmed in time", self.unconfirmed)?;
-        }
-        writeln!(text, "\n  codes:")?;
-        for (code, count) in &self.codes {
-            writeln!(text, "    {code:<24} {count:>10}")?;
-        }
-        Ok(())
-    }
-
-    fn rate(&self, count: u64) -> f64 {
-        if self.elapsed_s > 0.0 { float(count) / self.elapsed_s } else { 0.0 }
-    }
-}
-
-impl Percentiles {
-    fn new(latencies: &Latencies) -> Self {
-        let us = |percent| u64::try_from(latencies.percentile(percent).as_micros()).unwrap_or(u64::MAX);
-        let curve = if latencies.count() == 0 { Vec::new() } else { CURVE.map(|p| (p, us(p))).to_vec() };
-        Self {
-            count: latencies.count(),
-            mean: latencies.mean_us(),
-            p50: us(50.0),
-            p90: us(90.0),
-            p99: us(99.0),
-            p999: us(99.9),
-            max: u64::try_from(latencies.max().as_micros()).unwrap_or(u64::MAX),
-            curve,
-        }
-    }
-
-    fn write_row(&self, name: &str, text: &mut String) -> std::fmt::Result {
-        if self.count == 0 {
-            return Ok(());
-        }
-        let [p50, p90, p99, p999, max] =
-            [self.p50, self.p90, self.p99, self.p999, self.max].map(|us| millis(Duration::from_micros(us)));
-        writeln!(text, "  {name:<12} {:>10} {p50:>9} {p90:>9} {p99:>9} {p999:>9} {max:>9}", self.count)
-    }
-}
-
-impl Slot {
-    fn new(at: Duration, tally: &Tally) -> Self {
-        let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        Self {
-            at_s: at.as_secs_f64(),
-            outcomes: outcomes(tally),
-            p50_us: us(tally.answered.percentile(50.0)),
-            p99_us: us(tally.answered.percentile(99.0)),
-            max_us: us(tally.answered.max()),
-            confirmed_p99_us: us(tally.confirmed.percentile(99.0)),
-        }
-    }
-}
-
-fn outcomes(tally: &Tally) -> BTreeMap<&'static str, u64> {
-    let counted = Outcome::ALL.map(|outcome| (outcome.as_str(), tally.codes.of(outcome)));
-    counted.into_iter().filter(|(_, count)| *count > 0).collect()
 }

@@ -18,7 +18,8 @@ use super::{
     follow::Followers,
     latencies::Precision,
     outcome::{Answer, Fault, Outcome},
-    plan::{Pace, Plan},
+    pacer::Pacer,
+    plan::Plan,
     tally::Tally,
     wire::Wire,
 };
@@ -40,6 +41,8 @@ pub(super) struct Run {
     pub(super) abort: CancellationToken,
     /// The number of the next request.
     pub(super) next: AtomicU64,
+    /// Open loop only.
+    pub(super) pacer: Option<Pacer>,
 }
 
 /// What one thread has counted since it was last asked.
@@ -70,7 +73,13 @@ struct Turn {
 }
 
 impl Run {
-    fn take_turn(&self) -> Option<Turn> {
+    /// The next request, as soon as it is due. `None`: the run is over.
+    async fn take_turn(&self) -> Option<Turn> {
+        if let Some(pacer) = &self.pacer
+            && !pacer.take().await
+        {
+            return None;
+        }
         let end = self.plan.duration.map(|duration| self.start + duration);
         if self.stop.is_cancelled() || end.is_some_and(|end| Instant::now() >= end) {
             return None;
@@ -79,12 +88,20 @@ impl Run {
         if self.plan.requests_max.is_some_and(|max| number >= max) {
             return None;
         }
-        let due = match self.plan.pace {
-            Pace::Closed { .. } => None,
-            Pace::Open(schedule) => Some(self.start + schedule.due(number)?),
+        let due = match &self.pacer {
+            Some(pacer) => Some(pacer.due(number)?),
+            None => None,
         };
-        let too_late = due.zip(end).is_some_and(|(due, end)| due >= end);
-        (!too_late).then_some(Turn { number, due })
+        Some(Turn { number, due })
+    }
+
+    /// Open loop: waits until it is time to connect for the next request. `false`: the run was stopped before.
+    async fn wait_to_connect(&self) -> bool {
+        let next = self.next.load(Ordering::Relaxed);
+        match self.pacer.as_ref().and_then(|pacer| pacer.due(next)) {
+            Some(due) => self.wait_until(due.checked_sub(CONNECT_AHEAD).unwrap_or(due)).await,
+            None => true,
+        }
     }
 
     /// Whether `moment` came before the run was stopped.
@@ -123,18 +140,16 @@ pub(super) async fn work(task: Task, mut wire: impl Wire) {
         return;
     }
     let mut fault_pause = FAULT_PAUSE_MIN;
-    while let Some(turn) = run.take_turn() {
-        if let Some(due) = turn.due
-            && !run.wait_until(due.checked_sub(CONNECT_AHEAD).unwrap_or(due)).await
-        {
-            return;
+    loop {
+        if run.pacer.is_some() {
+            if !run.wait_to_connect().await {
+                return;
+            }
+            // Before the request is due. If it fails, it is tried again when that counts.
+            let _ = wire.ready().await;
         }
+        let Some(turn) = run.take_turn().await else { return };
         let ready = wire.ready().await;
-        if let Some(due) = turn.due
-            && !run.wait_until(due).await
-        {
-            return;
-        }
         let ask = run.plan.crowd.ask(turn.number);
         let sent = Instant::now();
         let ended = match ready {

@@ -1,0 +1,68 @@
+//! What operators do: open and close sales, look at sales and orders, over the order worker's gRPC interface.
+
+mod answer;
+mod connection;
+mod moment;
+pub mod order;
+pub mod sale;
+mod view;
+
+use std::{io::Write, time::Duration};
+
+use clap::{Args, ValueEnum};
+use flashgate_proto::v1::{order_service_client::OrderServiceClient, sale_service_client::SaleServiceClient};
+use serde::Serialize;
+use tonic::transport::Channel;
+
+use crate::{exit::Failed, time};
+
+/// Where the order worker is.
+#[derive(Clone, Debug, Args)]
+pub struct OperatorArgs {
+    /// http://HOST:PORT of the operator's interface of an order worker
+    #[arg(long, value_name = "URL", env = "FLASHGATE_OPERATOR", default_value = "http://127.0.0.1:7070")]
+    operator: String,
+    #[command(flatten)]
+    call: CallArgs,
+}
+
+/// How to ask and how to tell.
+#[derive(Clone, Debug, Args)]
+pub struct CallArgs {
+    /// How long to wait for a connection, and for each answer
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time::parse)]
+    timeout: Duration,
+    /// How to print
+    #[arg(short, long, value_enum, default_value = "table")]
+    output: Output,
+}
+
+/// How answers are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Table,
+    /// For programs: ids are strings, times are in milliseconds since 1970
+    Json,
+}
+
+impl OperatorArgs {
+    async fn sales(&self) -> Result<SaleServiceClient<Channel>, Failed> {
+        Ok(SaleServiceClient::new(connection::open("--operator", &self.operator, self.call.timeout).await?))
+    }
+
+    async fn orders(&self) -> Result<OrderServiceClient<Channel>, Failed> {
+        Ok(OrderServiceClient::new(connection::open("--operator", &self.operator, self.call.timeout).await?))
+    }
+}
+
+impl CallArgs {
+    /// Prints `value` as JSON, or what `table` makes of it.
+    fn print<T: Serialize>(&self, value: &T, table: impl FnOnce(&T) -> String) -> Result<(), Failed> {
+        let text = match self.output {
+            Output::Table => table(value),
+            Output::Json => serde_json::to_string_pretty(value).map_err(Failed::because)?,
+        };
+        writeln!(std::io::stdout(), "{text}").map_err(Failed::because)
+    }
+}

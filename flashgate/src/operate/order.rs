@@ -1,0 +1,63 @@
+//! `flashgate order`: looks orders up.
+
+use clap::{Args, Subcommand};
+use flashgate_domain::OrderId;
+use flashgate_proto::v1::{self, purchase_service_client::PurchaseServiceClient};
+use tonic::{Request, metadata::AsciiMetadataValue};
+
+use super::{OperatorArgs, answer::failed, connection, view::OrderView};
+use crate::exit::Failed;
+
+/// Looks orders up.
+#[derive(Clone, Debug, Subcommand)]
+pub enum OrderCommand {
+    /// Shows one order: as the order store has it, or with --buyer as its buyer sees it
+    Show(ShowArgs),
+}
+
+/// Which order.
+#[derive(Clone, Debug, Args)]
+pub struct ShowArgs {
+    /// The order
+    #[arg(value_name = "ID")]
+    order: OrderId,
+    /// Ask a gateway, as this buyer
+    #[arg(long, value_name = "ID")]
+    buyer: Option<String>,
+    /// http://HOST:PORT of a gateway's gRPC interface; used with --buyer
+    #[arg(long, value_name = "URL", env = "FLASHGATE_GATEWAY_GRPC", default_value = "http://127.0.0.1:7002")]
+    gateway: String,
+    #[command(flatten)]
+    at: OperatorArgs,
+}
+
+/// Does what the command says.
+///
+/// # Errors
+/// With the exit codes of [`Failed`].
+pub async fn run(command: &OrderCommand) -> Result<(), Failed> {
+    let OrderCommand::Show(show) = command;
+    let order = match &show.buyer {
+        Some(buyer) => show.as_buyer(buyer).await?,
+        None => show.as_operator().await?,
+    };
+    show.at.call.print(&order, OrderView::table)
+}
+
+impl ShowArgs {
+    async fn as_operator(&self) -> Result<OrderView, Failed> {
+        let request = v1::FindOrderRequest { order_id: self.order.to_string() };
+        let found = self.at.orders().await?.find_order(request).await;
+        Ok(found.map_err(|status| failed(&status))?.into_inner().into())
+    }
+
+    async fn as_buyer(&self, buyer: &str) -> Result<OrderView, Failed> {
+        let mut request = Request::new(v1::GetOrderRequest { order_id: self.order.to_string() });
+        let buyer = AsciiMetadataValue::try_from(buyer);
+        let buyer = buyer.map_err(|_why| Failed::flag("--buyer", "must be visible ASCII characters"))?;
+        request.metadata_mut().insert("x-buyer-id", buyer);
+        let channel = connection::open("--gateway", &self.gateway, self.at.call.timeout).await?;
+        let found = PurchaseServiceClient::new(channel).get_order(request).await;
+        Ok(found.map_err(|status| failed(&status))?.into_inner().into())
+    }
+}

@@ -1,0 +1,40 @@
+//! What shells and manuals are told about this command.
+
+use std::{io::Write, path::PathBuf};
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use crate::{cli::Cli, exit::Failed};
+
+/// Which shell.
+#[derive(Clone, Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+/// Where the manual goes.
+#[derive(Clone, Debug, Args)]
+pub struct ManArgs {
+    /// Write a page for each command into this folder, instead of printing the first page
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+}
+
+/// Prints the completions.
+pub fn completions(args: &CompletionsArgs) -> Result<(), Failed> {
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "flashgate", &mut text);
+    std::io::stdout().write_all(&text).map_err(Failed::because)
+}
+
+/// Prints the manual, or writes its pages.
+pub fn man(args: &ManArgs) -> Result<(), Failed> {
+    match &args.dir {
+        Some(dir) => clap_mangen::generate_to(Cli::command(), dir)
+            .map_err(|why| Failed::Failed(format!("{}: {why}", dir.display()))),
+        None => clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()).map_err(Failed::because),
+    }
+}
