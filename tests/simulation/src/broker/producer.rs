@@ -1,0 +1,89 @@
+//! A process's ways to send.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use flashgate_domain::Clock;
+use flashgate_messaging::{BusFault, HalfMessage, Message, Publisher, TransactionProducer, Verdict};
+use tokio::time::sleep;
+
+use super::BrokerState;
+use crate::network::{Link, Lost};
+
+fn fault(lost: Lost) -> BusFault {
+    let reason = "simulated".to_owned();
+    match lost {
+        Lost::NotSent => BusFault::Unavailable { reason },
+        Lost::NoAnswer => BusFault::Unanswered { reason },
+    }
+}
+
+/// Sends half-messages and resolves them.
+pub struct SimProducer {
+    link: Link<BrokerState>,
+    clock: Arc<dyn Clock>,
+}
+
+impl SimProducer {
+    /// Over `link`; `clock` is the broker's.
+    pub fn new(link: Link<BrokerState>, clock: Arc<dyn Clock>) -> Self {
+        Self { link, clock }
+    }
+}
+
+#[async_trait]
+impl TransactionProducer for SimProducer {
+    async fn send_half(&self, message: Message) -> Result<HalfMessage, BusFault> {
+        let (key, clock) = (message.key.clone(), Arc::clone(&self.clock));
+        let store = move |state: &mut BrokerState| state.store_half(&message, clock.now());
+        self.link.call("send_half", key, store).await.map_err(fault)
+    }
+
+    async fn resolve(&self, half: &HalfMessage, verdict: Verdict) -> Result<(), BusFault> {
+        let (offset, clock) = (half.queue_offset, Arc::clone(&self.clock));
+        let resolve = move |state: &mut BrokerState| state.resolve(offset, verdict, false, clock.now());
+        let about = format!("{verdict:?} {}", half.message_id);
+        self.link.call("resolve", about, resolve).await.map_err(fault)?
+    }
+
+    async fn ping(&self) -> Result<(), BusFault> {
+        self.link.call("ping", "", |_state| ()).await.map_err(fault)
+    }
+}
+
+/// Sends plain messages.
+pub struct SimPublisher {
+    link: Link<BrokerState>,
+    clock: Arc<dyn Clock>,
+}
+
+impl SimPublisher {
+    /// Over `link`; `clock` is the broker's.
+    pub fn new(link: Link<BrokerState>, clock: Arc<dyn Clock>) -> Self {
+        Self { link, clock }
+    }
+}
+
+#[async_trait]
+impl Publisher for SimPublisher {
+    async fn publish(&self, message: Message) -> Result<(), BusFault> {
+        let about = format!("{} {}", message.topic, message.key);
+        let (clock, server) = (Arc::clone(&self.clock), Arc::clone(self.link.server()));
+        let append = move |message: &Message| {
+            let mut state = server.state();
+            let (id, now) = (state.next_message_id(), clock.now());
+            state.append(message, &id, now, now);
+        };
+        let store = async move {
+            match message.deliver_after {
+                None => append(&message),
+                // Stored now, visible later: the answer does not wait.
+                Some(delay) => drop(tokio::spawn(async move {
+                    sleep(delay).await;
+                    append(&message);
+                })),
+            }
+        };
+        self.link.carry("publish", about, store).await.map_err(fault)
+    }
+}

@@ -1,0 +1,52 @@
+//! What must hold: all along ([`always`]), and when the world is healed and quiet ([`finally`]).
+//!
+//! Without a failover of the ledger the checks are strict. With one, DESIGN §4 says what may differ: only what a
+//! failover has changed is excused, by the very batch or sale that it changed.
+
+mod always;
+mod books;
+mod finally;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use finally::finally;
+
+use crate::servers::Servers;
+
+/// The first thing that was found wrong.
+#[derive(Debug, Default)]
+pub struct Complaint(Mutex<Option<String>>);
+
+impl Complaint {
+    /// Raises it, unless there is one.
+    pub fn raise(&self, what: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(what);
+    }
+
+    /// Whether there is one.
+    pub fn is_raised(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Takes it.
+    pub fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Has the world looked at after every request that may have changed it.
+pub fn watch(servers: &Arc<Servers>, complaint: &Arc<Complaint>) {
+    // Weak: the network, which holds the watch, is one of the servers' parts.
+    let (servers, complaint) = (Arc::downgrade(servers), Arc::downgrade(complaint));
+    let network = servers.upgrade().map(|servers| Arc::clone(&servers.network));
+    let Some(network) = network else { return };
+    network.watch(move |what| {
+        let changes = matches!(what, "deduct" | "settle" | "apply" | "check_back" | "activate");
+        if let (true, Some(servers), Some(complaint)) = (changes, servers.upgrade(), complaint.upgrade())
+            && let Err(wrong) = always::always(&servers)
+        {
+            servers.network.trace.note(format_args!("WRONG after {what}: {wrong}"));
+            complaint.raise(format!("after {what}: {wrong}"));
+        }
+    });
+}

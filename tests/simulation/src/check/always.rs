@@ -1,0 +1,62 @@
+//! What holds at every moment, whatever is on its way.
+
+use anyhow::ensure;
+
+use super::books::{Excuses, confirmed, decided, deducted, units};
+use crate::{ledger::LedgerState, servers::Servers, store::StoreState};
+
+/// Looks at both sides.
+pub(super) fn always(servers: &Servers) -> anyhow::Result<()> {
+    let (ledger, store) = (servers.ledger.state(), servers.store.state());
+    each_side(&ledger, &store)?;
+    across(&ledger, &store)
+}
+
+/// Conservation on each side, and the limit of the ledger.
+fn each_side(ledger: &LedgerState, store: &StoreState) -> anyhow::Result<()> {
+    for (id, account) in &ledger.books.sales {
+        let totals = account.totals;
+        let came = i128::from(totals.initial) + i128::from(totals.restocked) + i128::from(totals.returned);
+        let left = came - i128::from(totals.deducted);
+        ensure!(i128::from(totals.available) == left, "the ledger of sale {id} does not add up: {totals:?}");
+        ensure!(
+            totals.available >= 0 || ledger.lost.sales.contains(id),
+            "the ledger sold more of sale {id} than there was: {totals:?}"
+        );
+    }
+    for (id, sale) in &store.sales {
+        let taken = confirmed(store, *id);
+        let stock = sale.draft.stock() + sale.restocked + sale.returned;
+        ensure!(
+            stock.checked_sub(taken) == Some(sale.saleable),
+            "the order store of sale {id} does not add up: {taken} confirmed, {} left of {stock}",
+            sale.saleable
+        );
+    }
+    Ok(())
+}
+
+/// No order that the ledger did not deduct; and `available = saleable - pending`.
+fn across(ledger: &LedgerState, store: &StoreState) -> anyhow::Result<()> {
+    let excuses = Excuses(&ledger.lost);
+    let (deducted, decided) = (deducted(&ledger.books), decided(store));
+    for batch in decided.keys() {
+        ensure!(
+            deducted.contains_key(batch) || excuses.batch(*batch),
+            "batch {batch} is in the order store, and was never deducted"
+        );
+    }
+    for (id, account) in &ledger.books.sales {
+        let Some(sale) = store.sales.get(id) else { continue };
+        let open = deducted.iter().filter(|(batch, _)| !decided.contains_key(batch));
+        let pending: u64 = open.map(|(_, side)| units(side.intents, *id)).sum();
+        let expected = i128::from(sale.saleable) - i128::from(pending);
+        let available = i128::from(account.totals.available);
+        ensure!(
+            available == expected || excuses.sale(*id),
+            "sale {id}: {available} available, but {} saleable less {pending} pending",
+            sale.saleable
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! Deliberate breaks, to show that the simulation can fail. Each is a wrapper around a part: the code under test
+//! stays as it is.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use flashgate_domain::{Batch, BatchId, BatchOutcome, Intent, Node, OrderId, Sale, SaleId, Shard};
+use flashgate_ledger::{
+    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, Note, Prepared, Screening, Settled,
+    Snapshot, Standing,
+};
+use flashgate_messaging::{BusFault, CheckBackHandler, CheckedMessage, Delivery, Resolution, Subscription};
+use futures::stream::BoxStream;
+
+use crate::{broker::SimSubscription, ledger::SimLedger};
+
+/// What is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// Check-back looks and leaves no fence.
+    NoFence,
+    /// A check-back in doubt answers Commit.
+    CommitByDefault,
+    /// A check-back in doubt answers Rollback.
+    RollbackByDefault,
+    /// A deduction that was not answered is taken for one that did not happen.
+    TimeoutIsNo,
+    /// The worker acknowledges what it has not handled.
+    AcknowledgeFirst,
+}
+
+impl Flaw {
+    /// Every break.
+    pub const ALL: [Self; 5] = [
+        Self::NoFence,
+        Self::CommitByDefault,
+        Self::RollbackByDefault,
+        Self::TimeoutIsNo,
+        Self::AcknowledgeFirst,
+    ];
+}
+
+/// The ledger of a gateway.
+pub fn ledger(ledger: SimLedger, flaw: Option<Flaw>) -> Arc<dyn Ledger> {
+    match flaw {
+        Some(flaw @ (Flaw::NoFence | Flaw::TimeoutIsNo)) => Arc::new(FlawedLedger { ledger, flaw }),
+        Some(Flaw::CommitByDefault | Flaw::RollbackByDefault | Flaw::AcknowledgeFirst) | None => {
+            Arc::new(ledger)
+        }
+    }
+}
+
+/// The check-back handler of a gateway.
+pub fn check_back(handler: Arc<dyn CheckBackHandler>, flaw: Option<Flaw>) -> Arc<dyn CheckBackHandler> {
+    let default = match flaw {
+        Some(Flaw::CommitByDefault) => Resolution::Commit,
+        Some(Flaw::RollbackByDefault) => Resolution::Rollback,
+        Some(Flaw::NoFence | Flaw::TimeoutIsNo | Flaw::AcknowledgeFirst) | None => return handler,
+    };
+    Arc::new(Decided { handler, default })
+}
+
+/// The subscription of a worker.
+pub const fn subscription(subscription: SimSubscription, flaw: Option<Flaw>) -> Hasty {
+    Hasty { subscription, is_hasty: matches!(flaw, Some(Flaw::AcknowledgeFirst)) }
+}
+
+struct Decided {
+    handler: Arc<dyn CheckBackHandler>,
+    default: Resolution,
+}
+
+#[async_trait]
+impl CheckBackHandler for Decided {
+    async fn check_back(&self, message: CheckedMessage) -> Resolution {
+        match self.handler.check_back(message).await {
+            Resolution::Unknown => self.default,
+            verdict @ (Resolution::Commit | Resolution::Rollback) => verdict,
+        }
+    }
+}
+
+/// A subscription that may acknowledge at once what it returns.
+pub struct Hasty {
+    subscription: SimSubscription,
+    is_hasty: bool,
+}
+
+#[async_trait]
+impl Subscription for Hasty {
+    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault> {
+        let polled = self.subscription.poll(max, wait).await;
+        if self.is_hasty {
+            self.subscription.commit().await?;
+        }
+        polled
+    }
+
+    async fn commit(&mut self) -> Result<(), BusFault> {
+        self.subscription.commit().await
+    }
+
+    async fn lag(&self) -> Result<u64, BusFault> {
+        self.subscription.lag().await
+    }
+}
+
+struct FlawedLedger {
+    ledger: SimLedger,
+    flaw: Flaw,
+}
+
+#[async_trait]
+impl Ledger for FlawedLedger {
+    async fn deduct(&self, batch: &Batch) -> Result<Deduction, LedgerFault> {
+        match self.ledger.deduct(batch).await {
+            Err(LedgerFault::NoAnswer(why)) if self.flaw == Flaw::TimeoutIsNo => {
+                Err(LedgerFault::Refused(why))
+            }
+            answer => answer,
+        }
+    }
+
+    async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerFault> {
+        if self.flaw != Flaw::NoFence {
+            return self.ledger.check_back(batch).await;
+        }
+        let known = self.ledger.order(batch.base()).await?;
+        Ok(if known.is_some() { Fate::Deducted } else { Fate::Fenced })
+    }
+
+    async fn next_node(&self) -> Result<Node, LedgerFault> {
+        self.ledger.next_node().await
+    }
+
+    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerFault> {
+        self.ledger.prepare(sale).await
+    }
+
+    async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerFault> {
+        self.ledger.activate(sale, generation).await
+    }
+
+    async fn pause(&self, sale: SaleId) -> Result<(), LedgerFault> {
+        self.ledger.pause(sale).await
+    }
+
+    async fn close(&self, sale: SaleId) -> Result<(), LedgerFault> {
+        self.ledger.close(sale).await
+    }
+
+    async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerFault> {
+        self.ledger.screen(shard, intents).await
+    }
+
+    async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerFault> {
+        self.ledger.settle(outcome).await
+    }
+
+    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
+        self.ledger.order(order).await
+    }
+
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
+        self.ledger.snapshot(sale).await
+    }
+
+    async fn standing(&self, sale: SaleId) -> Result<Option<Standing>, LedgerFault> {
+        self.ledger.standing(sale).await
+    }
+
+    async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
+        self.ledger.keys(sale).await
+    }
+
+    async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault> {
+        self.ledger.notes().await
+    }
+
+    async fn ping(&self) -> Result<(), LedgerFault> {
+        self.ledger.ping().await
+    }
+}

@@ -1,0 +1,100 @@
+//! A gateway of the simulation: `flashgate_gateway::engine`, which is all of it but the sockets.
+
+use std::{sync::Arc, time::Duration};
+
+use flashgate_gateway::{
+    catalogue::Catalogue,
+    check_back::CheckBack,
+    config::BatcherConfig,
+    engine::{Engine, Parts},
+    orders::Orders,
+    purchase::Purchase,
+    readiness::Readiness,
+};
+use flashgate_ledger::Ledger;
+use flashgate_messaging::CheckBackHandler;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    broker::{SimSubscription, Witness},
+    flaw::{self, Flaw},
+    life::Life,
+    process::Process,
+    servers::Servers,
+};
+
+/// How often the sales are read, as in production.
+const REFRESH: Duration = Duration::from_secs(2);
+
+/// What buyers reach of a gateway.
+#[derive(Clone)]
+pub struct Front {
+    /// Where they buy.
+    pub purchase: Arc<Purchase>,
+    /// Where they look.
+    pub orders: Arc<Orders>,
+    /// What it remembers.
+    pub catalogue: Arc<Catalogue>,
+}
+
+/// What a gateway is started with.
+#[derive(Clone)]
+pub struct GatewayPlan {
+    /// Its limits.
+    pub batcher: BatcherConfig,
+    /// How far its clock is ahead.
+    pub ahead: Duration,
+    /// What its nonces come from.
+    pub seed: u64,
+    /// What is broken on purpose.
+    pub flaw: Option<Flaw>,
+}
+
+/// Starts the gateway, unless it runs.
+pub fn start(process: &Arc<Process<Front>>, servers: &Arc<Servers>, plan: GatewayPlan) {
+    let world = Arc::clone(servers);
+    process.start(servers, move |process, life, leave| run(process, world, life, leave, plan));
+}
+
+async fn run(
+    process: Arc<Process<Front>>,
+    servers: Arc<Servers>,
+    life: Arc<Life>,
+    leave: CancellationToken,
+    plan: GatewayPlan,
+) {
+    let ledger: Arc<dyn Ledger> = flaw::ledger(servers.ledger_of(&life), plan.flaw);
+    let check_back: Arc<dyn CheckBackHandler> = Arc::new(CheckBack::new(Arc::clone(&ledger)));
+    let handler = flaw::check_back(check_back, plan.flaw);
+    servers.broker.state().register(Witness { life: Arc::clone(&life), handler });
+    let broker = || servers.broker_of(&life);
+    let parts = Parts {
+        ledger,
+        shards: servers.shards,
+        producer: Arc::new(servers.producer_of(&life)),
+        orders_topic: servers.topics.orders.clone(),
+        outcomes: Box::new(SimSubscription::join(
+            broker(),
+            "sim-gateway-settle",
+            servers.topics.outcomes.clone(),
+            life.number,
+        )),
+        sale_events: Box::new(SimSubscription::listen(broker(), servers.sales_topic.clone())),
+        registry: Arc::new(servers.registry_of(&life)),
+        clock: Arc::new(servers.clock.skewed(plan.ahead)),
+        // No two starts share their nonces.
+        seed: plan.seed ^ life.number.wrapping_mul(0x9E37_79B9_7F4A_7C15),
+    };
+    let readiness = Readiness::default();
+    let engine = Engine::start(&plan.batcher, REFRESH, parts, &readiness, leave.clone()).await;
+    if let Some(engine) = engine {
+        process.open(Front {
+            purchase: Arc::clone(&engine.purchase),
+            orders: Arc::clone(&engine.orders),
+            catalogue: Arc::clone(&engine.catalogue),
+        });
+        leave.cancelled().await;
+        engine.finish().await;
+    }
+    life.end();
+}

@@ -1,0 +1,200 @@
+//! What happens in a history: the setup and the operations, drawn from the seed before anything runs, so that a
+//! history can be shortened and run again.
+
+use std::num::{NonZeroU64, NonZeroUsize};
+
+use flashgate_gateway::config::BatcherConfig;
+use rand::{Rng, rngs::StdRng};
+
+use crate::{
+    broker::CheckRules,
+    network::Weather,
+    random::{happens, stream},
+};
+
+/// How many gateways there are.
+pub const GATEWAYS: usize = 2;
+/// How many workers there are.
+pub const WORKERS: usize = 2;
+/// How many sales there are.
+pub const SALES: usize = 2;
+const BUYERS: u32 = 6;
+const KEYS: u32 = 4;
+
+/// One thing that happens. To add to the life of orders (pay, restock …), add a variant here, draw it in
+/// `draw`, and do it in `World::perform`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Operation {
+    /// A buyer asks a gateway, and hangs up after some time.
+    Buy {
+        /// Who.
+        buyer: u32,
+        /// Under which of the buyer's keys.
+        key: u32,
+        /// Which sale.
+        sale: usize,
+        /// How many units.
+        quantity: u32,
+        /// Whom.
+        gateway: usize,
+        /// How long the buyer waits.
+        patience_ms: u64,
+    },
+    /// A gateway dies: now (0), or at that point from now on where it could.
+    KillGateway(usize, u32),
+    /// A worker dies.
+    KillWorker(usize, u32),
+    /// A gateway is told to leave.
+    LeaveGateway(usize),
+    /// A worker is told to leave.
+    LeaveWorker(usize),
+    /// A gateway is started, if it does not run.
+    StartGateway(usize),
+    /// A worker is started, if it does not run.
+    StartWorker(usize),
+    /// A replica of the ledger takes over that has not heard of the last writes.
+    FailOver(usize),
+    /// Requests to the ledger wait for so many milliseconds.
+    StallLedger(u64),
+    /// The same for the broker, who asks nobody meanwhile.
+    StallBroker(u64),
+    /// The same for the order store.
+    StallStore(u64),
+    /// The network gets better or worse, everywhere.
+    Change(Weather),
+    /// The queues of every group are divided anew.
+    Rebalance,
+    /// The operator ends a sale.
+    Close(usize),
+    /// The operator puts the second sale on sale.
+    Preheat(usize),
+}
+
+/// An operation, some time after the one before it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// How long after.
+    pub after_ms: u64,
+    /// What.
+    pub operation: Operation,
+}
+
+/// What a history starts with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The stock of each sale.
+    pub stock: [u64; SALES],
+    /// How much one buyer can hold.
+    pub limit: u32,
+    /// How long after the start the first sale's window is over.
+    pub closes_after_ms: u64,
+    /// The limits of the gateways.
+    pub batcher: BatcherConfig,
+    /// How far the second gateway's clock is ahead.
+    pub ahead_ms: u64,
+    /// When the broker asks.
+    pub checks: CheckRules,
+    /// How many acknowledged writes the ledger can lose; 0: none, and the checks are strict.
+    pub writes_lost_max: usize,
+}
+
+/// Everything that a run is made of.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// Where all of it comes from.
+    pub seed: u64,
+    /// What it starts with.
+    pub setup: Setup,
+    /// What happens.
+    pub steps: Vec<Step>,
+}
+
+impl History {
+    /// The history of a seed.
+    pub fn of(seed: u64) -> Self {
+        let mut random = stream(seed, "history");
+        let setup = setup(&mut random);
+        let count = random.random_range(10..60);
+        let can_fail_over = setup.writes_lost_max > 0;
+        let steps = (0..count).map(|_| step(&mut random, can_fail_over)).collect();
+        Self { seed, setup, steps }
+    }
+}
+
+fn setup(random: &mut StdRng) -> Setup {
+    let some = |count: usize| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);
+    let some_ms = |millis: u64| NonZeroU64::new(millis).unwrap_or(NonZeroU64::MIN);
+    let batcher = BatcherConfig {
+        batch_intents_max: some(random.random_range(1..=8)),
+        lanes_per_shard: some(random.random_range(1..=2)),
+        intent_deadline_ms: some_ms(random.random_range(300..3_000)),
+        doubt_timeout_ms: some_ms(random.random_range(100..2_000)),
+        ..BatcherConfig::default()
+    };
+    let first_ms_min = if random.random_bool(0.3) { 0 } else { random.random_range(0..1_500) };
+    Setup {
+        stock: [random.random_range(1..16), random.random_range(1..40)],
+        limit: random.random_range(1..5),
+        closes_after_ms: if random.random_bool(0.2) { random.random_range(500..8_000) } else { 86_400_000 },
+        batcher,
+        ahead_ms: random.random_range(0..50),
+        checks: CheckRules {
+            first_ms_min,
+            first_ms_max: first_ms_min + random.random_range(0..2_000),
+            pause_ms_max: random.random_range(300..1_500),
+            asks_max: if random.random_bool(0.2) { 3 } else { 15 },
+        },
+        writes_lost_max: if random.random_bool(0.25) { 6 } else { 0 },
+    }
+}
+
+fn step(random: &mut StdRng, can_fail_over: bool) -> Step {
+    let after_ms = match random.random_range(0..10) {
+        0..5 => 0,
+        5..8 => random.random_range(0..20),
+        _ => random.random_range(0..600),
+    };
+    Step { after_ms, operation: draw(random, can_fail_over) }
+}
+
+fn draw(random: &mut StdRng, can_fail_over: bool) -> Operation {
+    let gateway = random.random_range(0..GATEWAYS);
+    let worker = random.random_range(0..WORKERS);
+    let crossings = if random.random_bool(0.3) { 0 } else { random.random_range(1..25) };
+    match random.random_range(0..100) {
+        0..64 => buy(random, gateway),
+        64..69 => Operation::KillGateway(gateway, crossings),
+        69..73 => Operation::KillWorker(worker, crossings),
+        73 => Operation::LeaveGateway(gateway),
+        74 => Operation::LeaveWorker(worker),
+        75..79 => Operation::StartGateway(gateway),
+        79..83 => Operation::StartWorker(worker),
+        83..85 if can_fail_over => Operation::FailOver(random.random_range(1..=6)),
+        83..85 => Operation::Rebalance,
+        85 => Operation::StallLedger(random.random_range(10..4_000)),
+        86 => Operation::StallBroker(random.random_range(10..4_000)),
+        87 => Operation::StallStore(random.random_range(10..4_000)),
+        88..95 => Operation::Change(weather(random)),
+        95..97 => Operation::Rebalance,
+        97 => Operation::Close(random.random_range(0..SALES)),
+        _ => Operation::Preheat(SALES - 1),
+    }
+}
+
+fn buy(random: &mut StdRng, gateway: usize) -> Operation {
+    Operation::Buy {
+        buyer: random.random_range(0..BUYERS),
+        key: random.random_range(0..KEYS),
+        sale: random.random_range(0..SALES),
+        quantity: if happens(random, 800) { 1 } else { random.random_range(1..4) },
+        gateway,
+        patience_ms: if happens(random, 150) { random.random_range(0..300) } else { 20_000 },
+    }
+}
+
+fn weather(random: &mut StdRng) -> Weather {
+    let mut loss = |most: u32| if random.random_bool(0.5) { 0 } else { random.random_range(0..most) };
+    let (refused, request_lost, answer_lost, late) = (loss(150), loss(200), loss(200), loss(150));
+    let latency_ms_max = [0, 1, 3, 10, 80][random.random_range(0..5)];
+    Weather { latency_ms_max, refused, request_lost, answer_lost, late }
+}

@@ -1,0 +1,197 @@
+//! What the ledger knows, and the calls that read or move it as a whole.
+
+use std::collections::BTreeMap;
+
+use flashgate_domain::{
+    BatchId, BuyerDigest, Intent, KeyDigest, OrderId, OrderState, Sale, SaleId, Shard, Timestamp, Window,
+};
+use flashgate_ledger::{
+    Activated, LedgerOrder, LedgerState as State, OpenBatch, Prepared, Snapshot, Standing, Totals,
+};
+
+/// Everything that Redis would hold.
+#[derive(Clone, Debug, Default)]
+pub struct Books {
+    /// The sales.
+    pub sales: BTreeMap<SaleId, Account>,
+    /// The deduction log, by the base of the batch.
+    pub log: BTreeMap<OrderId, Entry>,
+    /// How often a gateway was started.
+    pub starts: u64,
+}
+
+/// A sale with its buyers and keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// How it stands.
+    pub state: State,
+    /// How often it was built.
+    pub generation: u32,
+    /// When it sells.
+    pub window: Window,
+    /// How much one buyer can hold.
+    pub limit: u32,
+    /// The totals.
+    pub totals: Totals,
+    /// Moved by every unit that comes back.
+    pub epoch: u64,
+    /// Moved by every change.
+    pub sequence: u64,
+    /// What each buyer holds.
+    pub held: BTreeMap<BuyerDigest, u32>,
+    /// The order and the quantity of each key.
+    pub keys: BTreeMap<KeyDigest, (OrderId, u32)>,
+}
+
+/// An entry of the deduction log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The batch.
+    pub id: BatchId,
+    /// When it was written.
+    pub at: Timestamp,
+    /// What it says.
+    pub status: Status,
+}
+
+/// What a log entry says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Never to be deducted.
+    Fenced,
+    /// Deducted.
+    Known {
+        /// What was asked for.
+        intents: Vec<Intent>,
+        /// How the orders stand.
+        states: Vec<OrderState>,
+        /// Whether the order store's word was recorded.
+        acknowledged: bool,
+    },
+}
+
+impl Entry {
+    /// The intents, if it is deducted and not settled.
+    pub fn open(&self) -> Option<&[Intent]> {
+        match &self.status {
+            Status::Known { intents, acknowledged: false, .. } => Some(intents),
+            Status::Known { .. } | Status::Fenced => None,
+        }
+    }
+}
+
+impl Account {
+    fn new(sale: &Sale) -> Self {
+        let initial = sale.draft.stock();
+        let available = i64::try_from(initial).unwrap_or(i64::MAX);
+        Self {
+            state: State::Prepared,
+            generation: sale.generation,
+            window: sale.draft.window(),
+            limit: sale.draft.limit_per_buyer().get(),
+            totals: Totals { initial, available, ..Totals::default() },
+            epoch: 0,
+            sequence: 1,
+            held: BTreeMap::new(),
+            keys: BTreeMap::new(),
+        }
+    }
+
+    pub(super) const fn standing(&self, sale: SaleId) -> Standing {
+        Standing { sale, available: self.totals.available, epoch: self.epoch }
+    }
+
+    pub(super) fn take(&mut self, units: u32) {
+        self.totals.deducted += u64::from(units);
+        self.totals.available -= i64::from(units);
+    }
+
+    pub(super) fn give_back(&mut self, units: u64) {
+        self.totals.returned += units;
+        self.totals.available += i64::try_from(units).unwrap_or(i64::MAX);
+    }
+}
+
+impl Books {
+    pub(super) fn prepare(&mut self, sale: &Sale) -> Prepared {
+        match self.sales.get(&sale.id) {
+            Some(Account { state: State::Prepared, generation, .. }) => {
+                Prepared::Waiting { generation: *generation }
+            }
+            Some(Account { generation, .. }) => Prepared::Active { generation: *generation },
+            None => {
+                self.sales.insert(sale.id, Account::new(sale));
+                Prepared::Created
+            }
+        }
+    }
+
+    pub(super) fn activate(&mut self, sale: SaleId, generation: u32) -> Activated {
+        let Some(account) = self.sales.get_mut(&sale) else { return Activated::Missing };
+        if account.generation != generation {
+            return Activated::OtherGeneration { generation: account.generation };
+        }
+        match account.state {
+            State::Prepared => {
+                account.state = State::Active;
+                account.sequence += 1;
+                Activated::Active
+            }
+            State::Active => Activated::Active,
+            State::Paused => Activated::Paused,
+            State::Closed => Activated::Closed,
+        }
+    }
+
+    /// Pauses or closes; a closed sale stays closed.
+    pub(super) fn stop(&mut self, sale: SaleId, to: State) {
+        let stoppable = |account: &&mut Account| account.state != to && account.state != State::Closed;
+        if let Some(account) = self.sales.get_mut(&sale).filter(stoppable) {
+            account.state = to;
+            account.sequence += 1;
+        }
+    }
+
+    /// Orders of the shard that are deducted and not settled.
+    pub(super) fn open_orders(&self, shard: Shard) -> u64 {
+        let of_shard = self.log.values().filter(|entry| entry.id.shard() == shard);
+        let orders: usize = of_shard.filter_map(Entry::open).map(<[Intent]>::len).sum();
+        u64::try_from(orders).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn order(&self, order: OrderId) -> Option<LedgerOrder> {
+        let Status::Known { intents, states, .. } = &self.log.get(&order.base())?.status else { return None };
+        let intent = intents.get(order.index())?;
+        Some(LedgerOrder {
+            sale: intent.sale(),
+            buyer: intent.buyer_digest(),
+            quantity: intent.quantity().get(),
+            state: *states.get(order.index())?,
+        })
+    }
+
+    pub(super) fn snapshot(&self, sale: SaleId) -> Option<Snapshot> {
+        let account = self.sales.get(&sale)?;
+        let mut open: Vec<OpenBatch> =
+            self.log.values().filter_map(|entry| open_batch(entry, sale)).collect();
+        open.sort_by_key(|batch| (batch.deducted_at, batch.id));
+        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+        Some(Snapshot {
+            state: account.state,
+            generation: account.generation,
+            totals: account.totals,
+            epoch: account.epoch,
+            sequence: account.sequence,
+            buyers: count(account.held.len()),
+            keys: count(account.keys.len()),
+            open,
+        })
+    }
+}
+
+fn open_batch(entry: &Entry, sale: SaleId) -> Option<OpenBatch> {
+    let of_sale = || entry.open().unwrap_or_default().iter().filter(|intent| intent.sale() == sale);
+    let units = of_sale().map(|intent| u64::from(intent.quantity().get())).sum();
+    let orders = u64::try_from(of_sale().count()).unwrap_or(u64::MAX);
+    (orders > 0).then_some(OpenBatch { id: entry.id, deducted_at: entry.at, orders, units })
+}

@@ -1,0 +1,191 @@
+//! A process's ledger: calls over the network, and what this process has seen.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use flashgate_domain::{
+    Batch, BatchId, BatchOutcome, Clock, Intent, Node, OrderId, Sale, SaleId, Shard, id::ShardCount,
+};
+use flashgate_ledger::{
+    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LedgerState as State, Note, Prepared,
+    Screening, Settled, Snapshot, Standing,
+};
+use futures::stream::{self, BoxStream, StreamExt};
+
+use super::{LedgerState, Progress, judge::Seen};
+use crate::network::{Link, Lost};
+
+/// The ledger of the simulation, as one process has it.
+pub struct SimLedger {
+    link: Link<LedgerState>,
+    clock: Arc<dyn Clock>,
+    shards: ShardCount,
+    /// The furthest that each sale was seen: a server that knows less was behind when it took over.
+    seen: Mutex<BTreeMap<SaleId, Progress>>,
+}
+
+fn fault(lost: Lost) -> LedgerFault {
+    match lost {
+        Lost::NotSent => LedgerFault::Unreachable("simulated".to_owned()),
+        Lost::NoAnswer => LedgerFault::NoAnswer("simulated".to_owned()),
+    }
+}
+
+impl SimLedger {
+    /// Over `link`; `clock` is the server's.
+    pub fn new(link: Link<LedgerState>, clock: Arc<dyn Clock>, shards: ShardCount) -> Self {
+        Self { link, clock, shards, seen: Mutex::default() }
+    }
+
+    /// Calls, and takes in how far the sales have come.
+    async fn ask<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        about: String,
+        sales: impl IntoIterator<Item = SaleId>,
+        request: impl FnOnce(&mut LedgerState, &Seen) -> T + Send + 'static,
+    ) -> Result<T, LedgerFault> {
+        let seen: Seen = {
+            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            sales.into_iter().map(|sale| (sale, seen.get(&sale).copied().unwrap_or_default())).collect()
+        };
+        let call = self.link.call(what, about, move |state| {
+            let answer = request(state, &seen);
+            let progress = |sale: &SaleId| {
+                let account = state.books.sales.get(sale)?;
+                Some((*sale, (account.generation, account.sequence)))
+            };
+            (answer, seen.keys().filter_map(progress).collect::<Vec<_>>())
+        });
+        let (answer, progress) = call.await.map_err(fault)?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for (sale, progress) in progress {
+            let furthest = seen.entry(sale).or_default();
+            *furthest = progress.max(*furthest);
+        }
+        Ok(answer)
+    }
+
+    fn of_shard<'a>(
+        &self,
+        shard: Shard,
+        mut intents: impl Iterator<Item = &'a Intent>,
+    ) -> Result<(), LedgerFault> {
+        match intents.find(|intent| intent.sale().shard(self.shards) != shard) {
+            Some(intent) => {
+                Err(LedgerFault::Refused(format!("sale {} is not of shard {shard}", intent.sale())))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn sales<'a>(intents: impl IntoIterator<Item = &'a Intent>) -> Vec<SaleId> {
+    intents.into_iter().map(Intent::sale).collect()
+}
+
+#[async_trait]
+impl Ledger for SimLedger {
+    async fn next_node(&self) -> Result<Node, LedgerFault> {
+        let next = |state: &mut LedgerState| {
+            state.books.starts += 1;
+            Node::of_start(state.books.starts - 1)
+        };
+        self.link.call("next_node", "", next).await.map_err(fault)
+    }
+
+    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerFault> {
+        let sale = sale.clone();
+        self.link.call("prepare", sale.id, move |state| state.write().prepare(&sale)).await.map_err(fault)
+    }
+
+    async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerFault> {
+        let activate = move |state: &mut LedgerState| state.write().activate(sale, generation);
+        self.link.call("activate", sale, activate).await.map_err(fault)
+    }
+
+    async fn pause(&self, sale: SaleId) -> Result<(), LedgerFault> {
+        let pause = move |state: &mut LedgerState| state.write().stop(sale, State::Paused);
+        self.link.call("pause", sale, pause).await.map_err(fault)
+    }
+
+    async fn close(&self, sale: SaleId) -> Result<(), LedgerFault> {
+        let close = move |state: &mut LedgerState| state.write().stop(sale, State::Closed);
+        self.link.call("close", sale, close).await.map_err(fault)?;
+        // As Redis's ledger does: a sale that has ended is not watched any longer.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&sale);
+        Ok(())
+    }
+
+    async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerFault> {
+        self.of_shard(shard, intents.iter())?;
+        let (now, asked) = (Arc::clone(&self.clock), intents.to_vec());
+        let about = format!("{} intents", intents.len());
+        let screen = move |state: &mut LedgerState, seen: &Seen| state.screen(shard, &asked, seen, now.now());
+        self.ask("screen", about, sales(intents), screen).await
+    }
+
+    async fn deduct(&self, batch: &Batch) -> Result<Deduction, LedgerFault> {
+        self.of_shard(batch.id().shard(), batch.intents().iter())?;
+        let (now, asked) = (Arc::clone(&self.clock), batch.clone());
+        let deduct = move |state: &mut LedgerState, seen: &Seen| state.deduct(&asked, seen, now.now());
+        self.ask("deduct", batch.id().to_string(), sales(batch.intents()), deduct).await
+    }
+
+    async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerFault> {
+        let now = Arc::clone(&self.clock);
+        let check = move |state: &mut LedgerState| state.check_back(batch, now.now());
+        self.link.call("check_back", batch, check).await.map_err(fault)
+    }
+
+    async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerFault> {
+        let id = outcome.batch;
+        let complete = outcome.orders.iter().enumerate().all(|(at, order)| id.order(at) == Some(order.order));
+        if !complete {
+            return Err(LedgerFault::Refused(format!("the outcome of batch {id} is not of its orders")));
+        }
+        let intents = || outcome.orders.iter().map(|order| &order.intent);
+        self.of_shard(id.shard(), intents())?;
+        let (now, told) = (Arc::clone(&self.clock), outcome.clone());
+        let settle = move |state: &mut LedgerState, _seen: &Seen| state.settle(&told, now.now());
+        self.ask("settle", id.to_string(), sales(intents()), settle).await
+    }
+
+    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
+        self.link.call("order", order, move |state| state.books.order(order)).await.map_err(fault)
+    }
+
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
+        self.link.call("snapshot", sale, move |state| state.books.snapshot(sale)).await.map_err(fault)
+    }
+
+    async fn standing(&self, sale: SaleId) -> Result<Option<Standing>, LedgerFault> {
+        let standing =
+            move |state: &mut LedgerState| state.books.sales.get(&sale).map(|account| account.standing(sale));
+        self.link.call("standing", sale, standing).await.map_err(fault)
+    }
+
+    async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
+        let keys = move |state: &mut LedgerState| {
+            let account = state.books.sales.get(&sale);
+            let keys = account.into_iter().flat_map(|account| account.keys.keys());
+            keys.filter_map(|key| key.0.first_chunk().copied()).collect()
+        };
+        self.link.call("keys", sale, keys).await.map_err(fault)
+    }
+
+    async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault> {
+        let notes = self.link.call("notes", "", LedgerState::listen).await.map_err(fault)?;
+        let next = |mut notes: tokio::sync::mpsc::UnboundedReceiver<Note>| async move {
+            Some((notes.recv().await?, notes))
+        };
+        Ok(stream::unfold(notes, next).boxed())
+    }
+
+    async fn ping(&self) -> Result<(), LedgerFault> {
+        self.link.call("ping", "", |_state| ()).await.map_err(fault)
+    }
+}

@@ -1,0 +1,284 @@
+//! Calls between processes and servers: they take time, get lost on either way, and arrive after their caller
+//! gave up.
+//!
+//! What a call does to a server happens in a task of the network: a caller that dies or stops waiting does not
+//! stop a request that has left.
+
+use std::{
+    fmt::Display,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use rand::{Rng, rngs::StdRng};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+use crate::{life::Life, random::happens, trace::Trace};
+
+/// What can happen to the calls on one server, in 1,000 each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weather {
+    /// The longest way, in each direction.
+    pub latency_ms_max: u64,
+    /// Calls that do not leave, and whose caller learns it.
+    pub refused: u32,
+    /// Requests that never arrive.
+    pub request_lost: u32,
+    /// Answers that never arrive.
+    pub answer_lost: u32,
+    /// Requests that arrive after the caller gave up.
+    pub late: u32,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// The request did not leave.
+    NotSent,
+    /// It did, and nobody knows what became of it.
+    NoAnswer,
+}
+
+/// What all servers share.
+pub struct Network {
+    /// Learns of every request that arrives.
+    pub trace: Trace,
+    in_flight: AtomicU64,
+    /// Looks at the world after each request that may have changed it.
+    watch: OnceLock<Watch>,
+}
+
+/// Gets the name of the request.
+type Watch = Box<dyn Fn(&str) + Send + Sync>;
+
+impl Network {
+    /// A network without anything on the way.
+    pub fn new(trace: Trace) -> Arc<Self> {
+        Arc::new(Self { trace, in_flight: AtomicU64::new(0), watch: OnceLock::new() })
+    }
+
+    /// Has `watch` called after each request, with its name.
+    pub fn watch(&self, watch: impl Fn(&str) + Send + Sync + 'static) {
+        let _once = self.watch.set(Box::new(watch));
+    }
+
+    /// How many requests are on their way.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+}
+
+/// A server: its state, and how well it can be reached.
+pub struct Server<S> {
+    name: &'static str,
+    network: Arc<Network>,
+    state: Mutex<S>,
+    sky: Mutex<Sky>,
+}
+
+struct Sky {
+    weather: Weather,
+    stalled_until: Instant,
+    random: StdRng,
+}
+
+/// What will become of one call.
+struct Fate {
+    refused: bool,
+    there: Duration,
+    back: Duration,
+    request_lost: bool,
+    answer_lost: bool,
+    /// Whether the caller learns of a loss at once (the connection broke) or by waiting.
+    at_once: bool,
+}
+
+impl<S: Send + 'static> Server<S> {
+    /// A server in fine weather.
+    pub fn new(name: &'static str, network: Arc<Network>, state: S, random: StdRng) -> Arc<Self> {
+        let sky = Sky { weather: Weather::default(), stalled_until: Instant::now(), random };
+        Arc::new(Self { name, network, state: Mutex::new(state), sky: Mutex::new(sky) })
+    }
+
+    /// Its state. Never held across an await.
+    pub fn state(&self) -> MutexGuard<'_, S> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The network that it is on.
+    pub fn network(&self) -> &Arc<Network> {
+        &self.network
+    }
+
+    fn sky(&self) -> MutexGuard<'_, Sky> {
+        self.sky.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the weather.
+    pub fn set_weather(&self, weather: Weather) {
+        self.sky().weather = weather;
+    }
+
+    /// Requests that arrive wait for so long from now.
+    pub fn stall(&self, duration: Duration) {
+        self.sky().stalled_until = Instant::now() + duration;
+    }
+
+    /// Waits while it is stalled.
+    pub async fn ready(&self) {
+        loop {
+            let until = self.sky().stalled_until;
+            if until <= Instant::now() {
+                return;
+            }
+            sleep_until(until).await;
+        }
+    }
+
+    /// A moment on the way.
+    pub fn some_latency(&self) -> Duration {
+        let mut sky = self.sky();
+        let longest = sky.weather.latency_ms_max;
+        Duration::from_millis(sky.random.random_range(0..=longest))
+    }
+
+    fn fate(&self, patience: Duration) -> Fate {
+        let mut sky = self.sky();
+        let Sky { weather, random, .. } = &mut *sky;
+        let mut way = || Duration::from_millis(random.random_range(0..=weather.latency_ms_max));
+        let (there, back) = (way(), way());
+        let refused = happens(random, weather.refused);
+        let request_lost = happens(random, weather.request_lost);
+        let answer_lost = happens(random, weather.answer_lost);
+        let at_once = random.random_bool(0.5);
+        let delay = match happens(random, weather.late) {
+            true => patience + Duration::from_millis(random.random_range(0..5_000)),
+            false => Duration::ZERO,
+        };
+        Fate { refused, there: there + delay, back, request_lost, answer_lost, at_once }
+    }
+}
+
+/// A process's way to a server.
+pub struct Link<S> {
+    server: Arc<Server<S>>,
+    caller: Option<Arc<Life>>,
+    patience: Duration,
+}
+
+impl<S> Clone for Link<S> {
+    fn clone(&self) -> Self {
+        Self { server: Arc::clone(&self.server), caller: self.caller.clone(), patience: self.patience }
+    }
+}
+
+impl<S: Send + 'static> Link<S> {
+    /// The way of `caller`, who waits for an answer as long as `patience`.
+    pub fn new(server: &Arc<Server<S>>, caller: &Arc<Life>, patience: Duration) -> Self {
+        Self { server: Arc::clone(server), caller: Some(Arc::clone(caller)), patience }
+    }
+
+    /// A way without a network: every call happens at once.
+    pub fn direct(server: Arc<Server<S>>) -> Self {
+        Self { server, caller: None, patience: Duration::ZERO }
+    }
+
+    /// The server at its end.
+    pub fn server(&self) -> &Arc<Server<S>> {
+        &self.server
+    }
+
+    /// A point where the caller could die.
+    pub async fn cross(&self) {
+        if let Some(caller) = &self.caller {
+            caller.cross().await;
+        }
+    }
+
+    /// Calls the server, which does `request` when it arrives.
+    pub async fn call<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        about: impl Display + Send,
+        request: impl FnOnce(&mut S) -> T + Send + 'static,
+    ) -> Result<T, Lost> {
+        if self.caller.is_none() {
+            return Ok(request(&mut self.server.state()));
+        }
+        let server = Arc::clone(&self.server);
+        self.carry(what, about, async move { request(&mut server.state()) }).await
+    }
+
+    /// The same for a request that takes its time at the other end.
+    pub async fn carry<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        about: impl Display + Send,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Lost> {
+        let Some(caller) = &self.caller else { return Ok(work.await) };
+        caller.cross().await;
+        let fate = self.server.fate(self.patience);
+        let note = |how: &str| {
+            let (who, server) = (&caller.name, self.server.name);
+            self.server.network.trace.note(format_args!("{who} {how} {server}.{what} {about}"));
+        };
+        if fate.refused {
+            note("cannot reach");
+            sleep(fate.there.min(self.patience)).await;
+            return Err(Lost::NotSent);
+        }
+        note("calls");
+        let (answer, answered) = oneshot::channel();
+        self.server.network.in_flight.fetch_add(1, Ordering::Relaxed);
+        tokio::spawn(travel(Arc::clone(&self.server), what, fate, work, answer, self.patience));
+        caller.cross().await;
+        let answer = timeout(self.patience, answered).await;
+        caller.cross().await;
+        match answer {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) | Err(_) => {
+                note("hears nothing of");
+                Err(Lost::NoAnswer)
+            }
+        }
+    }
+}
+
+/// The way of one request and of its answer.
+async fn travel<S: Send + 'static, T: Send>(
+    server: Arc<Server<S>>,
+    what: &'static str,
+    fate: Fate,
+    work: impl Future<Output = T> + Send,
+    answer: oneshot::Sender<T>,
+    patience: Duration,
+) {
+    sleep(fate.there).await;
+    server.ready().await;
+    let arrived = !fate.request_lost;
+    if arrived {
+        let done = work.await;
+        if let Some(watch) = server.network.watch.get() {
+            watch(what);
+        }
+        sleep(fate.back).await;
+        if !fate.answer_lost {
+            // The caller may be gone.
+            drop(answer.send(done));
+            server.network.in_flight.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
+    }
+    server.network.in_flight.fetch_sub(1, Ordering::Relaxed);
+    if !fate.at_once {
+        sleep(patience).await;
+    }
+    drop(answer);
+}

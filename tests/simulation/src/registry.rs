@@ -1,0 +1,105 @@
+//! The order worker as gateways call it: the worker's own code (`operator::Sales`) behind the network. Whichever
+//! worker is alive answers.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use flashgate_domain::{OrderId, Refusal, Sale, SaleId, SaleState};
+use flashgate_gateway::registry::{Registry, RegistryFault, StoredOrder};
+use flashgate_order_worker::{
+    operator::Sales,
+    store::{SALE_PAGE_MAX, SalePage},
+};
+use flashgate_service::answer::Failure;
+
+use crate::{life::Life, network::Link};
+
+/// The workers that can be asked, each with its life.
+#[derive(Default)]
+pub struct Desk {
+    open: Vec<(Arc<Life>, Arc<Sales>)>,
+    turn: usize,
+}
+
+impl Desk {
+    /// A worker is up.
+    pub fn open(&mut self, life: Arc<Life>, sales: Arc<Sales>) {
+        self.open.push((life, sales));
+    }
+
+    /// Some worker that is alive.
+    pub fn worker(&mut self) -> Option<(Arc<Life>, Arc<Sales>)> {
+        self.open.retain(|(life, _sales)| !life.is_over());
+        self.turn += 1;
+        let place = self.turn % self.open.len().max(1);
+        self.open.get(place).cloned()
+    }
+}
+
+/// A gateway's way to the workers.
+pub struct SimRegistry {
+    link: Link<Desk>,
+}
+
+impl SimRegistry {
+    /// Over `link`.
+    pub const fn new(link: Link<Desk>) -> Self {
+        Self { link }
+    }
+
+    async fn ask<T: Send + 'static, F: Future<Output = Result<T, Failure>> + Send + 'static>(
+        &self,
+        what: &'static str,
+        about: String,
+        work: impl FnOnce(Arc<Sales>) -> F + Send + 'static,
+    ) -> Result<T, Failure> {
+        let server = Arc::clone(self.link.server());
+        let at_a_worker = async move {
+            let worker = server.state().worker();
+            let (life, sales) = worker.ok_or(Failure::WorkerUnavailable)?;
+            tokio::select! {
+                biased;
+                () = life.ended() => Err(Failure::WorkerUnavailable),
+                done = work(sales) => done,
+            }
+        };
+        let lost = |_lost| Failure::WorkerUnavailable;
+        self.link.carry(what, about, at_a_worker).await.map_err(lost)?
+    }
+}
+
+fn fault(failure: Failure) -> RegistryFault {
+    if failure == Failure::OtherGeneration {
+        return RegistryFault::OtherGeneration;
+    }
+    RegistryFault::Unavailable(format!("{failure:?}"))
+}
+
+#[async_trait]
+impl Registry for SimRegistry {
+    async fn sales(&self) -> Result<Vec<Sale>, RegistryFault> {
+        let states = vec![SaleState::Preheating, SaleState::Preheated, SaleState::Closed];
+        let page = SalePage { after_id: 0, size: SALE_PAGE_MAX, states };
+        let list = move |sales: Arc<Sales>| async move { sales.list(&page).await };
+        self.ask("sales", String::new(), list).await.map_err(fault)
+    }
+
+    async fn confirm_preheat(&self, sale: SaleId, generation: u32) -> Result<Sale, RegistryFault> {
+        let confirm = move |sales: Arc<Sales>| async move { sales.confirm_preheat(sale, generation).await };
+        self.ask("confirm_preheat", sale.to_string(), confirm).await.map_err(fault)
+    }
+
+    async fn find_order(&self, order: OrderId) -> Result<Option<StoredOrder>, RegistryFault> {
+        let find = move |sales: Arc<Sales>| async move { sales.order(order).await };
+        match self.ask("find_order", order.to_string(), find).await {
+            Ok(order) => Ok(Some(StoredOrder {
+                sale: order.intent.sale(),
+                buyer: order.intent.buyer().clone(),
+                quantity: order.intent.quantity().get(),
+                state: order.state,
+            })),
+            Err(Failure::OrderNotFound | Failure::Refused(Refusal::SaleNotFound)) => Ok(None),
+            Err(failure) => Err(fault(failure)),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Many seeds, on a few threads, each with a runtime of its own for every seed.
+
+use std::{
+    ops::Range,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use crate::{
+    history::History,
+    run::{Ended, Options, run},
+};
+
+/// What many seeds came to.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// How many were run.
+    pub seeds: u64,
+    /// How many requests buyers made in them.
+    pub asked: u64,
+    /// How many were accepted.
+    pub accepted: u64,
+    /// How many events they had.
+    pub events: u64,
+    /// The lowest seed that failed, and why.
+    pub failed: Option<(u64, String)>,
+}
+
+/// Runs `seeds` until one fails, and tells `progress` about it now and then.
+pub fn run_seeds(
+    seeds: Range<u64>,
+    threads: usize,
+    options: Options,
+    progress: impl Fn(&Tally) + Sync,
+) -> Tally {
+    let (next, is_over) = (AtomicU64::new(seeds.start), AtomicBool::new(false));
+    let tally = Mutex::new(Tally::default());
+    let work = || {
+        while !is_over.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            let ended = run(&History::of(seed), options);
+            let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+            tally.count(seed, ended);
+            if tally.failed.is_some() {
+                is_over.store(true, Ordering::Relaxed);
+            }
+            progress(&tally);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(work);
+        }
+    });
+    tally.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Tally {
+    fn count(&mut self, seed: u64, ended: Ended) {
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        self.seeds += 1;
+        self.asked += number(ended.asked);
+        self.accepted += number(ended.accepted);
+        self.events += ended.events;
+        if let Some(complaint) = ended.complaint
+            && self.failed.as_ref().is_none_or(|(lowest, _)| seed < *lowest)
+        {
+            self.failed = Some((seed, complaint));
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What the processes share: the servers, the network and the right time.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use flashgate_domain::{Clock, id::ShardCount};
+use flashgate_messaging::{Group, InvalidName, Topic};
+use flashgate_order_worker::consume::Topics;
+use tokio::time::Instant;
+
+use crate::{
+    broker::{BrokerState, SimProducer, SimPublisher},
+    clock::SimClock,
+    history::Setup,
+    ledger::{LedgerState, SimLedger},
+    life::Life,
+    network::{Link, Network, Server, Weather},
+    random::stream,
+    registry::{Desk, SimRegistry},
+    store::{SimStore, StoreState},
+};
+
+/// How many shards the ledger has: two, so that sales share one and are apart.
+const SHARDS: u16 = 2;
+/// How long processes wait for an answer of each server.
+const LEDGER_PATIENCE: Duration = Duration::from_millis(400);
+const BROKER_PATIENCE: Duration = Duration::from_millis(600);
+const STORE_PATIENCE: Duration = Duration::from_millis(900);
+const WORKER_PATIENCE: Duration = Duration::from_millis(1_500);
+/// How many notes of the ledger get lost, of 1,000.
+const NOTES_LOST: u32 = 200;
+
+/// Everything outside of the processes.
+pub struct Servers {
+    /// Carries the calls.
+    pub network: Arc<Network>,
+    /// Redis.
+    pub ledger: Arc<Server<LedgerState>>,
+    /// RocketMQ.
+    pub broker: Arc<Server<BrokerState>>,
+    /// MySQL.
+    pub store: Arc<Server<StoreState>>,
+    /// The workers, as gateways reach them.
+    pub desk: Arc<Server<Desk>>,
+    /// Where committed batches, outcomes and dead letters go.
+    pub topics: Topics,
+    /// Where changes of sales are announced.
+    pub sales_topic: Topic,
+    /// The shards of the ledger.
+    pub shards: ShardCount,
+    /// The right time.
+    pub clock: SimClock,
+    lives: AtomicU64,
+}
+
+impl Servers {
+    /// New servers for a history.
+    pub fn new(network: Arc<Network>, setup: &Setup, seed: u64) -> Result<Arc<Self>, InvalidName> {
+        let part = |name| stream(seed, name);
+        let ledger = LedgerState::new(setup.writes_lost_max, (NOTES_LOST, part("notes")));
+        let broker = BrokerState::new(setup.checks, part("broker"));
+        let topics = Topics {
+            orders: Topic::new("sim-orders")?,
+            outcomes: Topic::new("sim-outcomes")?,
+            dead_letters: Group::new("sim-order-worker")?.dead_letters(),
+        };
+        let at = || Arc::clone(&network);
+        Ok(Arc::new(Self {
+            ledger: Server::new("ledger", at(), ledger, part("ledger network")),
+            broker: Server::new("broker", at(), broker, part("broker network")),
+            store: Server::new("store", at(), StoreState::default(), part("store network")),
+            desk: Server::new("worker", at(), Desk::default(), part("worker network")),
+            topics,
+            sales_topic: Topic::new("sim-sales")?,
+            shards: ShardCount::new(SHARDS).unwrap_or(ShardCount::ONE),
+            clock: SimClock::new(Instant::now()),
+            lives: AtomicU64::new(0),
+            network,
+        }))
+    }
+
+    /// A number for a new life.
+    pub fn next_life(&self) -> u64 {
+        self.lives.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.clock)
+    }
+
+    /// The ledger as `life` has it.
+    pub fn ledger_of(&self, life: &Arc<Life>) -> SimLedger {
+        SimLedger::new(Link::new(&self.ledger, life, LEDGER_PATIENCE), self.clock(), self.shards)
+    }
+
+    /// The order store as `life` has it.
+    pub fn store_of(&self, life: &Arc<Life>) -> SimStore {
+        SimStore::new(Link::new(&self.store, life, STORE_PATIENCE))
+    }
+
+    /// The workers as `life` reaches them.
+    pub fn registry_of(&self, life: &Arc<Life>) -> SimRegistry {
+        SimRegistry::new(Link::new(&self.desk, life, WORKER_PATIENCE))
+    }
+
+    /// The way of `life` to the broker.
+    pub fn broker_of(&self, life: &Arc<Life>) -> Link<BrokerState> {
+        Link::new(&self.broker, life, BROKER_PATIENCE)
+    }
+
+    /// Half-messages of `life`.
+    pub fn producer_of(&self, life: &Arc<Life>) -> SimProducer {
+        SimProducer::new(self.broker_of(life), self.clock())
+    }
+
+    /// Plain messages of `life`.
+    pub fn publisher_of(&self, life: &Arc<Life>) -> SimPublisher {
+        SimPublisher::new(self.broker_of(life), self.clock())
+    }
+
+    /// The same weather for all.
+    pub fn set_weather(&self, weather: Weather) {
+        self.ledger.set_weather(weather);
+        self.broker.set_weather(weather);
+        self.store.set_weather(weather);
+        self.desk.set_weather(weather);
+    }
+}

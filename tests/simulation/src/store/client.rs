@@ -1,0 +1,83 @@
+//! A process's order store: calls over the network.
+
+use async_trait::async_trait;
+use flashgate_domain::{Batch, OrderId, Sale, SaleDraft, SaleId, Timestamp};
+use flashgate_order_worker::store::{OrderStore, Placed, SalePage, StoreFault, StoredOrder, Transition};
+
+use super::StoreState;
+use crate::network::{Link, Lost};
+
+/// The order store of the simulation, as one process has it.
+pub struct SimStore {
+    link: Link<StoreState>,
+}
+
+impl SimStore {
+    /// Over `link`.
+    pub const fn new(link: Link<StoreState>) -> Self {
+        Self { link }
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        about: String,
+        request: impl FnOnce(&mut StoreState) -> T + Send + 'static,
+    ) -> Result<T, StoreFault> {
+        let lost = |lost| match lost {
+            Lost::NotSent => StoreFault::Contended("simulated".to_owned()),
+            Lost::NoAnswer => StoreFault::Unavailable("simulated".to_owned()),
+        };
+        self.link.call(what, about, request).await.map_err(lost)
+    }
+}
+
+#[async_trait]
+impl OrderStore for SimStore {
+    async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreFault> {
+        let ids: Vec<String> = batches.iter().map(|batch| batch.id().to_string()).collect();
+        let batches = batches.to_vec();
+        self.ask("apply", ids.join(" "), move |state| state.apply(&batches, now)).await
+    }
+
+    async fn create_sale(&self, draft: &SaleDraft, _now: Timestamp) -> Result<Sale, StoreFault> {
+        let draft = draft.clone();
+        let made = self.ask("create_sale", String::new(), move |state| state.create_sale(&draft)).await?;
+        made.ok_or(StoreFault::Corrupt { what: "number of sales" })
+    }
+
+    async fn preheat_sale(&self, sale: SaleId, _now: Timestamp) -> Result<Option<Transition>, StoreFault> {
+        self.ask("preheat_sale", sale.to_string(), move |state| state.preheat_sale(sale)).await
+    }
+
+    async fn confirm_preheat(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        _now: Timestamp,
+    ) -> Result<Option<Transition>, StoreFault> {
+        let confirm = move |state: &mut StoreState| state.confirm_preheat(sale, generation);
+        self.ask("confirm_preheat", sale.to_string(), confirm).await
+    }
+
+    async fn close_sale(&self, sale: SaleId, _now: Timestamp) -> Result<Option<Transition>, StoreFault> {
+        self.ask("close_sale", sale.to_string(), move |state| state.close_sale(sale)).await
+    }
+
+    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, StoreFault> {
+        self.ask("sale", sale.to_string(), move |state| state.sales.get(&sale).cloned()).await
+    }
+
+    async fn sales(&self, page: &SalePage) -> Result<Vec<Sale>, StoreFault> {
+        let page = page.clone();
+        self.ask("sales", String::new(), move |state| state.page(&page)).await
+    }
+
+    async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
+        self.ask("order", order.to_string(), move |state| state.orders.get(&order).cloned()).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreFault> {
+        self.ask("ping", String::new(), |_state| ()).await
+    }
+}

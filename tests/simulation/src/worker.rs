@@ -1,0 +1,53 @@
+//! An order worker of the simulation: `flashgate_order_worker::consume` and what gateways ask of it.
+
+use std::sync::Arc;
+
+use flashgate_order_worker::{
+    config::ConsumeConfig,
+    consume::{Consumer, Parts},
+    health::Health,
+    operator::Sales,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    broker::SimSubscription,
+    flaw::{self, Flaw},
+    life::Life,
+    process::Process,
+    servers::Servers,
+};
+
+/// Starts the worker, unless it runs.
+pub fn start(process: &Arc<Process<()>>, servers: &Arc<Servers>, config: ConsumeConfig, flaw: Option<Flaw>) {
+    let world = Arc::clone(servers);
+    process.start(servers, move |_process, life, leave| run(world, life, leave, config, flaw));
+}
+
+async fn run(
+    servers: Arc<Servers>,
+    life: Arc<Life>,
+    leave: CancellationToken,
+    config: ConsumeConfig,
+    flaw: Option<Flaw>,
+) {
+    let parts = Parts {
+        store: Arc::new(servers.store_of(&life)),
+        publisher: Arc::new(servers.publisher_of(&life)),
+        topics: servers.topics.clone(),
+        clock: Arc::new(servers.clock),
+        health: Arc::new(Health::default()),
+    };
+    let (store, publisher) = (Arc::clone(&parts.store), Arc::clone(&parts.publisher));
+    let sales = Sales::new(store, publisher, servers.sales_topic.clone(), Arc::clone(&parts.clock));
+    servers.desk.state().open(Arc::clone(&life), Arc::new(sales));
+    let subscription = SimSubscription::join(
+        servers.broker_of(&life),
+        "sim-order-worker",
+        servers.topics.orders.clone(),
+        life.number,
+    );
+    let consumer = Consumer::new(flaw::subscription(subscription, flaw), parts, config, life.number);
+    consumer.run(leave).await;
+    life.end();
+}

@@ -1,0 +1,271 @@
+//! A deployment on simulated servers: does what a history says, heals, and runs until nothing is left to do.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, bail};
+use flashgate_domain::{DeductPolicy, SaleDraft, SaleId, Window};
+use flashgate_order_worker::config::ConsumeConfig;
+use rand::{Rng, rngs::StdRng};
+use tokio::time::sleep;
+
+use crate::{
+    broker::keep_checking,
+    buyers::Buyers,
+    check::{self, Complaint},
+    clock::START,
+    flaw::Flaw,
+    gateway::{self, Front, GatewayPlan},
+    history::{GATEWAYS, History, Operation, SALES, WORKERS},
+    life::Life,
+    network::{Link, Network, Weather},
+    process::Process,
+    random::stream,
+    servers::Servers,
+    worker,
+};
+
+/// How long a healed world may take until nothing is left to do.
+const QUIET_WITHIN: Duration = Duration::from_secs(120);
+/// How often it is looked at.
+const LOOK_PERIOD: Duration = Duration::from_secs(1);
+/// After how many looks at a world that is not quiet the queues of all groups change hands.
+const REBALANCE_LOOKS: u32 = 5;
+/// How long a buyer of the healed world waits.
+const LAST_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The deployment.
+pub struct World {
+    /// Its servers.
+    pub servers: Arc<Servers>,
+    /// Its gateways.
+    pub gateways: Vec<Arc<Process<Front>>>,
+    workers: Vec<Arc<Process<()>>>,
+    /// Its buyers.
+    pub buyers: Arc<Buyers>,
+    /// What it sells.
+    pub sales: Vec<SaleId>,
+    /// What was found wrong first.
+    pub complaint: Arc<Complaint>,
+    plans: Vec<GatewayPlan>,
+    consume: ConsumeConfig,
+    flaw: Option<Flaw>,
+    operator: Arc<Life>,
+    random: StdRng,
+}
+
+impl World {
+    /// A deployment with its sales in the order store, and everything started.
+    pub fn new(history: &History, network: &Arc<Network>, flaw: Option<Flaw>) -> anyhow::Result<Self> {
+        let (setup, seed) = (&history.setup, history.seed);
+        let servers = Servers::new(Arc::clone(network), setup, seed)?;
+        let mut sales = Vec::new();
+        for (number, stock) in setup.stock.iter().enumerate() {
+            sales.push(put_up(history, &servers, number, *stock)?);
+        }
+        let ahead = |number: usize| Duration::from_millis(if number == 0 { 0 } else { setup.ahead_ms });
+        let batcher = || setup.batcher.clone();
+        let plan = |number| GatewayPlan { batcher: batcher(), ahead: ahead(number), seed, flaw };
+        let complaint = Arc::new(Complaint::default());
+        check::watch(&servers, &complaint);
+        tokio::spawn(keep_checking(Arc::clone(&servers.broker), Arc::new(servers.clock)));
+        let world = Self {
+            gateways: (0..GATEWAYS).map(|number| Process::new("gateway", number)).collect(),
+            workers: (0..WORKERS).map(|number| Process::new("worker", number)).collect(),
+            plans: (0..GATEWAYS).map(plan).collect(),
+            buyers: Arc::default(),
+            operator: Arc::new(Life::new("operator".to_owned(), servers.next_life())),
+            consume: ConsumeConfig::default(),
+            random: stream(seed, "world"),
+            servers,
+            sales,
+            complaint,
+            flaw,
+        };
+        world.start_all();
+        Ok(world)
+    }
+
+    /// Does everything that the history says; stops at the first complaint.
+    pub async fn live(&mut self, history: &History) {
+        // So that the first sale is up, mostly.
+        sleep(Duration::from_millis(self.random.random_range(0..50))).await;
+        for step in &history.steps {
+            sleep(Duration::from_millis(step.after_ms)).await;
+            if self.complaint.is_raised() {
+                return;
+            }
+            self.perform(step.operation);
+        }
+        // Lets the last operations come to something before everything is mended.
+        sleep(Duration::from_millis(self.random.random_range(0..3_000))).await;
+    }
+
+    fn perform(&self, operation: Operation) {
+        let note = |what: Operation| self.servers.network.trace.note(format_args!("{what:?}"));
+        match operation {
+            Operation::Buy { buyer, key, sale, quantity, gateway, patience_ms } => {
+                let purchase = (self.sale(sale), format!("buyer-{buyer}"), format!("key-{key}"));
+                self.ask(gateway, purchase, quantity, Duration::from_millis(patience_ms));
+                return;
+            }
+            Operation::KillGateway(number, crossings) => self.gateway(number).kill(crossings),
+            Operation::KillWorker(number, crossings) => self.worker(number).kill(crossings),
+            Operation::LeaveGateway(number) => self.gateway(number).tell_to_leave(),
+            Operation::LeaveWorker(number) => self.worker(number).tell_to_leave(),
+            Operation::StartGateway(number) => self.start_gateway(number),
+            Operation::StartWorker(number) => self.start_worker(number),
+            Operation::FailOver(writes) => self.servers.ledger.state().fail_over(writes),
+            Operation::StallLedger(millis) => self.servers.ledger.stall(Duration::from_millis(millis)),
+            Operation::StallBroker(millis) => self.servers.broker.stall(Duration::from_millis(millis)),
+            Operation::StallStore(millis) => self.servers.store.stall(Duration::from_millis(millis)),
+            Operation::Change(weather) => self.servers.set_weather(weather),
+            Operation::Rebalance => self.servers.broker.state().rebalance(),
+            Operation::Close(sale) => self.operate("close", self.sale(sale)),
+            Operation::Preheat(sale) => self.operate("preheat", self.sale(sale)),
+        }
+        note(operation);
+    }
+
+    /// Mends everything, and runs until nothing is left to do.
+    pub async fn heal(&self) -> anyhow::Result<()> {
+        self.servers.network.trace.note(format_args!("everything is mended"));
+        self.servers.set_weather(Weather { latency_ms_max: 2, ..Weather::default() });
+        self.servers.ledger.stall(Duration::ZERO);
+        self.servers.broker.stall(Duration::ZERO);
+        self.servers.store.stall(Duration::ZERO);
+        for gateway in &self.gateways {
+            gateway.spare();
+        }
+        for worker in &self.workers {
+            worker.spare();
+        }
+        self.run_until_quiet().await
+    }
+
+    /// Runs until no half-message, no message, no request and no buyer waits. Whoever has left is started, what
+    /// the broker has put aside is taken up again: an operator does both. A gateway whose commit of an offset
+    /// failed does not repeat it before the next message; what it covered comes again when queues change hands.
+    pub async fn run_until_quiet(&self) -> anyhow::Result<()> {
+        let started = self.servers.network.trace.elapsed();
+        let mut quiet_before = false;
+        for look in 1_u32.. {
+            self.start_all();
+            self.servers.broker.state().take_up_again();
+            sleep(LOOK_PERIOD).await;
+            if self.complaint.is_raised() {
+                return Ok(());
+            }
+            let left = self.left_to_do();
+            match left {
+                None if quiet_before => return Ok(()),
+                None => quiet_before = true,
+                Some(left) if self.servers.network.trace.elapsed() - started > QUIET_WITHIN => {
+                    bail!("the healed world never came to rest: {left}");
+                }
+                Some(_) if look.is_multiple_of(REBALANCE_LOOKS) => self.servers.broker.state().rebalance(),
+                Some(_) => quiet_before = false,
+            }
+        }
+        Ok(())
+    }
+
+    fn left_to_do(&self) -> Option<String> {
+        let closed = self.gateways.iter().any(|gateway| gateway.reach().is_none());
+        let in_flight = self.servers.network.in_flight();
+        let unfinished = self.servers.broker.state().unfinished();
+        unfinished
+            .or_else(|| closed.then(|| "a gateway is not up".to_owned()))
+            .or_else(|| (!self.buyers.all_answered()).then(|| "a buyer waits".to_owned()))
+            .or_else(|| (in_flight > 0).then(|| format!("{in_flight} requests are on their way")))
+    }
+
+    /// Every buyer who does not know, and some who do, ask again; then runs until quiet.
+    pub async fn ask_again(&mut self) -> anyhow::Result<()> {
+        for (purchase, attempts) in self.buyers.by_purchase() {
+            let Some(last) = attempts.last() else { continue };
+            let doubtful = attempts.iter().find(|attempt| attempt.is_unknown());
+            let curious = self.random.random_bool(0.4);
+            let quantity = doubtful.map_or(last.quantity, |attempt| attempt.quantity);
+            if doubtful.is_some() || curious {
+                let gateway = self.random.random_range(0..GATEWAYS);
+                self.ask(gateway, purchase, quantity, LAST_PATIENCE);
+            }
+        }
+        self.run_until_quiet().await
+    }
+
+    fn ask(&self, gateway: usize, purchase: crate::buyers::Purchase, quantity: u32, patience: Duration) {
+        let (network, gateway) = (&self.servers.network, self.gateway(gateway));
+        let _asked = self.buyers.ask(network, gateway, purchase, quantity, patience);
+    }
+
+    /// The operator calls some worker, once or twice.
+    fn operate(&self, what: &'static str, sale: SaleId) {
+        let link = Link::new(&self.servers.desk, &self.operator, Duration::from_secs(2));
+        let server = Arc::clone(&self.servers.desk);
+        tokio::spawn(async move {
+            for _ in 0..2 {
+                let server = Arc::clone(&server);
+                let order = async move {
+                    let (life, sales) = { server.state().worker() }?;
+                    let work = async {
+                        match what {
+                            "close" => sales.close(sale).await.is_ok(),
+                            _ => sales.preheat(sale).await.is_ok(),
+                        }
+                    };
+                    tokio::select! {
+                        biased;
+                        () = life.ended() => None,
+                        done = work => done.then_some(()),
+                    }
+                };
+                if let Ok(Some(())) = link.carry(what, sale, order).await {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn start_all(&self) {
+        (0..WORKERS).for_each(|number| self.start_worker(number));
+        (0..GATEWAYS).for_each(|number| self.start_gateway(number));
+    }
+
+    fn start_gateway(&self, number: usize) {
+        if let Some(plan) = self.plans.get(number) {
+            gateway::start(self.gateway(number), &self.servers, plan.clone());
+        }
+    }
+
+    fn start_worker(&self, number: usize) {
+        worker::start(self.worker(number), &self.servers, self.consume.clone(), self.flaw);
+    }
+
+    fn gateway(&self, number: usize) -> &Arc<Process<Front>> {
+        &self.gateways[number % self.gateways.len()]
+    }
+
+    fn worker(&self, number: usize) -> &Arc<Process<()>> {
+        &self.workers[number % self.workers.len()]
+    }
+
+    fn sale(&self, number: usize) -> SaleId {
+        self.sales[number % self.sales.len()]
+    }
+}
+
+/// Puts a sale into the order store; all but the last are to be preheated at once.
+fn put_up(history: &History, servers: &Servers, number: usize, stock: u64) -> anyhow::Result<SaleId> {
+    let (setup, mut state) = (&history.setup, servers.store.state());
+    let lasts = if number == 0 { setup.closes_after_ms } else { 86_400_000 };
+    let window = Window::new(START, START.saturating_add(Duration::from_millis(lasts)))?;
+    let (limit, policy) = (setup.limit, DeductPolicy::AtOrder);
+    let draft = SaleDraft::new("A thing", 1_999, "EUR", window, stock, limit, limit, policy)?;
+    let sale = state.create_sale(&draft).context("a sale")?;
+    let late = number + 1 == SALES && history.seed.is_multiple_of(3);
+    if !late {
+        state.preheat_sale(sale.id).context("a sale")?;
+    }
+    Ok(sale.id)
+}

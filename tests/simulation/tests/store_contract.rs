@@ -1,0 +1,20 @@
+//! The order store of the simulation does what MySQL's does.
+
+use std::sync::Arc;
+
+use flashgate_order_worker::contract::Subject;
+use flashgate_simulation::{
+    network::{Link, Network, Server},
+    random::stream,
+    store::{SimStore, StoreState},
+    trace::Trace,
+};
+
+flashgate_order_worker::order_store_contract!(fresh);
+
+async fn fresh() -> Subject {
+    let network = Network::new(Trace::new(false));
+    let server = Server::new("store", network, StoreState::default(), stream(0, "network"));
+    let store = || Arc::new(SimStore::new(Link::direct(Arc::clone(&server))));
+    Subject { stores: [store(), store()], clean_up: Box::new(()) }
+}
