@@ -40,7 +40,8 @@ fn main() -> Result<ExitCode> {
     while !checker.is_done() {
         thread::sleep(REPORT_INTERVAL);
         let (unique, depth) = (checker.unique_state_count(), checker.max_depth());
-        println!("{unique} states, {depth} steps deep");
+        let violated = checker.discoveries().len();
+        println!("{unique} states, {depth} steps deep, {violated} properties violated");
     }
     let discoveries = checker.discoveries();
     for property in properties::all(options.scale) {
