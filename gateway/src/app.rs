@@ -84,6 +84,7 @@ pub async fn run(
         orders: Arc::clone(&engine.orders),
         catalogue: Arc::clone(&engine.catalogue),
         body_timeout: Duration::from_millis(config.listen.body_timeout_ms.get()),
+        leave: leave.clone(),
     });
     let http = http::router(Arc::clone(&api)).merge(operator::health(Arc::clone(&readiness)));
     let (reporter, health) = tonic_health::server::health_reporter();

@@ -10,7 +10,7 @@ use axum::{
     Router,
     middleware::{map_request, map_response},
 };
-use flashgate_domain::{CancelReason, Verdict};
+use flashgate_domain::{CancelReason, Refusal, Verdict};
 use flashgate_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
@@ -20,7 +20,7 @@ use flashgate_proto::{
     },
 };
 use flashgate_service::answer::Failure;
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, stream};
 use tokio::time::sleep;
 use tonic::{Request, Response, Status, Streaming, service::Routes};
 
@@ -93,7 +93,10 @@ impl PurchaseService for Purchases {
     ) -> Result<Response<Self::BuyStreamStream>, Status> {
         let (metadata, _extensions, requests) = request.into_parts();
         self.api.auth.may_act_for_anyone(&metadata.into_headers())?;
-        let api = Arc::clone(&self.api);
+        let (api, leave) = (Arc::clone(&self.api), self.api.leave.clone());
+        // A gateway that leaves reads no further; what it has read is still answered. Callers keep streams open for
+        // hours: one that went on would hold the whole drain time.
+        let requests = requests.take_until(leave.clone().cancelled_owned());
         let answers = requests.map(move |request| {
             let api = Arc::clone(&api);
             async move {
@@ -101,7 +104,8 @@ impl PurchaseService for Purchases {
                 Ok(buy_one_of_many(&api, request).await)
             }
         });
-        Ok(Response::new(Box::pin(answers.buffer_unordered(STREAM_REQUESTS_MAX))))
+        let end = stream::once(async move { leave.is_cancelled().then(draining) }).filter_map(ready);
+        Ok(Response::new(Box::pin(answers.buffer_unordered(STREAM_REQUESTS_MAX).chain(end))))
     }
 
     async fn get_order(
@@ -119,6 +123,11 @@ impl PurchaseService for Purchases {
             cancel_reason: order.state.reason().map(CancelReason::as_str).unwrap_or_default().to_owned(),
         }))
     }
+}
+
+/// The end of a stream whose gateway leaves: what it has not answered, it has not read.
+fn draining() -> Result<BuyStreamResponse, Status> {
+    Err(Failure::from(Refusal::Draining).into())
 }
 
 fn answer(verdict: Verdict) -> Result<BuyResponse, Failure> {

@@ -12,6 +12,7 @@ use axum::{
     routing::{get, post},
 };
 use flashgate_service::answer::Failure;
+use tokio_util::sync::CancellationToken;
 
 use crate::{auth::Authenticator, catalogue::Catalogue, openapi, orders::Orders, purchase::Purchase};
 
@@ -27,6 +28,8 @@ pub struct Api {
     pub catalogue: Arc<Catalogue>,
     /// How long the body of a request may take to arrive.
     pub body_timeout: Duration,
+    /// Cancelled when the gateway is to leave.
+    pub leave: CancellationToken,
 }
 
 /// The routes for buyers.
