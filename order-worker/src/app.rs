@@ -120,10 +120,12 @@ async fn work(
         return Ok(());
     };
     publisher.connected(sender);
+    let watching = tokio::spawn(Arc::clone(health).watch_store(store.clone()));
     let parts = Parts { store, publisher: publisher.clone(), topics, clock, health: Arc::clone(health) };
     let consumer = Consumer::new(subscription, parts, config.consume.clone(), seed);
     info!("consuming");
     let subscription = consumer.run(leave.clone()).await;
+    watching.abort();
     subscription.shutdown().await;
     info!("left the group");
     Ok(())

@@ -119,10 +119,11 @@ impl<S: Subscription> Consumer<S> {
                 return Ok(Step::default());
             }
         };
-        self.health.bus(true);
         if deliveries.is_empty() {
+            // Says nothing about the broker, which may be silent: [`Consumer::report_lag`] asks it.
             return Ok(Step::default());
         }
+        self.health.bus(true);
         #[cfg(feature = "failpoints")]
         flashgate_service::failpoint::hit("after_poll");
         let span = info_span!("chunk", batches = deliveries.batches.len(), orders = deliveries.orders());
@@ -175,11 +176,15 @@ impl<S: Subscription> Consumer<S> {
         self.lag_asked_at = Some(Instant::now());
         match self.subscription.lag().await {
             Ok(messages) => {
+                self.health.bus(true);
                 // A gauge is a float; what it loses above 2^53 messages nobody will miss.
                 let messages = u32::try_from(messages).unwrap_or(u32::MAX);
                 gauge!("flashgate_worker_consumer_lag_messages").set(f64::from(messages));
             }
-            Err(fault) => debug!(%fault, "the lag is not known"),
+            Err(fault) => {
+                self.health.bus(false);
+                debug!(%fault, "the lag is not known");
+            }
         }
     }
 }

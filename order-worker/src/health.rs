@@ -1,7 +1,17 @@
 //! Whether the worker can do its work: what readiness and gRPC health tell.
 
+use std::{sync::Arc, time::Duration};
+
 use metrics::gauge;
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::store::OrderStore;
+
+/// How often the store is asked whether it is there.
+const PERIOD: Duration = Duration::from_secs(1);
 
 /// What the worker needs, and whether it is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +56,16 @@ impl Health {
     pub fn store(&self, up: bool) {
         gauge!("flashgate_worker_store_up").set(f64::from(u8::from(up)));
         self.change(|condition| condition.store_up = up);
+    }
+
+    /// Asks the store every second, for ever. Without orders, nobody else would notice that it is away.
+    pub async fn watch_store(self: Arc<Self>, store: Arc<dyn OrderStore>) {
+        let mut ticks = interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.store(store.ping().await.is_ok());
+        }
     }
 
     /// The broker answered, or did not.
