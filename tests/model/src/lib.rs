@@ -48,13 +48,12 @@
 //! - After a failover, the pause of a sale that went back and its rebuild are left out, and so are the totals
 //!   of a ledger that is behind.
 //!
-//! # Where the code differs
+//! # A deduction is never sent twice
 //!
-//! A deduction that was sent twice may be refused by its second copy while the first is still on its way, and
-//! the first may find units again. So the model takes such a refusal for a doubt and asks for the fate, which
-//! leaves a fence. The Redis ledger hands the refusal on as final (`Servers::send`, after `Failed::Lost`), and
-//! the gateway rolls back with no fence: that is [`variants::Break::RefusalAfterResend`]. It takes a unit that
-//! comes back on sale in between to do harm.
+//! A deduction that was sent twice could be refused by its second copy while the first is still on its way, and
+//! the first could find units again that came back on sale in between. So the model, and the Redis ledger
+//! (`Script::can_be_repeated`), take a lost answer for a doubt and ask for the fate, which leaves a fence.
+//! [`variants::Break::RefusalAfterResend`] takes the refusal for final.
 //!
 //! # How sure it is
 //!

@@ -53,6 +53,13 @@ impl Script {
     pub(super) const fn call(&'static self) -> ScriptCall {
         ScriptCall { script: self, keys: Vec::new(), arguments: Vec::new() }
     }
+
+    /// Whether the answer to a second copy of a call holds for the first, which may still be on its way. Not for
+    /// a deduction: a refusal leaves no trace, and the first copy could be applied after it. Its caller asks
+    /// check_back.lua, which makes the fate final.
+    pub(super) fn can_be_repeated(&'static self) -> bool {
+        !std::ptr::eq(self, &DEDUCT)
+    }
 }
 
 /// One call of a script.

@@ -236,7 +236,8 @@ impl Call<'_> {
             Failed::Lost(why) => {
                 let first = self.doubt.is_none();
                 self.doubt = Some(why);
-                if first { Next::Again } else { Next::Never }
+                let repeats = self.script.is_none_or(|call| call.script.can_be_repeated());
+                if first && repeats { Next::Again } else { Next::Never }
             }
             Failed::TimedOut => {
                 let limit = self.servers.response_timeout.as_millis();
