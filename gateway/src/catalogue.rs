@@ -26,6 +26,7 @@ pub struct Entry {
 #[derive(Debug, Default)]
 struct Memory {
     paused: AtomicBool,
+    closed_in_ledger: AtomicBool,
     sold_out: RwLock<Option<Mark>>,
 }
 
@@ -51,6 +52,16 @@ impl Entry {
         } else {
             info!(%sale, "the sale is no longer paused");
         }
+    }
+
+    /// Whether this gateway has seen to it that the ledger knows the sale as closed.
+    pub fn closed_in_ledger(&self) -> bool {
+        self.memory.closed_in_ledger.load(Ordering::Relaxed)
+    }
+
+    /// Remembers whether the ledger knows the sale as closed: a replica that takes over may have forgotten it.
+    pub fn set_closed_in_ledger(&self, closed: bool) {
+        self.memory.closed_in_ledger.store(closed, Ordering::Relaxed);
     }
 
     /// Whether a purchase under that key can only be sold out: the sale was, for good unless units come back,

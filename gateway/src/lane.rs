@@ -65,7 +65,10 @@ impl Lane {
         let mut behind = Group::default();
         let script = debug_span!("script", script = "screen", intents = group.intents.len());
         match self.shared.ledger.screen(self.shard, &group.intents).instrument(script).await {
-            Ok(screening) => self.answer_failing(&mut group, &mut behind, &screening),
+            Ok(mut screening) => {
+                self.end_what_is_closed(&group, &mut screening);
+                self.answer_failing(&mut group, &mut behind, &screening);
+            }
             Err(fault) => {
                 warn!(code = fault.code(), %fault, "no screening");
                 self.answer_all(group, &Verdict::Refused(Refusal::LedgerUnavailable));
@@ -126,6 +129,31 @@ impl Lane {
         }
         if screening.open_orders >= self.shared.backlog_orders_max {
             self.answer_all(std::mem::take(group), &Verdict::Refused(Refusal::Backlog));
+        }
+    }
+
+    /// The ledger may not know that a sale was closed: a replica took over that had not heard of it, or the sale
+    /// came there after its end. Then only replays are answered as they are, and the next refresh closes it again.
+    fn end_what_is_closed(&self, group: &Group, screening: &mut Screening) {
+        for (intent, answer) in group.intents.iter().zip(&mut screening.answers) {
+            let entry = self.shared.catalogue.get(intent.sale());
+            let Some(closed) = entry.filter(|entry| entry.sale.state == SaleState::Closed) else { continue };
+            match answer {
+                Answer::Pass
+                | Answer::NotReady
+                | Answer::Paused
+                | Answer::NotOpen { .. }
+                | Answer::SoldOut
+                | Answer::OverLimit => {
+                    closed.set_closed_in_ledger(false);
+                    *answer = Answer::Ended;
+                }
+                Answer::Replay(_)
+                | Answer::KeyReused
+                | Answer::Repeated
+                | Answer::Missing
+                | Answer::Ended => {}
+            }
         }
     }
 

@@ -102,11 +102,10 @@ impl Preheat {
                 note(&entry, activated);
             }
             SaleState::Closed => {
-                let known_as_closed =
-                    self.catalogue.get(sale.id).is_some_and(|entry| entry.sale.state == SaleState::Closed);
-                if !known_as_closed {
+                let is_closed = self.catalogue.get(sale.id).is_some_and(|entry| entry.closed_in_ledger());
+                if !is_closed {
                     self.ledger.close(sale.id).await?;
-                    self.catalogue.put(sale);
+                    self.catalogue.put(sale).set_closed_in_ledger(true);
                 }
             }
         }
