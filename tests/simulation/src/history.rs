@@ -18,7 +18,7 @@ pub const GATEWAYS: usize = 2;
 pub const WORKERS: usize = 2;
 /// How many sales there are.
 pub const SALES: usize = 2;
-const BUYERS: u32 = 6;
+const BUYERS: u32 = 16;
 const KEYS: u32 = 4;
 
 /// One thing that happens. To add to the life of orders (pay, restock …), add a variant here, draw it in
@@ -114,7 +114,7 @@ impl History {
     pub fn of(seed: u64) -> Self {
         let mut random = stream(seed, "history");
         let setup = setup(&mut random);
-        let count = random.random_range(10..60);
+        let count = random.random_range(10..160);
         let can_fail_over = setup.writes_lost_max > 0;
         let steps = (0..count).map(|_| step(&mut random, can_fail_over)).collect();
         Self { seed, setup, steps }
@@ -133,7 +133,7 @@ fn setup(random: &mut StdRng) -> Setup {
     };
     let first_ms_min = if random.random_bool(0.3) { 0 } else { random.random_range(0..1_500) };
     Setup {
-        stock: [random.random_range(1..16), random.random_range(1..40)],
+        stock: [random.random_range(1..30), random.random_range(1..60)],
         limit: random.random_range(1..5),
         closes_after_ms: if random.random_bool(0.2) { random.random_range(500..8_000) } else { 86_400_000 },
         batcher,

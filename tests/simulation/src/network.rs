@@ -5,6 +5,7 @@
 //! stop a request that has left.
 
 use std::{
+    collections::BTreeMap,
     fmt::Display,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -49,7 +50,9 @@ pub enum Lost {
 pub struct Network {
     /// Learns of every request that arrives.
     pub trace: Trace,
-    in_flight: AtomicU64,
+    /// When each request left that is on its way, by its number.
+    in_flight: Mutex<BTreeMap<u64, Instant>>,
+    requests: AtomicU64,
     /// Looks at the world after each request that may have changed it.
     watch: OnceLock<Watch>,
 }
@@ -60,7 +63,12 @@ type Watch = Box<dyn Fn(&str) + Send + Sync>;
 impl Network {
     /// A network without anything on the way.
     pub fn new(trace: Trace) -> Arc<Self> {
-        Arc::new(Self { trace, in_flight: AtomicU64::new(0), watch: OnceLock::new() })
+        Arc::new(Self {
+            trace,
+            in_flight: Mutex::default(),
+            requests: AtomicU64::new(0),
+            watch: OnceLock::new(),
+        })
     }
 
     /// Has `watch` called after each request, with its name.
@@ -68,9 +76,20 @@ impl Network {
         let _once = self.watch.set(Box::new(watch));
     }
 
-    /// How many requests are on their way.
-    pub fn in_flight(&self) -> u64 {
-        self.in_flight.load(Ordering::Relaxed)
+    /// How many requests have been on their way for longer than `age`.
+    pub fn in_flight_for(&self, age: Duration) -> usize {
+        let in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        in_flight.values().filter(|left| left.elapsed() > age).count()
+    }
+
+    fn has_left(&self) -> u64 {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).insert(number, Instant::now());
+        number
+    }
+
+    fn has_ended(&self, number: u64) {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
     }
 }
 
@@ -236,8 +255,17 @@ impl<S: Send + 'static> Link<S> {
         }
         note("calls");
         let (answer, answered) = oneshot::channel();
-        self.server.network.in_flight.fetch_add(1, Ordering::Relaxed);
-        tokio::spawn(travel(Arc::clone(&self.server), what, fate, work, answer, self.patience));
+        let (number, server) = (self.server.network.has_left(), Arc::clone(&self.server));
+        let travelling = travel(Arc::clone(&self.server), what, fate, work, answer, self.patience);
+        tokio::spawn(async move {
+            let lost = travelling.await;
+            server.network.has_ended(number);
+            // Who is not to learn of the loss at once waits as long as he can.
+            if let Some((answer, wait)) = lost {
+                sleep(wait).await;
+                drop(answer);
+            }
+        });
         caller.cross().await;
         let answer = timeout(self.patience, answered).await;
         caller.cross().await;
@@ -251,7 +279,7 @@ impl<S: Send + 'static> Link<S> {
     }
 }
 
-/// The way of one request and of its answer.
+/// The way of one request and of its answer. What is lost leaves the sender of its answer, to be dropped later.
 async fn travel<S: Send + 'static, T: Send>(
     server: Arc<Server<S>>,
     what: &'static str,
@@ -259,11 +287,10 @@ async fn travel<S: Send + 'static, T: Send>(
     work: impl Future<Output = T> + Send,
     answer: oneshot::Sender<T>,
     patience: Duration,
-) {
+) -> Option<(oneshot::Sender<T>, Duration)> {
     sleep(fate.there).await;
     server.ready().await;
-    let arrived = !fate.request_lost;
-    if arrived {
+    if !fate.request_lost {
         let done = work.await;
         if let Some(watch) = server.network.watch.get() {
             watch(what);
@@ -272,13 +299,9 @@ async fn travel<S: Send + 'static, T: Send>(
         if !fate.answer_lost {
             // The caller may be gone.
             drop(answer.send(done));
-            server.network.in_flight.fetch_sub(1, Ordering::Relaxed);
-            return;
+            return None;
         }
     }
-    server.network.in_flight.fetch_sub(1, Ordering::Relaxed);
-    if !fate.at_once {
-        sleep(patience).await;
-    }
-    drop(answer);
+    let wait = if fate.at_once { Duration::ZERO } else { patience };
+    Some((answer, wait))
 }

@@ -28,6 +28,8 @@ use crate::{
 const QUIET_WITHIN: Duration = Duration::from_secs(120);
 /// How often it is looked at.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
+/// For how many looks in a row there must be nothing left: longer than gateways take to read the sales again.
+const QUIET_LOOKS: u32 = 3;
 /// After how many looks at a world that is not quiet the queues of all groups change hands.
 const REBALANCE_LOOKS: u32 = 5;
 /// How long a buyer of the healed world waits.
@@ -147,7 +149,7 @@ impl World {
     /// failed does not repeat it before the next message; what it covered comes again when queues change hands.
     pub async fn run_until_quiet(&self) -> anyhow::Result<()> {
         let started = self.servers.network.trace.elapsed();
-        let mut quiet_before = false;
+        let mut quiet_looks = 0;
         for look in 1_u32.. {
             self.start_all();
             self.servers.broker.state().take_up_again();
@@ -157,13 +159,13 @@ impl World {
             }
             let left = self.left_to_do();
             match left {
-                None if quiet_before => return Ok(()),
-                None => quiet_before = true,
+                None if quiet_looks == QUIET_LOOKS => return Ok(()),
+                None => quiet_looks += 1,
                 Some(left) if self.servers.network.trace.elapsed() - started > QUIET_WITHIN => {
                     bail!("the healed world never came to rest: {left}");
                 }
                 Some(_) if look.is_multiple_of(REBALANCE_LOOKS) => self.servers.broker.state().rebalance(),
-                Some(_) => quiet_before = false,
+                Some(_) => quiet_looks = 0,
             }
         }
         Ok(())
@@ -171,7 +173,7 @@ impl World {
 
     fn left_to_do(&self) -> Option<String> {
         let closed = self.gateways.iter().any(|gateway| gateway.reach().is_none());
-        let in_flight = self.servers.network.in_flight();
+        let in_flight = self.servers.network.in_flight_for(LOOK_PERIOD / 2);
         let unfinished = self.servers.broker.state().unfinished();
         unfinished
             .or_else(|| closed.then(|| "a gateway is not up".to_owned()))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{bail, ensure};
-use flashgate_domain::{CancelReason, OrderId, OrderState, Refusal, SaleState, Verdict};
+use flashgate_domain::{BuyerId, CancelReason, OrderId, OrderState, Refusal, SaleState, Verdict};
 use flashgate_ledger::LedgerState as Stand;
 use flashgate_messaging::Verdict as Resolved;
 
@@ -38,7 +38,7 @@ pub fn finally(world: &World, asked_before: usize) -> anyhow::Result<()> {
         }
     }
     answers_agree(&attempts, &ledger)?;
-    orders_were_not_refused(&attempts, &store)
+    orders_were_not_refused(&attempts, &ledger, &store)
 }
 
 /// Every batch is settled in the ledger as the order store decided it.
@@ -67,7 +67,10 @@ fn sales_stand_as_they_should(ledger: &LedgerState, store: &StoreState) -> anyho
         let fits = match (sale.state, stand) {
             (SaleState::Created, None) | (SaleState::Preheated, Some(Stand::Active)) => true,
             (SaleState::Preheated, Some(Stand::Paused) | None) => excuses.sale(*id),
-            (SaleState::Closed, stand) => matches!(stand, None | Some(Stand::Closed)),
+            // One that was prepared after its end, by a late request, sells nothing.
+            (SaleState::Closed, None | Some(Stand::Closed | Stand::Prepared)) => true,
+            // A failover can lose the close; who asks is told that it has ended all the same.
+            (SaleState::Closed, Some(_)) => excuses.sale(*id),
             (SaleState::Created | SaleState::Preheating | SaleState::Preheated, _) => false,
         };
         ensure!(fits, "sale {id} is {} in the order store and {stand:?} in the ledger", sale.state);
@@ -154,8 +157,27 @@ fn answer_is_true(
         Heard::Answer(Verdict::Refused(Refusal::SalePaused)) => {
             ensure!(excuses.sale(attempt.purchase.0), "paused without a failover");
         }
+        Heard::Answer(Verdict::Refused(refusal @ (Refusal::SoldOut | Refusal::OverLimit))) => {
+            refusal_is_true(ledger, attempt, refusal)?;
+        }
         Heard::Nobody | Heard::Nothing | Heard::Answer(Verdict::Refused(_) | Verdict::Unknown) => {}
     }
+    Ok(())
+}
+
+/// Units only go and holdings only grow, as long as nothing is returned: what was short then is short now.
+fn refusal_is_true(ledger: &LedgerState, attempt: &Attempt, refusal: &Refusal) -> anyhow::Result<()> {
+    let (sale, buyer, _key) = &attempt.purchase;
+    let Some(account) = ledger.books.sales.get(sale) else { return Ok(()) };
+    if Excuses(&ledger.lost).sale(*sale) || account.totals.returned > 0 {
+        return Ok(());
+    }
+    let held = account.held.get(&BuyerId::new(buyer)?.digest()).copied().unwrap_or(0);
+    let is_true = match refusal {
+        Refusal::SoldOut => account.totals.available < i64::from(attempt.quantity),
+        _ => held + attempt.quantity > account.limit,
+    };
+    ensure!(is_true, "refused with {}, with {:?} and {held} held", refusal.code(), account.totals);
     Ok(())
 }
 
@@ -171,6 +193,9 @@ fn was_committed(world: &World, order: OrderId) -> bool {
 fn retry_is_answered(store: &StoreState, ledger: &LedgerState, attempt: &Attempt) -> anyhow::Result<()> {
     let Heard::Answer(verdict) = &attempt.heard else { bail!("no answer: {}", Shown(&attempt.heard)) };
     ensure!(is_final(verdict), "told {}", verdict.code());
+    let sale = store.sales.get(&attempt.purchase.0);
+    let is_closed = sale.is_some_and(|sale| sale.state == SaleState::Closed);
+    ensure!(!is_closed || !matches!(verdict, Verdict::Accepted(_)), "the sale was closed, and sold");
     if Excuses(&ledger.lost).sale(attempt.purchase.0) {
         return Ok(());
     }
@@ -205,9 +230,15 @@ fn answers_agree(attempts: &[Attempt], ledger: &LedgerState) -> anyhow::Result<(
     Ok(())
 }
 
-/// Every order has a request that was not refused.
-fn orders_were_not_refused(attempts: &[Attempt], store: &StoreState) -> anyhow::Result<()> {
-    for order in store.orders.values() {
+/// Every order has a request that was not refused; but for one that a check-back committed before a failover lost
+/// its deduction, and the gateway, in doubt, found nothing of it.
+fn orders_were_not_refused(
+    attempts: &[Attempt],
+    ledger: &LedgerState,
+    store: &StoreState,
+) -> anyhow::Result<()> {
+    let excuses = Excuses(&ledger.lost);
+    for order in store.orders.values().filter(|order| !excuses.batch(order.batch)) {
         let intent = &order.intent;
         let asked = attempts.iter().any(|attempt| {
             let (sale, buyer, key) = &attempt.purchase;

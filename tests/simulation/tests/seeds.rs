@@ -1,0 +1,95 @@
+//! Seeds: they hold, they repeat, and the checks can fail.
+
+#![expect(clippy::print_stdout, reason = "tells which seed fails, and how to replay it")]
+
+use flashgate_simulation::{
+    flaw::Flaw,
+    history::History,
+    run::{Options, run},
+    seeds::run_seeds,
+    shrink::shrink,
+};
+
+/// How many seeds the test command runs.
+const SEEDS: u64 = 10_000;
+const THREADS: usize = 2;
+/// In how many seeds a deliberate break is found.
+const SEEDS_TO_FIND_A_FLAW: u64 = 2_000;
+
+#[test]
+fn ten_thousand_seeds_hold() {
+    let tally = run_seeds(0..SEEDS, THREADS, Options::default(), |_tally| ());
+    println!("{tally:?}");
+    if let Some((seed, complaint)) = tally.failed {
+        let (shortest, _complaint) = shrink(&History::of(seed), Options::default());
+        panic!(
+            "seed {seed}: {complaint}\nreplay it with: cargo run -p flashgate-simulation -- --seed {seed}\n\
+             shortened to {:#?}",
+            shortest.steps
+        );
+    }
+}
+
+#[test]
+fn one_seed_gives_one_history() {
+    for seed in 0..100 {
+        let history = History::of(seed);
+        let options = Options { keeps_trace: true, flaw: None };
+        let (one, other) = (run(&history, options), run(&history, options));
+        for (place, (first, second)) in one.trace.lines().zip(other.trace.lines()).enumerate() {
+            assert_eq!(first, second, "seed {seed}, event {place}");
+        }
+        assert_eq!((one.hash, one.events), (other.hash, other.events), "seed {seed}");
+    }
+}
+
+#[test]
+fn two_seeds_give_two_histories() {
+    let hash = |seed| run(&History::of(seed), Options::default()).hash;
+    assert_ne!(hash(1), hash(2));
+}
+
+fn is_found(flaw: Flaw) {
+    let options = Options { keeps_trace: false, flaw: Some(flaw) };
+    let tally = run_seeds(0..SEEDS_TO_FIND_A_FLAW, THREADS, options, |_tally| ());
+    let Some((seed, complaint)) = tally.failed else {
+        panic!("{SEEDS_TO_FIND_A_FLAW} seeds did not find {flaw:?}")
+    };
+    println!("{flaw:?} is found by seed {seed}: {complaint}");
+}
+
+#[test]
+fn a_check_back_that_leaves_no_fence_is_found() {
+    is_found(Flaw::NoFence);
+}
+
+#[test]
+fn a_check_back_that_commits_in_doubt_is_found() {
+    is_found(Flaw::CommitByDefault);
+}
+
+#[test]
+fn a_check_back_that_rolls_back_in_doubt_is_found() {
+    is_found(Flaw::RollbackByDefault);
+}
+
+#[test]
+fn a_time_out_taken_for_a_no_is_found() {
+    is_found(Flaw::TimeoutIsNo);
+}
+
+#[test]
+fn a_worker_that_acknowledges_first_is_found() {
+    is_found(Flaw::AcknowledgeFirst);
+}
+
+#[test]
+fn a_history_that_fails_is_shortened_and_still_fails() {
+    let options = Options { keeps_trace: false, flaw: Some(Flaw::AcknowledgeFirst) };
+    let seed = run_seeds(0..SEEDS_TO_FIND_A_FLAW, THREADS, options, |_tally| ()).failed;
+    let (seed, _complaint) = seed.unwrap_or_else(|| panic!("no seed fails"));
+    let history = History::of(seed);
+    let (shortest, complaint) = shrink(&history, options);
+    assert!(shortest.steps.len() < history.steps.len(), "{complaint}");
+    assert_eq!(run(&shortest, options).complaint, Some(complaint));
+}
