@@ -2,7 +2,6 @@
 
 mod fields;
 mod slow_body;
-mod unreadable;
 
 use std::{future::ready, pin::Pin, sync::Arc, time::Duration};
 
@@ -19,7 +18,7 @@ use flashgate_proto::{
         purchase_service_server::{PurchaseService, PurchaseServiceServer},
     },
 };
-use flashgate_service::answer::Failure;
+use flashgate_service::{answer::Failure, unreadable};
 use futures::{Stream, StreamExt, stream};
 use tokio::time::sleep;
 use tonic::{Request, Response, Status, Streaming, service::Routes};
@@ -53,7 +52,7 @@ pub fn router(
     Ok(routes
         .into_axum_router()
         .layer(map_request(move |request| ready(slow_body::limited(request, body_timeout))))
-        .layer(map_response(|response| ready(unreadable::explained(response)))))
+        .layer(map_response(|response| ready(unreadable::explained(response, MESSAGE_BYTES_MAX)))))
 }
 
 /// Tells the health service every second whether this gateway is ready, for ever.
@@ -100,7 +99,8 @@ impl PurchaseService for Purchases {
         let answers = requests.map(move |request| {
             let api = Arc::clone(&api);
             async move {
-                let request = request.map_err(unreadable::explained_status)?;
+                let request =
+                    request.map_err(|status| unreadable::explained_status(status, MESSAGE_BYTES_MAX))?;
                 Ok(buy_one_of_many(&api, request).await)
             }
         });

@@ -2,7 +2,7 @@
 //!
 //! [`config`] parses a file and the environment once; [`telemetry`] sets up logs and metrics; [`shutdown`]
 //! turns signals into a token; [`listener`] serves HTTP with its time-outs; [`answer`] is the one table from
-//! outcomes to HTTP and gRPC.
+//! outcomes to HTTP and gRPC; [`unreadable`] makes the gRPC decoder keep to it.
 
 pub mod answer;
 pub mod config;
@@ -13,3 +13,4 @@ pub mod problem;
 pub mod shutdown;
 pub mod status;
 pub mod telemetry;
+pub mod unreadable;

@@ -1,8 +1,8 @@
 //! Decodes and encodes gRPC; decides nothing.
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
-use axum::Router;
+use axum::{Router, middleware::map_response};
 use flashgate_domain::{CancelReason, Sale, SaleId};
 use flashgate_proto::{
     FILE_DESCRIPTOR_SET,
@@ -13,7 +13,7 @@ use flashgate_proto::{
         sale_service_server::{SaleService, SaleServiceServer},
     },
 };
-use flashgate_service::answer::Failure;
+use flashgate_service::{answer::Failure, unreadable};
 use tonic::{Request, Response, Status, service::Routes};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
@@ -41,7 +41,8 @@ pub fn routes(
         .add_service(SaleServiceServer::new(service.clone()).max_decoding_message_size(message_bytes_max))
         .add_service(PreheatServiceServer::new(service.clone()).max_decoding_message_size(message_bytes_max))
         .add_service(OrderServiceServer::new(service).max_decoding_message_size(message_bytes_max));
-    Ok(routes.into_axum_router().reset_fallback())
+    let explained = map_response(move |response| ready(unreadable::explained(response, message_bytes_max)));
+    Ok(routes.into_axum_router().reset_fallback().layer(explained))
 }
 
 /// Keeps gRPC health as readiness has it. The empty name stands for the whole server.
