@@ -1,6 +1,6 @@
 //! The order store on MySQL (8.0; MariaDB 10.11 works too).
 //!
-//! [`apply`] is the heart: one transaction a chunk. [`plain`] is its way when all is well, [`careful`] the one
+//! `apply` is the heart: one transaction a chunk. `plain` is its way when all is well, `careful` the one
 //! when stock is short, a key is taken or a batch comes again.
 
 mod apply;

@@ -1,4 +1,5 @@
 //! What an id promises.
+#![expect(clippy::unwrap_used, reason = "strategies are outside of test functions")]
 
 use std::collections::HashSet;
 

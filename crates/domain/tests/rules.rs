@@ -1,8 +1,8 @@
 //! The rules that need nobody else: tokens, sales, order states, the chain of local checks.
 
 use flashgate_domain::{
-    BuyerId, CancelReason, DeductPolicy, IdempotencyKey, OrderState, Quantity, Refusal, Sale, SaleDraft, SaleId,
-    SaleState, Timestamp, Window,
+    BuyerId, CancelReason, DeductPolicy, IdempotencyKey, OrderState, Quantity, Refusal, Sale, SaleDraft,
+    SaleId, SaleState, Timestamp, Window,
     buyer::InvalidToken,
     checks::{CLOCK_SKEW_MS_MAX, Request, check},
 };
