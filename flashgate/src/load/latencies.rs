@@ -64,3 +64,40 @@ impl Latencies {
         self.0.mean()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merged_histograms_tell_what_one_would_have_told() {
+        for precision in [Precision::Fine, Precision::Coarse] {
+            let mut parts = [(); 3].map(|()| Latencies::new(Precision::Fine));
+            let mut whole = Latencies::new(precision);
+            for us in 1..=30_000_u64 {
+                let took = Duration::from_micros(us * us % 1_000_003);
+                parts[usize::try_from(us % 3).unwrap()].record(took);
+                whole.record(took);
+            }
+            let mut merged = Latencies::new(precision);
+            parts.iter().for_each(|part| merged.merge(part));
+            assert_eq!(merged.count(), whole.count());
+            for percent in [1.0, 50.0, 90.0, 99.0, 99.9, 100.0] {
+                assert_eq!(
+                    merged.percentile(percent),
+                    whole.percentile(percent),
+                    "{percent} of {precision:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_counts_as_the_longest_and_nothing_is_lost() {
+        let mut latencies = Latencies::new(Precision::Fine);
+        latencies.record(Duration::ZERO);
+        latencies.record(Duration::MAX);
+        assert_eq!(latencies.count(), 2);
+        assert!(latencies.max() >= Duration::from_secs(3_600));
+    }
+}

@@ -21,6 +21,8 @@ const SIZE: (u32, u32) = (960, 320);
 /// What plotters draws in this colour gets the page's own text colour, in light and in dark.
 const INK: RGBColor = RGBColor(0, 0, 0);
 const INK_IN_SVG: &str = "#000000";
+/// How many labels the axis along the bottom has at most: one for each nine of the percentiles.
+const LABELS_ALONG: usize = 5;
 /// Latencies below 0.1 ms are drawn there: the axis is logarithmic.
 const MILLIS_MIN: f64 = 0.1;
 
@@ -78,6 +80,7 @@ impl Report {
         svg(|area| {
             let mut chart = ChartBuilder::on(area)
                 .margin(12)
+                .margin_right(32)
                 .x_label_area_size(40)
                 .y_label_area_size(72)
                 .build_cartesian_2d(0.0..self.chart_end(), 0.0..top.max(1.0))
@@ -106,7 +109,7 @@ impl Report {
 
     /// The percentiles of latency; each further nine takes as much room as the one before.
     pub(super) fn percentiles_chart(lines: &[Line]) -> Result<String, Failed> {
-        lines_chart(lines, 0.0..NINES_MAX, "percentile", &|nines| format!("{}", percent(*nines)))
+        lines_chart(lines, 0.0..NINES_MAX, "percentile", &|nines| percent(*nines).to_string())
     }
 
     fn chart_end(&self) -> f64 {
@@ -147,6 +150,7 @@ fn lines_chart(
     svg(|area| {
         let mut chart = ChartBuilder::on(area)
             .margin(12)
+            .margin_right(32)
             .x_label_area_size(40)
             .y_label_area_size(72)
             .build_cartesian_2d(along, (MILLIS_MIN..highest * 1.2).log_scale())
@@ -178,6 +182,7 @@ where
     chart
         .configure_mesh()
         .disable_x_mesh()
+        .x_labels(LABELS_ALONG)
         .light_line_style(TRANSPARENT)
         .bold_line_style(INK.mix(0.15))
         .axis_style(INK.mix(0.6))

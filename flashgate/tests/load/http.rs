@@ -1,13 +1,13 @@
-//! `flashgate load` against servers whose answers are known: every count must be exact.
-
-mod run;
-mod server;
+//! Over HTTP: every count must be exact.
 
 use std::time::Duration;
 
-use run::load;
 use serde_json::json;
-use server::{Server, refusing_port};
+
+use crate::{
+    run::{self, load},
+    server::{Server, refusing_port},
+};
 
 #[tokio::test]
 async fn every_answer_is_counted_by_what_it_says() {

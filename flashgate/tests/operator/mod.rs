@@ -1,0 +1,138 @@
+//! An operator's interface in memory. A sale is preheated when it has been looked at once.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where its helper fails")]
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use flashgate_proto::v1::{
+    self,
+    order_service_server::{OrderService, OrderServiceServer},
+    sale_service_server::{SaleService, SaleServiceServer},
+};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Code, Request, Response, Status, transport::server};
+use tonic_types::{ErrorDetails, StatusExt};
+
+pub(crate) struct Operator {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Operator {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let sales = Sales::default();
+        let server = server::Server::builder()
+            .add_service(SaleServiceServer::new(sales.clone()))
+            .add_service(OrderServiceServer::new(sales));
+        let incoming = TcpListenerStream::new(listener);
+        let task = tokio::spawn(async move { server.serve_with_incoming(incoming).await.unwrap() });
+        Self { address, task }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Clone, Default)]
+struct Sales(Arc<Mutex<Vec<v1::Sale>>>);
+
+fn refused(code: Code, reason: &str, message: &str) -> Status {
+    Status::with_error_details(code, message, ErrorDetails::with_error_info(reason, "flashgate", []))
+}
+
+impl Sales {
+    fn change(&self, id: u64, change: impl FnOnce(&mut v1::Sale)) -> Result<Response<v1::Sale>, Status> {
+        let mut sales = self.0.lock().unwrap();
+        let sale = sales.iter_mut().find(|sale| sale.id == id);
+        let sale = sale.ok_or_else(|| refused(Code::NotFound, "sale_not_found", "there is no such sale"))?;
+        change(sale);
+        Ok(Response::new(sale.clone()))
+    }
+}
+
+#[tonic::async_trait]
+impl SaleService for Sales {
+    async fn create_sale(
+        &self,
+        request: Request<v1::CreateSaleRequest>,
+    ) -> Result<Response<v1::Sale>, Status> {
+        let draft = request.into_inner();
+        if draft.limit_per_buyer == 0 {
+            return Err(refused(Code::InvalidArgument, "malformed", "limit_per_buyer must be at least 1"));
+        }
+        let mut sales = self.0.lock().unwrap();
+        let id = u64::try_from(sales.len()).unwrap() + 1;
+        sales.push(v1::Sale {
+            id,
+            title: draft.title,
+            price_minor: draft.price_minor,
+            currency: draft.currency,
+            opens_at_ms: draft.opens_at_ms,
+            closes_at_ms: draft.closes_at_ms,
+            stock: draft.stock,
+            limit_per_buyer: draft.limit_per_buyer,
+            state: "created".to_owned(),
+            ..v1::Sale::default()
+        });
+        Ok(Response::new(sales.last().cloned().unwrap()))
+    }
+
+    async fn preheat_sale(
+        &self,
+        request: Request<v1::PreheatSaleRequest>,
+    ) -> Result<Response<v1::Sale>, Status> {
+        let mut ended = false;
+        let sale = self.change(request.into_inner().sale_id, |sale| {
+            ended = sale.state == "closed";
+            sale.state = "preheating".to_owned();
+        });
+        if ended { Err(refused(Code::FailedPrecondition, "ended", "the sale has ended")) } else { sale }
+    }
+
+    async fn get_sale(&self, request: Request<v1::GetSaleRequest>) -> Result<Response<v1::Sale>, Status> {
+        self.change(request.into_inner().sale_id, |sale| {
+            if sale.state == "preheating" {
+                sale.state = "preheated".to_owned();
+            }
+        })
+    }
+
+    async fn list_sales(
+        &self,
+        _request: Request<v1::ListSalesRequest>,
+    ) -> Result<Response<v1::ListSalesResponse>, Status> {
+        Ok(Response::new(v1::ListSalesResponse { sales: self.0.lock().unwrap().clone() }))
+    }
+
+    async fn close_sale(&self, request: Request<v1::CloseSaleRequest>) -> Result<Response<v1::Sale>, Status> {
+        self.change(request.into_inner().sale_id, |sale| sale.state = "closed".to_owned())
+    }
+}
+
+#[tonic::async_trait]
+impl OrderService for Sales {
+    async fn find_order(
+        &self,
+        request: Request<v1::FindOrderRequest>,
+    ) -> Result<Response<v1::Order>, Status> {
+        let id = request.into_inner().order_id;
+        if id != "77" {
+            return Err(refused(Code::NotFound, "order_not_found", "there is no such order"));
+        }
+        let (buyer_id, state) = ("ann".to_owned(), "confirmed".to_owned());
+        Ok(Response::new(v1::Order { id, buyer_id, state, ..v1::Order::default() }))
+    }
+}
