@@ -1,5 +1,5 @@
 -- The order store: sales, the orders taken for them, and the batches that brought the orders.
--- MySQL 8.0 and MariaDB 10.11. Times are milliseconds since 1970-01-01T00:00:00Z, ids fit 63 bits.
+-- MySQL 8.0. Times are milliseconds since 1970-01-01T00:00:00Z, ids fit 63 bits.
 --
 -- No foreign keys: checking one takes a shared lock on the sale's row at the INSERT, and every chunk would hold
 -- the hot row from its first statement instead of its last. A batch for a sale that does not exist is found

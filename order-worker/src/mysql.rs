@@ -1,4 +1,4 @@
-//! The order store on MySQL (8.0; MariaDB 10.11 works too).
+//! The order store on MySQL 8.0.
 //!
 //! `apply` is the heart: one transaction a chunk. `plain` is its way when all is well, `careful` the one
 //! when stock is short, a key is taken or a batch comes again.

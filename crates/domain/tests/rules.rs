@@ -1,4 +1,5 @@
 //! The rules that need nobody else: tokens, sales, order states, the chain of local checks.
+#![expect(clippy::unwrap_used, reason = "the builders of the tests are outside of test functions")]
 
 use flashgate_domain::{
     BuyerId, CancelReason, DeductPolicy, IdempotencyKey, OrderState, Quantity, Refusal, Sale, SaleDraft,

@@ -173,9 +173,10 @@ fn refusal_is_true(ledger: &LedgerState, attempt: &Attempt, refusal: &Refusal) -
         return Ok(());
     }
     let held = account.held.get(&BuyerId::new(buyer)?.digest()).copied().unwrap_or(0);
-    let is_true = match refusal {
-        Refusal::SoldOut => account.totals.available < i64::from(attempt.quantity),
-        _ => held + attempt.quantity > account.limit,
+    let is_true = if *refusal == Refusal::SoldOut {
+        account.totals.available < i64::from(attempt.quantity)
+    } else {
+        held + attempt.quantity > account.limit
     };
     ensure!(is_true, "refused with {}, with {:?} and {held} held", refusal.code(), account.totals);
     Ok(())
