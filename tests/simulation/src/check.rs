@@ -4,6 +4,7 @@
 //! failover has changed is excused, by the very batch or sale that it changed.
 
 mod always;
+mod answers;
 mod books;
 mod finally;
 

@@ -16,8 +16,8 @@ use crate::{
 pub const GATEWAYS: usize = 2;
 /// How many workers there are.
 pub const WORKERS: usize = 2;
-/// How many sales there are.
-pub const SALES: usize = 2;
+/// How many sales there are: the last two share a shard, so batches can hold both.
+pub const SALES: usize = 3;
 const BUYERS: u32 = 16;
 const KEYS: u32 = 4;
 
@@ -66,7 +66,7 @@ pub enum Operation {
     Rebalance,
     /// The operator ends a sale.
     Close(usize),
-    /// The operator puts the second sale on sale.
+    /// The operator puts a sale on sale.
     Preheat(usize),
 }
 
@@ -123,17 +123,23 @@ impl History {
 
 fn setup(random: &mut StdRng) -> Setup {
     let some = |count: usize| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);
-    let some_ms = |millis: u64| NonZeroU64::new(millis).unwrap_or(NonZeroU64::MIN);
+    let some_u64 = |millis: u64| NonZeroU64::new(millis).unwrap_or(NonZeroU64::MIN);
+    let writes_lost_max = if random.random_bool(0.25) { 6 } else { 0 };
+    // What a failover leaves open for ever (until it is re-driven) would fill a small backlog.
+    let is_small = writes_lost_max == 0 && random.random_bool(0.2);
     let batcher = BatcherConfig {
+        queue_intents_max: some(random.random_range(8..64)),
+        waiters_per_key_max: random.random_range(0..4),
+        backlog_orders_max: some_u64(if is_small { random.random_range(5..30) } else { 1_000_000 }),
         batch_intents_max: some(random.random_range(1..=8)),
         lanes_per_shard: some(random.random_range(1..=2)),
-        intent_deadline_ms: some_ms(random.random_range(300..3_000)),
-        doubt_timeout_ms: some_ms(random.random_range(100..2_000)),
+        intent_deadline_ms: some_u64(random.random_range(300..3_000)),
+        doubt_timeout_ms: some_u64(random.random_range(100..2_000)),
         ..BatcherConfig::default()
     };
     let first_ms_min = if random.random_bool(0.3) { 0 } else { random.random_range(0..1_500) };
     Setup {
-        stock: [random.random_range(1..30), random.random_range(1..60)],
+        stock: [random.random_range(1..30), random.random_range(1..60), random.random_range(1..60)],
         limit: random.random_range(1..5),
         closes_after_ms: if random.random_bool(0.2) { random.random_range(500..8_000) } else { 86_400_000 },
         batcher,
@@ -144,7 +150,7 @@ fn setup(random: &mut StdRng) -> Setup {
             pause_ms_max: random.random_range(300..1_500),
             asks_max: if random.random_bool(0.2) { 3 } else { 15 },
         },
-        writes_lost_max: if random.random_bool(0.25) { 6 } else { 0 },
+        writes_lost_max,
     }
 }
 

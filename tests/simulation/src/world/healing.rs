@@ -1,0 +1,94 @@
+//! After the history: everything is mended, and buyers who do not know ask again.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use rand::Rng;
+use tokio::time::sleep;
+
+use super::World;
+use crate::{history::GATEWAYS, network::Weather};
+
+/// How long a healed world may take until nothing is left to do.
+const QUIET_WITHIN: Duration = Duration::from_secs(120);
+/// How often it is looked at.
+const LOOK_PERIOD: Duration = Duration::from_secs(1);
+/// For how many looks in a row there must be nothing left: longer than gateways take to read the sales again.
+const QUIET_LOOKS: u32 = 3;
+/// After how many looks at a world that is not quiet the queues of all groups change hands.
+const REBALANCE_LOOKS: u32 = 5;
+/// Between two of them, so that no queue fills.
+const ASK_AGAIN_PAUSE: Duration = Duration::from_millis(20);
+/// How long a buyer of the healed world waits.
+const LAST_PATIENCE: Duration = Duration::from_secs(30);
+
+impl World {
+    /// Mends everything, and runs until nothing is left to do.
+    pub async fn heal(&self) -> anyhow::Result<()> {
+        self.servers.network.trace.note(format_args!("everything is mended"));
+        self.servers.set_weather(Weather { latency_ms_max: 2, ..Weather::default() });
+        self.servers.ledger.stall(Duration::ZERO);
+        self.servers.broker.stall(Duration::ZERO);
+        self.servers.store.stall(Duration::ZERO);
+        for gateway in &self.gateways {
+            gateway.spare();
+        }
+        for worker in &self.workers {
+            worker.spare();
+        }
+        self.run_until_quiet().await
+    }
+
+    /// Runs until no half-message, no message, no request and no buyer waits. Whoever has left is started, what
+    /// the broker has put aside is taken up again: an operator does both. A gateway whose commit of an offset
+    /// failed does not repeat it before the next message; what it covered comes again when queues change hands.
+    pub async fn run_until_quiet(&self) -> anyhow::Result<()> {
+        let started = self.servers.network.trace.elapsed();
+        let mut quiet_looks = 0;
+        for look in 1_u32.. {
+            self.start_all();
+            self.servers.broker.state().take_up_again();
+            sleep(LOOK_PERIOD).await;
+            if self.complaint.is_raised() {
+                return Ok(());
+            }
+            let left = self.left_to_do();
+            match left {
+                None if quiet_looks == QUIET_LOOKS => return Ok(()),
+                None => quiet_looks += 1,
+                Some(left) if self.servers.network.trace.elapsed() - started > QUIET_WITHIN => {
+                    bail!("the healed world never came to rest: {left}");
+                }
+                Some(_) if look.is_multiple_of(REBALANCE_LOOKS) => self.servers.broker.state().rebalance(),
+                Some(_) => quiet_looks = 0,
+            }
+        }
+        Ok(())
+    }
+
+    fn left_to_do(&self) -> Option<String> {
+        let closed = self.gateways.iter().any(|gateway| gateway.reach().is_none());
+        let in_flight = self.servers.network.in_flight_for(LOOK_PERIOD / 2);
+        let unfinished = self.servers.broker.state().unfinished();
+        unfinished
+            .or_else(|| closed.then(|| "a gateway is not up".to_owned()))
+            .or_else(|| (!self.buyers.all_answered()).then(|| "a buyer waits".to_owned()))
+            .or_else(|| (in_flight > 0).then(|| format!("{in_flight} requests are on their way")))
+    }
+
+    /// Every buyer who does not know, and some who do, ask again; then runs until quiet.
+    pub async fn ask_again(&mut self) -> anyhow::Result<()> {
+        for (purchase, attempts) in self.buyers.by_purchase() {
+            let Some(last) = attempts.last() else { continue };
+            let doubtful = attempts.iter().find(|attempt| attempt.is_unknown());
+            let curious = self.random.random_bool(0.4);
+            let quantity = doubtful.map_or(last.quantity, |attempt| attempt.quantity);
+            if doubtful.is_some() || curious {
+                let gateway = self.random.random_range(0..GATEWAYS);
+                self.ask(gateway, purchase, quantity, LAST_PATIENCE);
+                sleep(ASK_AGAIN_PAUSE).await;
+            }
+        }
+        self.run_until_quiet().await
+    }
+}
