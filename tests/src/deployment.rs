@@ -50,6 +50,8 @@ pub struct Deployment {
     pub redis_proxy: Option<Proxy>,
     /// In front of the first worker, if it was asked for.
     pub worker_proxy: Option<Proxy>,
+    /// Between the workers and MySQL, if it was asked for.
+    pub mysql_proxy: Option<Proxy>,
     folder: TempDir,
 }
 
@@ -63,6 +65,7 @@ pub struct Plan {
     own_redis: bool,
     redis_proxy: bool,
     worker_proxy: bool,
+    mysql_proxy: bool,
     name_server: Option<String>,
     settings: Vec<(String, String)>,
 }
@@ -78,6 +81,7 @@ impl Deployment {
             own_redis: false,
             redis_proxy: false,
             worker_proxy: false,
+            mysql_proxy: false,
             name_server: None,
             settings: Vec::new(),
         }
@@ -189,6 +193,12 @@ impl Plan {
         self
     }
 
+    /// A proxy between the workers and MySQL.
+    pub fn mysql_proxy(mut self) -> Self {
+        self.mysql_proxy = true;
+        self
+    }
+
     /// Another RocketMQ than that of the stack: `host:port` of its name server.
     pub fn name_server(mut self, address: &str) -> Self {
         self.name_server = Some(address.to_owned());
@@ -242,13 +252,22 @@ impl Plan {
         let redis_proxy =
             if self.redis_proxy { Some(Proxy::before(host_of(&redis_url)).await) } else { None };
         let store = OrderStore::create(&stack.mysql_url, &unique.replace('-', "_")).await;
+        let mysql_proxy =
+            if self.mysql_proxy { Some(Proxy::before(host_of_mysql(store.url())).await) } else { None };
+        let mysql_url = mysql_proxy.as_ref().map_or_else(
+            || store.url().to_owned(),
+            |proxy| {
+                let server = host_of_mysql(store.url()).to_string();
+                store.url().replace(&server, &proxy.address().to_string())
+            },
+        );
         let broker = Broker::create(&name_server, &unique).await;
 
         let worker = |number: usize| {
             let name = format!("worker-{number}");
-            let (mysql_url, settings) = (store.url(), self.settings.as_slice());
-            let plan =
-                WorkerPlan { name: &name, prefix: &unique, mysql_url, name_server: &name_server, settings };
+            let (prefix, settings) = (unique.as_str(), self.settings.as_slice());
+            let (mysql_url, name_server) = (mysql_url.as_str(), name_server.as_str());
+            let plan = WorkerPlan { name: &name, prefix, mysql_url, name_server, settings };
             Worker::new(&plan, folder.path())
         };
         let workers: Vec<Worker> = (0..self.workers.max(1)).map(worker).collect();
@@ -272,7 +291,18 @@ impl Plan {
         };
         let gateways = (0..self.gateways).map(gateway).collect();
         let stock = Stock::new(&redis_url, &unique, self.shards);
-        Deployment { gateways, workers, stock, store, broker, redis, redis_proxy, worker_proxy, folder }
+        Deployment {
+            gateways,
+            workers,
+            stock,
+            store,
+            broker,
+            redis,
+            redis_proxy,
+            worker_proxy,
+            mysql_proxy,
+            folder,
+        }
     }
 
     /// In topics, keys and the database: no two deployments share it, ever.
@@ -288,6 +318,12 @@ impl Plan {
 fn host_of(redis_url: &str) -> SocketAddr {
     let host = redis_url.rsplit(['/', '@']).next().unwrap();
     host.to_socket_addrs().unwrap().next().unwrap()
+}
+
+/// `host:port` of `mysql://user:password@host:port/database`.
+fn host_of_mysql(url: &str) -> SocketAddr {
+    let (server, _database) = url.rsplit_once('/').unwrap();
+    host_of(server)
 }
 
 async fn until_on_sale(gateway: &Gateway, sale: SaleId) {

@@ -12,13 +12,13 @@
 //! |---|---|
 //! | [`stack`] | where Redis, MySQL and RocketMQ are: `source DIR/stack.env` first |
 //! | [`deployment`], [`gateway`], [`worker`] | a deployment of its own for each test: prefix, database, topics |
-//! | [`process`], [`redis_server`], [`proxy`] | what can be killed, stopped, cut off and started again |
+//! | [`process`], [`redis_server`], [`rocketmq_server`], [`proxy`] | what can be killed, stopped, cut off and started again |
 //! | [`door`], [`purchase`], [`crowd`], [`rush`] | buyers, over HTTP, gRPC and streams, and what they heard |
 //! | [`raw_grpc`] | peers that send what no client would |
 //! | [`operator`] | sales |
 //! | [`order_store`], [`stock`], [`broker`], [`metrics`] | looks into the real stores |
 //! | [`books`] | the conservation laws, checked on both sides and across |
-//! | [`eventually`], [`seed`], [`ports`] | waiting, chance, ports |
+//! | [`mod@eventually`], [`seed`], [`ports`] | waiting, chance, ports |
 
 #![expect(
     clippy::unwrap_used,
@@ -43,6 +43,7 @@ pub mod proxy;
 pub mod purchase;
 pub mod raw_grpc;
 pub mod redis_server;
+pub mod rocketmq_server;
 pub mod rush;
 pub mod seed;
 pub mod stack;

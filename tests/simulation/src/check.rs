@@ -1,4 +1,4 @@
-//! What must hold: all along ([`always`]), and when the world is healed and quiet ([`finally`]).
+//! What must hold: all along (`always`), and when the world is healed and quiet ([`finally`]).
 //!
 //! Without a failover of the ledger the checks are strict. With one, DESIGN §4 says what may differ: only what a
 //! failover has changed is excused, by the very batch or sale that it changed.

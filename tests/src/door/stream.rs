@@ -18,7 +18,8 @@ use tonic::{Streaming, transport::Channel};
 use super::{accepted_answer, buy_request, told_as};
 use crate::purchase::{Answer, Purchase};
 
-type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Answer>>>>;
+/// Who waits for which answer; `None` once no answer will come any more.
+type Waiting = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<Answer>>>>>;
 
 /// An open stream. Clones share it; it closes with the last one.
 #[derive(Clone, Debug)]
@@ -32,7 +33,7 @@ impl DoorStream {
     pub(super) async fn open(mut grpc: PurchaseServiceClient<Channel>) -> Self {
         let (requests, outgoing) = mpsc::channel(64);
         let answers = grpc.buy_stream(ReceiverStream::new(outgoing)).await.unwrap().into_inner();
-        let waiting = Waiting::default();
+        let waiting = Waiting::new(Mutex::new(Some(HashMap::new())));
         tokio::spawn(hand_out(answers, Arc::clone(&waiting)));
         Self { requests, waiting, last_id: Arc::default() }
     }
@@ -44,7 +45,9 @@ impl DoorStream {
     pub async fn buy(&self, purchase: &Purchase) -> Answer {
         let request_id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let (sender, answer) = oneshot::channel();
-        self.waiting.lock().unwrap().insert(request_id, sender);
+        if let Some(waiting) = self.waiting.lock().unwrap().as_mut() {
+            waiting.insert(request_id, sender);
+        }
         let buy = Some(buy_request(purchase));
         let request = BuyStreamRequest { request_id, buyer_id: purchase.buyer.clone(), buy };
         if self.requests.send(request).await.is_err() {
@@ -56,12 +59,12 @@ impl DoorStream {
 
 async fn hand_out(mut answers: Streaming<BuyStreamResponse>, waiting: Waiting) {
     while let Ok(Some(response)) = answers.message().await {
-        let waiter =
-            waiting.lock().unwrap().remove(&response.request_id).expect("one answer for each request");
+        let waiter = waiting.lock().unwrap().as_mut().and_then(|all| all.remove(&response.request_id));
+        let waiter = waiter.expect("one answer for each request");
         // Whoever gave up waiting does not mind.
         drop(waiter.send(answer(response)));
     }
-    waiting.lock().unwrap().clear();
+    *waiting.lock().unwrap() = None;
 }
 
 fn answer(response: BuyStreamResponse) -> Answer {
