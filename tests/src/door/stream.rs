@@ -45,8 +45,10 @@ impl DoorStream {
     pub async fn buy(&self, purchase: &Purchase) -> Answer {
         let request_id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let (sender, answer) = oneshot::channel();
-        if let Some(waiting) = self.waiting.lock().unwrap().as_mut() {
-            waiting.insert(request_id, sender);
+        match self.waiting.lock().unwrap().as_mut() {
+            Some(waiting) => drop(waiting.insert(request_id, sender)),
+            // Kept here, it would never be dropped, and the answer waited for in vain.
+            None => drop(sender),
         }
         let buy = Some(buy_request(purchase));
         let request = BuyStreamRequest { request_id, buyer_id: purchase.buyer.clone(), buy };
