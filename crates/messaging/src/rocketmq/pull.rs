@@ -1,6 +1,7 @@
 //! Pulling one queue, without end, into the memory of a subscription.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -13,6 +14,10 @@ use super::stored::Stored;
 use crate::fault::BusFault;
 use crate::message::{Delivery, QueueId};
 use crate::names::{Group, Topic};
+
+/// How often the broker looks at the pulls that it holds (`PullRequestHoldService`): the answer to one whose time
+/// is up can come so much later.
+const HOLD_CHECK_PERIOD: Duration = Duration::from_secs(5);
 
 /// What every queue of one subscription shares.
 pub(super) struct Source {
@@ -99,7 +104,7 @@ impl Source {
             .field("subVersion", 0)
             .field("expressionType", "TAG");
         let route = self.session.route(&self.topic).await?;
-        let deadline = Instant::now() + config.pull_suspend() + config.send_timeout();
+        let deadline = Instant::now() + config.pull_suspend() + HOLD_CHECK_PERIOD + config.send_timeout();
         let answer = self.session.call(route.address(&queue.broker)?, &request, deadline).await?;
         match answer.code {
             response::SUCCESS => {
