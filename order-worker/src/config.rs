@@ -159,6 +159,9 @@ pub struct ConsumeConfig {
     pub chunk_orders_max: NonZeroUsize,
     /// No further batch joins a chunk that has so many bytes of bodies. 4 MiB.
     pub chunk_bytes_max: NonZeroUsize,
+    /// How long a chunk waits for more after its first batch, if the chunk before it held several: an order of a
+    /// large chunk costs a third of one of a small chunk. 15 ms; 0 takes only what is at hand.
+    pub chunk_linger_ms: u64,
     /// How long to wait for a first batch before looking whether to leave. 500 ms.
     pub poll_wait_ms: NonZeroU64,
     /// Outcomes that would make a larger message are split. 1 MiB: a quarter of what brokers take.
@@ -176,6 +179,7 @@ impl Default for ConsumeConfig {
         Self {
             chunk_orders_max: above_zero_usize(1_024),
             chunk_bytes_max: above_zero_usize(4 * 1024 * 1024),
+            chunk_linger_ms: 15,
             poll_wait_ms: above_zero_u64(500),
             outcomes_bytes_max: above_zero_usize(1024 * 1024),
             retry_pause_ms_min: above_zero_u64(50),
@@ -186,6 +190,10 @@ impl Default for ConsumeConfig {
 }
 
 impl ConsumeConfig {
+    pub(crate) fn chunk_linger(&self) -> Duration {
+        Duration::from_millis(self.chunk_linger_ms)
+    }
+
     pub(crate) fn poll_wait(&self) -> Duration {
         Duration::from_millis(self.poll_wait_ms.get())
     }

@@ -48,6 +48,8 @@ pub struct Consumer<S> {
     config: ConsumeConfig,
     backoff: Backoff,
     lag_asked_at: Option<Instant>,
+    /// Whether several batches came while the last chunk was at work: then the next one is worth a short wait.
+    is_busy: bool,
 }
 
 /// Why a chunk was left before its offsets were acknowledged. It comes again.
@@ -86,7 +88,7 @@ impl<S: Subscription> Consumer<S> {
             backoff(2),
         );
         let backoff = backoff(3);
-        Self { subscription, placer, announcer, health, config, backoff, lag_asked_at: None }
+        Self { subscription, placer, announcer, health, config, backoff, lag_asked_at: None, is_busy: false }
     }
 
     /// Takes chunk after chunk until `leave` is cancelled, finishing the one at hand. Returns the subscription,
@@ -109,7 +111,8 @@ impl<S: Subscription> Consumer<S> {
     /// # Errors
     /// [`Abandoned`], with nothing acknowledged.
     pub async fn step(&mut self, leave: &CancellationToken) -> Result<Step, Abandoned> {
-        let deliveries = match chunk::collect(&mut self.subscription, &self.config).await {
+        let linger = if self.is_busy { self.config.chunk_linger() } else { Duration::ZERO };
+        let deliveries = match chunk::collect(&mut self.subscription, &self.config, linger).await {
             Ok(chunk) => chunk,
             Err(BusFault::Closed) => return Err(Abandoned::BusClosed),
             Err(fault) => {
@@ -119,6 +122,7 @@ impl<S: Subscription> Consumer<S> {
                 return Ok(Step::default());
             }
         };
+        self.is_busy = deliveries.batches.len() > 1;
         if deliveries.is_empty() {
             // Says nothing about the broker, which may be silent: [`Consumer::report_lag`] asks it.
             return Ok(Step::default());

@@ -5,6 +5,7 @@ use std::time::Duration;
 use flashgate_domain::{Batch, BatchId};
 use flashgate_messaging::{BusFault, Delivery, Subscription};
 use flashgate_proto::body;
+use tokio::time::Instant;
 
 use crate::config::ConsumeConfig;
 
@@ -63,7 +64,8 @@ impl Chunk {
     }
 }
 
-/// Waits for a first message as long as a poll may, then takes what is at hand until the chunk is full.
+/// Waits for a first message as long as a poll may, then takes what is at hand or comes within `linger` of the
+/// first, until the chunk is full.
 ///
 /// One message at a time, since only its body tells how many orders it holds, and everything that was polled
 /// is acknowledged together. The subscription reads ahead, so this costs no round trip each.
@@ -73,10 +75,12 @@ impl Chunk {
 pub(super) async fn collect<S: Subscription>(
     subscription: &mut S,
     config: &ConsumeConfig,
+    linger: Duration,
 ) -> Result<Chunk, BusFault> {
     let mut chunk = Chunk::default();
     let (mut messages, mut orders, mut bytes) = (0, 0, 0_usize);
     let mut wait = config.poll_wait();
+    let mut full_at = None;
     while orders < config.chunk_orders_max.get()
         && messages < config.chunk_orders_max.get()
         && bytes < config.chunk_bytes_max.get()
@@ -95,7 +99,8 @@ pub(super) async fn collect<S: Subscription>(
             bytes = bytes.saturating_add(delivery.body.len());
             orders += chunk.push(delivery);
         }
-        wait = Duration::ZERO;
+        let full_at = *full_at.get_or_insert_with(|| Instant::now() + linger);
+        wait = full_at.saturating_duration_since(Instant::now());
     }
     Ok(chunk)
 }

@@ -1,6 +1,9 @@
 //! The life of a chunk, with doubles of the store and the bus.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use crate::double::{Event, MemoryBus, MemoryStore};
 use bytes::Bytes;
@@ -117,6 +120,32 @@ async fn a_chunk_is_full_at_its_number_of_orders() {
         scene.send(number, 4);
     }
     assert_eq!([scene.step().await.orders, scene.step().await.orders, scene.step().await.orders], [12, 8, 0]);
+}
+
+#[tokio::test]
+async fn only_a_chunk_after_a_busy_one_waits_for_more() {
+    let config = ConsumeConfig {
+        poll_wait_ms: 700.try_into().unwrap(),
+        chunk_linger_ms: 60_000,
+        ..Default::default()
+    };
+    let mut scene = Scene::new(config).await;
+    let (first, at_once) = (Duration::from_millis(700), Duration::ZERO);
+    scene.send(1, 1);
+    scene.step().await;
+    assert_eq!(scene.bus.waits(), [first, at_once], "nobody knows of a rush yet");
+    scene.send(2, 1);
+    scene.send(3, 1);
+    scene.step().await;
+    assert_eq!(scene.bus.waits(), [first, at_once, at_once], "the chunk before held one batch");
+    scene.send(4, 1);
+    scene.step().await;
+    let waits = scene.bus.waits();
+    assert_eq!(waits[0], first);
+    assert!(
+        waits[1] > at_once && waits[1] <= Duration::from_secs(60),
+        "the chunk before held two: {waits:?}"
+    );
 }
 
 #[tokio::test]

@@ -168,6 +168,7 @@ struct Queue {
     polled: usize,
     events: Vec<Event>,
     faults: VecDeque<BusFault>,
+    waits: Vec<Duration>,
 }
 
 impl MemoryBus {
@@ -185,6 +186,11 @@ impl MemoryBus {
         std::mem::take(&mut self.0.lock().unwrap().events)
     }
 
+    /// How long each poll since the last look was ready to wait.
+    pub(crate) fn waits(&self) -> Vec<Duration> {
+        std::mem::take(&mut self.0.lock().unwrap().waits)
+    }
+
     /// The worker starts anew: what it did not commit comes again.
     pub(crate) fn restart(&self) {
         let mut queue = self.0.lock().unwrap();
@@ -194,8 +200,9 @@ impl MemoryBus {
 
 #[async_trait]
 impl Subscription for MemoryBus {
-    async fn poll(&mut self, max: usize, _wait: Duration) -> Result<Vec<Delivery>, BusFault> {
+    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault> {
         let mut queue = self.0.lock().unwrap();
+        queue.waits.push(wait);
         let from = queue.polled;
         queue.polled = queue.bodies.len().min(from + max);
         let deliveries = (from..queue.polled).map(|offset| Delivery {
