@@ -1,0 +1,2 @@
+-- A table like that of the order worker, for the rival that places one order a transaction.
+CREATE TABLE IF NOT EXISTS rival_orders LIKE orders

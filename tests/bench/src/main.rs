@@ -1,0 +1,191 @@
+//! `flashgate-bench`: see the library of the same name.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Write},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::{bail, ensure};
+use clap::{Args, Parser, Subcommand};
+use flashgate_bench::{
+    bench::{Bench, Java},
+    deployment::Places,
+    machine::Machine,
+    number::{short, whole},
+    plan::{Buys, Extent, Measure, Section},
+    results::{Results, Setting},
+    say,
+    servers::Servers,
+    soak::Soak,
+    tables,
+};
+use tokio::{
+    select, signal,
+    time::{Instant, sleep},
+};
+
+/// After this time the broker has asked for every half-message that was left open: its time-out, and two of its
+/// rounds (`scripts/stack`).
+const CHECK_BACK_TIME: Duration = Duration::from_secs(13);
+const CHECK_BACKS: &str = "flashgate_gateway_check_backs_total";
+
+/// Measures flashgate beside its rivals.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Where the binaries are
+    #[arg(long, value_name = "DIR")]
+    bin_dir: PathBuf,
+    /// For configurations and logs
+    #[arg(long, value_name = "DIR")]
+    work_dir: PathBuf,
+    /// For the results
+    #[arg(long, value_name = "DIR")]
+    out_dir: PathBuf,
+    /// What was built
+    #[arg(long, default_value = "unknown")]
+    revision: String,
+    /// The servers flush to the disk before they answer
+    #[arg(long)]
+    durable: bool,
+    /// Where Java finds its rival and RocketMQ's client
+    #[arg(long, default_value = "")]
+    java_class_path: String,
+    /// The script of the Java rival
+    #[arg(long, default_value = "")]
+    java_script: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measures and compares
+    Compare(Compare),
+    /// Sells steadily for a long time, and watches memory
+    Soak(Soak),
+}
+
+#[derive(Debug, Args)]
+struct Compare {
+    /// How much
+    #[arg(value_enum)]
+    extent: Extent,
+    /// Only these sections (see docs/BENCHMARK.md)
+    #[arg(long, value_name = "SECTION", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Repeat each measure so often
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+    /// How long a load takes
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<f64>,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let common = arguments.common;
+    fs::create_dir_all(common.work_dir.join("load"))?;
+    fs::create_dir_all(&common.out_dir)?;
+    let running = async {
+        match arguments.command {
+            Command::Compare(compare) => run(common, compare).await,
+            Command::Soak(soak) => {
+                let places = Places { binaries: common.bin_dir, work: common.work_dir };
+                soak.run(Servers::from_env()?, places, &common.out_dir).await
+            }
+        }
+    };
+    select! {
+        ran = running => ran,
+        interrupted = signal::ctrl_c() => {
+            interrupted?;
+            bail!("interrupted")
+        }
+    }
+}
+
+async fn run(common: Common, compare: Compare) -> anyhow::Result<()> {
+    let sections = chosen(&compare)?;
+    let machine = Machine::here();
+    let load_time = compare.seconds.map_or(compare.extent.load_time(), Duration::from_secs_f64);
+    let setting = Setting {
+        extent: Setting::extent_name(compare.extent),
+        revision: common.revision,
+        durable: common.durable,
+        load_seconds: load_time.as_secs_f64(),
+        machine,
+    };
+    let places = Places { binaries: common.bin_dir, work: common.work_dir };
+    let java = Java { class_path: common.java_class_path, script: common.java_script };
+    let started = Instant::now();
+    let mut bench = Bench::start(compare.extent, load_time, Servers::from_env()?, places, java).await?;
+    warm_up(&mut bench).await?;
+    for section in &sections {
+        measure(&mut bench, section).await?;
+    }
+    say("waiting for what the broker may still ask")?;
+    sleep(CHECK_BACK_TIME).await;
+    let mut check_backs = BTreeMap::new();
+    for verdict in ["commit", "rollback", "unknown"] {
+        let label = format!("verdict=\"{verdict}\"");
+        check_backs
+            .insert(verdict.to_owned(), whole(bench.shop().gateway_metric(CHECK_BACKS, &label).await?));
+    }
+    let results = Results::new(setting, started.elapsed(), bench.samples(), check_backs);
+    bench.stop().await?;
+    results.write(&common.out_dir.join("bench.json"))?;
+    let text = tables::text(&results);
+    fs::write(common.out_dir.join("bench.txt"), &text)?;
+    io::stdout().write_all(text.as_bytes())?;
+    let wrong = results.wrong();
+    ensure!(wrong.is_empty(), "{} repetitions contradict the stores or their answers", wrong.len());
+    Ok(())
+}
+
+fn chosen(compare: &Compare) -> anyhow::Result<Vec<Section>> {
+    let mut sections = compare.extent.sections();
+    for name in &compare.only {
+        let known: Vec<&str> = sections.iter().map(|section| section.name).collect();
+        ensure!(known.contains(&name.as_str()), "no section {name}: there are {}", known.join(", "));
+    }
+    if !compare.only.is_empty() {
+        sections.retain(|section| compare.only.iter().any(|name| name == section.name));
+    }
+    for section in &mut sections {
+        section.rounds = compare.rounds.unwrap_or(section.rounds);
+    }
+    Ok(sections)
+}
+
+/// Compilers of Java, caches and connections: none of it is to be in the first round.
+async fn warm_up(bench: &mut Bench) -> anyhow::Result<()> {
+    say("warming up")?;
+    for _ in 0..2 {
+        bench.warm_up(Measure::OneOrderAMessage { lanes: 16, connections: 256 }).await?;
+        bench.warm_up(Measure::Buys(Buys::at(256))).await?;
+    }
+    bench.warm_up(Measure::OneScript { connections: 256 }).await?;
+    bench.warm_up(Measure::Echo { connections: 256 }).await
+}
+
+async fn measure(bench: &mut Bench, section: &Section) -> anyhow::Result<()> {
+    for round in 0..section.rounds {
+        say(&format!("{}, round {} of {}", section.name, round + 1, section.rounds))?;
+        for measure in &section.measures {
+            let sample = bench.repeat(section.name, round, *measure).await?;
+            let wrong = sample.wrong.as_ref().map_or_else(String::new, |wrong| format!("  WRONG: {wrong}"));
+            say(&format!("  {:<36} {:>9} a second{wrong}", measure.to_string(), short(sample.per_second)))?;
+        }
+    }
+    Ok(())
+}
