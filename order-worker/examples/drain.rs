@@ -1,12 +1,14 @@
 //! How many orders a second the order store takes on one hot row:
-//! `FLASHGATE_MYSQL_URL=… cargo run --release -p flashgate-order-worker --example drain [ORDERS_A_CHUNK]...`
+//! `FLASHGATE_MYSQL_URL=… cargo run --release -p flashgate-order-worker --example drain [ORDERS_A_CHUNK]...`,
+//! or `FLASHGATE_SQLITE_FILE=…` instead of the URL.
 //!
-//! Needs a migrated database and leaves a sale with its orders in it. One worker, one chunk at a time, as in
-//! production; each chunk is made of batches of 64 orders or fewer.
+//! Needs a migrated database or a path for a file, and leaves a sale with its orders in it. One worker, one chunk
+//! at a time, as in production; each chunk is made of batches of 64 orders or fewer. The processor time is that
+//! of this process: with SQLite all of the store's, with MySQL the client's.
 
 #![expect(clippy::print_stdout, reason = "prints its measurement")]
 
-use std::{env, error::Error};
+use std::{env, error::Error, fs};
 
 use flashgate_domain::{
     Batch, BatchIds, BuyerId, Clock, DeductPolicy, IdempotencyKey, Intent, Node, Quantity, SaleDraft, SaleId,
@@ -15,35 +17,64 @@ use flashgate_domain::{
 use flashgate_order_worker::{
     config::{MySqlConfig, MySqlUrl},
     mysql::MySqlStore,
+    sqlite::{SqliteSettings, SqliteStore},
     store::OrderStore,
 };
 use tokio::time::Instant;
 
-const ORDERS_OF_A_RUN: usize = 50_000;
+const ORDERS_OF_A_RUN_MAX: usize = 50_000;
+const CHUNKS_OF_A_RUN_MAX: usize = 2_000;
 const BATCH_ORDERS_MAX: usize = 64;
+/// Of a tick of `/proc/self/stat`.
+const TICK_US: f64 = 10_000.0;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    let sizes = env::args().skip(1).map(|size| size.parse()).collect::<Result<Vec<usize>, _>>()?;
+    let sizes = if sizes.is_empty() { vec![1, 64, 256, 512, 1_000, 1_024, 2_048] } else { sizes };
+    if let Ok(file) = env::var("FLASHGATE_SQLITE_FILE") {
+        let started = Instant::now();
+        let store = SqliteStore::open(file, SqliteSettings::default()).await?;
+        println!("opened in {:?}", started.elapsed());
+        drain(&store, &sizes).await?;
+        store.shutdown().await;
+        return Ok(());
+    }
     let url = MySqlUrl::try_from(env::var("FLASHGATE_MYSQL_URL")?)?;
-    let store = MySqlStore::new(&MySqlConfig { url, ..MySqlConfig::default() }, 1);
+    drain(&MySqlStore::new(&MySqlConfig { url, ..MySqlConfig::default() }, 1), &sizes).await
+}
+
+async fn drain(store: &dyn OrderStore, sizes: &[usize]) -> Result<(), Box<dyn Error>> {
     let now = SystemClock.now();
     let sale = store.create_sale(&draft(now)?, now).await?.id;
     // A node of its own for each run, so that order ids do not meet those of the run before.
     let mut ids = BatchIds::new(Shard::new(0)?, Node::of_start(now.as_millis()), now.as_millis());
-    let sizes = env::args().skip(1).map(|size| size.parse()).collect::<Result<Vec<usize>, _>>()?;
-    for chunk_orders in if sizes.is_empty() { vec![64, 256, 512, 1_000, 1_024, 2_048] } else { sizes } {
-        let chunks = (0..ORDERS_OF_A_RUN / chunk_orders)
-            .map(|_| chunk(&mut ids, sale, chunk_orders))
+    for chunk_orders in sizes {
+        let chunks = (0..(ORDERS_OF_A_RUN_MAX / chunk_orders).min(CHUNKS_OF_A_RUN_MAX))
+            .map(|_| chunk(&mut ids, sale, *chunk_orders))
             .collect::<Result<Vec<_>, _>>()?;
-        let started = Instant::now();
+        let (started, ticks) = (Instant::now(), processor_ticks()?);
         for chunk in &chunks {
             store.apply(chunk, now).await?;
         }
         let seconds = started.elapsed().as_secs_f64();
         let orders = f64::from(u32::try_from(chunks.len() * chunk_orders)?);
-        println!("{chunk_orders:>5} orders a chunk: {:>8.0} orders/s", orders / seconds);
+        let used = f64::from(processor_ticks()? - ticks) * TICK_US / orders;
+        println!(
+            "{chunk_orders:>5} orders a chunk: {:>8.0} orders/s, {used:>6.1} µs of processor time an order",
+            orders / seconds
+        );
     }
     Ok(())
+}
+
+/// What this process has used, in its own code and in the system's.
+fn processor_ticks() -> Result<u32, Box<dyn Error>> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // The name of the program is in parentheses; the times are the 12th and 13th field after it.
+    let (_name, fields) = stat.rsplit_once(") ").ok_or("no times in /proc/self/stat")?;
+    let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u32>);
+    Ok(ticks.sum::<Result<u32, _>>()?)
 }
 
 fn draft(now: Timestamp) -> Result<SaleDraft, Box<dyn Error>> {

@@ -1,9 +1,10 @@
-//! Puts the worker together: store, broker, consumer, operator's port; and takes it apart in order.
+//! The worker as a process of its own, on MySQL and RocketMQ: opens the operator's port, waits for the others,
+//! works, and takes it all apart in order.
 
 mod failed;
 mod late_publisher;
 
-use std::{process, sync::Arc, time::Duration};
+use std::{process, sync::Arc};
 
 pub use failed::Failed;
 use flashgate_domain::Clock;
@@ -11,24 +12,21 @@ use flashgate_messaging::{
     BusFault,
     rocketmq::{RocketMq, RocketMqConfig, RocketMqPublisher, RocketMqSubscription},
 };
-use flashgate_service::listener;
 use late_publisher::LatePublisher;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::{net::TcpListener, time::interval};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
     backoff::Backoff,
     config::{OperatorConfig, WorkerConfig},
-    consume::{Consumer, Parts, Topics, pause},
+    consume::{Parts, Topics, pause},
+    engine::{self, OperatorPort},
     health::Health,
     mysql::{MySqlStore, SchemaFault},
-    operator::{self, Sales},
+    operator::Sales,
 };
-
-/// How often histograms forget what they have summed up.
-const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// Brings the schema to this version.
 ///
@@ -61,22 +59,11 @@ pub async fn serve(
 
     let topic = config.rocketmq.topic("sales")?;
     let sales = Arc::new(Sales::new(store.clone(), publisher.clone(), topic, Arc::clone(&clock)));
-    let router =
-        operator::router(sales, Arc::clone(&health), metrics.clone(), config.operator.body_bytes_max.get())?;
-    let done = CancellationToken::new();
-    let port = tokio::spawn(listener::serve(
-        bind(&config.operator).await?,
-        router,
-        config.operator.limits.clone(),
-        done.clone(),
-    ));
-    let upkeep = tokio::spawn(keep_up(metrics));
+    let listener = bind(&config.operator).await?;
+    let port = OperatorPort::open(listener, &config.operator, sales, Arc::clone(&health), Some(metrics))?;
 
     let worked = work(&config, clock, store, &publisher, &health, seed, &leave).await;
-    health.leave();
-    done.cancel();
-    let _ended = port.await;
-    upkeep.abort();
+    port.close(&health).await;
     publisher.shutdown();
     worked
 }
@@ -86,14 +73,6 @@ async fn bind(config: &OperatorConfig) -> Result<TcpListener, Failed> {
     let listener = listener.map_err(|source| Failed::Listen { address: config.listen, source })?;
     info!(address = %config.listen, "the operator's port is open");
     Ok(listener)
-}
-
-async fn keep_up(metrics: PrometheusHandle) {
-    let mut ticks = interval(METRICS_UPKEEP);
-    loop {
-        ticks.tick().await;
-        metrics.run_upkeep();
-    }
 }
 
 async fn work(
@@ -120,12 +99,8 @@ async fn work(
         return Ok(());
     };
     publisher.connected(sender);
-    let watching = tokio::spawn(Arc::clone(health).watch_store(store.clone()));
     let parts = Parts { store, publisher: publisher.clone(), topics, clock, health: Arc::clone(health) };
-    let consumer = Consumer::new(subscription, parts, config.consume.clone(), seed);
-    info!("consuming");
-    let subscription = consumer.run(leave.clone()).await;
-    watching.abort();
+    let subscription = engine::work(subscription, parts, config.consume.clone(), seed, leave.clone()).await;
     subscription.shutdown().await;
     info!("left the group");
     Ok(())

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use flashgate_domain::{
-    Batch, BatchOutcome, BuyerId, CancelReason, Decision, IdempotencyKey, Intent, OrderOutcome, SaleId,
+    Batch, BatchOutcome, BuyerId, CancelReason, Decision, IdempotencyKey, Intent, OrderOutcome, OrderState,
+    SaleId,
 };
 
 /// The name of one purchase: two orders with the same one are the same wish.
@@ -65,4 +66,14 @@ pub fn confirmed_units(outcomes: &[BatchOutcome]) -> BTreeMap<SaleId, u64> {
         *units.entry(order.intent.sale()).or_insert(0) += u64::from(order.intent.quantity().get());
     }
     units
+}
+
+/// What was decided when the order came, whatever became of it later: only these two reasons are given then.
+pub const fn first_decision(state: OrderState) -> Decision {
+    match state.reason() {
+        Some(reason @ (CancelReason::OutOfStock | CancelReason::DuplicateKey)) => Decision::Cancelled(reason),
+        Some(CancelReason::Timeout | CancelReason::ByBuyer | CancelReason::OutboundFailed) | None => {
+            Decision::Confirmed
+        }
+    }
 }

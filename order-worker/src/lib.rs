@@ -2,18 +2,25 @@
 //! the outcomes, and serves operators.
 //!
 //! It touches the order store and the broker, never the ledger. [`consume`] is the life of a chunk; [`store`]
-//! is the boundary to the database and [`mysql`] stands behind it; [`decide`] says who gets the units;
-//! [`operator`] is what operators and gateways call; [`app`] puts it all together.
+//! is the boundary to the database, and [`mysql`] stands behind it, or `sqlite` in the embedded mode; [`decide`]
+//! says who gets the units; [`operator`] is what operators and gateways call; [`engine`] puts a worker together
+//! from the parts that it is given, and [`app`] is the process of its own.
 
 pub mod app;
 pub mod backoff;
 pub mod cli;
+mod columns;
 pub mod config;
 pub mod consume;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod decide;
+pub mod engine;
 pub mod health;
 pub mod mysql;
 pub mod operator;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+mod statement;
 pub mod store;
+mod triage;

@@ -10,16 +10,15 @@ mod plain;
 mod rows;
 mod sales;
 mod schema;
-mod statement;
 mod write;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use flashgate_domain::{Batch, OrderId, Sale, SaleDraft, SaleId, Timestamp};
 pub use schema::SchemaFault;
 use sqlx::{
-    ConnectOptions, Connection, Executor, MySqlConnection, MySqlPool,
+    AssertSqlSafe, ConnectOptions, Connection, Executor, MySqlConnection, MySqlPool, SqlSafeStr, SqlStr,
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
 };
 use tokio::time::timeout;
@@ -79,6 +78,11 @@ async fn prepare_session(connection: &mut MySqlConnection, lock_wait_s: u32) -> 
     connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
     sqlx::query("SET SESSION innodb_lock_wait_timeout = ?").bind(lock_wait_s).execute(connection).await?;
     Ok(())
+}
+
+/// A text of [`Sized`](crate::statement::Sized), which holds no values.
+fn sql(text: &Arc<str>) -> SqlStr {
+    AssertSqlSafe(Arc::clone(text)).into_sql_str()
 }
 
 #[async_trait]

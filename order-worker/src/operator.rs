@@ -17,14 +17,14 @@ pub use sales::Sales;
 
 use crate::health::Health;
 
-/// Everything that the operator's port serves.
+/// Everything that the operator's port serves; no `/metrics` without a recorder.
 ///
 /// # Errors
 /// The descriptors of the gRPC services cannot be read: a broken build.
 pub fn router(
     sales: Arc<Sales>,
     health: Arc<Health>,
-    metrics: PrometheusHandle,
+    metrics: Option<PrometheusHandle>,
     body_bytes_max: usize,
 ) -> Result<Router, tonic_reflection::server::Error> {
     let grpc = grpc::routes(Arc::clone(&sales), &health, body_bytes_max)?;

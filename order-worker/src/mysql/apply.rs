@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flashgate_domain::{Batch, BatchId, BatchOutcome, Timestamp};
+use flashgate_domain::{Batch, BatchId, Timestamp};
 use metrics::counter;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
@@ -12,7 +12,10 @@ use super::{
     fault::{Cause, Trouble},
     plain,
 };
-use crate::store::{Placed, StoreFault};
+use crate::{
+    store::{Placed, StoreFault},
+    triage::{by_ascending_id, decided, in_the_order_of},
+};
 
 /// The two ways to decide a chunk. Each is a transaction of its own: the careful one reads what it must know
 /// before it writes, and a savepoint inside of the plain one would not help: rows that were inserted stay locked
@@ -32,13 +35,8 @@ impl MySqlStore {
         batches: &[Batch],
         now: Timestamp,
     ) -> Result<Vec<Placed>, StoreFault> {
-        // By ascending id, each once: the order in which orders are judged, and rows are written.
-        let distinct: BTreeMap<BatchId, &Batch> = batches.iter().map(|batch| (batch.id(), batch)).collect();
-        let sorted: Vec<&Batch> = distinct.into_values().collect();
-        let placed = self.decide(&sorted, now).await?;
-        let of_batch = |batch: &Batch| placed.get(&batch.id()).cloned();
-        let placed: Option<Vec<Placed>> = batches.iter().map(of_batch).collect();
-        placed.ok_or(StoreFault::Corrupt { what: "number of decided batches" })
+        let placed = self.decide(&by_ascending_id(batches), now).await?;
+        in_the_order_of(batches, &placed)
     }
 
     /// Tries until a transaction commits. A unique key that objects, or a sale with too little, sends the chunk
@@ -101,8 +99,7 @@ impl MySqlStore {
         match way {
             Way::Plain => {
                 let outcomes = plain::place(&mut connection, batches, now).await?;
-                let decided = |outcome: BatchOutcome| (outcome.batch, Placed::Decided(outcome));
-                Ok(outcomes.map(|outcomes| outcomes.into_iter().map(decided).collect()))
+                Ok(outcomes.map(decided))
             }
             Way::Careful => careful::place(&mut connection, batches, now).await.map(Some),
         }

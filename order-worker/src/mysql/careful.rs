@@ -5,18 +5,16 @@ use std::{
     sync::LazyLock,
 };
 
-use flashgate_domain::{Batch, BatchId, OrderId, SaleId, Timestamp};
+use flashgate_domain::{Batch, BatchId, SaleId, Timestamp};
 use sqlx::{Connection, MySqlConnection, Row};
 
-use super::{
-    fault::Trouble,
-    rows,
-    statement::{Sized, padded},
-    write,
-};
+use super::{fault::Trouble, rows, sql, write};
 use crate::{
+    columns::{self, Impossible},
     decide::{Purchase, confirmed_units, order_by_order, purchase},
-    store::{Placed, Rejection},
+    statement::{Sized, padded},
+    store::Placed,
+    triage::{Decided, decided, sort_out},
 };
 
 static BATCHES_SELECT: LazyLock<Sized> =
@@ -47,11 +45,10 @@ pub(super) async fn place(
     write::orders(&mut transaction, &outcomes, now).await?;
     for (sale, units) in confirmed_units(&outcomes) {
         if !write::take_stock(&mut transaction, sale, units).await? {
-            return Err(Trouble::Corrupt("stock of a locked sale"));
+            return Err(Impossible("stock of a locked sale").into());
         }
     }
-    let mut placed: BTreeMap<BatchId, Placed> =
-        outcomes.into_iter().map(|outcome| (outcome.batch, Placed::Decided(outcome))).collect();
+    let mut placed = decided(outcomes);
     for (batch, order_count) in sorted.decided {
         let outcome = rows::outcome(&mut transaction, batch, order_count).await?;
         placed.insert(batch, Placed::Decided(outcome));
@@ -65,46 +62,10 @@ pub(super) async fn place(
     Ok(placed)
 }
 
-/// Who has the order ids of a batch, and how many orders that one has.
-type Decided = BTreeMap<OrderId, (BatchId, u32)>;
-
-/// The batches of a chunk by what is to be done about them.
-#[derive(Debug, Default)]
-struct Sorted<'a> {
-    /// To be decided.
-    new: Vec<&'a Batch>,
-    /// Decided before, with their numbers of orders.
-    decided: Vec<(BatchId, u32)>,
-    /// Never to be decided.
-    rejected: Vec<(BatchId, Rejection)>,
-}
-
-fn sort_out<'a>(batches: &[&'a Batch], before: &Decided, saleable: &BTreeMap<SaleId, u64>) -> Sorted<'a> {
-    let mut sorted = Sorted::default();
-    let mut taken: BTreeMap<OrderId, BatchId> = BTreeMap::new();
-    for batch in batches.iter().copied() {
-        let (id, base) = (batch.id(), batch.id().base());
-        let stranger =
-            batch.intents().iter().map(|intent| intent.sale()).find(|sale| !saleable.contains_key(sale));
-        match (before.get(&base), taken.get(&base), stranger) {
-            (Some((same, order_count)), _, _) if *same == id => sorted.decided.push((id, *order_count)),
-            (Some((other, _)), _, _) | (None, Some(other), _) => {
-                sorted.rejected.push((id, Rejection::IdsTaken { other: *other }));
-            }
-            (None, None, Some(sale)) => sorted.rejected.push((id, Rejection::UnknownSale { sale })),
-            (None, None, None) => {
-                taken.insert(base, id);
-                sorted.new.push(batch);
-            }
-        }
-    }
-    sorted
-}
-
 async fn decided_before(connection: &mut MySqlConnection, batches: &[&Batch]) -> Result<Decided, Trouble> {
     let mut decided = BTreeMap::new();
     for (size, asked) in padded(batches) {
-        let mut query = sqlx::query(BATCHES_SELECT.text(size));
+        let mut query = sqlx::query(sql(BATCHES_SELECT.text(size)));
         for batch in asked {
             query = query.bind(batch.id().base().get());
         }
@@ -126,12 +87,12 @@ async fn lock_sales(
     let sales: Vec<SaleId> = sales.into_iter().collect();
     let mut saleable = BTreeMap::new();
     for (size, asked) in padded(&sales) {
-        let mut query = sqlx::query(SALES_LOCK.text(size));
+        let mut query = sqlx::query(sql(SALES_LOCK.text(size)));
         for sale in asked {
             query = query.bind(sale.get());
         }
         for row in query.fetch_all(&mut *connection).await? {
-            saleable.insert(rows::sale_id(row.try_get("id")?)?, row.try_get("saleable")?);
+            saleable.insert(columns::sale_id(row.try_get("id")?)?, row.try_get("saleable")?);
         }
     }
     Ok(saleable)
@@ -145,15 +106,15 @@ async fn known_purchases(
     let asked: Vec<Purchase> = batches.iter().flat_map(|batch| batch.intents()).map(purchase).collect();
     let mut known = HashSet::new();
     for (size, asked) in padded(&asked) {
-        let mut query = sqlx::query(KEYS_SELECT.text(size));
+        let mut query = sqlx::query(sql(KEYS_SELECT.text(size)));
         for (sale, buyer, key) in asked {
             query = query.bind(sale.get()).bind(buyer.as_str()).bind(key.as_str());
         }
         for row in query.fetch_all(&mut *connection).await? {
             known.insert((
-                rows::sale_id(row.try_get("sale_id")?)?,
-                rows::buyer_id(row.try_get("buyer_id")?)?,
-                rows::key(row.try_get("idempotency_key")?)?,
+                columns::sale_id(row.try_get("sale_id")?)?,
+                columns::buyer_id(row.try_get("buyer_id")?)?,
+                columns::key(row.try_get("idempotency_key")?)?,
             ));
         }
     }

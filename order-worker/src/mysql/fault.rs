@@ -3,7 +3,7 @@
 use sqlx::mysql::MySqlDatabaseError;
 use thiserror::Error;
 
-use crate::store::StoreFault;
+use crate::{columns::Impossible, store::StoreFault};
 
 /// `ER_DUP_ENTRY`.
 const DUPLICATE_ENTRY: u16 = 1062;
@@ -19,8 +19,8 @@ pub(super) enum Trouble {
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
     /// A row is not what this version writes.
-    #[error("impossible {0}")]
-    Corrupt(&'static str),
+    #[error(transparent)]
+    Corrupt(#[from] Impossible),
 }
 
 /// What to do about an error of a statement.
@@ -71,7 +71,7 @@ impl Cause {
 impl From<Trouble> for StoreFault {
     fn from(trouble: Trouble) -> Self {
         match trouble {
-            Trouble::Corrupt(what) => Self::Corrupt { what },
+            Trouble::Corrupt(impossible) => impossible.into(),
             Trouble::Sql(error) => {
                 let text = error.to_string();
                 match Cause::of(&error) {

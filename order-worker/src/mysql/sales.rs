@@ -1,14 +1,17 @@
 //! Sales: rows, transitions, pages.
 
-use flashgate_domain::{DeductPolicy, Sale, SaleDraft, SaleId, SaleState, Timestamp, Window};
+use flashgate_domain::{Sale, SaleDraft, SaleId, SaleState, Timestamp};
 use sqlx::{
     MySql, MySqlPool, Row,
     mysql::{MySqlArguments, MySqlRow},
     query::Query,
 };
 
-use super::{fault::Trouble, rows};
-use crate::store::{SALE_PAGE_MAX, SalePage, Transition};
+use super::fault::Trouble;
+use crate::{
+    columns::{self, SaleColumns},
+    store::{SALE_PAGE_MAX, SalePage, Transition},
+};
 
 const SALE_INSERT: &str = include_str!("../../sql/sale_insert.sql");
 const SALE_SELECT: &str = include_str!("../../sql/sale_select.sql");
@@ -32,7 +35,7 @@ pub(super) async fn create(pool: &MySqlPool, draft: &SaleDraft, now: Timestamp) 
         .bind(draft.stock())
         .bind(now.as_millis())
         .bind(now.as_millis());
-    let id = rows::sale_id(query.execute(pool).await?.last_insert_id())?;
+    let id = columns::sale_id(query.execute(pool).await?.last_insert_id())?;
     let (state, saleable) = (SaleState::Created, draft.stock());
     Ok(Sale { id, draft: draft.clone(), state, generation: 0, saleable, restocked: 0, returned: 0 })
 }
@@ -91,26 +94,22 @@ pub(super) async fn list(pool: &MySqlPool, page: &SalePage) -> Result<Vec<Sale>,
 }
 
 fn from_row(row: &MySqlRow) -> Result<Sale, Trouble> {
-    let opens_at = Timestamp::from_millis(row.try_get("opens_at_ms")?);
-    let closes_at = Timestamp::from_millis(row.try_get("closes_at_ms")?);
-    let corrupt = |wrong: flashgate_domain::sale::InvalidSale| Trouble::Corrupt(wrong.field);
-    let draft = SaleDraft::new(
-        row.try_get("title")?,
-        row.try_get("price_minor")?,
-        row.try_get("currency")?,
-        Window::new(opens_at, closes_at).map_err(corrupt)?,
-        row.try_get("initial_stock")?,
-        row.try_get("limit_per_buyer")?,
-        row.try_get("quantity_max")?,
-        DeductPolicy::parse(row.try_get("deduct_policy")?).ok_or(Trouble::Corrupt("deduct policy"))?,
-    );
-    Ok(Sale {
-        id: rows::sale_id(row.try_get("id")?)?,
-        draft: draft.map_err(corrupt)?,
-        state: SaleState::parse(row.try_get("state")?).ok_or(Trouble::Corrupt("sale state"))?,
+    let columns = SaleColumns {
+        id: row.try_get("id")?,
+        title: row.try_get("title")?,
+        price_minor: row.try_get("price_minor")?,
+        currency: row.try_get("currency")?,
+        opens_at_ms: row.try_get("opens_at_ms")?,
+        closes_at_ms: row.try_get("closes_at_ms")?,
+        initial_stock: row.try_get("initial_stock")?,
+        limit_per_buyer: row.try_get("limit_per_buyer")?,
+        quantity_max: row.try_get("quantity_max")?,
+        deduct_policy: row.try_get("deduct_policy")?,
+        state: row.try_get("state")?,
         generation: row.try_get("generation")?,
         saleable: row.try_get("saleable")?,
         restocked: row.try_get("restocked")?,
         returned: row.try_get("returned")?,
-    })
+    };
+    Ok(columns.sale()?)
 }

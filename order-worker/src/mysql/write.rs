@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use flashgate_domain::{BatchOutcome, CancelReason, Decision, OrderOutcome, SaleId, Timestamp};
 use sqlx::MySqlConnection;
 
-use super::statement::{Sized, exact};
+use super::sql;
+use crate::statement::{Sized, exact};
 
 const TAKE_STOCK: &str = include_str!("../../sql/take_stock.sql");
 static BATCHES_INSERT: LazyLock<Sized> =
@@ -20,7 +21,7 @@ pub(super) async fn batches(
     now: Timestamp,
 ) -> sqlx::Result<()> {
     for rows in exact(outcomes) {
-        let mut query = sqlx::query(BATCHES_INSERT.text(rows.len()));
+        let mut query = sqlx::query(sql(BATCHES_INSERT.text(rows.len())));
         for row in rows {
             let count = u32::try_from(row.orders.len()).unwrap_or(u32::MAX);
             query = query
@@ -42,7 +43,7 @@ pub(super) async fn orders(
 ) -> sqlx::Result<()> {
     let orders: Vec<&OrderOutcome> = outcomes.iter().flat_map(|batch| &batch.orders).collect();
     for rows in exact(&orders) {
-        let mut query = sqlx::query(ORDERS_INSERT.text(rows.len()));
+        let mut query = sqlx::query(sql(ORDERS_INSERT.text(rows.len())));
         for row in rows {
             let state = row.decision.state();
             let holds_key = (row.decision != Decision::Cancelled(CancelReason::DuplicateKey)).then_some(1_u8);

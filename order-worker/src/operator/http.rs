@@ -33,13 +33,15 @@ type SaleAnswer = Result<Json<SaleView>, Failure>;
 pub fn routes(
     sales: Arc<Sales>,
     health: Arc<Health>,
-    metrics: PrometheusHandle,
+    metrics: Option<PrometheusHandle>,
     body_bytes_max: usize,
 ) -> Router {
-    let probes = Router::new()
+    let mut probes = Router::new()
         .route("/healthz/live", get(|| async { "alive" }))
-        .route("/healthz/ready", get(ready).with_state(health))
-        .route("/metrics", get(move || async move { metrics.render() }));
+        .route("/healthz/ready", get(ready).with_state(health));
+    if let Some(metrics) = metrics {
+        probes = probes.route("/metrics", get(move || async move { metrics.render() }));
+    }
     Router::new()
         .route("/v1/sales", get(list).post(create))
         .route("/v1/sales/{sale_id}", get(find))

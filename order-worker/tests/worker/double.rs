@@ -201,6 +201,8 @@ impl MemoryBus {
 #[async_trait]
 impl Subscription for MemoryBus {
     async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault> {
+        // Whoever polls for ever lets the others work, too.
+        tokio::task::yield_now().await;
         let mut queue = self.0.lock().unwrap();
         queue.waits.push(wait);
         let from = queue.polled;

@@ -4,4 +4,5 @@
 
 mod consume;
 mod double;
+mod engine;
 mod operator;

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
-
 /// The largest size: 2^7 rows. Long statements cost more a row: of an order in a chunk of 1,024, MySQL 8.0.15 has
 /// 21 µs of processor time with 1,024 rows a statement, 17 with 512, 13 with 256, 11 with 128, 64 and 32
 /// (`examples/drain.rs`).
 const SIZES: usize = 8;
 /// How many rows the largest size holds.
-pub(super) const ROWS_MAX: usize = 1 << (SIZES - 1);
+pub(crate) const ROWS_MAX: usize = 1 << (SIZES - 1);
 /// What encloses the part of a template that is written once a row.
 const MARK: &str = "/*each*/";
 
@@ -17,13 +15,13 @@ const MARK: &str = "/*each*/";
 ///
 /// Each connection prepares each size once and keeps it: 8 statements a template, however many rows come.
 #[derive(Debug)]
-pub(super) struct Sized {
+pub(crate) struct Sized {
     texts: [Arc<str>; SIZES],
 }
 
 impl Sized {
     /// Takes a template whose repeated part stands between two marks. Rows are joined by commas.
-    pub(super) fn new(template: &'static str) -> Self {
+    pub(crate) fn new(template: &'static str) -> Self {
         let mut parts = template.splitn(3, MARK);
         let [head, row, tail] = [(); 3].map(|()| parts.next().unwrap_or_default());
         Self {
@@ -34,18 +32,18 @@ impl Sized {
         }
     }
 
-    /// The statement for `rows` rows, which must be a power of two up to [`ROWS_MAX`].
-    pub(super) fn text(&self, rows: usize) -> SqlStr {
+    /// The statement for `rows` rows, which must be a power of two up to [`ROWS_MAX`]. Made of the template
+    /// alone: values are always bound.
+    pub(crate) fn text(&self, rows: usize) -> &Arc<str> {
         debug_assert!(rows.is_power_of_two() && rows <= ROWS_MAX, "{rows} is no size");
         let size = usize::try_from(rows.trailing_zeros()).unwrap_or(0).min(SIZES - 1);
         let [smallest, ..] = &self.texts;
-        // Made of the template alone: values are always bound.
-        AssertSqlSafe(Arc::clone(self.texts.get(size).unwrap_or(smallest))).into_sql_str()
+        self.texts.get(size).unwrap_or(smallest)
     }
 }
 
 /// Cuts `rows` into slices whose lengths are sizes of a statement, the largest first.
-pub(super) fn exact<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+pub(crate) fn exact<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let size = 1 << rows.len().min(ROWS_MAX).checked_ilog2()?;
         let (slice, rest) = rows.split_at(size);
@@ -56,7 +54,7 @@ pub(super) fn exact<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
 
 /// Cuts `rows` into slices, each with the size that holds it. A question that is asked twice has the same
 /// answer, so the caller fills the rest by repeating a row.
-pub(super) fn padded<T>(rows: &[T]) -> impl Iterator<Item = (usize, impl Iterator<Item = &T>)> {
+pub(crate) fn padded<T>(rows: &[T]) -> impl Iterator<Item = (usize, impl Iterator<Item = &T>)> {
     rows.chunks(ROWS_MAX).map(|slice| {
         let size = slice.len().next_power_of_two();
         (size, slice.iter().chain(slice.last().into_iter().cycle()).take(size))
@@ -70,7 +68,7 @@ mod tests {
     #[test]
     fn the_marked_part_is_written_once_a_row() {
         let statement = Sized::new("INSERT INTO t VALUES /*each*/(?, ?)/*each*/ RETURNING 1");
-        assert_eq!(statement.text(2).as_str(), "INSERT INTO t VALUES (?, ?), (?, ?) RETURNING 1");
+        assert_eq!(statement.text(2).as_ref(), "INSERT INTO t VALUES (?, ?), (?, ?) RETURNING 1");
     }
 
     #[test]

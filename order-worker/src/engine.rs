@@ -1,0 +1,129 @@
+//! A worker without its start-up: what works on the parts that it is given, and the operator's port.
+//!
+//! [`run`] is for whoever has the parts already: the embedded mode, in a process with other services. The worker's
+//! own process ([`crate::app`]) opens the port first and waits for its parts behind it.
+
+use std::{sync::Arc, time::Duration};
+
+use flashgate_domain::Clock;
+use flashgate_messaging::{Publisher, Subscription, Topic};
+use flashgate_service::listener;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::{net::TcpListener, task::JoinHandle, time::interval};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::{
+    config::{ConsumeConfig, OperatorConfig},
+    consume::{self, Consumer, Topics},
+    health::Health,
+    operator::{self, Sales},
+    store::OrderStore,
+};
+
+/// How often histograms forget what they have summed up.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// Everything outside the worker that it works with. In its own process MySQL and RocketMQ; in the embedded mode
+/// whatever the process has.
+pub struct Parts<S> {
+    /// Where orders are placed; its schema is the one of this version.
+    pub store: Arc<dyn OrderStore>,
+    /// Sends outcomes, dead letters and sale events.
+    pub publisher: Arc<dyn Publisher>,
+    /// The batches: this worker takes its share.
+    pub subscription: S,
+    /// Where outcomes and dead letters go.
+    pub topics: Topics,
+    /// Where sale events go.
+    pub sales_topic: Topic,
+    /// Stamps rows.
+    pub clock: Arc<dyn Clock>,
+    /// Draws the pauses before retries: different at every start.
+    pub seed: u64,
+}
+
+/// Works on `parts` until `leave` is cancelled; finishes the chunk at hand, and acknowledges it. The operator's
+/// port is `listener`: `operator.listen` is not looked at. Without `metrics` it has no `/metrics`.
+///
+/// Returns the subscription, whose owner can leave its group in order; store and publisher are the owner's to shut
+/// down as well.
+///
+/// # Errors
+/// The descriptors of the gRPC services cannot be read: a broken build.
+pub async fn run<S: Subscription>(
+    consume: &ConsumeConfig,
+    operator: &OperatorConfig,
+    parts: Parts<S>,
+    listener: TcpListener,
+    metrics: Option<PrometheusHandle>,
+    leave: CancellationToken,
+) -> Result<S, tonic_reflection::server::Error> {
+    let Parts { store, publisher, subscription, topics, sales_topic, clock, seed } = parts;
+    let health = Arc::new(Health::default());
+    let sales = Sales::new(Arc::clone(&store), Arc::clone(&publisher), sales_topic, Arc::clone(&clock));
+    let port = OperatorPort::open(listener, operator, Arc::new(sales), Arc::clone(&health), metrics)?;
+    health.store(true);
+    health.bus(true);
+    let parts = consume::Parts { store, publisher, topics, clock, health: Arc::clone(&health) };
+    let subscription = work(subscription, parts, consume.clone(), seed, leave).await;
+    port.close(&health).await;
+    Ok(subscription)
+}
+
+/// Takes batches until `leave` is cancelled, and watches the store meanwhile.
+pub(crate) async fn work<S: Subscription>(
+    subscription: S,
+    parts: consume::Parts,
+    config: ConsumeConfig,
+    seed: u64,
+    leave: CancellationToken,
+) -> S {
+    let watching = tokio::spawn(Arc::clone(&parts.health).watch_store(Arc::clone(&parts.store)));
+    let consumer = Consumer::new(subscription, parts, config, seed);
+    info!("consuming");
+    let subscription = consumer.run(leave).await;
+    watching.abort();
+    subscription
+}
+
+/// The operator's port, open.
+pub(crate) struct OperatorPort {
+    done: CancellationToken,
+    serving: JoinHandle<()>,
+    upkeep: Option<JoinHandle<()>>,
+}
+
+impl OperatorPort {
+    /// Serves on `listener` from now on.
+    pub(crate) fn open(
+        listener: TcpListener,
+        config: &OperatorConfig,
+        sales: Arc<Sales>,
+        health: Arc<Health>,
+        metrics: Option<PrometheusHandle>,
+    ) -> Result<Self, tonic_reflection::server::Error> {
+        let router = operator::router(sales, health, metrics.clone(), config.body_bytes_max.get())?;
+        let done = CancellationToken::new();
+        let serving = tokio::spawn(listener::serve(listener, router, config.limits.clone(), done.clone()));
+        Ok(Self { done, serving, upkeep: metrics.map(|metrics| tokio::spawn(keep_up(metrics))) })
+    }
+
+    /// Tells that the worker leaves, and lets open requests end.
+    pub(crate) async fn close(self, health: &Health) {
+        health.leave();
+        self.done.cancel();
+        let _ended = self.serving.await;
+        if let Some(upkeep) = self.upkeep {
+            upkeep.abort();
+        }
+    }
+}
+
+async fn keep_up(metrics: PrometheusHandle) {
+    let mut ticks = interval(METRICS_UPKEEP);
+    loop {
+        ticks.tick().await;
+        metrics.run_upkeep();
+    }
+}

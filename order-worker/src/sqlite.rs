@@ -1,0 +1,110 @@
+//! The order store on SQLite, for the embedded mode: one file, one connection, one thread.
+//!
+//! A commit is on the disk before it is answered (a write-ahead log, synchronous FULL), so a process that is
+//! killed loses nothing that it was told. Nobody else can open the file meanwhile: what the thread reads holds
+//! until it writes, and no transaction ever waits for another or is tried again.
+
+mod apply;
+mod fault;
+mod open;
+mod rows;
+mod sales;
+mod schema;
+mod settings;
+mod thread;
+mod write;
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use flashgate_domain::{Batch, OrderId, Sale, SaleDraft, SaleId, Timestamp};
+pub use open::OpenFault;
+pub use settings::SqliteSettings;
+use thread::Thread;
+
+use crate::{
+    store::{OrderStore, Placed, SalePage, StoreFault, StoredOrder, Transition},
+    triage::in_the_order_of,
+};
+
+/// The order store on SQLite.
+///
+/// Dropping it closes the file as well, but some time later and without a word; [`SqliteStore::shutdown`] waits.
+#[derive(Debug)]
+pub struct SqliteStore {
+    thread: Thread,
+}
+
+impl SqliteStore {
+    /// Opens the file at `path`, or makes it, and brings it to the schema of this version. Its folder must exist.
+    /// Reads the whole file once, to see whether it is damaged.
+    ///
+    /// # Errors
+    /// What an operator must mend. A file that was there is as it was.
+    pub async fn open(path: impl Into<PathBuf>, settings: SqliteSettings) -> Result<Self, OpenFault> {
+        Ok(Self { thread: Thread::start(path.into(), settings).await? })
+    }
+
+    /// Changes how large the file may become (`file_bytes_max`), without closing it. A file that is larger
+    /// already keeps its size and grows no more.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn limit_file(&self, bytes_max: Option<u64>) -> Result<(), StoreFault> {
+        self.thread.call(move |connection| Ok(settings::limit_file(connection, bytes_max)?)).await
+    }
+
+    /// Lets the calls that wait end, and closes the file. Later calls are refused as unavailable.
+    pub async fn shutdown(&self) {
+        self.thread.shutdown().await;
+    }
+}
+
+#[async_trait]
+impl OrderStore for SqliteStore {
+    async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreFault> {
+        // A name shares its memory: the clone counts, it does not copy.
+        let ours = batches.to_vec();
+        let placed = self.thread.call(move |connection| apply::chunk(connection, &ours, now)).await?;
+        in_the_order_of(batches, &placed)
+    }
+
+    async fn create_sale(&self, draft: &SaleDraft, now: Timestamp) -> Result<Sale, StoreFault> {
+        let draft = draft.clone();
+        self.thread.call(move |connection| sales::create(connection, draft, now)).await
+    }
+
+    async fn preheat_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreFault> {
+        self.thread.call(move |connection| sales::preheat(connection, sale, now)).await
+    }
+
+    async fn confirm_preheat(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        now: Timestamp,
+    ) -> Result<Option<Transition>, StoreFault> {
+        self.thread.call(move |connection| sales::confirm_preheat(connection, sale, generation, now)).await
+    }
+
+    async fn close_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreFault> {
+        self.thread.call(move |connection| sales::close(connection, sale, now)).await
+    }
+
+    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, StoreFault> {
+        self.thread.call(move |connection| sales::find(connection, sale)).await
+    }
+
+    async fn sales(&self, page: &SalePage) -> Result<Vec<Sale>, StoreFault> {
+        let page = page.clone();
+        self.thread.call(move |connection| sales::list(connection, &page)).await
+    }
+
+    async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
+        self.thread.call(move |connection| rows::order(connection, order)).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreFault> {
+        self.thread.call(|_connection| Ok(())).await
+    }
+}

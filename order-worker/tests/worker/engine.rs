@@ -1,0 +1,79 @@
+//! A worker inside another process: on parts and a port that it is given.
+
+use std::{sync::Arc, time::Duration};
+
+use flashgate_domain::SystemClock;
+use flashgate_messaging::{Group, Topic};
+use flashgate_order_worker::{
+    config::{ConsumeConfig, OperatorConfig},
+    consume::Topics,
+    contract::scene::{NOW, draft, singles},
+    engine::{self, Parts},
+    store::OrderStore,
+};
+use flashgate_proto::body;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::double::{Event, MemoryBus, MemoryStore};
+
+async fn get(port: u16, path: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(Duration::from_secs(10), stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_worker_works_on_the_parts_and_the_port_that_it_is_given() {
+    let (store, bus) = (Arc::new(MemoryStore::default()), MemoryBus::default());
+    let sale = store.create_sale(&draft("A thing", 10).unwrap(), NOW).await.unwrap().id;
+    let batch = singles(1, sale, 3).unwrap();
+    bus.send(body::encode_batch(&batch, NOW));
+    let parts = Parts {
+        store: store.clone(),
+        publisher: Arc::new(bus.clone()),
+        subscription: bus.clone(),
+        topics: Topics {
+            outcomes: Topic::new("t-outcomes").unwrap(),
+            dead_letters: Group::new("t-order-worker").unwrap().dead_letters(),
+            orders: Topic::new("t-orders").unwrap(),
+        },
+        sales_topic: Topic::new("t-sales").unwrap(),
+        clock: Arc::new(SystemClock),
+        seed: 7,
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let leave = CancellationToken::new();
+    let (consume, operator) = (ConsumeConfig::default(), OperatorConfig::default());
+    let running = {
+        let leave = leave.clone();
+        tokio::spawn(async move { engine::run(&consume, &operator, parts, listener, None, leave).await })
+    };
+
+    let mut events = Vec::new();
+    let committed = async {
+        while !events.contains(&Event::Committed { offset: 1 }) {
+            sleep(Duration::from_millis(1)).await;
+            events.extend(bus.events());
+        }
+    };
+    timeout(Duration::from_secs(10), committed).await.unwrap();
+    assert!(matches!(&events[0], Event::Published { topic, .. } if topic == "t-outcomes"), "{events:?}");
+    assert_eq!(store.sale(sale).await.unwrap().unwrap().saleable, 7);
+    assert!(get(port, "/healthz/ready").await.starts_with("HTTP/1.1 200"));
+    let order = batch.id().order(2).unwrap();
+    assert!(get(port, &format!("/v1/orders/{order}")).await.contains("confirmed"));
+    assert!(get(port, "/metrics").await.starts_with("HTTP/1.1 404"), "there is no recorder");
+
+    leave.cancel();
+    let _subscription = timeout(Duration::from_secs(10), running).await.unwrap().unwrap().unwrap();
+    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err(), "the port is closed");
+}
