@@ -14,6 +14,8 @@
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod redis;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 
 use std::time::Duration;
 

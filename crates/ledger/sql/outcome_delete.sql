@@ -1,0 +1,2 @@
+-- The decision about a batch that nobody needs any more. Arguments: number.
+DELETE FROM outcomes WHERE number = ?

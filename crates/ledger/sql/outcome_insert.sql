@@ -1,0 +1,2 @@
+-- What was decided about a batch. Arguments: number, expires at, states.
+INSERT INTO outcomes (number, expires_at_ms, states) VALUES (?, ?, ?)

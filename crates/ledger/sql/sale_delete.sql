@@ -1,0 +1,2 @@
+-- A sale whose retention is over. Arguments: sale id.
+DELETE FROM sales WHERE id = ?

@@ -1,0 +1,65 @@
+-- The tables of a new ledger. Argument: none; the header of the file (application_id, user_version) is set apart.
+--
+-- What buyers hold and which keys have an order is in no table: it follows from `batches` and `outcomes`, in the
+-- order of `number`, and is kept in memory. So a deduction appends one row, wherever its buyers' digests fall.
+
+-- One row: how many shards sale ids are spread over, and how many starts of gateways there were.
+CREATE TABLE ledger (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  shards INTEGER NOT NULL,
+  starts INTEGER NOT NULL
+) STRICT;
+
+-- `available = initial + restocked + returned - deducted`. `epoch` moves with every unit that comes back,
+-- `sequence` with every change. What the open batches hold is pending. Batches with a `number` below `born` have
+-- nothing to do with the sale: they were of another one, or were settled when it was missing.
+CREATE TABLE sales (
+  id INTEGER PRIMARY KEY,
+  state TEXT NOT NULL CHECK (state IN ('prepared', 'active', 'paused', 'closed')),
+  generation INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  opens_at_ms INTEGER NOT NULL,
+  closes_at_ms INTEGER NOT NULL,
+  limit_per_buyer INTEGER NOT NULL,
+  initial INTEGER NOT NULL,
+  restocked INTEGER NOT NULL,
+  returned INTEGER NOT NULL,
+  deducted INTEGER NOT NULL,
+  written_off INTEGER NOT NULL,
+  reclaimed INTEGER NOT NULL,
+  available INTEGER NOT NULL CHECK (available = initial + restocked + returned - deducted),
+  pending_orders INTEGER NOT NULL,
+  pending_units INTEGER NOT NULL,
+  born INTEGER NOT NULL,
+  expires_at_ms INTEGER
+) STRICT;
+
+-- The deduction log, in the order in which the batches were applied. `late`: from its outcome, since the ledger
+-- did not know it. The nonce is the random half of the batch id, as a signed number. Sales are 8 bytes each; an
+-- intent is 38 bytes: sale number u16 | quantity u32 | key digest 16 bytes | buyer digest 16 bytes, big-endian.
+CREATE TABLE batches (
+  number INTEGER PRIMARY KEY,
+  base INTEGER NOT NULL UNIQUE,
+  nonce INTEGER NOT NULL,
+  deducted_at_ms INTEGER NOT NULL,
+  late INTEGER NOT NULL,
+  sales BLOB NOT NULL,
+  intents BLOB NOT NULL
+) STRICT;
+
+-- What the order store decided about a batch, one letter an order. A batch without is open.
+CREATE TABLE outcomes (
+  number INTEGER PRIMARY KEY,
+  expires_at_ms INTEGER NOT NULL,
+  states BLOB NOT NULL
+) STRICT;
+CREATE INDEX outcomes_by_expiry ON outcomes (expires_at_ms);
+
+-- Batches that a check-back found nothing of: they can never be deducted.
+CREATE TABLE fences (
+  base INTEGER PRIMARY KEY,
+  nonce INTEGER NOT NULL,
+  expires_at_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX fences_by_expiry ON fences (expires_at_ms);

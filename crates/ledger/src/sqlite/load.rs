@@ -1,0 +1,91 @@
+//! Reads the books from the file. What buyers hold and which keys have an order follow from the log, batch by
+//! batch, in the order in which they were applied; the rows of the sales must agree with it.
+
+use flashgate_domain::{OrderId, OrderState, id::ShardCount};
+
+use super::{
+    books::{Books, KeyEntry, SaleBook, Share},
+    entry::{Entry, state_of},
+    open::Unusable,
+    store::{LoggedBatch, Store},
+};
+
+fn damaged(what: impl ToString) -> Unusable {
+    Unusable::Damaged(what.to_string())
+}
+
+impl Books {
+    /// Everything that is committed.
+    pub(super) fn load(store: &Store, shards: ShardCount) -> Result<Self, Unusable> {
+        let (found, starts) = store.ledger()?.ok_or_else(|| damaged("the row of the ledger is missing"))?;
+        if found != shards.get() {
+            return Err(Unusable::OtherShards { found, asked: shards.get() });
+        }
+        let sales = store.sales()?.into_iter().map(|row| (row.id, SaleBook::new(row))).collect();
+        let open_orders = vec![0; usize::from(found)];
+        let mut books = Self { sales, open_orders, starts, next_number: 1 };
+        store.each_batch(|batch| books.replay(&batch))?;
+        let born = books.sales.values().map(|book| book.row.born).max();
+        books.next_number = books.next_number.max(born.unwrap_or_default());
+        books.agree()?;
+        Ok(books)
+    }
+
+    fn replay(&mut self, batch: &LoggedBatch) -> Result<(), Unusable> {
+        let unreadable = || damaged(format!("batch {} cannot be read", batch.id));
+        let entry = Entry::unpack(&batch.sales, &batch.intents).ok_or_else(unreadable)?;
+        if batch.states.as_ref().is_some_and(|states| states.len() != entry.asked.len()) {
+            return Err(unreadable());
+        }
+        let mut shares = vec![Share::default(); entry.sales.len()];
+        for (place, asked) in entry.asked.iter().enumerate() {
+            let state = match batch.states.as_ref().and_then(|states| states.get(place)) {
+                Some(letter) => state_of(*letter).ok_or_else(unreadable)?,
+                None => OrderState::Pending,
+            };
+            let order = batch.id.order(place).ok_or_else(unreadable)?;
+            let sale = entry.sale_of(asked).ok_or_else(unreadable)?;
+            if state == OrderState::Pending {
+                let share = shares.get_mut(usize::from(asked.sale)).ok_or_else(unreadable)?;
+                share.orders += 1;
+                share.units += u64::from(asked.quantity);
+                self.count_open(order)?;
+            }
+            let Some(book) = self.sales.get_mut(&sale).filter(|book| book.row.born <= batch.number) else {
+                continue;
+            };
+            if state.reason().is_none() {
+                let held = book.held(asked.buyer).checked_add(asked.quantity).ok_or_else(unreadable)?;
+                book.hold(asked.buyer, held);
+            }
+            // An order that was cancelled when it was first heard of left its key to whoever had it.
+            if !(batch.late && state.reason().is_some() && book.key(asked.key).is_some()) {
+                book.own(asked.key, KeyEntry::new(order, asked.quantity));
+            }
+        }
+        for (sale, share) in entry.sales.iter().zip(shares) {
+            if let Some(book) = self.sales.get_mut(sale).filter(|_book| share.orders > 0) {
+                book.open((batch.deducted_at, batch.id), share);
+            }
+        }
+        self.next_number = batch.number.checked_add(1).ok_or_else(unreadable)?;
+        Ok(())
+    }
+
+    fn count_open(&mut self, order: OrderId) -> Result<(), Unusable> {
+        let shard = order.shard();
+        let open = self.open_orders.get_mut(usize::from(shard.get()));
+        *open.ok_or_else(|| damaged(format!("order {order} is of shard {shard}")))? += 1;
+        Ok(())
+    }
+
+    fn agree(&self) -> Result<(), Unusable> {
+        for book in self.sales.values() {
+            let row = &book.row;
+            if !row.is_sound() || book.pending() != (row.pending_orders, row.pending_units) {
+                return Err(damaged(format!("the numbers of sale {} do not agree", row.id)));
+            }
+        }
+        Ok(())
+    }
+}
