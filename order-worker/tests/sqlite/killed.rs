@@ -33,9 +33,10 @@ async fn write_for_ever(file: PathBuf) {
     let sale = SaleId::new(1).unwrap();
     let units = STOCK - store.sale(sale).await.unwrap().unwrap().saleable;
     let done = units / u64::try_from(ORDERS_OF_A_BATCH).unwrap();
+    let mut told = io::stdout();
     for number in done + 1.. {
         store.apply(&[batch(number, sale)], NOW).await.unwrap();
-        writeln!(io::stdout(), "told {number}").unwrap();
+        writeln!(told, "told {number}").unwrap();
     }
 }
 
