@@ -114,9 +114,10 @@ impl Bench {
         &self.shop
     }
 
-    /// Runs a measure and forgets what it showed.
-    pub async fn warm_up(&mut self, measure: Measure) -> anyhow::Result<()> {
-        self.take(measure).await.with_context(|| measure.to_string()).map(drop)
+    /// Runs a measure and remembers nothing of it. How much it counted a second.
+    pub async fn warm_up(&mut self, measure: Measure) -> anyhow::Result<f64> {
+        let sample = self.take(measure).await.with_context(|| measure.to_string())?;
+        Ok(sample.per_second)
     }
 
     /// One repetition.

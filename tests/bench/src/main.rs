@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{self, Write},
     path::PathBuf,
+    process::ExitCode,
     time::Duration,
 };
 
@@ -30,6 +31,10 @@ use tokio::{
 /// After this time the broker has asked for every half-message that was left open: its time-out, and two of its
 /// rounds (`scripts/stack`).
 const CHECK_BACK_TIME: Duration = Duration::from_secs(13);
+/// How often everything is run unseen at most.
+const WARM_UPS_MAX: usize = 10;
+/// Warm is what gained less than this since the last time.
+const WARM_GAIN_MIN: f64 = 1.05;
 const CHECK_BACKS: &str = "flashgate_gateway_check_backs_total";
 
 /// Measures flashgate beside its rivals.
@@ -91,8 +96,18 @@ struct Compare {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    match start(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            // Nobody is left to tell if this fails.
+            let _ = say(&format!("error: {why:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start(arguments: Arguments) -> anyhow::Result<()> {
     let common = arguments.common;
     fs::create_dir_all(common.work_dir.join("load"))?;
     fs::create_dir_all(&common.out_dir)?;
@@ -130,9 +145,7 @@ async fn run(common: Common, compare: Compare) -> anyhow::Result<()> {
     let started = Instant::now();
     let mut bench = Bench::start(compare.extent, load_time, Servers::from_env()?, places, java).await?;
     warm_up(&mut bench).await?;
-    for section in &sections {
-        measure(&mut bench, section).await?;
-    }
+    let measured = measure_all(&mut bench, &sections).await;
     say("waiting for what the broker may still ask")?;
     sleep(CHECK_BACK_TIME).await;
     let mut check_backs = BTreeMap::new();
@@ -142,11 +155,14 @@ async fn run(common: Common, compare: Compare) -> anyhow::Result<()> {
             .insert(verdict.to_owned(), whole(bench.shop().gateway_metric(CHECK_BACKS, &label).await?));
     }
     let results = Results::new(setting, started.elapsed(), bench.samples(), check_backs);
-    bench.stop().await?;
+    let stopped = bench.stop().await;
     results.write(&common.out_dir.join("bench.json"))?;
     let text = tables::text(&results);
     fs::write(common.out_dir.join("bench.txt"), &text)?;
     io::stdout().write_all(text.as_bytes())?;
+    // What was measured before something failed is told all the same.
+    measured?;
+    stopped?;
     let wrong = results.wrong();
     ensure!(wrong.is_empty(), "{} repetitions contradict the stores or their answers", wrong.len());
     Ok(())
@@ -167,15 +183,30 @@ fn chosen(compare: &Compare) -> anyhow::Result<Vec<Section>> {
     Ok(sections)
 }
 
-/// Compilers of Java, caches and connections: none of it is to be in the first round.
+/// Java's compilers take their time: what the broker does in its first minute is several times slower. So everything
+/// is repeated until it gets no faster.
 async fn warm_up(bench: &mut Bench) -> anyhow::Result<()> {
     say("warming up")?;
-    for _ in 0..2 {
-        bench.warm_up(Measure::OneOrderAMessage { lanes: 16, connections: 256 }).await?;
-        bench.warm_up(Measure::Buys(Buys::at(256))).await?;
-    }
     bench.warm_up(Measure::OneScript { connections: 256 }).await?;
-    bench.warm_up(Measure::Echo { connections: 256 }).await
+    bench.warm_up(Measure::Echo { connections: 256 }).await?;
+    let mut best = 0.0;
+    for _ in 0..WARM_UPS_MAX {
+        let one_order = bench.warm_up(Measure::OneOrderAMessage { lanes: 16, connections: 256 }).await?;
+        let buys = bench.warm_up(Measure::Buys(Buys::at(256))).await?;
+        say(&format!("  {} and {} a second", short(one_order), short(buys)))?;
+        if buys < best * WARM_GAIN_MIN {
+            break;
+        }
+        best = buys.max(best);
+    }
+    Ok(())
+}
+
+async fn measure_all(bench: &mut Bench, sections: &[Section]) -> anyhow::Result<()> {
+    for section in sections {
+        measure(bench, section).await?;
+    }
+    Ok(())
 }
 
 async fn measure(bench: &mut Bench, section: &Section) -> anyhow::Result<()> {
@@ -184,7 +215,14 @@ async fn measure(bench: &mut Bench, section: &Section) -> anyhow::Result<()> {
         for measure in &section.measures {
             let sample = bench.repeat(section.name, round, *measure).await?;
             let wrong = sample.wrong.as_ref().map_or_else(String::new, |wrong| format!("  WRONG: {wrong}"));
-            say(&format!("  {:<36} {:>9} a second{wrong}", measure.to_string(), short(sample.per_second)))?;
+            let foreign = whole(100.0 * sample.cost.foreign_share);
+            let foreign = if foreign > 2 {
+                format!("  ({foreign} % of the processors to others)")
+            } else {
+                String::new()
+            };
+            let rate = short(sample.per_second);
+            say(&format!("  {:<36} {rate:>9} a second{foreign}{wrong}", measure.to_string()))?;
         }
     }
     Ok(())

@@ -166,9 +166,9 @@ fn quick() -> Vec<Section> {
             ],
         ),
         section("rivals", 3, vec![plain, Java { threads: 32 }, Buy(Buys::grpc(Protocol::GrpcStream))]),
+        section("memory", 1, vec![Buy(Buys::at(1_024))]),
         section("confirmed", 1, vec![Confirmed { percent: 50 }]),
         section("overload", 1, vec![Overload { times: 1 }, Overload { times: 10 }]),
-        section("memory", 1, vec![Buy(Buys::at(1_024))]),
         section("drain", 3, vec![Drain { sales: 1 }, OneTransaction { connections: 1 }]),
         section("sales", 3, vec![plain, Buy(Buys { sales: 1_000, ..Buys::at(256) })]),
     ]
@@ -224,9 +224,9 @@ fn full() -> Vec<Section> {
         ),
         section("duplicates", 5, vec![plain, Buy(Buys { duplicates_percent: 20, ..Buys::at(256) })]),
         section("gateways", 5, vec![plain, Buy(Buys { gateways: 2, ..Buys::at(256) })]),
+        section("memory", 1, vec![Buy(Buys::at(1_024))]),
         section("confirmed", 5, [25, 50, 100].map(|percent| Confirmed { percent }).to_vec()),
         section("overload", 5, vec![Overload { times: 1 }, Overload { times: 10 }]),
-        section("memory", 1, vec![Buy(Buys::at(1_024))]),
         section(
             "drain",
             3,

@@ -74,8 +74,7 @@ impl Flush {
 
     /// Has the server flush so from now on; returns how it did before.
     pub async fn set(self, pool: &MySqlPool) -> anyhow::Result<Self> {
-        let now = "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit AS log, @@GLOBAL.sync_binlog AS binlog";
-        let row = sqlx::query(now).fetch_one(pool).await?;
+        let row = sqlx::query(include_str!("../sql/flush_select.sql")).fetch_one(pool).await?;
         let before = Self { log: row.try_get("log")?, binlog: row.try_get("binlog")? };
         let Self { log, binlog } = self;
         let set = format!("SET GLOBAL innodb_flush_log_at_trx_commit = {log}, GLOBAL sync_binlog = {binlog}");
