@@ -4,7 +4,7 @@
 //! | module | subject |
 //! |---|---|
 //! | [`plan`] | what is measured, how often, how long |
-//! | [`bench`] | how each measure is taken |
+//! | [`mod@bench`] | how each measure is taken |
 //! | [`deployment`], [`servers`], [`process`] | what runs |
 //! | [`load`] | `flashgate load` as a child |
 //! | [`books`], [`metrics`], [`usage`] | what was sold, what got lost, what it cost |
