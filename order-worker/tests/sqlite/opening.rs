@@ -83,11 +83,11 @@ async fn a_damaged_file_is_refused_and_left_as_it_was() {
     store.apply(&[singles(1, sale, 1_000).unwrap()], NOW).await.unwrap();
     store.shutdown().await;
     let whole = fs::read(folder.file()).unwrap();
-    let last_page = whole.len() - 4_096;
+    let last_page = whole.len() - 1_024;
     // A page that was never written, one that is gone, and half of one.
     let mut zeroed = whole.clone();
     zeroed[last_page..].fill(0);
-    for damaged in [zeroed, whole[..last_page].to_vec(), whole[..last_page + 2_048].to_vec()] {
+    for damaged in [zeroed, whole[..last_page].to_vec(), whole[..last_page + 512].to_vec()] {
         fs::write(folder.file(), &damaged).unwrap();
         let fault = open(&folder.file()).await.unwrap_err();
         assert!(matches!(fault, OpenFault::Corrupted { .. }), "{fault}");
