@@ -2,13 +2,18 @@
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "embedded")]
+use crate::{
+    demo::DemoArgs,
+    serve::{ConfigCommand, ServeArgs},
+};
 use crate::{
     load::args::LoadArgs,
     operate::{order::OrderCommand, sale::SaleCommand},
     shell::{CompletionsArgs, ManArgs},
 };
 
-/// Loads a flashgate, operates its sales, and looks its orders up.
+/// Runs a whole flashgate in one process, loads one, operates its sales, and looks its orders up.
 #[derive(Debug, Parser)]
 #[command(name = "flashgate", version, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -25,11 +30,28 @@ Exit codes:
   2  wrong command line, or a field that the server calls wrong
   3  no such sale or order
   4  refused: the state of the sale forbids it
-  5  the server cannot be reached, or cannot answer now";
+  5  the server cannot be reached, or cannot answer now
+  6  an address to listen on is taken
+  7  another process uses the data folder
+  8  the data folder cannot be made or written
+  9  the disk is full
+ 10  a file in the data folder is damaged; nothing was changed
+ 11  the data folder was written by a later version; nothing was changed
+ 12  the demo's proof did not hold";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Runs a whole deployment in this process: gateway, order worker, broker, ledger and orders.
+    #[cfg(feature = "embedded")]
+    Serve(Box<ServeArgs>),
+    /// Shows a whole flash sale, and proves it.
+    #[cfg(feature = "embedded")]
+    Demo(DemoArgs),
+    /// Prints or checks the configuration of `serve`.
+    #[cfg(feature = "embedded")]
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Sends many buyers to a gateway, and measures what they hear.
     Load(Box<LoadArgs>),
     /// Opens and closes sales, and shows them.

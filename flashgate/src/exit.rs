@@ -22,6 +22,27 @@ pub enum Failed {
     /// The server cannot be reached, or is not able to answer now. Exit code 5.
     #[error("{0}")]
     Unavailable(String),
+    /// An address that `serve` was to listen on is not to be had. Exit code 6.
+    #[error("{0}")]
+    PortTaken(String),
+    /// Another process has the data folder. Exit code 7.
+    #[error("{0}")]
+    FolderInUse(String),
+    /// The data folder cannot be made or written. Exit code 8.
+    #[error("{0}")]
+    NotWritable(String),
+    /// The disk is full. Exit code 9.
+    #[error("{0}")]
+    DiskFull(String),
+    /// A file in the data folder is damaged, or is not ours. Nothing was changed. Exit code 10.
+    #[error("{0}")]
+    Damaged(String),
+    /// A later version has written the data. Nothing was changed. Exit code 11.
+    #[error("{0}")]
+    Newer(String),
+    /// The stores do not hold what the demo's buyers were promised. Exit code 12.
+    #[error("{0}")]
+    NotProved(String),
 }
 
 impl Failed {
@@ -43,6 +64,13 @@ impl Failed {
             Self::NotFound(_) => 3,
             Self::Refused(_) => 4,
             Self::Unavailable(_) => 5,
+            Self::PortTaken(_) => 6,
+            Self::FolderInUse(_) => 7,
+            Self::NotWritable(_) => 8,
+            Self::DiskFull(_) => 9,
+            Self::Damaged(_) => 10,
+            Self::Newer(_) => 11,
+            Self::NotProved(_) => 12,
         })
     }
 }

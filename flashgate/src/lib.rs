@@ -1,11 +1,15 @@
-//! The command `flashgate`: loads a deployment, operates its sales, and looks its orders up.
+//! The command `flashgate`: runs a deployment in one process, loads one, operates its sales, and looks its orders up.
 //!
 //! [`cli`] is what it understands; each command is a module of its own and ends in an [`exit::Failed`] or well.
 
 pub mod cli;
+#[cfg(feature = "embedded")]
+pub mod demo;
 pub mod exit;
 pub mod load;
 pub mod operate;
 mod ratio;
+#[cfg(feature = "embedded")]
+pub mod serve;
 pub mod shell;
 mod time;

@@ -20,6 +20,7 @@ mod pacer;
 mod plan;
 mod progress;
 mod report;
+pub(crate) mod rush;
 mod schedule;
 mod series;
 mod shared;
@@ -34,14 +35,18 @@ use std::{
     io::{self, Write},
     path::Path,
     sync::{Arc, atomic::AtomicU64},
+    time::Duration,
 };
 
 use collector::{Collector, Ended};
-use flashgate_domain::{Clock, SystemClock};
+use crowd::Ask;
+use flashgate_domain::{Clock, SystemClock, Timestamp};
 use pacer::Pacer;
 use plan::{Pace, Plan};
 use progress::Progress;
 use report::Report;
+use rush::Receipts;
+use tally::Tally;
 use target::Server;
 use tokio::{
     runtime, select,
@@ -65,7 +70,7 @@ const INTERVALS_WAITING_MAX: usize = 64;
 pub fn run(args: args::LoadArgs) -> Result<(), Failed> {
     let plan = Arc::new(args.plan()?);
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let report = runtime.map_err(Failed::because)?.block_on(measure(plan))?;
+    let report = runtime.map_err(Failed::because)?.block_on(report(plan))?;
     io::stdout().write_all(report.summary().as_bytes()).map_err(Failed::because)?;
     if let Some(path) = &args.json {
         let json = serde_json::to_vec_pretty(&report).map_err(Failed::because)?;
@@ -85,8 +90,31 @@ fn write_report(path: &Path, bytes: &[u8]) -> Result<(), Failed> {
         .map_err(|why| Failed::Failed(format!("{} cannot be written: {why}", path.display())))
 }
 
-/// The whole run, from the first connection to the last answer.
-async fn measure(plan: Arc<Plan>) -> Result<Report, Failed> {
+/// The run with its progress on the terminal, as a report.
+async fn report(plan: Arc<Plan>) -> Result<Report, Failed> {
+    let progress = Progress::new(&plan);
+    let measured = measure(Arc::clone(&plan), |elapsed, total, last| {
+        progress.show(elapsed, total, last, crew::INTERVAL)
+    })
+    .await?;
+    progress.finish();
+    let Measured { collector, started_at, elapsed, ended, receipts: _ } = measured;
+    Ok(Report::new(&plan, &collector, started_at, elapsed, ended))
+}
+
+/// What a run has shown.
+struct Measured {
+    collector: Collector,
+    started_at: Timestamp,
+    elapsed: Duration,
+    ended: Ended,
+    /// If the plan keeps them.
+    receipts: Vec<(Ask, u64)>,
+}
+
+/// The whole run, from the first connection to the last answer. `show` hears of each interval: the time since the
+/// start, all that was counted, and what was counted last.
+async fn measure(plan: Arc<Plan>, show: impl FnMut(Duration, &Tally, &Tally)) -> Result<Measured, Failed> {
     let mut servers: Vec<Server> = Vec::new();
     for target in &plan.targets {
         servers.push(target.resolve().await?);
@@ -104,20 +132,20 @@ async fn measure(plan: Arc<Plan>) -> Result<Report, Failed> {
         abort: CancellationToken::new(),
         next: AtomicU64::new(0),
         pacer,
+        receipts: Receipts::default(),
     });
     let (sender, intervals) = mpsc::channel(INTERVALS_WAITING_MAX);
     crew::start(&run, &servers, sender)?;
-    let progress = Progress::new(&plan);
-    let (collector, ended) = collect(&run, intervals, &progress).await?;
-    progress.finish();
-    Ok(Report::new(&plan, &collector, started_at, run.start.elapsed(), ended))
+    let (collector, ended) = collect(&run, intervals, show).await?;
+    let (elapsed, receipts) = (run.start.elapsed(), run.receipts.take());
+    Ok(Measured { collector, started_at, elapsed, ended, receipts })
 }
 
 /// Listens to the threads until all have ended. The first signal stops the sending, the second one the waiting.
 async fn collect(
     run: &Run,
     mut intervals: mpsc::Receiver<crew::Interval>,
-    progress: &Progress,
+    mut show: impl FnMut(Duration, &Tally, &Tally),
 ) -> Result<(Collector, Ended), Failed> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failed::because)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failed::because)?;
@@ -129,7 +157,7 @@ async fn collect(
                 let Some(interval) = interval else { return Ok((collector, ended)) };
                 let now = Instant::now();
                 collector.add(&interval, now);
-                progress.show(now - run.start, &collector.total, &interval.tally, crew::INTERVAL);
+                show(now - run.start, &collector.total, &interval.tally);
                 if ended == Ended::Done && collector.only_fails(run.plan.limits.give_up_after, now) {
                     ended = Ended::GaveUp;
                     run.stop.cancel();

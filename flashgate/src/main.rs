@@ -14,6 +14,8 @@ use flashgate::{
     operate::{order, sale},
     shell,
 };
+#[cfg(feature = "embedded")]
+use flashgate::{demo, serve};
 use tokio::runtime;
 
 fn main() -> ExitCode {
@@ -29,12 +31,25 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failed> {
     match command {
+        #[cfg(feature = "embedded")]
+        Command::Serve(args) => wait_on_all_cores(serve::run(&args)),
+        #[cfg(feature = "embedded")]
+        Command::Demo(args) => wait_on_all_cores(demo::run(&args)),
+        #[cfg(feature = "embedded")]
+        Command::Config(command) => serve::configuration(&command),
         Command::Load(args) => load::run(*args),
         Command::Sale(command) => wait_for(sale::run(&command)),
         Command::Order(command) => wait_for(order::run(&command)),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
     }
+}
+
+/// Runs a command that is a server itself.
+#[cfg(feature = "embedded")]
+fn wait_on_all_cores(command: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(Failed::because)?.block_on(command)
 }
 
 /// Runs a command that asks a server and waits for its answers.

@@ -4,14 +4,15 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use flashgate_service::listener;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::{net::TcpSocket, task::JoinSet, time::sleep};
+use thiserror::Error;
+use tokio::{net::TcpSocket, sync::oneshot, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 pub use crate::engine::Parts;
 use crate::{
     auth::{AuthMode, Authenticator, TrustedHeader},
-    config::Config,
+    config::{AuthConfig, BatcherConfig, ListenConfig},
     engine::Engine,
     grpc,
     http::{self, Api},
@@ -21,6 +22,42 @@ use crate::{
 
 /// How many connections the kernel keeps for us while all are busy: a rush must not meet a refused connection.
 const ACCEPT_QUEUE: u32 = 4_096;
+
+/// What a gateway is told, wherever its parts come from.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where it listens.
+    pub listen: ListenConfig,
+    /// How buyers prove who they are.
+    pub auth: AuthConfig,
+    /// How intents become batches.
+    pub batcher: BatcherConfig,
+    /// How often all sales are read again, besides at every event.
+    pub refresh: Duration,
+}
+
+/// Where a gateway answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// HTTP for buyers.
+    pub http: SocketAddr,
+    /// gRPC for buyers.
+    pub grpc: SocketAddr,
+    /// Metrics and health.
+    pub operator: SocketAddr,
+}
+
+/// An address that cannot be had.
+#[derive(Debug, Error)]
+#[error("listen.{key} = {address}: {source}")]
+pub struct BindFault {
+    /// The key of [`ListenConfig`] that names it.
+    pub key: &'static str,
+    /// The address.
+    pub address: SocketAddr,
+    /// Why.
+    pub source: io::Error,
+}
 
 /// The sockets that a gateway answers on. The addresses are taken, but buyers are refused until the gateway is
 /// up: better than to let them hang.
@@ -35,35 +72,46 @@ pub struct Sockets {
 
 impl Sockets {
     /// Takes the addresses of `config`; the error names the one that cannot be had.
-    pub fn bind(config: &Config) -> io::Result<Self> {
+    pub fn bind(config: &ListenConfig) -> Result<Self, BindFault> {
         Ok(Self {
-            http: bind("http", config.listen.http)?,
-            grpc: bind("grpc", config.listen.grpc)?,
-            operator: bind("operator", config.listen.operator)?,
+            http: bind("http", config.http)?,
+            grpc: bind("grpc", config.grpc)?,
+            operator: bind("operator", config.operator)?,
+        })
+    }
+
+    /// The addresses, with the ports that were chosen for those that were 0.
+    fn addresses(&self) -> io::Result<Addresses> {
+        Ok(Addresses {
+            http: self.http.local_addr()?,
+            grpc: self.grpc.local_addr()?,
+            operator: self.operator.local_addr()?,
         })
     }
 }
 
-fn bind(key: &str, address: SocketAddr) -> io::Result<TcpSocket> {
+fn bind(key: &'static str, address: SocketAddr) -> Result<TcpSocket, BindFault> {
     let bound = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         Ok(socket)
     };
-    bound().map_err(|why: io::Error| io::Error::new(why.kind(), format!("listen.{key} = {address}: {why}")))
+    bound().map_err(|source| BindFault { key, address, source })
 }
 
-/// Runs a gateway until `leave`: then it takes nothing new, finishes what is in its batches, and returns.
+/// Runs a gateway until `leave`: then it takes nothing new, finishes what is in its batches, and returns. Says
+/// `up` when buyers are answered.
 pub async fn run(
-    config: &Config,
+    settings: &Settings,
     parts: Parts,
     sockets: Sockets,
     metrics: Option<PrometheusHandle>,
+    up: oneshot::Sender<Addresses>,
     leave: CancellationToken,
 ) -> anyhow::Result<()> {
     let readiness = Arc::new(Readiness::default());
-    let limits = &config.listen.limits;
+    let (limits, addresses) = (&settings.listen.limits, sockets.addresses()?);
     let mut background = JoinSet::new();
     let operator = operator::router(Arc::clone(&readiness), metrics.clone());
     // Outlives the others: whoever watches sees the gateway leave.
@@ -75,15 +123,14 @@ pub async fn run(
         Arc::clone(&readiness).watch(Arc::clone(&parts.ledger), Arc::clone(&parts.producer), leave.clone());
     background.spawn(watch);
 
-    let refresh = Duration::from_millis(config.worker.refresh_ms.get());
-    let started = Engine::start(&config.batcher, refresh, parts, &readiness, leave.clone()).await;
+    let started = Engine::start(&settings.batcher, settings.refresh, parts, &readiness, leave.clone()).await;
     let Some(engine) = started else { return Ok(()) };
     let api = Arc::new(Api {
-        auth: authenticator(config.auth.mode),
+        auth: authenticator(settings.auth.mode),
         purchase: Arc::clone(&engine.purchase),
         orders: Arc::clone(&engine.orders),
         catalogue: Arc::clone(&engine.catalogue),
-        body_timeout: Duration::from_millis(config.listen.body_timeout_ms.get()),
+        body_timeout: Duration::from_millis(settings.listen.body_timeout_ms.get()),
         leave: leave.clone(),
     });
     let http = http::router(Arc::clone(&api)).merge(operator::health(Arc::clone(&readiness)));
@@ -93,9 +140,11 @@ pub async fn run(
     let (http_listening, grpc_listening) =
         (sockets.http.listen(ACCEPT_QUEUE)?, sockets.grpc.listen(ACCEPT_QUEUE)?);
     info!(
-        http = %config.listen.http, grpc = %config.listen.grpc, operator = %config.listen.operator,
+        http = %addresses.http, grpc = %addresses.grpc, operator = %addresses.operator,
         node = engine.node.get(), "gateway is up"
     );
+    // Whoever started it may not care.
+    let _ = up.send(addresses);
     tokio::join!(
         listener::serve(http_listening, http, limits.clone(), leave.clone()),
         listener::serve(grpc_listening, grpc, limits.clone(), leave.clone()),

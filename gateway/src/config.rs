@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     num::{NonZeroU64, NonZeroUsize},
+    time::Duration,
 };
 
 use flashgate_domain::{
@@ -14,7 +15,7 @@ use flashgate_messaging::rocketmq::RocketMqConfig;
 use flashgate_service::{config::ConfigError, listener::ListenerLimits, telemetry::LogConfig};
 use serde::Deserialize;
 
-use crate::auth::AuthMode;
+use crate::{app::Settings, auth::AuthMode};
 
 /// The most bytes that one intent takes in the body of a half-message: buyer, key, and 32 bytes for the rest.
 const INTENT_BYTES_MAX: usize = BUYER_ID_BYTES_MAX + IDEMPOTENCY_KEY_BYTES_MAX + 32;
@@ -139,6 +140,26 @@ impl Default for BatcherConfig {
 }
 
 impl BatcherConfig {
+    /// What a single value cannot tell, if the broker's client sends at most so many bytes.
+    pub fn check(&self, body_bytes_max: NonZeroUsize) -> Result<(), ConfigError> {
+        if self.batch_intents_max.get() > BATCH_INTENTS_MAX {
+            return Err(ConfigError::unfit("batcher.batch_intents_max", "must be at most 1024"));
+        }
+        if self.batch_bytes_max.get() < INTENT_BYTES_MAX {
+            return Err(ConfigError::unfit(
+                "batcher.batch_bytes_max",
+                format!("must be at least {INTENT_BYTES_MAX}"),
+            ));
+        }
+        if self.batch_bytes_max > body_bytes_max {
+            return Err(ConfigError::unfit(
+                "batcher.batch_bytes_max",
+                "must be at most rocketmq.body_bytes_max",
+            ));
+        }
+        Ok(())
+    }
+
     /// How many intents fit a batch by both limits.
     pub fn intents_in_batch(&self) -> usize {
         let by_bytes = self.batch_bytes_max.get() / INTENT_BYTES_MAX;
@@ -166,23 +187,18 @@ impl Default for WorkerConfig {
 }
 
 impl Config {
+    /// What the gateway itself is told; the rest is about its parts.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            listen: self.listen.clone(),
+            auth: self.auth.clone(),
+            batcher: self.batcher.clone(),
+            refresh: Duration::from_millis(self.worker.refresh_ms.get()),
+        }
+    }
+
     /// What a single value cannot tell.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if self.batcher.batch_intents_max.get() > BATCH_INTENTS_MAX {
-            return Err(ConfigError::unfit("batcher.batch_intents_max", "must be at most 1024"));
-        }
-        if self.batcher.batch_bytes_max.get() < INTENT_BYTES_MAX {
-            return Err(ConfigError::unfit(
-                "batcher.batch_bytes_max",
-                format!("must be at least {INTENT_BYTES_MAX}"),
-            ));
-        }
-        if self.batcher.batch_bytes_max > self.rocketmq.body_bytes_max {
-            return Err(ConfigError::unfit(
-                "batcher.batch_bytes_max",
-                "must be at most rocketmq.body_bytes_max",
-            ));
-        }
-        Ok(())
+        self.batcher.check(self.rocketmq.body_bytes_max)
     }
 }

@@ -14,6 +14,7 @@ use flashgate_gateway::{
 use flashgate_ledger::{Ledger, redis::RedisLedger};
 use flashgate_messaging::rocketmq::{RocketMq, RocketMqTransactionProducer};
 use flashgate_service::{config, shutdown, telemetry};
+use tokio::sync::oneshot;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -59,9 +60,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::init_logs(&config.log)?;
     let metrics = telemetry::init_metrics()?;
     let leave = shutdown::on_signal().context("signals cannot be had")?;
-    let sockets = Sockets::bind(&config)?;
+    let sockets = Sockets::bind(&config.listen)?;
     let (parts, producer) = connect(&config).await?;
-    let ran = app::run(&config, parts, sockets, Some(metrics), leave).await;
+    let (up, _heard) = oneshot::channel();
+    let ran = app::run(&config.settings(), parts, sockets, Some(metrics), up, leave).await;
     producer.shutdown().await;
     ran
 }

@@ -9,6 +9,8 @@
 //! * every fault says whether the call may have had its effect ([`BusFault::retry_safe`]).
 
 pub mod bus;
+#[cfg(feature = "contract")]
+pub mod contract;
 pub mod fault;
 pub mod message;
 pub mod names;

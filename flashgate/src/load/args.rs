@@ -148,6 +148,7 @@ impl LoadArgs {
                 give_up_after: self.give_up_after,
             },
             followers: self.confirm_sample,
+            keeps_receipts: false,
         })
     }
 

@@ -5,6 +5,18 @@ use crate::ratio::float;
 /// How far back a duplicate reaches: a double-click comes soon after the first click.
 const DUPLICATE_DISTANCE_MAX: u64 = 64;
 
+/// The numbers of bots begin here: no run has so many people.
+const BOT_NUMBERS: u64 = 1 << 40;
+
+/// Buyers that ask again and again, each time with a new key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bots {
+    /// How many there are. Never 0.
+    pub(super) count: u64,
+    /// The share of purchases that are theirs, from 0 to below 1.
+    pub(super) share: f64,
+}
+
 /// What one request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ask {
@@ -26,6 +38,7 @@ pub(super) struct Crowd {
     duplicates: f64,
     /// For each sale the share of all purchases that go to it or to one before it; the last is 1.
     shares: Vec<f64>,
+    bots: Option<Bots>,
 }
 
 impl Crowd {
@@ -38,17 +51,40 @@ impl Crowd {
             sum += weight;
             sum / total
         };
-        Self { seed, buyers, duplicates, shares: weights.iter().map(share).collect() }
+        Self { seed, buyers, duplicates, shares: weights.iter().map(share).collect(), bots: None }
+    }
+
+    /// The same buyers, and bots among them.
+    pub(super) fn with_bots(self, bots: Option<Bots>) -> Self {
+        Self { bots, ..self }
+    }
+
+    /// How many requests it takes until so many purchases of people have been asked for.
+    pub(super) fn requests_of_people(&self, people: u64) -> u64 {
+        let (mut n, mut found) = (0, 0);
+        while found < people {
+            found += u64::from(self.first_of(n) == n && self.bot(n).is_none());
+            n += 1;
+        }
+        n
     }
 
     /// What request `n` asks for.
     pub(super) fn ask(&self, n: u64) -> Ask {
         let purchase = self.first_of(n);
-        let buyer = self.buyers.map_or(purchase, |buyers| purchase % buyers);
+        let person = || self.buyers.map_or(purchase, |buyers| purchase % buyers);
+        let buyer = self.bot(purchase).unwrap_or_else(person);
         let dice = unit(mix(self.seed ^ mix(purchase)));
         // The first one alone takes no search: most runs have one sale.
         let sale = self.shares.iter().position(|share| dice < *share).unwrap_or(0);
         Ask { buyer, purchase, sale }
+    }
+
+    /// The bot that makes this purchase, if it is one.
+    fn bot(&self, purchase: u64) -> Option<u64> {
+        let bots = self.bots?;
+        let dice = mix(self.seed.rotate_left(16) ^ mix(purchase));
+        (unit(dice) < bots.share).then(|| BOT_NUMBERS + mix(dice) % bots.count.max(1))
     }
 
     /// The request that request `n` repeats, or `n` itself. A duplicate of a duplicate repeats the first.
@@ -112,6 +148,24 @@ mod tests {
             }
         }
         assert!((24_000..26_000).contains(&duplicates), "{duplicates} of 100,000");
+    }
+
+    #[test]
+    fn bots_have_their_share_and_every_person_asks_for_one_purchase() {
+        let crowd = Crowd::new(5, None, 0.2, 1, 0.0).with_bots(Some(Bots { count: 3, share: 0.1 }));
+        let requests = crowd.requests_of_people(9_000);
+        let (mut people, mut bots, mut bot_purchases) = (HashSet::new(), HashSet::new(), HashSet::new());
+        for ask in (0..requests).map(|n| crowd.ask(n)) {
+            if ask.buyer < BOT_NUMBERS {
+                people.insert(ask.buyer);
+                assert_eq!(ask.buyer, ask.purchase, "one purchase, however often it is clicked");
+            } else {
+                bots.insert(ask.buyer);
+                bot_purchases.insert(ask.purchase);
+            }
+        }
+        assert_eq!((people.len(), bots.len()), (9_000, 3));
+        assert!((900..1_100).contains(&bot_purchases.len()), "{}", bot_purchases.len());
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Wire for Http1Wire {
 
     async fn buy(&mut self, ask: &Ask) -> Result<Answer, Fault> {
         self.shared.template.write(ask, &mut self.request);
-        let with_order = self.shared.plan.follows_orders();
+        let with_order = self.shared.plan.needs_orders();
         self.ask(|reply| reply.answer(with_order)).await
     }
 

@@ -102,7 +102,7 @@ impl Wire for Http2Wire {
     async fn buy(&mut self, ask: &Ask) -> Result<Answer, Fault> {
         let request = self.shared.request(ask)?;
         let within = self.shared.plan.limits.request_timeout;
-        let with_order = self.shared.plan.follows_orders();
+        let with_order = self.shared.plan.needs_orders();
         let sender = self.handle.connection()?;
         let exchanged = timeout(within, exchange(sender, request, with_order)).await;
         let answer = exchanged.unwrap_or(Err(Fault::RequestTimeout));

@@ -127,6 +127,8 @@ pub(super) struct Plan {
     pub(super) limits: Limits,
     /// How many accepted orders are followed at once until they are confirmed.
     pub(super) followers: usize,
+    /// Whether the number of every order that a buyer heard is kept.
+    pub(super) keeps_receipts: bool,
 }
 
 impl Plan {
@@ -143,9 +145,9 @@ impl Plan {
         format!("{{\"quantity\":{}}}", self.quantity)
     }
 
-    /// Whether the number of an accepted order is needed.
-    pub(super) const fn follows_orders(&self) -> bool {
-        self.followers > 0
+    /// Whether the numbers of orders are needed.
+    pub(super) const fn needs_orders(&self) -> bool {
+        self.followers > 0 || self.keeps_receipts
     }
 }
 

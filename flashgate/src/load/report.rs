@@ -103,7 +103,7 @@ impl Report {
             answered_us: Percentiles::new(&total.answered),
             accepted_us: Percentiles::new(&total.accepted),
             send_lag_us: send_lag,
-            confirmed_us: plan.follows_orders().then(|| Percentiles::new(&total.confirmed)),
+            confirmed_us: (plan.followers > 0).then(|| Percentiles::new(&total.confirmed)),
             unconfirmed: total.unconfirmed,
             slot_s: width.as_secs_f64(),
             slots: slots.collect(),

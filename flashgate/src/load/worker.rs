@@ -20,6 +20,7 @@ use super::{
     outcome::{Answer, Fault, Outcome},
     pacer::Pacer,
     plan::Plan,
+    rush::Receipts,
     tally::Tally,
     wire::Wire,
 };
@@ -43,6 +44,8 @@ pub(super) struct Run {
     pub(super) next: AtomicU64,
     /// Open loop only.
     pub(super) pacer: Option<Pacer>,
+    /// If the plan keeps them.
+    pub(super) receipts: Receipts,
 }
 
 /// What one thread has counted since it was last asked.
@@ -161,6 +164,11 @@ pub(super) async fn work(task: Task, mut wire: impl Wire) {
         match ended {
             Ok(answer) => {
                 fault_pause = FAULT_PAUSE_MIN;
+                if run.plan.keeps_receipts
+                    && let Some(order) = answer.order
+                {
+                    run.receipts.keep(ask, order);
+                }
                 if answer.outcome == Outcome::Accepted
                     && let Some(order) = answer.order
                 {

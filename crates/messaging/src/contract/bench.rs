@@ -1,21 +1,17 @@
-//! A topic and a group of its own for each test, on the real broker.
-
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! A topic and a group of its own for each fact.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::rocketmq::{
+    RocketMq, RocketMqConfig, RocketMqPublisher, RocketMqSubscription, RocketMqTransactionProducer, admin,
+};
+use crate::{CheckBackHandler, CheckedMessage, Delivery, Group, Message, Resolution, Subscription, Topic};
 use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_domain::clock::{Clock, SystemClock};
-use flashgate_messaging::rocketmq::{
-    RocketMq, RocketMqConfig, RocketMqPublisher, RocketMqSubscription, RocketMqTransactionProducer, admin,
-};
-use flashgate_messaging::{
-    CheckBackHandler, CheckedMessage, Delivery, Group, Message, Resolution, Subscription, Topic,
-};
 use tokio::sync::watch;
 
 /// How long a message may take to arrive that needs no check-back.
@@ -30,9 +26,7 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    pub(crate) async fn new(name: &str, queues: u32) -> Self {
-        let name_server = std::env::var("FLASHGATE_NAMESRV")
-            .expect("FLASHGATE_NAMESRV must name a running RocketMQ name server, as host:port");
+    pub(crate) async fn new(name_server: String, name: &str, queues: u32) -> Self {
         let unique = format!("{name}-{}-{}", std::process::id(), SystemClock.now().as_millis());
         let config = RocketMqConfig {
             name_servers: vec![name_server],

@@ -1,0 +1,122 @@
+//! The thread that owns the runtime of both servers, from their start to their end.
+
+use std::{fs, path::PathBuf, thread, time::Duration};
+
+use rocketmq_broker::{BrokerBootstrap, BrokerStartupError, BrokerStartupPhase, Builder, Running};
+use rocketmq_observability::TelemetryRuntimeGuard;
+use rocketmq_runtime::{RuntimeConfig, RuntimeOwner};
+use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{info, warn};
+
+use crate::{
+    config::EmbeddedBrokerConfig,
+    fault::{Server, StartFault, causes},
+    name_server::NameServer,
+    ports::Ports,
+    settings,
+};
+
+/// How long what is still running on the runtime may take to end, after both servers have.
+const RUNTIME_END_MAX: Duration = Duration::from_secs(5);
+/// The servers' futures are deep; the main thread of a process has as much.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
+
+/// What to run, and until when.
+pub(crate) struct Plan {
+    pub(crate) folder: PathBuf,
+    pub(crate) config: EmbeddedBrokerConfig,
+    pub(crate) ports: Ports,
+    pub(crate) leave: CancellationToken,
+}
+
+type Ready = oneshot::Sender<Result<(), StartFault>>;
+
+/// Starts the thread. It says on `ready` how the start went, and drops `end` when everything has ended.
+pub(crate) fn spawn(plan: Plan, ready: Ready, end: DropGuard) -> Result<(), StartFault> {
+    let host = thread::Builder::new().name("embedded-broker".to_owned()).stack_size(STACK_BYTES);
+    let spawned = host.spawn(move || {
+        let _end = end;
+        run(plan, ready);
+    });
+    spawned.map(drop).map_err(|why| StartFault::NoRuntime(why.to_string()))
+}
+
+fn run(plan: Plan, ready: Ready) {
+    let owner = match runtime() {
+        Ok(owner) => owner,
+        Err(fault) => return say(ready, Err(fault)),
+    };
+    owner.block_on(Box::pin(serve(&owner, plan, ready)));
+    match owner.shutdown_runtime_blocking_with_timeout(RUNTIME_END_MAX) {
+        Ok(report) if report.is_healthy() => {}
+        Ok(report) => warn!(report = %report.to_json(), "the broker's runtime did not end well"),
+        Err(why) => warn!(why = causes(&why), "the broker's runtime did not end well"),
+    }
+}
+
+/// Nobody listens any more if the start was given up.
+fn say(ready: Ready, started: Result<(), StartFault>) {
+    let _ = ready.send(started);
+}
+
+fn runtime() -> Result<RuntimeOwner, StartFault> {
+    let plan = RuntimeOwner::plan(RuntimeConfig::server_default("embedded-broker"));
+    let plan = plan.map_err(|why| StartFault::NoRuntime(causes(&why)))?;
+    plan.build().map_err(|why| StartFault::NoRuntime(causes(&why)))
+}
+
+async fn serve(owner: &RuntimeOwner, plan: Plan, ready: Ready) {
+    let Plan { folder, config, ports, leave } = plan;
+    if let Err(source) = fs::create_dir_all(&folder) {
+        return say(ready, Err(StartFault::Folder { path: folder, source }));
+    }
+    let name_server = match NameServer::start(owner, &folder, ports).await {
+        Ok(name_server) => name_server,
+        Err(fault) => return say(ready, Err(fault)),
+    };
+    match start_broker(owner, &folder, ports, &config).await {
+        Ok(broker) => {
+            info!(name_server = ports.name_server, broker = ports.broker, "the embedded broker is up");
+            say(ready, Ok(()));
+            leave.cancelled().await;
+            broker.shutdown().await;
+            info!("the embedded broker has left");
+        }
+        Err(fault) => say(ready, Err(fault)),
+    }
+    name_server.shutdown().await;
+}
+
+async fn start_broker(
+    owner: &RuntimeOwner,
+    folder: &std::path::Path,
+    ports: Ports,
+    config: &EmbeddedBrokerConfig,
+) -> Result<BrokerBootstrap<Running>, StartFault> {
+    let config = settings::broker(folder, ports, config).map_err(|why| refused(&why))?;
+    let bootstrap = Builder::new(owner.root_context().component("broker"), TelemetryRuntimeGuard::noop())
+        .with_validated_config(config)
+        .build();
+    let initialized = Box::pin(bootstrap.initialize()).await.map_err(|why| fault_of(&why))?;
+    Box::pin(initialized.start()).await.map_err(|why| fault_of(&why))
+}
+
+fn refused(why: &dyn std::error::Error) -> StartFault {
+    StartFault::Refused { server: Server::Broker, reason: causes(why) }
+}
+
+fn fault_of(why: &BrokerStartupError) -> StartFault {
+    let phase = why.rollback_cause().map_or(why.phase(), BrokerStartupError::phase);
+    match phase {
+        BrokerStartupPhase::ListenerStartup | BrokerStartupPhase::ListenerReadiness => {
+            StartFault::PortLost { server: Server::Broker, reason: causes(why) }
+        }
+        BrokerStartupPhase::CapabilityValidation
+        | BrokerStartupPhase::MetadataLoad
+        | BrokerStartupPhase::Initialization
+        | BrokerStartupPhase::ComponentStart
+        | BrokerStartupPhase::Readiness
+        | BrokerStartupPhase::Rollback => refused(why),
+    }
+}

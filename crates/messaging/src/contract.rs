@@ -1,0 +1,52 @@
+//! What every RocketMQ must do for flashgate, as tests: the contract suite. It runs against Apache's broker and
+//! against the one inside the process.
+//!
+//! A broker puts itself under it with one line, which makes one test of each fact:
+//!
+//! ```text
+//! struct Mine { … }
+//! impl Server for Mine { fn name_server(&self) -> String { … } }
+//! async fn start() -> Mine { … }
+//! flashgate_messaging::bus_contract!(start);
+//! ```
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod bench;
+pub mod deliveries;
+pub mod transactions;
+
+/// A broker under test. It may end when this is dropped.
+pub trait Server {
+    /// `host:port` of its name server.
+    fn name_server(&self) -> String;
+}
+
+/// Makes one test of each fact. `$start` is an async function without arguments that returns a [`Server`].
+#[macro_export]
+macro_rules! bus_contract {
+    ($start:path) => {
+        $crate::bus_contract! { @facts $start;
+            transactions:
+                a_committed_half_message_is_delivered_once_and_unchanged
+                a_half_message_that_was_rolled_back_is_never_delivered_nor_asked_for
+                a_producer_that_never_sent_answers_for_one_that_died
+                a_check_back_that_is_answered_unknown_is_asked_again;
+            deliveries:
+                what_was_not_committed_comes_again_and_the_rest_does_not
+                two_members_of_a_group_divide_the_queues
+                a_listener_hears_all_from_now_on_and_nothing_before
+                a_delayed_message_waits_for_its_time
+                what_the_broker_would_mangle_is_refused_before_it_is_sent;
+        }
+    };
+    (@facts $start:path; $($module:ident: $($fact:ident)+;)+) => {
+        $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $fact() {
+                let server = $start().await;
+                $crate::contract::$module::$fact($crate::contract::Server::name_server(&server)).await;
+            }
+        )+)+
+    };
+}

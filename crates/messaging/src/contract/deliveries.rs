@@ -1,0 +1,116 @@
+//! Publishing, and subscriptions: groups, offsets, delays.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use bytes::Bytes;
+
+use super::bench::{Answers, Bench, WAIT, keys, message};
+use crate::{BusFault, Delivery, Publisher, Resolution, Subscription, TransactionProducer};
+
+/// What was not committed comes again and the rest does not.
+pub async fn what_was_not_committed_comes_again_and_the_rest_does_not(name_server: String) {
+    let bench = Bench::new(name_server, "again", 1).await;
+    let publisher = bench.publisher();
+    for number in 0..10 {
+        publisher.publish(message(&bench.topic, &number.to_string())).await.unwrap();
+    }
+    let mut first = bench.subscribe().await;
+    assert_eq!(first.poll(4, WAIT).await.unwrap().len(), 4);
+    first.commit().await.unwrap();
+    assert_eq!(first.lag().await.unwrap(), 6);
+    assert_eq!(first.poll(3, WAIT).await.unwrap().len(), 3);
+    first.shutdown().await;
+
+    let mut second = bench.subscribe().await;
+    assert_eq!(second.lag().await.unwrap(), 6);
+    let received = bench.receive(&mut second, 6).await;
+    assert_eq!(keys(&received), ["4", "5", "6", "7", "8", "9"]);
+}
+
+/// Two members of a group divide the queues.
+pub async fn two_members_of_a_group_divide_the_queues(name_server: String) {
+    let bench = Bench::new(name_server, "share", 4).await;
+    let publisher = bench.publisher();
+    let mut first = bench.subscribe().await;
+    let mut second = bench.subscribe().await;
+    let queues =
+        |batch: &[Delivery]| batch.iter().map(|delivery| delivery.queue.number).collect::<BTreeSet<_>>();
+    let shared = async {
+        loop {
+            for number in 0..8 {
+                publisher.publish(message(&bench.topic, &number.to_string())).await.unwrap();
+            }
+            let (one, two) = tokio::join!(first.poll(64, WAIT), second.poll(64, WAIT));
+            let (one, two) = (queues(&one.unwrap()), queues(&two.unwrap()));
+            first.commit().await.unwrap();
+            second.commit().await.unwrap();
+            if one.len() == 2 && two.len() == 2 && one.is_disjoint(&two) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), shared)
+        .await
+        .expect("each of them gets two of four queues");
+    first.shutdown().await;
+    let all = async {
+        loop {
+            for number in 0..8 {
+                publisher.publish(message(&bench.topic, &number.to_string())).await.unwrap();
+            }
+            if queues(&second.poll(64, WAIT).await.unwrap()).len() == 4 {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), all).await.expect("the one that is left gets all queues");
+}
+
+/// A listener hears all from now on and nothing before.
+pub async fn a_listener_hears_all_from_now_on_and_nothing_before(name_server: String) {
+    let bench = Bench::new(name_server, "listen", 2).await;
+    let publisher = bench.publisher();
+    publisher.publish(message(&bench.topic, "before")).await.unwrap();
+    let mut one = bench.mq.listen(bench.group.clone(), bench.topic.clone()).await.unwrap();
+    let mut two = bench.mq.listen(bench.group.clone(), bench.topic.clone()).await.unwrap();
+    for number in 0..4 {
+        publisher.publish(message(&bench.topic, &number.to_string())).await.unwrap();
+    }
+    for listener in [&mut one, &mut two] {
+        let received = bench.receive(listener, 4).await;
+        assert_eq!(keys(&received), ["0", "1", "2", "3"]);
+        assert_eq!(listener.lag().await.unwrap(), 0);
+    }
+}
+
+/// A delayed message waits for its time.
+pub async fn a_delayed_message_waits_for_its_time(name_server: String) {
+    let bench = Bench::new(name_server, "delay", 1).await;
+    let mut subscription = bench.subscribe().await;
+    let mut late = message(&bench.topic, "late");
+    late.deliver_after = Some(Duration::from_secs(3));
+    bench.publisher().publish(late).await.unwrap();
+    assert_eq!(subscription.poll(1, Duration::from_millis(1_500)).await.unwrap(), vec![]);
+    assert_eq!(keys(&bench.receive(&mut subscription, 1).await), ["late"]);
+}
+
+/// What the broker would mangle is refused before it is sent.
+pub async fn what_the_broker_would_mangle_is_refused_before_it_is_sent(name_server: String) {
+    let bench = Bench::new(name_server, "invalid", 1).await;
+    let publisher = bench.publisher();
+    let invalid = |result: Result<(), BusFault>| assert!(matches!(result, Err(BusFault::Invalid { .. })));
+    let with = |name: &str, value: &str| {
+        let mut message = message(&bench.topic, "key");
+        message.properties = vec![(name.to_owned(), value.to_owned())];
+        message
+    };
+    invalid(publisher.publish(with("KEYS", "x")).await);
+    invalid(publisher.publish(with("name", "a\u{2}b")).await);
+    let mut large = message(&bench.topic, "large");
+    large.body = Bytes::from(vec![0; 4_000_001]);
+    invalid(publisher.publish(large).await);
+    let producer = bench.producer(Answers::always(Resolution::Unknown)).await;
+    let mut delayed = message(&bench.topic, "delayed");
+    delayed.deliver_after = Some(Duration::from_secs(1));
+    invalid(producer.send_half(delayed).await.map(drop));
+}

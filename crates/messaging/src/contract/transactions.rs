@@ -1,0 +1,77 @@
+//! Half-messages, verdicts and check-backs.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use super::bench::{Answers, Bench, keys, message};
+use crate::{Resolution, Subscription, TransactionProducer, Verdict};
+
+/// A committed half message is delivered once and unchanged.
+pub async fn a_committed_half_message_is_delivered_once_and_unchanged(name_server: String) {
+    let bench = Bench::new(name_server, "commit", 4).await;
+    let producer = bench.producer(Answers::always(Resolution::Unknown)).await;
+    let mut subscription = bench.subscribe().await;
+    let mut sent = message(&bench.topic, "batch-1");
+    sent.body = Bytes::from((0..=255_u8).cycle().take(10_000).collect::<Vec<_>>());
+    sent.properties = vec![("zone".into(), "ä=\"1\"; \n".into()), ("batch_id".into(), "x".into())];
+
+    let half = producer.send_half(sent.clone()).await.unwrap();
+    assert_eq!(subscription.poll(8, Duration::from_millis(500)).await.unwrap(), vec![]);
+    producer.resolve(&half, Verdict::Commit).await.unwrap();
+
+    let received = bench.receive(&mut subscription, 1).await;
+    assert_eq!(keys(&received), ["batch-1"]);
+    assert_eq!(received[0].body, sent.body);
+    assert_eq!(received[0].message_id, half.message_id);
+    let properties: BTreeSet<_> = received[0].properties.iter().collect();
+    assert_eq!(properties, sent.properties.iter().collect());
+    assert_eq!(subscription.poll(8, Duration::from_secs(1)).await.unwrap(), vec![]);
+}
+
+/// A half message that was rolled back is never delivered nor asked for.
+pub async fn a_half_message_that_was_rolled_back_is_never_delivered_nor_asked_for(name_server: String) {
+    let bench = Bench::new(name_server, "rollback", 1).await;
+    let answers = Answers::always(Resolution::Commit);
+    let producer = bench.producer(Arc::clone(&answers)).await;
+    let mut subscription = bench.subscribe().await;
+
+    let half = producer.send_half(message(&bench.topic, "gone")).await.unwrap();
+    producer.resolve(&half, Verdict::Rollback).await.unwrap();
+    let open = producer.send_half(message(&bench.topic, "open")).await.unwrap();
+
+    // The check-back of the later one shows that the time for the earlier one has passed.
+    assert_eq!(answers.asked(1).await, ["open"]);
+    assert_eq!(keys(&bench.receive(&mut subscription, 1).await), ["open"]);
+    assert_eq!(open.topic, bench.topic);
+}
+
+/// A producer that never sent answers for one that died.
+pub async fn a_producer_that_never_sent_answers_for_one_that_died(name_server: String) {
+    let bench = Bench::new(name_server, "heir", 2).await;
+    let dead = bench.producer(Answers::always(Resolution::Unknown)).await;
+    for number in 0..20 {
+        dead.send_half(message(&bench.topic, &format!("orphan-{number}"))).await.unwrap();
+    }
+    drop(dead);
+    let answers = Answers::always(Resolution::Commit);
+    let _heir = bench.producer(Arc::clone(&answers)).await;
+    let mut subscription = bench.subscribe().await;
+
+    let received = bench.receive(&mut subscription, 20).await;
+    assert_eq!(keys(&received).len(), 20);
+    assert!(answers.asked(20).await.iter().all(|key| key.starts_with("orphan-")));
+}
+
+/// A check back that is answered unknown is asked again.
+pub async fn a_check_back_that_is_answered_unknown_is_asked_again(name_server: String) {
+    let bench = Bench::new(name_server, "unknown", 1).await;
+    let answers = Answers::in_turn([Resolution::Unknown, Resolution::Commit]);
+    let producer = bench.producer(Arc::clone(&answers)).await;
+    let mut subscription = bench.subscribe().await;
+
+    producer.send_half(message(&bench.topic, "doubt")).await.unwrap();
+
+    assert_eq!(keys(&bench.receive(&mut subscription, 1).await), ["doubt"]);
+    assert_eq!(answers.asked(2).await, ["doubt", "doubt"]);
+}

@@ -1,0 +1,38 @@
+//! The addresses that a deployment answers on, taken before anything is started.
+
+use std::io;
+
+use flashgate_gateway::app::{BindFault, Sockets};
+use tokio::net::TcpListener;
+
+use super::config::ServeConfig;
+use crate::exit::Failed;
+
+/// Taken addresses.
+pub(crate) struct Doors {
+    pub(crate) gateway: Sockets,
+    pub(crate) operator: TcpListener,
+}
+
+impl Doors {
+    /// Takes all of them.
+    ///
+    /// # Errors
+    /// [`Failed::PortTaken`] with the flag that names another one.
+    pub(crate) async fn open(config: &ServeConfig) -> Result<Self, Failed> {
+        let gateway = Sockets::bind(&config.listen).map_err(|BindFault { key, address, source }| {
+            let flag = if key == "operator" { "metrics" } else { key };
+            refused(flag, &address.to_string(), &source)
+        })?;
+        let address = config.operator.listen;
+        let operator = TcpListener::bind(address).await;
+        let operator = operator.map_err(|why| refused("operator", &address.to_string(), &why))?;
+        Ok(Self { gateway, operator })
+    }
+}
+
+fn refused(flag: &str, address: &str, why: &io::Error) -> Failed {
+    Failed::PortTaken(format!(
+        "{address} cannot be had ({why}); --{flag} ADDRESS names another one, 0 any free port"
+    ))
+}

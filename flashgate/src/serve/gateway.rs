@@ -1,0 +1,121 @@
+//! The gateway of the deployment: the same as in a process of its own, on the ledger in this one.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use flashgate_domain::Clock;
+use flashgate_gateway::{
+    app::{self, Addresses, Parts, Settings, Sockets},
+    check_back::CheckBack,
+    registry::GrpcRegistry,
+};
+use flashgate_ledger::Ledger;
+use flashgate_messaging::{
+    BusFault,
+    rocketmq::{RocketMq, RocketMqTransactionProducer},
+};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::{config::ServeConfig, part::Part, stores::Stores, topics::Names};
+use crate::exit::{Failed, causes};
+
+/// How long a question to the order worker, in the same process, may take.
+const REGISTRY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often all sales are read again, besides at every event.
+const REFRESH_PERIOD: Duration = Duration::from_secs(2);
+
+/// A gateway that answers buyers.
+pub(crate) struct Gateway {
+    part: Part<()>,
+    producer: Arc<RocketMqTransactionProducer>,
+}
+
+/// What the gateway works with.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) mq: &'a RocketMq,
+    pub(crate) names: &'a Names,
+    pub(crate) stores: &'a Stores,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The order worker's interface.
+    pub(crate) operator: SocketAddr,
+    pub(crate) metrics: PrometheusHandle,
+    pub(crate) seed: u64,
+}
+
+impl Gateway {
+    /// Returns when it answers buyers, with its addresses; or `None` for them if it was told to leave before.
+    pub(crate) async fn start(
+        config: &ServeConfig,
+        sockets: Sockets,
+        around: Surroundings<'_>,
+        leave: CancellationToken,
+    ) -> Result<(Self, Option<Addresses>), Failed> {
+        let settings = Settings {
+            listen: config.listen.clone(),
+            auth: config.auth.clone(),
+            batcher: config.batcher.clone(),
+            refresh: REFRESH_PERIOD,
+        };
+        let metrics = around.metrics.clone();
+        let (parts, producer) = connect(around).await?;
+        let (up, heard) = oneshot::channel();
+        let left = leave.clone();
+        let part = Part::spawn(leave, async move {
+            let ran = app::run(&settings, parts, sockets, Some(metrics), up, left).await;
+            ran.map_err(|why| Failed::Failed(format!("the gateway: {why:#}")))
+        });
+        let gateway = Self { part, producer };
+        match heard.await {
+            Ok(addresses) => Ok((gateway, Some(addresses))),
+            // It has ended: told to, or because it could not start.
+            Err(_ended) if gateway.part.is_told_to_leave() => Ok((gateway, None)),
+            Err(_ended) => {
+                gateway.stop().await?;
+                Err(Failed::Failed("the gateway ended at once".to_owned()))
+            }
+        }
+    }
+
+    /// Returns when it has ended, told to or not.
+    pub(crate) async fn ended(&self) {
+        self.part.ended().await;
+    }
+
+    /// Takes nothing new, finishes what is in its batches, and leaves the broker.
+    pub(crate) async fn stop(self) -> Result<(), Failed> {
+        let stopped = self.part.stop("gateway").await;
+        self.producer.shutdown().await;
+        stopped
+    }
+}
+
+async fn connect(around: Surroundings<'_>) -> Result<(Parts, Arc<RocketMqTransactionProducer>), Failed> {
+    let Surroundings { mq, names, stores, clock, operator, metrics: _, seed } = around;
+    let ledger: Arc<dyn Ledger> = stores.ledger.clone();
+    let registry = GrpcRegistry::new(&format!("http://{operator}"), REGISTRY_TIMEOUT);
+    let registry = registry.map_err(|why| Failed::Failed(causes(&why)))?;
+    let check_back = Arc::new(CheckBack::new(Arc::clone(&ledger)));
+    let connected = async {
+        let producer =
+            mq.transaction_producer(names.gateway_batches.clone(), names.orders.clone(), check_back).await?;
+        let outcomes = mq.subscribe(names.gateway_settle.clone(), names.outcomes.clone()).await?;
+        let sale_events = mq.listen(names.gateway_sales.clone(), names.sales.clone()).await?;
+        Ok::<_, BusFault>((Arc::new(producer), outcomes, sale_events))
+    };
+    let connected = connected.await;
+    let (producer, outcomes, sale_events) =
+        connected.map_err(|fault| Failed::Failed(format!("the gateway at the broker: {fault}")))?;
+    let parts = Parts {
+        shards: stores.shards,
+        ledger,
+        producer: Arc::<RocketMqTransactionProducer>::clone(&producer),
+        orders_topic: names.orders.clone(),
+        outcomes: Box::new(outcomes),
+        sale_events: Box::new(sale_events),
+        registry: Arc::new(registry),
+        clock,
+        seed,
+    };
+    Ok((parts, producer))
+}

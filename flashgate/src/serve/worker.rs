@@ -1,0 +1,81 @@
+//! The order worker of the deployment: the same as in a process of its own, on the orders in this one.
+
+use std::sync::Arc;
+
+use flashgate_domain::Clock;
+use flashgate_messaging::rocketmq::{RocketMq, RocketMqPublisher, RocketMqSubscription};
+use flashgate_order_worker::{
+    consume::Topics,
+    engine::{self, Parts},
+};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{config::ServeConfig, part::Part, stores::Stores, topics::Names};
+use crate::exit::Failed;
+
+/// An order worker that takes batches.
+pub(crate) struct Worker {
+    part: Part<RocketMqSubscription>,
+    publisher: Arc<RocketMqPublisher>,
+}
+
+/// What the order worker works with.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) mq: &'a RocketMq,
+    pub(crate) names: &'a Names,
+    pub(crate) stores: &'a Stores,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: PrometheusHandle,
+    pub(crate) seed: u64,
+}
+
+impl Worker {
+    /// Joins its group at the broker, and begins.
+    pub(crate) async fn start(
+        config: &ServeConfig,
+        operator: TcpListener,
+        around: Surroundings<'_>,
+    ) -> Result<Self, Failed> {
+        let Surroundings { mq, names, stores, clock, metrics, seed } = around;
+        let subscription = mq.subscribe(names.worker.clone(), names.orders.clone()).await;
+        let subscription = subscription
+            .map_err(|fault| Failed::Failed(format!("the order worker at the broker: {fault}")))?;
+        let publisher = Arc::new(mq.publisher(names.worker.clone()));
+        let parts = Parts {
+            store: stores.orders.clone(),
+            publisher: Arc::<RocketMqPublisher>::clone(&publisher),
+            subscription,
+            topics: Topics {
+                outcomes: names.outcomes.clone(),
+                dead_letters: names.dead_letters.clone(),
+                orders: names.orders.clone(),
+            },
+            sales_topic: names.sales.clone(),
+            clock,
+            seed,
+        };
+        let (consume, operation) = (config.consume.clone(), config.operator.clone());
+        let leave = CancellationToken::new();
+        let left = leave.clone();
+        let part = Part::spawn(leave, async move {
+            let ran = engine::run(&consume, &operation, parts, operator, Some(metrics), left).await;
+            ran.map_err(|why| Failed::Failed(format!("the order worker: {why}")))
+        });
+        Ok(Self { part, publisher })
+    }
+
+    /// Returns when it has ended, told to or not.
+    pub(crate) async fn ended(&self) {
+        self.part.ended().await;
+    }
+
+    /// Finishes the chunk at hand, acknowledges it, and leaves its group.
+    pub(crate) async fn stop(self) -> Result<(), Failed> {
+        let stopped = self.part.stop("order worker").await;
+        self.publisher.shutdown();
+        stopped?.shutdown().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,10 @@
+//! `flashgate serve` and `flashgate demo` as people start them: the binary, its exit codes, and SIGKILL.
+#![cfg(feature = "embedded")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod crash;
+mod demo;
+mod door;
+mod process;
+mod refusals;
+mod selling;

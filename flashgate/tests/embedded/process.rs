@@ -1,0 +1,74 @@
+//! A `flashgate serve` on a folder, as a process.
+
+use std::{net::SocketAddr, path::Path, process::Stdio, time::Duration};
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, ChildStdout, Command},
+    time::{Instant, timeout},
+};
+
+/// How long a start may take on a busy machine; the promise of 5 s is checked where it is the subject.
+const START_MAX: Duration = Duration::from_secs(60);
+
+pub(crate) fn flashgate() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flashgate"));
+    // A test that fails must not leave a server behind.
+    command.kill_on_drop(true).env_remove("FLASHGATE_DATA_DIR");
+    command
+}
+
+/// `flashgate serve` on the folder, on free ports.
+pub(crate) fn serve(folder: &Path) -> Command {
+    let mut command = flashgate();
+    command.args(["serve", "--http", "0", "--grpc", "0", "--metrics", "0", "--operator", "0", "--data-dir"]);
+    command.arg(folder);
+    command
+}
+
+pub(crate) struct Serve {
+    child: Child,
+    pub(crate) http: SocketAddr,
+    pub(crate) grpc: SocketAddr,
+    pub(crate) operator: SocketAddr,
+    /// All that it told when it was up.
+    pub(crate) told: String,
+    pub(crate) took: Duration,
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Serve {
+    /// Starts it, and waits until it says where it is.
+    pub(crate) async fn start(folder: &Path) -> Self {
+        let began = Instant::now();
+        let mut child = serve(folder).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut told = String::new();
+        let heard = async {
+            while !told.contains("Ctrl-C ends it") {
+                assert_ne!(stdout.read_line(&mut told).await.unwrap(), 0, "it ended: {told}");
+            }
+        };
+        timeout(START_MAX, heard).await.expect("it says where it is");
+        let after = |mark: &str| {
+            let at = told.find(mark).unwrap_or_else(|| panic!("no {mark:?} in {told}")) + mark.len();
+            told[at..].split_whitespace().next().unwrap().trim_start_matches("http://").parse().unwrap()
+        };
+        let (http, operator) = (after("buyers"), after("operators"));
+        let grpc = after("gRPC");
+        Self { child, http, grpc, operator, took: began.elapsed(), _stdout: stdout, told }
+    }
+
+    /// SIGKILL.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// SIGTERM; the exit code.
+    pub(crate) async fn stop(mut self) -> Option<i32> {
+        let pid = i32::try_from(self.child.id().unwrap()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        timeout(START_MAX, self.child.wait()).await.expect("it ends").unwrap().code()
+    }
+}
