@@ -60,7 +60,10 @@ impl Default for ServeConfig {
             consume: ConsumeConfig::default(),
             broker: BrokerConfig::default(),
             // What is right is on standard output already; RocketMQ says a lot about nothing.
-            log: LogConfig { filter: "warn,rocketmq=error,rocketmq_transport::clients=off".to_owned(), ..LogConfig::default() },
+            log: LogConfig {
+                filter: "warn,rocketmq=error,rocketmq_transport::clients=off".to_owned(),
+                ..LogConfig::default()
+            },
         }
     }
 }
