@@ -1,0 +1,174 @@
+//! What is counted.
+
+use std::{hint::black_box, sync::Arc, time::Duration};
+
+use anyhow::{Context, ensure};
+use axum::{Router, body::Body};
+use flashgate_domain::{
+    Batch, BatchId, BatchOutcome, BuyerId, Clock, Decision, DeductPolicy, IdempotencyKey, Intent, Node,
+    OrderOutcome, Quantity, Sale, SaleDraft, SaleId, SaleState, Shard, Timestamp, Window, id::ShardCount,
+};
+use flashgate_gateway::{
+    auth::TrustedHeader,
+    config::BatcherConfig,
+    engine::{Engine, Parts},
+    http::{self as gateway_http, Api},
+    readiness::Readiness,
+};
+use flashgate_messaging::Topic;
+use flashgate_proto::body;
+use futures::future::join_all;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use tokio::{runtime, task::yield_now};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::{
+    GROUP,
+    doubles::{Agreeable, Broker, Stopped},
+};
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
+/// Never reached: time stands still.
+const REFRESH: Duration = Duration::from_secs(3_600);
+
+/// The requests alone, which are part of the next two.
+pub(crate) fn requests(groups: usize) -> anyhow::Result<()> {
+    for number in 0..groups * GROUP {
+        black_box(request(number)?);
+    }
+    Ok(())
+}
+
+/// Accepted purchases over HTTP: decode, decide, batch, the body of the half-message, answer.
+pub(crate) fn buy(groups: usize) -> anyhow::Result<()> {
+    ask(groups, i64::from(u32::MAX), StatusCode::ACCEPTED)
+}
+
+/// Purchases of a sale that the gateway knows to be sold out.
+pub(crate) fn sold_out(groups: usize) -> anyhow::Result<()> {
+    ask(groups, 0, StatusCode::CONFLICT)
+}
+
+fn ask(groups: usize, available: i64, expected: StatusCode) -> anyhow::Result<()> {
+    let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    runtime.block_on(async {
+        let router = gateway(available).await?;
+        // The first answer of a sold-out sale comes from the ledger, and teaches the gateway.
+        let first = router.clone().oneshot(request(usize::MAX)?).await?;
+        ensure!(first.status() == expected, "{first:?}");
+        for _ in 0..16 {
+            yield_now().await;
+        }
+        for group in 0..groups {
+            let requests = (0..GROUP).map(|place| request(group * GROUP + place));
+            let requests = requests.collect::<anyhow::Result<Vec<_>>>()?;
+            let answers = join_all(requests.into_iter().map(|request| router.clone().oneshot(request))).await;
+            for answer in answers {
+                let answer = answer?;
+                ensure!(answer.status() == expected, "{answer:?}");
+                black_box(answer.into_body().collect().await?.to_bytes());
+            }
+        }
+        Ok(())
+    })
+}
+
+async fn gateway(available: i64) -> anyhow::Result<Router> {
+    let all = Arc::new(Agreeable { sale: sale()?, available });
+    let parts = Parts {
+        ledger: all.clone(),
+        shards: ShardCount::ONE,
+        producer: Arc::new(Broker),
+        orders_topic: Topic::new("orders")?,
+        outcomes: Box::new(Broker),
+        sale_events: Box::new(Broker),
+        registry: all,
+        clock: Arc::new(Stopped(NOW)),
+        seed: 1,
+    };
+    let (config, leave) = (BatcherConfig::default(), CancellationToken::new());
+    let engine = Engine::start(&config, REFRESH, parts, &Readiness::default(), leave.clone()).await;
+    let engine = engine.context("the engine starts")?;
+    let api = Api {
+        auth: Arc::new(TrustedHeader),
+        purchase: Arc::clone(&engine.purchase),
+        orders: Arc::clone(&engine.orders),
+        catalogue: Arc::clone(&engine.catalogue),
+        body_timeout: Duration::from_secs(5),
+        leave,
+    };
+    // Dropping it would be a crash.
+    std::mem::forget(engine);
+    Ok(gateway_http::router(Arc::new(api)))
+}
+
+/// As long as those of buyers who use UUIDs.
+fn request(number: usize) -> anyhow::Result<Request<Body>> {
+    Ok(Request::post("/v1/sales/7/orders")
+        .header("host", "127.0.0.1:7001")
+        .header("x-buyer-id", format!("{number:036x}"))
+        .header("idempotency-key", format!("{number:036x}"))
+        .header("content-type", "application/json")
+        .header("content-length", "14")
+        .body(Body::from("{\"quantity\":1}"))?)
+}
+
+fn sale() -> anyhow::Result<Sale> {
+    let window = Window::new(Timestamp::default(), NOW.saturating_add(Duration::from_secs(3_600)))?;
+    let draft = SaleDraft::new("Kettle", 1_999, "EUR", window, 1_000_000, 2, 2, DeductPolicy::AtOrder)?;
+    Ok(Sale {
+        id: SaleId::new(7)?,
+        draft,
+        state: SaleState::Preheated,
+        generation: 1,
+        saleable: 1_000_000,
+        restocked: 0,
+        returned: 0,
+    })
+}
+
+fn batch() -> anyhow::Result<Batch> {
+    let id = BatchId::new(NOW, Shard::new(0)?, Node::of_start(1), 42);
+    let intent = |number: usize| {
+        let (buyer, key) =
+            (BuyerId::new(format!("{number:036x}"))?, IdempotencyKey::new(format!("{number:036x}"))?);
+        anyhow::Ok(Intent::new(SaleId::new(7)?, buyer, key, Quantity::ONE))
+    };
+    Batch::new(id, (0..GROUP).map(intent).collect::<anyhow::Result<_>>()?).context("a batch")
+}
+
+/// The body of a half-message.
+pub(crate) fn batch_encode(groups: usize) -> anyhow::Result<()> {
+    let batch = batch()?;
+    for _ in 0..groups {
+        black_box(body::encode_batch(black_box(&batch), NOW));
+    }
+    Ok(())
+}
+
+/// What the order worker makes of it.
+pub(crate) fn batch_decode(groups: usize) -> anyhow::Result<()> {
+    let encoded = body::encode_batch(&batch()?, Stopped(NOW).now());
+    for _ in 0..groups {
+        black_box(body::decode_batch(black_box(encoded.clone()))?);
+    }
+    Ok(())
+}
+
+/// Outcomes from the worker to the gateway: encoded and decoded.
+pub(crate) fn outcomes(groups: usize) -> anyhow::Result<()> {
+    let batch = batch()?;
+    let orders = batch.orders().map(|(order, intent)| OrderOutcome {
+        order,
+        intent: intent.clone(),
+        decision: Decision::Confirmed,
+    });
+    let outcome = [BatchOutcome { batch: batch.id(), orders: orders.collect() }];
+    for _ in 0..groups {
+        let encoded = body::encode_outcomes(black_box(&outcome));
+        black_box(body::decode_outcomes(encoded)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! Ledger, broker and order worker that agree to everything at once, so that what is counted is the gateway.
+
+use std::{future::pending, time::Duration};
+
+use async_trait::async_trait;
+use flashgate_domain::{
+    Batch, BatchId, BatchOutcome, Clock, Intent, Node, OrderId, Sale, SaleId, Shard, Timestamp,
+};
+use flashgate_gateway::registry::{Registry, RegistryFault, StoredOrder};
+use flashgate_ledger::{
+    Activated, Answer, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, Note, Prepared, Screening, Settled,
+    Snapshot, Standing,
+};
+use flashgate_messaging::{
+    BusFault, Delivery, HalfMessage, Message, Subscription, TransactionProducer, Verdict,
+};
+use futures::stream::{self, BoxStream, StreamExt};
+
+/// Time that stands still.
+#[derive(Debug)]
+pub(crate) struct Stopped(pub Timestamp);
+
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// Has one sale, of which as much is left as it says.
+#[derive(Debug)]
+pub(crate) struct Agreeable {
+    /// The sale.
+    pub sale: Sale,
+    /// Units left.
+    pub available: i64,
+}
+
+impl Agreeable {
+    fn standings(&self) -> Vec<Standing> {
+        vec![Standing { sale: self.sale.id, available: self.available, epoch: 0 }]
+    }
+}
+
+#[async_trait]
+impl Ledger for Agreeable {
+    async fn next_node(&self) -> Result<Node, LedgerFault> {
+        Ok(Node::of_start(1))
+    }
+
+    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerFault> {
+        Ok(Prepared::Active { generation: sale.generation })
+    }
+
+    async fn activate(&self, _sale: SaleId, _generation: u32) -> Result<Activated, LedgerFault> {
+        Ok(Activated::Active)
+    }
+
+    async fn pause(&self, _sale: SaleId) -> Result<(), LedgerFault> {
+        Ok(())
+    }
+
+    async fn close(&self, _sale: SaleId) -> Result<(), LedgerFault> {
+        Ok(())
+    }
+
+    async fn screen(&self, _shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerFault> {
+        let answer = if self.available > 0 { Answer::Pass } else { Answer::SoldOut };
+        Ok(Screening { answers: vec![answer; intents.len()], standings: self.standings(), open_orders: 0 })
+    }
+
+    async fn deduct(&self, _batch: &Batch) -> Result<Deduction, LedgerFault> {
+        Ok(Deduction::Applied { standings: self.standings() })
+    }
+
+    async fn check_back(&self, _batch: BatchId) -> Result<Fate, LedgerFault> {
+        Ok(Fate::Deducted)
+    }
+
+    async fn settle(&self, _outcome: &BatchOutcome) -> Result<Settled, LedgerFault> {
+        Ok(Settled::Already)
+    }
+
+    async fn order(&self, _order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
+        Ok(None)
+    }
+
+    async fn snapshot(&self, _sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
+        Ok(None)
+    }
+
+    async fn standing(&self, _sale: SaleId) -> Result<Option<Standing>, LedgerFault> {
+        Ok(self.standings().pop())
+    }
+
+    async fn keys(&self, _sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
+        Ok(Vec::new())
+    }
+
+    async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault> {
+        Ok(stream::pending().boxed())
+    }
+
+    async fn ping(&self) -> Result<(), LedgerFault> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Registry for Agreeable {
+    async fn sales(&self) -> Result<Vec<Sale>, RegistryFault> {
+        Ok(vec![self.sale.clone()])
+    }
+
+    async fn confirm_preheat(&self, _sale: SaleId, _generation: u32) -> Result<Sale, RegistryFault> {
+        Ok(self.sale.clone())
+    }
+
+    async fn find_order(&self, _order: OrderId) -> Result<Option<StoredOrder>, RegistryFault> {
+        Ok(None)
+    }
+}
+
+/// A broker that takes every message and brings none.
+#[derive(Debug)]
+pub(crate) struct Broker;
+
+#[async_trait]
+impl TransactionProducer for Broker {
+    async fn send_half(&self, message: Message) -> Result<HalfMessage, BusFault> {
+        Ok(HalfMessage {
+            topic: message.topic,
+            broker: String::new(),
+            message_id: String::new(),
+            transaction_id: String::new(),
+            queue_offset: 0,
+            commit_log_offset: 0,
+        })
+    }
+
+    async fn resolve(&self, _half: &HalfMessage, _verdict: Verdict) -> Result<(), BusFault> {
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<(), BusFault> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Subscription for Broker {
+    async fn poll(&mut self, _max: usize, _wait: Duration) -> Result<Vec<Delivery>, BusFault> {
+        pending().await
+    }
+
+    async fn commit(&mut self) -> Result<(), BusFault> {
+        Ok(())
+    }
+
+    async fn lag(&self) -> Result<u64, BusFault> {
+        Ok(0)
+    }
+}
