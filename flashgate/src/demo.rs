@@ -1,7 +1,7 @@
 //! `flashgate demo`: a flash sale from its opening to the proof, in one command.
 //!
-//! A [`Deployment`] on a temporary folder, a rush of buyers through its real HTTP interface, shown live by
-//! [`display`]; then everything is stopped, and [`proof`] reads from the files of both stores what became of it.
+//! A `Deployment` on a temporary folder, a rush of buyers through its real HTTP interface, shown live by
+//! `display`; then everything is stopped, and `proof` reads from the files of both stores what became of it.
 
 mod display;
 mod opening;

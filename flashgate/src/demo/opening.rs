@@ -1,13 +1,23 @@
 //! Opens the demo's sale, as an operator does: over the order worker's interface.
 
 use std::{
+    net::SocketAddr,
     num::{NonZeroU32, NonZeroU64},
     time::Duration,
 };
 
+use bytes::Bytes;
 use flashgate_domain::{Clock, SaleId, SystemClock};
 use flashgate_proto::v1::{self, sale_service_client::SaleServiceClient};
-use tokio::time::{Instant, sleep};
+use http::{Request, header};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::handshake;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::{
+    net::TcpStream,
+    time::{sleep, timeout},
+};
 
 use crate::{
     exit::{Failed, causes},
@@ -40,17 +50,31 @@ pub(super) async fn open(
         deduct_policy: "at_order".to_owned(),
     };
     let sale_id = client.create_sale(request).await.map_err(refused)?.into_inner().id;
-    let mut sale =
-        client.preheat_sale(v1::PreheatSaleRequest { sale_id }).await.map_err(refused)?.into_inner();
-    let deadline = Instant::now() + PREHEAT_MAX;
-    while sale.state != "preheated" {
-        if Instant::now() >= deadline {
-            return Err(Failed::Failed("the gateway did not preheat the sale".to_owned()));
+    client.preheat_sale(v1::PreheatSaleRequest { sale_id }).await.map_err(refused)?;
+    let sale = SaleId::new(sale_id).map_err(Failed::because)?;
+    timeout(PREHEAT_MAX, on_sale(addresses.http, sale))
+        .await
+        .unwrap_or_else(|_elapsed| Err(Failed::Failed("the gateway did not preheat the sale".to_owned())))?;
+    Ok(sale)
+}
+
+/// Waits at the buyers' door: the order store knows the sale as preheated a moment before the gateway sells it.
+async fn on_sale(http: SocketAddr, sale: SaleId) -> Result<(), Failed> {
+    let stream = TcpStream::connect(http).await.map_err(Failed::because)?;
+    let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(Failed::because)?;
+    tokio::spawn(connection);
+    loop {
+        let request = Request::get(format!("/v1/sales/{sale}")).header(header::HOST, http.to_string());
+        let request = request.body(Empty::<Bytes>::new()).map_err(Failed::because)?;
+        sender.ready().await.map_err(Failed::because)?;
+        let answer = sender.send_request(request).await.map_err(Failed::because)?.into_body();
+        let body = answer.collect().await.map_err(Failed::because)?.to_bytes();
+        let told: Value = serde_json::from_slice(&body).map_err(Failed::because)?;
+        if told["state"] == "preheated" {
+            return Ok(());
         }
         sleep(LOOK_INTERVAL).await;
-        sale = client.get_sale(v1::GetSaleRequest { sale_id }).await.map_err(refused)?.into_inner();
     }
-    SaleId::new(sale_id).map_err(Failed::because)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]

@@ -108,10 +108,10 @@ fn enough_space(path: &Path) -> Result<(), Failed> {
 /// What an error of the file system means for the folder.
 pub(crate) fn unusable(path: &Path, why: &io::Error) -> Failed {
     let text = format!("{}: {why}", path.display());
-    match why.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Failed::DiskFull(text),
-        _ => Failed::NotWritable(format!("{text}; --data-dir FOLDER names another folder")),
+    if matches!(why.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        return Failed::DiskFull(text);
     }
+    Failed::NotWritable(format!("{text}; --data-dir FOLDER names another folder"))
 }
 
 #[cfg(test)]

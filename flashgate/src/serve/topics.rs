@@ -56,7 +56,11 @@ pub(crate) async fn start_broker(
             Failed::PortTaken(format!("{flag} {port}: {source}"))
         }
         StartFault::Folder { path, source } => folder::unusable(&path, &source),
-        other => Failed::because(other),
+        StartFault::PortLost { .. }
+        | StartFault::Refused { .. }
+        | StartFault::NoFreePorts(_)
+        | StartFault::NoRuntime(_)
+        | StartFault::Died => Failed::because(fault),
     })
 }
 

@@ -1,12 +1,17 @@
 //! What the tests ask over HTTP: a request a connection, so that a server that is killed takes no answer along.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::{Instant, sleep},
 };
+
+use crate::process::Serve;
+
+const OPEN_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// Status and body; `None` if there was no whole answer.
 pub(crate) async fn ask(
@@ -43,24 +48,27 @@ pub(crate) async fn order_state(to: SocketAddr, order: &str, buyer: &str) -> Opt
     (status == 200).then(|| body["state"].as_str().unwrap().to_owned())
 }
 
-/// A sale that is open and preheated.
-pub(crate) async fn open_sale(operator: SocketAddr, stock: u64, limit_per_buyer: u64) -> u64 {
+/// A sale that is open, and that the gateway sells.
+pub(crate) async fn open_sale(serve: &Serve, stock: u64, limit_per_buyer: u64) -> u64 {
     let body = format!(
         "{{\"title\":\"Test\",\"price_minor\":1,\"currency\":\"EUR\",\"stock\":{stock},\
          \"limit_per_buyer\":{limit_per_buyer},\"opens_at_ms\":0,\"closes_at_ms\":4102444800000}}"
     );
-    let (status, sale) = ask(operator, "POST", "/v1/sales", "", &body).await.unwrap();
+    let (status, sale) = ask(serve.operator, "POST", "/v1/sales", "", &body).await.unwrap();
     assert!((200..300).contains(&status), "{status}: {sale}");
     let sale: u64 = sale["id"].as_str().unwrap().parse().unwrap();
     let preheat = format!("/v1/sales/{sale}/preheat");
-    assert!(ask(operator, "POST", &preheat, "", "").await.is_some());
-    while self::sale(operator, sale).await["state"] != "preheated" {
-        tokio::task::yield_now().await;
+    assert!(ask(serve.operator, "POST", &preheat, "", "").await.is_some());
+    let deadline = Instant::now() + OPEN_TIME_MAX;
+    // At the buyers' door: the order store knows it as preheated a moment before the gateway sells it.
+    while self::sale(serve.http, sale).await["state"] != "preheated" {
+        assert!(Instant::now() < deadline, "sale {sale} is not on sale");
+        sleep(Duration::from_millis(5)).await;
     }
     sale
 }
 
-/// A sale as the order store has it.
-pub(crate) async fn sale(operator: SocketAddr, sale: u64) -> Value {
-    ask(operator, "GET", &format!("/v1/sales/{sale}"), "", "").await.unwrap().1
+/// A sale, as the buyers' door or the operators' tells it.
+pub(crate) async fn sale(to: SocketAddr, sale: u64) -> Value {
+    ask(to, "GET", &format!("/v1/sales/{sale}"), "", "").await.unwrap().1
 }

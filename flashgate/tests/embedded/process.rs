@@ -29,7 +29,6 @@ pub(crate) fn serve(folder: &Path) -> Command {
 pub(crate) struct Serve {
     child: Child,
     pub(crate) http: SocketAddr,
-    pub(crate) grpc: SocketAddr,
     pub(crate) operator: SocketAddr,
     /// All that it told when it was up.
     pub(crate) told: String,
@@ -55,8 +54,7 @@ impl Serve {
             told[at..].split_whitespace().next().unwrap().trim_start_matches("http://").parse().unwrap()
         };
         let (http, operator) = (after("buyers"), after("operators"));
-        let grpc = after("gRPC");
-        Self { child, http, grpc, operator, took: began.elapsed(), _stdout: stdout, told }
+        Self { child, http, operator, took: began.elapsed(), _stdout: stdout, told }
     }
 
     /// SIGKILL.

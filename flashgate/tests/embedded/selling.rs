@@ -27,7 +27,7 @@ pub(crate) async fn decided(serve: &Serve, order: &str, buyer: &str) -> String {
 async fn it_sells_ends_with_sigterm_and_goes_on_where_it_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let serve = Serve::start(folder.path()).await;
-    let id = open_sale(serve.operator, 2, 1).await;
+    let id = open_sale(&serve, 2, 1).await;
     let (status, first) = buy(serve.http, id, "alice", "k1").await.unwrap();
     assert_eq!(status, 202, "{first}");
     let order = first["order_id"].as_str().unwrap().to_owned();
