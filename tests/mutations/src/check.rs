@@ -1,0 +1,125 @@
+//! What can notice a break, from the cheapest to the dearest.
+
+use std::{collections::BTreeSet, fmt, time::Duration};
+
+use serde::Deserialize;
+
+/// A program of tests, or the simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    /// The consumer of the order worker on doubles.
+    Worker,
+    /// The contract of the order store, on SQLite.
+    SqliteStore,
+    /// The contract of the order store, on MySQL.
+    MysqlStore,
+    /// The contract of the ledger, on SQLite.
+    SqliteLedger,
+    /// The contract of the ledger, on Redis.
+    RedisLedger,
+    /// What the ledger on Redis does when its server fails.
+    RedisFaults,
+    /// Parts of the gateway on simulated servers.
+    GatewayParts,
+    /// Whole histories of real gateways and workers on simulated servers.
+    Simulation,
+    /// The contract of the messaging, on Apache's broker.
+    Rocketmq,
+}
+
+/// How many histories the simulation runs for one break. All breaks of the list are found in far fewer.
+const SEEDS: u32 = 3_000;
+
+impl Check {
+    /// The folder of its package.
+    pub const fn folder(self) -> &'static str {
+        match self {
+            Self::Worker | Self::SqliteStore | Self::MysqlStore => "order-worker",
+            Self::SqliteLedger | Self::RedisLedger | Self::RedisFaults => "crates/ledger",
+            Self::GatewayParts | Self::Simulation => "tests/simulation",
+            Self::Rocketmq => "crates/messaging",
+        }
+    }
+
+    /// The integration test that cargo is to build; for the simulation the one that has the binary built too.
+    pub const fn test(self) -> &'static str {
+        match self {
+            Self::Worker => "worker",
+            Self::SqliteStore | Self::SqliteLedger => "sqlite",
+            Self::MysqlStore => "mysql",
+            Self::RedisLedger => "redis",
+            Self::RedisFaults => "redis_faults",
+            Self::GatewayParts => "gateway_parts",
+            Self::Simulation => "seeds",
+            Self::Rocketmq => "rocketmq",
+        }
+    }
+
+    /// The name of what is run.
+    pub const fn program(self) -> &'static str {
+        match self {
+            Self::Simulation => "flashgate-sim",
+            other => other.test(),
+        }
+    }
+
+    /// What it is told.
+    pub fn arguments(self, filter: &str) -> Vec<String> {
+        if self == Self::Simulation {
+            return vec!["--seeds".to_owned(), SEEDS.to_string()];
+        }
+        [filter].into_iter().filter(|filter| !filter.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// The servers that it needs, as `scripts/stack --only` names them.
+    pub const fn servers(self) -> &'static [&'static str] {
+        match self {
+            Self::MysqlStore => &["mysql"],
+            Self::RedisLedger => &["redis"],
+            Self::Rocketmq => &["rocketmq"],
+            Self::Worker
+            | Self::SqliteStore
+            | Self::SqliteLedger
+            | Self::RedisFaults
+            | Self::GatewayParts
+            | Self::Simulation => &[],
+        }
+    }
+
+    /// How long it may run, several times what it takes when nothing is broken. Broken code may never end.
+    pub const fn time_max(self) -> Duration {
+        match self {
+            Self::Simulation | Self::Rocketmq => Duration::from_secs(600),
+            Self::Worker
+            | Self::SqliteStore
+            | Self::MysqlStore
+            | Self::SqliteLedger
+            | Self::RedisLedger
+            | Self::RedisFaults
+            | Self::GatewayParts => Duration::from_secs(300),
+        }
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Worker => "worker on doubles",
+            Self::SqliteStore => "order store contract, SQLite",
+            Self::MysqlStore => "order store contract, MySQL",
+            Self::SqliteLedger => "ledger contract, SQLite",
+            Self::RedisLedger => "ledger contract, Redis",
+            Self::RedisFaults => "Redis that fails",
+            Self::GatewayParts => "parts of the gateway",
+            Self::Simulation => "simulation",
+            Self::Rocketmq => "messaging contract, RocketMQ",
+        })
+    }
+}
+
+/// The servers that some checks need, each once.
+pub fn servers(checks: impl IntoIterator<Item = Check>) -> Vec<&'static str> {
+    let servers: BTreeSet<&str> = checks.into_iter().flat_map(|check| check.servers()).copied().collect();
+    servers.into_iter().collect()
+}

@@ -1,0 +1,199 @@
+//! Parts of the gateway, each alone on the simulated ledger: what whole histories rarely come to, since units come
+//! back and ledgers lose their sales seldom.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use flashgate_domain::{
+    Batch, CancelReason, Intent, OrderId, Sale, SaleId, SaleState, SystemClock, Timestamp, id::ShardCount,
+};
+use flashgate_gateway::{
+    catalogue::{Catalogue, Entry},
+    preheat::Preheat,
+    registry::{Registry, RegistryFault, StoredOrder},
+    sold_out::SoldOutWatch,
+};
+use flashgate_ledger::{
+    LedgerState as Stand, Standing,
+    contract::{
+        Fact, Subject,
+        scene::{Scene, all_cancelled, crowd, intent, open_window},
+    },
+};
+use flashgate_simulation::{
+    ledger::{LedgerState, SimLedger},
+    network::{Link, Network, Server},
+    random::stream,
+    trace::Trace,
+};
+use tokio::time::sleep;
+
+/// Long enough for everything that was started to end: the clock of these tests stands still while anybody works.
+const MEANWHILE: Duration = Duration::from_millis(10);
+const REREAD: Duration = Duration::from_secs(1);
+const NOW: Timestamp = Timestamp::from_millis(1_780_272_000_000);
+
+/// A sale of one unit that is sold, and a gateway's memory of it.
+struct Stage {
+    scene: Scene,
+    catalogue: Arc<Catalogue>,
+    watch: Arc<SoldOutWatch>,
+    sale: SaleId,
+    sold: Batch,
+}
+
+fn ledger() -> Scene {
+    let network = Network::new(Trace::new(false));
+    let server =
+        Server::new("ledger", network, LedgerState::new(0, (0, stream(0, "notes"))), stream(0, "network"));
+    let shards = ShardCount::ONE;
+    let ledger = SimLedger::new(Link::direct(server), Arc::new(SystemClock), shards);
+    Scene::new(Subject { ledger: Arc::new(ledger), shards })
+}
+
+impl Stage {
+    async fn new() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let scene = ledger();
+        let sale = scene.on_sale(1, 1).await?;
+        let catalogue = Arc::new(Catalogue::default());
+        catalogue.put(Sale { state: SaleState::Preheated, ..scene.sale(sale, 1, 1, open_window()?)? });
+        let watch = SoldOutWatch::new(scene.shared(), Arc::clone(&catalogue));
+        let sold = scene.deduct(crowd(sale, 1)?).await?;
+        Ok(Self { scene, catalogue, watch, sale, sold })
+    }
+
+    fn entry(&self) -> Arc<Entry> {
+        self.catalogue.get(self.sale).unwrap()
+    }
+
+    async fn standing(&self) -> Standing {
+        self.scene.ledger().standing(self.sale).await.unwrap().unwrap()
+    }
+
+    fn winner(&self) -> &Intent {
+        &self.sold.intents()[0]
+    }
+
+    /// The one order is cancelled, and its unit comes back.
+    async fn unit_comes_back(&self) {
+        let outcome = all_cancelled(&self.sold, CancelReason::Timeout);
+        self.scene.ledger().settle(&outcome).await.unwrap();
+        assert_eq!(self.standing().await.available, 1);
+    }
+
+    fn is_sold_out_for_a_newcomer(&self) -> bool {
+        let newcomer = intent(self.sale, "newcomer", "k", 1).unwrap();
+        self.entry().is_sold_out_for(newcomer.key_digest(), NOW)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_refuses_newcomers_and_never_the_one_who_has_the_unit() -> Fact {
+    let stage = Stage::new().await?;
+    assert!(!stage.is_sold_out_for_a_newcomer(), "nobody has looked yet");
+    stage.watch.observe(stage.standing().await);
+    sleep(MEANWHILE).await;
+    assert!(stage.is_sold_out_for_a_newcomer());
+    assert!(!stage.entry().is_sold_out_for(stage.winner().key_digest(), NOW));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_is_lifted_by_the_first_answer_after_a_unit_came_back() -> Fact {
+    let stage = Stage::new().await?;
+    stage.watch.observe(stage.standing().await);
+    sleep(MEANWHILE).await;
+    stage.unit_comes_back().await;
+    stage.watch.observe(stage.standing().await);
+    assert!(!stage.is_sold_out_for_a_newcomer());
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_is_lifted_although_the_note_of_the_unit_was_lost() -> Fact {
+    let stage = Stage::new().await?;
+    let _rereading = tokio::spawn(Arc::clone(&stage.watch).reread(REREAD));
+    stage.watch.observe(stage.standing().await);
+    sleep(MEANWHILE).await;
+    stage.unit_comes_back().await;
+    assert!(stage.is_sold_out_for_a_newcomer(), "nobody was told");
+    sleep(REREAD + MEANWHILE).await;
+    assert!(!stage.is_sold_out_for_a_newcomer());
+    Ok(())
+}
+
+/// The answer that said "sold out" is older than the unit that came back since.
+#[tokio::test(start_paused = true)]
+async fn a_mark_is_not_set_once_the_unit_is_back() -> Fact {
+    let stage = Stage::new().await?;
+    let late_answer = stage.standing().await;
+    stage.unit_comes_back().await;
+    stage.watch.observe(late_answer);
+    sleep(MEANWHILE).await;
+    assert!(!stage.is_sold_out_for_a_newcomer());
+    Ok(())
+}
+
+/// The order worker, with one sale.
+struct OneSale {
+    sale: Mutex<Sale>,
+    registers: bool,
+}
+
+#[async_trait]
+impl Registry for OneSale {
+    async fn sales(&self) -> Result<Vec<Sale>, RegistryFault> {
+        Ok(vec![self.sale.lock().unwrap().clone()])
+    }
+
+    async fn confirm_preheat(&self, _sale: SaleId, _generation: u32) -> Result<Sale, RegistryFault> {
+        if !self.registers {
+            return Err(RegistryFault::Unavailable("away".to_owned()));
+        }
+        let mut sale = self.sale.lock().unwrap();
+        sale.state = SaleState::Preheated;
+        Ok(sale.clone())
+    }
+
+    async fn find_order(&self, _order: OrderId) -> Result<Option<StoredOrder>, RegistryFault> {
+        Ok(None)
+    }
+}
+
+fn preheat(scene: &Scene, sale: Sale, registers: bool) -> (Preheat, Arc<Catalogue>) {
+    let (registry, catalogue) = (OneSale { sale: Mutex::new(sale), registers }, Arc::<Catalogue>::default());
+    (Preheat::new(scene.shared(), Arc::new(registry), Arc::clone(&catalogue)), catalogue)
+}
+
+#[tokio::test]
+async fn a_sale_that_the_ledger_has_lost_is_paused_and_never_made_anew() -> Fact {
+    let scene = ledger();
+    let id = scene.unused()?;
+    let sale = Sale { state: SaleState::Preheated, ..scene.sale(id, 10, 1, open_window()?)? };
+    let (preheat, catalogue) = preheat(&scene, sale, true);
+    for _time in 0..2 {
+        preheat.refresh().await?;
+        assert_eq!(scene.ledger().snapshot(id).await?, None);
+        assert!(catalogue.get(id).unwrap().paused());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sale_sells_only_after_its_preheat_is_registered() -> Fact {
+    let scene = ledger();
+    let sale = scene.sale(scene.unused()?, 10, 1, open_window()?)?;
+    let (refused, _catalogue) = preheat(&scene, sale.clone(), false);
+    refused.refresh().await.unwrap_err();
+    assert_eq!(scene.snapshot(sale.id).await?.state, Stand::Prepared);
+    let (registered, catalogue) = preheat(&scene, sale.clone(), true);
+    registered.refresh().await?;
+    assert_eq!(scene.snapshot(sale.id).await?.state, Stand::Active);
+    assert!(!catalogue.get(sale.id).unwrap().paused());
+    Ok(())
+}
