@@ -1,6 +1,8 @@
 //! gRPC for buyers: decodes requests and encodes answers. Decides nothing.
 
 mod fields;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod slow_body;
 
 use std::{future::ready, pin::Pin, sync::Arc, time::Duration};

@@ -2,6 +2,8 @@
 
 pub(crate) mod buy;
 mod fields;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub(crate) mod look_up;
 
 use std::{sync::Arc, time::Duration};

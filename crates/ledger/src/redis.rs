@@ -15,6 +15,8 @@
 
 mod config;
 mod connection;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod keys;
 mod notes;
 mod pack;

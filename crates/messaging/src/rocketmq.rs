@@ -16,6 +16,8 @@ mod codes;
 mod config;
 mod connection;
 mod frame;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod offsets;
 mod presence;
 mod properties;

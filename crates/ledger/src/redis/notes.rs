@@ -99,7 +99,7 @@ async fn connect(servers: &Servers, channel: &str) -> Result<Subscription, Strin
     Err(failure)
 }
 
-fn parse(line: &str) -> Option<Note> {
+pub(super) fn parse(line: &str) -> Option<Note> {
     match *line.split(' ').collect::<Vec<_>>() {
         ["settled", batch] => Some(Note::Settled(batch.parse::<BatchId>().ok()?)),
         ["returned", sale, available, epoch] => Some(Note::Returned(Standing {

@@ -13,6 +13,8 @@ use crate::names::Topic;
 
 const PERMISSION_READ: u32 = 4;
 const PERMISSION_WRITE: u32 = 2;
+/// How many queues of a topic a broker is believed to have: far more than any has, and few enough to be listed.
+const QUEUES_MAX: u32 = 16_384;
 /// The broker id of a master; only masters are talked to.
 const MASTER: &str = "0";
 
@@ -46,6 +48,9 @@ impl Route {
             }
         }
         for queues in data.queues {
+            if queues.readable.max(queues.writable) > QUEUES_MAX {
+                return Err(BusFault::garbled(format!("route: a topic of more than {QUEUES_MAX} queues")));
+            }
             let Some((broker, _)) = route.addresses.get_key_value(queues.broker.as_str()) else { continue };
             let ids = |count| (0..count).map(|number| QueueId { broker: Arc::clone(broker), number });
             if queues.permission & PERMISSION_READ != 0 {

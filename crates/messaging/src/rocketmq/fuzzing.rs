@@ -1,0 +1,106 @@
+//! The decoders of RocketMQ's bytes, as the fuzz targets of `tests/fuzz` call them. Each tells whether it took
+//! what it was given, and panics where a law is broken.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a broken law is what a fuzz target is to find")]
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    frame::{Frame, Request},
+    properties::{PropertiesIn, PropertiesOut},
+    route::Route,
+    stored::Stored,
+};
+
+/// The longest frame that the targets read.
+const FRAME_BYTES_MAX: usize = 64 * 1024;
+
+/// What a frame is, as far as a caller sees.
+type Seen = (i32, i32, bool, String, Bytes);
+
+fn take_all(buffer: &mut BytesMut) -> (Vec<Seen>, bool) {
+    let mut frames = Vec::new();
+    loop {
+        match Frame::take(buffer, FRAME_BYTES_MAX) {
+            Ok(Some(frame)) => {
+                let (wants, remark) = (frame.wants_response(), frame.remark());
+                frames.push((frame.code, frame.opaque, wants, remark, frame.body));
+            }
+            Ok(None) => return (frames, true),
+            Err(_garbled) => return (frames, false),
+        }
+    }
+}
+
+/// Frames of a connection. However the bytes are cut on their way, the same frames come out.
+pub fn frames(cut: usize, bytes: &[u8]) -> bool {
+    let (whole, can_go_on) = take_all(&mut BytesMut::from(bytes));
+    let (head, tail) = bytes.split_at(cut.checked_rem(bytes.len()).unwrap_or(0));
+    let mut buffer = BytesMut::from(head);
+    let (mut parts, mut goes_on) = take_all(&mut buffer);
+    if goes_on {
+        buffer.extend_from_slice(tail);
+        let (rest, goes_on_still) = take_all(&mut buffer);
+        parts.extend(rest);
+        goes_on = goes_on_still;
+    }
+    assert_eq!((&parts, goes_on), (&whole, can_go_on), "cut at {cut}");
+    !whole.is_empty()
+}
+
+/// A request with that body and that field is read as it was written.
+pub fn request(code: i32, opaque: i32, value: &str, body: &[u8]) -> bool {
+    let request = Request::new(code).field("a", value).body(body.to_vec());
+    let mut bytes = request.encode(opaque).expect("a short request");
+    let frame = Frame::take(&mut bytes, usize::MAX).expect("a frame").expect("a whole frame");
+    assert_eq!(
+        (frame.code, frame.opaque, frame.text("a"), &frame.body[..]),
+        (code, opaque, Some(value), body)
+    );
+    assert!(bytes.is_empty() && frame.wants_response());
+    true
+}
+
+/// Messages as a pull or a check-back brings them.
+pub fn stored(bytes: &[u8]) -> bool {
+    let (mut bytes, broker, mut taken) = (Bytes::copy_from_slice(bytes), Arc::from("broker"), 0_usize);
+    while !bytes.is_empty() {
+        let left = bytes.len();
+        let (mut again, Ok(message)) = (bytes.clone(), Stored::take(&mut bytes)) else { break };
+        assert!(bytes.len() < left, "a message of no bytes");
+        let delivery = message.into_delivery(&broker);
+        let half = Stored::take(&mut again).expect("the same message").into_checked();
+        assert_eq!((&delivery.key, &delivery.body), (&half.message.key, &half.message.body));
+        taken += 1;
+    }
+    taken > 0
+}
+
+/// Properties as the broker stores them.
+pub fn properties(text: &str) -> bool {
+    !PropertiesIn::parse(text).into_own().is_empty()
+}
+
+/// Properties that are put come out again.
+pub fn own_properties(pairs: &[(&str, &str)]) -> bool {
+    let mut out = PropertiesOut::default();
+    let mut put = BTreeMap::new();
+    for (name, value) in pairs {
+        if out.put_own(name, value).is_ok() {
+            put.insert((*name).to_owned(), (*value).to_owned());
+        }
+    }
+    let Ok(text) = out.finish() else { return false };
+    let read: BTreeMap<_, _> = PropertiesIn::parse(&text).into_own().into_iter().collect();
+    assert_eq!(read, put);
+    !put.is_empty()
+}
+
+/// A name server's answer about a topic.
+pub fn route(body: &[u8]) -> bool {
+    let mut bytes = Request::new(super::codes::response::SUCCESS).body(body.to_vec()).encode(1).unwrap();
+    let answer = Frame::take(&mut bytes, usize::MAX).unwrap().unwrap();
+    Route::parse(answer).is_ok()
+}

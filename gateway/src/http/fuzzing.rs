@@ -1,0 +1,19 @@
+//! The decoder of a purchase over HTTP, as the fuzz target of `tests/fuzz` calls it.
+
+use http::HeaderMap;
+
+use super::fields;
+use crate::{
+    auth::{Authenticator, TrustedHeader},
+    purchase::Buy,
+};
+
+/// The purchase that a request asks for; `None` if it is refused.
+pub fn buy(sale_id: &str, headers: &HeaderMap, body: &[u8]) -> Option<Buy> {
+    let buyer = TrustedHeader.buyer(headers).ok()?;
+    let key = fields::idempotency_key(headers).ok()?;
+    let sale = fields::id("sale_id", sale_id).ok()?;
+    fields::expect_json(headers).ok()?;
+    let quantity = fields::quantity(body).ok()?;
+    Some(Buy { sale, buyer, key, quantity })
+}
