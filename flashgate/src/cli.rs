@@ -9,7 +9,7 @@ use crate::{
 };
 use crate::{
     load::args::LoadArgs,
-    operate::{order::OrderCommand, sale::SaleCommand},
+    operate::{audit::AuditArgs, order::OrderCommand, sale::SaleCommand},
     shell::{CompletionsArgs, ManArgs},
 };
 
@@ -37,7 +37,9 @@ Exit codes:
   9  the disk is full
  10  a file in the data folder is damaged; nothing was changed
  11  the data folder was written by a later version; nothing was changed
- 12  the demo's proof did not hold";
+ 12  the demo's proof did not hold
+ 13  the audit found that the ledger and the order store differ
+ 14  the audit found batches that are to be re-driven, and nothing worse";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -60,6 +62,8 @@ pub enum Command {
     /// Looks orders up.
     #[command(subcommand)]
     Order(Box<OrderCommand>),
+    /// Compares the ledger with the order store, while traffic runs
+    Audit(AuditArgs),
     /// Prints what a shell needs to complete this command.
     Completions(CompletionsArgs),
     /// Prints the manual.

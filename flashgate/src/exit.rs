@@ -43,6 +43,12 @@ pub enum Failed {
     /// The stores do not hold what the demo's buyers were promised. Exit code 12.
     #[error("{0}")]
     NotProved(String),
+    /// The audit found that the ledger and the order store differ. Exit code 13.
+    #[error("{0}")]
+    Differs(String),
+    /// The audit found batches that are open for too long, and nothing worse. Exit code 14.
+    #[error("{0}")]
+    ToRedrive(String),
 }
 
 impl Failed {
@@ -71,6 +77,8 @@ impl Failed {
             Self::Damaged(_) => 10,
             Self::Newer(_) => 11,
             Self::NotProved(_) => 12,
+            Self::Differs(_) => 13,
+            Self::ToRedrive(_) => 14,
         })
     }
 }

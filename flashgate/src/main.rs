@@ -11,7 +11,7 @@ use flashgate::{
     cli::{Cli, Command},
     exit::Failed,
     load,
-    operate::{order, sale},
+    operate::{audit, order, sale},
     shell,
 };
 #[cfg(feature = "embedded")]
@@ -43,6 +43,7 @@ fn run(command: Command) -> Result<(), Failed> {
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
     }
+        Command::Audit(args) => wait_for(audit::run(&args)),
 }
 
 /// Runs a command that is a server itself.

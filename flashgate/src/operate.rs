@@ -1,6 +1,9 @@
-//! What operators do: open and close sales, look at sales and orders, over the order worker's gRPC interface.
+//! What operators do: open and close sales, look at sales and orders, audit both layers, over the gRPC interfaces of
+//! order workers and gateways.
 
 mod answer;
+pub mod audit;
+mod audit_view;
 mod connection;
 mod moment;
 pub mod order;

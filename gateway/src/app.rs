@@ -16,7 +16,7 @@ use crate::{
     engine::Engine,
     grpc,
     http::{self, Api},
-    operator,
+    operator::{self, ledger::LedgerLooks},
     readiness::Readiness,
 };
 
@@ -43,7 +43,7 @@ pub struct Addresses {
     pub http: SocketAddr,
     /// gRPC for buyers.
     pub grpc: SocketAddr,
-    /// Metrics and health.
+    /// Metrics, health and the ledger, for operators.
     pub operator: SocketAddr,
 }
 
@@ -113,7 +113,8 @@ pub async fn run(
     let readiness = Arc::new(Readiness::default());
     let (limits, addresses) = (&settings.listen.limits, sockets.addresses()?);
     let mut background = JoinSet::new();
-    let operator = operator::router(Arc::clone(&readiness), metrics.clone());
+    let looks = LedgerLooks::new(Arc::clone(&parts.ledger), parts.shards);
+    let operator = operator::router(Arc::clone(&readiness), metrics.clone(), looks)?;
     // Outlives the others: whoever watches sees the gateway leave.
     let operator_leave = CancellationToken::new();
     let listening = sockets.operator.listen(ACCEPT_QUEUE)?;

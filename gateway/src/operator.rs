@@ -1,25 +1,52 @@
-//! Metrics and health, for operators.
+//! For operators: metrics and health over HTTP, the ledger over gRPC, on one port.
 
-use std::sync::Arc;
+pub mod ledger;
 
-use axum::{Json, Router, response::IntoResponse, routing::get};
-use flashgate_service::answer::Failure;
+use std::{future::ready, sync::Arc};
+
+use axum::{Json, Router, middleware::map_response, response::IntoResponse, routing::get};
+use flashgate_proto::{FILE_DESCRIPTOR_SET, v1::ledger_service_server::LedgerServiceServer};
+use flashgate_service::{answer::Failure, unreadable};
 use http::StatusCode;
+use ledger::LedgerLooks;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
+use tonic::service::Routes;
 
 use crate::readiness::Readiness;
 
-/// `/metrics`, `/healthz/live` and `/healthz/ready` (503 with the parts that are missing).
-pub fn router(readiness: Arc<Readiness>, metrics: Option<PrometheusHandle>) -> Router {
+/// The longest gRPC message that is read: a thousand batch ids are 18 KB.
+const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+
+/// `/metrics`, `/healthz/live` and `/healthz/ready` (503 with the parts that are missing), and the ledger.
+///
+/// # Errors
+/// The descriptors of the gRPC services cannot be read: a broken build.
+pub fn router(
+    readiness: Arc<Readiness>,
+    metrics: Option<PrometheusHandle>,
+    ledger: LedgerLooks,
+) -> Result<Router, tonic_reflection::server::Error> {
     let render = async move || match &metrics {
         Some(metrics) => metrics.render().into_response(),
         None => Failure::RouteNotFound.into_response(),
     };
-    Router::new()
+    Ok(Router::new()
         .merge(health(readiness))
         .route("/metrics", get(render))
-        .fallback(async || Failure::RouteNotFound)
+        .merge(grpc(ledger)?)
+        .fallback(async || Failure::RouteNotFound))
+}
+
+/// The services, with reflection, as routes without a fallback.
+fn grpc(ledger: LedgerLooks) -> Result<Router, tonic_reflection::server::Error> {
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    let ledger = LedgerServiceServer::new(ledger).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let routes = Routes::new(ledger).add_service(reflection).into_axum_router();
+    let explained = map_response(|response| ready(unreadable::explained(response, MESSAGE_BYTES_MAX)));
+    Ok(routes.reset_fallback().layer(explained))
 }
 
 /// `/healthz/live` and `/healthz/ready`, for whoever balances load.

@@ -12,6 +12,7 @@ use flashgate_messaging::{
     BusFault,
     rocketmq::{RocketMq, RocketMqConfig, RocketMqPublisher, RocketMqSubscription},
 };
+use flashgate_service::config::ConfigError;
 use late_publisher::LatePublisher;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -19,10 +20,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    auditor::Auditor,
     backoff::Backoff,
     config::{OperatorConfig, WorkerConfig},
     consume::{Parts, Topics, pause},
-    engine::{self, OperatorPort},
+    engine::{self, Interface, OperatorPort},
     health::Health,
     mysql::{MySqlStore, SchemaFault},
     operator::Sales,
@@ -60,7 +62,8 @@ pub async fn serve(
     let topic = config.rocketmq.topic("sales")?;
     let sales = Arc::new(Sales::new(store.clone(), publisher.clone(), topic, Arc::clone(&clock)));
     let listener = bind(&config.operator).await?;
-    let port = OperatorPort::open(listener, &config.operator, sales, Arc::clone(&health), Some(metrics))?;
+    let interface = Interface { sales, store: store.clone(), health: Arc::clone(&health) };
+    let port = OperatorPort::open(listener, &config.operator, interface, Some(metrics))?;
 
     let worked = work(&config, clock, store, &publisher, &health, seed, &leave).await;
     port.close(&health).await;
@@ -99,9 +102,15 @@ async fn work(
         return Ok(());
     };
     publisher.connected(sender);
+    let auditor = Auditor::new(&config.audit, store.clone())
+        .map_err(|why| ConfigError::unfit("audit.gateway_url", format!("must be http://host:port: {why}")))?;
+    let auditing = auditor.map(|auditor| tokio::spawn(auditor.run(leave.clone())));
     let parts = Parts { store, publisher: publisher.clone(), topics, clock, health: Arc::clone(health) };
     let subscription = engine::work(subscription, parts, config.consume.clone(), seed, leave.clone()).await;
     subscription.shutdown().await;
+    if let Some(auditing) = auditing {
+        auditing.abort();
+    }
     info!("left the group");
     Ok(())
 }

@@ -33,6 +33,8 @@ pub struct WorkerConfig {
     pub consume: ConsumeConfig,
     /// What operators and gateways call.
     pub operator: OperatorConfig,
+    /// The audit in the background.
+    pub audit: AuditConfig,
 }
 
 const fn above_zero_u32(number: u32) -> NonZeroU32 {
@@ -230,6 +232,45 @@ impl Default for OperatorConfig {
             body_bytes_max: above_zero_usize(16 * 1024),
             limits: ListenerLimits { connections_max: 1_000, ..ListenerLimits::default() },
         }
+    }
+}
+
+/// The audit in the background. One worker of a deployment is enough.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditConfig {
+    /// The operator's address of any gateway: `http://host:port`. Without it nothing is audited.
+    pub gateway_url: Option<String>,
+    /// The pause between two audits of all sales. 60 s: an audit reads every order once.
+    pub period_ms: NonZeroU64,
+    /// Batches that are open for longer are to be re-driven. 30 s: a lost commit with a late check-back takes less.
+    pub age_ms: NonZeroU64,
+    /// How long one call to the gateway may take. 10 s: a snapshot with a backlog of a million orders.
+    pub timeout_ms: NonZeroU64,
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self {
+            gateway_url: None,
+            period_ms: above_zero_u64(60_000),
+            age_ms: above_zero_u64(30_000),
+            timeout_ms: above_zero_u64(10_000),
+        }
+    }
+}
+
+impl AuditConfig {
+    pub(crate) fn period(&self) -> Duration {
+        Duration::from_millis(self.period_ms.get())
+    }
+
+    pub(crate) fn age(&self) -> Duration {
+        Duration::from_millis(self.age_ms.get())
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms.get())
     }
 }
 

@@ -8,6 +8,7 @@
 //! flashgate_order_worker::order_store_contract!(fresh);
 //! ```
 
+pub mod books;
 pub mod placing;
 pub mod racing;
 pub mod random;
@@ -74,6 +75,11 @@ macro_rules! order_store_contract {
                 two_stores_with_the_same_keys_sell_each_once;
             random:
                 the_numbers_agree_after_any_chunks;
+            books:
+                the_books_sum_the_orders_of_the_sale_up
+                the_books_agree_while_chunks_are_applied
+                batches_are_listed_page_by_page
+                a_decided_batch_tells_its_outcome_again;
             sales:
                 a_new_sale_is_as_it_was_drafted
                 a_sale_is_preheated_once

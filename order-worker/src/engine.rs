@@ -62,7 +62,9 @@ pub async fn run<S: Subscription>(
     let Parts { store, publisher, subscription, topics, sales_topic, clock, seed } = parts;
     let health = Arc::new(Health::default());
     let sales = Sales::new(Arc::clone(&store), Arc::clone(&publisher), sales_topic, Arc::clone(&clock));
-    let port = OperatorPort::open(listener, operator, Arc::new(sales), Arc::clone(&health), metrics)?;
+    let interface =
+        Interface { sales: Arc::new(sales), store: Arc::clone(&store), health: Arc::clone(&health) };
+    let port = OperatorPort::open(listener, operator, interface, metrics)?;
     health.store(true);
     health.bus(true);
     let parts = consume::Parts { store, publisher, topics, clock, health: Arc::clone(&health) };
@@ -87,6 +89,13 @@ pub(crate) async fn work<S: Subscription>(
     subscription
 }
 
+/// What the operator's port works with.
+pub(crate) struct Interface {
+    pub(crate) sales: Arc<Sales>,
+    pub(crate) store: Arc<dyn OrderStore>,
+    pub(crate) health: Arc<Health>,
+}
+
 /// The operator's port, open.
 pub(crate) struct OperatorPort {
     done: CancellationToken,
@@ -99,11 +108,11 @@ impl OperatorPort {
     pub(crate) fn open(
         listener: TcpListener,
         config: &OperatorConfig,
-        sales: Arc<Sales>,
-        health: Arc<Health>,
+        interface: Interface,
         metrics: Option<PrometheusHandle>,
     ) -> Result<Self, tonic_reflection::server::Error> {
-        let router = operator::router(sales, health, metrics.clone(), config.body_bytes_max.get())?;
+        let Interface { sales, store, health } = interface;
+        let router = operator::router(sales, store, health, metrics.clone(), config.body_bytes_max.get())?;
         let done = CancellationToken::new();
         let serving = tokio::spawn(listener::serve(listener, router, config.limits.clone(), done.clone()));
         Ok(Self { done, serving, upkeep: metrics.map(|metrics| tokio::spawn(keep_up(metrics))) })

@@ -7,6 +7,7 @@
 //! from the parts that it is given, and [`app`] is the process of its own.
 
 pub mod app;
+mod auditor;
 pub mod backoff;
 pub mod cli;
 mod columns;
@@ -23,4 +24,5 @@ pub mod operator;
 pub mod sqlite;
 mod statement;
 pub mod store;
+mod summing;
 mod triage;

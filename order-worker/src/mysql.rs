@@ -4,6 +4,7 @@
 //! when stock is short, a key is taken or a batch comes again.
 
 mod apply;
+mod books;
 mod careful;
 mod fault;
 mod plain;
@@ -15,7 +16,10 @@ mod write;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use flashgate_domain::{Batch, OrderId, Sale, SaleDraft, SaleId, Timestamp};
+use flashgate_domain::{
+    Batch, BatchId, BatchOutcome, OrderId, Sale, SaleDraft, SaleId, Timestamp,
+    audit::{DecidedBatch, StoreBooks},
+};
 pub use schema::SchemaFault;
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, Executor, MySqlConnection, MySqlPool, SqlSafeStr, SqlStr,
@@ -27,7 +31,7 @@ use crate::{
     backoff::Backoff,
     config::MySqlConfig,
     mysql::fault::Trouble,
-    store::{OrderStore, Placed, SalePage, StoreFault, StoredOrder, Transition},
+    store::{BatchPage, OrderStore, Placed, SalePage, StoreFault, StoredOrder, Transition},
 };
 
 /// The order store on MySQL.
@@ -60,10 +64,17 @@ impl MySqlStore {
 
     /// Runs one call within its time-out.
     async fn bounded<T>(&self, call: impl Future<Output = Result<T, Trouble>>) -> Result<T, StoreFault> {
-        match timeout(self.call_timeout, call).await {
-            Ok(ended) => Ok(ended?),
-            Err(elapsed) => Err(StoreFault::Unavailable(elapsed.to_string())),
-        }
+        bounded(self.call_timeout, call).await
+    }
+}
+
+async fn bounded<T>(
+    within: Duration,
+    call: impl Future<Output = Result<T, Trouble>>,
+) -> Result<T, StoreFault> {
+    match timeout(within, call).await {
+        Ok(ended) => Ok(ended?),
+        Err(elapsed) => Err(StoreFault::Unavailable(elapsed.to_string())),
     }
 }
 
@@ -122,6 +133,18 @@ impl OrderStore for MySqlStore {
 
     async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
         self.bounded(rows::order(&self.pool, order)).await
+    }
+
+    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault> {
+        self.bounded(books::outcome(&self.pool, batch)).await
+    }
+
+    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, StoreFault> {
+        bounded(books::TIMEOUT, books::of_sale(&self.pool, sale, asked)).await
+    }
+
+    async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault> {
+        self.bounded(books::batches(&self.pool, page)).await
     }
 
     async fn ping(&self) -> Result<(), StoreFault> {

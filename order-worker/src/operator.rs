@@ -1,7 +1,8 @@
 //! What operators and gateways call: sales and orders, over gRPC and a small HTTP form of it, on one port.
 //!
-//! [`sales`] decides; [`grpc`] and [`http`] only decode and encode.
+//! [`sales`] decides; [`grpc`] and [`http`] only decode and encode. `books` tells auditors what the store has.
 
+mod books;
 pub mod form;
 pub mod grpc;
 pub mod http;
@@ -15,7 +16,7 @@ use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 pub use sales::Sales;
 
-use crate::health::Health;
+use crate::{health::Health, store::OrderStore};
 
 /// Everything that the operator's port serves; no `/metrics` without a recorder.
 ///
@@ -23,10 +24,11 @@ use crate::health::Health;
 /// The descriptors of the gRPC services cannot be read: a broken build.
 pub fn router(
     sales: Arc<Sales>,
+    store: Arc<dyn OrderStore>,
     health: Arc<Health>,
     metrics: Option<PrometheusHandle>,
     body_bytes_max: usize,
 ) -> Result<Router, tonic_reflection::server::Error> {
-    let grpc = grpc::routes(Arc::clone(&sales), &health, body_bytes_max)?;
+    let grpc = grpc::routes(Arc::clone(&sales), store, &health, body_bytes_max)?;
     Ok(http::routes(sales, health, metrics, body_bytes_max).merge(grpc).fallback(http::nothing_here))
 }

@@ -5,6 +5,7 @@
 //! until it writes, and no transaction ever waits for another or is tried again.
 
 mod apply;
+mod books;
 mod fault;
 mod open;
 mod rows;
@@ -17,13 +18,16 @@ mod write;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use flashgate_domain::{Batch, OrderId, Sale, SaleDraft, SaleId, Timestamp};
+use flashgate_domain::{
+    Batch, BatchId, BatchOutcome, OrderId, Sale, SaleDraft, SaleId, Timestamp,
+    audit::{DecidedBatch, StoreBooks},
+};
 pub use open::OpenFault;
 pub use settings::SqliteSettings;
 use thread::Thread;
 
 use crate::{
-    store::{OrderStore, Placed, SalePage, StoreFault, StoredOrder, Transition},
+    store::{BatchPage, OrderStore, Placed, SalePage, StoreFault, StoredOrder, Transition},
     triage::in_the_order_of,
 };
 
@@ -102,6 +106,20 @@ impl OrderStore for SqliteStore {
 
     async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
         self.thread.call(move |connection| rows::order(connection, order)).await
+    }
+
+    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault> {
+        self.thread.call(move |connection| books::outcome(connection, batch)).await
+    }
+
+    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, StoreFault> {
+        let asked = asked.to_vec();
+        self.thread.call(move |connection| books::of_sale(connection, sale, &asked)).await
+    }
+
+    async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault> {
+        let page = *page;
+        self.thread.call(move |connection| books::batches(connection, &page)).await
     }
 
     async fn ping(&self) -> Result<(), StoreFault> {

@@ -14,6 +14,7 @@
 use async_trait::async_trait;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, Intent, OrderId, OrderState, Sale, SaleDraft, SaleId, SaleState, Timestamp,
+    audit::{DecidedBatch, StoreBooks},
 };
 use thiserror::Error;
 
@@ -58,6 +59,16 @@ pub trait OrderStore: Send + Sync + 'static {
 
     /// The order as it is now.
     async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault>;
+
+    /// What was decided about a batch; `None` if it is not decided.
+    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault>;
+
+    /// The sale with the sums of its orders, and what those of `asked` that are decided have of it, all at one
+    /// moment; `None` if there is no such sale. Reads every order of the sale without locking any.
+    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, StoreFault>;
+
+    /// A page of the decided batches, the latest ids first.
+    async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault>;
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreFault>;
@@ -120,6 +131,20 @@ pub struct SalePage {
     pub size: u32,
     /// Only sales in these states; all if empty.
     pub states: Vec<SaleState>,
+}
+
+/// How many batches one page holds at most.
+pub const BATCH_PAGE_MAX: u32 = 1_000;
+
+/// Which decided batches a caller wants to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchPage {
+    /// What they have of this sale is told.
+    pub sale: SaleId,
+    /// Only batches whose first order has a smaller id: the last of the page before; all if `None`.
+    pub before: Option<OrderId>,
+    /// At most so many; [`BATCH_PAGE_MAX`] or less.
+    pub size: u32,
 }
 
 /// An order as the store has it.

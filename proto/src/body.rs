@@ -28,7 +28,8 @@ fn wrong<E>(field: &'static str) -> impl FnOnce(E) -> BodyError {
     move |_why| BodyError::WrongField { field }
 }
 
-fn intent_body(intent: &Intent) -> v1::BatchIntent {
+/// `intent` as it stands in a body.
+pub fn intent_body(intent: &Intent) -> v1::BatchIntent {
     v1::BatchIntent {
         sale_id: intent.sale().get(),
         buyer_id: intent.buyer().as_str().to_owned(),
@@ -37,7 +38,8 @@ fn intent_body(intent: &Intent) -> v1::BatchIntent {
     }
 }
 
-fn intent(body: v1::BatchIntent) -> Result<Intent, BodyError> {
+/// The intent in a body.
+pub fn intent(body: v1::BatchIntent) -> Result<Intent, BodyError> {
     Ok(Intent::new(
         SaleId::new(body.sale_id).map_err(wrong("sale_id"))?,
         BuyerId::new(body.buyer_id).map_err(wrong("buyer_id"))?,
@@ -46,7 +48,8 @@ fn intent(body: v1::BatchIntent) -> Result<Intent, BodyError> {
     ))
 }
 
-fn batch_id(bytes: &[u8]) -> Result<BatchId, BodyError> {
+/// The batch id in a field.
+pub fn batch_id(bytes: &[u8]) -> Result<BatchId, BodyError> {
     let bytes = bytes.try_into().map_err(wrong("batch_id"))?;
     BatchId::from_bytes(bytes).map_err(wrong("batch_id"))
 }
@@ -71,6 +74,11 @@ pub fn decode_batch(body: Bytes) -> Result<Batch, BodyError> {
 
 /// The body of a message with the outcomes of whole batches.
 pub fn encode_outcomes(batches: &[BatchOutcome]) -> Bytes {
+    v1::Outcomes { batches: batches.iter().map(outcome_body).collect() }.encode_to_vec().into()
+}
+
+/// The outcome of one batch as it stands in a body.
+pub fn outcome_body(batch: &BatchOutcome) -> v1::BatchOutcome {
     let order = |order: &OrderOutcome| v1::OrderOutcome {
         intent: Some(intent_body(&order.intent)),
         cancel_reason: match order.decision {
@@ -78,11 +86,10 @@ pub fn encode_outcomes(batches: &[BatchOutcome]) -> Bytes {
             Decision::Cancelled(reason) => reason.as_str().to_owned(),
         },
     };
-    let batch = |batch: &BatchOutcome| v1::BatchOutcome {
+    v1::BatchOutcome {
         batch_id: batch.batch.to_bytes().to_vec(),
         orders: batch.orders.iter().map(order).collect(),
-    };
-    v1::Outcomes { batches: batches.iter().map(batch).collect() }.encode_to_vec().into()
+    }
 }
 
 /// The outcomes in a message of the topic `<prefix>-outcomes`.
@@ -91,7 +98,8 @@ pub fn decode_outcomes(body: Bytes) -> Result<Vec<BatchOutcome>, BodyError> {
     body.batches.into_iter().map(batch_outcome).collect()
 }
 
-fn batch_outcome(body: v1::BatchOutcome) -> Result<BatchOutcome, BodyError> {
+/// The outcome of one batch in a body.
+pub fn batch_outcome(body: v1::BatchOutcome) -> Result<BatchOutcome, BodyError> {
     let batch = batch_id(&body.batch_id)?;
     let orders = body.orders.into_iter().enumerate().map(|(index, order)| order_outcome(batch, index, order));
     Ok(BatchOutcome { batch, orders: orders.collect::<Result<_, _>>()? })

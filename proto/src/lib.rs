@@ -1,9 +1,10 @@
 //! `flashgate.v1`: the generated code of the .proto files, and the bodies of the messages on the topics.
 //!
 //! The comments of the .proto files are the reference of the gRPC interface. [`body`] is the one module that
-//! knows how a message on a topic is laid out.
+//! knows how a message on a topic is laid out, [`books`] how the books of both layers are told.
 
 pub mod body;
+pub mod books;
 
 /// The generated code.
 pub mod v1 {

@@ -5,6 +5,7 @@
 //! `docs/GLOSSARY.md`. Nothing in this crate reads a clock, draws a random number of its own, or touches a
 //! network: time comes in through [`clock::Clock`], randomness through a generator that the caller seeds.
 
+pub mod audit;
 pub mod batch;
 pub mod buyer;
 pub mod checks;

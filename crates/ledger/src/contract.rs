@@ -97,6 +97,7 @@ macro_rules! ledger_contract {
                 a_paused_sale_is_not_activated
                 a_closed_sale_is_not_activated_nor_paused
                 an_order_is_found_by_its_id
+                an_entry_tells_how_far_a_batch_has_come
                 a_snapshot_lists_the_open_batches_of_the_sale
                 a_standing_is_that_of_the_snapshot
                 keys_lists_every_key_once

@@ -67,6 +67,10 @@ pub trait Ledger: Send + Sync + 'static {
     /// What the ledger knows of an order; `None` if it never knew it, lost it, or its retention is over.
     async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault>;
 
+    /// What the deduction log says of a batch; `None` if it never had it, lost it, its retention is over, or
+    /// another batch has the base.
+    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault>;
+
     /// The sale's totals and its open batches at one moment; `None` if the ledger does not have it.
     async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault>;
 
@@ -227,6 +231,42 @@ pub struct LedgerOrder {
     pub state: OrderState,
 }
 
+/// An entry of the deduction log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// How far the batch has come.
+    pub status: LogStatus,
+    /// Its orders, in their order; none of a fence.
+    pub orders: Vec<LedgerOrder>,
+}
+
+/// How far a batch has come in the deduction log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogStatus {
+    /// Deducted, and not settled.
+    Deducted,
+    /// Settled.
+    Acknowledged,
+    /// Never to be deducted.
+    Fenced,
+}
+
+impl LogStatus {
+    /// The stable name, as in the log itself.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deducted => "deducted",
+            Self::Acknowledged => "acknowledged",
+            Self::Fenced => "fenced",
+        }
+    }
+
+    /// The inverse of [`LogStatus::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Deducted, Self::Acknowledged, Self::Fenced].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
 /// The totals of a sale. All but `available` only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -277,8 +317,21 @@ pub struct Snapshot {
     pub buyers: u64,
     /// Keys that have an order.
     pub keys: u64,
+    /// The moment, by the ledger's clock.
+    pub taken_at: Timestamp,
     /// The batches that hold units of this sale and are not settled, oldest first.
     pub open: Vec<OpenBatch>,
+    /// The open batches of the shard whose log entry is gone, oldest first: nobody knows what they hold.
+    pub lost: Vec<LostEntry>,
+}
+
+/// A batch that is deducted and not settled, and has no log entry: somebody has deleted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LostEntry {
+    /// The batch.
+    pub id: BatchId,
+    /// When it was deducted, by the ledger's clock.
+    pub deducted_at: Timestamp,
 }
 
 /// A batch that is deducted and not settled.

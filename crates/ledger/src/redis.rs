@@ -49,8 +49,8 @@ use self::{
     servers::{Place, Servers},
 };
 use crate::{
-    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, Note, Prepared, Retention, Screening,
-    Settled, Snapshot, Standing,
+    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, Note, Prepared, Retention,
+    Screening, Settled, Snapshot, Standing,
 };
 
 /// How many keys one step of [`Ledger::keys`] asks for: a millisecond of Redis at most.
@@ -244,6 +244,13 @@ impl Ledger for RedisLedger {
         let call = scripts::ORDER.call().key(self.keys.log_of(order)).number(order.index());
         let reply = self.run(order.shard(), call).await?;
         decoded("order", &reply, reply::order)
+    }
+
+    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(self.keys.log(batch)).arg(&["status", "nonce", "sales", "intents", "states"]);
+        let reply = self.command("entry", Place::Shard(batch.shard()), command).await?;
+        decoded("entry", &reply, |reply| reply::entry(reply, batch))
     }
 
     async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {

@@ -66,12 +66,12 @@ use self::{
     judge::Judged,
     round::{CallFault, Round},
     settle::Decided,
-    store::Store,
+    store::{Logged, Store},
     writer::{ROUND_CALLS_MAX, Writer},
 };
 use crate::{
-    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, Note, Prepared, Retention, Screening,
-    Settled, Snapshot, Standing,
+    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, LogStatus, Note, Prepared,
+    Retention, Screening, Settled, Snapshot, Standing,
 };
 
 /// How many calls can wait for the thread: what it takes in four rounds.
@@ -253,8 +253,18 @@ impl Ledger for SqliteLedger {
         .await
     }
 
+    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
+        self.read("entry", move |store| {
+            let found = store.log_entry(batch).map_err(|error| LedgerFault::Refused(error.to_string()))?;
+            let entry = found.map(|logged| entry_of(&logged)).transpose();
+            entry.map_err(|reply| LedgerFault::UnknownReply { call: "entry", reply })
+        })
+        .await
+    }
+
     async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
-        Ok(self.books()?.snapshot(sale))
+        let now = self.clock.now();
+        Ok(self.books()?.snapshot(sale, now))
     }
 
     async fn standing(&self, sale: SaleId) -> Result<Option<Standing>, LedgerFault> {
@@ -302,6 +312,18 @@ impl Ledger for SqliteLedger {
         })
         .await
     }
+}
+
+/// The entry of a batch; what is wrong with its row if it cannot be read.
+fn entry_of(logged: &Logged) -> Result<LogEntry, String> {
+    let Logged::Deducted((sales, intents, states)) = logged else {
+        return Ok(LogEntry { status: LogStatus::Fenced, orders: Vec::new() });
+    };
+    let entry = Entry::unpack(sales, intents).ok_or("the intents of its batch")?;
+    let orders = (0..entry.asked.len()).map(|place| order_of(&entry, states.as_deref(), place));
+    let orders = orders.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    let status = if states.is_some() { LogStatus::Acknowledged } else { LogStatus::Deducted };
+    Ok(LogEntry { status, orders })
 }
 
 /// One order of a batch; what is wrong with its row if it cannot be read.

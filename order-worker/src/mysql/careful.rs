@@ -5,7 +5,7 @@ use std::{
     sync::LazyLock,
 };
 
-use flashgate_domain::{Batch, BatchId, SaleId, Timestamp};
+use flashgate_domain::{Batch, BatchId, OrderId, SaleId, Timestamp};
 use sqlx::{Connection, MySqlConnection, Row};
 
 use super::{fault::Trouble, rows, sql, write};
@@ -63,11 +63,28 @@ pub(super) async fn place(
 }
 
 async fn decided_before(connection: &mut MySqlConnection, batches: &[&Batch]) -> Result<Decided, Trouble> {
+    let bases: Vec<OrderId> = batches.iter().map(|batch| batch.id().base()).collect();
+    who_has(connection, &bases).await
+}
+
+/// Those of `asked` that are decided.
+pub(super) async fn decided_among(
+    connection: &mut MySqlConnection,
+    asked: &[BatchId],
+) -> Result<Decided, Trouble> {
+    let bases: Vec<OrderId> = asked.iter().map(|batch| batch.base()).collect();
+    let mut decided = who_has(connection, &bases).await?;
+    let asked: HashSet<BatchId> = asked.iter().copied().collect();
+    decided.retain(|_base, (batch, _orders)| asked.contains(batch));
+    Ok(decided)
+}
+
+async fn who_has(connection: &mut MySqlConnection, bases: &[OrderId]) -> Result<Decided, Trouble> {
     let mut decided = BTreeMap::new();
-    for (size, asked) in padded(batches) {
+    for (size, asked) in padded(bases) {
         let mut query = sqlx::query(sql(BATCHES_SELECT.text(size)));
-        for batch in asked {
-            query = query.bind(batch.id().base().get());
+        for base in asked {
+            query = query.bind(base.get());
         }
         for row in query.fetch_all(&mut *connection).await? {
             let batch = rows::batch_id(&row)?;

@@ -2,7 +2,7 @@
 
 use flashgate_domain::{Sale, SaleDraft, SaleId, SaleState, Timestamp};
 use sqlx::{
-    MySql, MySqlPool, Row,
+    MySql, MySqlExecutor, MySqlPool, Row,
     mysql::{MySqlArguments, MySqlRow},
     query::Query,
 };
@@ -78,8 +78,8 @@ async fn transition(
     Ok(find(pool, sale).await?.map(|sale| Transition { sale, changed }))
 }
 
-pub(super) async fn find(pool: &MySqlPool, sale: SaleId) -> Result<Option<Sale>, Trouble> {
-    let row = sqlx::query(SALE_SELECT).bind(sale.get()).fetch_optional(pool).await?;
+pub(super) async fn find(executor: impl MySqlExecutor<'_>, sale: SaleId) -> Result<Option<Sale>, Trouble> {
+    let row = sqlx::query(SALE_SELECT).bind(sale.get()).fetch_optional(executor).await?;
     row.as_ref().map(from_row).transpose()
 }
 

@@ -8,6 +8,7 @@ use flashgate_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
         self,
+        books_service_server::BooksServiceServer,
         order_service_server::{OrderService, OrderServiceServer},
         preheat_service_server::{PreheatService, PreheatServiceServer},
         sale_service_server::{SaleService, SaleServiceServer},
@@ -17,8 +18,16 @@ use flashgate_service::{answer::Failure, unreadable};
 use tonic::{Request, Response, Status, service::Routes};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use super::{form::SaleForm, page, sales::Sales};
-use crate::{health::Health, store::StoredOrder};
+use super::{
+    books::{self, StoreLooks},
+    form::SaleForm,
+    page,
+    sales::Sales,
+};
+use crate::{
+    health::Health,
+    store::{OrderStore, StoredOrder},
+};
 
 /// The services, with health and reflection, as routes without a fallback.
 ///
@@ -26,6 +35,7 @@ use crate::{health::Health, store::StoredOrder};
 /// The descriptors of the services cannot be read: a broken build.
 pub fn routes(
     sales: Arc<Sales>,
+    store: Arc<dyn OrderStore>,
     health: &Health,
     message_bytes_max: usize,
 ) -> Result<Router, tonic_reflection::server::Error> {
@@ -38,6 +48,9 @@ pub fn routes(
     let service = Operator(sales);
     let routes = Routes::new(health_service)
         .add_service(reflection)
+        .add_service(
+            BooksServiceServer::new(StoreLooks(store)).max_decoding_message_size(books::MESSAGE_BYTES_MAX),
+        )
         .add_service(SaleServiceServer::new(service.clone()).max_decoding_message_size(message_bytes_max))
         .add_service(PreheatServiceServer::new(service.clone()).max_decoding_message_size(message_bytes_max))
         .add_service(OrderServiceServer::new(service).max_decoding_message_size(message_bytes_max));

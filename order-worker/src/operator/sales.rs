@@ -125,7 +125,7 @@ impl Sales {
 }
 
 /// What a fault of the store is to a caller.
-fn failure(fault: StoreFault) -> Failure {
+pub(super) fn failure(fault: StoreFault) -> Failure {
     match fault {
         StoreFault::Unavailable(_) | StoreFault::Contended(_) => {
             warn!(%fault, "a call on the order store failed");

@@ -13,11 +13,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, OrderId, Sale, SaleDraft, SaleId, SaleState, Timestamp,
+    audit::{BatchSums, DecidedBatch, StoreBooks, Sums},
 };
 use flashgate_messaging::{BusFault, Delivery, Message, Publisher, QueueId, Subscription};
 use flashgate_order_worker::{
     decide::{Purchase, order_by_order},
-    store::{OrderStore, Placed, Rejection, SalePage, StoreFault, StoredOrder, Transition},
+    store::{BatchPage, OrderStore, Placed, Rejection, SalePage, StoreFault, StoredOrder, Transition},
 };
 
 /// An order store in memory.
@@ -143,6 +144,49 @@ impl OrderStore for MemoryStore {
             batch: outcome.batch,
             created_at: *created_at,
         }))
+    }
+
+    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault> {
+        let tables = self.tables.lock().unwrap();
+        let found = tables.decided.get(&batch.base()).filter(|(outcome, _)| outcome.batch == batch);
+        Ok(found.map(|(outcome, _)| outcome.clone()))
+    }
+
+    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, StoreFault> {
+        let tables = self.tables.lock().unwrap();
+        let Some(row) = tables.sales.get(&sale) else { return Ok(None) };
+        let mut orders = Sums::default();
+        for order in tables.decided.values().flat_map(|(outcome, _)| &outcome.orders) {
+            if order.intent.sale() == sale {
+                orders.add(Some(order.decision), 1, u64::from(order.intent.quantity().get()));
+            }
+        }
+        let decided = tables.decided.values().filter(|(outcome, _)| asked.contains(&outcome.batch));
+        let sums = |(outcome, _): &(BatchOutcome, Timestamp)| BatchSums {
+            batch: outcome.batch,
+            sums: Sums::of_outcome(outcome, sale),
+        };
+        Ok(Some(StoreBooks {
+            state: row.state,
+            generation: row.generation,
+            initial: row.draft.stock(),
+            restocked: row.restocked,
+            returned: row.returned,
+            saleable: row.saleable,
+            orders,
+            decided: decided.map(sums).collect(),
+        }))
+    }
+
+    async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault> {
+        let tables = self.tables.lock().unwrap();
+        let earlier = tables.decided.values().rev().map(|(outcome, _)| outcome);
+        let earlier = earlier.filter(|outcome| page.before.is_none_or(|id| outcome.batch.base() < id));
+        let decided = |outcome: &BatchOutcome| DecidedBatch {
+            of_sale: BatchSums { batch: outcome.batch, sums: Sums::of_outcome(outcome, page.sale) },
+            orders: u32::try_from(outcome.orders.len()).unwrap(),
+        };
+        Ok(earlier.take(usize::try_from(page.size).unwrap()).map(decided).collect())
     }
 
     async fn ping(&self) -> Result<(), StoreFault> {

@@ -44,8 +44,8 @@ impl Scene {
         let topic = Topic::new("t-sales").unwrap();
         let sales = Sales::new(store.clone(), Arc::new(bus.clone()), topic, Arc::new(SystemClock));
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let router =
-            operator::router(Arc::new(sales), Arc::clone(&health), Some(metrics), 16 * 1024).unwrap();
+        let (sales, books) = (Arc::new(sales), store.clone());
+        let router = operator::router(sales, books, Arc::clone(&health), Some(metrics), 16 * 1024).unwrap();
         Self { store, bus, health, router }
     }
 

@@ -8,8 +8,8 @@ use flashgate_domain::{
 };
 use flashgate_gateway::registry::{Registry, RegistryFault, StoredOrder};
 use flashgate_ledger::{
-    Activated, Answer, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, Note, Prepared, Screening, Settled,
-    Snapshot, Standing,
+    Activated, Answer, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, Note, Prepared,
+    Screening, Settled, Snapshot, Standing,
 };
 use flashgate_messaging::{
     BusFault, Delivery, HalfMessage, Message, Subscription, TransactionProducer, Verdict,
@@ -81,6 +81,10 @@ impl Ledger for Agreeable {
     }
 
     async fn order(&self, _order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
+        Ok(None)
+    }
+
+    async fn entry(&self, _batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
         Ok(None)
     }
 

@@ -6,8 +6,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use flashgate_domain::{Batch, BatchId, BatchOutcome, Intent, Node, OrderId, Sale, SaleId, Shard};
 use flashgate_ledger::{
-    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, Note, Prepared, Screening, Settled,
-    Snapshot, Standing,
+    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, Note, Prepared, Screening,
+    Settled, Snapshot, Standing,
 };
 use flashgate_messaging::{BusFault, CheckBackHandler, CheckedMessage, Delivery, Resolution, Subscription};
 use futures::stream::BoxStream;
@@ -159,6 +159,10 @@ impl Ledger for FlawedLedger {
 
     async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
         self.ledger.order(order).await
+    }
+
+    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
+        self.ledger.entry(batch).await
     }
 
     async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {

@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, HashSet};
 pub use client::SimStore;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, OrderId, Sale, SaleDraft, SaleId, SaleState, Timestamp,
+    audit::{BatchSums, DecidedBatch, StoreBooks, Sums},
 };
 use flashgate_order_worker::{
-    decide::{Purchase, confirmed_units, order_by_order},
-    store::{Placed, Rejection, SALE_PAGE_MAX, SalePage, StoredOrder, Transition},
+    decide::{Purchase, confirmed_units, first_decision, order_by_order},
+    store::{BATCH_PAGE_MAX, BatchPage, Placed, Rejection, SALE_PAGE_MAX, SalePage, StoredOrder, Transition},
 };
 
 /// The server.
@@ -118,6 +119,44 @@ impl StoreState {
 
     fn close_sale(&mut self, sale: SaleId) -> Option<Transition> {
         self.transition(sale, |sale| sale.state = SaleState::Closed)
+    }
+
+    fn outcome(&self, batch: BatchId) -> Option<&BatchOutcome> {
+        self.decided.get(&batch.base()).filter(|outcome| outcome.batch == batch)
+    }
+
+    fn books(&self, sale: SaleId, asked: &[BatchId]) -> Option<StoreBooks> {
+        let row = self.sales.get(&sale)?;
+        let mut orders = Sums::default();
+        for order in self.orders.values().filter(|order| order.intent.sale() == sale) {
+            let units = u64::from(order.intent.quantity().get());
+            orders.add(Some(first_decision(order.state)), 1, units);
+        }
+        let sums = |outcome: &BatchOutcome| BatchSums {
+            batch: outcome.batch,
+            sums: Sums::of_outcome(outcome, sale),
+        };
+        Some(StoreBooks {
+            state: row.state,
+            generation: row.generation,
+            initial: row.draft.stock(),
+            restocked: row.restocked,
+            returned: row.returned,
+            saleable: row.saleable,
+            orders,
+            decided: asked.iter().filter_map(|batch| self.outcome(*batch)).map(sums).collect(),
+        })
+    }
+
+    fn batches(&self, page: &BatchPage) -> Vec<DecidedBatch> {
+        let before = |outcome: &&BatchOutcome| page.before.is_none_or(|before| outcome.batch.base() < before);
+        let size = usize::try_from(page.size.min(BATCH_PAGE_MAX)).unwrap_or(usize::MAX);
+        let decided = |outcome: &BatchOutcome| {
+            let sums = Sums::of_outcome(outcome, page.sale);
+            let orders = u32::try_from(outcome.orders.len()).unwrap_or(u32::MAX);
+            DecidedBatch { of_sale: BatchSums { batch: outcome.batch, sums }, orders }
+        };
+        self.decided.values().rev().filter(before).take(size).map(decided).collect()
     }
 
     fn page(&self, page: &SalePage) -> Vec<Sale> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flashgate_domain::{CancelReason, Decision, OrderState};
+use flashgate_domain::{BatchId, CancelReason, Decision, OrderState};
 use futures::StreamExt;
 use tokio::time::timeout;
 
@@ -10,7 +10,9 @@ use super::{
     Fact, Subject,
     scene::{Scene, all_confirmed, cancelled, crowd, intent, open_window, outcome},
 };
-use crate::{Activated, Answer, LedgerOrder, LedgerState, Note, OpenBatch, Prepared, Standing};
+use crate::{
+    Activated, Answer, LedgerOrder, LedgerState, LogEntry, LogStatus, Note, OpenBatch, Prepared, Standing,
+};
 
 /// How long a note may take.
 const NOTE_WAIT: Duration = Duration::from_secs(5);
@@ -120,6 +122,41 @@ pub async fn a_snapshot_lists_the_open_batches_of_the_sale(subject: Subject) -> 
     let after = scene.snapshot(sale).await?;
     assert_eq!(after.open.iter().map(told).collect::<Vec<_>>(), [(last.id(), 2, 15)]);
     assert!(after.sequence > snapshot.sequence);
+    Ok(())
+}
+
+/// Whole, so that it can be compared with the order store's: open, settled, fenced, or nothing.
+pub async fn an_entry_tells_how_far_a_batch_has_come(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let sale = scene.on_sale(10, 5).await?;
+    let other = scene.sell(scene.unused_of(scene.shard(sale))?, 10, 5).await?;
+    let batch = scene.deduct(vec![intent(sale, "ada", "k", 2)?, intent(other, "bob", "k", 3)?]).await?;
+    let order = |place: usize, state| {
+        let asked = &batch.intents()[place];
+        let (buyer, quantity) = (asked.buyer_digest(), asked.quantity().get());
+        LedgerOrder { sale: asked.sale(), buyer, quantity, state }
+    };
+    let open = scene.ledger().entry(batch.id()).await?.ok_or("deducted")?;
+    let pending = vec![order(0, OrderState::Pending), order(1, OrderState::Pending)];
+    assert_eq!(open, LogEntry { status: LogStatus::Deducted, orders: pending });
+
+    let short = cancelled(CancelReason::OutOfStock);
+    let decided = outcome(&batch, |place| if place == 0 { Decision::Confirmed } else { short });
+    scene.ledger().settle(&decided).await?;
+    let settled = scene.ledger().entry(batch.id()).await?.ok_or("settled")?;
+    let orders =
+        vec![order(0, OrderState::Confirmed), order(1, OrderState::Cancelled(CancelReason::OutOfStock))];
+    assert_eq!(settled, LogEntry { status: LogStatus::Acknowledged, orders });
+
+    let (fenced, unknown) = (scene.batch_id(sale)?, scene.batch_id(sale)?);
+    scene.ledger().check_back(fenced).await?;
+    let fence = LogEntry { status: LogStatus::Fenced, orders: Vec::new() };
+    assert_eq!(scene.ledger().entry(fenced).await?, Some(fence));
+    assert_eq!(scene.ledger().entry(unknown).await?, None);
+    for other in [batch.id(), fenced] {
+        let other = BatchId::from_parts(other.base(), other.nonce() ^ 1);
+        assert_eq!(scene.ledger().entry(other).await?, None, "another batch has the base");
+    }
     Ok(())
 }
 

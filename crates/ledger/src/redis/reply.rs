@@ -5,13 +5,16 @@ use flashgate_domain::{BatchId, Node, OrderId, SaleId, Timestamp};
 use redis::Value;
 
 use super::{
-    pack::{Packed, state_of_byte, unpack_intent},
+    pack::{INTENT_BYTES, Packed, state_of_byte, unpack_intent},
     seen::Progress,
 };
 use crate::{
-    Activated, Answer, Deduction, Fate, LedgerFault, LedgerOrder, LedgerState, OpenBatch, Prepared,
-    Screening, Settled, Snapshot, Standing, Totals,
+    Activated, Answer, Deduction, Fate, LedgerFault, LedgerOrder, LedgerState, LogEntry, LogStatus,
+    LostEntry, OpenBatch, Prepared, Screening, Settled, Snapshot, Standing, Totals,
 };
+
+/// The bytes of a sale in the column `sales` of a log entry.
+const SHARE_BYTES: usize = 16;
 
 /// How much of an unknown reply is told, in characters.
 const SHOWN_CHARS_MAX: usize = 200;
@@ -281,6 +284,13 @@ pub(super) fn snapshot(value: &Value) -> Option<Option<Snapshot>> {
     };
     let (epoch, sequence) = (fields.number()?, fields.number()?);
     let (buyers, keys) = (fields.number()?, fields.number()?);
+    let taken_at = Timestamp::from_millis(fields.number()?);
+    let lost_count: u64 = fields.number()?;
+    let mut lost = Vec::new();
+    for _entry in 0..lost_count {
+        let id = fields.text()?.parse::<BatchId>().ok()?;
+        lost.push(LostEntry { id, deducted_at: Timestamp::from_millis(fields.number()?) });
+    }
     let mut open = Vec::new();
     while !fields.is_empty() {
         open.push(OpenBatch {
@@ -290,7 +300,39 @@ pub(super) fn snapshot(value: &Value) -> Option<Option<Snapshot>> {
             units: fields.number()?,
         });
     }
-    Some(Some(Snapshot { state, generation, totals, epoch, sequence, buyers, keys, open }))
+    Some(Some(Snapshot { state, generation, totals, epoch, sequence, buyers, keys, taken_at, open, lost }))
+}
+
+/// The columns `status`, `nonce`, `sales`, `intents` and `states` of the log entry of `batch`.
+pub(super) fn entry(value: &Value, batch: BatchId) -> Option<Option<LogEntry>> {
+    let mut fields = Fields::new(value)?;
+    if fields.next_is_nil(5) {
+        return Some(None);
+    }
+    let status = LogStatus::parse(fields.text()?)?;
+    if u64::from_str_radix(fields.text()?, 16).ok()? != batch.nonce() {
+        return Some(None);
+    }
+    let orders = match status {
+        LogStatus::Fenced => Vec::new(),
+        LogStatus::Deducted | LogStatus::Acknowledged => {
+            logged_orders(fields.bytes()?, fields.bytes()?, fields.bytes()?)?
+        }
+    };
+    Some(Some(LogEntry { status, orders }))
+}
+
+/// The orders of a log entry: of each sale id u64, orders u32 and units u32; the intents; a state each.
+fn logged_orders(sales: &[u8], intents: &[u8], states: &[u8]) -> Option<Vec<LedgerOrder>> {
+    let (intents, rest) = intents.as_chunks::<INTENT_BYTES>();
+    (rest.is_empty() && intents.len() == states.len()).then_some(())?;
+    let order = |(intent, state): (&[u8; INTENT_BYTES], &u8)| {
+        let number = usize::from(u16::from_be_bytes(*intent.first_chunk()?));
+        let sale = u64::from_be_bytes(*sales.get(number * SHARE_BYTES..)?.first_chunk()?);
+        let (quantity, buyer) = unpack_intent(intent)?;
+        Some(LedgerOrder { sale: SaleId::new(sale).ok()?, buyer, quantity, state: state_of_byte(*state)? })
+    };
+    intents.iter().zip(states).map(order).collect()
 }
 
 /// The columns `available` and `epoch` of a sale.

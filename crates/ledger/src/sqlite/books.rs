@@ -103,7 +103,7 @@ impl SaleBook {
         }
     }
 
-    fn snapshot(&self) -> Snapshot {
+    fn snapshot(&self, taken_at: Timestamp) -> Snapshot {
         let open = self.open.iter().map(|((deducted_at, id), share)| OpenBatch {
             id: *id,
             deducted_at: *deducted_at,
@@ -119,7 +119,10 @@ impl SaleBook {
             sequence: row.sequence,
             buyers: u64::try_from(self.held.len()).unwrap_or(u64::MAX),
             keys: u64::try_from(self.keys.len()).unwrap_or(u64::MAX),
+            taken_at,
             open: open.collect(),
+            // What is open is read from the log itself.
+            lost: Vec::new(),
         }
     }
 }
@@ -141,8 +144,8 @@ impl Books {
         self.sales.get(&sale).map(|book| book.row.standing())
     }
 
-    pub(super) fn snapshot(&self, sale: SaleId) -> Option<Snapshot> {
-        self.sales.get(&sale).map(SaleBook::snapshot)
+    pub(super) fn snapshot(&self, sale: SaleId, now: Timestamp) -> Option<Snapshot> {
+        self.sales.get(&sale).map(|book| book.snapshot(now))
     }
 
     pub(super) fn open_orders(&self, shard: Shard) -> u64 {

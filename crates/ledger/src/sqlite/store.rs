@@ -43,6 +43,13 @@ pub(super) struct LoggedBatch {
 /// The columns `sales`, `intents` and `states` of one batch.
 pub(super) type BatchOrders = (Vec<u8>, Vec<u8>, Option<Vec<u8>>);
 
+/// What the log has under a batch id.
+#[derive(Debug)]
+pub(super) enum Logged {
+    Fenced,
+    Deducted(BatchOrders),
+}
+
 /// A value in the file that this version does not understand.
 pub(super) fn unreadable(column: &str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, format!("column {column}").into())
@@ -164,6 +171,18 @@ impl Store {
     pub(super) fn orders(&self, base: OrderId) -> rusqlite::Result<Option<BatchOrders>> {
         let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         self.ready(sql!("batch_orders_select"))?.query_row([base.get()], read).optional()
+    }
+
+    /// What the log has of that very batch.
+    pub(super) fn log_entry(&self, batch: BatchId) -> rusqlite::Result<Option<Logged>> {
+        let base = batch.base();
+        if let Some(nonce) = self.fence(base)? {
+            return Ok((nonce == batch.nonce()).then_some(Logged::Fenced));
+        }
+        match self.batch(base)? {
+            Some(row) if row.nonce == batch.nonce() => Ok(self.orders(base)?.map(Logged::Deducted)),
+            Some(_) | None => Ok(None),
+        }
     }
 
     /// Shows every batch, in the order in which they were applied.

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use flashgate_domain::{BatchId, CancelReason, Decision, OrderState, SaleId, id::ShardCount};
+use flashgate_domain::{BatchId, CancelReason, Decision, OrderState, SaleId, Timestamp, id::ShardCount};
 use flashgate_ledger::{
     Answer, Deduction, Fate, Ledger, LedgerFault, LedgerState, Settled, Snapshot,
     contract::{
@@ -29,7 +29,8 @@ fn refusal(path: &Path) -> Unusable {
 async fn snapshots(ledger: &dyn Ledger, sales: &[SaleId]) -> Vec<Snapshot> {
     let mut found = Vec::new();
     for sale in sales {
-        found.push(ledger.snapshot(*sale).await.unwrap().unwrap());
+        let snapshot = ledger.snapshot(*sale).await.unwrap().unwrap();
+        found.push(Snapshot { taken_at: Timestamp::default(), ..snapshot });
     }
     found
 }

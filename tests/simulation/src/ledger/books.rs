@@ -6,7 +6,8 @@ use flashgate_domain::{
     BatchId, BuyerDigest, Intent, KeyDigest, OrderId, OrderState, Sale, SaleId, Shard, Timestamp, Window,
 };
 use flashgate_ledger::{
-    Activated, LedgerOrder, LedgerState as State, OpenBatch, Prepared, Snapshot, Standing, Totals,
+    Activated, LedgerOrder, LedgerState as State, LogEntry, LogStatus, OpenBatch, Prepared, Snapshot,
+    Standing, Totals,
 };
 
 /// Everything that Redis would hold.
@@ -170,7 +171,22 @@ impl Books {
         })
     }
 
-    pub(super) fn snapshot(&self, sale: SaleId) -> Option<Snapshot> {
+    pub(super) fn entry(&self, batch: BatchId) -> Option<LogEntry> {
+        let entry = self.log.get(&batch.base()).filter(|entry| entry.id == batch)?;
+        let Status::Known { intents, states, acknowledged } = &entry.status else {
+            return Some(LogEntry { status: LogStatus::Fenced, orders: Vec::new() });
+        };
+        let order = |(intent, state): (&Intent, &OrderState)| LedgerOrder {
+            sale: intent.sale(),
+            buyer: intent.buyer_digest(),
+            quantity: intent.quantity().get(),
+            state: *state,
+        };
+        let status = if *acknowledged { LogStatus::Acknowledged } else { LogStatus::Deducted };
+        Some(LogEntry { status, orders: intents.iter().zip(states).map(order).collect() })
+    }
+
+    pub(super) fn snapshot(&self, sale: SaleId, taken_at: Timestamp) -> Option<Snapshot> {
         let account = self.sales.get(&sale)?;
         let mut open: Vec<OpenBatch> =
             self.log.values().filter_map(|entry| open_batch(entry, sale)).collect();
@@ -184,7 +200,9 @@ impl Books {
             sequence: account.sequence,
             buyers: count(account.held.len()),
             keys: count(account.keys.len()),
+            taken_at,
             open,
+            lost: Vec::new(),
         })
     }
 }

@@ -10,8 +10,8 @@ use flashgate_domain::{
     Batch, BatchId, BatchOutcome, Clock, Intent, Node, OrderId, Sale, SaleId, Shard, id::ShardCount,
 };
 use flashgate_ledger::{
-    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LedgerState as State, Note, Prepared,
-    Screening, Settled, Snapshot, Standing,
+    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LedgerState as State, LogEntry, Note,
+    Prepared, Screening, Settled, Snapshot, Standing,
 };
 use futures::stream::{self, BoxStream, StreamExt};
 
@@ -158,8 +158,14 @@ impl Ledger for SimLedger {
         self.link.call("order", order, move |state| state.books.order(order)).await.map_err(fault)
     }
 
+    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
+        self.link.call("entry", batch, move |state| state.books.entry(batch)).await.map_err(fault)
+    }
+
     async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
-        self.link.call("snapshot", sale, move |state| state.books.snapshot(sale)).await.map_err(fault)
+        let now = Arc::clone(&self.clock);
+        let look = move |state: &mut LedgerState| state.books.snapshot(sale, now.now());
+        self.link.call("snapshot", sale, look).await.map_err(fault)
     }
 
     async fn standing(&self, sale: SaleId) -> Result<Option<Standing>, LedgerFault> {

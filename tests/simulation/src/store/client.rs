@@ -1,8 +1,13 @@
 //! A process's order store: calls over the network.
 
 use async_trait::async_trait;
-use flashgate_domain::{Batch, OrderId, Sale, SaleDraft, SaleId, Timestamp};
-use flashgate_order_worker::store::{OrderStore, Placed, SalePage, StoreFault, StoredOrder, Transition};
+use flashgate_domain::{
+    Batch, BatchId, BatchOutcome, OrderId, Sale, SaleDraft, SaleId, Timestamp,
+    audit::{DecidedBatch, StoreBooks},
+};
+use flashgate_order_worker::store::{
+    BatchPage, OrderStore, Placed, SalePage, StoreFault, StoredOrder, Transition,
+};
 
 use super::StoreState;
 use crate::network::{Link, Lost};
@@ -75,6 +80,20 @@ impl OrderStore for SimStore {
 
     async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
         self.ask("order", order.to_string(), move |state| state.orders.get(&order).cloned()).await
+    }
+
+    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault> {
+        self.ask("outcome", batch.to_string(), move |state| state.outcome(batch).cloned()).await
+    }
+
+    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, StoreFault> {
+        let asked = asked.to_vec();
+        self.ask("books", sale.to_string(), move |state| state.books(sale, &asked)).await
+    }
+
+    async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault> {
+        let page = *page;
+        self.ask("batches", page.sale.to_string(), move |state| state.batches(&page)).await
     }
 
     async fn ping(&self) -> Result<(), StoreFault> {

@@ -1,0 +1,182 @@
+//! Both sides over their operators' interfaces.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use flashgate_domain::{
+    BatchId, BatchOutcome, CancelReason, Intent, OrderId, OrderState, SaleId,
+    audit::{DecidedBatch, LedgerBooks, StoreBooks},
+};
+use flashgate_proto::{
+    body, books,
+    v1::{self, books_service_client::BooksServiceClient, ledger_service_client::LedgerServiceClient},
+};
+use tonic::{
+    Code, Status,
+    transport::{Channel, Endpoint, Error},
+};
+
+use crate::sides::{LedgerSide, LogTrace, LogWord, OrderMark, SideFault, StoreSide};
+
+/// The longest answer that is read: a snapshot with a million open batches.
+const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+const GATEWAY: &str = "the gateway";
+const WORKER: &str = "the order worker";
+
+/// A channel that connects when it is first used, and again whenever the connection is lost.
+fn channel(url: &str, timeout: Duration) -> Result<Channel, Error> {
+    let endpoint = Endpoint::from_shared(url.to_owned())?;
+    Ok(endpoint.timeout(timeout).connect_timeout(CONNECT_TIMEOUT).connect_lazy())
+}
+
+fn unavailable(side: &'static str) -> impl FnOnce(Status) -> SideFault {
+    move |status| SideFault::Unavailable { side, why: format!("{}: {}", status.code(), status.message()) }
+}
+
+fn garbled<E: std::fmt::Display>(side: &'static str) -> impl FnOnce(E) -> SideFault {
+    move |why| SideFault::Garbled { side, why: why.to_string() }
+}
+
+fn bytes(batches: &[BatchId]) -> Vec<Vec<u8>> {
+    batches.iter().map(|batch| batch.to_bytes().to_vec()).collect()
+}
+
+/// `None` for NOT_FOUND.
+fn found<T>(answer: Result<tonic::Response<T>, Status>, side: &'static str) -> Result<Option<T>, SideFault> {
+    match answer {
+        Ok(answer) => Ok(Some(answer.into_inner())),
+        Err(status) if status.code() == Code::NotFound => Ok(None),
+        Err(status) => Err(unavailable(side)(status)),
+    }
+}
+
+/// The ledger behind any gateway.
+#[derive(Clone, Debug)]
+pub struct GatewayLedger(LedgerServiceClient<Channel>);
+
+impl GatewayLedger {
+    /// `url` such as `http://127.0.0.1:7003`, the operator's address of a gateway; no call takes longer than
+    /// `timeout`. Connects when it is first asked.
+    ///
+    /// # Errors
+    /// It is no URL.
+    pub fn new(url: &str, timeout: Duration) -> Result<Self, Error> {
+        Ok(Self::on(channel(url, timeout)?))
+    }
+
+    /// Over a channel that is there.
+    pub fn on(channel: Channel) -> Self {
+        Self(LedgerServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
+    }
+
+    async fn traces(
+        &self,
+        sale_id: u64,
+        batches: &[BatchId],
+        with_orders: bool,
+    ) -> Result<Vec<v1::BatchTrace>, SideFault> {
+        let request = v1::TraceBatchesRequest { sale_id, batch_ids: bytes(batches), with_orders };
+        let traces = self.0.clone().trace_batches(request).await.map_err(unavailable(GATEWAY))?;
+        let traces = traces.into_inner().traces;
+        if traces.len() == batches.len() { Ok(traces) } else { Err(garbled(GATEWAY)("number of traces")) }
+    }
+}
+
+fn log_trace(trace: v1::BatchTrace) -> Result<LogTrace, SideFault> {
+    let status = match trace.status.as_str() {
+        "" => None,
+        "deducted" => Some(LogWord::Deducted),
+        "acknowledged" => Some(LogWord::Acknowledged),
+        "fenced" => Some(LogWord::Fenced),
+        other => return Err(garbled(GATEWAY)(format!("status {other}"))),
+    };
+    Ok(LogTrace { status, sums: books::sums(trace.sums) })
+}
+
+fn order_mark(mark: &v1::OrderMark) -> Option<OrderMark> {
+    let reason = match mark.cancel_reason.as_str() {
+        "" => None,
+        reason => Some(CancelReason::parse(reason)?),
+    };
+    let state = OrderState::from_parts(&mark.state, reason)?;
+    Some(OrderMark { sale: SaleId::new(mark.sale_id).ok()?, quantity: mark.quantity, state })
+}
+
+#[async_trait]
+impl LedgerSide for GatewayLedger {
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerBooks>, SideFault> {
+        let request = v1::SnapshotSaleRequest { sale_id: sale.get() };
+        let snapshot = found(self.0.clone().snapshot_sale(request).await, GATEWAY)?;
+        snapshot.map(books::ledger_books).transpose().map_err(garbled(GATEWAY))
+    }
+
+    async fn trace(&self, sale: SaleId, batches: &[BatchId]) -> Result<Vec<LogTrace>, SideFault> {
+        self.traces(sale.get(), batches, false).await?.into_iter().map(log_trace).collect()
+    }
+
+    async fn orders(&self, batch: BatchId) -> Result<Vec<OrderMark>, SideFault> {
+        // The sums are not looked at, so any sale will do.
+        let traces = self.traces(1, &[batch], true).await?;
+        let marks = traces.iter().flat_map(|trace| &trace.orders).map(order_mark);
+        marks.collect::<Option<_>>().ok_or_else(|| garbled(GATEWAY)("an order"))
+    }
+
+    async fn purchase(&self, intent: &Intent) -> Result<Option<OrderId>, SideFault> {
+        let request = v1::FindPurchaseRequest { intent: Some(body::intent_body(intent)) };
+        let found = self.0.clone().find_purchase(request).await.map_err(unavailable(GATEWAY))?.into_inner();
+        if found.order_id.is_empty() {
+            return Ok(None);
+        }
+        found.order_id.parse().map(Some).map_err(garbled(GATEWAY))
+    }
+}
+
+/// The order store behind any order worker.
+#[derive(Clone, Debug)]
+pub struct WorkerBooks(BooksServiceClient<Channel>);
+
+impl WorkerBooks {
+    /// `url` such as `http://127.0.0.1:7070`, the operator's address of an order worker; no call takes longer than
+    /// `timeout`. Connects when it is first asked.
+    ///
+    /// # Errors
+    /// It is no URL.
+    pub fn new(url: &str, timeout: Duration) -> Result<Self, Error> {
+        Ok(Self::on(channel(url, timeout)?))
+    }
+
+    /// Over a channel that is there.
+    pub fn on(channel: Channel) -> Self {
+        Self(BooksServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
+    }
+}
+
+#[async_trait]
+impl StoreSide for WorkerBooks {
+    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, SideFault> {
+        let request = v1::SumSaleRequest { sale_id: sale.get(), batch_ids: bytes(asked) };
+        let sums = found(self.0.clone().sum_sale(request).await, WORKER)?;
+        sums.map(books::store_books).transpose().map_err(garbled(WORKER))
+    }
+
+    async fn batches(
+        &self,
+        sale: SaleId,
+        before: Option<BatchId>,
+        size: u32,
+    ) -> Result<Vec<DecidedBatch>, SideFault> {
+        let before_batch_id = before.map(|batch| batch.to_bytes().to_vec()).unwrap_or_default();
+        let request = v1::ListBatchesRequest { sale_id: sale.get(), before_batch_id, page_size: size };
+        let page = self.0.clone().list_batches(request).await.map_err(unavailable(WORKER))?;
+        books::batches(page.into_inner()).map_err(garbled(WORKER))
+    }
+
+    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, SideFault> {
+        let request = v1::GetOutcomeRequest { batch_id: batch.to_bytes().to_vec() };
+        let found = self.0.clone().get_outcome(request).await.map_err(unavailable(WORKER))?.into_inner();
+        found.outcome.map(body::batch_outcome).transpose().map_err(garbled(WORKER))
+    }
+}

@@ -1,0 +1,19 @@
+//! The audit: compares the ledger with the order store while traffic runs, and says which batch makes a difference.
+//!
+//! The gateways own the ledger, the order workers own the database, so an audit reads neither: it asks both
+//! services. What the numbers mean is decided in [`flashgate_domain::audit`], without I/O; this crate fetches them
+//! in an order that makes the comparison sound, and looks again before it reports anything (`docs/adr/0009`).
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`sides`] | what is asked of each side |
+//! | [`examine`] | one sale: look, look again, walk the batches, judge |
+//! | [`grpc`] | both sides over their operators' interfaces |
+
+pub mod examine;
+pub mod grpc;
+pub mod sides;
+
+pub use examine::{Plan, examine};
+pub use grpc::{GatewayLedger, WorkerBooks};
+pub use sides::{LedgerSide, LogTrace, LogWord, OrderMark, SideFault, StoreSide};

@@ -1,0 +1,19 @@
+//! The comparison of both layers: pure, so that whoever reads the books can judge them. The argument why it holds
+//! while traffic runs is in `docs/adr/0009-audit.md`.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`books`] | what each side tells about one sale |
+//! | [`gap`] | the three numbers that must be zero |
+//! | [`finding`] | what can be wrong, and the verdict |
+//! | [`judge`] | from books to findings |
+
+pub mod books;
+pub mod finding;
+pub mod gap;
+pub mod judge;
+
+pub use books::{Amount, BatchSums, DecidedBatch, Held, LedgerBooks, LostEntry, StoreBooks, Sums};
+pub use finding::{Finding, Report, Verdict};
+pub use gap::Gap;
+pub use judge::{Evidence, Trace, TraceStatus, open_batches, weigh};

@@ -1,0 +1,224 @@
+//! What can be wrong with a sale, and the verdict.
+
+use std::fmt;
+
+use super::books::Amount;
+use crate::{
+    clock::Timestamp,
+    id::{BatchId, OrderId, SaleId},
+};
+
+/// One thing that an audit found, confirmed by a second look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// An open batch is older than it may be: it is to be re-driven.
+    ToRedrive {
+        /// The batch.
+        batch: BatchId,
+        /// When it was deducted, by the ledger's clock.
+        deducted_at: Timestamp,
+        /// What it holds.
+        amount: Amount,
+        /// Whether the order store has decided it, so that only its settlement is missing.
+        decided: bool,
+    },
+    /// The order store has applied a batch that the ledger does not know, or has fenced: its units are on sale
+    /// again.
+    Phantom {
+        /// The batch.
+        batch: BatchId,
+        /// What the store has of it.
+        amount: Amount,
+        /// The units that were confirmed: so many could be sold twice.
+        confirmed_units: u64,
+        /// Whether the ledger has a fence for it, so that settling cannot heal it.
+        fenced: bool,
+    },
+    /// Units are gone from the ledger, and no batch explains them: they cannot be sold.
+    Leaked {
+        /// How many.
+        units: u64,
+        /// Open batches whose log entry is gone and that the order store has not decided: they may hold them.
+        suspects: Vec<BatchId>,
+    },
+    /// The ledger has more units on sale than the order store can give, and no batch explains it.
+    Surplus {
+        /// How many.
+        units: u64,
+    },
+    /// `available` is not what the ledger's own totals say.
+    LedgerContradiction {
+        /// By how much: below 0, units are missing.
+        units: i64,
+    },
+    /// `saleable` is not what the store's own orders say.
+    StoreContradiction {
+        /// By how much: below 0, the row of the sale says less than its orders leave.
+        units: i64,
+    },
+    /// The orders of a batch are not what the ledger settled. Names the orders that differ; none if the
+    /// number of orders does.
+    ChangedBatch {
+        /// The batch.
+        batch: BatchId,
+        /// Units that the ledger settled as confirmed, less those that the store has as confirmed.
+        units: i64,
+        /// The orders that differ.
+        orders: Vec<OrderId>,
+    },
+    /// The order store has preheated the sale, and the ledger does not have it: it was lost.
+    MissingInLedger,
+    /// The sides have different generations of the sale.
+    OtherGeneration {
+        /// In the ledger.
+        ledger: u32,
+        /// In the order store.
+        store: u32,
+    },
+}
+
+impl Finding {
+    /// The stable name, in output, metrics and pages.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::ToRedrive { .. } => "to_redrive",
+            Self::Phantom { .. } => "phantom",
+            Self::Leaked { .. } => "leaked",
+            Self::Surplus { .. } => "surplus",
+            Self::LedgerContradiction { .. } => "ledger_contradiction",
+            Self::StoreContradiction { .. } => "store_contradiction",
+            Self::ChangedBatch { .. } => "changed_batch",
+            Self::MissingInLedger => "missing_in_ledger",
+            Self::OtherGeneration { .. } => "other_generation",
+        }
+    }
+
+    /// The units concerned.
+    pub const fn units(&self) -> u64 {
+        match self {
+            Self::ToRedrive { amount, .. } => amount.units,
+            Self::Phantom { confirmed_units, .. } => *confirmed_units,
+            Self::Leaked { units, .. } | Self::Surplus { units } => *units,
+            Self::LedgerContradiction { units }
+            | Self::StoreContradiction { units }
+            | Self::ChangedBatch { units, .. } => units.unsigned_abs(),
+            Self::MissingInLedger | Self::OtherGeneration { .. } => 0,
+        }
+    }
+
+    /// The batch concerned, if it is one.
+    pub const fn batch(&self) -> Option<BatchId> {
+        match self {
+            Self::ToRedrive { batch, .. }
+            | Self::Phantom { batch, .. }
+            | Self::ChangedBatch { batch, .. } => Some(*batch),
+            Self::Leaked { .. }
+            | Self::Surplus { .. }
+            | Self::LedgerContradiction { .. }
+            | Self::StoreContradiction { .. }
+            | Self::MissingInLedger
+            | Self::OtherGeneration { .. } => None,
+        }
+    }
+}
+
+/// One sentence for people.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ToRedrive { amount, decided: true, .. } => {
+                write!(f, "{} orders are decided and not settled for too long", amount.orders)
+            }
+            Self::ToRedrive { amount, decided: false, .. } => {
+                write!(f, "{} orders are not decided for too long", amount.orders)
+            }
+            Self::Phantom { confirmed_units, fenced, .. } => {
+                let why = if *fenced { "has fenced it" } else { "does not know it" };
+                write!(f, "the order store confirmed {confirmed_units} units of it, and the ledger {why}")
+            }
+            Self::Leaked { units, suspects } if suspects.is_empty() => {
+                write!(f, "{units} units are gone from the ledger without a batch")
+            }
+            Self::Leaked { units, suspects } => {
+                write!(f, "{units} units are gone from the ledger; without a log entry:")?;
+                suspects.iter().try_for_each(|batch| write!(f, " {batch}"))
+            }
+            Self::Surplus { units } => {
+                write!(f, "{units} units on sale are more than the order store can give")
+            }
+            Self::LedgerContradiction { units } => {
+                write!(f, "available is off by {units} from the ledger's own totals")
+            }
+            Self::StoreContradiction { units } => {
+                write!(f, "saleable is off by {units} from the store's own orders")
+            }
+            Self::ChangedBatch { units, orders, .. } => {
+                write!(f, "its orders are not those that were settled ({units} units):")?;
+                orders.iter().try_for_each(|order| write!(f, " {order}"))
+            }
+            Self::MissingInLedger => f.write_str("the ledger has lost the sale: it is to be rebuilt"),
+            Self::OtherGeneration { ledger, store } => {
+                write!(f, "generation {ledger} in the ledger, {store} in the order store")
+            }
+        }
+    }
+}
+
+/// What an audit of one sale says in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// Both sides agree; what is open is in flight.
+    Agrees,
+    /// They agree, but some batches are open for too long.
+    ToRedrive,
+    /// They do not agree.
+    Differs,
+}
+
+impl Verdict {
+    /// The stable name, in output and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agrees => "agrees",
+            Self::ToRedrive => "to_redrive",
+            Self::Differs => "differs",
+        }
+    }
+}
+
+/// The audit of one sale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The sale.
+    pub sale: SaleId,
+    /// Units left in the ledger; `None` if it does not have the sale.
+    pub available: Option<i64>,
+    /// Units left in the order store.
+    pub saleable: u64,
+    /// Orders in the order store.
+    pub orders: u64,
+    /// Batches that are open and young.
+    pub in_flight_batches: u64,
+    /// What those hold.
+    pub in_flight: Amount,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// The worst of what was found.
+    pub fn verdict(&self) -> Verdict {
+        let worst = self.findings.iter().map(|finding| match finding {
+            Finding::ToRedrive { .. } => Verdict::ToRedrive,
+            Finding::Phantom { .. }
+            | Finding::Leaked { .. }
+            | Finding::Surplus { .. }
+            | Finding::LedgerContradiction { .. }
+            | Finding::StoreContradiction { .. }
+            | Finding::ChangedBatch { .. }
+            | Finding::MissingInLedger
+            | Finding::OtherGeneration { .. } => Verdict::Differs,
+        });
+        worst.max().unwrap_or(Verdict::Agrees)
+    }
+}

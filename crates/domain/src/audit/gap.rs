@@ -1,0 +1,59 @@
+//! The three numbers that must be zero.
+
+use std::collections::HashMap;
+
+use super::books::{LedgerBooks, StoreBooks};
+use crate::id::BatchId;
+
+/// How far the books of one sale are from agreeing, in units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gap {
+    /// In the ledger: `available` less what its totals say. Exact: a snapshot is one moment.
+    pub in_ledger: i64,
+    /// In the order store: `saleable` less what its orders say. Exact: its books are one transaction.
+    pub in_store: i64,
+    /// What the ledger's totals say, less what the orders and the open batches say. Below 0: units are gone from
+    /// the ledger that no batch explains. Above: the store has sold units that the ledger still counts, **or** a
+    /// batch was deducted after the ledger was read and applied before the store was. So if the ledger is read
+    /// before the store, the true difference is never above it.
+    pub across: i64,
+}
+
+impl Gap {
+    /// The gap between books that were read one after the other, the ledger's first. The store must have been asked
+    /// for all open and lost batches of the ledger.
+    pub fn between(ledger: &LedgerBooks, store: &StoreBooks) -> Self {
+        let by_totals =
+            sum([ledger.initial, ledger.restocked, ledger.returned]) - i128::from(ledger.deducted);
+        let by_orders =
+            sum([store.initial, store.restocked, store.returned]) - i128::from(store.orders.confirmed.units);
+        // Units that were written off, and not reclaimed, left the ledger and were never in the store.
+        let written_off = i128::from(ledger.written_off) - i128::from(ledger.reclaimed);
+        let confirmed: HashMap<BatchId, u64> =
+            store.decided.iter().map(|decided| (decided.batch, decided.sums.confirmed.units)).collect();
+        // What an open batch holds has left the ledger; the store has given what it confirmed of it.
+        let pending: i128 = ledger
+            .open
+            .iter()
+            .map(|held| i128::from(held.amount.units) - i128::from(*confirmed.get(&held.batch).unwrap_or(&0)))
+            .sum();
+        Self {
+            in_ledger: narrow(i128::from(ledger.available) - by_totals),
+            in_store: narrow(i128::from(store.saleable) - by_orders),
+            across: narrow(by_totals - by_orders + written_off + pending),
+        }
+    }
+
+    /// Whether everything agrees.
+    pub const fn is_closed(&self) -> bool {
+        self.in_ledger == 0 && self.in_store == 0 && self.across == 0
+    }
+}
+
+fn sum(units: [u64; 3]) -> i128 {
+    units.into_iter().map(i128::from).sum()
+}
+
+fn narrow(units: i128) -> i64 {
+    i64::try_from(units).unwrap_or(if units < 0 { i64::MIN } else { i64::MAX })
+}

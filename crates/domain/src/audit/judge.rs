@@ -1,0 +1,148 @@
+//! From books to findings.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use super::{
+    books::{Amount, DecidedBatch, LedgerBooks, StoreBooks, Sums},
+    finding::Finding,
+    gap::Gap,
+};
+use crate::{clock::Timestamp, id::BatchId};
+
+/// What the deduction log says of a batch that the order store has decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TraceStatus {
+    /// No entry, and the key of its first order leads to another order, or to none: the ledger never had it, or
+    /// has lost it.
+    Unknown,
+    /// No entry, but the key of its first order leads to it: it was deducted, and its entry is gone.
+    Forgotten,
+    /// Fenced.
+    Fenced,
+    /// Deducted, and not settled.
+    Open,
+    /// Settled.
+    Settled,
+}
+
+/// What the deduction log says of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// The batch.
+    pub batch: BatchId,
+    /// What the log says.
+    pub status: TraceStatus,
+    /// Its orders of the sale, as the log has them.
+    pub sums: Sums,
+}
+
+/// What looking at the batches one by one brought up, confirmed by a second look.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence(pub Vec<Finding>);
+
+impl Evidence {
+    /// What a batch of the store and its trace in the ledger are evidence of. Names no orders.
+    pub fn of(decided: &DecidedBatch, trace: &Trace) -> Option<Finding> {
+        let (batch, store) = (decided.of_sale.batch, decided.of_sale.sums);
+        let phantom = |fenced| Finding::Phantom {
+            batch,
+            amount: store.total(),
+            confirmed_units: store.confirmed.units,
+            fenced,
+        };
+        match trace.status {
+            TraceStatus::Unknown => (store.total().orders > 0).then(|| phantom(false)),
+            TraceStatus::Fenced => (store.total().orders > 0).then(|| phantom(true)),
+            // Nothing to compare with yet, or any longer.
+            TraceStatus::Open | TraceStatus::Forgotten => None,
+            TraceStatus::Settled => (store != trace.sums).then(|| Finding::ChangedBatch {
+                batch,
+                units: difference(trace.sums.confirmed.units, store.confirmed.units),
+                orders: Vec::new(),
+            }),
+        }
+    }
+
+    /// Whether nothing of the gap is left to be explained by batches.
+    pub fn explains(&self, gap: &Gap) -> bool {
+        let changed = self.0.iter().any(|finding| matches!(finding, Finding::ChangedBatch { .. }));
+        let row_alone = gap.across == 0;
+        !self.0.is_empty() && self.across() == gap.across && (gap.in_store == 0 || changed || row_alone)
+    }
+
+    /// How much of [`Gap::across`] it explains.
+    fn across(&self) -> i64 {
+        let parts = self.0.iter().map(|finding| match finding {
+            Finding::Phantom { confirmed_units, .. } => difference(*confirmed_units, 0),
+            Finding::ChangedBatch { units, .. } => units.saturating_neg(),
+            Finding::ToRedrive { .. }
+            | Finding::Leaked { .. }
+            | Finding::Surplus { .. }
+            | Finding::LedgerContradiction { .. }
+            | Finding::StoreContradiction { .. }
+            | Finding::MissingInLedger
+            | Finding::OtherGeneration { .. } => 0,
+        });
+        parts.fold(0, i64::saturating_add)
+    }
+}
+
+fn difference(more: u64, less: u64) -> i64 {
+    let signed = |units: u64| i64::try_from(units).unwrap_or(i64::MAX);
+    signed(more).saturating_sub(signed(less))
+}
+
+/// The open batches: how many are in flight and what they hold, and those that are older than `age`, by the
+/// ledger's clock.
+pub fn open_batches(ledger: &LedgerBooks, store: &StoreBooks, age: Duration) -> (u64, Amount, Vec<Finding>) {
+    let decided: HashSet<BatchId> = store.decided.iter().map(|decided| decided.batch).collect();
+    let old = |at: Timestamp| ledger.taken_at.saturating_since(at) > age;
+    let (mut batches, mut in_flight, mut findings) = (0, Amount::default(), Vec::new());
+    for held in &ledger.open {
+        if old(held.deducted_at) {
+            let (batch, deducted_at, amount) = (held.batch, held.deducted_at, held.amount);
+            let decided = decided.contains(&batch);
+            findings.push(Finding::ToRedrive { batch, deducted_at, amount, decided });
+        } else {
+            batches += 1;
+            in_flight.add(held.amount.orders, held.amount.units);
+        }
+    }
+    let of_store: HashMap<BatchId, Sums> =
+        store.decided.iter().map(|decided| (decided.batch, decided.sums)).collect();
+    for lost in ledger.lost.iter().filter(|lost| old(lost.deducted_at)) {
+        // What it holds is known from the store alone. If it holds nothing of this sale, it is none of its business.
+        let amount = of_store.get(&lost.batch).map(Sums::total).unwrap_or_default();
+        if amount.orders > 0 {
+            let (batch, deducted_at) = (lost.batch, lost.deducted_at);
+            findings.push(Finding::ToRedrive { batch, deducted_at, amount, decided: true });
+        }
+    }
+    (batches, in_flight, findings)
+}
+
+/// What a gap that was confirmed means, given what the batches told.
+pub fn weigh(gap: &Gap, evidence: Evidence, ledger: &LedgerBooks, store: &StoreBooks) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if gap.in_ledger != 0 {
+        findings.push(Finding::LedgerContradiction { units: gap.in_ledger });
+    }
+    if gap.in_store != 0 {
+        findings.push(Finding::StoreContradiction { units: gap.in_store });
+    }
+    let unexplained = gap.across.saturating_sub(evidence.across());
+    findings.extend(evidence.0);
+    // Units that were taken from `available` alone are gone as well: the totals only tell how many.
+    let gone = unexplained.saturating_add(gap.in_ledger);
+    if gone < 0 {
+        let decided: HashSet<BatchId> = store.decided.iter().map(|decided| decided.batch).collect();
+        let suspects = ledger.lost.iter().map(|lost| lost.batch).filter(|batch| !decided.contains(batch));
+        findings.push(Finding::Leaked { units: gone.unsigned_abs(), suspects: suspects.collect() });
+    } else if gone > 0 {
+        findings.push(Finding::Surplus { units: gone.unsigned_abs() });
+    }
+    findings
+}

@@ -1,0 +1,267 @@
+//! What an audit concludes from books: facts, and any history of a sale told on both sides.
+
+use std::time::Duration;
+
+use flashgate_domain::{
+    BatchId, CancelReason, Decision, SaleId, SaleState, Timestamp,
+    audit::{
+        Amount, BatchSums, DecidedBatch, Evidence, Finding, Gap, Held, LedgerBooks, LostEntry, Report,
+        StoreBooks, Sums, Trace, TraceStatus, Verdict, open_batches, weigh,
+    },
+};
+use proptest::prelude::*;
+
+const AGE: Duration = Duration::from_secs(30);
+const NOW: Timestamp = Timestamp::from_millis(100_000);
+
+fn batch(number: u64) -> BatchId {
+    format!("{:016x}{:016x}", (number + 1) << 23, number).parse().unwrap()
+}
+
+/// A batch of so many units, all decided alike, and how far it has come.
+#[derive(Clone, Copy, Debug)]
+struct Story {
+    units: u64,
+    decision: Decision,
+    fate: Fate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Open,
+    Decided,
+    Settled,
+}
+
+/// Both books of a sale of so many units after those batches.
+fn books(initial: u64, stories: &[Story]) -> (LedgerBooks, StoreBooks) {
+    let mut ledger = LedgerBooks { generation: 1, initial, taken_at: NOW, ..LedgerBooks::default() };
+    let mut store = StoreBooks {
+        state: SaleState::Preheated,
+        generation: 1,
+        initial,
+        restocked: 0,
+        returned: 0,
+        saleable: initial,
+        orders: Sums::default(),
+        decided: Vec::new(),
+    };
+    for (number, story) in stories.iter().enumerate() {
+        let (batch, units) = (batch(u64::try_from(number).unwrap()), story.units);
+        ledger.deducted += units;
+        if story.fate != Fate::Open {
+            let mut sums = Sums::default();
+            sums.add(Some(story.decision), 1, units);
+            store.orders.add(Some(story.decision), 1, units);
+            if story.decision == Decision::Confirmed {
+                store.saleable -= units;
+            }
+            store.decided.push(BatchSums { batch, sums });
+        }
+        match (story.fate, story.decision) {
+            (Fate::Open | Fate::Decided, _) => {
+                let amount = Amount { orders: 1, units };
+                ledger.open.push(Held { batch, deducted_at: NOW, amount });
+            }
+            (Fate::Settled, Decision::Confirmed) => {}
+            (Fate::Settled, Decision::Cancelled(CancelReason::OutOfStock)) => ledger.written_off += units,
+            (Fate::Settled, Decision::Cancelled(_)) => ledger.returned += units,
+        }
+    }
+    let came = i64::try_from(ledger.initial + ledger.returned).unwrap();
+    ledger.available = came - i64::try_from(ledger.deducted).unwrap();
+    (ledger, store)
+}
+
+const fn confirmed(units: u64, fate: Fate) -> Story {
+    Story { units, decision: Decision::Confirmed, fate }
+}
+
+fn report(findings: Vec<Finding>) -> Report {
+    Report {
+        sale: SaleId::new(1).unwrap(),
+        available: Some(0),
+        saleable: 0,
+        orders: 0,
+        in_flight_batches: 0,
+        in_flight: Amount::default(),
+        findings,
+    }
+}
+
+fn traced(number: u64, status: TraceStatus, in_log: u64, in_store: u64) -> (DecidedBatch, Trace) {
+    let of = |units| {
+        let mut sums = Sums::default();
+        sums.add(Some(Decision::Confirmed), 1, units);
+        sums
+    };
+    let of_sale = BatchSums { batch: batch(number), sums: of(in_store) };
+    (DecidedBatch { of_sale, orders: 1 }, Trace { batch: batch(number), status, sums: of(in_log) })
+}
+
+#[test]
+fn a_unit_taken_from_available_by_hand_is_leaked_and_contradicts_the_totals() {
+    let (mut ledger, store) = books(10, &[confirmed(3, Fate::Settled), confirmed(2, Fate::Open)]);
+    ledger.available -= 1;
+    let gap = Gap::between(&ledger, &store);
+    assert_eq!(gap, Gap { in_ledger: -1, in_store: 0, across: 0 });
+    let found = weigh(&gap, Evidence::default(), &ledger, &store);
+    let leaked = Finding::Leaked { units: 1, suspects: Vec::new() };
+    assert_eq!(found, [Finding::LedgerContradiction { units: -1 }, leaked]);
+}
+
+#[test]
+fn units_deducted_without_a_batch_are_leaked() {
+    let (mut ledger, store) = books(10, &[confirmed(3, Fate::Settled)]);
+    (ledger.available, ledger.deducted) = (ledger.available - 2, ledger.deducted + 2);
+    let found = weigh(&Gap::between(&ledger, &store), Evidence::default(), &ledger, &store);
+    assert_eq!(found, [Finding::Leaked { units: 2, suspects: Vec::new() }]);
+}
+
+#[test]
+fn a_deleted_log_entry_of_an_open_batch_is_the_suspect_for_its_units() {
+    let (mut ledger, store) = books(10, &[confirmed(3, Fate::Open)]);
+    let held = ledger.open.remove(0);
+    ledger.lost.push(LostEntry { batch: held.batch, deducted_at: held.deducted_at });
+    let found = weigh(&Gap::between(&ledger, &store), Evidence::default(), &ledger, &store);
+    assert_eq!(found, [Finding::Leaked { units: 3, suspects: vec![held.batch] }]);
+}
+
+#[test]
+fn a_deleted_log_entry_of_a_decided_batch_is_no_leak_but_is_to_be_settled() {
+    let (mut ledger, store) = books(10, &[confirmed(3, Fate::Decided)]);
+    let held = ledger.open.remove(0);
+    let deducted_at = Timestamp::from_millis(0);
+    ledger.lost.push(LostEntry { batch: held.batch, deducted_at });
+    assert!(Gap::between(&ledger, &store).is_closed());
+    let amount = Amount { orders: 1, units: 3 };
+    let old = Finding::ToRedrive { batch: held.batch, deducted_at, amount, decided: true };
+    assert_eq!(open_batches(&ledger, &store, AGE).2, [old]);
+}
+
+#[test]
+fn a_batch_that_only_the_store_has_is_a_phantom() {
+    let (mut ledger, store) = books(10, &[confirmed(3, Fate::Settled), confirmed(4, Fate::Settled)]);
+    (ledger.deducted, ledger.available) = (ledger.deducted - 4, ledger.available + 4);
+    let gap = Gap::between(&ledger, &store);
+    assert_eq!(gap.across, 4);
+    for (status, fenced) in [(TraceStatus::Unknown, false), (TraceStatus::Fenced, true)] {
+        let (decided, trace) = traced(1, status, 0, 4);
+        let phantom = Evidence::of(&decided, &trace).unwrap();
+        let amount = Amount { orders: 1, units: 4 };
+        assert_eq!(phantom, Finding::Phantom { batch: batch(1), amount, confirmed_units: 4, fenced });
+        let evidence = Evidence(vec![phantom.clone()]);
+        assert!(evidence.explains(&gap));
+        assert_eq!(weigh(&gap, evidence, &ledger, &store), [phantom], "and nothing else is wrong");
+    }
+    let surplus = weigh(&gap, Evidence::default(), &ledger, &store);
+    assert_eq!(surplus, [Finding::Surplus { units: 4 }], "without a batch, it is what it is");
+}
+
+#[test]
+fn a_changed_order_is_told_by_its_batch_and_leaks_nothing() {
+    let (ledger, mut store) = books(10, &[confirmed(3, Fate::Settled), confirmed(2, Fate::Settled)]);
+    store.orders.confirmed.units -= 1;
+    let gap = Gap::between(&ledger, &store);
+    assert_eq!(gap, Gap { in_ledger: 0, in_store: -1, across: -1 });
+    let (decided, trace) = traced(1, TraceStatus::Settled, 2, 1);
+    let changed = Evidence::of(&decided, &trace).unwrap();
+    assert_eq!(changed, Finding::ChangedBatch { batch: batch(1), units: 1, orders: Vec::new() });
+    let evidence = Evidence(vec![changed.clone()]);
+    assert!(evidence.explains(&gap));
+    let found = weigh(&gap, evidence, &ledger, &store);
+    assert_eq!(found, [Finding::StoreContradiction { units: -1 }, changed]);
+}
+
+#[test]
+fn a_changed_row_of_the_sale_is_a_contradiction_of_the_store_alone() {
+    let (ledger, mut store) = books(10, &[confirmed(3, Fate::Settled)]);
+    store.saleable += 5;
+    let found = weigh(&Gap::between(&ledger, &store), Evidence::default(), &ledger, &store);
+    assert_eq!(found, [Finding::StoreContradiction { units: 5 }]);
+}
+
+#[test]
+fn what_is_settled_alike_open_or_forgotten_is_no_evidence() {
+    for status in [TraceStatus::Settled, TraceStatus::Open, TraceStatus::Forgotten] {
+        let (decided, trace) = traced(1, status, 4, 4);
+        assert_eq!(Evidence::of(&decided, &trace), None, "{status:?}");
+    }
+}
+
+#[test]
+fn an_open_batch_is_in_flight_until_it_is_too_old() {
+    let (mut ledger, store) = books(10, &[confirmed(3, Fate::Open), confirmed(2, Fate::Decided)]);
+    let amount = Amount { orders: 2, units: 5 };
+    assert_eq!(open_batches(&ledger, &store, AGE), (2, amount, Vec::new()));
+    ledger.taken_at = NOW.saturating_add(AGE + Duration::from_millis(1));
+    let (batches, in_flight, findings) = open_batches(&ledger, &store, AGE);
+    assert_eq!((batches, in_flight), (0, Amount::default()));
+    let decided: Vec<bool> =
+        findings.iter().map(|finding| matches!(finding, Finding::ToRedrive { decided: true, .. })).collect();
+    assert_eq!(decided, [false, true]);
+    assert_eq!(report(findings).verdict(), Verdict::ToRedrive);
+}
+
+#[test]
+fn the_verdict_is_that_of_the_worst_finding() {
+    assert_eq!(report(Vec::new()).verdict(), Verdict::Agrees);
+    let (ledger, store) = books(10, &[confirmed(3, Fate::Open)]);
+    let (_, _, mut findings) = open_batches(&ledger, &store, Duration::ZERO);
+    assert_eq!(findings, [], "a batch is not older than the moment of the look");
+    findings.push(Finding::Surplus { units: 1 });
+    assert_eq!(report(findings).verdict(), Verdict::Differs);
+}
+
+fn story() -> impl Strategy<Value = Story> {
+    let decision = prop_oneof![
+        6 => Just(Decision::Confirmed),
+        1 => Just(Decision::Cancelled(CancelReason::OutOfStock)),
+        1 => Just(Decision::Cancelled(CancelReason::DuplicateKey)),
+    ];
+    let fate = prop_oneof![Just(Fate::Open), Just(Fate::Decided), Just(Fate::Settled)];
+    (1_u64..50, decision, fate).prop_map(|(units, decision, fate)| Story { units, decision, fate })
+}
+
+proptest! {
+    /// However far each batch has come on either side.
+    #[test]
+    fn books_of_any_history_agree(stories in prop::collection::vec(story(), 0..40)) {
+        let (ledger, store) = books(10_000, &stories);
+        prop_assert!(Gap::between(&ledger, &store).is_closed());
+    }
+
+    /// What is applied between the two readings makes the gap greater, never smaller: so a negative one is certain.
+    #[test]
+    fn a_batch_between_the_readings_never_looks_like_a_leak(
+        stories in prop::collection::vec(story(), 0..20),
+        later in prop::collection::vec(story(), 1..10),
+    ) {
+        let (ledger, _) = books(10_000, &stories);
+        let decided = |story: &Story| Story { fate: Fate::Settled, ..*story };
+        let both: Vec<Story> = stories.iter().copied().chain(later.iter().map(decided)).collect();
+        let (_, store) = books(10_000, &both);
+        let gap = Gap::between(&ledger, &store);
+        let confirmed = later.iter().filter(|story| story.decision == Decision::Confirmed);
+        let units: u64 = confirmed.map(|story| story.units).sum();
+        prop_assert_eq!(gap, Gap { in_ledger: 0, in_store: 0, across: i64::try_from(units).unwrap() });
+    }
+
+    /// Of any size, and on any history.
+    #[test]
+    fn every_leak_is_measured_exactly(
+        stories in prop::collection::vec(story(), 0..20),
+        by_hand in 0_u64..5,
+        by_total in 0_u64..5,
+    ) {
+        let (mut ledger, store) = books(10_000, &stories);
+        let signed = |units: u64| i64::try_from(units).unwrap();
+        ledger.available -= signed(by_hand) + signed(by_total);
+        ledger.deducted += by_total;
+        let gap = Gap::between(&ledger, &store);
+        let found = weigh(&gap, Evidence::default(), &ledger, &store);
+        let leaked: u64 = found.iter().filter(|found| found.name() == "leaked").map(Finding::units).sum();
+        prop_assert_eq!(leaked, by_hand + by_total);
+        prop_assert_eq!(gap.is_closed(), by_hand + by_total == 0);
+    }
+}

@@ -1,0 +1,154 @@
+//! `flashgate audit`: compares the ledger with the order store while traffic runs.
+
+use std::{str::FromStr, time::Duration};
+
+use clap::Args;
+use flashgate_audit::{GatewayLedger, Plan, SideFault, WorkerBooks, examine};
+use flashgate_domain::{
+    SaleId,
+    audit::{Report, Verdict},
+};
+use flashgate_proto::v1::{self, sale_service_client::SaleServiceClient};
+use tokio::time::sleep;
+use tonic::transport::Channel;
+
+use super::{CallArgs, answer::failed, audit_view::AuditView, connection};
+use crate::{exit::Failed, time};
+
+/// How many sales are asked for at a time.
+const PAGE_SIZE: u32 = 1_000;
+
+/// What to audit.
+#[derive(Clone, Debug, Args)]
+pub struct AuditArgs {
+    /// A sale, or `all`
+    #[arg(long, value_name = "ID|all", default_value = "all")]
+    sale: Which,
+    /// Batches that are open for longer are to be re-driven
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time::parse)]
+    age: Duration,
+    /// Audit again and again, with this pause, until it is stopped
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "10s", value_parser = time::parse)]
+    watch: Option<Duration>,
+    #[command(flatten)]
+    sides: SideArgs,
+}
+
+/// Where both sides are.
+#[derive(Clone, Debug, Args)]
+pub(super) struct SideArgs {
+    /// http://HOST:PORT of the operator's address of any gateway
+    #[arg(long, value_name = "URL", env = "FLASHGATE_GATEWAY", default_value = "http://127.0.0.1:7003")]
+    gateway: String,
+    /// http://HOST:PORT of the operator's interface of any order worker
+    #[arg(long, value_name = "URL", env = "FLASHGATE_OPERATOR", default_value = "http://127.0.0.1:7070")]
+    worker: String,
+    #[command(flatten)]
+    pub(super) call: CallArgs,
+}
+
+/// Both sides, connected.
+pub(super) struct Sides {
+    pub(super) gateway: Channel,
+    pub(super) worker: Channel,
+}
+
+/// Which sales.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    All,
+    One(SaleId),
+}
+
+impl FromStr for Which {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self::All),
+            id => id.parse().map(Self::One).map_err(|invalid| format!("{invalid}, or all")),
+        }
+    }
+}
+
+impl SideArgs {
+    /// Connects to both.
+    pub(super) async fn connect(&self) -> Result<Sides, Failed> {
+        // Summing a million orders up takes longer than an ordinary answer.
+        let within = self.call.timeout.max(Duration::from_secs(60));
+        Ok(Sides {
+            gateway: connection::open("--gateway", &self.gateway, within).await?,
+            worker: connection::open("--worker", &self.worker, within).await?,
+        })
+    }
+}
+
+/// Does what the command says.
+///
+/// # Errors
+/// With the exit codes of [`Failed`]: 13 if the sides differ, 14 if batches are to be re-driven.
+pub async fn run(args: &AuditArgs) -> Result<(), Failed> {
+    let sides = args.sides.connect().await?;
+    loop {
+        let view = args.audit(&sides).await?;
+        args.sides.call.print(&view, AuditView::table)?;
+        match args.watch {
+            Some(pause) => sleep(pause).await,
+            None => return verdict(&view),
+        }
+    }
+}
+
+fn verdict(view: &AuditView) -> Result<(), Failed> {
+    match view.worst() {
+        Verdict::Agrees => Ok(()),
+        Verdict::ToRedrive => Err(Failed::ToRedrive("some batches are open for too long".to_owned())),
+        Verdict::Differs => Err(Failed::Differs("ledger and order store differ".to_owned())),
+    }
+}
+
+impl AuditArgs {
+    async fn audit(&self, sides: &Sides) -> Result<AuditView, Failed> {
+        let sales = match self.sale {
+            Which::One(sale) => vec![sale],
+            Which::All => all_sales(&sides.worker).await?,
+        };
+        let mut reports = Vec::new();
+        for sale in sales {
+            match audit_one(sides, sale, self.age).await? {
+                Some(report) => reports.push(report),
+                None if self.sale != Which::All => {
+                    return Err(Failed::NotFound(format!("no ledger need have the sale {sale}")));
+                }
+                None => {}
+            }
+        }
+        Ok(AuditView::of(&reports))
+    }
+}
+
+/// The audit of one sale; `None` if there is none that a ledger should have.
+pub(super) async fn audit_one(sides: &Sides, sale: SaleId, age: Duration) -> Result<Option<Report>, Failed> {
+    let (ledger, store) = (GatewayLedger::on(sides.gateway.clone()), WorkerBooks::on(sides.worker.clone()));
+    let plan = Plan { age, ..Plan::default() };
+    examine(sale, &ledger, &store, &plan).await.map_err(|fault| match fault {
+        SideFault::Unavailable { .. } => Failed::Unavailable(fault.to_string()),
+        SideFault::Garbled { .. } => Failed::Failed(fault.to_string()),
+    })
+}
+
+/// Every sale that was preheated.
+async fn all_sales(worker: &Channel) -> Result<Vec<SaleId>, Failed> {
+    let mut sales = SaleServiceClient::new(worker.clone());
+    let states = ["preheated", "closed"].map(str::to_owned).to_vec();
+    let (mut found, mut after_id) = (Vec::new(), 0);
+    loop {
+        let request = v1::ListSalesRequest { after_id, page_size: PAGE_SIZE, states: states.clone() };
+        let page = sales.list_sales(request).await.map_err(|status| failed(&status))?.into_inner().sales;
+        let Some(last) = page.last() else { return Ok(found) };
+        after_id = last.id;
+        for sale in page {
+            found.push(SaleId::new(sale.id).map_err(Failed::because)?);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The ledger for operators and auditors, over gRPC: decodes, asks, encodes. Changes nothing.
+
+use std::sync::Arc;
+
+use flashgate_domain::{
+    BatchId, CancelReason, Decision, Intent, OrderState, Refusal, SaleId, audit::Sums, id::ShardCount,
+};
+use flashgate_ledger::{
+    Answer, Ledger, LedgerFault, LedgerOrder, LedgerState, LogEntry, LostEntry, OpenBatch, Snapshot,
+};
+use flashgate_proto::{
+    body, books,
+    v1::{self, ledger_service_server::LedgerService},
+};
+use flashgate_service::answer::Failure;
+use futures::{StreamExt, TryStreamExt, stream};
+use tonic::{Request, Response, Status};
+use tracing::{error, warn};
+
+/// How many batches one request can ask for.
+const BATCHES_MAX: usize = 1_000;
+/// How many of them are looked up at once: it must not crowd the buyers' calls out.
+const LOOK_UPS_MAX: usize = 8;
+
+/// The ledger of this gateway, which is that of all.
+pub struct LedgerLooks {
+    ledger: Arc<dyn Ledger>,
+    shards: ShardCount,
+}
+
+impl LedgerLooks {
+    /// Looks into `ledger`, which has so many shards.
+    pub fn new(ledger: Arc<dyn Ledger>, shards: ShardCount) -> Self {
+        Self { ledger, shards }
+    }
+}
+
+#[tonic::async_trait]
+impl LedgerService for LedgerLooks {
+    async fn snapshot_sale(
+        &self,
+        request: Request<v1::SnapshotSaleRequest>,
+    ) -> Result<Response<v1::LedgerSnapshot>, Status> {
+        let sale = sale_id(request.into_inner().sale_id)?;
+        let snapshot = self.ledger.snapshot(sale).await.map_err(failure)?;
+        let snapshot = snapshot.ok_or(Failure::Refused(Refusal::SaleNotFound))?;
+        Ok(Response::new(snapshot_message(snapshot)))
+    }
+
+    async fn trace_batches(
+        &self,
+        request: Request<v1::TraceBatchesRequest>,
+    ) -> Result<Response<v1::TraceBatchesResponse>, Status> {
+        let v1::TraceBatchesRequest { sale_id: number, batch_ids, with_orders } = request.into_inner();
+        let (sale, batches) = (sale_id(number)?, batch_ids_of(&batch_ids)?);
+        let looked = stream::iter(batches).map(|batch| async move {
+            let entry = self.ledger.entry(batch).await.map_err(failure)?;
+            Ok::<_, Failure>(
+                entry.map_or_else(v1::BatchTrace::default, |entry| trace_message(&entry, sale, with_orders)),
+            )
+        });
+        let traces = looked.buffered(LOOK_UPS_MAX).try_collect().await?;
+        Ok(Response::new(v1::TraceBatchesResponse { traces }))
+    }
+
+    async fn find_purchase(
+        &self,
+        request: Request<v1::FindPurchaseRequest>,
+    ) -> Result<Response<v1::FindPurchaseResponse>, Status> {
+        let intent = intent_of(request.into_inner().intent)?;
+        let screened = self.ledger.screen(intent.sale().shard(self.shards), &[intent]).await;
+        let answers = screened.map_err(failure)?.answers;
+        let order_id = match answers.first() {
+            Some(Answer::Replay(order)) => order.to_string(),
+            Some(_) | None => String::new(),
+        };
+        Ok(Response::new(v1::FindPurchaseResponse { order_id }))
+    }
+}
+
+fn sale_id(number: u64) -> Result<SaleId, Failure> {
+    SaleId::new(number).map_err(|invalid| Failure::malformed("sale_id", invalid))
+}
+
+fn batch_ids_of(fields: &[Vec<u8>]) -> Result<Vec<BatchId>, Failure> {
+    if fields.len() > BATCHES_MAX {
+        return Err(Failure::malformed("batch_ids", format!("must be at most {BATCHES_MAX}")));
+    }
+    let id = |bytes: &Vec<u8>| {
+        body::batch_id(bytes)
+            .map_err(|_wrong| Failure::malformed("batch_ids", "must be 16 bytes of a batch id"))
+    };
+    fields.iter().map(id).collect()
+}
+
+fn intent_of(field: Option<v1::BatchIntent>) -> Result<Intent, Failure> {
+    let field = field.ok_or_else(|| Failure::malformed("intent", "must be there"))?;
+    body::intent(field).map_err(|wrong| Failure::malformed("intent", wrong))
+}
+
+/// What a fault of the ledger is to a caller.
+fn failure(fault: LedgerFault) -> Failure {
+    match fault {
+        LedgerFault::Unreachable(_) | LedgerFault::NoAnswer(_) | LedgerFault::Refused(_) => {
+            warn!(code = fault.code(), %fault, "an operator's look into the ledger failed");
+            Failure::Refused(Refusal::LedgerUnavailable)
+        }
+        LedgerFault::UnknownReply { .. } => {
+            error!(code = fault.code(), %fault, "an operator's look into the ledger failed for good");
+            Failure::Internal
+        }
+    }
+}
+
+const fn state_name(state: LedgerState) -> &'static str {
+    match state {
+        LedgerState::Prepared => "prepared",
+        LedgerState::Active => "active",
+        LedgerState::Paused => "paused",
+        LedgerState::Closed => "closed",
+    }
+}
+
+fn snapshot_message(snapshot: Snapshot) -> v1::LedgerSnapshot {
+    let totals = snapshot.totals;
+    let held = |open: OpenBatch| v1::HeldBatch {
+        batch_id: open.id.to_bytes().to_vec(),
+        deducted_at_ms: open.deducted_at.as_millis(),
+        orders: open.orders,
+        units: open.units,
+    };
+    let lost = |lost: LostEntry| v1::LostEntry {
+        batch_id: lost.id.to_bytes().to_vec(),
+        deducted_at_ms: lost.deducted_at.as_millis(),
+    };
+    v1::LedgerSnapshot {
+        state: state_name(snapshot.state).to_owned(),
+        generation: snapshot.generation,
+        sequence: snapshot.sequence,
+        initial: totals.initial,
+        restocked: totals.restocked,
+        returned: totals.returned,
+        deducted: totals.deducted,
+        written_off: totals.written_off,
+        reclaimed: totals.reclaimed,
+        available: totals.available,
+        taken_at_ms: snapshot.taken_at.as_millis(),
+        open: snapshot.open.into_iter().map(held).collect(),
+        lost: snapshot.lost.into_iter().map(lost).collect(),
+    }
+}
+
+fn trace_message(entry: &LogEntry, sale: SaleId, with_orders: bool) -> v1::BatchTrace {
+    let mut sums = Sums::default();
+    for order in entry.orders.iter().filter(|order| order.sale == sale) {
+        sums.add(decision(order.state), 1, u64::from(order.quantity));
+    }
+    let told = if with_orders { entry.orders.as_slice() } else { &[] };
+    v1::BatchTrace {
+        status: entry.status.as_str().to_owned(),
+        sums: Some(books::sums_message(&sums)),
+        orders: told.iter().map(order_mark).collect(),
+    }
+}
+
+/// What was decided about an order in that state; `None` while it is pending.
+const fn decision(state: OrderState) -> Option<Decision> {
+    match state {
+        OrderState::Pending => None,
+        OrderState::Cancelled(reason) => Some(Decision::Cancelled(reason)),
+        OrderState::Confirmed
+        | OrderState::Paid
+        | OrderState::Shipped
+        | OrderState::Finished
+        | OrderState::Refunding(_)
+        | OrderState::Refunded(_) => Some(Decision::Confirmed),
+    }
+}
+
+fn order_mark(order: &LedgerOrder) -> v1::OrderMark {
+    v1::OrderMark {
+        sale_id: order.sale.get(),
+        quantity: order.quantity,
+        state: order.state.as_str().to_owned(),
+        cancel_reason: order.state.reason().map_or("", CancelReason::as_str).to_owned(),
+    }
+}

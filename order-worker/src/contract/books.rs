@@ -1,0 +1,108 @@
+//! The sums that are compared with the ledger's are those of the orders, at one moment.
+
+use flashgate_domain::audit::{Amount, BatchSums, Sums};
+
+use super::{
+    Fact, Subject,
+    scene::{NOW, batch, batch_with_nonce, intent, singles},
+};
+use crate::store::BatchPage;
+
+const fn amount(orders: u64, units: u64) -> Amount {
+    Amount { orders, units }
+}
+
+/// By what was decided when they came.
+pub async fn the_books_sum_the_orders_of_the_sale_up(subject: &Subject) -> Fact {
+    let (sale, other) = (subject.sale(5).await?, subject.sale(100).await?);
+    let mixed = batch(
+        1,
+        vec![
+            intent(sale, "ann", "k", 2)?,
+            intent(other, "ann", "k", 7)?,
+            intent(sale, "bob", "k", 3)?,
+            intent(sale, "cyd", "k", 1)?,
+            intent(sale, "ann", "k", 4)?,
+        ],
+    )?;
+    let later = singles(2, sale, 2)?;
+    subject.apply(&[mixed.clone()]).await?;
+    subject.apply(&[later.clone(), singles(3, other, 3)?]).await?;
+
+    let unknown = batch_with_nonce(1, 77, vec![intent(sale, "eve", "k", 1)?])?;
+    let asked = [mixed.id(), unknown.id(), batch(9, vec![intent(sale, "eve", "k", 1)?])?.id()];
+    let books = subject.store().books(sale, &asked).await?.ok_or("the sale is gone")?;
+    assert_eq!((books.initial, books.saleable, books.restocked, books.returned), (5, 0, 0, 0));
+    let of_mixed = Sums {
+        pending: amount(0, 0),
+        confirmed: amount(2, 5),
+        written_off: amount(1, 1),
+        returned: amount(1, 4),
+    };
+    assert_eq!(books.orders, Sums { written_off: amount(3, 3), ..of_mixed });
+    assert_eq!(books.decided, [BatchSums { batch: mixed.id(), sums: of_mixed }], "and no other batch");
+    let of_other = subject.store().books(other, &[later.id()]).await?.ok_or("the sale is gone")?;
+    assert_eq!(of_other.orders.confirmed, amount(4, 10));
+    let nothing = BatchSums { batch: later.id(), sums: Sums::default() };
+    assert_eq!(of_other.decided, [nothing], "decided, but of another sale");
+    assert!(subject.store().books(flashgate_domain::SaleId::new(999_999)?, &[]).await?.is_none());
+    Ok(())
+}
+
+/// `saleable = initial + restocked + returned - confirmed`, also while chunks are applied.
+pub async fn the_books_agree_while_chunks_are_applied(subject: &Subject) -> Fact {
+    let sale = subject.sale(10_000).await?;
+    let [writer, reader] = &subject.stores;
+    let writing = async {
+        for number in 1..=60 {
+            writer.apply(&[singles(number, sale, 7)?], NOW).await?;
+        }
+        Ok::<_, super::Broken>(())
+    };
+    let reading = async {
+        let mut seen = Vec::new();
+        while seen.last() != Some(&420) {
+            let books = reader.books(sale, &[]).await?.ok_or("the sale is gone")?;
+            assert_eq!(books.saleable, books.initial - books.orders.confirmed.units, "{books:?}");
+            seen.push(books.orders.confirmed.units);
+        }
+        assert!(seen.is_sorted());
+        Ok::<_, super::Broken>(())
+    };
+    let (written, read) = tokio::join!(writing, reading);
+    written.and(read)
+}
+
+/// All of them, the latest first, each with what it has of the sale.
+pub async fn batches_are_listed_page_by_page(subject: &Subject) -> Fact {
+    let (sale, other) = (subject.sale(100).await?, subject.sale(100).await?);
+    let chunk = [singles(1, sale, 3)?, singles(2, other, 2)?, singles(3, sale, 1)?];
+    subject.apply(&chunk).await?;
+    let mut page = BatchPage { sale, before: None, size: 2 };
+    let first = subject.store().batches(&page).await?;
+    let told = |found: &[flashgate_domain::audit::DecidedBatch]| {
+        let each = |batch: &flashgate_domain::audit::DecidedBatch| {
+            (batch.of_sale.batch, batch.orders, batch.of_sale.sums.confirmed.units)
+        };
+        found.iter().map(each).collect::<Vec<_>>()
+    };
+    let [one, two, three] = chunk.each_ref().map(flashgate_domain::Batch::id);
+    assert_eq!(told(&first), [(three, 1, 1), (two, 2, 0)]);
+    page.before = first.last().map(|batch| batch.of_sale.batch.base());
+    assert_eq!(told(&subject.store().batches(&page).await?), [(one, 3, 3)]);
+    page.before = Some(one.base());
+    assert_eq!(subject.store().batches(&page).await?, []);
+    Ok(())
+}
+
+/// As often as it is asked for, and only under its own id.
+pub async fn a_decided_batch_tells_its_outcome_again(subject: &Subject) -> Fact {
+    let sale = subject.sale(3).await?;
+    let chunk = batch(1, vec![intent(sale, "ann", "k", 2)?, intent(sale, "bob", "k", 2)?])?;
+    assert_eq!(subject.store().outcome(chunk.id()).await?, None);
+    let decided = subject.apply(std::slice::from_ref(&chunk)).await?;
+    assert_eq!(subject.store().outcome(chunk.id()).await?.as_ref(), decided.first());
+    let stranger = batch_with_nonce(1, 5, vec![intent(sale, "ann", "k", 2)?])?;
+    assert_eq!(subject.store().outcome(stranger.id()).await?, None);
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! The order store for auditors, over gRPC: decodes, asks, encodes. Changes nothing.
+
+use std::sync::Arc;
+
+use flashgate_domain::{BatchId, Refusal, SaleId};
+use flashgate_proto::{
+    body, books,
+    v1::{self, books_service_server::BooksService},
+};
+use flashgate_service::answer::Failure;
+use tonic::{Request, Response, Status};
+
+use super::sales::failure;
+use crate::store::{BATCH_PAGE_MAX, BatchPage, OrderStore};
+
+/// The longest message that is read: a question for the batches of a backlog of some 100,000.
+pub(super) const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The books of this worker's store.
+pub(super) struct StoreLooks(pub(super) Arc<dyn OrderStore>);
+
+#[tonic::async_trait]
+impl BooksService for StoreLooks {
+    async fn sum_sale(
+        &self,
+        request: Request<v1::SumSaleRequest>,
+    ) -> Result<Response<v1::SaleBooks>, Status> {
+        let v1::SumSaleRequest { sale_id: number, batch_ids } = request.into_inner();
+        let asked = batch_ids.iter().map(|id| batch_id("batch_ids", id)).collect::<Result<Vec<_>, _>>()?;
+        let found = self.0.books(sale_id(number)?, &asked).await.map_err(failure)?;
+        let found = found.ok_or(Failure::Refused(Refusal::SaleNotFound))?;
+        Ok(Response::new(books::store_books_message(&found)))
+    }
+
+    async fn list_batches(
+        &self,
+        request: Request<v1::ListBatchesRequest>,
+    ) -> Result<Response<v1::ListBatchesResponse>, Status> {
+        let v1::ListBatchesRequest { sale_id: number, before_batch_id, page_size } = request.into_inner();
+        let before = match before_batch_id.as_slice() {
+            [] => None,
+            id => Some(batch_id("before_batch_id", id)?.base()),
+        };
+        let size = match page_size {
+            0 => BATCH_PAGE_MAX,
+            1..=BATCH_PAGE_MAX => page_size,
+            _ => {
+                return Err(
+                    Failure::malformed("page_size", format!("must be at most {BATCH_PAGE_MAX}")).into()
+                );
+            }
+        };
+        let page = BatchPage { sale: sale_id(number)?, before, size };
+        let found = self.0.batches(&page).await.map_err(failure)?;
+        Ok(Response::new(books::batches_message(&found)))
+    }
+
+    async fn get_outcome(
+        &self,
+        request: Request<v1::GetOutcomeRequest>,
+    ) -> Result<Response<v1::GetOutcomeResponse>, Status> {
+        let batch = batch_id("batch_id", &request.into_inner().batch_id)?;
+        let found = self.0.outcome(batch).await.map_err(failure)?;
+        Ok(Response::new(v1::GetOutcomeResponse { outcome: found.as_ref().map(body::outcome_body) }))
+    }
+}
+
+fn sale_id(number: u64) -> Result<SaleId, Failure> {
+    SaleId::new(number).map_err(|invalid| Failure::malformed("sale_id", invalid))
+}
+
+fn batch_id(field: &'static str, bytes: &[u8]) -> Result<BatchId, Failure> {
+    body::batch_id(bytes).map_err(|_wrong| Failure::malformed(field, "must be 16 bytes of a batch id"))
+}

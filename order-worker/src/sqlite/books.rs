@@ -1,0 +1,91 @@
+//! The books of a sale: sums of its orders, for whoever compares them with the ledger's.
+
+use std::collections::BTreeMap;
+
+use flashgate_domain::{
+    BatchId, BatchOutcome, OrderId, SaleId, Timestamp,
+    audit::{BatchSums, DecidedBatch, StoreBooks, Sums},
+};
+use rusqlite::{Connection, Row};
+
+use super::{fault::Trouble, rows, sales};
+use crate::{
+    columns::{self, Impossible},
+    store::{BATCH_PAGE_MAX, BatchPage},
+    summing::{self, StateRow},
+};
+
+const ORDER_SUMS_SELECT: &str = include_str!("../../sql/sqlite/order_sums_select.sql");
+const BATCH_SUMS_SELECT: &str = include_str!("../../sql/sqlite/batch_sums_select.sql");
+const BATCHES_PAGE_SELECT: &str = include_str!("../../sql/batches_page_select.sql");
+const SALE_CREATED_SELECT: &str = include_str!("../../sql/sale_created_select.sql");
+
+/// See [`OrderStore::books`](crate::store::OrderStore::books). Nobody else has the file: what is read in one call
+/// is one moment.
+pub(super) fn of_sale(
+    connection: &Connection,
+    sale: SaleId,
+    asked: &[BatchId],
+) -> Result<Option<StoreBooks>, Trouble> {
+    let Some(row) = sales::find(connection, sale)? else { return Ok(None) };
+    let created: u64 =
+        connection.prepare_cached(SALE_CREATED_SELECT)?.query_row([sale.get()], |row| row.get(0))?;
+    let mut decided = Vec::new();
+    for batch in asked.iter().copied() {
+        if rows::batch_at(connection, batch.base())?.is_some_and(|(found, _orders)| found == batch) {
+            let sums = sums(connection, summing::ids_of(batch), sale)?;
+            decided.push(BatchSums { batch, sums });
+        }
+    }
+    let orders = sums(connection, summing::ids_since(Timestamp::from_millis(created)), sale)?;
+    Ok(Some(summing::books(&row, orders, decided)))
+}
+
+fn sums(connection: &Connection, (first, last): (u64, u64), sale: SaleId) -> Result<Sums, Trouble> {
+    let mut statement = connection.prepare_cached(ORDER_SUMS_SELECT)?;
+    let mut rows = statement.query((first, last, sale.get()))?;
+    let mut sums = Sums::default();
+    while let Some(row) = rows.next()? {
+        state_row(row, 0)?.add_to(&mut sums)?;
+    }
+    Ok(sums)
+}
+
+/// The columns of a sum, from `first` on.
+fn state_row<'r>(row: &'r Row<'_>, first: usize) -> rusqlite::Result<StateRow<'r>> {
+    Ok(StateRow {
+        state: row.get_ref(first)?.as_str()?,
+        cancel_reason: row.get_ref(first + 1)?.as_str_or_null()?,
+        orders: row.get(first + 2)?,
+        units: row.get(first + 3)?,
+    })
+}
+
+/// See [`OrderStore::batches`](crate::store::OrderStore::batches).
+pub(super) fn batches(connection: &Connection, page: &BatchPage) -> Result<Vec<DecidedBatch>, Trouble> {
+    let before = page.before.map_or(i64::MAX.unsigned_abs(), OrderId::get);
+    let mut found: Vec<(BatchId, u32)> = Vec::new();
+    let mut statement = connection.prepare_cached(BATCHES_PAGE_SELECT)?;
+    let mut rows = statement.query((before, page.size.min(BATCH_PAGE_MAX)))?;
+    while let Some(row) = rows.next()? {
+        let batch = columns::batch_id(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?;
+        found.push((batch, row.get(2)?));
+    }
+    let Some((first, last)) = summing::ids_of_page(&found) else { return Ok(Vec::new()) };
+    let mut sums: BTreeMap<OrderId, Sums> = BTreeMap::new();
+    let mut statement = connection.prepare_cached(BATCH_SUMS_SELECT)?;
+    let mut rows = statement.query((first, last, page.sale.get()))?;
+    while let Some(row) = rows.next()? {
+        let base = OrderId::new(row.get(0)?).map_err(|_zero| Impossible("order id"))?;
+        state_row(row, 1)?.add_to(sums.entry(base).or_default())?;
+    }
+    Ok(summing::with_sums(found, &sums))
+}
+
+/// See [`OrderStore::outcome`](crate::store::OrderStore::outcome).
+pub(super) fn outcome(connection: &Connection, batch: BatchId) -> Result<Option<BatchOutcome>, Trouble> {
+    match rows::batch_at(connection, batch.base())? {
+        Some((found, orders)) if found == batch => Ok(Some(rows::outcome(connection, batch, orders)?)),
+        Some(_) | None => Ok(None),
+    }
+}

@@ -1,0 +1,81 @@
+//! Sums of orders, from rows grouped by state: the same in every order store. No I/O.
+
+use std::collections::BTreeMap;
+
+use flashgate_domain::{
+    BatchId, CancelReason, Node, OrderId, OrderState, Sale, Shard, Timestamp,
+    audit::{BatchSums, DecidedBatch, StoreBooks, Sums},
+    id::BATCH_INTENTS_MAX,
+};
+
+use crate::{columns::Impossible, decide::first_decision};
+
+/// How far the clocks of gateways and order workers can be apart. A day: no order of a sale has an id of a time
+/// before the sale was created, but for that.
+const CLOCK_SKEW_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// Orders of one state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StateRow<'a> {
+    pub(crate) state: &'a str,
+    pub(crate) cancel_reason: Option<&'a str>,
+    pub(crate) orders: u64,
+    pub(crate) units: u64,
+}
+
+impl StateRow<'_> {
+    /// Adds the orders to those of the same first decision.
+    pub(crate) fn add_to(self, sums: &mut Sums) -> Result<(), Impossible> {
+        let reason = match self.cancel_reason {
+            Some(reason) => Some(CancelReason::parse(reason).ok_or(Impossible("cancel reason"))?),
+            None => None,
+        };
+        let state = OrderState::from_parts(self.state, reason).ok_or(Impossible("order state"))?;
+        sums.add(Some(first_decision(state)), self.orders, self.units);
+        Ok(())
+    }
+}
+
+/// The ids that the orders of a sale can have: from when it was created on.
+pub(crate) fn ids_since(created_at: Timestamp) -> (u64, u64) {
+    let earliest = Timestamp::from_millis(created_at.as_millis().saturating_sub(CLOCK_SKEW_MS));
+    let first =
+        Shard::new(0).map_or(0, |shard| BatchId::new(earliest, shard, Node::of_start(0), 0).base().get());
+    (first, i64::MAX.unsigned_abs())
+}
+
+/// The ids that the orders of a batch can have.
+pub(crate) fn ids_of(batch: BatchId) -> (u64, u64) {
+    let last = batch.order(BATCH_INTENTS_MAX - 1).unwrap_or(batch.base());
+    (batch.base().get(), last.get())
+}
+
+/// The ids that the orders of a page of batches can have.
+pub(crate) fn ids_of_page(page: &[(BatchId, u32)]) -> Option<(u64, u64)> {
+    let first = page.iter().map(|(batch, _orders)| ids_of(*batch).0).min()?;
+    let last = page.iter().map(|(batch, _orders)| ids_of(*batch).1).max()?;
+    Some((first, last))
+}
+
+/// A page of batches with the sums of each, which are kept by the id of its first order.
+pub(crate) fn with_sums(page: Vec<(BatchId, u32)>, sums: &BTreeMap<OrderId, Sums>) -> Vec<DecidedBatch> {
+    let decided = |(batch, orders): (BatchId, u32)| {
+        let sums = sums.get(&batch.base()).copied().unwrap_or_default();
+        DecidedBatch { of_sale: BatchSums { batch, sums }, orders }
+    };
+    page.into_iter().map(decided).collect()
+}
+
+/// The books of a sale.
+pub(crate) fn books(sale: &Sale, orders: Sums, decided: Vec<BatchSums>) -> StoreBooks {
+    StoreBooks {
+        state: sale.state,
+        generation: sale.generation,
+        initial: sale.draft.stock(),
+        restocked: sale.restocked,
+        returned: sale.returned,
+        saleable: sale.saleable,
+        orders,
+        decided,
+    }
+}

@@ -1,0 +1,126 @@
+//! The books of both layers on the wire, to and from the words of the audit.
+
+use flashgate_domain::{
+    SaleState, Timestamp,
+    audit::{Amount, BatchSums, DecidedBatch, Held, LedgerBooks, LostEntry, StoreBooks, Sums},
+};
+
+use crate::{
+    body::{BodyError, batch_id},
+    v1,
+};
+
+const fn wrong(field: &'static str) -> BodyError {
+    BodyError::WrongField { field }
+}
+
+const fn amount_message(amount: Amount) -> Option<v1::Amount> {
+    Some(v1::Amount { orders: amount.orders, units: amount.units })
+}
+
+fn amount(message: Option<v1::Amount>) -> Amount {
+    message.map_or_else(Amount::default, |amount| Amount { orders: amount.orders, units: amount.units })
+}
+
+/// Sums as a message.
+pub const fn sums_message(sums: &Sums) -> v1::DecisionSums {
+    v1::DecisionSums {
+        pending: amount_message(sums.pending),
+        confirmed: amount_message(sums.confirmed),
+        written_off: amount_message(sums.written_off),
+        returned: amount_message(sums.returned),
+    }
+}
+
+/// Sums in a message.
+pub fn sums(message: Option<v1::DecisionSums>) -> Sums {
+    let message = message.unwrap_or_default();
+    Sums {
+        pending: amount(message.pending),
+        confirmed: amount(message.confirmed),
+        written_off: amount(message.written_off),
+        returned: amount(message.returned),
+    }
+}
+
+/// The books of the ledger in a message.
+pub fn ledger_books(message: v1::LedgerSnapshot) -> Result<LedgerBooks, BodyError> {
+    let held = |held: v1::HeldBatch| {
+        Ok(Held {
+            batch: batch_id(&held.batch_id)?,
+            deducted_at: Timestamp::from_millis(held.deducted_at_ms),
+            amount: Amount { orders: held.orders, units: held.units },
+        })
+    };
+    let lost = |lost: v1::LostEntry| {
+        let deducted_at = Timestamp::from_millis(lost.deducted_at_ms);
+        Ok(LostEntry { batch: batch_id(&lost.batch_id)?, deducted_at })
+    };
+    Ok(LedgerBooks {
+        generation: message.generation,
+        paused: message.state == "paused",
+        sequence: message.sequence,
+        initial: message.initial,
+        restocked: message.restocked,
+        returned: message.returned,
+        deducted: message.deducted,
+        written_off: message.written_off,
+        reclaimed: message.reclaimed,
+        available: message.available,
+        taken_at: Timestamp::from_millis(message.taken_at_ms),
+        open: message.open.into_iter().map(held).collect::<Result<_, BodyError>>()?,
+        lost: message.lost.into_iter().map(lost).collect::<Result<_, BodyError>>()?,
+    })
+}
+
+fn batch_sums_message(of_sale: &BatchSums, orders: u32) -> v1::BatchSums {
+    let batch_id = of_sale.batch.to_bytes().to_vec();
+    v1::BatchSums { batch_id, sums: Some(sums_message(&of_sale.sums)), orders }
+}
+
+fn batch_sums(message: v1::BatchSums) -> Result<BatchSums, BodyError> {
+    Ok(BatchSums { batch: batch_id(&message.batch_id)?, sums: sums(message.sums) })
+}
+
+/// The books of the order store as a message.
+pub fn store_books_message(books: &StoreBooks) -> v1::SaleBooks {
+    v1::SaleBooks {
+        state: books.state.as_str().to_owned(),
+        generation: books.generation,
+        initial: books.initial,
+        restocked: books.restocked,
+        returned: books.returned,
+        saleable: books.saleable,
+        orders: Some(sums_message(&books.orders)),
+        decided: books.decided.iter().map(|decided| batch_sums_message(decided, 0)).collect(),
+    }
+}
+
+/// The books of the order store in a message.
+pub fn store_books(message: v1::SaleBooks) -> Result<StoreBooks, BodyError> {
+    Ok(StoreBooks {
+        state: SaleState::parse(&message.state).ok_or(wrong("state"))?,
+        generation: message.generation,
+        initial: message.initial,
+        restocked: message.restocked,
+        returned: message.returned,
+        saleable: message.saleable,
+        orders: sums(message.orders),
+        decided: message.decided.into_iter().map(batch_sums).collect::<Result<_, _>>()?,
+    })
+}
+
+/// A page of decided batches as a message.
+pub fn batches_message(batches: &[DecidedBatch]) -> v1::ListBatchesResponse {
+    let message = |batch: &DecidedBatch| batch_sums_message(&batch.of_sale, batch.orders);
+    v1::ListBatchesResponse { batches: batches.iter().map(message).collect() }
+}
+
+/// A page of decided batches in a message.
+pub fn batches(message: v1::ListBatchesResponse) -> Result<Vec<DecidedBatch>, BodyError> {
+    let decided = |batch: v1::BatchSums| {
+        let orders = batch.orders;
+        Ok(DecidedBatch { of_sale: batch_sums(batch)?, orders })
+    };
+    message.batches.into_iter().map(decided).collect()
+}
