@@ -3,13 +3,15 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use flashgate_domain::{KeyDigest, Sale, SaleId, Timestamp};
 use metrics::gauge;
+use tokio::time::Instant;
 use tracing::{error, info};
 
 use crate::sold_out::Mark;
@@ -28,6 +30,14 @@ struct Memory {
     paused: AtomicBool,
     closed_in_ledger: AtomicBool,
     sold_out: RwLock<Option<Mark>>,
+    left: Mutex<Option<Left>>,
+}
+
+/// What the ledger said was left, and when.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    units: u64,
+    heard_at: Instant,
 }
 
 impl Entry {
@@ -77,6 +87,20 @@ impl Entry {
     /// The return epoch of the sold-out mark, if there is one.
     pub fn sold_out_epoch(&self) -> Option<u64> {
         self.memory.sold_out.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Mark::epoch)
+    }
+
+    /// Remembers what the ledger said is left.
+    pub fn set_left(&self, available: i64) {
+        let left = Left { units: u64::try_from(available).unwrap_or(0), heard_at: Instant::now() };
+        *self.memory.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(left);
+    }
+
+    /// Whether the ledger has said, less than `heard_max` ago, that at least so many units are left.
+    pub fn left_at_least(&self, units: u64, heard_max: Duration, now: Instant) -> bool {
+        let left = *self.memory.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.is_some_and(|left| {
+            left.units >= units && now.saturating_duration_since(left.heard_at) < heard_max
+        })
     }
 
     /// Sets the sold-out mark or lifts it.

@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     num::{NonZeroU64, NonZeroUsize},
+    thread,
     time::Duration,
 };
 
@@ -44,6 +45,26 @@ pub struct Config {
     /// Logs.
     #[serde(default)]
     pub log: LogConfig,
+    /// The process.
+    #[serde(default)]
+    pub runtime: RuntimeConfig,
+}
+
+/// The process.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RuntimeConfig {
+    /// How many threads work. Unless told, half as many as there are processors: the kernel's part of the network
+    /// takes as much again, and threads that hand work to each other cost more an order than they gain.
+    pub worker_threads: Option<NonZeroUsize>,
+}
+
+impl RuntimeConfig {
+    /// How many threads work.
+    pub fn worker_threads(&self) -> usize {
+        let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        self.worker_threads.map_or(processors.div_ceil(2), NonZeroUsize::get)
+    }
 }
 
 /// Where the gateway listens. Loopback unless told otherwise.
@@ -108,6 +129,29 @@ pub struct BatcherConfig {
     /// From so many accepted orders that are not confirmed on, a shard refuses with `backlog_full`. 1,000,000:
     /// ten seconds of the order worker at its best.
     pub backlog_orders_max: NonZeroU64,
+    /// When a group goes to the broker without having been screened.
+    pub unscreened: UnscreenedConfig,
+}
+
+/// When a group goes to the broker without having been screened: while everything passes, and plenty is left.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UnscreenedConfig {
+    /// So many units must be left of each of its sales. 10,000: more than all gateways together sell in
+    /// `heard_ms_max`.
+    pub left_units_min: u64,
+    /// What the ledger said of a sale's stock counts for so long. 50 ms: some batches.
+    pub heard_ms_max: u64,
+    /// So many screens in a row must have let everything pass. 4.
+    pub clean_screens_min: u32,
+    /// There is a screen at least as often: it tells how far the order worker is behind. 100 ms.
+    pub screen_period_ms: u64,
+}
+
+impl Default for UnscreenedConfig {
+    fn default() -> Self {
+        Self { left_units_min: 10_000, heard_ms_max: 50, clean_screens_min: 4, screen_period_ms: 100 }
+    }
 }
 
 const fn at_least_one(count: usize) -> NonZeroUsize {
@@ -135,6 +179,7 @@ impl Default for BatcherConfig {
             intent_deadline_ms: at_least_one_ms(3_000),
             doubt_timeout_ms: at_least_one_ms(2_000),
             backlog_orders_max: at_least_one_ms(1_000_000),
+            unscreened: UnscreenedConfig::default(),
         }
     }
 }

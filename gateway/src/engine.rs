@@ -110,6 +110,7 @@ impl Engine {
             sold_out,
             clock: Arc::clone(&parts.clock),
             backlog_orders_max: config.backlog_orders_max.get(),
+            unscreened: config.unscreened,
         });
         let mut lanes = JoinSet::new();
         let batcher = start_batcher(config, parts.shards, node, parts.seed, shared, &leave, &mut lanes);

@@ -9,7 +9,9 @@ use tracing::{Instrument, debug_span, warn};
 
 use crate::{
     catalogue::Catalogue,
+    config::UnscreenedConfig,
     queue::{Group, ShardQueue},
+    screen::Screens,
     sold_out::SoldOutWatch,
     transaction::{End, Transactions},
 };
@@ -28,6 +30,8 @@ pub struct Shared {
     pub clock: Arc<dyn Clock>,
     /// From so many orders on that are not settled, a shard takes no more.
     pub backlog_orders_max: u64,
+    /// When a group needs no screen.
+    pub unscreened: UnscreenedConfig,
 }
 
 /// One shard's way from the queue to the answers. Several tasks may work on it.
@@ -35,13 +39,15 @@ pub struct Lane {
     shard: Shard,
     queue: Arc<ShardQueue>,
     ids: Mutex<BatchIds>,
+    screens: Screens,
     shared: Arc<Shared>,
 }
 
 impl Lane {
     /// A lane of `shard` that feeds on `queue` and names its batches with `ids`.
     pub fn new(shard: Shard, queue: Arc<ShardQueue>, ids: BatchIds, shared: Arc<Shared>) -> Self {
-        Self { shard, queue, ids: Mutex::new(ids), shared }
+        let screens = Screens::new(shared.unscreened);
+        Self { shard, queue, ids: Mutex::new(ids), screens, shared }
     }
 
     /// Takes groups and carries them, until the queue has none any more.
@@ -60,20 +66,12 @@ impl Lane {
         }
     }
 
-    /// Screens the group and carries what passes until it has its verdicts. Returns the intents that are behind.
+    /// Carries the group until it has its verdicts; returns the intents that are behind. It is screened first,
+    /// unless all of it will pass as far as can be told.
     async fn carry_once(&self, mut group: Group) -> Group {
         let mut behind = Group::default();
-        let script = debug_span!("script", script = "screen", intents = group.intents.len());
-        match self.shared.ledger.screen(self.shard, &group.intents).instrument(script).await {
-            Ok(mut screening) => {
-                self.end_what_is_closed(&group, &mut screening);
-                self.answer_failing(&mut group, &mut behind, &screening);
-            }
-            Err(fault) => {
-                warn!(code = fault.code(), %fault, "no screening");
-                self.answer_all(group, &Verdict::Refused(Refusal::LedgerUnavailable));
-                return behind;
-            }
+        if !self.screens.skip(&group.intents, &self.shared.catalogue) {
+            group = self.screen(group, &mut behind).await;
         }
         // Ends: a batch goes again only when other batches took units or wrote keys, or a check-back fenced it.
         while let Some(deadline) = group.deadline() {
@@ -84,6 +82,24 @@ impl Lane {
             group = self.attempt(group, &mut behind, deadline).await;
         }
         behind
+    }
+
+    /// Answers what does not pass, or is behind, and returns the rest; nothing if the ledger is away.
+    async fn screen(&self, mut group: Group, behind: &mut Group) -> Group {
+        let script = debug_span!("script", script = "screen", intents = group.intents.len());
+        match self.shared.ledger.screen(self.shard, &group.intents).instrument(script).await {
+            Ok(mut screening) => {
+                self.screens.answered(screening.answers.iter().all(|answer| *answer == Answer::Pass));
+                self.end_what_is_closed(&group, &mut screening);
+                self.answer_failing(&mut group, behind, &screening);
+                group
+            }
+            Err(fault) => {
+                warn!(code = fault.code(), %fault, "no screening");
+                self.answer_all(group, &Verdict::Refused(Refusal::LedgerUnavailable));
+                Group::default()
+            }
+        }
     }
 
     /// One batch of the whole group. Returns the intents that go again; all others have their verdicts or are
@@ -105,7 +121,10 @@ impl Lane {
                 }
                 return Group::default();
             }
-            End::Refused(screening) => self.answer_failing(&mut group, behind, &screening),
+            End::Refused(screening) => {
+                self.screens.deduction_refused();
+                self.answer_failing(&mut group, behind, &screening);
+            }
             End::Again => {}
             End::Unavailable(refusal) => {
                 self.answer_all(std::mem::take(&mut group), &Verdict::Refused(refusal))

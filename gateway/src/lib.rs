@@ -22,6 +22,7 @@ pub mod purchase;
 pub mod queue;
 pub mod readiness;
 pub mod registry;
+pub mod screen;
 pub mod settle;
 pub mod sold_out;
 pub mod transaction;

@@ -14,7 +14,7 @@ use flashgate_gateway::{
 use flashgate_ledger::{Ledger, redis::RedisLedger};
 use flashgate_messaging::rocketmq::{RocketMq, RocketMqTransactionProducer};
 use flashgate_service::{config, shutdown, telemetry};
-use tokio::sync::oneshot;
+use tokio::{runtime, sync::oneshot};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -40,11 +40,18 @@ enum Command {
     Openapi,
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.command.as_ref().unwrap_or(&Command::Serve) {
-        Command::Serve => serve(load(&arguments)?).await,
+        Command::Serve => {
+            let config = load(&arguments)?;
+            let mut runtime = runtime::Builder::new_multi_thread();
+            runtime
+                .worker_threads(config.runtime.worker_threads())
+                .enable_all()
+                .build()?
+                .block_on(serve(config))
+        }
         Command::CheckConfig => print(&format!("{:#?}", load(&arguments)?)),
         Command::Openapi => print(&flashgate_gateway::openapi::document().to_pretty_json()?),
     }

@@ -63,6 +63,7 @@ impl SoldOutWatch {
     /// Looks at where a sale stands after a call on the ledger.
     pub fn observe(self: &Arc<Self>, standing: Standing) {
         let Some(entry) = self.catalogue.get(standing.sale) else { return };
+        entry.set_left(standing.available);
         match entry.sold_out_epoch() {
             Some(epoch) if epoch < standing.epoch => entry.set_sold_out(None),
             None if standing.available <= 0 => self.start_reading(entry, standing.epoch),

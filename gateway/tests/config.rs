@@ -41,8 +41,10 @@ fn the_sample_file_holds_the_defaults() {
 fn the_sample_file_names_every_key() {
     let text = include_str!("../config.sample.toml");
     for field in fields(&sample()) {
-        let (key, tables) = (format!("{field} = "), [format!("[{field}]"), format!("[listen.{field}]")]);
-        let named = |line: &str| line.starts_with(&key) || tables.iter().any(|table| line == table);
+        let (key, table, nested) = (format!("{field} = "), format!("[{field}]"), format!(".{field}]"));
+        let named = |line: &str| {
+            line.starts_with(&key) || line == table || (line.starts_with('[') && line.ends_with(&nested))
+        };
         assert!(text.lines().any(|line| named(line.trim_start_matches("# "))), "{field}");
     }
 }

@@ -112,8 +112,8 @@ struct FlawedLedger {
 
 #[async_trait]
 impl Ledger for FlawedLedger {
-    async fn deduct(&self, batch: &Batch) -> Result<Deduction, LedgerFault> {
-        match self.ledger.deduct(batch).await {
+    async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerFault> {
+        match self.ledger.deduct(batch, body).await {
             Err(LedgerFault::NoAnswer(why)) if self.flaw == Flaw::TimeoutIsNo => {
                 Err(LedgerFault::Refused(why))
             }
@@ -163,6 +163,10 @@ impl Ledger for FlawedLedger {
 
     async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
         self.ledger.entry(batch).await
+    }
+
+    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
+        self.ledger.message(batch).await
     }
 
     async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {

@@ -3,7 +3,7 @@
 
 use std::num::{NonZeroU64, NonZeroUsize};
 
-use flashgate_gateway::config::BatcherConfig;
+use flashgate_gateway::config::{BatcherConfig, UnscreenedConfig};
 use rand::{Rng, rngs::StdRng};
 
 use crate::{
@@ -135,6 +135,12 @@ fn setup(random: &mut StdRng) -> Setup {
         lanes_per_shard: some(random.random_range(1..=2)),
         intent_deadline_ms: some_u64(random.random_range(300..3_000)),
         doubt_timeout_ms: some_u64(random.random_range(100..2_000)),
+        unscreened: UnscreenedConfig {
+            left_units_min: random.random_range(0..10),
+            heard_ms_max: random.random_range(0..1_000),
+            clean_screens_min: random.random_range(0..3),
+            screen_period_ms: random.random_range(0..1_000),
+        },
         ..BatcherConfig::default()
     };
     let first_ms_min = if random.random_bool(0.3) { 0 } else { random.random_range(0..1_500) };
