@@ -1,6 +1,6 @@
 //! One buyer's request for some units of one sale.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, sync::OnceLock};
 
 use thiserror::Error;
 
@@ -38,21 +38,30 @@ impl Quantity {
 }
 
 /// One buyer's request for `quantity` units of one sale, with its idempotency key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Intent {
     sale: SaleId,
     buyer: BuyerId,
     key: IdempotencyKey,
     quantity: Quantity,
-    buyer_digest: BuyerDigest,
-    key_digest: KeyDigest,
+    /// What the ledger is asked with: computed once, if ever. The order worker never asks it.
+    digests: OnceLock<(BuyerDigest, KeyDigest)>,
 }
 
+impl PartialEq for Intent {
+    fn eq(&self, other: &Self) -> bool {
+        (self.sale, self.quantity) == (other.sale, other.quantity)
+            && self.buyer == other.buyer
+            && self.key == other.key
+    }
+}
+
+impl Eq for Intent {}
+
 impl Intent {
-    /// Computes the digests once: they are what the ledger is asked with.
-    pub fn new(sale: SaleId, buyer: BuyerId, key: IdempotencyKey, quantity: Quantity) -> Self {
-        let (buyer_digest, key_digest) = (buyer.digest(), key.digest(&buyer));
-        Self { sale, buyer, key, quantity, buyer_digest, key_digest }
+    /// An intent of these.
+    pub const fn new(sale: SaleId, buyer: BuyerId, key: IdempotencyKey, quantity: Quantity) -> Self {
+        Self { sale, buyer, key, quantity, digests: OnceLock::new() }
     }
 
     /// The sale asked for.
@@ -76,12 +85,16 @@ impl Intent {
     }
 
     /// What the ledger knows the buyer by.
-    pub const fn buyer_digest(&self) -> BuyerDigest {
-        self.buyer_digest
+    pub fn buyer_digest(&self) -> BuyerDigest {
+        self.digests().0
     }
 
     /// What the ledger knows this purchase by.
-    pub const fn key_digest(&self) -> KeyDigest {
-        self.key_digest
+    pub fn key_digest(&self) -> KeyDigest {
+        self.digests().1
+    }
+
+    fn digests(&self) -> &(BuyerDigest, KeyDigest) {
+        self.digests.get_or_init(|| (self.buyer.digest(), self.key.digest(&self.buyer)))
     }
 }

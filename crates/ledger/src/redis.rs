@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashgate_domain::id::BATCH_INTENTS_MAX;
-use flashgate_domain::{Batch, BatchId, BatchOutcome, Intent, Node, OrderId, Sale, SaleId, Shard};
+use flashgate_domain::{Batch, BatchId, BatchOutcome, Decision, Intent, Node, OrderId, Sale, SaleId, Shard};
 use futures::stream::BoxStream;
 use metrics::{counter, histogram};
 use redis::{Cmd, Value};
@@ -42,7 +42,7 @@ pub use self::config::{
 };
 use self::{
     keys::Keys,
-    pack::Packed,
+    pack::{Packed, Shares},
     reply::Told,
     scripts::ScriptCall,
     seen::Seen,
@@ -227,6 +227,11 @@ impl Ledger for RedisLedger {
         if !complete {
             return Err(LedgerFault::Refused(format!("the outcome of batch {id} is not of its orders")));
         }
+        if outcome.orders.iter().all(|order| order.decision == Decision::Confirmed)
+            && let Some(settled) = self.settle_confirmed(outcome).await?
+        {
+            return Ok(settled);
+        }
         let packed = self.pack(shard, outcome.orders.iter().map(|order| &order.intent))?;
         let states: Vec<u8> =
             outcome.orders.iter().map(|order| pack::decision_byte(order.decision)).collect();
@@ -237,7 +242,7 @@ impl Ledger for RedisLedger {
             .number(self.retention.sale.as_millis())
             .arg(self.keys.notes());
         let reply = self.run(shard, call).await?;
-        decoded("settle", &reply, |reply| reply::settled(reply, &packed)).map(|told| self.take_in(told))
+        decoded("settle", &reply, |reply| reply::settled(reply, &packed.sales)).map(|told| self.take_in(told))
     }
 
     async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
@@ -305,6 +310,29 @@ impl Ledger for RedisLedger {
 }
 
 impl RedisLedger {
+    /// Settles a batch whose orders were all confirmed; `None`, and nothing changed, if there is more to it.
+    async fn settle_confirmed(&self, outcome: &BatchOutcome) -> Result<Option<Settled>, LedgerFault> {
+        let (id, shard) = (outcome.batch, outcome.batch.shard());
+        let Some(shares) = Shares::new(outcome.orders.iter().map(|order| &order.intent)) else {
+            return Ok(None);
+        };
+        let call = scripts::SETTLE_CONFIRMED
+            .call()
+            .key(self.keys.log(id))
+            .key(self.keys.open(shard))
+            .key(self.keys.open_orders(shard))
+            .keys(self.three_of_each(&shares.sales))
+            .arg(id.to_string())
+            .arg(&*shares.packed)
+            .number(self.retention.log.as_millis())
+            .number(self.retention.sale.as_millis())
+            .arg(self.keys.notes());
+        let reply = self.run(shard, call).await?;
+        let told =
+            decoded("settle_confirmed", &reply, |reply| reply::settled_confirmed(reply, &shares.sales))?;
+        Ok(told.map(|told| self.take_in(told)))
+    }
+
     /// What `deduct.lua` and `settle.lua` have in common: the keys of the batch, and its intents.
     fn batch_call(&self, call: ScriptCall, id: BatchId, packed: &Packed) -> ScriptCall {
         let shard = id.shard();

@@ -38,7 +38,7 @@ fn value_is_read(script: u8, asked: &Packed, value: &Value) -> bool {
             told.is_some()
         }
         2 => reply::fate(value).is_some(),
-        3 => reply::settled(value, asked).is_some(),
+        3 => reply::settled(value, &asked.sales).is_some(),
         4 => reply::prepared(value).is_some(),
         5 => reply::activated(value).is_some(),
         6 => reply::stopped(value).is_some(),

@@ -58,6 +58,43 @@ impl Packed {
     }
 }
 
+/// What a batch holds of each of its sales.
+#[derive(Debug)]
+pub(super) struct Shares {
+    /// Each sale once, in the order in which the intents first name them.
+    pub(super) sales: Vec<SaleId>,
+    /// For each sale its id u64, its orders u32 and its units u32, as in the log entry.
+    pub(super) packed: Vec<u8>,
+}
+
+impl Shares {
+    /// Adds up the intents. `None` if the sum is more than the layout holds.
+    pub(super) fn new<'a>(intents: impl Iterator<Item = &'a Intent>) -> Option<Self> {
+        let mut numbers: HashMap<SaleId, usize> = HashMap::new();
+        let mut sums: Vec<(SaleId, u32, u32)> = Vec::new();
+        for intent in intents {
+            let (sale, quantity) = (intent.sale(), intent.quantity().get());
+            let last = sums.last_mut().filter(|last| last.0 == sale);
+            let sum = match last {
+                Some(sum) => sum,
+                None => {
+                    let number = *numbers.entry(sale).or_insert_with(|| {
+                        sums.push((sale, 0, 0));
+                        sums.len().saturating_sub(1)
+                    });
+                    sums.get_mut(number)?
+                }
+            };
+            (sum.1, sum.2) = (sum.1.checked_add(1)?, sum.2.checked_add(quantity)?);
+        }
+        let packed = sums.iter().flat_map(|(sale, orders, units)| {
+            let numbers = [orders.to_be_bytes(), units.to_be_bytes()];
+            sale.get().to_be_bytes().into_iter().chain(numbers.concat())
+        });
+        Some(Self { packed: packed.collect(), sales: sums.iter().map(|sum| sum.0).collect() })
+    }
+}
+
 /// Quantity and buyer of one packed intent.
 pub(super) fn unpack_intent(bytes: &[u8]) -> Option<(u32, BuyerDigest)> {
     let bytes: &[u8; INTENT_BYTES] = bytes.try_into().ok()?;
@@ -123,6 +160,15 @@ mod tests {
         assert_eq!(packed.sale_of, [0, 1, 0]);
         let third = packed.intents.chunks(INTENT_BYTES).nth(2).unwrap();
         assert_eq!(unpack_intent(third), Some((70_000, intents[2].buyer_digest())));
+    }
+
+    #[test]
+    fn shares_are_added_up_a_sale_in_order_of_appearance() {
+        let intents = [intent(9, "a", 1), intent(5, "b", 2), intent(9, "c", 70_000)];
+        let shares = Shares::new(intents.iter()).unwrap();
+        assert_eq!(shares.sales, Packed::new(intents.iter()).unwrap().sales);
+        let numbers = shares.packed.chunks(4).map(|bytes| u32::from_be_bytes(bytes.try_into().unwrap()));
+        assert_eq!(numbers.collect::<Vec<_>>(), [0, 9, 2, 70_001, 0, 5, 1, 2]);
     }
 
     #[test]

@@ -190,8 +190,16 @@ pub(super) fn fate(value: &Value) -> Option<Fate> {
     }
 }
 
+/// The reply of `settle_confirmed.lua`; `Some(None)` if it left the batch to `settle.lua`.
+pub(super) fn settled_confirmed(value: &Value, sales: &[SaleId]) -> Option<Option<Told<Settled>>> {
+    if Fields::new(value)?.text()? == "otherwise" {
+        return Some(None);
+    }
+    settled(value, sales).map(Some)
+}
+
 /// The reply of `settle.lua`.
-pub(super) fn settled(value: &Value, packed: &Packed) -> Option<Told<Settled>> {
+pub(super) fn settled(value: &Value, sales: &[SaleId]) -> Option<Told<Settled>> {
     let mut fields = Fields::new(value)?;
     let status = fields.text()?;
     match status {
@@ -200,7 +208,7 @@ pub(super) fn settled(value: &Value, packed: &Packed) -> Option<Told<Settled>> {
         "taken" => Some(Told::only(Settled::IdTaken)),
         "applied" | "late" => {
             let (mut standings, mut progress) = (Vec::new(), Vec::new());
-            for sale in &packed.sales {
+            for sale in sales {
                 if !fields.next_is_nil(4) {
                     let (standing, reached) = standing(&mut fields, *sale)?;
                     standings.push(standing);

@@ -34,6 +34,8 @@ scripts! {
     CHECK_BACK = "check_back": "check_back";
     /// Records outcomes.
     SETTLE = "settle": "intents" "retire" "settle";
+    /// Records that a whole batch was confirmed.
+    SETTLE_CONFIRMED = "settle_confirmed": "retire" "settle_confirmed";
     /// Puts a sale in.
     PREPARE = "prepare": "prepare";
     /// Makes a sale sellable.
