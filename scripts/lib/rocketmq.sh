@@ -154,22 +154,30 @@ transactionOpBatchInterval=$((timeout_ms / 10))
 # and nobody is told: a ledger that is away for two minutes would lose accepted orders.
 transactionCheckMax=1000000
 
-# Delayed messages (payment deadlines) live in the timer wheel.
+# Delayed messages (payment deadlines) live in the timer wheel. A flush copies all of it, a week of seconds, needed or
+# not: at every second (the default) that is a quarter of a processor.
 timerWheelEnable=true
+timerFlushIntervalMs=10000
 
 # Appending happens under one lock, so more threads only queue. Commits read the half-message
 # and wait for their own flush: some more of them share one.
-sendMessageThreadPoolNums=4
-endTransactionThreadPoolNums=8
+sendMessageThreadPoolNums=2
+endTransactionThreadPoolNums=4
+# A few connections, and two processors for everything: each further thread is one more hand-over.
+serverSelectorThreads=1
+serverWorkerThreads=1
+useEpollNativeSelector=true
 # The defaults (200 ms and 1 s) answer "system busy" whenever a compiler takes both cores.
 waitTimeMillsInSendQueue=2000
 osPageCacheBusyTimeOutMills=5000
 EOF
 }
 
+# The first compiler only: with both, the broker needs a minute of load until a batch costs it as little, and takes
+# half of a processor meanwhile. A broker that runs for days is better off with both.
 broker_spawn() {
     rocketmq_spawn broker org.apache.rocketmq.broker.BrokerStartup \
-        -Xms256m -Xmx1g -XX:MaxDirectMemorySize=1g -XX:+UseG1GC \
+        -Xms256m -Xmx1g -XX:MaxDirectMemorySize=1g -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
         --add-exports=java.base/jdk.internal.ref=ALL-UNNAMED
 }
 
