@@ -40,10 +40,10 @@ fn run(command: Command) -> Result<(), Failed> {
         Command::Load(args) => load::run(*args),
         Command::Sale(command) => wait_for(sale::run(&command)),
         Command::Order(command) => wait_for(order::run(&command)),
+        Command::Audit(args) => wait_for(audit::run(&args)),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
     }
-        Command::Audit(args) => wait_for(audit::run(&args)),
 }
 
 /// Runs a command that is a server itself.
