@@ -18,8 +18,12 @@ pub enum Check {
     SqliteLedger,
     /// The contract of the ledger, on Redis.
     RedisLedger,
+    /// What the ledger on SQLite says of a commit that fails.
+    SqliteCommit,
     /// What the ledger on Redis does when its server fails.
     RedisFaults,
+    /// What the ledger on Redis says of a call of which nobody knows whether it happened.
+    RedisDoubt,
     /// Parts of the gateway on simulated servers.
     GatewayParts,
     /// Whole histories of real gateways and workers on simulated servers.
@@ -36,7 +40,11 @@ impl Check {
     pub const fn folder(self) -> &'static str {
         match self {
             Self::Worker | Self::SqliteStore | Self::MysqlStore => "order-worker",
-            Self::SqliteLedger | Self::RedisLedger | Self::RedisFaults => "crates/ledger",
+            Self::SqliteLedger
+            | Self::RedisLedger
+            | Self::SqliteCommit
+            | Self::RedisFaults
+            | Self::RedisDoubt => "crates/ledger",
             Self::GatewayParts | Self::Simulation => "tests/simulation",
             Self::Rocketmq => "crates/messaging",
         }
@@ -49,7 +57,9 @@ impl Check {
             Self::SqliteStore | Self::SqliteLedger => "sqlite",
             Self::MysqlStore => "mysql",
             Self::RedisLedger => "redis",
+            Self::SqliteCommit => "sqlite_commit",
             Self::RedisFaults => "redis_faults",
+            Self::RedisDoubt => "redis_doubt",
             Self::GatewayParts => "gateway_parts",
             Self::Simulation => "seeds",
             Self::Rocketmq => "rocketmq",
@@ -81,7 +91,9 @@ impl Check {
             Self::Worker
             | Self::SqliteStore
             | Self::SqliteLedger
+            | Self::SqliteCommit
             | Self::RedisFaults
+            | Self::RedisDoubt
             | Self::GatewayParts
             | Self::Simulation => &[],
         }
@@ -96,7 +108,9 @@ impl Check {
             | Self::MysqlStore
             | Self::SqliteLedger
             | Self::RedisLedger
+            | Self::SqliteCommit
             | Self::RedisFaults
+            | Self::RedisDoubt
             | Self::GatewayParts => Duration::from_secs(300),
         }
     }
@@ -110,7 +124,9 @@ impl fmt::Display for Check {
             Self::MysqlStore => "order store contract, MySQL",
             Self::SqliteLedger => "ledger contract, SQLite",
             Self::RedisLedger => "ledger contract, Redis",
+            Self::SqliteCommit => "a commit that fails, SQLite",
             Self::RedisFaults => "Redis that fails",
+            Self::RedisDoubt => "calls in doubt, Redis",
             Self::GatewayParts => "parts of the gateway",
             Self::Simulation => "simulation",
             Self::Rocketmq => "messaging contract, RocketMQ",
