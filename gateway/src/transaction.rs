@@ -9,6 +9,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use flashgate_domain::{Batch, BatchId, Clock, Refusal};
 use flashgate_ledger::{Deduction, Fate, Ledger, LedgerFault, Screening, Standing};
 use flashgate_messaging::{BusFault, HalfMessage, Message, Topic, TransactionProducer, Verdict as Resolved};
@@ -79,7 +80,8 @@ impl Transactions {
 
     /// Sees `batch` to its end. After `deadline` an accepted batch is not waited for any longer.
     pub async fn run(self: &Arc<Self>, batch: &Batch, deadline: Instant) -> End {
-        let half = match self.send_half(batch).await {
+        let body = body::encode_batch(batch, self.clock.now());
+        let half = match self.send_half(batch.id(), body.clone()).await {
             Ok(half) => half,
             Err(fault) => {
                 warn!(code = fault.code(), %fault, "no half-message");
@@ -88,7 +90,8 @@ impl Transactions {
             }
         };
         reach("gateway_after_half");
-        let deduction = self.ledger.deduct(batch).instrument(debug_span!("script", script = "deduct")).await;
+        let deducting = self.ledger.deduct(batch, &body);
+        let deduction = deducting.instrument(debug_span!("script", script = "deduct")).await;
         reach("gateway_after_deduct");
         match deduction {
             Ok(Deduction::Applied { standings }) => {
@@ -113,12 +116,12 @@ impl Transactions {
         }
     }
 
-    async fn send_half(&self, batch: &Batch) -> Result<HalfMessage, BusFault> {
+    async fn send_half(&self, batch: BatchId, body: Bytes) -> Result<HalfMessage, BusFault> {
         let message = Message {
             topic: self.topic.clone(),
-            key: batch.id().to_string(),
+            key: batch.to_string(),
             properties: Vec::new(),
-            body: body::encode_batch(batch, self.clock.now()),
+            body,
             deliver_after: None,
         };
         let started = Instant::now();

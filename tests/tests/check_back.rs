@@ -89,7 +89,7 @@ async fn a_batch_whose_gateway_died_before_the_deduction_is_fenced_and_a_late_de
     let decided = shop.store.batches().await;
     for batch in fenced.into_values() {
         assert!(!decided.contains(&batch));
-        let late = shop.stock.ledger().deduct(&batch_of_one(batch, sale)).await.unwrap();
+        let late = shop.stock.ledger().deduct(&batch_of_one(batch, sale), &[]).await.unwrap();
         assert_eq!(late, Deduction::Fenced);
     }
     assert_eq!(shop.settled(sale).await, books, "nothing moved");

@@ -239,3 +239,11 @@ pub struct Sale {
     /// Units given back by cancelled orders.
     pub returned: u64,
 }
+
+impl Sale {
+    /// The return epoch with which the ledger of this generation begins when it is rebuilt: greater than any that an
+    /// older one came to, so that no gateway's sold-out mark outlives it.
+    pub fn rebuild_epoch(&self) -> u64 {
+        u64::from(self.generation) << 32
+    }
+}

@@ -77,7 +77,7 @@ async fn measure(scene: &Scene, sale: SaleId, buyers: &mut u64, lanes: usize, si
             let (ledger, batches) = (scene.shared(), batches.to_vec());
             tokio::spawn(async move {
                 for batch in &batches {
-                    let deduction = ledger.deduct(batch).await?;
+                    let deduction = ledger.deduct(batch, &[]).await?;
                     assert!(matches!(deduction, Deduction::Applied { .. }), "{deduction:?}");
                 }
                 Result::Ok(())

@@ -6,6 +6,7 @@
 --            3 ids of the sales, u64 each
 --            4 intents (intents.lua); kept as they are in the log entry
 --            5 for each sale: generation u32, sequence u64 that the caller has seen (judge.lua)
+--            6 body of the batch's message: kept in the log entry until the batch is settled; empty: none
 -- Reply:     'deducted' | 'acknowledged' | 'fenced': the entry was there, with this status; nothing changed
 --            'taken': the entry belongs to another batch; nothing changed
 --            'refused' and the rest as in judge.lua: at least one intent does not pass; nothing was applied
@@ -53,5 +54,6 @@ end
 local count, now = #intents / INTENT_BYTES, now_ms()
 call('HSET', KEYS[1], 'status', 'deducted', 'nonce', nonce, 'at', now, 'intents', intents,
   'states', string.rep('p', count), 'sales', table.concat(shares))
+if ARGV[6] ~= '' then call('HSET', KEYS[1], 'body', ARGV[6]) end
 call('ZADD', KEYS[2], now, id)
 return reply('applied', call('INCRBY', KEYS[3], count), groups, 0, answers, stopped, intents)

@@ -138,6 +138,7 @@ if open then
 end
 if known then
   call('HSET', KEYS[1], 'status', 'acknowledged', 'states', states)
+  call('HDEL', KEYS[1], 'body')
 else
   call('HSET', KEYS[1], 'status', 'acknowledged', 'nonce', nonce, 'at', now_ms(), 'intents', intents,
     'states', states, 'sales', table.concat(shares))

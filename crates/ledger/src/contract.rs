@@ -16,6 +16,7 @@ pub mod deducting;
 pub mod fencing;
 pub mod keeping;
 pub mod random;
+pub mod rebuilding;
 pub mod scene;
 pub mod screening;
 pub mod settling;
@@ -98,12 +99,20 @@ macro_rules! ledger_contract {
                 a_closed_sale_is_not_activated_nor_paused
                 an_order_is_found_by_its_id
                 an_entry_tells_how_far_a_batch_has_come
+                the_body_of_a_message_is_kept_until_its_batch_is_settled
                 a_snapshot_lists_the_open_batches_of_the_sale
                 a_standing_is_that_of_the_snapshot
                 keys_lists_every_key_once
                 notes_tell_what_was_settled_and_returned
                 node_numbers_are_given_in_turn
                 it_answers;
+            rebuilding:
+                a_lost_sale_is_rebuilt_and_sells_what_is_left
+                an_outcome_after_the_rebuild_changes_nothing
+                a_rebuilt_sale_has_what_was_restocked_and_returned
+                only_a_stopped_sale_without_open_batches_is_rebuilt
+                a_rebuild_that_does_not_add_up_stays_stopped
+                restoring_one_sale_leaves_the_others_alone;
             random:
                 the_numbers_agree_after_any_calls;
         }

@@ -54,7 +54,10 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Applies the whole batch and writes its log entry, or applies nothing. Every sale must be of the shard
     /// of the batch id.
-    async fn deduct(&self, batch: &Batch) -> Result<Deduction, LedgerFault>;
+    ///
+    /// `body` is that of the batch's half-message. It is kept until the batch is settled, so that a message that was
+    /// lost can be sent again ([`Ledger::message`]).
+    async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerFault>;
 
     /// Tells the fate of a batch, and makes it final: where there is no log entry, the batch is fenced, and a
     /// deduction that comes later is refused.
@@ -64,12 +67,36 @@ pub trait Ledger: Send + Sync + 'static {
     /// ledger does not know is deducted now, from the outcome.
     async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerFault>;
 
+    /// Begins to build a sale anew, in the generation of `sale`, as the order store has it: stopped, with nothing sold
+    /// yet. Only a sale that is paused or missing, in an older generation, and without open batches.
+    async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault>;
+
+    /// Puts the orders that a decided batch has of the sale into a ledger that is being rebuilt; a second time changes
+    /// nothing. At least one order must be of the sale.
+    async fn restore(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        outcome: &BatchOutcome,
+    ) -> Result<Restored, LedgerFault>;
+
+    /// Ends the rebuilding: the sale sells again, if `available` units are left in it.
+    async fn end_rebuild(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        available: i64,
+    ) -> Result<Rebuilt, LedgerFault>;
+
     /// What the ledger knows of an order; `None` if it never knew it, lost it, or its retention is over.
     async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault>;
 
     /// What the deduction log says of a batch; `None` if it never had it, lost it, its retention is over, or
     /// another batch has the base.
     async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault>;
+
+    /// The body of the message of an open batch; `None` if it is not open, or its body is not known.
+    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault>;
 
     /// The sale's totals and its open batches at one moment; `None` if the ledger does not have it.
     async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault>;
@@ -117,6 +144,59 @@ pub enum Activated {
     /// It is not in the ledger.
     Missing,
     /// It is there in another generation, and was left as it is.
+    OtherGeneration {
+        /// The generation that is there.
+        generation: u32,
+    },
+}
+
+/// What [`Ledger::begin_rebuild`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rebuilding {
+    /// It is being rebuilt from now on.
+    Begun,
+    /// It is neither paused nor missing; nothing changed.
+    NotStopped {
+        /// How it stands.
+        state: LedgerState,
+    },
+    /// The ledger has this generation or a later one; nothing changed.
+    OtherGeneration {
+        /// The generation that is there.
+        generation: u32,
+    },
+    /// Some of its orders are deducted and not settled; nothing changed.
+    Open {
+        /// How many.
+        orders: u64,
+    },
+}
+
+/// What [`Ledger::restore`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restored {
+    /// Its orders are in the ledger, now or before.
+    Done,
+    /// The sale is not being rebuilt in that generation; nothing changed.
+    Missing,
+}
+
+/// What [`Ledger::end_rebuild`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rebuilt {
+    /// It was paused and is active now, or it was not paused.
+    Stands {
+        /// How it stands now.
+        state: LedgerState,
+    },
+    /// Another number of units is left; nothing changed.
+    Differs {
+        /// How many.
+        available: i64,
+    },
+    /// It is not in the ledger.
+    Missing,
+    /// It is there in another generation; nothing changed.
     OtherGeneration {
         /// The generation that is there.
         generation: u32,

@@ -49,8 +49,8 @@ use self::{
     servers::{Place, Servers},
 };
 use crate::{
-    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, Note, Prepared, Retention,
-    Screening, Settled, Snapshot, Standing,
+    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, Note, Prepared, Rebuilding,
+    Rebuilt, Restored, Retention, Screening, Settled, Snapshot, Standing,
 };
 
 /// How many keys one step of [`Ledger::keys`] asks for: a millisecond of Redis at most.
@@ -203,10 +203,11 @@ impl Ledger for RedisLedger {
         decoded("screen", &reply, |reply| reply::screening(reply, &packed)).map(|told| self.take_in(told))
     }
 
-    async fn deduct(&self, batch: &Batch) -> Result<Deduction, LedgerFault> {
+    async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerFault> {
         let (id, shard) = (batch.id(), batch.id().shard());
         let packed = self.pack(shard, batch.intents().iter())?;
-        let call = self.batch_call(scripts::DEDUCT.call(), id, &packed).arg(self.seen.pack(&packed.sales));
+        let call = self.batch_call(scripts::DEDUCT.call(), id, &packed);
+        let call = call.arg(self.seen.pack(&packed.sales)).arg(body);
         let reply = self.run(shard, call).await?;
         decoded("deduct", &reply, |reply| reply::deduction(reply, &packed)).map(|told| self.take_in(told))
     }
@@ -245,6 +246,51 @@ impl Ledger for RedisLedger {
         decoded("settle", &reply, |reply| reply::settled(reply, &packed.sales)).map(|told| self.take_in(told))
     }
 
+    async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault> {
+        let (draft, window) = (&sale.draft, sale.draft.window());
+        let call = scripts::REBUILD
+            .call()
+            .keys(self.keys.three_of(sale.id))
+            .number(sale.generation)
+            .number(window.opens_at().as_millis())
+            .number(window.closes_at().as_millis())
+            .number(draft.limit_per_buyer().get())
+            .number(draft.stock())
+            .number(sale.restocked)
+            .number(sale.returned)
+            .number(sale.rebuild_epoch());
+        self.run_on_sale(sale.id, call, reply::rebuilding).await
+    }
+
+    async fn restore(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        outcome: &BatchOutcome,
+    ) -> Result<Restored, LedgerFault> {
+        let (id, packed) = (outcome.batch, self.pack_outcome(outcome)?);
+        let Some(number) = packed.sales.iter().position(|other| *other == sale) else {
+            return Err(LedgerFault::Refused(format!("batch {id} has no order of sale {sale}")));
+        };
+        let call = self
+            .batch_call(scripts::RESTORE.call(), id, &packed)
+            .arg(states_of(outcome))
+            .number(number)
+            .number(generation)
+            .number(self.retention.log.as_millis());
+        self.run_on_sale(sale, call, reply::restored).await
+    }
+
+    async fn end_rebuild(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        available: i64,
+    ) -> Result<Rebuilt, LedgerFault> {
+        let call = scripts::RESUME.call().key(self.keys.sale(sale)).number(generation).number(available);
+        self.run_on_sale(sale, call, reply::rebuilt).await
+    }
+
     async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
         let call = scripts::ORDER.call().key(self.keys.log_of(order)).number(order.index());
         let reply = self.run(order.shard(), call).await?;
@@ -256,6 +302,13 @@ impl Ledger for RedisLedger {
         command.arg(self.keys.log(batch)).arg(&["status", "nonce", "sales", "intents", "states"]);
         let reply = self.command("entry", Place::Shard(batch.shard()), command).await?;
         decoded("entry", &reply, |reply| reply::entry(reply, batch))
+    }
+
+    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(self.keys.log(batch)).arg(&["status", "nonce", "body"]);
+        let reply = self.command("message", Place::Shard(batch.shard()), command).await?;
+        decoded("message", &reply, |reply| reply::message(reply, batch))
     }
 
     async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
@@ -309,7 +362,22 @@ impl Ledger for RedisLedger {
     }
 }
 
+/// One character an order.
+fn states_of(outcome: &BatchOutcome) -> Vec<u8> {
+    outcome.orders.iter().map(|order| pack::decision_byte(order.decision)).collect()
+}
+
 impl RedisLedger {
+    /// Packs the intents of an outcome, which must be whole.
+    fn pack_outcome(&self, outcome: &BatchOutcome) -> Result<Packed, LedgerFault> {
+        let id = outcome.batch;
+        let complete = outcome.orders.iter().enumerate().all(|(at, order)| id.order(at) == Some(order.order));
+        if !complete {
+            return Err(LedgerFault::Refused(format!("the outcome of batch {id} is not of its orders")));
+        }
+        self.pack(id.shard(), outcome.orders.iter().map(|order| &order.intent))
+    }
+
     /// Settles a batch whose orders were all confirmed; `None`, and nothing changed, if there is more to it.
     async fn settle_confirmed(&self, outcome: &BatchOutcome) -> Result<Option<Settled>, LedgerFault> {
         let (id, shard) = (outcome.batch, outcome.batch.shard());

@@ -13,8 +13,9 @@
 //! |---|---|
 //! | `open`, `load` | why a file cannot be used; the books from the file |
 //! | `writer`, `calls` | the thread, group commit, and what a failure proves |
-//! | `round` | one transaction; `sales`, `deduct`, `settle`, `sweep` are what can be in it |
+//! | `round` | one transaction; `sales`, `deduct`, `settle`, `rebuild`, `sweep` are what can be in it |
 //! | `judge` | the judgement on intents |
+//! | `messages` | the bodies of the messages of open batches |
 //! | `books`, `draft` | what is committed, and what is not yet |
 //! | `sale`, `digests`, `entry` | the numbers of a sale; a map of digests; the layout of a row |
 //! | `store` | the statements (`sql/`) |
@@ -29,7 +30,9 @@ mod entry;
 mod faults;
 mod judge;
 mod load;
+mod messages;
 mod open;
+mod rebuild;
 mod round;
 mod sale;
 mod sales;
@@ -64,6 +67,7 @@ use self::{
     calls::{Call, Reply},
     entry::{Entry, state_of},
     judge::Judged,
+    messages::Messages,
     round::{CallFault, Round},
     settle::Decided,
     store::{Logged, Store},
@@ -71,7 +75,7 @@ use self::{
 };
 use crate::{
     Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, LogStatus, Note, Prepared,
-    Retention, Screening, Settled, Snapshot, Standing,
+    Rebuilding, Rebuilt, Restored, Retention, Screening, Settled, Snapshot, Standing,
 };
 
 /// How many calls can wait for the thread: what it takes in four rounds.
@@ -88,6 +92,7 @@ pub struct SqliteLedger {
     books: Arc<RwLock<Books>>,
     calls: mpsc::Sender<Call>,
     notes: broadcast::Sender<Note>,
+    messages: Messages,
 }
 
 impl SqliteLedger {
@@ -116,7 +121,7 @@ impl SqliteLedger {
         };
         let thread = thread::Builder::new().name("ledger".to_owned()).spawn(move || writer.serve(waiting));
         match thread {
-            Ok(_detached) => Ok(Self { shards, clock, books, calls, notes }),
+            Ok(_detached) => Ok(Self { shards, clock, books, calls, notes, messages: Messages::default() }),
             Err(error) => {
                 Err(SqliteOpenError { path: path.to_owned(), reason: Unusable::Io(error.to_string()) })
             }
@@ -178,6 +183,19 @@ impl SqliteLedger {
         self.ask(name, |reply| Call::read(reply, work)).await
     }
 
+    /// An outcome as the thread takes it.
+    fn decided(&self, outcome: &BatchOutcome) -> Result<Decided, LedgerFault> {
+        let id = outcome.batch;
+        let complete = outcome.orders.iter().enumerate().all(|(at, order)| id.order(at) == Some(order.order));
+        if !complete {
+            return Err(LedgerFault::Refused(format!("the outcome of batch {id} is not of its orders")));
+        }
+        let intents = outcome.orders.iter().map(|order| &order.intent);
+        let entry = Entry::new(self.shards, id.shard(), intents)?;
+        let decisions = outcome.orders.iter().map(|order| order.decision).collect();
+        Ok(Decided { id, entry, decisions })
+    }
+
     /// What is committed.
     fn books(&self) -> Result<RwLockReadGuard<'_, Books>, LedgerFault> {
         if self.calls.is_closed() {
@@ -218,10 +236,16 @@ impl Ledger for SqliteLedger {
         Ok(judged.into_screening(books.open_orders(shard)))
     }
 
-    async fn deduct(&self, batch: &Batch) -> Result<Deduction, LedgerFault> {
+    async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerFault> {
         let id = batch.id();
         let entry = Entry::new(self.shards, id.shard(), batch.intents().iter())?;
-        self.write("deduct", move |round| round.deduct(id, &entry)).await
+        // Before it is deducted: what is deducted and not answered must have its body, too.
+        self.messages.keep(id, body);
+        let deducted = self.write("deduct", move |round| round.deduct(id, &entry)).await;
+        if let Ok(Deduction::Fenced | Deduction::Refused(_) | Deduction::IdTaken) = deducted {
+            self.messages.drop(id);
+        }
+        deducted
     }
 
     async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerFault> {
@@ -230,15 +254,34 @@ impl Ledger for SqliteLedger {
 
     async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerFault> {
         let id = outcome.batch;
-        let complete = outcome.orders.iter().enumerate().all(|(at, order)| id.order(at) == Some(order.order));
-        if !complete {
-            return Err(LedgerFault::Refused(format!("the outcome of batch {id} is not of its orders")));
-        }
-        let intents = outcome.orders.iter().map(|order| &order.intent);
-        let entry = Entry::new(self.shards, id.shard(), intents)?;
-        let decisions = outcome.orders.iter().map(|order| order.decision).collect();
-        let decided = Decided { id, entry, decisions };
-        self.write("settle", move |round| round.settle(&decided)).await
+        let decided = self.decided(outcome)?;
+        let settled = self.write("settle", move |round| round.settle(&decided)).await?;
+        self.messages.drop(id);
+        Ok(settled)
+    }
+
+    async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault> {
+        let sale = sale.clone();
+        self.write("begin_rebuild", move |round| round.begin_rebuild(&sale)).await
+    }
+
+    async fn restore(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        outcome: &BatchOutcome,
+    ) -> Result<Restored, LedgerFault> {
+        let decided = self.decided(outcome)?;
+        self.write("restore", move |round| round.restore(sale, generation, &decided)).await
+    }
+
+    async fn end_rebuild(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        available: i64,
+    ) -> Result<Rebuilt, LedgerFault> {
+        self.write("end_rebuild", move |round| round.end_rebuild(sale, generation, available)).await
     }
 
     async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
@@ -260,6 +303,11 @@ impl Ledger for SqliteLedger {
             entry.map_err(|reply| LedgerFault::UnknownReply { call: "entry", reply })
         })
         .await
+    }
+
+    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
+        let open = self.entry(batch).await?.is_some_and(|entry| entry.status == LogStatus::Deducted);
+        Ok(if open { self.messages.find(batch) } else { None })
     }
 
     async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {

@@ -77,7 +77,7 @@ async fn a_stalled_server_leaves_doubt_within_the_timeout() -> Fact {
     let batch = scene.batch(crowd(sale, 3)?)?;
     let stall = server.stall();
     let started = Instant::now();
-    let fault = scene.ledger().deduct(&batch).await.unwrap_err();
+    let fault = scene.ledger().deduct(&batch, &[]).await.unwrap_err();
     assert!(matches!(fault, LedgerFault::NoAnswer(_)) && !fault.nothing_done(), "{fault}");
     assert!(started.elapsed() < Duration::from_millis(450), "{:?}", started.elapsed());
 
@@ -110,11 +110,11 @@ async fn a_deduction_on_a_connection_that_was_cut_is_in_doubt_and_its_fate_can_b
     for intent in crowd(sale, 50)?.chunks(1) {
         let batch = scene.batch(intent.to_vec())?;
         command::<()>(&mut server.connect(), "CLIENT KILL TYPE normal");
-        match scene.ledger().deduct(&batch).await {
+        match scene.ledger().deduct(&batch, &[]).await {
             Ok(Deduction::Applied { .. }) => deducted += 1,
             Err(LedgerFault::NoAnswer(_)) => match scene.ledger().check_back(batch.id()).await? {
                 Fate::Deducted => deducted += 1,
-                Fate::Fenced => assert_eq!(scene.ledger().deduct(&batch).await?, Deduction::Fenced),
+                Fate::Fenced => assert_eq!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Fenced),
             },
             other => panic!("{other:?}"),
         }
@@ -131,11 +131,11 @@ async fn a_server_out_of_memory_refuses_and_has_changed_nothing() -> Fact {
     let before = scene.snapshot(sale).await?;
     let batch = scene.batch(crowd(sale, 3)?)?;
     command::<()>(&mut server.connect(), "CONFIG SET maxmemory 1mb");
-    let fault = scene.ledger().deduct(&batch).await.unwrap_err();
+    let fault = scene.ledger().deduct(&batch, &[]).await.unwrap_err();
     assert!(matches!(fault, LedgerFault::Refused(_)), "{fault}");
     assert_eq!(scene.snapshot(sale).await?, before);
     command::<()>(&mut server.connect(), "CONFIG SET maxmemory 0");
-    assert!(matches!(scene.ledger().deduct(&batch).await?, Deduction::Applied { .. }));
+    assert!(matches!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Applied { .. }));
     Ok(())
 }
 
@@ -146,7 +146,7 @@ async fn a_read_only_replica_refuses() -> Fact {
     let sale = scene.on_sale(10, 5).await?;
     command::<()>(&mut server.connect(), "REPLICAOF 127.0.0.1 1");
     command::<()>(&mut server.connect(), "CONFIG SET replica-serve-stale-data yes");
-    let fault = scene.ledger().deduct(&scene.batch(crowd(sale, 3)?)?).await.unwrap_err();
+    let fault = scene.ledger().deduct(&scene.batch(crowd(sale, 3)?)?, &[]).await.unwrap_err();
     assert!(matches!(fault, LedgerFault::Refused(_)), "{fault}");
     Ok(())
 }

@@ -8,8 +8,7 @@ use flashgate_domain::{
 };
 use flashgate_gateway::registry::{Registry, RegistryFault, StoredOrder};
 use flashgate_ledger::{
-    Activated, Answer, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, Note, Prepared,
-    Screening, Settled, Snapshot, Standing,
+    Activated, Answer, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LedgerState, LogEntry, Note, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
 };
 use flashgate_messaging::{
     BusFault, Delivery, HalfMessage, Message, Subscription, TransactionProducer, Verdict,
@@ -68,7 +67,7 @@ impl Ledger for Agreeable {
         Ok(Screening { answers: vec![answer; intents.len()], standings: self.standings(), open_orders: 0 })
     }
 
-    async fn deduct(&self, _batch: &Batch) -> Result<Deduction, LedgerFault> {
+    async fn deduct(&self, _batch: &Batch, _body: &[u8]) -> Result<Deduction, LedgerFault> {
         Ok(Deduction::Applied { standings: self.standings() })
     }
 
@@ -80,11 +79,37 @@ impl Ledger for Agreeable {
         Ok(Settled::Already)
     }
 
+    async fn begin_rebuild(&self, _sale: &Sale) -> Result<Rebuilding, LedgerFault> {
+        Ok(Rebuilding::Begun)
+    }
+
+    async fn restore(
+        &self,
+        _sale: SaleId,
+        _generation: u32,
+        _outcome: &BatchOutcome,
+    ) -> Result<Restored, LedgerFault> {
+        Ok(Restored::Done)
+    }
+
+    async fn end_rebuild(
+        &self,
+        _sale: SaleId,
+        _generation: u32,
+        _available: i64,
+    ) -> Result<Rebuilt, LedgerFault> {
+        Ok(Rebuilt::Stands { state: LedgerState::Active })
+    }
+
     async fn order(&self, _order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
         Ok(None)
     }
 
     async fn entry(&self, _batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
+        Ok(None)
+    }
+
+    async fn message(&self, _batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
         Ok(None)
     }
 

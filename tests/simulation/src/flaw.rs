@@ -6,8 +6,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use flashgate_domain::{Batch, BatchId, BatchOutcome, Intent, Node, OrderId, Sale, SaleId, Shard};
 use flashgate_ledger::{
-    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, Note, Prepared, Screening,
-    Settled, Snapshot, Standing,
+    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, Note, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
 };
 use flashgate_messaging::{BusFault, CheckBackHandler, CheckedMessage, Delivery, Resolution, Subscription};
 use futures::stream::BoxStream;
@@ -155,6 +154,28 @@ impl Ledger for FlawedLedger {
 
     async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerFault> {
         self.ledger.settle(outcome).await
+    }
+
+    async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault> {
+        self.ledger.begin_rebuild(sale).await
+    }
+
+    async fn restore(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        outcome: &BatchOutcome,
+    ) -> Result<Restored, LedgerFault> {
+        self.ledger.restore(sale, generation, outcome).await
+    }
+
+    async fn end_rebuild(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        available: i64,
+    ) -> Result<Rebuilt, LedgerFault> {
+        self.ledger.end_rebuild(sale, generation, available).await
     }
 
     async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {

@@ -104,7 +104,7 @@ impl LedgerState {
             // Also if another batch has the base: its entry is the fence.
             Some(_) => Fate::Fenced,
             None => {
-                let entry = Entry { id: batch, at: now, status: Status::Fenced };
+                let entry = Entry { id: batch, at: now, status: Status::Fenced, body: Vec::new() };
                 self.write().log.insert(batch.base(), entry);
                 Fate::Fenced
             }

@@ -15,7 +15,7 @@ pub async fn a_batch_is_all_or_nothing(subject: Subject) -> Fact {
     let sale = scene.on_sale(2, 5).await?;
     let before = scene.snapshot(sale).await?;
     let batch = scene.batch(crowd(sale, 3)?)?;
-    let Deduction::Refused(screening) = scene.ledger().deduct(&batch).await? else {
+    let Deduction::Refused(screening) = scene.ledger().deduct(&batch, &[]).await? else {
         panic!("three units of two were deducted");
     };
     assert_eq!(screening.answers, [Answer::Pass, Answer::Pass, Answer::SoldOut]);
@@ -33,9 +33,9 @@ pub async fn deducting_again_answers_the_same(subject: Subject) -> Fact {
     let sale = scene.on_sale(10, 5).await?;
     let batch = scene.batch(crowd(sale, 2)?)?;
     let standings = vec![Standing { sale, available: 8, epoch: 0 }];
-    assert_eq!(scene.ledger().deduct(&batch).await?, Deduction::Applied { standings });
+    assert_eq!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Applied { standings });
     let before = scene.snapshot(sale).await?;
-    assert_eq!(scene.ledger().deduct(&batch).await?, Deduction::Applied { standings: vec![] });
+    assert_eq!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Applied { standings: vec![] });
     assert_eq!(scene.snapshot(sale).await?, before);
     Ok(())
 }
@@ -47,7 +47,7 @@ pub async fn another_batch_with_the_same_base_is_refused(subject: Subject) -> Fa
     let batch = scene.deduct(vec![intent(sale, "ada", "k", 1)?]).await?;
     let twin = BatchId::from_parts(batch.id().base(), !batch.id().nonce());
     let twin = scene.batch_as(twin, vec![intent(sale, "bob", "k", 1)?])?;
-    assert_eq!(scene.ledger().deduct(&twin).await?, Deduction::IdTaken);
+    assert_eq!(scene.ledger().deduct(&twin, &[]).await?, Deduction::IdTaken);
     assert_eq!(scene.available(sale).await?, 9);
     Ok(())
 }
@@ -57,7 +57,7 @@ pub async fn one_key_twice_in_a_batch_is_refused(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
     let batch = scene.batch(vec![intent(sale, "ada", "k", 1)?, intent(sale, "ada", "k", 1)?])?;
-    let deduction = scene.ledger().deduct(&batch).await?;
+    let deduction = scene.ledger().deduct(&batch, &[]).await?;
     let Deduction::Refused(screening) = deduction else { panic!("{deduction:?}") };
     assert_eq!(screening.answers, [Answer::Pass, Answer::Repeated]);
     assert_eq!(scene.available(sale).await?, 10);
@@ -128,7 +128,7 @@ pub async fn order_ids_above_2_to_the_53_survive(subject: Subject) -> Fact {
     let shard = u64::from(scene.shard(sale).get());
     let base = OrderId::new((u64::from(u32::MAX) << 31) | (shard << 17) | (127 << 10))?;
     let batch = scene.batch_as(BatchId::from_parts(base, u64::MAX), crowd(sale, 1_000)?)?;
-    scene.ledger().deduct(&batch).await?;
+    scene.ledger().deduct(&batch, &[]).await?;
     let last = batch.id().order(999).ok_or("an order")?;
     let again = [crowd(sale, 1_000)?.pop().ok_or("an intent")?];
     assert_eq!(scene.screen(&again).await?, [Answer::Replay(last)]);
@@ -157,7 +157,7 @@ pub async fn concurrent_batches_never_oversell(subject: Subject) -> Fact {
     for number in 0..64 {
         let intents = (0..4).map(|key| intent(sale, &format!("b{number}"), &format!("k{key}"), 1));
         let (ledger, batch) = (scene.shared(), scene.batch(intents.collect::<Result<_, _>>()?)?);
-        races.push(tokio::spawn(async move { ledger.deduct(&batch).await }));
+        races.push(tokio::spawn(async move { ledger.deduct(&batch, &[]).await }));
     }
     let mut applied = 0;
     for deduction in try_join_all(races).await? {
@@ -176,7 +176,7 @@ pub async fn a_batch_sent_many_times_at_once_is_applied_once(subject: Subject) -
     let sale = scene.on_sale(100, 5).await?;
     let batch = scene.batch(crowd(sale, 3)?)?;
     let ledger = scene.ledger();
-    let deductions = try_join_all((0..16).map(|_time| ledger.deduct(&batch))).await?;
+    let deductions = try_join_all((0..16).map(|_time| ledger.deduct(&batch, &[]))).await?;
     assert!(deductions.iter().all(|deduction| matches!(deduction, Deduction::Applied { .. })));
     assert_eq!(scene.available(sale).await?, 97);
     Ok(())

@@ -14,7 +14,7 @@ pub async fn late_deduct_after_check_back_is_refused(subject: Subject) -> Fact {
     let sale = scene.on_sale(10, 5).await?;
     let batch = scene.batch(crowd(sale, 2)?)?;
     assert_eq!(scene.ledger().check_back(batch.id()).await?, Fate::Fenced);
-    assert_eq!(scene.ledger().deduct(&batch).await?, Deduction::Fenced);
+    assert_eq!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Fenced);
     assert_eq!(scene.ledger().check_back(batch.id()).await?, Fate::Fenced);
     assert_eq!(scene.available(sale).await?, 10);
     assert_eq!(scene.screen(&crowd(sale, 1)?).await?, [Answer::Pass], "no key of it is left");
@@ -52,7 +52,7 @@ pub async fn check_back_of_another_nonce_is_fenced(subject: Subject) -> Fact {
     let twin = BatchId::from_parts(batch.id().base(), !batch.id().nonce());
     assert_eq!(scene.ledger().check_back(twin).await?, Fate::Fenced);
     let twin = scene.batch_as(twin, crowd(sale, 1)?)?;
-    assert_eq!(scene.ledger().deduct(&twin).await?, Deduction::IdTaken);
+    assert_eq!(scene.ledger().deduct(&twin, &[]).await?, Deduction::IdTaken);
     assert_eq!(scene.ledger().check_back(batch.id()).await?, Fate::Deducted, "the first is as it was");
     Ok(())
 }
@@ -62,8 +62,8 @@ pub async fn a_refused_batch_leaves_no_trace(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(1, 5).await?;
     let batch = scene.batch(crowd(sale, 2)?)?;
-    assert!(matches!(scene.ledger().deduct(&batch).await?, Deduction::Refused(_)));
+    assert!(matches!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Refused(_)));
     assert_eq!(scene.ledger().check_back(batch.id()).await?, Fate::Fenced);
-    assert_eq!(scene.ledger().deduct(&batch).await?, Deduction::Fenced);
+    assert_eq!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Fenced);
     Ok(())
 }

@@ -160,6 +160,33 @@ pub async fn an_entry_tells_how_far_a_batch_has_come(subject: Subject) -> Fact {
     Ok(())
 }
 
+/// So that a message that was lost can be sent again; what is settled needs none.
+pub async fn the_body_of_a_message_is_kept_until_its_batch_is_settled(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let sale = scene.on_sale(1_000, 1).await?;
+    // Any bytes, and more than a small value.
+    let body: Vec<u8> = (0..=255).cycle().take(40_000).collect();
+    let batch = scene.batch(crowd(sale, 2)?)?;
+    scene.ledger().deduct(&batch, &body).await?;
+    assert_eq!(scene.ledger().message(batch.id()).await?.as_deref(), Some(body.as_slice()));
+    scene.ledger().deduct(&batch, b"again").await?;
+    assert!(scene.ledger().message(batch.id()).await?.is_some(), "a second call takes nothing away");
+    let twin = BatchId::from_parts(batch.id().base(), batch.id().nonce() ^ 1);
+    assert_eq!(scene.ledger().message(twin).await?, None);
+    scene.ledger().settle(&all_confirmed(&batch)).await?;
+    assert_eq!(scene.ledger().message(batch.id()).await?, None);
+
+    let refused = scene.batch(crowd(sale, 1)?)?;
+    scene.ledger().deduct(&refused, &body).await?;
+    let (fenced, silent) = (scene.batch_id(sale)?, scene.batch(vec![intent(sale, "eve", "k", 1)?])?);
+    scene.ledger().check_back(fenced).await?;
+    scene.ledger().deduct(&silent, &[]).await?;
+    for batch in [refused.id(), fenced, silent.id()] {
+        assert_eq!(scene.ledger().message(batch).await?, None);
+    }
+    Ok(())
+}
+
 /// The cheap way to the same two numbers.
 pub async fn a_standing_is_that_of_the_snapshot(subject: Subject) -> Fact {
     let scene = Scene::new(subject);

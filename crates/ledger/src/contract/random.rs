@@ -208,7 +208,7 @@ async fn run(scene: Scene, mut random: StdRng, seed: u64) -> Fact {
 }
 
 async fn deduct(scene: &Scene, model: &mut Model, batch: &Batch, context: &str) -> Fact {
-    let deduction = scene.ledger().deduct(batch).await?;
+    let deduction = scene.ledger().deduct(batch, &[]).await?;
     match (model.log.get(&batch.id()), deduction) {
         (Some(Entry::Fenced), deduction) => assert_eq!(deduction, Deduction::Fenced, "{context}"),
         (Some(Entry::Deducted | Entry::Acknowledged), deduction) => {

@@ -17,6 +17,8 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 
 /// What a fact deducts with: the limit when it does not matter.
 pub const NO_LIMIT: u32 = 1_000_000;
+/// The body that a batch comes with when it does not matter.
+pub const MESSAGE: &[u8] = b"the body of a message";
 /// When batches are made: in 2043, so that order ids are above 2^62.
 const MADE_AT: Timestamp = Timestamp::from_millis(1_767_225_600_000 + (1 << 39));
 /// 2200-01-01.
@@ -137,7 +139,7 @@ impl Scene {
     /// Deducts the intents as one batch, which must pass.
     pub async fn deduct(&self, intents: Vec<Intent>) -> Result<Batch> {
         let batch = self.batch(intents)?;
-        let deduction = self.ledger().deduct(&batch).await?;
+        let deduction = self.ledger().deduct(&batch, MESSAGE).await?;
         assert!(matches!(deduction, Deduction::Applied { .. }), "{deduction:?}");
         Ok(batch)
     }

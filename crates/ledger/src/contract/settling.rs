@@ -43,7 +43,7 @@ pub async fn settling_twice_changes_nothing(subject: Subject) -> Fact {
         assert_eq!(scene.ledger().settle(&outcome).await?, Settled::Already);
     }
     assert_eq!(scene.snapshot(sale).await?, before);
-    assert_eq!(scene.ledger().deduct(&batch).await?, Deduction::Applied { standings: vec![] });
+    assert_eq!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Applied { standings: vec![] });
     assert_eq!(scene.snapshot(sale).await?, before);
     Ok(())
 }
@@ -147,7 +147,7 @@ pub async fn a_batch_settled_late_cannot_be_deducted_again(subject: Subject) -> 
     let sale = scene.on_sale(10, 5).await?;
     let batch = scene.batch(crowd(sale, 3)?)?;
     scene.ledger().settle(&all_confirmed(&batch)).await?;
-    assert_eq!(scene.ledger().deduct(&batch).await?, Deduction::Applied { standings: vec![] });
+    assert_eq!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Applied { standings: vec![] });
     assert_eq!(scene.available(sale).await?, 7);
     Ok(())
 }

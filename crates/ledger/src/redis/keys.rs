@@ -50,7 +50,8 @@ impl Keys {
     }
 
     /// Hash: the log entry of a batch. `status`, `nonce`, `at`; but for a fence also `intents` (as in
-    /// `intents.lua`), `states` (one character an order) and `sales` (id u64, orders u32, units u32 each).
+    /// `intents.lua`), `states` (one character an order) and `sales` (id u64, orders u32, units u32 each), and while
+    /// it is open `body` (of the batch's message).
     pub(super) fn log(&self, batch: BatchId) -> String {
         self.log_of(batch.base())
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Activated, Answer, Deduction, Fate, LedgerFault, LedgerOrder, LedgerState, LogEntry, LogStatus,
-    LostEntry, OpenBatch, Prepared, Screening, Settled, Snapshot, Standing, Totals,
+    LostEntry, OpenBatch, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing, Totals,
 };
 
 /// The bytes of a sale in the column `sales` of a log entry.
@@ -255,6 +255,47 @@ pub(super) fn stopped(value: &Value) -> Option<()> {
     matches!(state, "missing" | "paused" | "closed").then_some(())
 }
 
+/// The reply of `rebuild.lua`.
+pub(super) fn rebuilding(value: &Value) -> Option<Rebuilding> {
+    let mut fields = Fields::new(value)?;
+    Some(match fields.text()? {
+        "begun" => Rebuilding::Begun,
+        "other_generation" => Rebuilding::OtherGeneration { generation: fields.number()? },
+        "open" => Rebuilding::Open { orders: fields.number()? },
+        state => Rebuilding::NotStopped { state: state_of_name(state)? },
+    })
+}
+
+/// The reply of `restore.lua`.
+pub(super) fn restored(value: &Value) -> Option<Restored> {
+    match Fields::new(value)?.text()? {
+        "restored" => Some(Restored::Done),
+        "missing" => Some(Restored::Missing),
+        _ => None,
+    }
+}
+
+/// The reply of `resume.lua`.
+pub(super) fn rebuilt(value: &Value) -> Option<Rebuilt> {
+    let mut fields = Fields::new(value)?;
+    Some(match fields.text()? {
+        "missing" => Rebuilt::Missing,
+        "other_generation" => Rebuilt::OtherGeneration { generation: fields.number()? },
+        "differs" => Rebuilt::Differs { available: fields.signed()? },
+        state => Rebuilt::Stands { state: state_of_name(state)? },
+    })
+}
+
+fn state_of_name(name: &str) -> Option<LedgerState> {
+    match name {
+        "prepared" => Some(LedgerState::Prepared),
+        "active" => Some(LedgerState::Active),
+        "paused" => Some(LedgerState::Paused),
+        "closed" => Some(LedgerState::Closed),
+        _ => None,
+    }
+}
+
 /// The reply of `order.lua`.
 pub(super) fn order(value: &Value) -> Option<Option<LedgerOrder>> {
     if *value == Value::Nil {
@@ -273,13 +314,7 @@ pub(super) fn snapshot(value: &Value) -> Option<Option<Snapshot>> {
         return Some(None);
     }
     let mut fields = Fields::new(value)?;
-    let state = match fields.text()? {
-        "prepared" => LedgerState::Prepared,
-        "active" => LedgerState::Active,
-        "paused" => LedgerState::Paused,
-        "closed" => LedgerState::Closed,
-        _ => return None,
-    };
+    let state = state_of_name(fields.text()?)?;
     let generation = fields.number()?;
     let totals = Totals {
         initial: fields.number()?,
@@ -328,6 +363,20 @@ pub(super) fn entry(value: &Value, batch: BatchId) -> Option<Option<LogEntry>> {
         }
     };
     Some(Some(LogEntry { status, orders }))
+}
+
+/// The columns `status`, `nonce` and `body` of the log entry of `batch`.
+pub(super) fn message(value: &Value, batch: BatchId) -> Option<Option<Vec<u8>>> {
+    let mut fields = Fields::new(value)?;
+    if fields.next_is_nil(3) {
+        return Some(None);
+    }
+    let is_open = LogStatus::parse(fields.text()?)? == LogStatus::Deducted;
+    let is_it = u64::from_str_radix(fields.text()?, 16).ok()? == batch.nonce();
+    if !is_open || !is_it || fields.next_is_nil(1) {
+        return Some(None);
+    }
+    Some(Some(fields.bytes()?.to_vec()))
 }
 
 /// The orders of a log entry: of each sale id u64, orders u32 and units u32; the intents; a state each.

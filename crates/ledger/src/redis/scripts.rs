@@ -38,6 +38,12 @@ scripts! {
     SETTLE_CONFIRMED = "settle_confirmed": "retire" "settle_confirmed";
     /// Puts a sale in.
     PREPARE = "prepare": "prepare";
+    /// Begins to build a sale anew.
+    REBUILD = "rebuild": "rebuild";
+    /// Puts decided orders into it.
+    RESTORE = "restore": "intents" "restore";
+    /// Ends that.
+    RESUME = "resume": "resume";
     /// Makes a sale sellable.
     ACTIVATE = "activate": "activate";
     /// Stops a sale.

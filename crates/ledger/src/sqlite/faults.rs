@@ -47,7 +47,7 @@ async fn a_commit_of_which_nothing_is_known_is_no_answer_and_the_file_is_opened_
     sabotage(&ledger, COMMIT_FAILS).await?;
 
     let batch = scene.batch(crowd(sale, 3)?)?;
-    let fault = ledger.deduct(&batch).await.unwrap_err();
+    let fault = ledger.deduct(&batch, &[]).await.unwrap_err();
     assert!(matches!(fault, LedgerFault::NoAnswer(_)), "{fault}");
     assert!(!fault.nothing_done());
     assert_eq!(scene.snapshot(sale).await?, before, "what is not known to be committed is not shown");
@@ -68,18 +68,18 @@ async fn a_file_that_cannot_be_opened_anew_is_unreachable_until_it_can() -> Fact
     let sale = scene.on_sale(10, 5).await?;
     sabotage(&ledger, COMMIT_FAILS).await?;
     let batch = scene.batch(crowd(sale, 3)?)?;
-    assert!(ledger.deduct(&batch).await.is_err());
+    assert!(ledger.deduct(&batch, &[]).await.is_err());
     // Somebody else was quicker.
     let thief = rusqlite::Connection::open(folder.path().join("ledger.db"))?;
     thief.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE")?;
     for _time in 0..2 {
-        let fault = ledger.deduct(&batch).await.unwrap_err();
+        let fault = ledger.deduct(&batch, &[]).await.unwrap_err();
         assert!(matches!(fault, LedgerFault::Unreachable(_)), "{fault}");
         assert!(ledger.ping().await.is_err());
     }
     drop(thief);
     ledger.ping().await?;
-    assert!(matches!(ledger.deduct(&batch).await?, Deduction::Applied { .. }));
+    assert!(matches!(ledger.deduct(&batch, &[]).await?, Deduction::Applied { .. }));
     assert_eq!(scene.available(sale).await?, 7);
     Ok(())
 }
@@ -110,7 +110,7 @@ async fn a_transaction_that_fails_in_its_middle_leaves_nothing_of_any_call() -> 
     assert_eq!(ledger.order(one.id().base()).await?, None);
 
     // Alone, each is the first.
-    assert!(matches!(ledger.deduct(&one).await?, Deduction::Applied { .. }));
+    assert!(matches!(ledger.deduct(&one, &[]).await?, Deduction::Applied { .. }));
     let replay = Answer::Replay(one.id().base());
     assert_eq!(scene.screen(&[intent(sale, "ada", "k", 1)?]).await?, [replay]);
     Ok(())

@@ -47,6 +47,23 @@ impl SaleRow {
         })
     }
 
+    /// A sale that is built anew: stopped, nothing sold, with what came and went in the order store.
+    pub(super) fn rebuilt(sale: &Sale, born: u64) -> Option<Self> {
+        let new = Self::new(sale, born)?;
+        let (restocked, returned) = (sale.restocked, sale.returned);
+        let came = new.totals.initial.checked_add(restocked)?.checked_add(returned)?;
+        let available = i64::try_from(came).ok()?;
+        let totals = Totals { restocked, returned, available, ..new.totals };
+        Some(Self { state: LedgerState::Paused, epoch: sale.rebuild_epoch(), totals, ..new })
+    }
+
+    /// What was written off comes back: the order store was asked how much is left.
+    pub(super) fn reclaim(&mut self) -> Option<()> {
+        let units = self.totals.written_off.checked_sub(self.totals.reclaimed)?;
+        self.totals.reclaimed = self.totals.written_off;
+        self.give_back(units)
+    }
+
     pub(super) const fn standing(&self) -> Standing {
         Standing { sale: self.id, available: self.totals.available, epoch: self.epoch }
     }

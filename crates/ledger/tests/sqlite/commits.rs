@@ -67,7 +67,7 @@ async fn calls_that_wait_share_one_commit() -> Fact {
     let batches = (0..65).map(|number| stage.batch(vec![intent(sale, &format!("b{number}"), "k", 1)?]));
     let batches = batches.collect::<Result<Vec<_>, _>>()?;
     gate.set(true);
-    let mut calls: Vec<_> = batches.iter().map(|batch| ledger.deduct(batch)).collect();
+    let mut calls: Vec<_> = batches.iter().map(|batch| ledger.deduct(batch, &[])).collect();
     // Asked once, each is in the queue; the first holds the thread at the gate, or will.
     for call in &mut calls {
         assert!(call.now_or_never().is_none(), "nothing is answered before the commit");
@@ -89,13 +89,13 @@ async fn what_changes_nothing_writes_nothing() -> Fact {
     let sale = stage.on_sale(1, 5).await?;
     let batch = stage.deduct(vec![intent(sale, "ada", "k", 1)?]).await?;
     let before = commits(&place.path);
-    ledger.deduct(&batch).await?;
+    ledger.deduct(&batch, &[]).await?;
     ledger.check_back(batch.id()).await?;
     ledger.activate(sale, 1).await?;
     stage.screen(&[intent(sale, "bob", "k", 1)?]).await?;
     ledger.ping().await?;
     let refused = stage.batch(vec![intent(sale, "bob", "k", 1)?])?;
-    assert!(matches!(ledger.deduct(&refused).await?, Deduction::Refused(_)));
+    assert!(matches!(ledger.deduct(&refused, &[]).await?, Deduction::Refused(_)));
     assert_eq!(commits(&place.path), before);
     Ok(())
 }

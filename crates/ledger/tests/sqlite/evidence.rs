@@ -71,7 +71,7 @@ async fn a_fence_stands_for_its_retention_and_then_goes() -> Fact {
     assert_eq!(ledger.check_back(batch.id()).await?, Fate::Fenced);
     clock.advance(RETENTION.log - Duration::from_secs(1));
     sweep(&ledger).await?;
-    assert_eq!(ledger.deduct(&batch).await?, Deduction::Fenced);
+    assert_eq!(ledger.deduct(&batch, &[]).await?, Deduction::Fenced);
     clock.advance(Duration::from_secs(60));
     sweep(&ledger).await?;
     ledger.shutdown().await?;

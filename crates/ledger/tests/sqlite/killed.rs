@@ -48,7 +48,7 @@ async fn load(ledger: Arc<SqliteLedger>, node: Node, batches_max: usize) -> Fact
                 let buyer = |place: usize| intent(sale(), &format!("{id}-{place}"), "k", 1);
                 let batch = Batch::new(id, (0..INTENTS).map(buyer).collect::<Result<_, _>>()?);
                 let batch = batch.ok_or("a batch")?;
-                let deduction = ledger.deduct(&batch).await?;
+                let deduction = ledger.deduct(&batch, &[]).await?;
                 assert!(matches!(deduction, Deduction::Applied { .. }), "{deduction:?}");
                 tell("deducted", id)?;
                 if number % 2 == 1 {

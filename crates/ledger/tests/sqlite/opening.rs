@@ -63,8 +63,8 @@ async fn a_restart_on_the_same_file_goes_on() -> Fact {
     assert_eq!(snapshots(&*ledger, &[sale, paused]).await, before);
     assert_eq!(ledger.keys(sale).await?.len(), keys);
     assert_eq!(stage.ledger().next_node().await?.get(), 1);
-    assert_eq!(ledger.deduct(&open).await?, Deduction::Applied { standings: vec![] });
-    assert_eq!(ledger.deduct(&fenced).await?, Deduction::Fenced);
+    assert_eq!(ledger.deduct(&open, &[]).await?, Deduction::Applied { standings: vec![] });
+    assert_eq!(ledger.deduct(&fenced, &[]).await?, Deduction::Fenced);
     let asked = [
         intent(sale, "ada", "k", 2)?,
         intent(sale, "ada", "l", 1)?,
@@ -140,7 +140,7 @@ async fn what_is_asked_after_the_shutdown_is_unreachable() -> Fact {
     ledger.shutdown().await?;
     let faults = [
         ledger.ping().await.unwrap_err(),
-        ledger.deduct(&stage.batch(crowd(sale, 1)?)?).await.unwrap_err(),
+        ledger.deduct(&stage.batch(crowd(sale, 1)?)?, &[]).await.unwrap_err(),
         ledger.screen(stage.shard(sale), &crowd(sale, 1)?).await.unwrap_err(),
         ledger.shutdown().await.unwrap_err(),
     ];

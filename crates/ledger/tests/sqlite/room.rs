@@ -17,7 +17,7 @@ async fn fill(stage: &Scene, sale: flashgate_domain::SaleId) -> Result<(u64, Led
     for number in 0..1_000_u64 {
         let intents = (0..100).map(|place| intent(sale, &format!("b{number}-{place}"), "k", 1));
         let batch = intents.collect::<Result<_, _>>().and_then(|intents| stage.batch(intents));
-        match stage.ledger().deduct(&batch.map_err(|error| error.to_string())?).await {
+        match stage.ledger().deduct(&batch.map_err(|error| error.to_string())?, &[]).await {
             Ok(Deduction::Applied { .. }) => {}
             Ok(other) => return Err(format!("{other:?}")),
             Err(fault) => return Ok((number, fault)),
@@ -44,13 +44,13 @@ async fn a_full_disk_refuses_and_works_as_soon_as_there_is_room() -> Fact {
     );
 
     let again = stage.batch(crowd(sale, 500)?)?;
-    let fault = ledger.deduct(&again).await.unwrap_err();
+    let fault = ledger.deduct(&again, &[]).await.unwrap_err();
     assert!(fault.nothing_done(), "{fault}");
     assert_eq!(stage.screen(&crowd(sale, 1)?).await?, [flashgate_ledger::Answer::Pass], "reading goes on");
     assert_eq!(stage.snapshot(sale).await?, full);
 
     ledger.limit_pages(NO_BOUND).await?;
-    assert!(matches!(ledger.deduct(&again).await?, Deduction::Applied { .. }));
+    assert!(matches!(ledger.deduct(&again, &[]).await?, Deduction::Applied { .. }));
     assert_eq!(ledger.check_back(again.id()).await?, Fate::Deducted);
     assert_eq!(stage.snapshot(sale).await?.totals.deducted, full.totals.deducted + 500);
     let after = stage.snapshot(sale).await?;

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use flashgate_domain::{
-    BatchId, BuyerDigest, Intent, KeyDigest, OrderId, OrderState, Sale, SaleId, Shard, Timestamp, Window,
+    BatchId, BatchOutcome, BuyerDigest, Decision, Intent, KeyDigest, OrderId, OrderState, Sale, SaleId, Shard, Timestamp, Window,
 };
 use flashgate_ledger::{
-    Activated, LedgerOrder, LedgerState as State, LogEntry, LogStatus, OpenBatch, Prepared, Snapshot,
-    Standing, Totals,
+    Activated, LedgerOrder, LedgerState as State, LogEntry, LogStatus, OpenBatch, Prepared, Rebuilding, Rebuilt, Restored, Snapshot, Standing, Totals,
 };
 
 /// Everything that Redis would hold.
@@ -53,6 +52,8 @@ pub struct Entry {
     pub at: Timestamp,
     /// What it says.
     pub status: Status,
+    /// The body of the batch's message, while it is open.
+    pub body: Vec<u8>,
 }
 
 /// What a log entry says.
@@ -153,6 +154,80 @@ impl Books {
         }
     }
 
+    pub(super) fn begin_rebuild(&mut self, sale: &Sale) -> Rebuilding {
+        if let Some(account) = self.sales.get(&sale.id) {
+            if account.state != State::Paused {
+                return Rebuilding::NotStopped { state: account.state };
+            }
+            if account.generation >= sale.generation {
+                return Rebuilding::OtherGeneration { generation: account.generation };
+            }
+            let open = self.log.values().filter_map(|entry| open_batch(entry, sale.id));
+            let orders = open.map(|batch| batch.orders).sum();
+            if orders > 0 {
+                return Rebuilding::Open { orders };
+            }
+        }
+        let mut account = Account::new(sale);
+        (account.state, account.epoch) = (State::Paused, sale.rebuild_epoch());
+        account.totals.restocked = sale.restocked;
+        account.totals.available += i64::try_from(sale.restocked).unwrap_or(i64::MAX);
+        account.give_back(sale.returned);
+        self.sales.insert(sale.id, account);
+        Rebuilding::Begun
+    }
+
+    pub(super) fn restore(
+        &mut self,
+        sale: SaleId,
+        generation: u32,
+        outcome: &BatchOutcome,
+        at: Timestamp,
+    ) -> Restored {
+        let is_it = |account: &&mut Account| {
+            account.state == State::Paused && account.generation == generation
+        };
+        let Some(account) = self.sales.get_mut(&sale).filter(is_it) else { return Restored::Missing };
+        for order in outcome.orders.iter().filter(|order| order.intent.sale() == sale) {
+            let (intent, units) = (&order.intent, order.intent.quantity().get());
+            let value = (order.order, units);
+            if account.keys.get(&intent.key_digest()) == Some(&value) {
+                continue;
+            }
+            match order.decision {
+                Decision::Confirmed => {
+                    account.take(units);
+                    *account.held.entry(intent.buyer_digest()).or_default() += units;
+                    account.keys.insert(intent.key_digest(), value);
+                }
+                Decision::Cancelled(_) => drop(account.keys.entry(intent.key_digest()).or_insert(value)),
+            }
+        }
+        account.sequence += 1;
+        let intents = outcome.orders.iter().map(|order| order.intent.clone()).collect();
+        let states = outcome.orders.iter().map(|order| order.decision.state()).collect();
+        let status = Status::Known { intents, states, acknowledged: true };
+        let entry = Entry { id: outcome.batch, at, status, body: Vec::new() };
+        self.log.entry(outcome.batch.base()).or_insert(entry);
+        Restored::Done
+    }
+
+    pub(super) fn end_rebuild(&mut self, sale: SaleId, generation: u32, available: i64) -> Rebuilt {
+        let Some(account) = self.sales.get_mut(&sale) else { return Rebuilt::Missing };
+        if account.generation != generation {
+            return Rebuilt::OtherGeneration { generation: account.generation };
+        }
+        if account.state != State::Paused {
+            return Rebuilt::Stands { state: account.state };
+        }
+        if account.totals.available != available {
+            return Rebuilt::Differs { available: account.totals.available };
+        }
+        account.state = State::Active;
+        account.sequence += 1;
+        Rebuilt::Stands { state: State::Active }
+    }
+
     /// Orders of the shard that are deducted and not settled.
     pub(super) fn open_orders(&self, shard: Shard) -> u64 {
         let of_shard = self.log.values().filter(|entry| entry.id.shard() == shard);
@@ -184,6 +259,12 @@ impl Books {
         };
         let status = if *acknowledged { LogStatus::Acknowledged } else { LogStatus::Deducted };
         Some(LogEntry { status, orders: intents.iter().zip(states).map(order).collect() })
+    }
+
+    pub(super) fn message(&self, batch: BatchId) -> Option<Vec<u8>> {
+        let entry =
+            self.log.get(&batch.base()).filter(|entry| entry.id == batch && entry.open().is_some())?;
+        (!entry.body.is_empty()).then(|| entry.body.clone())
     }
 
     pub(super) fn snapshot(&self, sale: SaleId, taken_at: Timestamp) -> Option<Snapshot> {

@@ -11,7 +11,7 @@ use flashgate_domain::{
 };
 use flashgate_ledger::{
     Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LedgerState as State, LogEntry, Note,
-    Prepared, Screening, Settled, Snapshot, Standing,
+    Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
 };
 use futures::stream::{self, BoxStream, StreamExt};
 
@@ -128,10 +128,10 @@ impl Ledger for SimLedger {
         self.ask("screen", about, sales(intents), screen).await
     }
 
-    async fn deduct(&self, batch: &Batch) -> Result<Deduction, LedgerFault> {
+    async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerFault> {
         self.of_shard(batch.id().shard(), batch.intents().iter())?;
-        let (now, asked) = (Arc::clone(&self.clock), batch.clone());
-        let deduct = move |state: &mut LedgerState, seen: &Seen| state.deduct(&asked, seen, now.now());
+        let (now, asked, body) = (Arc::clone(&self.clock), batch.clone(), body.to_vec());
+        let deduct = move |state: &mut LedgerState, seen: &Seen| state.deduct(&asked, body, seen, now.now());
         self.ask("deduct", batch.id().to_string(), sales(batch.intents()), deduct).await
     }
 
@@ -154,12 +154,44 @@ impl Ledger for SimLedger {
         self.ask("settle", id.to_string(), sales(intents()), settle).await
     }
 
+    async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault> {
+        let sale = sale.clone();
+        let begin = move |state: &mut LedgerState| state.write().begin_rebuild(&sale);
+        self.link.call("begin_rebuild", "", begin).await.map_err(fault)
+    }
+
+    async fn restore(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        outcome: &BatchOutcome,
+    ) -> Result<Restored, LedgerFault> {
+        let (now, told) = (Arc::clone(&self.clock), outcome.clone());
+        let restore =
+            move |state: &mut LedgerState| state.write().restore(sale, generation, &told, now.now());
+        self.link.call("restore", outcome.batch, restore).await.map_err(fault)
+    }
+
+    async fn end_rebuild(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        available: i64,
+    ) -> Result<Rebuilt, LedgerFault> {
+        let end = move |state: &mut LedgerState| state.write().end_rebuild(sale, generation, available);
+        self.link.call("end_rebuild", sale, end).await.map_err(fault)
+    }
+
     async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
         self.link.call("order", order, move |state| state.books.order(order)).await.map_err(fault)
     }
 
     async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
         self.link.call("entry", batch, move |state| state.books.entry(batch)).await.map_err(fault)
+    }
+
+    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
+        self.link.call("message", batch, move |state| state.books.message(batch)).await.map_err(fault)
     }
 
     async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {

@@ -27,7 +27,7 @@ impl LedgerState {
         }
     }
 
-    pub(super) fn deduct(&mut self, batch: &Batch, seen: &Seen, now: Timestamp) -> Deduction {
+    pub(super) fn deduct(&mut self, batch: &Batch, body: Vec<u8>, seen: &Seen, now: Timestamp) -> Deduction {
         let id = batch.id();
         match self.books.log.get(&id.base()) {
             Some(entry) if entry.id != id => return Deduction::IdTaken,
@@ -53,7 +53,7 @@ impl LedgerState {
         }
         let (intents, states) = (batch.intents().to_vec(), vec![OrderState::Pending; batch.intents().len()]);
         let status = Status::Known { intents, states, acknowledged: false };
-        books.log.insert(id.base(), Entry { id, at: now, status });
+        books.log.insert(id.base(), Entry { id, at: now, status, body });
         Deduction::Applied { standings: standings(books, batch.intents()) }
     }
 

@@ -45,7 +45,7 @@ impl LedgerState {
         let states = outcome.orders.iter().map(|order| order.decision.state()).collect();
         let at = books.log.get(&base).map_or(now, |entry| entry.at);
         let status = Status::Known { intents, states, acknowledged: true };
-        books.log.insert(base, Entry { id, at, status });
+        books.log.insert(base, Entry { id, at, status, body: Vec::new() });
         notes.push(Note::Settled(id));
         self.publish(notes);
         if known { Settled::Applied(told) } else { Settled::AppliedLate(told) }

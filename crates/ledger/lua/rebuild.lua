@@ -1,0 +1,26 @@
+-- Begins to build a sale anew, as the order store has it: stopped, with nothing sold, in a new generation. What its
+-- buyers held and its keys go; the deduction log stays.
+--
+-- Keys:      1 sale | 2 held | 3 keys
+-- Arguments: 1 generation | 2 window opens, ms | 3 window closes, ms | 4 limit a buyer | 5 units at the start
+--            6 units restocked | 7 units returned | 8 return epoch: greater than any before
+-- Reply:     'begun'
+--            'prepared' | 'active' | 'closed': the state it is in; only a sale that is stopped or missing is rebuilt
+--            'other_generation', then the generation that is there, which is not an older one
+--            'open', then how many of its orders are deducted and not settled
+--            after each but the first nothing has changed
+
+local sale = redis.call('HMGET', KEYS[1], 'state', 'generation', 'pending_orders')
+if sale[1] then
+  if sale[1] ~= 'paused' then return { sale[1] } end
+  if tonumber(sale[2]) >= tonumber(ARGV[1]) then return { 'other_generation', sale[2] } end
+  if tonumber(sale[3]) > 0 then return { 'open', sale[3] } end
+end
+redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3])
+-- The columns are those of prepare.lua, in the same order.
+local available = string.format('%.0f', ARGV[5] + ARGV[6] + ARGV[7])
+redis.call('HSET', KEYS[1], 'state', 'paused', 'generation', ARGV[1], 'sequence', 1, 'available', available,
+  'epoch', ARGV[8], 'opens_at', ARGV[2], 'closes_at', ARGV[3], 'limit', ARGV[4], 'deducted', 0, 'pending_orders', 0,
+  'pending_units', 0, 'initial', ARGV[5], 'restocked', ARGV[6], 'returned', ARGV[7], 'written_off', 0,
+  'reclaimed', 0)
+return { 'begun' }

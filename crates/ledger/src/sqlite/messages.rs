@@ -1,0 +1,53 @@
+//! The bodies of the messages of open batches, in memory alone: the file would grow by half for something that is
+//! needed for moments. After a restart they are gone, and a batch that is open then waits for the broker, which in
+//! the embedded mode never gives a half-message up.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use flashgate_domain::BatchId;
+
+/// How many bytes are kept at most: a backlog of a million orders. Beyond it bodies are not kept any more.
+const BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// The bodies by batch.
+#[derive(Debug, Default)]
+pub(super) struct Messages(Mutex<Bodies>);
+
+#[derive(Debug, Default)]
+struct Bodies {
+    by_batch: HashMap<BatchId, Vec<u8>>,
+    bytes: usize,
+}
+
+impl Messages {
+    fn lock(&self) -> MutexGuard<'_, Bodies> {
+        // A panic cannot leave the map half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the body, unless there is none, or no room.
+    pub(super) fn keep(&self, batch: BatchId, body: &[u8]) {
+        let mut bodies = self.lock();
+        if body.is_empty() || bodies.bytes.saturating_add(body.len()) > BYTES_MAX {
+            return;
+        }
+        let before = bodies.by_batch.insert(batch, body.to_vec());
+        bodies.bytes += body.len();
+        bodies.bytes -= before.map_or(0, |before| before.len());
+    }
+
+    /// Lets the body go.
+    pub(super) fn drop(&self, batch: BatchId) {
+        let mut bodies = self.lock();
+        let gone = bodies.by_batch.remove(&batch).map_or(0, |body| body.len());
+        bodies.bytes -= gone;
+    }
+
+    /// The body.
+    pub(super) fn find(&self, batch: BatchId) -> Option<Vec<u8>> {
+        self.lock().by_batch.get(&batch).cloned()
+    }
+}
