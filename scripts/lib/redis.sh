@@ -33,8 +33,8 @@ redis_ports() { port_of redis; }
 
 redis_configure() {
     local fsync=everysec
-    # An append reaches the kernel before the client hears of it in both cases, so a killed
-    # process loses nothing; only `always` also survives a loss of power.
+    # With `everysec` an append reaches the kernel before the client hears of it, unless the last sync
+    # still runs: then it is put off for up to 2 s, and a killed process loses what it has acknowledged.
     [[ ${settings[durable]} == yes ]] && fsync=always
     mkdir -p -- "$STACK_DIR/redis"
     cat >"$STACK_DIR/redis/redis.conf" <<EOF

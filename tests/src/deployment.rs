@@ -2,6 +2,7 @@
 
 use std::{
     net::{SocketAddr, ToSocketAddrs},
+    path::Path,
     process,
     sync::atomic::{AtomicU64, Ordering},
     thread,
@@ -67,6 +68,7 @@ pub struct Plan {
     worker_proxy: bool,
     mysql_proxy: bool,
     name_server: Option<String>,
+    stack: Option<Stack>,
     settings: Vec<(String, String)>,
 }
 
@@ -83,8 +85,14 @@ impl Deployment {
             worker_proxy: false,
             mysql_proxy: false,
             name_server: None,
+            stack: None,
             settings: Vec::new(),
         }
+    }
+
+    /// Where its processes keep their files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// What operators call.
@@ -205,6 +213,12 @@ impl Plan {
         self
     }
 
+    /// Other servers than those of the environment.
+    pub fn on(mut self, stack: Stack) -> Self {
+        self.stack = Some(stack);
+        self
+    }
+
     /// A setting of the gateways: `batcher.backlog_orders_max`.
     pub fn gateway_setting(self, key: &str, value: impl ToString) -> Self {
         self.setting("FLASHGATE_GATEWAY__", key, &value.to_string())
@@ -243,7 +257,7 @@ impl Plan {
     /// # Panics
     /// If something is missing.
     pub async fn prepare(self) -> Deployment {
-        let stack = Stack::from_env();
+        let stack = self.stack.clone().unwrap_or_else(Stack::from_env);
         let folder = TempDir::with_prefix(format!("flashgate-{}-", self.name)).unwrap();
         let unique = self.unique_name();
         let name_server = self.name_server.clone().unwrap_or(stack.name_server);

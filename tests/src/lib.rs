@@ -12,12 +12,13 @@
 //! |---|---|
 //! | [`stack`] | where Redis, MySQL and RocketMQ are: `source DIR/stack.env` first |
 //! | [`deployment`], [`gateway`], [`worker`] | a deployment of its own for each test: prefix, database, topics |
-//! | [`process`], [`redis_server`], [`rocketmq_server`], [`proxy`] | what can be killed, stopped, cut off and started again |
+//! | [`process`], [`own_stack`], [`redis_server`], [`rocketmq_server`], [`proxy`] | what can be killed, stopped, cut off and started again |
 //! | [`door`], [`purchase`], [`crowd`], [`rush`] | buyers, over HTTP, gRPC and streams, and what they heard |
 //! | [`raw_grpc`] | peers that send what no client would |
 //! | [`operator`] | sales |
 //! | [`order_store`], [`stock`], [`broker`], [`metrics`] | looks into the real stores |
 //! | [`books`] | the conservation laws, checked on both sides and across |
+//! | [`drill`] | strikes on a whole deployment, again and again |
 //! | [`mod@eventually`], [`seed`], [`ports`] | waiting, chance, ports |
 
 #![expect(
@@ -32,11 +33,13 @@ pub mod broker;
 pub mod crowd;
 pub mod deployment;
 pub mod door;
+pub mod drill;
 pub mod eventually;
 pub mod gateway;
 pub mod metrics;
 pub mod operator;
 pub mod order_store;
+pub mod own_stack;
 pub mod ports;
 pub mod process;
 pub mod proxy;

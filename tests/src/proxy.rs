@@ -1,6 +1,6 @@
-//! A TCP proxy that can cut the line or let it go silent.
+//! A TCP proxy that can cut the line, slow it down or let it go silent, and lead to another server.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -10,6 +10,7 @@ use tokio::{
     },
     sync::watch,
     task::JoinHandle,
+    time::sleep,
 };
 
 /// What becomes of what passes.
@@ -17,7 +18,9 @@ use tokio::{
 pub enum Line {
     /// It passes.
     Open,
-    /// Connections stay, new ones are taken, and nothing passes until the line is open again.
+    /// It passes, each piece so much later.
+    Slow(Duration),
+    /// Connections stay, new ones are taken, and nothing passes until the line is open again: half-open.
     Silent,
     /// Connections are closed, and new ones as soon as they come.
     Cut,
@@ -28,6 +31,7 @@ pub enum Line {
 pub struct Proxy {
     address: SocketAddr,
     line: Arc<watch::Sender<Line>>,
+    server: Arc<watch::Sender<SocketAddr>>,
     accepting: JoinHandle<()>,
 }
 
@@ -40,8 +44,9 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let line = Arc::new(watch::Sender::new(Line::Open));
-        let accepting = tokio::spawn(accept(listener, server, Arc::clone(&line)));
-        Self { address, line, accepting }
+        let server = Arc::new(watch::Sender::new(server));
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&server), Arc::clone(&line)));
+        Self { address, line, server, accepting }
     }
 
     /// Where clients connect.
@@ -53,6 +58,11 @@ impl Proxy {
     pub fn set(&self, line: Line) {
         self.line.send_replace(line);
     }
+
+    /// Leads new connections to `server`.
+    pub fn lead_to(&self, server: SocketAddr) {
+        self.server.send_replace(server);
+    }
 }
 
 impl Drop for Proxy {
@@ -62,9 +72,13 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, server: SocketAddr, line: Arc<watch::Sender<Line>>) {
+async fn accept(
+    listener: TcpListener,
+    server: Arc<watch::Sender<SocketAddr>>,
+    line: Arc<watch::Sender<Line>>,
+) {
     while let Ok((client, _peer)) = listener.accept().await {
-        tokio::spawn(carry(client, server, line.subscribe()));
+        tokio::spawn(carry(client, *server.borrow(), line.subscribe()));
     }
 }
 
@@ -89,7 +103,12 @@ async fn carry(client: TcpStream, server: SocketAddr, mut line: watch::Receiver<
 async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut line: watch::Receiver<Line>) {
     let mut bytes = vec![0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut bytes).await {
-        let open = line.wait_for(|line| *line == Line::Open).await.is_ok();
+        let passes = |line: &Line| matches!(line, Line::Open | Line::Slow(_));
+        let passing = line.wait_for(passes).await.map(|line| *line);
+        if let Ok(Line::Slow(delay)) = passing {
+            sleep(delay).await;
+        }
+        let open = passing.is_ok();
         let part = bytes.get(..count).unwrap_or_default();
         if !open || to.write_all(part).await.is_err() {
             return;

@@ -18,8 +18,43 @@ impl RedisServer {
     /// # Panics
     /// If `redis-server` is missing or does not come up.
     pub async fn start(folder: &Path) -> Self {
+        Self::start_as("redis", folder, &[]).await
+    }
+
+    /// Starts one that copies the server at `master` as long as it can, and waits until it has done so once.
+    ///
+    /// # Panics
+    /// If it does not come up, or the master does not answer.
+    pub async fn replica_of(master: SocketAddr, folder: &Path) -> Self {
+        let port = master.port().to_string();
+        let replica = Self::start_as("replica", folder, &["--replicaof", "127.0.0.1", &port]).await;
+        eventually("the replica has copied its master", Duration::from_secs(20), async || {
+            let mut info = redis::cmd("INFO");
+            info.arg("replication");
+            let told: String = replica.query(info).await;
+            told.contains("master_link_status:up").then_some(()).ok_or(told)
+        })
+        .await;
+        replica
+    }
+
+    /// Makes a replica a master of its own, with what it has got.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    pub async fn promote(&self) {
+        let mut promote = redis::cmd("REPLICAOF");
+        promote.arg("NO").arg("ONE");
+        let _ok: String = self.query(promote).await;
+    }
+
+    async fn query<T: redis::FromRedisValue>(&self, command: redis::Cmd) -> T {
+        T::from_redis_value(stock::raw(&self.url(), command).await.expect("Redis answers")).unwrap()
+    }
+
+    async fn start_as(name: &str, folder: &Path, more: &[&str]) -> Self {
         let address = free_address();
-        let data = folder.join("redis");
+        let data = folder.join(name);
         fs::create_dir_all(&data).unwrap();
         let data = data.display().to_string();
         let port = address.port().to_string();
@@ -32,8 +67,9 @@ impl RedisServer {
             ["--save", ""],
             ["--maxmemory-policy", "noeviction"],
         ];
-        let arguments = arguments.concat().into_iter().map(str::to_owned).collect();
-        let process = Process::new("redis", "redis-server".into(), arguments, folder);
+        let arguments = arguments.concat().into_iter().chain(more.iter().copied()).map(str::to_owned);
+        let arguments = arguments.collect();
+        let process = Process::new(name, "redis-server".into(), arguments, folder);
         let mut server = Self { process, address };
         server.restart().await;
         server

@@ -24,7 +24,7 @@ use crate::{
 /// Between two purchases of one buyer, and before it asks again: some hundred purchases a second in all, so that
 /// the books of a whole test stay small enough to be read.
 const PACE: Duration = Duration::from_millis(10);
-/// A buyer that has heard nothing certain for so long fails the test.
+/// A buyer that has heard nothing certain for so long fails the test, unless it is told to wait longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Buyers who go from one purchase to the next, each of one unit and for a new buyer.
@@ -41,6 +41,11 @@ pub struct Rush {
 impl Rush {
     /// `at_once` buyers begin to buy from `sale` at `doors`.
     pub fn start(sale: SaleId, doors: &[Door], at_once: usize) -> Self {
+        Self::start_patient(sale, doors, at_once, PATIENCE)
+    }
+
+    /// The same, with buyers who ask for as long as `patience` before they fail the test.
+    pub fn start_patient(sale: SaleId, doors: &[Door], at_once: usize, patience: Duration) -> Self {
         let stop = watch::Sender::new(false);
         let (accepted, number) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
         let mut buyers = JoinSet::new();
@@ -51,6 +56,7 @@ impl Rush {
                 next_door: first_door,
                 number: Arc::clone(&number),
                 accepted: Arc::clone(&accepted),
+                patience,
             };
             buyers.spawn(buyer.keep_buying(stop.subscribe()));
         }
@@ -75,6 +81,7 @@ struct Buyer {
     next_door: usize,
     number: Arc<AtomicUsize>,
     accepted: Arc<AtomicUsize>,
+    patience: Duration,
 }
 
 impl Buyer {
@@ -90,7 +97,7 @@ impl Buyer {
     }
 
     async fn buy(&mut self, purchase: Purchase) -> Heard {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         let mut answers = Vec::new();
         loop {
             self.next_door = (self.next_door + 1) % self.doors.len();
@@ -105,7 +112,8 @@ impl Buyer {
             }
             assert!(
                 Instant::now() < deadline,
-                "no certain answer within {PATIENCE:?}: {purchase:?}, {answers:?}"
+                "no certain answer within {:?}: {purchase:?}, {answers:?}",
+                self.patience
             );
             sleep(PACE).await;
         }

@@ -18,6 +18,16 @@ impl Seed {
         Self(seed)
     }
 
+    /// That number.
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The number.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
     /// A generator.
     pub fn generator(self) -> StdRng {
         StdRng::seed_from_u64(self.0)

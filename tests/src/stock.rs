@@ -39,6 +39,14 @@ impl Stock {
         Self { ledger, url: url.to_owned(), prefix: prefix.to_owned(), shards }
     }
 
+    /// The same ledger on another server.
+    ///
+    /// # Panics
+    /// Never: its names were allowed before.
+    pub fn on(&self, url: &str) -> Self {
+        Self::new(url, &self.prefix, self.shards.get())
+    }
+
     /// The ledger itself: whatever a gateway can do, a test can do.
     pub const fn ledger(&self) -> &RedisLedger {
         &self.ledger

@@ -10,11 +10,13 @@ use std::{
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, CancelReason, Intent, OrderId, Sale, SaleId, SaleState, SystemClock, Timestamp, id::ShardCount,
+    Batch, BuyerId, CancelReason, IdempotencyKey, Intent, OrderId, Quantity, Refusal, Sale, SaleId,
+    SaleState, SystemClock, Timestamp, Verdict, id::ShardCount,
 };
 use flashgate_gateway::{
     catalogue::{Catalogue, Entry},
     preheat::Preheat,
+    purchase::Buy,
     registry::{Registry, RegistryFault, StoredOrder},
     sold_out::SoldOutWatch,
 };
@@ -26,10 +28,12 @@ use flashgate_ledger::{
     },
 };
 use flashgate_simulation::{
+    history::History,
     ledger::{LedgerState, SimLedger},
     network::{Link, Network, Server},
     random::stream,
     trace::Trace,
+    world::World,
 };
 use tokio::time::sleep;
 
@@ -195,5 +199,34 @@ async fn a_sale_sells_only_after_its_preheat_is_registered() -> Fact {
     registered.refresh().await?;
     assert_eq!(scene.snapshot(sale.id).await?.state, Stand::Active);
     assert!(!catalogue.get(sale.id).unwrap().paused());
+    Ok(())
+}
+
+/// The whole gateway: a replica may take over that has not heard that the sale was closed.
+#[tokio::test(start_paused = true)]
+async fn a_sale_that_was_closed_is_over_although_the_ledger_sells_it() -> Fact {
+    let world = World::new(&History::of(1), &Network::new(Trace::new(false)), None)?;
+    let sale = world.sales[1];
+    sleep(Duration::from_secs(5)).await;
+    let buy = |key| Buy {
+        sale,
+        buyer: BuyerId::new("ada").unwrap(),
+        key: IdempotencyKey::new(key).unwrap(),
+        quantity: Quantity::ONE,
+    };
+    let (front, _life) = world.gateways[0].reach().ok_or("the gateway is up")?;
+    let Verdict::Accepted(order) = front.purchase.buy(buy("before")).await else {
+        return Err("it sells".into());
+    };
+    world.servers.store.state().sales.get_mut(&sale).unwrap().state = SaleState::Closed;
+    sleep(Duration::from_secs(5)).await;
+    let stand = || world.servers.ledger.state().books.sales[&sale].state;
+    assert_eq!(stand(), Stand::Closed);
+    world.servers.ledger.state().books.sales.get_mut(&sale).unwrap().state = Stand::Active;
+
+    assert_eq!(front.purchase.buy(buy("after")).await, Verdict::Refused(Refusal::Ended));
+    assert_eq!(front.purchase.buy(buy("before")).await, Verdict::Replayed(order));
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(stand(), Stand::Closed, "it is told again");
     Ok(())
 }

@@ -1,0 +1,109 @@
+//! `flashgate-drill`: drills on real servers, for as long as one likes. `scripts/drill` builds and runs it.
+
+#![expect(clippy::print_stdout, reason = "what the command is for")]
+
+use std::{panic::AssertUnwindSafe, process::ExitCode};
+
+use clap::{Parser, ValueEnum};
+use flashgate_tests::{
+    Seed,
+    drill::{Field, Kind, fail_over},
+    own_stack::{OwnStack, Part},
+};
+use futures::FutureExt;
+use rand::rngs::StdRng;
+
+/// Strikes a deployment again and again while buyers buy, and checks the stores.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// What is struck.
+    name: Name,
+    /// How often.
+    #[arg(long, default_value_t = 10)]
+    times: usize,
+    /// Repeats a drill, as far as chance goes: processes keep their own time.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Name {
+    /// Redis, killed and frozen in turn.
+    Redis,
+    /// MySQL, killed and frozen in turn.
+    Mysql,
+    /// The name server, killed and frozen in turn.
+    NameServer,
+    /// The broker, killed and frozen in turn.
+    Broker,
+    /// All four servers, killed and frozen in turn.
+    Servers,
+    /// Gateways, killed and frozen in turn.
+    Gateways,
+    /// Order workers, killed and frozen in turn.
+    Workers,
+    /// Gateways and workers, killed at every named step in turn.
+    Steps,
+    /// Connections cut, half-open and slow.
+    Lines,
+    /// The broker away for longer than 15 checks of a half-message.
+    BrokerAway,
+    /// Redis fails over to a replica that is behind.
+    Failover,
+    /// Anything at random but the last two.
+    Storm,
+}
+
+impl Name {
+    const fn kind(self) -> Option<Kind> {
+        Some(match self {
+            Self::Redis => Kind::Server(Part::Redis),
+            Self::Mysql => Kind::Server(Part::Mysql),
+            Self::NameServer => Kind::Server(Part::NameServer),
+            Self::Broker => Kind::Server(Part::Broker),
+            Self::Servers => Kind::Servers,
+            Self::Gateways => Kind::Gateways,
+            Self::Workers => Kind::Workers,
+            Self::Steps => Kind::Steps,
+            Self::Lines => Kind::Lines,
+            Self::BrokerAway => Kind::BrokerAway,
+            Self::Failover => return None,
+            Self::Storm => Kind::Storm,
+        })
+    }
+}
+
+async fn drill(arguments: Arguments, mut random: StdRng) {
+    let Some(kind) = arguments.name.kind() else { return failovers(arguments.times, &mut random).await };
+    let mut field = Field::new().await;
+    let tally = field.drill(kind, arguments.times, &mut random, |line| println!("{line}")).await;
+    field.stop().await;
+    println!("{:?}: {tally}\n0 oversold, 0 lost, 0 doubled, 0 stranded", arguments.name);
+}
+
+async fn failovers(times: usize, random: &mut StdRng) {
+    let servers = OwnStack::durable().await;
+    for number in 1..=times {
+        println!("[{number}/{times}] {}", fail_over(servers.stack(), random).await);
+    }
+    println!("{times} failovers: 0 oversold, 0 lost, 0 doubled, 0 stranded");
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let seed = arguments.seed.map_or_else(Seed::of_this_run, Seed::new);
+    println!("{:?}, {} times, --seed {}", arguments.name, arguments.times, seed.number());
+    // A law that is broken is a panic, which tells what it saw.
+    let drilling = AssertUnwindSafe(drill(arguments, seed.generator())).catch_unwind();
+    tokio::select! {
+        ended = drilling => match ended {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_told) => {
+                println!("FAILED with --seed {}", seed.number());
+                ExitCode::FAILURE
+            }
+        },
+        _told_to_leave = tokio::signal::ctrl_c() => ExitCode::from(130),
+    }
+}

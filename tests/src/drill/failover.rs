@@ -1,0 +1,85 @@
+//! A failover of Redis to a replica that is behind: what it had acknowledged is gone.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use flashgate_domain::SaleId;
+use rand::{Rng, rngs::StdRng};
+
+use super::sells;
+use crate::{
+    books,
+    crowd::Heard,
+    deployment::Deployment,
+    eventually::eventually,
+    operator::SaleForm,
+    proxy::{Line, Proxy},
+    purchase::Purchase,
+    redis_server::RedisServer,
+    rush::Rush,
+    stack::Stack,
+};
+
+const STOCK: u64 = 1_000_000;
+const BUYERS: usize = 8;
+const PAUSE_TIME: Duration = Duration::from_secs(30);
+
+/// Sells, lets the replica fall behind by some purchases, kills the master, and has the replica take over. The sale
+/// must stop; every accepted order must be in the order store, none twice, none too many; and what the replica has
+/// not heard of comes back to it from the outcomes. Says what it saw.
+///
+/// # Panics
+/// If one of that is not so.
+pub async fn fail_over(stack: Stack, random: &mut StdRng) -> String {
+    let plan = Deployment::of("failover").on(stack).gateways(2).workers(2);
+    let mut shop = plan.own_redis().redis_proxy().start().await;
+    let master = shop.redis.as_ref().expect("a Redis of its own").address();
+    let replication = Proxy::before(master).await;
+    let mut replica = RedisServer::replica_of(replication.address(), shop.folder()).await;
+    let sale = shop.open_sale(SaleForm::of_stock(STOCK)).await;
+    let doors = [shop.gateways[0].door(), shop.gateways[1].door()];
+    let rush = Rush::start(sale, &doors, BUYERS);
+    sells(&rush, random.random_range(50..300)).await;
+    replication.set(Line::Silent);
+    sells(&rush, random.random_range(20..200)).await;
+
+    shop.redis.as_mut().expect("a Redis of its own").process.kill().await;
+    replication.set(Line::Cut);
+    replica.promote().await;
+    shop.redis_proxy.as_ref().expect("a proxy").lead_to(replica.address());
+    for door in &doors {
+        let late = Purchase::new(sale, "late", "late", 1);
+        eventually("the sale stops", PAUSE_TIME, async || {
+            let answer = door.buy(&late).await;
+            (answer.word() == "sale_paused").then_some(()).ok_or_else(|| format!("{answer:?}"))
+        })
+        .await;
+    }
+    let heard = rush.end().await;
+    shop.stock = shop.stock.on(&replica.url());
+    let told = check(&shop, sale, &heard).await;
+    // The server that is gone has nothing to leave in order, and the replica goes after the gateways.
+    shop.stop().await;
+    replica.process.kill_now();
+    told
+}
+
+async fn check(shop: &Deployment, sale: SaleId, heard: &[Heard]) -> String {
+    let books = shop.settled(sale).await;
+    let confirmed = books.confirmed_units();
+    assert_eq!(books.lost_in_database(), 0, "{:?}", books.sale);
+    books::lawful(&books.orders, books.sale.limit_per_buyer);
+    books::kept_promises(sale, heard, &books.orders);
+    let available = u64::try_from(books.ledger.totals.available).expect("not below zero");
+    assert_eq!(available, books.sale.saleable, "the replica has learned what it lost: {books:#?}");
+    let late = shop.gateway_metric(SETTLED, &[("result", "applied_late")]).await;
+    let contradictions = shop.gateway_metric(SETTLED, &[("result", "contradiction")]).await;
+    assert_eq!(contradictions, 0.0, "a batch is fenced in the ledger and decided in the order store");
+    assert!(late > 0.0, "the replica was not behind");
+    let mut words: BTreeMap<&str, usize> = BTreeMap::new();
+    for answer in heard.iter().flat_map(|heard| &heard.answers) {
+        *words.entry(answer.word()).or_default() += 1;
+    }
+    format!("{confirmed} orders, {late} batches that the replica had not heard of, answers {words:?}")
+}
+
+const SETTLED: &str = "flashgate_gateway_settled_batches_total";

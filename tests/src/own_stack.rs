@@ -1,0 +1,143 @@
+//! Real servers of a test's own, run by `scripts/stack`: each can be killed and frozen without harm to others.
+
+use std::{collections::HashMap, fmt, path::PathBuf, process::Command as Blocking};
+
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::stack::Stack;
+
+/// A server of a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The ledger.
+    Redis,
+    /// The order store.
+    Mysql,
+    /// RocketMQ's name server.
+    NameServer,
+    /// RocketMQ's broker.
+    Broker,
+}
+
+impl Part {
+    /// Every server.
+    pub const ALL: [Self; 4] = [Self::Redis, Self::Mysql, Self::NameServer, Self::Broker];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Redis => "redis",
+            Self::Mysql => "mysql",
+            Self::NameServer => "namesrv",
+            Self::Broker => "broker",
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Some servers, or all. Dropping it removes them.
+#[derive(Debug)]
+pub struct OwnStack {
+    folder: TempDir,
+    addresses: HashMap<String, String>,
+}
+
+impl OwnStack {
+    /// Starts every server as production has it, and waits until all answer. A Redis that writes its file only every
+    /// second can lose what it acknowledged when it is killed: it puts writes off while the disk is busy.
+    ///
+    /// # Panics
+    /// If they do not.
+    pub async fn durable() -> Self {
+        Self::up(&["--durable"]).await
+    }
+
+    /// Starts `parts`, as `scripts/stack --only` names them, and waits until they answer.
+    ///
+    /// # Panics
+    /// If they do not.
+    pub async fn of(parts: &str) -> Self {
+        Self::up(&["--only", parts]).await
+    }
+
+    async fn up(options: &[&str]) -> Self {
+        let folder = TempDir::with_prefix("flashgate-stack-").unwrap();
+        let mut stack = Self { folder, addresses: HashMap::new() };
+        stack.call(&[&["up"], options].concat()).await;
+        let exports = stack.call(&["env"]).await;
+        let exports = exports.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
+        stack.addresses = exports.map(|(name, value)| (name.to_owned(), value.replace('\\', ""))).collect();
+        stack
+    }
+
+    /// Where all of them are.
+    ///
+    /// # Panics
+    /// If some were not started.
+    pub fn stack(&self) -> Stack {
+        Stack {
+            redis_url: self.address("FLASHGATE_REDIS_URL"),
+            mysql_url: self.address("FLASHGATE_MYSQL_URL"),
+            name_server: self.name_server(),
+        }
+    }
+
+    /// `host:port` of the name server.
+    ///
+    /// # Panics
+    /// If it was not started.
+    pub fn name_server(&self) -> String {
+        self.address("FLASHGATE_NAMESRV")
+    }
+
+    fn address(&self, variable: &str) -> String {
+        self.addresses.get(variable).unwrap_or_else(|| panic!("the stack has no {variable}")).clone()
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    pub async fn kill(&self, part: Part) {
+        self.call(&["kill", part.word()]).await;
+    }
+
+    /// Starts it again with what it had stored, and waits until it answers and the others know it.
+    pub async fn start_again(&self, part: Part) {
+        self.call(&["start", part.word()]).await;
+    }
+
+    /// SIGSTOP: it holds its connections and answers nothing.
+    pub async fn freeze(&self, part: Part) {
+        self.call(&["kill", part.word(), "-STOP"]).await;
+    }
+
+    /// SIGCONT.
+    pub async fn thaw(&self, part: Part) {
+        self.call(&["kill", part.word(), "-CONT"]).await;
+    }
+
+    /// Runs `scripts/stack`; what it printed.
+    async fn call(&self, words: &[&str]) -> String {
+        let folder = self.folder.path();
+        let ran = Command::new(script()).args(words).arg("--dir").arg(folder).output().await.unwrap();
+        assert!(ran.status.success(), "stack {words:?}: {}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap()
+    }
+}
+
+impl Drop for OwnStack {
+    fn drop(&mut self) {
+        let removed =
+            Blocking::new(script()).args(["down", "--purge", "--dir"]).arg(self.folder.path()).output();
+        if !removed.is_ok_and(|removed| removed.status.success()) {
+            eprintln!("left behind: {}", self.folder.path().display());
+        }
+    }
+}
+
+fn script() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scripts/stack")
+}

@@ -1,0 +1,29 @@
+//! A short form of the drills: each kind of server once, each line, and a failover. `scripts/drill` runs them longer.
+
+use flashgate_tests::{
+    Seed,
+    drill::{Field, Kind, fail_over},
+    stack::Stack,
+};
+
+/// Killed and frozen: twice four servers.
+const SERVER_STRIKES: usize = 8;
+const LINE_STRIKES: usize = 6;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_are_killed_and_frozen_and_lines_break_under_load_and_nothing_is_lost() {
+    let seed = Seed::of_this_run();
+    let mut random = seed.generator();
+    let mut field = Field::new().await;
+    for (kind, strikes) in [(Kind::Servers, SERVER_STRIKES), (Kind::Lines, LINE_STRIKES)] {
+        let tally = field.drill(kind, strikes, &mut random, |line| println!("{line}")).await;
+        assert_eq!(tally.strikes(), strikes);
+    }
+    field.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_is_behind_stops_the_sale_and_learns_what_it_had_not_heard_of() {
+    let mut random = Seed::of_this_run().generator();
+    println!("{}", fail_over(Stack::from_env(), &mut random).await);
+}
