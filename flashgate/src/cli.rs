@@ -9,7 +9,7 @@ use crate::{
 };
 use crate::{
     load::args::LoadArgs,
-    operate::{audit::AuditArgs, order::OrderCommand, sale::SaleCommand},
+    operate::{audit::AuditArgs, order::OrderCommand, repair::RepairCommand, sale::SaleCommand},
     shell::{CompletionsArgs, ManArgs},
 };
 
@@ -64,6 +64,9 @@ pub enum Command {
     Order(Box<OrderCommand>),
     /// Compares the ledger with the order store, while traffic runs
     Audit(AuditArgs),
+    /// Mends what an audit found
+    #[command(subcommand)]
+    Repair(Box<RepairCommand>),
     /// Prints what a shell needs to complete this command.
     Completions(CompletionsArgs),
     /// Prints the manual.

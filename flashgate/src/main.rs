@@ -11,7 +11,7 @@ use flashgate::{
     cli::{Cli, Command},
     exit::Failed,
     load,
-    operate::{audit, order, sale},
+    operate::{audit, order, repair, sale},
     shell,
 };
 #[cfg(feature = "embedded")]
@@ -41,6 +41,7 @@ fn run(command: Command) -> Result<(), Failed> {
         Command::Sale(command) => wait_for(sale::run(&command)),
         Command::Order(command) => wait_for(order::run(&command)),
         Command::Audit(args) => wait_for(audit::run(&args)),
+        Command::Repair(command) => wait_for(repair::run(&command)),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
     }

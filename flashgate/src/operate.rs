@@ -7,6 +7,10 @@ mod audit_view;
 mod connection;
 mod moment;
 pub mod order;
+mod rebuild;
+mod redrive;
+pub mod repair;
+mod repair_view;
 pub mod sale;
 mod view;
 

@@ -16,8 +16,9 @@ use crate::{
     engine::Engine,
     grpc,
     http::{self, Api},
-    operator::{self, ledger::LedgerLooks},
+    operator::{self, ledger::LedgerDesk},
     readiness::Readiness,
+    redrive::Redrive,
 };
 
 /// How many connections the kernel keeps for us while all are busy: a rush must not meet a refused connection.
@@ -113,8 +114,10 @@ pub async fn run(
     let readiness = Arc::new(Readiness::default());
     let (limits, addresses) = (&settings.listen.limits, sockets.addresses()?);
     let mut background = JoinSet::new();
-    let looks = LedgerLooks::new(Arc::clone(&parts.ledger), parts.shards);
-    let operator = operator::router(Arc::clone(&readiness), metrics.clone(), looks)?;
+    let (ledger, producer) = (Arc::clone(&parts.ledger), Arc::clone(&parts.producer));
+    let redrive = Redrive::new(Arc::clone(&ledger), producer, parts.orders_topic.clone());
+    let desk = LedgerDesk::new(ledger, parts.shards, redrive);
+    let operator = operator::router(Arc::clone(&readiness), metrics.clone(), desk)?;
     // Outlives the others: whoever watches sees the gateway leave.
     let operator_leave = CancellationToken::new();
     let listening = sockets.operator.listen(ACCEPT_QUEUE)?;

@@ -21,6 +21,7 @@ pub mod preheat;
 pub mod purchase;
 pub mod queue;
 pub mod readiness;
+pub mod redrive;
 pub mod registry;
 pub mod screen;
 pub mod settle;

@@ -8,15 +8,15 @@ use axum::{Json, Router, middleware::map_response, response::IntoResponse, routi
 use flashgate_proto::{FILE_DESCRIPTOR_SET, v1::ledger_service_server::LedgerServiceServer};
 use flashgate_service::{answer::Failure, unreadable};
 use http::StatusCode;
-use ledger::LedgerLooks;
+use ledger::LedgerDesk;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use tonic::service::Routes;
 
 use crate::readiness::Readiness;
 
-/// The longest gRPC message that is read: a thousand batch ids are 18 KB.
-const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// The longest gRPC message that is read: a page of outcomes, with twice as many orders as were asked for.
+const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// `/metrics`, `/healthz/live` and `/healthz/ready` (503 with the parts that are missing), and the ledger.
 ///
@@ -25,7 +25,7 @@ const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 pub fn router(
     readiness: Arc<Readiness>,
     metrics: Option<PrometheusHandle>,
-    ledger: LedgerLooks,
+    ledger: LedgerDesk,
 ) -> Result<Router, tonic_reflection::server::Error> {
     let render = async move || match &metrics {
         Some(metrics) => metrics.render().into_response(),
@@ -39,7 +39,7 @@ pub fn router(
 }
 
 /// The services, with reflection, as routes without a fallback.
-fn grpc(ledger: LedgerLooks) -> Result<Router, tonic_reflection::server::Error> {
+fn grpc(ledger: LedgerDesk) -> Result<Router, tonic_reflection::server::Error> {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .build_v1()?;

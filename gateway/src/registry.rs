@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use flashgate_domain::{BuyerId, OrderId, OrderState, Sale, SaleId};
 use thiserror::Error;
 
-mod grpc;
+pub(crate) mod grpc;
 
 pub use grpc::GrpcRegistry;
 

@@ -27,7 +27,7 @@ use crate::{
     engine::{self, Interface, OperatorPort},
     health::Health,
     mysql::{MySqlStore, SchemaFault},
-    operator::Sales,
+    operator::{Backlog, Repairs, Sales},
 };
 
 /// Brings the schema to this version.
@@ -62,10 +62,18 @@ pub async fn serve(
     let topic = config.rocketmq.topic("sales")?;
     let sales = Arc::new(Sales::new(store.clone(), publisher.clone(), topic, Arc::clone(&clock)));
     let listener = bind(&config.operator).await?;
-    let interface = Interface { sales, store: store.clone(), health: Arc::clone(&health) };
+    let backlog = Backlog::default();
+    let repairs = Repairs {
+        store: store.clone(),
+        publisher: publisher.clone(),
+        outcomes: config.rocketmq.topic("outcomes")?,
+        clock: Arc::clone(&clock),
+        backlog: backlog.clone(),
+    };
+    let interface = Interface { sales, repairs, health: Arc::clone(&health) };
     let port = OperatorPort::open(listener, &config.operator, interface, Some(metrics))?;
 
-    let worked = work(&config, clock, store, &publisher, &health, seed, &leave).await;
+    let worked = work(&config, clock, store, &publisher, &backlog, &health, seed, &leave).await;
     port.close(&health).await;
     publisher.shutdown();
     worked
@@ -83,6 +91,7 @@ async fn work(
     clock: Arc<dyn Clock>,
     store: Arc<MySqlStore>,
     publisher: &Arc<LatePublisher>,
+    backlog: &Backlog,
     health: &Arc<Health>,
     seed: u64,
     leave: &CancellationToken,
@@ -96,12 +105,13 @@ async fn work(
         dead_letters: config.rocketmq.group("order-worker")?.dead_letters(),
         orders: config.rocketmq.topic("orders")?,
     };
-    let Some((sender, subscription)) =
+    let Some((mq, sender, subscription)) =
         await_broker(&config.rocketmq, &clock, health, &backoff, leave).await?
     else {
         return Ok(());
     };
     publisher.connected(sender);
+    backlog.connected(mq, topics.orders.clone(), config.rocketmq.group("order-worker")?);
     let auditor = Auditor::new(&config.audit, store.clone())
         .map_err(|why| ConfigError::unfit("audit.gateway_url", format!("must be http://host:port: {why}")))?;
     let auditing = auditor.map(|auditor| tokio::spawn(auditor.run(leave.clone())));
@@ -143,14 +153,15 @@ async fn await_broker(
     health: &Health,
     backoff: &Backoff,
     leave: &CancellationToken,
-) -> Result<Option<(RocketMqPublisher, RocketMqSubscription)>, Failed> {
+) -> Result<Option<(RocketMq, RocketMqPublisher, RocketMqSubscription)>, Failed> {
     let (group, topic) = (config.group("order-worker")?, config.topic("orders")?);
     let mut retry = 0;
     loop {
         let connect = async {
             let mq = RocketMq::connect(config.clone(), Arc::clone(clock)).await?;
             let subscription = mq.subscribe(group.clone(), topic.clone()).await?;
-            Ok::<_, BusFault>((mq.publisher(group.clone()), subscription))
+            let publisher = mq.publisher(group.clone());
+            Ok::<_, BusFault>((mq, publisher, subscription))
         };
         match connect.await {
             Ok(connected) => {

@@ -13,6 +13,7 @@ pub mod placing;
 pub mod racing;
 pub mod random;
 pub mod rejecting;
+pub mod repairs;
 pub mod repeating;
 pub mod sales;
 pub mod scene;
@@ -79,11 +80,16 @@ macro_rules! order_store_contract {
                 the_books_sum_the_orders_of_the_sale_up
                 the_books_agree_while_chunks_are_applied
                 batches_are_listed_page_by_page
+                outcomes_are_listed_page_by_page
                 a_decided_batch_tells_its_outcome_again;
+            repairs:
+                a_repair_is_written_down_before_and_after
+                repairs_are_listed_page_by_page;
             sales:
                 a_new_sale_is_as_it_was_drafted
                 a_sale_is_preheated_once
                 a_preheat_is_confirmed_for_its_generation_only
+                a_preheated_sale_gets_its_next_generation_once
                 a_closed_sale_stays_closed
                 a_closed_sale_still_takes_accepted_orders
                 sales_are_listed_by_id_and_state

@@ -17,7 +17,7 @@ use crate::{
     config::{ConsumeConfig, OperatorConfig},
     consume::{self, Consumer, Topics},
     health::Health,
-    operator::{self, Sales},
+    operator::{self, Backlog, Repairs, Sales},
     store::OrderStore,
 };
 
@@ -62,8 +62,14 @@ pub async fn run<S: Subscription>(
     let Parts { store, publisher, subscription, topics, sales_topic, clock, seed } = parts;
     let health = Arc::new(Health::default());
     let sales = Sales::new(Arc::clone(&store), Arc::clone(&publisher), sales_topic, Arc::clone(&clock));
-    let interface =
-        Interface { sales: Arc::new(sales), store: Arc::clone(&store), health: Arc::clone(&health) };
+    let repairs = Repairs {
+        store: Arc::clone(&store),
+        publisher: Arc::clone(&publisher),
+        outcomes: topics.outcomes.clone(),
+        clock: Arc::clone(&clock),
+        backlog: Backlog::default(),
+    };
+    let interface = Interface { sales: Arc::new(sales), repairs, health: Arc::clone(&health) };
     let port = OperatorPort::open(listener, operator, interface, metrics)?;
     health.store(true);
     health.bus(true);
@@ -92,7 +98,7 @@ pub(crate) async fn work<S: Subscription>(
 /// What the operator's port works with.
 pub(crate) struct Interface {
     pub(crate) sales: Arc<Sales>,
-    pub(crate) store: Arc<dyn OrderStore>,
+    pub(crate) repairs: Repairs,
     pub(crate) health: Arc<Health>,
 }
 
@@ -111,8 +117,8 @@ impl OperatorPort {
         interface: Interface,
         metrics: Option<PrometheusHandle>,
     ) -> Result<Self, tonic_reflection::server::Error> {
-        let Interface { sales, store, health } = interface;
-        let router = operator::router(sales, store, health, metrics.clone(), config.body_bytes_max.get())?;
+        let Interface { sales, repairs, health } = interface;
+        let router = operator::router(sales, repairs, health, metrics.clone(), config.body_bytes_max.get())?;
         let done = CancellationToken::new();
         let serving = tokio::spawn(listener::serve(listener, router, config.limits.clone(), done.clone()));
         Ok(Self { done, serving, upkeep: metrics.map(|metrics| tokio::spawn(keep_up(metrics))) })

@@ -8,6 +8,7 @@ mod books;
 mod careful;
 mod fault;
 mod plain;
+mod repairs;
 mod rows;
 mod sales;
 mod schema;
@@ -31,7 +32,10 @@ use crate::{
     backoff::Backoff,
     config::MySqlConfig,
     mysql::fault::Trouble,
-    store::{BatchPage, OrderStore, Placed, SalePage, StoreFault, StoredOrder, Transition},
+    store::{
+        BatchPage, OrderStore, OutcomePage, OutcomesPage, Placed, RepairDraft, RepairEvent, SalePage,
+        StoreFault, StoredOrder, Transition,
+    },
 };
 
 /// The order store on MySQL.
@@ -119,6 +123,15 @@ impl OrderStore for MySqlStore {
         self.bounded(sales::confirm_preheat(&self.pool, sale, generation, now)).await
     }
 
+    async fn next_generation(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        now: Timestamp,
+    ) -> Result<Option<Transition>, StoreFault> {
+        self.bounded(sales::next_generation(&self.pool, sale, generation, now)).await
+    }
+
     async fn close_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreFault> {
         self.bounded(sales::close(&self.pool, sale, now)).await
     }
@@ -145,6 +158,27 @@ impl OrderStore for MySqlStore {
 
     async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault> {
         self.bounded(books::batches(&self.pool, page)).await
+    }
+
+    async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault> {
+        self.bounded(books::outcomes(&self.pool, page)).await
+    }
+
+    async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreFault> {
+        self.bounded(repairs::begin(&self.pool, draft, now)).await
+    }
+
+    async fn end_repair(
+        &self,
+        id: u64,
+        after: &str,
+        now: Timestamp,
+    ) -> Result<Option<RepairEvent>, StoreFault> {
+        self.bounded(repairs::end(&self.pool, id, after, now)).await
+    }
+
+    async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreFault> {
+        self.bounded(repairs::list(&self.pool, before, size)).await
     }
 
     async fn ping(&self) -> Result<(), StoreFault> {

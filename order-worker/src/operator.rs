@@ -1,22 +1,27 @@
 //! What operators and gateways call: sales and orders, over gRPC and a small HTTP form of it, on one port.
 //!
-//! [`sales`] decides; [`grpc`] and [`http`] only decode and encode. `books` tells auditors what the store has.
+//! [`sales`] decides; [`grpc`] and [`http`] only decode and encode. `books` tells auditors what the store
+//! has, `repairs` mends and writes down what was mended.
 
+mod backlog;
 mod books;
 pub mod form;
 pub mod grpc;
 pub mod http;
 mod page;
+mod repairs;
 pub mod sales;
 pub mod view;
 
 use std::sync::Arc;
 
 use axum::Router;
+pub use backlog::Backlog;
 use metrics_exporter_prometheus::PrometheusHandle;
+pub use repairs::Repairs;
 pub use sales::Sales;
 
-use crate::{health::Health, store::OrderStore};
+use crate::health::Health;
 
 /// Everything that the operator's port serves; no `/metrics` without a recorder.
 ///
@@ -24,11 +29,11 @@ use crate::{health::Health, store::OrderStore};
 /// The descriptors of the gRPC services cannot be read: a broken build.
 pub fn router(
     sales: Arc<Sales>,
-    store: Arc<dyn OrderStore>,
+    repairs: Repairs,
     health: Arc<Health>,
     metrics: Option<PrometheusHandle>,
     body_bytes_max: usize,
 ) -> Result<Router, tonic_reflection::server::Error> {
-    let grpc = grpc::routes(Arc::clone(&sales), store, &health, body_bytes_max)?;
+    let grpc = grpc::routes(Arc::clone(&sales), repairs, &health, body_bytes_max)?;
     Ok(http::routes(sales, health, metrics, body_bytes_max).merge(grpc).fallback(http::nothing_here))
 }

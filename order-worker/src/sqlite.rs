@@ -8,6 +8,7 @@ mod apply;
 mod books;
 mod fault;
 mod open;
+mod repairs;
 mod rows;
 mod sales;
 mod schema;
@@ -27,7 +28,10 @@ pub use settings::SqliteSettings;
 use thread::Thread;
 
 use crate::{
-    store::{BatchPage, OrderStore, Placed, SalePage, StoreFault, StoredOrder, Transition},
+    store::{
+        BatchPage, OrderStore, OutcomePage, OutcomesPage, Placed, RepairDraft, RepairEvent, SalePage,
+        StoreFault, StoredOrder, Transition,
+    },
     triage::in_the_order_of,
 };
 
@@ -91,6 +95,15 @@ impl OrderStore for SqliteStore {
         self.thread.call(move |connection| sales::confirm_preheat(connection, sale, generation, now)).await
     }
 
+    async fn next_generation(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        now: Timestamp,
+    ) -> Result<Option<Transition>, StoreFault> {
+        self.thread.call(move |connection| sales::next_generation(connection, sale, generation, now)).await
+    }
+
     async fn close_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreFault> {
         self.thread.call(move |connection| sales::close(connection, sale, now)).await
     }
@@ -120,6 +133,30 @@ impl OrderStore for SqliteStore {
     async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault> {
         let page = *page;
         self.thread.call(move |connection| books::batches(connection, &page)).await
+    }
+
+    async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault> {
+        let page = *page;
+        self.thread.call(move |connection| books::outcomes(connection, &page)).await
+    }
+
+    async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreFault> {
+        let draft = draft.clone();
+        self.thread.call(move |connection| repairs::begin(connection, draft, now)).await
+    }
+
+    async fn end_repair(
+        &self,
+        id: u64,
+        after: &str,
+        now: Timestamp,
+    ) -> Result<Option<RepairEvent>, StoreFault> {
+        let after = after.to_owned();
+        self.thread.call(move |connection| repairs::end(connection, id, &after, now)).await
+    }
+
+    async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreFault> {
+        self.thread.call(move |connection| repairs::list(connection, before, size)).await
     }
 
     async fn ping(&self) -> Result<(), StoreFault> {

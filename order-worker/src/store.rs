@@ -11,10 +11,16 @@
 //! - A decision is final: the same batch always has the same outcome, whatever became of its orders later.
 //! - `saleable = initial + restocked + returned - applied`, at every moment, and never below zero.
 
+mod repair;
+
 use async_trait::async_trait;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, Intent, OrderId, OrderState, Sale, SaleDraft, SaleId, SaleState, Timestamp,
     audit::{DecidedBatch, StoreBooks},
+};
+pub use repair::{
+    ACTOR_CHARS_MAX, InvalidRepair, KIND_BYTES_MAX, REASON_CHARS_MAX, REPAIR_PAGE_MAX, RepairDraft,
+    RepairEvent, TEXT_BYTES_MAX,
 };
 use thiserror::Error;
 
@@ -48,6 +54,15 @@ pub trait OrderStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Option<Transition>, StoreFault>;
 
+    /// Gives a preheated sale of that generation its next one, before its ledger is built anew. In any other state or
+    /// generation it stays as it is; `None` if there is no such sale.
+    async fn next_generation(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        now: Timestamp,
+    ) -> Result<Option<Transition>, StoreFault>;
+
     /// Takes a sale from any state to `closed`; `None` if there is no such sale. Its accepted orders go on.
     async fn close_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreFault>;
 
@@ -69,6 +84,24 @@ pub trait OrderStore: Send + Sync + 'static {
 
     /// A page of the decided batches, the latest ids first.
     async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault>;
+
+    /// A page of the outcomes that have orders of a sale, by ascending id; `None` if there is no such sale.
+    async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault>;
+
+    /// Writes down that a repair begins. Not repeatable: a call whose answer was lost may have written a row.
+    async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreFault>;
+
+    /// Writes down how a repair has ended; one that has ended already stays as it is. `None` if there is no such
+    /// repair.
+    async fn end_repair(
+        &self,
+        id: u64,
+        after: &str,
+        now: Timestamp,
+    ) -> Result<Option<RepairEvent>, StoreFault>;
+
+    /// A page of repairs with ids below `before`, the latest first; at most `size`, and [`REPAIR_PAGE_MAX`].
+    async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreFault>;
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreFault>;
@@ -145,6 +178,26 @@ pub struct BatchPage {
     pub before: Option<OrderId>,
     /// At most so many; [`BATCH_PAGE_MAX`] or less.
     pub size: u32,
+}
+
+/// Which outcomes a caller wants to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutcomePage {
+    /// Only batches with orders of this sale.
+    pub sale: SaleId,
+    /// Only batches whose first order has a greater id: where the page before ended.
+    pub after: Option<OrderId>,
+    /// No further batch joins a page that has so many orders, of any sale.
+    pub orders_max: u32,
+}
+
+/// A page of outcomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutcomesPage {
+    /// Whole batches, by ascending id.
+    pub outcomes: Vec<BatchOutcome>,
+    /// Where the page ended; `None`: there are no more.
+    pub next: Option<OrderId>,
 }
 
 /// An order as the store has it.

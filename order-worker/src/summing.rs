@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use flashgate_domain::{
-    BatchId, CancelReason, Node, OrderId, OrderState, Sale, Shard, Timestamp,
+    BatchId, BatchOutcome, CancelReason, Node, OrderId, OrderOutcome, OrderState, Sale, SaleId, Shard,
+    Timestamp,
     audit::{BatchSums, DecidedBatch, StoreBooks, Sums},
     id::BATCH_INTENTS_MAX,
 };
@@ -55,6 +56,44 @@ pub(crate) fn ids_of_page(page: &[(BatchId, u32)]) -> Option<(u64, u64)> {
     let first = page.iter().map(|(batch, _orders)| ids_of(*batch).0).min()?;
     let last = page.iter().map(|(batch, _orders)| ids_of(*batch).1).max()?;
     Some((first, last))
+}
+
+/// As many of `found` as a page takes; and where it ends, unless `found` is all there is.
+pub(crate) fn one_page(found: &[(BatchId, u32)], asked: u32, orders_max: u32) -> (usize, Option<OrderId>) {
+    let (mut taken, mut orders) = (0, 0_u32);
+    for (_batch, count) in found {
+        if taken > 0 && orders >= orders_max {
+            break;
+        }
+        taken += 1;
+        orders = orders.saturating_add(*count);
+    }
+    let is_all = taken == found.len() && u32::try_from(found.len()).is_ok_and(|length| length < asked);
+    let last = found.get(taken.saturating_sub(1)).map(|(batch, _count)| batch.base());
+    (taken, if is_all { None } else { last })
+}
+
+/// The outcomes of `batches` among `orders`, which come by ascending id; those without an order of `sale` are left out.
+pub(crate) fn outcomes(
+    batches: &[(BatchId, u32)],
+    orders: Vec<OrderOutcome>,
+    sale: SaleId,
+) -> Result<Vec<BatchOutcome>, Impossible> {
+    let mut by_batch: BTreeMap<OrderId, Vec<OrderOutcome>> = BTreeMap::new();
+    for order in orders {
+        by_batch.entry(order.order.base()).or_default().push(order);
+    }
+    let mut found = Vec::with_capacity(batches.len());
+    for (batch, count) in batches {
+        let orders = by_batch.remove(&batch.base()).unwrap_or_default();
+        if u32::try_from(orders.len()) != Ok(*count) {
+            return Err(Impossible("number of orders in a batch"));
+        }
+        if orders.iter().any(|order| order.intent.sale() == sale) {
+            found.push(BatchOutcome { batch: *batch, orders });
+        }
+    }
+    Ok(found)
 }
 
 /// A page of batches with the sums of each, which are kept by the id of its first order.

@@ -1,5 +1,7 @@
 //! What an audit concludes from books: facts, and any history of a sale told on both sides.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
 use std::time::Duration;
 
 use flashgate_domain::{

@@ -25,6 +25,13 @@ pub enum Failure {
     StoreUnavailable,
     /// The order worker cannot be reached.
     WorkerUnavailable,
+    /// The ledger cannot be rebuilt as it stands.
+    NotRebuildable {
+        /// Why.
+        why: Cow<'static, str>,
+    },
+    /// There is no such repair.
+    RepairNotFound,
     /// There is nothing at that path.
     RouteNotFound,
     /// The path does not take that method.
@@ -61,6 +68,8 @@ impl Failure {
             | Self::OtherGeneration
             | Self::StoreUnavailable
             | Self::WorkerUnavailable
+            | Self::NotRebuildable { .. }
+            | Self::RepairNotFound
             | Self::RouteNotFound
             | Self::MethodNotAllowed
             | Self::BodyTooLarge { .. }
@@ -98,6 +107,12 @@ impl Failure {
             ),
             Self::StoreUnavailable => Row::unavailable("store_unavailable", "Order store unavailable"),
             Self::WorkerUnavailable => Row::unavailable("worker_unavailable", "Order worker unavailable"),
+            Self::NotRebuildable { .. } => {
+                Row::new("not_rebuildable", "Not rebuildable", StatusCode::CONFLICT, Code::FailedPrecondition)
+            }
+            Self::RepairNotFound => {
+                Row::new("repair_not_found", "Repair not found", StatusCode::NOT_FOUND, Code::NotFound)
+            }
             Self::RouteNotFound => {
                 Row::new("route_not_found", "Route not found", StatusCode::NOT_FOUND, Code::Unimplemented)
             }
@@ -142,6 +157,8 @@ impl Failure {
             | Self::PermissionDenied
             | Self::OrderNotFound
             | Self::OtherGeneration
+            | Self::NotRebuildable { .. }
+            | Self::RepairNotFound
             | Self::RouteNotFound
             | Self::MethodNotAllowed
             | Self::BodyTooLarge { .. }
@@ -161,6 +178,8 @@ impl Failure {
             Self::OtherGeneration => "the order store has another generation of the sale".to_owned(),
             Self::StoreUnavailable => "the order store cannot be reached".to_owned(),
             Self::WorkerUnavailable => "the order worker cannot be reached".to_owned(),
+            Self::NotRebuildable { why } => why.clone().into_owned(),
+            Self::RepairNotFound => "there is no such repair".to_owned(),
             Self::RouteNotFound => "there is nothing at this path".to_owned(),
             Self::MethodNotAllowed => "this path does not take that method".to_owned(),
             Self::BodyTooLarge { bytes_max } => format!("the body must be at most {bytes_max} bytes long"),

@@ -138,7 +138,7 @@ pub(super) async fn audit_one(sides: &Sides, sale: SaleId, age: Duration) -> Res
 }
 
 /// Every sale that was preheated.
-async fn all_sales(worker: &Channel) -> Result<Vec<SaleId>, Failed> {
+pub(super) async fn all_sales(worker: &Channel) -> Result<Vec<SaleId>, Failed> {
     let mut sales = SaleServiceClient::new(worker.clone());
     let states = ["preheated", "closed"].map(str::to_owned).to_vec();
     let (mut found, mut after_id) = (Vec::new(), 0);

@@ -1,4 +1,4 @@
-//! The ledger for operators and auditors, over gRPC: decodes, asks, encodes. Changes nothing.
+//! The ledger for operators and auditors, over gRPC: decodes, asks, encodes.
 
 use std::sync::Arc;
 
@@ -6,7 +6,8 @@ use flashgate_domain::{
     BatchId, CancelReason, Decision, Intent, OrderState, Refusal, SaleId, audit::Sums, id::ShardCount,
 };
 use flashgate_ledger::{
-    Answer, Ledger, LedgerFault, LedgerOrder, LedgerState, LogEntry, LostEntry, OpenBatch, Snapshot,
+    Answer, Ledger, LedgerFault, LedgerOrder, LedgerState, LogEntry, LostEntry, OpenBatch, Rebuilding,
+    Rebuilt, Restored, Snapshot,
 };
 use flashgate_proto::{
     body, books,
@@ -15,7 +16,12 @@ use flashgate_proto::{
 use flashgate_service::answer::Failure;
 use futures::{StreamExt, TryStreamExt, stream};
 use tonic::{Request, Response, Status};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
+
+use crate::{
+    redrive::{NoLedger, Redrive},
+    registry,
+};
 
 /// How many batches one request can ask for.
 const BATCHES_MAX: usize = 1_000;
@@ -23,20 +29,21 @@ const BATCHES_MAX: usize = 1_000;
 const LOOK_UPS_MAX: usize = 8;
 
 /// The ledger of this gateway, which is that of all.
-pub struct LedgerLooks {
+pub struct LedgerDesk {
     ledger: Arc<dyn Ledger>,
     shards: ShardCount,
+    redrive: Redrive,
 }
 
-impl LedgerLooks {
-    /// Looks into `ledger`, which has so many shards.
-    pub fn new(ledger: Arc<dyn Ledger>, shards: ShardCount) -> Self {
-        Self { ledger, shards }
+impl LedgerDesk {
+    /// Looks into `ledger`, which has so many shards, and has `redrive` send what is asked for.
+    pub fn new(ledger: Arc<dyn Ledger>, shards: ShardCount, redrive: Redrive) -> Self {
+        Self { ledger, shards, redrive }
     }
 }
 
 #[tonic::async_trait]
-impl LedgerService for LedgerLooks {
+impl LedgerService for LedgerDesk {
     async fn snapshot_sale(
         &self,
         request: Request<v1::SnapshotSaleRequest>,
@@ -75,6 +82,90 @@ impl LedgerService for LedgerLooks {
             Some(_) | None => String::new(),
         };
         Ok(Response::new(v1::FindPurchaseResponse { order_id }))
+    }
+
+    async fn send_again(
+        &self,
+        request: Request<v1::SendAgainRequest>,
+    ) -> Result<Response<v1::SendAgainResponse>, Status> {
+        let mut results = Vec::new();
+        // One after the other: each is a half-message, and buyers' batches go on beside them.
+        for batch in batch_ids_of(&request.into_inner().batch_ids)? {
+            let sent = self.redrive.send(batch).await.map_err(|NoLedger(fault)| failure(fault))?;
+            results.push(sent.as_str().to_owned());
+        }
+        Ok(Response::new(v1::SendAgainResponse { results }))
+    }
+
+    async fn pause_sale(
+        &self,
+        request: Request<v1::PauseSaleRequest>,
+    ) -> Result<Response<v1::PauseSaleResponse>, Status> {
+        let sale = sale_id(request.into_inner().sale_id)?;
+        self.ledger.pause(sale).await.map_err(failure)?;
+        warn!(sale_id = %sale, "an operator has paused the sale");
+        Ok(Response::new(v1::PauseSaleResponse {}))
+    }
+
+    async fn begin_rebuild(
+        &self,
+        request: Request<v1::BeginRebuildRequest>,
+    ) -> Result<Response<v1::BeginRebuildResponse>, Status> {
+        let sale = request.into_inner().sale.ok_or_else(|| Failure::malformed("sale", "must be there"))?;
+        let sale = registry::grpc::sale(sale).map_err(|wrong| Failure::malformed("sale", wrong))?;
+        let begun = self.ledger.begin_rebuild(&sale).await.map_err(failure)?;
+        let why = match begun {
+            Rebuilding::Begun => {
+                info!(sale_id = %sale.id, generation = sale.generation, "the ledger of the sale is built anew");
+                return Ok(Response::new(v1::BeginRebuildResponse {}));
+            }
+            Rebuilding::NotStopped { state } => format!("the sale is {} in the ledger", state_name(state)),
+            Rebuilding::OtherGeneration { generation } => format!("the ledger has generation {generation}"),
+            Rebuilding::Open { orders } => format!("{orders} of its orders are not settled: re-drive them"),
+        };
+        Err(Failure::NotRebuildable { why: why.into() }.into())
+    }
+
+    async fn restore_batches(
+        &self,
+        request: Request<v1::RestoreBatchesRequest>,
+    ) -> Result<Response<v1::RestoreBatchesResponse>, Status> {
+        let v1::RestoreBatchesRequest { sale_id: number, generation, batches } = request.into_inner();
+        let sale = sale_id(number)?;
+        let outcomes = batches.into_iter().map(body::batch_outcome).collect::<Result<Vec<_>, _>>();
+        let outcomes = outcomes.map_err(|wrong| Failure::malformed("batches", wrong))?;
+        let restoring = stream::iter(outcomes).map(|outcome| async move {
+            match self.ledger.restore(sale, generation, &outcome).await.map_err(failure)? {
+                Restored::Done => Ok(()),
+                Restored::Missing => {
+                    Err(Failure::NotRebuildable { why: "the sale is not being rebuilt".into() })
+                }
+            }
+        });
+        let () = restoring.buffer_unordered(LOOK_UPS_MAX).try_collect().await?;
+        Ok(Response::new(v1::RestoreBatchesResponse {}))
+    }
+
+    async fn end_rebuild(
+        &self,
+        request: Request<v1::EndRebuildRequest>,
+    ) -> Result<Response<v1::EndRebuildResponse>, Status> {
+        let v1::EndRebuildRequest { sale_id: number, generation, saleable } = request.into_inner();
+        let sale = sale_id(number)?;
+        let left =
+            i64::try_from(saleable).map_err(|_range| Failure::malformed("saleable", "is too large"))?;
+        let why = match self.ledger.end_rebuild(sale, generation, left).await.map_err(failure)? {
+            Rebuilt::Stands { state } => {
+                info!(sale_id = %sale, generation, state = state_name(state), "the ledger of the sale is rebuilt");
+                return Ok(Response::new(v1::EndRebuildResponse { ended: true, available: left }));
+            }
+            Rebuilt::Differs { available } => {
+                return Ok(Response::new(v1::EndRebuildResponse { ended: false, available }));
+            }
+            Rebuilt::Missing => "the ledger does not have the sale".to_owned(),
+            Rebuilt::OtherGeneration { generation } => format!("the ledger has generation {generation}"),
+        };
+        Err(Failure::NotRebuildable { why: why.into() }.into())
     }
 }
 

@@ -91,7 +91,8 @@ fn garbled<E>(field: &'static str) -> impl FnOnce(E) -> RegistryFault {
     move |_why| RegistryFault::Garbled(field)
 }
 
-fn sale(body: v1::Sale) -> Result<Sale, RegistryFault> {
+/// The sale in a message.
+pub(crate) fn sale(body: v1::Sale) -> Result<Sale, RegistryFault> {
     let window =
         Window::new(Timestamp::from_millis(body.opens_at_ms), Timestamp::from_millis(body.closes_at_ms));
     let window = window.map_err(|invalid| RegistryFault::Garbled(invalid.field))?;

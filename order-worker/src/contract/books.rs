@@ -6,7 +6,7 @@ use super::{
     Fact, Subject,
     scene::{NOW, batch, batch_with_nonce, intent, singles},
 };
-use crate::store::BatchPage;
+use crate::store::{BatchPage, OutcomePage};
 
 const fn amount(orders: u64, units: u64) -> Amount {
     Amount { orders, units }
@@ -26,7 +26,7 @@ pub async fn the_books_sum_the_orders_of_the_sale_up(subject: &Subject) -> Fact 
         ],
     )?;
     let later = singles(2, sale, 2)?;
-    subject.apply(&[mixed.clone()]).await?;
+    subject.apply(std::slice::from_ref(&mixed)).await?;
     subject.apply(&[later.clone(), singles(3, other, 3)?]).await?;
 
     let unknown = batch_with_nonce(1, 77, vec![intent(sale, "eve", "k", 1)?])?;
@@ -92,6 +92,32 @@ pub async fn batches_are_listed_page_by_page(subject: &Subject) -> Fact {
     assert_eq!(told(&subject.store().batches(&page).await?), [(one, 3, 3)]);
     page.before = Some(one.base());
     assert_eq!(subject.store().batches(&page).await?, []);
+    Ok(())
+}
+
+/// All that have orders of the sale, whole, and each once.
+pub async fn outcomes_are_listed_page_by_page(subject: &Subject) -> Fact {
+    let (sale, other) = (subject.sale(100).await?, subject.sale(100).await?);
+    let both = batch(4, vec![intent(other, "ann", "k", 1)?, intent(sale, "ann", "k", 2)?])?;
+    let chunk =
+        [singles(1, sale, 3)?, singles(2, other, 2)?, singles(3, sale, 1)?, both, singles(5, sale, 1)?];
+    let decided = subject.apply(&chunk).await?;
+    let expected: Vec<_> = [0, 2, 3, 4].into_iter().filter_map(|at| decided.get(at)).collect();
+    for orders_max in [1, 3, 4, 5, 100] {
+        let mut page = OutcomePage { sale, after: None, orders_max };
+        let mut found = Vec::new();
+        loop {
+            let told = subject.store().outcomes(&page).await?.ok_or("the sale is gone")?;
+            found.extend(told.outcomes);
+            let Some(next) = told.next else { break };
+            assert!(page.after.is_none_or(|after| after < next), "it goes on");
+            page.after = Some(next);
+        }
+        assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{orders_max} orders a page");
+    }
+    let nobody = flashgate_domain::SaleId::new(999_999)?;
+    let page = OutcomePage { sale: nobody, after: None, orders_max: 1 };
+    assert_eq!(subject.store().outcomes(&page).await?, None);
     Ok(())
 }
 

@@ -49,6 +49,25 @@ pub async fn a_preheat_is_confirmed_for_its_generation_only(subject: &Subject) -
     Ok(())
 }
 
+/// Before its ledger is built anew; two operators do not take two.
+pub async fn a_preheated_sale_gets_its_next_generation_once(subject: &Subject) -> Fact {
+    let sale = subject.sale(10).await?;
+    let next = async |generation| -> std::result::Result<_, super::Broken> {
+        let transition = subject.store().next_generation(sale, generation, NOW).await?;
+        let Transition { sale, changed } = transition.ok_or("the sale is gone")?;
+        Ok((sale.state, sale.generation, changed))
+    };
+    assert_eq!(next(0).await?, (SaleState::Created, 0, false));
+    subject.store().preheat_sale(sale, NOW).await?;
+    assert_eq!(next(1).await?, (SaleState::Preheating, 1, false));
+    subject.store().confirm_preheat(sale, 1, NOW).await?;
+    assert_eq!(next(1).await?, (SaleState::Preheated, 2, true));
+    assert_eq!(next(1).await?, (SaleState::Preheated, 2, false));
+    subject.store().close_sale(sale, NOW).await?;
+    assert_eq!(next(2).await?, (SaleState::Closed, 2, false));
+    Ok(())
+}
+
 /// Nothing brings it back.
 pub async fn a_closed_sale_stays_closed(subject: &Subject) -> Fact {
     let sale = subject.sale(5).await?;

@@ -11,13 +11,14 @@ use sqlx::{Connection, Executor, MySqlConnection, MySqlPool, Row, mysql::MySqlRo
 use super::{careful, fault::Trouble, rows, sales};
 use crate::{
     columns::Impossible,
-    store::{BATCH_PAGE_MAX, BatchPage},
+    store::{BATCH_PAGE_MAX, BatchPage, OutcomePage, OutcomesPage},
     summing::{self, StateRow},
 };
 
 const ORDER_SUMS_SELECT: &str = include_str!("../../sql/order_sums_select.sql");
 const BATCH_SUMS_SELECT: &str = include_str!("../../sql/batch_sums_select.sql");
 const BATCHES_PAGE_SELECT: &str = include_str!("../../sql/batches_page_select.sql");
+const BATCHES_AFTER_SELECT: &str = include_str!("../../sql/batches_after_select.sql");
 const SALE_CREATED_SELECT: &str = include_str!("../../sql/sale_created_select.sql");
 
 /// How long the books of one sale may take: 100 million orders, at the rate that was measured.
@@ -83,6 +84,27 @@ pub(super) async fn batches(pool: &MySqlPool, page: &BatchPage) -> Result<Vec<De
         state_row(&row)?.add_to(sums.entry(base).or_default())?;
     }
     Ok(summing::with_sums(found, &sums))
+}
+
+/// See [`OrderStore::outcomes`](crate::store::OrderStore::outcomes).
+pub(super) async fn outcomes(pool: &MySqlPool, page: &OutcomePage) -> Result<Option<OutcomesPage>, Trouble> {
+    let created = sqlx::query(SALE_CREATED_SELECT).bind(page.sale.get()).fetch_optional(pool).await?;
+    let Some(created) = created else { return Ok(None) };
+    let first = summing::ids_since(Timestamp::from_millis(created.try_get(0)?)).0;
+    let after = page.after.map_or(first.saturating_sub(1), OrderId::get);
+    let rows = sqlx::query(BATCHES_AFTER_SELECT).bind(after).bind(BATCH_PAGE_MAX).fetch_all(pool).await?;
+    let found = rows.iter().map(|row| Ok((rows::batch_id(row)?, row.try_get("order_count")?)));
+    let found = found.collect::<Result<Vec<(BatchId, u32)>, Trouble>>()?;
+    let (taken, next) = summing::one_page(&found, BATCH_PAGE_MAX, page.orders_max);
+    let batches = found.get(..taken).unwrap_or(&found);
+    let outcomes = match summing::ids_of_page(batches) {
+        None => Vec::new(),
+        Some((first, last)) => {
+            let orders = rows::outcomes_between(&mut *pool.acquire().await?, first, last).await?;
+            summing::outcomes(batches, orders, page.sale)?
+        }
+    };
+    Ok(Some(OutcomesPage { outcomes, next }))
 }
 
 /// See [`OrderStore::outcome`](crate::store::OrderStore::outcome).

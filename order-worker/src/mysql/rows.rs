@@ -1,6 +1,6 @@
 //! Rows of batches and orders, read back.
 
-use flashgate_domain::{BatchId, BatchOutcome, OrderId, id::BATCH_INTENTS_MAX};
+use flashgate_domain::{BatchId, BatchOutcome, OrderId, OrderOutcome, id::BATCH_INTENTS_MAX};
 use sqlx::{MySqlConnection, MySqlPool, Row, mysql::MySqlRow};
 
 use super::fault::Trouble;
@@ -35,13 +35,21 @@ pub(super) async fn outcome(
     order_count: u32,
 ) -> Result<BatchOutcome, Trouble> {
     let last = batch.order(BATCH_INTENTS_MAX - 1).unwrap_or(batch.base());
-    let query = sqlx::query(BATCH_ORDERS_SELECT).bind(batch.base().get()).bind(last.get());
-    let rows = query.fetch_all(connection).await?;
-    if u32::try_from(rows.len()) != Ok(order_count) {
+    let orders = outcomes_between(connection, batch.base().get(), last.get()).await?;
+    if u32::try_from(orders.len()) != Ok(order_count) {
         return Err(Impossible("number of orders in a batch").into());
     }
-    let orders = rows.iter().map(|row| Ok(order_columns(row)?.outcome()?));
-    Ok(BatchOutcome { batch, orders: orders.collect::<Result<_, Trouble>>()? })
+    Ok(BatchOutcome { batch, orders })
+}
+
+/// What was decided about the orders with these ids, ascending.
+pub(super) async fn outcomes_between(
+    connection: &mut MySqlConnection,
+    first: u64,
+    last: u64,
+) -> Result<Vec<OrderOutcome>, Trouble> {
+    let rows = sqlx::query(BATCH_ORDERS_SELECT).bind(first).bind(last).fetch_all(connection).await?;
+    rows.iter().map(|row| Ok(order_columns(row)?.outcome()?)).collect()
 }
 
 /// One order as it is now.

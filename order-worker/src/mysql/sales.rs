@@ -18,6 +18,7 @@ const SALE_SELECT: &str = include_str!("../../sql/sale_select.sql");
 const SALES_SELECT: &str = include_str!("../../sql/sales_select.sql");
 const SALE_PREHEAT: &str = include_str!("../../sql/sale_preheat.sql");
 const SALE_CONFIRM_PREHEAT: &str = include_str!("../../sql/sale_confirm_preheat.sql");
+const SALE_NEXT_GENERATION: &str = include_str!("../../sql/sale_next_generation.sql");
 const SALE_CLOSE: &str = include_str!("../../sql/sale_close.sql");
 
 pub(super) async fn create(pool: &MySqlPool, draft: &SaleDraft, now: Timestamp) -> Result<Sale, Trouble> {
@@ -56,6 +57,16 @@ pub(super) async fn confirm_preheat(
     now: Timestamp,
 ) -> Result<Option<Transition>, Trouble> {
     let update = sqlx::query(SALE_CONFIRM_PREHEAT).bind(now.as_millis()).bind(sale.get()).bind(generation);
+    transition(pool, sale, update).await
+}
+
+pub(super) async fn next_generation(
+    pool: &MySqlPool,
+    sale: SaleId,
+    generation: u32,
+    now: Timestamp,
+) -> Result<Option<Transition>, Trouble> {
+    let update = sqlx::query(SALE_NEXT_GENERATION).bind(now.as_millis()).bind(sale.get()).bind(generation);
     transition(pool, sale, update).await
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flashgate_domain::{BatchId, Refusal, SaleId};
+use flashgate_domain::{BatchId, OrderId, Refusal, SaleId};
 use flashgate_proto::{
     body, books,
     v1::{self, books_service_server::BooksService},
@@ -11,7 +11,7 @@ use flashgate_service::answer::Failure;
 use tonic::{Request, Response, Status};
 
 use super::sales::failure;
-use crate::store::{BATCH_PAGE_MAX, BatchPage, OrderStore};
+use crate::store::{BATCH_PAGE_MAX, BatchPage, OrderStore, OutcomePage};
 
 /// The longest message that is read: a question for the batches of a backlog of some 100,000.
 pub(super) const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -63,7 +63,33 @@ impl BooksService for StoreLooks {
         let found = self.0.outcome(batch).await.map_err(failure)?;
         Ok(Response::new(v1::GetOutcomeResponse { outcome: found.as_ref().map(body::outcome_body) }))
     }
+
+    async fn list_outcomes(
+        &self,
+        request: Request<v1::ListOutcomesRequest>,
+    ) -> Result<Response<v1::ListOutcomesResponse>, Status> {
+        let v1::ListOutcomesRequest { sale_id: number, after_order_id, orders_max } = request.into_inner();
+        let after = match after_order_id {
+            0 => None,
+            id => Some(OrderId::new(id).map_err(|wrong| Failure::malformed("after_order_id", wrong))?),
+        };
+        let (usual, most) = PAGE_ORDERS;
+        let orders_max = if orders_max == 0 { usual } else { orders_max };
+        if orders_max > most {
+            return Err(Failure::malformed("orders_max", format!("must be at most {most}")).into());
+        }
+        let page = OutcomePage { sale: sale_id(number)?, after, orders_max };
+        let found = self.0.outcomes(&page).await.map_err(failure)?;
+        let found = found.ok_or(Failure::Refused(Refusal::SaleNotFound))?;
+        Ok(Response::new(v1::ListOutcomesResponse {
+            batches: found.outcomes.iter().map(body::outcome_body).collect(),
+            next_order_id: found.next.map_or(0, OrderId::get),
+        }))
+    }
 }
+
+/// How many orders a page of outcomes has if nobody says, and at most.
+const PAGE_ORDERS: (u32, u32) = (4_000, 10_000);
 
 fn sale_id(number: u64) -> Result<SaleId, Failure> {
     SaleId::new(number).map_err(|invalid| Failure::malformed("sale_id", invalid))

@@ -11,6 +11,7 @@ use flashgate_proto::{
         books_service_server::BooksServiceServer,
         order_service_server::{OrderService, OrderServiceServer},
         preheat_service_server::{PreheatService, PreheatServiceServer},
+        repair_service_server::RepairServiceServer,
         sale_service_server::{SaleService, SaleServiceServer},
     },
 };
@@ -22,12 +23,10 @@ use super::{
     books::{self, StoreLooks},
     form::SaleForm,
     page,
+    repairs::{self, Repairs},
     sales::Sales,
 };
-use crate::{
-    health::Health,
-    store::{OrderStore, StoredOrder},
-};
+use crate::{health::Health, store::StoredOrder};
 
 /// The services, with health and reflection, as routes without a fallback.
 ///
@@ -35,7 +34,7 @@ use crate::{
 /// The descriptors of the services cannot be read: a broken build.
 pub fn routes(
     sales: Arc<Sales>,
-    store: Arc<dyn OrderStore>,
+    repairs: Repairs,
     health: &Health,
     message_bytes_max: usize,
 ) -> Result<Router, tonic_reflection::server::Error> {
@@ -49,8 +48,10 @@ pub fn routes(
     let routes = Routes::new(health_service)
         .add_service(reflection)
         .add_service(
-            BooksServiceServer::new(StoreLooks(store)).max_decoding_message_size(books::MESSAGE_BYTES_MAX),
+            BooksServiceServer::new(StoreLooks(Arc::clone(&repairs.store)))
+                .max_decoding_message_size(books::MESSAGE_BYTES_MAX),
         )
+        .add_service(RepairServiceServer::new(repairs).max_decoding_message_size(repairs::MESSAGE_BYTES_MAX))
         .add_service(SaleServiceServer::new(service.clone()).max_decoding_message_size(message_bytes_max))
         .add_service(PreheatServiceServer::new(service.clone()).max_decoding_message_size(message_bytes_max))
         .add_service(OrderServiceServer::new(service).max_decoding_message_size(message_bytes_max));
@@ -155,7 +156,7 @@ fn form(request: v1::CreateSaleRequest) -> SaleForm {
     }
 }
 
-fn sale_message(sale: &Sale) -> v1::Sale {
+pub(super) fn sale_message(sale: &Sale) -> v1::Sale {
     let draft = &sale.draft;
     v1::Sale {
         id: sale.id.get(),

@@ -6,18 +6,19 @@ use flashgate_domain::{
     BatchId, BatchOutcome, OrderId, SaleId, Timestamp,
     audit::{BatchSums, DecidedBatch, StoreBooks, Sums},
 };
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{fault::Trouble, rows, sales};
 use crate::{
     columns::{self, Impossible},
-    store::{BATCH_PAGE_MAX, BatchPage},
+    store::{BATCH_PAGE_MAX, BatchPage, OutcomePage, OutcomesPage},
     summing::{self, StateRow},
 };
 
 const ORDER_SUMS_SELECT: &str = include_str!("../../sql/sqlite/order_sums_select.sql");
 const BATCH_SUMS_SELECT: &str = include_str!("../../sql/sqlite/batch_sums_select.sql");
 const BATCHES_PAGE_SELECT: &str = include_str!("../../sql/batches_page_select.sql");
+const BATCHES_AFTER_SELECT: &str = include_str!("../../sql/batches_after_select.sql");
 const SALE_CREATED_SELECT: &str = include_str!("../../sql/sale_created_select.sql");
 
 /// See [`OrderStore::books`](crate::store::OrderStore::books). Nobody else has the file: what is read in one call
@@ -61,16 +62,27 @@ fn state_row<'r>(row: &'r Row<'_>, first: usize) -> rusqlite::Result<StateRow<'r
     })
 }
 
-/// See [`OrderStore::batches`](crate::store::OrderStore::batches).
-pub(super) fn batches(connection: &Connection, page: &BatchPage) -> Result<Vec<DecidedBatch>, Trouble> {
-    let before = page.before.map_or(i64::MAX.unsigned_abs(), OrderId::get);
-    let mut found: Vec<(BatchId, u32)> = Vec::new();
-    let mut statement = connection.prepare_cached(BATCHES_PAGE_SELECT)?;
-    let mut rows = statement.query((before, page.size.min(BATCH_PAGE_MAX)))?;
+/// Batches from or to an id, with their numbers of orders.
+fn page_of(
+    connection: &Connection,
+    select: &str,
+    id: u64,
+    rows_max: u32,
+) -> Result<Vec<(BatchId, u32)>, Trouble> {
+    let mut found = Vec::new();
+    let mut statement = connection.prepare_cached(select)?;
+    let mut rows = statement.query((id, rows_max))?;
     while let Some(row) = rows.next()? {
         let batch = columns::batch_id(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?;
         found.push((batch, row.get(2)?));
     }
+    Ok(found)
+}
+
+/// See [`OrderStore::batches`](crate::store::OrderStore::batches).
+pub(super) fn batches(connection: &Connection, page: &BatchPage) -> Result<Vec<DecidedBatch>, Trouble> {
+    let before = page.before.map_or(i64::MAX.unsigned_abs(), OrderId::get);
+    let found = page_of(connection, BATCHES_PAGE_SELECT, before, page.size.min(BATCH_PAGE_MAX))?;
     let Some((first, last)) = summing::ids_of_page(&found) else { return Ok(Vec::new()) };
     let mut sums: BTreeMap<OrderId, Sums> = BTreeMap::new();
     let mut statement = connection.prepare_cached(BATCH_SUMS_SELECT)?;
@@ -80,6 +92,25 @@ pub(super) fn batches(connection: &Connection, page: &BatchPage) -> Result<Vec<D
         state_row(row, 1)?.add_to(sums.entry(base).or_default())?;
     }
     Ok(summing::with_sums(found, &sums))
+}
+
+/// See [`OrderStore::outcomes`](crate::store::OrderStore::outcomes).
+pub(super) fn outcomes(connection: &Connection, page: &OutcomePage) -> Result<Option<OutcomesPage>, Trouble> {
+    let mut statement = connection.prepare_cached(SALE_CREATED_SELECT)?;
+    let created = statement.query_row([page.sale.get()], |row| row.get(0)).optional()?;
+    let Some(created) = created else { return Ok(None) };
+    let first = summing::ids_since(Timestamp::from_millis(created)).0;
+    let after = page.after.map_or(first.saturating_sub(1), OrderId::get);
+    let found = page_of(connection, BATCHES_AFTER_SELECT, after, BATCH_PAGE_MAX)?;
+    let (taken, next) = summing::one_page(&found, BATCH_PAGE_MAX, page.orders_max);
+    let batches = found.get(..taken).unwrap_or(&found);
+    let outcomes = match summing::ids_of_page(batches) {
+        None => Vec::new(),
+        Some((first, last)) => {
+            summing::outcomes(batches, rows::outcomes_between(connection, first, last)?, page.sale)?
+        }
+    };
+    Ok(Some(OutcomesPage { outcomes, next }))
 }
 
 /// See [`OrderStore::outcome`](crate::store::OrderStore::outcome).

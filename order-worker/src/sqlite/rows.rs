@@ -1,6 +1,6 @@
 //! Rows of batches and orders, read back.
 
-use flashgate_domain::{BatchId, BatchOutcome, OrderId, SaleId, id::BATCH_INTENTS_MAX};
+use flashgate_domain::{BatchId, BatchOutcome, OrderId, OrderOutcome, SaleId, id::BATCH_INTENTS_MAX};
 use rusqlite::{Connection, OptionalExtension, Row, Rows};
 
 use super::fault::Trouble;
@@ -44,16 +44,26 @@ pub(super) fn outcome(
     order_count: u32,
 ) -> Result<BatchOutcome, Trouble> {
     let last = batch.order(BATCH_INTENTS_MAX - 1).unwrap_or(batch.base());
-    let mut statement = connection.prepare_cached(BATCH_ORDERS_SELECT)?;
-    let mut rows: Rows<'_> = statement.query([batch.base().get(), last.get()])?;
-    let mut orders = Vec::new();
-    while let Some(row) = rows.next()? {
-        orders.push(order_columns(row)?.outcome()?);
-    }
+    let orders = outcomes_between(connection, batch.base().get(), last.get())?;
     if u32::try_from(orders.len()) != Ok(order_count) {
         return Err(Impossible("number of orders in a batch").into());
     }
     Ok(BatchOutcome { batch, orders })
+}
+
+/// What was decided about the orders with these ids, ascending.
+pub(super) fn outcomes_between(
+    connection: &Connection,
+    first: u64,
+    last: u64,
+) -> Result<Vec<OrderOutcome>, Trouble> {
+    let mut statement = connection.prepare_cached(BATCH_ORDERS_SELECT)?;
+    let mut rows: Rows<'_> = statement.query([first, last])?;
+    let mut orders = Vec::new();
+    while let Some(row) = rows.next()? {
+        orders.push(order_columns(row)?.outcome()?);
+    }
+    Ok(orders)
 }
 
 /// One order as it is now.

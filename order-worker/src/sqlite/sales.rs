@@ -14,6 +14,7 @@ const SALE_SELECT: &str = include_str!("../../sql/sale_select.sql");
 const SALES_SELECT: &str = include_str!("../../sql/sales_select.sql");
 const SALE_PREHEAT: &str = include_str!("../../sql/sale_preheat.sql");
 const SALE_CONFIRM_PREHEAT: &str = include_str!("../../sql/sale_confirm_preheat.sql");
+const SALE_NEXT_GENERATION: &str = include_str!("../../sql/sale_next_generation.sql");
 const SALE_CLOSE: &str = include_str!("../../sql/sale_close.sql");
 
 pub(super) fn create(connection: &Connection, draft: SaleDraft, now: Timestamp) -> Result<Sale, Trouble> {
@@ -53,6 +54,15 @@ pub(super) fn confirm_preheat(
     now: Timestamp,
 ) -> Result<Option<Transition>, Trouble> {
     transition(connection, sale, SALE_CONFIRM_PREHEAT, (now.as_millis(), sale.get(), generation))
+}
+
+pub(super) fn next_generation(
+    connection: &Connection,
+    sale: SaleId,
+    generation: u32,
+    now: Timestamp,
+) -> Result<Option<Transition>, Trouble> {
+    transition(connection, sale, SALE_NEXT_GENERATION, (now.as_millis(), sale.get(), generation))
 }
 
 pub(super) fn close(

@@ -5,7 +5,10 @@ use rusqlite::{Connection, Result, TransactionBehavior};
 /// `PRAGMA application_id` of an order store of flashgate: "FGor".
 pub(super) const APPLICATION_ID: u32 = 0x4647_6F72;
 /// Migration `i` leads to version `i + 1`.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_sales_orders_batches.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../migrations/sqlite/0001_sales_orders_batches.sql"),
+    include_str!("../../../migrations/sqlite/0002_repair_events.sql"),
+];
 
 /// What a file says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

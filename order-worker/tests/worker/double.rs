@@ -18,7 +18,10 @@ use flashgate_domain::{
 use flashgate_messaging::{BusFault, Delivery, Message, Publisher, QueueId, Subscription};
 use flashgate_order_worker::{
     decide::{Purchase, order_by_order},
-    store::{BatchPage, OrderStore, Placed, Rejection, SalePage, StoreFault, StoredOrder, Transition},
+    store::{
+        BatchPage, OrderStore, OutcomePage, OutcomesPage, Placed, Rejection, RepairDraft, RepairEvent,
+        SalePage, StoreFault, StoredOrder, Transition,
+    },
 };
 
 /// An order store in memory.
@@ -36,6 +39,7 @@ struct Tables {
     sales: BTreeMap<SaleId, Sale>,
     decided: BTreeMap<OrderId, (BatchOutcome, Timestamp)>,
     purchases: HashSet<Purchase>,
+    repairs: Vec<RepairEvent>,
 }
 
 impl Tables {
@@ -118,6 +122,19 @@ impl OrderStore for MemoryStore {
         }))
     }
 
+    async fn next_generation(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        _now: Timestamp,
+    ) -> Result<Option<Transition>, StoreFault> {
+        Ok(self.tables.lock().unwrap().change(sale, |sale| {
+            if (sale.state, sale.generation) == (SaleState::Preheated, generation) {
+                sale.generation += 1;
+            }
+        }))
+    }
+
     async fn close_sale(&self, sale: SaleId, _now: Timestamp) -> Result<Option<Transition>, StoreFault> {
         Ok(self.tables.lock().unwrap().change(sale, |sale| sale.state = SaleState::Closed))
     }
@@ -187,6 +204,43 @@ impl OrderStore for MemoryStore {
             orders: u32::try_from(outcome.orders.len()).unwrap(),
         };
         Ok(earlier.take(usize::try_from(page.size).unwrap()).map(decided).collect())
+    }
+
+    async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault> {
+        let tables = self.tables.lock().unwrap();
+        if !tables.sales.contains_key(&page.sale) {
+            return Ok(None);
+        }
+        let later = tables.decided.values().map(|(outcome, _)| outcome);
+        let later = later.filter(|outcome| page.after.is_none_or(|id| outcome.batch.base() > id));
+        let of_sale =
+            later.filter(|outcome| outcome.orders.iter().any(|order| order.intent.sale() == page.sale));
+        Ok(Some(OutcomesPage { outcomes: of_sale.cloned().collect(), next: None }))
+    }
+
+    async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreFault> {
+        let repairs = &mut self.tables.lock().unwrap().repairs;
+        let id = u64::try_from(repairs.len()).unwrap() + 1;
+        repairs.push(RepairEvent { id, draft: draft.clone(), began_at: now, ended: None });
+        Ok(repairs[repairs.len() - 1].clone())
+    }
+
+    async fn end_repair(
+        &self,
+        id: u64,
+        after: &str,
+        now: Timestamp,
+    ) -> Result<Option<RepairEvent>, StoreFault> {
+        let repairs = &mut self.tables.lock().unwrap().repairs;
+        let Some(event) = repairs.iter_mut().find(|event| event.id == id) else { return Ok(None) };
+        event.ended.get_or_insert((after.to_owned(), now));
+        Ok(Some(event.clone()))
+    }
+
+    async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreFault> {
+        let tables = self.tables.lock().unwrap();
+        let earlier = tables.repairs.iter().rev().filter(|event| before.is_none_or(|id| event.id < id));
+        Ok(earlier.take(usize::try_from(size).unwrap()).cloned().collect())
     }
 
     async fn ping(&self) -> Result<(), StoreFault> {

@@ -9,7 +9,7 @@ use flashgate_messaging::Topic;
 use flashgate_order_worker::{
     contract::scene::{NOW, draft, singles},
     health::Health,
-    operator::{self, Sales},
+    operator::{self, Backlog, Repairs, Sales},
     store::OrderStore,
 };
 use flashgate_proto::{
@@ -44,8 +44,16 @@ impl Scene {
         let topic = Topic::new("t-sales").unwrap();
         let sales = Sales::new(store.clone(), Arc::new(bus.clone()), topic, Arc::new(SystemClock));
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let (sales, books) = (Arc::new(sales), store.clone());
-        let router = operator::router(sales, books, Arc::clone(&health), Some(metrics), 16 * 1024).unwrap();
+        let repairs = Repairs {
+            store: store.clone(),
+            publisher: Arc::new(bus.clone()),
+            outcomes: Topic::new("t-outcomes").unwrap(),
+            clock: Arc::new(SystemClock),
+            backlog: Backlog::default(),
+        };
+        let router =
+            operator::router(Arc::new(sales), repairs, Arc::clone(&health), Some(metrics), 16 * 1024)
+                .unwrap();
         Self { store, bus, health, router }
     }
 

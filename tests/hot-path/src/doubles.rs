@@ -8,7 +8,8 @@ use flashgate_domain::{
 };
 use flashgate_gateway::registry::{Registry, RegistryFault, StoredOrder};
 use flashgate_ledger::{
-    Activated, Answer, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LedgerState, LogEntry, Note, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
+    Activated, Answer, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LedgerState, LogEntry, Note,
+    Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
 };
 use flashgate_messaging::{
     BusFault, Delivery, HalfMessage, Message, Subscription, TransactionProducer, Verdict,

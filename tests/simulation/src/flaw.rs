@@ -6,7 +6,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use flashgate_domain::{Batch, BatchId, BatchOutcome, Intent, Node, OrderId, Sale, SaleId, Shard};
 use flashgate_ledger::{
-    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, Note, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
+    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, Note, Prepared, Rebuilding,
+    Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
 };
 use flashgate_messaging::{BusFault, CheckBackHandler, CheckedMessage, Delivery, Resolution, Subscription};
 use futures::stream::BoxStream;

@@ -12,7 +12,10 @@ use flashgate_domain::{
 };
 use flashgate_order_worker::{
     decide::{Purchase, confirmed_units, first_decision, order_by_order},
-    store::{BATCH_PAGE_MAX, BatchPage, Placed, Rejection, SALE_PAGE_MAX, SalePage, StoredOrder, Transition},
+    store::{
+        BATCH_PAGE_MAX, BatchPage, OutcomePage, OutcomesPage, Placed, REPAIR_PAGE_MAX, Rejection,
+        RepairDraft, RepairEvent, SALE_PAGE_MAX, SalePage, StoredOrder, Transition,
+    },
 };
 
 /// The server.
@@ -24,6 +27,7 @@ pub struct StoreState {
     pub orders: BTreeMap<OrderId, StoredOrder>,
     /// What was decided, by the base of the batch.
     pub decided: BTreeMap<OrderId, BatchOutcome>,
+    repairs: BTreeMap<u64, RepairEvent>,
     /// Never iterated: its order is not the same in two runs.
     purchases: HashSet<Purchase>,
 }
@@ -157,6 +161,52 @@ impl StoreState {
             DecidedBatch { of_sale: BatchSums { batch: outcome.batch, sums }, orders }
         };
         self.decided.values().rev().filter(before).take(size).map(decided).collect()
+    }
+
+    fn outcomes(&self, page: &OutcomePage) -> Option<OutcomesPage> {
+        self.sales.get(&page.sale)?;
+        let (mut outcomes, mut orders, mut last) = (Vec::new(), 0, None);
+        for outcome in self.decided.values() {
+            if page.after.is_some_and(|after| outcome.batch.base() <= after) {
+                continue;
+            }
+            if orders > 0 && orders >= page.orders_max {
+                return Some(OutcomesPage { outcomes, next: last });
+            }
+            orders += u32::try_from(outcome.orders.len()).unwrap_or(u32::MAX);
+            last = Some(outcome.batch.base());
+            if outcome.orders.iter().any(|order| order.intent.sale() == page.sale) {
+                outcomes.push(outcome.clone());
+            }
+        }
+        Some(OutcomesPage { outcomes, next: None })
+    }
+
+    fn next_generation(&mut self, sale: SaleId, generation: u32) -> Option<Transition> {
+        self.transition(sale, |sale| {
+            if sale.state == SaleState::Preheated && sale.generation == generation {
+                sale.generation += 1;
+            }
+        })
+    }
+
+    fn begin_repair(&mut self, draft: &RepairDraft, now: Timestamp) -> RepairEvent {
+        let id = u64::try_from(self.repairs.len()).unwrap_or(u64::MAX).saturating_add(1);
+        let event = RepairEvent { id, draft: draft.clone(), began_at: now, ended: None };
+        self.repairs.insert(id, event.clone());
+        event
+    }
+
+    fn end_repair(&mut self, id: u64, after: String, now: Timestamp) -> Option<RepairEvent> {
+        let event = self.repairs.get_mut(&id)?;
+        event.ended.get_or_insert((after, now));
+        Some(event.clone())
+    }
+
+    fn repairs(&self, before: Option<u64>, size: u32) -> Vec<RepairEvent> {
+        let earlier = self.repairs.range(..before.unwrap_or(u64::MAX)).rev();
+        let size = usize::try_from(size.min(REPAIR_PAGE_MAX)).unwrap_or(usize::MAX);
+        earlier.take(size).map(|(_id, event)| event.clone()).collect()
     }
 
     fn page(&self, page: &SalePage) -> Vec<Sale> {

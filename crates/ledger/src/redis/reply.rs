@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     Activated, Answer, Deduction, Fate, LedgerFault, LedgerOrder, LedgerState, LogEntry, LogStatus,
-    LostEntry, OpenBatch, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing, Totals,
+    LostEntry, OpenBatch, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
+    Totals,
 };
 
 /// The bytes of a sale in the column `sales` of a log entry.

@@ -42,8 +42,7 @@ impl Round<'_> {
         decided: &Decided,
     ) -> Result<Restored, CallFault> {
         let row = self.draft.row(self.books, sale);
-        let is_it =
-            row.is_some_and(|row| row.state == LedgerState::Paused && row.generation == generation);
+        let is_it = row.is_some_and(|row| row.state == LedgerState::Paused && row.generation == generation);
         if !is_it {
             return Ok(Restored::Missing);
         }

@@ -1,4 +1,4 @@
-//! Setting up topics: for installations and tests.
+//! Setting up topics, for installations and tests; and what waits on them, for operators.
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
@@ -10,10 +10,11 @@ use tokio::time::Instant;
 use super::RocketMq;
 use super::codes::{expect_success, request};
 use super::frame::Request;
+use super::offsets::Place;
 use super::route::Route;
 use super::session::Session;
 use crate::fault::BusFault;
-use crate::names::Topic;
+use crate::names::{Group, Topic};
 
 const READ_AND_WRITE: u32 = 6;
 
@@ -39,6 +40,22 @@ pub async fn create_topic(mq: &RocketMq, topic: &Topic, queues: NonZeroU32) -> R
         session.call(master, &request, session.deadline()).await.and_then(expect_success)?;
     }
     until_known(&session, topic, masters.len()).await
+}
+
+/// How many messages of `topic` are stored beyond what `group` has committed, over all queues, whoever reads them.
+///
+/// # Errors
+/// The fault of the first queue that could not be asked.
+pub async fn backlog(mq: &RocketMq, topic: &Topic, group: &Group) -> Result<u64, BusFault> {
+    let session = mq.session();
+    let route = session.route(topic).await?;
+    let mut waiting = 0_u64;
+    for queue in &route.readable {
+        let place = Place { session: &session, topic, queue };
+        let (committed, latest) = (place.committed(group).await?, place.latest().await?);
+        waiting = waiting.saturating_add(latest.saturating_sub(committed));
+    }
+    Ok(waiting)
 }
 
 async fn until_known(session: &Session, topic: &Topic, brokers: usize) -> Result<(), BusFault> {

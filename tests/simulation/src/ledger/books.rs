@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use flashgate_domain::{
-    BatchId, BatchOutcome, BuyerDigest, Decision, Intent, KeyDigest, OrderId, OrderState, Sale, SaleId, Shard, Timestamp, Window,
+    BatchId, BatchOutcome, BuyerDigest, Decision, Intent, KeyDigest, OrderId, OrderState, Sale, SaleId,
+    Shard, Timestamp, Window,
 };
 use flashgate_ledger::{
-    Activated, LedgerOrder, LedgerState as State, LogEntry, LogStatus, OpenBatch, Prepared, Rebuilding, Rebuilt, Restored, Snapshot, Standing, Totals,
+    Activated, LedgerOrder, LedgerState as State, LogEntry, LogStatus, OpenBatch, Prepared, Rebuilding,
+    Rebuilt, Restored, Snapshot, Standing, Totals,
 };
 
 /// Everything that Redis would hold.
@@ -184,9 +186,8 @@ impl Books {
         outcome: &BatchOutcome,
         at: Timestamp,
     ) -> Restored {
-        let is_it = |account: &&mut Account| {
-            account.state == State::Paused && account.generation == generation
-        };
+        let is_it =
+            |account: &&mut Account| account.state == State::Paused && account.generation == generation;
         let Some(account) = self.sales.get_mut(&sale).filter(is_it) else { return Restored::Missing };
         for order in outcome.orders.iter().filter(|order| order.intent.sale() == sale) {
             let (intent, units) = (&order.intent, order.intent.quantity().get());

@@ -6,7 +6,8 @@ use flashgate_domain::{
     audit::{DecidedBatch, StoreBooks},
 };
 use flashgate_order_worker::store::{
-    BatchPage, OrderStore, Placed, SalePage, StoreFault, StoredOrder, Transition,
+    BatchPage, OrderStore, OutcomePage, OutcomesPage, Placed, RepairDraft, RepairEvent, SalePage, StoreFault,
+    StoredOrder, Transition,
 };
 
 use super::StoreState;
@@ -65,6 +66,16 @@ impl OrderStore for SimStore {
         self.ask("confirm_preheat", sale.to_string(), confirm).await
     }
 
+    async fn next_generation(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        _now: Timestamp,
+    ) -> Result<Option<Transition>, StoreFault> {
+        let next = move |state: &mut StoreState| state.next_generation(sale, generation);
+        self.ask("next_generation", sale.to_string(), next).await
+    }
+
     async fn close_sale(&self, sale: SaleId, _now: Timestamp) -> Result<Option<Transition>, StoreFault> {
         self.ask("close_sale", sale.to_string(), move |state| state.close_sale(sale)).await
     }
@@ -94,6 +105,30 @@ impl OrderStore for SimStore {
     async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault> {
         let page = *page;
         self.ask("batches", page.sale.to_string(), move |state| state.batches(&page)).await
+    }
+
+    async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault> {
+        let page = *page;
+        self.ask("outcomes", page.sale.to_string(), move |state| state.outcomes(&page)).await
+    }
+
+    async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreFault> {
+        let draft = draft.clone();
+        self.ask("begin_repair", draft.kind.clone(), move |state| state.begin_repair(&draft, now)).await
+    }
+
+    async fn end_repair(
+        &self,
+        id: u64,
+        after: &str,
+        now: Timestamp,
+    ) -> Result<Option<RepairEvent>, StoreFault> {
+        let after = after.to_owned();
+        self.ask("end_repair", id.to_string(), move |state| state.end_repair(id, after, now)).await
+    }
+
+    async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreFault> {
+        self.ask("repairs", String::new(), move |state| state.repairs(before, size)).await
     }
 
     async fn ping(&self) -> Result<(), StoreFault> {

@@ -1,0 +1,97 @@
+//! Sends the message of an open batch again, from the deduction log: for a batch whose message the broker has lost, or
+//! has put aside after too many checks.
+//!
+//! It goes the way of the first one, as a half-message and a commit. So whatever happens in between is finished by
+//! check-back, which finds the log entry. If the first message comes after all, the order worker finds the batch
+//! decided.
+
+use std::sync::Arc;
+
+use flashgate_domain::BatchId;
+use flashgate_ledger::{Ledger, LedgerFault};
+use flashgate_messaging::{Message, Topic, TransactionProducer, Verdict};
+use metrics::counter;
+use thiserror::Error;
+use tracing::{info, warn};
+
+/// Sends messages again.
+pub struct Redrive {
+    ledger: Arc<dyn Ledger>,
+    producer: Arc<dyn TransactionProducer>,
+    topic: Topic,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The broker has it, committed.
+    Committed,
+    /// The broker has it; whether it is committed, check-back will decide: it will be.
+    InDoubt,
+    /// The batch is not open, or the ledger does not have its body.
+    NoBody,
+    /// The broker did not take it.
+    Failed,
+}
+
+impl Sent {
+    /// The stable name, on the wire and in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Committed => "sent",
+            Self::InDoubt => "in_doubt",
+            Self::NoBody => "no_body",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The ledger did not tell the body.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct NoLedger(#[from] pub LedgerFault);
+
+impl Redrive {
+    /// Reads `ledger`, sends to `topic`.
+    pub fn new(ledger: Arc<dyn Ledger>, producer: Arc<dyn TransactionProducer>, topic: Topic) -> Self {
+        Self { ledger, producer, topic }
+    }
+
+    /// Sends the message of the batch once more.
+    ///
+    /// # Errors
+    /// Nothing was sent.
+    pub async fn send(&self, batch: BatchId) -> Result<Sent, NoLedger> {
+        let sent = match self.ledger.message(batch).await? {
+            None => Sent::NoBody,
+            Some(body) => self.publish(batch, body).await,
+        };
+        info!(%batch, result = sent.as_str(), "re-driven");
+        counter!("flashgate_gateway_redriven_batches_total", "result" => sent.as_str()).increment(1);
+        Ok(sent)
+    }
+
+    async fn publish(&self, batch: BatchId, body: Vec<u8>) -> Sent {
+        let message = Message {
+            topic: self.topic.clone(),
+            key: batch.to_string(),
+            properties: Vec::new(),
+            body: body.into(),
+            deliver_after: None,
+        };
+        let half = match self.producer.send_half(message).await {
+            Ok(half) => half,
+            Err(fault) => {
+                warn!(%batch, code = fault.code(), %fault, "a message could not be sent again");
+                return Sent::Failed;
+            }
+        };
+        match self.producer.resolve(&half, Verdict::Commit).await {
+            Ok(()) => Sent::Committed,
+            Err(fault) => {
+                warn!(%batch, code = fault.code(), %fault, "a commit was not answered; left to check-back");
+                Sent::InDoubt
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What operators repaired.
+
+use flashgate_domain::{SaleId, Timestamp};
+use sqlx::{MySqlPool, Row, mysql::MySqlRow};
+
+use super::fault::Trouble;
+use crate::{
+    columns,
+    store::{REPAIR_PAGE_MAX, RepairDraft, RepairEvent},
+};
+
+const REPAIR_INSERT: &str = include_str!("../../sql/repair_insert.sql");
+const REPAIR_END: &str = include_str!("../../sql/repair_end.sql");
+const REPAIR_SELECT: &str = include_str!("../../sql/repair_select.sql");
+const REPAIRS_SELECT: &str = include_str!("../../sql/repairs_select.sql");
+
+pub(super) async fn begin(
+    pool: &MySqlPool,
+    draft: &RepairDraft,
+    now: Timestamp,
+) -> Result<RepairEvent, Trouble> {
+    let query = sqlx::query(REPAIR_INSERT)
+        .bind(draft.sale.map(SaleId::get))
+        .bind(&draft.kind)
+        .bind(&draft.actor)
+        .bind(&draft.reason)
+        .bind(&draft.before)
+        .bind(now.as_millis());
+    let id = query.execute(pool).await?.last_insert_id();
+    Ok(RepairEvent { id, draft: draft.clone(), began_at: now, ended: None })
+}
+
+pub(super) async fn end(
+    pool: &MySqlPool,
+    id: u64,
+    after: &str,
+    now: Timestamp,
+) -> Result<Option<RepairEvent>, Trouble> {
+    sqlx::query(REPAIR_END).bind(after).bind(now.as_millis()).bind(id).execute(pool).await?;
+    let row = sqlx::query(REPAIR_SELECT).bind(id).fetch_optional(pool).await?;
+    row.as_ref().map(from_row).transpose()
+}
+
+pub(super) async fn list(
+    pool: &MySqlPool,
+    before: Option<u64>,
+    size: u32,
+) -> Result<Vec<RepairEvent>, Trouble> {
+    let query = sqlx::query(REPAIRS_SELECT).bind(before.unwrap_or(u64::MAX)).bind(size.min(REPAIR_PAGE_MAX));
+    query.fetch_all(pool).await?.iter().map(from_row).collect()
+}
+
+fn from_row(row: &MySqlRow) -> Result<RepairEvent, Trouble> {
+    let sale: Option<u64> = row.try_get("sale_id")?;
+    let ended_at: Option<u64> = row.try_get("ended_at_ms")?;
+    let after: Option<String> = row.try_get("after_text")?;
+    let draft = RepairDraft {
+        sale: sale.map(columns::sale_id).transpose()?,
+        kind: row.try_get("kind")?,
+        actor: row.try_get("actor")?,
+        reason: row.try_get("reason")?,
+        before: row.try_get("before_text")?,
+    };
+    Ok(RepairEvent {
+        id: row.try_get("id")?,
+        draft,
+        began_at: Timestamp::from_millis(row.try_get("began_at_ms")?),
+        ended: after.zip(ended_at.map(Timestamp::from_millis)),
+    })
+}

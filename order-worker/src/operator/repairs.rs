@@ -1,0 +1,176 @@
+//! Repairs: outcomes that are published again, and what operators did, written down. Over gRPC.
+
+use std::sync::Arc;
+
+use flashgate_domain::{BatchId, Clock, Refusal, SaleId};
+use flashgate_messaging::{Message, Publisher, Topic};
+use flashgate_proto::{
+    body,
+    v1::{self, repair_service_server::RepairService},
+};
+use flashgate_service::answer::Failure;
+use metrics::counter;
+use tonic::{Request, Response, Status};
+use tracing::{info, warn};
+
+use super::{Backlog, grpc::sale_message, sales::failure};
+use crate::store::{OrderStore, REPAIR_PAGE_MAX, RepairDraft, RepairEvent, TEXT_BYTES_MAX};
+
+/// The longest message that is read: a text of [`TEXT_BYTES_MAX`] and what is around it.
+pub(super) const MESSAGE_BYTES_MAX: usize = 128 * 1024;
+/// How many batches one request can ask for.
+const BATCHES_MAX: usize = 1_000;
+/// How many repairs a page has if nobody says.
+const PAGE_SIZE: u32 = 100;
+
+/// What repairs need of a worker.
+#[derive(Clone)]
+pub struct Repairs {
+    /// Where batches are decided, and repairs written down.
+    pub store: Arc<dyn OrderStore>,
+    /// Sends outcomes.
+    pub publisher: Arc<dyn Publisher>,
+    /// Where they go.
+    pub outcomes: Topic,
+    /// Stamps rows.
+    pub clock: Arc<dyn Clock>,
+    /// What the workers have yet to do.
+    pub backlog: Backlog,
+}
+
+#[tonic::async_trait]
+impl RepairService for Repairs {
+    async fn announce_again(
+        &self,
+        request: Request<v1::AnnounceAgainRequest>,
+    ) -> Result<Response<v1::AnnounceAgainResponse>, Status> {
+        let ids = request.into_inner().batch_ids;
+        if ids.len() > BATCHES_MAX {
+            return Err(Failure::malformed("batch_ids", format!("must be at most {BATCHES_MAX}")).into());
+        }
+        let id = |bytes: &Vec<u8>| {
+            body::batch_id(bytes)
+                .map_err(|_wrong| Failure::malformed("batch_ids", "must be 16 bytes of a batch id"))
+        };
+        let mut results = Vec::new();
+        for batch in ids.iter().map(id).collect::<Result<Vec<_>, _>>()? {
+            let announced = self.announce(batch).await?;
+            results.push(if announced { "announced" } else { "not_decided" }.to_owned());
+        }
+        Ok(Response::new(v1::AnnounceAgainResponse { results }))
+    }
+
+    async fn get_backlog(
+        &self,
+        _request: Request<v1::GetBacklogRequest>,
+    ) -> Result<Response<v1::GetBacklogResponse>, Status> {
+        let messages = self.backlog.messages().await.map_err(|fault| {
+            warn!(%fault, "the backlog is not known");
+            Failure::Refused(Refusal::BrokerUnavailable)
+        })?;
+        let (known, messages) = (messages.is_some(), messages.unwrap_or(0));
+        Ok(Response::new(v1::GetBacklogResponse { known, messages }))
+    }
+
+    async fn next_generation(
+        &self,
+        request: Request<v1::NextGenerationRequest>,
+    ) -> Result<Response<v1::Sale>, Status> {
+        let v1::NextGenerationRequest { sale_id, generation } = request.into_inner();
+        let sale = SaleId::new(sale_id).map_err(|invalid| Failure::malformed("sale_id", invalid))?;
+        let next = self.store.next_generation(sale, generation, self.clock.now()).await.map_err(failure)?;
+        let next = next.ok_or(Failure::Refused(Refusal::SaleNotFound))?;
+        if !next.changed {
+            return Err(Failure::OtherGeneration.into());
+        }
+        info!(sale_id = %sale, generation = next.sale.generation, "the ledger of the sale is to be built anew");
+        Ok(Response::new(sale_message(&next.sale)))
+    }
+
+    async fn begin_repair(
+        &self,
+        request: Request<v1::BeginRepairRequest>,
+    ) -> Result<Response<v1::RepairEvent>, Status> {
+        let v1::BeginRepairRequest { sale_id, kind, actor, reason, before } = request.into_inner();
+        let sale = match sale_id {
+            0 => None,
+            id => Some(SaleId::new(id).map_err(|invalid| Failure::malformed("sale_id", invalid))?),
+        };
+        let draft = RepairDraft { sale, kind, actor, reason, before }.check();
+        let draft = draft.map_err(|wrong| Failure::malformed(wrong.field, wrong.expected))?;
+        let event = self.store.begin_repair(&draft, self.clock.now()).await.map_err(failure)?;
+        info!(id = event.id, kind = draft.kind, actor = draft.actor, "a repair begins");
+        Ok(Response::new(event_message(event)))
+    }
+
+    async fn end_repair(
+        &self,
+        request: Request<v1::EndRepairRequest>,
+    ) -> Result<Response<v1::RepairEvent>, Status> {
+        let v1::EndRepairRequest { id, after } = request.into_inner();
+        if after.len() > TEXT_BYTES_MAX {
+            return Err(Failure::malformed("after", format!("must be at most {TEXT_BYTES_MAX} bytes")).into());
+        }
+        let event = self.store.end_repair(id, &after, self.clock.now()).await.map_err(failure)?;
+        Ok(Response::new(event_message(event.ok_or(Failure::RepairNotFound)?)))
+    }
+
+    async fn list_repairs(
+        &self,
+        request: Request<v1::ListRepairsRequest>,
+    ) -> Result<Response<v1::ListRepairsResponse>, Status> {
+        let v1::ListRepairsRequest { before_id, page_size } = request.into_inner();
+        let size = match page_size {
+            0 => PAGE_SIZE,
+            1..=REPAIR_PAGE_MAX => page_size,
+            _ => {
+                return Err(
+                    Failure::malformed("page_size", format!("must be at most {REPAIR_PAGE_MAX}")).into()
+                );
+            }
+        };
+        let before = (before_id > 0).then_some(before_id);
+        let repairs = self.store.repairs(before, size).await.map_err(failure)?;
+        Ok(Response::new(v1::ListRepairsResponse {
+            repairs: repairs.into_iter().map(event_message).collect(),
+        }))
+    }
+}
+
+impl Repairs {
+    /// Publishes the outcome of the batch; `false` if it is not decided.
+    async fn announce(&self, batch: BatchId) -> Result<bool, Failure> {
+        let Some(outcome) = self.store.outcome(batch).await.map_err(failure)? else { return Ok(false) };
+        let message = Message {
+            topic: self.outcomes.clone(),
+            key: batch.to_string(),
+            properties: Vec::new(),
+            body: body::encode_outcomes(&[outcome]),
+            deliver_after: None,
+        };
+        self.publisher.publish(message).await.map_err(|fault| {
+            counter!("flashgate_worker_publish_faults_total", "what" => "outcomes", "code" => fault.code())
+                .increment(1);
+            warn!(%batch, %fault, "an outcome could not be published again");
+            Failure::Refused(Refusal::BrokerUnavailable)
+        })?;
+        info!(%batch, "an outcome is published again");
+        Ok(true)
+    }
+}
+
+fn event_message(event: RepairEvent) -> v1::RepairEvent {
+    let RepairEvent { id, draft, began_at, ended } = event;
+    let (after, ended_at) = ended.unwrap_or_default();
+    v1::RepairEvent {
+        id,
+        sale_id: draft.sale.map_or(0, SaleId::get),
+        kind: draft.kind,
+        actor: draft.actor,
+        reason: draft.reason,
+        before: draft.before,
+        after,
+        began_at_ms: began_at.as_millis(),
+        ended_at_ms: ended_at.as_millis(),
+    }
+}
