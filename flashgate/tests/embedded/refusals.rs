@@ -102,7 +102,13 @@ async fn a_wrong_key_of_the_configuration_is_named() {
     command.arg("--config").arg(&config);
     let (code, said) = refused(command).await;
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("htpp"), "{said}");
+    assert!(said.contains("listen.htpp: there is no such key"), "{said}");
+    assert!(said.contains(config.to_str().unwrap()), "{said}");
+    let mut command = serve(folder.path());
+    command.env("FLASHGATE_SERVE__BROKER__PORT", "many");
+    let (code, said) = refused(command).await;
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("FLASHGATE_SERVE__BROKER__PORT"), "{said}");
     let mut check = flashgate();
     check.args(["config", "check"]).arg(&config);
     assert_eq!(refused(check).await.0, Some(2));
@@ -112,4 +118,35 @@ async fn a_wrong_key_of_the_configuration_is_named() {
     let mut check = flashgate();
     check.args(["config", "check"]).arg(&config);
     assert_eq!(refused(check).await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_environment_is_laid_over_the_file_and_flags_over_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [file, variable, flag] = taken.each_ref().map(|listener| listener.local_addr().unwrap().to_string());
+    let config = folder.path().join("serve.toml");
+    fs::write(&config, format!("[listen]\nhttp = \"{file}\"\n")).unwrap();
+    let command = |more: &dyn Fn(&mut tokio::process::Command)| {
+        let mut command = flashgate();
+        command.args(["serve", "--config"]).arg(&config).arg("--data-dir").arg(folder.path().join("data"));
+        more(&mut command);
+        refused(command)
+    };
+    let with_variable = |command: &mut tokio::process::Command| {
+        command.env("FLASHGATE_SERVE__LISTEN__HTTP", &variable);
+    };
+    let with_both = |command: &mut tokio::process::Command| {
+        with_variable(command);
+        command.args(["--http", &flag]);
+    };
+    // All three are taken: which one is tried, the message tells.
+    for (asked, expected) in [
+        (command(&|_| {}).await, &file),
+        (command(&with_variable).await, &variable),
+        (command(&with_both).await, &flag),
+    ] {
+        assert_eq!(asked.0, Some(6), "{}", asked.1);
+        assert!(asked.1.contains(expected.as_str()), "{}", asked.1);
+    }
 }
