@@ -1,11 +1,14 @@
 //! `flashgate serve`: a whole deployment in this process, on a folder.
 //!
-//! `Deployment` puts it together and takes it apart; `folder` is its data; `config` what can be chosen. The
+//! `Deployment` puts it together and takes it apart; `folder` is its data; `config` what can be chosen; `broker`
+//! keeps the one inside away from a full disk. The
 //! parts are the same as those of a deployment of many processes, but for the broker (the one of
 //! `flashgate-embedded-broker`) and the two stores (SQLite).
 
+mod broker;
 pub(crate) mod config;
 pub(crate) mod deployment;
+pub(crate) mod disk;
 mod doors;
 pub(crate) mod folder;
 mod gateway;

@@ -32,6 +32,7 @@ const FREE_PORT_TRIES: usize = 5;
 #[derive(Debug)]
 pub struct EmbeddedBroker {
     name_server: SocketAddr,
+    port: u16,
     leave: CancellationToken,
     ended: CancellationToken,
 }
@@ -64,12 +65,17 @@ impl EmbeddedBroker {
         host::spawn(plan, ready, ended.clone().drop_guard())?;
         // The host says how the start went before it ends.
         started.await.unwrap_or(Err(StartFault::Died))?;
-        Ok(Self { name_server: ports.name_server(), leave, ended })
+        Ok(Self { name_server: ports.name_server(), port: ports.broker, leave, ended })
     }
 
     /// Where the name server listens: the one address that clients need.
     pub const fn name_server(&self) -> SocketAddr {
         self.name_server
+    }
+
+    /// The broker's own port, on loopback.
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     /// Ends the broker, then the name server; returns when the store is closed.

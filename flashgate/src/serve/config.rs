@@ -3,7 +3,7 @@
 //! `serve.sample.toml` holds every key with its default and its reason; `flashgate config default` prints it.
 
 use std::{
-    num::{NonZeroU16, NonZeroU32, NonZeroU64},
+    num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -21,6 +21,9 @@ use crate::exit::Failed;
 pub(crate) const ENV_PREFIX: &str = "FLASHGATE_SERVE__";
 /// A check-back may come late; what it is answered from must still be there.
 const LOG_RETENTION_H_MIN: u32 = 24;
+/// Two batches on the way at once: while one waits for the disk, the other one uses the processors. A fifth more than
+/// with one where the disk is quick, and no less where it is slow.
+const LANES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 /// Every key with its default and its reason.
 pub(crate) const SAMPLE: &str = include_str!("../../serve.sample.toml");
 
@@ -54,14 +57,16 @@ impl Default for ServeConfig {
             data_dir: None,
             listen: ListenConfig::default(),
             auth: AuthConfig::default(),
-            batcher: BatcherConfig::default(),
+            batcher: BatcherConfig { lanes_per_shard: LANES, ..BatcherConfig::default() },
             ledger: LedgerConfig::default(),
             operator: OperatorConfig::default(),
             consume: ConsumeConfig::default(),
             broker: BrokerConfig::default(),
             // What is right is on standard output already; RocketMQ says a lot about nothing.
             log: LogConfig {
-                filter: "warn,rocketmq=error,rocketmq_transport::clients=off".to_owned(),
+                filter:
+                    "warn,rocketmq=error,rocketmq_transport::clients=off,rocketmq_broker::transaction=off"
+                        .to_owned(),
                 ..LogConfig::default()
             },
         }
@@ -80,7 +85,8 @@ impl ServeConfig {
         ] {
             place.set_port(0);
         }
-        config.log.filter = "error,rocketmq_transport::clients=off".to_owned();
+        config.log.filter =
+            "error,rocketmq_transport::clients=off,rocketmq_broker::transaction=off".to_owned();
         config
     }
 }
@@ -163,7 +169,7 @@ impl BrokerConfig {
 /// [`Failed::Usage`], which names the key and what was expected.
 pub(crate) fn load(file: Option<&Path>) -> Result<ServeConfig, Failed> {
     let config: ServeConfig =
-        config::load(file, ENV_PREFIX).map_err(|wrong| Failed::Usage(wrong.to_string()))?;
+        config::load_over(SAMPLE, file, ENV_PREFIX).map_err(|wrong| Failed::Usage(wrong.to_string()))?;
     let body_bytes_max = RocketMqConfig::default().body_bytes_max;
     config.batcher.check(body_bytes_max).map_err(|wrong| Failed::Usage(wrong.to_string()))?;
     if config.ledger.log_retention_h.get() < LOG_RETENTION_H_MIN {
@@ -189,8 +195,18 @@ mod tests {
 
     #[test]
     fn the_sample_holds_the_defaults() {
-        let (sample, default) = (check(SAMPLE).unwrap(), check("").unwrap());
+        let (sample, default) = (check(SAMPLE).unwrap(), ServeConfig::default());
         assert_eq!(format!("{sample:?}"), format!("{default:?}"));
+        assert_eq!(format!("{:?}", check("").unwrap()), format!("{default:?}"));
+    }
+
+    #[test]
+    fn what_a_table_leaves_out_has_the_default_of_serve() {
+        let default = ServeConfig::default();
+        let config = check("[log]\nformat = \"json\"\n[batcher]\nqueue_intents_max = 5").unwrap();
+        assert_eq!(config.log.filter, default.log.filter);
+        assert_eq!(config.batcher.queue_intents_max.get(), 5);
+        assert_eq!(config.batcher.lanes_per_shard, default.batcher.lanes_per_shard);
     }
 
     #[test]

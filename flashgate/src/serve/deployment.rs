@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use flashgate_domain::{Clock, Sale, SaleId, SaleState, SystemClock};
-use flashgate_embedded_broker::EmbeddedBroker;
 use flashgate_order_worker::store::{OrderStore, SALE_PAGE_MAX, SalePage};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::{
+    broker::Broker,
     config::ServeConfig,
     doors::Doors,
     folder::DataFolder,
@@ -27,7 +27,7 @@ pub(crate) struct Deployment {
     stores: Stores,
     gateway: Gateway,
     worker: Worker,
-    broker: EmbeddedBroker,
+    broker: Broker,
 }
 
 impl Deployment {
@@ -44,7 +44,7 @@ impl Deployment {
         // The cheapest first, and all that can be refused before anything runs.
         let doors = Doors::open(config).await?;
         let stores = Stores::open(folder, &config.ledger).await?;
-        let broker = match topics::start_broker(&config.broker, folder).await {
+        let broker = match Broker::start(&config.broker, folder).await {
             Ok(broker) => broker,
             Err(failed) => {
                 stores.close().await;
@@ -127,7 +127,7 @@ async fn assemble(
     config: &ServeConfig,
     doors: Doors,
     stores: &Stores,
-    broker: &EmbeddedBroker,
+    broker: &Broker,
     metrics: PrometheusHandle,
     leave: CancellationToken,
 ) -> Result<(Option<Addresses>, Gateway, Worker), Failed> {

@@ -7,15 +7,8 @@ use std::{
     process,
 };
 
-use rustix::fs::statvfs;
-
+use super::disk::Space;
 use crate::exit::Failed;
-
-/// Below this nothing is started: the broker's first file, two databases and their logs take less than half.
-const FREE_BYTES_MIN: u64 = 64 * 1024 * 1024;
-
-/// The broker takes no messages on a disk that is fuller than this, in percent.
-const USED_PERCENT_MAX: u64 = 90;
 
 /// A folder that belongs to this process until it is dropped, or the process ends in whatever way.
 #[derive(Debug)]
@@ -88,21 +81,16 @@ fn in_use(path: &Path, lock: &mut File) -> Failed {
     Failed::FolderInUse(format!("{path} is in use by {holder}; --data-dir FOLDER names another folder"))
 }
 
-fn enough_space(path: &Path) -> Result<(), Failed> {
-    let space = statvfs(path).map_err(|why| unusable(path, &why.into()))?;
-    let free = space.f_bavail.saturating_mul(space.f_frsize);
-    let path = path.display();
-    if free < FREE_BYTES_MIN {
-        let (free, needed) = (free / 1024 / 1024, FREE_BYTES_MIN / 1024 / 1024);
-        return Err(Failed::DiskFull(format!("{path}: the disk has {free} MiB left, {needed} are needed")));
+/// Whether a deployment can start on the disk below `path`.
+pub(crate) fn enough_space(path: &Path) -> Result<(), Failed> {
+    let space = Space::of(path).map_err(|why| unusable(path, &why))?;
+    match space.too_small_to_start() {
+        None => Ok(()),
+        Some(why) => Err(Failed::DiskFull(format!(
+            "{}: {why}; make room, or name a folder on another disk with --data-dir",
+            path.display()
+        ))),
     }
-    let used = space.f_blocks.saturating_sub(space.f_bavail).saturating_mul(100) / space.f_blocks.max(1);
-    if used >= USED_PERCENT_MAX {
-        return Err(Failed::DiskFull(format!(
-            "{path}: {used} % of the disk are used, and the broker takes no messages above {USED_PERCENT_MAX} %"
-        )));
-    }
-    Ok(())
 }
 
 /// What an error of the file system means for the folder.

@@ -1,15 +1,14 @@
-//! The broker inside, with the topics that a deployment needs.
+//! The topics that a deployment needs on the broker inside.
 
 use std::{num::NonZeroU32, sync::Arc};
 
 use flashgate_domain::Clock;
-use flashgate_embedded_broker::{EmbeddedBroker, StartFault};
 use flashgate_messaging::{
     BusFault, Group, InvalidName, Topic,
     rocketmq::{RocketMq, RocketMqConfig, admin},
 };
 
-use super::{config::BrokerConfig, folder};
+use super::{broker::Broker, config::BrokerConfig};
 use crate::exit::Failed;
 
 /// The names that a deployment uses on its broker: the same as those of a deployment of many processes.
@@ -41,32 +40,9 @@ impl Names {
     }
 }
 
-/// Starts the broker on its part of the data folder.
-pub(crate) async fn start_broker(
-    config: &BrokerConfig,
-    folder: &folder::DataFolder,
-) -> Result<EmbeddedBroker, Failed> {
-    let started = EmbeddedBroker::start(folder.broker(), &config.embedded()).await;
-    started.map_err(|fault| match fault {
-        StartFault::PortTaken { server, port, source } => {
-            let flag = match server {
-                flashgate_embedded_broker::Server::NameServer => "--name-server-port",
-                flashgate_embedded_broker::Server::Broker => "--broker-port",
-            };
-            Failed::PortTaken(format!("{flag} {port}: {source}"))
-        }
-        StartFault::Folder { path, source } => folder::unusable(&path, &source),
-        StartFault::PortLost { .. }
-        | StartFault::Refused { .. }
-        | StartFault::NoFreePorts(_)
-        | StartFault::NoRuntime(_)
-        | StartFault::Died => Failed::because(fault),
-    })
-}
-
 /// Connects to the broker, and makes sure that the topics are there.
 pub(crate) async fn connect(
-    broker: &EmbeddedBroker,
+    broker: &Broker,
     config: &BrokerConfig,
     clock: Arc<dyn Clock>,
 ) -> Result<(RocketMq, Names), Failed> {
