@@ -75,12 +75,12 @@ impl Field {
                 sells(&rush, random.random_range(SELLS..10 * SELLS)).await;
                 let strike = kind.strike(number, random);
                 number += 1;
-                let started = Instant::now();
                 self.strike(&strike).await;
+                let mended = Instant::now();
                 sells(&rush, SELLS).await;
-                let seconds = started.elapsed().as_secs_f64();
-                progress(format!("[{number}/{times}] {strike}: sells again after {seconds:.1} s"));
-                tally.struck(&strike, started.elapsed());
+                let took = mended.elapsed();
+                progress(format!("[{number}/{times}] {strike}: sells {:.1} s later", took.as_secs_f64()));
+                tally.struck(&strike, took);
             }
             tally.add(&self.books(sale, rush).await);
             progress(format!("the books agree: {tally}"));

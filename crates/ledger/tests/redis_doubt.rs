@@ -11,7 +11,7 @@ use std::sync::{
 
 use flashgate_domain::SaleId;
 use flashgate_ledger::{
-    Ledger, LedgerFault,
+    LedgerFault,
     contract::{
         Fact, Subject,
         scene::{Scene, all_confirmed, crowd},

@@ -1,6 +1,12 @@
 //! Each target for some seconds, on any toolchain: the corpus, and what comes of changing it at random.
 //! `FLASHGATE_FUZZ_SECONDS` says how long each (2), `FLASHGATE_FUZZ_SEED` repeats a run.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail where it stands, and tells its seed"
+)]
+
 use std::{env, panic, str::FromStr, time::Duration};
 
 use flashgate_domain::{Clock, SystemClock};

@@ -56,11 +56,11 @@ pub async fn program(tree: &Tree, check: Check) -> anyhow::Result<Built> {
     }
     let manifest = tree.root.join(check.folder()).join("Cargo.toml");
     let messages = String::from_utf8(output.stdout)?;
-    let programs = messages.lines().filter_map(|line| {
+    let mut programs = messages.lines().filter_map(|line| {
         let message: Message = serde_json::from_str(line).ok()?;
         let is_it = message.manifest_path? == manifest && message.target?.name == check.program();
         message.executable.filter(|_path| is_it)
     });
-    let program = programs.last().with_context(|| format!("cargo built no {}", check.program()))?;
+    let program = programs.next_back().with_context(|| format!("cargo built no {}", check.program()))?;
     Ok(Built::Program(program))
 }

@@ -68,10 +68,7 @@ impl Check {
 
     /// The name of what is run.
     pub const fn program(self) -> &'static str {
-        match self {
-            Self::Simulation => "flashgate-sim",
-            other => other.test(),
-        }
+        if matches!(self, Self::Simulation) { "flashgate-sim" } else { self.test() }
     }
 
     /// What it is told.

@@ -1,7 +1,5 @@
 //! The list of breaks fits the code: what it costs to keep it so is one look at each file.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
-
 use std::{fs, path::Path};
 
 use flashgate_mutations::mutation::all;

@@ -17,7 +17,7 @@ use rand::rngs::StdRng;
 #[derive(Debug, Parser)]
 struct Arguments {
     /// What is struck.
-    name: Name,
+    name: Drill,
     /// How often.
     #[arg(long, default_value_t = 10)]
     times: usize,
@@ -27,7 +27,7 @@ struct Arguments {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Name {
+enum Drill {
     /// Redis, killed and frozen in turn.
     Redis,
     /// MySQL, killed and frozen in turn.
@@ -54,7 +54,7 @@ enum Name {
     Storm,
 }
 
-impl Name {
+impl Drill {
     const fn kind(self) -> Option<Kind> {
         Some(match self {
             Self::Redis => Kind::Server(Part::Redis),

@@ -15,7 +15,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// A strike after which it sold again, with the time that took.
+    /// A strike after which it sold again, with the time that took once it was mended.
     pub(super) fn struck(&mut self, strike: &Strike, took: Duration) {
         *self.strikes.entry(strike.name()).or_default() += 1;
         self.longest = self.longest.max(took);
@@ -44,7 +44,7 @@ impl fmt::Display for Tally {
         };
         write!(
             f,
-            "{} strikes ({}; {:.1} s at most until it sold again), {} sales, {} orders, each confirmed once; \
+            "{} strikes ({}; {:.1} s at most from mending to selling), {} sales, {} orders, each confirmed once; \
              buyers heard: {}",
             self.strikes(),
             counted(&self.strikes),
