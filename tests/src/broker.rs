@@ -86,6 +86,23 @@ impl Broker {
         read
     }
 
+    /// Reads and acknowledges what `group` has yet to read of the topic called `topic`, in its place: the group never
+    /// gets it. How many messages it was; waits until there is one.
+    ///
+    /// # Panics
+    /// If the broker does not answer.
+    pub async fn take_away(&self, topic: &str, group: &str) -> usize {
+        let group = self.mq.config().group(group).unwrap();
+        let mut subscription = self.mq.subscribe(group, self.topic(topic)).await.expect("a subscription");
+        let mut taken = Vec::new();
+        while taken.is_empty() {
+            taken = drain(&mut subscription, QUIET).await;
+        }
+        subscription.commit().await.expect("the broker answers");
+        subscription.shutdown().await;
+        taken.len()
+    }
+
     /// A listener to everything that comes to `topic` from now on, which may be a topic of the broker's own.
     ///
     /// # Panics

@@ -1,6 +1,6 @@
 //! What a buyer asks for, and what it hears.
 
-use flashgate_domain::{OrderId, SaleId};
+use flashgate_domain::{BuyerId, IdempotencyKey, Intent, OrderId, Quantity, SaleId};
 
 /// One purchase under one key: however often it is sent, it is one wish.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,6 +26,15 @@ impl Purchase {
         (0..count)
             .map(|number| Self::new(sale, format!("{name}-{number}"), format!("key-{number}"), 1))
             .collect()
+    }
+
+    /// What a gateway makes of it.
+    ///
+    /// # Panics
+    /// If no gateway would take it.
+    pub fn intent(&self) -> Intent {
+        let (buyer, key) = (BuyerId::new(&self.buyer).unwrap(), IdempotencyKey::new(&self.key).unwrap());
+        Intent::new(self.sale, buyer, key, Quantity::new(self.quantity).unwrap())
     }
 }
 

@@ -56,6 +56,12 @@ format = "json"
         Self { process, operator, settings: settings.to_vec() }
     }
 
+    /// A setting for its next starts: `audit.period_ms`.
+    pub fn set(&mut self, key: &str, value: impl ToString) {
+        let variable = format!("FLASHGATE_WORKER__{}", key.to_uppercase().replace('.', "__"));
+        self.settings.push((variable, value.to_string()));
+    }
+
     /// Starts it; [`Worker::ready`] waits until it works.
     pub fn start(&mut self) {
         self.process.start(&self.settings);
