@@ -71,9 +71,10 @@ pub fn load_over<T: DeserializeOwned>(
 
 /// The key or the variable, what is wrong with it, and where it stands.
 fn tell(wrong: &figment::Error, file: Option<&Path>, env_prefix: &str) -> String {
-    let what = match &wrong.kind {
-        Kind::UnknownField(_, known) => format!("there is no such key; there are: {}", known.join(", ")),
-        kind => kind.to_string(),
+    let what = if let Kind::UnknownField(_, known) = &wrong.kind {
+        format!("there is no such key; there are: {}", known.join(", "))
+    } else {
+        wrong.kind.to_string()
     };
     let is_variable =
         wrong.metadata.as_ref().is_some_and(|metadata| metadata.name.contains("environment variable"));
