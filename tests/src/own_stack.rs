@@ -106,7 +106,12 @@ impl OwnStack {
 
     /// Starts it again with what it had stored, and waits until it answers and the others know it.
     pub async fn start_again(&self, part: Part) {
-        self.call(&["start", part.word()]).await;
+        let words = ["start", part.word()];
+        // On a machine that is busy a server may take longer than the script waits for it.
+        if let Err(slow) = self.attempt(&words).await {
+            eprintln!("{slow}");
+            self.call(&words).await;
+        }
     }
 
     /// SIGSTOP: it holds its connections and answers nothing.
@@ -121,10 +126,16 @@ impl OwnStack {
 
     /// Runs `scripts/stack`; what it printed.
     async fn call(&self, words: &[&str]) -> String {
+        self.attempt(words).await.unwrap_or_else(|failed| panic!("{failed}"))
+    }
+
+    async fn attempt(&self, words: &[&str]) -> Result<String, String> {
         let folder = self.folder.path();
         let ran = Command::new(script()).args(words).arg("--dir").arg(folder).output().await.unwrap();
-        assert!(ran.status.success(), "stack {words:?}: {}", String::from_utf8_lossy(&ran.stderr));
-        String::from_utf8(ran.stdout).unwrap()
+        if !ran.status.success() {
+            return Err(format!("stack {words:?}: {}", String::from_utf8_lossy(&ran.stderr)));
+        }
+        Ok(String::from_utf8(ran.stdout).unwrap())
     }
 }
 
