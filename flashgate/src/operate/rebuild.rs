@@ -27,8 +27,11 @@ use super::{
 };
 use crate::{exit::Failed, time};
 
-/// How often the backlog is looked at.
+/// How often both sides are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// How often the backlog is looked at when everything else is quiet, and how often in a row.
+const BACKLOG_INTERVAL: Duration = Duration::from_millis(20);
+const BACKLOG_LOOKS: u32 = 200;
 /// How many orders a page has.
 const PAGE_ORDERS: u32 = 4_000;
 /// How often the pages are gone through, if batches keep coming.
@@ -237,12 +240,16 @@ impl RebuildArgs {
                 return Err(Failed::Refused(why));
             }
             let now = (standing.orders(), standing.books.saleable);
-            let busy = standing.backlog.messages > 0 || standing.open_batches() > 0;
-            if busy || last != Some(now) {
+            if standing.open_batches() > 0 || last != Some(now) {
                 (last, since) = (Some(now), Instant::now());
             }
-            if since.elapsed() >= self.quiet && !busy {
-                return Ok(standing);
+            // No gateway commits any more. A moment in which nothing waits then proves that all of it was done,
+            // although messages of other sales keep coming.
+            if since.elapsed() >= self.quiet && until_done(sides).await? {
+                let after = self.standing(sides).await?;
+                if (after.orders(), after.books.saleable) == now && after.open_batches() == 0 {
+                    return Ok(after);
+                }
             }
             if Instant::now() >= deadline {
                 return Err(Failed::Unavailable(format!(
@@ -300,6 +307,21 @@ impl RebuildArgs {
         let restored = ledger_client(&sides.gateway).restore_batches(request).await;
         restored.map(drop).map_err(|status| failed(&status))
     }
+}
+
+/// Whether there was a moment in which the workers had done everything. Where nobody knows, the quiet must do.
+async fn until_done(sides: &Sides) -> Result<bool, Failed> {
+    let mut repairs = RepairServiceClient::new(sides.worker.clone());
+    for _look in 0..BACKLOG_LOOKS {
+        let backlog =
+            repairs.get_backlog(v1::GetBacklogRequest {}).await.map_err(|status| failed(&status))?;
+        let backlog = backlog.into_inner();
+        if !backlog.known || backlog.messages == 0 {
+            return Ok(true);
+        }
+        sleep(BACKLOG_INTERVAL).await;
+    }
+    Ok(false)
 }
 
 fn ledger_client(gateway: &Channel) -> LedgerServiceClient<Channel> {
