@@ -145,6 +145,80 @@ async fn a_batch_whose_settlement_was_lost_is_settled_from_the_order_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sale_whose_ledger_was_emptied_is_rebuilt_by_one_command_and_sold_to_the_last_unit() {
+    const STOCK: u64 = 3_000;
+    let shop = Deployment::of("rebuild").gateways(2).own_redis().start().await;
+    let sale = shop.open_sale(SaleForm::of_stock(STOCK).limit(2)).await;
+    let doors = [shop.gateways[0].door(), shop.gateways[1].door()];
+    let rush = Rush::start(sale, &doors, 16);
+    until_accepted(&rush, 500).await;
+    shop.stock.flush_all().await;
+    eventually("the sale pauses", TIME_TO_SEE, async || {
+        let answer = doors[0].buy(&Purchase::new(sale, "probe", "probe", 1)).await;
+        (answer.word() == "sale_paused").then_some(()).ok_or(format!("{answer:?}"))
+    })
+    .await;
+    let mut heard = rush.end().await;
+    // Sales that are opened after it, and sell while it is rebuilt.
+    let other = shop.open_sale(SaleForm::of_stock(100_000)).await;
+    let other_rush = Rush::start(other, &doors, 1);
+
+    let name = sale.to_string();
+    let rebuild = ["repair", "rebuild", &name, "--quiet", "6s"];
+    flashgate(&shop, &rebuild).await.unwrap();
+    assert_eq!(shop.stock.snapshot(sale).await, None, "a dry run does nothing");
+    let before = other_rush.accepted();
+    flashgate(&shop, &[&rebuild[..], &["--apply", "--by", "ops"]].concat()).await.unwrap();
+    assert!(other_rush.accepted() > before, "other sales go on");
+    let refused = flashgate(&shop, &[&rebuild[..], &["--apply"]].concat()).await;
+    assert!(matches!(refused, Err(Failed::Refused(_))), "it is not paused any more: {refused:?}");
+    let event = repairs(&shop).await.pop().unwrap();
+    assert_eq!((event.kind.as_str(), event.sale_id), ("rebuild", sale.get()));
+    assert!(
+        event.before.contains("missing in the ledger") && event.after.contains("generation 2"),
+        "{event:?}"
+    );
+
+    for door in &doors {
+        eventually("both gateways sell it again", TIME_TO_SEE, async || {
+            let answer = door.buy(&Purchase::new(sale, "probe", "probe", 1)).await;
+            let sells = matches!(answer, Answer::Accepted(_) | Answer::Replayed(_));
+            sells.then_some(()).ok_or(format!("{answer:?}"))
+        })
+        .await;
+    }
+    let first = heard.iter().find(|heard| heard.order().is_some()).unwrap();
+    let again = doors[1].buy(&first.purchase).await;
+    assert_eq!(again, Answer::Replayed(first.order().unwrap()), "keys keep answering");
+    let sold = usize::try_from(STOCK).unwrap();
+    let rest = ask_all(Purchase::of_many(sale, "rest", sold), 64, async |purchase: &Purchase| {
+        doors[purchase.buyer.len() % 2].buy(purchase).await
+    })
+    .await;
+    assert!(rest.iter().any(|heard| heard.answers.last().is_some_and(|answer| answer.word() == "sold_out")));
+    heard.extend(rest);
+    eventually("it is sold to the last unit, and not beyond", TIME_TO_SEE, async || {
+        let row = shop.store.sale(sale).await;
+        let orders = shop.store.orders(sale).await;
+        let confirmed: u64 =
+            orders.iter().filter(|order| order.is_confirmed()).map(|order| u64::from(order.quantity)).sum();
+        let cancelled = orders.iter().filter(|order| !order.is_confirmed()).count();
+        let all = (row.saleable, confirmed, cancelled) == (0, STOCK, 0);
+        all.then_some(()).ok_or(format!("{row:?}, {confirmed} confirmed, {cancelled} cancelled"))
+    })
+    .await;
+    let orders = shop.store.orders(sale).await;
+    flashgate_tests::books::lawful(&orders, 2);
+    flashgate_tests::books::kept_promises(sale, &heard, &orders);
+    other_rush.end().await;
+    eventually("the audit agrees", TIME_TO_SEE, async || {
+        flashgate(&shop, &["audit"]).await.map_err(|failed| failed.to_string())
+    })
+    .await;
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn units_that_leaked_are_on_sale_again_after_a_rebuild_that_pauses_the_sale() {
     let shop = Deployment::of("rebuild-leak").start().await;
     let sale = shop.open_sale(SaleForm::of_stock(1_000).limit(2)).await;
