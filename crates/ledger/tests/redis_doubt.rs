@@ -9,12 +9,12 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use flashgate_domain::SaleId;
+use flashgate_domain::{CancelReason, SaleId};
 use flashgate_ledger::{
     LedgerFault,
     contract::{
         Fact, Subject,
-        scene::{Scene, all_confirmed, crowd},
+        scene::{Scene, all_cancelled, crowd},
     },
 };
 use server::{Server, command, config, ledger};
@@ -102,7 +102,7 @@ async fn a_script_that_failed_after_it_had_written_is_in_doubt() -> Fact {
     let open = format!("{}:{{s0}}:open", config.prefix.as_str());
     command::<()>(&mut server.connect(), &format!("SET {open} spoilt"));
 
-    let fault = scene.ledger().settle(&all_confirmed(&batch)).await.unwrap_err();
+    let fault = scene.ledger().settle(&all_cancelled(&batch, CancelReason::Timeout)).await.unwrap_err();
     assert!(!fault.nothing_done(), "{fault}");
     command::<()>(&mut server.connect(), &format!("DEL {open}"));
     assert!(scene.snapshot(sale).await?.sequence > before, "it had written");
