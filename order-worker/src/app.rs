@@ -73,7 +73,8 @@ pub async fn serve(
     let interface = Interface { sales, repairs, health: Arc::clone(&health) };
     let port = OperatorPort::open(listener, &config.operator, interface, Some(metrics))?;
 
-    let worked = work(&config, clock, store, &publisher, &backlog, &health, seed, &leave).await;
+    let late = Late { publisher: &publisher, backlog: &backlog };
+    let worked = work(&config, clock, store, late, &health, seed, &leave).await;
     port.close(&health).await;
     publisher.shutdown();
     worked
@@ -86,12 +87,17 @@ async fn bind(config: &OperatorConfig) -> Result<TcpListener, Failed> {
     Ok(listener)
 }
 
+/// What the operator's port uses of the broker, once it is connected.
+struct Late<'a> {
+    publisher: &'a Arc<LatePublisher>,
+    backlog: &'a Backlog,
+}
+
 async fn work(
     config: &WorkerConfig,
     clock: Arc<dyn Clock>,
     store: Arc<MySqlStore>,
-    publisher: &Arc<LatePublisher>,
-    backlog: &Backlog,
+    late: Late<'_>,
     health: &Arc<Health>,
     seed: u64,
     leave: &CancellationToken,
@@ -110,12 +116,12 @@ async fn work(
     else {
         return Ok(());
     };
-    publisher.connected(sender);
-    backlog.connected(mq, topics.orders.clone(), config.rocketmq.group("order-worker")?);
+    late.publisher.connected(sender);
+    late.backlog.connected(mq, topics.orders.clone(), config.rocketmq.group("order-worker")?);
     let auditor = Auditor::new(&config.audit, store.clone())
         .map_err(|why| ConfigError::unfit("audit.gateway_url", format!("must be http://host:port: {why}")))?;
     let auditing = auditor.map(|auditor| tokio::spawn(auditor.run(leave.clone())));
-    let parts = Parts { store, publisher: publisher.clone(), topics, clock, health: Arc::clone(health) };
+    let parts = Parts { store, publisher: late.publisher.clone(), topics, clock, health: Arc::clone(health) };
     let subscription = engine::work(subscription, parts, config.consume.clone(), seed, leave.clone()).await;
     subscription.shutdown().await;
     if let Some(auditing) = auditing {

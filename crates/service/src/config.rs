@@ -110,7 +110,6 @@ mod tests {
     #[derive(Debug, Default, Deserialize)]
     #[serde(deny_unknown_fields, default)]
     struct Listen {
-        #[expect(dead_code, reason = "only parsed")]
         port: u16,
     }
 

@@ -18,7 +18,11 @@ pub async fn a_repair_is_written_down_before_and_after(subject: &Subject) -> Fac
     let begun = subject.store().begin_repair(&of_sale, NOW).await?;
     let expected = RepairEvent { id: begun.id, draft: of_sale, began_at: NOW, ended: None };
     assert_eq!(begun, expected);
-    assert_eq!(subject.store().repairs(None, 10).await?, [begun.clone()], "also while it is not ended");
+    assert_eq!(
+        subject.store().repairs(None, 10).await?,
+        std::slice::from_ref(&begun),
+        "also while it is not ended"
+    );
 
     let ended = subject.store().end_repair(begun.id, "none", later).await?.ok_or("the repair is gone")?;
     assert_eq!(ended, RepairEvent { ended: Some(("none".to_owned(), later)), ..begun });
