@@ -71,7 +71,7 @@ impl Tree {
         }
     }
 
-    /// Puts the break in, to be taken out by [`Tree::mend`].
+    /// Puts the break in, to be taken out by [`Damage::mend`].
     ///
     /// # Errors
     /// If it does not apply.
