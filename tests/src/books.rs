@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use flashgate_domain::{BuyerDigest, BuyerId, OrderId, SaleId};
+use flashgate_domain::{BuyerDigest, BuyerId, OrderId, SaleId, Timestamp};
 use flashgate_ledger::Snapshot;
 
 use crate::{
@@ -47,6 +47,8 @@ impl Deployment {
                 .ok_or_else(|| format!("{pending} orders, open: {:?}", snapshot.open))
         })
         .await;
+        // Books are compared with later ones: they must be the same, and not of the same moment.
+        let ledger = Snapshot { taken_at: Timestamp::default(), ..ledger };
         let held = self.stock.held(sale).await;
         Books { ledger, held, sale: self.store.sale(sale).await, orders: self.store.orders(sale).await }
     }

@@ -28,11 +28,14 @@ impl RedisServer {
     pub async fn replica_of(master: SocketAddr, folder: &Path) -> Self {
         let port = master.port().to_string();
         let replica = Self::start_as("replica", folder, &["--replicaof", "127.0.0.1", &port]).await;
-        eventually("the replica has copied its master", Duration::from_secs(20), async || {
+        // The master's word, not the replica's: after the copy it keeps what is written until the replica's next
+        // acknowledgement, a second later.
+        let url = format!("redis://{master}");
+        eventually("the master sends what is written", Duration::from_secs(20), async || {
             let mut info = redis::cmd("INFO");
             info.arg("replication");
-            let told: String = replica.query(info).await;
-            told.contains("master_link_status:up").then_some(()).ok_or(told)
+            let told: String = query(&url, info).await;
+            told.contains("state=online").then_some(()).ok_or(told)
         })
         .await;
         replica
@@ -45,11 +48,7 @@ impl RedisServer {
     pub async fn promote(&self) {
         let mut promote = redis::cmd("REPLICAOF");
         promote.arg("NO").arg("ONE");
-        let _ok: String = self.query(promote).await;
-    }
-
-    async fn query<T: redis::FromRedisValue>(&self, command: redis::Cmd) -> T {
-        T::from_redis_value(stock::raw(&self.url(), command).await.expect("Redis answers")).unwrap()
+        let _ok: String = query(&self.url(), promote).await;
     }
 
     async fn start_as(name: &str, folder: &Path, more: &[&str]) -> Self {
@@ -95,4 +94,8 @@ impl RedisServer {
     pub fn url(&self) -> String {
         format!("redis://{}", self.address)
     }
+}
+
+async fn query<T: redis::FromRedisValue>(url: &str, command: redis::Cmd) -> T {
+    T::from_redis_value(stock::raw(url, command).await.expect("Redis answers")).unwrap()
 }

@@ -21,8 +21,8 @@ use crate::exit::Failed;
 pub(crate) const ENV_PREFIX: &str = "FLASHGATE_SERVE__";
 /// A check-back may come late; what it is answered from must still be there.
 const LOG_RETENTION_H_MIN: u32 = 24;
-/// Two batches on the way at once: while one waits for the disk, the other one uses the processors. A fifth more than
-/// with one where the disk is quick, and no less where it is slow.
+/// Two batches on the way at once: while one waits for the disk, the other one uses the processors. In most pairs of
+/// runs more than with one where the disk is quick, and nothing clear where it is slow (docs/BENCHMARK.md).
 const LANES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 /// Every key with its default and its reason.
 pub(crate) const SAMPLE: &str = include_str!("../../serve.sample.toml");
