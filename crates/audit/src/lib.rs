@@ -7,7 +7,7 @@
 //! | module | subject |
 //! |---|---|
 //! | [`sides`] | what is asked of each side |
-//! | [`examine`] | one sale: look, look again, walk the batches, judge |
+//! | [`mod@examine`] | one sale: look, look again, walk the batches, judge |
 //! | [`grpc`] | both sides over their operators' interfaces |
 
 pub mod examine;
