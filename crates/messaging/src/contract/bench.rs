@@ -36,7 +36,14 @@ impl Bench {
         };
         let (topic, group) = (config.topic(&unique).unwrap(), config.group(&unique).unwrap());
         let mq = RocketMq::connect(config, Arc::new(SystemClock)).await.expect("the name server answers");
-        admin::create_topic(&mq, &topic, NonZeroU32::new(queues).unwrap()).await.expect("a topic");
+        let queues = NonZeroU32::new(queues).unwrap();
+        // A broker that has just come up may not be in the name server's routes yet.
+        let created = async {
+            while admin::create_topic(&mq, &topic, queues).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), created).await.expect("a topic");
         Self { mq, topic, group }
     }
 
