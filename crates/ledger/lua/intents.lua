@@ -43,6 +43,19 @@ local function key_entry(base, place, intents)
   return sub(base, 1, 6) .. char(byte(base, 7) + floor(place / 256), place % 256) .. sub(intents, at, at + 3)
 end
 
+-- What a log entry tells of each sale: its id u64, its orders u32 and its units u32. `sales` are the ids, u64 each.
+local function pack_shares(groups, sales)
+  local shares = {}
+  for number = 1, #groups do
+    local group, units = groups[number], 0
+    for i = 1, group.count do
+      units = units + group.quantities[i]
+    end
+    shares[number] = pack_struct('>c8I4I4', sub(sales, number * 8 - 7, number * 8), group.count, units)
+  end
+  return table.concat(shares)
+end
+
 -- Milliseconds since 1970, by the clock of this server.
 local function now_ms()
   local time = call('TIME')

@@ -44,16 +44,8 @@ call('HINCRBY', key, 'sequence', 1)
 
 -- The evidence, if it is lost: a check-back that comes late must not find nothing.
 if call('EXISTS', KEYS[1]) == 0 then
-  local shares = {}
-  for number = 1, #groups do
-    local total = 0
-    for i = 1, groups[number].count do
-      total = total + groups[number].quantities[i]
-    end
-    shares[number] = pack_struct('>c8I4I4', sub(sales, number * 8 - 7, number * 8), groups[number].count, total)
-  end
   call('HSET', KEYS[1], 'status', 'acknowledged', 'nonce', sub(id, 17), 'at', now_ms(), 'intents', intents,
-    'states', states, 'sales', table.concat(shares))
+    'states', states, 'sales', pack_shares(groups, sales))
   call('PEXPIRE', KEYS[1], ARGV[8])
 end
 return { 'restored' }

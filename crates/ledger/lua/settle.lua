@@ -106,7 +106,7 @@ local function settle_group(group, sale)
 end
 
 local groups = group_by_sale(intents, 4)
-local result, shares = { known and 'applied' or 'late' }, {}
+local result = { known and 'applied' or 'late' }
 for number = 1, #groups do
   local group = groups[number]
   local key = KEYS[group.key]
@@ -122,11 +122,6 @@ for number = 1, #groups do
     write_sale(key, sale)
     retire_if_over(group.key, sale[1], sale[PENDING_ORDERS], sale_retention)
   end
-  local units = 0
-  for i = 1, group.count do
-    units = units + group.quantities[i]
-  end
-  shares[number] = pack_struct('>c8I4I4', sub(sales, number * 8 - 7, number * 8), group.count, units)
   local at = number * 4 - 3
   result[at + 1], result[at + 2] = sale[AVAILABLE], sale[EPOCH]
   result[at + 3], result[at + 4] = sale[SEQUENCE], sale[GENERATION]
@@ -141,7 +136,7 @@ if known then
   call('HDEL', KEYS[1], 'body')
 else
   call('HSET', KEYS[1], 'status', 'acknowledged', 'nonce', nonce, 'at', now_ms(), 'intents', intents,
-    'states', states, 'sales', table.concat(shares))
+    'states', states, 'sales', pack_shares(groups, sales))
 end
 call('PEXPIRE', KEYS[1], log_retention)
 call('PUBLISH', channel, 'settled ' .. id)

@@ -7,6 +7,29 @@ use flashgate_domain::{BuyerDigest, CancelReason, Decision, Intent, OrderState, 
 /// The bytes of one intent.
 pub(super) const INTENT_BYTES: usize = 38;
 
+/// Numbers sales from 0, in the order in which they first come.
+#[derive(Default)]
+struct Numbering {
+    sales: Vec<SaleId>,
+    numbers: HashMap<SaleId, usize>,
+    last: Option<(SaleId, usize)>,
+}
+
+impl Numbering {
+    /// Nearly always the sale of the call before.
+    fn number_of(&mut self, sale: SaleId) -> usize {
+        if let Some((_, number)) = self.last.filter(|last| last.0 == sale) {
+            return number;
+        }
+        let number = *self.numbers.entry(sale).or_insert_with(|| {
+            self.sales.push(sale);
+            self.sales.len().saturating_sub(1)
+        });
+        self.last = Some((sale, number));
+        number
+    }
+}
+
 /// The intents of one call.
 #[derive(Debug)]
 pub(super) struct Packed {
@@ -21,35 +44,18 @@ pub(super) struct Packed {
 impl Packed {
     /// Packs the intents. `None` above 65,536 sales, which no batch can hold.
     pub(super) fn new<'a>(intents: impl ExactSizeIterator<Item = &'a Intent>) -> Option<Self> {
-        let mut packed = Self {
-            sales: Vec::new(),
-            sale_of: Vec::with_capacity(intents.len()),
-            intents: Vec::with_capacity(intents.len() * INTENT_BYTES),
-        };
-        let mut numbers: HashMap<SaleId, u16> = HashMap::new();
-        let mut last: Option<(SaleId, u16)> = None;
+        let mut sales = Numbering::default();
+        let mut sale_of = Vec::with_capacity(intents.len());
+        let mut packed = Vec::with_capacity(intents.len() * INTENT_BYTES);
         for intent in intents {
-            let sale = intent.sale();
-            let number = match last {
-                Some((same, number)) if same == sale => number,
-                _ => match numbers.get(&sale) {
-                    Some(number) => *number,
-                    None => {
-                        let number = u16::try_from(packed.sales.len()).ok()?;
-                        packed.sales.push(sale);
-                        numbers.insert(sale, number);
-                        number
-                    }
-                },
-            };
-            last = Some((sale, number));
-            packed.sale_of.push(number);
-            packed.intents.extend_from_slice(&number.to_be_bytes());
-            packed.intents.extend_from_slice(&intent.quantity().get().to_be_bytes());
-            packed.intents.extend_from_slice(&intent.key_digest().0);
-            packed.intents.extend_from_slice(&intent.buyer_digest().0);
+            let number = u16::try_from(sales.number_of(intent.sale())).ok()?;
+            sale_of.push(number);
+            packed.extend_from_slice(&number.to_be_bytes());
+            packed.extend_from_slice(&intent.quantity().get().to_be_bytes());
+            packed.extend_from_slice(&intent.key_digest().0);
+            packed.extend_from_slice(&intent.buyer_digest().0);
         }
-        Some(packed)
+        Some(Self { sales: sales.sales, sale_of, intents: packed })
     }
 
     /// The ids of the sales, 8 bytes each.
@@ -70,28 +76,21 @@ pub(super) struct Shares {
 impl Shares {
     /// Adds up the intents. `None` if the sum is more than the layout holds.
     pub(super) fn new<'a>(intents: impl Iterator<Item = &'a Intent>) -> Option<Self> {
-        let mut numbers: HashMap<SaleId, usize> = HashMap::new();
-        let mut sums: Vec<(SaleId, u32, u32)> = Vec::new();
+        let mut sales = Numbering::default();
+        let mut sums: Vec<(u32, u32)> = Vec::new();
         for intent in intents {
-            let (sale, quantity) = (intent.sale(), intent.quantity().get());
-            let last = sums.last_mut().filter(|last| last.0 == sale);
-            let sum = match last {
-                Some(sum) => sum,
-                None => {
-                    let number = *numbers.entry(sale).or_insert_with(|| {
-                        sums.push((sale, 0, 0));
-                        sums.len().saturating_sub(1)
-                    });
-                    sums.get_mut(number)?
-                }
-            };
-            (sum.1, sum.2) = (sum.1.checked_add(1)?, sum.2.checked_add(quantity)?);
+            let number = sales.number_of(intent.sale());
+            if number == sums.len() {
+                sums.push((0, 0));
+            }
+            let (orders, units) = sums.get_mut(number)?;
+            (*orders, *units) = (orders.checked_add(1)?, units.checked_add(intent.quantity().get())?);
         }
-        let packed = sums.iter().flat_map(|(sale, orders, units)| {
+        let packed = sales.sales.iter().zip(sums).flat_map(|(sale, (orders, units))| {
             let numbers = [orders.to_be_bytes(), units.to_be_bytes()];
             sale.get().to_be_bytes().into_iter().chain(numbers.concat())
         });
-        Some(Self { packed: packed.collect(), sales: sums.iter().map(|sum| sum.0).collect() })
+        Some(Self { packed: packed.collect(), sales: sales.sales })
     }
 }
 
