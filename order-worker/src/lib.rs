@@ -20,6 +20,7 @@ pub mod engine;
 pub mod health;
 pub mod mysql;
 pub mod operator;
+mod portable_sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod statement;

@@ -11,15 +11,13 @@ use sqlx::{Connection, Executor, MySqlConnection, MySqlPool, Row, mysql::MySqlRo
 use super::{careful, fault::Trouble, rows, sales};
 use crate::{
     columns::Impossible,
+    portable_sql::{BATCHES_AFTER_SELECT, BATCHES_PAGE_SELECT, SALE_CREATED_SELECT},
     store::{BATCH_PAGE_MAX, BatchPage, OutcomePage, OutcomesPage},
     summing::{self, StateRow},
 };
 
 const ORDER_SUMS_SELECT: &str = include_str!("../../sql/order_sums_select.sql");
 const BATCH_SUMS_SELECT: &str = include_str!("../../sql/batch_sums_select.sql");
-const BATCHES_PAGE_SELECT: &str = include_str!("../../sql/batches_page_select.sql");
-const BATCHES_AFTER_SELECT: &str = include_str!("../../sql/batches_after_select.sql");
-const SALE_CREATED_SELECT: &str = include_str!("../../sql/sale_created_select.sql");
 
 /// How long the books of one sale may take: 100 million orders, at the rate that was measured.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(60);

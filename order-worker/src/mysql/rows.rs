@@ -6,10 +6,10 @@ use sqlx::{MySqlConnection, MySqlPool, Row, mysql::MySqlRow};
 use super::fault::Trouble;
 use crate::{
     columns::{self, Impossible, OrderColumns},
+    portable_sql::BATCH_ORDERS_SELECT,
     store::StoredOrder,
 };
 
-const BATCH_ORDERS_SELECT: &str = include_str!("../../sql/batch_orders_select.sql");
 const ORDER_SELECT: &str = include_str!("../../sql/order_select.sql");
 
 pub(super) fn batch_id(row: &MySqlRow) -> Result<BatchId, Trouble> {

@@ -10,16 +10,12 @@ use sqlx::{
 use super::fault::Trouble;
 use crate::{
     columns::{self, SaleColumns},
+    portable_sql::{
+        SALE_CLOSE, SALE_CONFIRM_PREHEAT, SALE_INSERT, SALE_NEXT_GENERATION, SALE_PREHEAT, SALE_SELECT,
+        SALES_SELECT,
+    },
     store::{SALE_PAGE_MAX, SalePage, Transition},
 };
-
-const SALE_INSERT: &str = include_str!("../../sql/sale_insert.sql");
-const SALE_SELECT: &str = include_str!("../../sql/sale_select.sql");
-const SALES_SELECT: &str = include_str!("../../sql/sales_select.sql");
-const SALE_PREHEAT: &str = include_str!("../../sql/sale_preheat.sql");
-const SALE_CONFIRM_PREHEAT: &str = include_str!("../../sql/sale_confirm_preheat.sql");
-const SALE_NEXT_GENERATION: &str = include_str!("../../sql/sale_next_generation.sql");
-const SALE_CLOSE: &str = include_str!("../../sql/sale_close.sql");
 
 pub(super) async fn create(pool: &MySqlPool, draft: &SaleDraft, now: Timestamp) -> Result<Sale, Trouble> {
     let query = sqlx::query(SALE_INSERT)

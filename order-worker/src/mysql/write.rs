@@ -6,9 +6,11 @@ use flashgate_domain::{BatchOutcome, CancelReason, Decision, OrderOutcome, SaleI
 use sqlx::MySqlConnection;
 
 use super::sql;
-use crate::statement::{Sized, exact};
+use crate::{
+    portable_sql::TAKE_STOCK,
+    statement::{Sized, exact},
+};
 
-const TAKE_STOCK: &str = include_str!("../../sql/take_stock.sql");
 static BATCHES_INSERT: LazyLock<Sized> =
     LazyLock::new(|| Sized::new(include_str!("../../sql/batches_insert.sql")));
 static ORDERS_INSERT: LazyLock<Sized> =

@@ -11,15 +11,13 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::{fault::Trouble, rows, sales};
 use crate::{
     columns::{self, Impossible},
+    portable_sql::{BATCHES_AFTER_SELECT, BATCHES_PAGE_SELECT, SALE_CREATED_SELECT},
     store::{BATCH_PAGE_MAX, BatchPage, OutcomePage, OutcomesPage},
     summing::{self, StateRow},
 };
 
 const ORDER_SUMS_SELECT: &str = include_str!("../../sql/sqlite/order_sums_select.sql");
 const BATCH_SUMS_SELECT: &str = include_str!("../../sql/sqlite/batch_sums_select.sql");
-const BATCHES_PAGE_SELECT: &str = include_str!("../../sql/batches_page_select.sql");
-const BATCHES_AFTER_SELECT: &str = include_str!("../../sql/batches_after_select.sql");
-const SALE_CREATED_SELECT: &str = include_str!("../../sql/sale_created_select.sql");
 
 /// See [`OrderStore::books`](crate::store::OrderStore::books). Nobody else has the file: what is read in one call
 /// is one moment.

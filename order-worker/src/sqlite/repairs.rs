@@ -6,13 +6,9 @@ use rusqlite::{Connection, Row, params};
 use super::fault::Trouble;
 use crate::{
     columns,
+    portable_sql::{REPAIR_END, REPAIR_INSERT, REPAIR_SELECT, REPAIRS_SELECT},
     store::{REPAIR_PAGE_MAX, RepairDraft, RepairEvent},
 };
-
-const REPAIR_INSERT: &str = include_str!("../../sql/repair_insert.sql");
-const REPAIR_END: &str = include_str!("../../sql/repair_end.sql");
-const REPAIR_SELECT: &str = include_str!("../../sql/repair_select.sql");
-const REPAIRS_SELECT: &str = include_str!("../../sql/repairs_select.sql");
 
 pub(super) fn begin(
     connection: &Connection,

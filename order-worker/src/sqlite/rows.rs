@@ -6,11 +6,11 @@ use rusqlite::{Connection, OptionalExtension, Row, Rows};
 use super::fault::Trouble;
 use crate::{
     columns::{self, Impossible, OrderColumns},
+    portable_sql::BATCH_ORDERS_SELECT,
     store::StoredOrder,
 };
 
 const BATCH_SELECT: &str = include_str!("../../sql/sqlite/batch_select.sql");
-const BATCH_ORDERS_SELECT: &str = include_str!("../../sql/batch_orders_select.sql");
 const ORDER_SELECT: &str = include_str!("../../sql/sqlite/order_select.sql");
 const PURCHASE_SELECT: &str = include_str!("../../sql/sqlite/purchase_select.sql");
 const SALEABLE_SELECT: &str = include_str!("../../sql/sqlite/saleable_select.sql");

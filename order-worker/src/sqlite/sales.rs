@@ -6,16 +6,12 @@ use rusqlite::{Connection, Params, Row, params, params_from_iter, types::Value};
 use super::fault::Trouble;
 use crate::{
     columns::{self, SaleColumns},
+    portable_sql::{
+        SALE_CLOSE, SALE_CONFIRM_PREHEAT, SALE_INSERT, SALE_NEXT_GENERATION, SALE_PREHEAT, SALE_SELECT,
+        SALES_SELECT,
+    },
     store::{SALE_PAGE_MAX, SalePage, Transition},
 };
-
-const SALE_INSERT: &str = include_str!("../../sql/sale_insert.sql");
-const SALE_SELECT: &str = include_str!("../../sql/sale_select.sql");
-const SALES_SELECT: &str = include_str!("../../sql/sales_select.sql");
-const SALE_PREHEAT: &str = include_str!("../../sql/sale_preheat.sql");
-const SALE_CONFIRM_PREHEAT: &str = include_str!("../../sql/sale_confirm_preheat.sql");
-const SALE_NEXT_GENERATION: &str = include_str!("../../sql/sale_next_generation.sql");
-const SALE_CLOSE: &str = include_str!("../../sql/sale_close.sql");
 
 pub(super) fn create(connection: &Connection, draft: SaleDraft, now: Timestamp) -> Result<Sale, Trouble> {
     let (state, saleable, now) = (SaleState::Created, draft.stock(), now.as_millis());

@@ -8,9 +8,11 @@ use rusqlite::{
     types::{ToSqlOutput, Value, ValueRef},
 };
 
-use crate::statement::{Sized, exact};
+use crate::{
+    portable_sql::TAKE_STOCK,
+    statement::{Sized, exact},
+};
 
-const TAKE_STOCK: &str = include_str!("../../sql/take_stock.sql");
 static BATCHES_INSERT: LazyLock<Sized> =
     LazyLock::new(|| Sized::new(include_str!("../../sql/sqlite/batches_insert.sql")));
 static PURCHASES_INSERT: LazyLock<Sized> =
