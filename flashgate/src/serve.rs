@@ -14,6 +14,7 @@ pub(crate) mod folder;
 mod gateway;
 mod part;
 pub(crate) mod stores;
+mod surroundings;
 mod topics;
 pub(crate) mod welcome;
 mod worker;

@@ -22,7 +22,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, BuyerDigest, Intent, Node, OrderId, OrderState, Sale, SaleId, Shard,
-    Timestamp,
+    Timestamp, audit::LostEntry,
 };
 use futures::stream::BoxStream;
 use thiserror::Error;
@@ -403,15 +403,6 @@ pub struct Snapshot {
     pub open: Vec<OpenBatch>,
     /// The open batches of the shard whose log entry is gone, oldest first: nobody knows what they hold.
     pub lost: Vec<LostEntry>,
-}
-
-/// A batch that is deducted and not settled, and has no log entry: somebody has deleted it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LostEntry {
-    /// The batch.
-    pub id: BatchId,
-    /// When it was deducted, by the ledger's clock.
-    pub deducted_at: Timestamp,
 }
 
 /// A batch that is deducted and not settled.

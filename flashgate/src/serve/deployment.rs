@@ -9,15 +9,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::{
-    broker::Broker,
-    config::ServeConfig,
-    doors::Doors,
-    folder::DataFolder,
-    gateway::{self, Gateway},
-    stores::Stores,
-    topics,
-    welcome::Addresses,
-    worker::{self, Worker},
+    broker::Broker, config::ServeConfig, doors::Doors, folder::DataFolder, gateway::Gateway, stores::Stores,
+    surroundings::Surroundings, topics, welcome::Addresses, worker::Worker,
 };
 use crate::exit::Failed;
 
@@ -136,11 +129,9 @@ async fn assemble(
     let (mq, names) = topics::connect(broker, &config.broker, Arc::clone(&clock)).await?;
     let (mq, names) = (&mq, &names);
     let operator = doors.operator.local_addr().map_err(Failed::because)?;
-    let around =
-        worker::Surroundings { mq, names, stores, clock: Arc::clone(&clock), metrics: metrics.clone(), seed };
-    let worker = Worker::start(config, doors.operator, around).await?;
-    let around = gateway::Surroundings { mq, names, stores, clock, operator, metrics, seed };
-    match Gateway::start(config, doors.gateway, around, leave).await {
+    let around = Surroundings { mq, names, stores, clock, metrics, seed };
+    let worker = Worker::start(config, doors.operator, around.clone()).await?;
+    match Gateway::start(config, doors.gateway, operator, around, leave).await {
         Ok((gateway, addresses)) => {
             let addresses = addresses.map(|gateway| Addresses {
                 http: gateway.http,

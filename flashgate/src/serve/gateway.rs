@@ -2,22 +2,17 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use flashgate_domain::Clock;
 use flashgate_gateway::{
     app::{self, Addresses, Parts, Settings, Sockets},
     check_back::CheckBack,
     registry::GrpcRegistry,
 };
 use flashgate_ledger::Ledger;
-use flashgate_messaging::{
-    BusFault,
-    rocketmq::{RocketMq, RocketMqTransactionProducer},
-};
-use metrics_exporter_prometheus::PrometheusHandle;
+use flashgate_messaging::{BusFault, rocketmq::RocketMqTransactionProducer};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::{config::ServeConfig, part::Part, stores::Stores, topics::Names};
+use super::{config::ServeConfig, part::Part, surroundings::Surroundings};
 use crate::exit::{Failed, causes};
 
 /// How long a question to the order worker, in the same process, may take.
@@ -31,23 +26,13 @@ pub(crate) struct Gateway {
     producer: Arc<RocketMqTransactionProducer>,
 }
 
-/// What the gateway works with.
-pub(crate) struct Surroundings<'a> {
-    pub(crate) mq: &'a RocketMq,
-    pub(crate) names: &'a Names,
-    pub(crate) stores: &'a Stores,
-    pub(crate) clock: Arc<dyn Clock>,
-    /// The order worker's interface.
-    pub(crate) operator: SocketAddr,
-    pub(crate) metrics: PrometheusHandle,
-    pub(crate) seed: u64,
-}
-
 impl Gateway {
     /// Returns when it answers buyers, with its addresses; or `None` for them if it was told to leave before.
+    /// `operator` is the order worker's interface.
     pub(crate) async fn start(
         config: &ServeConfig,
         sockets: Sockets,
+        operator: SocketAddr,
         around: Surroundings<'_>,
         leave: CancellationToken,
     ) -> Result<(Self, Option<Addresses>), Failed> {
@@ -58,7 +43,7 @@ impl Gateway {
             refresh: REFRESH_PERIOD,
         };
         let metrics = around.metrics.clone();
-        let (parts, producer) = connect(around).await?;
+        let (parts, producer) = connect(operator, around).await?;
         let (up, heard) = oneshot::channel();
         let left = leave.clone();
         let part = Part::spawn(leave, async move {
@@ -90,8 +75,11 @@ impl Gateway {
     }
 }
 
-async fn connect(around: Surroundings<'_>) -> Result<(Parts, Arc<RocketMqTransactionProducer>), Failed> {
-    let Surroundings { mq, names, stores, clock, operator, metrics: _, seed } = around;
+async fn connect(
+    operator: SocketAddr,
+    around: Surroundings<'_>,
+) -> Result<(Parts, Arc<RocketMqTransactionProducer>), Failed> {
+    let Surroundings { mq, names, stores, clock, metrics: _, seed } = around;
     let ledger: Arc<dyn Ledger> = stores.ledger.clone();
     let registry = GrpcRegistry::new(&format!("http://{operator}"), REGISTRY_TIMEOUT);
     let registry = registry.map_err(|why| Failed::Failed(causes(&why)))?;

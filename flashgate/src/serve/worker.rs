@@ -2,33 +2,21 @@
 
 use std::sync::Arc;
 
-use flashgate_domain::Clock;
-use flashgate_messaging::rocketmq::{RocketMq, RocketMqPublisher, RocketMqSubscription};
+use flashgate_messaging::rocketmq::{RocketMqPublisher, RocketMqSubscription};
 use flashgate_order_worker::{
     consume::Topics,
     engine::{self, Parts},
 };
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{config::ServeConfig, part::Part, stores::Stores, topics::Names};
+use super::{config::ServeConfig, part::Part, surroundings::Surroundings};
 use crate::exit::Failed;
 
 /// An order worker that takes batches.
 pub(crate) struct Worker {
     part: Part<RocketMqSubscription>,
     publisher: Arc<RocketMqPublisher>,
-}
-
-/// What the order worker works with.
-pub(crate) struct Surroundings<'a> {
-    pub(crate) mq: &'a RocketMq,
-    pub(crate) names: &'a Names,
-    pub(crate) stores: &'a Stores,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) metrics: PrometheusHandle,
-    pub(crate) seed: u64,
 }
 
 impl Worker {

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use flashgate_domain::{
-    BatchId, CancelReason, Decision, Intent, OrderState, Refusal, SaleId, audit::Sums, id::ShardCount,
+    BatchId, CancelReason, Decision, Intent, OrderState, Refusal, SaleId,
+    audit::{LostEntry, Sums},
+    id::ShardCount,
 };
 use flashgate_ledger::{
-    Answer, Ledger, LedgerFault, LedgerOrder, LedgerState, LogEntry, LostEntry, OpenBatch, Rebuilding,
-    Rebuilt, Restored, Snapshot,
+    Answer, Ledger, LedgerFault, LedgerOrder, LedgerState, LogEntry, OpenBatch, Rebuilding, Rebuilt,
+    Restored, Snapshot,
 };
 use flashgate_proto::{
     body, books,
@@ -221,7 +223,7 @@ fn snapshot_message(snapshot: Snapshot) -> v1::LedgerSnapshot {
         units: open.units,
     };
     let lost = |lost: LostEntry| v1::LostEntry {
-        batch_id: lost.id.to_bytes().to_vec(),
+        batch_id: lost.batch.to_bytes().to_vec(),
         deducted_at_ms: lost.deducted_at.as_millis(),
     };
     v1::LedgerSnapshot {

@@ -1,7 +1,7 @@
 //! What the scripts answer, as typed values. Anything unexpected is `None` here, and a
 //! [`LedgerFault::UnknownReply`] for the caller: an answer is never guessed.
 
-use flashgate_domain::{BatchId, Node, OrderId, SaleId, Timestamp};
+use flashgate_domain::{BatchId, Node, OrderId, SaleId, Timestamp, audit::LostEntry};
 use redis::Value;
 
 use super::{
@@ -10,8 +10,7 @@ use super::{
 };
 use crate::{
     Activated, Answer, Deduction, Fate, LedgerFault, LedgerOrder, LedgerState, LogEntry, LogStatus,
-    LostEntry, OpenBatch, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
-    Totals,
+    OpenBatch, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing, Totals,
 };
 
 /// The bytes of a sale in the column `sales` of a log entry.
@@ -332,8 +331,8 @@ pub(super) fn snapshot(value: &Value) -> Option<Option<Snapshot>> {
     let lost_count: u64 = fields.number()?;
     let mut lost = Vec::new();
     for _entry in 0..lost_count {
-        let id = fields.text()?.parse::<BatchId>().ok()?;
-        lost.push(LostEntry { id, deducted_at: Timestamp::from_millis(fields.number()?) });
+        let batch = fields.text()?.parse::<BatchId>().ok()?;
+        lost.push(LostEntry { batch, deducted_at: Timestamp::from_millis(fields.number()?) });
     }
     let mut open = Vec::new();
     while !fields.is_empty() {
