@@ -9,6 +9,7 @@
 //! ```
 
 pub mod books;
+pub mod compensating;
 pub mod placing;
 pub mod racing;
 pub mod random;
@@ -82,6 +83,11 @@ macro_rules! order_store_contract {
                 batches_are_listed_page_by_page
                 outcomes_are_listed_page_by_page
                 a_decided_batch_tells_its_outcome_again;
+            compensating:
+                a_step_corrects_what_is_saleable_once
+                a_step_never_brings_what_is_saleable_below_zero
+                steps_and_chunks_do_not_lose_each_other
+                an_order_that_was_changed_is_corrected_once;
             repairs:
                 a_repair_is_written_down_before_and_after
                 repairs_are_listed_page_by_page;

@@ -6,6 +6,7 @@
 mod apply;
 mod books;
 mod careful;
+mod compensation;
 mod fault;
 mod plain;
 mod repairs;
@@ -19,7 +20,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, OrderId, Sale, SaleDraft, SaleId, Timestamp,
-    audit::{DecidedBatch, StoreBooks},
+    audit::{DecidedBatch, StoreBooks, StoreStep},
 };
 pub use schema::SchemaFault;
 use sqlx::{
@@ -33,8 +34,8 @@ use crate::{
     config::MySqlConfig,
     mysql::fault::Trouble,
     store::{
-        BatchPage, OrderStore, OutcomePage, OutcomesPage, Placed, RepairDraft, RepairEvent, SalePage,
-        StoreFault, StoredOrder, Transition,
+        BatchPage, Compensated, Correction, OrderStore, OutcomePage, OutcomesPage, Placed, RepairDraft,
+        RepairEvent, SalePage, StoreFault, StoredOrder, Transition,
     },
 };
 
@@ -162,6 +163,19 @@ impl OrderStore for MySqlStore {
 
     async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault> {
         self.bounded(books::outcomes(&self.pool, page)).await
+    }
+
+    async fn compensate(
+        &self,
+        sale: SaleId,
+        step: &StoreStep,
+        now: Timestamp,
+    ) -> Result<Option<Compensated>, StoreFault> {
+        self.bounded(compensation::of_sale(&self.pool, sale, step, now)).await
+    }
+
+    async fn correct_order(&self, correction: &Correction, now: Timestamp) -> Result<bool, StoreFault> {
+        self.bounded(compensation::of_order(&self.pool, correction, now)).await
     }
 
     async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreFault> {

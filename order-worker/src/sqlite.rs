@@ -6,6 +6,7 @@
 
 mod apply;
 mod books;
+mod compensation;
 mod fault;
 mod open;
 mod repairs;
@@ -21,7 +22,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, OrderId, Sale, SaleDraft, SaleId, Timestamp,
-    audit::{DecidedBatch, StoreBooks},
+    audit::{DecidedBatch, StoreBooks, StoreStep},
 };
 pub use open::OpenFault;
 pub use settings::SqliteSettings;
@@ -29,8 +30,8 @@ use thread::Thread;
 
 use crate::{
     store::{
-        BatchPage, OrderStore, OutcomePage, OutcomesPage, Placed, RepairDraft, RepairEvent, SalePage,
-        StoreFault, StoredOrder, Transition,
+        BatchPage, Compensated, Correction, OrderStore, OutcomePage, OutcomesPage, Placed, RepairDraft,
+        RepairEvent, SalePage, StoreFault, StoredOrder, Transition,
     },
     triage::in_the_order_of,
 };
@@ -138,6 +139,21 @@ impl OrderStore for SqliteStore {
     async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault> {
         let page = *page;
         self.thread.call(move |connection| books::outcomes(connection, &page)).await
+    }
+
+    async fn compensate(
+        &self,
+        sale: SaleId,
+        step: &StoreStep,
+        now: Timestamp,
+    ) -> Result<Option<Compensated>, StoreFault> {
+        let step = *step;
+        self.thread.call(move |connection| compensation::of_sale(connection, sale, &step, now)).await
+    }
+
+    async fn correct_order(&self, correction: &Correction, _now: Timestamp) -> Result<bool, StoreFault> {
+        let correction = *correction;
+        self.thread.call(move |connection| compensation::of_order(connection, &correction)).await
     }
 
     async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreFault> {

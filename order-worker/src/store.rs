@@ -11,12 +11,14 @@
 //! - A decision is final: the same batch always has the same outcome, whatever became of its orders later.
 //! - `saleable = initial + restocked + returned - applied`, at every moment, and never below zero.
 
+mod compensation;
 mod repair;
 
 use async_trait::async_trait;
+pub use compensation::{Compensated, Correction, OrderMark};
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, Intent, OrderId, OrderState, Sale, SaleDraft, SaleId, SaleState, Timestamp,
-    audit::{DecidedBatch, StoreBooks},
+    audit::{DecidedBatch, StoreBooks, StoreStep},
 };
 pub use repair::{
     ACTOR_CHARS_MAX, InvalidRepair, KIND_BYTES_MAX, REASON_CHARS_MAX, REPAIR_PAGE_MAX, RepairDraft,
@@ -87,6 +89,20 @@ pub trait OrderStore: Send + Sync + 'static {
 
     /// A page of the outcomes that have orders of a sale, by ascending id; `None` if there is no such sale.
     async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault>;
+
+    /// Does a compensating step, if there were as many before as it names: takes `in_store` from what is saleable, which
+    /// never falls below zero. `None` if there is no such sale. Traffic moves no number of steps, so a step that is
+    /// done twice happens once. Holds the sale's row for one statement and its commit.
+    async fn compensate(
+        &self,
+        sale: SaleId,
+        step: &StoreStep,
+        now: Timestamp,
+    ) -> Result<Option<Compensated>, StoreFault>;
+
+    /// Gives an order that somebody changed back what was settled; `false`, and nothing changed, if it is not as it was
+    /// seen. What is saleable stays as it is.
+    async fn correct_order(&self, correction: &Correction, now: Timestamp) -> Result<bool, StoreFault>;
 
     /// Writes down that a repair begins. Not repeatable: a call whose answer was lost may have written a row.
     async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreFault>;

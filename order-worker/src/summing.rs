@@ -106,7 +106,7 @@ pub(crate) fn with_sums(page: Vec<(BatchId, u32)>, sums: &BTreeMap<OrderId, Sums
 }
 
 /// The books of a sale.
-pub(crate) fn books(sale: &Sale, orders: Sums, decided: Vec<BatchSums>) -> StoreBooks {
+pub(crate) fn books(sale: &Sale, adjustments: u64, orders: Sums, decided: Vec<BatchSums>) -> StoreBooks {
     StoreBooks {
         state: sale.state,
         generation: sale.generation,
@@ -114,6 +114,7 @@ pub(crate) fn books(sale: &Sale, orders: Sums, decided: Vec<BatchSums>) -> Store
         restocked: sale.restocked,
         returned: sale.returned,
         saleable: sale.saleable,
+        adjustments,
         orders,
         decided,
     }

@@ -60,6 +60,7 @@ pub fn ledger_books(message: v1::LedgerSnapshot) -> Result<LedgerBooks, BodyErro
         generation: message.generation,
         paused: message.state == "paused",
         sequence: message.sequence,
+        adjustments: message.adjustments,
         initial: message.initial,
         restocked: message.restocked,
         returned: message.returned,
@@ -91,6 +92,7 @@ pub fn store_books_message(books: &StoreBooks) -> v1::SaleBooks {
         restocked: books.restocked,
         returned: books.returned,
         saleable: books.saleable,
+        adjustments: books.adjustments,
         orders: Some(sums_message(&books.orders)),
         decided: books.decided.iter().map(|decided| batch_sums_message(decided, 0)).collect(),
     }
@@ -105,6 +107,7 @@ pub fn store_books(message: v1::SaleBooks) -> Result<StoreBooks, BodyError> {
         restocked: message.restocked,
         returned: message.returned,
         saleable: message.saleable,
+        adjustments: message.adjustments,
         orders: sums(message.orders),
         decided: message.decided.into_iter().map(batch_sums).collect::<Result<_, _>>()?,
     })

@@ -9,7 +9,7 @@ use std::time::Duration;
 use flashgate_domain::{
     BatchId, OrderId, SaleId, SaleState,
     audit::{
-        DecidedBatch, Evidence, Finding, Gap, LedgerBooks, Report, StoreBooks, Trace, TraceStatus,
+        DecidedBatch, Evidence, Finding, Gap, LedgerBooks, Report, Steps, StoreBooks, Trace, TraceStatus,
         open_batches, weigh,
     },
 };
@@ -76,7 +76,7 @@ pub async fn examine(
             Seen::Nothing => return Ok(None),
             Seen::StoreOnly(books) => missing = Some(books),
             Seen::Both(look) if look.gap.is_closed() => {
-                return Ok(Some(report(sale, &look, Vec::new(), plan)));
+                return Ok(Some(report(sale, &look, Vec::new(), Steps::default(), plan)));
             }
             Seen::Both(look) => {
                 let smaller = best.as_ref().is_none_or(|best| look.gap.across < best.gap.across);
@@ -89,8 +89,9 @@ pub async fn examine(
     match (best, missing) {
         (Some(look), _) => {
             let evidence = walk(sale, ledger, store, &look, plan).await?;
+            let steps = Steps::of(&look.gap, &evidence, &look.ledger, &look.store);
             let findings = weigh(&look.gap, evidence, &look.ledger, &look.store);
-            Ok(Some(report(sale, &look, findings, plan)))
+            Ok(Some(report(sale, &look, findings, steps, plan)))
         }
         (None, Some(books)) => Ok(lost(sale, &books)),
         (None, None) => Ok(None),
@@ -120,11 +121,12 @@ fn lost(sale: SaleId, books: &StoreBooks) -> Option<Report> {
             in_flight_batches: 0,
             in_flight: flashgate_domain::audit::Amount::default(),
             findings: vec![Finding::MissingInLedger],
+            steps: Steps::default(),
         }),
     }
 }
 
-fn report(sale: SaleId, look: &Look, mut findings: Vec<Finding>, plan: &Plan) -> Report {
+fn report(sale: SaleId, look: &Look, mut findings: Vec<Finding>, steps: Steps, plan: &Plan) -> Report {
     let Look { ledger, store, .. } = look;
     if ledger.generation != store.generation {
         let (ledger, store) = (ledger.generation, store.generation);
@@ -140,6 +142,7 @@ fn report(sale: SaleId, look: &Look, mut findings: Vec<Finding>, plan: &Plan) ->
         in_flight_batches,
         in_flight,
         findings,
+        steps,
     }
 }
 

@@ -7,13 +7,16 @@
 //! | [`gap`] | the three numbers that must be zero |
 //! | [`finding`] | what can be wrong, and the verdict |
 //! | [`judge`] | from books to findings |
+//! | [`step`] | the compensating steps that put units right |
 
 pub mod books;
 pub mod finding;
 pub mod gap;
 pub mod judge;
+pub mod step;
 
 pub use books::{Amount, BatchSums, DecidedBatch, Held, LedgerBooks, LostEntry, StoreBooks, Sums};
 pub use finding::{Finding, Report, Verdict};
 pub use gap::Gap;
 pub use judge::{Evidence, Trace, TraceStatus, open_batches, weigh};
+pub use step::{LedgerStep, Steps, StoreStep};

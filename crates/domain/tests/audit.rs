@@ -7,7 +7,7 @@ use std::time::Duration;
 use flashgate_domain::{
     BatchId, CancelReason, Decision, SaleId, SaleState, Timestamp,
     audit::{
-        Amount, BatchSums, DecidedBatch, Evidence, Finding, Gap, Held, LedgerBooks, LostEntry, Report,
+        Amount, BatchSums, DecidedBatch, Evidence, Finding, Gap, Held, LedgerBooks, LostEntry, Report, Steps,
         StoreBooks, Sums, Trace, TraceStatus, Verdict, open_batches, weigh,
     },
 };
@@ -45,6 +45,7 @@ fn books(initial: u64, stories: &[Story]) -> (LedgerBooks, StoreBooks) {
         restocked: 0,
         returned: 0,
         saleable: initial,
+        adjustments: 0,
         orders: Sums::default(),
         decided: Vec::new(),
     };
@@ -88,6 +89,7 @@ fn report(findings: Vec<Finding>) -> Report {
         in_flight_batches: 0,
         in_flight: Amount::default(),
         findings,
+        steps: Steps::default(),
     }
 }
 

@@ -5,18 +5,20 @@
 --            2 what the key of a log entry begins with; the base of the batch follows, 16 hexadecimal digits
 -- Reply:     nil: missing
 --            state, generation, initial, restocked, returned, deducted, written_off, reclaimed, available, epoch,
---            sequence, buyers that hold something, keys, this moment (ms), the number of open batches of the shard
---            without a log entry, then for each of those, oldest first: batch id, deducted at (ms); then for each
---            open batch of the sale, oldest first: batch id, deducted at (ms), orders of the sale, units of the sale
+--            sequence, compensating steps, buyers that hold something, keys, this moment (ms), the number of open
+--            batches of the shard without a log entry, then for each of those, oldest first: batch id, deducted at
+--            (ms); then for each open batch of the sale, oldest first: batch id, deducted at (ms), orders of the
+--            sale, units of the sale
 
 local result = redis.call('HMGET', KEYS[1], 'state', 'generation', 'initial', 'restocked', 'returned', 'deducted',
-  'written_off', 'reclaimed', 'available', 'epoch', 'sequence')
+  'written_off', 'reclaimed', 'available', 'epoch', 'sequence', 'adjustments')
 if not result[1] then return false end
-result[12], result[13] = redis.call('HLEN', KEYS[2]), redis.call('HLEN', KEYS[3])
+result[12] = result[12] or 0
+result[13], result[14] = redis.call('HLEN', KEYS[2]), redis.call('HLEN', KEYS[3])
 local time = redis.call('TIME')
-result[14] = time[1] * 1000 + math.floor(time[2] / 1000)
+result[15] = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local open, at = redis.call('ZRANGE', KEYS[4], 0, -1, 'WITHSCORES'), 15
+local open, at = redis.call('ZRANGE', KEYS[4], 0, -1, 'WITHSCORES'), 16
 local rows, count, lost = {}, 0, 0
 for i = 1, #open, 2 do
   local id = open[i]
@@ -34,7 +36,7 @@ for i = 1, #open, 2 do
     end
   end
 end
-result[15] = lost
+result[16] = lost
 for i = 1, count do
   result[at + i] = rows[i]
 end

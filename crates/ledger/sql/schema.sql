@@ -11,8 +11,9 @@ CREATE TABLE ledger (
 ) STRICT;
 
 -- `available = initial + restocked + returned - deducted`. `epoch` moves with every unit that comes back,
--- `sequence` with every change. What the open batches hold is pending. Batches with a `number` below `born` have
--- nothing to do with the sale: they were of another one, or were settled when it was missing.
+-- `sequence` with every change, `adjustments` with every compensating step. What the open batches hold is pending.
+-- Batches with a `number` below `born` have nothing to do with the sale: they were of another one, or were settled
+-- when it was missing.
 CREATE TABLE sales (
   id INTEGER PRIMARY KEY,
   state TEXT NOT NULL CHECK (state IN ('prepared', 'active', 'paused', 'closed')),
@@ -32,7 +33,8 @@ CREATE TABLE sales (
   pending_orders INTEGER NOT NULL,
   pending_units INTEGER NOT NULL,
   born INTEGER NOT NULL,
-  expires_at_ms INTEGER
+  expires_at_ms INTEGER,
+  adjustments INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- The deduction log, in the order in which the batches were applied. `late`: from its outcome, since the ledger

@@ -12,6 +12,7 @@
 //!
 //! The facts take no time from a clock: windows are either open for centuries, or over, or far ahead.
 
+pub mod compensating;
 pub mod deducting;
 pub mod fencing;
 pub mod keeping;
@@ -113,6 +114,14 @@ macro_rules! ledger_contract {
                 only_a_stopped_sale_without_open_batches_is_rebuilt
                 a_rebuild_that_does_not_add_up_stays_stopped
                 restoring_one_sale_leaves_the_others_alone;
+            compensating:
+                missing_units_come_back_on_sale
+                a_surplus_is_taken_off_sale
+                a_step_happens_once
+                traffic_does_not_come_in_the_way_of_a_step
+                a_step_that_saw_other_totals_changes_nothing
+                a_step_never_brings_a_sale_below_zero
+                a_step_leaves_the_state_of_the_sale_alone;
             random:
                 the_numbers_agree_after_any_calls;
         }

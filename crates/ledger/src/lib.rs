@@ -11,6 +11,7 @@
 //! - Evidence is never deleted by a call: a log entry or a fence lives until its retention is over.
 //! - `available = initial + restocked + returned - deducted`, at every moment.
 
+pub mod compensation;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod redis;
@@ -22,7 +23,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, BuyerDigest, Intent, Node, OrderId, OrderState, Sale, SaleId, Shard,
-    Timestamp, audit::LostEntry,
+    Timestamp,
+    audit::{LedgerStep, LostEntry},
 };
 use futures::stream::BoxStream;
 use thiserror::Error;
@@ -87,6 +89,15 @@ pub trait Ledger: Send + Sync + 'static {
         generation: u32,
         available: i64,
     ) -> Result<Rebuilt, LedgerFault>;
+
+    /// Does a compensating step, if the sale still has what the step names. None of that is moved by ordinary traffic,
+    /// so a step that is done twice, or at two desks, happens once.
+    ///
+    /// `in_ledger` is put right in `available` alone. What is missing `across` is booked as `returned`, what is too
+    /// much as `deducted`: totals only grow. Units that come back move the epoch. A step never brings `available`
+    /// below zero, or further below: of a surplus that was sold meanwhile, it takes what is left, and what the order
+    /// store did not give (`written_off`) is `reclaimed`.
+    async fn compensate(&self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, LedgerFault>;
 
     /// What the ledger knows of an order; `None` if it never knew it, lost it, or its retention is over.
     async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault>;
@@ -201,6 +212,30 @@ pub enum Rebuilt {
         /// The generation that is there.
         generation: u32,
     },
+}
+
+/// What became of a compensating step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compensated {
+    /// It is done, as far as it goes.
+    Done {
+        /// Where the sale stands now.
+        standing: Standing,
+        /// Units that were too many, and are sold to orders that are not decided yet: a later step takes them. If
+        /// there was nothing else to do, nothing changed.
+        rest: u64,
+    },
+    /// Something that the step names is not as it was seen; nothing changed.
+    Moved {
+        /// The generation that is there.
+        generation: u32,
+        /// How many steps there were.
+        adjustments: u64,
+        /// What `available` is off from the totals.
+        in_ledger: i64,
+    },
+    /// It is not in the ledger.
+    Missing,
 }
 
 /// The judgement on one intent. In this order: a replay is found before the state of the sale is looked at,
@@ -354,9 +389,10 @@ pub struct Totals {
     pub initial: u64,
     /// Units added since.
     pub restocked: u64,
-    /// Units given back: of cancelled orders, and written-off ones that a late deduction claimed again.
+    /// Units given back: of cancelled orders, written-off ones that a late deduction claimed again, and leaked ones
+    /// that a compensating step found.
     pub returned: u64,
-    /// Units taken by batches.
+    /// Units taken by batches, and by compensating steps from a surplus.
     pub deducted: u64,
     /// The part of `deducted` that the database could not give.
     pub written_off: u64,
@@ -393,6 +429,8 @@ pub struct Snapshot {
     pub epoch: u64,
     /// Moved by every change; never goes back.
     pub sequence: u64,
+    /// How many compensating steps this generation of it has seen; nothing else moves it.
+    pub adjustments: u64,
     /// Buyers that hold something.
     pub buyers: u64,
     /// Keys that have an order.

@@ -29,7 +29,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashgate_domain::id::BATCH_INTENTS_MAX;
-use flashgate_domain::{Batch, BatchId, BatchOutcome, Decision, Intent, Node, OrderId, Sale, SaleId, Shard};
+use flashgate_domain::{
+    Batch, BatchId, BatchOutcome, Decision, Intent, Node, OrderId, Sale, SaleId, Shard, audit::LedgerStep,
+};
 use futures::stream::BoxStream;
 use metrics::{counter, histogram};
 use redis::{Cmd, Value};
@@ -49,8 +51,8 @@ use self::{
     servers::{Place, Servers},
 };
 use crate::{
-    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, Note, Prepared, Rebuilding,
-    Rebuilt, Restored, Retention, Screening, Settled, Snapshot, Standing,
+    Activated, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, Note, Prepared,
+    Rebuilding, Rebuilt, Restored, Retention, Screening, Settled, Snapshot, Standing,
 };
 
 /// How many keys one step of [`Ledger::keys`] asks for: a millisecond of Redis at most.
@@ -289,6 +291,19 @@ impl Ledger for RedisLedger {
     ) -> Result<Rebuilt, LedgerFault> {
         let call = scripts::RESUME.call().key(self.keys.sale(sale)).number(generation).number(available);
         self.run_on_sale(sale, call, reply::rebuilt).await
+    }
+
+    async fn compensate(&self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, LedgerFault> {
+        let call = scripts::COMPENSATE
+            .call()
+            .key(self.keys.sale(sale))
+            .number(step.generation)
+            .number(step.adjustments)
+            .number(step.in_ledger)
+            .number(step.across)
+            .arg(self.keys.notes());
+        let told = self.run_on_sale(sale, call, |reply| reply::compensated(reply, sale)).await?;
+        Ok(self.take_in(told))
     }
 
     async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {

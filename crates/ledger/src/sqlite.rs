@@ -51,7 +51,7 @@ use std::{
 use async_trait::async_trait;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, Clock, Intent, Node, OrderId, OrderState, Sale, SaleId, Shard, Timestamp,
-    id::ShardCount,
+    audit::LedgerStep, id::ShardCount,
 };
 use futures::stream::{self, BoxStream, StreamExt};
 use metrics::counter;
@@ -74,8 +74,8 @@ use self::{
     writer::{ROUND_CALLS_MAX, Writer},
 };
 use crate::{
-    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, LogStatus, Note, Prepared,
-    Rebuilding, Rebuilt, Restored, Retention, Screening, Settled, Snapshot, Standing,
+    Activated, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, LogStatus, Note,
+    Prepared, Rebuilding, Rebuilt, Restored, Retention, Screening, Settled, Snapshot, Standing,
 };
 
 /// How many calls can wait for the thread: what it takes in four rounds.
@@ -282,6 +282,11 @@ impl Ledger for SqliteLedger {
         available: i64,
     ) -> Result<Rebuilt, LedgerFault> {
         self.write("end_rebuild", move |round| round.end_rebuild(sale, generation, available)).await
+    }
+
+    async fn compensate(&self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, LedgerFault> {
+        let step = *step;
+        self.write("compensate", move |round| round.compensate(sale, &step)).await
     }
 
     async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {

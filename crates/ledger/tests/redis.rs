@@ -7,9 +7,9 @@ mod server;
 
 use std::sync::Arc;
 
-use flashgate_domain::{CancelReason, id::ShardCount};
+use flashgate_domain::{CancelReason, audit::LedgerStep, id::ShardCount};
 use flashgate_ledger::{
-    Answer, Fate, LedgerFault, LedgerState, Settled, Totals,
+    Answer, Compensated, Fate, LedgerFault, LedgerState, Settled, Totals,
     contract::{
         Fact, Subject,
         scene::{Scene, all_cancelled, all_confirmed, crowd, intent},
@@ -131,6 +131,45 @@ async fn a_deleted_entry_of_a_settled_batch_is_not_settled_twice() -> Fact {
     bench.command::<()>(&format!("DEL {entry}"));
     bench.scene.ledger().settle(&outcome).await?;
     assert_eq!(bench.scene.snapshot(sale).await?.totals, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_unit_taken_by_hand_is_put_back_by_the_step_that_saw_it_gone() -> Fact {
+    let mut bench = Bench::new();
+    let sale = bench.scene.on_sale(10, 5).await?;
+    bench.scene.deduct(crowd(sale, 3)?).await?;
+    let totals = bench.scene.snapshot(sale).await?.totals;
+    bench.command::<()>(&format!("HINCRBY @sale:{sale} available -1"));
+    let unseen = LedgerStep { generation: 1, adjustments: 0, in_ledger: 0, across: -1 };
+    let moved = Compensated::Moved { generation: 1, adjustments: 0, in_ledger: -1 };
+    assert_eq!(bench.scene.ledger().compensate(sale, &unseen).await?, moved);
+    let seen = LedgerStep { in_ledger: -1, across: 0, ..unseen };
+    let done = bench.scene.ledger().compensate(sale, &seen).await?;
+    assert!(matches!(done, Compensated::Done { rest: 0, .. }), "{done:?}");
+    let mended = bench.scene.snapshot(sale).await?;
+    assert_eq!((mended.totals, mended.epoch), (totals, 1), "the totals knew better, and buyers are told");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_unit_put_there_by_hand_and_sold_meanwhile_is_taken_as_far_as_it_goes() -> Fact {
+    let mut bench = Bench::new();
+    let sale = bench.scene.on_sale(5, 5).await?;
+    bench.command::<()>(&format!("HINCRBY @sale:{sale} available 2"));
+    let batch = bench.scene.deduct(crowd(sale, 6)?).await?;
+    let step = LedgerStep { generation: 1, adjustments: 0, in_ledger: 2, across: 0 };
+    let rest = |done: Compensated| match done {
+        Compensated::Done { standing, rest } => Some((standing.available, rest)),
+        Compensated::Moved { .. } | Compensated::Missing => None,
+    };
+    let first = bench.scene.ledger().compensate(sale, &step).await?;
+    assert_eq!(rest(first), Some((0, 1)), "one is sold, and its order is not decided");
+    bench.scene.ledger().settle(&all_cancelled(&batch, CancelReason::OutOfStock)).await?;
+    let later = LedgerStep { adjustments: 1, in_ledger: 1, ..step };
+    assert_eq!(rest(bench.scene.ledger().compensate(sale, &later).await?), Some((0, 0)));
+    let totals = bench.scene.snapshot(sale).await?.totals;
+    assert_eq!((totals.returned, totals.reclaimed), (1, 1), "it was written off, and makes up for it");
     Ok(())
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use flashgate_domain::{
     BatchId, CancelReason, Decision, Intent, OrderState, Refusal, SaleId,
-    audit::{LostEntry, Sums},
+    audit::{LedgerStep, LostEntry, Sums},
     id::ShardCount,
 };
 use flashgate_ledger::{
-    Answer, Ledger, LedgerFault, LedgerOrder, LedgerState, LogEntry, OpenBatch, Rebuilding, Rebuilt,
-    Restored, Snapshot,
+    Answer, Compensated, Ledger, LedgerFault, LedgerOrder, LedgerState, LogEntry, OpenBatch, Rebuilding,
+    Rebuilt, Restored, Snapshot,
 };
 use flashgate_proto::{
     body, books,
@@ -169,6 +169,36 @@ impl LedgerService for LedgerDesk {
         };
         Err(Failure::NotRebuildable { why: why.into() }.into())
     }
+
+    async fn compensate_ledger(
+        &self,
+        request: Request<v1::CompensateLedgerRequest>,
+    ) -> Result<Response<v1::CompensateLedgerResponse>, Status> {
+        let v1::CompensateLedgerRequest { sale_id: number, generation, adjustments, in_ledger, across } =
+            request.into_inner();
+        let (sale, step) = (sale_id(number)?, LedgerStep { generation, adjustments, in_ledger, across });
+        let response = match self.ledger.compensate(sale, &step).await.map_err(failure)? {
+            Compensated::Done { standing, rest } => {
+                warn!(sale_id = %sale, ?step, available = standing.available, rest, "units of the sale were put right");
+                let available = standing.available;
+                v1::CompensateLedgerResponse {
+                    result: "done".to_owned(),
+                    available,
+                    rest,
+                    ..Default::default()
+                }
+            }
+            Compensated::Moved { generation, adjustments, in_ledger } => v1::CompensateLedgerResponse {
+                result: "moved".to_owned(),
+                generation,
+                adjustments,
+                in_ledger,
+                ..Default::default()
+            },
+            Compensated::Missing => return Err(Failure::Refused(Refusal::SaleNotFound).into()),
+        };
+        Ok(Response::new(response))
+    }
 }
 
 fn sale_id(number: u64) -> Result<SaleId, Failure> {
@@ -230,6 +260,7 @@ fn snapshot_message(snapshot: Snapshot) -> v1::LedgerSnapshot {
         state: state_name(snapshot.state).to_owned(),
         generation: snapshot.generation,
         sequence: snapshot.sequence,
+        adjustments: snapshot.adjustments,
         initial: totals.initial,
         restocked: totals.restocked,
         returned: totals.returned,

@@ -33,8 +33,8 @@ pub(super) async fn of_sale(
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
     let mut snapshot = connection.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
     let Some(row) = sales::find(&mut *snapshot, sale).await? else { return Ok(None) };
-    let created: u64 =
-        sqlx::query(SALE_CREATED_SELECT).bind(sale.get()).fetch_one(&mut *snapshot).await?.try_get(0)?;
+    let rest = sqlx::query(SALE_CREATED_SELECT).bind(sale.get()).fetch_one(&mut *snapshot).await?;
+    let (created, adjustments): (u64, u64) = (rest.try_get(0)?, rest.try_get(1)?);
     let mut decided = Vec::new();
     for (batch, _orders) in careful::decided_among(&mut snapshot, asked).await?.into_values() {
         let sums = sums(&mut snapshot, summing::ids_of(batch), sale).await?;
@@ -42,7 +42,7 @@ pub(super) async fn of_sale(
     }
     let orders = sums(&mut snapshot, summing::ids_since(Timestamp::from_millis(created)), sale).await?;
     snapshot.rollback().await?;
-    Ok(Some(summing::books(&row, orders, decided)))
+    Ok(Some(summing::books(&row, adjustments, orders, decided)))
 }
 
 async fn sums(

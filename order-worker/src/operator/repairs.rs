@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flashgate_domain::{BatchId, Clock, Refusal, SaleId};
+use flashgate_domain::{BatchId, CancelReason, Clock, OrderState, Refusal, SaleId, audit::StoreStep};
 use flashgate_messaging::{Message, Publisher, Topic};
 use flashgate_proto::{
     body,
@@ -14,7 +14,9 @@ use tonic::{Request, Response, Status};
 use tracing::{info, warn};
 
 use super::{Backlog, grpc::sale_message, sales::failure};
-use crate::store::{OrderStore, REPAIR_PAGE_MAX, RepairDraft, RepairEvent, TEXT_BYTES_MAX};
+use crate::store::{
+    Compensated, Correction, OrderMark, OrderStore, REPAIR_PAGE_MAX, RepairDraft, RepairEvent, TEXT_BYTES_MAX,
+};
 
 /// The longest message that is read: a text of [`TEXT_BYTES_MAX`] and what is around it.
 pub(super) const MESSAGE_BYTES_MAX: usize = 128 * 1024;
@@ -87,6 +89,40 @@ impl RepairService for Repairs {
         Ok(Response::new(sale_message(&next.sale)))
     }
 
+    async fn compensate_store(
+        &self,
+        request: Request<v1::CompensateStoreRequest>,
+    ) -> Result<Response<v1::CompensateStoreResponse>, Status> {
+        let v1::CompensateStoreRequest { sale_id, adjustments, in_store } = request.into_inner();
+        let sale = SaleId::new(sale_id).map_err(|invalid| Failure::malformed("sale_id", invalid))?;
+        let step = StoreStep { adjustments, in_store };
+        let done = self.store.compensate(sale, &step, self.clock.now()).await.map_err(failure)?;
+        let (result, saleable, adjustments) = match done.ok_or(Failure::Refused(Refusal::SaleNotFound))? {
+            Compensated::Done { saleable, adjustments } => {
+                warn!(sale_id = %sale, ?step, saleable, "units of the sale were put right");
+                ("done", saleable, adjustments)
+            }
+            Compensated::Moved { saleable, adjustments } => ("moved", saleable, adjustments),
+            Compensated::Short { saleable, adjustments } => ("short", saleable, adjustments),
+        };
+        let result = result.to_owned();
+        Ok(Response::new(v1::CompensateStoreResponse { result, saleable, adjustments }))
+    }
+
+    async fn correct_order(
+        &self,
+        request: Request<v1::CorrectOrderRequest>,
+    ) -> Result<Response<v1::CorrectOrderResponse>, Status> {
+        let correction = correction(request.into_inner())?;
+        let is_done = self.store.correct_order(&correction, self.clock.now()).await.map_err(failure)?;
+        if is_done {
+            let Correction { order, seen, settled, .. } = correction;
+            warn!(%order, ?seen, ?settled, "an order was put right");
+        }
+        let result = if is_done { "done" } else { "moved" }.to_owned();
+        Ok(Response::new(v1::CorrectOrderResponse { result }))
+    }
+
     async fn begin_repair(
         &self,
         request: Request<v1::BeginRepairRequest>,
@@ -156,6 +192,36 @@ impl Repairs {
         })?;
         info!(%batch, "an outcome is published again");
         Ok(true)
+    }
+}
+
+fn correction(request: v1::CorrectOrderRequest) -> Result<Correction, Failure> {
+    let v1::CorrectOrderRequest { order_id, seen, settled } = request;
+    let order = order_id.parse().map_err(|wrong| Failure::malformed("order_id", wrong))?;
+    let there =
+        |field, mark: Option<v1::OrderMark>| mark.ok_or_else(|| Failure::malformed(field, "must be there"));
+    let (seen, settled) = (there("seen", seen)?, there("settled", settled)?);
+    if seen.sale_id != settled.sale_id {
+        return Err(Failure::malformed("settled", "must be of the sale that was seen"));
+    }
+    let sale = SaleId::new(seen.sale_id).map_err(|invalid| Failure::malformed("seen", invalid))?;
+    Ok(Correction { order, sale, seen: mark("seen", &seen)?, settled: mark("settled", &settled)? })
+}
+
+/// Only states in which an order is decided: what became of it later is no word of the ledger.
+fn mark(field: &'static str, mark: &v1::OrderMark) -> Result<OrderMark, Failure> {
+    let reason = match mark.cancel_reason.as_str() {
+        "" => None,
+        reason => Some(
+            CancelReason::parse(reason)
+                .ok_or_else(|| Failure::malformed(field, "must have a known reason"))?,
+        ),
+    };
+    match OrderState::from_parts(&mark.state, reason) {
+        Some(state @ (OrderState::Confirmed | OrderState::Cancelled(_))) if mark.quantity > 0 => {
+            Ok(OrderMark { quantity: mark.quantity, state })
+        }
+        Some(_) | None => Err(Failure::malformed(field, "must be an order that is confirmed or cancelled")),
     }
 }
 

@@ -27,8 +27,9 @@ pub(super) fn of_sale(
     asked: &[BatchId],
 ) -> Result<Option<StoreBooks>, Trouble> {
     let Some(row) = sales::find(connection, sale)? else { return Ok(None) };
-    let created: u64 =
-        connection.prepare_cached(SALE_CREATED_SELECT)?.query_row([sale.get()], |row| row.get(0))?;
+    let mut statement = connection.prepare_cached(SALE_CREATED_SELECT)?;
+    let (created, adjustments): (u64, u64) =
+        statement.query_row([sale.get()], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let mut decided = Vec::new();
     for batch in asked.iter().copied() {
         if rows::batch_at(connection, batch.base())?.is_some_and(|(found, _orders)| found == batch) {
@@ -37,7 +38,7 @@ pub(super) fn of_sale(
         }
     }
     let orders = sums(connection, summing::ids_since(Timestamp::from_millis(created)), sale)?;
-    Ok(Some(summing::books(&row, orders, decided)))
+    Ok(Some(summing::books(&row, adjustments, orders, decided)))
 }
 
 fn sums(connection: &Connection, (first, last): (u64, u64), sale: SaleId) -> Result<Sums, Trouble> {

@@ -1,7 +1,7 @@
 //! Doubles of the store and the bus, in memory and with faults to order.
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -13,14 +13,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, OrderId, Sale, SaleDraft, SaleId, SaleState, Timestamp,
-    audit::{BatchSums, DecidedBatch, StoreBooks, Sums},
+    audit::{BatchSums, DecidedBatch, StoreBooks, StoreStep, Sums},
 };
 use flashgate_messaging::{BusFault, Delivery, Message, Publisher, QueueId, Subscription};
 use flashgate_order_worker::{
     decide::{Purchase, order_by_order},
     store::{
-        BatchPage, OrderStore, OutcomePage, OutcomesPage, Placed, Rejection, RepairDraft, RepairEvent,
-        SalePage, StoreFault, StoredOrder, Transition,
+        BatchPage, Compensated, Correction, OrderStore, OutcomePage, OutcomesPage, Placed, Rejection,
+        RepairDraft, RepairEvent, SalePage, StoreFault, StoredOrder, Transition,
     },
 };
 
@@ -40,6 +40,7 @@ struct Tables {
     decided: BTreeMap<OrderId, (BatchOutcome, Timestamp)>,
     purchases: HashSet<Purchase>,
     repairs: Vec<RepairEvent>,
+    adjustments: HashMap<SaleId, u64>,
 }
 
 impl Tables {
@@ -190,6 +191,7 @@ impl OrderStore for MemoryStore {
             restocked: row.restocked,
             returned: row.returned,
             saleable: row.saleable,
+            adjustments: tables.adjustments.get(&sale).copied().unwrap_or(0),
             orders,
             decided: decided.map(sums).collect(),
         }))
@@ -216,6 +218,28 @@ impl OrderStore for MemoryStore {
         let of_sale =
             later.filter(|outcome| outcome.orders.iter().any(|order| order.intent.sale() == page.sale));
         Ok(Some(OutcomesPage { outcomes: of_sale.cloned().collect(), next: None }))
+    }
+
+    async fn compensate(
+        &self,
+        sale: SaleId,
+        step: &StoreStep,
+        _now: Timestamp,
+    ) -> Result<Option<Compensated>, StoreFault> {
+        let Tables { sales, adjustments, .. } = &mut *self.tables.lock().unwrap();
+        let Some(sale) = sales.get_mut(&sale) else { return Ok(None) };
+        let steps = adjustments.entry(sale.id).or_default();
+        let corrected = sale.saleable.checked_add_signed(step.units());
+        let corrected = corrected.filter(|_units| *steps == step.adjustments);
+        if let Some(units) = corrected {
+            (sale.saleable, *steps) = (units, *steps + 1);
+        }
+        Ok(Some(Compensated::of(corrected.is_some(), step, sale.saleable, *steps)))
+    }
+
+    async fn correct_order(&self, _correction: &Correction, _now: Timestamp) -> Result<bool, StoreFault> {
+        // Nobody changes an order of this store by hand.
+        Ok(false)
     }
 
     async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreFault> {

@@ -5,11 +5,12 @@ use std::{future::pending, time::Duration};
 use async_trait::async_trait;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, Clock, Intent, Node, OrderId, Sale, SaleId, Shard, Timestamp,
+    audit::LedgerStep,
 };
 use flashgate_gateway::registry::{Registry, RegistryFault, StoredOrder};
 use flashgate_ledger::{
-    Activated, Answer, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LedgerState, LogEntry, Note,
-    Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
+    Activated, Answer, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LedgerState, LogEntry,
+    Note, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
 };
 use flashgate_messaging::{
     BusFault, Delivery, HalfMessage, Message, Subscription, TransactionProducer, Verdict,
@@ -100,6 +101,10 @@ impl Ledger for Agreeable {
         _available: i64,
     ) -> Result<Rebuilt, LedgerFault> {
         Ok(Rebuilt::Stands { state: LedgerState::Active })
+    }
+
+    async fn compensate(&self, _sale: SaleId, _step: &LedgerStep) -> Result<Compensated, LedgerFault> {
+        Ok(Compensated::Missing)
     }
 
     async fn order(&self, _order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {

@@ -4,10 +4,12 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use flashgate_domain::{Batch, BatchId, BatchOutcome, Intent, Node, OrderId, Sale, SaleId, Shard};
+use flashgate_domain::{
+    Batch, BatchId, BatchOutcome, Intent, Node, OrderId, Sale, SaleId, Shard, audit::LedgerStep,
+};
 use flashgate_ledger::{
-    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, Note, Prepared, Rebuilding,
-    Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
+    Activated, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, Note, Prepared,
+    Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
 };
 use flashgate_messaging::{BusFault, CheckBackHandler, CheckedMessage, Delivery, Resolution, Subscription};
 use futures::stream::BoxStream;
@@ -177,6 +179,10 @@ impl Ledger for FlawedLedger {
         available: i64,
     ) -> Result<Rebuilt, LedgerFault> {
         self.ledger.end_rebuild(sale, generation, available).await
+    }
+
+    async fn compensate(&self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, LedgerFault> {
+        self.ledger.compensate(sale, step).await
     }
 
     async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {

@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, HashSet};
 
 pub use client::SimStore;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, OrderId, Sale, SaleDraft, SaleId, SaleState, Timestamp,
-    audit::{BatchSums, DecidedBatch, StoreBooks, Sums},
+    Batch, BatchId, BatchOutcome, Intent, OrderId, Quantity, Sale, SaleDraft, SaleId, SaleState, Timestamp,
+    audit::{BatchSums, DecidedBatch, StoreBooks, StoreStep, Sums},
 };
 use flashgate_order_worker::{
     decide::{Purchase, confirmed_units, first_decision, order_by_order},
     store::{
-        BATCH_PAGE_MAX, BatchPage, OutcomePage, OutcomesPage, Placed, REPAIR_PAGE_MAX, Rejection,
-        RepairDraft, RepairEvent, SALE_PAGE_MAX, SalePage, StoredOrder, Transition,
+        BATCH_PAGE_MAX, BatchPage, Compensated, Correction, OutcomePage, OutcomesPage, Placed,
+        REPAIR_PAGE_MAX, Rejection, RepairDraft, RepairEvent, SALE_PAGE_MAX, SalePage, StoredOrder,
+        Transition,
     },
 };
 
@@ -28,6 +29,8 @@ pub struct StoreState {
     /// What was decided, by the base of the batch.
     pub decided: BTreeMap<OrderId, BatchOutcome>,
     repairs: BTreeMap<u64, RepairEvent>,
+    /// Compensating steps, of sales that have seen one.
+    adjustments: BTreeMap<SaleId, u64>,
     /// Never iterated: its order is not the same in two runs.
     purchases: HashSet<Purchase>,
 }
@@ -147,6 +150,7 @@ impl StoreState {
             restocked: row.restocked,
             returned: row.returned,
             saleable: row.saleable,
+            adjustments: self.adjustments.get(&sale).copied().unwrap_or(0),
             orders,
             decided: asked.iter().filter_map(|batch| self.outcome(*batch)).map(sums).collect(),
         })
@@ -188,6 +192,30 @@ impl StoreState {
                 sale.generation += 1;
             }
         })
+    }
+
+    fn compensate(&mut self, sale: SaleId, step: &StoreStep) -> Option<Compensated> {
+        let row = self.sales.get_mut(&sale)?;
+        let steps = self.adjustments.entry(sale).or_default();
+        let corrected = row.saleable.checked_add_signed(step.units());
+        let is_done = *steps == step.adjustments && corrected.is_some();
+        if is_done {
+            (row.saleable, *steps) = (corrected.unwrap_or_default(), *steps + 1);
+        }
+        Some(Compensated::of(is_done, step, row.saleable, *steps))
+    }
+
+    fn correct_order(&mut self, correction: &Correction) -> bool {
+        let Correction { order, sale, seen, settled } = correction;
+        let Some(found) = self.orders.get_mut(order) else { return false };
+        let is = (found.intent.sale(), found.intent.quantity().get(), found.state);
+        let Ok(quantity) = Quantity::new(settled.quantity) else { return false };
+        if is != (*sale, seen.quantity, seen.state) {
+            return false;
+        }
+        let (buyer, key) = (found.intent.buyer().clone(), found.intent.key().clone());
+        (found.intent, found.state) = (Intent::new(*sale, buyer, key, quantity), settled.state);
+        true
     }
 
     fn begin_repair(&mut self, draft: &RepairDraft, now: Timestamp) -> RepairEvent {

@@ -84,6 +84,8 @@ pub struct LedgerBooks {
     pub paused: bool,
     /// Moved by every change.
     pub sequence: u64,
+    /// How many compensating steps there were.
+    pub adjustments: u64,
     /// Units at the preheat.
     pub initial: u64,
     /// Units added since.
@@ -141,6 +143,8 @@ pub struct StoreBooks {
     pub returned: u64,
     /// Units left, as the sale's row says.
     pub saleable: u64,
+    /// How many compensating steps there were.
+    pub adjustments: u64,
     /// All of its orders.
     pub orders: Sums,
     /// Of the batches that were asked for, those that are decided.

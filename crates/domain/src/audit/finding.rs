@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::books::Amount;
+use super::{books::Amount, step::Steps};
 use crate::{
     clock::Timestamp,
     id::{BatchId, OrderId, SaleId},
@@ -203,6 +203,8 @@ pub struct Report {
     pub in_flight: Amount,
     /// What is wrong.
     pub findings: Vec<Finding>,
+    /// What would put its units right.
+    pub steps: Steps,
 }
 
 impl Report {

@@ -138,11 +138,15 @@ pub fn weigh(gap: &Gap, evidence: Evidence, ledger: &LedgerBooks, store: &StoreB
     // Units that were taken from `available` alone are gone as well: the totals only tell how many.
     let gone = unexplained.saturating_add(gap.in_ledger);
     if gone < 0 {
-        let decided: HashSet<BatchId> = store.decided.iter().map(|decided| decided.batch).collect();
-        let suspects = ledger.lost.iter().map(|lost| lost.batch).filter(|batch| !decided.contains(batch));
-        findings.push(Finding::Leaked { units: gone.unsigned_abs(), suspects: suspects.collect() });
+        findings.push(Finding::Leaked { units: gone.unsigned_abs(), suspects: suspects(ledger, store) });
     } else if gone > 0 {
         findings.push(Finding::Surplus { units: gone.unsigned_abs() });
     }
     findings
+}
+
+/// Open batches without a log entry that the order store has not decided: nobody knows what they hold.
+pub(super) fn suspects(ledger: &LedgerBooks, store: &StoreBooks) -> Vec<BatchId> {
+    let decided: HashSet<BatchId> = store.decided.iter().map(|decided| decided.batch).collect();
+    ledger.lost.iter().map(|lost| lost.batch).filter(|batch| !decided.contains(batch)).collect()
 }

@@ -9,8 +9,9 @@ use super::{
     seen::Progress,
 };
 use crate::{
-    Activated, Answer, Deduction, Fate, LedgerFault, LedgerOrder, LedgerState, LogEntry, LogStatus,
-    OpenBatch, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing, Totals,
+    Activated, Answer, Compensated, Deduction, Fate, LedgerFault, LedgerOrder, LedgerState, LogEntry,
+    LogStatus, OpenBatch, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
+    Totals,
 };
 
 /// The bytes of a sale in the column `sales` of a log entry.
@@ -286,6 +287,26 @@ pub(super) fn rebuilt(value: &Value) -> Option<Rebuilt> {
     })
 }
 
+/// The reply of `compensate.lua`.
+pub(super) fn compensated(value: &Value, sale: SaleId) -> Option<Told<Compensated>> {
+    let mut fields = Fields::new(value)?;
+    match fields.text()? {
+        "missing" => Some(Told::only(Compensated::Missing)),
+        "moved" => Some(Told::only(Compensated::Moved {
+            generation: fields.number()?,
+            adjustments: fields.number()?,
+            in_ledger: fields.signed()?,
+        })),
+        "done" => {
+            let rest = fields.number()?;
+            let (standing, reached) = standing(&mut fields, sale)?;
+            let answer = Compensated::Done { standing, rest };
+            Some(Told { answer, progress: vec![(sale, reached)], stopped: Vec::new() })
+        }
+        _ => None,
+    }
+}
+
 fn state_of_name(name: &str) -> Option<LedgerState> {
     match name {
         "prepared" => Some(LedgerState::Prepared),
@@ -325,7 +346,7 @@ pub(super) fn snapshot(value: &Value) -> Option<Option<Snapshot>> {
         reclaimed: fields.number()?,
         available: fields.signed()?,
     };
-    let (epoch, sequence) = (fields.number()?, fields.number()?);
+    let (epoch, sequence, adjustments) = (fields.number()?, fields.number()?, fields.number()?);
     let (buyers, keys) = (fields.number()?, fields.number()?);
     let taken_at = Timestamp::from_millis(fields.number()?);
     let lost_count: u64 = fields.number()?;
@@ -343,7 +364,19 @@ pub(super) fn snapshot(value: &Value) -> Option<Option<Snapshot>> {
             units: fields.number()?,
         });
     }
-    Some(Some(Snapshot { state, generation, totals, epoch, sequence, buyers, keys, taken_at, open, lost }))
+    Some(Some(Snapshot {
+        state,
+        generation,
+        totals,
+        epoch,
+        sequence,
+        adjustments,
+        buyers,
+        keys,
+        taken_at,
+        open,
+        lost,
+    }))
 }
 
 /// The columns `status`, `nonce`, `sales`, `intents` and `states` of the log entry of `batch`.

@@ -50,6 +50,8 @@ scripts! {
     PAUSE = "pause": "pause";
     /// Ends a sale.
     CLOSE = "close": "retire" "close";
+    /// Mends what an audit found.
+    COMPENSATE = "compensate": "compensate";
     /// Looks an order up.
     ORDER = "order": "order";
     /// Totals and open batches.

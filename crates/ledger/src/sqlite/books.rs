@@ -117,6 +117,7 @@ impl SaleBook {
             totals: row.totals,
             epoch: row.epoch,
             sequence: row.sequence,
+            adjustments: row.adjustments,
             buyers: u64::try_from(self.held.len()).unwrap_or(u64::MAX),
             keys: u64::try_from(self.keys.len()).unwrap_or(u64::MAX),
             taken_at,

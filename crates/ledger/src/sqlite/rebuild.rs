@@ -28,7 +28,10 @@ impl Round<'_> {
             Some(row) if row.pending_orders > 0 => {
                 return Ok(Rebuilding::Open { orders: row.pending_orders });
             }
-            Some(row) => SaleRow { generation: sale.generation, epoch: sale.rebuild_epoch(), ..row },
+            Some(row) => {
+                let (generation, epoch) = (sale.generation, sale.rebuild_epoch());
+                SaleRow { generation, epoch, adjustments: 0, ..row }
+            }
         };
         self.draft.merge(SaleChange::new(row));
         Ok(Rebuilding::Begun)

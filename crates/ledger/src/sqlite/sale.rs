@@ -13,6 +13,8 @@ pub(super) struct SaleRow {
     pub(super) generation: u32,
     pub(super) sequence: u64,
     pub(super) epoch: u64,
+    /// How many compensating steps it has seen.
+    pub(super) adjustments: u64,
     pub(super) opens_at: Timestamp,
     pub(super) closes_at: Timestamp,
     pub(super) limit: u32,
@@ -36,6 +38,7 @@ impl SaleRow {
             generation: sale.generation,
             sequence: 1,
             epoch: 0,
+            adjustments: 0,
             opens_at: draft.window().opens_at(),
             closes_at: draft.window().closes_at(),
             limit: draft.limit_per_buyer().get(),

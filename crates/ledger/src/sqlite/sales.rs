@@ -1,13 +1,13 @@
 //! The life of a sale, and the numbers of gateways.
 
-use flashgate_domain::{Node, Sale, SaleId};
+use flashgate_domain::{Node, Sale, SaleId, audit::LedgerStep};
 
 use super::{
     draft::SaleChange,
     round::{CallFault, Round, out_of_range},
     sale::SaleRow,
 };
-use crate::{Activated, LedgerState, Prepared};
+use crate::{Activated, Compensated, LedgerState, Note, Prepared, compensation::adjusted};
 
 impl Round<'_> {
     /// Gives out the next node number.
@@ -68,6 +68,27 @@ impl Round<'_> {
             Some(row) if row.state != LedgerState::Closed => self.turn(row, LedgerState::Closed),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Mends what an audit found. The file itself sees to it that `available` and the totals agree.
+    pub(super) fn compensate(&mut self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, CallFault> {
+        let Some(row) = self.draft.row(self.books, sale) else { return Ok(Compensated::Missing) };
+        let (generation, adjustments, in_ledger) = (row.generation, row.adjustments, 0);
+        if (generation, adjustments, in_ledger) != (step.generation, step.adjustments, step.in_ledger) {
+            return Ok(Compensated::Moved { generation, adjustments, in_ledger });
+        }
+        let done = adjusted(&row.totals, step.across).ok_or_else(out_of_range)?;
+        if done.totals == row.totals {
+            return Ok(Compensated::Done { standing: row.standing(), rest: done.rest });
+        }
+        let mut mended = SaleRow { totals: done.totals, adjustments: adjustments + 1, ..row };
+        mended.moved().ok_or_else(out_of_range)?;
+        if mended.totals.returned > row.totals.returned {
+            mended.epoch = mended.epoch.checked_add(1).ok_or_else(out_of_range)?;
+            self.draft.notes.push(Note::Returned(mended.standing()));
+        }
+        self.draft.merge(SaleChange::new(mended));
+        Ok(Compensated::Done { standing: mended.standing(), rest: done.rest })
     }
 
     fn turn(&mut self, mut row: SaleRow, state: LedgerState) -> Result<(), CallFault> {

@@ -101,6 +101,11 @@ impl Store {
         self.ready(sql!("ledger_insert"))?.execute([shards]).map(drop)
     }
 
+    /// Brings the tables of the version before to this one.
+    pub(super) fn upgrade(&self) -> rusqlite::Result<()> {
+        self.0.execute_batch(sql!("schema_2"))
+    }
+
     /// Shards, and starts of gateways.
     pub(super) fn ledger(&self) -> rusqlite::Result<Option<(u16, u64)>> {
         self.ready(sql!("ledger_select"))?.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()
@@ -136,6 +141,7 @@ impl Store {
             sale.pending_units,
             sale.born,
             sale.expires_at.map(Timestamp::as_millis),
+            sale.adjustments,
         ];
         self.ready(sql!("sale_upsert"))?.execute(values).map(drop)
     }
@@ -286,6 +292,7 @@ fn read_sale(row: &Row<'_>) -> rusqlite::Result<SaleRow> {
         pending_units: row.get(16)?,
         born: row.get(17)?,
         expires_at: row.get::<_, Option<u64>>(18)?.map(Timestamp::from_millis),
+        adjustments: row.get(19)?,
     })
 }
 

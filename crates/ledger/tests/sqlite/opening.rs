@@ -7,9 +7,11 @@ use std::{
     sync::Arc,
 };
 
-use flashgate_domain::{BatchId, CancelReason, Decision, OrderState, SaleId, Timestamp, id::ShardCount};
+use flashgate_domain::{
+    BatchId, CancelReason, Decision, OrderState, SaleId, Timestamp, audit::LedgerStep, id::ShardCount,
+};
 use flashgate_ledger::{
-    Answer, Deduction, Fate, Ledger, LedgerFault, LedgerState, Settled, Snapshot,
+    Answer, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerState, Settled, Snapshot,
     contract::{
         Fact,
         scene::{NO_LIMIT, all_confirmed, cancelled, crowd, intent, outcome},
@@ -188,7 +190,7 @@ async fn a_newer_schema_is_told_with_its_number() -> Fact {
     place.ledger().shutdown().await?;
     Connection::open(&place.path)?.pragma_update(None, "user_version", 99)?;
     let reason = refusal(&place.path);
-    assert!(matches!(reason, Unusable::NewerSchema { found: 99, known: 1 }), "{reason}");
+    assert!(matches!(reason, Unusable::NewerSchema { found: 99, known: 2 }), "{reason}");
     Ok(())
 }
 
@@ -269,5 +271,28 @@ async fn a_path_that_looks_like_an_address_is_a_path() -> Fact {
     ledger.shutdown().await?;
     let ledger = Arc::new(open(&path, ShardCount::ONE)?);
     assert_eq!(scene(&ledger).available(sale).await?, 10);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_of_the_version_before_is_brought_to_this_one() -> Fact {
+    let place = Place::new();
+    let ledger = place.ledger();
+    let sale = scene(&ledger).on_sale(10, 5).await?;
+    ledger.shutdown().await?;
+    let file = Connection::open(&place.path)?;
+    file.execute_batch("ALTER TABLE sales DROP COLUMN adjustments; PRAGMA user_version = 1;")?;
+    drop(file);
+
+    let ledger = place.ledger();
+    assert_eq!(scene(&ledger).snapshot(sale).await?.adjustments, 0);
+    let step = LedgerStep { generation: 1, adjustments: 0, in_ledger: 0, across: -2 };
+    let done = ledger.compensate(sale, &step).await?;
+    assert!(matches!(done, Compensated::Done { .. }), "{done:?}");
+    ledger.shutdown().await?;
+    let ledger = place.ledger();
+    let again = ledger.compensate(sale, &step).await?;
+    assert_eq!(again, Compensated::Moved { generation: 1, adjustments: 1, in_ledger: 0 }, "it is kept");
+    assert_eq!(scene(&ledger).available(sale).await?, 12);
     Ok(())
 }

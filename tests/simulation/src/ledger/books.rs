@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use flashgate_domain::{
     BatchId, BatchOutcome, BuyerDigest, Decision, Intent, KeyDigest, OrderId, OrderState, Sale, SaleId,
-    Shard, Timestamp, Window,
+    Shard, Timestamp, Window, audit::LedgerStep,
 };
 use flashgate_ledger::{
-    Activated, LedgerOrder, LedgerState as State, LogEntry, LogStatus, OpenBatch, Prepared, Rebuilding,
-    Rebuilt, Restored, Snapshot, Standing, Totals,
+    Activated, Compensated, LedgerOrder, LedgerState as State, LogEntry, LogStatus, OpenBatch, Prepared,
+    Rebuilding, Rebuilt, Restored, Snapshot, Standing, Totals, compensation::adjusted,
 };
 
 /// Everything that Redis would hold.
@@ -39,6 +39,8 @@ pub struct Account {
     pub epoch: u64,
     /// Moved by every change.
     pub sequence: u64,
+    /// Moved by every compensating step.
+    pub adjustments: u64,
     /// What each buyer holds.
     pub held: BTreeMap<BuyerDigest, u32>,
     /// The order and the quantity of each key.
@@ -96,6 +98,7 @@ impl Account {
             totals: Totals { initial, available, ..Totals::default() },
             epoch: 0,
             sequence: 1,
+            adjustments: 0,
             held: BTreeMap::new(),
             keys: BTreeMap::new(),
         }
@@ -229,6 +232,25 @@ impl Books {
         Rebuilt::Stands { state: State::Active }
     }
 
+    /// The answer, and whether units came back.
+    pub(super) fn compensate(&mut self, sale: SaleId, step: &LedgerStep) -> (Compensated, bool) {
+        let Some(account) = self.sales.get_mut(&sale) else { return (Compensated::Missing, false) };
+        let (generation, adjustments, in_ledger) = (account.generation, account.adjustments, 0);
+        let seen = (step.generation, step.adjustments, step.in_ledger);
+        let done = adjusted(&account.totals, step.across);
+        let Some(done) = done.filter(|_done| (generation, adjustments, in_ledger) == seen) else {
+            return (Compensated::Moved { generation, adjustments, in_ledger }, false);
+        };
+        let came_back = done.totals.returned > account.totals.returned;
+        if done.totals != account.totals {
+            account.totals = done.totals;
+            account.adjustments += 1;
+            account.sequence += 1;
+            account.epoch += u64::from(came_back);
+        }
+        (Compensated::Done { standing: account.standing(sale), rest: done.rest }, came_back)
+    }
+
     /// Orders of the shard that are deducted and not settled.
     pub(super) fn open_orders(&self, shard: Shard) -> u64 {
         let of_shard = self.log.values().filter(|entry| entry.id.shard() == shard);
@@ -280,6 +302,7 @@ impl Books {
             totals: account.totals,
             epoch: account.epoch,
             sequence: account.sequence,
+            adjustments: account.adjustments,
             buyers: count(account.held.len()),
             keys: count(account.keys.len()),
             taken_at,

@@ -7,11 +7,12 @@ use std::{
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Clock, Intent, Node, OrderId, Sale, SaleId, Shard, id::ShardCount,
+    Batch, BatchId, BatchOutcome, Clock, Intent, Node, OrderId, Sale, SaleId, Shard, audit::LedgerStep,
+    id::ShardCount,
 };
 use flashgate_ledger::{
-    Activated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LedgerState as State, LogEntry, Note,
-    Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
+    Activated, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LedgerState as State,
+    LogEntry, Note, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
 };
 use futures::stream::{self, BoxStream, StreamExt};
 
@@ -180,6 +181,20 @@ impl Ledger for SimLedger {
     ) -> Result<Rebuilt, LedgerFault> {
         let end = move |state: &mut LedgerState| state.write().end_rebuild(sale, generation, available);
         self.link.call("end_rebuild", sale, end).await.map_err(fault)
+    }
+
+    async fn compensate(&self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, LedgerFault> {
+        let step = *step;
+        let compensate = move |state: &mut LedgerState| {
+            let (answer, came_back) = state.write().compensate(sale, &step);
+            if let Compensated::Done { standing, .. } = answer
+                && came_back
+            {
+                state.publish(vec![Note::Returned(standing)]);
+            }
+            answer
+        };
+        self.link.call("compensate", sale, compensate).await.map_err(fault)
     }
 
     async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {

@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, OrderId, Sale, SaleDraft, SaleId, Timestamp,
-    audit::{DecidedBatch, StoreBooks},
+    audit::{DecidedBatch, StoreBooks, StoreStep},
 };
 use flashgate_order_worker::store::{
-    BatchPage, OrderStore, OutcomePage, OutcomesPage, Placed, RepairDraft, RepairEvent, SalePage, StoreFault,
-    StoredOrder, Transition,
+    BatchPage, Compensated, Correction, OrderStore, OutcomePage, OutcomesPage, Placed, RepairDraft,
+    RepairEvent, SalePage, StoreFault, StoredOrder, Transition,
 };
 
 use super::StoreState;
@@ -110,6 +110,22 @@ impl OrderStore for SimStore {
     async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault> {
         let page = *page;
         self.ask("outcomes", page.sale.to_string(), move |state| state.outcomes(&page)).await
+    }
+
+    async fn compensate(
+        &self,
+        sale: SaleId,
+        step: &StoreStep,
+        _now: Timestamp,
+    ) -> Result<Option<Compensated>, StoreFault> {
+        let step = *step;
+        self.ask("compensate", sale.to_string(), move |state| state.compensate(sale, &step)).await
+    }
+
+    async fn correct_order(&self, correction: &Correction, _now: Timestamp) -> Result<bool, StoreFault> {
+        let correction = *correction;
+        let correct = move |state: &mut StoreState| state.correct_order(&correction);
+        self.ask("correct_order", correction.order.to_string(), correct).await
     }
 
     async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreFault> {

@@ -1,0 +1,56 @@
+-- A compensating step: mends a sale whose units were found to be missing, or too many. It names what was seen, none of
+-- which ordinary traffic moves, so a second time changes nothing.
+--
+-- Keys:      1 sale
+-- Arguments: 1 generation
+--            2 steps that the sale had before
+--            3 what `available` was off from the totals: put right in `available` alone
+--            4 what the totals are off from the order store: below 0, so many units are `returned`; above, so many
+--              are `deducted`
+--            5 channel of the notes
+-- Reply:     'missing'
+--            'moved', then generation, steps, and what `available` is off from the totals, as they are; nothing changed
+--            'done', then units that were too many and are sold already, then available, epoch, sequence, generation
+-- Notes:     'returned <sale> <available> <epoch>' if units came back
+
+local call, max, min = redis.call, math.max, math.min
+local key = KEYS[1]
+local sale = call('HMGET', key, 'generation', 'adjustments', 'available', 'initial', 'restocked', 'returned',
+  'deducted', 'written_off', 'reclaimed', 'epoch', 'sequence')
+if not sale[1] then return { 'missing' } end
+for column = 1, 11 do
+  -- The number of steps is not there before the first one.
+  sale[column] = tonumber(sale[column] or 0)
+end
+local generation, adjustments, available = sale[1], sale[2], sale[3]
+local returned, deducted, written_off, reclaimed, epoch, sequence = sale[6], sale[7], sale[8], sale[9], sale[10], sale[11]
+
+local by_totals = sale[4] + sale[5] + returned - deducted
+local in_ledger = available - by_totals
+if generation ~= tonumber(ARGV[1]) or adjustments ~= tonumber(ARGV[2]) or in_ledger ~= tonumber(ARGV[3]) then
+  return { 'moved', generation, adjustments, in_ledger }
+end
+
+local across = tonumber(ARGV[4])
+local found, taken = max(-across, 0), max(across, 0)
+local left = by_totals + found - taken
+-- Below zero, some of the surplus was sold. What was written off of it, the database has not given.
+local again = max(min(-left, written_off - reclaimed), 0)
+left = left + again
+-- The rest is sold and not decided yet: it stays, and no step brings a sale below zero, or further below.
+local rest = max(min(-left, available - left), 0)
+local untaken = min(rest, taken)
+local now_available = left + rest
+taken = taken - untaken
+
+if now_available == available and found + taken + again == 0 then
+  return { 'done', rest, available, epoch, sequence, generation }
+end
+sequence = sequence + 1
+if now_available > available or found + again > 0 then
+  epoch = epoch + 1
+  call('PUBLISH', ARGV[5], string.format('returned %s %.0f %.0f', string.match(key, '%d+$'), now_available, epoch))
+end
+call('HSET', key, 'available', now_available, 'returned', returned + found + again, 'deducted', deducted + taken,
+  'reclaimed', reclaimed + again, 'epoch', epoch, 'sequence', sequence, 'adjustments', adjustments + 1)
+return { 'done', rest, now_available, epoch, sequence, generation }

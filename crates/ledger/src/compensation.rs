@@ -1,0 +1,78 @@
+//! What a compensating step makes of the totals: the same in every ledger. `lua/compensate.lua` says it once more.
+
+use crate::Totals;
+
+/// Totals after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Adjusted {
+    /// As they are then.
+    pub totals: Totals,
+    /// Units that were too many, and are sold to orders that are not decided yet.
+    pub rest: u64,
+}
+
+/// Takes `across` units off sale, or puts as many on sale if it is below 0. The totals must not contradict each other.
+/// `None` if a number would leave its range.
+pub fn adjusted(totals: &Totals, across: i64) -> Option<Adjusted> {
+    let found = across.min(0).unsigned_abs();
+    let asked = across.max(0).unsigned_abs();
+    let below = |available: i64| available.min(0).unsigned_abs();
+    let wanted = totals.available.checked_add_unsigned(found)?.checked_sub_unsigned(asked)?;
+    // Below zero, some of the surplus was sold. What was written off of it, the database has not given.
+    let again = below(wanted).min(totals.written_off.checked_sub(totals.reclaimed)?);
+    let left = wanted.checked_add_unsigned(again)?;
+    // The rest is sold and not decided yet: it stays, and no step brings a sale below zero, or further below.
+    let rest = below(left).saturating_sub(below(totals.available));
+    let taken = asked.checked_sub(rest)?;
+    let totals = Totals {
+        returned: totals.returned.checked_add(found)?.checked_add(again)?,
+        deducted: totals.deducted.checked_add(taken)?,
+        reclaimed: totals.reclaimed.checked_add(again)?,
+        available: left.checked_add_unsigned(rest)?,
+        ..*totals
+    };
+    Some(Adjusted { totals, rest })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOTALS: Totals = Totals {
+        initial: 10,
+        restocked: 0,
+        returned: 0,
+        deducted: 7,
+        written_off: 0,
+        reclaimed: 0,
+        available: 3,
+    };
+
+    #[test]
+    fn missing_units_are_returned_and_those_too_many_deducted() {
+        let more = adjusted(&TOTALS, -2).unwrap();
+        assert_eq!(more, Adjusted { totals: Totals { returned: 2, available: 5, ..TOTALS }, rest: 0 });
+        let fewer = adjusted(&TOTALS, 3).unwrap();
+        assert_eq!(fewer, Adjusted { totals: Totals { deducted: 10, available: 0, ..TOTALS }, rest: 0 });
+    }
+
+    #[test]
+    fn what_is_sold_and_not_decided_is_left() {
+        let some = adjusted(&TOTALS, 5).unwrap();
+        assert_eq!(some, Adjusted { totals: Totals { deducted: 10, available: 0, ..TOTALS }, rest: 2 });
+        let nothing = adjusted(&some.totals, 2).unwrap();
+        assert_eq!(nothing, Adjusted { totals: some.totals, rest: 2 });
+        let below = Totals { deducted: 12, available: -2, ..TOTALS };
+        assert_eq!(adjusted(&below, 1).unwrap(), Adjusted { totals: below, rest: 1 }, "no further below");
+        let up = adjusted(&below, -1).unwrap();
+        assert_eq!((up.totals.available, up.rest), (-1, 0));
+    }
+
+    #[test]
+    fn what_was_written_off_is_reclaimed() {
+        let written = Totals { deducted: 10, written_off: 2, available: 0, ..TOTALS };
+        let mended = adjusted(&written, 2).unwrap();
+        let totals = Totals { deducted: 12, returned: 2, reclaimed: 2, ..written };
+        assert_eq!(mended, Adjusted { totals, rest: 0 });
+    }
+}

@@ -1,0 +1,147 @@
+//! Facts about the compensating step: it puts units right while a sale sells, and happens once.
+
+use std::time::Duration;
+
+use flashgate_domain::{CancelReason, SaleId, audit::LedgerStep};
+use futures::{StreamExt, future::join_all};
+use tokio::time::timeout;
+
+use super::{
+    Fact, Subject,
+    scene::{Scene, all_cancelled, all_confirmed, crowd, intent},
+};
+use crate::{Answer, Compensated, LedgerState, Note, Totals};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// How long a note may take.
+const NOTE_WAIT: Duration = Duration::from_secs(5);
+
+/// A step for a sale of the first generation whose totals agree with each other.
+const fn step(adjustments: u64, across: i64) -> LedgerStep {
+    LedgerStep { generation: 1, adjustments, in_ledger: 0, across }
+}
+
+/// Does it; what is left then, and the rest.
+async fn done(scene: &Scene, sale: SaleId, step: &LedgerStep) -> Result<(i64, u64)> {
+    match scene.ledger().compensate(sale, step).await? {
+        Compensated::Done { standing, rest } => Ok((standing.available, rest)),
+        refused => Err(format!("{refused:?}").into()),
+    }
+}
+
+/// Units that leaked are sold again, at once: sold-out marks are lifted.
+pub async fn missing_units_come_back_on_sale(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let sale = scene.on_sale(3, 5).await?;
+    scene.deduct(crowd(sale, 3)?).await?;
+    let before = scene.snapshot(sale).await?;
+    let another = intent(sale, "ada", "k", 2)?;
+    assert_eq!(scene.screen(std::slice::from_ref(&another)).await?, [Answer::SoldOut]);
+    let mut notes = scene.ledger().notes().await?;
+    assert_eq!(done(&scene, sale, &step(0, -2)).await?, (2, 0));
+    let after = scene.snapshot(sale).await?;
+    assert_eq!(after.totals, Totals { returned: 2, available: 2, ..before.totals });
+    assert_eq!((after.epoch, after.adjustments), (before.epoch + 1, 1));
+    assert!(after.sequence > before.sequence);
+    let note = timeout(NOTE_WAIT, notes.next()).await?.ok_or("a note")?;
+    assert!(matches!(note, Note::Returned(standing) if (standing.sale, standing.available) == (sale, 2)));
+    assert_eq!(scene.screen(&[another]).await?, [Answer::Pass]);
+    Ok(())
+}
+
+/// Units that the order store does not have leave the sale, and totals only grow.
+pub async fn a_surplus_is_taken_off_sale(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let sale = scene.on_sale(10, 5).await?;
+    scene.deduct(crowd(sale, 3)?).await?;
+    let before = scene.snapshot(sale).await?;
+    assert_eq!(done(&scene, sale, &step(0, 4)).await?, (3, 0));
+    let after = scene.snapshot(sale).await?;
+    assert_eq!(after.totals, Totals { deducted: 7, available: 3, ..before.totals });
+    assert_eq!(after.epoch, before.epoch, "nothing came back");
+    assert_eq!((after.open, after.buyers, after.keys), (before.open, before.buyers, before.keys));
+    Ok(())
+}
+
+/// At however many desks.
+pub async fn a_step_happens_once(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let sale = scene.on_sale(10, 5).await?;
+    let same = step(0, -2);
+    let answers = join_all((0..16).map(|_desk| scene.ledger().compensate(sale, &same))).await;
+    let answers = answers.into_iter().collect::<std::result::Result<Vec<_>, _>>()?;
+    let was_done = |answer: &&Compensated| matches!(answer, Compensated::Done { .. });
+    assert_eq!(answers.iter().filter(was_done).count(), 1);
+    let moved = Compensated::Moved { generation: 1, adjustments: 1, in_ledger: 0 };
+    assert_eq!(answers.iter().filter(|answer| **answer == moved).count(), 15, "{answers:?}");
+    assert_eq!(scene.available(sale).await?, 12);
+    assert_eq!(done(&scene, sale, &step(1, 2)).await?, (10, 0), "the next one names the first");
+    Ok(())
+}
+
+/// Deductions and settlements move nothing that a step names.
+pub async fn traffic_does_not_come_in_the_way_of_a_step(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let sale = scene.on_sale(20, 5).await?;
+    let batch = scene.deduct(crowd(sale, 3)?).await?;
+    let planned = step(scene.snapshot(sale).await?.adjustments, -1);
+    scene.deduct(vec![intent(sale, "ada", "k", 4)?]).await?;
+    scene.ledger().settle(&all_cancelled(&batch, CancelReason::Timeout)).await?;
+    assert_eq!(done(&scene, sale, &planned).await?, (17, 0));
+    let totals = scene.snapshot(sale).await?.totals;
+    assert_eq!((totals.deducted, totals.returned), (7, 4));
+    Ok(())
+}
+
+/// And tells what is there.
+pub async fn a_step_that_saw_other_totals_changes_nothing(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let (sale, ledger) = (scene.on_sale(10, 5).await?, scene.ledger());
+    let before = scene.snapshot(sale).await?;
+    let others = [
+        LedgerStep { generation: 2, ..step(0, -2) },
+        LedgerStep { in_ledger: -1, ..step(0, -2) },
+        step(1, -2),
+    ];
+    for other in others {
+        let moved = Compensated::Moved { generation: 1, adjustments: 0, in_ledger: 0 };
+        assert_eq!(ledger.compensate(sale, &other).await?, moved, "{other:?}");
+    }
+    assert_eq!(scene.snapshot(sale).await?, before);
+    assert_eq!(ledger.compensate(scene.unused()?, &step(0, -2)).await?, Compensated::Missing);
+    Ok(())
+}
+
+/// What was sold from a surplus is taken when the order store has not given it.
+pub async fn a_step_never_brings_a_sale_below_zero(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let sale = scene.on_sale(5, 5).await?;
+    let batch = scene.deduct(crowd(sale, 3)?).await?;
+    assert_eq!(done(&scene, sale, &step(0, 4)).await?, (0, 2), "two are sold and not decided");
+    let before = scene.snapshot(sale).await?;
+    assert_eq!(done(&scene, sale, &step(1, 2)).await?, (0, 2));
+    assert_eq!(scene.snapshot(sale).await?, before, "there is nothing to take");
+    scene.ledger().settle(&all_cancelled(&batch, CancelReason::OutOfStock)).await?;
+    assert_eq!(done(&scene, sale, &step(1, 2)).await?, (0, 0));
+    let totals = scene.snapshot(sale).await?.totals;
+    assert_eq!((totals.written_off, totals.reclaimed, totals.available), (3, 2, 0));
+    assert_eq!(scene.screen(&[intent(sale, "ada", "k", 1)?]).await?, [Answer::SoldOut]);
+    Ok(())
+}
+
+/// A sale that has ended, or stands still, stays so; a rebuilt one has seen no step.
+pub async fn a_step_leaves_the_state_of_the_sale_alone(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let (sale, ledger) = (scene.on_sale(10, 5).await?, scene.ledger());
+    let batch = scene.deduct(crowd(sale, 2)?).await?;
+    ledger.settle(&all_confirmed(&batch)).await?;
+    ledger.pause(sale).await?;
+    assert_eq!(done(&scene, sale, &step(0, -1)).await?, (9, 0));
+    assert_eq!(scene.snapshot(sale).await?.state, LedgerState::Paused);
+    assert_eq!(scene.screen(&crowd(sale, 3)?[2..]).await?, [Answer::Paused]);
+    let stored = scene.sale(sale, 10, 5, super::scene::open_window()?)?;
+    ledger.begin_rebuild(&flashgate_domain::Sale { generation: 2, ..stored }).await?;
+    assert_eq!(scene.snapshot(sale).await?.adjustments, 0);
+    Ok(())
+}

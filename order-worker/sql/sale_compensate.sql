@@ -1,0 +1,7 @@
+-- A compensating step: corrects what is saleable, unless there were other steps or too little is left. One row by its
+-- primary key, so that the hot row is held for a commit and no longer.
+-- Arguments: units to add, units to take, updated, sale id, steps before, units to add, units to take.
+-- Affected rows: 1, or 0.
+UPDATE sales
+SET saleable = saleable + ? - ?, adjustments = adjustments + 1, lock_version = lock_version + 1, updated_at_ms = ?
+WHERE id = ? AND adjustments = ? AND saleable + ? >= ?
