@@ -5,6 +5,8 @@ mod answer;
 pub mod audit;
 mod audit_view;
 mod connection;
+mod drift;
+mod drift_view;
 mod moment;
 pub mod order;
 mod rebuild;

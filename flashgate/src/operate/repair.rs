@@ -6,7 +6,8 @@ use flashgate_proto::v1::{self, repair_service_client::RepairServiceClient};
 use tonic::transport::Channel;
 
 use super::{
-    CallArgs, answer::failed, connection, rebuild::RebuildArgs, redrive::RedriveArgs, repair_view::RepairView,
+    CallArgs, answer::failed, connection, drift::DriftArgs, rebuild::RebuildArgs, redrive::RedriveArgs,
+    repair_view::RepairView,
 };
 use crate::exit::Failed;
 
@@ -18,6 +19,8 @@ const TEXT_BYTES_MAX: usize = 60_000;
 pub enum RepairCommand {
     /// Settles or decides batches that are open for too long: outcomes are published, messages sent once more
     ReDrive(RedriveArgs),
+    /// Puts units right that leaked or are too many, and what somebody changed by hand, while buyers buy
+    Drift(Box<DriftArgs>),
     /// Builds the ledger of a paused sale anew from the orders, and lets the sale go on
     Rebuild(Box<RebuildArgs>),
     /// Shows what was repaired, the latest first
@@ -58,6 +61,7 @@ pub struct ListArgs {
 pub async fn run(command: &RepairCommand) -> Result<(), Failed> {
     match command {
         RepairCommand::ReDrive(args) => args.run().await,
+        RepairCommand::Drift(args) => args.run().await,
         RepairCommand::Rebuild(args) => args.run().await,
         RepairCommand::List(args) => args.run().await,
     }
