@@ -76,7 +76,7 @@ impl Preheat {
                 continue;
             }
             next = Instant::now() + period;
-            if let Err(fault) = events.commit().await {
+            if let Err(fault) = events.commit(&events.position()).await {
                 debug!(code = fault.code(), %fault, "sale events will come again");
             }
             if let Err(fault) = self.refresh().await {

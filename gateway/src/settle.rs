@@ -57,7 +57,7 @@ impl Settlement {
                 // Leaving with the ledger away: without a commit, the next gateway gets them again.
                 return;
             }
-            if let Err(fault) = outcomes.commit().await {
+            if let Err(fault) = outcomes.commit(&outcomes.position()).await {
                 warn!(code = fault.code(), %fault, "outcomes will come again");
             }
             if let Ok(lag) = outcomes.lag().await {

@@ -164,6 +164,9 @@ pub struct ConsumeConfig {
     /// How long a chunk waits for more after its first batch, if the chunk before it held several: an order of a
     /// large chunk costs a third of one of a small chunk. 15 ms; 0 takes only what is at hand.
     pub chunk_linger_ms: u64,
+    /// How many chunks are at work at once. 2: one is inserted while the other one is committed and announced. More
+    /// would only wait for each other at the row of a hot sale.
+    pub chunks_in_flight: NonZeroUsize,
     /// How long to wait for a first batch before looking whether to leave. 500 ms.
     pub poll_wait_ms: NonZeroU64,
     /// Outcomes that would make a larger message are split. 1 MiB: a quarter of what brokers take.
@@ -182,6 +185,7 @@ impl Default for ConsumeConfig {
             chunk_orders_max: above_zero_usize(1_024),
             chunk_bytes_max: above_zero_usize(4 * 1024 * 1024),
             chunk_linger_ms: 15,
+            chunks_in_flight: above_zero_usize(2),
             poll_wait_ms: above_zero_u64(500),
             outcomes_bytes_max: above_zero_usize(1024 * 1024),
             retry_pause_ms_min: above_zero_u64(50),
@@ -308,6 +312,7 @@ mod tests {
         for (text, key) in [
             ("[consume]\nchunk_size = 1", "chunk_size"),
             ("[consume]\nchunk_orders_max = 0", "chunk_orders_max"),
+            ("[consume]\nchunks_in_flight = 0", "chunks_in_flight"),
             ("[mysql]\nurl = \"postgres://x\"", "url"),
             ("[mysql]\nurl = \"mysql://127.0.0.1:3306\"", "url"),
             ("[operator]\nlisten = \"here\"", "listen"),

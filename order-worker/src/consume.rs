@@ -2,7 +2,8 @@
 //!
 //! Every step can be repeated without harm: a batch is decided once ([`OrderStore::apply`]), its outcome is the
 //! same each time it is published, and whoever reads outcomes or dead letters drops doubles. So a crash
-//! anywhere, or leaving in the middle, costs nothing but the repetition.
+//! anywhere, or leaving in the middle, costs nothing but the repetition. For the same reason several chunks may be
+//! at work at once; they are acknowledged in the order in which they came.
 
 mod announce;
 mod chunk;
@@ -12,9 +13,10 @@ use std::{sync::Arc, time::Duration};
 
 use announce::Announcer;
 pub use announce::Topics;
-use chunk::Chunk;
+use chunk::{Chunk, Gathering};
 use flashgate_domain::Clock;
-use flashgate_messaging::{BusFault, Publisher, Subscription};
+use flashgate_messaging::{BusFault, Position, Publisher, Subscription};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use metrics::{gauge, histogram};
 use place::Placer;
 use thiserror::Error;
@@ -42,12 +44,15 @@ pub struct Parts {
 /// Takes batches from a subscription for as long as it is let.
 pub struct Consumer<S> {
     subscription: S,
-    placer: Placer,
-    announcer: Announcer,
+    placer: Arc<Placer>,
+    announcer: Arc<Announcer>,
     health: Arc<Health>,
     config: ConsumeConfig,
     backoff: Backoff,
     lag_asked_at: Option<Instant>,
+    gathering: Gathering,
+    /// The chunks that are decided and announced, the earliest first.
+    at_work: FuturesOrdered<BoxFuture<'static, Result<Done, Abandoned>>>,
     /// Whether several batches came while the last chunk was at work: then the next one is worth a short wait.
     is_busy: bool,
 }
@@ -74,6 +79,13 @@ pub struct Step {
     pub dead_letters: usize,
 }
 
+/// A chunk that is decided and announced, and to be acknowledged.
+struct Done {
+    step: Step,
+    position: Vec<Position>,
+    began_at: Instant,
+}
+
 impl<S: Subscription> Consumer<S> {
     /// `seed` draws the pauses before retries.
     pub fn new(subscription: S, parts: Parts, config: ConsumeConfig, seed: u64) -> Self {
@@ -88,78 +100,92 @@ impl<S: Subscription> Consumer<S> {
             backoff(2),
         );
         let backoff = backoff(3);
-        Self { subscription, placer, announcer, health, config, backoff, lag_asked_at: None, is_busy: false }
+        Self {
+            subscription,
+            placer: Arc::new(placer),
+            announcer: Arc::new(announcer),
+            health,
+            config,
+            backoff,
+            lag_asked_at: None,
+            gathering: Gathering::default(),
+            at_work: FuturesOrdered::new(),
+            is_busy: false,
+        }
     }
 
-    /// Takes chunk after chunk until `leave` is cancelled, finishing the one at hand. Returns the subscription,
+    /// Takes chunk after chunk until `leave` is cancelled, finishing those at hand. Returns the subscription,
     /// whose owner can leave its group in order.
     pub async fn run(mut self, leave: CancellationToken) -> S {
-        while !leave.is_cancelled() {
-            match self.step(&leave).await {
-                Ok(_step) => self.report_lag().await,
-                Err(abandoned) => {
-                    warn!(%abandoned, "a chunk was not finished; it comes again");
-                    break;
-                }
-            }
+        if let Err(abandoned) = self.work(&leave).await {
+            warn!(%abandoned, "a chunk was not finished; it comes again");
         }
         self.subscription
     }
 
-    /// Takes one chunk, if there is one within the time of a poll, and finishes it.
+    async fn work(&mut self, leave: &CancellationToken) -> Result<(), Abandoned> {
+        while !leave.is_cancelled() {
+            self.step(leave).await?;
+            self.report_lag().await;
+        }
+        while let Some(done) = self.at_work.next().await {
+            self.acknowledge(done?, leave).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes chunks, if there are any within the time of a poll, and finishes the earliest one that is at work.
     ///
     /// # Errors
-    /// [`Abandoned`], with nothing acknowledged.
+    /// [`Abandoned`], with nothing of that chunk and of those after it acknowledged.
     pub async fn step(&mut self, leave: &CancellationToken) -> Result<Step, Abandoned> {
-        let linger = if self.is_busy { self.config.chunk_linger() } else { Duration::ZERO };
-        let deliveries = match chunk::collect(&mut self.subscription, &self.config, linger).await {
-            Ok(chunk) => chunk,
-            Err(BusFault::Closed) => return Err(Abandoned::BusClosed),
-            Err(fault) => {
-                self.health.bus(false);
-                warn!(%fault, code = fault.code(), "no batches can be taken");
-                pause(&self.backoff, 0, leave).await?;
-                return Ok(Step::default());
+        loop {
+            let linger = if self.is_busy { self.config.chunk_linger() } else { Duration::ZERO };
+            let has_room = self.at_work.len() < self.config.chunks_in_flight.get();
+            let gathered = tokio::select! {
+                biased;
+                Some(done) = self.at_work.next() => return self.acknowledge(done?, leave).await,
+                gathered = self.gathering.chunk(&mut self.subscription, &self.config, linger), if has_room => gathered,
+            };
+            match gathered {
+                Ok(chunk) if !chunk.is_empty() => self.begin(chunk, leave),
+                Err(BusFault::Closed) => return Err(Abandoned::BusClosed),
+                _nothing if !self.at_work.is_empty() => {}
+                // Says nothing about the broker, which may be silent: [`Consumer::report_lag`] asks it.
+                Ok(_empty) => return Ok(Step::default()),
+                Err(fault) => {
+                    self.health.bus(false);
+                    warn!(%fault, code = fault.code(), "no batches can be taken");
+                    pause(&self.backoff, 0, leave).await?;
+                    return Ok(Step::default());
+                }
             }
-        };
-        self.is_busy = deliveries.batches.len() > 1;
-        if deliveries.is_empty() {
-            // Says nothing about the broker, which may be silent: [`Consumer::report_lag`] asks it.
-            return Ok(Step::default());
         }
+    }
+
+    /// Has a chunk decided and announced from now on.
+    fn begin(&mut self, chunk: Chunk, leave: &CancellationToken) {
+        self.is_busy = chunk.batches.len() > 1;
         self.health.bus(true);
         #[cfg(feature = "failpoints")]
         flashgate_service::failpoint::hit("after_poll");
-        let span = info_span!("chunk", batches = deliveries.batches.len(), orders = deliveries.orders());
-        self.finish(deliveries, leave).instrument(span).await
-    }
-
-    async fn finish(&mut self, chunk: Chunk, leave: &CancellationToken) -> Result<Step, Abandoned> {
-        let started = Instant::now();
         debug!(batch_ids = ?chunk.batch_ids(), undecodable = chunk.dead.len(), "taken");
         histogram!("flashgate_worker_chunk_batches").record(float(chunk.batches.len()));
         histogram!("flashgate_worker_chunk_orders").record(float(chunk.orders()));
 
-        let placement = self.placer.place(chunk, leave).await?;
-        let step = Step {
-            batches: placement.outcomes.len(),
-            orders: placement.outcomes.iter().map(|batch| batch.orders.len()).sum(),
-            dead_letters: placement.dead.len(),
-        };
-        self.announcer.dead_letters(placement.dead, leave).await?;
-        self.announcer.outcomes(&placement.outcomes, leave).await?;
-        #[cfg(feature = "failpoints")]
-        flashgate_service::failpoint::hit("after_outcomes");
-        self.acknowledge(leave).await?;
-        histogram!("flashgate_worker_chunk_seconds").record(started.elapsed().as_secs_f64());
-        Ok(step)
+        let span = info_span!("chunk", batches = chunk.batches.len(), orders = chunk.orders());
+        let (began_at, position) = (Instant::now(), self.subscription.position());
+        let work =
+            decide_and_announce(Arc::clone(&self.placer), Arc::clone(&self.announcer), chunk, leave.clone());
+        let done = async move { Ok(Done { step: work.await?, position, began_at }) };
+        self.at_work.push_back(done.instrument(span).boxed());
     }
 
-    async fn acknowledge(&mut self, leave: &CancellationToken) -> Result<(), Abandoned> {
+    async fn acknowledge(&mut self, done: Done, leave: &CancellationToken) -> Result<Step, Abandoned> {
         #[cfg(feature = "failpoints")]
         flashgate_service::failpoint::hit("before_offset_commit");
         let mut retry = 0;
-        while let Err(fault) = self.subscription.commit().await {
+        while let Err(fault) = self.subscription.commit(&done.position).await {
             self.health.bus(false);
             warn!(%fault, code = fault.code(), retry, "offsets could not be acknowledged");
             if fault == BusFault::Closed {
@@ -169,7 +195,8 @@ impl<S: Subscription> Consumer<S> {
             retry += 1;
         }
         self.health.bus(true);
-        Ok(())
+        histogram!("flashgate_worker_chunk_seconds").record(done.began_at.elapsed().as_secs_f64());
+        Ok(done.step)
     }
 
     async fn report_lag(&mut self) {
@@ -191,6 +218,25 @@ impl<S: Subscription> Consumer<S> {
             }
         }
     }
+}
+
+async fn decide_and_announce(
+    placer: Arc<Placer>,
+    announcer: Arc<Announcer>,
+    chunk: Chunk,
+    leave: CancellationToken,
+) -> Result<Step, Abandoned> {
+    let placement = placer.place(chunk, &leave).await?;
+    let step = Step {
+        batches: placement.outcomes.len(),
+        orders: placement.outcomes.iter().map(|batch| batch.orders.len()).sum(),
+        dead_letters: placement.dead.len(),
+    };
+    announcer.dead_letters(placement.dead, &leave).await?;
+    announcer.outcomes(&placement.outcomes, &leave).await?;
+    #[cfg(feature = "failpoints")]
+    flashgate_service::failpoint::hit("after_outcomes");
+    Ok(step)
 }
 
 /// Waits before retry number `retry`, unless the worker is to leave.

@@ -67,7 +67,7 @@ async fn messages_topics_offsets_and_open_half_messages_survive_a_restart() {
     }
     let mut subscription = mq.subscribe(group.clone(), topic.clone()).await.unwrap();
     assert_eq!(subscription.poll(1, WAIT).await.unwrap()[0].key, "one");
-    subscription.commit().await.unwrap();
+    subscription.commit(&subscription.position()).await.unwrap();
     subscription.shutdown().await;
     let unknown = Arc::new(Says(Resolution::Unknown));
     let producer = mq.transaction_producer(group.clone(), topic.clone(), unknown).await.unwrap();

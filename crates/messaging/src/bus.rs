@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::fault::BusFault;
-use crate::message::{CheckedMessage, Delivery, HalfMessage, Message, Resolution, Verdict};
+use crate::message::{CheckedMessage, Delivery, HalfMessage, Message, Position, Resolution, Verdict};
 
 /// Sends half-messages and resolves them. One per kind of transaction, since check-backs go to any producer of
 /// the group.
@@ -55,18 +55,23 @@ pub trait Publisher: Send + Sync {
 #[async_trait]
 pub trait Subscription: Send {
     /// Waits at most `wait` for a first message, then returns it with all that is at hand, up to `max`; empty if
-    /// none came. What a member of a group received and did not commit, the group receives again.
+    /// none came. What a member of a group received and did not commit, the group receives again. A call that is
+    /// dropped before its end has taken nothing.
     ///
     /// # Errors
     /// The fault that keeps messages from arriving, if none came. The subscription goes on trying by itself.
     async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault>;
 
-    /// Acknowledges everything that `poll` has returned so far, and awaits the broker's answer. Queues that went
-    /// to another member of the group meanwhile are left out: that member receives their messages again.
+    /// How far `poll` has come, in each queue that it returned something of.
+    fn position(&self) -> Vec<Position>;
+
+    /// Acknowledges everything that `poll` had returned when the subscription was there, and awaits the broker's
+    /// answer. Queues that went to another member of the group meanwhile are left out: that member receives their
+    /// messages again.
     ///
     /// # Errors
     /// The fault of the first queue that failed. What it covered may come again; repeating the call is safe.
-    async fn commit(&mut self) -> Result<(), BusFault>;
+    async fn commit(&mut self, position: &[Position]) -> Result<(), BusFault>;
 
     /// How many messages the queues it holds have beyond what `poll` returned.
     ///

@@ -18,5 +18,5 @@ pub mod rocketmq;
 
 pub use bus::{CheckBackHandler, Publisher, Subscription, TransactionProducer};
 pub use fault::BusFault;
-pub use message::{CheckedMessage, Delivery, HalfMessage, Message, QueueId, Resolution, Verdict};
+pub use message::{CheckedMessage, Delivery, HalfMessage, Message, Position, QueueId, Resolution, Verdict};
 pub use names::{Group, InvalidName, Topic};

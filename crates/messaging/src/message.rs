@@ -96,6 +96,17 @@ pub struct QueueId {
     pub number: u32,
 }
 
+/// How far a subscription has come in a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The queue.
+    pub queue: QueueId,
+    /// Tells this holding of the queue from an earlier one by the same subscription.
+    pub holding: u64,
+    /// The offset after the last message that was delivered.
+    pub offset: u64,
+}
+
 /// A message that a subscription delivers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {

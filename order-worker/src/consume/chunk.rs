@@ -1,6 +1,6 @@
 //! Takes batches from the broker until there are enough for a transaction, and decodes them.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use flashgate_domain::{Batch, BatchId};
 use flashgate_messaging::{BusFault, Delivery, Subscription};
@@ -64,43 +64,60 @@ impl Chunk {
     }
 }
 
-/// Waits for a first message as long as a poll may, then takes what is at hand or comes within `linger` of the
-/// first, until the chunk is full.
+/// A chunk that is being put together.
 ///
 /// One message at a time, since only its body tells how many orders it holds, and everything that was polled
 /// is acknowledged together. The subscription reads ahead, so this costs no round trip each.
-///
-/// # Errors
-/// The fault that keeps messages from coming, if none came.
-pub(super) async fn collect<S: Subscription>(
-    subscription: &mut S,
-    config: &ConsumeConfig,
-    linger: Duration,
-) -> Result<Chunk, BusFault> {
-    let mut chunk = Chunk::default();
-    let (mut messages, mut orders, mut bytes) = (0, 0, 0_usize);
-    let mut wait = config.poll_wait();
-    let mut full_at = None;
-    while orders < config.chunk_orders_max.get()
-        && messages < config.chunk_orders_max.get()
-        && bytes < config.chunk_bytes_max.get()
-    {
-        let polled = match subscription.poll(1, wait).await {
-            Ok(polled) => polled,
-            // What came before the fault is decided first; the next chunk meets the fault again.
-            Err(_later) if !chunk.is_empty() => break,
-            Err(fault) => return Err(fault),
-        };
-        if polled.is_empty() {
-            break;
+#[derive(Debug, Default)]
+pub(super) struct Gathering {
+    chunk: Chunk,
+    messages: usize,
+    orders: usize,
+    bytes: usize,
+    /// When it is done with what it has.
+    due: Option<Instant>,
+}
+
+impl Gathering {
+    /// Waits for a first message as long as a poll may, then takes what is at hand or comes within `linger` of the
+    /// first, until the chunk is full. An empty chunk if nothing came.
+    ///
+    /// A call that is dropped before its end loses nothing: the next one goes on with what it had.
+    ///
+    /// # Errors
+    /// The fault that keeps messages from coming, if none came.
+    pub(super) async fn chunk<S: Subscription>(
+        &mut self,
+        subscription: &mut S,
+        config: &ConsumeConfig,
+        linger: Duration,
+    ) -> Result<Chunk, BusFault> {
+        while !self.is_full(config) {
+            let wait =
+                self.due.map_or(config.poll_wait(), |due| due.saturating_duration_since(Instant::now()));
+            match subscription.poll(1, wait).await {
+                Ok(polled) if polled.is_empty() => break,
+                Ok(polled) => {
+                    self.due.get_or_insert_with(|| Instant::now() + linger);
+                    polled.into_iter().for_each(|delivery| self.take(delivery));
+                }
+                // What came before the fault is decided first; the next chunk meets the fault again.
+                Err(_later) if self.messages > 0 => break,
+                Err(fault) => return Err(fault),
+            }
         }
-        for delivery in polled {
-            messages += 1;
-            bytes = bytes.saturating_add(delivery.body.len());
-            orders += chunk.push(delivery);
-        }
-        let full_at = *full_at.get_or_insert_with(|| Instant::now() + linger);
-        wait = full_at.saturating_duration_since(Instant::now());
+        Ok(mem::take(self).chunk)
     }
-    Ok(chunk)
+
+    fn is_full(&self, config: &ConsumeConfig) -> bool {
+        self.orders >= config.chunk_orders_max.get()
+            || self.messages >= config.chunk_orders_max.get()
+            || self.bytes >= config.chunk_bytes_max.get()
+    }
+
+    fn take(&mut self, delivery: Delivery) {
+        self.messages += 1;
+        self.bytes = self.bytes.saturating_add(delivery.body.len());
+        self.orders += self.chunk.push(delivery);
+    }
 }

@@ -43,10 +43,8 @@ pub(super) async fn place(
     let outcomes = order_by_order(&sorted.new, &mut saleable, &mut known);
     write::batches(&mut transaction, &outcomes, now).await?;
     write::orders(&mut transaction, &outcomes, now).await?;
-    for (sale, units) in confirmed_units(&outcomes) {
-        if !write::take_stock(&mut transaction, sale, units).await? {
-            return Err(Impossible("stock of a locked sale").into());
-        }
+    if !write::take_stock(&mut transaction, &confirmed_units(&outcomes)).await? {
+        return Err(Impossible("stock of a locked sale").into());
     }
     let mut placed = decided(outcomes);
     for (batch, order_count) in sorted.decided {

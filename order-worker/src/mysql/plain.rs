@@ -22,11 +22,9 @@ pub(super) async fn place(
     flashgate_service::failpoint::hit("after_begin");
     write::batches(&mut transaction, &outcomes, now).await?;
     write::orders(&mut transaction, &outcomes, now).await?;
-    for (sale, units) in confirmed_units(&outcomes) {
-        if !write::take_stock(&mut transaction, sale, units).await? {
-            transaction.rollback().await?;
-            return Ok(None);
-        }
+    if !write::take_stock(&mut transaction, &confirmed_units(&outcomes)).await? {
+        transaction.rollback().await?;
+        return Ok(None);
     }
     #[cfg(feature = "failpoints")]
     flashgate_service::failpoint::hit("before_db_commit");

@@ -1,16 +1,17 @@
 //! The statements that write batches, orders and stock.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, iter, sync::LazyLock};
 
 use flashgate_domain::{BatchOutcome, CancelReason, Decision, OrderOutcome, SaleId, Timestamp};
 use sqlx::MySqlConnection;
 
-use super::sql;
+use super::{fault::Trouble, sql};
 use crate::{
     portable_sql::TAKE_STOCK,
     statement::{Sized, exact},
 };
 
+const TAKE_STOCKS: &str = include_str!("../../sql/take_stocks.sql");
 static BATCHES_INSERT: LazyLock<Sized> =
     LazyLock::new(|| Sized::new(include_str!("../../sql/batches_insert.sql")));
 static ORDERS_INSERT: LazyLock<Sized> =
@@ -66,12 +67,25 @@ pub(super) async fn orders(
     Ok(())
 }
 
-/// Takes `units` of the sale; `false`, and nothing taken, if fewer are left or there is no such sale.
+/// Takes the units of each sale; `false` if a sale has fewer left or does not exist. What was taken of the others then
+/// stands until the transaction is rolled back.
 pub(super) async fn take_stock(
     connection: &mut MySqlConnection,
-    sale: SaleId,
-    units: u64,
-) -> sqlx::Result<bool> {
-    let query = sqlx::query(TAKE_STOCK).bind(units).bind(sale.get()).bind(units);
-    Ok(query.execute(connection).await?.rows_affected() == 1)
+    units: &BTreeMap<SaleId, u64>,
+) -> Result<bool, Trouble> {
+    let mut sales = units.iter().map(|(sale, units)| (sale.get(), *units));
+    let query = match (sales.next(), sales.len()) {
+        (None, _) => return Ok(true),
+        (Some((sale, units)), 0) => sqlx::query(TAKE_STOCK).bind(units).bind(sale).bind(units),
+        // One statement each would cost a chunk of many sales a round trip each.
+        (Some(first), _) => sqlx::query(TAKE_STOCKS).bind(json(iter::once(first).chain(sales))),
+    };
+    let taken = query.execute(connection).await?.rows_affected();
+    Ok(usize::try_from(taken) == Ok(units.len()))
+}
+
+/// Pairs of numbers as JSON.
+fn json(pairs: impl Iterator<Item = (u64, u64)>) -> String {
+    let pairs: Vec<String> = pairs.map(|(first, second)| format!("[{first},{second}]")).collect();
+    format!("[{}]", pairs.join(","))
 }

@@ -122,7 +122,24 @@ async fn a_chunk_is_full_at_its_number_of_orders() {
     assert_eq!([scene.step().await.orders, scene.step().await.orders, scene.step().await.orders], [12, 8, 0]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn a_chunk_is_decided_while_the_one_before_it_is_announced_and_acknowledged_after_it() {
+    let config = ConsumeConfig { chunk_orders_max: 4.try_into().unwrap(), ..ConsumeConfig::default() };
+    let mut scene = Scene::new(config).await;
+    for number in 1..=3 {
+        scene.send(number, 4);
+    }
+    scene.bus.fail_next(BusFault::Unanswered { reason: "away".to_owned() });
+    assert_eq!(scene.step().await.orders, 4);
+    assert_eq!(scene.saleable().await, 1_000_000 - 8, "two at a time");
+    assert_eq!(scene.bus.events().last(), Some(&Event::Committed { offset: 1 }), "of the first one only");
+    assert_eq!(scene.step().await.orders, 4);
+    assert_eq!(scene.bus.events().last(), Some(&Event::Committed { offset: 2 }));
+    assert_eq!(scene.step().await.orders, 4);
+    assert_eq!(scene.bus.events().last(), Some(&Event::Committed { offset: 3 }));
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_a_chunk_after_a_busy_one_waits_for_more() {
     let config = ConsumeConfig {
         poll_wait_ms: 700.try_into().unwrap(),

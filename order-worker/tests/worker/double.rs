@@ -15,7 +15,7 @@ use flashgate_domain::{
     Batch, BatchId, BatchOutcome, OrderId, Sale, SaleDraft, SaleId, SaleState, Timestamp,
     audit::{BatchSums, DecidedBatch, StoreBooks, StoreStep, Sums},
 };
-use flashgate_messaging::{BusFault, Delivery, Message, Publisher, QueueId, Subscription};
+use flashgate_messaging::{BusFault, Delivery, Message, Position, Publisher, QueueId, Subscription};
 use flashgate_order_worker::{
     decide::{Purchase, order_by_order},
     store::{
@@ -313,6 +313,13 @@ impl MemoryBus {
         std::mem::take(&mut self.0.lock().unwrap().waits)
     }
 
+    /// Notes how long a poll is ready to wait, and tells whether there is nothing for it yet.
+    fn note_poll(&self, wait: Duration) -> bool {
+        let mut queue = self.0.lock().unwrap();
+        queue.waits.push(wait);
+        queue.polled == queue.bodies.len()
+    }
+
     /// The worker starts anew: what it did not commit comes again.
     pub(crate) fn restart(&self) {
         let mut queue = self.0.lock().unwrap();
@@ -320,13 +327,19 @@ impl MemoryBus {
     }
 }
 
+fn queue_id() -> QueueId {
+    QueueId { broker: "b".into(), number: 0 }
+}
+
 #[async_trait]
 impl Subscription for MemoryBus {
     async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault> {
         // Whoever polls for ever lets the others work, too.
         tokio::task::yield_now().await;
+        if self.note_poll(wait) {
+            tokio::time::sleep(wait).await;
+        }
         let mut queue = self.0.lock().unwrap();
-        queue.waits.push(wait);
         let from = queue.polled;
         queue.polled = queue.bodies.len().min(from + max);
         let deliveries = (from..queue.polled).map(|offset| Delivery {
@@ -334,7 +347,7 @@ impl Subscription for MemoryBus {
             key: String::new(),
             properties: Vec::new(),
             body: queue.bodies[offset].clone(),
-            queue: QueueId { broker: "b".into(), number: 0 },
+            queue: queue_id(),
             offset: u64::try_from(offset).unwrap(),
             born_at: Timestamp::default(),
             stored_at: Timestamp::default(),
@@ -342,13 +355,18 @@ impl Subscription for MemoryBus {
         Ok(deliveries.collect())
     }
 
-    async fn commit(&mut self) -> Result<(), BusFault> {
+    fn position(&self) -> Vec<Position> {
+        let offset = u64::try_from(self.0.lock().unwrap().polled).unwrap();
+        vec![Position { queue: queue_id(), holding: 0, offset }]
+    }
+
+    async fn commit(&mut self, position: &[Position]) -> Result<(), BusFault> {
         let mut queue = self.0.lock().unwrap();
         if let Some(fault) = queue.faults.pop_front() {
             return Err(fault);
         }
-        queue.committed = queue.polled;
-        let offset = u64::try_from(queue.committed).unwrap();
+        let offset = position[0].offset;
+        queue.committed = usize::try_from(offset).unwrap();
         queue.events.push(Event::Committed { offset });
         Ok(())
     }

@@ -13,7 +13,7 @@ use flashgate_ledger::{
     Note, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
 };
 use flashgate_messaging::{
-    BusFault, Delivery, HalfMessage, Message, Subscription, TransactionProducer, Verdict,
+    BusFault, Delivery, HalfMessage, Message, Position, Subscription, TransactionProducer, Verdict,
 };
 use futures::stream::{self, BoxStream, StreamExt};
 
@@ -187,7 +187,11 @@ impl Subscription for Broker {
         pending().await
     }
 
-    async fn commit(&mut self) -> Result<(), BusFault> {
+    fn position(&self) -> Vec<Position> {
+        Vec::new()
+    }
+
+    async fn commit(&mut self, _position: &[Position]) -> Result<(), BusFault> {
         Ok(())
     }
 

@@ -11,7 +11,9 @@ use flashgate_ledger::{
     Activated, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, Note, Prepared,
     Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
 };
-use flashgate_messaging::{BusFault, CheckBackHandler, CheckedMessage, Delivery, Resolution, Subscription};
+use flashgate_messaging::{
+    BusFault, CheckBackHandler, CheckedMessage, Delivery, Position, Resolution, Subscription,
+};
 use futures::stream::BoxStream;
 
 use crate::{broker::SimSubscription, ledger::SimLedger};
@@ -93,13 +95,17 @@ impl Subscription for Hasty {
     async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault> {
         let polled = self.subscription.poll(max, wait).await;
         if self.is_hasty {
-            self.subscription.commit().await?;
+            self.subscription.commit(&self.subscription.position()).await?;
         }
         polled
     }
 
-    async fn commit(&mut self) -> Result<(), BusFault> {
-        self.subscription.commit().await
+    fn position(&self) -> Vec<Position> {
+        self.subscription.position()
+    }
+
+    async fn commit(&mut self, position: &[Position]) -> Result<(), BusFault> {
+        self.subscription.commit(position).await
     }
 
     async fn lag(&self) -> Result<u64, BusFault> {

@@ -16,7 +16,7 @@ pub async fn what_was_not_committed_comes_again_and_the_rest_does_not(name_serve
     }
     let mut first = bench.subscribe().await;
     assert_eq!(first.poll(4, WAIT).await.unwrap().len(), 4);
-    first.commit().await.unwrap();
+    first.commit(&first.position()).await.unwrap();
     assert_eq!(first.lag().await.unwrap(), 6);
     assert_eq!(first.poll(3, WAIT).await.unwrap().len(), 3);
     first.shutdown().await;
@@ -42,8 +42,8 @@ pub async fn two_members_of_a_group_divide_the_queues(name_server: String) {
             }
             let (one, two) = tokio::join!(first.poll(64, WAIT), second.poll(64, WAIT));
             let (one, two) = (queues(&one.unwrap()), queues(&two.unwrap()));
-            first.commit().await.unwrap();
-            second.commit().await.unwrap();
+            first.commit(&first.position()).await.unwrap();
+            second.commit(&second.position()).await.unwrap();
             if one.len() == 2 && two.len() == 2 && one.is_disjoint(&two) {
                 return;
             }

@@ -13,7 +13,7 @@ use super::frame::{Frame, Request};
 use super::pull::{Chunk, Source, Start, pull_forever};
 use super::task::AbortOnDrop;
 use crate::fault::BusFault;
-use crate::message::{Delivery, QueueId};
+use crate::message::{Delivery, Position, QueueId};
 
 /// Hears from the broker that a group got or lost a member.
 #[derive(Default)]
@@ -46,13 +46,6 @@ struct Held {
     returned: Option<u64>,
     committed: Option<u64>,
     _puller: AbortOnDrop,
-}
-
-/// A commit that is due: everything in `queue` before `offset`.
-pub(super) struct Uncommitted {
-    pub(super) queue: QueueId,
-    holding: u64,
-    pub(super) offset: u64,
 }
 
 /// The queues that a subscription holds at the moment.
@@ -158,17 +151,26 @@ impl Assignment {
         }
     }
 
-    /// What `poll` returned and nobody committed yet.
-    pub(super) fn uncommitted(&self) -> Vec<Uncommitted> {
-        let due = |(queue, held): (&QueueId, &Held)| {
-            let offset = held.returned.filter(|_| held.returned != held.committed)?;
-            Some(Uncommitted { queue: queue.clone(), holding: held.holding, offset })
+    /// How far `poll` is in the queues that are held.
+    pub(super) fn position(&self) -> Vec<Position> {
+        let position = |(queue, held): (&QueueId, &Held)| {
+            Some(Position { queue: queue.clone(), holding: held.holding, offset: held.returned? })
         };
-        self.held().queues.iter().filter_map(due).collect()
+        self.held().queues.iter().filter_map(position).collect()
+    }
+
+    /// What of `position` is still held, and not committed yet.
+    pub(super) fn uncommitted<'a>(&self, position: &'a [Position]) -> Vec<&'a Position> {
+        let held = self.held();
+        let is_due = |due: &&Position| {
+            let held = held.queues.get(&due.queue).filter(|held| held.holding == due.holding);
+            held.is_some_and(|held| held.committed.is_none_or(|committed| committed < due.offset))
+        };
+        position.iter().filter(is_due).collect()
     }
 
     /// Notes that the broker took the commit.
-    pub(super) fn note_committed(&self, done: &Uncommitted) {
+    pub(super) fn note_committed(&self, done: &Position) {
         let mut held = self.held();
         if let Some(held) = held.queues.get_mut(&done.queue).filter(|held| held.holding == done.holding) {
             held.committed = Some(done.offset);

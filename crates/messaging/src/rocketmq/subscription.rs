@@ -18,7 +18,7 @@ use super::session::Session;
 use super::task::AbortOnDrop;
 use crate::bus::Subscription;
 use crate::fault::BusFault;
-use crate::message::Delivery;
+use crate::message::{Delivery, Position};
 use crate::names::{Group, Topic};
 
 /// A subscription to one topic: either a member of a group whose members divide the queues, starting where the
@@ -110,13 +110,17 @@ impl Subscription for RocketMqSubscription {
         }
     }
 
-    async fn commit(&mut self) -> Result<(), BusFault> {
+    fn position(&self) -> Vec<Position> {
+        self.assignment.position()
+    }
+
+    async fn commit(&mut self, position: &[Position]) -> Result<(), BusFault> {
         if self.role.is_none() {
             return Ok(());
         }
-        let due = self.assignment.uncommitted();
+        let due = self.assignment.uncommitted(position);
         let (source, assignment) = (&self.source, &self.assignment);
-        let commits = due.iter().map(|due| async move {
+        let commits = due.into_iter().map(|due| async move {
             source.place(&due.queue).commit(&source.group, due.offset).await?;
             assignment.note_committed(due);
             Ok(())

@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use flashgate_messaging::{BusFault, Delivery, Subscription, Topic};
+use flashgate_messaging::{BusFault, Delivery, Position, QueueId, Subscription, Topic};
 use rand::Rng;
 use tokio::{
     sync::Notify,
@@ -26,7 +26,7 @@ pub struct SimSubscription {
     topic: Topic,
     /// The group and this member of it; `None` for a listener.
     member: Option<(String, u64)>,
-    positions: BTreeMap<usize, Position>,
+    positions: BTreeMap<usize, Reading>,
     /// Read ahead, with the queue and the holding.
     ready: VecDeque<(usize, u64, Delivery)>,
     arrivals: Arc<Notify>,
@@ -34,7 +34,7 @@ pub struct SimSubscription {
 
 /// How far this subscription is in a queue that it holds.
 #[derive(Clone, Copy, Debug)]
-struct Position {
+struct Reading {
     holding: u64,
     /// The next one to read.
     next: usize,
@@ -63,7 +63,7 @@ impl SimSubscription {
             |queue: usize| state.topics.get(&topic).and_then(|queues| queues.get(queue)).map_or(0, Vec::len);
         let position = |queue| {
             let next = stored(queue);
-            (queue, Position { holding: 0, next, returned: next, committed: next })
+            (queue, Reading { holding: 0, next, returned: next, committed: next })
         };
         let positions = (0..QUEUES).map(position).collect();
         let arrivals = Arc::clone(&state.arrivals);
@@ -111,13 +111,13 @@ impl SimSubscription {
 }
 
 /// Starts new holdings where the group is, and forgets queues that others hold.
-fn take_over(positions: &mut BTreeMap<usize, Position>, group: &Group, life: u64) {
+fn take_over(positions: &mut BTreeMap<usize, Reading>, group: &Group, life: u64) {
     for (number, queue) in group.queues.iter().enumerate() {
         if queue.owner != Some(life) {
             positions.remove(&number);
         } else if positions.get(&number).is_none_or(|position| position.holding != queue.number) {
             let (holding, next) = (queue.number, queue.committed);
-            positions.insert(number, Position { holding, next, returned: next, committed: next });
+            positions.insert(number, Reading { holding, next, returned: next, committed: next });
         }
     }
 }
@@ -149,13 +149,25 @@ impl Subscription for SimSubscription {
         }
     }
 
-    async fn commit(&mut self) -> Result<(), BusFault> {
+    fn position(&self) -> Vec<Position> {
+        let position = |(number, reading): (&usize, &Reading)| {
+            let queue = QueueId { broker: Arc::from("sim"), number: u32::try_from(*number).unwrap_or(0) };
+            let offset = u64::try_from(reading.returned).unwrap_or(0);
+            Position { queue, holding: reading.holding, offset }
+        };
+        self.positions.iter().map(position).collect()
+    }
+
+    async fn commit(&mut self, position: &[Position]) -> Result<(), BusFault> {
         let Some((group, _life)) = self.member.clone() else { return Ok(()) };
-        let due: Vec<(usize, usize)> = self
-            .positions
+        let due: Vec<(usize, usize)> = position
             .iter()
-            .filter(|(_, position)| position.returned > position.committed)
-            .map(|(queue, position)| (*queue, position.returned))
+            .filter_map(|position| {
+                let queue = usize::try_from(position.queue.number).ok()?;
+                let reading = self.positions.get(&queue).filter(|held| held.holding == position.holding)?;
+                let offset = usize::try_from(position.offset).ok()?;
+                (offset > reading.committed).then_some((queue, offset))
+            })
             .collect();
         if due.is_empty() {
             return Ok(());
