@@ -13,6 +13,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod bench;
+pub mod browsing;
 pub mod deliveries;
 pub mod transactions;
 
@@ -38,6 +39,9 @@ macro_rules! bus_contract {
                 a_listener_hears_all_from_now_on_and_nothing_before
                 a_delayed_message_waits_for_its_time
                 what_the_broker_would_mangle_is_refused_before_it_is_sent;
+            browsing:
+                whoever_looks_sees_every_message_and_takes_none
+                a_topic_that_does_not_exist_has_no_queues;
         }
     };
     (@facts $start:path; $($module:ident: $($fact:ident)+;)+) => {

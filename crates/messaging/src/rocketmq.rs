@@ -11,6 +11,7 @@
 
 pub mod admin;
 mod assignment;
+mod browser;
 mod check_back;
 mod codes;
 mod config;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 
 use flashgate_domain::clock::Clock;
 
+pub use self::browser::RocketMqBrowser;
 pub use self::config::RocketMqConfig;
 pub use self::publisher::RocketMqPublisher;
 pub use self::subscription::RocketMqSubscription;
@@ -72,6 +74,11 @@ impl RocketMq {
     /// A producer of plain messages in `group`. It connects when it first sends.
     pub fn publisher(&self, group: Group) -> RocketMqPublisher {
         RocketMqPublisher::new(self.session(), group)
+    }
+
+    /// Looks at what `topic` holds. It connects when it is first asked.
+    pub fn browser(&self, topic: Topic) -> RocketMqBrowser {
+        RocketMqBrowser::new(self.session(), topic)
     }
 
     /// The producer of one kind of transaction, whose half-messages all go to `topic`. From now on `handler`

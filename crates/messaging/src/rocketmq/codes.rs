@@ -33,6 +33,7 @@ pub(super) mod response {
     pub(crate) const SLAVE_NOT_AVAILABLE: i32 = 11;
     pub(crate) const FLUSH_SLAVE_TIMEOUT: i32 = 12;
     pub(crate) const SERVICE_NOT_AVAILABLE: i32 = 14;
+    pub(crate) const TOPIC_NOT_EXIST: i32 = 17;
     pub(crate) const PULL_NOT_FOUND: i32 = 19;
     pub(crate) const PULL_RETRY_IMMEDIATELY: i32 = 20;
     pub(crate) const PULL_OFFSET_MOVED: i32 = 21;

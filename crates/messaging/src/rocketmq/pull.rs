@@ -109,12 +109,7 @@ impl Source {
         match answer.code {
             response::SUCCESS => {
                 let next = answer.number("nextBeginOffset")?;
-                let mut body = answer.body;
-                let mut deliveries = Vec::new();
-                while !body.is_empty() {
-                    deliveries.push(Stored::take(&mut body)?.into_delivery(&queue.broker));
-                }
-                Ok((deliveries, next))
+                Ok((Stored::take_all(answer.body, &queue.broker)?, next))
             }
             response::PULL_NOT_FOUND | response::PULL_RETRY_IMMEDIATELY => {
                 Ok((Vec::new(), answer.number("nextBeginOffset")?))

@@ -50,6 +50,18 @@ impl Stored {
         }
     }
 
+    /// All messages of `bytes`, as a subscription delivers them from a queue of `broker`.
+    ///
+    /// # Errors
+    /// [`BusFault::Garbled`] if one is not whole.
+    pub(super) fn take_all(mut bytes: Bytes, broker: &Arc<str>) -> Result<Vec<Delivery>, BusFault> {
+        let mut deliveries = Vec::new();
+        while !bytes.is_empty() {
+            deliveries.push(Self::take(&mut bytes)?.into_delivery(broker));
+        }
+        Ok(deliveries)
+    }
+
     fn read(bytes: &mut Bytes) -> Result<Self, Malformed> {
         let _size = bytes.try_get_u32()?;
         let magic = bytes.try_get_u32()?;

@@ -1,0 +1,91 @@
+//! Looking at a topic, as RocketMQ's own tools do: pulls that wait for nothing and commit nothing.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::codes::{fault_of, flag, request, response};
+use super::frame::Request;
+use super::offsets::Place;
+use super::route::Route;
+use super::session::Session;
+use super::stored::Stored;
+use crate::browse::{Browser, QueueSpan, StoredPage};
+use crate::fault::BusFault;
+use crate::message::QueueId;
+use crate::names::Topic;
+
+/// The group of RocketMQ's tools (`MixAll.TOOLS_CONSUMER_GROUP`): every broker has it from the start, and a pull must
+/// name one.
+const GROUP: &str = "TOOLS_CONSUMER";
+
+/// Looks at one topic.
+pub struct RocketMqBrowser {
+    session: Arc<Session>,
+    topic: Topic,
+}
+
+impl RocketMqBrowser {
+    pub(super) fn new(session: Arc<Session>, topic: Topic) -> Self {
+        Self { session, topic }
+    }
+
+    /// Closes the connections. Later calls answer [`BusFault::Closed`].
+    pub fn shutdown(&self) {
+        self.session.close();
+    }
+
+    /// `None` if there is no such topic.
+    async fn route(&self) -> Result<Option<Arc<Route>>, BusFault> {
+        match self.session.route(&self.topic).await {
+            Err(BusFault::Rejected { broker_code: response::TOPIC_NOT_EXIST, .. }) => Ok(None),
+            route => route.map(Some),
+        }
+    }
+}
+
+#[async_trait]
+impl Browser for RocketMqBrowser {
+    async fn queues(&self) -> Result<Vec<QueueSpan>, BusFault> {
+        let Some(route) = self.route().await? else { return Ok(Vec::new()) };
+        if route.readable.is_empty() && !route.writable.is_empty() {
+            return Err(BusFault::invalid(format!("topic {} has no queue that may be read", self.topic)));
+        }
+        let mut spans = Vec::new();
+        for queue in &route.readable {
+            let place = Place { session: &self.session, topic: &self.topic, queue };
+            let offsets = place.earliest().await?..place.latest().await?;
+            spans.push(QueueSpan { queue: queue.clone(), offsets });
+        }
+        Ok(spans)
+    }
+
+    async fn read(&self, queue: &QueueId, offset: u64, max: u32) -> Result<StoredPage, BusFault> {
+        let request = Request::new(request::PULL_MESSAGE)
+            .field("consumerGroup", GROUP)
+            .field("topic", &self.topic)
+            .field("queueId", queue.number)
+            .field("bname", &queue.broker)
+            .field("queueOffset", offset)
+            .field("maxMsgNums", max)
+            .field("sysFlag", flag::PULL_SUBSCRIPTION)
+            .field("commitOffset", 0)
+            .field("suspendTimeoutMillis", 0)
+            .field("subscription", "*")
+            .field("subVersion", 0)
+            .field("expressionType", "TAG");
+        let route = self.session.route(&self.topic).await?;
+        let address = route.address(&queue.broker)?;
+        let answer = self.session.call(address, &request, self.session.deadline()).await?;
+        match answer.code {
+            response::SUCCESS => {
+                let next = answer.number("nextBeginOffset")?;
+                Ok(StoredPage { messages: Stored::take_all(answer.body, &queue.broker)?, next })
+            }
+            response::PULL_NOT_FOUND | response::PULL_RETRY_IMMEDIATELY | response::PULL_OFFSET_MOVED => {
+                Ok(StoredPage { messages: Vec::new(), next: answer.number("nextBeginOffset")? })
+            }
+            _ => Err(fault_of(&answer)),
+        }
+    }
+}
