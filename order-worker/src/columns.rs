@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::{
     decide::first_decision,
-    store::{StoreFault, StoredOrder},
+    store::{Standing, StoreFault, StoredOrder},
 };
 
 /// A value that this version cannot have written.
@@ -46,6 +46,11 @@ pub(crate) fn key(text: &str) -> Result<IdempotencyKey, Impossible> {
 pub(crate) fn batch_id(bytes: &[u8]) -> Result<BatchId, Impossible> {
     let bytes = bytes.try_into().map_err(impossible("batch id"))?;
     BatchId::from_bytes(bytes).map_err(impossible("batch id"))
+}
+
+/// `standing` of a dead letter.
+pub(crate) fn standing(name: &str) -> Result<Standing, Impossible> {
+    Standing::parse(name).ok_or(Impossible("standing of a dead letter"))
 }
 
 /// The columns of an order.

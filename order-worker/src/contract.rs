@@ -10,6 +10,7 @@
 
 pub mod books;
 pub mod compensating;
+pub mod dead_letters;
 pub mod placing;
 pub mod racing;
 pub mod random;
@@ -91,6 +92,9 @@ macro_rules! order_store_contract {
             repairs:
                 a_repair_is_written_down_before_and_after
                 repairs_are_listed_page_by_page;
+            dead_letters:
+                a_dead_letter_waits_until_it_is_decided_and_the_last_decision_counts
+                a_decision_is_about_one_dead_letter_only;
             sales:
                 a_new_sale_is_as_it_was_drafted
                 a_sale_is_preheated_once

@@ -7,6 +7,7 @@ mod apply;
 mod books;
 mod careful;
 mod compensation;
+mod dead_letters;
 mod fault;
 mod plain;
 mod repairs;
@@ -34,8 +35,8 @@ use crate::{
     config::MySqlConfig,
     mysql::fault::Trouble,
     store::{
-        BatchPage, Compensated, Correction, OrderStore, OutcomePage, OutcomesPage, Placed, RepairDraft,
-        RepairEvent, SalePage, StoreFault, StoredOrder, Transition,
+        BatchPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage, OutcomesPage,
+        Placed, RepairDraft, RepairEvent, SalePage, Standing, StoreFault, StoredOrder, Transition,
     },
 };
 
@@ -193,6 +194,20 @@ impl OrderStore for MySqlStore {
 
     async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreFault> {
         self.bounded(repairs::list(&self.pool, before, size)).await
+    }
+
+    async fn decide_letter(
+        &self,
+        letter: &LetterKey,
+        standing: Standing,
+        repair_id: u64,
+        now: Timestamp,
+    ) -> Result<(), StoreFault> {
+        self.bounded(dead_letters::decide(&self.pool, letter, standing, repair_id, now)).await
+    }
+
+    async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreFault> {
+        self.bounded(dead_letters::decision(&self.pool, letter)).await
     }
 
     async fn ping(&self) -> Result<(), StoreFault> {

@@ -3,6 +3,8 @@
 pub(crate) const BATCHES_AFTER_SELECT: &str = include_str!("../sql/batches_after_select.sql");
 pub(crate) const BATCHES_PAGE_SELECT: &str = include_str!("../sql/batches_page_select.sql");
 pub(crate) const BATCH_ORDERS_SELECT: &str = include_str!("../sql/batch_orders_select.sql");
+pub(crate) const DEAD_LETTER_DECIDE: &str = include_str!("../sql/dead_letter_decide.sql");
+pub(crate) const DEAD_LETTER_SELECT: &str = include_str!("../sql/dead_letter_select.sql");
 pub(crate) const REPAIRS_SELECT: &str = include_str!("../sql/repairs_select.sql");
 pub(crate) const REPAIR_END: &str = include_str!("../sql/repair_end.sql");
 pub(crate) const REPAIR_INSERT: &str = include_str!("../sql/repair_insert.sql");

@@ -7,6 +7,7 @@
 mod apply;
 mod books;
 mod compensation;
+mod dead_letters;
 mod fault;
 mod open;
 mod repairs;
@@ -30,8 +31,8 @@ use thread::Thread;
 
 use crate::{
     store::{
-        BatchPage, Compensated, Correction, OrderStore, OutcomePage, OutcomesPage, Placed, RepairDraft,
-        RepairEvent, SalePage, StoreFault, StoredOrder, Transition,
+        BatchPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage, OutcomesPage,
+        Placed, RepairDraft, RepairEvent, SalePage, Standing, StoreFault, StoredOrder, Transition,
     },
     triage::in_the_order_of,
 };
@@ -173,6 +174,24 @@ impl OrderStore for SqliteStore {
 
     async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreFault> {
         self.thread.call(move |connection| repairs::list(connection, before, size)).await
+    }
+
+    async fn decide_letter(
+        &self,
+        letter: &LetterKey,
+        standing: Standing,
+        repair_id: u64,
+        now: Timestamp,
+    ) -> Result<(), StoreFault> {
+        let letter = letter.clone();
+        self.thread
+            .call(move |connection| dead_letters::decide(connection, &letter, standing, repair_id, now))
+            .await
+    }
+
+    async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreFault> {
+        let letter = letter.clone();
+        self.thread.call(move |connection| dead_letters::decision(connection, &letter)).await
     }
 
     async fn ping(&self) -> Result<(), StoreFault> {

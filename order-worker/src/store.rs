@@ -12,10 +12,12 @@
 //! - `saleable = initial + restocked + returned - applied`, at every moment, and never below zero.
 
 mod compensation;
+mod dead_letter;
 mod repair;
 
 use async_trait::async_trait;
 pub use compensation::{Compensated, Correction, OrderMark};
+pub use dead_letter::{LetterDecision, LetterKey, Standing};
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, Intent, OrderId, OrderState, Sale, SaleDraft, SaleId, SaleState, Timestamp,
     audit::{DecidedBatch, StoreBooks, StoreStep},
@@ -118,6 +120,19 @@ pub trait OrderStore: Send + Sync + 'static {
 
     /// A page of repairs with ids below `before`, the latest first; at most `size`, and [`REPAIR_PAGE_MAX`].
     async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreFault>;
+
+    /// Writes down what an operator decided about a dead letter, in place of what was decided before. The repair must
+    /// be there.
+    async fn decide_letter(
+        &self,
+        letter: &LetterKey,
+        standing: Standing,
+        repair_id: u64,
+        now: Timestamp,
+    ) -> Result<(), StoreFault>;
+
+    /// What was last decided about a dead letter; `None` if it waits.
+    async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreFault>;
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreFault>;

@@ -15,12 +15,14 @@ use flashgate_domain::{
     Batch, BatchId, BatchOutcome, OrderId, Sale, SaleDraft, SaleId, SaleState, Timestamp,
     audit::{BatchSums, DecidedBatch, StoreBooks, StoreStep, Sums},
 };
-use flashgate_messaging::{BusFault, Delivery, Message, Position, Publisher, QueueId, Subscription};
+use flashgate_messaging::{
+    Browser, BusFault, Delivery, Message, Position, Publisher, QueueId, QueueSpan, StoredPage, Subscription,
+};
 use flashgate_order_worker::{
     decide::{Purchase, order_by_order},
     store::{
-        BatchPage, Compensated, Correction, OrderStore, OutcomePage, OutcomesPage, Placed, Rejection,
-        RepairDraft, RepairEvent, SalePage, StoreFault, StoredOrder, Transition,
+        BatchPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage, OutcomesPage,
+        Placed, Rejection, RepairDraft, RepairEvent, SalePage, Standing, StoreFault, StoredOrder, Transition,
     },
 };
 
@@ -41,6 +43,7 @@ struct Tables {
     purchases: HashSet<Purchase>,
     repairs: Vec<RepairEvent>,
     adjustments: HashMap<SaleId, u64>,
+    letters: Vec<(LetterKey, LetterDecision)>,
 }
 
 impl Tables {
@@ -267,6 +270,27 @@ impl OrderStore for MemoryStore {
         Ok(earlier.take(usize::try_from(size).unwrap()).cloned().collect())
     }
 
+    async fn decide_letter(
+        &self,
+        letter: &LetterKey,
+        standing: Standing,
+        repair_id: u64,
+        now: Timestamp,
+    ) -> Result<(), StoreFault> {
+        let mut tables = self.tables.lock().unwrap();
+        let repair = tables.repairs.iter().find(|event| event.id == repair_id).unwrap().draft.clone();
+        let RepairDraft { actor, reason, .. } = repair;
+        let decision = LetterDecision { standing, repair_id, actor, reason, decided_at: now };
+        tables.letters.push((letter.clone(), decision));
+        Ok(())
+    }
+
+    async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreFault> {
+        let tables = self.tables.lock().unwrap();
+        let last = tables.letters.iter().rev().find(|(decided, _)| decided == letter);
+        Ok(last.map(|(_, decision)| decision.clone()))
+    }
+
     async fn ping(&self) -> Result<(), StoreFault> {
         Ok(())
     }
@@ -386,5 +410,19 @@ impl Publisher for MemoryBus {
         let Message { topic, key, properties, body, .. } = message;
         queue.events.push(Event::Published { topic: topic.to_string(), key, properties, body });
         Ok(())
+    }
+}
+
+/// A topic that nobody has made.
+pub(crate) struct NoTopic;
+
+#[async_trait]
+impl Browser for NoTopic {
+    async fn queues(&self) -> Result<Vec<QueueSpan>, BusFault> {
+        Ok(Vec::new())
+    }
+
+    async fn read(&self, _queue: &QueueId, offset: u64, _max: u32) -> Result<StoredPage, BusFault> {
+        Ok(StoredPage { messages: Vec::new(), next: offset })
     }
 }

@@ -13,9 +13,9 @@ use flashgate_domain::{
 use flashgate_order_worker::{
     decide::{Purchase, confirmed_units, first_decision, order_by_order},
     store::{
-        BATCH_PAGE_MAX, BatchPage, Compensated, Correction, OutcomePage, OutcomesPage, Placed,
-        REPAIR_PAGE_MAX, Rejection, RepairDraft, RepairEvent, SALE_PAGE_MAX, SalePage, StoredOrder,
-        Transition,
+        BATCH_PAGE_MAX, BatchPage, Compensated, Correction, LetterDecision, LetterKey, OutcomePage,
+        OutcomesPage, Placed, REPAIR_PAGE_MAX, Rejection, RepairDraft, RepairEvent, SALE_PAGE_MAX, SalePage,
+        Standing, StoredOrder, Transition,
     },
 };
 
@@ -31,6 +31,7 @@ pub struct StoreState {
     repairs: BTreeMap<u64, RepairEvent>,
     /// Compensating steps, of sales that have seen one.
     adjustments: BTreeMap<SaleId, u64>,
+    letters: BTreeMap<(String, Timestamp), (Standing, u64, Timestamp)>,
     /// Never iterated: its order is not the same in two runs.
     purchases: HashSet<Purchase>,
 }
@@ -235,6 +236,18 @@ impl StoreState {
         let earlier = self.repairs.range(..before.unwrap_or(u64::MAX)).rev();
         let size = usize::try_from(size.min(REPAIR_PAGE_MAX)).unwrap_or(usize::MAX);
         earlier.take(size).map(|(_id, event)| event.clone()).collect()
+    }
+
+    fn decide_letter(&mut self, letter: LetterKey, standing: Standing, repair_id: u64, now: Timestamp) {
+        self.letters.insert((letter.place, letter.given_up_at), (standing, repair_id, now));
+    }
+
+    fn letter_decision(&self, letter: &LetterKey) -> Option<LetterDecision> {
+        let (standing, repair_id, decided_at) =
+            *self.letters.get(&(letter.place.clone(), letter.given_up_at))?;
+        let draft = &self.repairs.get(&repair_id)?.draft;
+        let (actor, reason) = (draft.actor.clone(), draft.reason.clone());
+        Some(LetterDecision { standing, repair_id, actor, reason, decided_at })
     }
 
     fn page(&self, page: &SalePage) -> Vec<Sale> {

@@ -6,8 +6,8 @@ use flashgate_domain::{
     audit::{DecidedBatch, StoreBooks, StoreStep},
 };
 use flashgate_order_worker::store::{
-    BatchPage, Compensated, Correction, OrderStore, OutcomePage, OutcomesPage, Placed, RepairDraft,
-    RepairEvent, SalePage, StoreFault, StoredOrder, Transition,
+    BatchPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage, OutcomesPage,
+    Placed, RepairDraft, RepairEvent, SalePage, Standing, StoreFault, StoredOrder, Transition,
 };
 
 use super::StoreState;
@@ -145,6 +145,23 @@ impl OrderStore for SimStore {
 
     async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreFault> {
         self.ask("repairs", String::new(), move |state| state.repairs(before, size)).await
+    }
+
+    async fn decide_letter(
+        &self,
+        letter: &LetterKey,
+        standing: Standing,
+        repair_id: u64,
+        now: Timestamp,
+    ) -> Result<(), StoreFault> {
+        let letter = letter.clone();
+        let decide = move |state: &mut StoreState| state.decide_letter(letter, standing, repair_id, now);
+        self.ask("decide_letter", repair_id.to_string(), decide).await
+    }
+
+    async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreFault> {
+        let letter = letter.clone();
+        self.ask("letter_decision", String::new(), move |state| state.letter_decision(&letter)).await
     }
 
     async fn ping(&self) -> Result<(), StoreFault> {

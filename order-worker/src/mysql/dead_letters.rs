@@ -1,0 +1,43 @@
+//! What operators decided about dead letters.
+
+use flashgate_domain::Timestamp;
+use sqlx::{MySqlPool, Row};
+
+use super::fault::Trouble;
+use crate::{
+    columns,
+    portable_sql::{DEAD_LETTER_DECIDE, DEAD_LETTER_SELECT},
+    store::{LetterDecision, LetterKey, Standing},
+};
+
+pub(super) async fn decide(
+    pool: &MySqlPool,
+    letter: &LetterKey,
+    standing: Standing,
+    repair_id: u64,
+    now: Timestamp,
+) -> Result<(), Trouble> {
+    let query = sqlx::query(DEAD_LETTER_DECIDE)
+        .bind(&letter.place)
+        .bind(letter.given_up_at.as_millis())
+        .bind(standing.as_str())
+        .bind(repair_id)
+        .bind(now.as_millis());
+    query.execute(pool).await?;
+    Ok(())
+}
+
+pub(super) async fn decision(
+    pool: &MySqlPool,
+    letter: &LetterKey,
+) -> Result<Option<LetterDecision>, Trouble> {
+    let query = sqlx::query(DEAD_LETTER_SELECT).bind(&letter.place).bind(letter.given_up_at.as_millis());
+    let Some(row) = query.fetch_optional(pool).await? else { return Ok(None) };
+    Ok(Some(LetterDecision {
+        standing: columns::standing(row.try_get("standing")?)?,
+        repair_id: row.try_get("repair_id")?,
+        actor: row.try_get("actor")?,
+        reason: row.try_get("reason")?,
+        decided_at: Timestamp::from_millis(row.try_get("decided_at_ms")?),
+    }))
+}
