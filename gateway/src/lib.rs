@@ -24,6 +24,7 @@ pub mod readiness;
 pub mod redrive;
 pub mod registry;
 pub mod screen;
+mod seldom;
 pub mod settle;
 pub mod sold_out;
 pub mod transaction;

@@ -8,11 +8,11 @@ use flashgate_messaging::{Delivery, Subscription};
 use flashgate_proto::body;
 use futures::{StreamExt, stream};
 use metrics::{counter, gauge};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use crate::sold_out::SoldOutWatch;
+use crate::{seldom::Seldom, sold_out::SoldOutWatch};
 
 /// How many messages one poll takes: each carries the outcomes of a chunk.
 const MESSAGES_MAX: usize = 32;
@@ -20,6 +20,8 @@ const MESSAGES_MAX: usize = 32;
 const POLL_WAIT: Duration = Duration::from_millis(500);
 /// How many batches are settled at once.
 const SETTLING_MAX: usize = 8;
+/// How long an outcome that the ledger answers with a refusal may keep those behind it from being settled.
+const REFUSED_MAX: Duration = Duration::from_mins(1);
 /// The pause after a failure.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
@@ -27,12 +29,13 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 pub struct Settlement {
     ledger: Arc<dyn Ledger>,
     sold_out: Arc<SoldOutWatch>,
+    told: Seldom,
 }
 
 impl Settlement {
     /// Settles in `ledger` and tells `sold_out` where the sales stand then.
     pub fn new(ledger: Arc<dyn Ledger>, sold_out: Arc<SoldOutWatch>) -> Self {
-        Self { ledger, sold_out }
+        Self { ledger, sold_out, told: Seldom::default() }
     }
 
     /// Settles what `outcomes` brings until `leave`. Offsets move only after everything before them is settled.
@@ -68,14 +71,26 @@ impl Settlement {
     }
 
     /// Tries until the ledger has answered; `false` if it had not when the process was told to leave.
+    ///
+    /// An outcome that the ledger refuses for [`REFUSED_MAX`] is passed over: its batch stays open in the ledger, an
+    /// audit names it, and a re-drive brings the outcome again.
     async fn settle(&self, outcome: BatchOutcome, leave: &CancellationToken) -> bool {
+        let began_at = Instant::now();
         loop {
-            match self.ledger.settle(&outcome).await {
+            let fault = match self.ledger.settle(&outcome).await {
                 Ok(settled) => {
                     self.note(&outcome, &settled);
                     return true;
                 }
-                Err(fault) => warn!(batch = %outcome.batch, code = fault.code(), %fault, "not settled yet"),
+                Err(fault) => fault,
+            };
+            if fault.is_refusal() && began_at.elapsed() >= REFUSED_MAX {
+                error!(batch = %outcome.batch, code = fault.code(), %fault, "given up: to be re-driven");
+                counter!("flashgate_gateway_settled_batches_total", "result" => "given_up").increment(1);
+                return true;
+            }
+            if let Some(unsaid) = self.told.due() {
+                warn!(batch = %outcome.batch, code = fault.code(), %fault, unsaid, "not settled yet");
             }
             tokio::select! {
                 biased;

@@ -11,13 +11,15 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use flashgate_domain::{Batch, BatchId, Clock, Refusal};
-use flashgate_ledger::{Deduction, Fate, Ledger, LedgerFault, Screening, Standing};
+use flashgate_ledger::{Deduction, Fate, Ledger, Screening, Standing};
 use flashgate_messaging::{BusFault, HalfMessage, Message, Topic, TransactionProducer, Verdict as Resolved};
 use flashgate_proto::body;
 use metrics::{Histogram, counter, histogram};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug_span, error, warn};
+
+use crate::seldom::Seldom;
 
 /// The pause before a call that failed is made again.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
@@ -49,6 +51,19 @@ pub struct Transactions {
     background: TaskTracker,
     half_seconds: Histogram,
     commit_seconds: Histogram,
+    told: Told,
+}
+
+/// What one server that is away would have every batch say.
+#[derive(Debug, Default)]
+struct Told {
+    no_half_message: Seldom,
+    no_deduction: Seldom,
+    deduction_in_doubt: Seldom,
+    fate_unknown: Seldom,
+    commit_unanswered: Seldom,
+    accepted_uncommitted: Seldom,
+    rollback_unanswered: Seldom,
 }
 
 impl Transactions {
@@ -69,6 +84,7 @@ impl Transactions {
             background: TaskTracker::new(),
             half_seconds: histogram!("flashgate_gateway_half_message_seconds"),
             commit_seconds: histogram!("flashgate_gateway_commit_seconds"),
+            told: Told::default(),
         })
     }
 
@@ -84,7 +100,9 @@ impl Transactions {
         let half = match self.send_half(batch.id(), body.clone()).await {
             Ok(half) => half,
             Err(fault) => {
-                warn!(code = fault.code(), %fault, "no half-message");
+                if let Some(unsaid) = self.told.no_half_message.due() {
+                    warn!(code = fault.code(), %fault, unsaid, "no half-message");
+                }
                 // If it was stored all the same, its check-back finds no log entry and fences it.
                 return End::Unavailable(Refusal::BrokerUnavailable);
             }
@@ -106,11 +124,15 @@ impl Transactions {
                 self.roll_back(half, End::Again)
             }
             Err(fault) if fault.nothing_done() => {
-                warn!(code = fault.code(), %fault, "no deduction");
+                if let Some(unsaid) = self.told.no_deduction.due() {
+                    warn!(code = fault.code(), %fault, unsaid, "no deduction");
+                }
                 self.roll_back(half, End::Unavailable(Refusal::LedgerUnavailable))
             }
             Err(fault) => {
-                warn!(code = fault.code(), %fault, "a deduction in doubt");
+                if let Some(unsaid) = self.told.deduction_in_doubt.due() {
+                    warn!(code = fault.code(), %fault, unsaid, "a deduction in doubt");
+                }
                 self.settle_doubt(batch.id(), half, deadline).await
             }
         }
@@ -152,7 +174,11 @@ impl Transactions {
             loop {
                 match self.ledger.check_back(id).await {
                     Ok(fate) => return fate,
-                    Err(fault) => log_retry(&fault),
+                    Err(fault) => {
+                        if let Some(unsaid) = self.told.fate_unknown.due() {
+                            warn!(code = fault.code(), %fault, unsaid, "the fate of a batch could not be asked for");
+                        }
+                    }
                 }
                 sleep(RETRY_PAUSE).await;
             }
@@ -171,7 +197,11 @@ impl Transactions {
                 match self.producer.resolve(half, Resolved::Commit).await {
                     Ok(()) => return true,
                     Err(BusFault::TooLate { .. }) => return false,
-                    Err(fault) => warn!(code = fault.code(), %fault, "a commit was not answered"),
+                    Err(fault) => {
+                        if let Some(unsaid) = self.told.commit_unanswered.due() {
+                            warn!(code = fault.code(), %fault, unsaid, "a commit was not answered");
+                        }
+                    }
                 }
                 sleep(RETRY_PAUSE).await;
             }
@@ -179,7 +209,10 @@ impl Transactions {
         let answered = timeout_at(deadline, committing.instrument(debug_span!("commit"))).await;
         self.commit_seconds.record(started.elapsed());
         if answered != Ok(true) {
-            warn!(key = half.transaction_id, "accepted without the answer to its commit; left to check-back");
+            if let Some(unsaid) = self.told.accepted_uncommitted.due() {
+                let key = &half.transaction_id;
+                warn!(key, unsaid, "accepted without the answer to its commit; left to check-back");
+            }
             counter!("flashgate_gateway_commits_unanswered_total").increment(1);
         }
     }
@@ -188,16 +221,14 @@ impl Transactions {
     fn roll_back(self: &Arc<Self>, half: HalfMessage, end: End) -> End {
         let this = Arc::clone(self);
         self.background.spawn(async move {
-            if let Err(fault) = this.producer.resolve(&half, Resolved::Rollback).await {
-                warn!(code = fault.code(), %fault, "a rollback was not answered; left to check-back");
+            if let Err(fault) = this.producer.resolve(&half, Resolved::Rollback).await
+                && let Some(unsaid) = this.told.rollback_unanswered.due()
+            {
+                warn!(code = fault.code(), %fault, unsaid, "a rollback was not answered; left to check-back");
             }
         });
         end
     }
-}
-
-fn log_retry(fault: &LedgerFault) {
-    warn!(code = fault.code(), %fault, "the fate of a batch could not be asked for");
 }
 
 /// A place in which a test can end the process.

@@ -498,6 +498,14 @@ impl LedgerFault {
         }
     }
 
+    /// Whether the ledger answered, and neither did what was asked nor said why in words that are known.
+    pub const fn is_refusal(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::UnknownReply { .. } => true,
+            Self::Unreachable(_) | Self::NoAnswer(_) => false,
+        }
+    }
+
     /// Whether it is certain that the call changed nothing.
     pub const fn nothing_done(&self) -> bool {
         match self {

@@ -47,11 +47,18 @@ impl Flaw {
 /// The ledger of a gateway.
 pub fn ledger(ledger: SimLedger, flaw: Option<Flaw>) -> Arc<dyn Ledger> {
     match flaw {
-        Some(flaw @ (Flaw::NoFence | Flaw::TimeoutIsNo)) => Arc::new(FlawedLedger { ledger, flaw }),
+        Some(flaw @ (Flaw::NoFence | Flaw::TimeoutIsNo)) => {
+            Arc::new(FlawedLedger { ledger, flaw: Some(flaw), refused: None })
+        }
         Some(Flaw::CommitByDefault | Flaw::RollbackByDefault | Flaw::AcknowledgeFirst) | None => {
             Arc::new(ledger)
         }
     }
+}
+
+/// A ledger that refuses to settle one batch, for ever.
+pub fn refusing(ledger: SimLedger, refused: BatchId) -> Arc<dyn Ledger> {
+    Arc::new(FlawedLedger { ledger, flaw: None, refused: Some(refused) })
 }
 
 /// The check-back handler of a gateway.
@@ -115,14 +122,15 @@ impl Subscription for Hasty {
 
 struct FlawedLedger {
     ledger: SimLedger,
-    flaw: Flaw,
+    flaw: Option<Flaw>,
+    refused: Option<BatchId>,
 }
 
 #[async_trait]
 impl Ledger for FlawedLedger {
     async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerFault> {
         match self.ledger.deduct(batch, body).await {
-            Err(LedgerFault::NoAnswer(why)) if self.flaw == Flaw::TimeoutIsNo => {
+            Err(LedgerFault::NoAnswer(why)) if self.flaw == Some(Flaw::TimeoutIsNo) => {
                 Err(LedgerFault::Refused(why))
             }
             answer => answer,
@@ -130,7 +138,7 @@ impl Ledger for FlawedLedger {
     }
 
     async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerFault> {
-        if self.flaw != Flaw::NoFence {
+        if self.flaw != Some(Flaw::NoFence) {
             return self.ledger.check_back(batch).await;
         }
         let known = self.ledger.order(batch.base()).await?;
@@ -162,6 +170,9 @@ impl Ledger for FlawedLedger {
     }
 
     async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerFault> {
+        if self.refused == Some(outcome.batch) {
+            return Err(LedgerFault::Refused("simulated".to_owned()));
+        }
         self.ledger.settle(outcome).await
     }
 

@@ -4,30 +4,35 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BuyerId, CancelReason, IdempotencyKey, Intent, OrderId, Quantity, Refusal, Sale, SaleId,
-    SaleState, SystemClock, Timestamp, Verdict, id::ShardCount,
+    Batch, BatchOutcome, BuyerId, CancelReason, IdempotencyKey, Intent, OrderId, Quantity, Refusal, Sale,
+    SaleId, SaleState, SystemClock, Timestamp, Verdict, id::ShardCount,
 };
 use flashgate_gateway::{
     catalogue::{Catalogue, Entry},
     preheat::Preheat,
     purchase::Buy,
     registry::{Registry, RegistryFault, StoredOrder},
+    settle::Settlement,
     sold_out::SoldOutWatch,
 };
 use flashgate_ledger::{
     LedgerState as Stand, Standing,
     contract::{
         Fact, Subject,
-        scene::{Scene, all_cancelled, crowd, intent, open_window},
+        scene::{Scene, all_cancelled, all_confirmed, crowd, intent, open_window},
     },
 };
+use flashgate_messaging::{BusFault, Delivery, Position, QueueId, Subscription};
+use flashgate_proto::body;
 use flashgate_simulation::{
+    flaw,
     history::History,
     ledger::{LedgerState, SimLedger},
     network::{Link, Network, Server},
@@ -35,7 +40,11 @@ use flashgate_simulation::{
     trace::Trace,
     world::World,
 };
-use tokio::time::sleep;
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
 
 /// Long enough for everything that was started to end: the clock of these tests stands still while anybody works.
 const MEANWHILE: Duration = Duration::from_millis(10);
@@ -52,12 +61,20 @@ struct Stage {
 }
 
 fn ledger() -> Scene {
+    scene_of(&server())
+}
+
+fn server() -> Arc<Server<LedgerState>> {
     let network = Network::new(Trace::new(false));
-    let server =
-        Server::new("ledger", network, LedgerState::new(0, (0, stream(0, "notes"))), stream(0, "network"));
-    let shards = ShardCount::ONE;
-    let ledger = SimLedger::new(Link::direct(server), Arc::new(SystemClock), shards);
-    Scene::new(Subject { ledger: Arc::new(ledger), shards })
+    Server::new("ledger", network, LedgerState::new(0, (0, stream(0, "notes"))), stream(0, "network"))
+}
+
+fn ledger_of(server: &Arc<Server<LedgerState>>) -> SimLedger {
+    SimLedger::new(Link::direct(Arc::clone(server)), Arc::new(SystemClock), ShardCount::ONE)
+}
+
+fn scene_of(server: &Arc<Server<LedgerState>>) -> Scene {
+    Scene::new(Subject { ledger: Arc::new(ledger_of(server)), shards: ShardCount::ONE })
 }
 
 impl Stage {
@@ -228,5 +245,74 @@ async fn a_sale_that_was_closed_is_over_although_the_ledger_sells_it() -> Fact {
     assert_eq!(front.purchase.buy(buy("before")).await, Verdict::Replayed(order));
     sleep(Duration::from_secs(5)).await;
     assert_eq!(stand(), Stand::Closed, "it is told again");
+    Ok(())
+}
+
+/// Outcomes that have come, each in a message of its own; the last position that was acknowledged.
+struct Outcomes {
+    coming: VecDeque<BatchOutcome>,
+    taken: u64,
+    acknowledged: watch::Sender<u64>,
+}
+
+#[async_trait]
+impl Subscription for Outcomes {
+    async fn poll(&mut self, _max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault> {
+        let Some(outcome) = self.coming.pop_front() else {
+            sleep(wait).await;
+            return Ok(Vec::new());
+        };
+        self.taken += 1;
+        Ok(vec![Delivery {
+            message_id: String::new(),
+            key: String::new(),
+            properties: Vec::new(),
+            body: body::encode_outcomes(&[outcome]),
+            queue: QueueId { broker: "b".into(), number: 0 },
+            offset: self.taken - 1,
+            born_at: NOW,
+            stored_at: NOW,
+        }])
+    }
+
+    fn position(&self) -> Vec<Position> {
+        vec![Position { queue: QueueId { broker: "b".into(), number: 0 }, holding: 0, offset: self.taken }]
+    }
+
+    async fn commit(&mut self, position: &[Position]) -> Result<(), BusFault> {
+        self.acknowledged.send_replace(position[0].offset);
+        Ok(())
+    }
+
+    async fn lag(&self) -> Result<u64, BusFault> {
+        Ok(0)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_the_ledger_refuses_stays_open_and_does_not_keep_the_others_for_ever() -> Fact {
+    let server = server();
+    let scene = scene_of(&server);
+    let sale = scene.on_sale(10, 1).await?;
+    let refused = scene.deduct(crowd(sale, 2)?).await?;
+    let intents = (0..3).map(|i| intent(sale, &format!("later-{i}"), "k", 1)).collect::<Result<_, _>>()?;
+    let behind = scene.deduct(intents).await?;
+    let ledger = flaw::refusing(ledger_of(&server), refused.id());
+    let sold_out = SoldOutWatch::new(Arc::clone(&ledger), Arc::new(Catalogue::default()));
+    let (acknowledged, mut heard) = watch::channel(0);
+    let coming = [&refused, &behind].map(all_confirmed).into();
+    let leave = CancellationToken::new();
+    let settlement = Settlement::new(ledger, sold_out);
+    let outcomes = Box::new(Outcomes { coming, taken: 0, acknowledged });
+    let settling = tokio::spawn(settlement.run(outcomes, leave.clone()));
+
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(*heard.borrow_and_update(), 0, "it may still come to terms");
+    let both = timeout(Duration::from_mins(2), heard.wait_for(|offset| *offset == 2));
+    both.await.expect("the one behind is settled").unwrap();
+    let open = scene.ledger().snapshot(sale).await?.unwrap().open;
+    assert_eq!(open.iter().map(|open| open.id).collect::<Vec<_>>(), [refused.id()]);
+    leave.cancel();
+    settling.await.unwrap();
     Ok(())
 }
