@@ -98,7 +98,8 @@ impl Broker {
         while taken.is_empty() {
             taken = drain(&mut subscription, QUIET).await;
         }
-        subscription.commit().await.expect("the broker answers");
+        let position = subscription.position();
+        subscription.commit(&position).await.expect("the broker answers");
         subscription.shutdown().await;
         taken.len()
     }
