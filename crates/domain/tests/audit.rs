@@ -7,8 +7,8 @@ use std::time::Duration;
 use flashgate_domain::{
     BatchId, CancelReason, Decision, SaleId, SaleState, Timestamp,
     audit::{
-        Amount, BatchSums, DecidedBatch, Evidence, Finding, Gap, Held, LedgerBooks, LostEntry, Report, Steps,
-        StoreBooks, Sums, Trace, TraceStatus, Verdict, open_batches, weigh,
+        Amount, BatchSums, DecidedBatch, Evidence, Finding, Gap, Held, LedgerBooks, LedgerStep, LostEntry,
+        Report, Steps, StoreBooks, StoreStep, Sums, Trace, TraceStatus, Verdict, open_batches, weigh,
     },
 };
 use proptest::prelude::*;
@@ -268,4 +268,64 @@ proptest! {
         prop_assert_eq!(leaked, by_hand + by_total);
         prop_assert_eq!(gap.is_closed(), by_hand + by_total == 0);
     }
+}
+
+fn steps(ledger: &LedgerBooks, store: &StoreBooks, evidence: Vec<Finding>) -> Steps {
+    Steps::of(&Gap::between(ledger, store), &Evidence(evidence), ledger, store)
+}
+
+#[test]
+fn each_side_is_compensated_by_what_it_is_off_and_names_what_was_seen() {
+    let (mut ledger, mut store) = books(10, &[confirmed(3, Fate::Settled), confirmed(2, Fate::Open)]);
+    assert!(steps(&ledger, &store, Vec::new()).is_empty());
+    (ledger.adjustments, store.adjustments) = (4, 7);
+    ledger.available -= 1;
+    (ledger.available, ledger.deducted) = (ledger.available - 2, ledger.deducted + 2);
+    store.saleable += 5;
+    let planned = steps(&ledger, &store, Vec::new());
+    let in_ledger = LedgerStep { generation: 1, adjustments: 4, in_ledger: -1, across: -2 };
+    assert_eq!(planned.ledger, Some(in_ledger));
+    assert_eq!(in_ledger.units(), 3, "so many come back");
+    let in_store = StoreStep { adjustments: 7, in_store: 5 };
+    assert_eq!((planned.store, in_store.units()), (Some(in_store), -5));
+    store.generation = 2;
+    assert!(steps(&ledger, &store, Vec::new()).is_empty(), "they are not of the same ledger");
+}
+
+#[test]
+fn what_a_batch_may_explain_is_not_compensated() {
+    let (mut ledger, store) = books(10, &[confirmed(3, Fate::Open)]);
+    let held = ledger.open.remove(0);
+    ledger.lost.push(LostEntry { batch: held.batch, deducted_at: held.deducted_at });
+    assert!(steps(&ledger, &store, Vec::new()).is_empty(), "the units may be those of the lost entry");
+    ledger.available -= 1;
+    let planned = steps(&ledger, &store, Vec::new());
+    assert_eq!(planned.ledger.map(|step| (step.in_ledger, step.across)), Some((-1, 0)));
+
+    let (mut ledger, mut store) = books(10, &[confirmed(3, Fate::Settled)]);
+    (ledger.available, store.saleable) = (ledger.available + 2, store.saleable - 1);
+    store.orders.confirmed.units += 1;
+    let changed = Finding::ChangedBatch { batch: batch(0), units: -1, orders: Vec::new() };
+    let planned = steps(&ledger, &store, vec![changed]);
+    assert_eq!(planned.ledger.map(|step| (step.in_ledger, step.across)), Some((2, 0)));
+    assert_eq!(planned.store, None, "the order is put right first");
+}
+
+#[test]
+fn only_what_two_audits_say_is_compensated_and_across_the_smaller() {
+    let step = |across| LedgerStep { generation: 1, adjustments: 2, in_ledger: 0, across };
+    let of = |ledger| Steps { ledger, store: None };
+    let agreed = |one, other| of(one).agreed(&of(other)).ledger;
+    assert_eq!(agreed(Some(step(7)), Some(step(5))), Some(step(5)), "a batch came in between");
+    assert_eq!(agreed(Some(step(-4)), Some(step(-5))), Some(step(-5)), "it hid a part of the leak");
+    assert_eq!(agreed(Some(step(3)), Some(step(-3))), None);
+    assert_eq!(agreed(Some(step(3)), None), None);
+    let moved = LedgerStep { adjustments: 3, ..step(5) };
+    assert_eq!(agreed(Some(step(5)), Some(moved)), None, "somebody else was first");
+    let contradicts = LedgerStep { in_ledger: -1, ..step(0) };
+    assert_eq!(agreed(Some(contradicts), Some(contradicts)), Some(contradicts));
+
+    let in_store = |in_store| Steps { ledger: None, store: Some(StoreStep { adjustments: 0, in_store }) };
+    assert_eq!(in_store(2).agreed(&in_store(2)), in_store(2));
+    assert!(in_store(2).agreed(&in_store(3)).is_empty(), "it is exact");
 }
