@@ -64,7 +64,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (start, mut received, mut polls) = (Instant::now(), 0, 0);
     while received < sent {
         received += subscription.poll(1_024, Duration::from_secs(5)).await?.len();
-        subscription.commit().await?;
+        let position = subscription.position();
+        subscription.commit(&position).await?;
         polls += 1;
     }
     let seconds = start.elapsed().as_secs_f64();
