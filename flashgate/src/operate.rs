@@ -5,6 +5,8 @@ mod answer;
 pub mod audit;
 mod audit_view;
 mod connection;
+mod dead_letters;
+mod dead_letters_view;
 mod drift;
 mod drift_view;
 mod moment;

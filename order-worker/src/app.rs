@@ -2,6 +2,7 @@
 //! works, and takes it all apart in order.
 
 mod failed;
+mod late_browser;
 mod late_publisher;
 
 use std::{process, sync::Arc};
@@ -13,6 +14,7 @@ use flashgate_messaging::{
     rocketmq::{RocketMq, RocketMqConfig, RocketMqPublisher, RocketMqSubscription},
 };
 use flashgate_service::config::ConfigError;
+use late_browser::LateBrowser;
 use late_publisher::LatePublisher;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -27,7 +29,7 @@ use crate::{
     engine::{self, Interface, OperatorPort},
     health::Health,
     mysql::{MySqlStore, SchemaFault},
-    operator::{Backlog, Repairs, Sales},
+    operator::{Backlog, DeadLetters, Repairs, Sales},
 };
 
 /// Brings the schema to this version.
@@ -58,6 +60,7 @@ pub async fn serve(
     let health = Arc::new(Health::default());
     let store = Arc::new(MySqlStore::new(&config.mysql, seed));
     let publisher = Arc::new(LatePublisher::default());
+    let browser = Arc::new(LateBrowser::default());
 
     let topic = config.rocketmq.topic("sales")?;
     let sales = Arc::new(Sales::new(store.clone(), publisher.clone(), topic, Arc::clone(&clock)));
@@ -70,13 +73,21 @@ pub async fn serve(
         clock: Arc::clone(&clock),
         backlog: backlog.clone(),
     };
-    let interface = Interface { sales, repairs, health: Arc::clone(&health) };
+    let dead_letters = DeadLetters {
+        browser: browser.clone(),
+        publisher: publisher.clone(),
+        orders: config.rocketmq.topic("orders")?,
+        store: store.clone(),
+        clock: Arc::clone(&clock),
+    };
+    let interface = Interface { sales, repairs, dead_letters, health: Arc::clone(&health) };
     let port = OperatorPort::open(listener, &config.operator, interface, Some(metrics))?;
 
-    let late = Late { publisher: &publisher, backlog: &backlog };
+    let late = Late { publisher: &publisher, browser: &browser, backlog: &backlog };
     let worked = work(&config, clock, store, late, &health, seed, &leave).await;
     port.close(&health).await;
     publisher.shutdown();
+    browser.shutdown();
     worked
 }
 
@@ -90,6 +101,7 @@ async fn bind(config: &OperatorConfig) -> Result<TcpListener, Failed> {
 /// What the operator's port uses of the broker, once it is connected.
 struct Late<'a> {
     publisher: &'a Arc<LatePublisher>,
+    browser: &'a LateBrowser,
     backlog: &'a Backlog,
 }
 
@@ -117,6 +129,7 @@ async fn work(
         return Ok(());
     };
     late.publisher.connected(sender);
+    late.browser.connected(mq.browser(topics.dead_letters.clone()));
     late.backlog.connected(mq, topics.orders.clone(), config.rocketmq.group("order-worker")?);
     let auditor = Auditor::new(&config.audit, store.clone())
         .map_err(|why| ConfigError::unfit("audit.gateway_url", format!("must be http://host:port: {why}")))?;

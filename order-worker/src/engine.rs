@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::Clock;
-use flashgate_messaging::{Publisher, Subscription, Topic};
+use flashgate_messaging::{Browser, Publisher, Subscription, Topic};
 use flashgate_service::listener;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, task::JoinHandle, time::interval};
@@ -17,7 +17,7 @@ use crate::{
     config::{ConsumeConfig, OperatorConfig},
     consume::{self, Consumer, Topics},
     health::Health,
-    operator::{self, Backlog, Repairs, Sales},
+    operator::{self, Backlog, DeadLetters, Repairs, Sales},
     store::OrderStore,
 };
 
@@ -31,6 +31,8 @@ pub struct Parts<S> {
     pub store: Arc<dyn OrderStore>,
     /// Sends outcomes, dead letters and sale events.
     pub publisher: Arc<dyn Publisher>,
+    /// Looks at the topic of dead letters.
+    pub browser: Arc<dyn Browser>,
     /// The batches: this worker takes its share.
     pub subscription: S,
     /// Where outcomes and dead letters go.
@@ -59,7 +61,7 @@ pub async fn run<S: Subscription>(
     metrics: Option<PrometheusHandle>,
     leave: CancellationToken,
 ) -> Result<S, tonic_reflection::server::Error> {
-    let Parts { store, publisher, subscription, topics, sales_topic, clock, seed } = parts;
+    let Parts { store, publisher, browser, subscription, topics, sales_topic, clock, seed } = parts;
     let health = Arc::new(Health::default());
     let sales = Sales::new(Arc::clone(&store), Arc::clone(&publisher), sales_topic, Arc::clone(&clock));
     let repairs = Repairs {
@@ -69,7 +71,14 @@ pub async fn run<S: Subscription>(
         clock: Arc::clone(&clock),
         backlog: Backlog::default(),
     };
-    let interface = Interface { sales: Arc::new(sales), repairs, health: Arc::clone(&health) };
+    let dead_letters = DeadLetters {
+        browser,
+        publisher: Arc::clone(&publisher),
+        orders: topics.orders.clone(),
+        store: Arc::clone(&store),
+        clock: Arc::clone(&clock),
+    };
+    let interface = Interface { sales: Arc::new(sales), repairs, dead_letters, health: Arc::clone(&health) };
     let port = OperatorPort::open(listener, operator, interface, metrics)?;
     health.store(true);
     health.bus(true);
@@ -99,6 +108,7 @@ pub(crate) async fn work<S: Subscription>(
 pub(crate) struct Interface {
     pub(crate) sales: Arc<Sales>,
     pub(crate) repairs: Repairs,
+    pub(crate) dead_letters: DeadLetters,
     pub(crate) health: Arc<Health>,
 }
 
@@ -117,8 +127,9 @@ impl OperatorPort {
         interface: Interface,
         metrics: Option<PrometheusHandle>,
     ) -> Result<Self, tonic_reflection::server::Error> {
-        let Interface { sales, repairs, health } = interface;
-        let router = operator::router(sales, repairs, health, metrics.clone(), config.body_bytes_max.get())?;
+        let Interface { sales, repairs, dead_letters, health } = interface;
+        let bytes_max = config.body_bytes_max.get();
+        let router = operator::router(sales, repairs, dead_letters, health, metrics.clone(), bytes_max)?;
         let done = CancellationToken::new();
         let serving = tokio::spawn(listener::serve(listener, router, config.limits.clone(), done.clone()));
         Ok(Self { done, serving, upkeep: metrics.map(|metrics| tokio::spawn(keep_up(metrics))) })

@@ -15,6 +15,7 @@ pub mod config;
 pub mod consume;
 #[cfg(feature = "contract")]
 pub mod contract;
+mod dead_letter;
 pub mod decide;
 pub mod engine;
 pub mod health;

@@ -1,10 +1,11 @@
 //! What operators and gateways call: sales and orders, over gRPC and a small HTTP form of it, on one port.
 //!
 //! [`sales`] decides; [`grpc`] and [`http`] only decode and encode. `books` tells auditors what the store
-//! has, `repairs` mends and writes down what was mended.
+//! has, `repairs` mends and writes down what was mended, `dead_letters` shows what was given up.
 
 mod backlog;
 mod books;
+mod dead_letters;
 pub mod form;
 pub mod grpc;
 pub mod http;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use axum::Router;
 pub use backlog::Backlog;
+pub use dead_letters::DeadLetters;
 use metrics_exporter_prometheus::PrometheusHandle;
 pub use repairs::Repairs;
 pub use sales::Sales;
@@ -30,10 +32,11 @@ use crate::health::Health;
 pub fn router(
     sales: Arc<Sales>,
     repairs: Repairs,
+    dead_letters: DeadLetters,
     health: Arc<Health>,
     metrics: Option<PrometheusHandle>,
     body_bytes_max: usize,
 ) -> Result<Router, tonic_reflection::server::Error> {
-    let grpc = grpc::routes(Arc::clone(&sales), repairs, &health, body_bytes_max)?;
+    let grpc = grpc::routes(Arc::clone(&sales), repairs, dead_letters, &health, body_bytes_max)?;
     Ok(http::routes(sales, health, metrics, body_bytes_max).merge(grpc).fallback(http::nothing_here))
 }

@@ -32,6 +32,11 @@ pub enum Failure {
     },
     /// There is no such repair.
     RepairNotFound,
+    /// There is no such dead letter, or the broker has it no more.
+    DeadLetterNotFound {
+        /// Its id.
+        id: String,
+    },
     /// There is nothing at that path.
     RouteNotFound,
     /// The path does not take that method.
@@ -70,6 +75,7 @@ impl Failure {
             | Self::WorkerUnavailable
             | Self::NotRebuildable { .. }
             | Self::RepairNotFound
+            | Self::DeadLetterNotFound { .. }
             | Self::RouteNotFound
             | Self::MethodNotAllowed
             | Self::BodyTooLarge { .. }
@@ -113,6 +119,12 @@ impl Failure {
             Self::RepairNotFound => {
                 Row::new("repair_not_found", "Repair not found", StatusCode::NOT_FOUND, Code::NotFound)
             }
+            Self::DeadLetterNotFound { .. } => Row::new(
+                "dead_letter_not_found",
+                "Dead letter not found",
+                StatusCode::NOT_FOUND,
+                Code::NotFound,
+            ),
             Self::RouteNotFound => {
                 Row::new("route_not_found", "Route not found", StatusCode::NOT_FOUND, Code::Unimplemented)
             }
@@ -159,6 +171,7 @@ impl Failure {
             | Self::OtherGeneration
             | Self::NotRebuildable { .. }
             | Self::RepairNotFound
+            | Self::DeadLetterNotFound { .. }
             | Self::RouteNotFound
             | Self::MethodNotAllowed
             | Self::BodyTooLarge { .. }
@@ -180,6 +193,9 @@ impl Failure {
             Self::WorkerUnavailable => "the order worker cannot be reached".to_owned(),
             Self::NotRebuildable { why } => why.clone().into_owned(),
             Self::RepairNotFound => "there is no such repair".to_owned(),
+            Self::DeadLetterNotFound { id } => {
+                format!("there is no dead letter {id}, or the broker has it no more")
+            }
             Self::RouteNotFound => "there is nothing at this path".to_owned(),
             Self::MethodNotAllowed => "this path does not take that method".to_owned(),
             Self::BodyTooLarge { bytes_max } => format!("the body must be at most {bytes_max} bytes long"),

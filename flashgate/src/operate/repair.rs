@@ -6,7 +6,13 @@ use flashgate_proto::v1::{self, repair_service_client::RepairServiceClient};
 use tonic::transport::Channel;
 
 use super::{
-    CallArgs, answer::failed, connection, drift::DriftArgs, rebuild::RebuildArgs, redrive::RedriveArgs,
+    CallArgs,
+    answer::failed,
+    connection,
+    dead_letters::{self, DeadLettersCommand},
+    drift::DriftArgs,
+    rebuild::RebuildArgs,
+    redrive::RedriveArgs,
     repair_view::RepairView,
 };
 use crate::exit::Failed;
@@ -23,6 +29,9 @@ pub enum RepairCommand {
     Drift(Box<DriftArgs>),
     /// Builds the ledger of a paused sale anew from the orders, and lets the sale go on
     Rebuild(Box<RebuildArgs>),
+    /// Shows messages that were given up, publishes them again, or gives them up for good
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
     /// Shows what was repaired, the latest first
     List(ListArgs),
 }
@@ -63,6 +72,7 @@ pub async fn run(command: &RepairCommand) -> Result<(), Failed> {
         RepairCommand::ReDrive(args) => args.run().await,
         RepairCommand::Drift(args) => args.run().await,
         RepairCommand::Rebuild(args) => args.run().await,
+        RepairCommand::DeadLetters(command) => dead_letters::run(command).await,
         RepairCommand::List(args) => args.run().await,
     }
 }
@@ -85,6 +95,11 @@ pub(super) struct Recorded {
 }
 
 impl ApplyArgs {
+    /// Why it is done.
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
+    }
+
     /// Writes down that a repair begins.
     pub(super) async fn begin(
         &self,

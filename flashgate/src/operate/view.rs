@@ -170,7 +170,7 @@ impl OrderView {
 }
 
 /// One line a field.
-fn fields(rows: &[(&str, String)]) -> String {
+pub(super) fn fields(rows: &[(&str, String)]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     for (name, value) in rows {

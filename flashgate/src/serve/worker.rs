@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flashgate_messaging::rocketmq::{RocketMqPublisher, RocketMqSubscription};
+use flashgate_messaging::rocketmq::{RocketMqBrowser, RocketMqPublisher, RocketMqSubscription};
 use flashgate_order_worker::{
     consume::Topics,
     engine::{self, Parts},
@@ -17,6 +17,7 @@ use crate::exit::Failed;
 pub(crate) struct Worker {
     part: Part<RocketMqSubscription>,
     publisher: Arc<RocketMqPublisher>,
+    browser: Arc<RocketMqBrowser>,
 }
 
 impl Worker {
@@ -31,9 +32,11 @@ impl Worker {
         let subscription = subscription
             .map_err(|fault| Failed::Failed(format!("the order worker at the broker: {fault}")))?;
         let publisher = Arc::new(mq.publisher(names.worker.clone()));
+        let browser = Arc::new(mq.browser(names.dead_letters.clone()));
         let parts = Parts {
             store: stores.orders.clone(),
             publisher: Arc::<RocketMqPublisher>::clone(&publisher),
+            browser: Arc::<RocketMqBrowser>::clone(&browser),
             subscription,
             topics: Topics {
                 outcomes: names.outcomes.clone(),
@@ -51,7 +54,7 @@ impl Worker {
             let ran = engine::run(&consume, &operation, parts, operator, Some(metrics), left).await;
             ran.map_err(|why| Failed::Failed(format!("the order worker: {why}")))
         });
-        Ok(Self { part, publisher })
+        Ok(Self { part, publisher, browser })
     }
 
     /// Returns when it has ended, told to or not.
@@ -63,6 +66,7 @@ impl Worker {
     pub(crate) async fn stop(self) -> Result<(), Failed> {
         let stopped = self.part.stop("order worker").await;
         self.publisher.shutdown();
+        self.browser.shutdown();
         stopped?.shutdown().await;
         Ok(())
     }

@@ -11,7 +11,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{Abandoned, chunk::Dead, pause};
-use crate::{backoff::Backoff, health::Health};
+use crate::{
+    backoff::Backoff,
+    dead_letter::{DETAIL, MESSAGE_ID, OFFSET, QUEUE, REASON, TOPIC},
+    health::Health,
+};
 
 /// The topics that the consumer writes to.
 #[derive(Clone, Debug)]
@@ -67,12 +71,12 @@ impl Announcer {
         for Dead { delivery, reason, detail } in dead {
             error!(reason, detail, queue = ?delivery.queue, offset = delivery.offset, "a message is given up");
             let properties = [
-                ("flashgate_reason", reason.to_owned()),
-                ("flashgate_detail", detail),
-                ("flashgate_topic", self.topics.orders.to_string()),
-                ("flashgate_queue", format!("{}/{}", delivery.queue.broker, delivery.queue.number)),
-                ("flashgate_offset", delivery.offset.to_string()),
-                ("flashgate_message_id", delivery.message_id.clone()),
+                (REASON, reason.to_owned()),
+                (DETAIL, detail),
+                (TOPIC, self.topics.orders.to_string()),
+                (QUEUE, format!("{}/{}", delivery.queue.broker, delivery.queue.number)),
+                (OFFSET, delivery.offset.to_string()),
+                (MESSAGE_ID, delivery.message_id.clone()),
             ];
             let properties =
                 properties.map(|(name, value)| (name.to_owned(), without_controls(&value))).to_vec();

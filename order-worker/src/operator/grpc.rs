@@ -9,6 +9,7 @@ use flashgate_proto::{
     v1::{
         self,
         books_service_server::BooksServiceServer,
+        dead_letter_service_server::DeadLetterServiceServer,
         order_service_server::{OrderService, OrderServiceServer},
         preheat_service_server::{PreheatService, PreheatServiceServer},
         repair_service_server::RepairServiceServer,
@@ -21,6 +22,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::{
     books::{self, StoreLooks},
+    dead_letters::{self, DeadLetters},
     form::SaleForm,
     page,
     repairs::{self, Repairs},
@@ -35,6 +37,7 @@ use crate::{health::Health, store::StoredOrder};
 pub fn routes(
     sales: Arc<Sales>,
     repairs: Repairs,
+    letters: DeadLetters,
     health: &Health,
     message_bytes_max: usize,
 ) -> Result<Router, tonic_reflection::server::Error> {
@@ -50,6 +53,9 @@ pub fn routes(
         .add_service(
             BooksServiceServer::new(StoreLooks(Arc::clone(&repairs.store)))
                 .max_decoding_message_size(books::MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            DeadLetterServiceServer::new(letters).max_decoding_message_size(dead_letters::MESSAGE_BYTES_MAX),
         )
         .add_service(RepairServiceServer::new(repairs).max_decoding_message_size(repairs::MESSAGE_BYTES_MAX))
         .add_service(SaleServiceServer::new(service.clone()).max_decoding_message_size(message_bytes_max))

@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::double::{Event, MemoryBus, MemoryStore};
+use crate::double::{Event, MemoryBus, MemoryStore, NoTopic};
 
 async fn get(port: u16, path: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
@@ -39,6 +39,7 @@ async fn a_worker_works_on_the_parts_and_the_port_that_it_is_given() {
     let parts = Parts {
         store: store.clone(),
         publisher: Arc::new(bus.clone()),
+        browser: Arc::new(NoTopic),
         subscription: bus.clone(),
         topics: Topics {
             outcomes: Topic::new("t-outcomes").unwrap(),

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::double::{Event, MemoryBus, MemoryStore};
+use crate::double::{Event, MemoryBus, MemoryStore, NoTopic};
 use axum::{Router, body::Body};
 use flashgate_domain::SystemClock;
 use flashgate_messaging::Topic;
 use flashgate_order_worker::{
     contract::scene::{NOW, draft, singles},
     health::Health,
-    operator::{self, Backlog, Repairs, Sales},
+    operator::{self, Backlog, DeadLetters, Repairs, Sales},
     store::OrderStore,
 };
 use flashgate_proto::{
@@ -51,9 +51,16 @@ impl Scene {
             clock: Arc::new(SystemClock),
             backlog: Backlog::default(),
         };
+        let letters = DeadLetters {
+            browser: Arc::new(NoTopic),
+            publisher: Arc::new(bus.clone()),
+            orders: Topic::new("t-orders").unwrap(),
+            store: store.clone(),
+            clock: Arc::new(SystemClock),
+        };
+        let (sales, bytes_max) = (Arc::new(sales), 16 * 1024);
         let router =
-            operator::router(Arc::new(sales), repairs, Arc::clone(&health), Some(metrics), 16 * 1024)
-                .unwrap();
+            operator::router(sales, repairs, letters, Arc::clone(&health), Some(metrics), bytes_max).unwrap();
         Self { store, bus, health, router }
     }
 

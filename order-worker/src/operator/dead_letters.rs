@@ -1,0 +1,173 @@
+//! Dead letters for operators, over gRPC: decodes, asks the shelf, encodes.
+
+mod shelf;
+
+use std::sync::Arc;
+
+use flashgate_domain::Clock;
+use flashgate_messaging::{Browser, MessagePlace, Publisher, Topic};
+use flashgate_proto::{
+    body,
+    v1::{self, dead_letter_service_server::DeadLetterService},
+};
+use flashgate_service::answer::Failure;
+use shelf::{Letter, Shelf};
+use tonic::{Request, Response, Status};
+
+use super::sales::failure;
+use crate::{
+    dead_letter::{DETAIL, MESSAGE_ID, OFFSET, QUEUE, REASON, TOPIC},
+    store::{OrderStore, RepairEvent, Standing},
+};
+
+/// The longest message that is read: the longest ids of one request, several times over.
+pub(super) const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// How many letters a page has if nobody says, and at most; and how many one request can name.
+const LETTERS_MAX: u32 = 100;
+/// How much of a body that cannot be decoded is shown, in bytes.
+const HEAD_BYTES: usize = 256;
+
+/// What dead letters need of a worker.
+#[derive(Clone)]
+pub struct DeadLetters {
+    /// Looks at the topic of dead letters.
+    pub browser: Arc<dyn Browser>,
+    /// Sends them again.
+    pub publisher: Arc<dyn Publisher>,
+    /// Where to: the topic of orders.
+    pub orders: Topic,
+    /// Where batches are decided, and decisions about letters written down.
+    pub store: Arc<dyn OrderStore>,
+    /// Stamps decisions.
+    pub clock: Arc<dyn Clock>,
+}
+
+#[tonic::async_trait]
+impl DeadLetterService for DeadLetters {
+    async fn list_dead_letters(
+        &self,
+        request: Request<v1::ListDeadLettersRequest>,
+    ) -> Result<Response<v1::ListDeadLettersResponse>, Status> {
+        let v1::ListDeadLettersRequest { after_id, page_size, all } = request.into_inner();
+        let after = if after_id.is_empty() { None } else { Some(place("after_id", &after_id)?) };
+        let size = match page_size {
+            0 => LETTERS_MAX,
+            1..=LETTERS_MAX => page_size,
+            _ => {
+                return Err(Failure::malformed("page_size", format!("must be at most {LETTERS_MAX}")).into());
+            }
+        };
+        let page = self.shelf().page(after, size, all).await?;
+        Ok(Response::new(v1::ListDeadLettersResponse {
+            letters: page.letters.iter().map(letter_message).collect(),
+            next_id: page.next.map_or_else(String::new, |place| place.to_string()),
+        }))
+    }
+
+    async fn show_dead_letter(
+        &self,
+        request: Request<v1::ShowDeadLetterRequest>,
+    ) -> Result<Response<v1::ShowDeadLetterResponse>, Status> {
+        let place = place("id", &request.into_inner().id)?;
+        let letter = self.shelf().find(&[place]).await?.pop().ok_or(Failure::Internal)?;
+        let (intents, head) = match &letter.batch {
+            Some(batch) => (batch.intents().iter().map(body::intent_body).collect(), Vec::new()),
+            None => (Vec::new(), letter.message.body.iter().copied().take(HEAD_BYTES).collect()),
+        };
+        let letter = Some(letter_message(&letter));
+        Ok(Response::new(v1::ShowDeadLetterResponse { letter, intents, head }))
+    }
+
+    async fn replay_dead_letters(
+        &self,
+        request: Request<v1::DecideDeadLettersRequest>,
+    ) -> Result<Response<v1::DecideDeadLettersResponse>, Status> {
+        self.decide(request.into_inner(), Standing::Replayed).await
+    }
+
+    async fn drop_dead_letters(
+        &self,
+        request: Request<v1::DecideDeadLettersRequest>,
+    ) -> Result<Response<v1::DecideDeadLettersResponse>, Status> {
+        self.decide(request.into_inner(), Standing::Dropped).await
+    }
+}
+
+impl DeadLetters {
+    fn shelf(&self) -> Shelf<'_> {
+        Shelf { browser: &*self.browser, store: &*self.store }
+    }
+
+    async fn decide(
+        &self,
+        request: v1::DecideDeadLettersRequest,
+        standing: Standing,
+    ) -> Result<Response<v1::DecideDeadLettersResponse>, Status> {
+        let v1::DecideDeadLettersRequest { repair_id, ids } = request;
+        if !(1..=LETTERS_MAX).contains(&u32::try_from(ids.len()).unwrap_or(u32::MAX)) {
+            return Err(Failure::malformed("ids", format!("must be 1 to {LETTERS_MAX}")).into());
+        }
+        let places = ids.iter().map(|id| place("ids", id)).collect::<Result<Vec<_>, _>>()?;
+        self.repair(repair_id, standing).await?;
+        let letters = self.shelf().find(&places).await?;
+        let mut results = Vec::new();
+        // Where one fails the next would as well, and each would take its time.
+        let mut works = true;
+        for letter in &letters {
+            works = works && shelf::decide(self, letter, standing, repair_id).await;
+            results.push(if works { standing.as_str() } else { "failed" }.to_owned());
+        }
+        Ok(Response::new(v1::DecideDeadLettersResponse { results }))
+    }
+
+    /// The repair, if it is under way and of the right kind.
+    async fn repair(&self, id: u64, standing: Standing) -> Result<RepairEvent, Failure> {
+        let kind = match standing {
+            Standing::Replayed => "replay_letters",
+            Standing::Dropped => "drop_letters",
+        };
+        // Above, no store can have one.
+        let after = i64::try_from(id).ok().and_then(|id| id.checked_add(1)).ok_or(Failure::RepairNotFound)?;
+        let found = self.store.repairs(Some(after.unsigned_abs()), 1).await.map_err(failure)?;
+        let is_it = |event: &RepairEvent| event.id == id && event.draft.kind == kind && event.ended.is_none();
+        let repair = found.into_iter().find(is_it).ok_or(Failure::RepairNotFound)?;
+        if standing == Standing::Dropped && repair.draft.reason.trim().is_empty() {
+            return Err(Failure::malformed("repair_id", "must be of a repair that tells its reason"));
+        }
+        Ok(repair)
+    }
+}
+
+fn place(field: &'static str, text: &str) -> Result<MessagePlace, Failure> {
+    text.parse().map_err(|invalid| Failure::malformed(field, invalid))
+}
+
+fn letter_message(letter: &Letter) -> v1::DeadLetter {
+    let property = |name| letter.property(name).to_owned();
+    let decision = letter.decision.as_ref();
+    v1::DeadLetter {
+        id: letter.place.to_string(),
+        given_up_at_ms: letter.message.stored_at.as_millis(),
+        reason: property(REASON),
+        detail: property(DETAIL),
+        key: letter.message.key.clone(),
+        batch_id: letter.batch_id().map_or_else(String::new, |batch| batch.to_string()),
+        origin: Some(v1::DeadLetterOrigin {
+            topic: property(TOPIC),
+            queue: property(QUEUE),
+            offset: property(OFFSET),
+            message_id: property(MESSAGE_ID),
+        }),
+        body_bytes: u64::try_from(letter.message.body.len()).unwrap_or(u64::MAX),
+        orders: letter.orders(),
+        units: letter.units(),
+        decided: letter.decided,
+        standing: decision.map_or("waiting", |decision| decision.standing.as_str()).to_owned(),
+        decision: decision.map(|decision| v1::DeadLetterDecision {
+            repair_id: decision.repair_id,
+            actor: decision.actor.clone(),
+            reason: decision.reason.clone(),
+            decided_at_ms: decision.decided_at.as_millis(),
+        }),
+    }
+}
