@@ -26,7 +26,7 @@ const fn step(adjustments: u64, across: i64) -> LedgerStep {
 async fn done(scene: &Scene, sale: SaleId, step: &LedgerStep) -> Result<(i64, u64)> {
     match scene.ledger().compensate(sale, step).await? {
         Compensated::Done { standing, rest } => Ok((standing.available, rest)),
-        refused => Err(format!("{refused:?}").into()),
+        refused @ (Compensated::Moved { .. } | Compensated::Missing) => Err(format!("{refused:?}").into()),
     }
 }
 
