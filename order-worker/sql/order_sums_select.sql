@@ -1,5 +1,12 @@
 -- The orders of one sale within a range of ids, by state. Walks the primary key: the index on purchases would look
--- up every row on its own.
--- Arguments: first id, last id, sale id. Rows: state, cancel_reason, orders, units.
+-- up every row on its own. Nearly all orders are confirmed, and grouping costs MySQL 25 times as much a row as summing.
+-- Arguments: first id, last id, sale id, and the same again. Rows: state, cancel_reason, orders, units.
+SELECT 'confirmed' AS state, NULL AS cancel_reason, CAST(COUNT(*) AS UNSIGNED) AS orders,
+       CAST(COALESCE(SUM(quantity), 0) AS UNSIGNED) AS units
+FROM orders FORCE INDEX (PRIMARY) WHERE id BETWEEN ? AND ? AND sale_id = ?
+  AND state = 'confirmed' AND cancel_reason IS NULL
+UNION ALL
 SELECT state, cancel_reason, CAST(COUNT(*) AS UNSIGNED) AS orders, CAST(SUM(quantity) AS UNSIGNED) AS units
-FROM orders FORCE INDEX (PRIMARY) WHERE id BETWEEN ? AND ? AND sale_id = ? GROUP BY state, cancel_reason
+FROM orders FORCE INDEX (PRIMARY) WHERE id BETWEEN ? AND ? AND sale_id = ?
+  AND NOT (state = 'confirmed' AND cancel_reason IS NULL)
+GROUP BY state, cancel_reason

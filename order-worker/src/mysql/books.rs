@@ -51,6 +51,7 @@ async fn sums(
     sale: SaleId,
 ) -> Result<Sums, Trouble> {
     let query = sqlx::query(ORDER_SUMS_SELECT).bind(first).bind(last).bind(sale.get());
+    let query = query.bind(first).bind(last).bind(sale.get());
     let mut sums = Sums::default();
     for row in query.fetch_all(connection).await? {
         state_row(&row)?.add_to(&mut sums)?;
