@@ -12,7 +12,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, OrderId, Sale, SaleDraft, SaleId, SaleState, Timestamp,
+    Batch, BatchId, BatchOutcome, Decision, Intent, OrderId, Quantity, Sale, SaleDraft, SaleId, SaleState,
+    Timestamp,
     audit::{BatchSums, DecidedBatch, StoreBooks, StoreStep, Sums},
 };
 use flashgate_messaging::{
@@ -240,9 +241,21 @@ impl OrderStore for MemoryStore {
         Ok(Some(Compensated::of(corrected.is_some(), step, sale.saleable, *steps)))
     }
 
-    async fn correct_order(&self, _correction: &Correction, _now: Timestamp) -> Result<bool, StoreFault> {
-        // Nobody changes an order of this store by hand.
-        Ok(false)
+    async fn correct_order(&self, correction: &Correction, _now: Timestamp) -> Result<bool, StoreFault> {
+        let Correction { order, sale, seen, settled } = correction;
+        let mut tables = self.tables.lock().unwrap();
+        let batch = tables.decided.get_mut(&order.base());
+        let Some(found) = batch.and_then(|(outcome, _)| outcome.orders.get_mut(order.index())) else {
+            return Ok(false);
+        };
+        let is = (found.intent.sale(), found.intent.quantity().get(), found.decision.state());
+        if is != (*sale, seen.quantity, seen.state) {
+            return Ok(false);
+        }
+        let (buyer, key) = (found.intent.buyer().clone(), found.intent.key().clone());
+        found.intent = Intent::new(*sale, buyer, key, Quantity::new(settled.quantity).unwrap());
+        found.decision = settled.state.reason().map_or(Decision::Confirmed, Decision::Cancelled);
+        Ok(true)
     }
 
     async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreFault> {
