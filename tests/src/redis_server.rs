@@ -4,6 +4,9 @@ use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
 use crate::{eventually::eventually, ports::free_address, process::Process, stock};
 
+/// Written to a master, to see whether its replica gets it.
+const STREAMED: &str = "streamed";
+
 /// A Redis server that writes each change to disk before it answers.
 #[derive(Debug)]
 pub struct RedisServer {
@@ -28,14 +31,20 @@ impl RedisServer {
     pub async fn replica_of(master: SocketAddr, folder: &Path) -> Self {
         let port = master.port().to_string();
         let replica = Self::start_as("replica", folder, &["--replicaof", "127.0.0.1", &port]).await;
-        // The master's word, not the replica's: after the copy it keeps what is written until the replica's next
-        // acknowledgement, a second later.
+        // After the copy the master keeps what is written until the replica's next acknowledgement, a second later. So
+        // this key, which is none of the copy, has come with the stream.
         let url = format!("redis://{master}");
         eventually("the master sends what is written", Duration::from_secs(20), async || {
             let mut info = redis::cmd("INFO");
             info.arg("replication");
             let told: String = query(&url, info).await;
             told.contains("state=online").then_some(()).ok_or(told)
+        })
+        .await;
+        let _ok: String = query(&url, redis::Cmd::set(STREAMED, 1)).await;
+        eventually("what is written reaches the replica", Duration::from_secs(20), async || {
+            let there: bool = query(&replica.url(), redis::Cmd::exists(STREAMED)).await;
+            there.then_some(()).ok_or("not yet".to_owned())
         })
         .await;
         replica
