@@ -72,13 +72,7 @@ impl Redrive {
     }
 
     async fn publish(&self, batch: BatchId, body: Vec<u8>) -> Sent {
-        let message = Message {
-            topic: self.topic.clone(),
-            key: batch.to_string(),
-            properties: Vec::new(),
-            body: body.into(),
-            deliver_after: None,
-        };
+        let message = Message::new(self.topic.clone(), batch.to_string(), body.into());
         let half = match self.producer.send_half(message).await {
             Ok(half) => half,
             Err(fault) => {

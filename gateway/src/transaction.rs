@@ -139,13 +139,7 @@ impl Transactions {
     }
 
     async fn send_half(&self, batch: BatchId, body: Bytes) -> Result<HalfMessage, BusFault> {
-        let message = Message {
-            topic: self.topic.clone(),
-            key: batch.to_string(),
-            properties: Vec::new(),
-            body,
-            deliver_after: None,
-        };
+        let message = Message::new(self.topic.clone(), batch.to_string(), body);
         let started = Instant::now();
         let sent = self.producer.send_half(message).instrument(debug_span!("half-message")).await;
         self.half_seconds.record(started.elapsed());

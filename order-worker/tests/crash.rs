@@ -100,13 +100,11 @@ impl Stack {
     }
 
     async fn send(&self, batch: &Batch) {
-        let message = Message {
-            topic: self.config.topic("orders").unwrap(),
-            key: batch.id().to_string(),
-            properties: Vec::new(),
-            body: body::encode_batch(batch, NOW),
-            deliver_after: None,
-        };
+        let message = Message::new(
+            self.config.topic("orders").unwrap(),
+            batch.id().to_string(),
+            body::encode_batch(batch, NOW),
+        );
         self.publisher.publish(message).await.unwrap();
     }
 

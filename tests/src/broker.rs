@@ -68,9 +68,7 @@ impl Broker {
     /// # Panics
     /// If the broker does not take it.
     pub async fn publish(&self, topic: &Topic, key: &str, body: Bytes) {
-        let topic = topic.clone();
-        let message =
-            Message { topic, key: key.to_owned(), properties: Vec::new(), body, deliver_after: None };
+        let message = Message::new(topic.clone(), key.to_owned(), body);
         self.publisher.publish(message).await.expect("the broker takes it");
     }
 

@@ -37,13 +37,7 @@ fn names() -> (Topic, Group) {
 }
 
 fn message(key: &str) -> Message {
-    Message {
-        topic: names().0,
-        key: key.to_owned(),
-        properties: Vec::new(),
-        body: Bytes::from_static(b"body"),
-        deliver_after: None,
-    }
+    Message::new(names().0, key.to_owned(), Bytes::from_static(b"body"))
 }
 
 fn bytes_on_disk(folder: &Path) -> u64 {

@@ -24,6 +24,13 @@ pub struct Message {
     pub deliver_after: Option<Duration>,
 }
 
+impl Message {
+    /// A message without properties, to be delivered at once.
+    pub const fn new(topic: Topic, key: String, body: Bytes) -> Self {
+        Self { topic, key, properties: Vec::new(), body, deliver_after: None }
+    }
+}
+
 /// What the broker said about a half-message: enough to resolve it later, by whoever holds this.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HalfMessage {

@@ -10,9 +10,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use clap::Args;
-use flashgate_audit::{GatewayLedger, LedgerSide, SideFault, StoreSide, WorkerBooks};
+use flashgate_audit::{GatewayLedger, LedgerSide, OrderMark, SideFault, StoreSide, WorkerBooks};
 use flashgate_domain::{
-    BatchId, OrderId, OrderState, SaleId,
+    BatchId, OrderId, SaleId,
     audit::{Finding, LedgerStep, Report, StoreStep, Verdict},
 };
 use flashgate_proto::v1::{
@@ -56,16 +56,9 @@ pub(super) enum Step {
     /// Units in the order store.
     Store(StoreStep),
     /// An order that was changed in the order store.
-    Order { order: OrderId, seen: Mark, settled: Mark },
+    Order { order: OrderId, seen: OrderMark, settled: OrderMark },
     /// A batch that the ledger has lost.
     Settle { batch: BatchId },
-}
-
-/// An order on one side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) quantity: u32,
-    pub(super) state: OrderState,
 }
 
 /// What two audits in a row say, and what can be done about it.
@@ -167,9 +160,9 @@ impl DriftArgs {
         let correction = |order: &OrderId| {
             let (is, was) = (outcome.orders.get(order.index())?, settled.get(order.index())?);
             let known = is.order == *order && is.intent.sale() == self.sale && was.sale == self.sale;
-            let seen = Mark { quantity: is.intent.quantity().get(), state: is.decision.state() };
-            let settled = Mark { quantity: was.quantity, state: was.state };
-            (known && seen != settled).then_some(Step::Order { order: *order, seen, settled })
+            let (sale, quantity) = (is.intent.sale(), is.intent.quantity().get());
+            let seen = OrderMark { sale, quantity, state: is.decision.state() };
+            (known && seen != *was).then_some(Step::Order { order: *order, seen, settled: *was })
         };
         Ok(orders.iter().filter_map(correction).collect())
     }
@@ -182,8 +175,8 @@ impl DriftArgs {
             Step::Order { order, seen, settled } => {
                 let request = v1::CorrectOrderRequest {
                     order_id: order.to_string(),
-                    seen: Some(self.mark(seen)),
-                    settled: Some(self.mark(settled)),
+                    seen: Some(mark(seen)),
+                    settled: Some(mark(settled)),
                 };
                 let answer = RepairServiceClient::new(sides.worker.clone()).correct_order(request).await;
                 Ok(answer.map_err(|status| failed(&status))?.into_inner().result)
@@ -221,14 +214,14 @@ impl DriftArgs {
             _ => format!("{result}: {adjustments} steps, {saleable} left"),
         })
     }
+}
 
-    fn mark(&self, mark: &Mark) -> v1::OrderMark {
-        v1::OrderMark {
-            sale_id: self.sale.get(),
-            quantity: mark.quantity,
-            state: mark.state.as_str().to_owned(),
-            cancel_reason: mark.state.reason().map_or("", |reason| reason.as_str()).to_owned(),
-        }
+fn mark(mark: &OrderMark) -> v1::OrderMark {
+    v1::OrderMark {
+        sale_id: mark.sale.get(),
+        quantity: mark.quantity,
+        state: mark.state.as_str().to_owned(),
+        cancel_reason: mark.state.reason().map_or("", |reason| reason.as_str()).to_owned(),
     }
 }
 

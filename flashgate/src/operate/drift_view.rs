@@ -3,10 +3,11 @@
 use std::fmt::Write;
 
 use comfy_table::{Table, presets};
+use flashgate_audit::OrderMark;
 use flashgate_domain::audit::Finding;
 use serde::Serialize;
 
-use super::drift::{Look, Mark, Step};
+use super::drift::{Look, Step};
 
 /// What was found, what is or would be done about it, and how it ends.
 #[derive(Clone, Debug, Serialize)]
@@ -150,7 +151,7 @@ const fn way(units: i64) -> &'static str {
     if units < 0 { "take" } else { "put back" }
 }
 
-fn mark(mark: &Mark) -> String {
+fn mark(mark: &OrderMark) -> String {
     let reason = mark.state.reason().map(|reason| format!(" ({})", reason.as_str())).unwrap_or_default();
     format!("{}{reason}, {} units", mark.state.as_str(), mark.quantity)
 }

@@ -166,13 +166,7 @@ mod tests {
     async fn until_published(publisher: &impl Publisher, topic: &Topic, goes_through: bool) {
         let trying = async {
             loop {
-                let message = Message {
-                    topic: topic.clone(),
-                    key: "k".to_owned(),
-                    properties: Vec::new(),
-                    body: Bytes::from_static(b"body"),
-                    deliver_after: None,
-                };
+                let message = Message::new(topic.clone(), "k".to_owned(), Bytes::from_static(b"body"));
                 if publisher.publish(message).await.is_ok() == goes_through {
                     return;
                 }

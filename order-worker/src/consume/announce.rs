@@ -55,7 +55,7 @@ impl Announcer {
     ) -> Result<(), Abandoned> {
         for (first, body) in bodies(outcomes, self.outcomes_bytes_max) {
             let key = first.batch.to_string();
-            let message = message(&self.topics.outcomes, key, Vec::new(), body);
+            let message = Message::new(self.topics.outcomes.clone(), key, body);
             self.publish("outcomes", message, leave).await?;
         }
         count(outcomes);
@@ -83,7 +83,8 @@ impl Announcer {
             // Whoever made the message may have left its key out, or spoilt it.
             let usable = !delivery.key.is_empty() && delivery.key.bytes().all(|byte| byte.is_ascii_graphic());
             let key = if usable { delivery.key } else { delivery.message_id };
-            let message = message(&self.topics.dead_letters, key, properties, delivery.body);
+            let topic = self.topics.dead_letters.clone();
+            let message = Message { properties, ..Message::new(topic, key, delivery.body) };
             self.publish("dead_letters", message, leave).await?;
             counter!("flashgate_worker_dead_letters_total", "reason" => reason).increment(1);
         }
@@ -111,10 +112,6 @@ impl Announcer {
         self.health.bus(true);
         Ok(())
     }
-}
-
-fn message(topic: &Topic, key: String, properties: Vec<(String, String)>, body: Bytes) -> Message {
-    Message { topic: topic.clone(), key, properties, body, deliver_after: None }
 }
 
 /// Encodes the outcomes into bodies of at most `bytes_max`, halving what is larger; a batch is never divided.

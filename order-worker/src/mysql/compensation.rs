@@ -18,7 +18,7 @@ pub(super) async fn of_sale(
     step: &StoreStep,
     now: Timestamp,
 ) -> Result<Option<Compensated>, Trouble> {
-    let (add, take) = (step.in_store.min(0).unsigned_abs(), step.in_store.max(0).unsigned_abs());
+    let (add, take) = step.added_and_taken();
     let update = sqlx::query(SALE_COMPENSATE)
         .bind(add)
         .bind(take)

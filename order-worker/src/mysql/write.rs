@@ -1,8 +1,9 @@
 //! The statements that write batches, orders and stock.
 
-use std::{collections::BTreeMap, iter, sync::LazyLock};
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use flashgate_domain::{BatchOutcome, CancelReason, Decision, OrderOutcome, SaleId, Timestamp};
+use serde_json::Value;
 use sqlx::MySqlConnection;
 
 use super::{fault::Trouble, sql};
@@ -73,19 +74,15 @@ pub(super) async fn take_stock(
     connection: &mut MySqlConnection,
     units: &BTreeMap<SaleId, u64>,
 ) -> Result<bool, Trouble> {
-    let mut sales = units.iter().map(|(sale, units)| (sale.get(), *units));
-    let query = match (sales.next(), sales.len()) {
+    let query = match (units.first_key_value(), units.len()) {
         (None, _) => return Ok(true),
-        (Some((sale, units)), 0) => sqlx::query(TAKE_STOCK).bind(units).bind(sale).bind(units),
+        (Some((sale, units)), 1) => sqlx::query(TAKE_STOCK).bind(units).bind(sale.get()).bind(units),
         // One statement each would cost a chunk of many sales a round trip each.
-        (Some(first), _) => sqlx::query(TAKE_STOCKS).bind(json(iter::once(first).chain(sales))),
+        (Some(_first), _) => {
+            let pairs: Value = units.iter().map(|(sale, units)| vec![sale.get(), *units]).collect();
+            sqlx::query(TAKE_STOCKS).bind(pairs.to_string())
+        }
     };
     let taken = query.execute(connection).await?.rows_affected();
     Ok(usize::try_from(taken) == Ok(units.len()))
-}
-
-/// Pairs of numbers as JSON.
-fn json(pairs: impl Iterator<Item = (u64, u64)>) -> String {
-    let pairs: Vec<String> = pairs.map(|(first, second)| format!("[{first},{second}]")).collect();
-    format!("[{}]", pairs.join(","))
 }

@@ -177,13 +177,8 @@ impl Repairs {
     /// Publishes the outcome of the batch; `false` if it is not decided.
     async fn announce(&self, batch: BatchId) -> Result<bool, Failure> {
         let Some(outcome) = self.store.outcome(batch).await.map_err(failure)? else { return Ok(false) };
-        let message = Message {
-            topic: self.outcomes.clone(),
-            key: batch.to_string(),
-            properties: Vec::new(),
-            body: body::encode_outcomes(&[outcome]),
-            deliver_after: None,
-        };
+        let message =
+            Message::new(self.outcomes.clone(), batch.to_string(), body::encode_outcomes(&[outcome]));
         self.publisher.publish(message).await.map_err(|fault| {
             counter!("flashgate_worker_publish_faults_total", "what" => "outcomes", "code" => fault.code())
                 .increment(1);

@@ -109,13 +109,7 @@ impl Sales {
 
     /// Tells every gateway to look at the sale. A lost announcement delays them until their next periodic look.
     async fn announce(&self, sale: SaleId) {
-        let message = Message {
-            topic: self.topic.clone(),
-            key: sale.to_string(),
-            properties: Vec::new(),
-            body: body::encode_sale_event(sale),
-            deliver_after: None,
-        };
+        let message = Message::new(self.topic.clone(), sale.to_string(), body::encode_sale_event(sale));
         if let Err(fault) = self.publisher.publish(message).await {
             counter!("flashgate_worker_publish_faults_total", "what" => "sales", "code" => fault.code())
                 .increment(1);

@@ -18,7 +18,7 @@ pub(super) fn of_sale(
     step: &StoreStep,
     now: Timestamp,
 ) -> Result<Option<Compensated>, Trouble> {
-    let (add, take) = (step.in_store.min(0).unsigned_abs(), step.in_store.max(0).unsigned_abs());
+    let (add, take) = step.added_and_taken();
     let values = params![add, take, now.as_millis(), sale.get(), step.adjustments, add, take];
     let is_done = connection.prepare_cached(SALE_COMPENSATE)?.execute(values)? == 1;
     let mut statement = connection.prepare_cached(SALE_ADJUSTED_SELECT)?;

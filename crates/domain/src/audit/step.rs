@@ -45,6 +45,12 @@ impl StoreStep {
     pub const fn units(&self) -> i64 {
         self.in_store.saturating_neg()
     }
+
+    /// How many units it adds to `saleable`, and how many it takes off; one of them is 0.
+    pub const fn added_and_taken(&self) -> (u64, u64) {
+        let units = self.in_store.unsigned_abs();
+        if self.in_store < 0 { (units, 0) } else { (0, units) }
+    }
 }
 
 /// What would put the units of a sale right.

@@ -78,13 +78,7 @@ impl Bench {
 }
 
 pub(crate) fn message(topic: &Topic, key: &str) -> Message {
-    Message {
-        topic: topic.clone(),
-        key: key.to_owned(),
-        properties: Vec::new(),
-        body: Bytes::from_static(b"body"),
-        deliver_after: None,
-    }
+    Message::new(topic.clone(), key.to_owned(), Bytes::from_static(b"body"))
 }
 
 pub(crate) fn keys(deliveries: &[Delivery]) -> Vec<&str> {

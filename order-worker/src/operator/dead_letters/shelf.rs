@@ -165,13 +165,7 @@ pub(super) async fn decide(parts: &DeadLetters, letter: &Letter, standing: Stand
 
 /// Publishes it on the topic of orders as it came; the broker's own properties and those of the dead letter aside.
 async fn replay(parts: &DeadLetters, letter: &Letter) -> bool {
-    let message = Message {
-        topic: parts.orders.clone(),
-        key: letter.message.key.clone(),
-        properties: Vec::new(),
-        body: letter.message.body.clone(),
-        deliver_after: None,
-    };
+    let message = Message::new(parts.orders.clone(), letter.message.key.clone(), letter.message.body.clone());
     let published = parts.publisher.publish(message).await;
     if let Err(fault) = &published {
         counter!("flashgate_worker_publish_faults_total", "what" => "replays", "code" => fault.code())
