@@ -2,8 +2,7 @@
 //! works, and takes it all apart in order.
 
 mod failed;
-mod late_browser;
-mod late_publisher;
+mod late;
 
 use std::{process, sync::Arc};
 
@@ -11,11 +10,10 @@ pub use failed::Failed;
 use flashgate_domain::Clock;
 use flashgate_messaging::{
     BusFault,
-    rocketmq::{RocketMq, RocketMqConfig, RocketMqPublisher, RocketMqSubscription},
+    rocketmq::{RocketMq, RocketMqBrowser, RocketMqConfig, RocketMqPublisher, RocketMqSubscription},
 };
 use flashgate_service::config::ConfigError;
-use late_browser::LateBrowser;
-use late_publisher::LatePublisher;
+use late::Late;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -59,8 +57,8 @@ pub async fn serve(
     let seed = clock.now().as_millis() ^ (u64::from(process::id()) << 32);
     let health = Arc::new(Health::default());
     let store = Arc::new(MySqlStore::new(&config.mysql, seed));
-    let publisher = Arc::new(LatePublisher::default());
-    let browser = Arc::new(LateBrowser::default());
+    let publisher = Arc::new(Late::<RocketMqPublisher>::default());
+    let browser = Arc::new(Late::<RocketMqBrowser>::default());
 
     let topic = config.rocketmq.topic("sales")?;
     let sales = Arc::new(Sales::new(store.clone(), publisher.clone(), topic, Arc::clone(&clock)));
@@ -83,11 +81,15 @@ pub async fn serve(
     let interface = Interface { sales, repairs, dead_letters, health: Arc::clone(&health) };
     let port = OperatorPort::open(listener, &config.operator, interface, Some(metrics))?;
 
-    let late = Late { publisher: &publisher, browser: &browser, backlog: &backlog };
-    let worked = work(&config, clock, store, late, &health, seed, &leave).await;
+    let ways = Ways { publisher: &publisher, browser: &browser, backlog: &backlog };
+    let worked = work(&config, clock, store, ways, &health, seed, &leave).await;
     port.close(&health).await;
-    publisher.shutdown();
-    browser.shutdown();
+    if let Some(publisher) = publisher.way() {
+        publisher.shutdown();
+    }
+    if let Some(browser) = browser.way() {
+        browser.shutdown();
+    }
     worked
 }
 
@@ -99,9 +101,9 @@ async fn bind(config: &OperatorConfig) -> Result<TcpListener, Failed> {
 }
 
 /// What the operator's port uses of the broker, once it is connected.
-struct Late<'a> {
-    publisher: &'a Arc<LatePublisher>,
-    browser: &'a LateBrowser,
+struct Ways<'a> {
+    publisher: &'a Arc<Late<RocketMqPublisher>>,
+    browser: &'a Late<RocketMqBrowser>,
     backlog: &'a Backlog,
 }
 
@@ -109,7 +111,7 @@ async fn work(
     config: &WorkerConfig,
     clock: Arc<dyn Clock>,
     store: Arc<MySqlStore>,
-    late: Late<'_>,
+    ways: Ways<'_>,
     health: &Arc<Health>,
     seed: u64,
     leave: &CancellationToken,
@@ -128,13 +130,13 @@ async fn work(
     else {
         return Ok(());
     };
-    late.publisher.connected(sender);
-    late.browser.connected(mq.browser(topics.dead_letters.clone()));
-    late.backlog.connected(mq, topics.orders.clone(), config.rocketmq.group("order-worker")?);
+    ways.publisher.connected(sender);
+    ways.browser.connected(mq.browser(topics.dead_letters.clone()));
+    ways.backlog.connected(mq, topics.orders.clone(), config.rocketmq.group("order-worker")?);
     let auditor = Auditor::new(&config.audit, store.clone())
         .map_err(|why| ConfigError::unfit("audit.gateway_url", format!("must be http://host:port: {why}")))?;
     let auditing = auditor.map(|auditor| tokio::spawn(auditor.run(leave.clone())));
-    let parts = Parts { store, publisher: late.publisher.clone(), topics, clock, health: Arc::clone(health) };
+    let parts = Parts { store, publisher: ways.publisher.clone(), topics, clock, health: Arc::clone(health) };
     let subscription = engine::work(subscription, parts, config.consume.clone(), seed, leave.clone()).await;
     subscription.shutdown().await;
     if let Some(auditing) = auditing {

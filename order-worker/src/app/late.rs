@@ -1,0 +1,52 @@
+//! Ways to the broker that can be handed out before it has answered.
+
+use std::sync::OnceLock;
+
+use async_trait::async_trait;
+use flashgate_messaging::{
+    Browser, BusFault, Message, Publisher, QueueId, QueueSpan, StoredPage,
+    rocketmq::{RocketMqBrowser, RocketMqPublisher},
+};
+
+/// Refuses until it is connected; operators can do all meanwhile that needs no broker.
+pub(super) struct Late<T>(OnceLock<T>);
+
+impl<T> Default for Late<T> {
+    fn default() -> Self {
+        Self(OnceLock::new())
+    }
+}
+
+impl<T: Send + Sync> Late<T> {
+    /// Goes through `way` from now on.
+    pub(super) fn connected(&self, way: T) {
+        let _already = self.0.set(way);
+    }
+
+    /// What it is connected with, if it is.
+    pub(super) fn way(&self) -> Option<&T> {
+        self.0.get()
+    }
+
+    fn get(&self) -> Result<&T, BusFault> {
+        self.way().ok_or_else(|| BusFault::Unavailable { reason: "not connected yet".to_owned() })
+    }
+}
+
+#[async_trait]
+impl Publisher for Late<RocketMqPublisher> {
+    async fn publish(&self, message: Message) -> Result<(), BusFault> {
+        self.get()?.publish(message).await
+    }
+}
+
+#[async_trait]
+impl Browser for Late<RocketMqBrowser> {
+    async fn queues(&self) -> Result<Vec<QueueSpan>, BusFault> {
+        self.get()?.queues().await
+    }
+
+    async fn read(&self, queue: &QueueId, offset: u64, max: u32) -> Result<StoredPage, BusFault> {
+        self.get()?.read(queue, offset, max).await
+    }
+}
