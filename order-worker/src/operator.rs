@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use axum::Router;
 pub use backlog::Backlog;
+pub use books::StoreLooks;
 pub use dead_letters::DeadLetters;
 use metrics_exporter_prometheus::PrometheusHandle;
 pub use repairs::Repairs;

@@ -13,6 +13,9 @@ use flashgate_proto::{
 };
 use tonic::{
     Code, Status,
+    body::Body,
+    client::GrpcService,
+    codegen::{Body as HttpBody, Bytes, StdError},
     transport::{Channel, Endpoint, Error},
 };
 
@@ -25,6 +28,33 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 const GATEWAY: &str = "the gateway";
 const WORKER: &str = "the order worker";
+
+/// What carries calls: a [`Channel`], or anything else that answers as a gRPC service does.
+pub trait Carrier:
+    GrpcService<
+        Body,
+        Error: Into<StdError>,
+        Future: Send,
+        ResponseBody: HttpBody<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<C> Carrier for C where
+    C: GrpcService<
+            Body,
+            Error: Into<StdError>,
+            Future: Send,
+            ResponseBody: HttpBody<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
+        > + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
 
 /// A channel that connects when it is first used, and again whenever the connection is lost.
 fn channel(url: &str, timeout: Duration) -> Result<Channel, Error> {
@@ -55,7 +85,7 @@ fn found<T>(answer: Result<tonic::Response<T>, Status>, side: &'static str) -> R
 
 /// The ledger behind any gateway.
 #[derive(Clone, Debug)]
-pub struct GatewayLedger(LedgerServiceClient<Channel>);
+pub struct GatewayLedger<C = Channel>(LedgerServiceClient<C>);
 
 impl GatewayLedger {
     /// `url` such as `http://127.0.0.1:7003`, the operator's address of a gateway; no call takes longer than
@@ -66,9 +96,11 @@ impl GatewayLedger {
     pub fn new(url: &str, timeout: Duration) -> Result<Self, Error> {
         Ok(Self::on(channel(url, timeout)?))
     }
+}
 
+impl<C: Carrier> GatewayLedger<C> {
     /// Over a channel that is there.
-    pub fn on(channel: Channel) -> Self {
+    pub fn on(channel: C) -> Self {
         Self(LedgerServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
     }
 
@@ -106,7 +138,7 @@ fn order_mark(mark: &v1::OrderMark) -> Option<OrderMark> {
 }
 
 #[async_trait]
-impl LedgerSide for GatewayLedger {
+impl<C: Carrier> LedgerSide for GatewayLedger<C> {
     async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerBooks>, SideFault> {
         let request = v1::SnapshotSaleRequest { sale_id: sale.get() };
         let snapshot = found(self.0.clone().snapshot_sale(request).await, GATEWAY)?;
@@ -136,7 +168,7 @@ impl LedgerSide for GatewayLedger {
 
 /// The order store behind any order worker.
 #[derive(Clone, Debug)]
-pub struct WorkerBooks(BooksServiceClient<Channel>);
+pub struct WorkerBooks<C = Channel>(BooksServiceClient<C>);
 
 impl WorkerBooks {
     /// `url` such as `http://127.0.0.1:7070`, the operator's address of an order worker; no call takes longer than
@@ -147,15 +179,17 @@ impl WorkerBooks {
     pub fn new(url: &str, timeout: Duration) -> Result<Self, Error> {
         Ok(Self::on(channel(url, timeout)?))
     }
+}
 
+impl<C: Carrier> WorkerBooks<C> {
     /// Over a channel that is there.
-    pub fn on(channel: Channel) -> Self {
+    pub fn on(channel: C) -> Self {
         Self(BooksServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
     }
 }
 
 #[async_trait]
-impl StoreSide for WorkerBooks {
+impl<C: Carrier> StoreSide for WorkerBooks<C> {
     async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, SideFault> {
         let request = v1::SumSaleRequest { sale_id: sale.get(), batch_ids: bytes(asked) };
         let sums = found(self.0.clone().sum_sale(request).await, WORKER)?;

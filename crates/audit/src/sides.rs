@@ -7,7 +7,7 @@ use flashgate_domain::{
 };
 use thiserror::Error;
 
-/// The ledger. Behind it a gateway, over gRPC; in a simulation the ledger itself.
+/// The ledger. Behind it a gateway, over gRPC.
 #[async_trait]
 pub trait LedgerSide: Send + Sync {
     /// The sale at one moment; `None` if the ledger does not have it.

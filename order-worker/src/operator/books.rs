@@ -17,7 +17,14 @@ use crate::store::{BATCH_PAGE_MAX, BatchPage, OrderStore, OutcomePage};
 pub(super) const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The books of this worker's store.
-pub(super) struct StoreLooks(pub(super) Arc<dyn OrderStore>);
+pub struct StoreLooks(Arc<dyn OrderStore>);
+
+impl StoreLooks {
+    /// Looks into `store`.
+    pub const fn new(store: Arc<dyn OrderStore>) -> Self {
+        Self(store)
+    }
+}
 
 #[tonic::async_trait]
 impl BooksService for StoreLooks {

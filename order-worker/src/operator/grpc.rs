@@ -51,7 +51,7 @@ pub fn routes(
     let routes = Routes::new(health_service)
         .add_service(reflection)
         .add_service(
-            BooksServiceServer::new(StoreLooks(Arc::clone(&repairs.store)))
+            BooksServiceServer::new(StoreLooks::new(Arc::clone(&repairs.store)))
                 .max_decoding_message_size(books::MESSAGE_BYTES_MAX),
         )
         .add_service(

@@ -4,8 +4,10 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use flashgate_audit::{LedgerSide, LogTrace, OrderMark, SideFault};
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Intent, Node, OrderId, Sale, SaleId, Shard, audit::LedgerStep,
+    Batch, BatchId, BatchOutcome, Intent, Node, OrderId, Sale, SaleId, Shard,
+    audit::{LedgerBooks, LedgerStep},
 };
 use flashgate_ledger::{
     Activated, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, Note, Prepared,
@@ -31,16 +33,19 @@ pub enum Flaw {
     TimeoutIsNo,
     /// The worker acknowledges what it has not handled.
     AcknowledgeFirst,
+    /// An audit is not told of the batches that are in flight.
+    BlindAudit,
 }
 
 impl Flaw {
     /// Every break.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::NoFence,
         Self::CommitByDefault,
         Self::RollbackByDefault,
         Self::TimeoutIsNo,
         Self::AcknowledgeFirst,
+        Self::BlindAudit,
     ];
 }
 
@@ -50,9 +55,8 @@ pub fn ledger(ledger: SimLedger, flaw: Option<Flaw>) -> Arc<dyn Ledger> {
         Some(flaw @ (Flaw::NoFence | Flaw::TimeoutIsNo)) => {
             Arc::new(FlawedLedger { ledger, flaw: Some(flaw), refused: None })
         }
-        Some(Flaw::CommitByDefault | Flaw::RollbackByDefault | Flaw::AcknowledgeFirst) | None => {
-            Arc::new(ledger)
-        }
+        Some(Flaw::CommitByDefault | Flaw::RollbackByDefault | Flaw::AcknowledgeFirst | Flaw::BlindAudit)
+        | None => Arc::new(ledger),
     }
 }
 
@@ -66,7 +70,9 @@ pub fn check_back(handler: Arc<dyn CheckBackHandler>, flaw: Option<Flaw>) -> Arc
     let default = match flaw {
         Some(Flaw::CommitByDefault) => Resolution::Commit,
         Some(Flaw::RollbackByDefault) => Resolution::Rollback,
-        Some(Flaw::NoFence | Flaw::TimeoutIsNo | Flaw::AcknowledgeFirst) | None => return handler,
+        Some(Flaw::NoFence | Flaw::TimeoutIsNo | Flaw::AcknowledgeFirst | Flaw::BlindAudit) | None => {
+            return handler;
+        }
     };
     Arc::new(Decided { handler, default })
 }
@@ -74,6 +80,43 @@ pub fn check_back(handler: Arc<dyn CheckBackHandler>, flaw: Option<Flaw>) -> Arc
 /// The subscription of a worker.
 pub const fn subscription(subscription: SimSubscription, flaw: Option<Flaw>) -> Hasty {
     Hasty { subscription, is_hasty: matches!(flaw, Some(Flaw::AcknowledgeFirst)) }
+}
+
+/// The ledger of an audit.
+pub fn audited<L: LedgerSide + 'static>(ledger: L, flaw: Option<Flaw>) -> Arc<dyn LedgerSide> {
+    match flaw {
+        Some(Flaw::BlindAudit) => Arc::new(Blind(ledger)),
+        Some(
+            Flaw::NoFence
+            | Flaw::CommitByDefault
+            | Flaw::RollbackByDefault
+            | Flaw::TimeoutIsNo
+            | Flaw::AcknowledgeFirst,
+        )
+        | None => Arc::new(ledger),
+    }
+}
+
+struct Blind<L>(L);
+
+#[async_trait]
+impl<L: LedgerSide> LedgerSide for Blind<L> {
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerBooks>, SideFault> {
+        let told = self.0.snapshot(sale).await?;
+        Ok(told.map(|books| LedgerBooks { open: Vec::new(), ..books }))
+    }
+
+    async fn trace(&self, sale: SaleId, batches: &[BatchId]) -> Result<Vec<LogTrace>, SideFault> {
+        self.0.trace(sale, batches).await
+    }
+
+    async fn orders(&self, batch: BatchId) -> Result<Vec<OrderMark>, SideFault> {
+        self.0.orders(batch).await
+    }
+
+    async fn purchase(&self, intent: &Intent) -> Result<Option<OrderId>, SideFault> {
+        self.0.purchase(intent).await
+    }
 }
 
 struct Decided {

@@ -7,12 +7,15 @@ use flashgate_gateway::{
     check_back::CheckBack,
     config::BatcherConfig,
     engine::{Engine, Parts},
+    operator::ledger::LedgerDesk,
     orders::Orders,
     purchase::Purchase,
     readiness::Readiness,
+    redrive::Redrive,
 };
 use flashgate_ledger::Ledger;
 use flashgate_messaging::CheckBackHandler;
+use flashgate_proto::v1::ledger_service_server::LedgerServiceServer;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -85,6 +88,10 @@ async fn run(
         // No two starts share their nonces.
         seed: plan.seed ^ life.number.wrapping_mul(0x9E37_79B9_7F4A_7C15),
     };
+    let (stock, producer) = (Arc::clone(&parts.ledger), Arc::clone(&parts.producer));
+    let redrive = Redrive::new(Arc::clone(&stock), producer, parts.orders_topic.clone());
+    let desk = LedgerServiceServer::new(LedgerDesk::new(stock, servers.shards, redrive));
+    servers.gateway_desk.state().open(Arc::clone(&life), desk);
     let readiness = Readiness::default();
     let engine = Engine::start(&plan.batcher, REFRESH, parts, &readiness, leave.clone()).await;
     if let Some(engine) = engine {

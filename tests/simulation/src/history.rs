@@ -68,6 +68,8 @@ pub enum Operation {
     Close(usize),
     /// The operator puts a sale on sale.
     Preheat(usize),
+    /// The operator audits a sale.
+    Audit(usize),
 }
 
 /// An operation, some time after the one before it.
@@ -174,7 +176,8 @@ fn draw(random: &mut StdRng, can_fail_over: bool) -> Operation {
     let worker = random.random_range(0..WORKERS);
     let crossings = if random.random_bool(0.3) { 0 } else { random.random_range(1..25) };
     match random.random_range(0..100) {
-        0..64 => buy(random, gateway),
+        0..61 => buy(random, gateway),
+        61..64 => Operation::Audit(random.random_range(0..SALES)),
         64..69 => Operation::KillGateway(gateway, crossings),
         69..73 => Operation::KillWorker(worker, crossings),
         73 => Operation::LeaveGateway(gateway),

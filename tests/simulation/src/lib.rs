@@ -10,6 +10,7 @@
 //! | [`process`], [`life`] | starts and kills them, at any point where they cross the network |
 //! | [`network`] | latency, losses in either direction, requests that arrive after their caller gave up |
 //! | [`ledger`], [`broker`], [`store`], [`registry`] | the servers. Ledger and store pass the contract suites |
+//! | [`audit`], [`desk`] | the operator's proof, and the interfaces that it calls |
 //! | [`run`], [`seeds`], [`shrink`] | one history; many; the shortest that fails |
 //! | [`flaw`] | deliberate breaks, to show that the checks can fail |
 //!
@@ -17,10 +18,12 @@
 //! (`start_paused`), a random stream for each part (`random`), no collection whose order is not its own, and
 //! `biased` in every `select!` of the code under test.
 
+pub mod audit;
 pub mod broker;
 pub mod buyers;
 pub mod check;
 pub mod clock;
+pub mod desk;
 pub mod flaw;
 pub mod gateway;
 pub mod history;

@@ -12,38 +12,16 @@ use flashgate_order_worker::{
 };
 use flashgate_service::answer::Failure;
 
-use crate::{life::Life, network::Link};
-
-/// The workers that can be asked, each with its life.
-#[derive(Default)]
-pub struct Desk {
-    open: Vec<(Arc<Life>, Arc<Sales>)>,
-    turn: usize,
-}
-
-impl Desk {
-    /// A worker is up.
-    pub fn open(&mut self, life: Arc<Life>, sales: Arc<Sales>) {
-        self.open.push((life, sales));
-    }
-
-    /// Some worker that is alive.
-    pub fn worker(&mut self) -> Option<(Arc<Life>, Arc<Sales>)> {
-        self.open.retain(|(life, _sales)| !life.is_over());
-        self.turn += 1;
-        let place = self.turn % self.open.len().max(1);
-        self.open.get(place).cloned()
-    }
-}
+use crate::{desk::Desk, network::Link};
 
 /// A gateway's way to the workers.
 pub struct SimRegistry {
-    link: Link<Desk>,
+    link: Link<Desk<Arc<Sales>>>,
 }
 
 impl SimRegistry {
     /// Over `link`.
-    pub const fn new(link: Link<Desk>) -> Self {
+    pub const fn new(link: Link<Desk<Arc<Sales>>>) -> Self {
         Self { link }
     }
 
@@ -55,7 +33,7 @@ impl SimRegistry {
     ) -> Result<T, Failure> {
         let server = Arc::clone(self.link.server());
         let at_a_worker = async move {
-            let worker = server.state().worker();
+            let worker = server.state().anyone();
             let (life, sales) = worker.ok_or(Failure::WorkerUnavailable)?;
             tokio::select! {
                 biased;

@@ -5,7 +5,8 @@ use std::{cell::RefCell, panic, sync::Once};
 use tokio::runtime::Builder;
 
 use crate::{
-    buyers::Heard, check::finally, flaw::Flaw, history::History, network::Network, trace::Trace, world::World,
+    audit::Audits, buyers::Heard, check::finally, flaw::Flaw, history::History, network::Network,
+    trace::Trace, world::World,
 };
 
 /// How to run a history.
@@ -32,6 +33,8 @@ pub struct Ended {
     pub asked: usize,
     /// How many of them were accepted.
     pub accepted: usize,
+    /// What its audits came to.
+    pub audits: Audits,
 }
 
 thread_local! {
@@ -74,6 +77,7 @@ pub fn run(history: &History, options: Options) -> Ended {
         trace: String::new(),
         asked: 0,
         accepted: 0,
+        audits: Audits::default(),
     });
     ended.complaint = panicked.map(|what| format!("a task panicked: {what}")).or(ended.complaint);
     ended
@@ -85,7 +89,7 @@ async fn live(history: &History, options: Options) -> anyhow::Result<Ended> {
     world.live(history).await;
     let complaint = match judge(&mut world).await {
         Ok(()) => world.complaint.take(),
-        Err(wrong) => Some(world.complaint.take().unwrap_or_else(|| wrong.to_string())),
+        Err(wrong) => Some(world.complaint.take().unwrap_or_else(|| format!("{wrong:#}"))),
     };
     if let Some(complaint) = &complaint {
         network.trace.note(format_args!("WRONG: {complaint}"));
@@ -99,6 +103,7 @@ async fn live(history: &History, options: Options) -> anyhow::Result<Ended> {
         complaint,
         trace: network.trace.text(),
         asked: attempts.len(),
+        audits: world.auditor.audits(),
         accepted: attempts.iter().filter(|attempt| accepted(&attempt.heard)).count(),
     })
 }
@@ -111,5 +116,6 @@ async fn judge(world: &mut World) -> anyhow::Result<()> {
     if world.complaint.is_raised() {
         return Ok(());
     }
-    finally(world, asked_before)
+    finally(world, asked_before)?;
+    world.audit_at_the_end().await
 }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    audit::Audits,
     history::History,
     run::{Ended, Options, run},
 };
@@ -25,6 +26,8 @@ pub struct Tally {
     pub accepted: u64,
     /// How many events they had.
     pub events: u64,
+    /// What their audits came to.
+    pub audits: Audits,
     /// The lowest seed that failed, and why.
     pub failed: Option<(u64, String)>,
 }
@@ -68,6 +71,7 @@ impl Tally {
         self.asked += number(ended.asked);
         self.accepted += number(ended.accepted);
         self.events += ended.events;
+        self.audits.add(ended.audits);
         if let Some(complaint) = ended.complaint
             && self.failed.as_ref().is_none_or(|(lowest, _)| seed < *lowest)
         {

@@ -10,18 +10,20 @@ use std::{
 
 use flashgate_domain::{Clock, id::ShardCount};
 use flashgate_messaging::{Group, InvalidName, Topic};
-use flashgate_order_worker::consume::Topics;
+use flashgate_order_worker::{consume::Topics, operator::Sales};
 use tokio::time::Instant;
 
 use crate::{
+    audit::{GatewayDesk, WorkerDesk},
     broker::{BrokerState, SimProducer, SimPublisher},
     clock::SimClock,
+    desk::{Channel, Desk},
     history::Setup,
     ledger::{LedgerState, SimLedger},
     life::Life,
     network::{Link, Network, Server, Weather},
     random::stream,
-    registry::{Desk, SimRegistry},
+    registry::SimRegistry,
     store::{SimStore, StoreState},
 };
 
@@ -32,6 +34,8 @@ const LEDGER_PATIENCE: Duration = Duration::from_millis(400);
 const BROKER_PATIENCE: Duration = Duration::from_millis(600);
 const STORE_PATIENCE: Duration = Duration::from_millis(900);
 const WORKER_PATIENCE: Duration = Duration::from_millis(1_500);
+/// How long an auditor does: longer than the other end waits for its server, so that it hears of that.
+const AUDITOR_PATIENCE: Duration = Duration::from_secs(10);
 /// How many notes of the ledger get lost, of 1,000.
 const NOTES_LOST: u32 = 200;
 
@@ -46,7 +50,11 @@ pub struct Servers {
     /// MySQL.
     pub store: Arc<Server<StoreState>>,
     /// The workers, as gateways reach them.
-    pub desk: Arc<Server<Desk>>,
+    pub desk: Arc<Server<Desk<Arc<Sales>>>>,
+    /// The gateways, as auditors reach them.
+    pub gateway_desk: Arc<Server<Desk<GatewayDesk>>>,
+    /// The workers, as auditors reach them.
+    pub worker_desk: Arc<Server<Desk<WorkerDesk>>>,
     /// Where committed batches, outcomes and dead letters go.
     pub topics: Topics,
     /// Where changes of sales are announced.
@@ -75,6 +83,8 @@ impl Servers {
             broker: Server::new("broker", at(), broker, part("broker network")),
             store: Server::new("store", at(), StoreState::default(), part("store network")),
             desk: Server::new("worker", at(), Desk::default(), part("worker network")),
+            gateway_desk: Server::new("gateway desk", at(), Desk::default(), part("gateway desk network")),
+            worker_desk: Server::new("worker desk", at(), Desk::default(), part("worker desk network")),
             topics,
             sales_topic: Topic::new("sim-sales")?,
             shards: ShardCount::new(SHARDS).unwrap_or(ShardCount::ONE),
@@ -108,6 +118,16 @@ impl Servers {
         SimRegistry::new(Link::new(&self.desk, life, WORKER_PATIENCE))
     }
 
+    /// The gateways as `life`, who audits, reaches them.
+    pub fn gateway_desk_of(&self, life: &Arc<Life>) -> Channel<GatewayDesk> {
+        Channel::new(Link::new(&self.gateway_desk, life, AUDITOR_PATIENCE))
+    }
+
+    /// The workers as `life`, who audits, reaches them.
+    pub fn worker_desk_of(&self, life: &Arc<Life>) -> Channel<WorkerDesk> {
+        Channel::new(Link::new(&self.worker_desk, life, AUDITOR_PATIENCE))
+    }
+
     /// The way of `life` to the broker.
     pub fn broker_of(&self, life: &Arc<Life>) -> Link<BrokerState> {
         Link::new(&self.broker, life, BROKER_PATIENCE)
@@ -129,5 +149,7 @@ impl Servers {
         self.broker.set_weather(weather);
         self.store.set_weather(weather);
         self.desk.set_weather(weather);
+        self.gateway_desk.set_weather(weather);
+        self.worker_desk.set_weather(weather);
     }
 }

@@ -6,8 +6,9 @@ use flashgate_order_worker::{
     config::ConsumeConfig,
     consume::{Consumer, Parts},
     health::Health,
-    operator::Sales,
+    operator::{Sales, StoreLooks},
 };
+use flashgate_proto::v1::books_service_server::BooksServiceServer;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -39,6 +40,8 @@ async fn run(
         health: Arc::new(Health::default()),
     };
     let (store, publisher) = (Arc::clone(&parts.store), Arc::clone(&parts.publisher));
+    let books = BooksServiceServer::new(StoreLooks::new(Arc::clone(&store)));
+    servers.worker_desk.state().open(Arc::clone(&life), books);
     let sales = Sales::new(store, publisher, servers.sales_topic.clone(), Arc::clone(&parts.clock));
     servers.desk.state().open(Arc::clone(&life), Arc::new(sales));
     let subscription = SimSubscription::join(

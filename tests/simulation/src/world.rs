@@ -11,6 +11,7 @@ use rand::{Rng, rngs::StdRng};
 use tokio::time::sleep;
 
 use crate::{
+    audit::Auditor,
     broker::keep_checking,
     buyers::Buyers,
     check::{self, Complaint},
@@ -43,6 +44,8 @@ pub struct World {
     consume: ConsumeConfig,
     flaw: Option<Flaw>,
     operator: Arc<Life>,
+    /// Who audits.
+    pub auditor: Auditor,
     random: StdRng,
 }
 
@@ -61,12 +64,14 @@ impl World {
         let complaint = Arc::new(Complaint::default());
         check::watch(&servers, &complaint);
         tokio::spawn(keep_checking(Arc::clone(&servers.broker), Arc::new(servers.clock)));
+        let operator = Arc::new(Life::new("operator".to_owned(), servers.next_life()));
         let world = Self {
             gateways: (0..GATEWAYS).map(|number| Process::new("gateway", number)).collect(),
             workers: (0..WORKERS).map(|number| Process::new("worker", number)).collect(),
             plans: (0..GATEWAYS).map(plan).collect(),
             buyers: Arc::default(),
-            operator: Arc::new(Life::new("operator".to_owned(), servers.next_life())),
+            auditor: Auditor::new(&servers, &operator, flaw),
+            operator,
             consume: ConsumeConfig::default(),
             random: stream(seed, "world"),
             servers,
@@ -115,6 +120,7 @@ impl World {
             Operation::Rebalance => self.servers.broker.state().rebalance(),
             Operation::Close(sale) => self.operate("close", self.sale(sale)),
             Operation::Preheat(sale) => self.operate("preheat", self.sale(sale)),
+            Operation::Audit(sale) => self.audit(self.sale(sale)),
         }
         note(operation);
     }
@@ -132,7 +138,7 @@ impl World {
             for _ in 0..2 {
                 let server = Arc::clone(&server);
                 let order = async move {
-                    let (life, sales) = { server.state().worker() }?;
+                    let (life, sales) = { server.state().anyone() }?;
                     let work = async {
                         match what {
                             "close" => sales.close(sale).await.is_ok(),
@@ -150,6 +156,31 @@ impl World {
                 }
             }
         });
+    }
+
+    /// The operator audits, and hears of no drift that there is not.
+    fn audit(&self, sale: SaleId) {
+        let (auditor, servers) = (self.auditor.clone(), Arc::clone(&self.servers));
+        let complaint = Arc::clone(&self.complaint);
+        tokio::spawn(async move {
+            // A side that does not answer is no drift.
+            if let Ok(Some(report)) = auditor.audit(sale).await
+                && let Err(wrong) = check::no_false_alarm(&servers, &report)
+            {
+                complaint.raise(format!("an audit of sale {sale} is wrong: {wrong}"));
+            }
+        });
+    }
+
+    /// In the healed world, an audit of each sale is answered, and agrees.
+    pub async fn audit_at_the_end(&self) -> anyhow::Result<()> {
+        for sale in &self.sales {
+            if let Some(report) = self.auditor.audit(*sale).await? {
+                check::agrees(&self.servers, &report)
+                    .with_context(|| format!("the last audit of sale {sale}"))?;
+            }
+        }
+        Ok(())
     }
 
     fn start_all(&self) {

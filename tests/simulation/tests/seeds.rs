@@ -28,6 +28,8 @@ fn ten_thousand_seeds_hold() {
             shortest.steps
         );
     }
+    let audits = tally.audits;
+    assert!(audits.in_flight > SEEDS / 10, "audits meet a world at rest: {audits:?}");
 }
 
 #[test]
@@ -81,6 +83,11 @@ fn a_time_out_taken_for_a_no_is_found() {
 #[test]
 fn a_worker_that_acknowledges_first_is_found() {
     is_found(Flaw::AcknowledgeFirst);
+}
+
+#[test]
+fn an_audit_that_is_blind_for_what_is_in_flight_is_found() {
+    is_found(Flaw::BlindAudit);
 }
 
 #[test]
