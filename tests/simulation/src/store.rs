@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashSet};
 
 pub use client::SimStore;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Intent, OrderId, Quantity, Sale, SaleDraft, SaleId, SaleState, Timestamp,
+    Batch, BatchId, BatchOutcome, Intent, OrderId, OrderOutcome, Quantity, Sale, SaleDraft, SaleId,
+    SaleState, Timestamp,
     audit::{BatchSums, DecidedBatch, StoreBooks, StoreStep, Sums},
 };
 use flashgate_order_worker::{
@@ -129,8 +130,20 @@ impl StoreState {
         self.transition(sale, |sale| sale.state = SaleState::Closed)
     }
 
-    fn outcome(&self, batch: BatchId) -> Option<&BatchOutcome> {
-        self.decided.get(&batch.base()).filter(|outcome| outcome.batch == batch)
+    fn outcome(&self, batch: BatchId) -> Option<BatchOutcome> {
+        let decided = self.decided.get(&batch.base()).filter(|outcome| outcome.batch == batch)?;
+        Some(self.as_rows_say(decided))
+    }
+
+    /// As databases do, which keep no outcomes: what was decided, told from the rows of the orders. A batch with a row
+    /// too few has fewer orders.
+    fn as_rows_say(&self, decided: &BatchOutcome) -> BatchOutcome {
+        let row = |order: &OrderOutcome| {
+            let row = self.orders.get(&order.order)?;
+            let (intent, decision) = (row.intent.clone(), first_decision(row.state));
+            Some(OrderOutcome { order: row.id, intent, decision })
+        };
+        BatchOutcome { batch: decided.batch, orders: decided.orders.iter().filter_map(row).collect() }
     }
 
     fn books(&self, sale: SaleId, asked: &[BatchId]) -> Option<StoreBooks> {
@@ -144,6 +157,7 @@ impl StoreState {
             batch: outcome.batch,
             sums: Sums::of_outcome(outcome, sale),
         };
+        let decided = asked.iter().filter_map(|batch| self.outcome(*batch));
         Some(StoreBooks {
             state: row.state,
             generation: row.generation,
@@ -153,7 +167,7 @@ impl StoreState {
             saleable: row.saleable,
             adjustments: self.adjustments.get(&sale).copied().unwrap_or(0),
             orders,
-            decided: asked.iter().filter_map(|batch| self.outcome(*batch)).map(sums).collect(),
+            decided: decided.map(|outcome| sums(&outcome)).collect(),
         })
     }
 
@@ -161,7 +175,7 @@ impl StoreState {
         let before = |outcome: &&BatchOutcome| page.before.is_none_or(|before| outcome.batch.base() < before);
         let size = usize::try_from(page.size.min(BATCH_PAGE_MAX)).unwrap_or(usize::MAX);
         let decided = |outcome: &BatchOutcome| {
-            let sums = Sums::of_outcome(outcome, page.sale);
+            let sums = Sums::of_outcome(&self.as_rows_say(outcome), page.sale);
             let orders = u32::try_from(outcome.orders.len()).unwrap_or(u32::MAX);
             DecidedBatch { of_sale: BatchSums { batch: outcome.batch, sums }, orders }
         };
@@ -181,7 +195,7 @@ impl StoreState {
             orders += u32::try_from(outcome.orders.len()).unwrap_or(u32::MAX);
             last = Some(outcome.batch.base());
             if outcome.orders.iter().any(|order| order.intent.sale() == page.sale) {
-                outcomes.push(outcome.clone());
+                outcomes.push(self.as_rows_say(outcome));
             }
         }
         Some(OutcomesPage { outcomes, next: None })

@@ -94,7 +94,7 @@ impl OrderStore for SimStore {
     }
 
     async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault> {
-        self.ask("outcome", batch.to_string(), move |state| state.outcome(batch).cloned()).await
+        self.ask("outcome", batch.to_string(), move |state| state.outcome(batch)).await
     }
 
     async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, StoreFault> {

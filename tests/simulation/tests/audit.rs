@@ -1,0 +1,206 @@
+//! Drift that somebody makes in the simulated ledger or order store is named, and named rightly, by the real audit:
+//! otherwise it would mean nothing that it names none in any history.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+use std::time::Duration;
+
+use flashgate_domain::{
+    BatchId, BuyerId, IdempotencyKey, OrderId, Quantity, SaleId, Verdict as Answer,
+    audit::{Amount, Finding, Report, Verdict},
+};
+use flashgate_gateway::{config::BatcherConfig, purchase::Buy};
+use flashgate_simulation::{
+    check,
+    clock::START,
+    history::{History, SALES},
+    ledger::{Books, Entry, Status},
+    network::Network,
+    store::StoreState,
+    trace::Trace,
+    world::World,
+};
+use tokio::time::sleep;
+
+const BUYERS: u32 = 12;
+
+/// A world at rest in which units of a sale were sold.
+struct Sold {
+    world: World,
+    sale: SaleId,
+    /// One of the batches: its first order.
+    order: OrderId,
+    batch: BatchId,
+    /// What the batch has of the sale.
+    amount: Amount,
+}
+
+impl Sold {
+    async fn new() -> Self {
+        let mut history = History::of(1);
+        (history.setup.stock, history.setup.limit) = ([100; SALES], 10);
+        (history.setup.batcher, history.setup.writes_lost_max) = (BatcherConfig::default(), 0);
+        let world = World::new(&history, &Network::new(Trace::new(false)), None).unwrap();
+        world.run_until_quiet().await.unwrap();
+        let sale = world.sales[1];
+        let (front, _life) = world.gateways[0].reach().unwrap();
+        for number in 0..BUYERS {
+            let (buyer, key) = (BuyerId::new(format!("buyer-{number}")), IdempotencyKey::new("k"));
+            let (buyer, key, quantity) = (buyer.unwrap(), key.unwrap(), Quantity::new(2).unwrap());
+            let answer = front.purchase.buy(Buy { sale, buyer, key, quantity }).await;
+            assert!(matches!(answer, Answer::Accepted(_)), "{answer:?}");
+        }
+        world.run_until_quiet().await.unwrap();
+        let (order, batch) = {
+            let ledger = world.servers.ledger.state();
+            let (base, entry) = ledger.books.log.iter().nth(3).unwrap();
+            (*base, entry.id)
+        };
+        let sold = Self { world, sale, order, batch, amount: Amount { orders: 1, units: 2 } };
+        let before = sold.audit().await;
+        assert_eq!((before.available, before.saleable, before.orders), (Some(76), 76, 12));
+        sold.agrees().await;
+        sold
+    }
+
+    fn ledger<T>(&self, change: impl FnOnce(&mut Books) -> T) -> T {
+        change(&mut self.world.servers.ledger.state().books)
+    }
+
+    /// Adds to `available` and to `deducted` of the sale.
+    fn move_units(&self, available: i64, deducted: i64) {
+        let sale = self.sale;
+        self.ledger(|books| {
+            let totals = &mut books.sales.get_mut(&sale).unwrap().totals;
+            totals.available += available;
+            totals.deducted = totals.deducted.checked_add_signed(deducted).unwrap();
+        });
+    }
+
+    /// The ledger knows nothing of the batch any more, or has fenced it: its units are on sale again.
+    fn lose_batch(&self, fenced: bool) {
+        let (order, sale) = (self.order, self.sale);
+        self.ledger(|books| {
+            let entry = books.log.remove(&order).unwrap();
+            let Status::Known { intents, .. } = &entry.status else { panic!("it is fenced") };
+            let account = books.sales.get_mut(&sale).unwrap();
+            for intent in intents {
+                account.keys.remove(&intent.key_digest()).unwrap();
+                account.held.remove(&intent.buyer_digest()).unwrap();
+            }
+            if fenced {
+                books.log.insert(order, Entry { status: Status::Fenced, ..entry });
+            }
+        });
+        let units = i64::try_from(self.amount.units).unwrap();
+        self.move_units(units, -units);
+    }
+
+    fn store<T>(&self, change: impl FnOnce(&mut StoreState) -> T) -> T {
+        change(&mut self.world.servers.store.state())
+    }
+
+    async fn audit(&self) -> Report {
+        self.world.auditor.audit(self.sale).await.unwrap().unwrap()
+    }
+
+    async fn agrees(&self) {
+        let report = self.audit().await;
+        assert_eq!((report.findings.as_slice(), report.verdict()), ([].as_slice(), Verdict::Agrees));
+        check::agrees(&self.world.servers, &report).unwrap();
+    }
+
+    /// The audit finds just that, and a history in which it does fails.
+    async fn finds(&self, expected: &[Finding]) {
+        let report = self.audit().await;
+        assert_eq!((report.findings.as_slice(), report.verdict()), (expected, Verdict::Differs));
+        assert!(check::no_false_alarm(&self.world.servers, &report).is_err(), "{expected:?} is excused");
+        assert!(check::agrees(&self.world.servers, &report).is_err());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unit_taken_from_available_is_a_contradiction_and_a_leak() {
+    let sold = Sold::new().await;
+    sold.move_units(-1, 0);
+    let leaked = Finding::Leaked { units: 1, suspects: Vec::new() };
+    sold.finds(&[Finding::LedgerContradiction { units: -1 }, leaked]).await;
+    sold.move_units(1, 0);
+    sold.agrees().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn units_that_no_batch_has_taken_are_leaked_and_those_that_none_gave_back_are_surplus() {
+    let sold = Sold::new().await;
+    sold.move_units(-4, 4);
+    sold.finds(&[Finding::Leaked { units: 4, suspects: Vec::new() }]).await;
+    sold.move_units(7, -7);
+    sold.finds(&[Finding::Surplus { units: 3 }]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_row_of_a_sale_is_a_contradiction() {
+    let sold = Sold::new().await;
+    sold.store(|store| store.sales.get_mut(&sold.sale).unwrap().saleable -= 2);
+    sold.finds(&[Finding::StoreContradiction { units: -2 }]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_row_of_an_order_is_named_with_its_batch() {
+    let sold = Sold::new().await;
+    sold.store(|store| {
+        let row = store.orders.get_mut(&sold.order).unwrap();
+        let (sale, buyer, key) = (row.intent.sale(), row.intent.buyer().clone(), row.intent.key().clone());
+        row.intent = flashgate_domain::Intent::new(sale, buyer, key, Quantity::new(5).unwrap());
+    });
+    let changed = Finding::ChangedBatch { batch: sold.batch, units: -3, orders: vec![sold.order] };
+    sold.finds(&[Finding::StoreContradiction { units: 3 }, changed]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_the_ledger_does_not_know_or_has_fenced_is_a_phantom() {
+    for fenced in [false, true] {
+        let sold = Sold::new().await;
+        sold.lose_batch(fenced);
+        let (batch, amount) = (sold.batch, sold.amount);
+        sold.finds(&[Finding::Phantom { batch, amount, confirmed_units: 2, fenced }]).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_entry_that_is_gone_alone_leaves_the_units_where_they_are() {
+    let sold = Sold::new().await;
+    sold.ledger(|books| books.log.remove(&sold.order)).unwrap();
+    sold.agrees().await;
+    // Also when every batch is looked at: the key tells that it was deducted.
+    sold.move_units(-1, 1);
+    sold.finds(&[Finding::Leaked { units: 1, suspects: Vec::new() }]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_whose_settlement_is_gone_is_to_be_redriven_when_it_is_old() {
+    let sold = Sold::new().await;
+    sleep(Duration::from_secs(31)).await;
+    let deducted_at = sold.ledger(|books| {
+        let entry = books.log.get_mut(&sold.order).unwrap();
+        let Status::Known { acknowledged, .. } = &mut entry.status else { panic!("it is fenced") };
+        *acknowledged = false;
+        entry.at
+    });
+    assert!(deducted_at > START);
+    let report = sold.audit().await;
+    let (batch, amount) = (sold.batch, sold.amount);
+    assert_eq!(report.findings, [Finding::ToRedrive { batch, deducted_at, amount, decided: true }]);
+    assert_eq!(report.verdict(), Verdict::ToRedrive);
+    check::no_false_alarm(&sold.world.servers, &report).unwrap();
+    assert!(check::agrees(&sold.world.servers, &report).is_err(), "not in a healed world");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sale_that_is_gone_or_of_another_generation_is_told() {
+    let sold = Sold::new().await;
+    sold.ledger(|books| books.sales.get_mut(&sold.sale).unwrap().generation = 7);
+    sold.finds(&[Finding::OtherGeneration { ledger: 7, store: 1 }]).await;
+    sold.ledger(|books| books.sales.remove(&sold.sale)).unwrap();
+    sold.finds(&[Finding::MissingInLedger]).await;
+}
