@@ -126,8 +126,9 @@ pub struct BatcherConfig {
     pub intent_deadline_ms: NonZeroU64,
     /// How much longer a batch in doubt is asked for before its buyers hear `outcome_unknown`. 2 s.
     pub doubt_timeout_ms: NonZeroU64,
-    /// From so many accepted orders that are not confirmed on, a shard refuses with `backlog_full`. 1,000,000:
-    /// ten seconds of the order worker at its best.
+    /// From so many accepted orders that are not confirmed on, a shard refuses with `backlog_full`. It can be more by
+    /// what is accepted within [`UnscreenedConfig::screen_period_ms`]. 1,000,000: ten seconds of the order worker at
+    /// its best.
     pub backlog_orders_max: NonZeroU64,
     /// When a group goes to the broker without having been screened.
     pub unscreened: UnscreenedConfig,

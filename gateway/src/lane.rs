@@ -89,7 +89,8 @@ impl Lane {
         let script = debug_span!("script", script = "screen", intents = group.intents.len());
         match self.shared.ledger.screen(self.shard, &group.intents).instrument(script).await {
             Ok(mut screening) => {
-                self.screens.answered(screening.answers.iter().all(|answer| *answer == Answer::Pass));
+                let all_pass = screening.answers.iter().all(|answer| *answer == Answer::Pass);
+                self.screens.answered(all_pass && !self.backlog_is_full(&screening));
                 self.end_what_is_closed(&group, &mut screening);
                 self.answer_failing(&mut group, behind, &screening);
                 group
@@ -146,9 +147,13 @@ impl Lane {
                 self.queue.answer(pending.ticket, verdict);
             }
         }
-        if screening.open_orders >= self.shared.backlog_orders_max {
+        if self.backlog_is_full(screening) {
             self.answer_all(std::mem::take(group), &Verdict::Refused(Refusal::Backlog));
         }
+    }
+
+    fn backlog_is_full(&self, screening: &Screening) -> bool {
+        screening.open_orders >= self.shared.backlog_orders_max
     }
 
     /// The ledger may not know that a sale was closed: a replica took over that had not heard of it, or the sale

@@ -53,7 +53,8 @@ impl Screens {
         skip
     }
 
-    /// A screen answered, and whether everything passed.
+    /// A screen answered, and whether everything passed. Nothing passes a backlog that is full: groups that went without
+    /// a screen would fill it further.
     pub fn answered(&self, all_passed: bool) {
         let mut memory = self.memory();
         memory.clean = if all_passed { memory.clean.saturating_add(1) } else { 0 };

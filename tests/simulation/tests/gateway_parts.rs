@@ -5,6 +5,7 @@
 
 use std::{
     collections::VecDeque,
+    num::NonZeroU64,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -16,6 +17,7 @@ use flashgate_domain::{
 };
 use flashgate_gateway::{
     catalogue::{Catalogue, Entry},
+    config::{BatcherConfig, UnscreenedConfig},
     preheat::Preheat,
     purchase::Buy,
     registry::{Registry, RegistryFault, StoredOrder},
@@ -33,7 +35,7 @@ use flashgate_messaging::{BusFault, Delivery, Position, QueueId, Subscription};
 use flashgate_proto::body;
 use flashgate_simulation::{
     flaw,
-    history::History,
+    history::{History, SALES},
     ledger::{LedgerState, SimLedger},
     network::{Link, Network, Server},
     random::stream,
@@ -245,6 +247,40 @@ async fn a_sale_that_was_closed_is_over_although_the_ledger_sells_it() -> Fact {
     assert_eq!(front.purchase.buy(buy("before")).await, Verdict::Replayed(order));
     sleep(Duration::from_secs(5)).await;
     assert_eq!(stand(), Stand::Closed, "it is told again");
+    Ok(())
+}
+
+/// The whole gateway, with so much left that it hardly screens: a backlog that is full stays full until something is
+/// confirmed.
+#[tokio::test(start_paused = true)]
+async fn a_full_backlog_refuses_everybody_although_plenty_is_left() -> Fact {
+    let mut history = History::of(1);
+    history.setup.stock = [100_000; SALES];
+    history.setup.limit = 100_000;
+    history.setup.batcher = BatcherConfig {
+        backlog_orders_max: NonZeroU64::new(10).unwrap(),
+        unscreened: UnscreenedConfig { heard_ms_max: 60_000, ..UnscreenedConfig::default() },
+        ..BatcherConfig::default()
+    };
+    let world = World::new(&history, &Network::new(Trace::new(false)), None)?;
+    sleep(Duration::from_secs(5)).await;
+    world.servers.store.stall(Duration::from_mins(10));
+    let (front, _life) = world.gateways[0].reach().ok_or("the gateway is up")?;
+    let buy = async |number: u32| {
+        // The clock of this test stands still while anybody works, and screens come by the clock.
+        sleep(Duration::from_millis(5)).await;
+        let (buyer, key) = (BuyerId::new("ada").unwrap(), IdempotencyKey::new(number.to_string()).unwrap());
+        front.purchase.buy(Buy { sale: world.sales[1], buyer, key, quantity: Quantity::ONE }).await
+    };
+    let mut number = 0;
+    while let Verdict::Accepted(_order) = buy(number).await {
+        number += 1;
+        assert!(number < 1_000, "the backlog is never full");
+    }
+    assert!(number >= 10, "full after {number}");
+    for later in 1..=100 {
+        assert_eq!(buy(number + later).await, Verdict::Refused(Refusal::Backlog), "{later} after the first");
+    }
     Ok(())
 }
 
