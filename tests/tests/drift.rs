@@ -261,3 +261,59 @@ async fn batches_that_were_lost_on_either_side_are_put_right_or_their_remedy_is_
     assert_unharmed(&rush.end().await);
     shop.stop().await;
 }
+
+/// Its transaction ended, and its outcome never came to the ledger.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_only_the_order_store_has_is_settled_from_there() {
+    let shop = Deployment::of("drift-phantom").start().await;
+    let (sale, rush) = sale_with_buyers(&shop).await;
+    let phantom = batch(&shop, sale, "phantom", 123, 7);
+    place_in_store(&shop, &phantom).await;
+    let audit = async || flashgate(&shop, &["audit", "--sale", &sale.to_string()]).await;
+    let status = async || shop.stock.ledger().entry(phantom.id()).await.unwrap().map(|entry| entry.status);
+    eventually("the audit finds it", TIME_TO_SEE, async || {
+        let audited = audit().await;
+        matches!(audited, Err(Failed::Differs(_))).then_some(()).ok_or(format!("{audited:?}"))
+    })
+    .await;
+    let dry = drift(&shop, sale, &[]).await;
+    assert!(matches!(dry, Err(Failed::Differs(_))), "{dry:?}");
+    assert_eq!((status().await, repairs(&shop).await.len()), (None, 0), "a dry run does nothing");
+
+    let steps = shop.stock.snapshot(sale).await.unwrap().adjustments;
+    drift(&shop, sale, &["--apply"]).await.unwrap();
+    assert_eq!(status().await, Some(LogStatus::Acknowledged));
+    let event = repairs(&shop).await.swap_remove(0);
+    assert!(event.before.contains(&phantom.id().to_string()), "{event:?}");
+    assert!(event.after.contains("announced") && event.after.ends_with("agrees"), "{event:?}");
+    drift(&shop, sale, &["--apply"]).await.unwrap();
+    assert_eq!(repairs(&shop).await.len(), 1, "it happens once");
+    let heard = rush.end().await;
+    assert_unharmed(&heard);
+    let adjustments = shop.stock.snapshot(sale).await.unwrap().adjustments;
+    assert_eq!(adjustments, steps, "its units are deducted with it, not compensated");
+    assert_conserved(&shop, sale, &heard).await;
+    shop.stop().await;
+}
+
+/// As an order worker places it, that dies before it announces it and whose message is gone.
+async fn place_in_store(shop: &Deployment, batch: &Batch) {
+    let mut transaction = shop.store.pool().begin().await.unwrap();
+    let now = SystemClock.now().as_millis();
+    let insert =
+        "INSERT INTO batches (first_order_id, batch_id, order_count, created_at_ms) VALUES (?, ?, ?, ?)";
+    let (id, count) = (batch.id().to_bytes(), u32::try_from(batch.intents().len()).unwrap());
+    let row = sqlx::query(insert).bind(batch.id().base().get()).bind(id.as_slice()).bind(count).bind(now);
+    row.execute(&mut *transaction).await.unwrap();
+    for (order, intent) in batch.orders() {
+        let insert = "INSERT INTO orders (id, sale_id, buyer_id, idempotency_key, holds_key, quantity, state, \
+                      created_at_ms, updated_at_ms) VALUES (?, ?, ?, ?, 1, ?, 'confirmed', ?, ?)";
+        let row = sqlx::query(insert).bind(order.get()).bind(intent.sale().get());
+        let row = row.bind(intent.buyer().as_str()).bind(intent.key().as_str());
+        row.bind(intent.quantity().get()).bind(now).bind(now).execute(&mut *transaction).await.unwrap();
+        let take = "UPDATE sales SET saleable = saleable - ? WHERE id = ?";
+        let row = sqlx::query(take).bind(intent.quantity().get()).bind(intent.sale().get());
+        row.execute(&mut *transaction).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+}
