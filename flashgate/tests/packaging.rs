@@ -58,6 +58,7 @@ fn the_broker_of_the_composition_keeps_less_than_the_ledger_and_gives_no_half_me
         ("flushDiskType", "SYNC_FLUSH"),
         ("autoCreateTopicEnable", "false"),
         ("cleanFileForciblyEnable", "false"),
+        ("cleanResourceInterval", "1000"),
     ] {
         assert_eq!(property(&broker, key), value, "{key}");
     }

@@ -74,7 +74,9 @@ mysql_url() {
 mysql_configure() {
     local dir=$STACK_DIR/mysql password template
     mkdir -p -- "$dir"
-    if [[ ! -d $dir/data ]]; then
+    if [[ -n $(disk_of mysql) ]]; then
+        mysql_copy_to_disk "$dir/data"
+    elif [[ ! -d $dir/data ]]; then
         template=$(mysql_template_dir)
         rm -rf -- "$dir/data.copying"
         cp -r --sparse=always --reflink=auto -- "$template/data" "$dir/data.copying"
@@ -82,7 +84,7 @@ mysql_configure() {
     fi
     # We know that no server of ours lives; a stale lock would name a pid that a stranger may
     # have by now, and mysqld would refuse to start.
-    rm -f -- "$dir/data/mysql.sock" "$dir/data/mysql.sock.lock"
+    disk_run mysql rm -f -- "$dir/data/mysql.sock" "$dir/data/mysql.sock.lock"
     password=$(mysql_password)
     # Run at every start before the server takes connections; one statement a line. A driver
     # without TLS can log in with mysql_native_password, and only with a password.
@@ -95,11 +97,24 @@ ALTER USER 'root'@'localhost' IDENTIFIED WITH mysql_native_password BY '$passwor
 EOF
 }
 
+# mysql_copy_to_disk FOLDER: the initialised data folder, unless it is there. Its files get all of their room at once,
+# as they have it on a real disk.
+mysql_copy_to_disk() {
+    local template file
+    ! disk_run mysql test -e "$1/copied" || return 0
+    template=$(mysql_template_dir)
+    disk_run mysql cp -r --sparse=always -- "$template/data/." "$1"
+    for file in "$template"/data/ibdata1 "$template"/data/*.ibd "$template"/data/undo_*; do
+        disk_run mysql fallocate --length "$(stat -c %s -- "$file")" -- "$1/${file##*/}"
+    done
+    disk_run mysql touch -- "$1/copied"
+}
+
 mysql_spawn() {
     # Flushing to the kernel at each commit survives a killed process; flushing to the disk,
     # and the binary log with it, also survives a loss of power.
     local flush_log=2 sync_binlog=0
-    local -a command
+    local -a command entry
     [[ ${settings[durable]} == yes ]] && flush_log=1 sync_binlog=1
     mapfile -t command < <(mysql_command "$(mysql_base_dir)" "$STACK_DIR/mysql/data")
     command+=(
@@ -116,7 +131,10 @@ mysql_spawn() {
         # It takes about 150 MB and nothing here reads it.
         --performance-schema=OFF
     )
-    process_spawn mysql "${command[@]}"
+    # On a small disk it makes its redo log anew at its first start. In the namespace of a disk everybody is root.
+    [[ -z $(disk_of mysql) ]] || command+=(--innodb-log-file-size=16M --user=root)
+    disk_entry mysql
+    process_spawn mysql "${entry[@]}" "${command[@]}"
 }
 
 mysql_answers() { mysql_login_succeeds "$(port_of mysql)" "$MYSQL_USER" "$(mysql_password)"; }

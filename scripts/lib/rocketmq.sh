@@ -65,8 +65,10 @@ rocketmq_class_path() {
 # RocketMQ takes user.home for both.
 rocketmq_spawn() {
     local name=$1 main=$2
+    local -a entry
     shift 2
-    process_spawn "$name" env ROCKETMQ_HOME="$STACK_DIR/$name" \
+    disk_entry "$name"
+    process_spawn "$name" "${entry[@]}" env ROCKETMQ_HOME="$STACK_DIR/$name" \
         java "$@" -Duser.home="$STACK_DIR/$name" -Djava.io.tmpdir="$STACK_DIR/$name/tmp" \
         -cp "$(rocketmq_class_path)" "$main" -c "$STACK_DIR/$name/$name.conf"
 }
@@ -138,6 +140,9 @@ diskSpaceWarningLevelRatio=90
 diskSpaceCleanForciblyRatio=85
 # Never delete what is younger than fileReservedTime, however full the disk is.
 cleanFileForciblyEnable=false
+# How often it looks how full the disk is. One that goes from 90 to 100 % between two looks (10 s by default) tears the
+# message that is being written and ends threads of the broker.
+cleanResourceInterval=1000
 
 # A topic that a client invents gets a random number of queues; a missing one must be an error.
 autoCreateTopicEnable=false

@@ -58,6 +58,7 @@ server_up() {
     for ((attempt = 1; attempt <= PORT_ATTEMPTS; attempt++)); do
         [[ $choose == no ]] || "${name}_choose_ports"
         server_require_free_ports "$name"
+        disk_open "$name"
         "${name}_configure"
         "${name}_spawn"
         if server_wait_ready "$name"; then

@@ -7,6 +7,8 @@ declare -A settings=(
     [durable]=no
     [prefix]=flashgate
     [queues]=4
+    [mysql_disk_mb]=0
+    [broker_disk_mb]=0
     [transaction_timeout_ms]=3000
     [transaction_check_interval_ms]=5000
 )

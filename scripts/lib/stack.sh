@@ -22,6 +22,8 @@ source "$SCRIPTS_DIR/lib/settings.sh"
 source "$SCRIPTS_DIR/lib/process.sh"
 # shellcheck source=scripts/lib/server.sh
 source "$SCRIPTS_DIR/lib/server.sh"
+# shellcheck source=scripts/lib/disk.sh
+source "$SCRIPTS_DIR/lib/disk.sh"
 # shellcheck source=scripts/lib/redis.sh
 source "$SCRIPTS_DIR/lib/redis.sh"
 # shellcheck source=scripts/lib/mysql.sh
@@ -128,6 +130,7 @@ stack_prepare() {
     for part in ${settings[parts]}; do
         "${part}_prepare"
     done
+    [[ -z ${asked[mysql_disk_mb]:-}${asked[broker_disk_mb]:-} ]] || disk_require
 }
 
 redis_up() { server_up redis; }
@@ -170,7 +173,9 @@ stack_undo_start() {
     for job in $(jobs -p); do kill "$job" 2>/dev/null || true; done
     wait
     say "stopping what this run had started"
-    while read -r name; do process_stop "$name"; done < <(sort -u "$STARTED_LIST")
+    # A disk goes after its server.
+    while read -r name; do process_stop "$name"; done < <(sort -u "$STARTED_LIST" | grep -v -- '-disk$')
+    while read -r name; do process_stop "$name"; done < <(sort -u "$STARTED_LIST" | grep -- '-disk$')
     rm -f -- "$STARTED_LIST"
     exit "$status"
 }
@@ -208,6 +213,7 @@ stack_kill_all() {
     for name in "${ALL_SERVERS[@]}"; do
         process_wait_gone "$name" 10 || die "$name (pid $(process_pid "$name")) does not end"
     done
+    disk_close_all
 }
 
 stack_write_env() {

@@ -1,17 +1,20 @@
 //! Drills: a whole deployment on servers of its own, struck again and again while buyers buy. After some strikes
 //! everything is left to heal, and the stores must show that nothing was oversold, lost, doubled or stranded.
 
+mod disk;
 mod failover;
 mod strike;
 mod tally;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use flashgate_domain::SaleId;
+use flashgate_audit::{GatewayLedger, Plan, WorkerBooks, examine};
+use flashgate_domain::{SaleId, audit::Verdict};
 use rand::{Rng, rngs::StdRng};
 use tokio::time::Instant;
 
 pub use self::{
+    disk::DISK_STRIKES_MAX,
     failover::fail_over,
     strike::{GATEWAY_STEPS, Kind, Strike, WORKER_STEPS},
     tally::Tally,
@@ -30,6 +33,8 @@ const STRIKES_A_SALE: usize = 10;
 const HEAL_TIME: Duration = Duration::from_secs(90);
 /// How long a buyer may be left without a certain answer: longer than any strike with its healing.
 const PATIENCE: Duration = Duration::from_secs(240);
+/// Longer than an audit of a sale of a drill takes.
+const AUDIT_TIME: Duration = Duration::from_secs(20);
 /// How many purchases show that a deployment sells.
 const SELLS: usize = 20;
 
@@ -50,6 +55,18 @@ impl Field {
         let servers = OwnStack::durable().await;
         let plan = Deployment::of("drill").on(servers.stack()).gateways(2).workers(2);
         let shop = plan.redis_proxy().worker_proxy().mysql_proxy().start().await;
+        Self { shop, servers }
+    }
+
+    /// The same, with the data of MySQL and of the broker on small disks that can be filled, and gateways that let only
+    /// some orders wait for MySQL.
+    ///
+    /// # Panics
+    /// If something does not come up, or no server can have such a disk here.
+    pub async fn on_small_disks() -> Self {
+        let servers = OwnStack::on_small_disks().await;
+        let plan = Deployment::of("disks").on(servers.stack()).gateways(2).workers(2);
+        let shop = plan.gateway_setting("batcher.backlog_orders_max", disk::BACKLOG_MAX).start().await;
         Self { shop, servers }
     }
 
@@ -75,7 +92,7 @@ impl Field {
                 sells(&rush, random.random_range(SELLS..10 * SELLS)).await;
                 let strike = kind.strike(number, random);
                 number += 1;
-                self.strike(&strike).await;
+                self.strike(&strike, sale, &rush).await;
                 let mended = Instant::now();
                 sells(&rush, SELLS).await;
                 let took = mended.elapsed();
@@ -99,11 +116,23 @@ impl Field {
             "an order was cancelled without a reason"
         );
         assert_eq!(books.orders.len(), heard.len(), "one order for each purchase");
+        self.audit_agrees(sale).await;
         let mut words: BTreeMap<String, usize> = BTreeMap::new();
         for answer in heard.iter().flat_map(|heard| &heard.answers) {
             *words.entry(answer.word().to_owned()).or_default() += 1;
         }
         Sold { orders: books.orders.len(), words }
+    }
+
+    /// What an operator would ask says the same as the books that were read past everybody.
+    async fn audit_agrees(&self, sale: SaleId) {
+        let ledger = format!("http://{}", self.shop.gateways[0].operator());
+        let ledger = GatewayLedger::new(&ledger, AUDIT_TIME).expect("an address");
+        let store = format!("http://{}", self.shop.workers[0].address());
+        let store = WorkerBooks::new(&store, AUDIT_TIME).expect("an address");
+        let report = examine(sale, &ledger, &store, &Plan::default()).await.expect("both sides answer");
+        let report = report.expect("the sale was preheated");
+        assert_eq!(report.verdict(), Verdict::Agrees, "{report:?}");
     }
 
     /// Stops everything in order.

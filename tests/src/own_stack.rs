@@ -40,6 +40,11 @@ impl fmt::Display for Part {
     }
 }
 
+/// MySQL's files without any order take 100 MiB.
+const MYSQL_DISK_MIB: &str = "256";
+/// Enough for what some strikes write, so that only a fill makes it full.
+const BROKER_DISK_MIB: &str = "512";
+
 /// Some servers, or all. Dropping it removes them.
 #[derive(Debug)]
 pub struct OwnStack {
@@ -63,6 +68,23 @@ impl OwnStack {
     /// If they do not.
     pub async fn of(parts: &str) -> Self {
         Self::up(&["--only", parts]).await
+    }
+
+    /// The same, with the data of MySQL and of the broker on small disks of their own, for [`OwnStack::fill`].
+    ///
+    /// # Panics
+    /// If they do not answer, or no server can have such a disk here: see [`OwnStack::cannot_fill`].
+    pub async fn on_small_disks() -> Self {
+        Self::up(&["--durable", "--mysql-disk-mb", MYSQL_DISK_MIB, "--broker-disk-mb", BROKER_DISK_MIB]).await
+    }
+
+    /// What is missing on this machine for small disks; nothing if servers can have them.
+    ///
+    /// # Panics
+    /// If `scripts/stack` cannot be called.
+    pub async fn cannot_fill() -> Option<String> {
+        let asked = Command::new(script()).arg("can-fill").output().await.unwrap();
+        (!asked.status.success()).then(|| String::from_utf8_lossy(&asked.stderr).trim().to_owned())
     }
 
     async fn up(options: &[&str]) -> Self {
@@ -122,6 +144,16 @@ impl OwnStack {
     /// SIGCONT.
     pub async fn thaw(&self, part: Part) {
         self.call(&["kill", part.word(), "-CONT"]).await;
+    }
+
+    /// Writes onto the small disk of a server until `percent` of it are used.
+    pub async fn fill(&self, part: Part, percent: u32) {
+        self.call(&["fill", part.word(), &percent.to_string()]).await;
+    }
+
+    /// Takes away what was filled in.
+    pub async fn make_room(&self, part: Part) {
+        self.call(&["make-room", part.word()]).await;
     }
 
     /// Runs `scripts/stack`; what it printed.

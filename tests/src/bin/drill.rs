@@ -7,7 +7,7 @@ use std::{panic::AssertUnwindSafe, process::ExitCode};
 use clap::{Parser, ValueEnum};
 use flashgate_tests::{
     Seed,
-    drill::{Field, Kind, fail_over},
+    drill::{DISK_STRIKES_MAX, Field, Kind, Tally, fail_over},
     own_stack::{OwnStack, Part},
 };
 use futures::FutureExt;
@@ -50,7 +50,9 @@ enum Drill {
     BrokerAway,
     /// Redis fails over to a replica that is behind.
     Failover,
-    /// Anything at random but the last two.
+    /// The disks of MySQL and of the broker become full.
+    Disks,
+    /// Anything at random but the last three.
     Storm,
 }
 
@@ -67,18 +69,42 @@ impl Drill {
             Self::Steps => Kind::Steps,
             Self::Lines => Kind::Lines,
             Self::BrokerAway => Kind::BrokerAway,
-            Self::Failover => return None,
+            Self::Failover | Self::Disks => return None,
             Self::Storm => Kind::Storm,
         })
     }
 }
 
 async fn drill(arguments: Arguments, mut random: StdRng) {
-    let Some(kind) = arguments.name.kind() else { return failovers(arguments.times, &mut random).await };
-    let mut field = Field::new().await;
-    let tally = field.drill(kind, arguments.times, &mut random, |line| println!("{line}")).await;
-    field.stop().await;
+    let tally = match (arguments.name, arguments.name.kind()) {
+        (Drill::Disks, _) => disks(arguments.times, &mut random).await,
+        (_, Some(kind)) => {
+            let mut field = Field::new().await;
+            let tally = field.drill(kind, arguments.times, &mut random, |line| println!("{line}")).await;
+            field.stop().await;
+            tally
+        }
+        (_, None) => return failovers(arguments.times, &mut random).await,
+    };
     println!("{:?}: {tally}\n0 oversold, 0 lost, 0 doubled, 0 stranded", arguments.name);
+}
+
+/// On servers of their own for every few strikes, since a broker keeps its messages.
+async fn disks(times: usize, random: &mut StdRng) -> Tally {
+    if let Some(missing) = OwnStack::cannot_fill().await {
+        panic!("the drill cannot run here: {missing}");
+    }
+    let mut tally = Tally::default();
+    let mut done = 0;
+    while done < times {
+        let strikes = DISK_STRIKES_MAX.min(times - done);
+        println!("strikes {} to {} of {times}", done + 1, done + strikes);
+        let mut field = Field::on_small_disks().await;
+        tally.join(&field.drill(Kind::Disks, strikes, random, |line| println!("{line}")).await);
+        field.stop().await;
+        done += strikes;
+    }
+    tally
 }
 
 async fn failovers(times: usize, random: &mut StdRng) {

@@ -2,11 +2,12 @@
 
 use std::{fmt, time::Duration};
 
+use flashgate_domain::SaleId;
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 use tokio::time::sleep;
 
 use super::Field;
-use crate::{own_stack::Part, process::Process, proxy::Line};
+use crate::{own_stack::Part, process::Process, proxy::Line, rush::Rush};
 
 /// The named steps of a gateway at which it can be killed: `gateway/src/transaction.rs`.
 pub const GATEWAY_STEPS: [&str; 2] = ["gateway_after_half", "gateway_after_deduct"];
@@ -37,7 +38,9 @@ pub enum Kind {
     Lines,
     /// The broker, away for longer than its checks of a half-message would last with its own defaults.
     BrokerAway,
-    /// Anything of all that but the last.
+    /// The disks of MySQL and of the broker become full in turn: [`Field::on_small_disks`].
+    Disks,
+    /// Anything of all that but the last two.
     Storm,
 }
 
@@ -60,6 +63,14 @@ pub enum Strike {
     GatewayStep(&'static str, u32),
     /// The first worker dies at a named step, at its n-th time there.
     WorkerStep(&'static str, u32),
+    /// MySQL's disk becomes full, and has room again. Then MySQL goes on by itself, or is killed and started by an
+    /// operator who does not want to wait a minute.
+    FillMysql {
+        /// Which of the two.
+        restart: bool,
+    },
+    /// The broker's disk becomes full, and has room again.
+    FillBroker,
     /// A line of a proxy for a while.
     Line(Between, Line, Duration),
 }
@@ -113,6 +124,8 @@ impl Kind {
                 Strike::Line(places[number % places.len()], line, moment(random))
             }
             Self::BrokerAway => Strike::Kill(Part::Broker, CHECKS_TIME),
+            Self::Disks if turn => Strike::FillMysql { restart: number.is_multiple_of(4) },
+            Self::Disks => Strike::FillBroker,
             Self::Storm => {
                 let kinds = [Self::Servers, Self::Gateways, Self::Workers, Self::Steps, Self::Lines];
                 let (kind, number) = (kinds.choose(random).copied(), random.random_range(0..1_000));
@@ -124,7 +137,7 @@ impl Kind {
 
 impl Field {
     /// Strikes, and mends it.
-    pub(super) async fn strike(&mut self, strike: &Strike) {
+    pub(super) async fn strike(&mut self, strike: &Strike, sale: SaleId, rush: &Rush) {
         match *strike {
             Strike::Kill(part, away) => {
                 self.servers.kill(part).await;
@@ -160,6 +173,8 @@ impl Field {
                 self.shop.workers[0].process.crashed().await;
                 self.start_worker(0).await;
             }
+            Strike::FillMysql { restart } => self.fill_mysql(sale, restart).await,
+            Strike::FillBroker => self.fill_broker(sale, rush).await,
             Strike::Line(between, line, away) => self.hold_line(between, line, away).await,
         }
     }
@@ -205,6 +220,11 @@ impl Strike {
             Self::KillWorker(_) => "kill worker".to_owned(),
             Self::FreezeWorker(..) => "freeze worker".to_owned(),
             Self::GatewayStep(step, _) | Self::WorkerStep(step, _) => (*step).to_owned(),
+            Self::FillMysql { restart: true } => {
+                "fill the disk of mysql, make room and start it again".to_owned()
+            }
+            Self::FillMysql { restart: false } => "fill the disk of mysql and make room".to_owned(),
+            Self::FillBroker => "fill the disk of broker and make room".to_owned(),
             Self::Line(between, line, _) => {
                 let line = match line {
                     Line::Open => "open",
@@ -229,6 +249,7 @@ impl fmt::Display for Strike {
             | Self::Line(_, _, away) => write!(f, " for {:.1} s", away.as_secs_f64()),
             Self::GatewayStep(_, hit) | Self::WorkerStep(_, hit) => write!(f, " at its {hit}. time"),
             Self::KillGateway(number) | Self::KillWorker(number) => write!(f, " {number}"),
+            Self::FillMysql { .. } | Self::FillBroker => Ok(()),
         }
     }
 }

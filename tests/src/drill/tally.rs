@@ -30,6 +30,18 @@ impl Tally {
         }
     }
 
+    /// Adds what another drill has done and seen.
+    pub fn join(&mut self, other: &Self) {
+        for (counts, others) in [(&mut self.strikes, &other.strikes), (&mut self.words, &other.words)] {
+            for (word, count) in others {
+                *counts.entry(word.clone()).or_default() += count;
+            }
+        }
+        self.longest = self.longest.max(other.longest);
+        self.sales += other.sales;
+        self.orders += other.orders;
+    }
+
     /// How many strikes there were.
     pub fn strikes(&self) -> usize {
         self.strikes.values().sum()
