@@ -67,14 +67,18 @@ pub async fn examine(
     plan: &Plan,
 ) -> Result<Option<Report>, SideFault> {
     let mut best: Option<Box<Look>> = None;
-    let mut missing: Option<StoreBooks> = None;
+    let (mut missing, mut was_due) = (None::<StoreBooks>, false);
     for look in 0..plan.looks.max(2) {
         if look > 0 {
             sleep(plan.pause).await;
         }
         match seen(sale, ledger, store).await? {
             Seen::Nothing => return Ok(None),
-            Seen::StoreOnly(books) => missing = Some(books),
+            Seen::StoreOnly(books) => {
+                // The ledger was read first: a sale that was preheated in between was not due there yet.
+                was_due = missing.is_some_and(|before| before.state == SaleState::Preheated);
+                missing = Some(books);
+            }
             Seen::Both(look) if look.gap.is_closed() => {
                 return Ok(Some(report(sale, &look, Vec::new(), Steps::default(), plan)));
             }
@@ -93,8 +97,8 @@ pub async fn examine(
             let findings = weigh(&look.gap, evidence, &look.ledger, &look.store);
             Ok(Some(report(sale, &look, findings, steps, plan)))
         }
-        (None, Some(books)) => Ok(lost(sale, &books)),
-        (None, None) => Ok(None),
+        (None, Some(books)) if was_due => Ok(lost(sale, &books)),
+        (None, Some(_) | None) => Ok(None),
     }
 }
 

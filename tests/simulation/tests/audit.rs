@@ -11,18 +11,26 @@ use flashgate_domain::{
 };
 use flashgate_gateway::{config::BatcherConfig, purchase::Buy};
 use flashgate_simulation::{
+    audit::Audits,
     check,
     clock::START,
-    history::{History, SALES},
+    history::{GATEWAYS, History, Operation, SALES, Step},
     ledger::{Books, Entry, Status},
-    network::Network,
+    network::{Network, Weather},
+    random::stream,
+    run::{Options, run},
     store::StoreState,
     trace::Trace,
     world::World,
 };
+use rand::Rng;
 use tokio::time::sleep;
 
 const BUYERS: u32 = 12;
+/// How many rushes of each latency are run.
+const RUSHES: u64 = 15;
+/// At how many moments of an audit a sale is preheated.
+const PREHEATS: u64 = 120;
 
 /// A world at rest in which units of a sale were sold.
 struct Sold {
@@ -116,6 +124,56 @@ impl Sold {
         assert_eq!((report.findings.as_slice(), report.verdict()), (expected, Verdict::Differs));
         assert!(check::no_false_alarm(&self.world.servers, &report).is_err(), "{expected:?} is excused");
         assert!(check::agrees(&self.world.servers, &report).is_err());
+    }
+}
+
+/// Buyers come without a pause, and every way takes up to `latency_ms`: batches are deducted and applied between the
+/// readings of every look.
+fn rush(seed: u64, latency_ms_max: u64) -> History {
+    let mut history = History::of(seed);
+    (history.setup.stock, history.setup.limit) = ([10_000; SALES], 100);
+    (history.setup.batcher, history.setup.writes_lost_max) = (BatcherConfig::default(), 0);
+    let mut random = stream(seed, "rush");
+    let weather = Operation::Change(Weather { latency_ms_max, ..Weather::default() });
+    let mut steps = vec![Step { after_ms: 0, operation: weather }];
+    for number in 0..400 {
+        let (buyer, gateway) = (random.random_range(0..50), random.random_range(0..GATEWAYS));
+        let buy = Operation::Buy { buyer, key: number, sale: 1, quantity: 1, gateway, patience_ms: 20_000 };
+        let operation = if number % 20 == 0 { Operation::Audit(1) } else { buy };
+        steps.push(Step { after_ms: random.random_range(0..30), operation });
+    }
+    History { steps, ..history }
+}
+
+#[test]
+fn audits_of_a_slow_and_busy_sale_name_no_drift() {
+    let mut audits = Audits::default();
+    for (seed, latency_ms_max) in (0..RUSHES).flat_map(|seed| [(seed, 5), (seed, 80)]) {
+        let ended = run(&rush(seed, latency_ms_max), Options::default());
+        assert_eq!(ended.complaint, None, "seed {seed}, up to {latency_ms_max} ms");
+        audits.add(ended.audits);
+    }
+    assert!(audits.in_flight > RUSHES * 20, "the sale was at rest: {audits:?}");
+}
+
+/// Its ledger is made between the two readings of a look: the store says preheated, the ledger knew nothing yet.
+#[tokio::test(start_paused = true)]
+async fn a_sale_that_is_preheated_during_an_audit_is_not_missing() {
+    for number in 0..PREHEATS {
+        let world = World::new(&History::of(0), &Network::new(Trace::new(false)), None).unwrap();
+        world.run_until_quiet().await.unwrap();
+        let (sale, desk) = (world.sales[SALES - 1], &world.servers.worker_desk);
+        desk.set_weather(Weather { latency_ms_max: 500, ..Weather::default() });
+        // Gateways read the sales every two seconds.
+        sleep(Duration::from_millis(number * 33 % 2_000)).await;
+        let preheat = async {
+            sleep(Duration::from_millis(1_000)).await;
+            world.servers.store.state().preheat_sale(sale).unwrap();
+        };
+        let (report, ()) = tokio::join!(world.auditor.audit(sale), preheat);
+        if let Some(report) = report.unwrap() {
+            check::no_false_alarm(&world.servers, &report).unwrap();
+        }
     }
 }
 
