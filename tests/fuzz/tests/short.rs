@@ -7,10 +7,15 @@
     reason = "a test may fail where it stands, and tells its seed"
 )]
 
-use std::{env, panic, str::FromStr, time::Duration};
+use std::{env, fs, panic, str::FromStr, time::Duration};
 
 use flashgate_domain::{Clock, SystemClock};
-use flashgate_fuzz::{corpus::inputs, mutator::mutated, target::named};
+use flashgate_fuzz::{
+    corpus::{folder, inputs},
+    mutator::mutated,
+    seeds::seeds,
+    target::{ALL, named},
+};
 use rand::{SeedableRng, rngs::StdRng};
 use tokio::time::Instant;
 
@@ -48,6 +53,20 @@ fn withstands_anything(name: &str) {
         taken > 0,
         "{name}: not one changed input is taken: what lies behind the first check is not reached"
     );
+}
+
+/// A format that has changed leaves inputs behind that are refused at once, and nobody looks behind the first check.
+#[test]
+fn every_ordinary_input_is_taken_and_in_the_corpus() {
+    for target in ALL {
+        for (name, input) in seeds(target).unwrap() {
+            let there = fs::read(folder(target).join(name)).unwrap_or_default();
+            assert_eq!(there, input, "{}: {name} is out of date: cargo run -p flashgate-fuzz", target.name);
+            // Some are there to be refused.
+            let is_taken = !name.starts_with("too_");
+            assert_eq!((target.run)(&input), is_taken, "{}: {name}", target.name);
+        }
+    }
 }
 
 macro_rules! targets {
