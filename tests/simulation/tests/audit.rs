@@ -3,19 +3,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::{
     BatchId, BuyerId, IdempotencyKey, OrderId, Quantity, SaleId, Verdict as Answer,
-    audit::{Amount, Finding, Report, Verdict},
+    audit::{Amount, Finding, LedgerStep, Report, Verdict},
 };
 use flashgate_gateway::{config::BatcherConfig, purchase::Buy};
+use flashgate_proto::v1::{self, ledger_service_client::LedgerServiceClient};
 use flashgate_simulation::{
     audit::Audits,
     check,
     clock::START,
     history::{GATEWAYS, History, Operation, SALES, Step},
     ledger::{Books, Entry, Status},
+    life::Life,
     network::{Network, Weather},
     random::stream,
     run::{Options, run},
@@ -24,9 +26,11 @@ use flashgate_simulation::{
     world::World,
 };
 use rand::Rng;
-use tokio::time::sleep;
+use tokio::{task::JoinHandle, time::sleep};
 
 const BUYERS: u32 = 12;
+/// For three seconds, longer than two audits take.
+const LATE_BUYERS: usize = 60;
 /// How many rushes of each latency are run.
 const RUSHES: u64 = 15;
 /// At how many moments of an audit a sale is preheated.
@@ -110,6 +114,33 @@ impl Sold {
 
     async fn audit(&self) -> Report {
         self.world.auditor.audit(self.sale).await.unwrap().unwrap()
+    }
+
+    /// Buyers who come one after the other; how many were accepted.
+    fn keep_buying(&self) -> JoinHandle<usize> {
+        let (sale, (front, _life)) = (self.sale, self.world.gateways[1].reach().unwrap());
+        tokio::spawn(async move {
+            let mut accepted = 0;
+            for number in 0..LATE_BUYERS {
+                let buyer = BuyerId::new(format!("late-{number}")).unwrap();
+                let (key, quantity) = (IdempotencyKey::new("k").unwrap(), Quantity::ONE);
+                let answer = front.purchase.buy(Buy { sale, buyer, key, quantity }).await;
+                accepted += usize::from(matches!(answer, Answer::Accepted(_)));
+                sleep(Duration::from_millis(50)).await;
+            }
+            accepted
+        })
+    }
+
+    /// Somebody asks a gateway for the step; what became of it.
+    async fn compensate(&self, step: LedgerStep) -> String {
+        let servers = &self.world.servers;
+        let life = Arc::new(Life::new("somebody".to_owned(), servers.next_life()));
+        let LedgerStep { generation, adjustments, in_ledger, across } = step;
+        let sale_id = self.sale.get();
+        let request = v1::CompensateLedgerRequest { sale_id, generation, adjustments, in_ledger, across };
+        let mut desk = LedgerServiceClient::new(servers.gateway_desk_of(&life));
+        desk.compensate_ledger(request).await.unwrap().into_inner().result
     }
 
     async fn agrees(&self) {
@@ -261,4 +292,31 @@ async fn a_sale_that_is_gone_or_of_another_generation_is_told() {
     sold.finds(&[Finding::OtherGeneration { ledger: 7, store: 1 }]).await;
     sold.ledger(|books| books.sales.remove(&sold.sale)).unwrap();
     sold.finds(&[Finding::MissingInLedger]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_compensating_step_that_is_taken_at_two_desks_happens_once_while_buyers_buy() {
+    let sold = Sold::new().await;
+    let buying = sold.keep_buying();
+    sold.move_units(-4, 4);
+    let (first, second) = (sold.audit().await, sold.audit().await);
+    assert!(first.orders < second.orders, "nobody buys");
+    let step = first.steps.agreed(&second.steps).ledger.unwrap();
+    assert_eq!(step, LedgerStep { generation: 1, adjustments: 0, in_ledger: 0, across: -4 });
+    let (one, other) = tokio::join!(sold.compensate(step), sold.compensate(step));
+    assert_eq!([one.as_str(), other.as_str()].iter().filter(|result| **result == "done").count(), 1);
+    assert_eq!(sold.compensate(step).await, "moved", "also later");
+    assert!(!buying.is_finished(), "nobody buys any more");
+    // Until then, every look at the books complained of the leak.
+    assert!(sold.world.complaint.take().is_some_and(|leak| leak.contains("available")));
+
+    assert_eq!(buying.await.unwrap(), LATE_BUYERS);
+    sold.world.run_until_quiet().await.unwrap();
+    assert_eq!(sold.world.complaint.take(), None);
+    let (left, returned) = sold.ledger(|books| {
+        let totals = books.sales[&sold.sale].totals;
+        (totals.available, totals.returned)
+    });
+    assert_eq!((left, returned), (i64::try_from(76 - LATE_BUYERS).unwrap(), 4));
+    sold.agrees().await;
 }
