@@ -26,6 +26,8 @@ pub enum Check {
     RedisDoubt,
     /// Parts of the gateway on simulated servers.
     GatewayParts,
+    /// Audits of a simulated deployment.
+    SimulatedAudit,
     /// Whole histories of real gateways and workers on simulated servers.
     Simulation,
     /// The contract of the messaging, on Apache's broker.
@@ -45,7 +47,7 @@ impl Check {
             | Self::SqliteCommit
             | Self::RedisFaults
             | Self::RedisDoubt => "crates/ledger",
-            Self::GatewayParts | Self::Simulation => "tests/simulation",
+            Self::GatewayParts | Self::SimulatedAudit | Self::Simulation => "tests/simulation",
             Self::Rocketmq => "crates/messaging",
         }
     }
@@ -61,6 +63,7 @@ impl Check {
             Self::RedisFaults => "redis_faults",
             Self::RedisDoubt => "redis_doubt",
             Self::GatewayParts => "gateway_parts",
+            Self::SimulatedAudit => "audit",
             Self::Simulation => "seeds",
             Self::Rocketmq => "rocketmq",
         }
@@ -92,6 +95,7 @@ impl Check {
             | Self::RedisFaults
             | Self::RedisDoubt
             | Self::GatewayParts
+            | Self::SimulatedAudit
             | Self::Simulation => &[],
         }
     }
@@ -108,7 +112,8 @@ impl Check {
             | Self::SqliteCommit
             | Self::RedisFaults
             | Self::RedisDoubt
-            | Self::GatewayParts => Duration::from_secs(300),
+            | Self::GatewayParts
+            | Self::SimulatedAudit => Duration::from_secs(300),
         }
     }
 }
@@ -125,6 +130,7 @@ impl fmt::Display for Check {
             Self::RedisFaults => "Redis that fails",
             Self::RedisDoubt => "calls in doubt, Redis",
             Self::GatewayParts => "parts of the gateway",
+            Self::SimulatedAudit => "audits of simulated servers",
             Self::Simulation => "simulation",
             Self::Rocketmq => "messaging contract, RocketMQ",
         })
