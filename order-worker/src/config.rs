@@ -167,6 +167,9 @@ pub struct ConsumeConfig {
     /// How many chunks are at work at once. 2: one is inserted while the other one is committed and announced. More
     /// would only wait for each other at the row of a hot sale.
     pub chunks_in_flight: NonZeroUsize,
+    /// How many orders a worker places in a second at most, so that the database stays calm whatever the rush: the
+    /// rest waits in the broker. 0: as many as there are.
+    pub orders_per_second_max: u32,
     /// How long to wait for a first batch before looking whether to leave. 500 ms.
     pub poll_wait_ms: NonZeroU64,
     /// Outcomes that would make a larger message are split. 1 MiB: a quarter of what brokers take.
@@ -186,6 +189,7 @@ impl Default for ConsumeConfig {
             chunk_bytes_max: above_zero_usize(4 * 1024 * 1024),
             chunk_linger_ms: 15,
             chunks_in_flight: above_zero_usize(2),
+            orders_per_second_max: 0,
             poll_wait_ms: above_zero_u64(500),
             outcomes_bytes_max: above_zero_usize(1024 * 1024),
             retry_pause_ms_min: above_zero_u64(50),
@@ -313,6 +317,7 @@ mod tests {
             ("[consume]\nchunk_size = 1", "chunk_size"),
             ("[consume]\nchunk_orders_max = 0", "chunk_orders_max"),
             ("[consume]\nchunks_in_flight = 0", "chunks_in_flight"),
+            ("[consume]\norders_per_second_max = -1", "orders_per_second_max"),
             ("[mysql]\nurl = \"postgres://x\"", "url"),
             ("[mysql]\nurl = \"mysql://127.0.0.1:3306\"", "url"),
             ("[operator]\nlisten = \"here\"", "listen"),

@@ -7,6 +7,7 @@
 
 mod announce;
 mod chunk;
+mod pace;
 mod place;
 
 use std::{sync::Arc, time::Duration};
@@ -18,6 +19,7 @@ use flashgate_domain::Clock;
 use flashgate_messaging::{BusFault, Position, Publisher, Subscription};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use metrics::{gauge, histogram};
+use pace::Pace;
 use place::Placer;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
@@ -51,6 +53,7 @@ pub struct Consumer<S> {
     backoff: Backoff,
     lag_asked_at: Option<Instant>,
     gathering: Gathering,
+    pace: Pace,
     /// The chunks that are decided and announced, the earliest first.
     at_work: FuturesOrdered<BoxFuture<'static, Result<Done, Abandoned>>>,
     /// Whether several batches came while the last chunk was at work: then the next one is worth a short wait.
@@ -100,6 +103,7 @@ impl<S: Subscription> Consumer<S> {
             backoff(2),
         );
         let backoff = backoff(3);
+        let pace = Pace::new(config.orders_per_second_max);
         Self {
             subscription,
             placer: Arc::new(placer),
@@ -109,6 +113,7 @@ impl<S: Subscription> Consumer<S> {
             backoff,
             lag_asked_at: None,
             gathering: Gathering::default(),
+            pace,
             at_work: FuturesOrdered::new(),
             is_busy: false,
         }
@@ -140,12 +145,12 @@ impl<S: Subscription> Consumer<S> {
     /// [`Abandoned`], with nothing of that chunk and of those after it acknowledged.
     pub async fn step(&mut self, leave: &CancellationToken) -> Result<Step, Abandoned> {
         loop {
-            let linger = if self.is_busy { self.config.chunk_linger() } else { Duration::ZERO };
             let has_room = self.at_work.len() < self.config.chunks_in_flight.get();
+            let (wait, linger) = (self.pace.wait(), self.linger());
             let gathered = tokio::select! {
                 biased;
                 Some(done) = self.at_work.next() => return self.acknowledge(done?, leave).await,
-                gathered = self.gathering.chunk(&mut self.subscription, &self.config, linger), if has_room => gathered,
+                gathered = self.gathering.chunk(&mut self.subscription, &self.config, wait, linger), if has_room => gathered,
             };
             match gathered {
                 Ok(chunk) if !chunk.is_empty() => self.begin(chunk, leave),
@@ -163,9 +168,14 @@ impl<S: Subscription> Consumer<S> {
         }
     }
 
+    fn linger(&self) -> Duration {
+        if self.is_busy { self.config.chunk_linger() } else { Duration::ZERO }
+    }
+
     /// Has a chunk decided and announced from now on.
     fn begin(&mut self, chunk: Chunk, leave: &CancellationToken) {
         self.is_busy = chunk.batches.len() > 1;
+        self.pace.spend(chunk.orders());
         self.health.bus(true);
         #[cfg(feature = "failpoints")]
         flashgate_service::failpoint::hit("after_poll");

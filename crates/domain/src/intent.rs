@@ -44,8 +44,10 @@ pub struct Intent {
     buyer: BuyerId,
     key: IdempotencyKey,
     quantity: Quantity,
-    /// What the ledger is asked with: computed once, if ever. The order worker never asks it.
-    digests: OnceLock<(BuyerDigest, KeyDigest)>,
+    /// What the ledger is asked with: computed once, if ever. The order worker never asks it, and of a sale that is
+    /// sold out only the key matters.
+    buyer_digest: OnceLock<BuyerDigest>,
+    key_digest: OnceLock<KeyDigest>,
 }
 
 impl PartialEq for Intent {
@@ -61,7 +63,7 @@ impl Eq for Intent {}
 impl Intent {
     /// An intent of these.
     pub const fn new(sale: SaleId, buyer: BuyerId, key: IdempotencyKey, quantity: Quantity) -> Self {
-        Self { sale, buyer, key, quantity, digests: OnceLock::new() }
+        Self { sale, buyer, key, quantity, buyer_digest: OnceLock::new(), key_digest: OnceLock::new() }
     }
 
     /// The sale asked for.
@@ -86,15 +88,11 @@ impl Intent {
 
     /// What the ledger knows the buyer by.
     pub fn buyer_digest(&self) -> BuyerDigest {
-        self.digests().0
+        *self.buyer_digest.get_or_init(|| self.buyer.digest())
     }
 
     /// What the ledger knows this purchase by.
     pub fn key_digest(&self) -> KeyDigest {
-        self.digests().1
-    }
-
-    fn digests(&self) -> &(BuyerDigest, KeyDigest) {
-        self.digests.get_or_init(|| (self.buyer.digest(), self.key.digest(&self.buyer)))
+        *self.key_digest.get_or_init(|| self.key.digest(&self.buyer))
     }
 }

@@ -1,6 +1,12 @@
 //! Failures as RFC 9457 problem documents.
 
-use axum::response::{IntoResponse, Response};
+use std::sync::LazyLock;
+
+use axum::{
+    body::Bytes,
+    response::{IntoResponse, Response},
+};
+use flashgate_domain::Refusal;
 use http::{HeaderValue, header};
 use serde::Serialize;
 
@@ -42,11 +48,18 @@ impl From<&Failure> for Problem {
     }
 }
 
+/// What nearly all buyers of a sale hear, always in the same words: written once.
+static SOLD_OUT: LazyLock<Bytes> = LazyLock::new(|| write(&Failure::Refused(Refusal::SoldOut)));
+
+fn write(failure: &Failure) -> Bytes {
+    // A struct of strings, numbers and booleans has no way to fail.
+    serde_json::to_vec(&Problem::from(failure)).unwrap_or_default().into()
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let row = self.row();
-        // A struct of strings, numbers and booleans has no way to fail.
-        let body = serde_json::to_vec(&Problem::from(&self)).unwrap_or_default();
+        let body = if self == Self::Refused(Refusal::SoldOut) { SOLD_OUT.clone() } else { write(&self) };
         let mut response = (row.http, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

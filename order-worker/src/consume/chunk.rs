@@ -5,7 +5,7 @@ use std::{mem, time::Duration};
 use flashgate_domain::{Batch, BatchId};
 use flashgate_messaging::{BusFault, Delivery, Subscription};
 use flashgate_proto::body;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::config::ConsumeConfig;
 
@@ -79,8 +79,9 @@ pub(super) struct Gathering {
 }
 
 impl Gathering {
-    /// Waits for a first message as long as a poll may, then takes what is at hand or comes within `linger` of the
-    /// first, until the chunk is full. An empty chunk if nothing came.
+    /// Leaves the messages where they are for `wait`; waits for a first one as long as a poll may, then takes what is
+    /// at hand or comes within `linger` of the first, until the chunk is full. An empty chunk if nothing came, or if
+    /// `wait` is longer than a poll may be.
     ///
     /// A call that is dropped before its end loses nothing: the next one goes on with what it had.
     ///
@@ -90,8 +91,15 @@ impl Gathering {
         &mut self,
         subscription: &mut S,
         config: &ConsumeConfig,
+        wait: Duration,
         linger: Duration,
     ) -> Result<Chunk, BusFault> {
+        if !wait.is_zero() {
+            sleep(wait.min(config.poll_wait())).await;
+        }
+        if wait > config.poll_wait() {
+            return Ok(Chunk::default());
+        }
         while !self.is_full(config) {
             let wait =
                 self.due.map_or(config.poll_wait(), |due| due.saturating_duration_since(Instant::now()));

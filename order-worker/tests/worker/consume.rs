@@ -20,6 +20,7 @@ use flashgate_order_worker::{
     store::OrderStore,
 };
 use flashgate_proto::body;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The double keeps the contract too, or these tests would prove nothing.
@@ -137,6 +138,38 @@ async fn a_chunk_is_decided_while_the_one_before_it_is_announced_and_acknowledge
     assert_eq!(scene.bus.events().last(), Some(&Event::Committed { offset: 2 }));
     assert_eq!(scene.step().await.orders, 4);
     assert_eq!(scene.bus.events().last(), Some(&Event::Committed { offset: 3 }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_orders_are_placed_in_a_second_than_allowed() {
+    let config = ConsumeConfig {
+        chunk_orders_max: 10.try_into().unwrap(),
+        orders_per_second_max: 100,
+        ..ConsumeConfig::default()
+    };
+    let mut scene = Scene::new(config).await;
+    for number in 1..=50 {
+        scene.send(number, 10);
+    }
+    let began_at = Instant::now();
+    while began_at.elapsed() < Duration::from_secs(2) {
+        scene.step().await;
+    }
+    let units = 1_000_000 - scene.saleable().await;
+    assert!((190..=220).contains(&units), "{units} in 2 s, with two chunks of 10 at work");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_has_to_wait_looks_whether_to_leave() {
+    let config = ConsumeConfig { orders_per_second_max: 1, ..ConsumeConfig::default() };
+    let mut scene = Scene::new(config).await;
+    scene.send(1, 600);
+    assert_eq!(scene.step().await.orders, 600);
+    scene.send(2, 1);
+    let began_at = Instant::now();
+    assert_eq!(scene.step().await, Step::default());
+    assert!(began_at.elapsed() < Duration::from_secs(1), "not the ten minutes of 600 orders");
+    assert_eq!(scene.saleable().await, 1_000_000 - 600);
 }
 
 #[tokio::test(start_paused = true)]

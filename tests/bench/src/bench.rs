@@ -180,7 +180,7 @@ impl Bench {
     }
 
     /// Has everything leave.
-    pub async fn stop(self) -> anyhow::Result<()> {
+    pub async fn stop(mut self) -> anyhow::Result<()> {
         self.shop.stop().await?;
         if let Some((_lanes, deployment)) = self.one_order {
             deployment.stop().await?;

@@ -69,6 +69,7 @@ pub struct Deployment {
     pub pool: MySqlPool,
     operator: SaleServiceClient<Channel>,
     worker_address: SocketAddr,
+    worker_config: String,
     servers: Servers,
     places: Places,
 }
@@ -78,22 +79,17 @@ impl Deployment {
     pub async fn start(prefix: &str, servers: &Servers, places: &Places) -> anyhow::Result<Self> {
         let mysql_url = servers.database(&format!("flashgate_{}", prefix.replace('-', "_"))).await?;
         let worker_address = free_address()?;
-        let config = places.work.join(format!("{prefix}-worker.toml"));
-        fs::write(
-            &config,
-            format!(
-                "[mysql]\nurl = \"{mysql_url}\"\n\n\
-                 [rocketmq]\nname_servers = [\"{}\"]\nprefix = \"{prefix}\"\n\n\
-                 [operator]\nlisten = \"{worker_address}\"\n",
-                servers.name_server
-            ),
-        )?;
-        let program = places.binaries.join("order-worker");
-        let words = |verb: &str| [verb, "--config", &path_text(&config)].map(str::to_owned);
-        process::output(&program, &words("migrate")).await?;
-        let mut worker =
-            Process::start(&format!("{prefix}-worker"), &program, &words("serve"), &places.work)?;
-        until_ready(&mut worker, worker_address).await?;
+        let worker_config = format!(
+            "[mysql]\nurl = \"{mysql_url}\"\n\n\
+             [rocketmq]\nname_servers = [\"{}\"]\nprefix = \"{prefix}\"\n\n\
+             [operator]\nlisten = \"{worker_address}\"\n",
+            servers.name_server
+        );
+        let file = worker_file(prefix, places);
+        fs::write(&file, &worker_config)?;
+        let migrate = ["migrate".to_owned(), "--config".to_owned(), path_text(&file)];
+        process::output(&places.binaries.join("order-worker"), &migrate).await?;
+        let worker = start_worker(prefix, places, worker_address).await?;
         let channel = Endpoint::from_shared(format!("http://{worker_address}"))?.connect_lazy();
         let redis_config =
             RedisConfig { prefix: prefix.parse()?, ..RedisConfig::single(servers.redis_url.parse()?) };
@@ -106,9 +102,19 @@ impl Deployment {
             pool: connect(&mysql_url).await?,
             operator: SaleServiceClient::new(channel),
             worker_address,
+            worker_config,
             servers: servers.clone(),
             places: places.clone(),
         })
+    }
+
+    /// Starts the order worker anew, to place so many orders a second at most; 0: as many as there are.
+    pub async fn pace_worker(&mut self, orders_per_second_max: u32) -> anyhow::Result<()> {
+        self.worker.stop().await?;
+        let pace = format!("\n[consume]\norders_per_second_max = {orders_per_second_max}\n");
+        fs::write(worker_file(&self.prefix, &self.places), format!("{}{pace}", self.worker_config))?;
+        self.worker = start_worker(&self.prefix, &self.places, self.worker_address).await?;
+        Ok(())
     }
 
     /// Starts a further gateway; `batcher` is that section of its configuration.
@@ -212,6 +218,18 @@ impl Deployment {
         }
         self.worker.stop().await
     }
+}
+
+fn worker_file(prefix: &str, places: &Places) -> PathBuf {
+    places.work.join(format!("{prefix}-worker.toml"))
+}
+
+async fn start_worker(prefix: &str, places: &Places, address: SocketAddr) -> anyhow::Result<Process> {
+    let words = ["serve".to_owned(), "--config".to_owned(), path_text(&worker_file(prefix, places))];
+    let program = places.binaries.join("order-worker");
+    let mut worker = Process::start(&format!("{prefix}-worker"), &program, &words, &places.work)?;
+    until_ready(&mut worker, address).await?;
+    Ok(worker)
 }
 
 fn path_text(path: &Path) -> String {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     load::Protocol,
     number::float,
-    plan::{Buys, Measure},
+    plan::{Buys, Measure, Worker},
     sample::Sample,
     statistics::Spread,
 };
@@ -71,7 +71,7 @@ const fn plain(measure: &Measure) -> bool {
             gateways: 1,
             sales: 1,
             duplicates_percent: 0,
-            worker: true,
+            worker: Worker::Free,
         })
     )
 }
@@ -105,8 +105,16 @@ fn demands() -> Vec<Demand> {
             ..RATIO
         },
         Demand {
+            text: "same, order worker paced to 5,000/s / bare echo",
+            of: |measure| is(measure, Buys::paced()),
+            by: Some(echo),
+            floor: 0.5,
+            aim: 0.75,
+            ..RATIO
+        },
+        Demand {
             text: "same, order worker stopped / bare echo",
-            of: |measure| is(measure, Buys { worker: false, ..Buys::at(256) }),
+            of: |measure| is(measure, Buys { worker: Worker::Stopped, ..Buys::at(256) }),
             by: Some(echo),
             floor: 0.5,
             aim: 0.75,

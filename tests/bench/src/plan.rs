@@ -77,8 +77,22 @@ pub struct Buys {
     pub sales: usize,
     /// Requests that repeat an earlier one.
     pub duplicates_percent: u32,
-    /// Whether the order worker works meanwhile.
-    pub worker: bool,
+    /// What the order worker does meanwhile.
+    pub worker: Worker,
+}
+
+/// What the order worker does while purchases are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Worker {
+    /// Places orders as fast as they come.
+    Free,
+    /// Places so many a second at most, and the rest when the load is over: the database stays calm.
+    Paced {
+        /// The setting `consume.orders_per_second_max`.
+        orders_per_second: u32,
+    },
+    /// Stands still.
+    Stopped,
 }
 
 impl Buys {
@@ -91,8 +105,13 @@ impl Buys {
             gateways: 1,
             sales: 1,
             duplicates_percent: 0,
-            worker: true,
+            worker: Worker::Free,
         }
+    }
+
+    /// The plain case in a rush that the database is kept out of.
+    pub const fn paced() -> Self {
+        Self { worker: Worker::Paced { orders_per_second: 5_000 }, ..Self::at(256) }
     }
 
     /// 256 requests at once over 16 connections.
@@ -166,6 +185,7 @@ fn quick() -> Vec<Section> {
             ],
         ),
         section("rivals", 3, vec![plain, Java { threads: 32 }, Buy(Buys::grpc(Protocol::GrpcStream))]),
+        section("paced", 3, vec![Measure::Echo { connections: 256 }, Buy(Buys::paced())]),
         section("memory", 1, vec![Buy(Buys::at(1_024))]),
         section("confirmed", 1, vec![Confirmed { percent: 50 }]),
         section("overload", 1, vec![Overload { times: 1 }, Overload { times: 10 }]),
@@ -190,7 +210,8 @@ fn full() -> Vec<Section> {
                 SoldOut { connections: 256 },
                 Buy(Buys::at(64)),
                 Buy(Buys::at(1)),
-                Buy(Buys { worker: false, ..Buys::at(256) }),
+                Buy(Buys::paced()),
+                Buy(Buys { worker: Worker::Stopped, ..Buys::at(256) }),
             ],
         ),
         section(
@@ -287,8 +308,10 @@ impl fmt::Display for Buys {
         if self.duplicates_percent > 0 {
             write!(f, "/duplicates={}%", self.duplicates_percent)?;
         }
-        if !self.worker {
-            write!(f, "/no-worker")?;
+        match self.worker {
+            Worker::Free => {}
+            Worker::Paced { orders_per_second } => write!(f, "/worker={orders_per_second}")?,
+            Worker::Stopped => write!(f, "/no-worker")?,
         }
         Ok(())
     }

@@ -64,7 +64,7 @@ impl Process {
     }
 
     /// SIGTERM, and SIGKILL if that is not heard.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
         if self.child.try_wait()?.is_none() {
             self.signal(Signal::TERM)?;
             if timeout(LEAVE_TIME, self.child.wait()).await.is_err() {

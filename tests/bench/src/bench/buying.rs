@@ -15,7 +15,7 @@ use crate::{
     deployment::{Deployment, Places},
     load::{Aim, Load, LoadReport, Protocol},
     number::{float, share, whole},
-    plan::{Buys, Measure},
+    plan::{Buys, Measure, Worker},
     sample::Sample,
     usage::{Meter, resident_bytes},
 };
@@ -59,7 +59,7 @@ impl Bench {
             ..Load::closed(String::new(), Aim::Sales(sales.clone()), buys.connections, self.load_time)
         };
         let allowed = if buys.duplicates_percent > 0 { &["replayed"][..] } else { &[] };
-        let attempt = Attempt { measure, name, load, sales: &sales, allowed, frozen_worker: !buys.worker };
+        let attempt = Attempt { measure, name, load, sales: &sales, allowed, worker: buys.worker };
         let sample = attempt.run(&mut self.shop, &self.places).await?;
         while self.shop.gateways.len() > 1 {
             self.shop.remove_gateway().await?;
@@ -92,7 +92,7 @@ impl Bench {
             None => anyhow::bail!("no gateway"),
         };
         let name = self.load_name(measure);
-        let attempt = Attempt { measure, name, load, sales: &sales, allowed: &[], frozen_worker: false };
+        let attempt = Attempt { measure, name, load, sales: &sales, allowed: &[], worker: Worker::Free };
         let sample = attempt.run(&mut deployment, &self.places).await?;
         deployment.close_sales(&sales).await?;
         self.one_order = Some((lanes, deployment));
@@ -137,7 +137,7 @@ impl Bench {
             ..Load::closed(self.http_target()?, Aim::Sales(sales.clone()), 256, self.load_time)
         };
         let name = self.load_name(measure);
-        let attempt = Attempt { measure, name, load, sales: &sales, allowed: &[], frozen_worker: false };
+        let attempt = Attempt { measure, name, load, sales: &sales, allowed: &[], worker: Worker::Free };
         let sample = attempt.run(&mut self.shop, &self.places).await?;
         self.shop.close_sales(&sales).await?;
         Ok(sample)
@@ -157,7 +157,7 @@ impl Bench {
         };
         let name = self.load_name(measure);
         let allowed = &["unavailable"];
-        let attempt = Attempt { measure, name, load, sales: &sales, allowed, frozen_worker: false };
+        let attempt = Attempt { measure, name, load, sales: &sales, allowed, worker: Worker::Free };
         let sample = attempt.run(&mut self.shop, &self.places).await?;
         self.shop.close_sales(&sales).await?;
         Ok(sample)
@@ -179,7 +179,7 @@ struct Attempt<'a> {
     sales: &'a [SaleId],
     /// Outcomes beside `accepted` that are no fault.
     allowed: &'a [&'a str],
-    frozen_worker: bool,
+    worker: Worker,
 }
 
 impl Attempt<'_> {
@@ -188,17 +188,27 @@ impl Attempt<'_> {
         let before = deployment.books(self.sales).await?;
         let batches_before = deployment.gateway_metric(SETTLED_BATCHES, "").await?;
         let redis_before = redis_bytes(&mut deployment.redis).await?;
-        let meter = Meter::start(deployment.watched())?;
-        if self.frozen_worker {
-            deployment.worker.freeze()?;
+        match self.worker {
+            Worker::Free => {}
+            Worker::Paced { orders_per_second } => deployment.pace_worker(orders_per_second).await?,
+            Worker::Stopped => deployment.worker.freeze()?,
         }
+        let meter = Meter::start(deployment.watched())?;
         let ran = run_watching_memory(&self.load, &self.name, deployment, places).await;
-        if self.frozen_worker {
+        if self.worker == Worker::Stopped {
             deployment.worker.thaw()?;
         }
         let (report, gateway_bytes) = ran?;
-        deployment.settle().await?;
-        let cost = meter.stop()?;
+        let cost = if matches!(self.worker, Worker::Paced { .. }) {
+            // What waits in the broker is not waited for at that pace.
+            let cost = meter.stop()?;
+            deployment.pace_worker(0).await?;
+            deployment.settle().await?;
+            cost
+        } else {
+            deployment.settle().await?;
+            meter.stop()?
+        };
         let sold = deployment.books(self.sales).await?.since(before);
         let batches = deployment.gateway_metric(SETTLED_BATCHES, "").await? - batches_before;
         let redis_grew = redis_bytes(&mut deployment.redis).await?.saturating_sub(redis_before);
