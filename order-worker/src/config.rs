@@ -10,7 +10,7 @@ use std::{
 };
 
 use flashgate_messaging::rocketmq::RocketMqConfig;
-use flashgate_service::{listener::ListenerLimits, telemetry::LogConfig};
+use flashgate_service::{body::BodyLimits, listener::ListenerLimits, telemetry::LogConfig};
 use serde::Deserialize;
 use sqlx::mysql::MySqlConnectOptions;
 
@@ -229,6 +229,8 @@ pub struct OperatorConfig {
     pub listen: SocketAddr,
     /// The largest body of a request. 16 KiB: the longest sale takes less than 2.
     pub body_bytes_max: NonZeroUsize,
+    /// How long the body of a request may take to arrive over HTTP. 5 s.
+    pub body_timeout_ms: NonZeroU64,
     /// Connections and time-outs.
     pub limits: ListenerLimits,
 }
@@ -238,8 +240,16 @@ impl Default for OperatorConfig {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7_070)),
             body_bytes_max: above_zero_usize(16 * 1024),
+            body_timeout_ms: above_zero_u64(5_000),
             limits: ListenerLimits { connections_max: 1_000, ..ListenerLimits::default() },
         }
+    }
+}
+
+impl OperatorConfig {
+    pub(crate) fn body_limits(&self) -> BodyLimits {
+        let time_max = Duration::from_millis(self.body_timeout_ms.get());
+        BodyLimits { bytes_max: self.body_bytes_max.get(), time_max }
     }
 }
 
@@ -321,6 +331,7 @@ mod tests {
             ("[mysql]\nurl = \"postgres://x\"", "url"),
             ("[mysql]\nurl = \"mysql://127.0.0.1:3306\"", "url"),
             ("[operator]\nlisten = \"here\"", "listen"),
+            ("[operator]\nbody_timeout_ms = 0", "body_timeout_ms"),
         ] {
             let error = check(text).unwrap_err();
             assert!(error.contains(key), "{error}");

@@ -128,8 +128,8 @@ impl OperatorPort {
         metrics: Option<PrometheusHandle>,
     ) -> Result<Self, tonic_reflection::server::Error> {
         let Interface { sales, repairs, dead_letters, health } = interface;
-        let bytes_max = config.body_bytes_max.get();
-        let router = operator::router(sales, repairs, dead_letters, health, metrics.clone(), bytes_max)?;
+        let limits = config.body_limits();
+        let router = operator::router(sales, repairs, dead_letters, health, metrics.clone(), limits)?;
         let done = CancellationToken::new();
         let serving = tokio::spawn(listener::serve(listener, router, config.limits.clone(), done.clone()));
         Ok(Self { done, serving, upkeep: metrics.map(|metrics| tokio::spawn(keep_up(metrics))) })

@@ -20,6 +20,7 @@ use axum::Router;
 pub use backlog::Backlog;
 pub use books::StoreLooks;
 pub use dead_letters::DeadLetters;
+use flashgate_service::body::BodyLimits;
 use metrics_exporter_prometheus::PrometheusHandle;
 pub use repairs::Repairs;
 pub use sales::Sales;
@@ -36,8 +37,8 @@ pub fn router(
     dead_letters: DeadLetters,
     health: Arc<Health>,
     metrics: Option<PrometheusHandle>,
-    body_bytes_max: usize,
+    body_limits: BodyLimits,
 ) -> Result<Router, tonic_reflection::server::Error> {
-    let grpc = grpc::routes(Arc::clone(&sales), repairs, dead_letters, &health, body_bytes_max)?;
-    Ok(http::routes(sales, health, metrics, body_bytes_max).merge(grpc).fallback(http::nothing_here))
+    let grpc = grpc::routes(Arc::clone(&sales), repairs, dead_letters, &health, body_limits.bytes_max)?;
+    Ok(http::routes(sales, health, metrics, body_limits).merge(grpc).fallback(http::nothing_here))
 }

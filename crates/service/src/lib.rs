@@ -2,9 +2,10 @@
 //!
 //! [`config`] parses a file and the environment once; [`telemetry`] sets up logs and metrics; [`shutdown`]
 //! turns signals into a token; [`listener`] serves HTTP with its time-outs; [`answer`] is the one table from
-//! outcomes to HTTP and gRPC; [`unreadable`] makes the gRPC decoder keep to it.
+//! outcomes to HTTP and gRPC; [`body`] reads bodies; [`unreadable`] makes the gRPC decoder keep to it.
 
 pub mod answer;
+pub mod body;
 pub mod config;
 #[cfg(feature = "failpoints")]
 pub mod failpoint;

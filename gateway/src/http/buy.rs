@@ -8,7 +8,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use flashgate_domain::{OrderId, Verdict};
-use flashgate_service::answer::Failure;
+use flashgate_service::{
+    answer::Failure,
+    body::{self, BodyLimits},
+};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -88,8 +91,9 @@ async fn decode(
     let key = fields::idempotency_key(headers)?;
     let Path(sale_id) = sale_id.map_err(|rejection| Failure::malformed("sale_id", rejection))?;
     let sale = fields::id("sale_id", &sale_id)?;
-    fields::expect_json(headers)?;
-    let quantity = fields::quantity(&fields::bytes(body, api.body_timeout).await?)?;
+    body::expect_json(headers)?;
+    let limits = BodyLimits { bytes_max: fields::BODY_BYTES_MAX, time_max: api.body_timeout };
+    let quantity = fields::quantity(&body::read(body, limits).await?)?;
     Ok(Buy { sale, buyer, key, quantity })
 }
 

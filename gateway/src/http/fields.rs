@@ -1,16 +1,10 @@
 //! The fields of a request, each with an error that names it.
 
-use std::time::Duration;
-
-use axum::body::Body;
-use bytes::Bytes;
 use flashgate_domain::{IdempotencyKey, Quantity, intent::InvalidQuantity};
 use flashgate_service::answer::Failure;
-use http::{HeaderMap, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::timeout;
 use utoipa::ToSchema;
 
 /// The longest body that is read.
@@ -39,26 +33,6 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Fai
 /// A part of the path.
 pub(super) fn id<T: std::str::FromStr<Err: ToString>>(field: &'static str, text: &str) -> Result<T, Failure> {
     text.parse().map_err(|invalid: T::Err| Failure::malformed(field, invalid.to_string()))
-}
-
-/// Whether the body is said to be JSON.
-pub(super) fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
-    let essence = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
-    let essence = essence.and_then(|value| value.split(|byte| *byte == b';').next()).map(<[u8]>::trim_ascii);
-    let json = essence.is_some_and(|essence| essence.eq_ignore_ascii_case(b"application/json"));
-    json.then_some(()).ok_or(Failure::UnsupportedMediaType)
-}
-
-/// The whole body, if it is not too long and comes within `time_max`.
-pub(super) async fn bytes(body: Body, time_max: Duration) -> Result<Bytes, Failure> {
-    match timeout(time_max, Limited::new(body, BODY_BYTES_MAX).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(Failure::BodyTooLarge { bytes_max: BODY_BYTES_MAX })
-        }
-        Ok(Err(_cut_off)) => Err(Failure::malformed("body", "must arrive whole")),
-        Err(_elapsed) => Err(Failure::BodyTimeout),
-    }
 }
 
 /// The quantity in the body of a purchase.

@@ -4,16 +4,16 @@ use std::{str::FromStr, sync::Arc};
 
 use axum::{
     Json, Router,
-    body::Bytes,
-    extract::{
-        DefaultBodyLimit, Path, RawQuery, State,
-        rejection::{BytesRejection, PathRejection},
-    },
+    body::Body,
+    extract::{Path, RawQuery, State, rejection::PathRejection},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use flashgate_domain::{OrderId, SaleId, id::InvalidId};
-use flashgate_service::answer::Failure;
+use flashgate_service::{
+    answer::Failure,
+    body::{self, BodyLimits},
+};
 use http::{HeaderMap, StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tonic::Status;
@@ -34,7 +34,7 @@ pub fn routes(
     sales: Arc<Sales>,
     health: Arc<Health>,
     metrics: Option<PrometheusHandle>,
-    body_bytes_max: usize,
+    body_limits: BodyLimits,
 ) -> Router {
     let mut probes = Router::new()
         .route("/healthz/live", get(|| async { "alive" }))
@@ -48,8 +48,7 @@ pub fn routes(
         .route("/v1/sales/{sale_id}/preheat", post(preheat))
         .route("/v1/sales/{sale_id}/close", post(close))
         .route("/v1/orders/{order_id}", get(order))
-        .layer(DefaultBodyLimit::max(body_bytes_max))
-        .with_state(Operator { sales, body_bytes_max })
+        .with_state(Operator { sales, body_limits })
         .merge(probes)
         .method_not_allowed_fallback(|| async { Failure::MethodNotAllowed })
 }
@@ -66,7 +65,7 @@ pub async fn nothing_here(headers: HeaderMap) -> Response {
 #[derive(Clone)]
 struct Operator {
     sales: Arc<Sales>,
-    body_bytes_max: usize,
+    body_limits: BodyLimits,
 }
 
 async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
@@ -80,20 +79,10 @@ async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
 async fn create(
     State(operator): State<Operator>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Response, Failure> {
-    let is_json = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
-    if !is_json {
-        return Err(Failure::UnsupportedMediaType);
-    }
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Failure::BodyTooLarge { bytes_max: operator.body_bytes_max },
-        _ => Failure::malformed("body", "must arrive whole"),
-    })?;
+    body::expect_json(&headers)?;
+    let body = body::read(body, operator.body_limits).await?;
     let sale = operator.sales.create(&SaleForm::from_json(&body)?.check()?).await?;
     let location = [(header::LOCATION, format!("/v1/sales/{}", sale.id))];
     Ok((StatusCode::CREATED, location, Json(SaleView::from(&sale))).into_response())

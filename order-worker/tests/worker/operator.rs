@@ -1,6 +1,6 @@
 //! What operators are told, over HTTP and gRPC, with doubles of the store and the bus.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::double::{Event, MemoryBus, MemoryStore, NoTopic};
 use axum::{Router, body::Body};
@@ -20,7 +20,10 @@ use flashgate_proto::{
         preheat_service_client::PreheatServiceClient, sale_service_client::SaleServiceClient,
     },
 };
-use flashgate_service::listener::{self, ListenerLimits};
+use flashgate_service::{
+    body::BodyLimits,
+    listener::{self, ListenerLimits},
+};
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -58,9 +61,9 @@ impl Scene {
             store: store.clone(),
             clock: Arc::new(SystemClock),
         };
-        let (sales, bytes_max) = (Arc::new(sales), 16 * 1024);
-        let router =
-            operator::router(sales, repairs, letters, Arc::clone(&health), Some(metrics), bytes_max).unwrap();
+        let (sales, metrics) = (Arc::new(sales), Some(metrics));
+        let limits = BodyLimits { bytes_max: 16 * 1024, time_max: Duration::from_secs(5) };
+        let router = operator::router(sales, repairs, letters, Arc::clone(&health), metrics, limits).unwrap();
         Self { store, bus, health, router }
     }
 
@@ -151,6 +154,14 @@ async fn a_wrong_request_is_answered_with_its_problem() {
     assert_eq!((large.0, &large.1["code"]), (StatusCode::PAYLOAD_TOO_LARGE, &json!("body_too_large")));
     let untyped = scene.call(Request::post("/v1/sales").body(Body::from("{}")).unwrap()).await;
     assert_eq!(untyped.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_ends_is_not_waited_for() {
+    let scene = Scene::new();
+    let endless = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    let (status, problem) = scene.post("/v1/sales", endless).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::REQUEST_TIMEOUT, &json!("body_timeout")));
 }
 
 #[tokio::test]

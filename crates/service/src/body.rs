@@ -1,0 +1,44 @@
+//! The body of an HTTP request: said to be JSON, not too long, and in time.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use http::{HeaderMap, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::timeout;
+
+use crate::answer::Failure;
+
+/// What may be read of a body.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimits {
+    /// The longest body.
+    pub bytes_max: usize,
+    /// How long it may take to arrive.
+    pub time_max: Duration,
+}
+
+/// Whether the body is said to be JSON.
+///
+/// # Errors
+/// [`Failure::UnsupportedMediaType`].
+pub fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
+    let essence = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
+    let essence = essence.and_then(|value| value.split(|byte| *byte == b';').next()).map(<[u8]>::trim_ascii);
+    let json = essence.is_some_and(|essence| essence.eq_ignore_ascii_case(b"application/json"));
+    json.then_some(()).ok_or(Failure::UnsupportedMediaType)
+}
+
+/// The whole body.
+///
+/// # Errors
+/// [`Failure::BodyTooLarge`], [`Failure::BodyTimeout`], or a wrong field `body` if it was cut off.
+pub async fn read(body: Body, limits: BodyLimits) -> Result<Bytes, Failure> {
+    let BodyLimits { bytes_max, time_max } = limits;
+    match timeout(time_max, Limited::new(body, bytes_max).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Failure::BodyTooLarge { bytes_max }),
+        Ok(Err(_cut_off)) => Err(Failure::malformed("body", "must arrive whole")),
+        Err(_elapsed) => Err(Failure::BodyTimeout),
+    }
+}
