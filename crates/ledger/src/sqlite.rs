@@ -65,6 +65,7 @@ pub use self::open::{SqliteOpenError, Unusable};
 use self::{
     books::Books,
     calls::{Call, Reply},
+    digests::Digest,
     entry::{Entry, state_of},
     judge::Judged,
     messages::Messages,
@@ -84,6 +85,8 @@ const CALLS_WAITING_MAX: usize = 4 * ROUND_CALLS_MAX;
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How many notes a slow listener can be behind before it loses some.
 const NOTES_WAITING_MAX: usize = 4_096;
+/// Keys that are copied while nothing can be written: a tenth of a millisecond.
+const KEYS_PAGE: usize = 8_192;
 
 /// The ledger in one file, which it keeps to itself.
 pub struct SqliteLedger {
@@ -194,6 +197,14 @@ impl SqliteLedger {
         let entry = Entry::new(self.shards, id.shard(), intents)?;
         let decisions = outcome.orders.iter().map(|order| order.decision).collect();
         Ok(Decided { id, entry, decisions })
+    }
+
+    /// The next keys of a sale, behind `last`; `None` if there are no more, or no sale.
+    fn keys_after(&self, sale: SaleId, last: Option<Digest>) -> Result<Option<Vec<Digest>>, LedgerFault> {
+        let books = self.books()?;
+        let page =
+            books.sales.get(&sale).map(|book| book.keys.after(last).take(KEYS_PAGE).copied().collect());
+        Ok(page.filter(|page: &Vec<Digest>| !page.is_empty()))
     }
 
     /// What is committed.
@@ -325,21 +336,11 @@ impl Ledger for SqliteLedger {
     }
 
     async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
-        let mut found = Vec::new();
-        let (mut parts, mut number) = (1, 0);
-        // Part by part, so that nobody waits for a sale with a million keys.
-        while number < parts {
-            {
-                let books = self.books()?;
-                let Some(book) = books.sales.get(&sale) else { return Ok(found) };
-                if book.keys.parts() != parts {
-                    (parts, number) = (book.keys.parts(), 0);
-                    found.clear();
-                }
-                let digests = book.keys.part(number).into_iter().flatten();
-                found.extend(digests.filter_map(|digest| digest.first_chunk::<8>()));
-            }
-            number += 1;
+        let (mut found, mut last) = (Vec::new(), None);
+        // Some at a time, so that nobody waits for a sale with a million keys.
+        while let Some(page) = self.keys_after(sale, last)? {
+            found.extend(page.iter().filter_map(|digest| digest.first_chunk::<8>()));
+            last = page.last().copied();
             yield_now().await;
         }
         Ok(found)

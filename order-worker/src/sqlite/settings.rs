@@ -23,7 +23,7 @@ pub struct SqliteSettings {
     pub calls_queued_max: NonZeroUsize,
     /// How long one call may take, waiting included. 10 s: a chunk of 1,024 orders takes about 20 ms.
     pub call_timeout: Duration,
-    /// Memory for pages. 32 MiB: those of the keys of a million orders.
+    /// Memory for pages. 12 MiB; what does not fit the operating system keeps, or the disk.
     pub cache_bytes_max: u32,
     /// How large the file may become. Unlimited, but for the disk. The write-ahead log beside it comes on top.
     pub file_bytes_max: Option<u64>,
@@ -34,7 +34,7 @@ impl Default for SqliteSettings {
         Self {
             calls_queued_max: NonZeroUsize::MIN.saturating_add(63),
             call_timeout: Duration::from_secs(10),
-            cache_bytes_max: 32 * 1024 * 1024,
+            cache_bytes_max: 12 * 1024 * 1024,
             file_bytes_max: None,
         }
     }

@@ -1,29 +1,33 @@
-//! A map from digests that grows in small steps.
+//! A map from digests that takes little memory and grows in small steps.
 //!
-//! One hash map of a million entries moves all of them when it grows: nobody could read for 50 ms, and for that
-//! long both copies are in memory. So it is split into [`PARTS`] once it is worth it.
+//! There is an entry for every order of every sale. A hash map of a million entries leaves up to half of its places
+//! empty, and moves all of them when it grows: nobody could read for 50 ms. Here entries stand in sorted runs of some
+//! hundred, without gaps; a run that is full becomes two.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// 128 bits of a BLAKE3 hash.
 pub(super) type Digest = [u8; 16];
 
-/// How many parts a large map has. The low bits of a digest's first byte choose among them.
-const PARTS: usize = 64;
-/// With how many entries a map is split: moving them takes about a millisecond.
-const SPLIT_AT: usize = 16_384;
+/// Of so many entries a run becomes two. An insertion moves half of a run at most: some kilobytes.
+const RUN_MAX: usize = 512;
+/// By so many entries a run grows.
+const RUN_STEP: usize = 32;
+
+/// The entries from one digest to where the next run begins, sorted.
+type Run<V> = Vec<(Digest, V)>;
 
 /// Maps digests to values.
 #[derive(Debug)]
 pub(super) struct Digests<V> {
-    /// One part, or [`PARTS`].
-    parts: Vec<HashMap<Digest, V>>,
+    /// By the least digest that may stand in it. The first run begins at zero, so that each digest has one.
+    runs: BTreeMap<Digest, Run<V>>,
     len: usize,
 }
 
 impl<V> Default for Digests<V> {
     fn default() -> Self {
-        Self { parts: vec![HashMap::new()], len: 0 }
+        Self { runs: BTreeMap::from([([0; 16], Vec::new())]), len: 0 }
     }
 }
 
@@ -34,57 +38,73 @@ impl<V: Copy> Digests<V> {
     }
 
     pub(super) fn get(&self, digest: &Digest) -> Option<V> {
-        self.parts.get(self.part_of(digest)).and_then(|part| part.get(digest)).copied()
+        let (_begin, run) = self.runs.range(..=*digest).next_back()?;
+        let place = find(run, digest).ok()?;
+        run.get(place).map(|(_digest, value)| *value)
     }
 
     pub(super) fn insert(&mut self, digest: Digest, value: V) {
-        let number = self.part_of(&digest);
-        if let Some(part) = self.parts.get_mut(number) {
-            self.len += usize::from(part.insert(digest, value).is_none());
-        }
-        if self.parts.len() == 1 && self.len >= SPLIT_AT {
-            self.split();
+        let Some(run) = self.run_of(&digest) else { return };
+        match find(run, &digest) {
+            Ok(place) => run[place] = (digest, value),
+            Err(place) => {
+                if run.len() == run.capacity() {
+                    run.reserve_exact(RUN_STEP);
+                }
+                run.insert(place, (digest, value));
+                let second = (run.len() == RUN_MAX).then(|| halve(run));
+                self.len += 1;
+                if let Some(second) = second
+                    && let Some((begin, _value)) = second.first()
+                {
+                    self.runs.insert(*begin, second);
+                }
+            }
         }
     }
 
     pub(super) fn remove(&mut self, digest: &Digest) {
-        let number = self.part_of(digest);
-        if let Some(part) = self.parts.get_mut(number) {
-            self.len -= usize::from(part.remove(digest).is_some());
+        if let Some(run) = self.run_of(digest)
+            && let Ok(place) = find(run, digest)
+        {
+            run.remove(place);
+            self.len -= 1;
         }
     }
 
-    /// The digests of one part, to go through them in steps; `None` behind the last.
-    pub(super) fn part(&self, number: usize) -> Option<impl Iterator<Item = &Digest>> {
-        self.parts.get(number).map(HashMap::keys)
+    /// The digests behind `last` in their order, or all of them.
+    pub(super) fn after(&self, last: Option<Digest>) -> impl Iterator<Item = &Digest> {
+        let begin = last.and_then(|last| self.runs.range(..=last).next_back()).map(|(begin, _run)| *begin);
+        let runs = self.runs.range(begin.unwrap_or_default()..).map(|(_begin, run)| run);
+        runs.flatten().map(|(digest, _value)| digest).filter(move |digest| Some(**digest) > last)
     }
 
-    /// How many parts there are: it changes when the map is split.
-    pub(super) const fn parts(&self) -> usize {
-        self.parts.len()
+    fn run_of(&mut self, digest: &Digest) -> Option<&mut Run<V>> {
+        self.runs.range_mut(..=*digest).next_back().map(|(_begin, run)| run)
     }
+}
 
-    fn part_of(&self, digest: &Digest) -> usize {
-        let [first, ..] = digest;
-        usize::from(*first) & (self.parts.len() - 1)
-    }
+/// Where the digest stands, or where it would.
+fn find<V>(run: &Run<V>, digest: &Digest) -> Result<usize, usize> {
+    run.binary_search_by(|(known, _value)| known.cmp(digest))
+}
 
-    fn split(&mut self) {
-        let whole = std::mem::take(&mut self.parts);
-        self.parts = (0..PARTS).map(|_part| HashMap::new()).collect();
-        for (digest, value) in whole.into_iter().flatten() {
-            let number = self.part_of(&digest);
-            if let Some(part) = self.parts.get_mut(number) {
-                part.insert(digest, value);
-            }
-        }
-    }
+/// Leaves the first half, and returns the second.
+fn halve<V>(run: &mut Run<V>) -> Run<V> {
+    let second = run.split_off(run.len() / 2);
+    run.shrink_to(run.len() + RUN_STEP);
+    second
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
     use super::*;
 
+    /// Scattered, as hashes are.
     fn digest(number: u32) -> Digest {
         let mut digest = [0; 16];
         digest[..4].copy_from_slice(&number.wrapping_mul(0x9E37_79B9).to_be_bytes());
@@ -92,22 +112,41 @@ mod tests {
     }
 
     #[test]
-    fn a_map_that_was_split_holds_what_it_held() {
+    fn many_entries_are_kept_in_full_runs() {
         let mut map = Digests::default();
-        let count = u32::try_from(SPLIT_AT).unwrap() + 1_000;
+        let count = 20 * u32::try_from(RUN_MAX).unwrap();
         for number in 0..count {
             map.insert(digest(number), number);
         }
-        assert_eq!(map.parts(), PARTS);
-        map.insert(digest(1), 7);
-        map.remove(&digest(2));
-        map.remove(&digest(2));
-        assert_eq!(map.len(), usize::try_from(count).unwrap() - 1);
-        assert_eq!(
-            [0, 1, 2, count - 1].map(|n| map.get(&digest(n))),
-            [Some(0), Some(7), None, Some(count - 1)]
-        );
-        let listed: usize = (0..map.parts()).filter_map(|part| map.part(part)).map(Iterator::count).sum();
-        assert_eq!(listed, map.len());
+        assert!((0..count).all(|number| map.get(&digest(number)) == Some(number)));
+        assert_eq!(map.get(&digest(count)), None);
+        let room: usize = map.runs.values().map(Vec::capacity).sum();
+        assert!(room * 4 < map.len() * 5, "room for {room} entries, {} are there", map.len());
+        assert!(map.runs.values().all(|run| run.len() < RUN_MAX && run.is_sorted_by_key(|entry| entry.0)));
+    }
+
+    proptest! {
+        #[test]
+        fn it_does_what_a_hash_map_does(steps in prop::collection::vec((0..2_000_u32, prop::option::weighted(0.7, any::<u32>())), 0..4_000)) {
+            let (mut map, mut known) = (Digests::default(), HashMap::new());
+            for (number, value) in steps {
+                let digest = digest(number);
+                match value {
+                    Some(value) => { map.insert(digest, value); known.insert(digest, value); }
+                    None => { map.remove(&digest); known.remove(&digest); }
+                }
+                prop_assert_eq!(map.len(), known.len());
+            }
+            let listed: Vec<Digest> = map.after(None).copied().collect();
+            prop_assert!(listed.is_sorted() && listed.len() == known.len());
+            if let Some(middle) = listed.get(listed.len() / 2) {
+                let rest: Vec<Digest> = map.after(Some(*middle)).copied().collect();
+                prop_assert_eq!(&rest[..], &listed[listed.len() / 2 + 1..]);
+            }
+            for number in 0..2_000 {
+                let digest = digest(number);
+                prop_assert_eq!(map.get(&digest), known.get(&digest).copied());
+            }
+        }
     }
 }
