@@ -27,8 +27,6 @@ use std::{
 
 use clap::{Args, Subcommand};
 use flashgate_service::{shutdown, telemetry};
-use rustix::process::Signal;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -125,17 +123,11 @@ pub async fn run(args: &ServeArgs) -> Result<(), Failed> {
     let path = config.data_dir.clone().map_or_else(DataFolder::default_path, Ok)?;
     let folder = DataFolder::take(&path)?;
     let leave = shutdown::on_signal().map_err(Failed::because)?;
-    outlive_file_limit().map_err(Failed::because)?;
+    disk::heed_file_limit()?;
     let metrics = telemetry::init_metrics().map_err(Failed::because)?;
     let deployment = Deployment::start(&config, &folder, metrics, leave.clone()).await?;
     let lived = live(&deployment, &folder, &leave).await;
     lived.and(deployment.stop().await)
-}
-
-/// A write beyond RLIMIT_FSIZE fails from now on, as on a full disk; otherwise it would kill the process.
-fn outlive_file_limit() -> io::Result<()> {
-    // Whoever has asked for a signal once keeps the process from ending by it.
-    signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)
 }
 
 /// Tells where everything is, and waits for the end.

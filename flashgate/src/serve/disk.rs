@@ -2,7 +2,13 @@
 
 use std::{io, path::Path};
 
-use rustix::fs::statvfs;
+use rustix::{
+    fs::statvfs,
+    process::{Resource, Signal, getrlimit},
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::exit::Failed;
 
 const MIB: u64 = 1024 * 1024;
 /// Below this nothing is started, or started again: the broker's first files, two databases and their logs take less
@@ -15,6 +21,26 @@ const GO_ON_BYTES_MIN: u64 = 48 * MIB;
 const GO_ON_THOUSANDTHS_MIN: u64 = 100;
 /// A little more, so that a broker that was stopped does not come and go.
 const START_AGAIN_THOUSANDTHS_MIN: u64 = 105;
+
+/// What a single file must be able to take: the broker's timer wheel has 40 MB.
+const FILE_BYTES_MIN: u64 = 64 * MIB;
+
+/// What a limit on the size of files (RLIMIT_FSIZE) means: nothing is started if the first files would not fit, and a
+/// write beyond it fails from now on, as on a full disk. Otherwise it would kill the process.
+///
+/// # Errors
+/// [`Failed::DiskFull`], or the signal cannot be had.
+pub(crate) fn heed_file_limit() -> Result<(), Failed> {
+    let limit = getrlimit(Resource::Fsize).current;
+    if let Some(bytes) = limit.filter(|bytes| *bytes < FILE_BYTES_MIN) {
+        let (limit, needed) = (bytes / 1024, FILE_BYTES_MIN / 1024);
+        return Err(Failed::DiskFull(format!(
+            "a file may have {limit} KiB at most, {needed} are needed: see ulimit -f, or LimitFSIZE of systemd"
+        )));
+    }
+    // Whoever has asked for a signal once is not ended by it any more.
+    signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop).map_err(Failed::because)
+}
 
 /// What a disk has left for us. Where root has a reserve, it does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

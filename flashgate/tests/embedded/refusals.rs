@@ -150,3 +150,15 @@ async fn the_environment_is_laid_over_the_file_and_flags_over_both() {
         assert!(asked.1.contains(expected.as_str()), "{}", asked.1);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_on_the_size_of_files_that_is_too_low_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = serve(&folder.path().join("new"));
+    let mut limited = tokio::process::Command::new("sh");
+    limited.args(["-c", "ulimit -f 2048; exec \"$0\" \"$@\""]).arg(serve.as_std().get_program());
+    limited.args(serve.as_std().get_args());
+    let (code, said) = refused(limited).await;
+    assert_eq!(code, Some(9), "{said}");
+    assert!(said.contains("ulimit -f") && said.contains(" KiB at most"), "{said}");
+}
