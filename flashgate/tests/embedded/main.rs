@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod crash;
+mod dead_letters;
 mod demo;
 mod door;
 mod process;

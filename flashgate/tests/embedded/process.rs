@@ -30,6 +30,7 @@ pub(crate) struct Serve {
     child: Child,
     pub(crate) http: SocketAddr,
     pub(crate) operator: SocketAddr,
+    pub(crate) name_server: SocketAddr,
     /// All that it told when it was up.
     pub(crate) told: String,
     pub(crate) took: Duration,
@@ -53,8 +54,8 @@ impl Serve {
             let at = told.find(mark).unwrap_or_else(|| panic!("no {mark:?} in {told}")) + mark.len();
             told[at..].split_whitespace().next().unwrap().trim_start_matches("http://").parse().unwrap()
         };
-        let (http, operator) = (after("buyers"), after("operators"));
-        Self { child, http, operator, took: began.elapsed(), _stdout: stdout, told }
+        let (http, operator, name_server) = (after("buyers"), after("operators"), after("RocketMQ"));
+        Self { child, http, operator, name_server, took: began.elapsed(), _stdout: stdout, told }
     }
 
     /// SIGKILL.
