@@ -66,10 +66,11 @@ async fn sale_with_buyers(shop: &Deployment) -> (SaleId, Rush) {
 /// Buys until the purchase came to a gateway: the first request may go over a connection to one that has left.
 async fn until_taken(door: &Door, purchase: &Purchase) -> Answer {
     loop {
-        match door.buy(purchase).await {
-            Answer::Lost(_) => sleep(Duration::from_millis(50)).await,
-            answer => break answer,
+        let answer = door.buy(purchase).await;
+        if !matches!(answer, Answer::Lost(_)) {
+            break answer;
         }
+        sleep(Duration::from_millis(50)).await;
     }
 }
 
