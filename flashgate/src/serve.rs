@@ -123,7 +123,6 @@ pub async fn run(args: &ServeArgs) -> Result<(), Failed> {
     let path = config.data_dir.clone().map_or_else(DataFolder::default_path, Ok)?;
     let folder = DataFolder::take(&path)?;
     let leave = shutdown::on_signal().map_err(Failed::because)?;
-    disk::heed_file_limit()?;
     let metrics = telemetry::init_metrics().map_err(Failed::because)?;
     let deployment = Deployment::start(&config, &folder, metrics, leave.clone()).await?;
     let lived = live(&deployment, &folder, &leave).await;

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::{
-    broker::Broker, config::ServeConfig, doors::Doors, folder::DataFolder, gateway::Gateway, stores::Stores,
-    surroundings::Surroundings, topics, welcome::Addresses, worker::Worker,
+    broker::Broker, config::ServeConfig, disk, doors::Doors, folder::DataFolder, gateway::Gateway,
+    stores::Stores, surroundings::Surroundings, topics, welcome::Addresses, worker::Worker,
 };
 use crate::exit::Failed;
 
@@ -35,6 +35,7 @@ impl Deployment {
         leave: CancellationToken,
     ) -> Result<Self, Failed> {
         // The cheapest first, and all that can be refused before anything runs.
+        disk::heed_file_limit()?;
         let doors = Doors::open(config).await?;
         let stores = Stores::open(folder, &config.ledger).await?;
         let broker = match Broker::start(&config.broker, folder).await {
