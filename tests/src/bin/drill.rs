@@ -38,6 +38,8 @@ enum Drill {
     Broker,
     /// All four servers, killed and frozen in turn.
     Servers,
+    /// All four servers, killed only.
+    ServerKills,
     /// Gateways, killed and frozen in turn.
     Gateways,
     /// Order workers, killed and frozen in turn.
@@ -64,6 +66,7 @@ impl Drill {
             Self::NameServer => Kind::Server(Part::NameServer),
             Self::Broker => Kind::Server(Part::Broker),
             Self::Servers => Kind::Servers,
+            Self::ServerKills => Kind::ServerKills,
             Self::Gateways => Kind::Gateways,
             Self::Workers => Kind::Workers,
             Self::Steps => Kind::Steps,

@@ -28,6 +28,8 @@ pub enum Kind {
     Server(Part),
     /// Every server, killed and frozen in turn.
     Servers,
+    /// Every server, killed only.
+    ServerKills,
     /// Gateways, killed and frozen at random.
     Gateways,
     /// Order workers, killed and frozen at random.
@@ -101,6 +103,7 @@ impl Kind {
             Self::Server(part) if turn => Strike::Kill(part, moment(random)),
             Self::Server(part) => Strike::Freeze(part, moment(random)),
             Self::Servers => Self::Server(Part::ALL[number / 2 % Part::ALL.len()]).strike(number, random),
+            Self::ServerKills => Strike::Kill(Part::ALL[number % Part::ALL.len()], moment(random)),
             Self::Gateways if turn => Strike::KillGateway(either),
             Self::Gateways => Strike::FreezeGateway(either, moment(random)),
             Self::Workers if turn => Strike::KillWorker(either),
