@@ -56,6 +56,27 @@ impl<C> Carrier for C where
 {
 }
 
+/// Where an operator reaches both sides.
+#[derive(Clone, Debug)]
+pub struct Sides<G = Channel, W = Channel> {
+    /// Any gateway.
+    pub gateway: G,
+    /// Any order worker.
+    pub worker: W,
+}
+
+impl<G: Carrier, W: Carrier> Sides<G, W> {
+    /// The ledger behind the gateway.
+    pub fn ledger(&self) -> GatewayLedger<G> {
+        GatewayLedger::on(self.gateway.clone())
+    }
+
+    /// The order store behind the worker.
+    pub fn books(&self) -> WorkerBooks<W> {
+        WorkerBooks::on(self.worker.clone())
+    }
+}
+
 /// A channel that connects when it is first used, and again whenever the connection is lost.
 fn channel(url: &str, timeout: Duration) -> Result<Channel, Error> {
     let endpoint = Endpoint::from_shared(url.to_owned())?;

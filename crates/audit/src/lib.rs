@@ -1,4 +1,5 @@
-//! The audit: compares the ledger with the order store while traffic runs, and says which batch makes a difference.
+//! The audit: compares the ledger with the order store while traffic runs, and says which batch makes a difference. And
+//! what mends what it found.
 //!
 //! The gateways own the ledger, the order workers own the database, so an audit reads neither: it asks both
 //! services. What the numbers mean is decided in [`flashgate_domain::audit`], without I/O; this crate fetches them
@@ -8,12 +9,15 @@
 //! |---|---|
 //! | [`sides`] | what is asked of each side |
 //! | [`mod@examine`] | one sale: look, look again, walk the batches, judge |
+//! | [`mod@redrive`] | open batches that are too old: settle or decide them |
 //! | [`grpc`] | both sides over their operators' interfaces |
 
 pub mod examine;
 pub mod grpc;
+pub mod redrive;
 pub mod sides;
 
 pub use examine::{Plan, examine};
-pub use grpc::{GatewayLedger, WorkerBooks};
+pub use grpc::{GatewayLedger, Sides, WorkerBooks};
+pub use redrive::{Stuck, redrive};
 pub use sides::{LedgerSide, LogTrace, LogWord, OrderMark, SideFault, StoreSide};

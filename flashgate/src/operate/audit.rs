@@ -3,7 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use clap::Args;
-use flashgate_audit::{GatewayLedger, Plan, SideFault, WorkerBooks, examine};
+use flashgate_audit::{Plan, SideFault, Sides, examine};
 use flashgate_domain::{
     SaleId,
     audit::{Report, Verdict},
@@ -45,12 +45,6 @@ pub(super) struct SideArgs {
     worker: String,
     #[command(flatten)]
     pub(super) call: CallArgs,
-}
-
-/// Both sides, connected.
-pub(super) struct Sides {
-    pub(super) gateway: Channel,
-    pub(super) worker: Channel,
 }
 
 /// Which sales.
@@ -129,9 +123,8 @@ impl AuditArgs {
 
 /// The audit of one sale; `None` if there is none that a ledger should have.
 pub(super) async fn audit_one(sides: &Sides, sale: SaleId, age: Duration) -> Result<Option<Report>, Failed> {
-    let (ledger, store) = (GatewayLedger::on(sides.gateway.clone()), WorkerBooks::on(sides.worker.clone()));
     let plan = Plan { age, ..Plan::default() };
-    examine(sale, &ledger, &store, &plan).await.map_err(|fault| match fault {
+    examine(sale, &sides.ledger(), &sides.books(), &plan).await.map_err(|fault| match fault {
         SideFault::Unavailable { .. } => Failed::Unavailable(fault.to_string()),
         SideFault::Garbled { .. } => Failed::Failed(fault.to_string()),
     })

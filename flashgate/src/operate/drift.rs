@@ -10,7 +10,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use clap::Args;
-use flashgate_audit::{GatewayLedger, LedgerSide, OrderMark, SideFault, StoreSide, WorkerBooks};
+use flashgate_audit::{LedgerSide, OrderMark, SideFault, Sides, StoreSide};
 use flashgate_domain::{
     BatchId, OrderId, SaleId,
     audit::{Finding, LedgerStep, Report, StoreStep, Verdict},
@@ -22,7 +22,7 @@ use tokio::time::sleep;
 
 use super::{
     answer::failed,
-    audit::{SideArgs, Sides, audit_one},
+    audit::{SideArgs, audit_one},
     drift_view::DriftView,
     repair::ApplyArgs,
 };
@@ -153,8 +153,7 @@ impl DriftArgs {
         batch: BatchId,
         orders: &[OrderId],
     ) -> Result<Vec<Step>, Failed> {
-        let (ledger, store) =
-            (GatewayLedger::on(sides.gateway.clone()), WorkerBooks::on(sides.worker.clone()));
+        let (ledger, store) = (sides.ledger(), sides.books());
         let settled = ledger.orders(batch).await.map_err(unanswered)?;
         let Some(outcome) = store.outcome(batch).await.map_err(unanswered)? else { return Ok(Vec::new()) };
         let correction = |order: &OrderId| {

@@ -11,6 +11,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use flashgate_audit::Sides;
 use flashgate_domain::SaleId;
 use flashgate_proto::v1::{
     self, books_service_client::BooksServiceClient, ledger_service_client::LedgerServiceClient,
@@ -20,11 +21,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 use tonic::{Code, transport::Channel};
 
-use super::{
-    answer::failed,
-    audit::{SideArgs, Sides},
-    repair::ApplyArgs,
-};
+use super::{answer::failed, audit::SideArgs, repair::ApplyArgs};
 use crate::{exit::Failed, time};
 
 /// How often both sides are looked at.

@@ -1,7 +1,7 @@
 //! Repairs, for people and for programs.
 
 use comfy_table::{Table, presets};
-use flashgate_domain::BatchId;
+use flashgate_audit::Stuck;
 use flashgate_proto::v1;
 use serde::Serialize;
 
@@ -74,22 +74,34 @@ pub(super) struct RedriveView {
 
 /// One of them.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct RedrivenBatch {
-    #[serde(skip)]
-    pub(super) id: BatchId,
-    pub(super) batch_id: String,
-    pub(super) sale_id: String,
-    pub(super) orders: u64,
-    pub(super) units: u64,
+struct RedrivenBatch {
+    batch_id: String,
+    sale_id: String,
+    orders: u64,
+    units: u64,
     /// Whether its outcome is published again; else its message is sent again.
-    pub(super) decided: bool,
+    decided: bool,
     /// What became of it; nothing in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) result: Option<String>,
+    result: Option<String>,
+}
+
+impl From<&Stuck> for RedrivenBatch {
+    fn from(stuck: &Stuck) -> Self {
+        Self {
+            batch_id: stuck.batch.to_string(),
+            sale_id: stuck.sale.to_string(),
+            orders: stuck.amount.orders,
+            units: stuck.amount.units,
+            decided: stuck.decided,
+            result: stuck.result.clone(),
+        }
+    }
 }
 
 impl RedriveView {
-    pub(super) fn new(applied: bool, repair_id: Option<u64>, batches: Vec<RedrivenBatch>) -> Self {
+    pub(super) fn new(applied: bool, repair_id: Option<u64>, batches: &[Stuck]) -> Self {
+        let batches = batches.iter().map(RedrivenBatch::from).collect();
         Self { applied, repair_id: repair_id.map(|id| id.to_string()), batches }
     }
 

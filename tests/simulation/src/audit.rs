@@ -6,10 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use flashgate_audit::{GatewayLedger, LedgerSide, Plan, SideFault, WorkerBooks, examine};
 use flashgate_domain::{SaleId, audit::Report};
 use flashgate_gateway::operator::ledger::LedgerDesk;
-use flashgate_order_worker::operator::StoreLooks;
-use flashgate_proto::v1::{
-    books_service_server::BooksServiceServer, ledger_service_server::LedgerServiceServer,
-};
+use flashgate_proto::v1::ledger_service_server::LedgerServiceServer;
+use tonic::service::Routes;
 
 use crate::{
     desk::Channel,
@@ -21,8 +19,8 @@ use crate::{
 
 /// What gateways answer operators.
 pub type GatewayDesk = LedgerServiceServer<LedgerDesk>;
-/// What workers answer auditors.
-pub type WorkerDesk = BooksServiceServer<StoreLooks>;
+/// What workers answer operators.
+pub type WorkerDesk = Routes;
 
 /// What the audits of a history came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,8 +70,16 @@ impl Auditor {
     /// # Errors
     /// The side that did not answer.
     pub async fn audit(&self, sale: SaleId) -> Result<Option<Report>, SideFault> {
+        self.audit_as(sale, &Plan::default()).await
+    }
+
+    /// The same, by another plan.
+    ///
+    /// # Errors
+    /// The side that did not answer.
+    pub async fn audit_as(&self, sale: SaleId, plan: &Plan) -> Result<Option<Report>, SideFault> {
         self.trace().note(format_args!("an audit of sale {sale} begins"));
-        let audited = examine(sale, &*self.ledger, &self.store, &Plan::default()).await;
+        let audited = examine(sale, &*self.ledger, &self.store, plan).await;
         self.count(&audited);
         match &audited {
             Ok(Some(report)) => {

@@ -39,6 +39,8 @@ pub struct CheckRules {
     pub pause_ms_max: u64,
     /// How often a half-message is asked for before it is put aside.
     pub asks_max: u32,
+    /// Whether an operator has it asked for again after that; else its batch is re-driven.
+    pub takes_up_again: bool,
 }
 
 /// Somebody who can be asked for the fate of a half-message.
@@ -139,7 +141,8 @@ impl BrokerState {
 
     /// What is left to do: half-messages without a verdict, and messages that a group has not acknowledged.
     pub fn unfinished(&self) -> Option<String> {
-        if let Some((_, half)) = self.halves.iter().find(|(_, half)| half.is_open()) {
+        let waits = |half: &Half| half.is_open() && (self.rules.takes_up_again || !half.put_aside);
+        if let Some((_, half)) = self.halves.iter().find(|(_, half)| waits(half)) {
             return Some(format!("half-message {} has no verdict", half.message.key));
         }
         self.groups.iter().find_map(|((name, topic), group)| {

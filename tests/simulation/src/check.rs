@@ -12,7 +12,7 @@ mod finally;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use audits::{agrees, no_false_alarm};
-pub use finally::finally;
+pub use finally::{finally, little_is_open};
 
 use crate::servers::Servers;
 

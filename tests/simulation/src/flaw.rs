@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use flashgate_audit::{LedgerSide, LogTrace, OrderMark, SideFault};
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, Intent, Node, OrderId, Sale, SaleId, Shard,
@@ -16,9 +17,10 @@ use flashgate_ledger::{
 use flashgate_messaging::{
     BusFault, CheckBackHandler, CheckedMessage, Delivery, Position, Resolution, Subscription,
 };
+use flashgate_proto::body;
 use futures::stream::BoxStream;
 
-use crate::{broker::SimSubscription, ledger::SimLedger};
+use crate::{broker::SimSubscription, clock::START, ledger::SimLedger};
 
 /// What is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,24 +37,30 @@ pub enum Flaw {
     AcknowledgeFirst,
     /// An audit is not told of the batches that are in flight.
     BlindAudit,
+    /// The ledger keeps no body of a message, so that nothing can be sent again.
+    NoBodies,
+    /// What is sent again is another batch.
+    RedriveAnew,
 }
 
 impl Flaw {
     /// Every break.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::NoFence,
         Self::CommitByDefault,
         Self::RollbackByDefault,
         Self::TimeoutIsNo,
         Self::AcknowledgeFirst,
         Self::BlindAudit,
+        Self::NoBodies,
+        Self::RedriveAnew,
     ];
 }
 
 /// The ledger of a gateway.
 pub fn ledger(ledger: SimLedger, flaw: Option<Flaw>) -> Arc<dyn Ledger> {
     match flaw {
-        Some(flaw @ (Flaw::NoFence | Flaw::TimeoutIsNo)) => {
+        Some(flaw @ (Flaw::NoFence | Flaw::TimeoutIsNo | Flaw::NoBodies | Flaw::RedriveAnew)) => {
             Arc::new(FlawedLedger { ledger, flaw: Some(flaw), refused: None })
         }
         Some(Flaw::CommitByDefault | Flaw::RollbackByDefault | Flaw::AcknowledgeFirst | Flaw::BlindAudit)
@@ -70,9 +78,15 @@ pub fn check_back(handler: Arc<dyn CheckBackHandler>, flaw: Option<Flaw>) -> Arc
     let default = match flaw {
         Some(Flaw::CommitByDefault) => Resolution::Commit,
         Some(Flaw::RollbackByDefault) => Resolution::Rollback,
-        Some(Flaw::NoFence | Flaw::TimeoutIsNo | Flaw::AcknowledgeFirst | Flaw::BlindAudit) | None => {
-            return handler;
-        }
+        Some(
+            Flaw::NoFence
+            | Flaw::TimeoutIsNo
+            | Flaw::AcknowledgeFirst
+            | Flaw::BlindAudit
+            | Flaw::NoBodies
+            | Flaw::RedriveAnew,
+        )
+        | None => return handler,
     };
     Arc::new(Decided { handler, default })
 }
@@ -91,7 +105,9 @@ pub fn audited<L: LedgerSide + 'static>(ledger: L, flaw: Option<Flaw>) -> Arc<dy
             | Flaw::CommitByDefault
             | Flaw::RollbackByDefault
             | Flaw::TimeoutIsNo
-            | Flaw::AcknowledgeFirst,
+            | Flaw::AcknowledgeFirst
+            | Flaw::NoBodies
+            | Flaw::RedriveAnew,
         )
         | None => Arc::new(ledger),
     }
@@ -161,6 +177,14 @@ impl Subscription for Hasty {
     async fn lag(&self) -> Result<u64, BusFault> {
         self.subscription.lag().await
     }
+}
+
+/// The same intents as a batch of their own.
+fn anew(body: &[u8]) -> Option<Vec<u8>> {
+    let batch = body::decode_batch(Bytes::copy_from_slice(body)).ok()?;
+    let id = BatchId::new(START, batch.id().shard(), Node::of_start(0), batch.id().nonce());
+    let other = Batch::new(id, batch.into_intents())?;
+    Some(body::encode_batch(&other, START).into())
 }
 
 struct FlawedLedger {
@@ -254,7 +278,12 @@ impl Ledger for FlawedLedger {
     }
 
     async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
-        self.ledger.message(batch).await
+        let body = self.ledger.message(batch).await?;
+        Ok(match self.flaw {
+            Some(Flaw::NoBodies) => None,
+            Some(Flaw::RedriveAnew) => body.and_then(|body| anew(&body)),
+            Some(_) | None => body,
+        })
     }
 
     async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {

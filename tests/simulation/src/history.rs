@@ -70,6 +70,13 @@ pub enum Operation {
     Preheat(usize),
     /// The operator audits a sale.
     Audit(usize),
+    /// The operator re-drives the batches of a sale that are open for longer.
+    Redrive {
+        /// Which sale.
+        sale: usize,
+        /// Than so long; 0: also those that are in flight.
+        age_ms: u64,
+    },
 }
 
 /// An operation, some time after the one before it.
@@ -157,6 +164,7 @@ fn setup(random: &mut StdRng) -> Setup {
             first_ms_max: first_ms_min + random.random_range(0..2_000),
             pause_ms_max: random.random_range(300..1_500),
             asks_max: if random.random_bool(0.2) { 3 } else { 15 },
+            takes_up_again: random.random_bool(0.5),
         },
         writes_lost_max,
     }
@@ -176,7 +184,8 @@ fn draw(random: &mut StdRng, can_fail_over: bool) -> Operation {
     let worker = random.random_range(0..WORKERS);
     let crossings = if random.random_bool(0.3) { 0 } else { random.random_range(1..25) };
     match random.random_range(0..100) {
-        0..61 => buy(random, gateway),
+        0..58 => buy(random, gateway),
+        58..61 => redrive(random),
         61..64 => Operation::Audit(random.random_range(0..SALES)),
         64..69 => Operation::KillGateway(gateway, crossings),
         69..73 => Operation::KillWorker(worker, crossings),
@@ -205,6 +214,11 @@ fn buy(random: &mut StdRng, gateway: usize) -> Operation {
         gateway,
         patience_ms: if happens(random, 150) { random.random_range(0..300) } else { 20_000 },
     }
+}
+
+fn redrive(random: &mut StdRng) -> Operation {
+    let age_ms = if random.random_bool(0.8) { 0 } else { random.random_range(0..3_000) };
+    Operation::Redrive { sale: random.random_range(0..SALES), age_ms }
 }
 
 fn weather(random: &mut StdRng) -> Weather {

@@ -10,7 +10,7 @@
 //! | [`process`], [`life`] | starts and kills them, at any point where they cross the network |
 //! | [`network`] | latency, losses in either direction, requests that arrive after their caller gave up |
 //! | [`ledger`], [`broker`], [`store`], [`registry`] | the servers. Ledger and store pass the contract suites |
-//! | [`audit`], [`desk`] | the operator's proof, and the interfaces that it calls |
+//! | [`audit`], [`repair`], [`desk`] | the operator's proof and repairs, and the interfaces that they call |
 //! | [`run`], [`seeds`], [`shrink`] | one history; many; the shortest that fails |
 //! | [`flaw`] | deliberate breaks, to show that the checks can fail |
 //!
@@ -33,6 +33,7 @@ pub mod network;
 pub mod process;
 pub mod random;
 pub mod registry;
+pub mod repair;
 pub mod run;
 pub mod seeds;
 pub mod servers;

@@ -6,7 +6,7 @@ use tokio::runtime::Builder;
 
 use crate::{
     audit::Audits, buyers::Heard, check::finally, flaw::Flaw, history::History, network::Network,
-    trace::Trace, world::World,
+    repair::Repairs, trace::Trace, world::World,
 };
 
 /// How to run a history.
@@ -35,6 +35,8 @@ pub struct Ended {
     pub accepted: usize,
     /// What its audits came to.
     pub audits: Audits,
+    /// What its repairs came to.
+    pub repairs: Repairs,
 }
 
 thread_local! {
@@ -78,6 +80,7 @@ pub fn run(history: &History, options: Options) -> Ended {
         asked: 0,
         accepted: 0,
         audits: Audits::default(),
+        repairs: Repairs::default(),
     });
     ended.complaint = panicked.map(|what| format!("a task panicked: {what}")).or(ended.complaint);
     ended
@@ -104,6 +107,7 @@ async fn live(history: &History, options: Options) -> anyhow::Result<Ended> {
         trace: network.trace.text(),
         asked: attempts.len(),
         audits: world.auditor.audits(),
+        repairs: world.repairer.tally(),
         accepted: attempts.iter().filter(|attempt| accepted(&attempt.heard)).count(),
     })
 }

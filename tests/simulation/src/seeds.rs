@@ -12,6 +12,7 @@ use std::{
 use crate::{
     audit::Audits,
     history::History,
+    repair::Repairs,
     run::{Ended, Options, run},
 };
 
@@ -28,6 +29,8 @@ pub struct Tally {
     pub events: u64,
     /// What their audits came to.
     pub audits: Audits,
+    /// What their repairs came to.
+    pub repairs: Repairs,
     /// The lowest seed that failed, and why.
     pub failed: Option<(u64, String)>,
 }
@@ -72,6 +75,7 @@ impl Tally {
         self.accepted += number(ended.accepted);
         self.events += ended.events;
         self.audits.add(ended.audits);
+        self.repairs.add(ended.repairs);
         if let Some(complaint) = ended.complaint
             && self.failed.as_ref().is_none_or(|(lowest, _)| seed < *lowest)
         {

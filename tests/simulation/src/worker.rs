@@ -6,12 +6,16 @@ use flashgate_order_worker::{
     config::ConsumeConfig,
     consume::{Consumer, Parts},
     health::Health,
-    operator::{Sales, StoreLooks},
+    operator::{Backlog, Repairs, Sales, StoreLooks},
 };
-use flashgate_proto::v1::books_service_server::BooksServiceServer;
+use flashgate_proto::v1::{
+    books_service_server::BooksServiceServer, repair_service_server::RepairServiceServer,
+};
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 
 use crate::{
+    audit::WorkerDesk,
     broker::SimSubscription,
     flaw::{self, Flaw},
     life::Life,
@@ -40,8 +44,7 @@ async fn run(
         health: Arc::new(Health::default()),
     };
     let (store, publisher) = (Arc::clone(&parts.store), Arc::clone(&parts.publisher));
-    let books = BooksServiceServer::new(StoreLooks::new(Arc::clone(&store)));
-    servers.worker_desk.state().open(Arc::clone(&life), books);
+    servers.worker_desk.state().open(Arc::clone(&life), desk(&parts));
     let sales = Sales::new(store, publisher, servers.sales_topic.clone(), Arc::clone(&parts.clock));
     servers.desk.state().open(Arc::clone(&life), Arc::new(sales));
     let subscription = SimSubscription::join(
@@ -53,4 +56,17 @@ async fn run(
     let consumer = Consumer::new(flaw::subscription(subscription, flaw), parts, config, life.number);
     consumer.run(leave).await;
     life.end();
+}
+
+/// What operators reach of it.
+fn desk(parts: &Parts) -> WorkerDesk {
+    let repairs = Repairs {
+        store: Arc::clone(&parts.store),
+        publisher: Arc::clone(&parts.publisher),
+        outcomes: parts.topics.outcomes.clone(),
+        clock: Arc::clone(&parts.clock),
+        backlog: Backlog::default(),
+    };
+    let books = StoreLooks::new(Arc::clone(&parts.store));
+    Routes::new(BooksServiceServer::new(books)).add_service(RepairServiceServer::new(repairs))
 }

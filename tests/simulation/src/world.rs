@@ -23,6 +23,7 @@ use crate::{
     network::{Link, Network},
     process::Process,
     random::stream,
+    repair::Repairer,
     servers::Servers,
     worker,
 };
@@ -46,6 +47,8 @@ pub struct World {
     operator: Arc<Life>,
     /// Who audits.
     pub auditor: Auditor,
+    /// Who repairs.
+    pub repairer: Repairer,
     random: StdRng,
 }
 
@@ -65,12 +68,14 @@ impl World {
         check::watch(&servers, &complaint);
         tokio::spawn(keep_checking(Arc::clone(&servers.broker), Arc::new(servers.clock)));
         let operator = Arc::new(Life::new("operator".to_owned(), servers.next_life()));
+        let auditor = Auditor::new(&servers, &operator, flaw);
         let world = Self {
             gateways: (0..GATEWAYS).map(|number| Process::new("gateway", number)).collect(),
             workers: (0..WORKERS).map(|number| Process::new("worker", number)).collect(),
             plans: (0..GATEWAYS).map(plan).collect(),
             buyers: Arc::default(),
-            auditor: Auditor::new(&servers, &operator, flaw),
+            repairer: Repairer::new(&servers, &operator, &auditor),
+            auditor,
             operator,
             consume: ConsumeConfig::default(),
             random: stream(seed, "world"),
@@ -121,6 +126,9 @@ impl World {
             Operation::Close(sale) => self.operate("close", self.sale(sale)),
             Operation::Preheat(sale) => self.operate("preheat", self.sale(sale)),
             Operation::Audit(sale) => self.audit(self.sale(sale)),
+            Operation::Redrive { sale, age_ms } => {
+                self.redrive(self.sale(sale), Duration::from_millis(age_ms));
+            }
         }
         note(operation);
     }
@@ -170,6 +178,12 @@ impl World {
                 complaint.raise(format!("an audit of sale {sale} is wrong: {wrong}"));
             }
         });
+    }
+
+    /// The operator re-drives; what is broken off is left to the healed world.
+    fn redrive(&self, sale: SaleId, age: Duration) {
+        let repairer = self.repairer.clone();
+        tokio::spawn(async move { repairer.redrive(sale, age).await });
     }
 
     /// In the healed world, an audit of each sale is answered, and agrees.

@@ -1,6 +1,6 @@
 //! Half-messages: stored, resolved, asked for, put aside.
 
-use flashgate_domain::Timestamp;
+use flashgate_domain::{BatchId, Timestamp};
 use flashgate_messaging::{BusFault, CheckedMessage, HalfMessage, Message, Verdict};
 use rand::Rng;
 use tokio::time::Instant;
@@ -115,8 +115,17 @@ impl BrokerState {
         Some((offset, question, witness))
     }
 
-    /// The operator's repair: what was put aside is asked for again.
+    /// Whether a message of the batch was put aside.
+    pub fn has_put_aside(&self, batch: BatchId) -> bool {
+        let key = batch.to_string();
+        self.halves.values().any(|half| half.put_aside && half.message.key == key)
+    }
+
+    /// What was put aside is asked for again, if an operator has that done.
     pub fn take_up_again(&mut self) {
+        if !self.rules.takes_up_again {
+            return;
+        }
         for half in self.halves.values_mut().filter(|half| half.put_aside) {
             (half.put_aside, half.asked) = (false, 0);
         }

@@ -7,7 +7,7 @@ use rand::Rng;
 use tokio::time::sleep;
 
 use super::World;
-use crate::{history::GATEWAYS, network::Weather};
+use crate::{check, history::GATEWAYS, network::Weather};
 
 /// How long a healed world may take until nothing is left to do.
 const QUIET_WITHIN: Duration = Duration::from_secs(120);
@@ -23,7 +23,7 @@ const ASK_AGAIN_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PATIENCE: Duration = Duration::from_secs(30);
 
 impl World {
-    /// Mends everything, and runs until nothing is left to do.
+    /// Mends everything, re-drives what is open then, and runs until nothing is left to do.
     pub async fn heal(&self) -> anyhow::Result<()> {
         self.servers.network.trace.note(format_args!("everything is mended"));
         self.servers.set_weather(Weather { latency_ms_max: 2, ..Weather::default() });
@@ -36,11 +36,16 @@ impl World {
         for worker in &self.workers {
             worker.spare();
         }
+        self.run_until_quiet().await?;
+        check::little_is_open(&self.servers)?;
+        for sale in &self.sales {
+            self.repairer.redrive(*sale, Duration::ZERO).await?;
+        }
         self.run_until_quiet().await
     }
 
-    /// Runs until no half-message, no message, no request and no buyer waits. Whoever has left is started, what
-    /// the broker has put aside is taken up again: an operator does both. A gateway whose commit of an offset
+    /// Runs until no half-message, no message, no request and no buyer waits. Whoever has left is started, and
+    /// what the broker has put aside may be taken up again: an operator does both. A gateway whose commit of an offset
     /// failed does not repeat it before the next message; what it covered comes again when queues change hands.
     pub async fn run_until_quiet(&self) -> anyhow::Result<()> {
         let started = self.servers.network.trace.elapsed();
