@@ -10,13 +10,16 @@
 //! | [`sides`] | what is asked of each side |
 //! | [`mod@examine`] | one sale: look, look again, walk the batches, judge |
 //! | [`mod@redrive`] | open batches that are too old: settle or decide them |
+//! | [`drift`] | what no open batch explains: put it right while buyers buy |
 //! | [`grpc`] | both sides over their operators' interfaces |
 
+pub mod drift;
 pub mod examine;
 pub mod grpc;
 pub mod redrive;
 pub mod sides;
 
+pub use drift::Drift;
 pub use examine::{Plan, examine};
 pub use grpc::{GatewayLedger, Sides, WorkerBooks};
 pub use redrive::{Stuck, redrive};

@@ -124,10 +124,15 @@ impl AuditArgs {
 /// The audit of one sale; `None` if there is none that a ledger should have.
 pub(super) async fn audit_one(sides: &Sides, sale: SaleId, age: Duration) -> Result<Option<Report>, Failed> {
     let plan = Plan { age, ..Plan::default() };
-    examine(sale, &sides.ledger(), &sides.books(), &plan).await.map_err(|fault| match fault {
+    examine(sale, &sides.ledger(), &sides.books(), &plan).await.map_err(unanswered)
+}
+
+/// What it means for a command that a side did not tell.
+pub(super) fn unanswered(fault: SideFault) -> Failed {
+    match fault {
         SideFault::Unavailable { .. } => Failed::Unavailable(fault.to_string()),
         SideFault::Garbled { .. } => Failed::Failed(fault.to_string()),
-    })
+    }
 }
 
 /// Every sale that was preheated.

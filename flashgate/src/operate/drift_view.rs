@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use comfy_table::{Table, presets};
-use flashgate_audit::OrderMark;
+use flashgate_audit::{
+    OrderMark,
+    drift::{Journal, Look, Step},
+};
 use flashgate_domain::audit::Finding;
 use serde::Serialize;
-
-use super::drift::{Look, Step};
 
 /// What was found, what is or would be done about it, and how it ends.
 #[derive(Clone, Debug, Serialize)]
@@ -65,18 +66,6 @@ impl DriftView {
         self.repair_id = Some(repair_id.to_string());
     }
 
-    /// Another audit has planned more.
-    pub(super) fn goes_on_with(&mut self, steps: &[Step]) {
-        self.steps.extend(steps.iter().map(StepView::from));
-    }
-
-    /// What became of the first step that has no result yet.
-    pub(super) fn result_of_next(&mut self, result: String) {
-        if let Some(step) = self.steps.iter_mut().find(|step| step.result.is_none()) {
-            step.result = Some(result);
-        }
-    }
-
     /// What the last audit says.
     pub(super) fn ends_with(&mut self, look: &Look) {
         self.remedies = remedies(look);
@@ -117,6 +106,18 @@ impl DriftView {
             _ => "a dry run: nothing was done; --apply does it".to_owned(),
         };
         text + &end
+    }
+}
+
+impl Journal for DriftView {
+    fn goes_on_with(&mut self, look: &Look) {
+        self.steps.extend(look.steps.iter().map(StepView::from));
+    }
+
+    fn result_of_next(&mut self, result: String) {
+        if let Some(step) = self.steps.iter_mut().find(|step| step.result.is_none()) {
+            step.result = Some(result);
+        }
     }
 }
 

@@ -70,16 +70,8 @@ impl Auditor {
     /// # Errors
     /// The side that did not answer.
     pub async fn audit(&self, sale: SaleId) -> Result<Option<Report>, SideFault> {
-        self.audit_as(sale, &Plan::default()).await
-    }
-
-    /// The same, by another plan.
-    ///
-    /// # Errors
-    /// The side that did not answer.
-    pub async fn audit_as(&self, sale: SaleId, plan: &Plan) -> Result<Option<Report>, SideFault> {
         self.trace().note(format_args!("an audit of sale {sale} begins"));
-        let audited = examine(sale, &*self.ledger, &self.store, plan).await;
+        let audited = examine(sale, &*self.ledger, &self.store, &Plan::default()).await;
         self.count(&audited);
         match &audited {
             Ok(Some(report)) => {

@@ -11,7 +11,7 @@ mod finally;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use audits::{agrees, no_false_alarm};
+pub use audits::{agrees, no_false_alarm, no_false_step};
 pub use finally::{finally, little_is_open};
 
 use crate::servers::Servers;
@@ -44,7 +44,10 @@ pub fn watch(servers: &Arc<Servers>, complaint: &Arc<Complaint>) {
     let network = servers.upgrade().map(|servers| Arc::clone(&servers.network));
     let Some(network) = network else { return };
     network.watch(move |what| {
-        let changes = matches!(what, "deduct" | "settle" | "apply" | "check_back" | "activate");
+        let changes = matches!(
+            what,
+            "deduct" | "settle" | "apply" | "check_back" | "activate" | "compensate" | "correct_order"
+        );
         if let (true, Some(servers), Some(complaint)) = (changes, servers.upgrade(), complaint.upgrade())
             && let Err(wrong) = always::always(&servers)
         {

@@ -41,11 +41,13 @@ pub enum Flaw {
     NoBodies,
     /// What is sent again is another batch.
     RedriveAnew,
+    /// Who compensates is not told of the batches that are in flight.
+    BlindRepair,
 }
 
 impl Flaw {
     /// Every break.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NoFence,
         Self::CommitByDefault,
         Self::RollbackByDefault,
@@ -54,6 +56,7 @@ impl Flaw {
         Self::BlindAudit,
         Self::NoBodies,
         Self::RedriveAnew,
+        Self::BlindRepair,
     ];
 }
 
@@ -63,7 +66,13 @@ pub fn ledger(ledger: SimLedger, flaw: Option<Flaw>) -> Arc<dyn Ledger> {
         Some(flaw @ (Flaw::NoFence | Flaw::TimeoutIsNo | Flaw::NoBodies | Flaw::RedriveAnew)) => {
             Arc::new(FlawedLedger { ledger, flaw: Some(flaw), refused: None })
         }
-        Some(Flaw::CommitByDefault | Flaw::RollbackByDefault | Flaw::AcknowledgeFirst | Flaw::BlindAudit)
+        Some(
+            Flaw::CommitByDefault
+            | Flaw::RollbackByDefault
+            | Flaw::AcknowledgeFirst
+            | Flaw::BlindAudit
+            | Flaw::BlindRepair,
+        )
         | None => Arc::new(ledger),
     }
 }
@@ -84,7 +93,8 @@ pub fn check_back(handler: Arc<dyn CheckBackHandler>, flaw: Option<Flaw>) -> Arc
             | Flaw::AcknowledgeFirst
             | Flaw::BlindAudit
             | Flaw::NoBodies
-            | Flaw::RedriveAnew,
+            | Flaw::RedriveAnew
+            | Flaw::BlindRepair,
         )
         | None => return handler,
     };
@@ -98,19 +108,12 @@ pub const fn subscription(subscription: SimSubscription, flaw: Option<Flaw>) -> 
 
 /// The ledger of an audit.
 pub fn audited<L: LedgerSide + 'static>(ledger: L, flaw: Option<Flaw>) -> Arc<dyn LedgerSide> {
-    match flaw {
-        Some(Flaw::BlindAudit) => Arc::new(Blind(ledger)),
-        Some(
-            Flaw::NoFence
-            | Flaw::CommitByDefault
-            | Flaw::RollbackByDefault
-            | Flaw::TimeoutIsNo
-            | Flaw::AcknowledgeFirst
-            | Flaw::NoBodies
-            | Flaw::RedriveAnew,
-        )
-        | None => Arc::new(ledger),
-    }
+    if flaw == Some(Flaw::BlindAudit) { Arc::new(Blind(ledger)) } else { Arc::new(ledger) }
+}
+
+/// The ledger of a repair.
+pub fn repaired<L: LedgerSide + 'static>(ledger: L, flaw: Option<Flaw>) -> Arc<dyn LedgerSide> {
+    if flaw == Some(Flaw::BlindRepair) { Arc::new(Blind(ledger)) } else { Arc::new(ledger) }
 }
 
 struct Blind<L>(L);

@@ -77,6 +77,8 @@ pub enum Operation {
         /// Than so long; 0: also those that are in flight.
         age_ms: u64,
     },
+    /// The operator compensates what a sale is off by.
+    Compensate(usize),
 }
 
 /// An operation, some time after the one before it.
@@ -184,8 +186,9 @@ fn draw(random: &mut StdRng, can_fail_over: bool) -> Operation {
     let worker = random.random_range(0..WORKERS);
     let crossings = if random.random_bool(0.3) { 0 } else { random.random_range(1..25) };
     match random.random_range(0..100) {
-        0..58 => buy(random, gateway),
-        58..61 => redrive(random),
+        0..57 => buy(random, gateway),
+        57..60 => redrive(random),
+        60 => Operation::Compensate(random.random_range(0..SALES)),
         61..64 => Operation::Audit(random.random_range(0..SALES)),
         64..69 => Operation::KillGateway(gateway, crossings),
         69..73 => Operation::KillWorker(worker, crossings),

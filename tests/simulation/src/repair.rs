@@ -6,13 +6,19 @@ use std::{
     time::Duration,
 };
 
-use flashgate_audit::{Plan, Sides, Stuck, redrive};
+use flashgate_audit::{
+    Drift, LedgerSide, Plan, Sides, Stuck,
+    drift::{Journal, Look},
+    examine, redrive,
+};
 use flashgate_domain::SaleId;
 use tokio::time::sleep;
 
 use crate::{
-    audit::{Auditor, GatewayDesk, WorkerDesk},
+    audit::{GatewayDesk, WorkerDesk},
+    check::{self, Complaint},
     desk::Channel,
+    flaw::{self, Flaw},
     life::Life,
     servers::Servers,
 };
@@ -22,6 +28,15 @@ const TRIES_MAX: u32 = 4;
 /// Before it is begun anew.
 const TRY_AGAIN_PAUSE: Duration = Duration::from_millis(300);
 
+/// What an operator can do to a sale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repair {
+    /// Batches that are open for longer than this are settled or decided.
+    Redrive(Duration),
+    /// Units that no open batch explains are put right.
+    Drift,
+}
+
 /// What the repairs of a history came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Repairs {
@@ -29,6 +44,8 @@ pub struct Repairs {
     pub settled: u64,
     /// Batches that were decided: their message was sent again.
     pub decided: u64,
+    /// Steps that were taken against drift.
+    pub steps: u64,
     /// Those that were broken off: a side did not answer.
     pub broken_off: u64,
 }
@@ -38,6 +55,7 @@ impl Repairs {
     pub const fn add(&mut self, others: Self) {
         self.settled += others.settled;
         self.decided += others.decided;
+        self.steps += others.steps;
         self.broken_off += others.broken_off;
     }
 
@@ -55,56 +73,78 @@ impl Repairs {
 /// Somebody who repairs.
 #[derive(Clone)]
 pub struct Repairer {
-    auditor: Auditor,
+    /// As those see it who compensate.
+    ledger: Arc<dyn LedgerSide>,
     sides: Sides<Channel<GatewayDesk>, Channel<WorkerDesk>>,
     servers: Arc<Servers>,
+    complaint: Arc<Complaint>,
     repairs: Arc<Mutex<Repairs>>,
 }
 
 impl Repairer {
-    /// Calls as `life`, and audits as `auditor`.
-    pub fn new(servers: &Arc<Servers>, life: &Arc<Life>, auditor: &Auditor) -> Self {
+    /// Calls as `life`. A step that is not to be taken raises `complaint`.
+    pub fn new(
+        servers: &Arc<Servers>,
+        life: &Arc<Life>,
+        complaint: &Arc<Complaint>,
+        flaw: Option<Flaw>,
+    ) -> Self {
+        let sides = Sides { gateway: servers.gateway_desk_of(life), worker: servers.worker_desk_of(life) };
         Self {
-            auditor: auditor.clone(),
-            sides: Sides { gateway: servers.gateway_desk_of(life), worker: servers.worker_desk_of(life) },
+            ledger: flaw::repaired(sides.ledger(), flaw),
+            sides,
             servers: Arc::clone(servers),
+            complaint: Arc::clone(complaint),
             repairs: Arc::default(),
         }
     }
 
-    /// Re-drives the batches of the sale that are open for longer than `age`; begins anew if it is broken off.
+    /// Repairs the sale; begins anew if it is broken off.
     ///
     /// # Errors
     /// It was broken off as often as the operator has patience.
-    pub async fn redrive(&self, sale: SaleId, age: Duration) -> anyhow::Result<()> {
+    pub async fn repair(&self, sale: SaleId, repair: Repair) -> anyhow::Result<()> {
         for _try in 1..TRIES_MAX {
-            match self.redrive_once(sale, age).await {
+            match self.once(sale, repair).await {
                 Ok(()) => return Ok(()),
-                Err(why) => self.is_broken_off("re-drive", sale, &why),
+                Err(why) => self.note(&format!("{repair:?} of sale {sale} is broken off: {why:#}")),
             }
+            self.repairs().broken_off += 1;
             sleep(TRY_AGAIN_PAUSE).await;
         }
-        self.redrive_once(sale, age).await
+        self.once(sale, repair).await
     }
 
-    fn is_broken_off(&self, what: &str, sale: SaleId, why: &anyhow::Error) {
-        self.repairs().broken_off += 1;
-        self.servers.network.trace.note(format_args!("a {what} of sale {sale} is broken off: {why:#}"));
+    async fn once(&self, sale: SaleId, repair: Repair) -> anyhow::Result<()> {
+        match repair {
+            Repair::Redrive(age) => self.redrive(sale, age).await,
+            Repair::Drift => self.mend(sale).await,
+        }
     }
 
-    async fn redrive_once(&self, sale: SaleId, age: Duration) -> anyhow::Result<()> {
+    async fn redrive(&self, sale: SaleId, age: Duration) -> anyhow::Result<()> {
         let plan = Plan { age, ..Plan::default() };
-        let Some(report) = self.auditor.audit_as(sale, &plan).await? else { return Ok(()) };
+        let (ledger, store) = (self.sides.ledger(), self.sides.books());
+        let Some(report) = examine(sale, &ledger, &store, &plan).await? else { return Ok(()) };
         let mut batches: Vec<Stuck> = Stuck::of(&report).collect();
         let redriven = redrive(&self.sides, &mut batches).await;
         self.repairs().count(&batches);
         for Stuck { batch, decided, result, .. } in &batches {
-            self.servers
-                .network
-                .trace
-                .note(format_args!("re-driven: {batch}, decided: {decided}: {result:?}"));
+            self.note(&format!("re-driven: {batch}, decided: {decided}: {result:?}"));
         }
         Ok(redriven?)
+    }
+
+    async fn mend(&self, sale: SaleId) -> anyhow::Result<()> {
+        let (ledger, sides) = (Arc::clone(&self.ledger), self.sides.clone());
+        let drift = Drift { sale, age: Plan::default().age, ledger, sides };
+        let Some(look) = drift.look().await? else { return Ok(()) };
+        let mut journal = self.clone();
+        journal.goes_on_with(&look);
+        if !look.steps.is_empty() {
+            drift.mend(look, &mut journal).await?;
+        }
+        Ok(())
     }
 
     /// What came of them so far.
@@ -114,5 +154,25 @@ impl Repairer {
 
     fn repairs(&self) -> MutexGuard<'_, Repairs> {
         self.repairs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, what: &str) {
+        self.servers.network.trace.note(format_args!("{what}"));
+    }
+}
+
+/// Looks at every step before it is taken.
+impl Journal for Repairer {
+    fn goes_on_with(&mut self, look: &Look) {
+        let sale = look.report.sale;
+        self.note(&format!("sale {sale} is {}, and needs {:?}", look.report.verdict().as_str(), look.steps));
+        if let Err(wrong) = check::no_false_step(&self.servers, look) {
+            self.complaint.raise(format!("a repair of sale {sale} is wrong: {wrong}"));
+        }
+    }
+
+    fn result_of_next(&mut self, result: String) {
+        self.repairs().steps += 1;
+        self.note(&format!("the step is taken: {result}"));
     }
 }

@@ -9,6 +9,7 @@ use flashgate_domain::{DeductPolicy, SaleDraft, SaleId, Window};
 use flashgate_order_worker::config::ConsumeConfig;
 use rand::{Rng, rngs::StdRng};
 use tokio::time::sleep;
+use tokio_util::task::TaskTracker;
 
 use crate::{
     audit::Auditor,
@@ -23,7 +24,7 @@ use crate::{
     network::{Link, Network},
     process::Process,
     random::stream,
-    repair::Repairer,
+    repair::{Repair, Repairer},
     servers::Servers,
     worker,
 };
@@ -49,6 +50,8 @@ pub struct World {
     pub auditor: Auditor,
     /// Who repairs.
     pub repairer: Repairer,
+    /// The audits and repairs that have not ended.
+    at_work: TaskTracker,
     random: StdRng,
 }
 
@@ -68,14 +71,14 @@ impl World {
         check::watch(&servers, &complaint);
         tokio::spawn(keep_checking(Arc::clone(&servers.broker), Arc::new(servers.clock)));
         let operator = Arc::new(Life::new("operator".to_owned(), servers.next_life()));
-        let auditor = Auditor::new(&servers, &operator, flaw);
         let world = Self {
             gateways: (0..GATEWAYS).map(|number| Process::new("gateway", number)).collect(),
             workers: (0..WORKERS).map(|number| Process::new("worker", number)).collect(),
             plans: (0..GATEWAYS).map(plan).collect(),
             buyers: Arc::default(),
-            repairer: Repairer::new(&servers, &operator, &auditor),
-            auditor,
+            repairer: Repairer::new(&servers, &operator, &complaint, flaw),
+            at_work: TaskTracker::new(),
+            auditor: Auditor::new(&servers, &operator, flaw),
             operator,
             consume: ConsumeConfig::default(),
             random: stream(seed, "world"),
@@ -127,8 +130,9 @@ impl World {
             Operation::Preheat(sale) => self.operate("preheat", self.sale(sale)),
             Operation::Audit(sale) => self.audit(self.sale(sale)),
             Operation::Redrive { sale, age_ms } => {
-                self.redrive(self.sale(sale), Duration::from_millis(age_ms));
+                self.repair(self.sale(sale), Repair::Redrive(Duration::from_millis(age_ms)));
             }
+            Operation::Compensate(sale) => self.repair(self.sale(sale), Repair::Drift),
         }
         note(operation);
     }
@@ -170,7 +174,7 @@ impl World {
     fn audit(&self, sale: SaleId) {
         let (auditor, servers) = (self.auditor.clone(), Arc::clone(&self.servers));
         let complaint = Arc::clone(&self.complaint);
-        tokio::spawn(async move {
+        self.at_work.spawn(async move {
             // A side that does not answer is no drift.
             if let Ok(Some(report)) = auditor.audit(sale).await
                 && let Err(wrong) = check::no_false_alarm(&servers, &report)
@@ -180,10 +184,10 @@ impl World {
         });
     }
 
-    /// The operator re-drives; what is broken off is left to the healed world.
-    fn redrive(&self, sale: SaleId, age: Duration) {
+    /// The operator repairs; what is broken off too often is left to the healed world.
+    fn repair(&self, sale: SaleId, repair: Repair) {
         let repairer = self.repairer.clone();
-        tokio::spawn(async move { repairer.redrive(sale, age).await });
+        self.at_work.spawn(async move { repairer.repair(sale, repair).await });
     }
 
     /// In the healed world, an audit of each sale is answered, and agrees.

@@ -31,6 +31,7 @@ fn ten_thousand_seeds_hold() {
     let audits = tally.audits;
     assert!(audits.in_flight > SEEDS / 10, "audits meet a world at rest: {audits:?}");
     let repairs = tally.repairs;
+    assert!(repairs.steps > SEEDS / 20, "there is little to compensate: {repairs:?}");
     assert!(repairs.settled.min(repairs.decided) > SEEDS / 20, "there is little to repair: {repairs:?}");
 }
 
@@ -100,6 +101,11 @@ fn a_ledger_without_the_bodies_of_messages_is_found() {
 #[test]
 fn a_re_drive_that_makes_another_batch_is_found() {
     is_found(Flaw::RedriveAnew);
+}
+
+#[test]
+fn a_repair_that_is_blind_for_what_is_in_flight_is_found() {
+    is_found(Flaw::BlindRepair);
 }
 
 #[test]

@@ -1,6 +1,7 @@
-//! What audits may say of a world whose drift is known: without a failover there is none.
+//! What audits may say, and repairs do, of a world whose drift is known: without a failover there is none.
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
+use flashgate_audit::drift::{Look, Step};
 use flashgate_domain::audit::{Finding, Report};
 
 use super::books::Excuses;
@@ -30,14 +31,31 @@ pub fn no_false_alarm(servers: &Servers, report: &Report) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// In the healed world the two sides agree but for what a failover has changed, and nothing is open.
+/// A repair changes no sale and no batch that no failover has changed, and never the order store, which loses nothing.
+pub fn no_false_step(servers: &Servers, look: &Look) -> anyhow::Result<()> {
+    no_false_alarm(servers, &look.report)?;
+    let ledger = servers.ledger.state();
+    let excuses = Excuses(&ledger.lost);
+    for step in &look.steps {
+        let is_due = match step {
+            Step::Ledger(_) => excuses.sale(look.report.sale),
+            Step::Settle { batch } => excuses.batch(*batch),
+            Step::Store(_) | Step::Order { .. } => false,
+        };
+        ensure!(is_due, "nothing has changed, and {step:?} would change it");
+    }
+    Ok(())
+}
+
+/// In the healed and repaired world the two sides agree, and nothing is open. Only a batch that is fenced and placed all
+/// the same, and a sale that the ledger has lost, need a rebuild.
 pub fn agrees(servers: &Servers, report: &Report) -> anyhow::Result<()> {
     no_false_alarm(servers, report)?;
-    for finding in &report.findings {
-        if let Finding::ToRedrive { batch, .. } = finding {
-            bail!("batch {batch} is open in the healed world");
-        }
-    }
+    let needs_rebuild = |finding: &Finding| {
+        matches!(finding, Finding::Phantom { fenced: true, .. } | Finding::MissingInLedger)
+    };
+    let is_repaired = report.findings.is_empty() || report.findings.iter().any(needs_rebuild);
+    ensure!(is_repaired, "the world was repaired, and {:?} is left", report.findings);
     // A report does not name young batches.
     ensure!(report.in_flight_batches == 0, "{} batches are in flight", report.in_flight_batches);
     Ok(())

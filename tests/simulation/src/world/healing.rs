@@ -7,7 +7,7 @@ use rand::Rng;
 use tokio::time::sleep;
 
 use super::World;
-use crate::{check, history::GATEWAYS, network::Weather};
+use crate::{check, history::GATEWAYS, network::Weather, repair::Repair};
 
 /// How long a healed world may take until nothing is left to do.
 const QUIET_WITHIN: Duration = Duration::from_secs(120);
@@ -23,7 +23,7 @@ const ASK_AGAIN_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PATIENCE: Duration = Duration::from_secs(30);
 
 impl World {
-    /// Mends everything, re-drives what is open then, and runs until nothing is left to do.
+    /// Mends everything, then has it repaired: open batches are re-driven, and what a failover left is compensated.
     pub async fn heal(&self) -> anyhow::Result<()> {
         self.servers.network.trace.note(format_args!("everything is mended"));
         self.servers.set_weather(Weather { latency_ms_max: 2, ..Weather::default() });
@@ -38,13 +38,16 @@ impl World {
         }
         self.run_until_quiet().await?;
         check::little_is_open(&self.servers)?;
-        for sale in &self.sales {
-            self.repairer.redrive(*sale, Duration::ZERO).await?;
+        for repair in [Repair::Redrive(Duration::ZERO), Repair::Drift] {
+            for sale in &self.sales {
+                self.repairer.repair(*sale, repair).await?;
+            }
+            self.run_until_quiet().await?;
         }
-        self.run_until_quiet().await
+        Ok(())
     }
 
-    /// Runs until no half-message, no message, no request and no buyer waits. Whoever has left is started, and
+    /// Runs until no half-message, no message, no request, no buyer and no operator waits. Whoever has left is started, and
     /// what the broker has put aside may be taken up again: an operator does both. A gateway whose commit of an offset
     /// failed does not repeat it before the next message; what it covered comes again when queues change hands.
     pub async fn run_until_quiet(&self) -> anyhow::Result<()> {
@@ -78,6 +81,7 @@ impl World {
         unfinished
             .or_else(|| closed.then(|| "a gateway is not up".to_owned()))
             .or_else(|| (!self.buyers.all_answered()).then(|| "a buyer waits".to_owned()))
+            .or_else(|| (!self.at_work.is_empty()).then(|| "an operator is at work".to_owned()))
             .or_else(|| (in_flight > 0).then(|| format!("{in_flight} requests are on their way")))
     }
 
