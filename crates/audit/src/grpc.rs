@@ -22,7 +22,7 @@ use tonic::{
 use crate::sides::{LedgerSide, LogTrace, LogWord, OrderMark, SideFault, StoreSide};
 
 /// The longest answer that is read: a snapshot with a million open batches.
-const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub(crate) const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 

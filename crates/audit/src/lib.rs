@@ -11,16 +11,19 @@
 //! | [`mod@examine`] | one sale: look, look again, walk the batches, judge |
 //! | [`mod@redrive`] | open batches that are too old: settle or decide them |
 //! | [`drift`] | what no open batch explains: put it right while buyers buy |
+//! | [`rebuild`] | the ledger of a paused sale: build it anew from the orders |
 //! | [`grpc`] | both sides over their operators' interfaces |
 
 pub mod drift;
 pub mod examine;
 pub mod grpc;
+pub mod rebuild;
 pub mod redrive;
 pub mod sides;
 
 pub use drift::Drift;
 pub use examine::{Plan, examine};
 pub use grpc::{GatewayLedger, Sides, WorkerBooks};
+pub use rebuild::Rebuild;
 pub use redrive::{Stuck, redrive};
 pub use sides::{LedgerSide, LogTrace, LogWord, OrderMark, SideFault, StoreSide};

@@ -179,6 +179,9 @@ const fn remedy_of(finding: &Finding) -> Option<&'static str> {
             Some("a row is missing: put it back from a backup, since the ledger holds only digests")
         }
         Finding::MissingInLedger => Some("`flashgate repair rebuild` builds it anew"),
+        Finding::OtherGeneration { ledger, store } if *ledger < *store => {
+            Some("a failover has lost a rebuild, or one was broken off: `flashgate repair rebuild --pause`")
+        }
         Finding::OtherGeneration { .. } => {
             Some("a gateway works on another ledger: look at its redis.prefix and address")
         }

@@ -80,8 +80,9 @@ async fn report_health(
     }
 }
 
+/// Sales and orders, as operators and gateways call them.
 #[derive(Clone)]
-struct Operator(Arc<Sales>);
+pub struct Operator(pub Arc<Sales>);
 
 fn sale_id(number: u64) -> Result<SaleId, Failure> {
     SaleId::new(number).map_err(|invalid| Failure::malformed("sale_id", invalid))

@@ -11,7 +11,7 @@ mod finally;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use audits::{agrees, no_false_alarm, no_false_step};
+pub use audits::{agrees, agrees_or_needs_rebuild, no_false_alarm, no_false_step};
 pub use finally::{finally, little_is_open};
 
 use crate::servers::Servers;

@@ -43,11 +43,13 @@ pub enum Flaw {
     RedriveAnew,
     /// Who compensates is not told of the batches that are in flight.
     BlindRepair,
+    /// A rebuild restores nothing, and the sale goes on with what is left then.
+    EmptyRebuild,
 }
 
 impl Flaw {
     /// Every break.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NoFence,
         Self::CommitByDefault,
         Self::RollbackByDefault,
@@ -57,14 +59,15 @@ impl Flaw {
         Self::NoBodies,
         Self::RedriveAnew,
         Self::BlindRepair,
+        Self::EmptyRebuild,
     ];
 }
 
 /// The ledger of a gateway.
 pub fn ledger(ledger: SimLedger, flaw: Option<Flaw>) -> Arc<dyn Ledger> {
     match flaw {
-        Some(flaw @ (Flaw::NoFence | Flaw::TimeoutIsNo | Flaw::NoBodies | Flaw::RedriveAnew)) => {
-            Arc::new(FlawedLedger { ledger, flaw: Some(flaw), refused: None })
+        Some(Flaw::NoFence | Flaw::TimeoutIsNo | Flaw::NoBodies | Flaw::RedriveAnew | Flaw::EmptyRebuild) => {
+            Arc::new(FlawedLedger { ledger, flaw, refused: None })
         }
         Some(
             Flaw::CommitByDefault
@@ -94,7 +97,8 @@ pub fn check_back(handler: Arc<dyn CheckBackHandler>, flaw: Option<Flaw>) -> Arc
             | Flaw::BlindAudit
             | Flaw::NoBodies
             | Flaw::RedriveAnew
-            | Flaw::BlindRepair,
+            | Flaw::BlindRepair
+            | Flaw::EmptyRebuild,
         )
         | None => return handler,
     };
@@ -256,6 +260,9 @@ impl Ledger for FlawedLedger {
         generation: u32,
         outcome: &BatchOutcome,
     ) -> Result<Restored, LedgerFault> {
+        if self.flaw == Some(Flaw::EmptyRebuild) {
+            return Ok(Restored::Done);
+        }
         self.ledger.restore(sale, generation, outcome).await
     }
 
@@ -265,7 +272,11 @@ impl Ledger for FlawedLedger {
         generation: u32,
         available: i64,
     ) -> Result<Rebuilt, LedgerFault> {
-        self.ledger.end_rebuild(sale, generation, available).await
+        let left = match self.flaw {
+            Some(Flaw::EmptyRebuild) => self.ledger.standing(sale).await?.map(|standing| standing.available),
+            Some(_) | None => None,
+        };
+        self.ledger.end_rebuild(sale, generation, left.unwrap_or(available)).await
     }
 
     async fn compensate(&self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, LedgerFault> {

@@ -79,6 +79,13 @@ pub enum Operation {
     },
     /// The operator compensates what a sale is off by.
     Compensate(usize),
+    /// The operator rebuilds the ledger of a sale that is paused or lost.
+    Rebuild {
+        /// Which sale.
+        sale: usize,
+        /// How long its orders must not have changed.
+        quiet_ms: u64,
+    },
 }
 
 /// An operation, some time after the one before it.
@@ -186,9 +193,11 @@ fn draw(random: &mut StdRng, can_fail_over: bool) -> Operation {
     let worker = random.random_range(0..WORKERS);
     let crossings = if random.random_bool(0.3) { 0 } else { random.random_range(1..25) };
     match random.random_range(0..100) {
-        0..57 => buy(random, gateway),
-        57..60 => redrive(random),
-        60 => Operation::Compensate(random.random_range(0..SALES)),
+        0..56 => buy(random, gateway),
+        56..58 => redrive(random),
+        58 => Operation::Compensate(random.random_range(0..SALES)),
+        59..61 if can_fail_over => rebuild(random),
+        59..61 => redrive(random),
         61..64 => Operation::Audit(random.random_range(0..SALES)),
         64..69 => Operation::KillGateway(gateway, crossings),
         69..73 => Operation::KillWorker(worker, crossings),
@@ -222,6 +231,10 @@ fn buy(random: &mut StdRng, gateway: usize) -> Operation {
 fn redrive(random: &mut StdRng) -> Operation {
     let age_ms = if random.random_bool(0.8) { 0 } else { random.random_range(0..3_000) };
     Operation::Redrive { sale: random.random_range(0..SALES), age_ms }
+}
+
+fn rebuild(random: &mut StdRng) -> Operation {
+    Operation::Rebuild { sale: random.random_range(0..SALES), quiet_ms: random.random_range(0..1_000) }
 }
 
 fn weather(random: &mut StdRng) -> Weather {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use flashgate_audit::{
-    Drift, LedgerSide, Plan, Sides, Stuck,
+    Drift, LedgerSide, Plan, Rebuild, Sides, Stuck,
     drift::{Journal, Look},
     examine, redrive,
 };
@@ -28,6 +28,9 @@ const TRIES_MAX: u32 = 4;
 /// Before it is begun anew.
 const TRY_AGAIN_PAUSE: Duration = Duration::from_millis(300);
 
+/// How long a rebuild waits at most until the orders have come to rest.
+const REBUILD_WAIT: Duration = Duration::from_secs(20);
+
 /// What an operator can do to a sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repair {
@@ -35,6 +38,13 @@ pub enum Repair {
     Redrive(Duration),
     /// Units that no open batch explains are put right.
     Drift,
+    /// The ledger is built anew from the orders.
+    Rebuild {
+        /// Also if the sale sells: it is paused first.
+        pause: bool,
+        /// How long its orders must not have changed.
+        quiet: Duration,
+    },
 }
 
 /// What the repairs of a history came to.
@@ -46,6 +56,8 @@ pub struct Repairs {
     pub decided: u64,
     /// Steps that were taken against drift.
     pub steps: u64,
+    /// Sales that were rebuilt.
+    pub rebuilt: u64,
     /// Those that were broken off: a side did not answer.
     pub broken_off: u64,
 }
@@ -56,6 +68,7 @@ impl Repairs {
         self.settled += others.settled;
         self.decided += others.decided;
         self.steps += others.steps;
+        self.rebuilt += others.rebuilt;
         self.broken_off += others.broken_off;
     }
 
@@ -119,6 +132,7 @@ impl Repairer {
         match repair {
             Repair::Redrive(age) => self.redrive(sale, age).await,
             Repair::Drift => self.mend(sale).await,
+            Repair::Rebuild { pause, quiet } => self.rebuild(sale, pause, quiet).await,
         }
     }
 
@@ -144,6 +158,19 @@ impl Repairer {
         if !look.steps.is_empty() {
             drift.mend(look, &mut journal).await?;
         }
+        Ok(())
+    }
+
+    /// Leaves a sale alone that is not to be rebuilt.
+    async fn rebuild(&self, sale: SaleId, pause: bool, quiet: Duration) -> anyhow::Result<()> {
+        let rebuild = Rebuild { sale, pause, quiet, wait: REBUILD_WAIT, sides: self.sides.clone() };
+        if let Some(why) = rebuild.standing().await?.refusal(pause) {
+            self.note(&format!("sale {sale} is not rebuilt: {why}"));
+            return Ok(());
+        }
+        let rebuilt = rebuild.run().await?;
+        self.repairs().rebuilt += 1;
+        self.note(&format!("sale {sale} is rebuilt: {rebuilt:?}"));
         Ok(())
     }
 

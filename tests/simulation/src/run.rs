@@ -5,8 +5,15 @@ use std::{cell::RefCell, panic, sync::Once};
 use tokio::runtime::Builder;
 
 use crate::{
-    audit::Audits, buyers::Heard, check::finally, flaw::Flaw, history::History, network::Network,
-    repair::Repairs, trace::Trace, world::World,
+    audit::Audits,
+    buyers::Heard,
+    check::{self, finally},
+    flaw::Flaw,
+    history::History,
+    network::Network,
+    repair::Repairs,
+    trace::Trace,
+    world::World,
 };
 
 /// How to run a history.
@@ -121,5 +128,5 @@ async fn judge(world: &mut World) -> anyhow::Result<()> {
         return Ok(());
     }
     finally(world, asked_before)?;
-    world.audit_at_the_end().await
+    world.audit_each(check::agrees).await
 }

@@ -6,10 +6,11 @@ use flashgate_order_worker::{
     config::ConsumeConfig,
     consume::{Consumer, Parts},
     health::Health,
-    operator::{Backlog, Repairs, Sales, StoreLooks},
+    operator::{Backlog, Repairs, Sales, StoreLooks, grpc::Operator},
 };
 use flashgate_proto::v1::{
     books_service_server::BooksServiceServer, repair_service_server::RepairServiceServer,
+    sale_service_server::SaleServiceServer,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -44,9 +45,10 @@ async fn run(
         health: Arc::new(Health::default()),
     };
     let (store, publisher) = (Arc::clone(&parts.store), Arc::clone(&parts.publisher));
-    servers.worker_desk.state().open(Arc::clone(&life), desk(&parts));
     let sales = Sales::new(store, publisher, servers.sales_topic.clone(), Arc::clone(&parts.clock));
-    servers.desk.state().open(Arc::clone(&life), Arc::new(sales));
+    let sales = Arc::new(sales);
+    servers.worker_desk.state().open(Arc::clone(&life), desk(&parts, &sales));
+    servers.desk.state().open(Arc::clone(&life), sales);
     let subscription = SimSubscription::join(
         servers.broker_of(&life),
         "sim-order-worker",
@@ -59,7 +61,7 @@ async fn run(
 }
 
 /// What operators reach of it.
-fn desk(parts: &Parts) -> WorkerDesk {
+fn desk(parts: &Parts, sales: &Arc<Sales>) -> WorkerDesk {
     let repairs = Repairs {
         store: Arc::clone(&parts.store),
         publisher: Arc::clone(&parts.publisher),
@@ -68,5 +70,7 @@ fn desk(parts: &Parts) -> WorkerDesk {
         backlog: Backlog::default(),
     };
     let books = StoreLooks::new(Arc::clone(&parts.store));
-    Routes::new(BooksServiceServer::new(books)).add_service(RepairServiceServer::new(repairs))
+    Routes::new(BooksServiceServer::new(books))
+        .add_service(RepairServiceServer::new(repairs))
+        .add_service(SaleServiceServer::new(Operator(Arc::clone(sales))))
 }

@@ -5,7 +5,7 @@ mod healing;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use flashgate_domain::{DeductPolicy, SaleDraft, SaleId, Window};
+use flashgate_domain::{DeductPolicy, SaleDraft, SaleId, Window, audit::Report};
 use flashgate_order_worker::config::ConsumeConfig;
 use rand::{Rng, rngs::StdRng};
 use tokio::time::sleep;
@@ -133,6 +133,10 @@ impl World {
                 self.repair(self.sale(sale), Repair::Redrive(Duration::from_millis(age_ms)));
             }
             Operation::Compensate(sale) => self.repair(self.sale(sale), Repair::Drift),
+            Operation::Rebuild { sale, quiet_ms } => {
+                let quiet = Duration::from_millis(quiet_ms);
+                self.repair(self.sale(sale), Repair::Rebuild { pause: false, quiet });
+            }
         }
         note(operation);
     }
@@ -190,12 +194,14 @@ impl World {
         self.at_work.spawn(async move { repairer.repair(sale, repair).await });
     }
 
-    /// In the healed world, an audit of each sale is answered, and agrees.
-    pub async fn audit_at_the_end(&self) -> anyhow::Result<()> {
+    /// In the healed world, an audit of each sale is answered, and is as it is `expected`.
+    pub async fn audit_each(
+        &self,
+        expected: impl Fn(&Servers, &Report) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         for sale in &self.sales {
             if let Some(report) = self.auditor.audit(*sale).await? {
-                check::agrees(&self.servers, &report)
-                    .with_context(|| format!("the last audit of sale {sale}"))?;
+                expected(&self.servers, &report).with_context(|| format!("an audit of sale {sale}"))?;
             }
         }
         Ok(())

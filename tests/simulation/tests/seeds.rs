@@ -32,6 +32,7 @@ fn ten_thousand_seeds_hold() {
     assert!(audits.in_flight > SEEDS / 10, "audits meet a world at rest: {audits:?}");
     let repairs = tally.repairs;
     assert!(repairs.steps > SEEDS / 20, "there is little to compensate: {repairs:?}");
+    assert!(repairs.rebuilt > SEEDS / 20, "there is little to rebuild: {repairs:?}");
     assert!(repairs.settled.min(repairs.decided) > SEEDS / 20, "there is little to repair: {repairs:?}");
 }
 
@@ -106,6 +107,11 @@ fn a_re_drive_that_makes_another_batch_is_found() {
 #[test]
 fn a_repair_that_is_blind_for_what_is_in_flight_is_found() {
     is_found(Flaw::BlindRepair);
+}
+
+#[test]
+fn a_rebuild_that_restores_nothing_is_found() {
+    is_found(Flaw::EmptyRebuild);
 }
 
 #[test]

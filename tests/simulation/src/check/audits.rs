@@ -2,7 +2,10 @@
 
 use anyhow::ensure;
 use flashgate_audit::drift::{Look, Step};
-use flashgate_domain::audit::{Finding, Report};
+use flashgate_domain::{
+    SaleState,
+    audit::{Finding, Report},
+};
 
 use super::books::Excuses;
 use crate::servers::Servers;
@@ -47,15 +50,39 @@ pub fn no_false_step(servers: &Servers, look: &Look) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// In the healed and repaired world the two sides agree, and nothing is open. Only a batch that is fenced and placed all
-/// the same, and a sale that the ledger has lost, need a rebuild.
+/// When what is open was re-driven, and what no batch explains compensated, the two sides agree, unless the sale needs a
+/// rebuild.
+pub fn agrees_or_needs_rebuild(servers: &Servers, report: &Report) -> anyhow::Result<()> {
+    if needs_rebuild(report) { no_false_alarm(servers, report) } else { nothing_is_left(report) }
+}
+
+/// When it was rebuilt as well, they agree in any case. A sale that is closed is not rebuilt.
 pub fn agrees(servers: &Servers, report: &Report) -> anyhow::Result<()> {
-    no_false_alarm(servers, report)?;
-    let needs_rebuild = |finding: &Finding| {
-        matches!(finding, Finding::Phantom { fenced: true, .. } | Finding::MissingInLedger)
-    };
-    let is_repaired = report.findings.is_empty() || report.findings.iter().any(needs_rebuild);
-    ensure!(is_repaired, "the world was repaired, and {:?} is left", report.findings);
+    let row = servers.store.state().sales.get(&report.sale).map(|sale| sale.state);
+    match row {
+        Some(SaleState::Closed) => agrees_or_needs_rebuild(servers, report),
+        _ => nothing_is_left(report),
+    }
+}
+
+/// Only a batch that is fenced and placed all the same needs one, and a sale that the ledger has lost, or of which it has
+/// lost the rebuild.
+fn needs_rebuild(report: &Report) -> bool {
+    report.findings.iter().any(|finding| match finding {
+        Finding::Phantom { fenced, .. } => *fenced,
+        Finding::MissingInLedger => true,
+        Finding::OtherGeneration { ledger, store } => ledger < store,
+        Finding::ToRedrive { .. }
+        | Finding::Leaked { .. }
+        | Finding::Surplus { .. }
+        | Finding::LedgerContradiction { .. }
+        | Finding::StoreContradiction { .. }
+        | Finding::ChangedBatch { .. } => false,
+    })
+}
+
+fn nothing_is_left(report: &Report) -> anyhow::Result<()> {
+    ensure!(report.findings.is_empty(), "the sale was repaired, and {:?} is left", report.findings);
     // A report does not name young batches.
     ensure!(report.in_flight_batches == 0, "{} batches are in flight", report.in_flight_batches);
     Ok(())

@@ -65,14 +65,13 @@ fn all_is_settled(ledger: &LedgerState, store: &StoreState) -> anyhow::Result<()
     Ok(())
 }
 
-/// Preheated sales sell, closed ones do not; a sale is paused only after a failover.
+/// Preheated sales sell, also those that were rebuilt after a failover; closed ones do not.
 fn sales_stand_as_they_should(ledger: &LedgerState, store: &StoreState) -> anyhow::Result<()> {
     let excuses = Excuses(&ledger.lost);
     for (id, sale) in &store.sales {
         let stand = ledger.books.sales.get(id).map(|account| account.state);
         let fits = match (sale.state, stand) {
             (SaleState::Created, None) | (SaleState::Preheated, Some(Stand::Active)) => true,
-            (SaleState::Preheated, Some(Stand::Paused) | None) => excuses.sale(*id),
             // One that was prepared after its end, by a late request, sells nothing.
             (SaleState::Closed, None | Some(Stand::Closed | Stand::Prepared)) => true,
             // A failover can lose the close; who asks is told that it has ended all the same.

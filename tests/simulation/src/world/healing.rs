@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::bail;
+use flashgate_domain::SaleId;
 use rand::Rng;
 use tokio::time::sleep;
 
@@ -17,13 +18,16 @@ const LOOK_PERIOD: Duration = Duration::from_secs(1);
 const QUIET_LOOKS: u32 = 3;
 /// After how many looks at a world that is not quiet the queues of all groups change hands.
 const REBALANCE_LOOKS: u32 = 5;
+/// How long the orders of a sale that is rebuilt must not have changed, as in production.
+const REBUILD_QUIET: Duration = Duration::from_secs(6);
 /// Between two of them, so that no queue fills.
 const ASK_AGAIN_PAUSE: Duration = Duration::from_millis(20);
 /// How long a buyer of the healed world waits.
 const LAST_PATIENCE: Duration = Duration::from_secs(30);
 
 impl World {
-    /// Mends everything, then has it repaired: open batches are re-driven, and what a failover left is compensated.
+    /// Mends everything, then has it repaired: open batches are re-driven, what a failover left is compensated, and the
+    /// sales that it changed are rebuilt.
     pub async fn heal(&self) -> anyhow::Result<()> {
         self.servers.network.trace.note(format_args!("everything is mended"));
         self.servers.set_weather(Weather { latency_ms_max: 2, ..Weather::default() });
@@ -39,12 +43,21 @@ impl World {
         self.run_until_quiet().await?;
         check::little_is_open(&self.servers)?;
         for repair in [Repair::Redrive(Duration::ZERO), Repair::Drift] {
-            for sale in &self.sales {
-                self.repairer.repair(*sale, repair).await?;
-            }
-            self.run_until_quiet().await?;
+            self.repair_each(&self.sales, repair).await?;
         }
-        Ok(())
+        self.audit_each(check::agrees_or_needs_rebuild).await?;
+        let changed: Vec<SaleId> = self.servers.ledger.state().lost.sales.iter().copied().collect();
+        self.repair_each(&changed, Repair::Rebuild { pause: true, quiet: REBUILD_QUIET }).await
+    }
+
+    async fn repair_each(&self, sales: &[SaleId], repair: Repair) -> anyhow::Result<()> {
+        if sales.is_empty() {
+            return Ok(());
+        }
+        for sale in sales {
+            self.repairer.repair(*sale, repair).await?;
+        }
+        self.run_until_quiet().await
     }
 
     /// Runs until no half-message, no message, no request, no buyer and no operator waits. Whoever has left is started, and
