@@ -20,6 +20,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+/// What a stream of HTTP/2 may send ahead of its reader: about a thousand purchases.
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+/// The same for all streams of a connection. h2 cuts off a connection with many small frames that nobody has read yet,
+/// as if it were an attack; how many those are it takes from this: at 4 MiB some 10,000. One stream cannot send so many
+/// within its window.
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+
 /// The limits of one listener.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -50,6 +57,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ListenerLimits
         .timer(TokioTimer::new())
         .keep_alive_interval(header_timeout)
         .keep_alive_timeout(header_timeout)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(1_000);
     loop {
         // Permit before work: a connection is only accepted when there is room for it.
@@ -108,4 +117,54 @@ async fn accept(listener: &TcpListener) -> Option<TcpStream> {
 fn is_about_the_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionRefused | ConnectionAborted | ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::{body::Body, routing::post};
+    use futures::stream;
+    use http::{Request, StatusCode};
+    use http_body_util::{BodyExt, StreamBody};
+    use hyper::{
+        body::{Bytes, Frame},
+        client::conn::http2,
+    };
+
+    use super::*;
+
+    const MESSAGES: usize = 10_000;
+    /// The least that a purchase takes: the frame of its message, ids and a key.
+    const MESSAGE: Bytes = Bytes::from_static(&[0; 20]);
+
+    /// Reads nothing until everything has come that may come ahead.
+    async fn slow_reader(body: Body) -> Result<String, StatusCode> {
+        sleep(Duration::from_millis(500)).await;
+        let read = body.collect().await.map_err(|_cut_off| StatusCode::BAD_REQUEST)?;
+        Ok(read.to_bytes().len().to_string())
+    }
+
+    #[tokio::test]
+    async fn small_messages_may_come_ahead_of_their_reader() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", post(slow_reader));
+        let leave = CancellationToken::new();
+        let serving = tokio::spawn(serve(listener, router, ListenerLimits::default(), leave.clone()));
+
+        let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+        let (mut client, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+        tokio::spawn(connection);
+        let messages = stream::iter((0..MESSAGES).map(|_| Ok::<_, Infallible>(Frame::data(MESSAGE))));
+        let request = Request::post(format!("http://{address}/")).body(StreamBody::new(messages)).unwrap();
+        let answer = client.send_request(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let read = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(read, (MESSAGES * MESSAGE.len()).to_string());
+
+        drop(client);
+        leave.cancel();
+        serving.await.unwrap();
+    }
 }
