@@ -2,6 +2,11 @@
 //!
 //! [`cli`] is what it understands; each command is a module of its own and ends in an [`exit::Failed`] or well.
 
+#![cfg_attr(
+    not(feature = "embedded"),
+    expect(dead_code, reason = "bots and receipts of the load generator: only the demo asks for them")
+)]
+
 pub mod cli;
 #[cfg(feature = "embedded")]
 pub mod demo;
