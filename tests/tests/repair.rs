@@ -146,12 +146,12 @@ async fn a_batch_whose_settlement_was_lost_is_settled_from_the_order_store() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sale_whose_ledger_was_emptied_is_rebuilt_by_one_command_and_sold_to_the_last_unit() {
-    const STOCK: u64 = 3_000;
+    const STOCK: u64 = 10_000;
     let shop = Deployment::of("rebuild").gateways(2).own_redis().start().await;
     let sale = shop.open_sale(SaleForm::of_stock(STOCK).limit(2)).await;
     let doors = [shop.gateways[0].door(), shop.gateways[1].door()];
     let rush = Rush::start(sale, &doors, 16);
-    until_accepted(&rush, 500).await;
+    until_accepted(&rush, 5_000).await;
     shop.stock.flush_all().await;
     eventually("the sale pauses", TIME_TO_SEE, async || {
         let answer = doors[0].buy(&Purchase::new(sale, "probe", "probe", 1)).await;
