@@ -23,6 +23,7 @@ use tonic::{Status, transport::Channel};
 use crate::{
     examine::{Plan, examine},
     grpc::{Carrier, Sides},
+    redrive::settle,
     sides::{LedgerSide, OrderMark, SideFault, StoreSide},
 };
 
@@ -175,19 +176,16 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
 
     /// Does a step; what became of it.
     async fn take(&self, step: &Step) -> Result<String, Status> {
-        let mut repairs = RepairServiceClient::new(self.sides.worker.clone());
         match step {
             Step::Ledger(step) => self.in_ledger(step).await,
             Step::Store(step) => self.in_store(step).await,
             Step::Order { order, seen, settled } => {
                 let (order_id, seen, settled) = (order.to_string(), Some(mark(seen)), Some(mark(settled)));
                 let request = v1::CorrectOrderRequest { order_id, seen, settled };
+                let mut repairs = RepairServiceClient::new(self.sides.worker.clone());
                 Ok(repairs.correct_order(request).await?.into_inner().result)
             }
-            Step::Settle { batch } => {
-                let request = v1::AnnounceAgainRequest { batch_ids: vec![batch.to_bytes().to_vec()] };
-                Ok(repairs.announce_again(request).await?.into_inner().results.concat())
-            }
+            Step::Settle { batch } => Ok(settle(&self.sides.worker, &[*batch]).await?.concat()),
         }
     }
 

@@ -22,7 +22,7 @@ use tonic::{
 use crate::sides::{LedgerSide, LogTrace, LogWord, OrderMark, SideFault, StoreSide};
 
 /// The longest answer that is read: a snapshot with a million open batches.
-pub(crate) const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -77,6 +77,16 @@ impl<G: Carrier, W: Carrier> Sides<G, W> {
     }
 }
 
+/// Asks the gateway on `channel`, also what has a long answer.
+pub(crate) fn ledger_client<C: Carrier>(channel: C) -> LedgerServiceClient<C> {
+    LedgerServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX)
+}
+
+/// Asks the order worker on `channel`, also what has a long answer.
+pub(crate) fn books_client<C: Carrier>(channel: C) -> BooksServiceClient<C> {
+    BooksServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX)
+}
+
 /// A channel that connects when it is first used, and again whenever the connection is lost.
 fn channel(url: &str, timeout: Duration) -> Result<Channel, Error> {
     let endpoint = Endpoint::from_shared(url.to_owned())?;
@@ -91,7 +101,8 @@ fn garbled<E: std::fmt::Display>(side: &'static str) -> impl FnOnce(E) -> SideFa
     move |why| SideFault::Garbled { side, why: why.to_string() }
 }
 
-fn bytes(batches: &[BatchId]) -> Vec<Vec<u8>> {
+/// As messages name batches.
+pub(crate) fn bytes(batches: &[BatchId]) -> Vec<Vec<u8>> {
     batches.iter().map(|batch| batch.to_bytes().to_vec()).collect()
 }
 
@@ -122,7 +133,7 @@ impl GatewayLedger {
 impl<C: Carrier> GatewayLedger<C> {
     /// Over a channel that is there.
     pub fn on(channel: C) -> Self {
-        Self(LedgerServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        Self(ledger_client(channel))
     }
 
     async fn traces(
@@ -205,7 +216,7 @@ impl WorkerBooks {
 impl<C: Carrier> WorkerBooks<C> {
     /// Over a channel that is there.
     pub fn on(channel: C) -> Self {
-        Self(BooksServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        Self(books_client(channel))
     }
 }
 

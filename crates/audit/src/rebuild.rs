@@ -19,7 +19,7 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep};
 use tonic::{Code, Status, transport::Channel};
 
-use crate::grpc::{Carrier, MESSAGE_BYTES_MAX, Sides};
+use crate::grpc::{Carrier, Sides, books_client, ledger_client};
 
 /// How often both sides are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -137,10 +137,14 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
             Err(status) if status.code() == Code::NotFound => None,
             Err(status) => return Err(status),
         };
-        let request = v1::SumSaleRequest { sale_id, batch_ids: Vec::new() };
-        let books = self.books().sum_sale(request).await?.into_inner();
+        let books = self.sums().await?;
         let backlog = RepairServiceClient::new(worker()).get_backlog(v1::GetBacklogRequest {}).await?;
         Ok(Standing { sale: sale.into_inner(), ledger, books, backlog: backlog.into_inner() })
+    }
+
+    async fn sums(&self) -> Result<v1::SaleBooks, Status> {
+        let request = v1::SumSaleRequest { sale_id: self.sale.get(), batch_ids: Vec::new() };
+        Ok(self.books().sum_sale(request).await?.into_inner())
     }
 
     /// Rebuilds the sale, and lets it go on.
@@ -162,7 +166,7 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
         for _pass in 0..PASSES_MAX {
             let orders = self.restore(generation).await?;
             // Read after the pages: what they did not hold makes a difference, and is in the next pass.
-            let saleable = self.standing().await?.books.saleable;
+            let saleable = self.sums().await?.saleable;
             let request = v1::EndRebuildRequest { sale_id, generation, saleable };
             let ended = self.ledger().end_rebuild(request).await?.into_inner();
             if ended.ended {
@@ -256,12 +260,10 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
     }
 
     fn ledger(&self) -> LedgerServiceClient<G> {
-        let gateway = self.sides.gateway.clone();
-        LedgerServiceClient::new(gateway).max_decoding_message_size(MESSAGE_BYTES_MAX)
+        ledger_client(self.sides.gateway.clone())
     }
 
     fn books(&self) -> BooksServiceClient<W> {
-        let worker = self.sides.worker.clone();
-        BooksServiceClient::new(worker).max_decoding_message_size(MESSAGE_BYTES_MAX)
+        books_client(self.sides.worker.clone())
     }
 }

@@ -13,7 +13,7 @@ use flashgate_proto::v1::{
 };
 use tonic::Status;
 
-use crate::grpc::{Carrier, Sides};
+use crate::grpc::{Carrier, Sides, bytes};
 
 /// How many batches one call asks for.
 const BATCHES_MAX: usize = 100;
@@ -36,22 +36,10 @@ pub struct Stuck {
 impl Stuck {
     /// Those that an audit has found.
     pub fn of(report: &Report) -> impl Iterator<Item = Self> {
-        report.findings.iter().filter_map(|finding| match finding {
-            Finding::ToRedrive { batch, amount, decided, .. } => Some(Self {
-                batch: *batch,
-                sale: report.sale,
-                amount: *amount,
-                decided: *decided,
-                result: None,
-            }),
-            Finding::Phantom { .. }
-            | Finding::Leaked { .. }
-            | Finding::Surplus { .. }
-            | Finding::LedgerContradiction { .. }
-            | Finding::StoreContradiction { .. }
-            | Finding::ChangedBatch { .. }
-            | Finding::MissingInLedger
-            | Finding::OtherGeneration { .. } => None,
+        report.findings.iter().filter_map(|finding| {
+            let Finding::ToRedrive { batch, amount, decided, .. } = finding else { return None };
+            let (batch, amount, decided) = (*batch, *amount, *decided);
+            Some(Self { batch, sale: report.sale, amount, decided, result: None })
         })
     }
 }
@@ -67,11 +55,11 @@ pub async fn redrive<G: Carrier, W: Carrier>(
     for chunk in batches.chunks_mut(BATCHES_MAX) {
         for decided in [true, false] {
             let ours: Vec<&mut Stuck> = chunk.iter_mut().filter(|stuck| stuck.decided == decided).collect();
-            let batch_ids: Vec<Vec<u8>> = ours.iter().map(|stuck| stuck.batch.to_bytes().to_vec()).collect();
+            let ids: Vec<BatchId> = ours.iter().map(|stuck| stuck.batch).collect();
             let results = match decided {
-                _ if batch_ids.is_empty() => continue,
-                true => settle(sides, batch_ids).await?,
-                false => decide(sides, batch_ids).await?,
+                _ if ids.is_empty() => continue,
+                true => settle(&sides.worker, &ids).await?,
+                false => decide(&sides.gateway, &ids).await?,
             };
             for (stuck, result) in ours.into_iter().zip(results) {
                 stuck.result = Some(result);
@@ -81,20 +69,16 @@ pub async fn redrive<G: Carrier, W: Carrier>(
     Ok(())
 }
 
-async fn settle<G: Carrier, W: Carrier>(
-    sides: &Sides<G, W>,
-    batch_ids: Vec<Vec<u8>>,
-) -> Result<Vec<String>, Status> {
-    let request = v1::AnnounceAgainRequest { batch_ids };
-    let answer = RepairServiceClient::new(sides.worker.clone()).announce_again(request).await?;
+/// Has the outcomes of decided batches published again; what became of each.
+pub(crate) async fn settle<W: Carrier>(worker: &W, batches: &[BatchId]) -> Result<Vec<String>, Status> {
+    let request = v1::AnnounceAgainRequest { batch_ids: bytes(batches) };
+    let answer = RepairServiceClient::new(worker.clone()).announce_again(request).await?;
     Ok(answer.into_inner().results)
 }
 
-async fn decide<G: Carrier, W: Carrier>(
-    sides: &Sides<G, W>,
-    batch_ids: Vec<Vec<u8>>,
-) -> Result<Vec<String>, Status> {
-    let request = v1::SendAgainRequest { batch_ids };
-    let answer = LedgerServiceClient::new(sides.gateway.clone()).send_again(request).await?;
+/// Has the messages of open batches sent again; what became of each.
+async fn decide<G: Carrier>(gateway: &G, batches: &[BatchId]) -> Result<Vec<String>, Status> {
+    let request = v1::SendAgainRequest { batch_ids: bytes(batches) };
+    let answer = LedgerServiceClient::new(gateway.clone()).send_again(request).await?;
     Ok(answer.into_inner().results)
 }

@@ -88,13 +88,14 @@ pub async fn run(args: &AuditArgs) -> Result<(), Failed> {
         args.sides.call.print(&view, AuditView::table)?;
         match args.watch {
             Some(pause) => sleep(pause).await,
-            None => return verdict(&view),
+            None => return heed(view.worst()),
         }
     }
 }
 
-fn verdict(view: &AuditView) -> Result<(), Failed> {
-    match view.worst() {
+/// What a verdict means for how a command ends.
+pub(super) fn heed(verdict: Verdict) -> Result<(), Failed> {
+    match verdict {
         Verdict::Agrees => Ok(()),
         Verdict::ToRedrive => Err(Failed::ToRedrive("some batches are open for too long".to_owned())),
         Verdict::Differs => Err(Failed::Differs("ledger and order store differ".to_owned())),

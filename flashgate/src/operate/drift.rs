@@ -7,11 +7,11 @@ use flashgate_audit::{
     Drift,
     drift::{BrokenOff, Look},
 };
-use flashgate_domain::{SaleId, audit::Verdict};
+use flashgate_domain::SaleId;
 
 use super::{
     answer::failed,
-    audit::{SideArgs, unanswered},
+    audit::{SideArgs, heed, unanswered},
     drift_view::DriftView,
     repair::ApplyArgs,
 };
@@ -55,11 +55,7 @@ impl DriftArgs {
             view.ends_with(&look);
         }
         self.sides.call.print(&view, DriftView::table)?;
-        match look.report.verdict() {
-            Verdict::Agrees => Ok(()),
-            Verdict::ToRedrive => Err(Failed::ToRedrive("some batches are open for too long".to_owned())),
-            Verdict::Differs => Err(Failed::Differs("ledger and order store differ".to_owned())),
-        }
+        heed(look.report.verdict())
     }
 
     fn found(&self, look: Option<Look>) -> Result<Look, Failed> {
