@@ -139,10 +139,11 @@ pub async fn run(
     });
     let http = http::router(Arc::clone(&api)).merge(operator::health(Arc::clone(&readiness)));
     let (reporter, health) = tonic_health::server::health_reporter();
-    background.spawn(grpc::report_health(reporter, readiness));
+    background.spawn(grpc::report_health(reporter, Arc::clone(&readiness)));
     let grpc = grpc::router(api, health)?;
     let (http_listening, grpc_listening) =
         (sockets.http.listen(ACCEPT_QUEUE)?, sockets.grpc.listen(ACCEPT_QUEUE)?);
+    readiness.doors_are_open();
     info!(
         http = %addresses.http, grpc = %addresses.grpc, operator = %addresses.operator,
         node = engine.node.get(), "gateway is up"

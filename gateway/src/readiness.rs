@@ -1,4 +1,5 @@
-//! Whether this gateway can sell: the ledger and the broker answer, and every open sale is preheated.
+//! Whether this gateway can sell: the ledger and the broker answer, every open sale is preheated, and buyers are
+//! let in.
 
 use std::{
     sync::{
@@ -24,13 +25,15 @@ pub struct Readiness {
     ledger: AtomicBool,
     broker: AtomicBool,
     sales: AtomicBool,
+    doors: AtomicBool,
     leaving: AtomicBool,
 }
 
 impl Readiness {
     /// The parts that are missing, by name; empty if the gateway is ready.
     pub fn missing(&self) -> Vec<&'static str> {
-        let parts = [("ledger", &self.ledger), ("broker", &self.broker), ("sales", &self.sales)];
+        let parts =
+            [("ledger", &self.ledger), ("broker", &self.broker), ("sales", &self.sales), ("doors", &self.doors)];
         let mut missing: Vec<_> = parts
             .into_iter()
             .filter(|(_name, up)| !up.load(Ordering::Relaxed))
@@ -45,6 +48,11 @@ impl Readiness {
     /// Every open sale was preheated once. That is never lost again: later sales are preheated as they come.
     pub fn sales_are_preheated(&self) {
         self.sales.store(true, Ordering::Relaxed);
+    }
+
+    /// Connections of buyers are accepted; until then they are refused.
+    pub fn doors_are_open(&self) {
+        self.doors.store(true, Ordering::Relaxed);
     }
 
     /// Asks the ledger and the broker every second, until `leave`. Not ready from then on.
@@ -77,5 +85,21 @@ fn note(part: &'static str, up: &AtomicBool, answered: Result<(), String>) {
         Ok(()) if !was_up => info!(part, "answers"),
         Err(why) if was_up => warn!(part, why, "does not answer"),
         Ok(()) | Err(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_that_still_refuses_connections_is_not_ready() {
+        let readiness = Readiness::default();
+        readiness.ledger.store(true, Ordering::Relaxed);
+        readiness.broker.store(true, Ordering::Relaxed);
+        readiness.sales_are_preheated();
+        assert_eq!(readiness.missing(), ["doors"]);
+        readiness.doors_are_open();
+        assert_eq!(readiness.missing(), [""; 0]);
     }
 }
