@@ -114,7 +114,7 @@ fn demands() -> Vec<Demand> {
         },
         Demand {
             text: "same, order worker stopped / bare echo",
-            of: |measure| is(measure, Buys { worker: Worker::Stopped, ..Buys::at(256) }),
+            of: |measure| is(measure, Buys::unconfirmed()),
             by: Some(echo),
             floor: 0.5,
             aim: 0.75,
@@ -136,6 +136,14 @@ fn demands() -> Vec<Demand> {
         },
         Demand {
             text: "same / one Redis script a request, no message",
+            by: Some(|measure| matches!(measure, Measure::OneScript { connections: 256 })),
+            floor: 1.0,
+            aim: 1.4,
+            ..RATIO
+        },
+        Demand {
+            text: "same, order worker stopped / one Redis script",
+            of: |measure| is(measure, Buys::unconfirmed()),
             by: Some(|measure| matches!(measure, Measure::OneScript { connections: 256 })),
             floor: 1.0,
             aim: 1.4,

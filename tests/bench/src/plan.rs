@@ -114,6 +114,11 @@ impl Buys {
         Self { worker: Worker::Paced { orders_per_second: 5_000 }, ..Self::at(256) }
     }
 
+    /// The plain case while nothing is confirmed: what accepting takes by itself.
+    pub const fn unconfirmed() -> Self {
+        Self { worker: Worker::Stopped, ..Self::at(256) }
+    }
+
     /// 256 requests at once over 16 connections.
     const fn grpc(protocol: Protocol) -> Self {
         Self { protocol, in_flight: 16, ..Self::at(16) }
@@ -185,7 +190,16 @@ fn quick() -> Vec<Section> {
             ],
         ),
         section("rivals", 3, vec![plain, Java { threads: 32 }, Buy(Buys::grpc(Protocol::GrpcStream))]),
-        section("paced", 3, vec![Measure::Echo { connections: 256 }, Buy(Buys::paced())]),
+        section(
+            "rush",
+            5,
+            vec![
+                Measure::Echo { connections: 256 },
+                Buy(Buys::paced()),
+                Buy(Buys::unconfirmed()),
+                OneScript { connections: 256 },
+            ],
+        ),
         section("memory", 1, vec![Buy(Buys::at(1_024))]),
         section("confirmed", 1, vec![Confirmed { percent: 50 }]),
         section("overload", 1, vec![Overload { times: 1 }, Overload { times: 10 }]),
@@ -211,7 +225,7 @@ fn full() -> Vec<Section> {
                 Buy(Buys::at(64)),
                 Buy(Buys::at(1)),
                 Buy(Buys::paced()),
-                Buy(Buys { worker: Worker::Stopped, ..Buys::at(256) }),
+                Buy(Buys::unconfirmed()),
             ],
         ),
         section(
