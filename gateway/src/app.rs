@@ -117,7 +117,8 @@ pub async fn run(
     let (ledger, producer) = (Arc::clone(&parts.ledger), Arc::clone(&parts.producer));
     let redrive = Redrive::new(Arc::clone(&ledger), producer, parts.orders_topic.clone());
     let desk = LedgerDesk::new(ledger, parts.shards, redrive);
-    let operator = operator::router(Arc::clone(&readiness), metrics.clone(), desk)?;
+    let operator =
+        operator::router(Arc::clone(&readiness), metrics.clone(), desk, settings.listen.body_timeout())?;
     // Outlives the others: whoever watches sees the gateway leave.
     let operator_leave = CancellationToken::new();
     let listening = sockets.operator.listen(ACCEPT_QUEUE)?;
@@ -134,7 +135,7 @@ pub async fn run(
         purchase: Arc::clone(&engine.purchase),
         orders: Arc::clone(&engine.orders),
         catalogue: Arc::clone(&engine.catalogue),
-        body_timeout: Duration::from_millis(settings.listen.body_timeout_ms.get()),
+        body_limits: settings.listen.body_limits(),
         leave: leave.clone(),
     });
     let http = http::router(Arc::clone(&api)).merge(operator::health(Arc::clone(&readiness)));

@@ -13,13 +13,18 @@ use flashgate_domain::{
 };
 use flashgate_ledger::redis::RedisConfig;
 use flashgate_messaging::rocketmq::RocketMqConfig;
-use flashgate_service::{config::ConfigError, listener::ListenerLimits, telemetry::LogConfig};
+use flashgate_service::{
+    body::BodyLimits, config::ConfigError, listener::ListenerLimits, telemetry::LogConfig,
+};
 use serde::Deserialize;
 
 use crate::{app::Settings, auth::AuthMode};
 
 /// The most bytes that one intent takes in the body of a half-message: buyer, key, and 32 bytes for the rest.
 const INTENT_BYTES_MAX: usize = BUYER_ID_BYTES_MAX + IDEMPOTENCY_KEY_BYTES_MAX + 32;
+
+/// The longest request of a buyer, over HTTP and gRPC: a purchase takes less than 1 KiB.
+const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Deserialize)]
@@ -94,6 +99,18 @@ impl Default for ListenConfig {
             body_timeout_ms: at_least_one_ms(5_000),
             limits: ListenerLimits::default(),
         }
+    }
+}
+
+impl ListenConfig {
+    /// What may be read of a buyer's request.
+    pub const fn body_limits(&self) -> BodyLimits {
+        BodyLimits { bytes_max: BODY_BYTES_MAX, time_max: self.body_timeout() }
+    }
+
+    /// How long the body of a request may take to arrive.
+    pub const fn body_timeout(&self) -> Duration {
+        Duration::from_millis(self.body_timeout_ms.get())
     }
 }
 

@@ -3,14 +3,10 @@
 mod fields;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod slow_body;
 
 use std::{future::ready, pin::Pin, sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    middleware::{map_request, map_response},
-};
+use axum::Router;
 use flashgate_domain::{CancelReason, Refusal, Verdict};
 use flashgate_proto::{
     FILE_DESCRIPTOR_SET,
@@ -20,7 +16,7 @@ use flashgate_proto::{
         purchase_service_server::{PurchaseService, PurchaseServiceServer},
     },
 };
-use flashgate_service::{answer::Failure, unreadable};
+use flashgate_service::{answer::Failure, messages};
 use futures::{Stream, StreamExt, stream};
 use tokio::time::sleep;
 use tonic::{Request, Response, Status, Streaming, service::Routes};
@@ -32,8 +28,8 @@ use tonic_health::{
 
 use crate::{http::Api, readiness::Readiness};
 
-/// The longest message that is read.
-const MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// The method whose callers send many messages.
+const BUY_STREAM: &str = "/flashgate.v1.PurchaseService/BuyStream";
 /// How often the health service learns how things stand.
 const HEALTH_PERIOD: Duration = Duration::from_secs(1);
 /// How many requests of one stream are answered at once; the stream is read no faster.
@@ -48,13 +44,10 @@ pub fn router(
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
-    let body_timeout = api.body_timeout;
-    let purchase = PurchaseServiceServer::new(Purchases { api }).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let limits = api.body_limits;
+    let purchase = PurchaseServiceServer::new(Purchases { api }).max_decoding_message_size(limits.bytes_max);
     let routes = Routes::new(purchase).add_service(reflection).add_service(health);
-    Ok(routes
-        .into_axum_router()
-        .layer(map_request(move |request| ready(slow_body::limited(request, body_timeout))))
-        .layer(map_response(|response| ready(unreadable::explained(response, MESSAGE_BYTES_MAX)))))
+    Ok(messages::bounded(routes.into_axum_router(), limits, &[BUY_STREAM]))
 }
 
 /// Tells the health service every second whether this gateway is ready, for ever.
@@ -95,14 +88,14 @@ impl PurchaseService for Purchases {
         let (metadata, _extensions, requests) = request.into_parts();
         self.api.auth.may_act_for_anyone(&metadata.into_headers())?;
         let (api, leave) = (Arc::clone(&self.api), self.api.leave.clone());
+        let bytes_max = api.body_limits.bytes_max;
         // A gateway that leaves reads no further; what it has read is still answered. Callers keep streams open for
         // hours: one that went on would hold the whole drain time.
         let requests = requests.take_until(leave.clone().cancelled_owned());
         let answers = requests.map(move |request| {
             let api = Arc::clone(&api);
             async move {
-                let request =
-                    request.map_err(|status| unreadable::explained_status(status, MESSAGE_BYTES_MAX))?;
+                let request = request.map_err(|status| messages::explained_status(status, bytes_max))?;
                 Ok(buy_one_of_many(&api, request).await)
             }
         });

@@ -6,14 +6,14 @@ mod fields;
 pub mod fuzzing;
 pub(crate) mod look_up;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
     response::IntoResponse,
     routing::{get, post},
 };
-use flashgate_service::answer::Failure;
+use flashgate_service::{answer::Failure, body::BodyLimits};
 use tokio_util::sync::CancellationToken;
 
 use crate::{auth::Authenticator, catalogue::Catalogue, openapi, orders::Orders, purchase::Purchase};
@@ -28,8 +28,8 @@ pub struct Api {
     pub orders: Arc<Orders>,
     /// Looks sales up.
     pub catalogue: Arc<Catalogue>,
-    /// How long the body of a request may take to arrive.
-    pub body_timeout: Duration,
+    /// What may be read of the body of a request.
+    pub body_limits: BodyLimits,
     /// Cancelled when the gateway is to leave.
     pub leave: CancellationToken,
 }

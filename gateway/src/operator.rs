@@ -2,11 +2,11 @@
 
 pub mod ledger;
 
-use std::{future::ready, sync::Arc};
+use std::{sync::Arc, time::Duration};
 
-use axum::{Json, Router, middleware::map_response, response::IntoResponse, routing::get};
+use axum::{Json, Router, response::IntoResponse, routing::get};
 use flashgate_proto::{FILE_DESCRIPTOR_SET, v1::ledger_service_server::LedgerServiceServer};
-use flashgate_service::{answer::Failure, unreadable};
+use flashgate_service::{answer::Failure, body::BodyLimits, messages};
 use http::StatusCode;
 use ledger::LedgerDesk;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -26,6 +26,7 @@ pub fn router(
     readiness: Arc<Readiness>,
     metrics: Option<PrometheusHandle>,
     ledger: LedgerDesk,
+    body_timeout: Duration,
 ) -> Result<Router, tonic_reflection::server::Error> {
     let render = async move || match &metrics {
         Some(metrics) => metrics.render().into_response(),
@@ -34,19 +35,18 @@ pub fn router(
     Ok(Router::new()
         .merge(health(readiness))
         .route("/metrics", get(render))
-        .merge(grpc(ledger)?)
+        .merge(grpc(ledger, body_timeout)?)
         .fallback(async || Failure::RouteNotFound))
 }
 
 /// The services, with reflection, as routes without a fallback.
-fn grpc(ledger: LedgerDesk) -> Result<Router, tonic_reflection::server::Error> {
+fn grpc(ledger: LedgerDesk, time_max: Duration) -> Result<Router, tonic_reflection::server::Error> {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .build_v1()?;
     let ledger = LedgerServiceServer::new(ledger).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let routes = Routes::new(ledger).add_service(reflection).into_axum_router();
-    let explained = map_response(|response| ready(unreadable::explained(response, MESSAGE_BYTES_MAX)));
-    Ok(routes.reset_fallback().layer(explained))
+    let routes = Routes::new(ledger).add_service(reflection).into_axum_router().reset_fallback();
+    Ok(messages::bounded(routes, BodyLimits { bytes_max: MESSAGE_BYTES_MAX, time_max }, &[]))
 }
 
 /// `/healthz/live` and `/healthz/ready`, for whoever balances load.

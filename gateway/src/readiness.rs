@@ -32,8 +32,12 @@ pub struct Readiness {
 impl Readiness {
     /// The parts that are missing, by name; empty if the gateway is ready.
     pub fn missing(&self) -> Vec<&'static str> {
-        let parts =
-            [("ledger", &self.ledger), ("broker", &self.broker), ("sales", &self.sales), ("doors", &self.doors)];
+        let parts = [
+            ("ledger", &self.ledger),
+            ("broker", &self.broker),
+            ("sales", &self.sales),
+            ("doors", &self.doors),
+        ];
         let mut missing: Vec<_> = parts
             .into_iter()
             .filter(|(_name, up)| !up.load(Ordering::Relaxed))

@@ -229,7 +229,7 @@ pub struct OperatorConfig {
     pub listen: SocketAddr,
     /// The largest body of a request. 16 KiB: the longest sale takes less than 2.
     pub body_bytes_max: NonZeroUsize,
-    /// How long the body of a request may take to arrive over HTTP. 5 s.
+    /// How long the body of a request may take to arrive. 5 s.
     pub body_timeout_ms: NonZeroU64,
     /// Connections and time-outs.
     pub limits: ListenerLimits,

@@ -39,6 +39,6 @@ pub fn router(
     metrics: Option<PrometheusHandle>,
     body_limits: BodyLimits,
 ) -> Result<Router, tonic_reflection::server::Error> {
-    let grpc = grpc::routes(Arc::clone(&sales), repairs, dead_letters, &health, body_limits.bytes_max)?;
+    let grpc = grpc::routes(Arc::clone(&sales), repairs, dead_letters, &health, body_limits)?;
     Ok(http::routes(sales, health, metrics, body_limits).merge(grpc).fallback(http::nothing_here))
 }

@@ -2,7 +2,7 @@
 //!
 //! [`config`] parses a file and the environment once; [`telemetry`] sets up logs and metrics; [`shutdown`]
 //! turns signals into a token; [`listener`] serves HTTP with its time-outs; [`answer`] is the one table from
-//! outcomes to HTTP and gRPC; [`body`] reads bodies; [`unreadable`] makes the gRPC decoder keep to it.
+//! outcomes to HTTP and gRPC; [`body`] reads bodies; [`messages`] makes gRPC keep to the same limits and the same table.
 
 pub mod answer;
 pub mod body;
@@ -10,8 +10,8 @@ pub mod config;
 #[cfg(feature = "failpoints")]
 pub mod failpoint;
 pub mod listener;
+pub mod messages;
 pub mod problem;
 pub mod shutdown;
 pub mod status;
 pub mod telemetry;
-pub mod unreadable;

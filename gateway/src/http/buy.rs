@@ -8,10 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use flashgate_domain::{OrderId, Verdict};
-use flashgate_service::{
-    answer::Failure,
-    body::{self, BodyLimits},
-};
+use flashgate_service::{answer::Failure, body};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -92,8 +89,7 @@ async fn decode(
     let Path(sale_id) = sale_id.map_err(|rejection| Failure::malformed("sale_id", rejection))?;
     let sale = fields::id("sale_id", &sale_id)?;
     body::expect_json(headers)?;
-    let limits = BodyLimits { bytes_max: fields::BODY_BYTES_MAX, time_max: api.body_timeout };
-    let quantity = fields::quantity(&body::read(body, limits).await?)?;
+    let quantity = fields::quantity(&body::read(body, api.body_limits).await?)?;
     Ok(Buy { sale, buyer, key, quantity })
 }
 

@@ -7,8 +7,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// The longest body that is read.
-pub(super) const BODY_BYTES_MAX: usize = 16 * 1024;
 const KEY_HEADER: &str = "idempotency-key";
 
 /// The body of a purchase.

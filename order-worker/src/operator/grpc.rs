@@ -1,8 +1,8 @@
 //! Decodes and encodes gRPC; decides nothing.
 
-use std::{future::ready, sync::Arc};
+use std::sync::Arc;
 
-use axum::{Router, middleware::map_response};
+use axum::Router;
 use flashgate_domain::{CancelReason, Sale, SaleId};
 use flashgate_proto::{
     FILE_DESCRIPTOR_SET,
@@ -16,7 +16,7 @@ use flashgate_proto::{
         sale_service_server::{SaleService, SaleServiceServer},
     },
 };
-use flashgate_service::{answer::Failure, unreadable};
+use flashgate_service::{answer::Failure, body::BodyLimits, messages};
 use tonic::{Request, Response, Status, service::Routes};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
@@ -39,7 +39,7 @@ pub fn routes(
     repairs: Repairs,
     letters: DeadLetters,
     health: &Health,
-    message_bytes_max: usize,
+    limits: BodyLimits,
 ) -> Result<Router, tonic_reflection::server::Error> {
     let (reporter, health_service) = tonic_health::server::health_reporter();
     tokio::spawn(report_health(reporter, health.watch()));
@@ -47,6 +47,7 @@ pub fn routes(
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
+    let message_bytes_max = limits.bytes_max;
     let service = Operator(sales);
     let routes = Routes::new(health_service)
         .add_service(reflection)
@@ -61,8 +62,7 @@ pub fn routes(
         .add_service(SaleServiceServer::new(service.clone()).max_decoding_message_size(message_bytes_max))
         .add_service(PreheatServiceServer::new(service.clone()).max_decoding_message_size(message_bytes_max))
         .add_service(OrderServiceServer::new(service).max_decoding_message_size(message_bytes_max));
-    let explained = map_response(move |response| ready(unreadable::explained(response, message_bytes_max)));
-    Ok(routes.into_axum_router().reset_fallback().layer(explained))
+    Ok(messages::bounded(routes.into_axum_router().reset_fallback(), limits, &[]))
 }
 
 /// Keeps gRPC health as readiness has it. The empty name stands for the whole server.

@@ -10,7 +10,7 @@ use flashgate_domain::{
 };
 use flashgate_gateway::{
     auth::TrustedHeader,
-    config::BatcherConfig,
+    config::{BatcherConfig, ListenConfig},
     engine::{Engine, Parts},
     http::{self as gateway_http, Api},
     readiness::Readiness,
@@ -96,7 +96,7 @@ async fn gateway(available: i64) -> anyhow::Result<Router> {
         purchase: Arc::clone(&engine.purchase),
         orders: Arc::clone(&engine.orders),
         catalogue: Arc::clone(&engine.catalogue),
-        body_timeout: Duration::from_secs(5),
+        body_limits: ListenConfig::default().body_limits(),
         leave,
     };
     // Dropping it would be a crash.

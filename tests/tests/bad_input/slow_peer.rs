@@ -26,6 +26,7 @@ async fn shop(name: &str) -> Deployment {
         .gateway_setting("listen.limits.header_timeout_ms", timeout_ms)
         .gateway_setting("listen.body_timeout_ms", timeout_ms)
         .gateway_setting("listen.limits.connections_max", 8)
+        .worker_setting("operator.body_timeout_ms", timeout_ms)
         .start()
         .await
 }
@@ -95,14 +96,24 @@ async fn a_body_that_stalls_gets_408_and_loses_its_connection() {
 async fn a_call_whose_message_stalls_ends_and_a_stream_of_requests_may_pause() {
     let shop = shop("slow-call").await;
     let sale = shop.open_sale(SaleForm::of_stock(10)).await;
-    let mut stalled = Request::new(stream::pending());
-    stalled.metadata_mut().insert("x-buyer-id", "slow".parse().unwrap());
-    let raw = RawGrpc::new(shop.gateways[0].grpc());
-    let stalls = timeout(PATIENCE, raw.call("/flashgate.v1.PurchaseService/Buy", stalled)).await;
-    let status = stalls.expect("it is not held for ever").expect_err("no message came");
-    let info = status.get_details_error_info().unwrap();
-    assert_eq!((status.code(), info.reason.as_str()), (Code::DeadlineExceeded, "body_timeout"));
-    assert_eq!(info.metadata["retry_safe"], "true");
+    let gateway = &shop.gateways[0];
+    for (address, method) in [
+        (gateway.grpc(), "/flashgate.v1.PurchaseService/Buy"),
+        (gateway.operator(), "/flashgate.v1.LedgerService/SnapshotSale"),
+        (shop.workers[0].address(), "/flashgate.v1.SaleService/ListSales"),
+    ] {
+        let mut stalled = Request::new(stream::pending());
+        stalled.metadata_mut().insert("x-buyer-id", "slow".parse().unwrap());
+        let stalls = timeout(PATIENCE, RawGrpc::new(address).call(method, stalled)).await;
+        let status = stalls.expect("it is not held for ever").expect_err("no message came");
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!(
+            (status.code(), info.reason.as_str()),
+            (Code::DeadlineExceeded, "body_timeout"),
+            "{method}"
+        );
+        assert_eq!(info.metadata["retry_safe"], "true");
+    }
 
     let (requests, sent) = mpsc::channel(1);
     let mut grpc = shop.gateways[0].door().grpc();
