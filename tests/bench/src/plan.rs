@@ -264,7 +264,7 @@ fn full() -> Vec<Section> {
         section("overload", 5, vec![Overload { times: 1 }, Overload { times: 10 }]),
         section(
             "drain",
-            3,
+            5,
             vec![
                 Drain { sales: 1 },
                 OneTransaction { connections: 1 },
@@ -281,7 +281,7 @@ fn full() -> Vec<Section> {
                 Buy(Buys { sales: 1_000, ..Buys::at(256) }),
             ],
         ),
-        section("drain-sales", 3, vec![Drain { sales: 1_000 }]),
+        section("drain-sales", 5, vec![Drain { sales: 1_000 }]),
     ]
 }
 
