@@ -84,6 +84,10 @@ const fn echo(measure: &Measure) -> bool {
     matches!(measure, Measure::Echo { connections: 256 })
 }
 
+const fn one_script(measure: &Measure) -> bool {
+    matches!(measure, Measure::OneScript { connections: 256 })
+}
+
 const RATIO: Demand = Demand {
     text: "",
     unit: "",
@@ -136,7 +140,7 @@ fn demands() -> Vec<Demand> {
         },
         Demand {
             text: "same / one Redis script a request, no message",
-            by: Some(|measure| matches!(measure, Measure::OneScript { connections: 256 })),
+            by: Some(one_script),
             floor: 1.0,
             aim: 1.4,
             ..RATIO
@@ -144,7 +148,7 @@ fn demands() -> Vec<Demand> {
         Demand {
             text: "same, order worker stopped / one Redis script",
             of: |measure| is(measure, Buys::unconfirmed()),
-            by: Some(|measure| matches!(measure, Measure::OneScript { connections: 256 })),
+            by: Some(one_script),
             floor: 1.0,
             aim: 1.4,
             ..RATIO
