@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use flashgate_domain::{
-    BatchId, BatchIds, Node, OrderId, SaleId, Shard, Timestamp,
+    BatchId, BatchIds, LedgerId, Node, OrderId, SaleId, Shard, StoreId, Timestamp,
     id::{BATCH_INTENTS_MAX, NODES_MAX, SHARDS_MAX, ShardCount},
 };
 use proptest::prelude::*;
@@ -85,4 +85,20 @@ fn zero_and_what_a_signed_column_cannot_hold_are_no_ids() {
     assert!(ShardCount::new(65).is_err());
     assert!(Shard::new(64).is_err());
     assert!("0".repeat(32).parse::<BatchId>().is_err());
+}
+
+#[test]
+fn identities_are_32_hexadecimal_digits_and_never_zero() {
+    let text = "00112233445566778899aabbccddeeff";
+    let ledger: LedgerId = text.parse().unwrap();
+    assert_eq!(ledger.to_string(), text);
+    assert_eq!(LedgerId::from_bytes(ledger.to_bytes()), Ok(ledger));
+    assert_eq!(text.to_uppercase().parse(), Ok(StoreId::from_bytes(ledger.to_bytes()).unwrap()));
+    let wrong = ["0".repeat(32), text[1..].to_owned(), format!("+{}", &text[1..]), format!("{text}0")];
+    for wrong in wrong {
+        assert!(wrong.parse::<LedgerId>().is_err(), "{wrong}");
+        assert!(wrong.parse::<StoreId>().is_err(), "{wrong}");
+    }
+    assert!(LedgerId::from_bytes([0; 16]).is_err());
+    assert!(StoreId::from_bytes([0; 16]).is_err());
 }
