@@ -2,14 +2,14 @@
 //! store. No I/O.
 
 use flashgate_domain::{
-    BatchId, BuyerId, CancelReason, DeductPolicy, IdempotencyKey, Intent, OrderId, OrderOutcome, OrderState,
-    Quantity, Sale, SaleDraft, SaleId, SaleState, Timestamp, Window, sale::InvalidSale,
+    BatchId, BuyerId, CancelReason, DeductPolicy, IdempotencyKey, Intent, LedgerId, OrderId, OrderOutcome,
+    OrderState, Quantity, Sale, SaleDraft, SaleId, SaleState, StoreId, Timestamp, Window, sale::InvalidSale,
 };
 use thiserror::Error;
 
 use crate::{
     decide::first_decision,
-    store::{Standing, StoreFault, StoredOrder},
+    store::{Standing, StoreFault, StoreIdentity, StoredOrder},
 };
 
 /// A value that this version cannot have written.
@@ -51,6 +51,19 @@ pub(crate) fn batch_id(bytes: &[u8]) -> Result<BatchId, Impossible> {
 /// `standing` of a dead letter.
 pub(crate) fn standing(name: &str) -> Result<Standing, Impossible> {
     Standing::parse(name).ok_or(Impossible("standing of a dead letter"))
+}
+
+/// `store_id` and `ledger_id` of the deployment: 16 bytes each.
+pub(crate) fn identity(store: &[u8], ledger: Option<&[u8]>) -> Result<StoreIdentity, Impossible> {
+    let store = store.try_into().map_err(impossible("store id"))?;
+    let ledger = ledger.map(|ledger| {
+        let ledger = ledger.try_into().map_err(impossible("ledger id"))?;
+        LedgerId::from_bytes(ledger).map_err(impossible("ledger id"))
+    });
+    Ok(StoreIdentity {
+        store: StoreId::from_bytes(store).map_err(impossible("store id"))?,
+        ledger: ledger.transpose()?,
+    })
 }
 
 /// The columns of an order.

@@ -11,6 +11,7 @@
 pub mod books;
 pub mod compensating;
 pub mod dead_letters;
+pub mod identity;
 pub mod placing;
 pub mod racing;
 pub mod random;
@@ -95,6 +96,10 @@ macro_rules! order_store_contract {
             dead_letters:
                 a_dead_letter_waits_until_it_is_decided_and_the_last_decision_counts
                 a_decision_is_about_one_dead_letter_only;
+            identity:
+                the_store_has_one_identity
+                a_ledger_is_registered_once
+                of_two_ledgers_at_once_one_is_registered;
             sales:
                 a_new_sale_is_as_it_was_drafted
                 a_sale_is_preheated_once

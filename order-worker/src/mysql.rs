@@ -9,6 +9,7 @@ mod careful;
 mod compensation;
 mod dead_letters;
 mod fault;
+mod identity;
 mod plain;
 mod repairs;
 mod rows;
@@ -20,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, OrderId, Sale, SaleDraft, SaleId, Timestamp,
+    Batch, BatchId, BatchOutcome, LedgerId, OrderId, Sale, SaleDraft, SaleId, Timestamp,
     audit::{DecidedBatch, StoreBooks, StoreStep},
 };
 pub use schema::SchemaFault;
@@ -36,7 +37,8 @@ use crate::{
     mysql::fault::Trouble,
     store::{
         BatchPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage, OutcomesPage,
-        Placed, RepairDraft, RepairEvent, SalePage, Standing, StoreFault, StoredOrder, Transition,
+        Placed, Registration, RepairDraft, RepairEvent, SalePage, Standing, StoreFault, StoreIdentity,
+        StoredOrder, Transition,
     },
 };
 
@@ -208,6 +210,14 @@ impl OrderStore for MySqlStore {
 
     async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreFault> {
         self.bounded(dead_letters::decision(&self.pool, letter)).await
+    }
+
+    async fn identity(&self) -> Result<StoreIdentity, StoreFault> {
+        self.bounded(identity::find(&self.pool)).await
+    }
+
+    async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreFault> {
+        self.bounded(identity::register(&self.pool, ledger)).await
     }
 
     async fn ping(&self) -> Result<(), StoreFault> {

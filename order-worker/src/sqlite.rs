@@ -9,6 +9,7 @@ mod books;
 mod compensation;
 mod dead_letters;
 mod fault;
+mod identity;
 mod open;
 mod repairs;
 mod rows;
@@ -22,7 +23,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, OrderId, Sale, SaleDraft, SaleId, Timestamp,
+    Batch, BatchId, BatchOutcome, LedgerId, OrderId, Sale, SaleDraft, SaleId, Timestamp,
     audit::{DecidedBatch, StoreBooks, StoreStep},
 };
 pub use open::OpenFault;
@@ -32,7 +33,8 @@ use thread::Thread;
 use crate::{
     store::{
         BatchPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage, OutcomesPage,
-        Placed, RepairDraft, RepairEvent, SalePage, Standing, StoreFault, StoredOrder, Transition,
+        Placed, Registration, RepairDraft, RepairEvent, SalePage, Standing, StoreFault, StoreIdentity,
+        StoredOrder, Transition,
     },
     triage::in_the_order_of,
 };
@@ -192,6 +194,14 @@ impl OrderStore for SqliteStore {
     async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreFault> {
         let letter = letter.clone();
         self.thread.call(move |connection| dead_letters::decision(connection, &letter)).await
+    }
+
+    async fn identity(&self) -> Result<StoreIdentity, StoreFault> {
+        self.thread.call(|connection| identity::find(connection)).await
+    }
+
+    async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreFault> {
+        self.thread.call(move |connection| identity::register(connection, ledger)).await
     }
 
     async fn ping(&self) -> Result<(), StoreFault> {

@@ -13,15 +13,18 @@
 
 mod compensation;
 mod dead_letter;
+mod identity;
 mod repair;
 
 use async_trait::async_trait;
 pub use compensation::{Compensated, Correction, OrderMark};
 pub use dead_letter::{LetterDecision, LetterKey, Standing};
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Intent, OrderId, OrderState, Sale, SaleDraft, SaleId, SaleState, Timestamp,
+    Batch, BatchId, BatchOutcome, Intent, LedgerId, OrderId, OrderState, Sale, SaleDraft, SaleId, SaleState,
+    Timestamp,
     audit::{DecidedBatch, StoreBooks, StoreStep},
 };
+pub use identity::{Registration, StoreIdentity};
 pub use repair::{
     ACTOR_CHARS_MAX, InvalidRepair, KIND_BYTES_MAX, REASON_CHARS_MAX, REPAIR_PAGE_MAX, RepairDraft,
     RepairEvent, TEXT_BYTES_MAX,
@@ -133,6 +136,12 @@ pub trait OrderStore: Send + Sync + 'static {
 
     /// What was last decided about a dead letter; `None` if it waits.
     async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreFault>;
+
+    /// Which store this is, and which ledger belongs to it.
+    async fn identity(&self) -> Result<StoreIdentity, StoreFault>;
+
+    /// Registers the ledger as the one that belongs to this store, unless one is registered: that one stays.
+    async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreFault>;
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreFault>;

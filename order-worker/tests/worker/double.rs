@@ -12,8 +12,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Decision, Intent, OrderId, Quantity, Sale, SaleDraft, SaleId, SaleState,
-    Timestamp,
+    Batch, BatchId, BatchOutcome, Decision, Intent, LedgerId, OrderId, Quantity, Sale, SaleDraft, SaleId,
+    SaleState, StoreId, Timestamp,
     audit::{BatchSums, DecidedBatch, StoreBooks, StoreStep, Sums},
 };
 use flashgate_messaging::{
@@ -23,7 +23,8 @@ use flashgate_order_worker::{
     decide::{Purchase, order_by_order},
     store::{
         BatchPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage, OutcomesPage,
-        Placed, Rejection, RepairDraft, RepairEvent, SalePage, Standing, StoreFault, StoredOrder, Transition,
+        Placed, Registration, Rejection, RepairDraft, RepairEvent, SalePage, Standing, StoreFault,
+        StoreIdentity, StoredOrder, Transition,
     },
 };
 
@@ -45,6 +46,7 @@ struct Tables {
     repairs: Vec<RepairEvent>,
     adjustments: HashMap<SaleId, u64>,
     letters: Vec<(LetterKey, LetterDecision)>,
+    ledger: Option<LedgerId>,
 }
 
 impl Tables {
@@ -302,6 +304,23 @@ impl OrderStore for MemoryStore {
         let tables = self.tables.lock().unwrap();
         let last = tables.letters.iter().rev().find(|(decided, _)| decided == letter);
         Ok(last.map(|(_, decision)| decision.clone()))
+    }
+
+    async fn identity(&self) -> Result<StoreIdentity, StoreFault> {
+        let store = StoreId::from_bytes([5; 16]).unwrap();
+        Ok(StoreIdentity { store, ledger: self.tables.lock().unwrap().ledger })
+    }
+
+    async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreFault> {
+        let registered = &mut self.tables.lock().unwrap().ledger;
+        match *registered {
+            None => {
+                *registered = Some(ledger);
+                Ok(Registration::Registered)
+            }
+            Some(same) if same == ledger => Ok(Registration::Same),
+            Some(other) => Ok(Registration::Other(other)),
+        }
     }
 
     async fn ping(&self) -> Result<(), StoreFault> {

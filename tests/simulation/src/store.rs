@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 
 pub use client::SimStore;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Intent, OrderId, OrderOutcome, Quantity, Sale, SaleDraft, SaleId,
+    Batch, BatchId, BatchOutcome, Intent, LedgerId, OrderId, OrderOutcome, Quantity, Sale, SaleDraft, SaleId,
     SaleState, Timestamp,
     audit::{BatchSums, DecidedBatch, StoreBooks, StoreStep, Sums},
 };
@@ -15,8 +15,8 @@ use flashgate_order_worker::{
     decide::{Purchase, confirmed_units, first_decision, order_by_order},
     store::{
         BATCH_PAGE_MAX, BatchPage, Compensated, Correction, LetterDecision, LetterKey, OutcomePage,
-        OutcomesPage, Placed, REPAIR_PAGE_MAX, Rejection, RepairDraft, RepairEvent, SALE_PAGE_MAX, SalePage,
-        Standing, StoredOrder, Transition,
+        OutcomesPage, Placed, REPAIR_PAGE_MAX, Registration, Rejection, RepairDraft, RepairEvent,
+        SALE_PAGE_MAX, SalePage, Standing, StoredOrder, Transition,
     },
 };
 
@@ -33,6 +33,7 @@ pub struct StoreState {
     /// Compensating steps, of sales that have seen one.
     adjustments: BTreeMap<SaleId, u64>,
     letters: BTreeMap<(String, Timestamp), (Standing, u64, Timestamp)>,
+    ledger: Option<LedgerId>,
     /// Never iterated: its order is not the same in two runs.
     purchases: HashSet<Purchase>,
 }
@@ -262,6 +263,17 @@ impl StoreState {
         let draft = &self.repairs.get(&repair_id)?.draft;
         let (actor, reason) = (draft.actor.clone(), draft.reason.clone());
         Some(LetterDecision { standing, repair_id, actor, reason, decided_at })
+    }
+
+    fn register_ledger(&mut self, ledger: LedgerId) -> Registration {
+        match self.ledger {
+            None => {
+                self.ledger = Some(ledger);
+                Registration::Registered
+            }
+            Some(same) if same == ledger => Registration::Same,
+            Some(other) => Registration::Other(other),
+        }
     }
 
     fn page(&self, page: &SalePage) -> Vec<Sale> {

@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, OrderId, Sale, SaleDraft, SaleId, Timestamp,
+    Batch, BatchId, BatchOutcome, LedgerId, OrderId, Sale, SaleDraft, SaleId, StoreId, Timestamp,
     audit::{DecidedBatch, StoreBooks, StoreStep},
 };
 use flashgate_order_worker::store::{
     BatchPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage, OutcomesPage,
-    Placed, RepairDraft, RepairEvent, SalePage, Standing, StoreFault, StoredOrder, Transition,
+    Placed, Registration, RepairDraft, RepairEvent, SalePage, Standing, StoreFault, StoreIdentity,
+    StoredOrder, Transition,
 };
 
 use super::StoreState;
@@ -162,6 +163,18 @@ impl OrderStore for SimStore {
     async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreFault> {
         let letter = letter.clone();
         self.ask("letter_decision", String::new(), move |state| state.letter_decision(&letter)).await
+    }
+
+    async fn identity(&self) -> Result<StoreIdentity, StoreFault> {
+        // There is one store in a simulated world.
+        let store = StoreId::from_bytes([1; 16]).map_err(|_zero| StoreFault::Corrupt { what: "store id" })?;
+        let ledger = self.ask("identity", String::new(), |state| state.ledger).await?;
+        Ok(StoreIdentity { store, ledger })
+    }
+
+    async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreFault> {
+        let about = ledger.to_string();
+        self.ask("register_ledger", about, move |state| state.register_ledger(ledger)).await
     }
 
     async fn ping(&self) -> Result<(), StoreFault> {

@@ -1,0 +1,26 @@
+//! Which store this is, and which ledger belongs to it.
+
+use flashgate_domain::LedgerId;
+use sqlx::{MySqlPool, Row};
+
+use super::fault::Trouble;
+use crate::{
+    columns::{self, Impossible},
+    portable_sql::{IDENTITY_SELECT, LEDGER_REGISTER},
+    store::{Registration, StoreIdentity},
+};
+
+/// See [`OrderStore::identity`](crate::store::OrderStore::identity).
+pub(super) async fn find(pool: &MySqlPool) -> Result<StoreIdentity, Trouble> {
+    let row = sqlx::query(IDENTITY_SELECT).fetch_optional(pool).await?.ok_or(Impossible("deployment"))?;
+    let (store, ledger): (Vec<u8>, Option<Vec<u8>>) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(columns::identity(&store, ledger.as_deref())?)
+}
+
+/// See [`OrderStore::register_ledger`](crate::store::OrderStore::register_ledger).
+pub(super) async fn register(pool: &MySqlPool, ledger: LedgerId) -> Result<Registration, Trouble> {
+    let update = sqlx::query(LEDGER_REGISTER).bind(ledger.to_bytes().to_vec());
+    let is_done = update.execute(pool).await?.rows_affected() == 1;
+    let registration = Registration::of(is_done, ledger, find(pool).await?);
+    Ok(registration.ok_or(Impossible("ledger of the deployment"))?)
+}
