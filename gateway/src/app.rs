@@ -116,7 +116,7 @@ pub async fn run(
     let mut background = JoinSet::new();
     let (ledger, producer) = (Arc::clone(&parts.ledger), Arc::clone(&parts.producer));
     let redrive = Redrive::new(Arc::clone(&ledger), producer, parts.orders_topic.clone());
-    let desk = LedgerDesk::new(ledger, parts.shards, redrive);
+    let desk = LedgerDesk::new(ledger, Arc::clone(&parts.registry), parts.shards, redrive);
     let operator =
         operator::router(Arc::clone(&readiness), metrics.clone(), desk, settings.listen.body_timeout())?;
     // Outlives the others: whoever watches sees the gateway leave.

@@ -3,24 +3,51 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use flashgate_domain::BatchId;
+use flashgate_domain::{BatchId, LedgerId};
 use flashgate_ledger::{Fate, Ledger};
 use flashgate_messaging::{CheckBackHandler, CheckedMessage, Resolution};
+use flashgate_proto::body;
 use metrics::counter;
 use tracing::{Instrument, debug_span, error, info, warn};
+
+use crate::{belonging::Belonging, seldom::Seldom};
 
 /// Looks the batch up in the deduction log, and fences it where there is nothing.
 pub struct CheckBack {
     ledger: Arc<dyn Ledger>,
+    belonging: Arc<Belonging>,
+    told: Seldom,
 }
 
 impl CheckBack {
-    /// Answers from `ledger`.
-    pub fn new(ledger: Arc<dyn Ledger>) -> Self {
-        Self { ledger }
+    /// Answers from `ledger`, for batches that were deducted from it.
+    pub fn new(ledger: Arc<dyn Ledger>, belonging: Arc<Belonging>) -> Self {
+        Self { ledger, belonging, told: Seldom::default() }
     }
 
-    async fn resolve(&self, key: &str) -> Resolution {
+    /// Whether the batch is of this gateway's ledger. Nobody else can tell what became of it.
+    fn is_ours(&self, message: &CheckedMessage) -> bool {
+        let of = match body::decode_batch(message.body.clone()) {
+            Ok(batch) => batch.ledger,
+            Err(wrong) => {
+                error!(batch = message.key, %wrong, "a half-message that cannot be read");
+                return false;
+            }
+        };
+        let ours = self.belonging.is_ours(of);
+        if !ours && let Some(unsaid) = self.told.due() {
+            let (of, ledger) = (display(of), display(self.belonging.ledger()));
+            warn!(batch = message.key, of, ledger, unsaid, "the half-message of another ledger: no answer");
+        }
+        ours
+    }
+
+    async fn resolve(&self, message: &CheckedMessage) -> Resolution {
+        let key = &message.key;
+        if !self.is_ours(message) {
+            counter!("flashgate_gateway_foreign_messages_total", "what" => "half_message").increment(1);
+            return Resolution::Unknown;
+        }
         let batch: BatchId = match key.parse() {
             Ok(batch) => batch,
             Err(invalid) => {
@@ -39,11 +66,15 @@ impl CheckBack {
     }
 }
 
+fn display(ledger: Option<LedgerId>) -> String {
+    ledger.map_or_else(|| "none".to_owned(), |ledger| ledger.to_string())
+}
+
 #[async_trait]
 impl CheckBackHandler for CheckBack {
     async fn check_back(&self, message: CheckedMessage) -> Resolution {
         let resolution =
-            self.resolve(&message.key).instrument(debug_span!("check-back", batch = message.key)).await;
+            self.resolve(&message).instrument(debug_span!("check-back", batch = message.key)).await;
         let verdict = match resolution {
             Resolution::Commit => "commit",
             Resolution::Rollback => "rollback",

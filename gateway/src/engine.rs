@@ -2,16 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flashgate_domain::{BatchIds, Clock, Node, id::ShardCount};
+use flashgate_domain::{BatchIds, Clock, LedgerId, Node, id::ShardCount};
 use flashgate_ledger::Ledger;
-use flashgate_messaging::{Subscription, Topic, TransactionProducer};
+use flashgate_messaging::{Join, Subscription, Topic, TransactionProducer};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, info, warn};
 
 use crate::{
     batcher::Batcher,
+    belonging::Belonging,
     catalogue::Catalogue,
     config::BatcherConfig,
     lane::{Lane, Shared},
@@ -27,6 +28,8 @@ use crate::{
 
 /// The pause before a start-up step that failed is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// How often the keys of closed sales are looked through.
+const SWEEP_PERIOD: Duration = Duration::from_secs(30);
 /// How often a sold-out sale is read again.
 const REREAD_PERIOD: Duration = Duration::from_secs(1);
 
@@ -41,8 +44,10 @@ pub struct Parts {
     pub producer: Arc<dyn TransactionProducer>,
     /// Where half-messages go.
     pub orders_topic: Topic,
-    /// Outcomes: this gateway takes its share.
-    pub outcomes: Box<dyn Subscription>,
+    /// Which ledger this gateway works for. Shared with whoever answers its check-backs.
+    pub belonging: Arc<Belonging>,
+    /// Outcomes: this gateway takes its share, once it knows that they are its own.
+    pub outcomes: Join,
     /// Sale events: this gateway hears all of them.
     pub sale_events: Box<dyn Subscription>,
     /// The order worker.
@@ -80,8 +85,18 @@ impl Engine {
         leave: CancellationToken,
     ) -> Option<Self> {
         let ledger = Arc::clone(&parts.ledger);
+        let (belonging, fresh) = (Arc::clone(&parts.belonging), fresh_identity(parts.seed));
+        let agree = || belonging.agree(&*parts.ledger, &*parts.registry, parts.shards, fresh);
+        first_success("agreement of ledger and order store", &leave, agree).await?;
         let node = first_success("node number", &leave, || ledger.next_node()).await?;
         let mut background = JoinSet::new();
+        background.spawn(Arc::clone(&belonging).watch(
+            Arc::clone(&ledger),
+            Arc::clone(&parts.registry),
+            parts.shards,
+            leave.clone(),
+        ));
+        background.spawn(sweep(Arc::clone(&ledger), leave.clone()));
         let catalogue = Arc::new(Catalogue::default());
         let sold_out = SoldOutWatch::new(Arc::clone(&parts.ledger), Arc::clone(&catalogue));
         background.spawn(Arc::clone(&sold_out).follow_notes());
@@ -91,7 +106,8 @@ impl Engine {
         first_success("preheat of the open sales", &leave, || preheat.refresh()).await?;
         readiness.sales_are_preheated();
         background.spawn(preheat.run(parts.sale_events, refresh, leave.clone()));
-        let settlement = Settlement::new(Arc::clone(&parts.ledger), Arc::clone(&sold_out));
+        let settlement =
+            Settlement::new(Arc::clone(&parts.ledger), Arc::clone(&belonging), Arc::clone(&sold_out));
         let mut settling = JoinSet::new();
         settling.spawn(settlement.run(parts.outcomes, leave.clone()));
 
@@ -101,6 +117,7 @@ impl Engine {
             parts.producer,
             parts.orders_topic,
             Arc::clone(&parts.clock),
+            belonging,
             doubt_timeout,
         );
         let shared = Arc::new(Shared {
@@ -126,6 +143,23 @@ impl Engine {
         self.transactions.finish().await;
         while self.settling.join_next().await.is_some() {}
         self.background.shutdown().await;
+    }
+}
+
+/// The identity of a ledger that has none yet, from the seed of the process.
+fn fresh_identity(seed: u64) -> LedgerId {
+    let bytes: [u8; 16] = StdRng::seed_from_u64(seed).random();
+    LedgerId::from_bytes(bytes).unwrap_or(LedgerId::MIN)
+}
+
+/// Frees the keys of sales that are long over, a few at a time.
+async fn sweep(ledger: Arc<dyn Ledger>, leave: CancellationToken) {
+    while leave.run_until_cancelled(sleep(SWEEP_PERIOD)).await.is_some() {
+        match ledger.sweep().await {
+            Ok(0) => {}
+            Ok(sales) => info!(sales, "the keys of closed sales are freed"),
+            Err(fault) => debug!(code = fault.code(), %fault, "the keys of closed sales stay for now"),
+        }
     }
 }
 

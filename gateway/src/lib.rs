@@ -7,6 +7,7 @@
 pub mod app;
 pub mod auth;
 pub mod batcher;
+pub mod belonging;
 pub mod catalogue;
 pub mod check_back;
 pub mod config;

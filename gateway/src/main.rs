@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use flashgate_domain::{Clock, SystemClock};
 use flashgate_gateway::{
     app::{self, Parts, Sockets},
+    belonging::Belonging,
     check_back::CheckBack,
     config::Config,
     registry::GrpcRegistry,
@@ -82,12 +83,13 @@ async fn connect(config: &Config) -> anyhow::Result<(Parts, Arc<RocketMqTransact
     let broker = RocketMq::connect(config.rocketmq.clone(), Arc::clone(&clock)).await?;
     let names = broker.config();
     let orders_topic = names.topic("orders")?;
-    let check_back = Arc::new(CheckBack::new(Arc::clone(&ledger)));
+    let belonging = Arc::<Belonging>::default();
+    let check_back = Arc::new(CheckBack::new(Arc::clone(&ledger), Arc::clone(&belonging)));
     let producer = broker
         .transaction_producer(names.group("gateway-batches")?, orders_topic.clone(), check_back)
         .await?;
     let producer = Arc::new(producer);
-    let outcomes = broker.subscribe(names.group("gateway-settle")?, names.topic("outcomes")?).await?;
+    let (settle_group, outcomes_topic) = (names.group("gateway-settle")?, names.topic("outcomes")?);
     let sale_events = broker.listen(names.group("gateway-sales")?, names.topic("sales")?).await?;
     let registry =
         GrpcRegistry::new(&config.worker.url, Duration::from_millis(config.worker.timeout_ms.get()))?;
@@ -96,7 +98,8 @@ async fn connect(config: &Config) -> anyhow::Result<(Parts, Arc<RocketMqTransact
         ledger,
         producer: Arc::<RocketMqTransactionProducer>::clone(&producer),
         orders_topic,
-        outcomes: Box::new(outcomes),
+        belonging,
+        outcomes: broker.joining(settle_group, outcomes_topic),
         sale_events: Box::new(sale_events),
         registry: Arc::new(registry),
         clock,

@@ -2,7 +2,7 @@
 //! and orders that the ledger no longer knows.
 
 use async_trait::async_trait;
-use flashgate_domain::{BuyerId, OrderId, OrderState, Sale, SaleId};
+use flashgate_domain::{BuyerId, LedgerId, OrderId, OrderState, Sale, SaleId, StoreId};
 use thiserror::Error;
 
 pub(crate) mod grpc;
@@ -12,6 +12,10 @@ pub use grpc::GrpcRegistry;
 /// The order worker, as the gateway sees it. Over gRPC, or in the same process in the embedded mode.
 #[async_trait]
 pub trait Registry: Send + Sync + 'static {
+    /// Registers the ledger as the one that belongs to the order store, unless one is registered: that one stays. With
+    /// `None` it only asks. Returns what is registered now.
+    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryFault>;
+
     /// Every sale that is not only created, by ascending id.
     async fn sales(&self) -> Result<Vec<Sale>, RegistryFault>;
 
@@ -20,6 +24,15 @@ pub trait Registry: Send + Sync + 'static {
 
     /// The order as the order store has it.
     async fn find_order(&self, order: OrderId) -> Result<Option<StoredOrder>, RegistryFault>;
+}
+
+/// Which order store this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreIdentity {
+    /// The order store.
+    pub store: StoreId,
+    /// The ledger that is registered as its own.
+    pub ledger: Option<LedgerId>,
 }
 
 /// An order in the order store.

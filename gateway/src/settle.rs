@@ -4,15 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::BatchOutcome;
 use flashgate_ledger::{Ledger, Settled};
-use flashgate_messaging::{Delivery, Subscription};
-use flashgate_proto::body;
+use flashgate_messaging::{Delivery, Join, Subscription};
+use flashgate_proto::body::{self, LedgerOutcomes};
 use futures::{StreamExt, stream};
 use metrics::{counter, gauge};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use crate::{seldom::Seldom, sold_out::SoldOutWatch};
+use crate::{belonging::Belonging, seldom::Seldom, sold_out::SoldOutWatch};
 
 /// How many messages one poll takes: each carries the outcomes of a chunk.
 const MESSAGES_MAX: usize = 32;
@@ -24,23 +24,63 @@ const SETTLING_MAX: usize = 8;
 const REFUSED_MAX: Duration = Duration::from_mins(1);
 /// The pause after a failure.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// The pause before the group is joined again after outcomes of another ledger came.
+const STRANGERS_PAUSE: Duration = Duration::from_secs(5);
 
 /// Settles what the order store decided.
 pub struct Settlement {
     ledger: Arc<dyn Ledger>,
+    belonging: Arc<Belonging>,
     sold_out: Arc<SoldOutWatch>,
     told: Seldom,
 }
 
+/// Why a membership of the group ended.
+enum Ended {
+    /// The process was told to leave.
+    Leaving,
+    /// Outcomes of another ledger came, or this ledger and the order store do not belong together.
+    AmongStrangers,
+}
+
 impl Settlement {
     /// Settles in `ledger` and tells `sold_out` where the sales stand then.
-    pub fn new(ledger: Arc<dyn Ledger>, sold_out: Arc<SoldOutWatch>) -> Self {
-        Self { ledger, sold_out, told: Seldom::default() }
+    pub fn new(ledger: Arc<dyn Ledger>, belonging: Arc<Belonging>, sold_out: Arc<SoldOutWatch>) -> Self {
+        Self { ledger, belonging, sold_out, told: Seldom::default() }
     }
 
-    /// Settles what `outcomes` brings until `leave`. Offsets move only after everything before them is settled.
-    pub async fn run(self, mut outcomes: Box<dyn Subscription>, leave: CancellationToken) {
+    /// Settles what the group's outcomes bring until `leave`. Whoever is among strangers takes nothing from them: it
+    /// leaves the group, and joins again to see whether they are gone.
+    pub async fn run(self, join: Join, leave: CancellationToken) {
+        loop {
+            let ended = match leave.run_until_cancelled(join()).await {
+                Some(Ok(outcomes)) => self.take(outcomes, &leave).await,
+                Some(Err(fault)) => {
+                    warn!(code = fault.code(), %fault, "no outcomes: the group could not be joined");
+                    if leave.run_until_cancelled(sleep(RETRY_PAUSE)).await.is_none() {
+                        return;
+                    }
+                    continue;
+                }
+                None => Ended::Leaving,
+            };
+            match ended {
+                Ended::Leaving => return,
+                Ended::AmongStrangers => {
+                    if leave.run_until_cancelled(sleep(STRANGERS_PAUSE)).await.is_none() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Offsets move only after everything before them is settled.
+    async fn take(&self, mut outcomes: Box<dyn Subscription>, leave: &CancellationToken) -> Ended {
         while !leave.is_cancelled() {
+            if self.belonging.is_estranged() {
+                return Ended::AmongStrangers;
+            }
             let deliveries = match outcomes.poll(MESSAGES_MAX, POLL_WAIT).await {
                 Ok(deliveries) => deliveries,
                 Err(fault) => {
@@ -52,13 +92,25 @@ impl Settlement {
             if deliveries.is_empty() {
                 continue;
             }
-            let batches = deliveries.into_iter().flat_map(decode);
-            let settling = stream::iter(batches).map(|outcome| self.settle(outcome, &leave));
+            let (ours, foreign): (Vec<_>, Vec<_>) = deliveries
+                .into_iter()
+                .filter_map(decode)
+                .partition(|outcomes| self.belonging.is_ours(outcomes.ledger));
+            self.belonging.note_messages(foreign.is_empty());
+            let batches = ours.into_iter().flat_map(|outcomes| outcomes.batches);
+            let settling = stream::iter(batches).map(|outcome| self.settle(outcome, leave));
             let all_settled =
                 settling.buffer_unordered(SETTLING_MAX).all(|settled| async move { settled }).await;
             if !all_settled {
                 // Leaving with the ledger away: without a commit, the next gateway gets them again.
-                return;
+                return Ended::Leaving;
+            }
+            if let Some(LedgerOutcomes { ledger, .. }) = foreign.first() {
+                let (of, ours) =
+                    (ledger.map(|id| id.to_string()), self.belonging.ledger().map(|id| id.to_string()));
+                error!(of, ledger = ours, "outcomes of another ledger: left to its gateways");
+                counter!("flashgate_gateway_foreign_messages_total", "what" => "outcomes").increment(1);
+                return Ended::AmongStrangers;
             }
             if let Err(fault) = outcomes.commit(&outcomes.position()).await {
                 warn!(code = fault.code(), %fault, "outcomes will come again");
@@ -68,6 +120,7 @@ impl Settlement {
                     .set(f64::from(u32::try_from(lag).unwrap_or(u32::MAX)));
             }
         }
+        Ended::Leaving
     }
 
     /// Tries until the ledger has answered; `false` if it had not when the process was told to leave.
@@ -105,6 +158,10 @@ impl Settlement {
         let (result, standings) = match settled {
             Settled::Applied(standings) => ("applied", standings.as_slice()),
             Settled::Already => ("already", [].as_slice()),
+            Settled::BrokenOff { stopped } => {
+                error!(%batch, ?stopped, "a settlement was broken off half-way: its sales are paused, to be rebuilt");
+                ("broken_off", [].as_slice())
+            }
             Settled::AppliedLate(standings) => {
                 warn!(%batch, "the ledger did not know the batch: deducted now");
                 ("applied_late", standings.as_slice())
@@ -125,10 +182,10 @@ impl Settlement {
 }
 
 /// The outcomes in a message. One that cannot be read is counted and passed over: it stays on the topic.
-fn decode(delivery: Delivery) -> Vec<BatchOutcome> {
-    body::decode_outcomes(delivery.body).unwrap_or_else(|wrong| {
+fn decode(delivery: Delivery) -> Option<LedgerOutcomes> {
+    let unreadable = |wrong: &body::BodyError| {
         error!(key = delivery.key, offset = delivery.offset, error = %wrong, "outcomes that cannot be read");
         counter!("flashgate_gateway_outcomes_unreadable_total").increment(1);
-        Vec::new()
-    })
+    };
+    body::decode_outcomes(delivery.body).inspect_err(unreadable).ok()
 }

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug_span, error, warn};
 
-use crate::seldom::Seldom;
+use crate::{belonging::Belonging, seldom::Seldom};
 
 /// The pause before a call that failed is made again.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
@@ -45,6 +45,7 @@ pub struct Transactions {
     producer: Arc<dyn TransactionProducer>,
     topic: Topic,
     clock: Arc<dyn Clock>,
+    belonging: Arc<Belonging>,
     /// How long past its deadline a batch in doubt is asked for.
     doubt_timeout: Duration,
     /// Rollbacks that nobody waits for.
@@ -73,6 +74,7 @@ impl Transactions {
         producer: Arc<dyn TransactionProducer>,
         topic: Topic,
         clock: Arc<dyn Clock>,
+        belonging: Arc<Belonging>,
         doubt_timeout: Duration,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -80,6 +82,7 @@ impl Transactions {
             producer,
             topic,
             clock,
+            belonging,
             doubt_timeout,
             background: TaskTracker::new(),
             half_seconds: histogram!("flashgate_gateway_half_message_seconds"),
@@ -96,7 +99,11 @@ impl Transactions {
 
     /// Sees `batch` to its end. After `deadline` an accepted batch is not waited for any longer.
     pub async fn run(self: &Arc<Self>, batch: &Batch, deadline: Instant) -> End {
-        let body = body::encode_batch(batch, self.clock.now());
+        if self.belonging.is_estranged() {
+            // Nobody would decide the orders.
+            return End::Unavailable(Refusal::LedgerUnavailable);
+        }
+        let body = body::encode_batch(batch, self.belonging.ledger(), self.clock.now());
         let half = match self.send_half(batch.id(), body.clone()).await {
             Ok(half) => half,
             Err(fault) => {

@@ -103,7 +103,7 @@ impl Stack {
         let message = Message::new(
             self.config.topic("orders").unwrap(),
             batch.id().to_string(),
-            body::encode_batch(batch, NOW),
+            body::encode_batch(batch, None, NOW),
         );
         self.publisher.publish(message).await.unwrap();
     }
@@ -113,7 +113,7 @@ impl Stack {
         let mut told: BTreeMap<BatchId, BatchOutcome> = BTreeMap::new();
         while told.len() < batches.len() {
             for delivery in self.outcomes.poll(64, Duration::from_millis(200)).await.unwrap() {
-                for outcome in body::decode_outcomes(delivery.body).unwrap() {
+                for outcome in body::decode_outcomes(delivery.body).unwrap().batches {
                     let before = told.insert(outcome.batch, outcome.clone());
                     assert!(before.is_none_or(|before| before == outcome), "told twice, and not alike");
                 }

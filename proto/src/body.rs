@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, BuyerId, CancelReason, Decision, IdempotencyKey, Intent, OrderOutcome,
-    Quantity, SaleId, Timestamp,
+    Batch, BatchId, BatchOutcome, BuyerId, CancelReason, Decision, IdempotencyKey, Intent, LedgerId,
+    OrderOutcome, Quantity, SaleId, Timestamp,
 };
 use prost::Message;
 use thiserror::Error;
@@ -54,27 +54,61 @@ pub fn batch_id(bytes: &[u8]) -> Result<BatchId, BodyError> {
     BatchId::from_bytes(bytes).map_err(wrong("batch_id"))
 }
 
-/// The body of the half-message of `batch`, made at `created_at`.
-pub fn encode_batch(batch: &Batch, created_at: Timestamp) -> Bytes {
+/// The ledger in a field; `None` if the field is empty.
+pub fn ledger_id(bytes: &[u8]) -> Result<Option<LedgerId>, BodyError> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let bytes = bytes.try_into().map_err(wrong("ledger_id"))?;
+    LedgerId::from_bytes(bytes).map(Some).map_err(wrong("ledger_id"))
+}
+
+fn ledger_bytes(ledger: Option<LedgerId>) -> Vec<u8> {
+    ledger.map_or_else(Vec::new, |ledger| ledger.to_bytes().to_vec())
+}
+
+/// A batch, and the ledger that it was deducted from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerBatch {
+    /// `None` in a message of a version that had no identities.
+    pub ledger: Option<LedgerId>,
+    /// What was deducted.
+    pub batch: Batch,
+}
+
+/// Outcomes, and the ledger that they are settled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerOutcomes {
+    /// `None` in a message of a version that had no identities.
+    pub ledger: Option<LedgerId>,
+    /// Of whole batches.
+    pub batches: Vec<BatchOutcome>,
+}
+
+/// The body of the half-message of `batch`, deducted from `ledger`, made at `created_at`.
+pub fn encode_batch(batch: &Batch, ledger: Option<LedgerId>, created_at: Timestamp) -> Bytes {
     let body = v1::OrderBatch {
         batch_id: Bytes::copy_from_slice(&batch.id().to_bytes()),
         intents: batch.intents().iter().map(intent_body).collect(),
         created_at_ms: created_at.as_millis(),
+        ledger_id: ledger_bytes(ledger).into(),
     };
     body.encode_to_vec().into()
 }
 
 /// The batch in a message of the topic `<prefix>-orders`.
-pub fn decode_batch(body: Bytes) -> Result<Batch, BodyError> {
+pub fn decode_batch(body: Bytes) -> Result<LedgerBatch, BodyError> {
     let body = v1::OrderBatch::decode(body)?;
-    let id = batch_id(&body.batch_id)?;
+    let (id, ledger) = (batch_id(&body.batch_id)?, ledger_id(&body.ledger_id)?);
     let intents = body.intents.into_iter().map(intent).collect::<Result<Vec<_>, _>>()?;
-    Batch::new(id, intents).ok_or(BodyError::WrongField { field: "intents" })
+    let batch = Batch::new(id, intents).ok_or(BodyError::WrongField { field: "intents" })?;
+    Ok(LedgerBatch { ledger, batch })
 }
 
-/// The body of a message with the outcomes of whole batches.
-pub fn encode_outcomes(batches: &[BatchOutcome]) -> Bytes {
-    v1::Outcomes { batches: batches.iter().map(outcome_body).collect() }.encode_to_vec().into()
+/// The body of a message with the outcomes of whole batches, to be settled in `ledger`.
+pub fn encode_outcomes(batches: &[BatchOutcome], ledger: Option<LedgerId>) -> Bytes {
+    let batches = batches.iter().map(outcome_body).collect();
+    v1::Outcomes { batches, ledger_id: ledger_bytes(ledger) }.encode_to_vec().into()
 }
 
 /// The outcome of one batch as it stands in a body.
@@ -93,9 +127,13 @@ pub fn outcome_body(batch: &BatchOutcome) -> v1::BatchOutcome {
 }
 
 /// The outcomes in a message of the topic `<prefix>-outcomes`.
-pub fn decode_outcomes(body: Bytes) -> Result<Vec<BatchOutcome>, BodyError> {
+pub fn decode_outcomes(body: Bytes) -> Result<LedgerOutcomes, BodyError> {
     let body = v1::Outcomes::decode(body)?;
-    body.batches.into_iter().map(batch_outcome).collect()
+    let ledger = ledger_id(&body.ledger_id)?;
+    Ok(LedgerOutcomes {
+        ledger,
+        batches: body.batches.into_iter().map(batch_outcome).collect::<Result<_, _>>()?,
+    })
 }
 
 /// The outcome of one batch in a body.

@@ -106,6 +106,7 @@ impl Deployment {
     /// If they do not.
     pub async fn open_sale(&self, form: SaleForm) -> SaleId {
         let operator = self.operator();
+        self.stock.join().await;
         let sale = operator.create(form).await;
         operator.preheat(sale).await;
         for gateway in &self.gateways {

@@ -47,6 +47,16 @@ impl Stock {
         Self::new(url, &self.prefix, self.shards.get())
     }
 
+    /// Works for the ledger that is there, as its gateways do.
+    ///
+    /// # Panics
+    /// If Redis does not answer.
+    pub async fn join(&self) {
+        if let Some(identity) = self.ledger.identity(self.shards.all().next().unwrap()).await.unwrap() {
+            self.ledger.mean(identity.ledger);
+        }
+    }
+
     /// The ledger itself: whatever a gateway can do, a test can do.
     pub const fn ledger(&self) -> &RedisLedger {
         &self.ledger

@@ -233,7 +233,7 @@ async fn a_batch_that_is_fenced_and_applied_is_a_phantom() {
     let unknown = batch(&shop, sale, 3, 3);
     assert_eq!(shop.stock.ledger().check_back(phantom.id()).await.unwrap(), Fate::Fenced);
     for batch in [&phantom, &unknown] {
-        let body = body::encode_batch(batch, SystemClock.now());
+        let body = body::encode_batch(batch, None, SystemClock.now());
         shop.broker.publish(&shop.broker.topic("orders"), &batch.id().to_string(), body).await;
     }
     let told = |found: &[Finding]| -> Vec<(BatchId, u64, bool)> {

@@ -223,7 +223,7 @@ async fn batches_that_were_lost_on_either_side_are_put_right_or_their_remedy_is_
     let name = sale.to_string();
     // The broker has dropped its message: open for too long.
     let dropped = batch(&shop, sale, "dropped", 121, 5);
-    let body = body::encode_batch(&dropped, SystemClock.now());
+    let body = body::encode_batch(&dropped, None, SystemClock.now());
     let deducted = shop.stock.ledger().deduct(&dropped, &body).await.unwrap();
     assert!(matches!(deducted, Deduction::Applied { .. }), "{deducted:?}");
     eventually("its remedy is told", TIME_TO_SEE, async || {
@@ -247,7 +247,7 @@ async fn batches_that_were_lost_on_either_side_are_put_right_or_their_remedy_is_
     // Fenced, and yet applied: no compensation hides it.
     let phantom = batch(&shop, sale, "phantom", 122, 7);
     assert_eq!(shop.stock.ledger().check_back(phantom.id()).await.unwrap(), Fate::Fenced);
-    let body = body::encode_batch(&phantom, SystemClock.now());
+    let body = body::encode_batch(&phantom, None, SystemClock.now());
     shop.broker.publish(&shop.broker.topic("orders"), &phantom.id().to_string(), body).await;
     eventually("it is found", TIME_TO_SEE, async || {
         let audited = flashgate(&shop, &["audit", "--sale", &name]).await;

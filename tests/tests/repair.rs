@@ -66,7 +66,7 @@ async fn a_batch_whose_message_was_lost_is_sent_again_from_the_log_while_buyers_
     let rush = Rush::start(sale, &[shop.gateways[0].door()], 8);
     until_accepted(&rush, 50).await;
     let lost = batch(&shop, sale, "lost", 5);
-    let body = body::encode_batch(&lost, SystemClock.now());
+    let body = body::encode_batch(&lost, None, SystemClock.now());
     let deducted = shop.stock.ledger().deduct(&lost, &body).await.unwrap();
     assert!(matches!(deducted, Deduction::Applied { .. }), "{deducted:?}");
     eventually("the audit says that it is to be re-driven", TIME_TO_SEE, async || {
@@ -121,7 +121,7 @@ async fn a_batch_whose_settlement_was_lost_is_settled_from_the_order_store() {
     let sale = shop.open_sale(SaleForm::of_stock(1_000).limit(10)).await;
     shop.gateways[0].process.leave().await;
     let stuck = batch(&shop, sale, "stuck", 4);
-    let body = body::encode_batch(&stuck, SystemClock.now());
+    let body = body::encode_batch(&stuck, None, SystemClock.now());
     shop.stock.ledger().deduct(&stuck, &body).await.unwrap();
     shop.broker.publish(&shop.broker.topic("orders"), &stuck.id().to_string(), body).await;
     // Another reader of the gateways' group takes the outcome away, and never settles it.

@@ -177,7 +177,8 @@ fn only_stock_and_limit_were_reasons(heard: &[Heard]) {
 fn no_late_wish_reached_the_broker(outcomes: &[Outcome], half_messages: &[flashgate_messaging::Delivery]) {
     let ours: BTreeSet<(SaleId, &str, &str)> =
         outcomes.iter().map(|outcome| name(&outcome.heard.purchase)).collect();
-    let batches = half_messages.iter().filter_map(|half| body::decode_batch(half.body.clone()).ok());
+    let batches =
+        half_messages.iter().filter_map(|half| Some(body::decode_batch(half.body.clone()).ok()?.batch));
     let batches: Vec<_> = batches.collect();
     let sent: BTreeSet<(SaleId, &str, &str)> = batches
         .iter()

@@ -44,6 +44,9 @@ pub struct LedgerId(Identity);
 pub struct StoreId(Identity);
 
 impl LedgerId {
+    /// The smallest one.
+    pub const MIN: Self = Self(Identity([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]));
+
     /// The ledger with these bytes; [`InvalidIdentity`] if all are 0.
     pub fn from_bytes(bytes: [u8; 16]) -> Result<Self, InvalidIdentity> {
         Identity::from_bytes(bytes).map(Self)

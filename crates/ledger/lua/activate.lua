@@ -5,10 +5,9 @@
 -- Reply:     'missing' | 'active' | 'paused' | 'closed': the state it is in now
 --            'other_generation', then the generation that is there; nothing changed
 
-local sale = redis.call('HMGET', KEYS[1], 'state', 'generation')
+local sale = redis.call('HMGET', KEYS[1], 'state', 'generation', 'sequence')
 if not sale[1] then return { 'missing' } end
 if sale[2] ~= ARGV[1] then return { 'other_generation', sale[2] } end
 if sale[1] ~= 'prepared' then return { sale[1] } end
-redis.call('HSET', KEYS[1], 'state', 'active')
-redis.call('HINCRBY', KEYS[1], 'sequence', 1)
+redis.call('HSET', KEYS[1], 'state', 'active', 'sequence', sale[3] + 1)
 return { 'active' }

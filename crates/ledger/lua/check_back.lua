@@ -1,10 +1,15 @@
 -- Tells the fate of a batch and makes it final: where nothing is known of it, a fence is left, and a deduction
--- that comes later is refused. Deletes nothing.
+-- that comes later is refused. Deletes nothing. Needs identity.lua.
 --
--- Keys:      1 log entry
+-- Keys:      1 log entry | 2 identity
 -- Arguments: 1 nonce, 16 hexadecimal digits
 --            2 retention of the fence, ms
+--            3 the ledger that the caller means
 -- Reply:     'deducted' | 'acknowledged' | 'fenced': the status of the batch
+--            'other_ledger', then the one that is here; nothing changed
+
+local other = other_ledger(KEYS[2], ARGV[3])
+if other then return { 'other_ledger', other } end
 
 local entry = redis.call('HMGET', KEYS[1], 'status', 'nonce')
 if not entry[1] then

@@ -47,10 +47,13 @@ if now_available == available and found + taken + again == 0 then
   return { 'done', rest, available, epoch, sequence, generation }
 end
 sequence = sequence + 1
-if now_available > available or found + again > 0 then
-  epoch = epoch + 1
-  call('PUBLISH', ARGV[5], string.format('returned %s %.0f %.0f', string.match(key, '%d+$'), now_available, epoch))
-end
+local moved = now_available > available or found + again > 0
+if moved then epoch = epoch + 1 end
 call('HSET', key, 'available', now_available, 'returned', returned + found + again, 'deducted', deducted + taken,
   'reclaimed', reclaimed + again, 'epoch', epoch, 'sequence', sequence, 'adjustments', adjustments + 1)
+if moved then
+  -- A user without rights on the channel must not make a script that has written fail.
+  redis.pcall('PUBLISH', ARGV[5],
+    string.format('returned %s %.0f %.0f', string.match(key, '%d+$'), now_available, epoch))
+end
 return { 'done', rest, now_available, epoch, sequence, generation }

@@ -1,13 +1,21 @@
--- The local transaction: applies a whole batch and writes its log entry, or applies nothing.
+-- The local transaction: applies a whole batch and writes its log entry, or applies nothing. Needs identity.lua.
 --
--- Keys:      1 log entry | 2 open batches | 3 number of open orders | then three a sale: sale, held, keys
+-- Redis does not undo a script that fails half-way. So the order of the writes matters: the units go first, then what
+-- buyers hold; the entry decides that the batch is deducted; its keys come last. Broken off before the entry, units
+-- are missing from the sale and nobody has them (the audit tells how many). Broken off anywhere, the sale has fewer
+-- keys than it has counted, and stops.
+--
+-- Keys:      1 log entry | 2 open batches | 3 number of open orders | 4 identity | 5 retired sales
+--            then three a sale: sale, held, keys
 -- Arguments: 1 batch id, 32 hexadecimal digits; the last 16 are the nonce
 --            2 base of the batch, 8 bytes
 --            3 ids of the sales, u64 each
 --            4 intents (intents.lua); kept as they are in the log entry
---            5 for each sale: generation u32, sequence u64 that the caller has seen (judge.lua)
---            6 body of the batch's message: kept in the log entry until the batch is settled; empty: none
--- Reply:     'deducted' | 'acknowledged' | 'fenced': the entry was there, with this status; nothing changed
+--            5 the ledger that the caller means
+--            6 for each sale: generation u32, sequence u64 that the caller has seen (judge.lua)
+--            7 body of the batch's message: kept in the log entry until the batch is settled; empty: none
+-- Reply:     'other_ledger', then the one that is here; nothing changed
+--            'deducted' | 'acknowledged' | 'fenced': the entry was there, with this status; nothing changed
 --            'taken': the entry belongs to another batch; nothing changed
 --            'refused' and the rest as in judge.lua: at least one intent does not pass; nothing was applied
 --            'applied' and the rest as in judge.lua
@@ -15,13 +23,16 @@
 local id, base, sales, intents = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local nonce = sub(id, 17)
 
+local other = other_ledger(KEYS[4], ARGV[5], true)
+if other then return { 'other_ledger', other } end
+
 local entry = call('HMGET', KEYS[1], 'status', 'nonce')
 if entry[1] then
   if entry[2] ~= nonce then return { 'taken' } end
   return { entry[1] }
 end
 
-local groups, refused, answers, stopped = judge(intents, 4, ARGV[5])
+local groups, refused, answers, stopped = judge(intents, 6, ARGV[6])
 if refused > 0 then
   return reply('refused', call('GET', KEYS[3]), groups, refused, answers, stopped, intents)
 end
@@ -34,26 +45,35 @@ for number = 1, #groups do
   sale[AVAILABLE], sale[SEQUENCE] = sale[AVAILABLE] - units, sale[SEQUENCE] + 1
   call('HSET', KEYS[group.key], 'available', sale[AVAILABLE], 'sequence', sale[SEQUENCE],
     'deducted', sale[DEDUCTED] + units, 'pending_orders', sale[PENDING_ORDERS] + count,
-    'pending_units', sale[PENDING_UNITS] + units)
+    'pending_units', sale[PENDING_UNITS] + units, 'buyers', sale[BUYERS] + group.new_buyers,
+    'orders', sale[ORDERS] + count)
 
+  shares[number] = pack_struct('>c8I4I4', sub(sales, number * 8 - 7, number * 8), count, units)
+end
+
+for number = 1, #groups do
+  local group = groups[number]
   local pairs_of_holds, at = {}, 0
   for buyer, total in pairs(group.holds) do
     pairs_of_holds[at + 1], pairs_of_holds[at + 2], at = buyer, total, at + 2
   end
   call('HSET', KEYS[group.key + 1], unpack(pairs_of_holds))
-
-  local pairs_of_keys, keys, places = {}, group.keys, group.places
-  for i = 1, count do
-    pairs_of_keys[2 * i - 1], pairs_of_keys[2 * i] = keys[i], key_entry(base, places[i], intents)
-  end
-  call('HSET', KEYS[group.key + 2], unpack(pairs_of_keys))
-
-  shares[number] = pack_struct('>c8I4I4', sub(sales, number * 8 - 7, number * 8), count, units)
 end
 
 local count, now = #intents / INTENT_BYTES, now_ms()
-call('HSET', KEYS[1], 'status', 'deducted', 'nonce', nonce, 'at', now, 'intents', intents,
-  'states', string.rep('p', count), 'sales', table.concat(shares))
-if ARGV[6] ~= '' then call('HSET', KEYS[1], 'body', ARGV[6]) end
+local columns = { 'status', 'deducted', 'nonce', nonce, 'at', now, 'intents', intents,
+  'states', string.rep('p', count), 'sales', table.concat(shares) }
+if ARGV[7] ~= '' then columns[13], columns[14] = 'body', ARGV[7] end
+call('HSET', KEYS[1], unpack(columns))
 call('ZADD', KEYS[2], now, id)
-return reply('applied', call('INCRBY', KEYS[3], count), groups, 0, answers, stopped, intents)
+local open_orders = call('INCRBY', KEYS[3], count)
+
+for number = 1, #groups do
+  local group = groups[number]
+  local pairs_of_keys, keys, places = {}, group.keys, group.places
+  for i = 1, group.count do
+    pairs_of_keys[2 * i - 1], pairs_of_keys[2 * i] = keys[i], key_entry(base, places[i], intents)
+  end
+  call('HSET', KEYS[group.key + 2], unpack(pairs_of_keys))
+end
+return reply('applied', open_orders, groups, 0, answers, stopped, intents)

@@ -9,22 +9,35 @@
 
 -- How the columns of a sale are read, and where they are in what HMGET answers.
 local STATE, GENERATION, SEQUENCE, AVAILABLE, EPOCH, OPENS_AT, CLOSES_AT, LIMIT = 1, 2, 3, 4, 5, 6, 7, 8
-local DEDUCTED, PENDING_ORDERS, PENDING_UNITS = 9, 10, 11
+local DEDUCTED, PENDING_ORDERS, PENDING_UNITS, BUYERS, ORDERS = 9, 10, 11, 12, 13
 
 local function read_sale(key)
   return call('HMGET', key, 'state', 'generation', 'sequence', 'available', 'epoch', 'opens_at', 'closes_at',
-    'limit', 'deducted', 'pending_orders', 'pending_units')
+    'limit', 'deducted', 'pending_orders', 'pending_units', 'buyers', 'orders')
 end
 
--- A server that knows less of a sale than the caller has seen was behind when it took over: what it would sell
--- may be sold already. The sale stops. True if it was stopped now.
-local function stop_if_behind(key, sale, seen_generation, seen_sequence)
-  local state, generation = sale[STATE], tonumber(sale[GENERATION])
-  if (state ~= 'active' and state ~= 'prepared') or generation > seen_generation then return false end
-  local sequence = tonumber(sale[SEQUENCE])
-  if generation == seen_generation and sequence >= seen_sequence then return false end
-  sale[STATE], sale[SEQUENCE] = 'paused', sequence + 1
-  call('HSET', key, 'state', 'paused', 'sequence', sequence + 1)
+-- A server that knows less of a sale than the caller has seen was behind when it took over.
+local function is_behind(sale, seen_generation, seen_sequence)
+  local generation = tonumber(sale[GENERATION])
+  if generation ~= seen_generation then return generation < seen_generation end
+  return tonumber(sale[SEQUENCE]) < seen_sequence
+end
+
+-- Whether what buyers hold, or the keys of orders, are not as many as were written: some are gone, or a script was
+-- broken off. A sale of an older version has not counted them.
+local function is_incomplete(sale, held, keys)
+  sale[BUYERS] = tonumber(sale[BUYERS] or call('HLEN', held))
+  sale[ORDERS] = tonumber(sale[ORDERS] or call('HLEN', keys))
+  return call('HLEN', held) ~= sale[BUYERS] or call('HLEN', keys) ~= sale[ORDERS]
+end
+
+-- Stops a sale of which something is missing: what it would sell may be sold already. True if it was stopped now.
+local function stop_if_something_is_lost(group, sale, seen_generation, seen_sequence)
+  if sale[STATE] ~= 'active' and sale[STATE] ~= 'prepared' then return false end
+  if not is_behind(sale, seen_generation, seen_sequence)
+    and not is_incomplete(sale, KEYS[group.key + 1], KEYS[group.key + 2]) then return false end
+  sale[STATE], sale[SEQUENCE] = 'paused', sale[SEQUENCE] + 1
+  call('HSET', KEYS[group.key], 'state', 'paused', 'sequence', sale[SEQUENCE])
   return true
 end
 
@@ -41,14 +54,15 @@ local function refusal_of_all(sale, now)
 end
 
 -- Judges the intents of one sale. Fills in `answers` for those that do not pass and returns their number.
--- Leaves in `group` what the others take: `units`, and `holds`, the new total of each of their buyers.
+-- Leaves in `group` what the others take: `units`, `holds`, the new total of each of their buyers, and
+-- `new_buyers`, how many of those held nothing.
 local function judge_group(group, sale, now, intents, answers)
   local places, quantities, keys, buyers = group.places, group.quantities, group.keys, group.buyers
   local known = call('HMGET', KEYS[group.key + 2], unpack(keys))
   local held = call('HMGET', KEYS[group.key + 1], unpack(buyers))
   local refusal = refusal_of_all(sale, now)
   local left, limit = tonumber(sale[AVAILABLE]), tonumber(sale[LIMIT])
-  local seen, holds, units, refused = {}, {}, 0, 0
+  local seen, holds, units, new_buyers, refused = {}, {}, 0, 0, 0
   for i = 1, group.count do
     local key, quantity, answer = keys[i], quantities[i], nil
     if seen[key] then
@@ -69,6 +83,7 @@ local function judge_group(group, sale, now, intents, answers)
         if total > limit then
           answer = 'L'
         else
+          if not holds[buyer] and not held[i] then new_buyers = new_buyers + 1 end
           holds[buyer], left, units = total, left - quantity, units + quantity
         end
       end
@@ -77,7 +92,7 @@ local function judge_group(group, sale, now, intents, answers)
       answers[places[i] + 1], refused = answer, refused + 1
     end
   end
-  group.units, group.holds = units, holds
+  group.units, group.holds, group.new_buyers = units, holds, new_buyers
   return refused
 end
 
@@ -90,10 +105,9 @@ local function judge(intents, first_key, seen)
   local answers, stopped, refused = {}, '', 0
   for number = 1, #groups do
     local group = groups[number]
-    local key = KEYS[group.key]
-    local sale = read_sale(key)
+    local sale = read_sale(KEYS[group.key])
     local seen_generation, seen_sequence = unpack_struct('>I4I8', seen, (number - 1) * 12 + 1)
-    if stop_if_behind(key, sale, seen_generation, seen_sequence) then
+    if stop_if_something_is_lost(group, sale, seen_generation, seen_sequence) then
       stopped = stopped .. pack_struct('>I2', number - 1)
     end
     group.sale = sale
@@ -113,7 +127,7 @@ local function reply(status, open_orders, groups, refused, answers, stopped, int
     end
     packed = table.concat(answers)
   end
-  local result = { status, tonumber(open_orders or 0), packed, stopped }
+  local result = { status, math.max(tonumber(open_orders or 0), 0), packed, stopped }
   local at = 4
   for number = 1, #groups do
     local sale = groups[number].sale

@@ -3,9 +3,9 @@
 -- Keys:  1 sale
 -- Reply: 'missing' | 'paused' | 'closed': the state it is in now
 
-local state = redis.call('HGET', KEYS[1], 'state')
+local sale = redis.call('HMGET', KEYS[1], 'state', 'sequence')
+local state = sale[1]
 if not state then return 'missing' end
 if state == 'closed' or state == 'paused' then return state end
-redis.call('HSET', KEYS[1], 'state', 'paused')
-redis.call('HINCRBY', KEYS[1], 'sequence', 1)
+redis.call('HSET', KEYS[1], 'state', 'paused', 'sequence', sale[2] + 1)
 return 'paused'

@@ -1,51 +1,63 @@
 -- Puts the orders of one decided batch into a sale that is being rebuilt; a second time changes nothing. Needs
 -- intents.lua.
 --
--- Keys:      1 log entry | 2 open batches | 3 number of open orders | then three a sale: sale, held, keys
+-- The keys are written first, and then what they stand for. If the script is broken off in between, the units are
+-- never counted, and resume.lua does not let the sale sell again.
+--
+-- Keys:      1 log entry | 2 open batches | 3 number of open orders | 4 identity | 5 retired sales
+--            then three a sale: sale, held, keys
 -- Arguments: 1 batch id, 32 hexadecimal digits; the last 16 are the nonce
 --            2 base of the batch, 8 bytes
 --            3 ids of the sales, u64 each
 --            4 intents (intents.lua)
---            5 states, one character an order, as in settle.lua
---            6 number of the sale that is rebuilt, among those of the batch, from 0
---            7 its generation
---            8 retention of the log entry, ms
--- Reply:     'restored'
+--            5 the ledger that the caller means
+--            6 states, one character an order, as in settle.lua
+--            7 number of the sale that is rebuilt, among those of the batch, from 0
+--            8 its generation
+--            9 retention of the log entry, ms
+-- Reply:     'other_ledger', then the one that is here; nothing changed
+--            'restored'
 --            'missing': the sale is not there, or not stopped, or of another generation; nothing changed
 
-local id, base, sales, intents, states = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local groups = group_by_sale(intents, 4)
-local group = groups[tonumber(ARGV[6]) + 1]
+local id, base, sales, intents, states = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[6]
+local other = other_ledger(KEYS[4], ARGV[5])
+if other then return { 'other_ledger', other } end
+
+local groups = group_by_sale(intents, 6)
+local group = groups[tonumber(ARGV[7]) + 1]
 local key, held, keys = KEYS[group.key], KEYS[group.key + 1], KEYS[group.key + 2]
 
-local sale = call('HMGET', key, 'state', 'generation')
-if sale[1] ~= 'paused' or sale[2] ~= ARGV[7] then return { 'missing' } end
+local sale = call('HMGET', key, 'state', 'generation', 'sequence', 'available', 'deducted', 'buyers', 'orders')
+if sale[1] ~= 'paused' or sale[2] ~= ARGV[8] then return { 'missing' } end
 
-local known, units = call('HMGET', keys, unpack(group.keys)), 0
+local known, units, orders = call('HMGET', keys, unpack(group.keys)), 0, 0
+local confirmed = {}
 for i = 1, group.count do
   local place, quantity = group.places[i], group.quantities[i]
   local value = key_entry(base, place, intents)
   if known[i] ~= value then
     if sub(states, place + 1, place + 1) == 'c' then
-      call('HINCRBY', held, group.buyers[i], quantity)
-      call('HSET', keys, group.keys[i], value)
+      orders = orders + call('HSET', keys, group.keys[i], value)
+      confirmed[#confirmed + 1] = i
       units = units + quantity
     else
       -- A cancelled order holds no units; its key keeps answering with it, unless another order has it.
-      call('HSETNX', keys, group.keys[i], value)
+      orders = orders + call('HSETNX', keys, group.keys[i], value)
     end
   end
 end
-if units > 0 then
-  call('HINCRBY', key, 'deducted', units)
-  call('HINCRBY', key, 'available', -units)
+local buyers = call('HLEN', held)
+for number = 1, #confirmed do
+  call('HINCRBY', held, group.buyers[confirmed[number]], group.quantities[confirmed[number]])
 end
-call('HINCRBY', key, 'sequence', 1)
+buyers = call('HLEN', held) - buyers
+call('HSET', key, 'available', sale[4] - units, 'deducted', sale[5] + units, 'buyers', sale[6] + buyers,
+  'orders', sale[7] + orders, 'sequence', sale[3] + 1)
 
 -- The evidence, if it is lost: a check-back that comes late must not find nothing.
 if call('EXISTS', KEYS[1]) == 0 then
   call('HSET', KEYS[1], 'status', 'acknowledged', 'nonce', sub(id, 17), 'at', now_ms(), 'intents', intents,
     'states', states, 'sales', pack_shares(groups, sales))
-  call('PEXPIRE', KEYS[1], ARGV[8])
+  call('PEXPIRE', KEYS[1], ARGV[9])
 end
 return { 'restored' }

@@ -1,49 +1,95 @@
--- Records what the order store decided about a batch. A second time changes nothing.
+-- Records what the order store decided about a batch. A second time changes nothing. Needs intents.lua, identity.lua
+-- and retire.lua.
 --
--- Keys:      1 log entry | 2 open batches | 3 number of open orders | then three a sale: sale, held, keys
+-- Redis does not undo a script that fails half-way. So the entry says `acknowledged` before anything else is written,
+-- and the batch leaves the set of open batches last: one that is both was broken off, nobody knows where. It is not
+-- begun again, since what it gave back would be given back twice: its sales stop, and are rebuilt.
+--
+-- Keys:      1 log entry | 2 open batches | 3 number of open orders | 4 identity | 5 retired sales
+--            then three a sale: sale, held, keys
 -- Arguments: 1 batch id, 32 hexadecimal digits; the last 16 are the nonce
 --            2 base of the batch, 8 bytes
 --            3 ids of the sales, u64 each
 --            4 intents (intents.lua)
---            5 states, one character an order: c confirmed; s cancelled, its units do not exist: they are
+--            5 the ledger that the caller means
+--            6 states, one character an order: c confirmed; s cancelled, its units do not exist: they are
 --              written off; any other: cancelled, its units go back on sale
---            6 retention of the log entry, ms
---            7 retention of the keys of a closed sale, ms
---            8 channel of the notes
--- Reply:     'already' | 'taken' | 'contradiction': nothing changed
+--            7 retention of the log entry, ms
+--            8 retention of the keys of a closed sale, ms
+--            9 channel of the notes
+-- Reply:     'other_ledger', then the one that is here; nothing changed
+--            'already' | 'taken' | 'contradiction': nothing changed
+--            'broken_off', then for each sale 1 if it was stopped now, else 0: it was settled in part before
 --            'applied' | 'late', then for each sale: available, epoch, sequence, generation (nil four times: missing)
 -- Notes:     'settled <batch id>', and 'returned <sale> <available> <epoch>' for each sale whose epoch moved
 
-local id, base, sales, intents, states = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local log_retention, sale_retention, channel = ARGV[6], ARGV[7], ARGV[8]
+local id, base, sales, intents, meant, states = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local log_retention, sale_retention, channel = ARGV[7], ARGV[8], ARGV[9]
 local nonce = sub(id, 17)
+local notes = {}
+
+-- Orders leave the set of open batches with their batch. An empty set has none, whatever was counted.
+local function leave_open_batches(count)
+  call('ZREM', KEYS[2], id)
+  if call('ZCARD', KEYS[2]) == 0 then call('SET', KEYS[3], 0) else call('DECRBY', KEYS[3], count) end
+end
+
+-- What is left to do once everything is written; none of it decides anything.
+local function finish()
+  call('HDEL', KEYS[1], 'body')
+  call('PEXPIRE', KEYS[1], log_retention)
+  notes[#notes + 1] = 'settled ' .. id
+  -- A user without rights on the channel must not make a script that has written fail.
+  for number = 1, #notes do
+    redis.pcall('PUBLISH', channel, notes[number])
+  end
+end
+
+local function stop_what_was_broken_off()
+  local result = { 'broken_off' }
+  for first_key = 6, #KEYS, 3 do
+    local sale = call('HMGET', KEYS[first_key], 'state', 'sequence')
+    local sells = sale[1] == 'active' or sale[1] == 'prepared'
+    if sells then call('HSET', KEYS[first_key], 'state', 'paused', 'sequence', sale[2] + 1) end
+    result[#result + 1] = sells and 1 or 0
+  end
+  leave_open_batches(#states)
+  finish()
+  return result
+end
+
+local other = other_ledger(KEYS[4], meant)
+if other then return { 'other_ledger', other } end
 
 local entry = call('HMGET', KEYS[1], 'status', 'nonce', 'intents')
 local known = entry[1] ~= false
+-- The set of open batches tells of a deduction even if its entry is gone.
+local open = call('ZSCORE', KEYS[2], id) ~= false
 if known then
   if entry[2] ~= nonce then return { 'taken' } end
-  if entry[1] == 'acknowledged' then return { 'already' } end
+  if entry[1] == 'acknowledged' then return open and stop_what_was_broken_off() or { 'already' } end
   if entry[1] == 'fenced' or entry[3] ~= intents then return { 'contradiction' } end
 end
--- The set of open batches tells of a deduction even if its entry is gone.
-local open = known or call('ZSCORE', KEYS[2], id) ~= false
+
+local was_open = known or open
 
 local AVAILABLE, DEDUCTED, RETURNED, WRITTEN_OFF, RECLAIMED = 2, 3, 4, 5, 6
-local EPOCH, SEQUENCE, PENDING_ORDERS, PENDING_UNITS, GENERATION = 7, 8, 9, 10, 11
+local EPOCH, SEQUENCE, PENDING_ORDERS, PENDING_UNITS, GENERATION, BUYERS, ORDERS = 7, 8, 9, 10, 11, 12, 13
 
 local function read_sale(key)
   local sale = call('HMGET', key, 'state', 'available', 'deducted', 'returned', 'written_off', 'reclaimed', 'epoch',
-    'sequence', 'pending_orders', 'pending_units', 'generation')
-  for column = AVAILABLE, GENERATION do
+    'sequence', 'pending_orders', 'pending_units', 'generation', 'buyers', 'orders')
+  for column = AVAILABLE, ORDERS do
     sale[column] = tonumber(sale[column] or nil) or false
   end
   return sale
 end
 
 local function write_sale(key, sale)
-  call('HSET', key, 'available', sale[AVAILABLE], 'deducted', sale[DEDUCTED], 'returned', sale[RETURNED],
-    'written_off', sale[WRITTEN_OFF], 'reclaimed', sale[RECLAIMED], 'epoch', sale[EPOCH],
-    'sequence', sale[SEQUENCE], 'pending_orders', sale[PENDING_ORDERS], 'pending_units', sale[PENDING_UNITS])
+  call('HSET', key, 'state', sale[1], 'available', sale[AVAILABLE], 'deducted', sale[DEDUCTED],
+    'returned', sale[RETURNED], 'written_off', sale[WRITTEN_OFF], 'reclaimed', sale[RECLAIMED], 'epoch', sale[EPOCH],
+    'sequence', sale[SEQUENCE], 'pending_orders', sale[PENDING_ORDERS], 'pending_units', sale[PENDING_UNITS],
+    'buyers', sale[BUYERS], 'orders', sale[ORDERS])
 end
 
 -- The deduction that the ledger lost, or never had. A confirmed order owns its key and counts for its buyer; a
@@ -79,6 +125,12 @@ local function balance(sale)
 end
 
 local function settle_group(group, sale)
+  local buyers, orders = call('HLEN', KEYS[group.key + 1]), call('HLEN', KEYS[group.key + 2])
+  sale[BUYERS], sale[ORDERS] = sale[BUYERS] or buyers, sale[ORDERS] or orders
+  -- Fewer, or more, than were counted: a part of the sale is lost.
+  if (buyers ~= sale[BUYERS] or orders ~= sale[ORDERS]) and (sale[1] == 'active' or sale[1] == 'prepared') then
+    sale[1] = 'paused'
+  end
   local keys_known = not known and call('HMGET', KEYS[group.key + 2], unpack(group.keys))
   local returned = 0
   for i = 1, group.count do
@@ -89,11 +141,11 @@ local function settle_group(group, sale)
     local deducted = known or keys_known[i] == key_entry(base, place, intents)
     if not deducted then
       deduct_late(group, sale, i, state)
-    elseif open then
+    elseif was_open then
       sale[PENDING_ORDERS], sale[PENDING_UNITS] = sale[PENDING_ORDERS] - 1, sale[PENDING_UNITS] - quantity
       if state ~= 'c' then release(group, i) end
     end
-    if open or not deducted then
+    if was_open or not deducted then
       if state == 's' then
         sale[WRITTEN_OFF] = sale[WRITTEN_OFF] + quantity
       elseif state ~= 'c' then
@@ -102,10 +154,20 @@ local function settle_group(group, sale)
       end
     end
   end
+  sale[BUYERS] = sale[BUYERS] + call('HLEN', KEYS[group.key + 1]) - buyers
+  sale[ORDERS] = sale[ORDERS] + call('HLEN', KEYS[group.key + 2]) - orders
   return returned + balance(sale)
 end
 
-local groups = group_by_sale(intents, 4)
+local groups = group_by_sale(intents, 6)
+if not open then call('ZADD', KEYS[2], now_ms(), id) end
+if known then
+  call('HSET', KEYS[1], 'status', 'acknowledged', 'states', states)
+else
+  call('HSET', KEYS[1], 'status', 'acknowledged', 'nonce', nonce, 'at', now_ms(), 'intents', intents,
+    'states', states, 'sales', pack_shares(groups, sales))
+end
+
 local result = { known and 'applied' or 'late' }
 for number = 1, #groups do
   local group = groups[number]
@@ -116,28 +178,17 @@ for number = 1, #groups do
     sale[SEQUENCE] = sale[SEQUENCE] + 1
     if moved then
       sale[EPOCH] = sale[EPOCH] + 1
-      call('PUBLISH', channel, string.format('returned %s %.0f %.0f', string.match(key, '%d+$'), sale[AVAILABLE],
-        sale[EPOCH]))
+      notes[#notes + 1] = string.format('returned %s %.0f %.0f', string.match(key, '%d+$'), sale[AVAILABLE],
+        sale[EPOCH])
     end
     write_sale(key, sale)
-    retire_if_over(group.key, sale[1], sale[PENDING_ORDERS], sale_retention)
+    retire_if_over(key, KEYS[5], sale[1], sale[PENDING_ORDERS], sale_retention)
   end
   local at = number * 4 - 3
   result[at + 1], result[at + 2] = sale[AVAILABLE], sale[EPOCH]
   result[at + 3], result[at + 4] = sale[SEQUENCE], sale[GENERATION]
 end
 
-if open then
-  call('ZREM', KEYS[2], id)
-  call('DECRBY', KEYS[3], #states)
-end
-if known then
-  call('HSET', KEYS[1], 'status', 'acknowledged', 'states', states)
-  call('HDEL', KEYS[1], 'body')
-else
-  call('HSET', KEYS[1], 'status', 'acknowledged', 'nonce', nonce, 'at', now_ms(), 'intents', intents,
-    'states', states, 'sales', pack_shares(groups, sales))
-end
-call('PEXPIRE', KEYS[1], log_retention)
-call('PUBLISH', channel, 'settled ' .. id)
+leave_open_batches(open and #states or 0)
+finish()
 return result

@@ -1,19 +1,27 @@
 -- Records that all orders of an open batch were confirmed, which is what becomes of nearly every batch. It needs no
 -- look at the intents, since nothing goes back; anything else is left to settle.lua.
 --
--- Keys:      1 log entry | 2 open batches | 3 number of open orders | then three a sale: sale, held, keys
+-- As in settle.lua, the entry is written first and the batch leaves the set of open batches last. Needs identity.lua.
+--
+-- Keys:      1 log entry | 2 open batches | 3 number of open orders | 4 identity | 5 retired sales
+--            then three a sale: sale, held, keys
 -- Arguments: 1 batch id, 32 hexadecimal digits; the last 16 are the nonce
 --            2 what the batch holds of each sale, in the order of the keys: id u64, orders u32, units u32
---            3 retention of the log entry, ms
---            4 retention of the keys of a closed sale, ms
---            5 channel of the notes
--- Reply:     'otherwise': the ledger does not have this batch as an open one of these sales; nothing changed
+--            3 the ledger that the caller means
+--            4 retention of the log entry, ms
+--            5 retention of the keys of a closed sale, ms
+--            6 channel of the notes
+-- Reply:     'other_ledger', then the one that is here; nothing changed
+--            'otherwise': the ledger does not have this batch as an open one of these sales; nothing changed
 --            'applied', then for each sale: available, epoch, sequence, generation (nil four times: missing)
 -- Notes:     'settled <batch id>'
 
 local call, sub = redis.call, string.sub
-local id, shares = ARGV[1], ARGV[2]
-local log_retention, sale_retention, channel = ARGV[3], ARGV[4], ARGV[5]
+local id, shares, meant = ARGV[1], ARGV[2], ARGV[3]
+local log_retention, sale_retention, channel = ARGV[4], ARGV[5], ARGV[6]
+
+local other = other_ledger(KEYS[4], meant)
+if other then return { 'other_ledger', other } end
 
 local entry = call('HMGET', KEYS[1], 'status', 'nonce', 'sales')
 if entry[1] ~= 'deducted' or entry[2] ~= sub(id, 17) or entry[3] ~= shares then return { 'otherwise' } end
@@ -22,29 +30,34 @@ if not call('ZSCORE', KEYS[2], id) then return { 'otherwise' } end
 
 local STATE, AVAILABLE, EPOCH, SEQUENCE, PENDING_ORDERS, PENDING_UNITS, GENERATION = 1, 2, 3, 4, 5, 6, 7
 
-local result, batch_orders = { 'applied' }, 0
+local batch_orders = 0
 for number = 1, #shares / 16 do
-  local first_key, at = number * 3 + 1, number * 4 - 3
+  batch_orders = batch_orders + struct.unpack('>I4', shares, number * 16 - 7)
+end
+call('HSET', KEYS[1], 'status', 'acknowledged', 'states', string.rep('c', batch_orders))
+
+local result = { 'applied' }
+for number = 1, #shares / 16 do
+  local key, at = KEYS[number * 3 + 3], number * 4 - 3
   local orders, units = struct.unpack('>I4I4', shares, number * 16 - 7)
-  local sale = call('HMGET', KEYS[first_key], 'state', 'available', 'epoch', 'sequence', 'pending_orders',
-    'pending_units', 'generation')
+  local sale = call('HMGET', key, 'state', 'available', 'epoch', 'sequence', 'pending_orders', 'pending_units',
+    'generation')
   if sale[STATE] then
     local sequence, pending_orders = sale[SEQUENCE] + 1, sale[PENDING_ORDERS] - orders
-    call('HSET', KEYS[first_key], 'sequence', sequence, 'pending_orders', pending_orders,
+    call('HSET', key, 'sequence', sequence, 'pending_orders', pending_orders,
       'pending_units', sale[PENDING_UNITS] - units)
-    retire_if_over(first_key, sale[STATE], pending_orders, sale_retention)
+    retire_if_over(key, KEYS[5], sale[STATE], pending_orders, sale_retention)
     result[at + 1], result[at + 2] = sale[AVAILABLE], sale[EPOCH]
     result[at + 3], result[at + 4] = sequence, sale[GENERATION]
   else
     result[at + 1], result[at + 2], result[at + 3], result[at + 4] = false, false, false, false
   end
-  batch_orders = batch_orders + orders
 end
 
 call('ZREM', KEYS[2], id)
 call('DECRBY', KEYS[3], batch_orders)
-call('HSET', KEYS[1], 'status', 'acknowledged', 'states', string.rep('c', batch_orders))
 call('HDEL', KEYS[1], 'body')
 call('PEXPIRE', KEYS[1], log_retention)
-call('PUBLISH', channel, 'settled ' .. id)
+-- A user without rights on the channel must not make a script that has written fail.
+redis.pcall('PUBLISH', channel, 'settled ' .. id)
 return result

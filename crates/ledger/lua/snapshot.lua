@@ -1,25 +1,32 @@
--- A sale at one moment, with the open batches that hold units of it.
+-- A sale at one moment, with some of the open batches that hold units of it. A shard can have a million open batches,
+-- so one call looks at a page of them, oldest first; the last call sees the sale as it is at the end.
 --
 -- Keys:      1 sale | 2 held | 3 keys | 4 open batches
 -- Arguments: 1 id of the sale, u64
 --            2 what the key of a log entry begins with; the base of the batch follows, 16 hexadecimal digits
+--            3 batches deducted from here on, ms, or '-inf'
+--            4 how many batches to look at, at most
 -- Reply:     nil: missing
 --            state, generation, initial, restocked, returned, deducted, written_off, reclaimed, available, epoch,
---            sequence, compensating steps, buyers that hold something, keys, this moment (ms), the number of open
---            batches of the shard without a log entry, then for each of those, oldest first: batch id, deducted at
---            (ms); then for each open batch of the sale, oldest first: batch id, deducted at (ms), orders of the
---            sale, units of the sale
+--            sequence, compensating steps, pending orders, pending units, buyers and orders as they were counted,
+--            buyers that hold something, keys, this moment (ms), when the last batch of a full page was deducted
+--            (ms; 0: there are no more), the number of batches of the page without a log entry, then for each of
+--            those: batch id, deducted at (ms); then for each open batch of the sale: batch id, deducted at (ms),
+--            orders of the sale, units of the sale
 
 local result = redis.call('HMGET', KEYS[1], 'state', 'generation', 'initial', 'restocked', 'returned', 'deducted',
-  'written_off', 'reclaimed', 'available', 'epoch', 'sequence', 'adjustments')
+  'written_off', 'reclaimed', 'available', 'epoch', 'sequence', 'adjustments', 'pending_orders', 'pending_units',
+  'buyers', 'orders')
 if not result[1] then return false end
 result[12] = result[12] or 0
-result[13], result[14] = redis.call('HLEN', KEYS[2]), redis.call('HLEN', KEYS[3])
+result[17], result[18] = redis.call('HLEN', KEYS[2]), redis.call('HLEN', KEYS[3])
+result[15], result[16] = result[15] or result[17], result[16] or result[18]
 local time = redis.call('TIME')
-result[15] = time[1] * 1000 + math.floor(time[2] / 1000)
+result[19] = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local open, at = redis.call('ZRANGE', KEYS[4], 0, -1, 'WITHSCORES'), 16
-local rows, count, lost = {}, 0, 0
+local open = redis.call('ZRANGE', KEYS[4], ARGV[3], '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[4], 'WITHSCORES')
+result[20] = #open == ARGV[4] * 2 and open[#open] or 0
+local rows, count, lost, at = {}, 0, 0, 21
 for i = 1, #open, 2 do
   local id = open[i]
   -- A share is 16 bytes: sale id u64, orders u32, units u32.
@@ -36,7 +43,7 @@ for i = 1, #open, 2 do
     end
   end
 end
-result[16] = lost
+result[21] = lost
 for i = 1, count do
   result[at + i] = rows[i]
 end

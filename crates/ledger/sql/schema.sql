@@ -3,11 +3,14 @@
 -- What buyers hold and which keys have an order is in no table: it follows from `batches` and `outcomes`, in the
 -- order of `number`, and is kept in memory. So a deduction appends one row, wherever its buyers' digests fall.
 
--- One row: how many shards sale ids are spread over, and how many starts of gateways there were.
+-- One row: how many shards sale ids are spread over, how many starts of gateways there were, and the identities of the
+-- ledger and of the order store that it belongs to, once it has them.
 CREATE TABLE ledger (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   shards INTEGER NOT NULL,
-  starts INTEGER NOT NULL
+  starts INTEGER NOT NULL,
+  ledger_id BLOB,
+  store_id BLOB
 ) STRICT;
 
 -- `available = initial + restocked + returned - deducted`. `epoch` moves with every unit that comes back,

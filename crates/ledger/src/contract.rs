@@ -12,6 +12,7 @@
 //!
 //! The facts take no time from a clock: windows are either open for centuries, or over, or far ahead.
 
+pub mod belonging;
 pub mod compensating;
 pub mod deducting;
 pub mod fencing;
@@ -106,7 +107,13 @@ macro_rules! ledger_contract {
                 keys_lists_every_key_once
                 notes_tell_what_was_settled_and_returned
                 node_numbers_are_given_in_turn
+                holdings_are_told_by_buyer
+                sweeping_leaves_what_sells_alone
                 it_answers;
+            belonging:
+                an_identity_is_given_once
+                a_call_for_another_ledger_changes_nothing
+                a_process_that_means_none_is_a_stranger_to_a_ledger_with_one;
             rebuilding:
                 a_lost_sale_is_rebuilt_and_sells_what_is_left
                 an_outcome_after_the_rebuild_changes_nothing

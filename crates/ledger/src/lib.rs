@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, BuyerDigest, Intent, Node, OrderId, OrderState, Sale, SaleId, Shard,
-    Timestamp,
+    Batch, BatchId, BatchOutcome, BuyerDigest, Intent, LedgerId, Node, OrderId, OrderState, Sale, SaleId,
+    Shard, StoreId, Timestamp,
     audit::{LedgerStep, LostEntry},
 };
 use futures::stream::BoxStream;
@@ -33,6 +33,18 @@ use tokio::time::error::Elapsed;
 /// The stock in front of the database.
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {
+    /// Which ledger the shard belongs to; `None` if it has no identity, or has lost it with everything else.
+    async fn identity(&self, shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault>;
+
+    /// Gives the shard an identity, unless it has one: that one stays. Returns what it has now.
+    async fn establish(&self, shard: Shard, identity: LedgerIdentity) -> Result<LedgerIdentity, LedgerFault>;
+
+    /// From now on the calls of this process are meant for that ledger. A call that gives or records a verdict on a
+    /// batch ([`Ledger::screen`], [`Ledger::deduct`], [`Ledger::check_back`], [`Ledger::settle`],
+    /// [`Ledger::restore`]) and meets another one is refused with [`LedgerFault::OtherLedger`]. Until then they are
+    /// meant for a ledger without an identity.
+    fn mean(&self, ledger: LedgerId);
+
     /// Gives out the next node number: one a start of a gateway, over the whole deployment, in turn.
     async fn next_node(&self) -> Result<Node, LedgerFault>;
 
@@ -109,7 +121,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// The body of the message of an open batch; `None` if it is not open, or its body is not known.
     async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault>;
 
-    /// The sale's totals and its open batches at one moment; `None` if the ledger does not have it.
+    /// The sale's totals and its open batches; `None` if the ledger does not have it. The totals are of the end of the
+    /// call; a batch that is settled during the call may still be among the open ones, and none that is open at its end
+    /// is missing.
     async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault>;
 
     /// Where the sale stands: cheap enough to be asked every second. `None` if the ledger does not have it.
@@ -119,11 +133,27 @@ pub trait Ledger: Send + Sync + 'static {
     /// call if no deduction comes in between; the caller makes sure by comparing [`Standing::epoch`].
     async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault>;
 
+    /// How many units each of the buyers holds in the sale, in their order; 0 for one that it does not know.
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault>;
+
+    /// Frees the keys of some closed sales whose retention is over, and returns how many sales that were. To be called
+    /// now and then.
+    async fn sweep(&self) -> Result<u64, LedgerFault>;
+
     /// Notes from every process that settles or restocks. Notes can be lost; the stream reconnects for ever.
     async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault>;
 
-    /// Whether the ledger answers.
+    /// Whether the ledger can do its work: every shard answers, and takes a write.
     async fn ping(&self) -> Result<(), LedgerFault>;
+}
+
+/// Which ledger this is, and whose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerIdentity {
+    /// Made once, when the ledger was first used.
+    pub ledger: LedgerId,
+    /// The order store that it belongs to.
+    pub store: StoreId,
 }
 
 /// What [`Ledger::prepare`] found.
@@ -205,6 +235,8 @@ pub enum Rebuilt {
         /// How many.
         available: i64,
     },
+    /// What buyers hold, or the keys of orders, are not as many as were written; nothing changed.
+    Incomplete,
     /// It is not in the ledger.
     Missing,
     /// It is there in another generation; nothing changed.
@@ -323,6 +355,12 @@ pub enum Settled {
     Applied(Vec<Standing>),
     /// The entry was acknowledged before; nothing changed.
     Already,
+    /// An earlier call was broken off half-way. It is not known what of the batch was settled, and it is not settled
+    /// again; its sales are to be rebuilt.
+    BrokenOff {
+        /// The sales that were stopped now.
+        stopped: Vec<SaleId>,
+    },
     /// The ledger did not know the batch: its deduction was applied now. Sales that the ledger does not
     /// have were passed over.
     AppliedLate(Vec<Standing>),
@@ -435,12 +473,25 @@ pub struct Snapshot {
     pub buyers: u64,
     /// Keys that have an order.
     pub keys: u64,
+    /// How many buyers, and how many keys, were written. Different from what is there: a part of the sale is lost.
+    pub written: Written,
+    /// Orders that are counted as open.
+    pub pending_orders: i64,
     /// The moment, by the ledger's clock.
     pub taken_at: Timestamp,
     /// The batches that hold units of this sale and are not settled, oldest first.
     pub open: Vec<OpenBatch>,
     /// The open batches of the shard whose log entry is gone, oldest first: nobody knows what they hold.
     pub lost: Vec<LostEntry>,
+}
+
+/// How many fields a sale must have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Buyers that hold something.
+    pub buyers: u64,
+    /// Keys that have an order.
+    pub keys: u64,
 }
 
 /// A batch that is deducted and not settled.
@@ -474,9 +525,15 @@ pub enum LedgerFault {
     /// It was sent and no answer came: it may have happened.
     #[error("the ledger did not answer: {0}")]
     NoAnswer(String),
-    /// The ledger refused the call, having changed nothing (out of memory, loading, read-only replica).
+    /// The ledger refused the call, having changed nothing (out of memory, loading, a server that takes no writes).
     #[error("the ledger refused the call: {0}")]
     Refused(String),
+    /// It is not the ledger that the call was meant for. It changed nothing.
+    #[error("the ledger is another one: {}", .found.map_or("it has no identity".to_owned(), |id| id.to_string()))]
+    OtherLedger {
+        /// Which one it is; `None` if it has lost its identity.
+        found: Option<LedgerId>,
+    },
     /// The ledger answered something that this version does not understand.
     #[error("the ledger answered {reply} to {call}")]
     UnknownReply {
@@ -494,6 +551,7 @@ impl LedgerFault {
             Self::Unreachable(_) => "ledger_unreachable",
             Self::NoAnswer(_) => "ledger_no_answer",
             Self::Refused(_) => "ledger_refused",
+            Self::OtherLedger { .. } => "ledger_other",
             Self::UnknownReply { .. } => "ledger_unknown_reply",
         }
     }
@@ -502,14 +560,14 @@ impl LedgerFault {
     pub const fn is_refusal(&self) -> bool {
         match self {
             Self::Refused(_) | Self::UnknownReply { .. } => true,
-            Self::Unreachable(_) | Self::NoAnswer(_) => false,
+            Self::Unreachable(_) | Self::NoAnswer(_) | Self::OtherLedger { .. } => false,
         }
     }
 
     /// Whether it is certain that the call changed nothing.
     pub const fn nothing_done(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Refused(_) => true,
+            Self::Unreachable(_) | Self::Refused(_) | Self::OtherLedger { .. } => true,
             Self::NoAnswer(_) | Self::UnknownReply { .. } => false,
         }
     }

@@ -25,12 +25,16 @@ mod scripts;
 mod seen;
 mod servers;
 
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    sync::{Arc, OnceLock},
+};
 
 use async_trait::async_trait;
 use flashgate_domain::id::BATCH_INTENTS_MAX;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Decision, Intent, Node, OrderId, Sale, SaleId, Shard, audit::LedgerStep,
+    Batch, BatchId, BatchOutcome, BuyerDigest, Decision, Intent, LedgerId, Node, OrderId, Sale, SaleId,
+    Shard, Timestamp, audit::LedgerStep,
 };
 use futures::stream::BoxStream;
 use metrics::{counter, histogram};
@@ -45,25 +49,36 @@ pub use self::config::{
 use self::{
     keys::Keys,
     pack::{Packed, Shares},
-    reply::Told,
+    reply::{SnapshotPage, Told},
     scripts::ScriptCall,
     seen::Seen,
     servers::{Place, Servers},
 };
 use crate::{
-    Activated, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, Note, Prepared,
-    Rebuilding, Rebuilt, Restored, Retention, Screening, Settled, Snapshot, Standing,
+    Activated, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerIdentity, LedgerOrder, LogEntry,
+    Note, Prepared, Rebuilding, Rebuilt, Restored, Retention, Screening, Settled, Snapshot, Standing,
 };
 
 /// How many keys one step of [`Ledger::keys`] asks for: a millisecond of Redis at most.
 const KEYS_STEP: usize = 1_000;
+/// How many open batches one step of [`Ledger::snapshot`] looks at: a millisecond of Redis at most.
+const SNAPSHOT_STEP: usize = 512;
+/// How many sales one call of [`Ledger::sweep`] frees in a shard.
+const SWEEP_STEP: usize = 16;
+/// The only policy with which no part of the ledger is thrown away.
+const NO_EVICTION: &str = "noeviction";
 
 /// The ledger on one Redis server or on a Redis Cluster.
 pub struct RedisLedger {
     servers: Arc<Servers>,
     keys: Keys,
     seen: Seen,
+    /// The ledger that the calls are meant for, once it is known.
+    meant: OnceLock<LedgerId>,
     retention: Retention,
+    /// After how many writes scripts are broken off; below 0: they are not.
+    #[cfg(feature = "contract")]
+    break_off: std::sync::atomic::AtomicI64,
 }
 
 impl RedisLedger {
@@ -80,8 +95,18 @@ impl RedisLedger {
             servers: Arc::new(servers),
             keys: Keys::new(config.prefix.clone(), config.shards),
             seen: Seen::default(),
+            meant: OnceLock::new(),
             retention: config.retention(),
+            #[cfg(feature = "contract")]
+            break_off: std::sync::atomic::AtomicI64::new(-1),
         })
+    }
+
+    /// For tests: from now on each script fails after that many writes, as if a command of it were refused. `None`: none
+    /// does.
+    #[cfg(feature = "contract")]
+    pub fn break_off_after(&self, writes: Option<u32>) {
+        self.break_off.store(writes.map_or(-1, i64::from), std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Sends a plain command, with its fault counted.
@@ -92,9 +117,15 @@ impl RedisLedger {
     /// Runs a script, with its time taken and its fault counted.
     async fn run(&self, shard: Shard, call: ScriptCall) -> Result<Value, LedgerFault> {
         let name = call.script.name;
+        #[cfg(feature = "contract")]
+        let call = match u32::try_from(self.break_off.load(std::sync::atomic::Ordering::Relaxed)) {
+            Ok(writes) => call.broken_off_after(writes),
+            Err(_none) => call,
+        };
         let started = Instant::now();
         let result = self.servers.run(Place::Shard(shard), &call).await;
         histogram!("flashgate_ledger_script_seconds", "script" => name).record(started.elapsed());
+        let result = result.and_then(|reply| reply::other_ledger(&reply).map_or(Ok(reply), Err));
         result.inspect_err(|fault| count_fault(name, fault))
     }
 
@@ -129,10 +160,15 @@ impl RedisLedger {
     fn take_in<T>(&self, told: Told<T>) -> T {
         for sale in &told.stopped {
             counter!("flashgate_ledger_sales_behind_total").increment(1);
-            warn!(%sale, "Redis knows less of the sale than it had acknowledged; the sale is paused");
+            warn!(%sale, "Redis has lost a part of the sale that it had acknowledged; the sale is paused");
         }
         self.seen.record(told.progress);
         told.answer
+    }
+
+    /// The ledger that the calls are meant for, as the scripts take it; empty: one without an identity.
+    fn meant(&self) -> String {
+        self.meant.get().map(LedgerId::to_string).unwrap_or_default()
     }
 
     fn three_of_each(&self, sales: &[SaleId]) -> impl Iterator<Item = String> {
@@ -155,6 +191,27 @@ fn decoded<T>(
 
 #[async_trait]
 impl Ledger for RedisLedger {
+    async fn identity(&self, shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(self.keys.identity(shard)).arg(&["ledger", "store"]);
+        let reply = self.command("identity", Place::Shard(shard), command).await?;
+        decoded("identity", &reply, reply::identity)
+    }
+
+    async fn establish(&self, shard: Shard, identity: LedgerIdentity) -> Result<LedgerIdentity, LedgerFault> {
+        let call = scripts::ESTABLISH
+            .call()
+            .key(self.keys.identity(shard))
+            .arg(identity.ledger.to_string())
+            .arg(identity.store.to_string());
+        let reply = self.run(shard, call).await?;
+        decoded("establish", &reply, |reply| reply::identity(reply).flatten())
+    }
+
+    fn mean(&self, ledger: LedgerId) {
+        let _the_first_one_holds = self.meant.set(ledger);
+    }
+
     async fn next_node(&self) -> Result<Node, LedgerFault> {
         let mut command = redis::cmd("INCR");
         command.arg(self.keys.nodes());
@@ -186,8 +243,11 @@ impl Ledger for RedisLedger {
     }
 
     async fn close(&self, sale: SaleId) -> Result<(), LedgerFault> {
-        let keys = self.keys.three_of(sale);
-        let call = scripts::CLOSE.call().keys(keys).number(self.retention.sale.as_millis());
+        let call = scripts::CLOSE
+            .call()
+            .key(self.keys.sale(sale))
+            .key(self.keys.retired(self.keys.shard_of(sale)))
+            .number(self.retention.sale.as_millis());
         self.run_on_sale(sale, call, reply::stopped).await?;
         self.seen.forget(sale);
         Ok(())
@@ -198,9 +258,11 @@ impl Ledger for RedisLedger {
         let call = scripts::SCREEN
             .call()
             .key(self.keys.open_orders(shard))
+            .key(self.keys.identity(shard))
             .keys(self.three_of_each(&packed.sales))
             .arg(&*packed.intents)
-            .arg(self.seen.pack(&packed.sales));
+            .arg(self.seen.pack(&packed.sales))
+            .arg(self.meant());
         let reply = self.run(shard, call).await?;
         decoded("screen", &reply, |reply| reply::screening(reply, &packed)).map(|told| self.take_in(told))
     }
@@ -218,50 +280,44 @@ impl Ledger for RedisLedger {
         let call = scripts::CHECK_BACK
             .call()
             .key(self.keys.log(batch))
+            .key(self.keys.identity(batch.shard()))
             .arg(format!("{:016x}", batch.nonce()))
-            .number(self.retention.log.as_millis());
+            .number(self.retention.log.as_millis())
+            .arg(self.meant());
         let reply = self.run(batch.shard(), call).await?;
         decoded("check_back", &reply, reply::fate)
     }
 
     async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerFault> {
-        let (id, shard) = (outcome.batch, outcome.batch.shard());
-        let complete = outcome.orders.iter().enumerate().all(|(at, order)| id.order(at) == Some(order.order));
-        if !complete {
-            return Err(LedgerFault::Refused(format!("the outcome of batch {id} is not of its orders")));
-        }
+        let (id, packed) = (outcome.batch, self.pack_outcome(outcome)?);
         if outcome.orders.iter().all(|order| order.decision == Decision::Confirmed)
             && let Some(settled) = self.settle_confirmed(outcome).await?
         {
             return Ok(settled);
         }
-        let packed = self.pack(shard, outcome.orders.iter().map(|order| &order.intent))?;
-        let states: Vec<u8> =
-            outcome.orders.iter().map(|order| pack::decision_byte(order.decision)).collect();
         let call = self
             .batch_call(scripts::SETTLE.call(), id, &packed)
-            .arg(states)
+            .arg(states_of(outcome))
             .number(self.retention.log.as_millis())
             .number(self.retention.sale.as_millis())
             .arg(self.keys.notes());
-        let reply = self.run(shard, call).await?;
+        let reply = self.run(id.shard(), call).await?;
         decoded("settle", &reply, |reply| reply::settled(reply, &packed.sales)).map(|told| self.take_in(told))
     }
 
     async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault> {
-        let (draft, window) = (&sale.draft, sale.draft.window());
-        let call = scripts::REBUILD
-            .call()
-            .keys(self.keys.three_of(sale.id))
-            .number(sale.generation)
-            .number(window.opens_at().as_millis())
-            .number(window.closes_at().as_millis())
-            .number(draft.limit_per_buyer().get())
-            .number(draft.stock())
-            .number(sale.restocked)
-            .number(sale.returned)
-            .number(sale.rebuild_epoch());
-        self.run_on_sale(sale.id, call, reply::rebuilding).await
+        match self.rebuild(sale, None).await? {
+            Rebuilding::Open { orders } => {
+                // A script that was broken off leaves too many counted as pending. The log tells what is open.
+                let seen = self.snapshot(sale.id).await?;
+                let is_settled = |snapshot: &Snapshot| snapshot.open.is_empty() && snapshot.lost.is_empty();
+                match seen.filter(is_settled) {
+                    Some(snapshot) => self.rebuild(sale, Some(snapshot.sequence)).await,
+                    None => Ok(Rebuilding::Open { orders }),
+                }
+            }
+            begun => Ok(begun),
+        }
     }
 
     async fn restore(
@@ -289,7 +345,7 @@ impl Ledger for RedisLedger {
         generation: u32,
         available: i64,
     ) -> Result<Rebuilt, LedgerFault> {
-        let call = scripts::RESUME.call().key(self.keys.sale(sale)).number(generation).number(available);
+        let call = scripts::RESUME.call().keys(self.keys.three_of(sale)).number(generation).number(available);
         self.run_on_sale(sale, call, reply::rebuilt).await
     }
 
@@ -328,13 +384,32 @@ impl Ledger for RedisLedger {
 
     async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
         let shard = self.keys.shard_of(sale);
-        let call = scripts::SNAPSHOT
-            .call()
-            .keys(self.keys.three_of(sale))
-            .key(self.keys.open(shard))
-            .arg(sale.get().to_be_bytes())
-            .arg(self.keys.log_prefix(shard));
-        self.run_on_sale(sale, call, reply::snapshot).await
+        let (mut from, mut step) = (None, SNAPSHOT_STEP);
+        let (mut open, mut lost, mut known) = (Vec::new(), Vec::new(), HashSet::new());
+        loop {
+            let call = scripts::SNAPSHOT
+                .call()
+                .keys(self.keys.three_of(sale))
+                .key(self.keys.open(shard))
+                .arg(sale.get().to_be_bytes())
+                .arg(self.keys.log_prefix(shard))
+                .arg(from.map_or("-inf".to_owned(), |at: Timestamp| at.as_millis().to_string()))
+                .number(step);
+            let Some(SnapshotPage { snapshot, next_from }) =
+                self.run_on_sale(sale, call, reply::snapshot).await?
+            else {
+                return Ok(None);
+            };
+            // A page begins with the moment at which the one before ended.
+            open.extend(snapshot.open.iter().filter(|batch| known.insert(batch.id)));
+            lost.extend(snapshot.lost.iter().filter(|batch| known.insert(batch.batch)));
+            if next_from.is_none() {
+                return Ok(Some(Snapshot { open, lost, ..snapshot }));
+            }
+            // More batches of one moment than a page has: a larger page.
+            step = if next_from == from { step.saturating_mul(2) } else { SNAPSHOT_STEP };
+            from = next_from;
+        }
     }
 
     async fn standing(&self, sale: SaleId) -> Result<Option<Standing>, LedgerFault> {
@@ -366,12 +441,56 @@ impl Ledger for RedisLedger {
         notes::subscribe(Arc::clone(&self.servers), self.keys.notes()).await
     }
 
-    async fn ping(&self) -> Result<(), LedgerFault> {
-        // A read of each shard rather than PING: it goes to the node that has the shard.
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault> {
+        if buyers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut command = redis::cmd("HMGET");
+        command.arg(self.keys.held(sale));
+        for buyer in buyers {
+            command.arg(&buyer.0);
+        }
+        let reply = self.command("holdings", Place::Shard(self.keys.shard_of(sale)), command).await?;
+        let units = decoded("holdings", &reply, reply::holdings)?;
+        if units.len() != buyers.len() {
+            return Err(reply::unknown("holdings", &reply));
+        }
+        Ok(units)
+    }
+
+    async fn sweep(&self) -> Result<u64, LedgerFault> {
+        let mut freed = 0;
         for shard in self.keys.shards() {
-            let mut command = redis::cmd("EXISTS");
-            command.arg(self.keys.open_orders(shard));
-            self.command("ping", Place::Shard(shard), command).await?;
+            let retired = self.keys.retired(shard);
+            let mut command = redis::cmd("ZRANGE");
+            command.arg(&retired).arg(0).arg(SWEEP_STEP.saturating_sub(1));
+            let reply = self.command("sweep", Place::Shard(shard), command).await?;
+            for sale in decoded("sweep", &reply, reply::sale_ids)? {
+                let call =
+                    scripts::SWEEP.call().key(retired.clone()).keys(self.keys.three_of(sale)).number(sale);
+                freed += self.run_on_sale(sale, call, reply::swept).await?;
+            }
+        }
+        Ok(freed)
+    }
+
+    async fn ping(&self) -> Result<(), LedgerFault> {
+        // Of each shard, since it goes to the node that has the shard.
+        for shard in self.keys.shards() {
+            let call = scripts::PROBE.call().key(self.keys.health(shard)).arg(self.keys.notes());
+            let reply = self.run(shard, call).await?;
+            let errors = decoded("probe", &reply, reply::probed)?;
+            if !errors.is_empty() {
+                return Err(LedgerFault::Refused(errors.join("; ")));
+            }
+            let mut command = redis::cmd("INFO");
+            command.arg("memory");
+            let reply = self.command("info", Place::Shard(shard), command).await?;
+            let policy = decoded("info", &reply, reply::eviction_policy)?;
+            if policy != NO_EVICTION {
+                let why = format!("maxmemory-policy is {policy}, and must be {NO_EVICTION}");
+                return Err(LedgerFault::Refused(why));
+            }
         }
         Ok(())
     }
@@ -383,6 +502,25 @@ fn states_of(outcome: &BatchOutcome) -> Vec<u8> {
 }
 
 impl RedisLedger {
+    /// Begins a rebuild. `settled_at`: the sequence at which no open batch had orders of the sale.
+    async fn rebuild(&self, sale: &Sale, settled_at: Option<u64>) -> Result<Rebuilding, LedgerFault> {
+        let (draft, window) = (&sale.draft, sale.draft.window());
+        let call = scripts::REBUILD
+            .call()
+            .keys(self.keys.three_of(sale.id))
+            .key(self.keys.retired(self.keys.shard_of(sale.id)))
+            .number(sale.generation)
+            .number(window.opens_at().as_millis())
+            .number(window.closes_at().as_millis())
+            .number(draft.limit_per_buyer().get())
+            .number(draft.stock())
+            .number(sale.restocked)
+            .number(sale.returned)
+            .number(sale.rebuild_epoch())
+            .arg(settled_at.map(|sequence| sequence.to_string()).unwrap_or_default());
+        self.run_on_sale(sale.id, call, reply::rebuilding).await
+    }
+
     /// Packs the intents of an outcome, which must be whole.
     fn pack_outcome(&self, outcome: &BatchOutcome) -> Result<Packed, LedgerFault> {
         let id = outcome.batch;
@@ -404,9 +542,12 @@ impl RedisLedger {
             .key(self.keys.log(id))
             .key(self.keys.open(shard))
             .key(self.keys.open_orders(shard))
+            .key(self.keys.identity(shard))
+            .key(self.keys.retired(shard))
             .keys(self.three_of_each(&shares.sales))
             .arg(id.to_string())
             .arg(&*shares.packed)
+            .arg(self.meant())
             .number(self.retention.log.as_millis())
             .number(self.retention.sale.as_millis())
             .arg(self.keys.notes());
@@ -416,16 +557,19 @@ impl RedisLedger {
         Ok(told.map(|told| self.take_in(told)))
     }
 
-    /// What `deduct.lua` and `settle.lua` have in common: the keys of the batch, and its intents.
+    /// What `deduct.lua`, `settle.lua` and `restore.lua` have in common: the keys of the batch, and its intents.
     fn batch_call(&self, call: ScriptCall, id: BatchId, packed: &Packed) -> ScriptCall {
         let shard = id.shard();
         call.key(self.keys.log(id))
             .key(self.keys.open(shard))
             .key(self.keys.open_orders(shard))
+            .key(self.keys.identity(shard))
+            .key(self.keys.retired(shard))
             .keys(self.three_of_each(&packed.sales))
             .arg(id.to_string())
             .arg(id.base().get().to_be_bytes())
             .arg(packed.sale_ids())
             .arg(&*packed.intents)
+            .arg(self.meant())
     }
 }

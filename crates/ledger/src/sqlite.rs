@@ -43,15 +43,15 @@ mod writer;
 
 use std::{
     path::Path,
-    sync::{Arc, RwLock, RwLockReadGuard},
+    sync::{Arc, OnceLock, RwLock, RwLockReadGuard},
     thread,
     time::Duration,
 };
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Clock, Intent, Node, OrderId, OrderState, Sale, SaleId, Shard, Timestamp,
-    audit::LedgerStep, id::ShardCount,
+    Batch, BatchId, BatchOutcome, BuyerDigest, Clock, Intent, LedgerId, Node, OrderId, OrderState, Sale,
+    SaleId, Shard, Timestamp, audit::LedgerStep, id::ShardCount,
 };
 use futures::stream::{self, BoxStream, StreamExt};
 use metrics::counter;
@@ -75,8 +75,9 @@ use self::{
     writer::{ROUND_CALLS_MAX, Writer},
 };
 use crate::{
-    Activated, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, LogStatus, Note,
-    Prepared, Rebuilding, Rebuilt, Restored, Retention, Screening, Settled, Snapshot, Standing,
+    Activated, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerIdentity, LedgerOrder, LogEntry,
+    LogStatus, Note, Prepared, Rebuilding, Rebuilt, Restored, Retention, Screening, Settled, Snapshot,
+    Standing,
 };
 
 /// How many calls can wait for the thread: what it takes in four rounds.
@@ -96,6 +97,8 @@ pub struct SqliteLedger {
     calls: mpsc::Sender<Call>,
     notes: broadcast::Sender<Note>,
     messages: Messages,
+    /// The ledger that the calls are meant for, once it is known.
+    meant: OnceLock<LedgerId>,
 }
 
 impl SqliteLedger {
@@ -124,7 +127,10 @@ impl SqliteLedger {
         };
         let thread = thread::Builder::new().name("ledger".to_owned()).spawn(move || writer.serve(waiting));
         match thread {
-            Ok(_detached) => Ok(Self { shards, clock, books, calls, notes, messages: Messages::default() }),
+            Ok(_detached) => {
+                let (messages, meant) = (Messages::default(), OnceLock::new());
+                Ok(Self { shards, clock, books, calls, notes, messages, meant })
+            }
             Err(error) => {
                 Err(SqliteOpenError { path: path.to_owned(), reason: Unusable::Io(error.to_string()) })
             }
@@ -207,6 +213,12 @@ impl SqliteLedger {
         Ok(page.filter(|page: &Vec<Digest>| !page.is_empty()))
     }
 
+    /// Fails if this is another ledger than the calls are meant for. Nobody else has the file, so it stays the same.
+    fn is_meant(&self) -> Result<(), LedgerFault> {
+        let found = self.books()?.identity.map(|identity| identity.ledger);
+        if found == self.meant.get().copied() { Ok(()) } else { Err(LedgerFault::OtherLedger { found }) }
+    }
+
     /// What is committed.
     fn books(&self) -> Result<RwLockReadGuard<'_, Books>, LedgerFault> {
         if self.calls.is_closed() {
@@ -218,6 +230,22 @@ impl SqliteLedger {
 
 #[async_trait]
 impl Ledger for SqliteLedger {
+    async fn identity(&self, _shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
+        Ok(self.books()?.identity)
+    }
+
+    async fn establish(
+        &self,
+        _shard: Shard,
+        identity: LedgerIdentity,
+    ) -> Result<LedgerIdentity, LedgerFault> {
+        self.write("establish", move |round| round.establish(identity)).await
+    }
+
+    fn mean(&self, ledger: LedgerId) {
+        let _the_first_one_holds = self.meant.set(ledger);
+    }
+
     async fn next_node(&self) -> Result<Node, LedgerFault> {
         self.write("next_node", |round| round.next_node()).await
     }
@@ -240,6 +268,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerFault> {
+        self.is_meant()?;
         let entry = Entry::new(self.shards, shard, intents.iter())?;
         let now = self.clock.now();
         let books = self.books()?;
@@ -248,6 +277,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerFault> {
+        self.is_meant()?;
         let id = batch.id();
         let entry = Entry::new(self.shards, id.shard(), batch.intents().iter())?;
         // Before it is deducted: what is deducted and not answered must have its body, too.
@@ -260,10 +290,12 @@ impl Ledger for SqliteLedger {
     }
 
     async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerFault> {
+        self.is_meant()?;
         self.write("check_back", move |round| round.check_back(batch)).await
     }
 
     async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerFault> {
+        self.is_meant()?;
         let id = outcome.batch;
         let decided = self.decided(outcome)?;
         let settled = self.write("settle", move |round| round.settle(&decided)).await?;
@@ -282,6 +314,7 @@ impl Ledger for SqliteLedger {
         generation: u32,
         outcome: &BatchOutcome,
     ) -> Result<Restored, LedgerFault> {
+        self.is_meant()?;
         let decided = self.decided(outcome)?;
         self.write("restore", move |round| round.restore(sale, generation, &decided)).await
     }
@@ -344,6 +377,18 @@ impl Ledger for SqliteLedger {
             yield_now().await;
         }
         Ok(found)
+    }
+
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault> {
+        let books = self.books()?;
+        let held =
+            |buyer: &BuyerDigest| books.sales.get(&sale).map_or(0, |book| u64::from(book.held(*buyer)));
+        Ok(buyers.iter().map(held).collect())
+    }
+
+    /// The thread frees them by itself.
+    async fn sweep(&self) -> Result<u64, LedgerFault> {
+        Ok(0)
     }
 
     async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault> {

@@ -193,19 +193,94 @@ async fn evidence_is_kept_as_long_as_configured() -> Fact {
 }
 
 #[tokio::test]
-async fn the_keys_of_a_closed_sale_go_only_when_nothing_is_open() -> Fact {
+async fn the_keys_of_a_closed_sale_go_only_when_nothing_is_open_and_all_at_once_in_the_background() -> Fact {
     let mut bench = Bench::new();
     let sale = bench.scene.on_sale(10, 5).await?;
     let batch = bench.scene.deduct(crowd(sale, 1)?).await?;
     bench.scene.ledger().close(sale).await?;
-    let of_sale = ["sale", "held", "keys"].map(|what| format!("PTTL @{what}:{sale}"));
-    for key in &of_sale {
-        assert_eq!(bench.command::<i64>(key), -1, "{key}");
-    }
+    let exist = format!("EXISTS @sale:{sale} @held:{sale} @keys:{sale}");
+    assert_eq!(bench.command::<i64>("ZCARD @retired"), 0, "an order is open");
     bench.scene.ledger().settle(&all_confirmed(&batch)).await?;
-    for key in &of_sale {
-        assert!(bench.command::<i64>(key) > 0, "{key}");
+    assert!(bench.command::<i64>(&format!("ZSCORE @retired {sale}")) > 0);
+    for key in ["sale", "held", "keys"].map(|what| format!("PTTL @{what}:{sale}")) {
+        assert_eq!(bench.command::<i64>(&key), -1, "{key}: a large one that expires would stop the server");
     }
+    assert_eq!(bench.scene.ledger().sweep().await?, 0, "its retention is not over");
+    assert_eq!(bench.command::<i64>(&exist), 3);
+    bench.command::<()>(&format!("ZADD @retired 1 {sale}"));
+    assert_eq!(bench.scene.ledger().sweep().await?, 1);
+    assert_eq!((bench.command::<i64>(&exist), bench.command::<i64>("ZCARD @retired")), (0, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sale_that_sells_again_is_not_swept() -> Fact {
+    let mut bench = Bench::new();
+    let sale = bench.scene.on_sale(10, 5).await?;
+    bench.command::<()>(&format!("ZADD @retired 1 {sale}"));
+    assert_eq!(bench.scene.ledger().sweep().await?, 0);
+    assert_eq!(bench.command::<i64>("ZCARD @retired"), 0);
+    assert_eq!(bench.scene.available(sale).await?, 10);
+    Ok(())
+}
+
+/// What is done to the keys of a sale in which `ada` holds 2 and `bob` 1.
+async fn loses(damage: &[&str]) -> Fact {
+    let mut bench = Bench::new();
+    let sale = bench.scene.on_sale(10, 2).await?;
+    bench.scene.deduct(vec![intent(sale, "ada", "k", 2)?, intent(sale, "bob", "k", 1)?]).await?;
+    for command in damage {
+        bench.command::<()>(&command.replace('#', &sale.to_string()));
+    }
+    let again = intent(sale, "ada", "other", 1)?;
+    assert_eq!(bench.scene.screen(std::slice::from_ref(&again)).await?, [Answer::Paused], "{damage:?}");
+    let snapshot = bench.scene.snapshot(sale).await?;
+    let there = flashgate_ledger::Written { buyers: snapshot.buyers, keys: snapshot.keys };
+    assert_ne!(snapshot.written, there, "{damage:?}");
+    assert_eq!(snapshot.state, LedgerState::Paused, "{damage:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sale_of_which_a_part_is_lost_is_paused() -> Fact {
+    loses(&["DEL @held:#"]).await?;
+    loses(&["DEL @keys:#"]).await?;
+    loses(&["HSET @held:# stranger 1"]).await
+}
+
+#[tokio::test]
+async fn a_part_that_is_lost_is_found_when_orders_are_settled() -> Fact {
+    let mut bench = Bench::new();
+    let sale = bench.scene.on_sale(10, 2).await?;
+    let batch = bench.scene.deduct(crowd(sale, 2)?).await?;
+    bench.command::<()>(&format!("DEL @held:{sale}"));
+    bench.scene.ledger().settle(&all_cancelled(&batch, CancelReason::Timeout)).await?;
+    assert_eq!(bench.scene.snapshot(sale).await?.state, LedgerState::Paused);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_snapshot_of_many_open_batches_is_taken_in_steps_and_is_whole() -> Fact {
+    let mut bench = Bench::new();
+    let (sale, other) = (bench.scene.on_sale(10_000, 1).await?, bench.scene.on_sale(10_000, 1).await?);
+    let mut batches = Vec::new();
+    for intent in crowd(sale, 1_300)?.chunks(1) {
+        batches.push(bench.scene.deduct(intent.to_vec()).await?);
+    }
+    bench.scene.deduct(crowd(other, 1)?).await?;
+    // All of one moment: a step must not go round in circles.
+    for (at, batch) in batches.iter().enumerate() {
+        if at < 1_200 {
+            bench.command::<()>(&format!("ZADD @open 5 {}", batch.id()));
+        }
+        if at % 2 == 0 {
+            let entry = bench.log_key(batch);
+            bench.command::<()>(&format!("DEL {entry}"));
+        }
+    }
+    let snapshot = bench.scene.snapshot(sale).await?;
+    assert_eq!((snapshot.open.len(), snapshot.lost.len()), (650, 650));
+    assert_eq!((snapshot.totals.available, snapshot.pending_orders), (8_700, 1_300));
     Ok(())
 }
 

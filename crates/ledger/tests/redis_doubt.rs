@@ -14,7 +14,7 @@ use flashgate_ledger::{
     LedgerFault,
     contract::{
         Fact, Subject,
-        scene::{Scene, all_cancelled, crowd},
+        scene::{Scene, all_cancelled, crowd, intent},
     },
 };
 use server::{Server, command, config, ledger};
@@ -97,14 +97,15 @@ async fn a_script_that_failed_after_it_had_written_is_in_doubt() -> Fact {
     let scene = Scene::new(Subject { ledger: Arc::new(ledger(&config)), shards: config.shards });
     let sale = scene.on_sale(10, 5).await?;
     let batch = scene.deduct(crowd(sale, 2)?).await?;
+    scene.deduct(vec![intent(sale, "another", "k", 1)?]).await?;
+    // Touched by one of its last writes, and not what it should be.
+    let open_orders = format!("{}:{{s0}}:open_orders", config.prefix.as_str());
+    command::<()>(&mut server.connect(), &format!("SET {open_orders} spoilt"));
     let before = scene.snapshot(sale).await?.sequence;
-    // Touched by the last of its writes, and not what it should be.
-    let open = format!("{}:{{s0}}:open", config.prefix.as_str());
-    command::<()>(&mut server.connect(), &format!("SET {open} spoilt"));
 
     let fault = scene.ledger().settle(&all_cancelled(&batch, CancelReason::Timeout)).await.unwrap_err();
     assert!(!fault.nothing_done(), "{fault}");
-    command::<()>(&mut server.connect(), &format!("DEL {open}"));
+    command::<()>(&mut server.connect(), &format!("DEL {open_orders}"));
     assert!(scene.snapshot(sale).await?.sequence > before, "it had written");
     Ok(())
 }

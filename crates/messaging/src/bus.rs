@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use crate::fault::BusFault;
 use crate::message::{CheckedMessage, Delivery, HalfMessage, Message, Position, Resolution, Verdict};
@@ -79,3 +80,6 @@ pub trait Subscription: Send {
     /// The fault of the first queue that could not be asked.
     async fn lag(&self) -> Result<u64, BusFault>;
 }
+
+/// A subscription that is made later, and made again after it was dropped, which leaves its group.
+pub type Join = Box<dyn Fn() -> BoxFuture<'static, Result<Box<dyn Subscription>, BusFault>> + Send + Sync>;

@@ -43,7 +43,7 @@ pub use self::subscription::RocketMqSubscription;
 pub use self::transaction::RocketMqTransactionProducer;
 
 use self::assignment::Share;
-use crate::bus::CheckBackHandler;
+use crate::bus::{CheckBackHandler, Join, Subscription};
 use crate::fault::BusFault;
 use crate::names::{Group, Topic};
 
@@ -103,6 +103,19 @@ impl RocketMq {
     pub async fn subscribe(&self, group: Group, topic: Topic) -> Result<RocketMqSubscription, BusFault> {
         let (config, clock) = (Arc::clone(&self.config), Arc::clone(&self.clock));
         RocketMqSubscription::start(config, clock, group, topic, Share::Group).await
+    }
+
+    /// [`RocketMq::subscribe`], to be done later, and again after the subscription was dropped.
+    pub fn joining(&self, group: Group, topic: Topic) -> Join {
+        let (config, clock) = (Arc::clone(&self.config), Arc::clone(&self.clock));
+        Box::new(move || {
+            let (config, clock) = (Arc::clone(&config), Arc::clone(&clock));
+            let (group, topic) = (group.clone(), topic.clone());
+            Box::pin(async move {
+                let joined = RocketMqSubscription::start(config, clock, group, topic, Share::Group).await?;
+                Ok(Box::new(joined) as Box<dyn Subscription>)
+            })
+        })
     }
 
     /// A listener to every message of `topic` that is stored from now on. The broker keeps no offsets for it,

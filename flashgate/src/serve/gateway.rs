@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use flashgate_gateway::{
     app::{self, Addresses, Parts, Settings, Sockets},
+    belonging::Belonging,
     check_back::CheckBack,
     registry::GrpcRegistry,
 };
@@ -83,23 +84,24 @@ async fn connect(
     let ledger: Arc<dyn Ledger> = stores.ledger.clone();
     let registry = GrpcRegistry::new(&format!("http://{operator}"), REGISTRY_TIMEOUT);
     let registry = registry.map_err(|why| Failed::Failed(causes(&why)))?;
-    let check_back = Arc::new(CheckBack::new(Arc::clone(&ledger)));
+    let belonging = Arc::<Belonging>::default();
+    let check_back = Arc::new(CheckBack::new(Arc::clone(&ledger), Arc::clone(&belonging)));
     let connected = async {
         let producer =
             mq.transaction_producer(names.gateway_batches.clone(), names.orders.clone(), check_back).await?;
-        let outcomes = mq.subscribe(names.gateway_settle.clone(), names.outcomes.clone()).await?;
         let sale_events = mq.listen(names.gateway_sales.clone(), names.sales.clone()).await?;
-        Ok::<_, BusFault>((Arc::new(producer), outcomes, sale_events))
+        Ok::<_, BusFault>((Arc::new(producer), sale_events))
     };
     let connected = connected.await;
-    let (producer, outcomes, sale_events) =
+    let (producer, sale_events) =
         connected.map_err(|fault| Failed::Failed(format!("the gateway at the broker: {fault}")))?;
     let parts = Parts {
         shards: stores.shards,
         ledger,
         producer: Arc::<RocketMqTransactionProducer>::clone(&producer),
         orders_topic: names.orders.clone(),
-        outcomes: Box::new(outcomes),
+        belonging,
+        outcomes: mq.joining(names.gateway_settle.clone(), names.outcomes.clone()),
         sale_events: Box::new(sale_events),
         registry: Arc::new(registry),
         clock,

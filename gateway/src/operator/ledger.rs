@@ -21,8 +21,9 @@ use tonic::{Request, Response, Status};
 use tracing::{error, info, warn};
 
 use crate::{
+    belonging::{self, Stranger},
     redrive::{NoLedger, Redrive},
-    registry,
+    registry::{self, Registry},
 };
 
 /// How many batches one request can ask for.
@@ -33,14 +34,21 @@ const LOOK_UPS_MAX: usize = 8;
 /// The ledger of this gateway, which is that of all.
 pub struct LedgerDesk {
     ledger: Arc<dyn Ledger>,
+    registry: Arc<dyn Registry>,
     shards: ShardCount,
     redrive: Redrive,
 }
 
 impl LedgerDesk {
-    /// Looks into `ledger`, which has so many shards, and has `redrive` send what is asked for.
-    pub fn new(ledger: Arc<dyn Ledger>, shards: ShardCount, redrive: Redrive) -> Self {
-        Self { ledger, shards, redrive }
+    /// Looks into `ledger`, which has so many shards, and has `redrive` send what is asked for. `registry` tells which
+    /// ledger it must be.
+    pub fn new(
+        ledger: Arc<dyn Ledger>,
+        registry: Arc<dyn Registry>,
+        shards: ShardCount,
+        redrive: Redrive,
+    ) -> Self {
+        Self { ledger, registry, shards, redrive }
     }
 }
 
@@ -115,6 +123,8 @@ impl LedgerService for LedgerDesk {
     ) -> Result<Response<v1::BeginRebuildResponse>, Status> {
         let sale = request.into_inner().sale.ok_or_else(|| Failure::malformed("sale", "must be there"))?;
         let sale = registry::grpc::sale(sale).map_err(|wrong| Failure::malformed("sale", wrong))?;
+        let shard = sale.id.shard(self.shards);
+        belonging::adopt(&*self.ledger, &*self.registry, shard).await.map_err(stranger)?;
         let begun = self.ledger.begin_rebuild(&sale).await.map_err(failure)?;
         let why = match begun {
             Rebuilding::Begun => {
@@ -163,6 +173,10 @@ impl LedgerService for LedgerDesk {
             }
             Rebuilt::Differs { available } => {
                 return Ok(Response::new(v1::EndRebuildResponse { ended: false, available }));
+            }
+            Rebuilt::Incomplete => {
+                "what buyers hold, or the keys of orders, are not as many as were written: rebuild it again"
+                    .to_owned()
             }
             Rebuilt::Missing => "the ledger does not have the sale".to_owned(),
             Rebuilt::OtherGeneration { generation } => format!("the ledger has generation {generation}"),
@@ -224,13 +238,30 @@ fn intent_of(field: Option<v1::BatchIntent>) -> Result<Intent, Failure> {
 /// What a fault of the ledger is to a caller.
 fn failure(fault: LedgerFault) -> Failure {
     match fault {
-        LedgerFault::Unreachable(_) | LedgerFault::NoAnswer(_) | LedgerFault::Refused(_) => {
+        LedgerFault::Unreachable(_)
+        | LedgerFault::NoAnswer(_)
+        | LedgerFault::Refused(_)
+        | LedgerFault::OtherLedger { .. } => {
             warn!(code = fault.code(), %fault, "an operator's look into the ledger failed");
             Failure::Refused(Refusal::LedgerUnavailable)
         }
         LedgerFault::UnknownReply { .. } => {
             error!(code = fault.code(), %fault, "an operator's look into the ledger failed for good");
             Failure::Internal
+        }
+    }
+}
+
+/// What a ledger of somebody else is to a caller.
+fn stranger(stranger: Stranger) -> Failure {
+    match stranger {
+        Stranger::Ledger(fault) => failure(fault),
+        Stranger::Registry(fault) => {
+            warn!(code = fault.code(), %fault, "the order worker does not tell which ledger it must be");
+            Failure::WorkerUnavailable
+        }
+        other @ (Stranger::OtherStore { .. } | Stranger::OtherLedger { .. } | Stranger::Lost { .. }) => {
+            Failure::NotRebuildable { why: other.to_string().into() }
         }
     }
 }

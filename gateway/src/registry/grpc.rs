@@ -4,19 +4,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    BuyerId, CancelReason, DeductPolicy, OrderId, OrderState, Sale, SaleDraft, SaleId, SaleState, Timestamp,
-    Window,
+    BuyerId, CancelReason, DeductPolicy, LedgerId, OrderId, OrderState, Sale, SaleDraft, SaleId, SaleState,
+    StoreId, Timestamp, Window,
 };
-use flashgate_proto::v1::{
-    self, order_service_client::OrderServiceClient, preheat_service_client::PreheatServiceClient,
-    sale_service_client::SaleServiceClient,
+use flashgate_proto::{
+    body,
+    v1::{
+        self, order_service_client::OrderServiceClient, preheat_service_client::PreheatServiceClient,
+        sale_service_client::SaleServiceClient,
+    },
 };
 use tonic::{
     Code, Status,
     transport::{Channel, Endpoint},
 };
 
-use super::{Registry, RegistryFault, StoredOrder};
+use super::{Registry, RegistryFault, StoreIdentity, StoredOrder};
 
 /// How many sales are asked for at a time.
 const PAGE_SIZE: u32 = 1_000;
@@ -44,6 +47,17 @@ impl GrpcRegistry {
 
 #[async_trait]
 impl Registry for GrpcRegistry {
+    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryFault> {
+        let ledger_id = ledger.map_or_else(Vec::new, |ledger| ledger.to_bytes().to_vec());
+        let request = v1::RegisterLedgerRequest { ledger_id };
+        let answer = self.preheats.clone().register_ledger(request).await.map_err(unavailable)?.into_inner();
+        let store = <[u8; 16]>::try_from(answer.store_id).map_err(garbled("store_id"))?;
+        Ok(StoreIdentity {
+            store: StoreId::from_bytes(store).map_err(garbled("store_id"))?,
+            ledger: body::ledger_id(&answer.ledger_id).map_err(garbled("ledger_id"))?,
+        })
+    }
+
     async fn sales(&self) -> Result<Vec<Sale>, RegistryFault> {
         let states = [SaleState::Preheating, SaleState::Preheated, SaleState::Closed];
         let mut request = v1::ListSalesRequest {

@@ -118,7 +118,7 @@ impl Announcer {
 /// With each body the first of its batches.
 fn bodies(outcomes: &[BatchOutcome], bytes_max: usize) -> Vec<(&BatchOutcome, Bytes)> {
     let Some(first) = outcomes.first() else { return Vec::new() };
-    let body = body::encode_outcomes(outcomes);
+    let body = body::encode_outcomes(outcomes, None);
     if body.len() <= bytes_max || outcomes.len() == 1 {
         return vec![(first, body)];
     }

@@ -4,7 +4,7 @@ use std::{mem, time::Duration};
 
 use flashgate_domain::{Batch, BatchId};
 use flashgate_messaging::{BusFault, Delivery, Subscription};
-use flashgate_proto::body;
+use flashgate_proto::body::{self, LedgerBatch};
 use tokio::time::{Instant, sleep};
 
 use crate::config::ConsumeConfig;
@@ -51,7 +51,7 @@ impl Chunk {
     fn push(&mut self, delivery: Delivery) -> usize {
         // A body shares its memory with the message: the clone counts, it does not copy.
         match body::decode_batch(delivery.body.clone()) {
-            Ok(batch) => {
+            Ok(LedgerBatch { batch, ledger: _ }) => {
                 let orders = batch.intents().len();
                 self.batches.push(Taken { batch, delivery });
                 orders

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use flashgate_domain::{CancelReason, Sale, SaleId};
 use flashgate_proto::{
-    FILE_DESCRIPTOR_SET,
+    FILE_DESCRIPTOR_SET, body,
     v1::{
         self,
         books_service_server::BooksServiceServer,
@@ -127,6 +127,19 @@ impl SaleService for Operator {
 
 #[tonic::async_trait]
 impl PreheatService for Operator {
+    async fn register_ledger(
+        &self,
+        request: Request<v1::RegisterLedgerRequest>,
+    ) -> Result<Response<v1::StoreIdentity>, Status> {
+        let ledger = body::ledger_id(&request.into_inner().ledger_id);
+        let ledger = ledger.map_err(|wrong| Failure::malformed("ledger_id", wrong))?;
+        let identity = self.0.register_ledger(ledger).await?;
+        Ok(Response::new(v1::StoreIdentity {
+            store_id: identity.store.to_bytes().to_vec(),
+            ledger_id: identity.ledger.map_or_else(Vec::new, |ledger| ledger.to_bytes().to_vec()),
+        }))
+    }
+
     async fn confirm_preheat(
         &self,
         request: Request<v1::ConfirmPreheatRequest>,

@@ -178,7 +178,7 @@ impl Repairs {
     async fn announce(&self, batch: BatchId) -> Result<bool, Failure> {
         let Some(outcome) = self.store.outcome(batch).await.map_err(failure)? else { return Ok(false) };
         let message =
-            Message::new(self.outcomes.clone(), batch.to_string(), body::encode_outcomes(&[outcome]));
+            Message::new(self.outcomes.clone(), batch.to_string(), body::encode_outcomes(&[outcome], None));
         self.publisher.publish(message).await.map_err(|fault| {
             counter!("flashgate_worker_publish_faults_total", "what" => "outcomes", "code" => fault.code())
                 .increment(1);

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use flashgate_domain::{Clock, DeductPolicy, OrderId, Refusal, Sale, SaleDraft, SaleId, SaleState};
+use flashgate_domain::{Clock, DeductPolicy, LedgerId, OrderId, Refusal, Sale, SaleDraft, SaleId, SaleState};
 use flashgate_messaging::{Message, Publisher, Topic};
 use flashgate_proto::body;
 use flashgate_service::answer::Failure;
 use metrics::counter;
 use tracing::{error, info, warn};
 
-use crate::store::{OrderStore, SalePage, StoreFault, StoredOrder, Transition};
+use crate::store::{OrderStore, Registration, SalePage, StoreFault, StoreIdentity, StoredOrder, Transition};
 
 /// Creates, preheats, closes and finds sales; finds orders. Announces each change on the topic of sales.
 pub struct Sales {
@@ -58,6 +58,18 @@ impl Sales {
             SaleState::Closed => Err(Refusal::Ended.into()),
             SaleState::Created | SaleState::Preheating | SaleState::Preheated => Ok(sale),
         }
+    }
+
+    /// Registers the ledger as the one that belongs to the store, unless one is registered; with `None` it only tells
+    /// which one is.
+    pub async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, Failure> {
+        if let Some(ledger) = ledger {
+            let registration = self.store.register_ledger(ledger).await.map_err(failure)?;
+            if registration == Registration::Registered {
+                info!(%ledger, "the ledger is registered as that of this order store");
+            }
+        }
+        self.store.identity().await.map_err(failure)
     }
 
     /// Registers that a ledger has the sale in that generation.

@@ -67,7 +67,7 @@ impl Scene {
     /// Sends a batch of so many orders.
     fn send(&self, number: u64, orders: usize) -> Batch {
         let batch = singles(number, self.sale, orders).unwrap();
-        self.bus.send(body::encode_batch(&batch, NOW));
+        self.bus.send(body::encode_batch(&batch, None, NOW));
         batch
     }
 
@@ -83,7 +83,7 @@ impl Scene {
 fn outcomes(event: &Event) -> Vec<flashgate_domain::BatchOutcome> {
     match event {
         Event::Published { topic, body, .. } if topic == "t-outcomes" => {
-            body::decode_outcomes(body.clone()).unwrap()
+            body::decode_outcomes(body.clone()).unwrap().batches
         }
         other @ (Event::Published { .. } | Event::Committed { .. }) => panic!("no outcomes: {other:?}"),
     }
@@ -219,7 +219,7 @@ async fn a_batch_that_the_store_refuses_is_found_and_dies_alone() {
     *scene.store.refuses.lock().unwrap() = Some(batches[5].id());
     assert_eq!(scene.step().await, Step { batches: 8, orders: 16, dead_letters: 1 });
     let events = scene.bus.events();
-    assert_eq!(dead_letter(&events[0]), (&body::encode_batch(&batches[5], NOW), "store_refused"));
+    assert_eq!(dead_letter(&events[0]), (&body::encode_batch(&batches[5], None, NOW), "store_refused"));
     assert_eq!(scene.saleable().await, 1_000_000 - 16);
 }
 
@@ -228,7 +228,7 @@ async fn a_batch_of_an_unknown_sale_dies_alone() {
     let mut scene = Scene::new(ConsumeConfig::default()).await;
     scene.send(1, 2);
     let stranger = singles(2, SaleId::new(77).unwrap(), 1).unwrap();
-    scene.bus.send(body::encode_batch(&stranger, NOW));
+    scene.bus.send(body::encode_batch(&stranger, None, NOW));
     assert_eq!(scene.step().await, Step { batches: 1, orders: 2, dead_letters: 1 });
     assert_eq!(dead_letter(&scene.bus.events()[0]).1, "unknown_sale");
 }

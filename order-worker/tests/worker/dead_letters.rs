@@ -176,7 +176,7 @@ async fn a_letter_is_shown_with_its_orders_or_with_its_first_bytes() {
     let sale = store.create_sale(&draft("A", 10).unwrap(), NOW).await.unwrap().id;
     let batch = singles(1, sale, 3).unwrap();
     let mut shelf = Shelf::default();
-    shelf.put(0, 0, "any", body::encode_batch(&batch, NOW));
+    shelf.put(0, 0, "any", body::encode_batch(&batch, None, NOW));
     shelf.put(0, 1, &batch.id().to_string(), Bytes::from(vec![0xff; 300]));
     let scene = Scene::new(shelf);
     let show = async |id: &str| {

@@ -35,7 +35,7 @@ async fn a_worker_works_on_the_parts_and_the_port_that_it_is_given() {
     let (store, bus) = (Arc::new(MemoryStore::default()), MemoryBus::default());
     let sale = store.create_sale(&draft("A thing", 10).unwrap(), NOW).await.unwrap().id;
     let batch = singles(1, sale, 3).unwrap();
-    bus.send(body::encode_batch(&batch, NOW));
+    bus.send(body::encode_batch(&batch, None, NOW));
     let parts = Parts {
         store: store.clone(),
         publisher: Arc::new(bus.clone()),

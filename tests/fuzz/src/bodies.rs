@@ -9,7 +9,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_780_272_000_000);
 /// A half-message: what was read is read again from what is written of it.
 pub fn batch(bytes: &[u8]) -> bool {
     let Ok(batch) = body::decode_batch(Bytes::copy_from_slice(bytes)) else { return false };
-    let again = body::decode_batch(body::encode_batch(&batch, NOW));
+    let again = body::decode_batch(body::encode_batch(&batch.batch, batch.ledger, NOW));
     assert_eq!(again.ok().as_ref(), Some(&batch));
     true
 }
@@ -17,7 +17,7 @@ pub fn batch(bytes: &[u8]) -> bool {
 /// Outcomes: likewise.
 pub fn outcomes(bytes: &[u8]) -> bool {
     let Ok(outcomes) = body::decode_outcomes(Bytes::copy_from_slice(bytes)) else { return false };
-    let again = body::decode_outcomes(body::encode_outcomes(&outcomes));
+    let again = body::decode_outcomes(body::encode_outcomes(&outcomes.batches, outcomes.ledger));
     assert_eq!(again.ok().as_ref(), Some(&outcomes));
     true
 }

@@ -26,10 +26,13 @@ const NOW: Timestamp = Timestamp::from_millis(1_780_272_000_000);
 pub fn seeds(target: Target) -> anyhow::Result<Vec<Seed>> {
     Ok(match target.name {
         "batch_body" => {
-            let of = |intents| Ok::<_, anyhow::Error>(body::encode_batch(&batch(intents)?, NOW).to_vec());
+            let of =
+                |intents| Ok::<_, anyhow::Error>(body::encode_batch(&batch(intents)?, None, NOW).to_vec());
             vec![("one", of(1)?), ("three", of(3)?), ("many", of(40)?)]
         }
-        "outcomes_body" => vec![("every_reason", body::encode_outcomes(&[outcome()?, outcome()?]).to_vec())],
+        "outcomes_body" => {
+            vec![("every_reason", body::encode_outcomes(&[outcome()?, outcome()?], None).to_vec())]
+        }
         "sale_event_body" => vec![("sale", body::encode_sale_event(SaleId::new(7)?).to_vec())],
         "ids" => ids()?,
         "http_buy" => http_buy(),

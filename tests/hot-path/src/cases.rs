@@ -82,7 +82,8 @@ async fn gateway(available: i64) -> anyhow::Result<Router> {
         shards: ShardCount::ONE,
         producer: Arc::new(Broker),
         orders_topic: Topic::new("orders")?,
-        outcomes: Box::new(Broker),
+        belonging: Arc::default(),
+        outcomes: Box::new(|| Box::pin(async { Ok(Box::new(Broker) as Box<dyn Subscription>) })),
         sale_events: Box::new(Broker),
         registry: all,
         clock: Arc::new(Stopped(NOW)),
@@ -143,14 +144,14 @@ fn batch() -> anyhow::Result<Batch> {
 pub(crate) fn batch_encode(groups: usize) -> anyhow::Result<()> {
     let batch = batch()?;
     for _ in 0..groups {
-        black_box(body::encode_batch(black_box(&batch), NOW));
+        black_box(body::encode_batch(black_box(&batch), None, NOW));
     }
     Ok(())
 }
 
 /// What the order worker makes of it.
 pub(crate) fn batch_decode(groups: usize) -> anyhow::Result<()> {
-    let encoded = body::encode_batch(&batch()?, Stopped(NOW).now());
+    let encoded = body::encode_batch(&batch()?, None, Stopped(NOW).now());
     for _ in 0..groups {
         black_box(body::decode_batch(black_box(encoded.clone()))?);
     }
@@ -167,7 +168,7 @@ pub(crate) fn outcomes(groups: usize) -> anyhow::Result<()> {
     });
     let outcome = [BatchOutcome { batch: batch.id(), orders: orders.collect() }];
     for _ in 0..groups {
-        let encoded = body::encode_outcomes(black_box(&outcome));
+        let encoded = body::encode_outcomes(black_box(&outcome), None);
         black_box(body::decode_outcomes(encoded)?);
     }
     Ok(())

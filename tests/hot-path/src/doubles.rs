@@ -4,13 +4,14 @@ use std::{future::pending, time::Duration};
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Clock, Intent, Node, OrderId, Sale, SaleId, Shard, Timestamp,
-    audit::LedgerStep,
+    Batch, BatchId, BatchOutcome, BuyerDigest, Clock, Intent, LedgerId, Node, OrderId, Sale, SaleId, Shard,
+    StoreId, Timestamp, audit::LedgerStep,
 };
-use flashgate_gateway::registry::{Registry, RegistryFault, StoredOrder};
+use flashgate_gateway::registry::{Registry, RegistryFault, StoreIdentity, StoredOrder};
 use flashgate_ledger::{
-    Activated, Answer, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LedgerState, LogEntry,
-    Note, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
+    Activated, Answer, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerIdentity, LedgerOrder,
+    LedgerState, LogEntry, Note, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot,
+    Standing,
 };
 use flashgate_messaging::{
     BusFault, Delivery, HalfMessage, Message, Position, Subscription, TransactionProducer, Verdict,
@@ -44,6 +45,28 @@ impl Agreeable {
 
 #[async_trait]
 impl Ledger for Agreeable {
+    async fn identity(&self, _shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
+        Ok(None)
+    }
+
+    async fn establish(
+        &self,
+        _shard: Shard,
+        identity: LedgerIdentity,
+    ) -> Result<LedgerIdentity, LedgerFault> {
+        Ok(identity)
+    }
+
+    fn mean(&self, _ledger: LedgerId) {}
+
+    async fn holdings(&self, _sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault> {
+        Ok(vec![0; buyers.len()])
+    }
+
+    async fn sweep(&self) -> Result<u64, LedgerFault> {
+        Ok(0)
+    }
+
     async fn next_node(&self) -> Result<Node, LedgerFault> {
         Ok(Node::of_start(1))
     }
@@ -142,6 +165,11 @@ impl Ledger for Agreeable {
 
 #[async_trait]
 impl Registry for Agreeable {
+    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryFault> {
+        let store = StoreId::from_bytes([1; 16]).map_err(|_zero| RegistryFault::Garbled("store_id"))?;
+        Ok(StoreIdentity { store, ledger })
+    }
+
     async fn sales(&self) -> Result<Vec<Sale>, RegistryFault> {
         Ok(vec![self.sale.clone()])
     }

@@ -24,6 +24,10 @@ pub enum Check {
     RedisFaults,
     /// What the ledger on Redis says of a call of which nobody knows whether it happened.
     RedisDoubt,
+    /// What is left of scripts of the ledger on Redis that were broken off half-way.
+    RedisBrokenOff,
+    /// What the ledger on Redis demands of its server.
+    RedisRights,
     /// Parts of the gateway on simulated servers.
     GatewayParts,
     /// Audits of a simulated deployment.
@@ -46,7 +50,9 @@ impl Check {
             | Self::RedisLedger
             | Self::SqliteCommit
             | Self::RedisFaults
-            | Self::RedisDoubt => "crates/ledger",
+            | Self::RedisDoubt
+            | Self::RedisBrokenOff
+            | Self::RedisRights => "crates/ledger",
             Self::GatewayParts | Self::SimulatedAudit | Self::Simulation => "tests/simulation",
             Self::Rocketmq => "crates/messaging",
         }
@@ -62,6 +68,8 @@ impl Check {
             Self::SqliteCommit => "sqlite_commit",
             Self::RedisFaults => "redis_faults",
             Self::RedisDoubt => "redis_doubt",
+            Self::RedisBrokenOff => "redis_broken_off",
+            Self::RedisRights => "redis_rights",
             Self::GatewayParts => "gateway_parts",
             Self::SimulatedAudit => "audit",
             Self::Simulation => "seeds",
@@ -86,7 +94,7 @@ impl Check {
     pub const fn servers(self) -> &'static [&'static str] {
         match self {
             Self::MysqlStore => &["mysql"],
-            Self::RedisLedger => &["redis"],
+            Self::RedisLedger | Self::RedisBrokenOff => &["redis"],
             Self::Rocketmq => &["rocketmq"],
             Self::Worker
             | Self::SqliteStore
@@ -94,6 +102,7 @@ impl Check {
             | Self::SqliteCommit
             | Self::RedisFaults
             | Self::RedisDoubt
+            | Self::RedisRights
             | Self::GatewayParts
             | Self::SimulatedAudit
             | Self::Simulation => &[],
@@ -112,6 +121,8 @@ impl Check {
             | Self::SqliteCommit
             | Self::RedisFaults
             | Self::RedisDoubt
+            | Self::RedisBrokenOff
+            | Self::RedisRights
             | Self::GatewayParts
             | Self::SimulatedAudit => Duration::from_secs(300),
         }
@@ -129,6 +140,8 @@ impl fmt::Display for Check {
             Self::SqliteCommit => "a commit that fails, SQLite",
             Self::RedisFaults => "Redis that fails",
             Self::RedisDoubt => "calls in doubt, Redis",
+            Self::RedisBrokenOff => "scripts that are broken off, Redis",
+            Self::RedisRights => "what is demanded of Redis",
             Self::GatewayParts => "parts of the gateway",
             Self::SimulatedAudit => "audits of simulated servers",
             Self::Simulation => "simulation",

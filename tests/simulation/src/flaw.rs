@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_audit::{LedgerSide, LogTrace, OrderMark, SideFault};
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Intent, Node, OrderId, Sale, SaleId, Shard,
+    Batch, BatchId, BatchOutcome, BuyerDigest, Intent, LedgerId, Node, OrderId, Sale, SaleId, Shard,
     audit::{LedgerBooks, LedgerStep},
 };
 use flashgate_ledger::{
-    Activated, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LogEntry, Note, Prepared,
-    Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
+    Activated, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerIdentity, LedgerOrder, LogEntry,
+    Note, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
 };
 use flashgate_messaging::{
     BusFault, CheckBackHandler, CheckedMessage, Delivery, Position, Resolution, Subscription,
@@ -188,10 +188,10 @@ impl Subscription for Hasty {
 
 /// The same intents as a batch of their own.
 fn anew(body: &[u8]) -> Option<Vec<u8>> {
-    let batch = body::decode_batch(Bytes::copy_from_slice(body)).ok()?;
+    let body::LedgerBatch { ledger, batch } = body::decode_batch(Bytes::copy_from_slice(body)).ok()?;
     let id = BatchId::new(START, batch.id().shard(), Node::of_start(0), batch.id().nonce());
     let other = Batch::new(id, batch.into_intents())?;
-    Some(body::encode_batch(&other, START).into())
+    Some(body::encode_batch(&other, ledger, START).into())
 }
 
 struct FlawedLedger {
@@ -202,6 +202,26 @@ struct FlawedLedger {
 
 #[async_trait]
 impl Ledger for FlawedLedger {
+    async fn identity(&self, shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
+        self.ledger.identity(shard).await
+    }
+
+    async fn establish(&self, shard: Shard, identity: LedgerIdentity) -> Result<LedgerIdentity, LedgerFault> {
+        self.ledger.establish(shard, identity).await
+    }
+
+    fn mean(&self, ledger: LedgerId) {
+        self.ledger.mean(ledger);
+    }
+
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault> {
+        self.ledger.holdings(sale, buyers).await
+    }
+
+    async fn sweep(&self) -> Result<u64, LedgerFault> {
+        self.ledger.sweep().await
+    }
+
     async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerFault> {
         match self.ledger.deduct(batch, body).await {
             Err(LedgerFault::NoAnswer(why)) if self.flaw == Some(Flaw::TimeoutIsNo) => {

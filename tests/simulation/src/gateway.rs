@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use flashgate_gateway::{
+    belonging::Belonging,
     catalogue::Catalogue,
     check_back::CheckBack,
     config::BatcherConfig,
@@ -14,7 +15,7 @@ use flashgate_gateway::{
     redrive::Redrive,
 };
 use flashgate_ledger::Ledger;
-use flashgate_messaging::CheckBackHandler;
+use flashgate_messaging::{CheckBackHandler, Join, Subscription};
 use flashgate_proto::v1::ledger_service_server::LedgerServiceServer;
 use tokio_util::sync::CancellationToken;
 
@@ -59,6 +60,14 @@ pub fn start(process: &Arc<Process<Front>>, servers: &Arc<Servers>, plan: Gatewa
     process.start(servers, move |process, life, leave| run(process, world, life, leave, plan));
 }
 
+fn joining(servers: Arc<Servers>, life: Arc<Life>) -> Join {
+    Box::new(move || {
+        let (broker, topic) = (servers.broker_of(&life), servers.topics.outcomes.clone());
+        let joined = SimSubscription::join(broker, "sim-gateway-settle", topic, life.number);
+        Box::pin(async move { Ok(Box::new(joined) as Box<dyn Subscription>) })
+    })
+}
+
 async fn run(
     process: Arc<Process<Front>>,
     servers: Arc<Servers>,
@@ -67,7 +76,9 @@ async fn run(
     plan: GatewayPlan,
 ) {
     let ledger: Arc<dyn Ledger> = flaw::ledger(servers.ledger_of(&life), plan.flaw);
-    let check_back: Arc<dyn CheckBackHandler> = Arc::new(CheckBack::new(Arc::clone(&ledger)));
+    let belonging = Arc::<Belonging>::default();
+    let check_back: Arc<dyn CheckBackHandler> =
+        Arc::new(CheckBack::new(Arc::clone(&ledger), Arc::clone(&belonging)));
     let handler = flaw::check_back(check_back, plan.flaw);
     servers.broker.state().register(Witness { life: Arc::clone(&life), handler });
     let broker = || servers.broker_of(&life);
@@ -76,12 +87,8 @@ async fn run(
         shards: servers.shards,
         producer: Arc::new(servers.producer_of(&life)),
         orders_topic: servers.topics.orders.clone(),
-        outcomes: Box::new(SimSubscription::join(
-            broker(),
-            "sim-gateway-settle",
-            servers.topics.outcomes.clone(),
-            life.number,
-        )),
+        belonging: Arc::clone(&belonging),
+        outcomes: joining(Arc::clone(&servers), Arc::clone(&life)),
         sale_events: Box::new(SimSubscription::listen(broker(), servers.sales_topic.clone())),
         registry: Arc::new(servers.registry_of(&life)),
         clock: Arc::new(servers.clock.skewed(plan.ahead)),
@@ -90,7 +97,12 @@ async fn run(
     };
     let (stock, producer) = (Arc::clone(&parts.ledger), Arc::clone(&parts.producer));
     let redrive = Redrive::new(Arc::clone(&stock), producer, parts.orders_topic.clone());
-    let desk = LedgerServiceServer::new(LedgerDesk::new(stock, servers.shards, redrive));
+    let desk = LedgerServiceServer::new(LedgerDesk::new(
+        stock,
+        Arc::clone(&parts.registry),
+        servers.shards,
+        redrive,
+    ));
     servers.gateway_desk.state().open(Arc::clone(&life), desk);
     let readiness = Readiness::default();
     let engine = Engine::start(&plan.batcher, REFRESH, parts, &readiness, leave.clone()).await;

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use flashgate_domain::{OrderId, Refusal, Sale, SaleId, SaleState};
-use flashgate_gateway::registry::{Registry, RegistryFault, StoredOrder};
+use flashgate_domain::{LedgerId, OrderId, Refusal, Sale, SaleId, SaleState};
+use flashgate_gateway::registry::{Registry, RegistryFault, StoreIdentity, StoredOrder};
 use flashgate_order_worker::{
     operator::Sales,
     store::{SALE_PAGE_MAX, SalePage},
@@ -55,6 +55,12 @@ fn fault(failure: Failure) -> RegistryFault {
 
 #[async_trait]
 impl Registry for SimRegistry {
+    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryFault> {
+        let register = move |sales: Arc<Sales>| async move { sales.register_ledger(ledger).await };
+        let answer = self.ask("register_ledger", String::new(), register).await.map_err(fault)?;
+        Ok(StoreIdentity { store: answer.store, ledger: answer.ledger })
+    }
+
     async fn sales(&self) -> Result<Vec<Sale>, RegistryFault> {
         let states = vec![SaleState::Preheating, SaleState::Preheated, SaleState::Closed];
         let page = SalePage { after_id: 0, size: SALE_PAGE_MAX, states };

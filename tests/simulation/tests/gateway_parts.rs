@@ -303,7 +303,7 @@ impl Subscription for Outcomes {
             message_id: String::new(),
             key: String::new(),
             properties: Vec::new(),
-            body: body::encode_outcomes(&[outcome]),
+            body: body::encode_outcomes(&[outcome], None),
             queue: QueueId { broker: "b".into(), number: 0 },
             offset: self.taken - 1,
             born_at: NOW,

@@ -252,3 +252,40 @@ pub async fn node_numbers_are_given_in_turn(subject: Subject) -> Fact {
 pub async fn it_answers(subject: Subject) -> Fact {
     Ok(subject.ledger.ping().await?)
 }
+
+/// What an audit compares with the orders.
+pub async fn holdings_are_told_by_buyer(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let sale = scene.on_sale(20, 5).await?;
+    let intents =
+        vec![intent(sale, "ada", "k", 2)?, intent(sale, "bob", "k", 1)?, intent(sale, "ada", "l", 1)?];
+    let asked = [intent(sale, "bob", "m", 1)?, intent(sale, "eve", "k", 1)?, intent(sale, "ada", "m", 1)?];
+    let buyers = asked.map(|intent| intent.buyer_digest());
+    let batch = scene.deduct(intents).await?;
+    assert_eq!(scene.ledger().holdings(sale, &buyers).await?, [1, 0, 3]);
+    let kept = outcome(&batch, |place| match place {
+        1 => cancelled(CancelReason::Timeout),
+        _ => Decision::Confirmed,
+    });
+    scene.ledger().settle(&kept).await?;
+    assert_eq!(scene.ledger().holdings(sale, &buyers).await?, [0, 0, 3]);
+    assert_eq!(scene.ledger().holdings(scene.unused()?, &buyers).await?, [0, 0, 0]);
+    assert_eq!(scene.ledger().holdings(sale, &[]).await?, [0_u64; 0]);
+    let snapshot = scene.snapshot(sale).await?;
+    assert_eq!((snapshot.written.buyers, snapshot.written.keys), (snapshot.buyers, snapshot.keys));
+    assert_eq!((snapshot.buyers, snapshot.keys, snapshot.pending_orders), (1, 3, 0));
+    Ok(())
+}
+
+/// Only what is closed, settled and kept long enough goes.
+pub async fn sweeping_leaves_what_sells_alone(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let (sells, closed) = (scene.on_sale(10, 5).await?, scene.on_sale(10, 5).await?);
+    scene.deduct(crowd(closed, 2)?).await?;
+    scene.ledger().close(closed).await?;
+    assert_eq!(scene.ledger().sweep().await?, 0);
+    for sale in [sells, closed] {
+        assert!(scene.ledger().snapshot(sale).await?.is_some());
+    }
+    Ok(())
+}

@@ -1,5 +1,8 @@
 //! One server: a connection that is shared by all calls, and made anew after it broke.
 //!
+//! A server that says it is the wrong one to ask (a replica now, loading, cut off from its replicas) may have been led
+//! away from its address: the connection is dropped, and the address asked again.
+//!
 //! What a failed call proves depends on when it failed, so the difference is kept: [`Failed::NotSent`] is
 //! certain that the server never got the request, [`Failed::Lost`] and [`Failed::TimedOut`] are not.
 
@@ -26,6 +29,15 @@ use tracing::{info, warn};
 /// For how long a failed attempt to connect is the answer to the calls that follow. Long enough that a crowd
 /// of waiting calls does not try one after the other, short enough that nobody notices once the server is back.
 const FAILURE_HOLDS: Duration = Duration::from_millis(50);
+
+/// Errors of a server that is not the one to ask, or not now.
+const WRONG_SERVER: [&str; 7] =
+    ["READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "NOAUTH", "NOPERM"];
+
+/// Whether the error says that the connection leads to the wrong server.
+pub(super) fn is_of_wrong_server(code: &str) -> bool {
+    WRONG_SERVER.contains(&code)
+}
 
 /// A call that got no value.
 #[derive(Debug)]
@@ -62,6 +74,8 @@ pub(super) struct Link {
 struct Slot {
     live: Option<Live>,
     failed: Option<(Instant, String)>,
+    /// When a connection was last given up because it led to the wrong server.
+    led_astray_at: Option<Instant>,
 }
 
 #[derive(Clone)]
@@ -69,6 +83,8 @@ struct Live {
     connection: MultiplexedConnection,
     /// Set once the connection is of no use any more: closed by the other side, or given up here.
     over: Arc<AtomicBool>,
+    /// Set besides if it leads to the wrong server.
+    astray: Arc<AtomicBool>,
 }
 
 impl Link {
@@ -95,23 +111,25 @@ impl Link {
     /// Sends one command and waits for its answer, until `deadline` at most (connecting has a limit of its own).
     /// `asking` tells a cluster node that the slot is on its way to it.
     pub(super) async fn call(&self, command: &Cmd, asking: bool, deadline: Instant) -> Result<Value, Failed> {
-        let Live { connection, over } = self.live().await.map_err(Failed::NotSent)?;
-        match timeout_at(deadline, send(connection, command, asking)).await {
-            Ok(Ok(Value::ServerError(error))) => Err(Failed::Error(error)),
-            Ok(Ok(value)) => Ok(value),
+        let live = self.live().await.map_err(Failed::NotSent)?;
+        let answer = timeout_at(deadline, send(live.connection.clone(), command, asking)).await;
+        let failed = match answer {
+            Ok(Ok(Value::ServerError(error))) => Failed::Error(error),
+            Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => match ServerError::try_from(error) {
-                Ok(error) => Err(Failed::Error(error)),
-                Err(broken) => {
-                    over.store(true, Ordering::Release);
-                    Err(Failed::Lost(broken.to_string()))
-                }
+                Ok(error) => Failed::Error(error),
+                Err(broken) => Failed::Lost(broken.to_string()),
             },
-            Err(_elapsed) => {
-                // The server may be gone without a word, and a connection to it would stay silent for minutes.
-                over.store(true, Ordering::Release);
-                Err(Failed::TimedOut)
-            }
+            // The server may be gone without a word, and a connection to it would stay silent for minutes.
+            Err(_elapsed) => Failed::TimedOut,
+        };
+        match &failed {
+            Failed::Error(error) if !is_of_wrong_server(error.code()) => return Err(failed),
+            Failed::Error(_wrong_server) => live.astray.store(true, Ordering::Release),
+            Failed::NotSent(_) | Failed::Lost(_) | Failed::TimedOut => {}
         }
+        live.over.store(true, Ordering::Release);
+        Err(failed)
     }
 
     /// The connection; a new one if there is none or it is over. One attempt at a time: others wait for it.
@@ -120,7 +138,12 @@ impl Link {
         if let Some(live) = slot.live.as_ref().filter(|live| !live.over.load(Ordering::Acquire)) {
             return Ok(live.clone());
         }
-        slot.live = None;
+        if slot.live.take().is_some_and(|before| before.astray.load(Ordering::Acquire)) {
+            // The new one led to the wrong server as well: a crowd of calls must not make another one each.
+            let again = slot.led_astray_at.filter(|at| at.elapsed() < FAILURE_HOLDS);
+            slot.failed = again.map(|at| (at, format!("{}: the wrong server", self.address())));
+            slot.led_astray_at = Some(again.unwrap_or_else(Instant::now));
+        }
         if let Some((at, why)) = &slot.failed
             && at.elapsed() < FAILURE_HOLDS
         {
@@ -130,7 +153,7 @@ impl Link {
             Ok(live) => {
                 info!(address = self.address(), "connected to Redis");
                 counter!("flashgate_ledger_connections_total", "result" => "made").increment(1);
-                *slot = Slot { live: Some(live.clone()), failed: None };
+                *slot = Slot { live: Some(live.clone()), failed: None, led_astray_at: slot.led_astray_at };
                 Ok(live)
             }
             Err(why) => {
@@ -158,7 +181,7 @@ impl Link {
             .set_push_sender(on_push);
         let attempt = self.client.get_multiplexed_async_connection_with_config(&config);
         match timeout(self.connect_timeout, attempt).await {
-            Ok(Ok(connection)) => Ok(Live { connection, over }),
+            Ok(Ok(connection)) => Ok(Live { connection, over, astray: Arc::default() }),
             Ok(Err(error)) => Err(format!("{}: {error}", self.address())),
             Err(_elapsed) => Err(format!(
                 "{}: no connection after {} ms",

@@ -76,6 +76,21 @@ impl Keys {
         self.of_shard(shard, "open_orders")
     }
 
+    /// Hash: `ledger` and `store`, the identities, 32 hexadecimal digits each.
+    pub(super) fn identity(&self, shard: Shard) -> String {
+        self.of_shard(shard, "identity")
+    }
+
+    /// Sorted set: the closed sales of which nothing is open, by the time in ms when their keys may go.
+    pub(super) fn retired(&self, shard: Shard) -> String {
+        self.of_shard(shard, "retired")
+    }
+
+    /// Number: what health checks write.
+    pub(super) fn health(&self, shard: Shard) -> String {
+        self.of_shard(shard, "health")
+    }
+
     /// Number: how many starts of gateways there were.
     pub(super) fn nodes(&self) -> String {
         format!("{}:nodes", self.prefix.as_str())

@@ -19,13 +19,15 @@ use crate::{LedgerFault, Note, Standing};
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// How long to wait at most.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-/// After how much silence the server is asked whether it is still there: a connection that was cut without a
-/// word stays silent for ever.
-const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// After how much silence the server is asked whether it is still there (a connection that was cut without a word
+/// stays silent for ever), and whether it is still the one.
+const LOOK_PERIOD: Duration = Duration::from_secs(5);
 
 struct Subscription {
     sink: PubSubSink,
     messages: PubSubStream,
+    /// [`Servers::losses`] when it was made.
+    losses: u64,
 }
 
 /// Subscribes, and answers once the subscription stands.
@@ -37,7 +39,7 @@ pub(super) async fn subscribe(
     let state = (servers, channel, first);
     let notes = stream::unfold(state, |(servers, channel, mut subscription)| async move {
         loop {
-            if let Some(note) = next_note(&mut subscription, servers.connect_timeout()).await {
+            if let Some(note) = next_note(&mut subscription, &servers).await {
                 return Some((note, (servers, channel, subscription)));
             }
             warn!("the connection for notes is lost");
@@ -48,9 +50,10 @@ pub(super) async fn subscribe(
 }
 
 /// The next note that is understood; `None` once the connection is of no use any more.
-async fn next_note(subscription: &mut Subscription, answer_timeout: Duration) -> Option<Note> {
+async fn next_note(subscription: &mut Subscription, servers: &Servers) -> Option<Note> {
     loop {
-        match timeout(SILENCE_MAX, subscription.messages.next()).await {
+        let losses = servers.losses();
+        match timeout(LOOK_PERIOD, subscription.messages.next()).await {
             Ok(message) => {
                 let message = message?;
                 match std::str::from_utf8(message.get_payload_bytes()).ok().and_then(parse) {
@@ -58,8 +61,11 @@ async fn next_note(subscription: &mut Subscription, answer_timeout: Duration) ->
                     None => debug!("a note that this version does not know"),
                 }
             }
+            // A server was lost meanwhile: this connection may lead to one that nobody settles at any more.
+            Err(_silence) if losses != subscription.losses => return None,
             Err(_silence) => {
-                let answer = timeout(answer_timeout, subscription.sink.ping::<redis::Value>()).await;
+                let answer =
+                    timeout(servers.connect_timeout(), subscription.sink.ping::<redis::Value>()).await;
                 answer.ok()?.ok()?;
             }
         }
@@ -84,11 +90,12 @@ async fn reconnect(servers: &Servers, channel: &str) -> Subscription {
 /// Subscribes at the first server that takes it.
 async fn connect(servers: &Servers, channel: &str) -> Result<Subscription, String> {
     let mut failure = "no server is known".to_owned();
+    let losses = servers.losses();
     for link in servers.links() {
         let attempt = async {
             let (mut sink, messages) = link.client().get_async_pubsub().await?.split();
             sink.subscribe(channel).await?;
-            Ok::<_, redis::RedisError>(Subscription { sink, messages })
+            Ok::<_, redis::RedisError>(Subscription { sink, messages, losses })
         };
         match timeout(servers.connect_timeout(), attempt).await {
             Ok(Ok(subscription)) => return Ok(subscription),

@@ -1,7 +1,7 @@
 //! What the scripts answer, as typed values. Anything unexpected is `None` here, and a
 //! [`LedgerFault::UnknownReply`] for the caller: an answer is never guessed.
 
-use flashgate_domain::{BatchId, Node, OrderId, SaleId, Timestamp, audit::LostEntry};
+use flashgate_domain::{BatchId, LedgerId, Node, OrderId, SaleId, Timestamp, audit::LostEntry};
 use redis::Value;
 
 use super::{
@@ -9,9 +9,9 @@ use super::{
     seen::Progress,
 };
 use crate::{
-    Activated, Answer, Compensated, Deduction, Fate, LedgerFault, LedgerOrder, LedgerState, LogEntry,
-    LogStatus, OpenBatch, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
-    Totals,
+    Activated, Answer, Compensated, Deduction, Fate, LedgerFault, LedgerIdentity, LedgerOrder, LedgerState,
+    LogEntry, LogStatus, OpenBatch, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot,
+    Standing, Totals, Written,
 };
 
 /// The bytes of a sale in the column `sales` of a log entry.
@@ -90,6 +90,73 @@ impl<T> Told<T> {
     const fn only(answer: T) -> Self {
         Self { answer, progress: Vec::new(), stopped: Vec::new() }
     }
+}
+
+/// The fault if a script met another ledger than it was meant for.
+pub(super) fn other_ledger(value: &Value) -> Option<LedgerFault> {
+    let mut fields = Fields::new(value)?;
+    if fields.bytes()? != b"other_ledger" {
+        return None;
+    }
+    // Its identity, or nothing.
+    Some(LedgerFault::OtherLedger { found: fields.text().and_then(|id| id.parse().ok()) })
+}
+
+/// The columns `ledger` and `store` of the identity.
+pub(super) fn identity(value: &Value) -> Option<Option<LedgerIdentity>> {
+    let mut fields = Fields::new(value)?;
+    if fields.next_is_nil(2) {
+        return Some(None);
+    }
+    let ledger = fields.text()?.parse::<LedgerId>().ok()?;
+    Some(Some(LedgerIdentity { ledger, store: fields.text()?.parse().ok()? }))
+}
+
+/// The reply of `probe.lua`: the commands that failed, each with its error.
+pub(super) fn probed(value: &Value) -> Option<Vec<String>> {
+    let Value::Array(errors) = value else { return None };
+    let text = |error: &Value| match error {
+        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        _ => None,
+    };
+    errors.iter().map(text).collect()
+}
+
+/// The policy in what INFO tells of the memory.
+pub(super) fn eviction_policy(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok()?,
+        Value::VerbatimString { text, .. } => text.as_str(),
+        _ => return None,
+    };
+    let policy = text.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"))?;
+    Some(policy.trim().to_owned())
+}
+
+/// Units held, one a buyer, as HMGET tells them.
+pub(super) fn holdings(value: &Value) -> Option<Vec<u64>> {
+    let mut fields = Fields::new(value)?;
+    let mut units = Vec::new();
+    while !fields.is_empty() {
+        units.push(if fields.next_is_nil(1) { 0 } else { fields.number()? });
+    }
+    Some(units)
+}
+
+/// The members of a sorted set of sales.
+pub(super) fn sale_ids(value: &Value) -> Option<Vec<SaleId>> {
+    let mut fields = Fields::new(value)?;
+    let mut sales = Vec::new();
+    while !fields.is_empty() {
+        sales.push(fields.text()?.parse::<SaleId>().ok()?);
+    }
+    Some(sales)
+}
+
+/// The reply of `sweep.lua`: how many sales were freed.
+pub(super) fn swept(value: &Value) -> Option<u64> {
+    let Value::Int(freed) = value else { return None };
+    u64::try_from(*freed).ok()
 }
 
 /// The reply of `screen.lua`.
@@ -207,6 +274,20 @@ pub(super) fn settled(value: &Value, sales: &[SaleId]) -> Option<Told<Settled>> 
         "already" => Some(Told::only(Settled::Already)),
         "contradiction" => Some(Told::only(Settled::Contradiction)),
         "taken" => Some(Told::only(Settled::IdTaken)),
+        "broken_off" => {
+            let mut stopped = Vec::new();
+            for sale in sales {
+                if fields.number::<u8>()? == 1 {
+                    stopped.push(*sale);
+                }
+            }
+            fields.end()?;
+            Some(Told {
+                answer: Settled::BrokenOff { stopped: stopped.clone() },
+                progress: Vec::new(),
+                stopped,
+            })
+        }
         "applied" | "late" => {
             let (mut standings, mut progress) = (Vec::new(), Vec::new());
             for sale in sales {
@@ -283,6 +364,7 @@ pub(super) fn rebuilt(value: &Value) -> Option<Rebuilt> {
         "missing" => Rebuilt::Missing,
         "other_generation" => Rebuilt::OtherGeneration { generation: fields.number()? },
         "differs" => Rebuilt::Differs { available: fields.signed()? },
+        "incomplete" => Rebuilt::Incomplete,
         state => Rebuilt::Stands { state: state_of_name(state)? },
     })
 }
@@ -329,8 +411,17 @@ pub(super) fn order(value: &Value) -> Option<Option<LedgerOrder>> {
     Some(Some(LedgerOrder { sale: SaleId::new(sale).ok()?, buyer, quantity, state }))
 }
 
+/// One reply of `snapshot.lua`.
+#[derive(Debug)]
+pub(super) struct SnapshotPage {
+    /// The sale as it is now, with the open batches of the page.
+    pub(super) snapshot: Snapshot,
+    /// When the last batch of the page was deducted, if there may be more.
+    pub(super) next_from: Option<Timestamp>,
+}
+
 /// The reply of `snapshot.lua`.
-pub(super) fn snapshot(value: &Value) -> Option<Option<Snapshot>> {
+pub(super) fn snapshot(value: &Value) -> Option<Option<SnapshotPage>> {
     if *value == Value::Nil {
         return Some(None);
     }
@@ -347,8 +438,11 @@ pub(super) fn snapshot(value: &Value) -> Option<Option<Snapshot>> {
         available: fields.signed()?,
     };
     let (epoch, sequence, adjustments) = (fields.number()?, fields.number()?, fields.number()?);
+    let (pending_orders, _pending_units) = (fields.signed()?, fields.signed()?);
+    let written = Written { buyers: fields.number()?, keys: fields.number()? };
     let (buyers, keys) = (fields.number()?, fields.number()?);
     let taken_at = Timestamp::from_millis(fields.number()?);
+    let next_from = Some(fields.number()?).filter(|at| *at > 0).map(Timestamp::from_millis);
     let lost_count: u64 = fields.number()?;
     let mut lost = Vec::new();
     for _entry in 0..lost_count {
@@ -364,7 +458,7 @@ pub(super) fn snapshot(value: &Value) -> Option<Option<Snapshot>> {
             units: fields.number()?,
         });
     }
-    Some(Some(Snapshot {
+    let snapshot = Snapshot {
         state,
         generation,
         totals,
@@ -373,10 +467,13 @@ pub(super) fn snapshot(value: &Value) -> Option<Option<Snapshot>> {
         adjustments,
         buyers,
         keys,
+        written,
+        pending_orders,
         taken_at,
         open,
         lost,
-    }))
+    };
+    Some(Some(SnapshotPage { snapshot, next_from }))
 }
 
 /// The columns `status`, `nonce`, `sales`, `intents` and `states` of the log entry of `batch`.

@@ -27,21 +27,21 @@ macro_rules! scripts {
 
 scripts! {
     /// Judges intents.
-    SCREEN = "screen": "intents" "judge" "screen";
+    SCREEN = "screen": "identity" "intents" "judge" "screen";
     /// Applies a batch.
-    DEDUCT = "deduct": "intents" "judge" "deduct";
+    DEDUCT = "deduct": "identity" "intents" "judge" "deduct";
     /// Tells the fate of a batch.
-    CHECK_BACK = "check_back": "check_back";
+    CHECK_BACK = "check_back": "identity" "check_back";
     /// Records outcomes.
-    SETTLE = "settle": "intents" "retire" "settle";
+    SETTLE = "settle": "identity" "intents" "retire" "settle";
     /// Records that a whole batch was confirmed.
-    SETTLE_CONFIRMED = "settle_confirmed": "retire" "settle_confirmed";
+    SETTLE_CONFIRMED = "settle_confirmed": "identity" "retire" "settle_confirmed";
     /// Puts a sale in.
     PREPARE = "prepare": "prepare";
     /// Begins to build a sale anew.
     REBUILD = "rebuild": "rebuild";
     /// Puts decided orders into it.
-    RESTORE = "restore": "intents" "restore";
+    RESTORE = "restore": "identity" "intents" "restore";
     /// Ends that.
     RESUME = "resume": "resume";
     /// Makes a sale sellable.
@@ -52,6 +52,12 @@ scripts! {
     CLOSE = "close": "retire" "close";
     /// Mends what an audit found.
     COMPENSATE = "compensate": "compensate";
+    /// Gives a shard its identity.
+    ESTABLISH = "establish": "establish";
+    /// Frees the keys of a closed sale.
+    SWEEP = "sweep": "sweep";
+    /// Whether a server does what the scripts need.
+    PROBE = "probe": "probe";
     /// Looks an order up.
     ORDER = "order": "order";
     /// Totals and open batches.
@@ -61,7 +67,13 @@ scripts! {
 impl Script {
     /// A call without keys and arguments yet.
     pub(super) const fn call(&'static self) -> ScriptCall {
-        ScriptCall { script: self, keys: Vec::new(), arguments: Vec::new() }
+        ScriptCall {
+            script: self,
+            keys: Vec::new(),
+            arguments: Vec::new(),
+            #[cfg(feature = "contract")]
+            prefix: None,
+        }
     }
 
     /// Whether the answer to a second copy of a call holds for the first, which may still be on its way. Not for
@@ -77,6 +89,9 @@ pub(super) struct ScriptCall {
     pub(super) script: &'static Script,
     keys: Vec<String>,
     arguments: Vec<Vec<u8>>,
+    /// Put before the script, so that a test can break it off.
+    #[cfg(feature = "contract")]
+    prefix: Option<String>,
 }
 
 impl ScriptCall {
@@ -103,13 +118,29 @@ impl ScriptCall {
         self.arg(number.to_string())
     }
 
+    /// The script fails at the write after that many.
+    #[cfg(feature = "contract")]
+    pub(super) fn broken_off_after(mut self, writes: u32) -> Self {
+        self.prefix =
+            Some(format!("local writes_left = {writes}\n{}", include_str!("../../lua/break_off.lua")));
+        self
+    }
+
     /// The command for a server that knows the script.
     pub(super) fn by_digest(&self) -> Cmd {
+        #[cfg(feature = "contract")]
+        if self.prefix.is_some() {
+            return self.by_code();
+        }
         self.command("EVALSHA", &self.script.digest)
     }
 
     /// The command for a server that has forgotten it, or never knew it: it carries the script along.
     pub(super) fn by_code(&self) -> Cmd {
+        #[cfg(feature = "contract")]
+        if let Some(prefix) = &self.prefix {
+            return self.command("EVAL", &format!("{prefix}{}", self.script.code));
+        }
         self.command("EVAL", self.script.code)
     }
 
@@ -122,6 +153,8 @@ impl ScriptCall {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -130,6 +163,33 @@ mod tests {
             for word in ["-- Keys:", "Reply:"] {
                 assert!(script.code.contains(word), "{} lacks {word}", script.name);
             }
+        }
+    }
+
+    /// The commands that a script calls: words in capitals that come first in a call.
+    fn commands(code: &str) -> BTreeSet<&str> {
+        let calls = ["call('", "call(\"", "try('"];
+        let begins =
+            calls.iter().flat_map(|call| code.match_indices(call).map(|(at, _call)| at + call.len()));
+        let word = |at| code.get(at..).and_then(|rest: &str| rest.split(['\'', '"']).next());
+        begins.filter_map(word).collect()
+    }
+
+    #[test]
+    fn the_probe_tries_every_command_of_every_script() {
+        let tried = commands(PROBE.code);
+        for script in ALL {
+            let missing: Vec<_> = commands(script.code).difference(&tried).copied().collect();
+            assert_eq!(missing, [""; 0], "{} calls what the probe does not", script.name);
+        }
+    }
+
+    /// An error after a write must be one that was thought of: notes are the only thing that is sent in passing.
+    #[test]
+    fn notes_are_published_in_protected_calls_only() {
+        for script in ALL {
+            assert!(!script.code.contains("redis.call('PUBLISH'"), "{}", script.name);
+            assert!(!script.code.contains(" call('PUBLISH'"), "{}", script.name);
         }
     }
 }

@@ -12,7 +12,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,7 +26,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     config::RedisConfig,
-    connection::{Failed, Link},
+    connection::{Failed, Link, is_of_wrong_server},
     scripts::ScriptCall,
 };
 use crate::LedgerFault;
@@ -35,7 +38,7 @@ const ATTEMPTS_MAX: usize = 12;
 const CLUSTER_PAUSE: Duration = Duration::from_millis(20);
 /// How many nodes are remembered; as many as a cluster is recommended to have.
 const NODES_MAX: usize = 1_000;
-/// Errors of a server that has not begun to execute the command, nor a script's first write.
+/// Errors of a server that has not begun to execute the command.
 const REFUSALS: [&str; 15] = [
     "OOM",
     "LOADING",
@@ -53,6 +56,17 @@ const REFUSALS: [&str; 15] = [
     "CROSSSLOT",
     "NOSCRIPT",
 ];
+
+/// Of these, the errors that a script meets at its first write or not at all: it has changed nothing yet.
+const AT_FIRST_WRITE: [&str; 5] = ["OOM", "READONLY", "MISCONF", "NOREPLICAS", "MASTERDOWN"];
+/// What Redis puts into an error that a command inside a script gave.
+const FROM_INSIDE: &str = "@user_script";
+
+/// Whether the error proves that nothing was changed. Redis does not undo what a script did before it failed.
+fn proves_nothing_done(error: &ServerError) -> bool {
+    let inside = error.details().is_some_and(|details| details.contains(FROM_INSIDE));
+    if inside { AT_FIRST_WRITE.contains(&error.code()) } else { REFUSALS.contains(&error.code()) }
+}
 
 /// What a call is about. All its keys live in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +93,8 @@ pub(super) struct Servers {
     connect_timeout: Duration,
     response_timeout: Duration,
     known: Mutex<Known>,
+    /// How often a server turned out to be gone, silent or the wrong one.
+    losses: AtomicU64,
 }
 
 #[derive(Default)]
@@ -101,6 +117,7 @@ impl Servers {
             connect_timeout,
             response_timeout: config.response_timeout(),
             known: Mutex::default(),
+            losses: AtomicU64::new(0),
         })
     }
 
@@ -112,6 +129,12 @@ impl Servers {
     /// How long a connection may take.
     pub(super) const fn connect_timeout(&self) -> Duration {
         self.connect_timeout
+    }
+
+    /// Moves whenever a server turned out to be gone, silent or the wrong one: whatever else is connected there may be
+    /// connected to the wrong place.
+    pub(super) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Relaxed)
     }
 
     /// Runs a script where its keys are.
@@ -140,7 +163,16 @@ impl Servers {
         let home = self.known().homes.get(&place.index()).cloned();
         let mut untried = self.links().into_iter();
         let mut target = home.or_else(|| untried.next()).map(|link| (link, false));
-        let mut call = Call { servers: self, name, place, script, command, doubt: None, failure: None };
+        let mut call = Call {
+            servers: self,
+            name,
+            place,
+            script,
+            command,
+            doubt: None,
+            failure: None,
+            is_led_back: false,
+        };
         for _attempt in 0..ATTEMPTS_MAX {
             let Some((link, asking)) = target.take() else { break };
             match link.call(&call.command, asking, deadline).await {
@@ -218,6 +250,8 @@ struct Call<'a> {
     /// Set once a server may have got the request and its answer is lost.
     doubt: Option<String>,
     failure: Option<LedgerFault>,
+    /// Set once the wrong server was met: its address is asked again, once.
+    is_led_back: bool,
 }
 
 impl Call<'_> {
@@ -234,18 +268,24 @@ impl Call<'_> {
                 Next::Elsewhere
             }
             Failed::Lost(why) => {
+                self.note_loss();
                 let first = self.doubt.is_none();
                 self.doubt = Some(why);
                 let repeats = self.script.is_none_or(|call| call.script.can_be_repeated());
                 if first && repeats { Next::Again } else { Next::Never }
             }
             Failed::TimedOut => {
+                self.note_loss();
                 let limit = self.servers.response_timeout.as_millis();
                 self.doubt = Some(format!("{} took more than {limit} ms", self.name));
                 Next::Never
             }
             Failed::Error(error) => self.after_error(&error, link),
         }
+    }
+
+    fn note_loss(&self) {
+        self.servers.losses.fetch_add(1, Ordering::Relaxed);
     }
 
     fn after_error(&mut self, error: &ServerError, link: &Link) -> Next {
@@ -260,13 +300,23 @@ impl Call<'_> {
                 let node = self.servers.redirected(error.details(), link);
                 node.map_or(Next::Never, |node| Next::At(node, code == "ASK"))
             }
-            ("TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN", _) => Next::Later,
+            ("TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN", _) if self.servers.cluster => Next::Later,
+            // It changed nothing. Its address may lead to another server by now; on a cluster, another node knows.
+            (code, _) if is_of_wrong_server(code) && proves_nothing_done(error) => {
+                self.note_loss();
+                self.servers.known().homes.remove(&self.place.index());
+                match (std::mem::replace(&mut self.is_led_back, true), self.servers.cluster) {
+                    (true, _) => Next::Never,
+                    (false, true) => Next::Elsewhere,
+                    (false, false) => Next::Again,
+                }
+            }
             _ => Next::Never,
         }
     }
 
     fn fault_of(&self, error: &ServerError) -> LedgerFault {
-        if REFUSALS.contains(&error.code()) {
+        if proves_nothing_done(error) {
             LedgerFault::Refused(error.to_string())
         } else {
             // A script that failed half-way leaves what it had written.

@@ -10,7 +10,7 @@ use super::{
     draft::{Bench, Draft, SaleChange},
     sale::SaleRow,
 };
-use crate::{OpenBatch, Snapshot, Standing};
+use crate::{LedgerIdentity, OpenBatch, Snapshot, Standing, Written};
 
 /// The order that a key has. Without padding: there is one for every order of every sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +111,8 @@ impl SaleBook {
             units: share.units,
         });
         let row = &self.row;
+        let count = |fields| u64::try_from(fields).unwrap_or(u64::MAX);
+        let (buyers, keys) = (count(self.held.len()), count(self.keys.len()));
         Snapshot {
             state: row.state,
             generation: row.generation,
@@ -118,8 +120,11 @@ impl SaleBook {
             epoch: row.epoch,
             sequence: row.sequence,
             adjustments: row.adjustments,
-            buyers: u64::try_from(self.held.len()).unwrap_or(u64::MAX),
-            keys: u64::try_from(self.keys.len()).unwrap_or(u64::MAX),
+            buyers,
+            keys,
+            // Both follow from the log, which is checked when the file is opened.
+            written: Written { buyers, keys },
+            pending_orders: row.pending_orders.try_into().unwrap_or(i64::MAX),
             taken_at,
             open: open.collect(),
             // What is open is read from the log itself.
@@ -131,6 +136,7 @@ impl SaleBook {
 /// Everything.
 #[derive(Debug)]
 pub(super) struct Books {
+    pub(super) identity: Option<LedgerIdentity>,
     pub(super) sales: HashMap<SaleId, SaleBook>,
     /// By shard: orders in batches that are not settled.
     pub(super) open_orders: Vec<u64>,
@@ -161,8 +167,9 @@ impl Books {
 
     /// Takes in what was committed. Returns the sales that went, for the caller to drop when nobody waits.
     pub(super) fn apply(&mut self, draft: Draft) -> Vec<SaleBook> {
-        let Draft { sales, open_orders, starts, next_number, retired, notes: _ } = draft;
-        (self.open_orders, self.starts, self.next_number) = (open_orders, starts, next_number);
+        let Draft { identity, sales, open_orders, starts, next_number, retired, notes: _ } = draft;
+        (self.identity, self.open_orders) = (identity, open_orders);
+        (self.starts, self.next_number) = (starts, next_number);
         for (id, change) in sales {
             self.sales.entry(id).or_insert_with(|| SaleBook::new(change.row)).apply(change);
         }

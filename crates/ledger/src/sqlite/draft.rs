@@ -9,7 +9,7 @@ use super::{
     books::{Books, KeyEntry, OpenKey, SaleBook, Share},
     sale::SaleRow,
 };
-use crate::Note;
+use crate::{LedgerIdentity, Note};
 
 /// What becomes of one sale.
 #[derive(Debug)]
@@ -70,6 +70,7 @@ impl<'a> Bench<'a> {
 /// All that one transaction changes.
 #[derive(Debug)]
 pub(super) struct Draft {
+    pub(super) identity: Option<LedgerIdentity>,
     pub(super) sales: HashMap<SaleId, SaleChange>,
     pub(super) open_orders: Vec<u64>,
     pub(super) starts: u64,
@@ -82,6 +83,7 @@ pub(super) struct Draft {
 impl Draft {
     pub(super) fn new(books: &Books) -> Self {
         Self {
+            identity: books.identity,
             sales: HashMap::new(),
             open_orders: books.open_orders.clone(),
             starts: books.starts,

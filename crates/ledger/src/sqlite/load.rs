@@ -23,7 +23,7 @@ impl Books {
         }
         let sales = store.sales()?.into_iter().map(|row| (row.id, SaleBook::new(row))).collect();
         let open_orders = vec![0; usize::from(found)];
-        let mut books = Self { sales, open_orders, starts, next_number: 1 };
+        let mut books = Self { identity: store.identity()?, sales, open_orders, starts, next_number: 1 };
         store.each_batch(|batch| books.replay(&batch))?;
         let born = books.sales.values().map(|book| book.row.born).max();
         books.next_number = books.next_number.max(born.unwrap_or_default());

@@ -17,7 +17,7 @@ use super::{books::Books, store::Store};
 /// What marks a file as a ledger of flashgate: "FLGL".
 const APPLICATION_ID: i32 = 0x464C_474C;
 /// The version of `sql/schema.sql`.
-const SCHEMA_VERSION: i32 = 2;
+const SCHEMA_VERSION: i32 = 3;
 /// How many faults of a damaged file are told.
 const FAULTS_TOLD_MAX: u8 = 3;
 
@@ -158,7 +158,7 @@ fn set_up(store: &Store, shards: ShardCount) -> Result<(), Unusable> {
         store.commit()?;
     } else if version < SCHEMA_VERSION {
         store.begin()?;
-        store.upgrade()?;
+        store.upgrade(version)?;
         connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         store.commit()?;
     }

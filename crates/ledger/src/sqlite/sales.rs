@@ -7,9 +7,19 @@ use super::{
     round::{CallFault, Round, out_of_range},
     sale::SaleRow,
 };
-use crate::{Activated, Compensated, LedgerState, Note, Prepared, compensation::adjusted};
+use crate::{Activated, Compensated, LedgerIdentity, LedgerState, Note, Prepared, compensation::adjusted};
 
 impl Round<'_> {
+    /// Gives the ledger an identity, unless it has one. Returns what it has now.
+    pub(super) fn establish(&mut self, identity: LedgerIdentity) -> Result<LedgerIdentity, CallFault> {
+        if let Some(kept) = self.draft.identity {
+            return Ok(kept);
+        }
+        self.store.write_identity(&identity)?;
+        self.draft.identity = Some(identity);
+        Ok(identity)
+    }
+
     /// Gives out the next node number.
     pub(super) fn next_node(&mut self) -> Result<Node, CallFault> {
         let start = self.draft.starts;

@@ -1,13 +1,13 @@
 //! The statements (`sql/`), each with its arguments and rows as typed values.
 
-use flashgate_domain::{BatchId, OrderId, SaleId, Timestamp};
+use flashgate_domain::{BatchId, LedgerId, OrderId, SaleId, StoreId, Timestamp};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params, types::Type};
 
 use super::{entry::unpack_sales, sale::SaleRow};
-use crate::{LedgerState, Totals};
+use crate::{LedgerIdentity, LedgerState, Totals};
 
 /// How many statements are kept ready: all there are.
-const STATEMENTS_MAX: usize = 32;
+const STATEMENTS_MAX: usize = 34;
 
 macro_rules! sql {
     ($file:literal) => {
@@ -101,9 +101,29 @@ impl Store {
         self.ready(sql!("ledger_insert"))?.execute([shards]).map(drop)
     }
 
-    /// Brings the tables of the version before to this one.
-    pub(super) fn upgrade(&self) -> rusqlite::Result<()> {
-        self.0.execute_batch(sql!("schema_2"))
+    /// Brings the tables of an older version to this one.
+    pub(super) fn upgrade(&self, from: i32) -> rusqlite::Result<()> {
+        if from < 2 {
+            self.0.execute_batch(sql!("schema_2"))?;
+        }
+        self.0.execute_batch(sql!("schema_3"))
+    }
+
+    /// The identity, if the ledger has one.
+    pub(super) fn identity(&self) -> rusqlite::Result<Option<LedgerIdentity>> {
+        let bytes = |row: &Row<'_>, column| row.get::<_, Option<[u8; 16]>>(column);
+        let read = |row: &Row<'_>| Ok(bytes(row, 0)?.zip(bytes(row, 1)?));
+        let found = self.ready(sql!("identity_select"))?.query_row([], read)?;
+        let parsed = |(ledger, store): ([u8; 16], [u8; 16])| {
+            let (ledger, store) = (LedgerId::from_bytes(ledger).ok()?, StoreId::from_bytes(store).ok()?);
+            Some(LedgerIdentity { ledger, store })
+        };
+        found.map(|bytes| parsed(bytes).ok_or_else(|| unreadable("ledger_id"))).transpose()
+    }
+
+    pub(super) fn write_identity(&self, identity: &LedgerIdentity) -> rusqlite::Result<()> {
+        let values = [identity.ledger.to_bytes(), identity.store.to_bytes()];
+        self.ready(sql!("identity_write"))?.execute(values).map(drop)
     }
 
     /// Shards, and starts of gateways.

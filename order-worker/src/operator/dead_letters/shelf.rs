@@ -113,7 +113,7 @@ impl Shelf<'_> {
     }
 
     async fn letter(self, message: Delivery, decision: Option<LetterDecision>) -> Result<Letter, Failure> {
-        let batch = body::decode_batch(message.body.clone()).ok();
+        let batch = body::decode_batch(message.body.clone()).ok().map(|decoded| decoded.batch);
         let place = MessagePlace::of(&message);
         let mut letter = Letter { place, message, batch, decision, decided: false };
         if let Some(batch) = letter.batch_id() {

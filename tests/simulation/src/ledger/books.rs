@@ -7,13 +7,16 @@ use flashgate_domain::{
     Shard, Timestamp, Window, audit::LedgerStep,
 };
 use flashgate_ledger::{
-    Activated, Compensated, LedgerOrder, LedgerState as State, LogEntry, LogStatus, OpenBatch, Prepared,
-    Rebuilding, Rebuilt, Restored, Snapshot, Standing, Totals, compensation::adjusted,
+    Activated, Compensated, LedgerIdentity, LedgerOrder, LedgerState as State, LogEntry, LogStatus,
+    OpenBatch, Prepared, Rebuilding, Rebuilt, Restored, Snapshot, Standing, Totals, Written,
+    compensation::adjusted,
 };
 
 /// Everything that Redis would hold.
 #[derive(Clone, Debug, Default)]
 pub struct Books {
+    /// Which ledger this is.
+    pub identity: Option<LedgerIdentity>,
     /// The sales.
     pub sales: BTreeMap<SaleId, Account>,
     /// The deduction log, by the base of the batch.
@@ -305,6 +308,9 @@ impl Books {
             adjustments: account.adjustments,
             buyers: count(account.held.len()),
             keys: count(account.keys.len()),
+            written: Written { buyers: count(account.held.len()), keys: count(account.keys.len()) },
+            pending_orders: i64::try_from(open.iter().map(|batch| batch.orders).sum::<u64>())
+                .unwrap_or(i64::MAX),
             taken_at,
             open,
             lost: Vec::new(),

@@ -2,17 +2,18 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Clock, Intent, Node, OrderId, Sale, SaleId, Shard, audit::LedgerStep,
-    id::ShardCount,
+    Batch, BatchId, BatchOutcome, BuyerDigest, Clock, Intent, LedgerId, Node, OrderId, Sale, SaleId, Shard,
+    audit::LedgerStep, id::ShardCount,
 };
 use flashgate_ledger::{
-    Activated, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LedgerState as State,
-    LogEntry, Note, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
+    Activated, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerIdentity, LedgerOrder,
+    LedgerState as State, LogEntry, Note, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled,
+    Snapshot, Standing,
 };
 use futures::stream::{self, BoxStream, StreamExt};
 
@@ -26,6 +27,8 @@ pub struct SimLedger {
     shards: ShardCount,
     /// The furthest that each sale was seen: a server that knows less was behind when it took over.
     seen: Mutex<BTreeMap<SaleId, Progress>>,
+    /// The ledger that the calls are meant for, once it is known.
+    meant: OnceLock<LedgerId>,
 }
 
 fn fault(lost: Lost) -> LedgerFault {
@@ -38,7 +41,7 @@ fn fault(lost: Lost) -> LedgerFault {
 impl SimLedger {
     /// Over `link`; `clock` is the server's.
     pub fn new(link: Link<LedgerState>, clock: Arc<dyn Clock>, shards: ShardCount) -> Self {
-        Self { link, clock, shards, seen: Mutex::default() }
+        Self { link, clock, shards, seen: Mutex::default(), meant: OnceLock::new() }
     }
 
     /// Calls, and takes in how far the sales have come.
@@ -70,6 +73,23 @@ impl SimLedger {
         Ok(answer)
     }
 
+    /// A call that gives or records a verdict: refused by any ledger but the one that it is meant for. One that has lost
+    /// its identity may refuse intents (`may_be_lost`), since it has lost its sales as well.
+    fn for_the_meant<T: Send + 'static, A>(
+        &self,
+        may_be_lost: bool,
+        call: impl FnOnce(&mut LedgerState, &A) -> T + Send + 'static,
+    ) -> impl FnOnce(&mut LedgerState, &A) -> Result<T, LedgerFault> + Send + 'static {
+        let meant = self.meant.get().copied();
+        move |state, argument| {
+            let found = state.books.identity.map(|identity| identity.ledger);
+            if found != meant && !(may_be_lost && found.is_none()) {
+                return Err(LedgerFault::OtherLedger { found });
+            }
+            Ok(call(state, argument))
+        }
+    }
+
     fn of_shard<'a>(
         &self,
         shard: Shard,
@@ -90,6 +110,23 @@ fn sales<'a>(intents: impl IntoIterator<Item = &'a Intent>) -> Vec<SaleId> {
 
 #[async_trait]
 impl Ledger for SimLedger {
+    async fn identity(&self, _shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
+        self.link.call("identity", "", |state| state.books.identity).await.map_err(fault)
+    }
+
+    async fn establish(
+        &self,
+        _shard: Shard,
+        identity: LedgerIdentity,
+    ) -> Result<LedgerIdentity, LedgerFault> {
+        let establish = move |state: &mut LedgerState| *state.write().identity.get_or_insert(identity);
+        self.link.call("establish", "", establish).await.map_err(fault)
+    }
+
+    fn mean(&self, ledger: LedgerId) {
+        let _the_first_one_holds = self.meant.set(ledger);
+    }
+
     async fn next_node(&self) -> Result<Node, LedgerFault> {
         let next = |state: &mut LedgerState| {
             state.books.starts += 1;
@@ -126,20 +163,21 @@ impl Ledger for SimLedger {
         let (now, asked) = (Arc::clone(&self.clock), intents.to_vec());
         let about = format!("{} intents", intents.len());
         let screen = move |state: &mut LedgerState, seen: &Seen| state.screen(shard, &asked, seen, now.now());
-        self.ask("screen", about, sales(intents), screen).await
+        self.ask("screen", about, sales(intents), self.for_the_meant(true, screen)).await?
     }
 
     async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerFault> {
         self.of_shard(batch.id().shard(), batch.intents().iter())?;
         let (now, asked, body) = (Arc::clone(&self.clock), batch.clone(), body.to_vec());
         let deduct = move |state: &mut LedgerState, seen: &Seen| state.deduct(&asked, body, seen, now.now());
-        self.ask("deduct", batch.id().to_string(), sales(batch.intents()), deduct).await
+        let deduct = self.for_the_meant(true, deduct);
+        self.ask("deduct", batch.id().to_string(), sales(batch.intents()), deduct).await?
     }
 
     async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerFault> {
         let now = Arc::clone(&self.clock);
-        let check = move |state: &mut LedgerState| state.check_back(batch, now.now());
-        self.link.call("check_back", batch, check).await.map_err(fault)
+        let check = move |state: &mut LedgerState, _seen: &Seen| state.check_back(batch, now.now());
+        self.ask("check_back", batch.to_string(), [], self.for_the_meant(false, check)).await?
     }
 
     async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerFault> {
@@ -152,7 +190,7 @@ impl Ledger for SimLedger {
         self.of_shard(id.shard(), intents())?;
         let (now, told) = (Arc::clone(&self.clock), outcome.clone());
         let settle = move |state: &mut LedgerState, _seen: &Seen| state.settle(&told, now.now());
-        self.ask("settle", id.to_string(), sales(intents()), settle).await
+        self.ask("settle", id.to_string(), sales(intents()), self.for_the_meant(false, settle)).await?
     }
 
     async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault> {
@@ -168,9 +206,10 @@ impl Ledger for SimLedger {
         outcome: &BatchOutcome,
     ) -> Result<Restored, LedgerFault> {
         let (now, told) = (Arc::clone(&self.clock), outcome.clone());
-        let restore =
-            move |state: &mut LedgerState| state.write().restore(sale, generation, &told, now.now());
-        self.link.call("restore", outcome.batch, restore).await.map_err(fault)
+        let restore = move |state: &mut LedgerState, _seen: &Seen| {
+            state.write().restore(sale, generation, &told, now.now())
+        };
+        self.ask("restore", outcome.batch.to_string(), [], self.for_the_meant(false, restore)).await?
     }
 
     async fn end_rebuild(
@@ -228,6 +267,20 @@ impl Ledger for SimLedger {
             keys.filter_map(|key| key.0.first_chunk().copied()).collect()
         };
         self.link.call("keys", sale, keys).await.map_err(fault)
+    }
+
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault> {
+        let buyers = buyers.to_vec();
+        let held = move |state: &mut LedgerState| {
+            let account = state.books.sales.get(&sale);
+            let of = |buyer| account.and_then(|account| account.held.get(buyer)).copied().unwrap_or(0);
+            buyers.iter().map(|buyer| u64::from(of(buyer))).collect()
+        };
+        self.link.call("holdings", sale, held).await.map_err(fault)
+    }
+
+    async fn sweep(&self) -> Result<u64, LedgerFault> {
+        Ok(0)
     }
 
     async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault> {

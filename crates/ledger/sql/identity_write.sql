@@ -1,0 +1,2 @@
+-- Gives the ledger its identity. Arguments: ledger, order store.
+UPDATE ledger SET ledger_id = ?, store_id = ? WHERE id = 1
