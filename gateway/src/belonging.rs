@@ -91,6 +91,14 @@ pub struct Belonging {
 }
 
 impl Belonging {
+    /// What a gateway of that ledger knows.
+    pub fn agreed_on(ledger: LedgerId) -> Self {
+        let belonging = Self::default();
+        belonging.ledger.get_or_init(|| ledger);
+        belonging.set(true, false);
+        belonging
+    }
+
     /// The ledger that this gateway works for; `None` until that is agreed.
     pub fn ledger(&self) -> Option<LedgerId> {
         self.ledger.get().copied()

@@ -12,15 +12,16 @@ use std::{
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchOutcome, BuyerId, CancelReason, IdempotencyKey, Intent, OrderId, Quantity, Refusal, Sale,
-    SaleId, SaleState, SystemClock, Timestamp, Verdict, id::ShardCount,
+    Batch, BatchOutcome, BuyerId, CancelReason, IdempotencyKey, Intent, LedgerId, OrderId, Quantity, Refusal,
+    Sale, SaleId, SaleState, StoreId, SystemClock, Timestamp, Verdict, id::ShardCount,
 };
 use flashgate_gateway::{
+    belonging::Belonging,
     catalogue::{Catalogue, Entry},
     config::{BatcherConfig, UnscreenedConfig},
     preheat::Preheat,
     purchase::Buy,
-    registry::{Registry, RegistryFault, StoredOrder},
+    registry::{Registry, RegistryFault, StoreIdentity, StoredOrder},
     settle::Settlement,
     sold_out::SoldOutWatch,
 };
@@ -31,7 +32,7 @@ use flashgate_ledger::{
         scene::{Scene, all_cancelled, all_confirmed, crowd, intent, open_window},
     },
 };
-use flashgate_messaging::{BusFault, Delivery, Position, QueueId, Subscription};
+use flashgate_messaging::{BusFault, Delivery, Join, Position, QueueId, Subscription};
 use flashgate_proto::body;
 use flashgate_simulation::{
     flaw,
@@ -170,6 +171,10 @@ struct OneSale {
 
 #[async_trait]
 impl Registry for OneSale {
+    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryFault> {
+        Ok(StoreIdentity { store: StoreId::from_bytes([1; 16]).unwrap(), ledger })
+    }
+
     async fn sales(&self) -> Result<Vec<Sale>, RegistryFault> {
         Ok(vec![self.sale.lock().unwrap().clone()])
     }
@@ -325,6 +330,15 @@ impl Subscription for Outcomes {
     }
 }
 
+/// To be joined once.
+fn joining(outcomes: Outcomes) -> Join {
+    let waiting = Mutex::new(Some(outcomes));
+    Box::new(move || {
+        let joined = waiting.lock().unwrap().take().ok_or(BusFault::Closed);
+        Box::pin(async move { Ok(Box::new(joined?) as Box<dyn Subscription>) })
+    })
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_outcome_that_the_ledger_refuses_stays_open_and_does_not_keep_the_others_for_ever() -> Fact {
     let server = server();
@@ -338,8 +352,9 @@ async fn an_outcome_that_the_ledger_refuses_stays_open_and_does_not_keep_the_oth
     let (acknowledged, mut heard) = watch::channel(0);
     let coming = [&refused, &behind].map(all_confirmed).into();
     let leave = CancellationToken::new();
-    let settlement = Settlement::new(ledger, sold_out);
-    let outcomes = Box::new(Outcomes { coming, taken: 0, acknowledged });
+    let belonging = Arc::new(Belonging::agreed_on(LedgerId::MIN));
+    let settlement = Settlement::new(ledger, belonging, sold_out);
+    let outcomes = joining(Outcomes { coming, taken: 0, acknowledged });
     let settling = tokio::spawn(settlement.run(outcomes, leave.clone()));
 
     sleep(Duration::from_secs(30)).await;
