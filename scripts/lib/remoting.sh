@@ -8,8 +8,8 @@
 # Request codes (org.apache.rocketmq.remoting.protocol.RequestCode, 5.4.0).
 RMQ_UPDATE_AND_CREATE_TOPIC_LIST=18
 RMQ_UPDATE_BROKER_CONFIG=25
+RMQ_GET_ROUTE_BY_TOPIC=105
 RMQ_GET_BROKER_CLUSTER_INFO=106
-RMQ_GET_ALL_TOPIC_LIST_FROM_NAMESERVER=206
 
 # remoting_call PORT CODE FIELDS [BODY]: FIELDS is a JSON object of strings. Prints the answer's header
 # and, right behind it, its body, both JSON. Fails if the answer is no success.
@@ -40,13 +40,14 @@ remoting_create_topics() {
     remoting_call "$port" "$RMQ_UPDATE_AND_CREATE_TOPIC_LIST" '{}' '{"topicConfigList":['"${list#,}"']}'
 }
 
-# remoting_topics_known NAMESRV_PORT NAME...: whether the name server has heard of all of them.
+# remoting_topics_known NAMESRV_PORT BROKER_NAME NAME...: whether the name server has heard of all of them from that
+# broker.
 remoting_topics_known() {
-    local known name
-    known=$(remoting_call "$1" "$RMQ_GET_ALL_TOPIC_LIST_FROM_NAMESERVER" '{}') || return 1
-    shift
+    local route name port=$1 broker=$2
+    shift 2
     for name in "$@"; do
-        [[ $known == *"\"$name\""* ]] || return 1
+        route=$(remoting_call "$port" "$RMQ_GET_ROUTE_BY_TOPIC" '{"topic":"'"$name"'"}') || return 1
+        [[ $route == *"\"brokerName\":\"$broker\""* ]] || return 1
     done
 }
 

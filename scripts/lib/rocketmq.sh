@@ -1,17 +1,31 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # settings, STACK_DIR: lib/settings.sh, lib/stack.sh
 # shellcheck disable=SC2034  # the server lists are read by lib/stack.sh
-# Apache RocketMQ: a name server and one broker.
+# Apache RocketMQ: a name server and one broker, or several masters.
 
 # shellcheck source=scripts/lib/remoting.sh
 source "$SCRIPTS_DIR/lib/remoting.sh"
 
-rocketmq_processes=(namesrv broker)
+# The servers that are masters; the second is called broker2 here, and broker-b by RocketMQ.
+ALL_BROKERS=(broker broker2 broker3 broker4)
+rocketmq_processes=(namesrv)
+
+# rocketmq_choose_processes: as many masters as the stack has.
+rocketmq_choose_processes() { rocketmq_processes=(namesrv "${ALL_BROKERS[@]:0:settings[brokers]}"); }
+
+# rocketmq_brokers: one a line.
+rocketmq_brokers() { printf '%s\n' "${ALL_BROKERS[@]:0:settings[brokers]}"; }
+
+# rocketmq_broker_name BROKER: what RocketMQ calls it.
+rocketmq_broker_name() {
+    local number=${1#broker}
+    printf 'broker-%s' "${BROKER_LETTERS:${number:-1}-1:1}"
+}
+BROKER_LETTERS=abcd
 
 # Not 5.5.0: its TransactionalOpBatchService keeps a core busy for ever from the first
 # transactional message on (apache/rocketmq#10966).
 ROCKETMQ_VERSION=5.4.0
-ROCKETMQ_BROKER_NAME=broker-a
 
 rocketmq_missing_packages() { :; }
 
@@ -94,24 +108,25 @@ namesrv_spawn() {
 
 namesrv_answers() { remoting_call "$(port_of namesrv)" "$RMQ_GET_BROKER_CLUSTER_INFO" '{}' >/dev/null; }
 
-# --- broker ---
+# --- brokers ---
+# Each function takes which one; lib/server.sh calls those of each broker by its name, see below.
 
 # Besides its port the broker binds port - 2 (the "fast" one, for clients that opt for it).
-broker_choose_ports() { port_store broker "$(port_choose -2)"; }
+a_broker_choose_ports() { port_store "$1" "$(port_choose -2)"; }
 
-broker_ports() {
+a_broker_ports() {
     local port
-    port=$(port_of broker)
+    port=$(port_of "$1")
     [[ -z $port ]] || printf '%s %s' "$port" $((port - 2))
 }
 
-broker_configure() {
-    local dir=$STACK_DIR/broker flush=ASYNC_FLUSH timeout_ms=${settings[transaction_timeout_ms]}
+a_broker_configure() {
+    local broker=$1 dir=$STACK_DIR/$1 flush=ASYNC_FLUSH timeout_ms=${settings[transaction_timeout_ms]}
     [[ ${settings[durable]} == yes ]] && flush=SYNC_FLUSH
     mkdir -p -- "$dir/tmp" "$dir/store"
-    cat >"$dir/broker.conf" <<EOF
+    cat >"$dir/$broker.conf" <<EOF
 brokerClusterName=flashgate
-brokerName=$ROCKETMQ_BROKER_NAME
+brokerName=$(rocketmq_broker_name "$broker")
 brokerId=0
 brokerRole=ASYNC_MASTER
 namesrvAddr=127.0.0.1:$(port_of namesrv)
@@ -119,7 +134,7 @@ namesrvAddr=127.0.0.1:$(port_of namesrv)
 brokerIP1=127.0.0.1
 brokerIP2=127.0.0.1
 bindAddress=127.0.0.1
-listenPort=$(port_of broker)
+listenPort=$(port_of "$broker")
 # A name server that was restarted knows the broker again after 10 s rather than 30.
 registerNameServerPeriod=10000
 
@@ -181,32 +196,46 @@ EOF
 
 # The first compiler only: with both, the broker needs a minute of load until a batch costs it as little, and takes
 # half of a processor meanwhile. A broker that runs for days is better off with both.
-broker_spawn() {
-    rocketmq_spawn broker org.apache.rocketmq.broker.BrokerStartup \
+a_broker_spawn() {
+    rocketmq_spawn "$1" org.apache.rocketmq.broker.BrokerStartup \
         -Xms256m -Xmx1g -XX:MaxDirectMemorySize=1g -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
         --add-exports=java.base/jdk.internal.ref=ALL-UNNAMED
 }
 
 # It answers once clients can find it: registered, with the topics created.
-broker_answers() {
-    remoting_broker_registered "$(port_of namesrv)" "127.0.0.1:$(port_of broker)"
+a_broker_answers() {
+    remoting_broker_registered "$(port_of namesrv)" "127.0.0.1:$(port_of "$1")"
 }
 
 # A broker whose first registration failed (its client had not yet found the name server to be
 # there), or whose name server was restarted, would wait for its next round: up to 10 s.
-broker_while_waiting() {
+a_broker_while_waiting() {
     ((SECONDS > broker_nudged_at + 1)) || return 0
     broker_nudged_at=$SECONDS
-    remoting_register_now "$(port_of broker)" || true
+    remoting_register_now "$(port_of "$1")" || true
 }
 broker_nudged_at=$SECONDS
+
+for broker in "${ALL_BROKERS[@]}"; do
+    for verb in choose_ports ports configure spawn answers while_waiting; do
+        eval "${broker}_$verb() { a_broker_$verb $broker; }"
+    done
+done
+unset broker verb
+
+# mqadmin WORD...: RocketMQ's own tool, without what its logging says of itself.
+mqadmin() {
+    env ROCKETMQ_HOME="$STACK_DIR/namesrv" java -Xmx128m -XX:TieredStopAtLevel=1 -Duser.home="$STACK_DIR/namesrv" \
+        -cp "$(rocketmq_class_path)" org.apache.rocketmq.tools.command.MQAdminStartup "$@" \
+        -n "127.0.0.1:$(port_of namesrv)" 2>&1 | sed '/ |-\(INFO\|WARN\) in /d'
+}
 
 # --- topics ---
 
 # topic_create NAME[:QUEUES]...: creates them all and waits until the name server knows each.
 topic_create() {
-    local topic name queues answer
-    local -a topics=() names=()
+    local topic name queues answer broker
+    local -a topics=() names=() brokers
     for topic in "$@"; do
         name=${topic%%:*} queues=${settings[queues]}
         [[ $topic != *:* ]] || queues=${topic#*:}
@@ -214,11 +243,16 @@ topic_create() {
         require_number "queues of topic $name" "$queues" 1 1024
         names+=("$name") topics+=("$name:$((10#$queues))")
     done
-    answer=$(remoting_create_topics "$(port_of broker)" "${topics[@]}") ||
-        die "the broker did not create the topics: ${answer:-no answer}"
-    # Longer than the broker's registration period.
-    wait_until 20 remoting_topics_known "$(port_of namesrv)" "${names[@]}" ||
-        die "the name server does not know all of the topics: ${names[*]}"
+    mapfile -t brokers < <(rocketmq_brokers)
+    for broker in "${brokers[@]}"; do
+        answer=$(remoting_create_topics "$(port_of "$broker")" "${topics[@]}") ||
+            die "$broker did not create the topics: ${answer:-no answer}"
+    done
+    for broker in "${brokers[@]}"; do
+        # Longer than the broker's registration period.
+        wait_until 20 remoting_topics_known "$(port_of namesrv)" "$(rocketmq_broker_name "$broker")" "${names[@]}" ||
+            die "the name server does not know all of the topics of $broker: ${names[*]}"
+    done
 }
 
 topic_create_standard() {

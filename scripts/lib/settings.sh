@@ -7,6 +7,7 @@ declare -A settings=(
     [durable]=no
     [prefix]=flashgate
     [queues]=4
+    [brokers]=1
     [mysql_disk_mb]=0
     [broker_disk_mb]=0
     [transaction_timeout_ms]=3000

@@ -4,7 +4,7 @@
 #
 # DIR/settings   the choices            DIR/run/   pid files and ports
 # DIR/stack.env  the addresses          DIR/log/   what each server printed
-# DIR/redis, mysql, namesrv, broker     configuration and data
+# DIR/redis, mysql, namesrv, broker, broker2 ...  configuration and data
 
 # shellcheck source=scripts/lib/output.sh
 source "$SCRIPTS_DIR/lib/output.sh"
@@ -31,7 +31,7 @@ source "$SCRIPTS_DIR/lib/mysql.sh"
 # shellcheck source=scripts/lib/rocketmq.sh
 source "$SCRIPTS_DIR/lib/rocketmq.sh"
 
-ALL_SERVERS=(redis mysql namesrv broker)
+ALL_SERVERS=(redis mysql namesrv "${ALL_BROKERS[@]}")
 
 # stack_use_folder DIR: the folder need not exist.
 stack_use_folder() {
@@ -61,20 +61,22 @@ stack_lock() {
 # stack_servers: the servers of the chosen parts, in the order of their start.
 stack_servers() {
     local part
+    rocketmq_choose_processes
     for part in ${settings[parts]}; do
         local -n processes=${part}_processes
         printf '%s\n' "${processes[@]}"
     done
 }
 
-# stack_expand PART...: servers; `rocketmq` stands for both of its own.
+# stack_expand PART...: servers; `rocketmq` stands for all of its own.
 stack_expand() {
     local part
+    rocketmq_choose_processes
     for part in "$@"; do
         case $part in
             rocketmq) printf '%s\n' "${rocketmq_processes[@]}" ;;
-            redis | mysql | namesrv | broker) printf '%s\n' "$part" ;;
-            *) die "unknown part '$part': expected redis, mysql, rocketmq, namesrv or broker" ;;
+            redis | mysql | namesrv | broker | broker[2-4]) printf '%s\n' "$part" ;;
+            *) die "unknown part '$part': expected redis, mysql, rocketmq, namesrv, broker or broker2 to broker4" ;;
         esac
     done
 }
@@ -138,8 +140,14 @@ redis_up() { server_up redis; }
 mysql_up() { server_up mysql; }
 
 rocketmq_up() {
+    local broker
+    local -a jobs=()
     server_up namesrv
-    server_up broker
+    for broker in $(rocketmq_brokers); do
+        server_up "$broker" &
+        jobs+=($!)
+    done
+    for broker in "${jobs[@]}"; do wait "$broker" || exit 1; done
     topic_create_standard
 }
 
@@ -201,9 +209,10 @@ stack_start() {
     local name
     for name in "$@"; do server_up "$name"; done
     # A name server that was away must hear of its broker again before any client finds it.
-    if process_alive namesrv && process_alive broker; then
-        server_wait_ready broker || die "the broker does not register with the name server"
-    fi
+    process_alive namesrv || return 0
+    for name in "${ALL_BROKERS[@]}"; do
+        ! process_alive "$name" || server_wait_ready "$name" || die "$name does not register with the name server"
+    done
 }
 
 # stack_kill_all: no farewell (RocketMQ's takes 10 s), for data that nobody will read again.
@@ -217,7 +226,7 @@ stack_kill_all() {
 }
 
 stack_write_env() {
-    local file=$STACK_DIR/stack.env part
+    local file=$STACK_DIR/stack.env part broker
     {
         stack_export FLASHGATE_STACK_DIR "$STACK_DIR"
         for part in ${settings[parts]}; do
@@ -226,7 +235,9 @@ stack_write_env() {
                 mysql) stack_export FLASHGATE_MYSQL_URL "$(mysql_url)" ;;
                 rocketmq)
                     stack_export FLASHGATE_NAMESRV "127.0.0.1:$(port_of namesrv)"
-                    stack_export FLASHGATE_BROKER "127.0.0.1:$(port_of broker)"
+                    for broker in $(rocketmq_brokers); do
+                        stack_export "FLASHGATE_${broker^^}" "127.0.0.1:$(port_of "$broker")"
+                    done
                     stack_export FLASHGATE_TOPIC_PREFIX "${settings[prefix]}"
                     ;;
             esac
