@@ -6,13 +6,16 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 
 use crate::fault::BusFault;
-use crate::message::{CheckedMessage, Delivery, HalfMessage, Message, Position, Resolution, Verdict};
+use crate::message::{
+    CheckedMessage, ClockDifference, Delivery, HalfMessage, Message, Position, Resolution, Verdict,
+};
 
 /// Sends half-messages and resolves them. One per kind of transaction, since check-backs go to any producer of
 /// the group.
 #[async_trait]
 pub trait TransactionProducer: Send + Sync {
-    /// Stores `message` at the broker, invisible to subscribers until it is committed.
+    /// Stores `message` at a broker, invisible to subscribers until it is committed. If one broker does not answer,
+    /// it may be stored at another too, and is checked back there under the same key.
     ///
     /// # Errors
     /// After [`BusFault::Unanswered`] or [`BusFault::NotDurable`] a half-message may exist all the same; its
@@ -27,11 +30,17 @@ pub trait TransactionProducer: Send + Sync {
     /// only the check-back can decide now.
     async fn resolve(&self, half: &HalfMessage, verdict: Verdict) -> Result<(), BusFault>;
 
-    /// Whether every broker of the topic answers.
+    /// Whether half-messages can be sent and resolved: one was taken lately, or one is sent for this and rolled back.
     ///
     /// # Errors
-    /// The fault of the last that did not.
+    /// The fault of the one that was sent.
     async fn ping(&self) -> Result<(), BusFault>;
+
+    /// How far this process's clock is ahead of the broker's, of several the one furthest away; `None` for as long as
+    /// it is not known.
+    fn clock_difference(&self) -> Option<ClockDifference> {
+        None
+    }
 }
 
 /// Answers the broker's question for the fate of a half-message.
@@ -45,11 +54,18 @@ pub trait CheckBackHandler: Send + Sync + 'static {
 /// Sends plain messages.
 #[async_trait]
 pub trait Publisher: Send + Sync {
-    /// Stores `message` at the broker, visible at once or after `deliver_after`.
+    /// Stores `message` at a broker, visible at once or after `deliver_after`. If one broker does not answer, it may be
+    /// stored at another too, and is delivered twice then.
     ///
     /// # Errors
     /// After [`BusFault::Unanswered`] or [`BusFault::NotDurable`] the message may be delivered all the same.
     async fn publish(&self, message: Message) -> Result<(), BusFault>;
+
+    /// How far this process's clock is ahead of the broker's, of several the one furthest away; `None` for as long as
+    /// it is not known: until something was published.
+    fn clock_difference(&self) -> Option<ClockDifference> {
+        None
+    }
 }
 
 /// Receives the messages of one topic.
@@ -60,7 +76,8 @@ pub trait Subscription: Send {
     /// dropped before its end has taken nothing.
     ///
     /// # Errors
-    /// The fault that keeps messages from arriving, if none came. The subscription goes on trying by itself.
+    /// The fault that keeps messages from arriving, if none came and it is so with every queue. The subscription goes on
+    /// trying by itself.
     async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault>;
 
     /// How far `poll` has come, in each queue that it returned something of.
@@ -68,16 +85,17 @@ pub trait Subscription: Send {
 
     /// Acknowledges everything that `poll` had returned when the subscription was there, and awaits the broker's
     /// answer. Queues that went to another member of the group meanwhile are left out: that member receives their
-    /// messages again.
+    /// messages again. A broker that cannot be told stands in front of no other: it is told later, without anybody
+    /// waiting, and until then what that covered may come again.
     ///
     /// # Errors
-    /// The fault of the first queue that failed. What it covered may come again; repeating the call is safe.
+    /// The fault of the first queue, if no broker can be told. Repeating the call is safe.
     async fn commit(&mut self, position: &[Position]) -> Result<(), BusFault>;
 
-    /// How many messages the queues it holds have beyond what `poll` returned.
+    /// How many messages the queues it holds have beyond what `poll` returned, as far as their brokers answer.
     ///
     /// # Errors
-    /// The fault of the first queue that could not be asked.
+    /// The fault of the first queue, if none could be asked.
     async fn lag(&self) -> Result<u64, BusFault>;
 }
 

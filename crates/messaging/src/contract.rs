@@ -32,7 +32,8 @@ macro_rules! bus_contract {
                 a_committed_half_message_is_delivered_once_and_unchanged
                 a_half_message_that_was_rolled_back_is_never_delivered_nor_asked_for
                 a_producer_that_never_sent_answers_for_one_that_died
-                a_check_back_that_is_answered_unknown_is_asked_again;
+                a_check_back_that_is_answered_unknown_is_asked_again
+                a_clock_that_is_off_is_known_and_stamps_no_message;
             deliveries:
                 what_was_not_committed_comes_again_and_the_rest_does_not
                 two_members_of_a_group_divide_the_queues

@@ -1,5 +1,7 @@
 //! What can go wrong between a process and the broker.
 
+use std::fmt;
+
 /// A call to the broker that did not end well. Each variant says what is known about its effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BusFault {
@@ -86,6 +88,22 @@ impl BusFault {
             | Self::Garbled { .. }
             | Self::Closed => false,
         }
+    }
+
+    /// The same fault, which names the place that it is about.
+    pub(crate) fn at(mut self, place: &impl fmt::Display) -> Self {
+        match &mut self {
+            Self::Unavailable { reason }
+            | Self::Unanswered { reason }
+            | Self::NotDurable { reason }
+            | Self::Busy { reason }
+            | Self::TooLate { reason }
+            | Self::Rejected { reason, .. }
+            | Self::Invalid { reason }
+            | Self::Garbled { reason } => *reason = format!("{place}: {reason}"),
+            Self::Closed => {}
+        }
+        self
     }
 
     pub(crate) fn unavailable(reason: impl Into<String>) -> Self {

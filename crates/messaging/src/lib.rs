@@ -21,5 +21,7 @@ pub mod rocketmq;
 pub use browse::{Browser, InvalidPlace, MessagePlace, QueueSpan, StoredPage};
 pub use bus::{CheckBackHandler, Join, Publisher, Subscription, TransactionProducer};
 pub use fault::BusFault;
-pub use message::{CheckedMessage, Delivery, HalfMessage, Message, Position, QueueId, Resolution, Verdict};
+pub use message::{
+    CheckedMessage, ClockDifference, Delivery, HalfMessage, Message, Position, QueueId, Resolution, Verdict,
+};
 pub use names::{Group, InvalidName, Topic};

@@ -1,5 +1,6 @@
 //! Plain data that crosses the boundary to the broker.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,7 +91,7 @@ pub struct CheckedMessage {
     pub body: Bytes,
     /// How often the broker has asked before.
     pub asked_before: u32,
-    /// When the producer made it, by the producer's clock.
+    /// When the producer made it, by the broker's clock as far as the producer knew it.
     pub born_at: Timestamp,
 }
 
@@ -103,6 +104,12 @@ pub struct QueueId {
     pub number: u32,
 }
 
+impl fmt::Display for QueueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.broker, self.number)
+    }
+}
+
 /// How far a subscription has come in a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
@@ -112,6 +119,24 @@ pub struct Position {
     pub holding: u64,
     /// The offset after the last message that was delivered.
     pub offset: u64,
+}
+
+/// How far the clock of this process is ahead of a broker's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockDifference {
+    /// The estimate, in milliseconds; negative if this process's clock is behind.
+    pub ahead_ms: i64,
+    /// The truth is no further from the estimate than this, in milliseconds.
+    pub bound_ms: u64,
+}
+
+impl ClockDifference {
+    /// The estimate in seconds, for a gauge.
+    pub fn ahead_seconds(self) -> f64 {
+        let millis = u32::try_from(self.ahead_ms.unsigned_abs()).unwrap_or(u32::MAX);
+        let seconds = f64::from(millis) / 1_000.0;
+        if self.ahead_ms < 0 { -seconds } else { seconds }
+    }
 }
 
 /// A message that a subscription delivers.
@@ -129,7 +154,7 @@ pub struct Delivery {
     pub queue: QueueId,
     /// Its place in that queue.
     pub offset: u64,
-    /// When its producer made it, by the producer's clock.
+    /// When its producer made it, by the broker's clock as far as the producer knew it.
     pub born_at: Timestamp,
     /// When the broker stored it, by the broker's clock.
     pub stored_at: Timestamp,

@@ -6,13 +6,15 @@
 //! synchronous lane and commits offsets on a timer; under load its commits get lost, and nobody is told.
 //!
 //! From the wire inwards: `frame` and `stored` know the bytes, `connection` pairs requests with answers,
-//! `session` finds the way to a broker, `presence` keeps it knowing who is there. Above them stand `sender` and
+//! `session` finds the way to a broker, `peers` knows those that are no use now, `presence` keeps a broker knowing who
+//! is there, `clocks` compares its clock with ours. Above them stand `sender` and
 //! `transaction`, `check_back`, and `subscription` with its `assignment` of queues that `pull` reads.
 
 pub mod admin;
 mod assignment;
 mod browser;
 mod check_back;
+mod clocks;
 mod codes;
 mod config;
 mod connection;
@@ -20,6 +22,7 @@ mod frame;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod offsets;
+mod peers;
 mod presence;
 mod properties;
 mod publisher;

@@ -11,7 +11,7 @@ use crate::rocketmq::{
 use crate::{CheckBackHandler, CheckedMessage, Delivery, Group, Message, Resolution, Subscription, Topic};
 use async_trait::async_trait;
 use bytes::Bytes;
-use flashgate_domain::clock::{Clock, SystemClock};
+use flashgate_domain::clock::{Clock, SystemClock, Timestamp};
 use tokio::sync::watch;
 
 /// How long a message may take to arrive that needs no check-back.
@@ -47,6 +47,12 @@ impl Bench {
         Self { mq, topic, group }
     }
 
+    /// The way to the same brokers for a process whose clock is `ahead_ms` ahead.
+    pub(crate) async fn with_clock_off_by(&self, ahead_ms: i64) -> RocketMq {
+        let config = self.mq.config().clone();
+        RocketMq::connect(config, Arc::new(ClockOff { ahead_ms })).await.expect("the name server answers")
+    }
+
     pub(crate) async fn producer(&self, answers: Arc<Answers>) -> RocketMqTransactionProducer {
         self.mq.transaction_producer(self.group.clone(), self.topic.clone(), answers).await.unwrap()
     }
@@ -74,6 +80,17 @@ impl Bench {
         assert_eq!(received.len(), count);
         received.sort_by(|one, other| one.key.cmp(&other.key));
         received
+    }
+}
+
+/// The system's clock, but wrong.
+struct ClockOff {
+    ahead_ms: i64,
+}
+
+impl Clock for ClockOff {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(SystemClock.now().as_millis().saturating_add_signed(self.ahead_ms))
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::bench::{Answers, Bench, keys, message};
+use super::bench::{Answers, Bench, WAIT, keys, message};
 use crate::{Resolution, Subscription, TransactionProducer, Verdict};
 
 /// A committed half message is delivered once and unchanged.
@@ -74,4 +74,37 @@ pub async fn a_check_back_that_is_answered_unknown_is_asked_again(name_server: S
 
     assert_eq!(keys(&bench.receive(&mut subscription, 1).await), ["doubt"]);
     assert_eq!(answers.asked(2).await, ["doubt", "doubt"]);
+}
+
+/// A clock that is off is known and stamps no message.
+pub async fn a_clock_that_is_off_is_known_and_stamps_no_message(name_server: String) {
+    let bench = Bench::new(name_server, "clock", 1).await;
+    let mut subscription = bench.subscribe().await;
+    for (ahead_ms, key) in [(60_000, "ahead"), (-60_000, "behind")] {
+        let mq = bench.with_clock_off_by(ahead_ms).await;
+        let answers = Answers::always(Resolution::Unknown);
+        let producer =
+            mq.transaction_producer(bench.group.clone(), bench.topic.clone(), answers).await.unwrap();
+        producer.ping().await.unwrap();
+        let known = async {
+            loop {
+                if let Some(difference) = producer.clock_difference() {
+                    return difference;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let difference = tokio::time::timeout(WAIT, known).await.expect("the clocks are compared");
+        let off_by = difference.ahead_ms.abs_diff(ahead_ms);
+        assert!(off_by <= difference.bound_ms, "{difference:?}, it is {ahead_ms}");
+
+        let half = producer.send_half(message(&bench.topic, key)).await.unwrap();
+        producer.resolve(&half, Verdict::Commit).await.unwrap();
+        let received = bench.receive(&mut subscription, 1).await.remove(0);
+        // A half-message that is born in the broker's future, or long ago, is asked for at once.
+        assert_eq!(received.key, key);
+        assert!(received.born_at <= received.stored_at, "{received:?}");
+        assert!(received.stored_at.saturating_since(received.born_at) < WAIT, "{received:?}");
+        producer.shutdown().await;
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 
 use bytes::Bytes;
+use futures::future::join_all;
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -36,9 +37,12 @@ pub async fn create_topic(mq: &RocketMq, topic: &Topic, queues: NonZeroU32) -> R
         .field("topicSysFlag", 0)
         .field("order", false);
     let masters = cluster(&session).await?;
-    for master in &masters {
-        session.call(master, &request, session.deadline()).await.and_then(expect_success)?;
-    }
+    // To all of them, whatever becomes of the first.
+    let created = join_all(masters.iter().map(async |master| {
+        let created = session.call(master, &request, session.deadline()).await.and_then(expect_success);
+        created.map_err(|fault| fault.at(master))
+    }));
+    created.await.into_iter().collect::<Result<Vec<_>, _>>()?;
     until_known(&session, topic, masters.len()).await
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::future::join_all;
 use serde::Deserialize;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
@@ -45,6 +46,8 @@ struct Held {
     /// The offset after the last message that `poll` returned, and the last one that was committed.
     returned: Option<u64>,
     committed: Option<u64>,
+    /// What the broker is still to be told, after it could not be: [`keep_committing`] does it, and nobody waits.
+    owed: Option<u64>,
     _puller: AbortOnDrop,
 }
 
@@ -54,17 +57,29 @@ pub(super) struct Assignment {
     share: Share,
     chunks: mpsc::Sender<Chunk>,
     held: Mutex<Holdings>,
+    /// Notified when a queue begins to owe a commit.
+    owes: Notify,
 }
 
 #[derive(Default)]
 struct Holdings {
-    last: u64,
     queues: BTreeMap<QueueId, Held>,
+}
+
+impl Holdings {
+    /// Whether a queue of `broker` owes a commit, so that nobody should wait for that broker.
+    fn owes(&self, broker: &str) -> bool {
+        self.queues.iter().any(|(queue, held)| *queue.broker == *broker && held.owed.is_some())
+    }
+
+    fn every_broker_owes(&self) -> bool {
+        self.queues.keys().all(|queue| self.owes(&queue.broker))
+    }
 }
 
 impl Assignment {
     pub(super) fn new(source: Arc<Source>, share: Share, chunks: mpsc::Sender<Chunk>) -> Self {
-        Self { source, share, chunks, held: Mutex::default() }
+        Self { source, share, chunks, held: Mutex::default(), owes: Notify::new() }
     }
 
     fn held(&self) -> MutexGuard<'_, Holdings> {
@@ -72,7 +87,8 @@ impl Assignment {
     }
 
     /// Takes the queues that are due to this subscription and gives up the others. The first time, a
-    /// subscription to everything starts at the end of each queue; queues that appear later, at their beginning.
+    /// subscription to everything starts at the end of each queue (of one whose broker does not answer, at the end that
+    /// it has when it does); queues that appear later, at their beginning.
     ///
     /// # Errors
     /// The fault that hides the queues or the members; everything stays as it is then.
@@ -85,19 +101,36 @@ impl Assignment {
                 mine.iter().map(|queue| (queue.clone(), Start::Committed)).collect()
             }
             Share::Everything => {
-                let mut due = Vec::with_capacity(queues.len());
-                for queue in queues {
-                    let start = match first {
-                        true => Start::At(self.source.place(&queue).latest().await?),
-                        false => Start::Earliest,
-                    };
-                    due.push((queue, start));
+                if first {
+                    self.ends(queues).await?
+                } else {
+                    queues.into_iter().map(|queue| (queue, Start::Earliest)).collect()
                 }
-                due
             }
         };
         self.hold(due);
         Ok(())
+    }
+
+    /// The ends of `queues`, each asked for by itself.
+    ///
+    /// # Errors
+    /// The fault of the first, if none of them tells.
+    async fn ends(&self, queues: Vec<QueueId>) -> Result<Vec<(QueueId, Start)>, BusFault> {
+        let ends = join_all(queues.iter().map(|queue| self.source.place(queue).latest())).await;
+        if let Some(Err(fault)) = ends.first()
+            && ends.iter().all(Result::is_err)
+        {
+            return Err(fault.clone());
+        }
+        let start = |(queue, end): (QueueId, Result<u64, BusFault>)| match end {
+            Ok(end) => (queue, Start::At(end)),
+            Err(fault) => {
+                tracing::warn!(topic = %self.source.topic, %queue, %fault, "the end of a queue is not known yet");
+                (queue, Start::Latest)
+            }
+        };
+        Ok(queues.into_iter().zip(ends).map(start).collect())
     }
 
     fn hold(&self, due: Vec<(QueueId, Start)>) {
@@ -107,12 +140,27 @@ impl Assignment {
             if held.queues.contains_key(&queue) {
                 continue;
             }
-            held.last += 1;
-            let holding = held.last;
+            let holding = self.source.new_holding();
             let puller =
                 pull_forever(Arc::clone(&self.source), queue.clone(), holding, start, self.chunks.clone());
             let puller = AbortOnDrop::spawn(puller);
-            held.queues.insert(queue, Held { holding, returned: None, committed: None, _puller: puller });
+            let fresh = Held { holding, returned: None, committed: None, owed: None, _puller: puller };
+            held.queues.insert(queue, fresh);
+        }
+        self.source.forget_all_but(|queue| held.queues.contains_key(queue));
+    }
+
+    /// How many queues are held.
+    pub(super) fn count(&self) -> usize {
+        self.held().queues.len()
+    }
+
+    /// An operator has moved the group's place in the queue of `holding`, which goes on as `next`: what was returned
+    /// before, and what is still to be returned, is not committed any more.
+    pub(super) fn note_reset(&self, holding: u64, next: u64) {
+        let mut held = self.held();
+        if let Some(held) = held.queues.values_mut().find(|held| held.holding == holding) {
+            (held.holding, held.returned, held.committed, held.owed) = (next, None, None, None);
         }
     }
 
@@ -126,8 +174,14 @@ impl Assignment {
         let route = session.route(topic).await?;
         let request = Request::new(request::GET_CONSUMER_LIST_BY_GROUP).field("consumerGroup", group);
         let mut fault = BusFault::unavailable(format!("topic {topic} has no broker"));
-        for broker in route.brokers() {
-            match session.call(broker, &request, session.deadline()).await.and_then(expect_success) {
+        // Each broker knows every member. One that does not answer is asked last.
+        let mut brokers: Vec<_> = route.brokers().collect();
+        brokers.sort_by_key(|broker| session.peers.is_mute(broker));
+        let deadline = session.deadline();
+        for (turn, broker) in brokers.iter().enumerate() {
+            let is_last = turn + 1 == brokers.len();
+            let until = if is_last { deadline } else { session.try_deadline().min(deadline) };
+            match session.call(broker, &request, until).await.and_then(expect_success) {
                 Ok(answer) => {
                     let members: Members = serde_json::from_slice(&answer.body)
                         .map_err(|error| BusFault::garbled(format!("members of {group}: {error}")))?;
@@ -159,14 +213,31 @@ impl Assignment {
         self.held().queues.iter().filter_map(position).collect()
     }
 
-    /// What of `position` is still held, and not committed yet.
-    pub(super) fn uncommitted<'a>(&self, position: &'a [Position]) -> Vec<&'a Position> {
-        let held = self.held();
+    /// What of `position` is still held, and not committed yet, and is worth waiting for. What a broker is to be told
+    /// that could not be told before, or does not answer (`is_mute`), is left to [`keep_committing`], unless it is so
+    /// with every broker.
+    pub(super) fn due<'a>(
+        &self,
+        position: &'a [Position],
+        is_mute: impl Fn(&QueueId) -> bool,
+    ) -> Vec<&'a Position> {
+        let mut held = self.held();
         let is_due = |due: &&Position| {
             let held = held.queues.get(&due.queue).filter(|held| held.holding == due.holding);
             held.is_some_and(|held| held.committed.is_none_or(|committed| committed < due.offset))
         };
-        position.iter().filter(is_due).collect()
+        let due: Vec<&Position> = position.iter().filter(is_due).collect();
+        let put_off = |queue: &QueueId| held.owes(&queue.broker) || is_mute(queue);
+        if held.queues.keys().all(put_off) {
+            return due;
+        }
+        let (later, now): (Vec<_>, Vec<_>) = due.into_iter().partition(|due| put_off(&due.queue));
+        for later in later {
+            owe(&mut held, later);
+        }
+        drop(held);
+        self.owes.notify_one();
+        now
     }
 
     /// Notes that the broker took the commit.
@@ -174,12 +245,60 @@ impl Assignment {
         let mut held = self.held();
         if let Some(held) = held.queues.get_mut(&done.queue).filter(|held| held.holding == done.holding) {
             held.committed = Some(done.offset);
+            held.owed = held.owed.filter(|owed| *owed > done.offset);
         }
+    }
+
+    /// Notes that the broker could not be told, and whether that is so with every broker by now.
+    pub(super) fn note_owed(&self, failed: &Position) -> bool {
+        let mut held = self.held();
+        owe(&mut held, failed);
+        self.owes.notify_one();
+        held.every_broker_owes()
+    }
+
+    /// What brokers are still to be told.
+    fn owed(&self) -> Vec<Position> {
+        let position = |(queue, held): (&QueueId, &Held)| {
+            Some(Position { queue: queue.clone(), holding: held.holding, offset: held.owed? })
+        };
+        self.held().queues.iter().filter_map(position).collect()
     }
 
     /// The queues that are held, and how far `poll` is in each, if it returned anything yet.
     pub(super) fn progress(&self) -> Vec<(QueueId, Option<u64>)> {
         self.held().queues.iter().map(|(queue, held)| (queue.clone(), held.returned)).collect()
+    }
+}
+
+fn owe(held: &mut Holdings, position: &Position) {
+    if let Some(held) = held.queues.get_mut(&position.queue).filter(|held| held.holding == position.holding) {
+        held.owed = held.owed.max(Some(position.offset));
+    }
+}
+
+/// Tells brokers for ever what they are still to be told, each queue for itself.
+pub(super) async fn keep_committing(assignment: Arc<Assignment>) {
+    let source = &assignment.source;
+    loop {
+        let owed = assignment.owed();
+        if owed.is_empty() {
+            assignment.owes.notified().await;
+            continue;
+        }
+        join_all(owed.iter().map(async |owed| {
+            match source.place(&owed.queue).commit(&source.group, owed.offset).await {
+                Ok(()) => {
+                    assignment.note_committed(owed);
+                    tracing::info!(topic = %source.topic, queue = %owed.queue, "its offset is committed now");
+                }
+                Err(fault) => {
+                    tracing::debug!(topic = %source.topic, queue = %owed.queue, %fault, "its offset is still to be committed");
+                }
+            }
+        }))
+        .await;
+        tokio::time::sleep(source.session.config.retry_pause()).await;
     }
 }
 
@@ -190,8 +309,8 @@ pub(super) async fn keep_assigned(assignment: Arc<Assignment>, changes: Arc<Grou
         // Both ends of the wait mean the same: time for a look.
         let _ = timeout(config.rebalance_interval(), changes.0.notified()).await;
         let refreshed = assignment.refresh(false).await;
+        assignment.source.note(None, &refreshed);
         if refreshed.is_err() {
-            assignment.source.note("the assignment of queues", &refreshed);
             tokio::time::sleep(config.retry_pause()).await;
         }
     }

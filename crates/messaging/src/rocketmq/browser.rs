@@ -48,7 +48,7 @@ impl RocketMqBrowser {
 impl Browser for RocketMqBrowser {
     async fn queues(&self) -> Result<Vec<QueueSpan>, BusFault> {
         let Some(route) = self.route().await? else { return Ok(Vec::new()) };
-        if route.readable.is_empty() && !route.writable.is_empty() {
+        if route.readable.is_empty() && !route.writers.is_empty() {
             return Err(BusFault::invalid(format!("topic {} has no queue that may be read", self.topic)));
         }
         let mut spans = Vec::new();
@@ -85,7 +85,7 @@ impl Browser for RocketMqBrowser {
             response::PULL_NOT_FOUND | response::PULL_RETRY_IMMEDIATELY | response::PULL_OFFSET_MOVED => {
                 Ok(StoredPage { messages: Vec::new(), next: answer.number("nextBeginOffset")? })
             }
-            _ => Err(fault_of(&answer)),
+            _ => Err(fault_of(&answer).at(queue)),
         }
     }
 }

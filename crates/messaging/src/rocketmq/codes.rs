@@ -13,6 +13,7 @@ pub(super) mod request {
     pub(crate) const CREATE_OR_UPDATE_TOPIC: i32 = 17;
     pub(crate) const GET_MAX_OFFSET: i32 = 30;
     pub(crate) const GET_MIN_OFFSET: i32 = 31;
+    pub(crate) const VIEW_MESSAGE_BY_ID: i32 = 33;
     pub(crate) const HEART_BEAT: i32 = 34;
     pub(crate) const UNREGISTER_CLIENT: i32 = 35;
     pub(crate) const END_TRANSACTION: i32 = 37;
@@ -27,18 +28,22 @@ pub(super) mod request {
 /// Response codes.
 pub(super) mod response {
     pub(crate) const SUCCESS: i32 = 0;
+    pub(crate) const SYSTEM_ERROR: i32 = 1;
     pub(crate) const SYSTEM_BUSY: i32 = 2;
     pub(crate) const REQUEST_CODE_NOT_SUPPORTED: i32 = 3;
     pub(crate) const FLUSH_DISK_TIMEOUT: i32 = 10;
     pub(crate) const SLAVE_NOT_AVAILABLE: i32 = 11;
     pub(crate) const FLUSH_SLAVE_TIMEOUT: i32 = 12;
+    pub(crate) const MESSAGE_ILLEGAL: i32 = 13;
     pub(crate) const SERVICE_NOT_AVAILABLE: i32 = 14;
+    pub(crate) const NO_PERMISSION: i32 = 16;
     pub(crate) const TOPIC_NOT_EXIST: i32 = 17;
     pub(crate) const PULL_NOT_FOUND: i32 = 19;
     pub(crate) const PULL_RETRY_IMMEDIATELY: i32 = 20;
     pub(crate) const PULL_OFFSET_MOVED: i32 = 21;
     pub(crate) const QUERY_NOT_FOUND: i32 = 22;
     pub(crate) const FLOW_CONTROL: i32 = 215;
+    pub(crate) const NOT_LEADER_FOR_QUEUE: i32 = 501;
     pub(crate) const ILLEGAL_OPERATION: i32 = 604;
 }
 
@@ -71,7 +76,43 @@ pub(super) fn fault_of(answer: &Frame) -> BusFault {
     }
 }
 
+/// Whether an answer with that code says that another peer should be asked: this one is a replica by now, may not be
+/// read or written, no longer has the topic, is broken, or is no server of that kind at all. A broker that is only
+/// busy is the right one.
+///
+/// `SLAVE_NOT_AVAILABLE` is said of a send by a master that stored the message and misses its replica, and of a
+/// verdict by a replica.
+pub(super) const fn is_wrong_peer(request: i32, answer: i32) -> bool {
+    match answer {
+        response::NO_PERMISSION | response::REQUEST_CODE_NOT_SUPPORTED | response::NOT_LEADER_FOR_QUEUE => {
+            true
+        }
+        // A full disk says the same as a replica: another broker is to take it.
+        response::SERVICE_NOT_AVAILABLE | response::SYSTEM_ERROR => request == request::SEND_MESSAGE_V2,
+        // Of a name server it is the answer.
+        response::TOPIC_NOT_EXIST => request != request::GET_ROUTE_BY_TOPIC,
+        response::SLAVE_NOT_AVAILABLE => request == request::END_TRANSACTION,
+        _ => false,
+    }
+}
+
 /// `answer` if it is a success.
 pub(super) fn expect_success(answer: Frame) -> Result<Frame, BusFault> {
     if answer.code == response::SUCCESS { Ok(answer) } else { Err(fault_of(&answer)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_wrong_peer, request, response};
+
+    #[test]
+    fn a_busy_broker_and_a_message_that_nobody_takes_are_no_reason_to_look_for_another_peer() {
+        for code in
+            [response::SUCCESS, response::SYSTEM_BUSY, response::FLOW_CONTROL, response::MESSAGE_ILLEGAL]
+        {
+            assert!(!is_wrong_peer(request::SEND_MESSAGE_V2, code), "{code}");
+        }
+        assert!(!is_wrong_peer(request::GET_ROUTE_BY_TOPIC, response::TOPIC_NOT_EXIST));
+        assert!(!is_wrong_peer(request::SEND_MESSAGE_V2, response::SLAVE_NOT_AVAILABLE));
+    }
 }

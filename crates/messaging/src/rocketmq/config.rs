@@ -19,9 +19,26 @@ pub struct RocketMqConfig {
     pub connect_timeout_ms: NonZeroU64,
     /// How long one request to the broker or name server may take in all. Default 3,000, RocketMQ's own.
     pub send_timeout_ms: NonZeroU64,
-    /// How often a send that certainly had no effect is tried on another queue, within the same time-out.
-    /// Default 2, RocketMQ's own.
+    /// How long one try of a send, a heartbeat or a question may take while another broker or name server is left
+    /// that could be tried instead. Default 1,000. The last that is left gets all of `send_timeout_ms`.
+    pub try_timeout_ms: NonZeroU64,
+    /// How often a send is tried again, within the same time-out: on another broker, or, if it certainly had no
+    /// effect and there is no other, on another queue. Default 2, RocketMQ's own.
     pub send_retries_max: u32,
+    /// How long a broker is passed over after a send that failed there; the time doubles with each further one,
+    /// until a send works. Default 1,000.
+    pub hold_min_ms: NonZeroU64,
+    /// The longest such time. Default 8,000.
+    pub hold_max_ms: NonZeroU64,
+    /// A connection on which nothing came for so long is asked whether it still passes anything. Default 2,000.
+    pub keep_alive_interval_ms: NonZeroU64,
+    /// A connection that passes nothing for so long after that question is replaced. Default 3,000.
+    pub silence_max_ms: NonZeroU64,
+    /// A producer that sent no half-message for so long shows with one of its own, rolled back at once, whether the
+    /// brokers take them. Default 5,000.
+    pub probe_interval_ms: NonZeroU64,
+    /// How often a broker's clock is compared with this process's, in a message that is sent anyhow. Default 30,000.
+    pub clock_interval_ms: NonZeroU64,
     /// The largest body that is sent. Default 4,000,000: the broker's `maxMessageSize` is 4 MiB.
     pub body_bytes_max: NonZeroUsize,
     /// The largest frame that is read. Default 16 MiB, RocketMQ's own.
@@ -75,7 +92,14 @@ impl Default for RocketMqConfig {
             prefix: "flashgate".to_owned(),
             connect_timeout_ms: at_least_one(1_000),
             send_timeout_ms: at_least_one(3_000),
+            try_timeout_ms: at_least_one(1_000),
             send_retries_max: 2,
+            hold_min_ms: at_least_one(1_000),
+            hold_max_ms: at_least_one(8_000),
+            keep_alive_interval_ms: at_least_one(2_000),
+            silence_max_ms: at_least_one(3_000),
+            probe_interval_ms: at_least_one(5_000),
+            clock_interval_ms: at_least_one(30_000),
             body_bytes_max: at_least_one_of(4_000_000),
             frame_bytes_max: at_least_one_of(16 * 1024 * 1024),
             requests_in_flight_max: at_least_one_of(4_096),
@@ -116,6 +140,34 @@ impl RocketMqConfig {
 
     pub(super) fn send_timeout(&self) -> Duration {
         Duration::from_millis(self.send_timeout_ms.get())
+    }
+
+    pub(super) fn try_timeout(&self) -> Duration {
+        Duration::from_millis(self.try_timeout_ms.get()).min(self.send_timeout())
+    }
+
+    pub(super) fn hold_min(&self) -> Duration {
+        Duration::from_millis(self.hold_min_ms.get())
+    }
+
+    pub(super) fn hold_max(&self) -> Duration {
+        Duration::from_millis(self.hold_max_ms.get()).max(self.hold_min())
+    }
+
+    pub(super) fn keep_alive_interval(&self) -> Duration {
+        Duration::from_millis(self.keep_alive_interval_ms.get())
+    }
+
+    pub(super) fn silence_max(&self) -> Duration {
+        Duration::from_millis(self.silence_max_ms.get())
+    }
+
+    pub(super) fn probe_interval(&self) -> Duration {
+        Duration::from_millis(self.probe_interval_ms.get())
+    }
+
+    pub(super) fn clock_interval(&self) -> Duration {
+        Duration::from_millis(self.clock_interval_ms.get())
     }
 
     pub(super) fn heartbeat_interval(&self) -> Duration {

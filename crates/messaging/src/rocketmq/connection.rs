@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::config::RocketMqConfig;
 use super::frame::{Frame, Request, refusal};
@@ -31,15 +32,19 @@ pub(super) struct Connection {
     address: Arc<str>,
     outgoing: mpsc::Sender<BytesMut>,
     shared: Arc<Shared>,
-    opaque_next: AtomicI32,
-    reader: AbortHandle,
-    writer: AbortHandle,
+    opened_at: Instant,
+    silence_max: Duration,
+    tasks: [AbortHandle; 3],
 }
 
-/// What the connection shares with its two tasks.
+/// What the connection shares with its tasks.
 struct Shared {
     waiting: Mutex<Waiting>,
-    frames_heard: AtomicU64,
+    opaque_next: AtomicI32,
+    /// Counts what was read: it moves for as long as the peer says anything.
+    heard: AtomicU64,
+    /// Notified when a request went unanswered while nothing was heard.
+    doubted: Notify,
     requests_max: usize,
     lost: Arc<Notify>,
 }
@@ -48,6 +53,14 @@ struct Shared {
 type Waiting = Option<HashMap<i32, oneshot::Sender<Frame>>>;
 
 impl Shared {
+    fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    fn new_opaque(&self) -> i32 {
+        self.opaque_next.fetch_add(1, Ordering::Relaxed)
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -60,7 +73,8 @@ impl Shared {
 }
 
 impl Connection {
-    /// Connects to `address`; `lost` is notified when the connection ends.
+    /// Connects to `address`; `lost` is notified when the connection ends. Where nothing is heard for long, `probe` is
+    /// sent, a request that every such peer answers somehow; a connection that stays silent even so is closed.
     ///
     /// # Errors
     /// [`BusFault::Unavailable`] if there is no connection at `deadline`.
@@ -69,6 +83,7 @@ impl Connection {
         config: &RocketMqConfig,
         inbound: Arc<dyn Inbound>,
         lost: Arc<Notify>,
+        probe: Request,
         deadline: Instant,
     ) -> Result<Self, BusFault> {
         let failed = |reason: String| BusFault::unavailable(format!("connect to {address}: {reason}"));
@@ -80,7 +95,9 @@ impl Connection {
         let (read, write) = stream.into_split();
         let shared = Arc::new(Shared {
             waiting: Mutex::new(Some(HashMap::new())),
-            frames_heard: AtomicU64::new(0),
+            opaque_next: AtomicI32::new(1),
+            heard: AtomicU64::new(0),
+            doubted: Notify::new(),
             requests_max: config.requests_in_flight_max.get(),
             lost,
         });
@@ -94,9 +111,25 @@ impl Connection {
             replies: outgoing.downgrade(),
             frame_bytes_max: config.frame_bytes_max.get(),
         };
-        let reader = tokio::spawn(reader.run()).abort_handle();
-        let writer = tokio::spawn(write_all(write, queue, Arc::clone(&shared))).abort_handle();
-        Ok(Self { address, outgoing, shared, opaque_next: AtomicI32::new(1), reader, writer })
+        let keep_alive = KeepAlive {
+            address: Arc::clone(&address),
+            shared: Arc::clone(&shared),
+            outgoing: outgoing.downgrade(),
+            probe,
+            interval: config.keep_alive_interval(),
+            silence_max: config.silence_max(),
+        };
+        let tasks = [
+            tokio::spawn(reader.run()).abort_handle(),
+            tokio::spawn(write_all(write, queue, Arc::clone(&shared))).abort_handle(),
+            tokio::spawn(keep_alive.run()).abort_handle(),
+        ];
+        let (opened_at, silence_max) = (Instant::now(), config.silence_max());
+        Ok(Self { address, outgoing, shared, opened_at, silence_max, tasks })
+    }
+
+    pub(super) fn age(&self) -> Duration {
+        self.opened_at.elapsed()
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -108,10 +141,10 @@ impl Connection {
     /// # Errors
     /// [`BusFault::Unavailable`] if it was not sent, [`BusFault::Unanswered`] if it may have been.
     pub(super) async fn request(&self, request: &Request, deadline: Instant) -> Result<Frame, BusFault> {
-        let opaque = self.opaque_next.fetch_add(1, Ordering::Relaxed);
+        let opaque = self.shared.new_opaque();
         let bytes = request.encode(opaque)?;
         let (answer, _forget) = self.register(opaque)?;
-        let heard_before = self.shared.frames_heard.load(Ordering::Relaxed);
+        let (heard_before, asked_at) = (self.shared.heard(), Instant::now());
         match timeout_at(deadline, self.outgoing.send(bytes)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(BusFault::unavailable(format!("{} hung up", self.address))),
@@ -121,10 +154,14 @@ impl Connection {
             Ok(Ok(frame)) => Ok(frame),
             Ok(Err(_)) => Err(BusFault::unanswered(format!("{} hung up", self.address))),
             Err(_) => {
-                // Not one frame since: the peer is frozen or gone, and the next request deserves a new
-                // connection instead of waiting out TCP's own patience.
-                if self.shared.frames_heard.load(Ordering::Relaxed) == heard_before {
-                    self.shared.close();
+                // Nothing since: the peer is frozen or gone, and the next request deserves a new connection instead
+                // of waiting out TCP's own patience. A short wait proves nothing yet, so it is asked.
+                if self.shared.heard() == heard_before {
+                    if asked_at.elapsed() >= self.silence_max {
+                        self.shared.close();
+                    } else {
+                        self.shared.doubted.notify_one();
+                    }
                 }
                 Err(BusFault::unanswered(format!("{} was silent until the deadline", self.address)))
             }
@@ -147,8 +184,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.reader.abort();
-        self.writer.abort();
+        self.tasks.iter().for_each(AbortHandle::abort);
         self.shared.close();
     }
 }
@@ -194,7 +230,9 @@ impl Reader {
             buffer.reserve(READ_BUFFER_BYTES);
             match self.read.read_buf(&mut buffer).await {
                 Ok(0) => break,
-                Ok(_) => {}
+                Ok(_) => {
+                    self.shared.heard.fetch_add(1, Ordering::Relaxed);
+                }
                 Err(error) => {
                     tracing::debug!(address = %self.address, %error, "the connection broke");
                     break;
@@ -205,7 +243,6 @@ impl Reader {
     }
 
     fn dispatch(&self, frame: Frame) {
-        self.shared.frames_heard.fetch_add(1, Ordering::Relaxed);
         if frame.is_response() {
             let waiter = self.shared.waiting().as_mut().and_then(|waiting| waiting.remove(&frame.opaque));
             if let Some(waiter) = waiter {
@@ -223,6 +260,42 @@ impl Reader {
     fn refuse(&self, request: &Frame) {
         if let (Ok(bytes), Some(replies)) = (refusal(request), self.replies.upgrade()) {
             let _ = replies.try_send(bytes);
+        }
+    }
+}
+
+/// Finds out that the peer is gone, or that something between took the connection over and passes nothing: neither
+/// end hears of that from TCP for minutes, nor ever if nothing is sent.
+struct KeepAlive {
+    address: Arc<str>,
+    shared: Arc<Shared>,
+    outgoing: mpsc::WeakSender<BytesMut>,
+    probe: Request,
+    interval: Duration,
+    silence_max: Duration,
+}
+
+impl KeepAlive {
+    async fn run(self) {
+        loop {
+            let heard = self.shared.heard();
+            let is_quiet = timeout(self.interval, self.shared.doubted.notified()).await.is_err();
+            if is_quiet && self.shared.heard() != heard {
+                continue;
+            }
+            let heard = self.shared.heard();
+            let Ok(probe) = self.probe.encode(self.shared.new_opaque()) else { return };
+            let Some(outgoing) = self.outgoing.upgrade() else { return };
+            // A queue that is full is question enough.
+            let _ = outgoing.try_send(probe);
+            drop(outgoing);
+            sleep(self.silence_max).await;
+            if self.shared.heard() == heard {
+                tracing::warn!(address = %self.address, "nothing passes on the connection: it is replaced");
+                metrics::counter!("flashgate_bus_connections_silent_total").increment(1);
+                self.shared.close();
+                return;
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ const HEADER_LENGTH_MASK: u32 = 0x00ff_ffff;
 /// A request, before it has a place on a connection.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
-    code: i32,
+    pub(super) code: i32,
     fields: Vec<(&'static str, String)>,
     body: Bytes,
 }

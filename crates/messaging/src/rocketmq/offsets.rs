@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::codes::{expect_success, fault_of, request, response};
-use super::frame::Request;
+use super::frame::{Frame, Request};
 use super::session::Session;
 use crate::fault::BusFault;
 use crate::message::QueueId;
@@ -35,8 +35,14 @@ impl Place<'_> {
         match answer.code {
             response::SUCCESS => answer.number("offset"),
             response::QUERY_NOT_FOUND => self.earliest().await,
-            _ => Err(fault_of(&answer)),
+            _ => Err(fault_of(&answer).at(self.queue)),
         }
+    }
+
+    /// Whether its broker has left the last request without an answer.
+    pub(super) async fn is_mute(self) -> bool {
+        let Ok(route) = self.session.route(self.topic).await else { return false };
+        route.address(&self.queue.broker).is_ok_and(|address| self.session.peers.is_mute(address))
     }
 
     /// Tells the broker that `group` is done with everything before `offset`, and awaits its answer. The broker
@@ -46,7 +52,7 @@ impl Place<'_> {
             .request(request::UPDATE_CONSUMER_OFFSET)
             .field("consumerGroup", group)
             .field("commitOffset", offset);
-        self.call(&request).await.and_then(expect_success).map(drop)
+        self.call(&request).await.and_then(|answer| self.expect_success(answer)).map(drop)
     }
 
     fn request(self, code: i32) -> Request {
@@ -56,12 +62,18 @@ impl Place<'_> {
             .field("bname", &self.queue.broker)
     }
 
-    async fn ask(self, request: Request) -> Result<u64, BusFault> {
-        self.call(&request).await.and_then(expect_success)?.number("offset")
+    fn expect_success(self, answer: Frame) -> Result<Frame, BusFault> {
+        expect_success(answer).map_err(|fault| fault.at(self.queue))
     }
 
-    async fn call(self, request: &Request) -> Result<super::frame::Frame, BusFault> {
+    async fn ask(self, request: Request) -> Result<u64, BusFault> {
+        self.call(&request).await.and_then(|answer| self.expect_success(answer))?.number("offset")
+    }
+
+    async fn call(self, request: &Request) -> Result<Frame, BusFault> {
         let route = self.session.route(self.topic).await?;
-        self.session.call(route.address(&self.queue.broker)?, request, self.session.deadline()).await
+        let address = route.address(&self.queue.broker)?;
+        let answer = self.session.call(address, request, self.session.deadline()).await;
+        answer.map_err(|fault| fault.at(self.queue))
     }
 }

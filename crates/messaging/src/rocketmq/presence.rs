@@ -4,8 +4,10 @@
 //! heartbeat. So a producer that never sent anything says hello to every broker of its topic, and again as soon
 //! as a connection was lost.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -23,7 +25,7 @@ pub(super) enum Role {
 }
 
 impl Role {
-    fn topic(&self) -> &Topic {
+    pub(super) fn topic(&self) -> &Topic {
         match self {
             Self::Producer { topic, .. } | Self::Consumer { topic, .. } => topic,
         }
@@ -53,6 +55,18 @@ impl Role {
     }
 }
 
+/// A heartbeat of nobody: it tells the broker nothing and is answered.
+pub(super) fn anonymous(client_id: &str) -> Request {
+    let body = json!({
+        "clientID": client_id,
+        "producerDataSet": [],
+        "consumerDataSet": [],
+        "heartbeatFingerprint": 0,
+        "withoutSub": false,
+    });
+    Request::new(request::HEART_BEAT).body(body.to_string())
+}
+
 fn consumer(group: &Group, topic: &Topic) -> Value {
     json!({
         "groupName": group.as_str(),
@@ -72,44 +86,68 @@ fn consumer(group: &Group, topic: &Topic) -> Value {
     })
 }
 
-/// Sends one heartbeat to every broker of the topic.
-///
-/// # Errors
-/// The last fault, if one of them did not take it; the others still did.
-pub(super) async fn announce(session: &Arc<Session>, role: &Role) -> Result<(), BusFault> {
-    let route = session.route(role.topic()).await?;
-    let heartbeat = role.heartbeat(&session.client_id);
-    let mut result = Ok(());
-    for broker in route.brokers() {
-        let answer = session.call(broker, &heartbeat, session.deadline()).await;
-        if let Err(fault) = answer.and_then(expect_success) {
-            result = Err(fault);
-        }
-    }
-    result
+/// How the brokers of a topic took a heartbeat.
+pub(super) struct Announced {
+    taken: usize,
+    /// Those that did not, with their addresses.
+    missed: Vec<(String, BusFault)>,
 }
 
-/// Announces `role` for ever: at every interval, and at once when a connection was lost.
+impl Announced {
+    /// Whether one broker at least knows the member now; [`keep_announcing`] sees to the others.
+    ///
+    /// # Errors
+    /// The fault of the first that does not, if none does.
+    pub(super) fn by_any(self) -> Result<(), BusFault> {
+        match self.missed.into_iter().next() {
+            Some((_address, fault)) if self.taken == 0 => Err(fault),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Sends one heartbeat to every broker of the topic, to all at once: a frozen one stands in front of no other.
+///
+/// # Errors
+/// The fault that hides the brokers.
+pub(super) async fn announce(session: &Arc<Session>, role: &Role) -> Result<Announced, BusFault> {
+    let route = session.route(role.topic()).await?;
+    let heartbeat = role.heartbeat(&session.client_id);
+    let is_alone = route.brokers().count() == 1;
+    let deadline = if is_alone { session.deadline() } else { session.try_deadline() };
+    let heartbeats = route.brokers().map(async |broker| {
+        let answer = session.call(broker, &heartbeat, deadline).await.and_then(expect_success);
+        answer.map_err(|fault| (broker.to_owned(), fault))
+    });
+    let answers = join_all(heartbeats).await;
+    if answers.is_empty() {
+        return Err(BusFault::unavailable(format!("topic {} has no broker", role.topic())));
+    }
+    let all = answers.len();
+    let missed: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
+    Ok(Announced { taken: all - missed.len(), missed })
+}
+
+/// Announces `role` for ever: at every interval, at once when a connection was lost, and soon again while a broker
+/// does not take it.
 pub(super) async fn keep_announcing(session: Arc<Session>, role: Role) {
-    let mut failing = false;
+    let mut missing = BTreeSet::new();
     loop {
-        if failing {
-            tokio::time::sleep(session.config.retry_pause()).await;
-        } else {
+        if missing.is_empty() {
             // Both ends of the wait mean the same: time for a heartbeat.
             let _ = timeout(session.config.heartbeat_interval(), session.lost.notified()).await;
+        } else {
+            tokio::time::sleep(session.config.retry_pause()).await;
         }
-        let was_failing = failing;
-        match announce(&session, &role).await {
-            Ok(()) => failing = false,
-            Err(fault) => {
-                failing = true;
-                // An outage is logged once, not at every try.
-                if !was_failing {
-                    tracing::warn!(%fault, ?role, "heartbeats fail");
-                }
-            }
+        let missed = match announce(&session, &role).await {
+            Ok(announced) => announced.missed,
+            Err(fault) => vec![("every broker".to_owned(), fault)],
+        };
+        // An outage is logged once, not at every try.
+        for (broker, fault) in missed.iter().filter(|(broker, _)| !missing.contains(broker)) {
+            tracing::warn!(%fault, broker, ?role, "heartbeats fail");
         }
+        missing = missed.into_iter().map(|(broker, _fault)| broker).collect();
     }
 }
 
@@ -117,9 +155,11 @@ pub(super) async fn keep_announcing(session: Arc<Session>, role: Role) {
 pub(super) async fn leave(session: &Arc<Session>, role: &Role) {
     let Ok(route) = session.route(role.topic()).await else { return };
     let farewell = role.farewell(&session.client_id);
-    for broker in route.brokers() {
-        if let Err(fault) = session.call(broker, &farewell, session.deadline()).await {
+    let deadline = session.try_deadline();
+    join_all(route.brokers().map(async |broker| {
+        if let Err(fault) = session.call(broker, &farewell, deadline).await {
             tracing::warn!(%fault, broker, "the broker was not told that this client leaves");
         }
-    }
+    }))
+    .await;
 }

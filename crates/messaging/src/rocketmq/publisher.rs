@@ -10,10 +10,10 @@ use super::sender::{Kind, Sender};
 use super::session::Session;
 use crate::bus::Publisher;
 use crate::fault::BusFault;
-use crate::message::Message;
+use crate::message::{ClockDifference, Message};
 use crate::names::Group;
 
-/// Sends plain messages, to the queues of their topic in turn.
+/// Sends plain messages, to the brokers of their topic in turn.
 pub struct RocketMqPublisher {
     sender: Sender,
 }
@@ -33,6 +33,10 @@ impl RocketMqPublisher {
 impl Publisher for RocketMqPublisher {
     async fn publish(&self, message: Message) -> Result<(), BusFault> {
         self.sender.send(&message, Kind::Plain).await.map(drop)
+    }
+
+    fn clock_difference(&self) -> Option<ClockDifference> {
+        self.sender.session.clocks.furthest()
     }
 }
 

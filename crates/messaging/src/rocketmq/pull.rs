@@ -1,6 +1,8 @@
 //! Pulling one queue, without end, into the memory of a subscription.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -24,22 +26,25 @@ pub(super) struct Source {
     pub(super) session: Arc<Session>,
     pub(super) group: Group,
     pub(super) topic: Topic,
+    holding_next: AtomicU64,
     health: Mutex<Health>,
 }
 
 /// How the background tasks of a subscription fare.
 #[derive(Default)]
 struct Health {
-    /// The latest fault, until a call succeeds or `poll` tells it.
-    fault: Option<BusFault>,
-    /// Whether the latest call failed, so that an outage is logged once and not at every try.
-    failing: bool,
+    /// What fails at present, each for itself: a queue that cannot be pulled, or, as `None`, the assignment of queues.
+    failing: BTreeMap<Option<QueueId>, BusFault>,
+    /// Whether a call has failed since `poll` told it last.
+    is_news: bool,
 }
 
 /// Messages of one pull, with the holding of the queue that they belong to.
 pub(super) struct Chunk {
     pub(super) holding: u64,
     pub(super) deliveries: Vec<Delivery>,
+    /// Set if the group's place in the queue was moved instead: what follows belongs to this holding.
+    pub(super) goes_on_as: Option<u64>,
 }
 
 /// Where pulling begins.
@@ -49,46 +54,100 @@ pub(super) enum Start {
     Committed,
     /// At the oldest message.
     Earliest,
+    /// At the end, as soon as the broker tells where that is.
+    Latest,
     /// At this offset.
     At(u64),
 }
 
+/// What one pull came to.
+#[derive(Debug)]
+enum Pulled {
+    /// These messages, perhaps none, and where the next pull begins.
+    Messages(Vec<Delivery>, u64),
+    /// An operator has moved the group's place.
+    Reset(u64),
+    /// The broker does not have what was asked for, and goes on there.
+    Lost(u64),
+}
+
 impl Source {
     pub(super) fn new(session: Arc<Session>, group: Group, topic: Topic) -> Self {
-        Self { session, group, topic, health: Mutex::default() }
+        Self { session, group, topic, holding_next: AtomicU64::new(1), health: Mutex::default() }
     }
 
     pub(super) fn place<'a>(&'a self, queue: &'a QueueId) -> Place<'a> {
         Place { session: &self.session, topic: &self.topic, queue }
     }
 
-    /// Keeps `result`'s fault for the next `poll` that comes back empty, or forgets the last one.
-    pub(super) fn note<T>(&self, what: &'static str, result: &Result<T, BusFault>) {
-        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        let was_failing = std::mem::replace(&mut health.failing, result.is_err());
-        health.fault = result.as_ref().err().cloned();
-        match &health.fault {
-            Some(fault) if !was_failing => tracing::warn!(topic = %self.topic, %fault, "{what} fails"),
-            Some(fault) => tracing::debug!(topic = %self.topic, %fault, "{what} still fails"),
-            None if was_failing => tracing::info!(topic = %self.topic, "{what} works again"),
-            None => {}
-        }
+    /// A number that tells one holding of a queue from every other.
+    pub(super) fn new_holding(&self) -> u64 {
+        self.holding_next.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(super) fn take_fault(&self) -> Option<BusFault> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner).fault.take()
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps `result`'s fault for the next `poll` that comes back empty, or forgets the last one. `queue` is the one
+    /// that was pulled; `None` stands for the assignment of queues.
+    pub(super) fn note<T>(&self, queue: Option<&QueueId>, result: &Result<T, BusFault>) {
+        let what = if queue.is_some() { "pulling" } else { "the assignment of queues" };
+        let queue = queue.cloned();
+        let name = queue.as_ref().map(ToString::to_string);
+        let mut health = self.health();
+        match result {
+            Ok(_) if health.failing.remove(&queue).is_some() => {
+                tracing::info!(topic = %self.topic, queue = name, "{what} works again");
+            }
+            Ok(_) => return,
+            Err(fault) => {
+                health.is_news = true;
+                if health.failing.insert(queue, fault.clone()).is_none() {
+                    tracing::warn!(topic = %self.topic, queue = name, %fault, "{what} fails");
+                } else {
+                    tracing::debug!(topic = %self.topic, queue = name, %fault, "{what} still fails");
+                }
+            }
+        }
+        self.report(&health);
+    }
+
+    /// Forgets the faults of queues that are not in `held`.
+    pub(super) fn forget_all_but(&self, held: impl Fn(&QueueId) -> bool) {
+        let mut health = self.health();
+        health.failing.retain(|queue, _| queue.as_ref().is_none_or(&held));
+        self.report(&health);
+    }
+
+    fn report(&self, health: &Health) {
+        let failing = u32::try_from(health.failing.len()).unwrap_or(u32::MAX);
+        metrics::gauge!("flashgate_bus_queues_failing", "topic" => self.topic.to_string()).set(failing);
+    }
+
+    /// The fault that keeps messages from arriving, if it is news: all of `held` queues fail, or there is none and the
+    /// assignment fails. A queue that fails beside others that do not is only logged and counted.
+    pub(super) fn take_fault(&self, held: usize) -> Option<BusFault> {
+        let mut health = self.health();
+        let failing = health.failing.keys().filter(|queue| queue.is_some()).count();
+        if !health.is_news || failing < held {
+            return None;
+        }
+        health.is_news = false;
+        health.failing.values().next().cloned()
     }
 
     async fn start(&self, queue: &QueueId, start: Start) -> Result<u64, BusFault> {
         match start {
             Start::Committed => self.place(queue).committed(&self.group).await,
             Start::Earliest => self.place(queue).earliest().await,
+            Start::Latest => self.place(queue).latest().await,
             Start::At(offset) => Ok(offset),
         }
     }
 
-    /// One pull at `offset`; the broker may hold it until a message comes. Returns where the next one begins.
-    async fn pull(&self, queue: &QueueId, offset: u64) -> Result<(Vec<Delivery>, u64), BusFault> {
+    /// One pull at `offset`; the broker may hold it until a message comes.
+    async fn pull(&self, queue: &QueueId, offset: u64) -> Result<Pulled, BusFault> {
         let config = &self.session.config;
         let request = Request::new(request::PULL_MESSAGE)
             .field("consumerGroup", &self.group)
@@ -104,50 +163,76 @@ impl Source {
             .field("subVersion", 0)
             .field("expressionType", "TAG");
         let route = self.session.route(&self.topic).await?;
+        let address = route.address(&queue.broker)?;
         let deadline = Instant::now() + config.pull_suspend() + HOLD_CHECK_PERIOD + config.send_timeout();
-        let answer = self.session.call(route.address(&queue.broker)?, &request, deadline).await?;
+        let answer = self.session.call(address, &request, deadline).await?;
         match answer.code {
             response::SUCCESS => {
                 let next = answer.number("nextBeginOffset")?;
-                Ok((Stored::take_all(answer.body, &queue.broker)?, next))
+                Ok(Pulled::Messages(Stored::take_all(answer.body, &queue.broker)?, next))
             }
-            response::PULL_NOT_FOUND | response::PULL_RETRY_IMMEDIATELY => {
-                Ok((Vec::new(), answer.number("nextBeginOffset")?))
+            response::PULL_NOT_FOUND => Ok(Pulled::Messages(Vec::new(), answer.number("nextBeginOffset")?)),
+            response::PULL_RETRY_IMMEDIATELY => {
+                let next = answer.number("nextBeginOffset")?;
+                if next <= offset {
+                    // What a replica says that is not to be read from: asked at once, it says the same.
+                    self.session.distrust(address);
+                    return Err(BusFault::unavailable(format!("{address} sends pulls to its master")));
+                }
+                Ok(Pulled::Messages(Vec::new(), next))
             }
             response::PULL_OFFSET_MOVED => {
                 let next = answer.number("nextBeginOffset")?;
-                tracing::error!(?queue, offset, next, "the broker no longer has this offset");
-                metrics::counter!("flashgate_bus_offsets_moved_total").increment(1);
-                Ok((Vec::new(), next))
+                let there_is = answer.number("minOffset")?..=answer.number("maxOffset")?;
+                Ok(if there_is.contains(&offset) { Pulled::Reset(next) } else { Pulled::Lost(next) })
             }
             _ => Err(fault_of(&answer)),
         }
     }
 }
 
-/// Pulls `queue` until the subscription is gone. A fault pauses it; it never skips a message.
+/// Pulls `queue` until the subscription is gone. A fault pauses it; it never skips a message by itself.
 pub(super) async fn pull_forever(
     source: Arc<Source>,
     queue: QueueId,
-    holding: u64,
+    mut holding: u64,
     start: Start,
     chunks: mpsc::Sender<Chunk>,
 ) {
     let mut next = None;
+    // Whether an operator put the place there, who may have named one that is long gone.
+    let mut was_reset = false;
     loop {
         let pulled = match next {
-            None => source.start(&queue, start).await.map(|offset| (Vec::new(), offset)),
+            None => source.start(&queue, start).await.map(|offset| Pulled::Messages(Vec::new(), offset)),
             Some(offset) => source.pull(&queue, offset).await,
         };
-        source.note("pulling", &pulled);
-        match pulled {
-            Ok((deliveries, offset)) => {
-                next = Some(offset);
-                if !deliveries.is_empty() && chunks.send(Chunk { holding, deliveries }).await.is_err() {
-                    return;
-                }
+        source.note(Some(&queue), &pulled);
+        let (deliveries, offset, is_reset) = match pulled {
+            Ok(Pulled::Messages(deliveries, offset)) => (deliveries, offset, false),
+            Ok(Pulled::Lost(offset)) if !was_reset => {
+                tracing::error!(topic = %source.topic, %queue, offset = next, next = offset, "messages are lost: the broker does not have this offset");
+                metrics::counter!("flashgate_bus_offsets_moved_total").increment(1);
+                (Vec::new(), offset, false)
             }
-            Err(_) => tokio::time::sleep(source.session.config.retry_pause()).await,
+            Ok(Pulled::Reset(offset) | Pulled::Lost(offset)) => {
+                tracing::info!(topic = %source.topic, %queue, offset = next, next = offset, "the group's place in the queue was reset");
+                metrics::counter!("flashgate_bus_offset_resets_total").increment(1);
+                (Vec::new(), offset, true)
+            }
+            Err(_) => {
+                tokio::time::sleep(source.session.config.retry_pause()).await;
+                continue;
+            }
+        };
+        (next, was_reset) = (Some(offset), is_reset);
+        let goes_on_as = is_reset.then(|| source.new_holding());
+        if deliveries.is_empty() && goes_on_as.is_none() {
+            continue;
         }
+        if chunks.send(Chunk { holding, deliveries, goes_on_as }).await.is_err() {
+            return;
+        }
+        holding = goes_on_as.unwrap_or(holding);
     }
 }

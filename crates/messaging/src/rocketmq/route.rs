@@ -1,6 +1,6 @@
 //! Which broker has which queues of a topic.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -21,9 +21,26 @@ const MASTER: &str = "0";
 /// The queues of a topic and the addresses of their brokers.
 #[derive(Debug, Default)]
 pub(super) struct Route {
-    addresses: HashMap<Arc<str>, String>,
+    addresses: BTreeMap<Arc<str>, String>,
     pub(super) readable: Vec<QueueId>,
-    pub(super) writable: Vec<QueueId>,
+    /// The brokers that have writable queues, in the order of their names.
+    pub(super) writers: Vec<Writer>,
+}
+
+/// A broker with queues that may be written to.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) name: Arc<str>,
+    pub(super) address: String,
+    queues: u32,
+}
+
+impl Writer {
+    /// The queue that is due at the `turn`th message.
+    pub(super) fn queue(&self, turn: usize) -> u32 {
+        let turn = u32::try_from(turn % usize::try_from(QUEUES_MAX).unwrap_or(usize::MAX)).unwrap_or(0);
+        turn.checked_rem(self.queues).unwrap_or(0)
+    }
 }
 
 impl Route {
@@ -51,17 +68,20 @@ impl Route {
             if queues.readable.max(queues.writable) > QUEUES_MAX {
                 return Err(BusFault::garbled(format!("route: a topic of more than {QUEUES_MAX} queues")));
             }
-            let Some((broker, _)) = route.addresses.get_key_value(queues.broker.as_str()) else { continue };
-            let ids = |count| (0..count).map(|number| QueueId { broker: Arc::clone(broker), number });
+            let Some((broker, address)) = route.addresses.get_key_value(queues.broker.as_str()) else {
+                continue;
+            };
             if queues.permission & PERMISSION_READ != 0 {
-                route.readable.extend(ids(queues.readable));
+                let ids = (0..queues.readable).map(|number| QueueId { broker: Arc::clone(broker), number });
+                route.readable.extend(ids);
             }
-            if queues.permission & PERMISSION_WRITE != 0 {
-                route.writable.extend(ids(queues.writable));
+            if queues.permission & PERMISSION_WRITE != 0 && queues.writable > 0 {
+                let (name, address) = (Arc::clone(broker), address.clone());
+                route.writers.push(Writer { name, address, queues: queues.writable });
             }
         }
         route.readable.sort();
-        route.writable.sort();
+        route.writers.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(route)
     }
 
@@ -74,7 +94,12 @@ impl Route {
         address.ok_or_else(|| BusFault::unavailable(format!("no address of broker {name}")))
     }
 
-    /// `host:port` of every broker of the topic.
+    /// Whether a broker of the topic has that address.
+    pub(super) fn has_address(&self, address: &str) -> bool {
+        self.addresses.values().any(|known| known == address)
+    }
+
+    /// `host:port` of every broker of the topic, in the order of their names.
     pub(super) fn brokers(&self) -> impl Iterator<Item = &str> {
         self.addresses.values().map(String::as_str)
     }

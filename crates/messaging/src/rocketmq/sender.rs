@@ -1,13 +1,18 @@
 //! Sending messages, plain and half.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::codes::{expect_success, flag, request};
+use tokio::time::Instant;
+
+use super::clocks::{Exchange, compare};
+use super::codes::{fault_of, flag, is_wrong_peer, request, response};
 use super::frame::{Frame, Request};
 use super::properties::{
     DELIVER_AFTER_MS, FIRST_CHECK_AFTER_S, HALF, KEYS, PRODUCER_GROUP, PropertiesOut, UNIQUE_ID, WAIT_STORED,
 };
+use super::route::{Route, Writer};
 use super::session::Session;
 use crate::fault::BusFault;
 use crate::message::Message;
@@ -17,11 +22,13 @@ use crate::names::Group;
 const TEMPLATE_TOPIC: &str = "TBW102";
 const TEMPLATE_QUEUES: u32 = 4;
 
-/// Sends for one producer group, to the writable queues in turn.
+/// Sends for one producer group, to the brokers in turn, and at each to its writable queues in turn.
 pub(super) struct Sender {
     pub(super) session: Arc<Session>,
     pub(super) group: Group,
     turn: AtomicUsize,
+    /// When a broker last took a half-message; `None` if the last one was not taken.
+    half_taken_at: Mutex<Option<Instant>>,
 }
 
 /// Plain or half.
@@ -38,39 +45,178 @@ pub(super) struct Sent {
     pub(super) answer: Frame,
 }
 
-impl Sender {
-    pub(super) fn new(session: Arc<Session>, group: Group) -> Self {
-        Self { session, group, turn: AtomicUsize::new(0) }
+/// The hex digits of a broker's message id that hold the offset in its commit log; before them stand its
+/// address and port.
+const OFFSET_DIGITS: usize = 16;
+
+/// Where in its commit log the broker put the message that it answers.
+pub(super) fn commit_log_offset(answer: &Frame) -> Result<u64, BusFault> {
+    let broker_id = answer.text("msgId").unwrap_or_default();
+    let digits = broker_id.len().checked_sub(OFFSET_DIGITS).and_then(|start| broker_id.get(start..));
+    digits
+        .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+        .ok_or_else(|| BusFault::garbled(format!("message id {broker_id:?} holds no offset")))
+}
+
+/// A message on its way, the same at each try.
+struct Letter<'a> {
+    message: &'a Message,
+    kind: Kind,
+    message_id: String,
+    properties: String,
+}
+
+/// A try that did not work.
+struct Failed {
+    fault: BusFault,
+    /// Whether the broker may have stored the message.
+    may_be_stored: bool,
+    /// Whether another broker may take it.
+    goes_elsewhere: bool,
+    /// Whether it is the broker's own fault: one that is only busy is asked again next time.
+    is_the_brokers: bool,
+}
+
+impl Failed {
+    fn answered(answer: &Frame) -> Self {
+        let fault = fault_of(answer);
+        let may_be_stored = matches!(fault, BusFault::NotDurable { .. });
+        Self {
+            may_be_stored,
+            goes_elsewhere: answer.code != response::MESSAGE_ILLEGAL,
+            is_the_brokers: may_be_stored || is_wrong_peer(request::SEND_MESSAGE_V2, answer.code),
+            fault,
+        }
     }
 
-    /// Sends `message`; tries further queues while a fault says that nothing was stored.
+    fn unanswered(fault: BusFault) -> Self {
+        let may_be_stored = matches!(fault, BusFault::Unanswered { .. } | BusFault::Garbled { .. });
+        let goes_elsewhere = !matches!(fault, BusFault::Invalid { .. } | BusFault::Closed);
+        let is_the_brokers = goes_elsewhere && !matches!(fault, BusFault::Busy { .. });
+        Self { fault, may_be_stored, goes_elsewhere, is_the_brokers }
+    }
+}
+
+/// Whether a broker of `route` is not in `tried`.
+fn has_untried(route: &Route, tried: &[String]) -> bool {
+    route.writers.iter().any(|writer| !tried.contains(&writer.address))
+}
+
+impl Sender {
+    pub(super) fn new(session: Arc<Session>, group: Group) -> Self {
+        Self { session, group, turn: AtomicUsize::new(0), half_taken_at: Mutex::default() }
+    }
+
+    /// Sends `message`, to the brokers in turn; a broker that failed lately is passed over. What does not work at one
+    /// is tried at another, also if the first may have stored it: a message that is there twice harms nobody, since
+    /// whoever receives it must drop doubles anyhow, and the half-message that nobody knows of is checked back under
+    /// the same key, so that it ends as the other one does.
     ///
     /// # Errors
-    /// The fault of the last try.
+    /// The fault of the last try; but if the message may be stored, the fault that says so.
     pub(super) async fn send(&self, message: &Message, kind: Kind) -> Result<Sent, BusFault> {
+        let sent = self.send_somewhere(message, kind).await;
+        if kind == Kind::Half {
+            *self.half_taken_at() = sent.is_ok().then(Instant::now);
+        }
+        sent
+    }
+
+    async fn send_somewhere(&self, message: &Message, kind: Kind) -> Result<Sent, BusFault> {
         let message_id = self.session.new_message_id();
         let properties = self.properties(message, kind, &message_id)?;
+        let letter = Letter { message, kind, message_id, properties };
         let deadline = self.session.deadline();
-        let route = self.session.route(&message.topic).await?;
-        let first = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mut route = self.session.route(&message.topic).await?;
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let mut tries_left = self.session.config.send_retries_max;
+        let (mut tried, mut in_doubt) = (Vec::new(), None);
         loop {
-            let turn = usize::try_from(self.session.config.send_retries_max - tries_left).unwrap_or(0);
-            let index = first.wrapping_add(turn).checked_rem(route.writable.len());
-            let Some(queue) = index.and_then(|index| route.writable.get(index)) else {
+            let Some(writer) = self.choose(&route, turn, &tried) else {
                 return Err(BusFault::unavailable(format!("topic {} has no writable queue", message.topic)));
             };
-            let broker = route.address(&queue.broker)?;
-            let request = self.request(message, kind, &properties, queue.number, &queue.broker);
-            match self.session.call(broker, &request, deadline).await.and_then(expect_success) {
-                Ok(answer) => return Ok(Sent { broker: broker.to_owned(), message_id, answer }),
-                Err(fault) if fault.retry_safe() && tries_left > 0 => {
-                    tracing::debug!(%fault, broker, tries_left, "the message is sent again");
-                    tries_left -= 1;
-                }
-                Err(fault) => return Err(fault),
+            tried.push(writer.address.clone());
+            let has_others = has_untried(&route, &tried);
+            let until = if has_others && tries_left > 0 {
+                self.session.try_deadline().min(deadline)
+            } else {
+                deadline
+            };
+            // With several brokers, the queues of one are in turn each time the broker is.
+            let queue = writer.queue(turn / route.writers.len().max(1) + tried.len() - 1);
+            let failed = match self.send_to(writer, queue, &letter, until).await {
+                Ok(sent) => return Ok(sent),
+                Err(failed) => failed,
+            };
+            if failed.may_be_stored {
+                in_doubt = Some(failed.fault.clone());
             }
+            if tries_left == 0 || !failed.goes_elsewhere || Instant::now() >= deadline {
+                return Err(in_doubt.unwrap_or(failed.fault));
+            }
+            if !has_others {
+                // A broker that has moved, or a new one, is worth a question before giving up.
+                route = self.session.newer_route(&message.topic, &route, deadline).await.unwrap_or(route);
+            }
+            if !has_untried(&route, &tried) {
+                // Once more to one that was asked, but only what certainly had no effect there.
+                if in_doubt.is_some() || !failed.fault.retry_safe() {
+                    return Err(in_doubt.unwrap_or(failed.fault));
+                }
+                tried.clear();
+            }
+            tries_left -= 1;
+            tracing::debug!(fault = %failed.fault, tries_left, "the message is sent again");
+            metrics::counter!("flashgate_bus_sends_repeated_total").increment(1);
         }
+    }
+
+    /// One try at one broker, whose peers learn how it went.
+    async fn send_to(
+        &self,
+        writer: &Writer,
+        queue: u32,
+        letter: &Letter<'_>,
+        until: Instant,
+    ) -> Result<Sent, Failed> {
+        let (session, address) = (&self.session, &writer.address);
+        let request = self.request(letter, queue, writer);
+        let exchange = Exchange::begin(session);
+        let failed = match session.call(address, &request, until).await {
+            Ok(answer) if answer.code == response::SUCCESS => {
+                session.peers.works(address);
+                if let Ok(place) = commit_log_offset(&answer) {
+                    compare(session, address, place, exchange);
+                }
+                return Ok(Sent { broker: address.clone(), message_id: letter.message_id.clone(), answer });
+            }
+            Ok(answer) => Failed::answered(&answer),
+            Err(fault) => Failed::unanswered(fault),
+        };
+        if failed.is_the_brokers {
+            session.peers.failed(address, &failed.fault);
+        }
+        Err(failed)
+    }
+
+    /// The broker that is next in turn, has not been tried, and is not passed over. If there is none: the one whose
+    /// time is up first.
+    fn choose<'a>(&self, route: &'a Route, turn: usize, tried: &[String]) -> Option<&'a Writer> {
+        let first = turn.checked_rem(route.writers.len())?;
+        let (earlier, later) = route.writers.split_at(first);
+        let in_turn = || later.iter().chain(earlier).filter(|writer| !tried.contains(&writer.address));
+        in_turn()
+            .find(|writer| self.session.peers.claim(&writer.address))
+            .or_else(|| in_turn().min_by_key(|writer| self.session.peers.held_until(&writer.address)))
+    }
+
+    fn half_taken_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.half_taken_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the last half-message was taken, and that less than `age_max` ago.
+    pub(super) fn half_was_taken_within(&self, age_max: Duration) -> bool {
+        self.half_taken_at().is_some_and(|at| at.elapsed() < age_max)
     }
 
     fn properties(&self, message: &Message, kind: Kind, message_id: &str) -> Result<String, BusFault> {
@@ -103,32 +249,26 @@ impl Sender {
     }
 
     /// `SendMessageRequestHeaderV2`: its fields have one letter each.
-    fn request(
-        &self,
-        message: &Message,
-        kind: Kind,
-        properties: &str,
-        queue: u32,
-        broker_name: &str,
-    ) -> Request {
-        let system_flag = match kind {
+    fn request(&self, letter: &Letter<'_>, queue: u32, writer: &Writer) -> Request {
+        let system_flag = match letter.kind {
             Kind::Plain => 0,
             Kind::Half => flag::TRANSACTION_PREPARED,
         };
+        let born_at = self.session.clocks.at_broker(&writer.address, self.session.now());
         Request::new(request::SEND_MESSAGE_V2)
             .field("a", &self.group)
-            .field("b", &message.topic)
+            .field("b", &letter.message.topic)
             .field("c", TEMPLATE_TOPIC)
             .field("d", TEMPLATE_QUEUES)
             .field("e", queue)
             .field("f", system_flag)
-            .field("g", self.session.now().as_millis())
+            .field("g", born_at.as_millis())
             .field("h", 0)
-            .field("i", properties)
+            .field("i", &letter.properties)
             .field("j", 0)
             .field("k", false)
             .field("m", false)
-            .field("n", broker_name)
-            .body(message.body.clone())
+            .field("n", &writer.name)
+            .body(letter.message.body.clone())
     }
 }

@@ -7,14 +7,19 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use flashgate_domain::clock::{Clock, Timestamp};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::clocks::Clocks;
+use super::codes::{is_wrong_peer, request, response};
 use super::config::RocketMqConfig;
 use super::connection::{Connection, Inbound};
 use super::frame::{Frame, Request};
+use super::peers::Peers;
+use super::presence::anonymous;
 use super::route::Route;
 use crate::fault::BusFault;
 use crate::names::Topic;
@@ -25,10 +30,12 @@ pub(super) struct Session {
     pub(super) config: Arc<RocketMqConfig>,
     /// Notified when a connection is lost: whoever must be known to the broker says hello again.
     pub(super) lost: Arc<Notify>,
+    pub(super) peers: Peers,
+    pub(super) clocks: Clocks,
     clock: Arc<dyn Clock>,
     inbound: Arc<dyn Inbound>,
     connections: Mutex<HashMap<String, Arc<Slot>>>,
-    routes: Mutex<HashMap<Topic, (Arc<Route>, Instant)>>,
+    routes: Mutex<HashMap<Topic, KnownRoute>>,
     name_server: AtomicUsize,
     message_next: AtomicU64,
     closed: AtomicBool,
@@ -36,6 +43,19 @@ pub(super) struct Session {
 
 /// The place of one connection; the lock is held while it is opened, so that only one caller does.
 type Slot = tokio::sync::Mutex<Option<Arc<Connection>>>;
+
+/// A route, and how it came to be known.
+struct KnownRoute {
+    route: Arc<Route>,
+    /// When it was last read, or somebody set out to read it anew.
+    read_at: Instant,
+    /// Whether one of its brokers has shown that it may be out of date.
+    is_doubted: bool,
+}
+
+/// A route that is doubted is read anew no more often than this, and a connection that has led to the wrong peer is
+/// not replaced sooner.
+const DOUBT_PAUSE: Duration = Duration::from_secs(1);
 
 impl Session {
     pub(super) fn new(
@@ -49,6 +69,8 @@ impl Session {
         Arc::new(Self {
             client_id: format!("flashgate@{}#{identity:016x}", std::process::id()),
             identity,
+            peers: Peers::new(config.hold_min(), config.hold_max()),
+            clocks: Clocks::default(),
             config,
             lost: Arc::new(Notify::new()),
             clock,
@@ -76,7 +98,13 @@ impl Session {
         Instant::now() + self.config.send_timeout()
     }
 
-    /// Sends `request` to `address` and awaits the answer, whatever its code.
+    /// The deadline of a try that starts now, where another peer is left to be tried.
+    pub(super) fn try_deadline(&self) -> Instant {
+        Instant::now() + self.config.try_timeout()
+    }
+
+    /// Sends `request` to `address` and awaits the answer, whatever its code. A peer that turns out to be silent or
+    /// the wrong one is remembered as such, its connection is replaced, and routes that lead there are read anew.
     ///
     /// # Errors
     /// See [`Connection::request`]; [`BusFault::Closed`] after [`Session::close`].
@@ -86,7 +114,45 @@ impl Session {
         request: &Request,
         deadline: Instant,
     ) -> Result<Frame, BusFault> {
-        self.connection(address, deadline).await?.request(request, deadline).await
+        let answer = match self.connection(address, deadline).await {
+            Ok(connection) => connection.request(request, deadline).await,
+            Err(fault) => Err(fault),
+        };
+        match &answer {
+            Ok(frame) => {
+                self.peers.answered(address);
+                if is_wrong_peer(request.code, frame.code) {
+                    self.distrust(address);
+                }
+            }
+            Err(BusFault::Unavailable { .. } | BusFault::Unanswered { .. }) => {
+                self.peers.is_silent(address);
+                self.doubt_routes(address);
+            }
+            Err(_) => {}
+        }
+        answer
+    }
+
+    /// `address` has led to the wrong peer: the next request gets a new connection, and routes are read anew. What is
+    /// under way on the old connection goes on there.
+    pub(super) fn distrust(&self, address: &str) {
+        let slot =
+            self.connections.lock().unwrap_or_else(PoisonError::into_inner).get(address).map(Arc::clone);
+        // Whoever holds the lock is opening a new one.
+        if let Some(mut slot) = slot.as_ref().and_then(|slot| slot.try_lock().ok())
+            && slot.as_ref().is_some_and(|connection| connection.age() >= DOUBT_PAUSE)
+        {
+            *slot = None;
+        }
+        self.doubt_routes(address);
+    }
+
+    fn doubt_routes(&self, address: &str) {
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        for known in routes.values_mut().filter(|known| known.route.has_address(address)) {
+            known.is_doubted = true;
+        }
     }
 
     async fn connection(&self, address: &str, deadline: Instant) -> Result<Arc<Connection>, BusFault> {
@@ -105,31 +171,43 @@ impl Session {
         *slot = None;
         let deadline = deadline.min(Instant::now() + self.config.connect_timeout());
         let (inbound, lost) = (Arc::clone(&self.inbound), Arc::clone(&self.lost));
-        let connection = Arc::new(Connection::open(address, &self.config, inbound, lost, deadline).await?);
+        let is_name_server = self.config.name_servers.iter().any(|server| server == address);
+        let probe = match is_name_server {
+            true => Request::new(request::GET_BROKER_CLUSTER_INFO),
+            false => anonymous(&self.client_id),
+        };
+        let opened = Connection::open(address, &self.config, inbound, lost, probe, deadline).await?;
+        let connection = Arc::new(opened);
         *slot = Some(Arc::clone(&connection));
         Ok(connection)
     }
 
-    /// Asks the name servers in turn, beginning with the one that answered last.
+    /// Asks the name servers in turn, beginning with the one that answered last. One that does not answer, or does not
+    /// know what another may know, stands in front of none.
     pub(super) async fn ask_name_server(&self, request: &Request) -> Result<Frame, BusFault> {
         let deadline = self.deadline();
         let servers = &self.config.name_servers;
         let first = self.name_server.load(Ordering::Relaxed);
-        let mut last = BusFault::invalid("name_servers is empty: expected at least one host:port");
+        let mut last = Err(BusFault::invalid("name_servers is empty: expected at least one host:port"));
         for turn in 0..servers.len() {
             let index = first.wrapping_add(turn) % servers.len();
             let Some(server) = servers.get(index) else { continue };
+            let is_last = turn + 1 == servers.len();
+            let deadline = if is_last { deadline } else { deadline.min(self.try_deadline()) };
             match self.call(server, request, deadline).await {
-                Ok(answer) => {
+                Ok(answer) if is_final(&answer) => {
                     self.name_server.store(index, Ordering::Relaxed);
                     return Ok(answer);
                 }
+                Ok(answer) => last = Ok(answer),
+                // What one says for sure is better than that another does not answer.
+                Err(_) if last.is_ok() => {}
                 // A question to a name server changes nothing: asked in vain, it was as good as never sent.
-                Err(BusFault::Unanswered { reason }) => last = BusFault::Unavailable { reason },
-                Err(fault) => last = fault,
+                Err(BusFault::Unanswered { reason }) => last = Err(BusFault::Unavailable { reason }),
+                Err(fault) => last = Err(fault),
             }
         }
-        Err(last)
+        last
     }
 
     /// The route of `topic`. One older than `route_age_max_ms` is still used while a new one is fetched, so that
@@ -150,21 +228,43 @@ impl Session {
         Ok(route)
     }
 
+    /// The route of `topic` as the name server knows it now, for whoever has nobody left to ask in `old`; `None` if
+    /// it says nothing new before `deadline`, or was asked a moment ago.
+    pub(super) async fn newer_route(
+        &self,
+        topic: &Topic,
+        old: &Arc<Route>,
+        deadline: Instant,
+    ) -> Option<Arc<Route>> {
+        let (route, stale) = self.known_route(topic)?;
+        if !Arc::ptr_eq(&route, old) {
+            return Some(route);
+        }
+        if !stale {
+            return None;
+        }
+        tokio::time::timeout_at(deadline, self.fetch_route(topic)).await.ok()?.ok()
+    }
+
     /// The last route of `topic`, and whether it is time for a new one; only one caller is told so.
     fn known_route(&self, topic: &Topic) -> Option<(Arc<Route>, bool)> {
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        let (route, read_at) = routes.get_mut(topic)?;
-        let stale = read_at.elapsed() >= self.config.route_age_max();
+        let known = routes.get_mut(topic)?;
+        let age_max = self.config.route_age_max();
+        let age_max = if known.is_doubted { age_max.min(DOUBT_PAUSE) } else { age_max };
+        let stale = known.read_at.elapsed() >= age_max;
         if stale {
-            *read_at = Instant::now();
+            known.read_at = Instant::now();
+            known.is_doubted = false;
         }
-        Some((Arc::clone(route), stale))
+        Some((Arc::clone(&known.route), stale))
     }
 
     async fn fetch_route(&self, topic: &Topic) -> Result<Arc<Route>, BusFault> {
         let route = Arc::new(Route::parse(self.ask_name_server(&Route::request(topic)).await?)?);
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        routes.insert(topic.clone(), (Arc::clone(&route), Instant::now()));
+        let known = KnownRoute { route: Arc::clone(&route), read_at: Instant::now(), is_doubted: false };
+        routes.insert(topic.clone(), known);
         Ok(route)
     }
 
@@ -173,4 +273,10 @@ impl Session {
         self.closed.store(true, Ordering::Release);
         self.connections.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
+}
+
+/// Whether no other name server can know better: one that was just started knows no topic until its brokers have
+/// found it, and one that serves no such question is none.
+fn is_final(answer: &Frame) -> bool {
+    !matches!(answer.code, response::TOPIC_NOT_EXIST | response::REQUEST_CODE_NOT_SUPPORTED)
 }

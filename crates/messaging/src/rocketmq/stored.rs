@@ -50,6 +50,11 @@ impl Stored {
         }
     }
 
+    /// When the broker stored it, by the broker's clock.
+    pub(super) const fn stored_at(&self) -> Timestamp {
+        self.stored_at
+    }
+
     /// All messages of `bytes`, as a subscription delivers them from a queue of `broker`.
     ///
     /// # Errors

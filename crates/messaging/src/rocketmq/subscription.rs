@@ -1,6 +1,6 @@
 //! Receiving the messages of a topic.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use futures::future::join_all;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::assignment::{Assignment, GroupChanges, Share, keep_assigned};
+use super::assignment::{Assignment, GroupChanges, Share, keep_assigned, keep_committing};
 use super::config::RocketMqConfig;
 use super::presence::{Role, announce, keep_announcing, leave};
 use super::pull::{Chunk, Source};
@@ -18,7 +18,7 @@ use super::session::Session;
 use super::task::AbortOnDrop;
 use crate::bus::Subscription;
 use crate::fault::BusFault;
-use crate::message::{Delivery, Position};
+use crate::message::{Delivery, Position, QueueId};
 use crate::names::{Group, Topic};
 
 /// A subscription to one topic: either a member of a group whose members divide the queues, starting where the
@@ -53,13 +53,14 @@ impl RocketMqSubscription {
             Share::Everything => None,
         };
         if let Some(role) = &role {
-            announce(&session, role).await?;
+            announce(&session, role).await?.by_any()?;
             tasks.push(AbortOnDrop::spawn(keep_announcing(Arc::clone(&session), role.clone())));
         }
         let source = Arc::new(Source::new(session, group, topic));
         let assignment = Arc::new(Assignment::new(Arc::clone(&source), share, sender));
         assignment.refresh(true).await?;
         tasks.push(AbortOnDrop::spawn(keep_assigned(Arc::clone(&assignment), changes)));
+        tasks.push(AbortOnDrop::spawn(keep_committing(Arc::clone(&assignment))));
         Ok(Self { source, assignment, chunks, ready: VecDeque::new(), role, _tasks: tasks })
     }
 
@@ -72,7 +73,21 @@ impl RocketMqSubscription {
         self.source.session.close();
     }
 
+    /// Those of the brokers of `queues` that do not answer at present.
+    async fn mute_queues(&self, queues: impl Iterator<Item = &QueueId>) -> BTreeSet<Arc<str>> {
+        let mut mute = BTreeSet::new();
+        for queue in queues {
+            if !mute.contains(&queue.broker) && self.source.place(queue).is_mute().await {
+                mute.insert(Arc::clone(&queue.broker));
+            }
+        }
+        mute
+    }
+
     fn make_ready(&mut self, chunk: Chunk) {
+        if let Some(next) = chunk.goes_on_as {
+            self.assignment.note_reset(chunk.holding, next);
+        }
         self.ready.extend(chunk.deliveries.into_iter().map(|delivery| (chunk.holding, delivery)));
     }
 
@@ -105,7 +120,7 @@ impl Subscription for RocketMqSubscription {
             } else if let Ok(Some(chunk)) = timeout_at(deadline, self.chunks.recv()).await {
                 self.make_ready(chunk);
             } else {
-                return self.source.take_fault().map_or(Ok(batch), Err);
+                return self.source.take_fault(self.assignment.count()).map_or(Ok(batch), Err);
             }
         }
     }
@@ -118,19 +133,31 @@ impl Subscription for RocketMqSubscription {
         if self.role.is_none() {
             return Ok(());
         }
-        let due = self.assignment.uncommitted(position);
         let (source, assignment) = (&self.source, &self.assignment);
-        let commits = due.into_iter().map(|due| async move {
-            source.place(&due.queue).commit(&source.group, due.offset).await?;
-            assignment.note_committed(due);
-            Ok(())
+        let mute = self.mute_queues(position.iter().map(|position| &position.queue)).await;
+        let due = assignment.due(position, |queue| mute.contains(&queue.broker));
+        let commits = due.into_iter().map(async |due| {
+            match source.place(&due.queue).commit(&source.group, due.offset).await {
+                Ok(()) => {
+                    assignment.note_committed(due);
+                    Ok(())
+                }
+                Err(fault) => {
+                    tracing::warn!(topic = %source.topic, queue = %due.queue, %fault, "its offset is committed later");
+                    if assignment.note_owed(due) { Err(fault) } else { Ok(()) }
+                }
+            }
         });
-        join_all(commits).await.into_iter().collect()
+        let committed = join_all(commits).await;
+        committed.into_iter().collect()
     }
 
     async fn lag(&self) -> Result<u64, BusFault> {
         let progress = self.assignment.progress();
-        let lags = progress.iter().map(|(queue, returned)| async move {
+        let mute = self.mute_queues(progress.iter().map(|(queue, _)| queue)).await;
+        let all_are_mute = progress.iter().all(|(queue, _)| mute.contains(&queue.broker));
+        let asked = progress.iter().filter(|(queue, _)| all_are_mute || !mute.contains(&queue.broker));
+        let lags = asked.map(async |(queue, returned)| {
             let place = self.source.place(queue);
             let at = match (returned, &self.role) {
                 (Some(returned), _) => *returned,
@@ -138,8 +165,13 @@ impl Subscription for RocketMqSubscription {
                 // A listener of its own starts at the end: nothing returned means nothing came.
                 (None, None) => return Ok(0),
             };
-            Ok(place.latest().await?.saturating_sub(at))
+            Ok::<_, BusFault>(place.latest().await?.saturating_sub(at))
         });
-        join_all(lags).await.into_iter().sum()
+        let lags = join_all(lags).await;
+        let all_failed = !lags.is_empty() && lags.iter().all(Result::is_err);
+        if let (true, Some(Err(fault))) = (all_failed, lags.first()) {
+            return Err(fault.clone());
+        }
+        Ok(lags.into_iter().filter_map(Result::ok).sum())
     }
 }

@@ -3,24 +3,21 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-use super::check_back::{CheckBacks, answer_all};
+use super::check_back::{CheckBacks, PROBE, answer_all};
 use super::codes::{fault_of, flag, request, response};
 use super::config::RocketMqConfig;
 use super::frame::Request;
 use super::presence::{Role, announce, keep_announcing, leave};
-use super::sender::{Kind, Sender, Sent};
+use super::sender::{Kind, Sender, Sent, commit_log_offset};
 use super::session::Session;
 use super::task::AbortOnDrop;
 use crate::bus::{CheckBackHandler, TransactionProducer};
 use crate::fault::BusFault;
-use crate::message::{HalfMessage, Message, Verdict};
+use crate::message::{ClockDifference, HalfMessage, Message, Verdict};
 use crate::names::{Group, Topic};
-
-/// The hex digits of a broker's message id that hold the offset in its commit log; before them stand its
-/// address and port.
-const OFFSET_DIGITS: usize = 16;
 
 /// The producer of one kind of transaction. Answers check-backs from the moment it exists until
 /// [`RocketMqTransactionProducer::shutdown`], also for half-messages that another process left behind.
@@ -44,7 +41,7 @@ impl RocketMqTransactionProducer {
         let check_backs = Arc::new(check_backs);
         let session = Session::new(config, clock, Arc::<CheckBacks>::clone(&check_backs));
         let role = Role::Producer { group: group.clone(), topic };
-        announce(&session, &role).await?;
+        announce(&session, &role).await?.by_any()?;
         let answering = tokio::spawn(answer_all(Arc::clone(&session), group.clone(), inbox, handler));
         let announcing = AbortOnDrop::spawn(keep_announcing(Arc::clone(&session), role.clone()));
         Ok(Self {
@@ -71,6 +68,22 @@ impl RocketMqTransactionProducer {
     }
 }
 
+impl RocketMqTransactionProducer {
+    /// Does what a batch does, with a half-message of its own that is rolled back. If the verdict gets lost, its
+    /// check-back rolls it back without asking anybody.
+    async fn probe(&self) -> Result<(), BusFault> {
+        let message = Message {
+            properties: vec![(PROBE.to_owned(), "1".to_owned())],
+            ..Message::new(self.role.topic().clone(), PROBE.to_owned(), Bytes::from_static(PROBE.as_bytes()))
+        };
+        let half = self.send_half(message).await?;
+        match self.resolve(&half, Verdict::Rollback).await {
+            Ok(()) | Err(BusFault::TooLate { .. }) => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
 impl Drop for RocketMqTransactionProducer {
     fn drop(&mut self) {
         let answering = self.answering.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
@@ -91,23 +104,25 @@ impl TransactionProducer for RocketMqTransactionProducer {
     }
 
     async fn ping(&self) -> Result<(), BusFault> {
-        announce(&self.sender.session, &self.role).await
+        if self.sender.half_was_taken_within(self.sender.session.config.probe_interval()) {
+            return Ok(());
+        }
+        self.probe().await
+    }
+
+    fn clock_difference(&self) -> Option<ClockDifference> {
+        self.sender.session.clocks.furthest()
     }
 }
 
 fn half_message(topic: &Topic, sent: Sent) -> Result<HalfMessage, BusFault> {
-    let broker_id = sent.answer.text("msgId").unwrap_or_default();
-    let digits = broker_id.len().checked_sub(OFFSET_DIGITS).and_then(|start| broker_id.get(start..));
-    let commit_log_offset = digits
-        .and_then(|digits| u64::from_str_radix(digits, 16).ok())
-        .ok_or_else(|| BusFault::garbled(format!("message id {broker_id:?} holds no offset")))?;
     Ok(HalfMessage {
         topic: topic.clone(),
         broker: sent.broker,
         transaction_id: sent.answer.text("transactionId").unwrap_or(&sent.message_id).to_owned(),
         message_id: sent.message_id,
         queue_offset: sent.answer.number("queueOffset")?,
-        commit_log_offset,
+        commit_log_offset: commit_log_offset(&sent.answer)?,
     })
 }
 
@@ -143,6 +158,10 @@ pub(super) async fn end_transaction(
     match answer.code {
         response::SUCCESS => Ok(()),
         response::ILLEGAL_OPERATION => Err(BusFault::TooLate { reason: answer.remark() }),
+        // Said by a replica, which stores nothing of its own.
+        response::SLAVE_NOT_AVAILABLE => {
+            Err(BusFault::unavailable(format!("{} is a replica: it takes no verdict", half.broker)))
+        }
         _ => Err(fault_of(&answer)),
     }
 }

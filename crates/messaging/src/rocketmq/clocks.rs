@@ -1,0 +1,203 @@
+//! How far this process's clock is from those of the brokers.
+//!
+//! A broker stamps what it stores, and that moment lies between the sending of a message and its answer. So each
+//! message bounds the difference from both sides, as closely as the exchange was quick. Several of them bound it more
+//! closely, for as long as they agree; one that contradicts them means that a clock was set.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use flashgate_domain::clock::Timestamp;
+use tokio::time::Instant;
+
+use super::codes::{expect_success, request};
+use super::frame::Request;
+use super::session::Session;
+use super::stored::Stored;
+use crate::fault::BusFault;
+use crate::message::ClockDifference;
+
+/// What two clocks may drift apart, one part in so many: far more than clocks that are kept by NTP do.
+const DRIFT: u128 = 2_000;
+/// If the wall clock and the steady one differ by more than this over one exchange, the wall clock was set meanwhile.
+const STEP_MS: u128 = 20;
+/// How much earlier than the broker's estimated present a message is said to be born, so that it is never born in the
+/// broker's future: such a half-message would be asked for at once.
+const MARGIN_MS: i64 = 50;
+
+/// The differences that are known, by address.
+#[derive(Default)]
+pub(super) struct Clocks(Mutex<HashMap<String, Known>>);
+
+/// This process's clock minus the broker's, in milliseconds: the least and the most that it can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bounds {
+    low: i64,
+    high: i64,
+}
+
+#[derive(Default)]
+struct Known {
+    bounds: Option<(Bounds, Instant)>,
+    asked_at: Option<Instant>,
+}
+
+/// An exchange with a broker, by this process's clocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exchange {
+    sent_at: Timestamp,
+    began_at: Instant,
+}
+
+impl Exchange {
+    pub(super) fn begin(session: &Session) -> Self {
+        Self { sent_at: session.now(), began_at: Instant::now() }
+    }
+
+    /// What it says about the clocks if it ended at `answered_at`, and the broker stamped it with `stored_at`.
+    fn bounds(self, stored_at: Timestamp, answered_at: Timestamp, took: Duration) -> Option<Bounds> {
+        let passed = u128::from(answered_at.as_millis().saturating_sub(self.sent_at.as_millis()));
+        if passed.abs_diff(took.as_millis()) > STEP_MS {
+            return None;
+        }
+        let minus = |own: Timestamp| {
+            let (own, stored) =
+                (i64::try_from(own.as_millis()).ok()?, i64::try_from(stored_at.as_millis()).ok()?);
+            Some(own.saturating_sub(stored))
+        };
+        // A stamp is cut off to whole milliseconds.
+        Some(Bounds {
+            low: minus(self.sent_at)?.saturating_sub(1),
+            high: minus(answered_at)?.saturating_add(1),
+        })
+    }
+}
+
+impl Bounds {
+    /// What is known once `newer` is too, `age` after `self` was.
+    fn and(self, newer: Self, age: Duration) -> Self {
+        let drift = i64::try_from(age.as_millis() / DRIFT).unwrap_or(i64::MAX);
+        let low = self.low.saturating_sub(drift).max(newer.low);
+        let high = self.high.saturating_add(drift).min(newer.high);
+        if low <= high { Self { low, high } } else { newer }
+    }
+
+    fn difference(self) -> ClockDifference {
+        let width = self.high.abs_diff(self.low);
+        ClockDifference { ahead_ms: self.low.midpoint(self.high), bound_ms: width.div_ceil(2) }
+    }
+}
+
+impl Clocks {
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The present by the clock of `broker`, if this process's clock says `own`: rather a little earlier than later.
+    /// `own` itself for as long as nothing is known.
+    pub(super) fn at_broker(&self, broker: &str, own: Timestamp) -> Timestamp {
+        let Some((bounds, _)) = self.known().get(broker).and_then(|known| known.bounds) else { return own };
+        let ahead = bounds.high.saturating_add(MARGIN_MS);
+        Timestamp::from_millis(own.as_millis().saturating_add_signed(ahead.saturating_neg()))
+    }
+
+    /// The difference to the broker whose clock is furthest away; `None` for as long as nothing is known.
+    pub(super) fn furthest(&self) -> Option<ClockDifference> {
+        let known = self.known();
+        let differences = known.values().filter_map(|known| Some(known.bounds?.0.difference()));
+        differences.max_by_key(|difference| difference.ahead_ms.unsigned_abs())
+    }
+
+    /// Whether it is time to compare with `broker` again; only one caller is told so.
+    fn is_due(&self, broker: &str, interval: Duration) -> bool {
+        let mut known = self.known();
+        let known = known.entry(broker.to_owned()).or_default();
+        let is_due = known.asked_at.is_none_or(|at| at.elapsed() >= interval);
+        if is_due {
+            known.asked_at = Some(Instant::now());
+        }
+        is_due
+    }
+
+    fn learn(&self, broker: &str, newer: Bounds) {
+        let mut known = self.known();
+        let known = known.entry(broker.to_owned()).or_default();
+        let bounds = match known.bounds {
+            Some((bounds, at)) => bounds.and(newer, at.elapsed()),
+            None => newer,
+        };
+        known.bounds = Some((bounds, Instant::now()));
+    }
+}
+
+/// Compares the clocks by a message that `broker` has just taken and put at `commit_log_offset`, if it is time to; in
+/// the background, since nobody waits for it.
+pub(super) fn compare(session: &Arc<Session>, broker: &str, commit_log_offset: u64, exchange: Exchange) {
+    let (answered_at, took) = (session.now(), exchange.began_at.elapsed());
+    if !session.clocks.is_due(broker, session.config.clock_interval()) {
+        return;
+    }
+    let (session, broker) = (Arc::clone(session), broker.to_owned());
+    tokio::spawn(async move {
+        match stored_at(&session, &broker, commit_log_offset).await {
+            Ok(stored_at) => {
+                if let Some(bounds) = exchange.bounds(stored_at, answered_at, took) {
+                    session.clocks.learn(&broker, bounds);
+                }
+            }
+            Err(fault) => tracing::debug!(%fault, broker, "the broker's clock is not known"),
+        }
+    });
+}
+
+/// When `broker` stored the message at `commit_log_offset`, by its clock.
+async fn stored_at(session: &Session, broker: &str, commit_log_offset: u64) -> Result<Timestamp, BusFault> {
+    let request = Request::new(request::VIEW_MESSAGE_BY_ID).field("offset", commit_log_offset);
+    let answer = session.call(broker, &request, session.deadline()).await.and_then(expect_success)?;
+    Stored::take(&mut answer.body.clone()).map(|stored| stored.stored_at())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use flashgate_domain::clock::Timestamp;
+    use tokio::time::Instant;
+
+    use super::{Bounds, Clocks, Exchange};
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn an_exchange_bounds_the_difference_and_a_wall_clock_that_was_set_says_nothing() {
+        let exchange = Exchange { sent_at: at(10_000), began_at: Instant::now() };
+        let bounds = exchange.bounds(at(4_000), at(10_008), Duration::from_millis(8)).unwrap();
+        assert_eq!(bounds, Bounds { low: 5_999, high: 6_009 });
+        assert_eq!((bounds.difference().ahead_ms, bounds.difference().bound_ms), (6_004, 5));
+        assert_eq!(exchange.bounds(at(4_000), at(70_008), Duration::from_millis(8)), None);
+    }
+
+    #[test]
+    fn agreeing_exchanges_narrow_the_bounds_and_a_clock_that_was_set_replaces_them() {
+        let wide = Bounds { low: -10, high: 30 };
+        assert_eq!(wide.and(Bounds { low: 5, high: 60 }, Duration::ZERO), Bounds { low: 5, high: 30 });
+        let set = Bounds { low: 90, high: 95 };
+        assert_eq!(wide.and(set, Duration::ZERO), set);
+        let after_a_minute = wide.and(Bounds { low: -100, high: 100 }, Duration::from_secs(60));
+        assert_eq!(after_a_minute, Bounds { low: -40, high: 60 });
+    }
+
+    #[test]
+    fn a_message_is_never_born_in_the_future_of_the_broker() {
+        let clocks = Clocks::default();
+        assert_eq!(clocks.at_broker("a", at(500)), at(500));
+        clocks.learn("a", Bounds { low: 5_990, high: 6_010 });
+        assert_eq!(clocks.at_broker("a", at(16_010)), at(9_950));
+        clocks.learn("b", Bounds { low: -9_010, high: -8_990 });
+        assert_eq!(clocks.at_broker("b", at(1_000)), at(9_940));
+        assert_eq!(clocks.furthest().unwrap().ahead_ms, -9_000);
+    }
+}
