@@ -74,9 +74,13 @@ impl Readiness {
                 () = leave.cancelled() => break,
                 _ = ticks.tick() => {}
             }
-            let (ledger, broker) = tokio::join!(ledger.ping(), broker.ping());
+            let (ledger, answered) = tokio::join!(ledger.ping(), broker.ping());
             note("ledger", &self.ledger, ledger.map_err(|fault| fault.to_string()));
-            note("broker", &self.broker, broker.map_err(|fault| fault.to_string()));
+            note("broker", &self.broker, answered.map_err(|fault| fault.to_string()));
+            if let Some(difference) = broker.clock_difference() {
+                gauge!("flashgate_clock_difference_seconds", "peer" => "broker")
+                    .set(difference.ahead_seconds());
+            }
         }
         self.leaving.store(true, Ordering::Relaxed);
     }

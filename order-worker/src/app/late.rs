@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use flashgate_messaging::{
-    Browser, BusFault, Message, Publisher, QueueId, QueueSpan, StoredPage,
+    Browser, BusFault, ClockDifference, Message, Publisher, QueueId, QueueSpan, StoredPage,
     rocketmq::{RocketMqBrowser, RocketMqPublisher},
 };
 
@@ -37,6 +37,10 @@ impl<T: Send + Sync> Late<T> {
 impl Publisher for Late<RocketMqPublisher> {
     async fn publish(&self, message: Message) -> Result<(), BusFault> {
         self.get()?.publish(message).await
+    }
+
+    fn clock_difference(&self) -> Option<ClockDifference> {
+        self.way()?.clock_difference()
     }
 }
 

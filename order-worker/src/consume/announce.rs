@@ -6,7 +6,7 @@ use bytes::Bytes;
 use flashgate_domain::{BatchOutcome, Decision};
 use flashgate_messaging::{BusFault, Message, Publisher, Topic};
 use flashgate_proto::body;
-use metrics::counter;
+use metrics::{counter, gauge};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -110,6 +110,9 @@ impl Announcer {
             retry += 1;
         }
         self.health.bus(true);
+        if let Some(difference) = self.publisher.clock_difference() {
+            gauge!("flashgate_clock_difference_seconds", "peer" => "broker").set(difference.ahead_seconds());
+        }
         Ok(())
     }
 }
