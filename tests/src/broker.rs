@@ -102,6 +102,15 @@ impl Broker {
         taken.len()
     }
 
+    /// A member of `group` that reads the topic called `topic`.
+    ///
+    /// # Panics
+    /// If the broker does not answer.
+    pub async fn join(&self, topic: &str, group: &str) -> RocketMqSubscription {
+        let group = self.mq.config().group(group).unwrap();
+        self.mq.subscribe(group, self.topic(topic)).await.expect("a subscription")
+    }
+
     /// A listener to everything that comes to `topic` from now on, which may be a topic of the broker's own.
     ///
     /// # Panics

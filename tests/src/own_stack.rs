@@ -18,10 +18,12 @@ pub enum Part {
     NameServer,
     /// RocketMQ's broker.
     Broker,
+    /// The second one, of a stack that has two.
+    SecondBroker,
 }
 
 impl Part {
-    /// Every server.
+    /// Every server that each stack has.
     pub const ALL: [Self; 4] = [Self::Redis, Self::Mysql, Self::NameServer, Self::Broker];
 
     const fn word(self) -> &'static str {
@@ -30,6 +32,7 @@ impl Part {
             Self::Mysql => "mysql",
             Self::NameServer => "namesrv",
             Self::Broker => "broker",
+            Self::SecondBroker => "broker2",
         }
     }
 }
@@ -68,6 +71,22 @@ impl OwnStack {
     /// If they do not.
     pub async fn of(parts: &str) -> Self {
         Self::up(&["--only", parts]).await
+    }
+
+    /// Starts a RocketMQ with two masters, and waits until all three answer.
+    ///
+    /// # Panics
+    /// If they do not.
+    pub async fn of_two_brokers() -> Self {
+        Self::up(&["--only", "rocketmq", "--brokers", "2"]).await
+    }
+
+    /// Runs RocketMQ's own tool for administrators with `words`; what it printed.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub async fn mqadmin(&self, words: &[&str]) -> String {
+        self.call(&[&["mqadmin"], words].concat()).await
     }
 
     /// The same, with the data of MySQL and of the broker on small disks of their own, for [`OwnStack::fill`].

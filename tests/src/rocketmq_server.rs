@@ -19,6 +19,15 @@ impl RocketMqServer {
         Self { name_server: servers.name_server(), servers }
     }
 
+    /// Starts a name server and two brokers, and waits until they answer.
+    ///
+    /// # Panics
+    /// If they do not.
+    pub async fn with_two_brokers() -> Self {
+        let servers = OwnStack::of_two_brokers().await;
+        Self { name_server: servers.name_server(), servers }
+    }
+
     /// `host:port` of the name server.
     pub fn name_server(&self) -> &str {
         &self.name_server
@@ -42,5 +51,20 @@ impl RocketMqServer {
     /// SIGCONT.
     pub async fn thaw_broker(&self) {
         self.servers.thaw(Part::Broker).await;
+    }
+
+    /// SIGKILL to the second broker, and waits until it is gone.
+    pub async fn kill_second_broker(&self) {
+        self.servers.kill(Part::SecondBroker).await;
+    }
+
+    /// Starts the second broker again with what it had stored.
+    pub async fn start_second_broker(&self) {
+        self.servers.start_again(Part::SecondBroker).await;
+    }
+
+    /// Runs RocketMQ's own tool for administrators with `words`; what it printed.
+    pub async fn mqadmin(&self, words: &[&str]) -> String {
+        self.servers.mqadmin(words).await
     }
 }

@@ -36,6 +36,8 @@ pub enum Check {
     Simulation,
     /// The contract of the messaging, on Apache's broker.
     Rocketmq,
+    /// What the messaging makes of brokers that are dead, frozen, or the wrong ones.
+    BrokerFaults,
 }
 
 /// How many histories the simulation runs for one break. All breaks of the list are found in far fewer.
@@ -54,7 +56,7 @@ impl Check {
             | Self::RedisBrokenOff
             | Self::RedisRights => "crates/ledger",
             Self::GatewayParts | Self::SimulatedAudit | Self::Simulation => "tests/simulation",
-            Self::Rocketmq => "crates/messaging",
+            Self::Rocketmq | Self::BrokerFaults => "crates/messaging",
         }
     }
 
@@ -74,6 +76,7 @@ impl Check {
             Self::SimulatedAudit => "audit",
             Self::Simulation => "seeds",
             Self::Rocketmq => "rocketmq",
+            Self::BrokerFaults => "broker_faults",
         }
     }
 
@@ -105,7 +108,8 @@ impl Check {
             | Self::RedisRights
             | Self::GatewayParts
             | Self::SimulatedAudit
-            | Self::Simulation => &[],
+            | Self::Simulation
+            | Self::BrokerFaults => &[],
         }
     }
 
@@ -124,7 +128,8 @@ impl Check {
             | Self::RedisBrokenOff
             | Self::RedisRights
             | Self::GatewayParts
-            | Self::SimulatedAudit => Duration::from_secs(300),
+            | Self::SimulatedAudit
+            | Self::BrokerFaults => Duration::from_secs(300),
         }
     }
 }
@@ -146,6 +151,7 @@ impl fmt::Display for Check {
             Self::SimulatedAudit => "audits of simulated servers",
             Self::Simulation => "simulation",
             Self::Rocketmq => "messaging contract, RocketMQ",
+            Self::BrokerFaults => "brokers that fail",
         })
     }
 }

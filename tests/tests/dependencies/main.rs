@@ -5,6 +5,7 @@
 mod order_store;
 mod redis;
 mod rocketmq;
+mod two_brokers;
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
