@@ -95,9 +95,12 @@ impl Clocks {
     }
 
     /// The present by the clock of `broker`, if this process's clock says `own`: rather a little earlier than later.
-    /// `own` itself for as long as nothing is known.
+    /// For as long as its clock is not known, it is taken to agree with those of other brokers; `own` itself if none is.
     pub(super) fn at_broker(&self, broker: &str, own: Timestamp) -> Timestamp {
-        let Some((bounds, _)) = self.known().get(broker).and_then(|known| known.bounds) else { return own };
+        let known = self.known();
+        let bounds = known.get(broker).and_then(|known| known.bounds);
+        let of_another = || known.values().find_map(|known| known.bounds);
+        let Some((bounds, _)) = bounds.or_else(of_another) else { return own };
         let ahead = bounds.high.saturating_add(MARGIN_MS);
         Timestamp::from_millis(own.as_millis().saturating_add_signed(ahead.saturating_neg()))
     }
@@ -196,6 +199,7 @@ mod tests {
         assert_eq!(clocks.at_broker("a", at(500)), at(500));
         clocks.learn("a", Bounds { low: 5_990, high: 6_010 });
         assert_eq!(clocks.at_broker("a", at(16_010)), at(9_950));
+        assert_eq!(clocks.at_broker("never-asked", at(16_010)), at(9_950));
         clocks.learn("b", Bounds { low: -9_010, high: -8_990 });
         assert_eq!(clocks.at_broker("b", at(1_000)), at(9_940));
         assert_eq!(clocks.furthest().unwrap().ahead_ms, -9_000);
