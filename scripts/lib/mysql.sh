@@ -63,7 +63,8 @@ mysql_ports() { port_of mysql; }
 
 mysql_password() {
     local file=$STACK_DIR/mysql/password
-    [[ -s $file ]] || head -c 18 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"$file"
+    # 32 digits: the longest that a replica can log in with.
+    [[ -s $file ]] || head -c 16 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"$file"
     cat -- "$file"
 }
 

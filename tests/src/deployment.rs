@@ -19,6 +19,7 @@ use crate::{
     broker::Broker,
     eventually::eventually,
     gateway::{Gateway, GatewayPlan},
+    lines::RocketMqLines,
     operator::{Operator, SaleForm},
     order_store::OrderStore,
     process::Process,
@@ -53,6 +54,10 @@ pub struct Deployment {
     pub worker_proxy: Option<Proxy>,
     /// Between the workers and MySQL, if it was asked for.
     pub mysql_proxy: Option<Proxy>,
+    /// In front of each gateway's HTTP, if every proxy was asked for.
+    pub door_proxies: Vec<Proxy>,
+    pub(crate) gateways_rocketmq: Option<RocketMqLines>,
+    pub(crate) workers_rocketmq: Option<RocketMqLines>,
     folder: TempDir,
 }
 
@@ -67,6 +72,7 @@ pub struct Plan {
     redis_proxy: bool,
     worker_proxy: bool,
     mysql_proxy: bool,
+    other_proxies: bool,
     name_server: Option<String>,
     stack: Option<Stack>,
     settings: Vec<(String, String)>,
@@ -84,6 +90,7 @@ impl Deployment {
             redis_proxy: false,
             worker_proxy: false,
             mysql_proxy: false,
+            other_proxies: false,
             name_server: None,
             stack: None,
             settings: Vec::new(),
@@ -208,6 +215,12 @@ impl Plan {
         self
     }
 
+    /// A proxy between each pair of processes, buyers included.
+    pub fn every_proxy(mut self) -> Self {
+        self.other_proxies = true;
+        self.redis_proxy().worker_proxy().mysql_proxy()
+    }
+
     /// Another RocketMQ than that of the stack: `host:port` of its name server.
     pub fn name_server(mut self, address: &str) -> Self {
         self.name_server = Some(address.to_owned());
@@ -261,7 +274,15 @@ impl Plan {
         let stack = self.stack.clone().unwrap_or_else(Stack::from_env);
         let folder = TempDir::with_prefix(format!("flashgate-{}-", self.name)).unwrap();
         let unique = self.unique_name();
+        let [gateways_rocketmq, workers_rocketmq] = self.rocketmq_lines(&stack).await;
         let name_server = self.name_server.clone().unwrap_or(stack.name_server);
+        let through = |lines: &Option<RocketMqLines>| {
+            lines
+                .as_ref()
+                .map_or_else(|| name_server.clone(), |lines| lines.name_server.address().to_string())
+        };
+        let (gateways_name_server, workers_name_server) =
+            (through(&gateways_rocketmq), through(&workers_rocketmq));
         let redis = if self.own_redis { Some(RedisServer::start(folder.path()).await) } else { None };
         let redis_url = redis.as_ref().map_or(stack.redis_url, RedisServer::url);
         let redis_proxy =
@@ -281,7 +302,7 @@ impl Plan {
         let worker = |number: usize| {
             let name = format!("worker-{number}");
             let (prefix, settings) = (unique.as_str(), self.settings.as_slice());
-            let (mysql_url, name_server) = (mysql_url.as_str(), name_server.as_str());
+            let (mysql_url, name_server) = (mysql_url.as_str(), workers_name_server.as_str());
             let plan = WorkerPlan { name: &name, prefix, mysql_url, name_server, settings };
             Worker::new(&plan, folder.path())
         };
@@ -298,13 +319,17 @@ impl Plan {
                     .as_ref()
                     .map_or_else(|| redis_url.clone(), |proxy| format!("redis://{}", proxy.address())),
                 shards: self.shards,
-                name_server: &name_server,
+                name_server: &gateways_name_server,
                 worker: worker_proxy.as_ref().map_or_else(|| workers[0].address(), Proxy::address),
                 settings: &self.settings,
             };
             Gateway::new(&plan, folder.path())
         };
-        let gateways = (0..self.gateways).map(gateway).collect();
+        let gateways: Vec<Gateway> = (0..self.gateways).map(gateway).collect();
+        let mut door_proxies = Vec::new();
+        for gateway in gateways.iter().filter(|_gateway| self.other_proxies) {
+            door_proxies.push(Proxy::before(gateway.http()).await);
+        }
         let stock = Stock::new(&redis_url, &unique, self.shards);
         Deployment {
             gateways,
@@ -316,8 +341,20 @@ impl Plan {
             redis_proxy,
             worker_proxy,
             mysql_proxy,
+            door_proxies,
+            gateways_rocketmq,
+            workers_rocketmq,
             folder,
         }
+    }
+
+    /// For the gateways and for the workers, if every proxy was asked for.
+    async fn rocketmq_lines(&self, stack: &Stack) -> [Option<RocketMqLines>; 2] {
+        if !self.other_proxies {
+            return [None, None];
+        }
+        assert!(self.name_server.is_none(), "proxies lead to the RocketMQ of the stack");
+        [Some(RocketMqLines::to(stack).await), Some(RocketMqLines::to(stack).await)]
     }
 
     /// In topics, keys and the database: no two deployments share it, ever.

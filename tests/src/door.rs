@@ -34,6 +34,7 @@ pub struct Door {
     address: SocketAddr,
     http: Client<HttpConnector, Full<Bytes>>,
     grpc: PurchaseServiceClient<Channel>,
+    answer_time: Duration,
 }
 
 /// An order, as its buyer sees it.
@@ -55,12 +56,23 @@ impl Door {
     pub fn new(http: SocketAddr, grpc: SocketAddr) -> Self {
         let channel =
             Endpoint::from_shared(format!("http://{grpc}")).unwrap().timeout(ANSWER_TIME).connect_lazy();
-        Self { address: http, http: client(), grpc: PurchaseServiceClient::new(channel) }
+        let grpc = PurchaseServiceClient::new(channel);
+        Self { address: http, http: client(), grpc, answer_time: ANSWER_TIME }
+    }
+
+    /// The same gateway over connections of its own, for HTTP to `http`: through a proxy, or past one.
+    pub fn over(&self, http: SocketAddr) -> Self {
+        Self { address: http, http: client(), ..self.clone() }
+    }
+
+    /// The same, for callers that wait no longer than `answer_time` for an answer over HTTP.
+    pub fn hurried(self, answer_time: Duration) -> Self {
+        Self { answer_time, ..self }
     }
 
     /// Any request over HTTP: `path` begins with a slash. The error tells why no answer came.
     pub async fn http(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, String> {
-        send(&self.http, self.address, request).await
+        send(&self.http, self.address, request, self.answer_time).await
     }
 
     /// The gRPC client, for calls that no method here makes.
@@ -145,13 +157,14 @@ fn client() -> Client<HttpConnector, Full<Bytes>> {
 /// `GET` of anything, for readiness and metrics.
 pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<Response<Bytes>, String> {
     let request = Request::builder().method(Method::GET).uri(path).body(Full::default()).unwrap();
-    send(&client(), address, request).await
+    send(&client(), address, request, ANSWER_TIME).await
 }
 
 async fn send(
     client: &Client<HttpConnector, Full<Bytes>>,
     address: SocketAddr,
     mut request: Request<Full<Bytes>>,
+    answer_time: Duration,
 ) -> Result<Response<Bytes>, String> {
     *request.uri_mut() =
         format!("http://{address}{}", request.uri()).parse().map_err(|why| format!("{why}"))?;
@@ -160,7 +173,7 @@ async fn send(
         let body = body.collect().await.map_err(|why| format!("{why:?}"))?.to_bytes();
         Ok(Response::from_parts(head, body))
     };
-    timeout(ANSWER_TIME, answered).await.unwrap_or_else(|late| Err(late.to_string()))
+    timeout(answer_time, answered).await.unwrap_or_else(|late| Err(late.to_string()))
 }
 
 /// A problem document.

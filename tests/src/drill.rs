@@ -3,6 +3,7 @@
 
 mod disk;
 mod failover;
+mod silence;
 mod strike;
 mod tally;
 
@@ -16,11 +17,13 @@ use tokio::time::Instant;
 pub use self::{
     disk::DISK_STRIKES_MAX,
     failover::fail_over,
+    silence::{Silence, Silences},
     strike::{GATEWAY_STEPS, Kind, Strike, WORKER_STEPS},
     tally::Tally,
 };
 use crate::{
-    deployment::Deployment, eventually::eventually, operator::SaleForm, own_stack::OwnStack, rush::Rush,
+    crowd::Heard, deployment::Deployment, eventually::eventually, operator::SaleForm, own_stack::OwnStack,
+    rush::Rush,
 };
 
 /// Enough for every buyer of a drill.
@@ -99,15 +102,14 @@ impl Field {
                 progress(format!("[{number}/{times}] {strike}: sells {:.1} s later", took.as_secs_f64()));
                 tally.struck(&strike, took);
             }
-            tally.add(&self.books(sale, rush).await);
+            tally.add(&self.books(sale, rush.end().await).await);
             progress(format!("the books agree: {tally}"));
         }
         tally
     }
 
-    /// Lets everybody finish, waits until nothing is open, and checks both stores against what buyers heard.
-    async fn books(&self, sale: SaleId, rush: Rush) -> Sold {
-        let heard = rush.end().await;
+    /// Waits until nothing is open, and checks both stores against what all buyers of the sale heard.
+    async fn books(&self, sale: SaleId, heard: Vec<Heard>) -> Sold {
         let books = self.shop.conserved(sale, &heard).await;
         let undecided = heard.iter().find(|heard| heard.order().is_none());
         assert!(undecided.is_none(), "there was enough for all: {undecided:?}");

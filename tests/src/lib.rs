@@ -12,7 +12,7 @@
 //! |---|---|
 //! | [`stack`] | where Redis, MySQL and RocketMQ are: `source DIR/stack.env` first |
 //! | [`deployment`], [`gateway`], [`worker`] | a deployment of its own for each test: prefix, database, topics |
-//! | [`process`], [`own_stack`], [`redis_server`], [`rocketmq_server`], [`proxy`] | what can be killed, stopped, cut off and started again |
+//! | [`process`], [`own_stack`], [`redis_server`], [`redis_pair`], [`mysql_pair`], [`rocketmq_server`], [`proxy`], [`lines`] | what can be killed, stopped, cut off and started again |
 //! | [`door`], [`purchase`], [`crowd`], [`rush`] | buyers, over HTTP, gRPC and streams, and what they heard |
 //! | [`raw_grpc`] | peers that send what no client would |
 //! | [`operator`] | sales |
@@ -36,7 +36,9 @@ pub mod door;
 pub mod drill;
 pub mod eventually;
 pub mod gateway;
+pub mod lines;
 pub mod metrics;
+pub mod mysql_pair;
 pub mod operator;
 pub mod order_store;
 pub mod own_stack;
@@ -45,6 +47,7 @@ pub mod process;
 pub mod proxy;
 pub mod purchase;
 pub mod raw_grpc;
+pub mod redis_pair;
 pub mod redis_server;
 pub mod rocketmq_server;
 pub mod rush;

@@ -6,7 +6,10 @@ use flashgate_domain::{Clock, SaleId, SystemClock};
 use flashgate_proto::v1::{
     CloseSaleRequest, CreateSaleRequest, PreheatSaleRequest, sale_service_client::SaleServiceClient,
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    Status,
+    transport::{Channel, Endpoint},
+};
 
 /// A new sale: open now and for an hour, unless told otherwise.
 #[derive(Clone, Debug)]
@@ -78,6 +81,16 @@ impl Operator {
     pub async fn create(&self, form: SaleForm) -> SaleId {
         let sale = self.sales.clone().create_sale(form.0).await.unwrap().into_inner();
         SaleId::new(sale.id).unwrap()
+    }
+
+    /// Creates a sale and has it preheated.
+    ///
+    /// # Errors
+    /// What the worker says, if it is refused.
+    pub async fn open(&self, form: SaleForm) -> Result<SaleId, Status> {
+        let sale = self.sales.clone().create_sale(form.0).await?.into_inner();
+        self.sales.clone().preheat_sale(PreheatSaleRequest { sale_id: sale.id }).await?;
+        Ok(SaleId::new(sale.id).unwrap())
     }
 
     /// Has it preheated; it becomes sellable moments later.

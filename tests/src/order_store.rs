@@ -1,5 +1,7 @@
 //! Looks into MySQL, past the order worker.
 
+use std::net::SocketAddr;
+
 use flashgate_domain::{BatchId, OrderId, SaleId};
 use sqlx::{AssertSqlSafe, MySqlPool, Row, mysql::MySqlPoolOptions};
 
@@ -63,6 +65,26 @@ impl OrderStore {
         let (head, _other_database) = server_url.rsplit_once('/').expect("mysql://…/database");
         let url = format!("{head}/{database}");
         Self { pool: connect(&url).await, database: database.to_owned(), url }
+    }
+
+    /// The same database on the server of `server_url`.
+    ///
+    /// # Panics
+    /// If the server does not answer.
+    pub async fn on(&self, server_url: &str) -> Self {
+        let (head, _other_database) = server_url.rsplit_once('/').expect("mysql://…/database");
+        let url = format!("{head}/{}", self.database);
+        Self { pool: connect(&url).await, database: self.database.clone(), url }
+    }
+
+    /// Where its server listens.
+    ///
+    /// # Panics
+    /// If that is no address.
+    pub fn address(&self) -> SocketAddr {
+        let (server, _database) = self.url.rsplit_once('/').expect("mysql://…/database");
+        let (_user, address) = server.rsplit_once('@').expect("user:password@host:port");
+        address.parse().expect("host:port")
     }
 
     /// `mysql://user:password@host:port/database`

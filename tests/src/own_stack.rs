@@ -65,6 +65,14 @@ impl OwnStack {
         Self::up(&["--durable"]).await
     }
 
+    /// MySQL alone, as production has it, and waits until it answers.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn durable_mysql() -> Self {
+        Self::up(&["--durable", "--only", "mysql"]).await
+    }
+
     /// Starts `parts`, as `scripts/stack --only` names them, and waits until they answer.
     ///
     /// # Panics
@@ -123,9 +131,18 @@ impl OwnStack {
     pub fn stack(&self) -> Stack {
         Stack {
             redis_url: self.address("FLASHGATE_REDIS_URL"),
-            mysql_url: self.address("FLASHGATE_MYSQL_URL"),
+            mysql_url: self.mysql_url(),
             name_server: self.name_server(),
+            broker: self.address("FLASHGATE_BROKER"),
         }
+    }
+
+    /// The URL of MySQL.
+    ///
+    /// # Panics
+    /// If it was not started.
+    pub fn mysql_url(&self) -> String {
+        self.address("FLASHGATE_MYSQL_URL")
     }
 
     /// `host:port` of the name server.

@@ -1,6 +1,8 @@
 //! A TCP proxy that can cut the line, slow it down, let it go silent or freeze what is open, and lead to another
 //! server.
 
+mod translate;
+
 use std::{future::pending, mem, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
@@ -13,6 +15,7 @@ use tokio::{
     task::JoinHandle,
     time::sleep,
 };
+use translate::{Translation, Translator};
 
 /// What becomes of what passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +45,8 @@ struct State {
     server: SocketAddr,
     /// How often it froze what was open.
     freezes: u64,
+    /// What was frozen by so many of them is closed.
+    closed: u64,
     /// Held by each connection that was taken since the last freeze, once: counts them.
     carried: Arc<()>,
 }
@@ -52,11 +57,24 @@ impl Proxy {
     /// # Panics
     /// If it cannot listen.
     pub async fn before(server: SocketAddr) -> Self {
+        Self::start(server, None).await
+    }
+
+    /// The same, which also has `to` instead of `from` in what the server sends: a name server then leads its clients
+    /// through a proxy.
+    ///
+    /// # Panics
+    /// If it cannot listen, or the texts differ in length.
+    pub async fn translating(server: SocketAddr, from: &str, to: &str) -> Self {
+        Self::start(server, Some(Translation::new(from, to))).await
+    }
+
+    async fn start(server: SocketAddr, translation: Option<Translation>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let state = State { line: Line::Open, server, freezes: 0, carried: Arc::default() };
+        let state = State { line: Line::Open, server, freezes: 0, closed: 0, carried: Arc::default() };
         let state = Arc::new(watch::Sender::new(state));
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&state)));
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&state), translation));
         Self { address, state, accepting }
     }
 
@@ -77,8 +95,8 @@ impl Proxy {
 
     /// Freezes the connections that are open now, for good: both ends keep theirs and nothing passes any more, not even
     /// its end, as after a lost host or an expired NAT entry. What an end still sends is accepted until the buffers of
-    /// the system are full, and never arrives. Connections to come are not frozen. Only dropping the proxy closes
-    /// frozen ones.
+    /// the system are full, and never arrives. Connections to come are not frozen. Nothing thaws frozen ones;
+    /// [`Proxy::close_frozen`] ends them.
     ///
     /// Returns how many connections it froze: 0 shows nothing.
     pub fn freeze(&self) -> usize {
@@ -90,9 +108,20 @@ impl Proxy {
         Arc::strong_count(&frozen) - 1
     }
 
+    /// Closes the frozen connections at both ends, as keep-alives of the system would some day.
+    pub fn close_frozen(&self) {
+        self.state.send_modify(|state| state.closed = state.freezes);
+    }
+
     /// How many connections it carries, frozen ones not counted.
     pub fn connections(&self) -> usize {
-        Arc::strong_count(&self.state.borrow().carried) - 1
+        self.counter()()
+    }
+
+    /// Tells how many connections it carries, frozen ones not counted, when it is asked.
+    pub fn counter(&self) -> impl Fn() -> usize + Send + Sync + use<> {
+        let state = self.state.subscribe();
+        move || Arc::strong_count(&state.borrow().carried) - 1
     }
 }
 
@@ -104,11 +133,12 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, state: Arc<watch::Sender<State>>) {
+async fn accept(listener: TcpListener, state: Arc<watch::Sender<State>>, translation: Option<Translation>) {
     while let Ok((client, _peer)) = listener.accept().await {
         let now = state.borrow().clone();
         let watched = Watched { state: state.subscribe(), freezes: now.freezes };
-        tokio::spawn(carry(client, now.server, watched, now.carried));
+        let translator = translation.as_ref().map(Translation::translator);
+        tokio::spawn(carry(client, now, watched, translator));
     }
 }
 
@@ -138,13 +168,14 @@ impl Watched {
         drop(state.wait_for(|state| state.freezes != *freezes).await);
     }
 
-    /// Waits until the proxy is gone.
-    async fn gone(mut self) {
-        while self.state.changed().await.is_ok() {}
+    /// Waits until the connection, which is frozen, is closed or the proxy is gone.
+    async fn closed(mut self) {
+        drop(self.state.wait_for(|state| state.closed > self.freezes).await);
     }
 }
 
-async fn carry(mut client: TcpStream, server: SocketAddr, watched: Watched, carried: Arc<()>) {
+async fn carry(mut client: TcpStream, at_start: State, watched: Watched, translator: Option<Translator>) {
+    let State { server, carried, .. } = at_start;
     let mut frozen = watched.clone();
     let mut line = watched.clone();
     let connected = tokio::select! {
@@ -155,10 +186,10 @@ async fn carry(mut client: TcpStream, server: SocketAddr, watched: Watched, carr
     match connected {
         None => {
             drop(carried);
-            watched.gone().await;
+            watched.closed().await;
         }
         Some(None) => {}
-        Some(Some(server)) => join(client, server, watched, carried).await,
+        Some(Some(server)) => join(client, server, watched, carried, translator).await,
     }
 }
 
@@ -174,7 +205,13 @@ async fn connect(client: &mut TcpStream, server: SocketAddr, watched: &mut Watch
 }
 
 /// Passes what comes, until an end closes or the line is cut.
-async fn join(client: TcpStream, server: TcpStream, watched: Watched, carried: Arc<()>) {
+async fn join(
+    client: TcpStream,
+    server: TcpStream,
+    watched: Watched,
+    carried: Arc<()>,
+    translator: Option<Translator>,
+) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let [mut frozen, mut forth, mut back, mut cut] = [(); 4].map(|()| watched.clone());
@@ -182,15 +219,20 @@ async fn join(client: TcpStream, server: TcpStream, watched: Watched, carried: A
         biased;
         () = frozen.frozen() => {
             drop(carried);
-            watched.gone().await;
+            watched.closed().await;
         }
-        () = pass(&mut from_client, &mut to_server, &mut forth) => {}
-        () = pass(&mut from_server, &mut to_client, &mut back) => {}
+        () = pass(&mut from_client, &mut to_server, &mut forth, None) => {}
+        () = pass(&mut from_server, &mut to_client, &mut back, translator) => {}
         _cut = cut.until(|line| line == Line::Cut) => {}
     }
 }
 
-async fn pass(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, watched: &mut Watched) {
+async fn pass(
+    from: &mut OwnedReadHalf,
+    to: &mut OwnedWriteHalf,
+    watched: &mut Watched,
+    mut translator: Option<Translator>,
+) {
     let mut bytes = vec![0; 16 * 1024];
     loop {
         let read = from.read(&mut bytes).await;
@@ -201,7 +243,11 @@ async fn pass(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, watched: &mut W
             sleep(delay).await;
         }
         let part = bytes.get(..count).unwrap_or_default();
-        if to.write_all(part).await.is_err() {
+        let written = match &mut translator {
+            None => to.write_all(part).await,
+            Some(translator) => to.write_all(&translator.pass(part)).await,
+        };
+        if written.is_err() {
             return;
         }
     }
@@ -262,10 +308,13 @@ mod tests {
             assert!(timeout(QUIET, old.read_u8()).await.is_err(), "{line:?}");
             assert!(timeout(QUIET, new.read_u8()).await.is_err(), "{line:?}");
         }
-        let (_third, answer) = asked(&proxy).await;
-        assert_eq!(answer, 1);
-        drop(proxy);
+        proxy.close_frozen();
         assert!(timeout(PASSES, old.read_u8()).await.expect("closed").is_err());
+        let (mut third, answer) = asked(&proxy).await;
+        assert_eq!(answer, 1);
+        proxy.freeze();
+        drop(proxy);
+        assert!(timeout(PASSES, third.read_u8()).await.expect("closed").is_err());
     }
 
     #[tokio::test]
@@ -279,6 +328,16 @@ mod tests {
         proxy.freeze();
         drop(client);
         assert!(timeout(QUIET, server.read_u8()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_the_server_sends_is_translated() {
+        let proxy = Proxy::translating(server(b'x').await, "xx", "yz").await;
+        let mut connection = TcpStream::connect(proxy.address()).await.unwrap();
+        connection.write_all(b"...").await.unwrap();
+        let mut answer = [0; 2];
+        timeout(PASSES, connection.read_exact(&mut answer)).await.expect("an answer").unwrap();
+        assert_eq!(&answer, b"yz");
     }
 
     #[tokio::test]

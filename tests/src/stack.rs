@@ -11,6 +11,8 @@ pub struct Stack {
     pub mysql_url: String,
     /// `host:port` of the RocketMQ name server.
     pub name_server: String,
+    /// `host:port` of the RocketMQ broker, as the name server tells it.
+    pub broker: String,
 }
 
 impl Stack {
@@ -23,6 +25,7 @@ impl Stack {
             redis_url: variable("FLASHGATE_REDIS_URL"),
             mysql_url: variable("FLASHGATE_MYSQL_URL"),
             name_server: variable("FLASHGATE_NAMESRV"),
+            broker: variable("FLASHGATE_BROKER"),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{panic::AssertUnwindSafe, process::ExitCode};
 use clap::{Parser, ValueEnum};
 use flashgate_tests::{
     Seed,
-    drill::{DISK_STRIKES_MAX, Field, Kind, Tally, fail_over},
+    drill::{DISK_STRIKES_MAX, Field, Kind, Silence, Tally, fail_over},
     own_stack::{OwnStack, Part},
 };
 use futures::FutureExt;
@@ -21,6 +21,9 @@ struct Arguments {
     /// How often.
     #[arg(long, default_value_t = 10)]
     times: usize,
+    /// How many rounds of every blow `silence` makes.
+    #[arg(long, default_value_t = 1)]
+    rounds: usize,
     /// Repeats a drill, as far as chance goes: processes keep their own time.
     #[arg(long)]
     seed: Option<u64>,
@@ -54,7 +57,9 @@ enum Drill {
     Failover,
     /// The disks of MySQL and of the broker become full.
     Disks,
-    /// Anything at random but the last three.
+    /// Connections frozen for good between each pair of processes, and switch-overs of Redis and MySQL.
+    Silence,
+    /// Anything at random but the last four.
     Storm,
 }
 
@@ -72,7 +77,7 @@ impl Drill {
             Self::Steps => Kind::Steps,
             Self::Lines => Kind::Lines,
             Self::BrokerAway => Kind::BrokerAway,
-            Self::Failover | Self::Disks => return None,
+            Self::Failover | Self::Disks | Self::Silence => return None,
             Self::Storm => Kind::Storm,
         })
     }
@@ -80,6 +85,7 @@ impl Drill {
 
 async fn drill(arguments: Arguments, mut random: StdRng) {
     let tally = match (arguments.name, arguments.name.kind()) {
+        (Drill::Silence, _) => return silence(arguments.rounds, &mut random).await,
         (Drill::Disks, _) => disks(arguments.times, &mut random).await,
         (_, Some(kind)) => {
             let mut field = Field::new().await;
@@ -116,6 +122,14 @@ async fn failovers(times: usize, random: &mut StdRng) {
         println!("[{number}/{times}] {}", fail_over(servers.stack(), random).await);
     }
     println!("{times} failovers: 0 oversold, 0 lost, 0 doubled; every sale stopped until it is rebuilt");
+}
+
+async fn silence(rounds: usize, random: &mut StdRng) {
+    let mut silence = Silence::new().await;
+    let silences = silence.drill(rounds, random, |line| println!("{line}")).await;
+    silence.stop().await;
+    println!("{silences}\n0 oversold, 0 lost, 0 doubled, 0 stranded");
+    assert_eq!(silences.failures(), 0, "not everything worked again in time without a restart");
 }
 
 #[tokio::main]

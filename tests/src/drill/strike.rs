@@ -7,7 +7,7 @@ use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 use tokio::time::sleep;
 
 use super::Field;
-use crate::{own_stack::Part, process::Process, proxy::Line, rush::Rush};
+use crate::{lines::Between, own_stack::Part, process::Process, proxy::Line, rush::Rush};
 
 /// The named steps of a gateway at which it can be killed: `gateway/src/transaction.rs`.
 pub const GATEWAY_STEPS: [&str; 2] = ["gateway_after_half", "gateway_after_deduct"];
@@ -75,17 +75,6 @@ pub enum Strike {
     FillBroker,
     /// A line of a proxy for a while.
     Line(Between, Line, Duration),
-}
-
-/// Which proxy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Between {
-    /// The gateways and Redis.
-    GatewaysAndRedis,
-    /// The gateways and the first worker.
-    GatewaysAndWorker,
-    /// The workers and MySQL.
-    WorkersAndMysql,
 }
 
 /// 15 checks of 5 s each, which the broker of the drills makes, after the 3 s before the first.
@@ -193,15 +182,10 @@ impl Field {
     }
 
     async fn hold_line(&self, between: Between, line: Line, away: Duration) {
-        let proxy = match between {
-            Between::GatewaysAndRedis => &self.shop.redis_proxy,
-            Between::GatewaysAndWorker => &self.shop.worker_proxy,
-            Between::WorkersAndMysql => &self.shop.mysql_proxy,
-        };
-        let proxy = proxy.as_ref().expect("a drill has every proxy");
-        proxy.set(line);
+        let proxies = self.shop.line(between);
+        proxies.iter().for_each(|proxy| proxy.set(line));
         sleep(away).await;
-        proxy.set(Line::Open);
+        proxies.iter().for_each(|proxy| proxy.set(Line::Open));
     }
 }
 
@@ -235,7 +219,7 @@ impl Strike {
                     Line::Silent => "silent",
                     Line::Cut => "cut",
                 };
-                format!("{between:?} {line}")
+                format!("line of {between} {line}")
             }
         }
     }
