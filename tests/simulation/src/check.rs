@@ -8,6 +8,7 @@ mod answers;
 mod audits;
 mod books;
 mod finally;
+mod windows;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -43,13 +44,18 @@ pub fn watch(servers: &Arc<Servers>, complaint: &Arc<Complaint>) {
     let (servers, complaint) = (Arc::downgrade(servers), Arc::downgrade(complaint));
     let network = servers.upgrade().map(|servers| Arc::clone(&servers.network));
     let Some(network) = network else { return };
+    let windows = windows::Windows::default();
     network.watch(move |what| {
         let changes = matches!(
             what,
             "deduct" | "settle" | "apply" | "check_back" | "activate" | "compensate" | "correct_order"
         );
+        let looked = |servers: &Servers| {
+            windows.hold(servers, what)?;
+            always::always(servers)
+        };
         if let (true, Some(servers), Some(complaint)) = (changes, servers.upgrade(), complaint.upgrade())
-            && let Err(wrong) = always::always(&servers)
+            && let Err(wrong) = looked(&servers)
         {
             servers.network.trace.note(format_args!("WRONG after {what}: {wrong}"));
             complaint.raise(format!("after {what}: {wrong}"));

@@ -45,11 +45,17 @@ pub enum Flaw {
     BlindRepair,
     /// A rebuild restores nothing, and the sale goes on with what is left then.
     EmptyRebuild,
+    /// No client makes another connection when its own is frozen.
+    NoReconnect,
+    /// A transaction of the order store that outlives its client holds no row, and writes what it saw.
+    LooseTransactions,
+    /// The ledger judges by the clock of the gateway that calls it.
+    OwnClock,
 }
 
 impl Flaw {
     /// Every break.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::NoFence,
         Self::CommitByDefault,
         Self::RollbackByDefault,
@@ -60,6 +66,9 @@ impl Flaw {
         Self::RedriveAnew,
         Self::BlindRepair,
         Self::EmptyRebuild,
+        Self::NoReconnect,
+        Self::LooseTransactions,
+        Self::OwnClock,
     ];
 }
 
@@ -74,7 +83,10 @@ pub fn ledger(ledger: SimLedger, flaw: Option<Flaw>) -> Arc<dyn Ledger> {
             | Flaw::RollbackByDefault
             | Flaw::AcknowledgeFirst
             | Flaw::BlindAudit
-            | Flaw::BlindRepair,
+            | Flaw::BlindRepair
+            | Flaw::NoReconnect
+            | Flaw::LooseTransactions
+            | Flaw::OwnClock,
         )
         | None => Arc::new(ledger),
     }
@@ -98,7 +110,10 @@ pub fn check_back(handler: Arc<dyn CheckBackHandler>, flaw: Option<Flaw>) -> Arc
             | Flaw::NoBodies
             | Flaw::RedriveAnew
             | Flaw::BlindRepair
-            | Flaw::EmptyRebuild,
+            | Flaw::EmptyRebuild
+            | Flaw::NoReconnect
+            | Flaw::LooseTransactions
+            | Flaw::OwnClock,
         )
         | None => return handler,
     };

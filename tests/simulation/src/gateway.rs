@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     broker::{SimSubscription, Witness},
     flaw::{self, Flaw},
+    ledger::SimLedger,
     life::Life,
     process::Process,
     servers::Servers,
@@ -46,8 +47,8 @@ pub struct Front {
 pub struct GatewayPlan {
     /// Its limits.
     pub batcher: BatcherConfig,
-    /// How far its clock is ahead.
-    pub ahead: Duration,
+    /// How far its clock is ahead; below 0, behind.
+    pub ahead_ms: i64,
     /// What its nonces come from.
     pub seed: u64,
     /// What is broken on purpose.
@@ -68,6 +69,14 @@ fn joining(servers: Arc<Servers>, life: Arc<Life>) -> Join {
     })
 }
 
+/// Its ledger, which judges by the clock of its server, unless that is what is broken.
+fn ledger_of(servers: &Servers, life: &Arc<Life>, plan: &GatewayPlan) -> SimLedger {
+    match plan.flaw {
+        Some(Flaw::OwnClock) => servers.ledger_by(life, Arc::new(servers.clock.skewed(plan.ahead_ms))),
+        _ => servers.ledger_of(life),
+    }
+}
+
 async fn run(
     process: Arc<Process<Front>>,
     servers: Arc<Servers>,
@@ -75,7 +84,7 @@ async fn run(
     leave: CancellationToken,
     plan: GatewayPlan,
 ) {
-    let ledger: Arc<dyn Ledger> = flaw::ledger(servers.ledger_of(&life), plan.flaw);
+    let ledger: Arc<dyn Ledger> = flaw::ledger(ledger_of(&servers, &life, &plan), plan.flaw);
     let belonging = Arc::<Belonging>::default();
     let check_back: Arc<dyn CheckBackHandler> =
         Arc::new(CheckBack::new(Arc::clone(&ledger), Arc::clone(&belonging)));
@@ -91,7 +100,7 @@ async fn run(
         outcomes: joining(Arc::clone(&servers), Arc::clone(&life)),
         sale_events: Box::new(SimSubscription::listen(broker(), servers.sales_topic.clone())),
         registry: Arc::new(servers.registry_of(&life)),
-        clock: Arc::new(servers.clock.skewed(plan.ahead)),
+        clock: Arc::new(servers.clock.skewed(plan.ahead_ms)),
         // No two starts share their nonces.
         seed: plan.seed ^ life.number.wrapping_mul(0x9E37_79B9_7F4A_7C15),
     };

@@ -10,6 +10,8 @@ use crate::{
     broker::CheckRules,
     network::Weather,
     random::{happens, stream},
+    servers::Part,
+    store::Zombie,
 };
 
 /// How many gateways there are.
@@ -20,6 +22,8 @@ pub const WORKERS: usize = 2;
 pub const SALES: usize = 3;
 const BUYERS: u32 = 16;
 const KEYS: u32 = 4;
+/// How wrong a clock can be: three days.
+const AHEAD_MS_MAX: i64 = 3 * 24 * 3_600 * 1_000;
 
 /// One thing that happens. To add to the life of orders (pay, restock …), add a variant here, draw it in
 /// `draw`, and do it in `World::perform`.
@@ -60,6 +64,11 @@ pub enum Operation {
     StallBroker(u64),
     /// The same for the order store.
     StallStore(u64),
+    /// Every connection to a server that is open freezes for good: answers do not come, and requests arrive any time
+    /// later or never.
+    Freeze(Part),
+    /// The next transaction of the order store outlives its client.
+    Zombie(Zombie),
     /// The network gets better or worse, everywhere.
     Change(Weather),
     /// The queues of every group are divided anew.
@@ -108,8 +117,10 @@ pub struct Setup {
     pub closes_after_ms: u64,
     /// The limits of the gateways.
     pub batcher: BatcherConfig,
-    /// How far the second gateway's clock is ahead.
-    pub ahead_ms: u64,
+    /// How far each gateway's clock is ahead; below 0, behind.
+    pub gateways_ahead_ms: [i64; GATEWAYS],
+    /// How far each worker's is.
+    pub workers_ahead_ms: [i64; WORKERS],
     /// When the broker asks.
     pub checks: CheckRules,
     /// How many acknowledged writes the ledger can lose; 0: none, and the checks are strict.
@@ -161,13 +172,15 @@ fn setup(random: &mut StdRng) -> Setup {
         },
         ..BatcherConfig::default()
     };
+    let (gateways_ahead_ms, workers_ahead_ms) = clocks(random);
     let first_ms_min = if random.random_bool(0.3) { 0 } else { random.random_range(0..1_500) };
     Setup {
         stock: [random.random_range(1..30), random.random_range(1..60), random.random_range(1..60)],
         limit: random.random_range(1..5),
         closes_after_ms: if random.random_bool(0.2) { random.random_range(500..8_000) } else { 86_400_000 },
         batcher,
-        ahead_ms: random.random_range(0..50),
+        gateways_ahead_ms,
+        workers_ahead_ms,
         checks: CheckRules {
             first_ms_min,
             first_ms_max: first_ms_min + random.random_range(0..2_000),
@@ -177,6 +190,15 @@ fn setup(random: &mut StdRng) -> Setup {
         },
         writes_lost_max,
     }
+}
+
+/// Mostly some milliseconds apart; else each is wrong by up to days.
+fn clocks(random: &mut StdRng) -> ([i64; GATEWAYS], [i64; WORKERS]) {
+    if random.random_bool(0.75) {
+        return ([0, random.random_range(0..50)], [0; WORKERS]);
+    }
+    let mut wrong = |_process| random.random_range(-AHEAD_MS_MAX..=AHEAD_MS_MAX);
+    ([0; GATEWAYS].map(&mut wrong), [0; WORKERS].map(&mut wrong))
 }
 
 fn step(random: &mut StdRng, can_fail_over: bool) -> Step {
@@ -193,7 +215,9 @@ fn draw(random: &mut StdRng, can_fail_over: bool) -> Operation {
     let worker = random.random_range(0..WORKERS);
     let crossings = if random.random_bool(0.3) { 0 } else { random.random_range(1..25) };
     match random.random_range(0..100) {
-        0..56 => buy(random, gateway),
+        0..2 => Operation::Freeze(Part::ALL[random.random_range(0..Part::ALL.len())]),
+        2 => Operation::Zombie(zombie(random)),
+        3..56 => buy(random, gateway),
         56..58 => redrive(random),
         58 => Operation::Compensate(random.random_range(0..SALES)),
         59..61 if can_fail_over => rebuild(random),
@@ -231,6 +255,10 @@ fn buy(random: &mut StdRng, gateway: usize) -> Operation {
 fn redrive(random: &mut StdRng) -> Operation {
     let age_ms = if random.random_bool(0.8) { 0 } else { random.random_range(0..3_000) };
     Operation::Redrive { sale: random.random_range(0..SALES), age_ms }
+}
+
+fn zombie(random: &mut StdRng) -> Zombie {
+    Zombie { holds_ms: random.random_range(0..8_000), commits: random.random_bool(0.5) }
 }
 
 fn rebuild(random: &mut StdRng) -> Operation {

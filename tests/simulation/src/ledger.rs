@@ -28,6 +28,8 @@ pub struct LedgerState {
     past: VecDeque<Books>,
     past_max: usize,
     listeners: Vec<mpsc::UnboundedSender<Note>>,
+    /// Listeners over frozen connections, which hear nothing and are not told so.
+    silent: Vec<mpsc::UnboundedSender<Note>>,
     /// Notes that get lost, in 1,000, and who decides it.
     note_loss: (u32, StdRng),
     /// What failovers have lost.
@@ -47,7 +49,15 @@ impl LedgerState {
     /// An empty ledger that can lose up to `past_max` writes.
     pub fn new(past_max: usize, note_loss: (u32, StdRng)) -> Self {
         let (books, past) = (Books::default(), VecDeque::new());
-        Self { books, past, past_max, listeners: Vec::new(), note_loss, lost: Losses::default() }
+        Self {
+            books,
+            past,
+            past_max,
+            listeners: Vec::new(),
+            silent: Vec::new(),
+            note_loss,
+            lost: Losses::default(),
+        }
     }
 
     /// The books, to be written to.
@@ -87,6 +97,11 @@ impl LedgerState {
             self.listeners
                 .retain(|listener| happens(random, *permille) || listener.send(note.clone()).is_ok());
         }
+    }
+
+    /// The connections of all listeners freeze.
+    pub fn silence(&mut self) {
+        self.silent.append(&mut self.listeners);
     }
 
     fn listen(&mut self) -> mpsc::UnboundedReceiver<Note> {

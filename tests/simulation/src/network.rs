@@ -10,7 +10,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -20,6 +20,13 @@ use tokio::time::{Instant, sleep_until};
 
 pub use self::link::Link;
 use crate::{random::happens, trace::Trace};
+
+/// A client notices within so long that its connection is frozen, also if it calls nobody.
+const NOTICED_AFTER: Duration = Duration::from_secs(3);
+/// How much later a request over a frozen connection has its effect.
+const LATE_MS_MAX: u64 = 6_000;
+/// And at worst.
+const VERY_LATE_MS_MAX: u64 = 60_000;
 
 /// What can happen to the calls on one server, in 1,000 each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +59,8 @@ pub struct Network {
     /// When each request left that is on its way, by its number.
     in_flight: Mutex<BTreeMap<u64, Instant>>,
     requests: AtomicU64,
+    /// Whether clients keep frozen connections for ever, which is a flaw.
+    keeps_frozen: AtomicBool,
     /// Looks at the world after each request that may have changed it.
     watch: OnceLock<Watch>,
 }
@@ -66,6 +75,7 @@ impl Network {
             trace,
             in_flight: Mutex::default(),
             requests: AtomicU64::new(0),
+            keeps_frozen: AtomicBool::new(false),
             watch: OnceLock::new(),
         })
     }
@@ -73,6 +83,11 @@ impl Network {
     /// Has `watch` called after each request, with its name.
     pub fn watch(&self, watch: impl Fn(&str) + Send + Sync + 'static) {
         let _once = self.watch.set(Box::new(watch));
+    }
+
+    /// From now on no client makes another connection when its own is frozen.
+    pub fn never_reconnect(&self) {
+        self.keeps_frozen.store(true, Ordering::Relaxed);
     }
 
     /// How many requests have been on their way for longer than `age`.
@@ -103,6 +118,8 @@ pub struct Server<S> {
 struct Sky {
     weather: Weather,
     stalled_until: Instant,
+    /// When the connections that were open then froze.
+    frozen_at: Option<Instant>,
     random: StdRng,
 }
 
@@ -120,7 +137,7 @@ struct Fate {
 impl<S: Send + 'static> Server<S> {
     /// A server in fine weather.
     pub fn new(name: &'static str, network: Arc<Network>, state: S, random: StdRng) -> Arc<Self> {
-        let sky = Sky { weather: Weather::default(), stalled_until: Instant::now(), random };
+        let sky = Sky { weather: Weather::default(), stalled_until: Instant::now(), frozen_at: None, random };
         Arc::new(Self { name, network, state: Mutex::new(state), sky: Mutex::new(sky) })
     }
 
@@ -146,6 +163,29 @@ impl<S: Send + 'static> Server<S> {
     /// Requests that arrive wait for so long from now.
     pub fn stall(&self, duration: Duration) {
         self.sky().stalled_until = Instant::now() + duration;
+    }
+
+    /// Freezes the connections that are open now.
+    pub fn freeze(&self) {
+        self.sky().frozen_at = Some(Instant::now());
+    }
+
+    /// Whether a connection that was made then is frozen.
+    fn is_frozen(&self, connected_at: Instant) -> bool {
+        self.sky().frozen_at.is_some_and(|frozen_at| connected_at <= frozen_at)
+    }
+
+    /// Whether clients have noticed the last freeze by themselves, without a call that timed out.
+    fn is_noticed(&self) -> bool {
+        let noticed = self.sky().frozen_at.is_none_or(|frozen_at| frozen_at.elapsed() > NOTICED_AFTER);
+        noticed && !self.network.keeps_frozen.load(Ordering::Relaxed)
+    }
+
+    /// When a request over a frozen connection arrives: some time later, or never.
+    fn late_effect(&self) -> Option<Duration> {
+        let random = &mut self.sky().random;
+        let longest = if happens(random, 50) { VERY_LATE_MS_MAX } else { LATE_MS_MAX };
+        (!happens(random, 400)).then(|| Duration::from_millis(random.random_range(0..longest)))
     }
 
     /// Waits while it is stalled.

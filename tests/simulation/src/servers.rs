@@ -39,6 +39,26 @@ const AUDITOR_PATIENCE: Duration = Duration::from_secs(10);
 /// How many notes of the ledger get lost, of 1,000.
 const NOTES_LOST: u32 = 200;
 
+/// What processes and operators are connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Redis.
+    Ledger,
+    /// RocketMQ.
+    Broker,
+    /// MySQL.
+    Store,
+    /// The workers.
+    Workers,
+    /// The gateways, by operators.
+    Gateways,
+}
+
+impl Part {
+    /// Each of them.
+    pub const ALL: [Self; 5] = [Self::Ledger, Self::Broker, Self::Store, Self::Workers, Self::Gateways];
+}
+
 /// Everything outside of the processes.
 pub struct Servers {
     /// Carries the calls.
@@ -105,7 +125,12 @@ impl Servers {
 
     /// The ledger as `life` has it.
     pub fn ledger_of(&self, life: &Arc<Life>) -> SimLedger {
-        SimLedger::new(Link::new(&self.ledger, life, LEDGER_PATIENCE), self.clock(), self.shards)
+        self.ledger_by(life, self.clock())
+    }
+
+    /// The same, with another clock that the ledger judges by.
+    pub fn ledger_by(&self, life: &Arc<Life>, clock: Arc<dyn Clock>) -> SimLedger {
+        SimLedger::new(Link::new(&self.ledger, life, LEDGER_PATIENCE), clock, self.shards)
     }
 
     /// The order store as `life` has it.
@@ -141,6 +166,23 @@ impl Servers {
     /// Plain messages of `life`.
     pub fn publisher_of(&self, life: &Arc<Life>) -> SimPublisher {
         SimPublisher::new(self.broker_of(life), self.clock())
+    }
+
+    /// Freezes the connections to a server that are open now.
+    pub fn freeze(&self, part: Part) {
+        match part {
+            Part::Ledger => {
+                self.ledger.freeze();
+                self.ledger.state().silence();
+            }
+            Part::Broker => self.broker.freeze(),
+            Part::Store => self.store.freeze(),
+            Part::Workers => {
+                self.desk.freeze();
+                self.worker_desk.freeze();
+            }
+            Part::Gateways => self.gateway_desk.freeze(),
+        }
     }
 
     /// The same weather for all.

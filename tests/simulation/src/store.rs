@@ -2,6 +2,7 @@
 //! worker's own rule (`flashgate_order_worker::decide`).
 
 mod client;
+mod zombie;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -19,6 +20,8 @@ use flashgate_order_worker::{
         SALE_PAGE_MAX, SalePage, Standing, StoredOrder, Transition,
     },
 };
+use zombie::Transactions;
+pub use zombie::Zombie;
 
 /// The server.
 #[derive(Default)]
@@ -36,6 +39,7 @@ pub struct StoreState {
     ledger: Option<LedgerId>,
     /// Never iterated: its order is not the same in two runs.
     purchases: HashSet<Purchase>,
+    transactions: Transactions,
 }
 
 impl StoreState {
@@ -75,9 +79,22 @@ impl StoreState {
     }
 
     fn place(&mut self, new: &[&Batch], now: Timestamp) {
-        let mut saleable: BTreeMap<SaleId, u64> =
-            self.sales.iter().map(|(id, sale)| (*id, sale.saleable)).collect();
-        let outcomes = order_by_order(new, &mut saleable, &mut self.purchases);
+        let outcomes = order_by_order(new, &mut self.saleable(), &mut self.purchases);
+        self.write(outcomes, now);
+    }
+
+    fn saleable(&self) -> BTreeMap<SaleId, u64> {
+        self.sales.iter().map(|(id, sale)| (*id, sale.saleable)).collect()
+    }
+
+    /// What would become of those that are not decided.
+    fn outlook(&self, batches: &[Batch]) -> Vec<BatchOutcome> {
+        let new = |batch: &&Batch| !self.decided.contains_key(&batch.id().base());
+        let new: Vec<&Batch> = batches.iter().filter(new).collect();
+        order_by_order(&new, &mut self.saleable(), &mut self.purchases.clone())
+    }
+
+    fn write(&mut self, outcomes: Vec<BatchOutcome>, now: Timestamp) {
         for (sale, units) in confirmed_units(&outcomes) {
             if let Some(sale) = self.sales.get_mut(&sale) {
                 sale.saleable -= units;

@@ -24,24 +24,30 @@ use crate::{
     servers::Servers,
 };
 
-/// Starts the worker, unless it runs.
-pub fn start(process: &Arc<Process<()>>, servers: &Arc<Servers>, config: ConsumeConfig, flaw: Option<Flaw>) {
-    let world = Arc::clone(servers);
-    process.start(servers, move |_process, life, leave| run(world, life, leave, config, flaw));
+/// What a worker is started with.
+#[derive(Clone)]
+pub struct WorkerPlan {
+    /// Its limits.
+    pub config: ConsumeConfig,
+    /// How far its clock is ahead; below 0, behind.
+    pub ahead_ms: i64,
+    /// What is broken on purpose.
+    pub flaw: Option<Flaw>,
 }
 
-async fn run(
-    servers: Arc<Servers>,
-    life: Arc<Life>,
-    leave: CancellationToken,
-    config: ConsumeConfig,
-    flaw: Option<Flaw>,
-) {
+/// Starts the worker, unless it runs.
+pub fn start(process: &Arc<Process<()>>, servers: &Arc<Servers>, plan: WorkerPlan) {
+    let world = Arc::clone(servers);
+    process.start(servers, move |_process, life, leave| run(world, life, leave, plan));
+}
+
+async fn run(servers: Arc<Servers>, life: Arc<Life>, leave: CancellationToken, plan: WorkerPlan) {
+    let WorkerPlan { config, ahead_ms, flaw } = plan;
     let parts = Parts {
         store: Arc::new(servers.store_of(&life)),
         publisher: Arc::new(servers.publisher_of(&life)),
         topics: servers.topics.clone(),
-        clock: Arc::new(servers.clock),
+        clock: Arc::new(servers.clock.skewed(ahead_ms)),
         health: Arc::new(Health::default()),
     };
     let (store, publisher) = (Arc::clone(&parts.store), Arc::clone(&parts.publisher));

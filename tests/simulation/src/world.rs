@@ -26,7 +26,7 @@ use crate::{
     random::stream,
     repair::{Repair, Repairer},
     servers::Servers,
-    worker,
+    worker::{self, WorkerPlan},
 };
 
 /// The deployment.
@@ -43,8 +43,7 @@ pub struct World {
     /// What was found wrong first.
     pub complaint: Arc<Complaint>,
     plans: Vec<GatewayPlan>,
-    consume: ConsumeConfig,
-    flaw: Option<Flaw>,
+    worker_plans: Vec<WorkerPlan>,
     operator: Arc<Life>,
     /// Who audits.
     pub auditor: Auditor,
@@ -60,13 +59,24 @@ impl World {
     pub fn new(history: &History, network: &Arc<Network>, flaw: Option<Flaw>) -> anyhow::Result<Self> {
         let (setup, seed) = (&history.setup, history.seed);
         let servers = Servers::new(Arc::clone(network), setup, seed)?;
+        if flaw == Some(Flaw::NoReconnect) {
+            network.never_reconnect();
+        }
+        if flaw == Some(Flaw::LooseTransactions) {
+            servers.store.state().loosen();
+        }
         let mut sales = Vec::new();
         for (number, stock) in setup.stock.iter().enumerate() {
             sales.push(put_up(history, &servers, number, *stock)?);
         }
-        let ahead = |number: usize| Duration::from_millis(if number == 0 { 0 } else { setup.ahead_ms });
         let batcher = || setup.batcher.clone();
-        let plan = |number| GatewayPlan { batcher: batcher(), ahead: ahead(number), seed, flaw };
+        let plan = |number| GatewayPlan {
+            batcher: batcher(),
+            ahead_ms: setup.gateways_ahead_ms[number],
+            seed,
+            flaw,
+        };
+        let worker_plan = |ahead_ms| WorkerPlan { config: ConsumeConfig::default(), ahead_ms, flaw };
         let complaint = Arc::new(Complaint::default());
         check::watch(&servers, &complaint);
         tokio::spawn(keep_checking(Arc::clone(&servers.broker), Arc::new(servers.clock)));
@@ -80,12 +90,11 @@ impl World {
             at_work: TaskTracker::new(),
             auditor: Auditor::new(&servers, &operator, flaw),
             operator,
-            consume: ConsumeConfig::default(),
+            worker_plans: setup.workers_ahead_ms.map(worker_plan).to_vec(),
             random: stream(seed, "world"),
             servers,
             sales,
             complaint,
-            flaw,
         };
         world.start_all();
         Ok(world)
@@ -124,6 +133,8 @@ impl World {
             Operation::StallLedger(millis) => self.servers.ledger.stall(Duration::from_millis(millis)),
             Operation::StallBroker(millis) => self.servers.broker.stall(Duration::from_millis(millis)),
             Operation::StallStore(millis) => self.servers.store.stall(Duration::from_millis(millis)),
+            Operation::Freeze(part) => self.servers.freeze(part),
+            Operation::Zombie(zombie) => self.servers.store.state().next_is(zombie),
             Operation::Change(weather) => self.servers.set_weather(weather),
             Operation::Rebalance => self.servers.broker.state().rebalance(),
             Operation::Close(sale) => self.operate("close", self.sale(sale)),
@@ -219,7 +230,9 @@ impl World {
     }
 
     fn start_worker(&self, number: usize) {
-        worker::start(self.worker(number), &self.servers, self.consume.clone(), self.flaw);
+        if let Some(plan) = self.worker_plans.get(number) {
+            worker::start(self.worker(number), &self.servers, plan.clone());
+        }
     }
 
     fn gateway(&self, number: usize) -> &Arc<Process<Front>> {

@@ -115,6 +115,21 @@ fn a_rebuild_that_restores_nothing_is_found() {
 }
 
 #[test]
+fn a_client_that_keeps_its_frozen_connection_is_found() {
+    is_found(Flaw::NoReconnect);
+}
+
+#[test]
+fn a_transaction_that_outlives_its_client_without_its_locks_is_found() {
+    is_found(Flaw::LooseTransactions);
+}
+
+#[test]
+fn a_ledger_that_judges_by_the_clock_of_its_caller_is_found() {
+    is_found(Flaw::OwnClock);
+}
+
+#[test]
 fn a_history_that_fails_is_shortened_and_still_fails() {
     let options = Options { keeps_trace: false, flaw: Some(Flaw::AcknowledgeFirst) };
     let seed = run_seeds(0..SEEDS_TO_FIND_A_FLAW, THREADS, options, |_tally| ()).failed;

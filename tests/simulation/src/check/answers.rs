@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{bail, ensure};
-use flashgate_domain::{BuyerId, OrderId, Refusal, SaleState, Verdict};
+use flashgate_domain::{BuyerId, OrderId, Refusal, Sale, SaleState, Timestamp, Verdict};
 use flashgate_messaging::Verdict as Resolved;
 
 use super::books::Excuses;
@@ -80,10 +80,12 @@ pub(super) fn retry_is_answered(
     store: &StoreState,
     ledger: &LedgerState,
     attempt: &Attempt,
+    now: Timestamp,
 ) -> anyhow::Result<()> {
     let Heard::Answer(verdict) = &attempt.heard else { bail!("no answer: {}", Shown(&attempt.heard)) };
     ensure!(is_final(verdict), "told {}", verdict.code());
     let sale = store.sales.get(&attempt.purchase.0);
+    window_is_true(sale, verdict, now)?;
     let is_closed = sale.is_some_and(|sale| sale.state == SaleState::Closed);
     ensure!(!is_closed || !matches!(verdict, Verdict::Accepted(_)), "the sale was closed, and sold");
     if Excuses(&ledger.lost).sale(attempt.purchase.0) {
@@ -102,6 +104,22 @@ pub(super) fn retry_is_answered(
         false => matches!(verdict, Verdict::Refused(Refusal::KeyReused | Refusal::Malformed(_))),
     };
     ensure!(expected, "order {} exists, and the buyer was told {}", order.id, Shown(&attempt.heard));
+    Ok(())
+}
+
+/// A sale has ended when it was closed or its window is over by the right time, whatever a gateway's clock says; and each
+/// has begun.
+fn window_is_true(sale: Option<&Sale>, verdict: &Verdict, now: Timestamp) -> anyhow::Result<()> {
+    let has_ended =
+        sale.is_some_and(|sale| sale.state == SaleState::Closed || sale.draft.window().closes_at() <= now);
+    match verdict {
+        Verdict::Refused(Refusal::NotOpen { .. }) => bail!("the sale is open, and was told not to be"),
+        Verdict::Refused(Refusal::Ended) => {
+            ensure!(has_ended, "the sale has not ended, and was told to have")
+        }
+        Verdict::Accepted(_) => ensure!(!has_ended, "the sale has ended, and sold"),
+        Verdict::Refused(_) | Verdict::Replayed(_) | Verdict::Unknown => {}
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{bail, ensure};
-use flashgate_domain::{CancelReason, OrderId, OrderState, SaleState};
+use flashgate_domain::{CancelReason, Clock, OrderId, OrderState, SaleState};
 use flashgate_ledger::LedgerState as Stand;
 
 use super::{
@@ -23,12 +23,12 @@ pub fn finally(world: &World, asked_before: usize) -> anyhow::Result<()> {
     cancellations_are_true(&ledger, &store)?;
     let dead = world.servers.broker.state().stored(&world.servers.topics.dead_letters);
     ensure!(dead == 0, "{dead} messages went to the dead letters");
-    let attempts = world.buyers.attempts();
+    let (attempts, now) = (world.buyers.attempts(), world.servers.clock.now());
     for (number, attempt) in attempts.iter().enumerate() {
         answer_is_true(world, &ledger, &store, attempt)
             .map_err(|wrong| anyhow::anyhow!("ask {number} ({attempt:?}): {wrong}"))?;
         if number >= asked_before {
-            retry_is_answered(&store, &ledger, attempt)
+            retry_is_answered(&store, &ledger, attempt, now)
                 .map_err(|wrong| anyhow::anyhow!("ask {number}, in the healed world: {wrong}"))?;
         }
     }

@@ -1,5 +1,7 @@
 //! A process's order store: calls over the network.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, LedgerId, OrderId, Sale, SaleDraft, SaleId, StoreId, Timestamp,
@@ -11,12 +13,19 @@ use flashgate_order_worker::store::{
     StoredOrder, Transition,
 };
 
-use super::StoreState;
+use super::{StoreState, zombie};
 use crate::network::{Link, Lost};
 
 /// The order store of the simulation, as one process has it.
 pub struct SimStore {
     link: Link<StoreState>,
+}
+
+fn fault(lost: Lost) -> StoreFault {
+    match lost {
+        Lost::NotSent => StoreFault::Contended("simulated".to_owned()),
+        Lost::NoAnswer => StoreFault::Unavailable("simulated".to_owned()),
+    }
 }
 
 impl SimStore {
@@ -31,11 +40,7 @@ impl SimStore {
         about: String,
         request: impl FnOnce(&mut StoreState) -> T + Send + 'static,
     ) -> Result<T, StoreFault> {
-        let lost = |lost| match lost {
-            Lost::NotSent => StoreFault::Contended("simulated".to_owned()),
-            Lost::NoAnswer => StoreFault::Unavailable("simulated".to_owned()),
-        };
-        self.link.call(what, about, request).await.map_err(lost)
+        self.link.call(what, about, request).await.map_err(fault)
     }
 }
 
@@ -43,8 +48,12 @@ impl SimStore {
 impl OrderStore for SimStore {
     async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreFault> {
         let ids: Vec<String> = batches.iter().map(|batch| batch.id().to_string()).collect();
-        let batches = batches.to_vec();
-        self.ask("apply", ids.join(" "), move |state| state.apply(&batches, now)).await
+        let (server, batches) = (Arc::clone(self.link.server()), batches.to_vec());
+        if self.link.is_direct() {
+            return Ok(server.state().apply(&batches, now));
+        }
+        let transaction = async move { zombie::apply(&server, &batches, now).await };
+        self.link.carry("apply", ids.join(" "), transaction).await.map_err(fault)?
     }
 
     async fn create_sale(&self, draft: &SaleDraft, _now: Timestamp) -> Result<Sale, StoreFault> {
