@@ -88,6 +88,9 @@ impl Engine {
         let (belonging, fresh) = (Arc::clone(&parts.belonging), fresh_identity(parts.seed));
         let agree = || belonging.agree(&*parts.ledger, &*parts.registry, parts.shards, fresh);
         first_success("agreement of ledger and order store", &leave, agree).await?;
+        let clock = LedgerClock::new(Arc::clone(&parts.clock));
+        // If it does not tell the time now, it is asked again in two seconds.
+        let _silent = clock.compare(&*ledger, readiness).await;
         let node = first_success("node number", &leave, || ledger.next_node()).await?;
         let mut background = JoinSet::new();
         background.spawn(Arc::clone(&belonging).watch(

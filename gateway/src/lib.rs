@@ -15,6 +15,7 @@ pub mod engine;
 pub mod grpc;
 pub mod http;
 pub mod lane;
+pub mod ledger_clock;
 pub mod openapi;
 pub mod operator;
 pub mod orders;

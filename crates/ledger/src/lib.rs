@@ -143,6 +143,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// Notes from every process that settles or restocks. Notes can be lost; the stream reconnects for ever.
     async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault>;
 
+    /// The ledger's time: the clock by which windows are judged.
+    async fn time(&self) -> Result<Timestamp, LedgerFault>;
+
     /// Whether the ledger can do its work: every shard answers, and takes a write.
     async fn ping(&self) -> Result<(), LedgerFault>;
 }

@@ -404,6 +404,10 @@ impl Ledger for SqliteLedger {
         Ok(notes.boxed())
     }
 
+    async fn time(&self) -> Result<Timestamp, LedgerFault> {
+        Ok(self.clock.now())
+    }
+
     async fn ping(&self) -> Result<(), LedgerFault> {
         self.read("ping", |store| {
             let answered = store.ledger().map_err(|error| LedgerFault::Refused(error.to_string()))?;

@@ -67,6 +67,10 @@ impl Ledger for Agreeable {
         Ok(0)
     }
 
+    async fn time(&self) -> Result<Timestamp, LedgerFault> {
+        Err(LedgerFault::Refused("it has no clock".to_owned()))
+    }
+
     async fn next_node(&self) -> Result<Node, LedgerFault> {
         Ok(Node::of_start(1))
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use flashgate_audit::{LedgerSide, LogTrace, OrderMark, SideFault};
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, BuyerDigest, Intent, LedgerId, Node, OrderId, Sale, SaleId, Shard,
-    audit::{LedgerBooks, LedgerStep},
+    Timestamp, audit::{LedgerBooks, LedgerStep},
 };
 use flashgate_ledger::{
     Activated, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerIdentity, LedgerOrder, LogEntry,
@@ -235,6 +235,10 @@ impl Ledger for FlawedLedger {
 
     async fn sweep(&self) -> Result<u64, LedgerFault> {
         self.ledger.sweep().await
+    }
+
+    async fn time(&self) -> Result<Timestamp, LedgerFault> {
+        self.ledger.time().await
     }
 
     async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerFault> {

@@ -143,6 +143,13 @@ pub(super) fn holdings(value: &Value) -> Option<Vec<u64>> {
     Some(units)
 }
 
+/// The time: seconds, and microseconds of the second.
+pub(super) fn time(value: &Value) -> Option<Timestamp> {
+    let mut fields = Fields::new(value)?;
+    let (seconds, micros): (u64, u64) = (fields.number()?, fields.number()?);
+    Some(Timestamp::from_millis(seconds.checked_mul(1_000)?.checked_add(micros / 1_000)?))
+}
+
 /// The members of a sorted set of sales.
 pub(super) fn sale_ids(value: &Value) -> Option<Vec<SaleId>> {
     let mut fields = Fields::new(value)?;

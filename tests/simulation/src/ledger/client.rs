@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, BuyerDigest, Clock, Intent, LedgerId, Node, OrderId, Sale, SaleId, Shard,
-    audit::LedgerStep, id::ShardCount,
+    Timestamp, audit::LedgerStep, id::ShardCount,
 };
 use flashgate_ledger::{
     Activated, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerIdentity, LedgerOrder,
@@ -289,6 +289,11 @@ impl Ledger for SimLedger {
             Some((notes.recv().await?, notes))
         };
         Ok(stream::unfold(notes, next).boxed())
+    }
+
+    async fn time(&self) -> Result<Timestamp, LedgerFault> {
+        let now = Arc::clone(&self.clock);
+        self.link.call("time", "", move |_state| now.now()).await.map_err(fault)
     }
 
     async fn ping(&self) -> Result<(), LedgerFault> {

@@ -1,0 +1,95 @@
+//! The ledger's time, as this gateway knows it.
+//!
+//! Windows are judged by the ledger, in its scripts. What a gateway decides before (a sale that is not open yet, the
+//! marks of sold-out sales) it must decide by the same clock: one whose own clock is three minutes behind would refuse
+//! buyers for three minutes after the opening. So it measures how far its clock is from the ledger's, and shows the
+//! ledger's time to all that ask for the time.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use flashgate_domain::{Clock, Timestamp};
+use flashgate_ledger::{Ledger, LedgerFault};
+use metrics::gauge;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::{readiness::Readiness, seldom::Seldom};
+
+/// How often the clocks are compared.
+const PERIOD: Duration = Duration::from_secs(2);
+/// From which difference on somebody is told, in milliseconds.
+const TOLD_FROM_MS: u64 = 500;
+
+/// A clock that follows the ledger's.
+pub struct LedgerClock {
+    own: Arc<dyn Clock>,
+    /// How far the own clock is ahead of the ledger's, in milliseconds.
+    ahead_ms: AtomicI64,
+    told: Seldom,
+}
+
+impl Clock for LedgerClock {
+    fn now(&self) -> Timestamp {
+        let ahead = self.ahead_ms.load(Ordering::Relaxed);
+        Timestamp::from_millis(self.own.now().as_millis().saturating_add_signed(ahead.saturating_neg()))
+    }
+}
+
+impl LedgerClock {
+    /// Shows the time of `own` until it is compared with the ledger's.
+    pub fn new(own: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self { own, ahead_ms: AtomicI64::new(0), told: Seldom::default() })
+    }
+
+    /// Asks the ledger for its time once.
+    ///
+    /// # Errors
+    /// It did not tell; the difference stays what it was.
+    pub async fn compare(&self, ledger: &dyn Ledger, readiness: &Readiness) -> Result<(), LedgerFault> {
+        let before = self.own.now().as_millis();
+        let there = ledger.time().await?.as_millis();
+        let after = self.own.now().as_millis();
+        // It told the time at some moment in between; what is within is no difference.
+        let ahead = if there < before {
+            i64::try_from(before - there).unwrap_or(i64::MAX)
+        } else if there > after {
+            i64::try_from(there - after).map_or(i64::MIN, |behind| -behind)
+        } else {
+            0
+        };
+        self.ahead_ms.store(ahead, Ordering::Relaxed);
+        let difference = Duration::from_millis(ahead.unsigned_abs());
+        let seconds = difference.as_secs_f64();
+        gauge!("flashgate_clock_difference_seconds", "peer" => "ledger")
+            .set(if ahead < 0 { -seconds } else { seconds });
+        readiness.note_clock(difference);
+        if ahead.unsigned_abs() >= TOLD_FROM_MS
+            && let Some(unsaid) = self.told.due()
+        {
+            warn!(ahead_ms = ahead, unsaid, "the clock of this process is not that of the ledger");
+        }
+        Ok(())
+    }
+
+    /// Compares every two seconds, until `leave`.
+    pub async fn watch(self: Arc<Self>, ledger: Arc<dyn Ledger>, readiness: Arc<Readiness>, leave: CancellationToken) {
+        let mut ticks = interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = leave.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            // Readiness tells that the ledger does not answer.
+            let _silent = self.compare(&*ledger, &readiness).await;
+        }
+    }
+}
