@@ -1,6 +1,6 @@
 //! What the client makes of brokers and name servers that are dead, frozen, or the wrong ones.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail where it stands")]
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod fake;
 
