@@ -33,7 +33,7 @@ pub struct Settings {
     pub auth: AuthConfig,
     /// How intents become batches.
     pub batcher: BatcherConfig,
-    /// How often all sales are read again, besides at every event.
+    /// How often the live sales are read again, besides at every event.
     pub refresh: Duration,
 }
 
@@ -124,9 +124,13 @@ pub async fn run(
     let listening = sockets.operator.listen(ACCEPT_QUEUE)?;
     background.spawn(listener::serve(listening, operator, limits.clone(), operator_leave.clone()));
     background.spawn(keep_metrics(metrics));
-    let watch =
-        Arc::clone(&readiness).watch(Arc::clone(&parts.ledger), Arc::clone(&parts.producer), leave.clone());
-    background.spawn(watch);
+    background.spawn(Arc::clone(&readiness).watch(
+        Arc::clone(&parts.ledger),
+        parts.shards,
+        Arc::clone(&parts.producer),
+        parts.seed,
+        leave.clone(),
+    ));
 
     let started = Engine::start(&settings.batcher, settings.refresh, parts, &readiness, leave.clone()).await;
     let Some(engine) = started else { return Ok(()) };

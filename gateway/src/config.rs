@@ -238,14 +238,15 @@ pub struct WorkerConfig {
     pub url: String,
     /// How long one call to it may take. 2 s.
     pub timeout_ms: NonZeroU64,
-    /// How often all sales are read again, besides at every event. 2 s.
+    /// How often the sales that are not closed are read again, besides at every event. 500 ms: a sale that was closed
+    /// ends at every gateway within a second, also when the event was lost.
     pub refresh_ms: NonZeroU64,
 }
 
 impl Default for WorkerConfig {
     fn default() -> Self {
         let url = "http://127.0.0.1:7070".to_owned();
-        Self { url, timeout_ms: at_least_one_ms(2_000), refresh_ms: at_least_one_ms(2_000) }
+        Self { url, timeout_ms: at_least_one_ms(2_000), refresh_ms: at_least_one_ms(500) }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     config::BatcherConfig,
     lane::{Lane, Shared},
     orders::Orders,
+    outcomes_lag::Outcomes,
     preheat::Preheat,
     purchase::Purchase,
     readiness::Readiness,
@@ -70,13 +71,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts on `parts`, and reads the open sales every `refresh`. Waits for the ledger and the order worker;
+    /// Starts on `parts`, and reads the live sales every `refresh`. Waits for the ledger and the order worker;
     /// `None` if it was told to leave before they answered.
     pub async fn start(
         config: &BatcherConfig,
         refresh: Duration,
         parts: Parts,
-        readiness: &Readiness,
+        readiness: &Arc<Readiness>,
         leave: CancellationToken,
     ) -> Option<Self> {
         let ledger = Arc::clone(&parts.ledger);
@@ -86,14 +87,20 @@ impl Engine {
         let sold_out = SoldOutWatch::new(Arc::clone(&parts.ledger), Arc::clone(&catalogue));
         background.spawn(Arc::clone(&sold_out).follow_notes());
         background.spawn(Arc::clone(&sold_out).reread(REREAD_PERIOD));
-        let preheat =
-            Preheat::new(Arc::clone(&parts.ledger), Arc::clone(&parts.registry), Arc::clone(&catalogue));
-        first_success("preheat of the open sales", &leave, || preheat.refresh()).await?;
+        let preheat = Preheat::new(
+            Arc::clone(&parts.ledger),
+            parts.shards,
+            Arc::clone(&parts.registry),
+            Arc::clone(&catalogue),
+        );
+        first_success("reading of the sales", &leave, || preheat.start()).await?;
         readiness.sales_are_preheated();
-        background.spawn(preheat.run(parts.sale_events, refresh, leave.clone()));
+        background.spawn(preheat.run(parts.sale_events, refresh, Arc::clone(readiness), leave.clone()));
         let settlement = Settlement::new(Arc::clone(&parts.ledger), Arc::clone(&sold_out));
         let mut settling = JoinSet::new();
-        settling.spawn(settlement.run(parts.outcomes, leave.clone()));
+        let (outcomes, lag) = Outcomes::share(parts.outcomes);
+        settling.spawn(settlement.run(Box::new(outcomes), leave.clone()));
+        background.spawn(lag.watch());
 
         let doubt_timeout = Duration::from_millis(config.doubt_timeout_ms.get());
         let transactions = Transactions::new(

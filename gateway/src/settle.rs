@@ -7,7 +7,7 @@ use flashgate_ledger::{Ledger, Settled};
 use flashgate_messaging::{Delivery, Subscription};
 use flashgate_proto::body;
 use futures::{StreamExt, stream};
-use metrics::{counter, gauge};
+use metrics::counter;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
@@ -62,10 +62,6 @@ impl Settlement {
             }
             if let Err(fault) = outcomes.commit(&outcomes.position()).await {
                 warn!(code = fault.code(), %fault, "outcomes will come again");
-            }
-            if let Ok(lag) = outcomes.lag().await {
-                gauge!("flashgate_gateway_outcomes_lag_messages")
-                    .set(f64::from(u32::try_from(lag).unwrap_or(u32::MAX)));
             }
         }
     }

@@ -17,8 +17,8 @@ use crate::exit::{Failed, causes};
 
 /// How long a question to the order worker, in the same process, may take.
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often all sales are read again, besides at every event.
-const REFRESH_PERIOD: Duration = Duration::from_secs(2);
+/// How often the live sales are read again, besides at every event.
+const REFRESH_PERIOD: Duration = Duration::from_millis(500);
 
 /// A gateway that answers buyers.
 pub(crate) struct Gateway {

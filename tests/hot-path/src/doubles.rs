@@ -4,10 +4,10 @@ use std::{future::pending, time::Duration};
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Clock, Intent, Node, OrderId, Sale, SaleId, Shard, Timestamp,
-    audit::LedgerStep,
+    Batch, BatchId, BatchOutcome, Clock, Intent, Node, OrderId, Sale, SaleId, SaleState, Shard,
+    Timestamp, audit::LedgerStep,
 };
-use flashgate_gateway::registry::{Registry, RegistryFault, StoredOrder};
+use flashgate_gateway::registry::{Listed, Registry, RegistryFault, StoredOrder};
 use flashgate_ledger::{
     Activated, Answer, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerOrder, LedgerState, LogEntry,
     Note, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
@@ -142,8 +142,12 @@ impl Ledger for Agreeable {
 
 #[async_trait]
 impl Registry for Agreeable {
-    async fn sales(&self) -> Result<Vec<Sale>, RegistryFault> {
-        Ok(vec![self.sale.clone()])
+    async fn sales(&self, _states: &[SaleState]) -> Result<Listed, RegistryFault> {
+        Ok(Listed { sales: vec![self.sale.clone()], unreadable: Vec::new() })
+    }
+
+    async fn sale(&self, _sale: SaleId) -> Result<Option<Sale>, RegistryFault> {
+        Ok(Some(self.sale.clone()))
     }
 
     async fn confirm_preheat(&self, _sale: SaleId, _generation: u32) -> Result<Sale, RegistryFault> {

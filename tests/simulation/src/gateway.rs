@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How often the sales are read, as in production.
-const REFRESH: Duration = Duration::from_secs(2);
+const REFRESH: Duration = Duration::from_millis(500);
 
 /// What buyers reach of a gateway.
 #[derive(Clone)]
@@ -92,7 +92,7 @@ async fn run(
     let redrive = Redrive::new(Arc::clone(&stock), producer, parts.orders_topic.clone());
     let desk = LedgerServiceServer::new(LedgerDesk::new(stock, servers.shards, redrive));
     servers.gateway_desk.state().open(Arc::clone(&life), desk);
-    let readiness = Readiness::default();
+    let readiness = Arc::<Readiness>::default();
     let engine = Engine::start(&plan.batcher, REFRESH, parts, &readiness, leave.clone()).await;
     if let Some(engine) = engine {
         process.open(Front {
