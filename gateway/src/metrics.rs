@@ -5,9 +5,30 @@ use flashgate_service::metrics::{Label, Metric};
 const CALL: Label = Label {
     name: "call",
     values: &[
-        "next_node", "prepare", "activate", "pause", "close", "screen", "deduct", "check_back", "settle",
-        "settle_confirmed", "rebuild", "begin_rebuild", "restore", "resume", "end_rebuild", "compensate", "order",
-        "entry", "message", "snapshot", "standing", "keys", "ping", "limit_pages",
+        "next_node",
+        "prepare",
+        "activate",
+        "pause",
+        "close",
+        "screen",
+        "deduct",
+        "check_back",
+        "settle",
+        "settle_confirmed",
+        "rebuild",
+        "begin_rebuild",
+        "restore",
+        "resume",
+        "end_rebuild",
+        "compensate",
+        "order",
+        "entry",
+        "message",
+        "snapshot",
+        "standing",
+        "keys",
+        "ping",
+        "limit_pages",
     ],
 };
 const FAULT: Label = Label {
@@ -17,8 +38,21 @@ const FAULT: Label = Label {
 const SCRIPT: Label = Label {
     name: "script",
     values: &[
-        "screen", "deduct", "check_back", "settle", "settle_confirmed", "prepare", "rebuild", "restore", "resume",
-        "activate", "pause", "close", "compensate", "order", "snapshot",
+        "screen",
+        "deduct",
+        "check_back",
+        "settle",
+        "settle_confirmed",
+        "prepare",
+        "rebuild",
+        "restore",
+        "resume",
+        "activate",
+        "pause",
+        "close",
+        "compensate",
+        "order",
+        "snapshot",
     ],
 };
 const SALE: Label = Label { name: "sale", values: &[] };
@@ -28,9 +62,23 @@ pub const GATEWAY: &[Metric] = &[
     Metric::counter("flashgate_gateway_buys_total", "answers to buyers, by code").by(&[Label {
         name: "outcome",
         values: &[
-            "accepted", "replayed", "outcome_unknown", "malformed", "idempotency_key_reused", "sold_out",
-            "over_limit", "not_open", "ended", "sale_not_found", "sale_not_ready", "sale_paused", "backlog_full",
-            "overloaded", "draining", "ledger_unavailable", "broker_unavailable",
+            "accepted",
+            "replayed",
+            "outcome_unknown",
+            "malformed",
+            "idempotency_key_reused",
+            "sold_out",
+            "over_limit",
+            "not_open",
+            "ended",
+            "sale_not_found",
+            "sale_not_ready",
+            "sale_paused",
+            "backlog_full",
+            "overloaded",
+            "draining",
+            "ledger_unavailable",
+            "broker_unavailable",
         ],
     }]),
     Metric::seconds("flashgate_gateway_queue_wait_seconds", "how long an intent waited for its batch"),
@@ -80,11 +128,8 @@ pub const GATEWAY: &[Metric] = &[
         "flashgate_gateway_sales_failing",
         "sales that cannot be brought up to date; the log names them",
     ),
-    Metric::counter(
-        "flashgate_gateway_redriven_batches_total",
-        "messages that an operator had sent again",
-    )
-    .by(&[Label { name: "result", values: &["sent", "in_doubt", "no_body", "failed"] }]),
+    Metric::counter("flashgate_gateway_redriven_batches_total", "messages that an operator had sent again")
+        .by(&[Label { name: "result", values: &["sent", "in_doubt", "no_body", "failed"] }]),
     Metric::gauge("flashgate_gateway_dependency_up", "1: it answered when it was last asked")
         .by(&[Label { name: "part", values: &["ledger", "broker", "worker"] }]),
     Metric::gauge(
@@ -97,7 +142,8 @@ pub const GATEWAY: &[Metric] = &[
 
 /// Of a ledger on Redis.
 pub const REDIS: &[Metric] = &[
-    Metric::seconds("flashgate_ledger_script_seconds", "one script, with the way there and back").by(&[SCRIPT]),
+    Metric::seconds("flashgate_ledger_script_seconds", "one script, with the way there and back")
+        .by(&[SCRIPT]),
     Metric::counter("flashgate_ledger_connections_total", "attempts to connect")
         .by(&[Label { name: "result", values: &["made", "failed"] }]),
     Metric::counter(

@@ -20,14 +20,11 @@ pub const WORKER: &[Metric] = &[
         name: "reason",
         values: &["undecodable", "unknown_sale", "order_ids_taken", "store_refused", "store_corrupt"],
     }]),
-    Metric::counter(
-        "flashgate_worker_publish_faults_total",
-        "messages not published at the first attempt",
-    )
-    .by(&[
-        Label { name: "what", values: &["outcomes", "dead_letters", "sales", "replays"] },
-        Label { name: "code", values: BUS_FAULTS },
-    ]),
+    Metric::counter("flashgate_worker_publish_faults_total", "messages not published at the first attempt")
+        .by(&[
+            Label { name: "what", values: &["outcomes", "dead_letters", "sales", "replays"] },
+            Label { name: "code", values: BUS_FAULTS },
+        ]),
     Metric::counter("flashgate_worker_audits_total", "audits of a sale in the background")
         .by(&[Label { name: "verdict", values: &["agrees", "to_redrive", "differs", "failed"] }]),
     Metric::seconds("flashgate_worker_audit_seconds", "one of them"),

@@ -124,7 +124,11 @@ impl Metric {
             Kind::Histogram => describe_histogram!(self.name, self.unit, self.help),
         }
         for values in self.series() {
-            let labels = self.labels.iter().zip(values).map(|(label, value)| KeyLabel::from_static_parts(label.name, value));
+            let labels = self
+                .labels
+                .iter()
+                .zip(values)
+                .map(|(label, value)| KeyLabel::from_static_parts(label.name, value));
             let key = Key::from_parts(SharedString::const_str(self.name), labels.collect::<Vec<_>>());
             let metadata = Metadata::new(module_path!(), Level::INFO, None);
             with_recorder(|recorder| match self.kind {
@@ -138,14 +142,20 @@ impl Metric {
 
 /// What the clients of the broker measure, in gateways and order workers.
 pub const BUS: &[Metric] = &[
-    Metric::counter("flashgate_bus_check_backs_total", "check-backs as the client of the broker sees them").by(&[
-        Label {
+    Metric::counter("flashgate_bus_check_backs_total", "check-backs as the client of the broker sees them")
+        .by(&[Label {
             name: "what",
             values: &[
-                "received", "dropped", "commit", "rollback", "unknown", "unanswered", "unreadable", "panicked",
+                "received",
+                "dropped",
+                "commit",
+                "rollback",
+                "unknown",
+                "unanswered",
+                "unreadable",
+                "panicked",
             ],
-        },
-    ]),
+        }]),
     Metric::counter(
         "flashgate_bus_offsets_moved_total",
         "the broker no longer had what was to be read: messages are lost to this group",

@@ -4,8 +4,8 @@ use std::{future::pending, time::Duration};
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Clock, Intent, Node, OrderId, Sale, SaleId, SaleState, Shard,
-    Timestamp, audit::LedgerStep,
+    Batch, BatchId, BatchOutcome, Clock, Intent, Node, OrderId, Sale, SaleId, SaleState, Shard, Timestamp,
+    audit::LedgerStep,
 };
 use flashgate_gateway::registry::{Listed, Registry, RegistryFault, StoredOrder};
 use flashgate_ledger::{
