@@ -62,12 +62,10 @@ impl Lane {
     /// Ends: the first intent of a sale is behind nobody, so each round leaves fewer; and a group is divided only if it
     /// has several sales.
     async fn carry(&self, group: Group) {
-        let mut groups = vec![group];
-        while let Some(group) = groups.pop() {
-            if !group.intents.is_empty() {
-                let behind = self.carry_once(group, &mut groups).await;
-                groups.push(behind);
-            }
+        let (mut alone, mut next) = (Vec::new(), Some(group));
+        while let Some(group) = next {
+            let behind = self.carry_once(group, &mut alone).await;
+            next = if behind.intents.is_empty() { alone.pop() } else { Some(behind) };
         }
     }
 

@@ -92,8 +92,8 @@ pub fn init_metrics(tables: &[&[Metric]]) -> Result<PrometheusHandle, TelemetryE
 
 fn builder() -> Result<PrometheusBuilder, BuildError> {
     use metrics_exporter_prometheus::Matcher::Suffix;
-    Ok(PrometheusBuilder::new()
+    PrometheusBuilder::new()
         .idle_timeout(MetricKindMask::GAUGE, Some(GAUGE_IDLE_MAX))
         .set_buckets(&COUNT_BUCKETS)?
-        .set_buckets_for_metric(Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)?)
+        .set_buckets_for_metric(Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)
 }

@@ -178,11 +178,9 @@ impl AuditView {
             }
         }
         for sale in &self.failed {
-            let mut row = vec![String::new(); 9];
-            let columns = [(0, &sale.sale_id), (8, &sale.error)];
-            for (column, text) in columns {
-                row.get_mut(column).map(|cell| cell.clone_from(text));
-            }
+            let mut row = vec![sale.sale_id.clone(), "failed".to_owned()];
+            row.resize(8, String::new());
+            row.push(sale.error.clone());
             table.add_row(row);
         }
         format!("{}\n{}", table.trim_fmt(), self.verdict)
