@@ -30,6 +30,7 @@ use crate::{
     exit::Failed,
     load::rush::{self, Rush, Rushed},
     serve::{
+        self,
         config::ServeConfig,
         deployment::Deployment,
         folder::{self, DataFolder},
@@ -116,7 +117,7 @@ async fn hold(
     config: &ServeConfig,
     folder: &DataFolder,
 ) -> Result<(SaleId, Rushed), Failed> {
-    let metrics = telemetry::init_metrics().map_err(Failed::because)?;
+    let metrics = telemetry::init_metrics(&serve::METRICS).map_err(Failed::because)?;
     let display = Display::new();
     display.say(&format!("starting everything on {}", folder.path().display()));
     let deployment = Deployment::start(config, folder, metrics, CancellationToken::new()).await?;

@@ -62,6 +62,27 @@ impl Failed {
         Self::Failed(why.to_string())
     }
 
+    /// The same end in other words.
+    pub fn reworded(self, words: impl FnOnce(&str) -> String) -> Self {
+        let (build, text): (fn(String) -> Self, String) = match self {
+            Self::Failed(text) => (Self::Failed, text),
+            Self::Usage(text) => (Self::Usage, text),
+            Self::NotFound(text) => (Self::NotFound, text),
+            Self::Refused(text) => (Self::Refused, text),
+            Self::Unavailable(text) => (Self::Unavailable, text),
+            Self::PortTaken(text) => (Self::PortTaken, text),
+            Self::FolderInUse(text) => (Self::FolderInUse, text),
+            Self::NotWritable(text) => (Self::NotWritable, text),
+            Self::DiskFull(text) => (Self::DiskFull, text),
+            Self::Damaged(text) => (Self::Damaged, text),
+            Self::Newer(text) => (Self::Newer, text),
+            Self::NotProved(text) => (Self::NotProved, text),
+            Self::Differs(text) => (Self::Differs, text),
+            Self::ToRedrive(text) => (Self::ToRedrive, text),
+        };
+        build(words(&text))
+    }
+
     /// The exit code.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {

@@ -26,7 +26,12 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use flashgate_service::{shutdown, telemetry};
+use flashgate_gateway::metrics::{GATEWAY, SQLITE};
+use flashgate_order_worker::metrics::WORKER;
+use flashgate_service::{
+    metrics::{BUS, Metric},
+    shutdown, telemetry,
+};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -36,6 +41,9 @@ use self::{
     welcome::Welcome,
 };
 use crate::exit::Failed;
+
+/// What a whole deployment in one process measures.
+pub(crate) const METRICS: [&[Metric]; 4] = [GATEWAY, SQLITE, WORKER, BUS];
 
 /// Runs a whole deployment in this process: gateway, order worker, broker, ledger and orders.
 ///
@@ -123,7 +131,7 @@ pub async fn run(args: &ServeArgs) -> Result<(), Failed> {
     let path = config.data_dir.clone().map_or_else(DataFolder::default_path, Ok)?;
     let folder = DataFolder::take(&path)?;
     let leave = shutdown::on_signal().map_err(Failed::because)?;
-    let metrics = telemetry::init_metrics().map_err(Failed::because)?;
+    let metrics = telemetry::init_metrics(&METRICS).map_err(Failed::because)?;
     let deployment = Deployment::start(&config, &folder, metrics, leave.clone()).await?;
     let lived = live(&deployment, &folder, &leave).await;
     lived.and(deployment.stop().await)

@@ -33,8 +33,10 @@ pub struct Settings {
     pub auth: AuthConfig,
     /// How intents become batches.
     pub batcher: BatcherConfig,
-    /// How often all sales are read again, besides at every event.
+    /// How often the live sales are read again, besides at every event.
     pub refresh: Duration,
+    /// How far the clock may be from the ledger's and the broker's before the gateway is not ready.
+    pub clock_difference_max: Duration,
 }
 
 /// Where a gateway answers.
@@ -111,7 +113,7 @@ pub async fn run(
     up: oneshot::Sender<Addresses>,
     leave: CancellationToken,
 ) -> anyhow::Result<()> {
-    let readiness = Arc::new(Readiness::default());
+    let readiness = Arc::new(Readiness::new(settings.clock_difference_max, Arc::clone(&parts.belonging)));
     let (limits, addresses) = (&settings.listen.limits, sockets.addresses()?);
     let mut background = JoinSet::new();
     let (ledger, producer) = (Arc::clone(&parts.ledger), Arc::clone(&parts.producer));
@@ -124,9 +126,13 @@ pub async fn run(
     let listening = sockets.operator.listen(ACCEPT_QUEUE)?;
     background.spawn(listener::serve(listening, operator, limits.clone(), operator_leave.clone()));
     background.spawn(keep_metrics(metrics));
-    let watch =
-        Arc::clone(&readiness).watch(Arc::clone(&parts.ledger), Arc::clone(&parts.producer), leave.clone());
-    background.spawn(watch);
+    background.spawn(Arc::clone(&readiness).watch(
+        Arc::clone(&parts.ledger),
+        parts.shards,
+        Arc::clone(&parts.producer),
+        parts.seed,
+        leave.clone(),
+    ));
 
     let started = Engine::start(&settings.batcher, settings.refresh, parts, &readiness, leave.clone()).await;
     let Some(engine) = started else { return Ok(()) };

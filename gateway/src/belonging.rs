@@ -109,6 +109,11 @@ impl Belonging {
         self.agreed.load(Ordering::Relaxed)
     }
 
+    /// Whether this gateway may do all of its work.
+    pub fn holds(&self) -> bool {
+        self.is_agreed() && !self.is_among_strangers()
+    }
+
     /// Whether they were found to be strangers: nothing may be sold.
     pub fn is_estranged(&self) -> bool {
         self.estranged.load(Ordering::Relaxed)

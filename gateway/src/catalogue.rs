@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use flashgate_domain::{KeyDigest, Sale, SaleId, Timestamp};
+use flashgate_domain::{KeyDigest, Sale, SaleId, SaleState, Timestamp};
 use metrics::gauge;
 use tokio::time::Instant;
 use tracing::{error, info};
@@ -31,6 +31,7 @@ struct Memory {
     closed_in_ledger: AtomicBool,
     sold_out: RwLock<Option<Mark>>,
     left: Mutex<Option<Left>>,
+    found_in_ledger_at: Mutex<Option<Instant>>,
 }
 
 /// What the ledger said was left, and when.
@@ -46,22 +47,34 @@ impl Entry {
         self.memory.paused.load(Ordering::Relaxed)
     }
 
-    /// Remembers whether the sale is paused. The first who finds it paused raises the alarm.
+    /// Remembers whether the sale is paused. The first who finds it paused raises the alarm. The gauge of a paused sale
+    /// is set each time: one that is not set for some minutes is no longer exported.
     pub fn set_paused(&self, paused: bool) {
-        if self.memory.paused.swap(paused, Ordering::Relaxed) == paused {
+        let was_paused = self.memory.paused.swap(paused, Ordering::Relaxed);
+        let sale = self.sale.id;
+        if paused || was_paused {
+            let value = f64::from(u8::from(paused));
+            gauge!("flashgate_gateway_sale_paused", "sale" => sale.to_string()).set(value);
+        }
+        if was_paused == paused {
             return;
         }
-        let sale = self.sale.id;
-        gauge!("flashgate_gateway_sale_paused", "sale" => sale.to_string()).set(if paused {
-            1.0
-        } else {
-            0.0
-        });
         if paused {
             error!(%sale, "the ledger has lost the sale or went back behind what it had acknowledged: paused");
         } else {
             info!(%sale, "the sale is no longer paused");
         }
+    }
+
+    /// Remembers that the ledger had the sale a moment ago, sellable or closed.
+    pub fn set_found_in_ledger(&self) {
+        *self.memory.found_in_ledger_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether the ledger was asked for the sale less than `age_max` ago, and had it.
+    pub fn found_in_ledger_within(&self, age_max: Duration) -> bool {
+        let found_at = *self.memory.found_in_ledger_at.lock().unwrap_or_else(PoisonError::into_inner);
+        found_at.is_some_and(|at| at.elapsed() < age_max)
     }
 
     /// Whether this gateway has seen to it that the ledger knows the sale as closed.
@@ -126,12 +139,36 @@ impl Catalogue {
         self.entries.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Takes in the sale as the order store has it now, and returns its entry.
+    /// Takes in the sale as the order store had it, and returns its entry. Sales are read and worked on side by side, so
+    /// what comes here may be older than what is known: a generation, or a state of one, never goes back, and a sale that
+    /// is closed stays closed.
     pub fn put(&self, sale: Sale) -> Arc<Entry> {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        let memory = entries.get(&sale.id).map(|known| Arc::clone(&known.memory)).unwrap_or_default();
+        let known = entries.get(&sale.id);
+        let memory = known.map(|known| Arc::clone(&known.memory)).unwrap_or_default();
+        let sale = match known {
+            Some(known) => later(&known.sale, sale),
+            None => sale,
+        };
         let entry = Arc::new(Entry { sale, memory });
         entries.insert(entry.sale.id, Arc::clone(&entry));
         entry
+    }
+}
+
+/// What is known of a sale after `read` came to it.
+fn later(known: &Sale, read: Sale) -> Sale {
+    let closed = known.state == SaleState::Closed || read.state == SaleState::Closed;
+    let progress = |sale: &Sale| (sale.generation, step(sale.state));
+    let sale = if progress(&read) < progress(known) { known.clone() } else { read };
+    if closed { Sale { state: SaleState::Closed, ..sale } } else { sale }
+}
+
+const fn step(state: SaleState) -> u8 {
+    match state {
+        SaleState::Created => 0,
+        SaleState::Preheating => 1,
+        SaleState::Preheated => 2,
+        SaleState::Closed => 3,
     }
 }

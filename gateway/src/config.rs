@@ -47,6 +47,9 @@ pub struct Config {
     /// The order worker.
     #[serde(default)]
     pub worker: WorkerConfig,
+    /// The clocks of the servers.
+    #[serde(default)]
+    pub clock: ClockConfig,
     /// Logs.
     #[serde(default)]
     pub log: LogConfig,
@@ -238,14 +241,30 @@ pub struct WorkerConfig {
     pub url: String,
     /// How long one call to it may take. 2 s.
     pub timeout_ms: NonZeroU64,
-    /// How often all sales are read again, besides at every event. 2 s.
+    /// How often the sales that are not closed are read again, besides at every event. 500 ms: a sale that was closed
+    /// ends at every gateway within a second, also when the event was lost.
     pub refresh_ms: NonZeroU64,
 }
 
 impl Default for WorkerConfig {
     fn default() -> Self {
         let url = "http://127.0.0.1:7070".to_owned();
-        Self { url, timeout_ms: at_least_one_ms(2_000), refresh_ms: at_least_one_ms(2_000) }
+        Self { url, timeout_ms: at_least_one_ms(2_000), refresh_ms: at_least_one_ms(500) }
+    }
+}
+
+/// The clocks of the servers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClockConfig {
+    /// A gateway whose clock is further than that from the ledger's or the broker's is not ready. 5 s: nothing depends
+    /// on it (windows follow the ledger's clock), but a server whose clock runs away is not well.
+    pub difference_max_ms: NonZeroU64,
+}
+
+impl Default for ClockConfig {
+    fn default() -> Self {
+        Self { difference_max_ms: at_least_one_ms(5_000) }
     }
 }
 
@@ -257,6 +276,7 @@ impl Config {
             auth: self.auth.clone(),
             batcher: self.batcher.clone(),
             refresh: Duration::from_millis(self.worker.refresh_ms.get()),
+            clock_difference_max: Duration::from_millis(self.clock.difference_max_ms.get()),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::{
     catalogue::Catalogue,
     config::BatcherConfig,
     lane::{Lane, Shared},
+    ledger_clock::LedgerClock,
     orders::Orders,
     preheat::Preheat,
     purchase::Purchase,
@@ -75,13 +76,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts on `parts`, and reads the open sales every `refresh`. Waits for the ledger and the order worker;
+    /// Starts on `parts`, and reads the live sales every `refresh`. Waits for the ledger and the order worker;
     /// `None` if it was told to leave before they answered.
     pub async fn start(
         config: &BatcherConfig,
         refresh: Duration,
         parts: Parts,
-        readiness: &Readiness,
+        readiness: &Arc<Readiness>,
         leave: CancellationToken,
     ) -> Option<Self> {
         let ledger = Arc::clone(&parts.ledger);
@@ -100,15 +101,21 @@ impl Engine {
             leave.clone(),
         ));
         background.spawn(sweep(Arc::clone(&ledger), leave.clone()));
+        background.spawn(Arc::clone(&clock).watch(Arc::clone(&ledger), Arc::clone(readiness), leave.clone()));
+        let clock: Arc<dyn Clock> = clock;
         let catalogue = Arc::new(Catalogue::default());
         let sold_out = SoldOutWatch::new(Arc::clone(&parts.ledger), Arc::clone(&catalogue));
         background.spawn(Arc::clone(&sold_out).follow_notes());
         background.spawn(Arc::clone(&sold_out).reread(REREAD_PERIOD));
-        let preheat =
-            Preheat::new(Arc::clone(&parts.ledger), Arc::clone(&parts.registry), Arc::clone(&catalogue));
-        first_success("preheat of the open sales", &leave, || preheat.refresh()).await?;
+        let preheat = Preheat::new(
+            Arc::clone(&parts.ledger),
+            parts.shards,
+            Arc::clone(&parts.registry),
+            Arc::clone(&catalogue),
+        );
+        first_success("reading of the sales", &leave, || preheat.start()).await?;
         readiness.sales_are_preheated();
-        background.spawn(preheat.run(parts.sale_events, refresh, leave.clone()));
+        background.spawn(preheat.run(parts.sale_events, refresh, Arc::clone(readiness), leave.clone()));
         let settlement =
             Settlement::new(Arc::clone(&parts.ledger), Arc::clone(&belonging), Arc::clone(&sold_out));
         let mut settling = JoinSet::new();
@@ -119,7 +126,7 @@ impl Engine {
             Arc::clone(&parts.ledger),
             parts.producer,
             parts.orders_topic,
-            Arc::clone(&parts.clock),
+            Arc::clone(&clock),
             belonging,
             doubt_timeout,
         );
@@ -128,13 +135,13 @@ impl Engine {
             transactions: Arc::clone(&transactions),
             catalogue: Arc::clone(&catalogue),
             sold_out,
-            clock: Arc::clone(&parts.clock),
+            clock: Arc::clone(&clock),
             backlog_orders_max: config.backlog_orders_max.get(),
             unscreened: config.unscreened,
         });
         let mut lanes = JoinSet::new();
         let batcher = start_batcher(config, parts.shards, node, parts.seed, shared, &leave, &mut lanes);
-        let purchase = Arc::new(Purchase::new(Arc::clone(&catalogue), batcher, parts.clock));
+        let purchase = Arc::new(Purchase::new(Arc::clone(&catalogue), batcher, clock));
         let orders = Arc::new(Orders::new(parts.ledger, parts.registry));
         Some(Self { node, purchase, orders, catalogue, transactions, lanes, settling, background })
     }

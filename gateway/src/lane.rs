@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use flashgate_domain::{Batch, BatchIds, Clock, Intent, Refusal, SaleState, Shard, Verdict};
 use flashgate_ledger::{Answer, Ledger, Screening, Standing};
 use tokio::time::Instant;
-use tracing::{Instrument, debug_span, warn};
+use tracing::{Instrument, debug, debug_span, warn};
 
 use crate::{
     catalogue::Catalogue,
@@ -59,19 +59,23 @@ impl Lane {
 
     /// Carries the group until every intent has its verdict.
     ///
-    /// Ends: the first intent of a sale is behind nobody, so each round leaves fewer.
-    async fn carry(&self, mut group: Group) {
-        while !group.intents.is_empty() {
-            group = self.carry_once(group).await;
+    /// Ends: the first intent of a sale is behind nobody, so each round leaves fewer; and a group is divided only if it
+    /// has several sales.
+    async fn carry(&self, group: Group) {
+        let (mut alone, mut next) = (Vec::new(), Some(group));
+        while let Some(group) = next {
+            let behind = self.carry_once(group, &mut alone).await;
+            next = if behind.intents.is_empty() { alone.pop() } else { Some(behind) };
         }
     }
 
     /// Carries the group until it has its verdicts; returns the intents that are behind. It is screened first,
-    /// unless all of it will pass as far as can be told.
-    async fn carry_once(&self, mut group: Group) -> Group {
+    /// unless all of it will pass as far as can be told. A group that the ledger refuses as a whole goes into `alone`,
+    /// by its sales.
+    async fn carry_once(&self, mut group: Group, alone: &mut Vec<Group>) -> Group {
         let mut behind = Group::default();
         if !self.screens.skip(&group.intents, &self.shared.catalogue) {
-            group = self.screen(group, &mut behind).await;
+            group = self.screen(group, &mut behind, alone).await;
         }
         // Ends: a batch goes again only when other batches took units or wrote keys, or a check-back fenced it.
         while let Some(deadline) = group.deadline() {
@@ -84,8 +88,9 @@ impl Lane {
         behind
     }
 
-    /// Answers what does not pass, or is behind, and returns the rest; nothing if the ledger is away.
-    async fn screen(&self, mut group: Group, behind: &mut Group) -> Group {
+    /// Answers what does not pass, or is behind, and returns the rest; nothing if the ledger is away. A call that the
+    /// ledger answers with an error may fail for one of its sales only: then each is carried alone.
+    async fn screen(&self, mut group: Group, behind: &mut Group, alone: &mut Vec<Group>) -> Group {
         let script = debug_span!("script", script = "screen", intents = group.intents.len());
         match self.shared.ledger.screen(self.shard, &group.intents).instrument(script).await {
             Ok(mut screening) => {
@@ -94,6 +99,11 @@ impl Lane {
                 self.end_what_is_closed(&group, &mut screening);
                 self.answer_failing(&mut group, behind, &screening);
                 group
+            }
+            Err(fault) if fault.is_refusal() && group.has_several_sales() => {
+                debug!(code = fault.code(), %fault, "no screening of these sales together");
+                alone.extend(group.by_sale());
+                Group::default()
             }
             Err(fault) => {
                 warn!(code = fault.code(), %fault, "no screening");

@@ -20,7 +20,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::{readiness::Readiness, seldom::Seldom};
+use crate::{
+    readiness::{Peer, Readiness},
+    seldom::Seldom,
+};
 
 /// How often the clocks are compared.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -67,9 +70,12 @@ impl LedgerClock {
         self.ahead_ms.store(ahead, Ordering::Relaxed);
         let difference = Duration::from_millis(ahead.unsigned_abs());
         let seconds = difference.as_secs_f64();
-        gauge!("flashgate_clock_difference_seconds", "peer" => "ledger")
-            .set(if ahead < 0 { -seconds } else { seconds });
-        readiness.note_clock(difference);
+        gauge!("flashgate_clock_difference_seconds", "peer" => "ledger").set(if ahead < 0 {
+            -seconds
+        } else {
+            seconds
+        });
+        readiness.note_clock(Peer::Ledger, difference);
         if ahead.unsigned_abs() >= TOLD_FROM_MS
             && let Some(unsaid) = self.told.due()
         {
@@ -79,7 +85,12 @@ impl LedgerClock {
     }
 
     /// Compares every two seconds, until `leave`.
-    pub async fn watch(self: Arc<Self>, ledger: Arc<dyn Ledger>, readiness: Arc<Readiness>, leave: CancellationToken) {
+    pub async fn watch(
+        self: Arc<Self>,
+        ledger: Arc<dyn Ledger>,
+        readiness: Arc<Readiness>,
+        leave: CancellationToken,
+    ) {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

@@ -10,11 +10,12 @@ use flashgate_gateway::{
     belonging::Belonging,
     check_back::CheckBack,
     config::Config,
+    metrics::{GATEWAY, REDIS},
     registry::GrpcRegistry,
 };
 use flashgate_ledger::{Ledger, redis::RedisLedger};
 use flashgate_messaging::rocketmq::{RocketMq, RocketMqTransactionProducer};
-use flashgate_service::{config, shutdown, telemetry};
+use flashgate_service::{config, metrics::BUS, shutdown, telemetry};
 use tokio::{runtime, sync::oneshot};
 
 #[global_allocator]
@@ -66,7 +67,7 @@ fn load(arguments: &Arguments) -> anyhow::Result<Config> {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::init_logs(&config.log)?;
-    let metrics = telemetry::init_metrics()?;
+    let metrics = telemetry::init_metrics(&[GATEWAY, REDIS, BUS])?;
     let leave = shutdown::on_signal().context("signals cannot be had")?;
     let sockets = Sockets::bind(&config.listen)?;
     let (parts, producer) = connect(&config).await?;

@@ -49,12 +49,14 @@ fn grpc(ledger: LedgerDesk, time_max: Duration) -> Result<Router, tonic_reflecti
     Ok(messages::bounded(routes, BodyLimits { bytes_max: MESSAGE_BYTES_MAX, time_max }, &[]))
 }
 
-/// `/healthz/live` and `/healthz/ready`, for whoever balances load.
+/// `/healthz/live` and `/healthz/ready`, for whoever balances load. The latter also names what is `degraded`: the
+/// gateway sells all the same.
 pub fn health(readiness: Arc<Readiness>) -> Router {
     let ready = async move || {
         let missing = readiness.missing();
         let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        (status, Json(json!({ "ready": missing.is_empty(), "missing": missing })))
+        let degraded = readiness.degraded();
+        (status, Json(json!({ "ready": missing.is_empty(), "missing": missing, "degraded": degraded })))
     };
     Router::new()
         .route("/healthz/live", get(async || Json(json!({ "live": true }))))

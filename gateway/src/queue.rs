@@ -1,7 +1,7 @@
 //! The queue of one shard: intents that wait, and who waits for whom.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -83,6 +83,20 @@ impl Group {
     /// The tickets, when all intents get their verdicts.
     pub fn into_tickets(self) -> Vec<Ticket> {
         self.tickets
+    }
+
+    /// Whether its intents are of more than one sale.
+    pub fn has_several_sales(&self) -> bool {
+        self.intents.windows(2).any(|pair| matches!(pair, [one, next] if one.sale() != next.sale()))
+    }
+
+    /// A group of each sale, in its order.
+    pub fn by_sale(self) -> impl Iterator<Item = Self> {
+        let mut groups: BTreeMap<SaleId, Self> = BTreeMap::new();
+        for (intent, ticket) in self.intents.into_iter().zip(self.tickets) {
+            groups.entry(intent.sale()).or_default().push(Pending { intent, ticket });
+        }
+        groups.into_values()
     }
 
     /// Adds an intent.

@@ -1,113 +1,326 @@
-//! Whether this gateway can sell: the ledger and the broker answer, every open sale is preheated, and buyers are
-//! let in.
+//! Whether this gateway can sell: the ledger and the broker answer, the sales are known, and buyers are let in.
+//!
+//! All gateways share one ledger and one broker. If each turned not ready at the first call that fails, a stall of a
+//! second would leave a balancer with no gateway at all, and buyers with less than the refusal that they can repeat. So
+//! a part that does not answer is given some time, and each gateway gives another one ([`patience`]); what buyers hear
+//! meanwhile is decided call by call, as ever. What waiting cannot mend counts at once: all that answers is a refusal.
+
+mod patience;
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
-use flashgate_ledger::Ledger;
-use flashgate_messaging::TransactionProducer;
+use flashgate_domain::{Shard, id::ShardCount};
+use flashgate_ledger::{Ledger, LedgerFault};
+use flashgate_messaging::{BusFault, TransactionProducer};
+use futures::future::join_all;
 use metrics::gauge;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+
+use self::patience::{Patience, Trial};
+use crate::belonging::Belonging;
 
 /// How often the ledger and the broker are asked.
 const PERIOD: Duration = Duration::from_secs(1);
 
+/// What a gateway can do without for a while: it sells on, but somebody should look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Degraded {
+    /// The ledger, or some of its shards, failed at the last trial.
+    Ledger,
+    /// The broker failed at the last trial.
+    Broker,
+    /// The order worker does not tell the sales: none is opened or closed here.
+    Worker,
+    /// Some sale cannot be brought up to date.
+    Sales,
+}
+
+impl Degraded {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Ledger, Self::Broker, Self::Worker, Self::Sales];
+
+    /// The stable name, in answers and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ledger => "ledger",
+            Self::Broker => "broker",
+            Self::Worker => "worker",
+            Self::Sales => "sales",
+        }
+    }
+}
+
+/// Whose clock this process compares its own with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Peer {
+    /// The ledger's server.
+    Ledger,
+    /// The broker that is furthest away.
+    Broker,
+}
+
 /// What is known about the parts that a sale needs.
 #[derive(Debug, Default)]
 pub struct Readiness {
-    ledger: AtomicBool,
-    broker: AtomicBool,
-    sales: AtomicBool,
-    doors: AtomicBool,
-    leaving: AtomicBool,
+    state: Mutex<State>,
+    /// How far the clock may be from a peer's; `None`: as far as it likes.
+    clock_difference_max: Option<Duration>,
+    /// Whether the ledger is the one that it must be; unset: nobody asks.
+    belonging: OnceLock<Arc<Belonging>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ledger_up: bool,
+    broker_up: bool,
+    sales_known: bool,
+    doors_open: bool,
+    leaving: bool,
+    degraded: BTreeSet<Degraded>,
+    /// How far the clock is from that of each peer.
+    clock_differences: BTreeMap<Peer, Duration>,
+    /// The shards that failed at the last trial.
+    shards_down: Vec<Shard>,
 }
 
 impl Readiness {
-    /// The parts that are missing, by name; empty if the gateway is ready.
-    pub fn missing(&self) -> Vec<&'static str> {
-        let parts = [
-            ("ledger", &self.ledger),
-            ("broker", &self.broker),
-            ("sales", &self.sales),
-            ("doors", &self.doors),
-        ];
-        let mut missing: Vec<_> = parts
-            .into_iter()
-            .filter(|(_name, up)| !up.load(Ordering::Relaxed))
-            .map(|(name, _up)| name)
-            .collect();
-        if self.leaving.load(Ordering::Relaxed) {
-            missing.push("leaving");
+    /// Not ready while the clock is further than that from a peer's, or while `belonging` is not agreed.
+    pub fn new(clock_difference_max: Duration, belonging: Arc<Belonging>) -> Self {
+        Self {
+            clock_difference_max: Some(clock_difference_max),
+            belonging: OnceLock::from(belonging),
+            ..Self::default()
         }
-        missing
     }
 
-    /// Every open sale was preheated once. That is never lost again: later sales are preheated as they come.
+    /// Remembers how far the clock is from that of `peer`.
+    pub fn note_clock(&self, peer: Peer, difference: Duration) {
+        self.state().clock_differences.insert(peer, difference);
+    }
+
+    /// The parts that are missing, by name; empty if the gateway is ready.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let state = self.state();
+        let max = self.clock_difference_max.or(Some(Duration::MAX));
+        let parts = [
+            ("ledger", !state.ledger_up),
+            ("broker", !state.broker_up),
+            ("identity", self.belonging.get().is_some_and(|belonging| !belonging.holds())),
+            ("clock", state.clock_differences.values().any(|far| Some(*far) > max)),
+            ("sales", !state.sales_known),
+            ("doors", !state.doors_open),
+            ("leaving", state.leaving),
+        ];
+        parts.into_iter().filter_map(|(name, missing)| missing.then_some(name)).collect()
+    }
+
+    /// What does not work as it should, by name, whether the gateway is ready or not: a shard of the ledger is
+    /// `ledger shard 3`.
+    pub fn degraded(&self) -> Vec<String> {
+        let state = self.state();
+        let named = state.degraded.iter().map(|part| part.as_str().to_owned());
+        named.chain(state.shards_down.iter().map(|shard| format!("ledger shard {}", shard.get()))).collect()
+    }
+
+    /// Remembers whether the gateway does without `part`.
+    pub fn set_degraded(&self, part: Degraded, degraded: bool) {
+        let mut state = self.state();
+        let changed = if degraded { state.degraded.insert(part) } else { state.degraded.remove(&part) };
+        drop(state);
+        // Set each time: a gauge that is not set for some minutes is no longer exported.
+        gauge!("flashgate_gateway_degraded", "part" => part.as_str()).set(f64::from(u8::from(degraded)));
+        if part == Degraded::Worker {
+            note_up(part.as_str(), !degraded);
+        }
+        match (changed, degraded) {
+            (true, true) => warn!(part = part.as_str(), "degraded: it sells on"),
+            (true, false) => info!(part = part.as_str(), "no longer degraded"),
+            (false, _) => {}
+        }
+    }
+
+    /// The sales were read once. That is never lost again: later sales are preheated as they come.
     pub fn sales_are_preheated(&self) {
-        self.sales.store(true, Ordering::Relaxed);
+        self.state().sales_known = true;
     }
 
     /// Connections of buyers are accepted; until then they are refused.
     pub fn doors_are_open(&self) {
-        self.doors.store(true, Ordering::Relaxed);
+        self.state().doors_open = true;
     }
 
-    /// Asks the ledger and the broker every second, until `leave`. Not ready from then on.
+    /// Tries the ledger, shard by shard, and the broker every second, until `leave`. Not ready from then on. How
+    /// long it waits for a part that stalls is drawn from `seed`.
     pub async fn watch(
         self: Arc<Self>,
         ledger: Arc<dyn Ledger>,
+        shards: ShardCount,
         broker: Arc<dyn TransactionProducer>,
+        seed: u64,
         leave: CancellationToken,
     ) {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let [mut with_ledger, mut with_broker] = Patience::drawn_from(seed);
         loop {
             tokio::select! {
                 biased;
                 () = leave.cancelled() => break,
                 _ = ticks.tick() => {}
             }
-            let (ledger, answered) = tokio::join!(ledger.ping(), broker.ping());
-            note("ledger", &self.ledger, ledger.map_err(|fault| fault.to_string()));
-            note("broker", &self.broker, answered.map_err(|fault| fault.to_string()));
+            let (shards, answered) = tokio::join!(try_shards(ledger.as_ref(), shards), broker.ping());
+            self.note_ledger(&shards, &mut with_ledger);
+            self.note_broker(&answered, &mut with_broker);
             if let Some(difference) = broker.clock_difference() {
                 gauge!("flashgate_clock_difference_seconds", "peer" => "broker")
                     .set(difference.ahead_seconds());
+                self.note_clock(Peer::Broker, Duration::from_secs_f64(difference.ahead_seconds().abs()));
             }
         }
-        self.leaving.store(true, Ordering::Relaxed);
+        self.state().leaving = true;
+    }
+
+    /// One shard that works is enough to be ready: a gateway that is not would keep its sales from buyers as well.
+    fn note_ledger(&self, shards: &[(Shard, Result<(), LedgerFault>)], patience: &mut Patience) {
+        let down: Vec<Shard> =
+            shards.iter().filter(|(_shard, answer)| answer.is_err()).map(|(shard, _answer)| *shard).collect();
+        let trial = if down.len() < shards.len() {
+            Trial::Works
+        } else if shards.iter().all(|(_shard, answer)| answer.as_ref().is_err_and(LedgerFault::is_refusal)) {
+            Trial::Refuses
+        } else {
+            Trial::Stalls
+        };
+        let first = shards.iter().find_map(|(_shard, answer)| answer.as_ref().err());
+        self.state().ledger_up = patience.after("ledger", trial, first, Instant::now());
+        self.set_degraded(Degraded::Ledger, !down.is_empty());
+        self.state().shards_down = down;
+    }
+
+    fn note_broker(&self, answer: &Result<(), BusFault>, patience: &mut Patience) {
+        let trial = match answer {
+            Ok(()) => Trial::Works,
+            Err(
+                BusFault::Unavailable { .. }
+                | BusFault::Unanswered { .. }
+                | BusFault::NotDurable { .. }
+                | BusFault::Busy { .. }
+                | BusFault::TooLate { .. },
+            ) => Trial::Stalls,
+            Err(
+                BusFault::Rejected { .. }
+                | BusFault::Invalid { .. }
+                | BusFault::Garbled { .. }
+                | BusFault::Closed,
+            ) => Trial::Refuses,
+        };
+        self.state().broker_up = patience.after("broker", trial, answer.as_ref().err(), Instant::now());
+        self.set_degraded(Degraded::Broker, trial != Trial::Works);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn note(part: &'static str, up: &AtomicBool, answered: Result<(), String>) {
-    let was_up = up.swap(answered.is_ok(), Ordering::Relaxed);
-    gauge!("flashgate_gateway_dependency_up", "part" => part).set(if answered.is_ok() { 1.0 } else { 0.0 });
-    match answered {
-        Ok(()) if !was_up => info!(part, "answers"),
-        Err(why) if was_up => warn!(part, why, "does not answer"),
-        Ok(()) | Err(_) => {}
-    }
+/// Whether a part answered when it was last asked.
+fn note_up(part: &'static str, up: bool) {
+    gauge!("flashgate_gateway_dependency_up", "part" => part).set(f64::from(u8::from(up)));
+}
+
+async fn try_shards(ledger: &dyn Ledger, shards: ShardCount) -> Vec<(Shard, Result<(), LedgerFault>)> {
+    join_all(shards.all().map(|shard| async move { (shard, ledger.ping_shard(shard).await) })).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn up() -> Readiness {
+        let readiness = Readiness::default();
+        {
+            let mut state = readiness.state();
+            (state.ledger_up, state.broker_up) = (true, true);
+        }
+        readiness.sales_are_preheated();
+        readiness.doors_are_open();
+        readiness
+    }
+
+    fn shards(answers: [Result<(), LedgerFault>; 2]) -> Vec<(Shard, Result<(), LedgerFault>)> {
+        ShardCount::new(2).unwrap().all().zip(answers).collect()
+    }
+
+    fn stall() -> Result<(), LedgerFault> {
+        Err(LedgerFault::NoAnswer("late".to_owned()))
+    }
+
+    fn refusal() -> Result<(), LedgerFault> {
+        Err(LedgerFault::Refused("READONLY".to_owned()))
+    }
+
     #[test]
     fn a_gateway_that_still_refuses_connections_is_not_ready() {
-        let readiness = Readiness::default();
-        readiness.ledger.store(true, Ordering::Relaxed);
-        readiness.broker.store(true, Ordering::Relaxed);
-        readiness.sales_are_preheated();
+        let readiness = up();
+        readiness.state().doors_open = false;
         assert_eq!(readiness.missing(), ["doors"]);
         readiness.doors_are_open();
         assert_eq!(readiness.missing(), [""; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gateway_with_one_shard_of_two_is_ready_and_names_the_other() {
+        let readiness = up();
+        let [mut patience, _] = Patience::drawn_from(7);
+        for _second in 0..60 {
+            readiness.note_ledger(&shards([Ok(()), refusal()]), &mut patience);
+            tokio::time::advance(PERIOD).await;
+        }
+        assert_eq!(readiness.missing(), [""; 0]);
+        assert_eq!(readiness.degraded(), ["ledger", "ledger shard 1"]);
+        readiness.note_ledger(&shards([Ok(()), Ok(())]), &mut patience);
+        assert_eq!(readiness.degraded(), [""; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ledger_that_stalls_for_two_seconds_leaves_the_gateway_ready_but_degraded() {
+        let readiness = up();
+        let [mut patience, _] = Patience::drawn_from(7);
+        readiness.note_ledger(&shards([Ok(()), Ok(())]), &mut patience);
+        for _second in 0..3 {
+            readiness.note_ledger(&shards([stall(), stall()]), &mut patience);
+            assert_eq!(readiness.missing(), [""; 0]);
+            assert_eq!(readiness.degraded(), ["ledger", "ledger shard 0", "ledger shard 1"]);
+            tokio::time::advance(PERIOD).await;
+        }
+        for _second in 0..60 {
+            readiness.note_ledger(&shards([stall(), stall()]), &mut patience);
+            tokio::time::advance(PERIOD).await;
+        }
+        assert_eq!(readiness.missing(), ["ledger"]);
+        readiness.note_ledger(&shards([stall(), Ok(())]), &mut patience);
+        assert_eq!(readiness.missing(), [""; 0], "the first answer is enough");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ledger_that_refuses_everything_counts_at_once() {
+        let readiness = up();
+        let [mut patience, _] = Patience::drawn_from(7);
+        readiness.note_ledger(&shards([Ok(()), Ok(())]), &mut patience);
+        readiness.note_ledger(&shards([refusal(), refusal()]), &mut patience);
+        assert_eq!(readiness.missing(), ["ledger"]);
+    }
+
+    #[test]
+    fn a_gateway_without_its_order_worker_is_ready_but_degraded() {
+        let readiness = up();
+        readiness.set_degraded(Degraded::Worker, true);
+        assert_eq!((readiness.missing(), readiness.degraded()), (Vec::new(), vec!["worker".to_owned()]));
     }
 }

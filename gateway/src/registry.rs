@@ -2,7 +2,7 @@
 //! and orders that the ledger no longer knows.
 
 use async_trait::async_trait;
-use flashgate_domain::{BuyerId, LedgerId, OrderId, OrderState, Sale, SaleId, StoreId};
+use flashgate_domain::{BuyerId, LedgerId, OrderId, OrderState, Sale, SaleId, SaleState, StoreId};
 use thiserror::Error;
 
 pub(crate) mod grpc;
@@ -16,8 +16,11 @@ pub trait Registry: Send + Sync + 'static {
     /// `None` it only asks. Returns what is registered now.
     async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryFault>;
 
-    /// Every sale that is not only created, by ascending id.
-    async fn sales(&self) -> Result<Vec<Sale>, RegistryFault>;
+    /// Every sale in one of `states`, by ascending id. One that cannot be read is told beside the others.
+    async fn sales(&self, states: &[SaleState]) -> Result<Listed, RegistryFault>;
+
+    /// One sale, in whatever state.
+    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, RegistryFault>;
 
     /// Registers that the ledger has the sale in that generation, before anybody can buy from it.
     async fn confirm_preheat(&self, sale: SaleId, generation: u32) -> Result<Sale, RegistryFault>;
@@ -35,6 +38,15 @@ pub struct StoreIdentity {
     pub ledger: Option<LedgerId>,
 }
 
+/// Sales of the order store.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// Those that can be read.
+    pub sales: Vec<Sale>,
+    /// Those that cannot, by the number that they have instead of an id, and why.
+    pub unreadable: Vec<(u64, RegistryFault)>,
+}
+
 /// An order in the order store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredOrder {
@@ -49,7 +61,7 @@ pub struct StoredOrder {
 }
 
 /// The order worker could not be asked, or refused.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RegistryFault {
     /// No answer, or one that says "not now".
     #[error("the order worker cannot be reached: {0}")]

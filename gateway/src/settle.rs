@@ -7,12 +7,12 @@ use flashgate_ledger::{Ledger, Settled};
 use flashgate_messaging::{Delivery, Join, Subscription};
 use flashgate_proto::body::{self, LedgerOutcomes};
 use futures::{StreamExt, stream};
-use metrics::{counter, gauge};
+use metrics::counter;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use crate::{belonging::Belonging, seldom::Seldom, sold_out::SoldOutWatch};
+use crate::{belonging::Belonging, outcomes_lag::Outcomes, seldom::Seldom, sold_out::SoldOutWatch};
 
 /// How many messages one poll takes: each carries the outcomes of a chunk.
 const MESSAGES_MAX: usize = 32;
@@ -54,7 +54,14 @@ impl Settlement {
     pub async fn run(self, join: Join, leave: CancellationToken) {
         loop {
             let ended = match leave.run_until_cancelled(join()).await {
-                Some(Ok(outcomes)) => self.take(outcomes, &leave).await,
+                Some(Ok(outcomes)) => {
+                    let (outcomes, lag) = Outcomes::share(outcomes);
+                    tokio::select! {
+                        biased;
+                        ended = self.take(outcomes, &leave) => ended,
+                        () = lag.watch() => Ended::Leaving,
+                    }
+                }
                 Some(Err(fault)) => {
                     warn!(code = fault.code(), %fault, "no outcomes: the group could not be joined");
                     if leave.run_until_cancelled(sleep(RETRY_PAUSE)).await.is_none() {
@@ -76,7 +83,7 @@ impl Settlement {
     }
 
     /// Offsets move only after everything before them is settled.
-    async fn take(&self, mut outcomes: Box<dyn Subscription>, leave: &CancellationToken) -> Ended {
+    async fn take(&self, mut outcomes: Outcomes, leave: &CancellationToken) -> Ended {
         while !leave.is_cancelled() {
             if self.belonging.is_estranged() {
                 return Ended::AmongStrangers;
@@ -114,10 +121,6 @@ impl Settlement {
             }
             if let Err(fault) = outcomes.commit(&outcomes.position()).await {
                 warn!(code = fault.code(), %fault, "outcomes will come again");
-            }
-            if let Ok(lag) = outcomes.lag().await {
-                gauge!("flashgate_gateway_outcomes_lag_messages")
-                    .set(f64::from(u32::try_from(lag).unwrap_or(u32::MAX)));
             }
         }
         Ended::Leaving

@@ -13,12 +13,15 @@ use std::{
 
 use flashgate_domain::{KeyDigest, SaleId};
 use flashgate_ledger::{Ledger, LedgerFault, Note, Standing};
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use metrics::counter;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{debug, warn};
 
 use crate::catalogue::{Catalogue, Entry};
+
+/// How many sales with a mark are read again at once.
+const REREADS_MAX: usize = 32;
 
 /// The keys of a sale that is sold out.
 #[derive(Debug)]
@@ -121,14 +124,17 @@ impl SoldOutWatch {
         loop {
             ticks.tick().await;
             let marked = self.catalogue.all().into_iter().filter(|entry| entry.sold_out_epoch().is_some());
-            for entry in marked {
-                match self.ledger.standing(entry.sale.id).await {
-                    Ok(Some(standing)) => self.observe(standing),
-                    // Gone from the ledger: let the intents find out, they know what to do about it.
-                    Ok(None) => entry.set_sold_out(None),
-                    Err(fault) => debug!(code = fault.code(), "a sold-out sale could not be read again"),
-                }
-            }
+            // A shard that does not answer delays only those that wait beside it.
+            stream::iter(marked).for_each_concurrent(REREADS_MAX, |entry| self.reread_one(entry)).await;
+        }
+    }
+
+    async fn reread_one(self: &Arc<Self>, entry: Arc<Entry>) {
+        match self.ledger.standing(entry.sale.id).await {
+            Ok(Some(standing)) => self.observe(standing),
+            // Gone from the ledger: let the intents find out, they know what to do about it.
+            Ok(None) => entry.set_sold_out(None),
+            Err(fault) => debug!(code = fault.code(), "a sold-out sale could not be read again"),
         }
     }
 }

@@ -65,12 +65,14 @@ impl Health {
         loop {
             ticks.tick().await;
             self.store(store.ping().await.is_ok());
+            // Said again although nothing changed: a gauge that is not set for some minutes is no longer exported.
+            export_bus(self.condition().bus_up);
         }
     }
 
     /// The broker answered, or did not.
     pub fn bus(&self, up: bool) {
-        gauge!("flashgate_worker_bus_up").set(f64::from(u8::from(up)));
+        export_bus(up);
         self.change(|condition| condition.bus_up = up);
     }
 
@@ -86,4 +88,8 @@ impl Health {
             *condition != before
         });
     }
+}
+
+fn export_bus(up: bool) {
+    gauge!("flashgate_worker_bus_up").set(f64::from(u8::from(up)));
 }

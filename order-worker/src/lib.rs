@@ -19,6 +19,7 @@ mod dead_letter;
 pub mod decide;
 pub mod engine;
 pub mod health;
+pub mod metrics;
 pub mod mysql;
 pub mod operator;
 mod portable_sql;

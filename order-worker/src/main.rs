@@ -12,8 +12,9 @@ use flashgate_order_worker::{
     app::{self, Failed},
     cli::{Cli, Command, ConfigCommand},
     config::{ENV_PREFIX, SAMPLE, WorkerConfig},
+    metrics::WORKER,
 };
-use flashgate_service::{config, shutdown, telemetry};
+use flashgate_service::{config, metrics::BUS, shutdown, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -32,7 +33,7 @@ async fn run(command: Command) -> Result<(), Failed> {
         Command::Serve(at) => {
             let config: WorkerConfig = config::load(at.file.as_deref(), ENV_PREFIX)?;
             telemetry::init_logs(&config.log)?;
-            let metrics = telemetry::init_metrics()?;
+            let metrics = telemetry::init_metrics(&[WORKER, BUS])?;
             let leave = shutdown::on_signal()?;
             app::serve(config, Arc::new(SystemClock), metrics, leave).await
         }

@@ -9,6 +9,7 @@ use flashgate_domain::{
 };
 use flashgate_proto::{
     body, books,
+    channel::kept_alive,
     v1::{self, books_service_client::BooksServiceClient, ledger_service_client::LedgerServiceClient},
 };
 use tonic::{
@@ -89,7 +90,7 @@ pub(crate) fn books_client<C: Carrier>(channel: C) -> BooksServiceClient<C> {
 
 /// A channel that connects when it is first used, and again whenever the connection is lost.
 fn channel(url: &str, timeout: Duration) -> Result<Channel, Error> {
-    let endpoint = Endpoint::from_shared(url.to_owned())?;
+    let endpoint = kept_alive(Endpoint::from_shared(url.to_owned())?);
     Ok(endpoint.timeout(timeout).connect_timeout(CONNECT_TIMEOUT).connect_lazy())
 }
 

@@ -148,6 +148,12 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Whether the ledger can do its work: every shard answers, and takes a write.
     async fn ping(&self) -> Result<(), LedgerFault>;
+
+    /// Whether the ledger answers for the sales of one shard. A ledger whose shards can fail one by one tells them
+    /// apart.
+    async fn ping_shard(&self, _shard: Shard) -> Result<(), LedgerFault> {
+        self.ping().await
+    }
 }
 
 /// Which ledger this is, and whose.

@@ -481,22 +481,27 @@ impl Ledger for RedisLedger {
     }
 
     async fn ping(&self) -> Result<(), LedgerFault> {
-        // Of each shard, since it goes to the node that has the shard.
         for shard in self.keys.shards() {
-            let call = scripts::PROBE.call().key(self.keys.health(shard)).arg(self.keys.notes());
-            let reply = self.run(shard, call).await?;
-            let errors = decoded("probe", &reply, reply::probed)?;
-            if !errors.is_empty() {
-                return Err(LedgerFault::Refused(errors.join("; ")));
-            }
-            let mut command = redis::cmd("INFO");
-            command.arg("memory");
-            let reply = self.command("info", Place::Shard(shard), command).await?;
-            let policy = decoded("info", &reply, reply::eviction_policy)?;
-            if policy != NO_EVICTION {
-                let why = format!("maxmemory-policy is {policy}, and must be {NO_EVICTION}");
-                return Err(LedgerFault::Refused(why));
-            }
+            self.ping_shard(shard).await?;
+        }
+        Ok(())
+    }
+
+    async fn ping_shard(&self, shard: Shard) -> Result<(), LedgerFault> {
+        let call = scripts::PROBE.call().key(self.keys.health(shard)).arg(self.keys.notes());
+        let reply = self.run(shard, call).await?;
+        let errors = decoded("probe", &reply, reply::probed)?;
+        if !errors.is_empty() {
+            return Err(LedgerFault::Refused(errors.join("; ")));
+        }
+        let mut command = redis::cmd("INFO");
+        command.arg("memory");
+        let reply = self.command("info", Place::Shard(shard), command).await?;
+        let policy = decoded("info", &reply, reply::eviction_policy)?;
+        if policy != NO_EVICTION {
+            return Err(LedgerFault::Refused(format!(
+                "maxmemory-policy is {policy}, and must be {NO_EVICTION}"
+            )));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What both services share at their start and at their edges.
 //!
-//! [`config`] parses a file and the environment once; [`telemetry`] sets up logs and metrics; [`shutdown`]
+//! [`config`] parses a file and the environment once; [`telemetry`] sets up logs and metrics, [`metrics`]
+//! is how a program tells what it measures; [`shutdown`]
 //! turns signals into a token; [`listener`] serves HTTP with its time-outs; [`answer`] is the one table from
 //! outcomes to HTTP and gRPC; [`body`] reads bodies; [`messages`] makes gRPC keep to the same limits and the same table.
 
@@ -11,6 +12,7 @@ pub mod config;
 pub mod failpoint;
 pub mod listener;
 pub mod messages;
+pub mod metrics;
 pub mod problem;
 pub mod shutdown;
 pub mod status;

@@ -1,19 +1,28 @@
 //! Logs and metrics of a process.
 
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal},
+    time::Duration,
+};
 
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use metrics_util::MetricKindMask;
 use serde::Deserialize;
 use thiserror::Error;
 use tracing_subscriber::{
     EnvFilter, filter::ParseError, fmt::format::FmtSpan, prelude::*, util::TryInitError,
 };
 
+use crate::metrics::Metric;
+
 /// Upper bounds of the buckets of every histogram of seconds: 100 µs to 10 s.
 const SECONDS_BUCKETS: [f64; 16] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.004, 0.006, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 10.0];
 /// Upper bounds of the buckets of every histogram of counts (intents in a batch, orders in a chunk).
 const COUNT_BUCKETS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
+
+/// How long a gauge is rendered after it was last set. 3 min: everything that is true is said far more often.
+pub const GAUGE_IDLE_MAX: Duration = Duration::from_mins(3);
 
 /// How logs look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -71,13 +80,20 @@ pub fn init_logs(config: &LogConfig) -> Result<(), TelemetryError> {
     Ok(())
 }
 
-/// Records metrics from now on; the handle renders them for Prometheus.
+/// Records metrics from now on, those of `tables` from 0; the handle renders them for Prometheus. A gauge that nobody
+/// has set for [`GAUGE_IDLE_MAX`] is not rendered: what it said last need not be true any more.
 ///
 /// Whoever calls must also call [`PrometheusHandle::run_upkeep`] from time to time, or histograms grow.
-pub fn init_metrics() -> Result<PrometheusHandle, TelemetryError> {
+pub fn init_metrics(tables: &[&[Metric]]) -> Result<PrometheusHandle, TelemetryError> {
+    let handle = builder()?.install_recorder()?;
+    tables.iter().copied().flatten().for_each(Metric::register);
+    Ok(handle)
+}
+
+fn builder() -> Result<PrometheusBuilder, BuildError> {
     use metrics_exporter_prometheus::Matcher::Suffix;
-    let builder = PrometheusBuilder::new()
+    PrometheusBuilder::new()
+        .idle_timeout(MetricKindMask::GAUGE, Some(GAUGE_IDLE_MAX))
         .set_buckets(&COUNT_BUCKETS)?
-        .set_buckets_for_metric(Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)?;
-    Ok(builder.install_recorder()?)
+        .set_buckets_for_metric(Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)
 }

@@ -2,7 +2,10 @@
 
 use std::{error::Error, io, sync::Arc};
 
-use flashgate_proto::v1::{BuyRequest, GetOrderRequest, purchase_service_client::PurchaseServiceClient};
+use flashgate_proto::{
+    channel::kept_alive,
+    v1::{BuyRequest, GetOrderRequest, purchase_service_client::PurchaseServiceClient},
+};
 use tokio::time::timeout;
 use tonic::{
     Code, Request, Status,
@@ -40,7 +43,7 @@ impl Grpc {
         let headers = plan.headers.iter().cloned().collect();
         Ok(Arc::new(Self {
             plan: Arc::clone(plan),
-            endpoint: endpoint.connect_timeout(plan.limits.connect_timeout).tcp_nodelay(true),
+            endpoint: kept_alive(endpoint).connect_timeout(plan.limits.connect_timeout),
             metadata: MetadataMap::from_headers(headers),
         }))
     }

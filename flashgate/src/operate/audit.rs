@@ -1,6 +1,10 @@
 //! `flashgate audit`: compares the ledger with the order store while traffic runs.
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    io::{Write, stderr},
+    str::FromStr,
+    time::Duration,
+};
 
 use clap::Args;
 use flashgate_audit::{Plan, SideFault, Sides, examine};
@@ -84,12 +88,17 @@ impl SideArgs {
 pub async fn run(args: &AuditArgs) -> Result<(), Failed> {
     let sides = args.sides.connect().await?;
     loop {
-        let view = args.audit(&sides).await?;
-        args.sides.call.print(&view, AuditView::table)?;
-        match args.watch {
-            Some(pause) => sleep(pause).await,
-            None => return heed(view.worst()),
+        let audited = args.audit(&sides).await;
+        if let Ok(view) = &audited {
+            args.sides.call.print(view, AuditView::table)?;
         }
+        match (args.watch, audited) {
+            (None, audited) => return audited.and_then(AuditView::end),
+            // The next round may be told more.
+            (Some(_pause), Err(why)) => writeln!(stderr(), "{why}").map_err(Failed::because)?,
+            (Some(_pause), Ok(_view)) => {}
+        }
+        sleep(args.watch.unwrap_or_default()).await;
     }
 }
 
@@ -103,22 +112,25 @@ pub(super) fn heed(verdict: Verdict) -> Result<(), Failed> {
 }
 
 impl AuditArgs {
+    /// Each sale alone: one that cannot be audited is told beside the others.
     async fn audit(&self, sides: &Sides) -> Result<AuditView, Failed> {
         let sales = match self.sale {
-            Which::One(sale) => vec![sale],
+            Which::One(sale) => {
+                let report = audit_one(sides, sale, self.age).await?;
+                let report =
+                    report.ok_or_else(|| Failed::NotFound(format!("no ledger need have the sale {sale}")))?;
+                return Ok(AuditView::of(&[report], Vec::new()));
+            }
             Which::All => all_sales(&sides.worker).await?,
         };
-        let mut reports = Vec::new();
+        let (mut reports, mut failed) = (Vec::new(), Vec::new());
         for sale in sales {
-            match audit_one(sides, sale, self.age).await? {
-                Some(report) => reports.push(report),
-                None if self.sale != Which::All => {
-                    return Err(Failed::NotFound(format!("no ledger need have the sale {sale}")));
-                }
-                None => {}
+            match audit_one(sides, sale, self.age).await {
+                Ok(report) => reports.extend(report),
+                Err(why) => failed.push((sale, why)),
             }
         }
-        Ok(AuditView::of(&reports))
+        Ok(AuditView::of(&reports, failed))
     }
 }
 

@@ -1,16 +1,35 @@
 //! Reports of an audit, for people and for programs.
 
+use std::fmt::Display;
+
 use comfy_table::{Table, presets};
-use flashgate_domain::audit::{Finding, Report, Verdict};
+use flashgate_domain::{
+    SaleId,
+    audit::{Finding, Report, Verdict},
+};
 use serde::Serialize;
 
+use super::audit::heed;
+use crate::exit::Failed;
+
 /// All reports of one round.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Debug, Serialize)]
 pub(super) struct AuditView {
     verdict: &'static str,
     sales: Vec<SaleReport>,
+    /// Sales that could not be audited; not there without one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed: Vec<FailedSale>,
     #[serde(skip)]
     worst: Verdict,
+}
+
+#[derive(Debug, Serialize)]
+struct FailedSale {
+    sale_id: String,
+    error: String,
+    #[serde(skip)]
+    why: Failed,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -76,9 +95,17 @@ impl From<&Finding> for FindingView {
     }
 }
 
+/// How a command ends that could not audit so many sales, `first` before the others.
+pub(super) fn not_audited(sales: usize, first: impl Display, why: Failed) -> Failed {
+    why.reworded(|why| match sales {
+        1 => format!("sale {first} could not be audited: {why}"),
+        _ => format!("{sales} sales could not be audited, sale {first} first: {why}"),
+    })
+}
+
 impl AuditView {
-    /// What the reports say.
-    pub(super) fn of(reports: &[Report]) -> Self {
+    /// What the reports say, and of which sales there is none.
+    pub(super) fn of(reports: &[Report], failed: Vec<(SaleId, Failed)>) -> Self {
         let sale = |report: &Report| SaleReport {
             sale_id: report.sale.to_string(),
             verdict: report.verdict().as_str(),
@@ -93,12 +120,28 @@ impl AuditView {
             findings: report.findings.iter().map(FindingView::from).collect(),
         };
         let worst = reports.iter().map(Report::verdict).max().unwrap_or(Verdict::Agrees);
-        Self { verdict: worst.as_str(), sales: reports.iter().map(sale).collect(), worst }
+        let verdict = match worst {
+            Verdict::Agrees | Verdict::ToRedrive if !failed.is_empty() => "failed",
+            Verdict::Agrees | Verdict::ToRedrive | Verdict::Differs => worst.as_str(),
+        };
+        let failed = failed.into_iter().map(|(sale, why)| FailedSale {
+            sale_id: sale.to_string(),
+            error: why.to_string(),
+            why,
+        });
+        Self { verdict, sales: reports.iter().map(sale).collect(), failed: failed.collect(), worst }
     }
 
-    /// The worst verdict of any sale.
-    pub(super) const fn worst(&self) -> Verdict {
-        self.worst
+    /// How the command ends: the worst of all sales counts. A difference is certain; of a sale that could not be
+    /// audited, anything may be true; batches that are open for too long are only late.
+    pub(super) fn end(self) -> Result<(), Failed> {
+        let (worst, sales) = (self.worst, self.failed.len());
+        match (worst, self.failed.into_iter().next()) {
+            (Verdict::Agrees | Verdict::ToRedrive, Some(first)) => {
+                Err(not_audited(sales, &first.sale_id, first.why))
+            }
+            (Verdict::Agrees | Verdict::ToRedrive | Verdict::Differs, _) => heed(worst),
+        }
     }
 
     /// One line a sale, and one a finding.
@@ -133,6 +176,12 @@ impl AuditView {
                 row.push(finding.text.clone());
                 table.add_row(row);
             }
+        }
+        for sale in &self.failed {
+            let mut row = vec![sale.sale_id.clone(), "failed".to_owned()];
+            row.resize(8, String::new());
+            row.push(sale.error.clone());
+            table.add_row(row);
         }
         format!("{}\n{}", table.trim_fmt(), self.verdict)
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use flashgate_proto::channel::kept_alive;
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 
@@ -14,7 +15,7 @@ pub(super) async fn open(flag: &str, url: &str, within: Duration) -> Result<Chan
     if endpoint.uri().scheme_str() != Some("http") {
         return Err(Failed::flag(flag, "must be http://HOST:PORT (TLS is not supported)"));
     }
-    let endpoint = endpoint.connect_timeout(within).timeout(within);
+    let endpoint = kept_alive(endpoint).connect_timeout(within).timeout(within);
     // The endpoint's connect time-out covers TCP alone, not a server that says nothing.
     let unreachable = |why: &str| Failed::Unavailable(format!("{url} cannot be reached: {why}"));
     let connected =

@@ -7,11 +7,12 @@ use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use clap::Args;
 use flashgate_audit::{Sides, Stuck, redrive};
-use flashgate_domain::BatchId;
+use flashgate_domain::{BatchId, SaleId};
 
 use super::{
     answer::failed,
     audit::{SideArgs, Which, all_sales, audit_one},
+    audit_view::not_audited,
     repair::ApplyArgs,
     repair_view::RedriveView,
 };
@@ -36,29 +37,37 @@ impl RedriveArgs {
     /// Does what the command says.
     pub(super) async fn run(&self) -> Result<(), Failed> {
         let sides = self.sides.connect().await?;
-        let mut batches = self.stuck(&sides).await?;
+        let (mut batches, failed) = self.stuck(&sides).await?;
         let mut repair_id = None;
         if self.apply.apply && !batches.is_empty() {
             repair_id = Some(self.redrive(&sides, &mut batches).await?);
         }
         let view = RedriveView::new(self.apply.apply, repair_id, &batches);
-        self.sides.call.print(&view, RedriveView::table)
+        self.sides.call.print(&view, RedriveView::table)?;
+        let sales = failed.len();
+        failed.into_iter().next().map_or(Ok(()), |(sale, why)| Err(not_audited(sales, sale, why)))
     }
 
-    /// The batches, by id: one that holds units of several sales is told once.
-    async fn stuck(&self, sides: &Sides) -> Result<Vec<Stuck>, Failed> {
+    /// The batches, by id: one that holds units of several sales is told once. And the sales that could not be audited:
+    /// the batches of the others are re-driven all the same.
+    async fn stuck(&self, sides: &Sides) -> Result<(Vec<Stuck>, Vec<(SaleId, Failed)>), Failed> {
         let sales = match self.sale {
             Which::One(sale) => vec![sale],
             Which::All => all_sales(&sides.worker).await?,
         };
         let mut found: BTreeMap<BatchId, Stuck> = BTreeMap::new();
+        let mut failed = Vec::new();
         for sale in sales {
-            let report = audit_one(sides, sale, self.older_than).await?;
-            for stuck in report.iter().flat_map(Stuck::of) {
-                found.entry(stuck.batch).or_insert(stuck);
+            match audit_one(sides, sale, self.older_than).await {
+                Ok(report) => {
+                    for stuck in report.iter().flat_map(Stuck::of) {
+                        found.entry(stuck.batch).or_insert(stuck);
+                    }
+                }
+                Err(why) => failed.push((sale, why)),
             }
         }
-        Ok(found.into_values().collect())
+        Ok((found.into_values().collect(), failed))
     }
 
     /// Re-drives the batches, and writes down what became of each.

@@ -18,8 +18,8 @@ use crate::exit::{Failed, causes};
 
 /// How long a question to the order worker, in the same process, may take.
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often all sales are read again, besides at every event.
-const REFRESH_PERIOD: Duration = Duration::from_secs(2);
+/// How often the live sales are read again, besides at every event.
+const REFRESH_PERIOD: Duration = Duration::from_millis(500);
 
 /// A gateway that answers buyers.
 pub(crate) struct Gateway {
@@ -42,6 +42,8 @@ impl Gateway {
             auth: config.auth.clone(),
             batcher: config.batcher.clone(),
             refresh: REFRESH_PERIOD,
+            // The ledger's clock is that of this process.
+            clock_difference_max: Duration::MAX,
         };
         let metrics = around.metrics.clone();
         let (parts, producer) = connect(operator, around).await?;

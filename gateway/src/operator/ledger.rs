@@ -22,7 +22,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     belonging::{self, Stranger},
-    redrive::{NoLedger, Redrive},
+    redrive::{NoLedger, Redrive, Sent},
     registry::{self, Registry},
 };
 
@@ -101,7 +101,15 @@ impl LedgerService for LedgerDesk {
         let mut results = Vec::new();
         // One after the other: each is a half-message, and buyers' batches go on beside them.
         for batch in batch_ids_of(&request.into_inner().batch_ids)? {
-            let sent = self.redrive.send(batch).await.map_err(|NoLedger(fault)| failure(fault))?;
+            let sent = match self.redrive.send(batch).await {
+                Ok(sent) => sent,
+                // Of this batch alone: what became of the others is told all the same.
+                Err(NoLedger(fault)) if fault.is_refusal() => {
+                    warn!(%batch, code = fault.code(), %fault, "a message could not be read to be sent again");
+                    Sent::Failed
+                }
+                Err(NoLedger(fault)) => return Err(failure(fault).into()),
+            };
             results.push(sent.as_str().to_owned());
         }
         Ok(Response::new(v1::SendAgainResponse { results }))

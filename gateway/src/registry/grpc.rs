@@ -9,6 +9,7 @@ use flashgate_domain::{
 };
 use flashgate_proto::{
     body,
+    channel::kept_alive,
     v1::{
         self, order_service_client::OrderServiceClient, preheat_service_client::PreheatServiceClient,
         sale_service_client::SaleServiceClient,
@@ -19,7 +20,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::{Registry, RegistryFault, StoreIdentity, StoredOrder};
+use super::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder};
 
 /// How many sales are asked for at a time.
 const PAGE_SIZE: u32 = 1_000;
@@ -35,8 +36,8 @@ pub struct GrpcRegistry {
 impl GrpcRegistry {
     /// `url` such as `http://127.0.0.1:7002`; no call takes longer than `timeout`. Fails if it is no URL.
     pub fn new(url: &str, timeout: Duration) -> Result<Self, tonic::transport::Error> {
-        let channel =
-            Endpoint::from_shared(url.to_owned())?.timeout(timeout).connect_timeout(timeout).connect_lazy();
+        let endpoint = kept_alive(Endpoint::from_shared(url.to_owned())?);
+        let channel = endpoint.timeout(timeout).connect_timeout(timeout).connect_lazy();
         Ok(Self {
             sales: SaleServiceClient::new(channel.clone()),
             preheats: PreheatServiceClient::new(channel.clone()),
@@ -58,22 +59,36 @@ impl Registry for GrpcRegistry {
         })
     }
 
-    async fn sales(&self) -> Result<Vec<Sale>, RegistryFault> {
-        let states = [SaleState::Preheating, SaleState::Preheated, SaleState::Closed];
+    async fn sales(&self, states: &[SaleState]) -> Result<Listed, RegistryFault> {
         let mut request = v1::ListSalesRequest {
             after_id: 0,
             page_size: PAGE_SIZE,
-            states: states.map(|state| state.as_str().to_owned()).into(),
+            states: states.iter().map(|state| state.as_str().to_owned()).collect(),
         };
-        let mut sales = Vec::new();
+        let mut listed = Listed::default();
         loop {
             let page =
                 self.sales.clone().list_sales(request.clone()).await.map_err(unavailable)?.into_inner().sales;
-            let Some(last) = page.last() else { return Ok(sales) };
+            let Some(last) = page.last() else { return Ok(listed) };
+            if last.id <= request.after_id {
+                return Err(RegistryFault::Garbled("order of sales"));
+            }
             request.after_id = last.id;
             for body in page {
-                sales.push(sale(body)?);
+                let number = body.id;
+                match sale(body) {
+                    Ok(sale) => listed.sales.push(sale),
+                    Err(fault) => listed.unreadable.push((number, fault)),
+                }
             }
+        }
+    }
+
+    async fn sale(&self, id: SaleId) -> Result<Option<Sale>, RegistryFault> {
+        match self.sales.clone().get_sale(v1::GetSaleRequest { sale_id: id.get() }).await {
+            Ok(body) => sale(body.into_inner()).map(Some),
+            Err(status) if status.code() == Code::NotFound => Ok(None),
+            Err(status) => Err(unavailable(status)),
         }
     }
 

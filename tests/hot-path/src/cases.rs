@@ -90,7 +90,7 @@ async fn gateway(available: i64) -> anyhow::Result<Router> {
         seed: 1,
     };
     let (config, leave) = (BatcherConfig::default(), CancellationToken::new());
-    let engine = Engine::start(&config, REFRESH, parts, &Readiness::default(), leave.clone()).await;
+    let engine = Engine::start(&config, REFRESH, parts, &Arc::<Readiness>::default(), leave.clone()).await;
     let engine = engine.context("the engine starts")?;
     let api = Api {
         auth: Arc::new(TrustedHeader),

@@ -4,10 +4,10 @@ use std::{future::pending, time::Duration};
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, BuyerDigest, Clock, Intent, LedgerId, Node, OrderId, Sale, SaleId, Shard,
-    StoreId, Timestamp, audit::LedgerStep,
+    Batch, BatchId, BatchOutcome, BuyerDigest, Clock, Intent, LedgerId, Node, OrderId, Sale, SaleId,
+    SaleState, Shard, StoreId, Timestamp, audit::LedgerStep,
 };
-use flashgate_gateway::registry::{Registry, RegistryFault, StoreIdentity, StoredOrder};
+use flashgate_gateway::registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder};
 use flashgate_ledger::{
     Activated, Answer, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerIdentity, LedgerOrder,
     LedgerState, LogEntry, Note, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot,
@@ -174,8 +174,12 @@ impl Registry for Agreeable {
         Ok(StoreIdentity { store, ledger })
     }
 
-    async fn sales(&self) -> Result<Vec<Sale>, RegistryFault> {
-        Ok(vec![self.sale.clone()])
+    async fn sales(&self, _states: &[SaleState]) -> Result<Listed, RegistryFault> {
+        Ok(Listed { sales: vec![self.sale.clone()], unreadable: Vec::new() })
+    }
+
+    async fn sale(&self, _sale: SaleId) -> Result<Option<Sale>, RegistryFault> {
+        Ok(Some(self.sale.clone()))
     }
 
     async fn confirm_preheat(&self, _sale: SaleId, _generation: u32) -> Result<Sale, RegistryFault> {

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use flashgate_audit::{LedgerSide, LogTrace, OrderMark, SideFault};
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, BuyerDigest, Intent, LedgerId, Node, OrderId, Sale, SaleId, Shard,
-    Timestamp, audit::{LedgerBooks, LedgerStep},
+    Timestamp,
+    audit::{LedgerBooks, LedgerStep},
 };
 use flashgate_ledger::{
     Activated, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerIdentity, LedgerOrder, LogEntry,

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// How often the sales are read, as in production.
-const REFRESH: Duration = Duration::from_secs(2);
+const REFRESH: Duration = Duration::from_millis(500);
 
 /// What buyers reach of a gateway.
 #[derive(Clone)]
@@ -113,7 +113,7 @@ async fn run(
         redrive,
     ));
     servers.gateway_desk.state().open(Arc::clone(&life), desk);
-    let readiness = Readiness::default();
+    let readiness = Arc::<Readiness>::default();
     let engine = Engine::start(&plan.batcher, REFRESH, parts, &readiness, leave.clone()).await;
     if let Some(engine) = engine {
         process.open(Front {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashgate_domain::{LedgerId, OrderId, Refusal, Sale, SaleId, SaleState};
-use flashgate_gateway::registry::{Registry, RegistryFault, StoreIdentity, StoredOrder};
+use flashgate_gateway::registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder};
 use flashgate_order_worker::{
     operator::Sales,
     store::{SALE_PAGE_MAX, SalePage},
@@ -61,11 +61,20 @@ impl Registry for SimRegistry {
         Ok(StoreIdentity { store: answer.store, ledger: answer.ledger })
     }
 
-    async fn sales(&self) -> Result<Vec<Sale>, RegistryFault> {
-        let states = vec![SaleState::Preheating, SaleState::Preheated, SaleState::Closed];
-        let page = SalePage { after_id: 0, size: SALE_PAGE_MAX, states };
+    async fn sales(&self, states: &[SaleState]) -> Result<Listed, RegistryFault> {
+        let page = SalePage { after_id: 0, size: SALE_PAGE_MAX, states: states.to_vec() };
         let list = move |sales: Arc<Sales>| async move { sales.list(&page).await };
-        self.ask("sales", String::new(), list).await.map_err(fault)
+        let sales = self.ask("sales", String::new(), list).await.map_err(fault)?;
+        Ok(Listed { sales, unreadable: Vec::new() })
+    }
+
+    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, RegistryFault> {
+        let find = move |sales: Arc<Sales>| async move { sales.find(sale).await };
+        match self.ask("sale", sale.to_string(), find).await {
+            Ok(sale) => Ok(Some(sale)),
+            Err(Failure::Refused(Refusal::SaleNotFound)) => Ok(None),
+            Err(failure) => Err(fault(failure)),
+        }
     }
 
     async fn confirm_preheat(&self, sale: SaleId, generation: u32) -> Result<Sale, RegistryFault> {

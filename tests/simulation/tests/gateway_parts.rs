@@ -19,9 +19,10 @@ use flashgate_gateway::{
     belonging::Belonging,
     catalogue::{Catalogue, Entry},
     config::{BatcherConfig, UnscreenedConfig},
+    outcomes_lag,
     preheat::Preheat,
     purchase::Buy,
-    registry::{Registry, RegistryFault, StoreIdentity, StoredOrder},
+    registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder},
     settle::Settlement,
     sold_out::SoldOutWatch,
 };
@@ -163,27 +164,35 @@ async fn a_mark_is_not_set_once_the_unit_is_back() -> Fact {
     Ok(())
 }
 
-/// The order worker, with one sale.
-struct OneSale {
-    sale: Mutex<Sale>,
-    registers: bool,
+/// The order worker, with some sales.
+struct SomeSales {
+    sales: Mutex<Vec<Sale>>,
+    /// Those whose preheats it does not register.
+    refused: Vec<SaleId>,
 }
 
 #[async_trait]
-impl Registry for OneSale {
+impl Registry for SomeSales {
     async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryFault> {
         Ok(StoreIdentity { store: StoreId::from_bytes([1; 16]).unwrap(), ledger })
     }
 
-    async fn sales(&self) -> Result<Vec<Sale>, RegistryFault> {
-        Ok(vec![self.sale.lock().unwrap().clone()])
+    async fn sales(&self, states: &[SaleState]) -> Result<Listed, RegistryFault> {
+        let sales =
+            self.sales.lock().unwrap().iter().filter(|sale| states.contains(&sale.state)).cloned().collect();
+        Ok(Listed { sales, unreadable: Vec::new() })
     }
 
-    async fn confirm_preheat(&self, _sale: SaleId, _generation: u32) -> Result<Sale, RegistryFault> {
-        if !self.registers {
+    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, RegistryFault> {
+        Ok(self.sales.lock().unwrap().iter().find(|one| one.id == sale).cloned())
+    }
+
+    async fn confirm_preheat(&self, sale: SaleId, _generation: u32) -> Result<Sale, RegistryFault> {
+        if self.refused.contains(&sale) {
             return Err(RegistryFault::Unavailable("away".to_owned()));
         }
-        let mut sale = self.sale.lock().unwrap();
+        let mut sales = self.sales.lock().unwrap();
+        let sale = sales.iter_mut().find(|one| one.id == sale).unwrap();
         sale.state = SaleState::Preheated;
         Ok(sale.clone())
     }
@@ -193,9 +202,84 @@ impl Registry for OneSale {
     }
 }
 
+fn preheat_of(
+    scene: &Scene,
+    sales: Vec<Sale>,
+    refused: Vec<SaleId>,
+) -> (Preheat, Arc<SomeSales>, Arc<Catalogue>) {
+    let registry = Arc::new(SomeSales { sales: Mutex::new(sales), refused });
+    let catalogue = Arc::<Catalogue>::default();
+    let asked: Arc<dyn Registry> = registry.clone();
+    let preheat = Preheat::new(scene.shared(), ShardCount::ONE, asked, Arc::clone(&catalogue));
+    (preheat, registry, catalogue)
+}
+
 fn preheat(scene: &Scene, sale: Sale, registers: bool) -> (Preheat, Arc<Catalogue>) {
-    let (registry, catalogue) = (OneSale { sale: Mutex::new(sale), registers }, Arc::<Catalogue>::default());
-    (Preheat::new(scene.shared(), Arc::new(registry), Arc::clone(&catalogue)), catalogue)
+    let refused = if registers { Vec::new() } else { vec![sale.id] };
+    let (preheat, _registry, catalogue) = preheat_of(scene, vec![sale], refused);
+    (preheat, catalogue)
+}
+
+#[tokio::test]
+async fn a_sale_that_cannot_be_preheated_stops_none_of_those_after_it() -> Fact {
+    let scene = ledger();
+    let mut sales = Vec::new();
+    for _sale in 0..3 {
+        sales.push(scene.sale(scene.unused()?, 10, 1, open_window()?)?);
+    }
+    let bad = sales[0].id;
+    let (preheat, _registry, catalogue) = preheat_of(&scene, sales.clone(), vec![bad]);
+    preheat.start().await?;
+    let failed: Vec<SaleId> = preheat.refresh().await?.into_iter().map(|(sale, _fault)| sale).collect();
+    assert_eq!(failed, [bad]);
+    assert_eq!(catalogue.get(bad).unwrap().sale.state, SaleState::Preheating, "it is being prepared");
+    for sale in &sales[1..] {
+        assert_eq!(scene.snapshot(sale.id).await?.state, Stand::Active);
+        assert_eq!(catalogue.get(sale.id).unwrap().sale.state, SaleState::Preheated);
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sale_that_was_closed_has_ended_here_although_the_ledger_does_not_answer() -> Fact {
+    let server = server();
+    let scene = scene_of(&server);
+    let id = scene.on_sale(10, 1).await?;
+    let sale = Sale { state: SaleState::Preheated, ..scene.sale(id, 10, 1, open_window()?)? };
+    let (preheat, registry, catalogue) = preheat_of(&scene, vec![sale], Vec::new());
+    preheat.start().await?;
+    let state = || catalogue.get(id).unwrap().sale.state;
+    assert_eq!(state(), SaleState::Preheated);
+
+    server.stall(Duration::from_secs(60));
+    registry.sales.lock().unwrap()[0].state = SaleState::Closed;
+    let silent = Outcomes { coming: VecDeque::new(), taken: 0, acknowledged: watch::Sender::new(0) };
+    let (period, leave) = (Duration::from_millis(500), CancellationToken::new());
+    let running = tokio::spawn(preheat.run(Box::new(silent), period, Arc::default(), leave.clone()));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(state(), SaleState::Closed, "no event came, and the sale is in no list of live ones");
+    assert!(!catalogue.get(id).unwrap().closed_in_ledger());
+    sleep(Duration::from_secs(120)).await;
+    assert!(catalogue.get(id).unwrap().closed_in_ledger(), "it is told once it answers");
+    leave.cancel();
+    running.await?;
+    Ok(())
+}
+
+#[test]
+fn what_was_read_before_does_not_bring_a_sale_back() -> Fact {
+    let (scene, catalogue) = (ledger(), Catalogue::default());
+    let first = scene.sale(scene.unused()?, 10, 1, open_window()?)?;
+    let put = |state, generation| {
+        let sale = catalogue.put(Sale { state, generation, ..first.clone() }).sale.clone();
+        (sale.state, sale.generation)
+    };
+    assert_eq!(put(SaleState::Preheated, 2), (SaleState::Preheated, 2));
+    assert_eq!(put(SaleState::Preheating, 2), (SaleState::Preheated, 2));
+    assert_eq!(put(SaleState::Preheated, 1), (SaleState::Preheated, 2));
+    assert_eq!(put(SaleState::Closed, 1), (SaleState::Closed, 2));
+    assert_eq!(put(SaleState::Preheated, 3), (SaleState::Closed, 3));
+    Ok(())
 }
 
 #[tokio::test]
@@ -205,7 +289,7 @@ async fn a_sale_that_the_ledger_has_lost_is_paused_and_never_made_anew() -> Fact
     let sale = Sale { state: SaleState::Preheated, ..scene.sale(id, 10, 1, open_window()?)? };
     let (preheat, catalogue) = preheat(&scene, sale, true);
     for _time in 0..2 {
-        preheat.refresh().await?;
+        assert_eq!(preheat.refresh().await?.len(), 0);
         assert_eq!(scene.ledger().snapshot(id).await?, None);
         assert!(catalogue.get(id).unwrap().paused());
     }
@@ -217,10 +301,10 @@ async fn a_sale_sells_only_after_its_preheat_is_registered() -> Fact {
     let scene = ledger();
     let sale = scene.sale(scene.unused()?, 10, 1, open_window()?)?;
     let (refused, _catalogue) = preheat(&scene, sale.clone(), false);
-    refused.refresh().await.unwrap_err();
+    assert_eq!(refused.refresh().await?.len(), 1);
     assert_eq!(scene.snapshot(sale.id).await?.state, Stand::Prepared);
     let (registered, catalogue) = preheat(&scene, sale.clone(), true);
-    registered.refresh().await?;
+    assert_eq!(registered.refresh().await?.len(), 0);
     assert_eq!(scene.snapshot(sale.id).await?.state, Stand::Active);
     assert!(!catalogue.get(sale.id).unwrap().paused());
     Ok(())
@@ -331,12 +415,37 @@ impl Subscription for Outcomes {
 }
 
 /// To be joined once.
-fn joining(outcomes: Outcomes) -> Join {
+fn joining(outcomes: impl Subscription + 'static) -> Join {
     let waiting = Mutex::new(Some(outcomes));
     Box::new(move || {
         let joined = waiting.lock().unwrap().take().ok_or(BusFault::Closed);
         Box::pin(async move { Ok(Box::new(joined?) as Box<dyn Subscription>) })
     })
+}
+
+#[tokio::test(start_paused = true)]
+async fn outcomes_in_hand_count_as_waiting_until_they_are_settled() -> Fact {
+    let server = server();
+    let scene = scene_of(&server);
+    let sale = scene.on_sale(10, 1).await?;
+    let batch = scene.deduct(crowd(sale, 2)?).await?;
+    let sold_out = SoldOutWatch::new(scene.shared(), Arc::new(Catalogue::default()));
+    let (acknowledged, mut heard) = watch::channel(0);
+    let coming = [all_confirmed(&batch)].into();
+    let (outcomes, lag) =
+        outcomes_lag::Outcomes::share(Box::new(Outcomes { coming, taken: 0, acknowledged }));
+    server.stall(Duration::from_secs(60));
+    let leave = CancellationToken::new();
+    let belonging = Arc::new(Belonging::agreed_on(LedgerId::MIN));
+    let settlement = Settlement::new(scene.shared(), belonging, sold_out);
+    let settling = tokio::spawn(settlement.run(joining(outcomes), leave.clone()));
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(lag.lag().await?, 1, "the ledger has not answered");
+    timeout(Duration::from_secs(300), heard.wait_for(|acknowledged| *acknowledged == 1)).await??;
+    assert_eq!(lag.lag().await?, 0);
+    leave.cancel();
+    settling.await?;
+    Ok(())
 }
 
 #[tokio::test(start_paused = true)]

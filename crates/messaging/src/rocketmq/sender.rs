@@ -133,7 +133,8 @@ impl Sender {
         let (mut tried, mut in_doubt) = (Vec::new(), None);
         loop {
             let Some(writer) = self.choose(&route, turn, &tried) else {
-                let no_queue = BusFault::unavailable(format!("topic {} has no writable queue", message.topic));
+                let no_queue =
+                    BusFault::unavailable(format!("topic {} has no writable queue", message.topic));
                 return Err(in_doubt.unwrap_or(no_queue));
             };
             tried.push(writer.address.clone());

@@ -1,0 +1,223 @@
+//! What a program measures, as a table: each metric with its type, its labels, its unit and what it tells.
+//!
+//! The table is what `HELP` says at `/metrics`, what makes every counter exist with 0 from the start (an alarm on a
+//! series that is not there yet never rings, and Prometheus does not see its first step), and what the tables of
+//! `docs/OPERATIONS.md` are compared with.
+
+use std::fmt::Write;
+
+use metrics::{
+    Key, Label as KeyLabel, Level, Metadata, SharedString, Unit, describe_counter, describe_gauge,
+    describe_histogram, with_recorder,
+};
+
+/// What a metric can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down; not exported any more when nobody has set it for [`crate::telemetry::GAUGE_IDLE_MAX`].
+    Gauge,
+    /// Distribution.
+    Histogram,
+}
+
+impl Kind {
+    /// As `/metrics` calls it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// A label of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Its name.
+    pub name: &'static str,
+    /// Every value that it can have; empty if they are not known beforehand, as the ids of sales.
+    pub values: &'static [&'static str],
+}
+
+/// A metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// What it is counted in.
+    pub unit: Unit,
+    /// Its labels.
+    pub labels: &'static [Label],
+    /// What it tells.
+    pub help: &'static str,
+}
+
+impl Metric {
+    /// A metric that counts `unit`, without labels.
+    pub const fn new(name: &'static str, kind: Kind, unit: Unit, help: &'static str) -> Self {
+        Self { name, kind, unit, labels: &[], help }
+    }
+
+    /// A counter of things or events.
+    pub const fn counter(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Counter, Unit::Count, help)
+    }
+
+    /// A gauge of things.
+    pub const fn gauge(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Gauge, Unit::Count, help)
+    }
+
+    /// A histogram of how many.
+    pub const fn sizes(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Histogram, Unit::Count, help)
+    }
+
+    /// A histogram of how long, in seconds.
+    pub const fn seconds(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Histogram, Unit::Seconds, help)
+    }
+
+    /// The same with labels.
+    pub const fn by(self, labels: &'static [Label]) -> Self {
+        Self { labels, ..self }
+    }
+
+    /// Every series that is known beforehand, as label values in the order of the labels; none if a label is open.
+    pub fn series(&self) -> Vec<Vec<&'static str>> {
+        self.labels.iter().fold(vec![Vec::new()], |series, label| {
+            let longer = series.iter().flat_map(|values| {
+                label.values.iter().map(move |value| values.iter().copied().chain([*value]).collect())
+            });
+            longer.collect()
+        })
+    }
+
+    /// Its row in the tables of `docs/OPERATIONS.md`.
+    pub fn row(&self) -> String {
+        /// More are not listed.
+        const VALUES_MAX: usize = 10;
+        let mut labels = String::new();
+        for label in self.labels {
+            let separator = if labels.is_empty() { "" } else { "; " };
+            // Writing into a String cannot fail.
+            let _ = write!(labels, "{separator}`{}`", label.name);
+            if (1..=VALUES_MAX).contains(&label.values.len()) {
+                let _ = write!(labels, ": {}", label.values.join(", "));
+            }
+        }
+        let space = if labels.is_empty() { "" } else { " " };
+        format!("| `{}` | {} |{space}{labels} | {} |", self.name, self.kind.as_str(), self.help)
+    }
+
+    /// Tells the recorder of it, and makes its series exist where that says nothing untrue: a counter of 0, a
+    /// histogram without a sample. A gauge exists when somebody sets it.
+    pub fn register(&self) {
+        match self.kind {
+            Kind::Counter => describe_counter!(self.name, self.unit, self.help),
+            Kind::Gauge => return describe_gauge!(self.name, self.unit, self.help),
+            Kind::Histogram => describe_histogram!(self.name, self.unit, self.help),
+        }
+        for values in self.series() {
+            let labels = self
+                .labels
+                .iter()
+                .zip(values)
+                .map(|(label, value)| KeyLabel::from_static_parts(label.name, value));
+            let key = Key::from_parts(SharedString::const_str(self.name), labels.collect::<Vec<_>>());
+            let metadata = Metadata::new(module_path!(), Level::INFO, None);
+            with_recorder(|recorder| match self.kind {
+                Kind::Counter => recorder.register_counter(&key, &metadata).increment(0),
+                Kind::Histogram => drop(recorder.register_histogram(&key, &metadata)),
+                Kind::Gauge => {}
+            });
+        }
+    }
+}
+
+/// What the clients of the broker measure, in gateways and order workers.
+pub const BUS: &[Metric] = &[
+    Metric::counter("flashgate_bus_check_backs_total", "check-backs as the client of the broker sees them")
+        .by(&[Label {
+            name: "what",
+            values: &[
+                "received",
+                "dropped",
+                "commit",
+                "rollback",
+                "unknown",
+                "unanswered",
+                "unreadable",
+                "panicked",
+            ],
+        }]),
+    Metric::counter(
+        "flashgate_bus_offsets_moved_total",
+        "the broker no longer had what was to be read: messages are lost to this group",
+    ),
+    Metric::counter(
+        "flashgate_bus_offset_resets_total",
+        "an operator moved the group's place in a queue (mqadmin resetOffsetByTime)",
+    ),
+    Metric::counter(
+        "flashgate_bus_brokers_passed_over_total",
+        "how often a broker that took no message began to be passed over",
+    ),
+    Metric::counter(
+        "flashgate_bus_sends_repeated_total",
+        "messages sent once more, to another broker where there is one",
+    ),
+    Metric::counter(
+        "flashgate_bus_connections_silent_total",
+        "connections replaced since nothing passed on them any more",
+    ),
+    Metric::gauge("flashgate_bus_queues_failing", "queues that cannot be read at present")
+        .by(&[Label { name: "topic", values: &[] }]),
+    Metric::gauge(
+        "flashgate_clock_difference_seconds",
+        "how far this process's clock is ahead of the peer's",
+    )
+    .by(&[Label { name: "peer", values: &["ledger", "store", "broker"] }]),
+];
+
+/// The codes of faults of the broker.
+pub const BUS_FAULTS: &[&str] = &[
+    "bus_unavailable",
+    "bus_unanswered",
+    "bus_not_durable",
+    "bus_busy",
+    "bus_too_late",
+    "bus_rejected",
+    "bus_invalid",
+    "bus_garbled",
+    "bus_closed",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOTH: &[Label] =
+        &[Label { name: "a", values: &["1", "2"] }, Label { name: "b", values: &["x", "y"] }];
+
+    #[test]
+    fn every_combination_of_fixed_labels_is_a_series_and_an_open_label_has_none() {
+        let metric = Metric::counter("m", "m").by(BOTH);
+        assert_eq!(metric.series(), [["1", "x"], ["1", "y"], ["2", "x"], ["2", "y"]]);
+        assert_eq!(Metric::counter("m", "m").series(), [[""; 0]]);
+        let open = Metric::gauge("m", "m").by(&[Label { name: "sale", values: &[] }]);
+        assert_eq!(open.series(), [[""; 0]; 0]);
+    }
+
+    #[test]
+    fn a_row_lists_what_a_label_can_be() {
+        let row = Metric::counter("m", "what it is").by(BOTH).row();
+        assert_eq!(row, "| `m` | counter | `a`: 1, 2; `b`: x, y | what it is |");
+        assert_eq!(Metric::seconds("s", "long").row(), "| `s` | histogram | | long |");
+    }
+}
