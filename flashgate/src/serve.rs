@@ -29,6 +29,7 @@ use clap::{Args, Subcommand};
 use flashgate_gateway::metrics::{GATEWAY, SQLITE};
 use flashgate_order_worker::metrics::WORKER;
 use flashgate_service::{
+    files,
     metrics::{BUS, Metric},
     shutdown, telemetry,
 };
@@ -121,7 +122,8 @@ impl ServeArgs {
     }
 }
 
-/// Runs until SIGTERM or Ctrl-C.
+/// Runs until SIGTERM or Ctrl-C. A second signal ends it at once, with exit code 143 or 130; the limit of a shutdown is
+/// the two `drain_timeout_ms` and 10 s, and exit code 124.
 ///
 /// # Errors
 /// Each reason not to start has an exit code of its own: see [`Failed`].
@@ -130,7 +132,12 @@ pub async fn run(args: &ServeArgs) -> Result<(), Failed> {
     telemetry::init_logs(&config.log).map_err(|why| Failed::Usage(why.to_string()))?;
     let path = config.data_dir.clone().map_or_else(DataFolder::default_path, Ok)?;
     let folder = DataFolder::take(&path)?;
-    let leave = shutdown::on_signal().map_err(Failed::because)?;
+    // Gateway and order worker shut down one after the other.
+    let limit = config.listen.limits.drain_timeout()
+        + config.operator.limits.drain_timeout()
+        + shutdown::AFTER_DRAIN * 2;
+    let leave = shutdown::on_signal(limit).map_err(Failed::because)?;
+    files::raise_limit();
     let metrics = telemetry::init_metrics(&METRICS).map_err(Failed::because)?;
     let deployment = Deployment::start(&config, &folder, metrics, leave.clone()).await?;
     let lived = live(&deployment, &folder, &leave).await;

@@ -2,7 +2,11 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use flashgate_service::listener;
+use flashgate_service::{
+    files::Division,
+    listener::{self, Places},
+    shutdown::waiting_for,
+};
 use metrics_exporter_prometheus::PrometheusHandle;
 use thiserror::Error;
 use tokio::{net::TcpSocket, sync::oneshot, task::JoinSet, time::sleep};
@@ -24,6 +28,9 @@ use crate::{
 /// How many connections the kernel keeps for us while all are busy: a rush must not meet a refused connection.
 const ACCEPT_QUEUE: u32 = 4_096;
 
+/// Connections of operators at once, whatever buyers may have: audits, repairs, metrics, look-ups of the ledger.
+const OPERATOR_CONNECTIONS_MAX: usize = 1_000;
+
 /// What a gateway is told, wherever its parts come from.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -37,6 +44,8 @@ pub struct Settings {
     pub refresh: Duration,
     /// How far the clock may be from the ledger's and the broker's before the gateway is not ready.
     pub clock_difference_max: Duration,
+    /// How many files it may have open: each connection is one.
+    pub files: usize,
 }
 
 /// Where a gateway answers.
@@ -124,7 +133,9 @@ pub async fn run(
     // Outlives the others: whoever watches sees the gateway leave.
     let operator_leave = CancellationToken::new();
     let listening = sockets.operator.listen(ACCEPT_QUEUE)?;
-    background.spawn(listener::serve(listening, operator, limits.clone(), operator_leave.clone()));
+    let [http_places, grpc_places, operator_places] = places(limits.connections_max, settings.files);
+    let (told, limits_of_operators) = (operator_leave.clone(), limits.clone());
+    background.spawn(listener::serve(listening, operator, operator_places, limits_of_operators, told));
     background.spawn(keep_metrics(metrics));
     background.spawn(Arc::clone(&readiness).watch(
         Arc::clone(&parts.ledger),
@@ -158,15 +169,28 @@ pub async fn run(
     // Whoever started it may not care.
     let _ = up.send(addresses);
     tokio::join!(
-        listener::serve(http_listening, http, limits.clone(), leave.clone()),
-        listener::serve(grpc_listening, grpc, limits.clone(), leave.clone()),
+        listener::serve(http_listening, http, http_places, limits.clone(), leave.clone()),
+        listener::serve(grpc_listening, grpc, grpc_places, limits.clone(), leave.clone()),
     );
     // Every request is answered or cut off.
+    let waiting = waiting_for("batches and outcomes on their way");
     engine.finish().await;
+    drop(waiting);
     operator_leave.cancel();
     background.shutdown().await;
     info!("gateway has left");
     Ok(())
+}
+
+/// The places of the three listeners: HTTP, gRPC, operators. Buyers share theirs over both protocols.
+fn places(connections_max: usize, files: usize) -> [Places; 3] {
+    let operators = connections_max.min(OPERATOR_CONNECTIONS_MAX);
+    let buyers = connections_max.saturating_mul(2);
+    let division = Division::of(files, operators, buyers);
+    division.report(files, operators, buyers);
+    let of_buyers = |name| Places::new(name, connections_max.min(division.buyers_max));
+    let (http, grpc) = of_buyers("http").shared_with(of_buyers("grpc"), division.buyers_max);
+    [http, grpc, Places::new("operator", division.operators_max)]
 }
 
 fn authenticator(mode: AuthMode) -> Arc<dyn Authenticator> {

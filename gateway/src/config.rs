@@ -269,9 +269,10 @@ impl Default for ClockConfig {
 }
 
 impl Config {
-    /// What the gateway itself is told; the rest is about its parts.
-    pub fn settings(&self) -> Settings {
+    /// What the gateway itself is told, of a process that may open so many `files`; the rest is about its parts.
+    pub fn settings(&self, files: usize) -> Settings {
         Settings {
+            files,
             listen: self.listen.clone(),
             auth: self.auth.clone(),
             batcher: self.batcher.clone(),

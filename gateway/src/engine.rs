@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use flashgate_domain::{BatchIds, Clock, LedgerId, Node, id::ShardCount};
 use flashgate_ledger::Ledger;
 use flashgate_messaging::{Join, Subscription, Topic, TransactionProducer};
+use flashgate_service::shutdown::waiting_for;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -196,8 +197,10 @@ async fn first_success<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>
     leave: &CancellationToken,
     attempt: impl Fn() -> F,
 ) -> Option<T> {
+    let _waiting = waiting_for("the ledger and the order worker, at the start");
     loop {
-        match attempt().await {
+        // Each step is done again from its beginning by the next start: it may be broken off anywhere.
+        match leave.run_until_cancelled(attempt()).await? {
             Ok(value) => return Some(value),
             Err(why) => warn!(step, %why, "the start waits"),
         }

@@ -12,7 +12,7 @@ use flashgate_messaging::{
     BusFault,
     rocketmq::{RocketMq, RocketMqBrowser, RocketMqConfig, RocketMqPublisher, RocketMqSubscription},
 };
-use flashgate_service::config::ConfigError;
+use flashgate_service::{config::ConfigError, shutdown::waiting_for};
 use late::Late;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -30,19 +30,23 @@ use crate::{
     operator::{Backlog, DeadLetters, Repairs, Sales},
 };
 
-/// Brings the schema to this version.
+/// Brings the schema to this version, or ends when `leave` is cancelled: another migration, or a server that does not
+/// answer, can be waited for without end.
 ///
 /// # Errors
-/// The migration that failed.
-pub async fn migrate(config: &WorkerConfig) -> Result<(), Failed> {
-    MySqlStore::new(&config.mysql, 0).migrate().await?;
+/// The migration that failed, or [`Failed::MigrationInterrupted`].
+pub async fn migrate(config: &WorkerConfig, leave: &CancellationToken) -> Result<(), Failed> {
+    let _waiting = waiting_for("the order store, to migrate it");
+    let store = MySqlStore::new(&config.mysql, 0);
+    let migrated = leave.run_until_cancelled(store.migrate()).await;
+    migrated.ok_or(Failed::MigrationInterrupted)??;
     info!(database = ?config.mysql.url, "the schema is the one of this version");
     Ok(())
 }
 
 /// Works until `leave` is cancelled; finishes the chunk at hand, acknowledges it, and leaves the group.
 ///
-/// The operator's port answers from the start, so that liveness and readiness can be told apart while MySQL or
+/// The process may open so many `files`. The operator's port answers from the start, so that liveness and readiness can be told apart while MySQL or
 /// the broker are away.
 ///
 /// # Errors
@@ -51,6 +55,7 @@ pub async fn serve(
     config: WorkerConfig,
     clock: Arc<dyn Clock>,
     metrics: PrometheusHandle,
+    files: usize,
     leave: CancellationToken,
 ) -> Result<(), Failed> {
     // Only the pauses before retries are drawn from it: it must differ between processes, nothing more.
@@ -79,7 +84,7 @@ pub async fn serve(
         clock: Arc::clone(&clock),
     };
     let interface = Interface { sales, repairs, dead_letters, health: Arc::clone(&health) };
-    let port = OperatorPort::open(listener, &config.operator, interface, Some(metrics))?;
+    let port = OperatorPort::open(listener, &config.operator, files, interface, Some(metrics))?;
 
     let ways = Ways { publisher: &publisher, browser: &browser, backlog: &backlog };
     let worked = work(&config, clock, store, ways, &health, seed, &leave).await;
@@ -138,7 +143,9 @@ async fn work(
     let auditing = auditor.map(|auditor| tokio::spawn(auditor.run(leave.clone())));
     let parts = Parts { store, publisher: ways.publisher.clone(), topics, clock, health: Arc::clone(health) };
     let subscription = engine::work(subscription, parts, config.consume.clone(), seed, leave.clone()).await;
+    let waiting = waiting_for("the broker to forget this consumer");
     subscription.shutdown().await;
+    drop(waiting);
     if let Some(auditing) = auditing {
         auditing.abort();
     }
@@ -153,9 +160,15 @@ async fn await_schema(
     backoff: &Backoff,
     leave: &CancellationToken,
 ) -> Result<bool, Failed> {
+    let _waiting = waiting_for("the order store, at the start");
     let mut retry = 0;
-    while let Err(fault) = store.check_schema().await {
-        let SchemaFault::Store(fault) = fault else { return Err(fault.into()) };
+    loop {
+        let fault = match leave.run_until_cancelled(store.check_schema()).await {
+            None => return Ok(false),
+            Some(Ok(())) => break,
+            Some(Err(SchemaFault::Store(fault))) => fault,
+            Some(Err(fault)) => return Err(fault.into()),
+        };
         health.store(false);
         warn!(%fault, "waiting for the order store");
         if pause(backoff, retry, leave).await.is_err() {
@@ -176,6 +189,7 @@ async fn await_broker(
     leave: &CancellationToken,
 ) -> Result<Option<(RocketMq, RocketMqPublisher, RocketMqSubscription)>, Failed> {
     let (group, topic) = (config.group("order-worker")?, config.topic("orders")?);
+    let _waiting = waiting_for("the broker, at the start");
     let mut retry = 0;
     loop {
         let connect = async {
@@ -184,12 +198,13 @@ async fn await_broker(
             let publisher = mq.publisher(group.clone());
             Ok::<_, BusFault>((mq, publisher, subscription))
         };
-        match connect.await {
-            Ok(connected) => {
+        match leave.run_until_cancelled(connect).await {
+            None => return Ok(None),
+            Some(Ok(connected)) => {
                 health.bus(true);
                 return Ok(Some(connected));
             }
-            Err(fault) => {
+            Some(Err(fault)) => {
                 health.bus(false);
                 warn!(%fault, code = fault.code(), "waiting for the broker");
                 if pause(backoff, retry, leave).await.is_err() {

@@ -7,7 +7,11 @@ use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::Clock;
 use flashgate_messaging::{Browser, Publisher, Subscription, Topic};
-use flashgate_service::listener;
+use flashgate_service::{
+    files::Division,
+    listener::{self, Places},
+    shutdown::waiting_for,
+};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, task::JoinHandle, time::interval};
 use tokio_util::sync::CancellationToken;
@@ -46,7 +50,8 @@ pub struct Parts<S> {
 }
 
 /// Works on `parts` until `leave` is cancelled; finishes the chunk at hand, and acknowledges it. The operator's
-/// port is `listener`: `operator.listen` is not looked at. Without `metrics` it has no `/metrics`.
+/// port is `listener`: `operator.listen` is not looked at. Without `metrics` it has no `/metrics`. It may open so many
+/// `files`.
 ///
 /// Returns the subscription, whose owner can leave its group in order; store and publisher are the owner's to shut
 /// down as well.
@@ -59,6 +64,7 @@ pub async fn run<S: Subscription>(
     parts: Parts<S>,
     listener: TcpListener,
     metrics: Option<PrometheusHandle>,
+    files: usize,
     leave: CancellationToken,
 ) -> Result<S, tonic_reflection::server::Error> {
     let Parts { store, publisher, browser, subscription, topics, sales_topic, clock, seed } = parts;
@@ -79,7 +85,7 @@ pub async fn run<S: Subscription>(
         clock: Arc::clone(&clock),
     };
     let interface = Interface { sales: Arc::new(sales), repairs, dead_letters, health: Arc::clone(&health) };
-    let port = OperatorPort::open(listener, operator, interface, metrics)?;
+    let port = OperatorPort::open(listener, operator, files, interface, metrics)?;
     health.store(true);
     health.bus(true);
     let parts = consume::Parts { store, publisher, topics, clock, health: Arc::clone(&health) };
@@ -99,7 +105,9 @@ pub(crate) async fn work<S: Subscription>(
     let watching = tokio::spawn(Arc::clone(&parts.health).watch_store(Arc::clone(&parts.store)));
     let consumer = Consumer::new(subscription, parts, config, seed);
     info!("consuming");
+    let waiting = waiting_for("the chunk at hand");
     let subscription = consumer.run(leave).await;
+    drop(waiting);
     watching.abort();
     subscription
 }
@@ -120,10 +128,11 @@ pub(crate) struct OperatorPort {
 }
 
 impl OperatorPort {
-    /// Serves on `listener` from now on.
+    /// Serves on `listener` from now on, in a process that may open so many `files`.
     pub(crate) fn open(
         listener: TcpListener,
         config: &OperatorConfig,
+        files: usize,
         interface: Interface,
         metrics: Option<PrometheusHandle>,
     ) -> Result<Self, tonic_reflection::server::Error> {
@@ -131,7 +140,13 @@ impl OperatorPort {
         let limits = config.body_limits();
         let router = operator::router(sales, repairs, dead_letters, health, metrics.clone(), limits)?;
         let done = CancellationToken::new();
-        let serving = tokio::spawn(listener::serve(listener, router, config.limits.clone(), done.clone()));
+        // Gateways are the peers that come in numbers here.
+        let wanted = config.limits.connections_max;
+        let division = Division::of(files, 0, wanted);
+        division.report(files, 0, wanted);
+        let places = Places::new("worker", division.buyers_max);
+        let limits = config.limits.clone();
+        let serving = tokio::spawn(listener::serve(listener, router, places, limits, done.clone()));
         Ok(Self { done, serving, upkeep: metrics.map(|metrics| tokio::spawn(keep_up(metrics))) })
     }
 

@@ -21,6 +21,7 @@ pub mod engine;
 pub mod health;
 pub mod metrics;
 pub mod mysql;
+pub mod openapi;
 pub mod operator;
 mod portable_sql;
 #[cfg(feature = "sqlite")]

@@ -4,6 +4,7 @@ use std::{
     io::{self, Write},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use clap::Parser;
@@ -13,12 +14,16 @@ use flashgate_order_worker::{
     cli::{Cli, Command, ConfigCommand},
     config::{ENV_PREFIX, SAMPLE, WorkerConfig},
     metrics::WORKER,
+    openapi,
 };
-use flashgate_service::{config, metrics::BUS, shutdown, telemetry};
+use flashgate_service::{config, files, metrics::BUS, shutdown, telemetry};
+use tokio::runtime;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Cli::parse().command).await {
+/// How long what still runs beside the worker may take at its end: a look-up of a name cannot be broken off.
+const REST_TIME: Duration = Duration::from_millis(500);
+
+fn main() -> ExitCode {
+    match start(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
             // The logs may not be set up, and may be filtered.
@@ -28,19 +33,31 @@ async fn main() -> ExitCode {
     }
 }
 
+fn start(command: Command) -> Result<(), Failed> {
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ran = runtime.block_on(run(command));
+    runtime.shutdown_timeout(REST_TIME);
+    ran
+}
+
 async fn run(command: Command) -> Result<(), Failed> {
     match command {
         Command::Serve(at) => {
             let config: WorkerConfig = config::load(at.file.as_deref(), ENV_PREFIX)?;
             telemetry::init_logs(&config.log)?;
             let metrics = telemetry::init_metrics(&[WORKER, BUS])?;
-            let leave = shutdown::on_signal()?;
-            app::serve(config, Arc::new(SystemClock), metrics, leave).await
+            let leave = shutdown::on_signal(config.operator.limits.drain_timeout() + shutdown::AFTER_DRAIN)?;
+            app::serve(config, Arc::new(SystemClock), metrics, files::raise_limit(), leave).await
         }
         Command::Migrate(at) => {
             let config: WorkerConfig = config::load(at.file.as_deref(), ENV_PREFIX)?;
             telemetry::init_logs(&config.log)?;
-            app::migrate(&config).await
+            let leave = shutdown::on_signal(shutdown::AFTER_DRAIN)?;
+            app::migrate(&config, &leave).await
+        }
+        Command::Openapi => {
+            let document = openapi::document().to_pretty_json().map_err(io::Error::other)?;
+            Ok(writeln!(io::stdout(), "{document}")?)
         }
         Command::Config(ConfigCommand::Default) => Ok(io::stdout().write_all(SAMPLE.as_bytes())?),
         Command::Config(ConfigCommand::Check { file }) => {

@@ -14,7 +14,7 @@
 //! | [`deployment`], [`gateway`], [`worker`] | a deployment of its own for each test: prefix, database, topics |
 //! | [`process`], [`own_stack`], [`redis_server`], [`redis_pair`], [`mysql_pair`], [`rocketmq_server`], [`proxy`], [`lines`] | what can be killed, stopped, cut off and started again |
 //! | [`door`], [`purchase`], [`crowd`], [`rush`] | buyers, over HTTP, gRPC and streams, and what they heard |
-//! | [`raw_grpc`] | peers that send what no client would |
+//! | [`raw_grpc`], [`raw_http2`] | peers that send what no client would |
 //! | [`operator`] | sales |
 //! | [`order_store`], [`stock`], [`broker`], [`metrics`] | looks into the real stores |
 //! | [`books`] | the conservation laws, checked on both sides and across |
@@ -47,6 +47,7 @@ pub mod process;
 pub mod proxy;
 pub mod purchase;
 pub mod raw_grpc;
+pub mod raw_http2;
 pub mod redis_pair;
 pub mod redis_server;
 pub mod rocketmq_server;

@@ -30,13 +30,14 @@ pub struct Process {
     arguments: Vec<String>,
     log: PathBuf,
     child: Option<Child>,
+    files_max: Option<(u32, u32)>,
 }
 
 impl Process {
     /// A process that does not run yet; its output will be appended to `<folder>/<name>.log`.
     pub fn new(name: &str, program: PathBuf, arguments: Vec<String>, folder: &Path) -> Self {
         let log = folder.join(format!("{name}.log"));
-        Self { name: name.to_owned(), program, arguments, log, child: None }
+        Self { name: name.to_owned(), program, arguments, log, child: None, files_max: None }
     }
 
     /// Starts it, with `variables` in its environment.
@@ -45,7 +46,8 @@ impl Process {
     /// If it runs, or cannot be started.
     pub fn start(&mut self, variables: &[(String, String)]) {
         assert!(!self.is_running(), "{} runs already", self.name);
-        let child = Command::new(&self.program)
+        let child = self
+            .command()
             .args(&self.arguments)
             .envs(variables.iter().cloned())
             .stdin(Stdio::null())
@@ -55,6 +57,19 @@ impl Process {
             .spawn();
         self.child =
             Some(child.unwrap_or_else(|why| panic!("{} cannot be started: {why}", self.program.display())));
+    }
+
+    /// From its next start on, how many files it may have open: at first, and at most (`RLIMIT_NOFILE`).
+    pub const fn limit_files(&mut self, soft: u32, hard: u32) {
+        self.files_max = Some((soft, hard));
+    }
+
+    fn command(&self) -> Command {
+        let Some((soft, hard)) = self.files_max else { return Command::new(&self.program) };
+        let script = format!(r#"ulimit -S -n {soft} && ulimit -H -n {hard} && exec "$0" "$@""#);
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(script).arg(&self.program);
+        command
     }
 
     /// Runs it to its end.

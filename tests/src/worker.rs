@@ -101,10 +101,13 @@ format = "json"
 
     /// Brings the schema of the database to the version of the worker.
     pub(crate) async fn migrate(&self, folder: &Path) {
+        self.migration(folder).run(&self.settings).await;
+    }
+
+    /// `order-worker migrate` with its configuration, not started yet.
+    pub fn migration(&self, folder: &Path) -> Process {
         let file = folder.join(format!("{}.toml", self.process.name()));
-        let migrate = Process::new("migrate", binary("order-worker"), arguments("migrate", &file), folder);
-        let mut migrate = migrate;
-        migrate.run(&self.settings).await;
+        Process::new("migrate", binary("order-worker"), arguments("migrate", &file), folder)
     }
 }
 

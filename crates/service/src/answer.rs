@@ -48,6 +48,18 @@ pub enum Failure {
     },
     /// The body did not arrive in time. Nothing of it was looked at.
     BodyTimeout,
+    /// The head has too many fields, or too many bytes.
+    HeadTooLarge {
+        /// The most fields.
+        fields_max: usize,
+        /// The most bytes.
+        bytes_max: usize,
+    },
+    /// The URI is longer than allowed.
+    UriTooLong {
+        /// The limit.
+        bytes_max: usize,
+    },
     /// The body is not said to be `application/json`.
     UnsupportedMediaType,
     /// A bug: an invariant does not hold. Details are in the log.
@@ -80,6 +92,8 @@ impl Failure {
             | Self::MethodNotAllowed
             | Self::BodyTooLarge { .. }
             | Self::BodyTimeout
+            | Self::HeadTooLarge { .. }
+            | Self::UriTooLong { .. }
             | Self::UnsupportedMediaType
             | Self::Internal => None,
         }
@@ -146,6 +160,15 @@ impl Failure {
                 StatusCode::REQUEST_TIMEOUT,
                 Code::DeadlineExceeded,
             ),
+            Self::HeadTooLarge { .. } => Row::new(
+                "head_too_large",
+                "Head too large",
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                Code::InvalidArgument,
+            ),
+            Self::UriTooLong { .. } => {
+                Row::new("uri_too_long", "URI too long", StatusCode::URI_TOO_LONG, Code::InvalidArgument)
+            }
             Self::UnsupportedMediaType => Row::new(
                 "unsupported_media_type",
                 "Unsupported media type",
@@ -175,6 +198,8 @@ impl Failure {
             | Self::RouteNotFound
             | Self::MethodNotAllowed
             | Self::BodyTooLarge { .. }
+            | Self::HeadTooLarge { .. }
+            | Self::UriTooLong { .. }
             | Self::UnsupportedMediaType
             | Self::Internal => false,
         }
@@ -200,6 +225,10 @@ impl Failure {
             Self::MethodNotAllowed => "this path does not take that method".to_owned(),
             Self::BodyTooLarge { bytes_max } => format!("the body must be at most {bytes_max} bytes long"),
             Self::BodyTimeout => "the body did not arrive in time; nothing was done".to_owned(),
+            Self::HeadTooLarge { fields_max, bytes_max } => {
+                format!("the head must have at most {fields_max} fields and {bytes_max} bytes")
+            }
+            Self::UriTooLong { bytes_max } => format!("the URI must be at most {bytes_max} bytes long"),
             Self::UnsupportedMediaType => "content-type must be application/json".to_owned(),
             Self::Internal => "something went wrong here; it was logged".to_owned(),
         }

@@ -1,18 +1,21 @@
 //! What both services share at their start and at their edges.
 //!
-//! [`config`] parses a file and the environment once; [`telemetry`] sets up logs and metrics, [`metrics`]
-//! is how a program tells what it measures; [`shutdown`]
-//! turns signals into a token; [`listener`] serves HTTP with its time-outs; [`answer`] is the one table from
-//! outcomes to HTTP and gRPC; [`body`] reads bodies; [`messages`] makes gRPC keep to the same limits and the same table.
+//! [`config`] parses a file and the environment once; [`telemetry`] sets up logs and metrics, [`metrics`] is how a
+//! program tells what it measures; [`shutdown`] turns signals into a token; [`files`] divides the files that a process
+//! may open; [`listener`] serves HTTP with its time-outs; [`answer`] is the one table from outcomes to HTTP and gRPC;
+//! [`body`] reads bodies, [`integers`] their numbers; [`messages`] makes gRPC keep to the same limits and the same table.
 
 pub mod answer;
 pub mod body;
 pub mod config;
 #[cfg(feature = "failpoints")]
 pub mod failpoint;
+pub mod files;
+pub mod integers;
 pub mod listener;
 pub mod messages;
 pub mod metrics;
+pub mod openapi;
 pub mod problem;
 pub mod shutdown;
 pub mod status;

@@ -1,24 +1,30 @@
 //! Serves an HTTP router on a TCP listener, with limits on what a slow or idle peer can hold.
 
 mod first_bytes;
+mod head;
+mod places;
+mod refusal;
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{io, pin::pin, time::Duration};
 
 use axum::Router;
 use first_bytes::InTime;
+use head::Heads;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
-    service::TowerToHyperService,
 };
+pub use places::Places;
+use refusal::Explained;
 use serde::Deserialize;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
+
+use crate::shutdown::waiting_for;
 
 /// What a stream of HTTP/2 may send ahead of its reader: about a thousand purchases.
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
@@ -26,6 +32,17 @@ const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 /// as if it were an attack; how many those are it takes from this: at 4 MiB some 10,000. One stream cannot send so many
 /// within its window.
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// Open streams of a connection. A proxy brings many buyers on one.
+const STREAMS_MAX: u32 = 1_000;
+/// Streams that their peer has cancelled before they were looked at: one more ends the connection, as an attack ("rapid
+/// reset"). h2 says 20, but a proxy whose buyers give up together cancels all that it has open at once, and the
+/// connection is everybody's. So: twice as many as may be open. An attacker gains little, since a stream that was
+/// cancelled so early costs some hundred bytes for a moment, and no call.
+const CANCELLED_STREAMS_MAX: usize = 2_000;
+/// Streams that break the protocol over the whole life of a connection; it may last for days. h2 says 1,024.
+const BROKEN_STREAMS_MAX: usize = 10_000;
+/// What is read of a head of HTTP/1 before it is refused.
+const HTTP1_BUFFER_BYTES: usize = 64 * 1024;
 
 /// The limits of one listener.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,28 +62,32 @@ impl Default for ListenerLimits {
     }
 }
 
+impl ListenerLimits {
+    /// How long open requests may go on after the process was told to leave.
+    pub const fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
+    }
+}
+
 /// Accepts connections until `leave` is cancelled, then lets open requests end for `drain_timeout_ms`.
-pub async fn serve(listener: TcpListener, router: Router, limits: ListenerLimits, leave: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    places: Places,
+    limits: ListenerLimits,
+    leave: CancellationToken,
+) {
     let graceful = GracefulShutdown::new();
-    let permits = Arc::new(Semaphore::new(limits.connections_max));
-    let mut server = auto::Builder::new(TokioExecutor::new());
     let header_timeout = Duration::from_millis(limits.header_timeout_ms);
-    server.http1().timer(TokioTimer::new()).header_read_timeout(header_timeout).pipeline_flush(true);
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(header_timeout)
-        .keep_alive_timeout(header_timeout)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_concurrent_streams(1_000);
+    let server = server(header_timeout);
+    let mut acceptor = Acceptor { listener, failing: None };
     loop {
-        // Permit before work: a connection is only accepted when there is room for it.
+        // A place before the connection: it is only accepted when there is room for it.
         let admitted = async {
-            let permit = Arc::clone(&permits).acquire_owned().await.ok()?;
-            Some((permit, accept(&listener).await?))
+            let place = places.take().await?;
+            Some((place, acceptor.accept().await?))
         };
-        let (permit, stream) = tokio::select! {
+        let (place, stream) = tokio::select! {
             biased;
             () = leave.cancelled() => break,
             admitted = admitted => match admitted {
@@ -74,42 +95,84 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ListenerLimits
                 None => continue,
             },
         };
-        let service = TowerToHyperService::new(router.clone());
-        let stream = TokioIo::new(InTime::new(stream, header_timeout));
-        let connection = server.serve_connection(stream, service).into_owned();
+        let stream = TokioIo::new(Explained::new(InTime::new(stream, header_timeout)));
+        let connection = server.serve_connection(stream, Heads::new(router.clone())).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = pin!(connection).await {
                 debug!(%error, "connection ended");
             }
-            drop(permit);
+            drop(place);
         });
     }
-    drop(listener);
-    let drain = Duration::from_millis(limits.drain_timeout_ms);
-    if timeout(drain, graceful.shutdown()).await.is_err() {
+    drop(acceptor);
+    let _waiting = waiting_for(places.waiting());
+    if timeout(limits.drain_timeout(), graceful.shutdown()).await.is_err() {
         warn!(
+            listener = places.name(),
+            connections = places.taken(),
             drain_timeout_ms = limits.drain_timeout_ms,
             "connections were still open when the time to drain was over"
         );
     }
 }
 
-/// The next connection; `None` after a failure, having waited a little where the process is out of handles.
-async fn accept(listener: &TcpListener) -> Option<TcpStream> {
-    match listener.accept().await {
-        Ok((stream, _peer)) => {
-            // Answers are small: without this, the second half of one waits for the peer's acknowledgement.
-            if let Err(error) = stream.set_nodelay(true) {
-                debug!(%error, "TCP_NODELAY could not be set");
+fn server(header_timeout: Duration) -> auto::Builder<TokioExecutor> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    // Without `pipeline_flush`: with it, hyper never sends the answers that it makes by itself, such as 431.
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_buf_size(HTTP1_BUFFER_BYTES);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(header_timeout)
+        .keep_alive_timeout(header_timeout)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_pending_accept_reset_streams(CANCELLED_STREAMS_MAX)
+        .max_local_error_reset_streams(BROKEN_STREAMS_MAX)
+        .max_header_list_size(head::READ_BYTES_MAX);
+    server
+}
+
+/// Accepts, and pauses where the system refuses to: it would be asked again without a pause otherwise.
+struct Acceptor {
+    listener: TcpListener,
+    /// The first of the failures in a row, and when it was logged last.
+    failing: Option<Instant>,
+}
+
+impl Acceptor {
+    /// The pause after a failure.
+    const PAUSE: Duration = Duration::from_millis(100);
+    /// Between two lines about failures in a row.
+    const LOG_INTERVAL: Duration = Duration::from_secs(5);
+
+    /// The next connection; `None` after a failure, and a pause if it is the system's.
+    async fn accept(&mut self) -> Option<TcpStream> {
+        match self.listener.accept().await {
+            Ok((stream, _peer)) => {
+                self.failing = None;
+                // Answers are small: without this, the second half of one waits for the peer's acknowledgement.
+                if let Err(error) = stream.set_nodelay(true) {
+                    debug!(%error, "TCP_NODELAY could not be set");
+                }
+                Some(stream)
             }
-            Some(stream)
-        }
-        Err(error) if is_about_the_peer(&error) => None,
-        Err(error) => {
-            warn!(%error, "a connection could not be accepted");
-            sleep(Duration::from_millis(100)).await;
-            None
+            Err(error) if is_about_the_peer(&error) => None,
+            Err(error) => {
+                let now = Instant::now();
+                if self.failing.is_none_or(|logged_at| now >= logged_at + Self::LOG_INTERVAL) {
+                    warn!(%error, "connections cannot be accepted; retrying");
+                    self.failing = Some(now);
+                }
+                sleep(Self::PAUSE).await;
+                None
+            }
         }
     }
 }
@@ -151,7 +214,13 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/", post(slow_reader));
         let leave = CancellationToken::new();
-        let serving = tokio::spawn(serve(listener, router, ListenerLimits::default(), leave.clone()));
+        let serving = tokio::spawn(serve(
+            listener,
+            router,
+            Places::new("test", 10),
+            ListenerLimits::default(),
+            leave.clone(),
+        ));
 
         let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
         let (mut client, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();

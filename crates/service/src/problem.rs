@@ -51,7 +51,11 @@ impl From<&Failure> for Problem {
 /// What nearly all buyers of a sale hear, always in the same words: written once.
 static SOLD_OUT: LazyLock<Bytes> = LazyLock::new(|| write(&Failure::Refused(Refusal::SoldOut)));
 
-fn write(failure: &Failure) -> Bytes {
+/// The media type of problem documents.
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
+
+/// The failure as a document.
+pub(crate) fn write(failure: &Failure) -> Bytes {
     // A struct of strings, numbers and booleans has no way to fail.
     serde_json::to_vec(&Problem::from(failure)).unwrap_or_default().into()
 }
@@ -62,7 +66,7 @@ impl IntoResponse for Failure {
         let body = if self == Self::Refused(Refusal::SoldOut) { SOLD_OUT.clone() } else { write(&self) };
         let mut response = (row.http, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if let Some(after) = row.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs()));
         }

@@ -100,7 +100,7 @@ impl Answer {
 }
 
 /// The stable codes of refusals, the frequent ones first.
-const CODES: [(&str, Outcome); 22] = [
+const CODES: [(&str, Outcome); 24] = [
     ("sold_out", Outcome::SoldOut),
     ("over_limit", Outcome::Limited),
     ("not_open", Outcome::NotOpen),
@@ -121,6 +121,8 @@ const CODES: [(&str, Outcome); 22] = [
     ("unauthenticated", Outcome::Rejected),
     ("permission_denied", Outcome::Rejected),
     ("body_too_large", Outcome::Rejected),
+    ("head_too_large", Outcome::Rejected),
+    ("uri_too_long", Outcome::Rejected),
     ("unsupported_media_type", Outcome::Rejected),
     ("route_not_found", Outcome::Rejected),
 ];

@@ -10,10 +10,11 @@ use flashgate_gateway::{
 };
 use flashgate_ledger::Ledger;
 use flashgate_messaging::{BusFault, rocketmq::RocketMqTransactionProducer};
+use flashgate_service::files;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::{config::ServeConfig, part::Part, surroundings::Surroundings};
+use super::{config::ServeConfig, part::Part, surroundings::Surroundings, worker::FILES_PART};
 use crate::exit::{Failed, causes};
 
 /// How long a question to the order worker, in the same process, may take.
@@ -37,7 +38,9 @@ impl Gateway {
         around: Surroundings<'_>,
         leave: CancellationToken,
     ) -> Result<(Self, Option<Addresses>), Failed> {
+        let files = files::limit_now();
         let settings = Settings {
+            files: files - files / FILES_PART,
             listen: config.listen.clone(),
             auth: config.auth.clone(),
             batcher: config.batcher.clone(),

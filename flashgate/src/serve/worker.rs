@@ -7,11 +7,15 @@ use flashgate_order_worker::{
     consume::Topics,
     engine::{self, Parts},
 };
+use flashgate_service::files;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{config::ServeConfig, part::Part, surroundings::Surroundings};
 use crate::exit::Failed;
+
+/// The worker's part of the files that this process may open: one of so many. The rest is the gateway's.
+pub(super) const FILES_PART: usize = 8;
 
 /// An order worker that takes batches.
 pub(crate) struct Worker {
@@ -48,10 +52,11 @@ impl Worker {
             seed,
         };
         let (consume, operation) = (config.consume.clone(), config.operator.clone());
+        let files = files::limit_now() / FILES_PART;
         let leave = CancellationToken::new();
         let left = leave.clone();
         let part = Part::spawn(leave, async move {
-            let ran = engine::run(&consume, &operation, parts, operator, Some(metrics), left).await;
+            let ran = engine::run(&consume, &operation, parts, operator, Some(metrics), files, left).await;
             ran.map_err(|why| Failed::Failed(format!("the order worker: {why}")))
         });
         Ok(Self { part, publisher, browser })

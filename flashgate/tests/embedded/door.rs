@@ -56,7 +56,7 @@ pub(crate) async fn open_sale(serve: &Serve, stock: u64, limit_per_buyer: u64) -
     );
     let (status, sale) = ask(serve.operator, "POST", "/v1/sales", "", &body).await.unwrap();
     assert!((200..300).contains(&status), "{status}: {sale}");
-    let sale: u64 = sale["id"].as_str().unwrap().parse().unwrap();
+    let sale: u64 = sale["sale_id"].as_str().unwrap().parse().unwrap();
     let preheat = format!("/v1/sales/{sale}/preheat");
     assert!(ask(serve.operator, "POST", &preheat, "", "").await.is_some());
     let deadline = Instant::now() + OPEN_TIME_MAX;

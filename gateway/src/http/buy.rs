@@ -8,7 +8,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use flashgate_domain::{OrderId, Verdict};
-use flashgate_service::{answer::Failure, body};
+use flashgate_service::{
+    answer::Failure,
+    body,
+    openapi::{Buyer, Everywhere, Id, Key, Problem},
+};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -22,10 +26,10 @@ const REPLAYED_HEADER: HeaderName = HeaderName::from_static("idempotency-replaye
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Accepted {
     /// A decimal number, as a string: it is larger than what JavaScript's numbers hold.
-    #[schema(example = "123456789012345678")]
+    #[schema(value_type = Id)]
     pub order_id: String,
     /// `accepted`: it survives the loss of any one part, and is confirmed or cancelled moments later.
-    #[schema(example = "accepted")]
+    #[schema(pattern = "^accepted$", example = "accepted")]
     pub status: &'static str,
 }
 
@@ -38,25 +42,27 @@ pub struct Accepted {
     path = "/v1/sales/{sale_id}/orders",
     operation_id = "buy",
     params(
-        ("sale_id" = String, Path, description = "The sale: a decimal number from 1 to 2^63 - 1"),
-        ("Idempotency-Key" = String, Header, description = "Names this purchase: 1 to 255 visible ASCII characters"),
-        ("X-Buyer-Id" = String, Header, description = "The buyer, with auth.mode = trusted-header: 1 to 128 visible ASCII characters"),
+        ("sale_id" = inline(Id), Path, description = "The sale: a decimal number from 1 to 2^63 - 1"),
+        ("Idempotency-Key" = inline(Key), Header, description = "Names this purchase: 1 to 255 visible ASCII characters, once"),
+        ("X-Buyer-Id" = inline(Buyer), Header, description = "The buyer, with auth.mode = trusted-header: 1 to 128 visible ASCII characters, once"),
     ),
     request_body = super::BuyBody,
     responses(
         (status = 202, description = "Accepted now, or by an earlier request with the same key (then with `Idempotency-Replayed: true`)", body = Accepted,
             headers(("Location" = String, description = "Where the order is"), ("Idempotency-Replayed" = String, description = "`true` if the order had been accepted before"))),
-        (status = 400, description = "`malformed`: `field` names what is wrong", body = crate::openapi::Problem, content_type = "application/problem+json"),
-        (status = 401, description = "`unauthenticated`", body = crate::openapi::Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`sale_not_found`", body = crate::openapi::Problem, content_type = "application/problem+json"),
-        (status = 408, description = "`body_timeout`: the body came too slowly, and nothing was ordered", body = crate::openapi::Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`sold_out` or `over_limit`", body = crate::openapi::Problem, content_type = "application/problem+json"),
-        (status = 410, description = "`ended`", body = crate::openapi::Problem, content_type = "application/problem+json"),
-        (status = 413, description = "`body_too_large`: more than 16 KiB", body = crate::openapi::Problem, content_type = "application/problem+json"),
-        (status = 415, description = "`unsupported_media_type`", body = crate::openapi::Problem, content_type = "application/problem+json"),
-        (status = 422, description = "`idempotency_key_reused`: the key came before with another quantity", body = crate::openapi::Problem, content_type = "application/problem+json"),
-        (status = 425, description = "`not_open`", body = crate::openapi::Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`outcome_unknown`: ask again with the same key. All others mean that nothing was ordered: `sale_not_ready`, `sale_paused`, `backlog_full`, `overloaded`, `draining`, `ledger_unavailable`, `broker_unavailable`", body = crate::openapi::Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`malformed`: `field` names what is wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`sale_not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "`body_timeout`: the body came too slowly, and nothing was ordered", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`sold_out` or `over_limit`", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "`ended`", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "`body_too_large`: more than 16 KiB", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported_media_type`", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "`idempotency_key_reused`: the key came before with another quantity", body = Problem, content_type = "application/problem+json"),
+        (status = 425, description = "`not_open`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`outcome_unknown`: ask again with the same key. All others mean that nothing was ordered: `sale_not_ready`, `sale_paused`, `backlog_full`, `overloaded`, `draining`, `ledger_unavailable`, `broker_unavailable`", body = Problem, content_type = "application/problem+json",
+            headers(("Retry-After" = u32, description = "Seconds until it may be asked again"))),
+        Everywhere,
     )
 )]
 pub(crate) async fn buy(

@@ -1,7 +1,9 @@
 //! The fields of a request, each with an error that names it.
 
+use std::borrow::Cow;
+
 use flashgate_domain::{IdempotencyKey, Quantity, intent::InvalidQuantity};
-use flashgate_service::answer::Failure;
+use flashgate_service::{answer::Failure, integers};
 use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
@@ -39,9 +41,15 @@ pub(super) fn quantity(body: &[u8]) -> Result<Quantity, Failure> {
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(not_an_object(body));
     }
-    match serde_json::from_slice::<BuyBody>(body) {
-        Ok(body) => Quantity::new(body.quantity).map_err(|invalid| Failure::malformed("quantity", invalid)),
-        Err(wrong) => Err(explain(body, &wrong)),
+    let read = serde_json::from_slice::<BuyBody>(body).or_else(|wrong| read_again(body, wrong))?;
+    Quantity::new(read.quantity).map_err(|invalid| Failure::malformed("quantity", invalid))
+}
+
+/// `1.0` and `1e0` are integers, too; hardly anybody writes them.
+fn read_again(body: &[u8], wrong: serde_json::Error) -> Result<BuyBody, Failure> {
+    match integers::plain(body) {
+        Cow::Owned(plain) => serde_json::from_slice(&plain).map_err(|wrong| explain(&plain, &wrong)),
+        Cow::Borrowed(body) => Err(explain(body, &wrong)),
     }
 }
 
@@ -64,5 +72,31 @@ fn explain(body: &[u8], wrong: &serde_json::Error) -> Failure {
             Failure::malformed("quantity", "must come once")
         }
         Some(_) => Failure::malformed("quantity", InvalidQuantity),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quantity;
+
+    fn units(body: &str) -> Result<u32, String> {
+        let read = quantity(body.as_bytes());
+        read.map(|quantity| quantity.get()).map_err(|failure| {
+            failure.violation().map(|violation| violation.field.to_string()).unwrap_or_default()
+        })
+    }
+
+    #[test]
+    fn an_integer_counts_however_it_is_written() {
+        for written in ["2", "2.0", "2e0", "2E+0", "20e-1", "0.2e1"] {
+            assert_eq!(units(&format!("{{\"quantity\":{written}}}")), Ok(2), "{written}");
+        }
+        assert_eq!(units(r#"{"quantity":1e6}"#), Ok(1_000_000));
+        for written in ["2.5", "2e-1", "-2.0", "0.0", "1000000.0000000001", "1e7", "1e400", "\"2.0\""] {
+            let field = units(&format!("{{\"quantity\":{written}}}")).unwrap_err();
+            assert!(field == "quantity" || written == "1e400", "{written}: {field}");
+        }
+        assert_eq!(units(r#"{"quantity":1.0,"quantity":2}"#), Err("quantity".to_owned()));
+        assert_eq!(units(r#"{"quantity":1.0,"colour":1}"#), Err("colour".to_owned()));
     }
 }

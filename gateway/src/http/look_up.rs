@@ -7,7 +7,10 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
 };
 use flashgate_domain::{CancelReason, Refusal, SaleId};
-use flashgate_service::answer::Failure;
+use flashgate_service::{
+    answer::Failure,
+    openapi::{Buyer, Everywhere, Id, Problem},
+};
 use http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -19,15 +22,20 @@ use crate::{catalogue::Entry, orders::OrderView};
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OrderBody {
     /// A decimal number, as a string.
+    #[schema(value_type = Id)]
     pub order_id: String,
     /// A decimal number, as a string.
+    #[schema(value_type = Id)]
     pub sale_id: String,
     /// How many units.
+    #[schema(minimum = 1, maximum = 1_000_000)]
     pub quantity: u32,
     /// `pending`, `confirmed`, `paid`, `shipped`, `finished`, `cancelled`, `refunding` or `refunded`.
+    #[schema(pattern = "^(pending|confirmed|paid|shipped|finished|cancelled|refunding|refunded)$")]
     pub state: &'static str,
     /// Why it was cancelled, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub cancel_reason: Option<&'static str>,
 }
 
@@ -47,24 +55,32 @@ impl From<OrderView> for OrderBody {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SaleBody {
     /// A decimal number, as a string.
+    #[schema(value_type = Id)]
     pub sale_id: String,
     /// What people call it.
+    #[schema(min_length = 1, max_length = 200)]
     pub title: String,
     /// The price of a unit in the currency's minor unit.
+    #[schema(maximum = 1_000_000_000_000_i64)]
     pub price_minor: u64,
     /// ISO 4217.
+    #[schema(pattern = "^[A-Z]{3}$")]
     pub currency: String,
     /// Milliseconds since 1970-01-01T00:00:00Z.
     pub opens_at_ms: u64,
     /// Milliseconds since 1970-01-01T00:00:00Z.
     pub closes_at_ms: u64,
     /// Units that one buyer can hold.
+    #[schema(minimum = 1, maximum = 1_000_000)]
     pub limit_per_buyer: u32,
     /// Units that one request can ask for.
+    #[schema(minimum = 1, maximum = 1_000_000)]
     pub quantity_max: u32,
     /// Units at the start.
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
     pub stock: u64,
     /// `preheating`, `preheated` or `closed`.
+    #[schema(pattern = "^(preheating|preheated|closed)$")]
     pub state: &'static str,
     /// Whether it is stopped until an operator has repaired it.
     pub paused: bool,
@@ -98,15 +114,17 @@ impl From<&Entry> for SaleBody {
     path = "/v1/orders/{order_id}",
     operation_id = "getOrder",
     params(
-        ("order_id" = String, Path, description = "A decimal number from 1 to 2^63 - 1"),
-        ("X-Buyer-Id" = String, Header, description = "The buyer, with auth.mode = trusted-header"),
+        ("order_id" = inline(Id), Path, description = "A decimal number from 1 to 2^63 - 1"),
+        ("X-Buyer-Id" = inline(Buyer), Header, description = "The buyer, with auth.mode = trusted-header: 1 to 128 visible ASCII characters, once"),
     ),
     responses(
         (status = 200, description = "The order", body = OrderBody),
-        (status = 400, description = "`malformed`", body = crate::openapi::Problem, content_type = "application/problem+json"),
-        (status = 401, description = "`unauthenticated`", body = crate::openapi::Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`order_not_found`: there is none, or it is someone else's", body = crate::openapi::Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`ledger_unavailable` or `worker_unavailable`", body = crate::openapi::Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`malformed`", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`order_not_found`: there is none, or it is someone else's", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`ledger_unavailable` or `worker_unavailable`", body = Problem, content_type = "application/problem+json",
+            headers(("Retry-After" = u32, description = "Seconds until it may be asked again"))),
+        Everywhere,
     )
 )]
 pub(crate) async fn order(
@@ -125,11 +143,12 @@ pub(crate) async fn order(
     get,
     path = "/v1/sales/{sale_id}",
     operation_id = "getSale",
-    params(("sale_id" = String, Path, description = "A decimal number from 1 to 2^63 - 1")),
+    params(("sale_id" = inline(Id), Path, description = "A decimal number from 1 to 2^63 - 1")),
     responses(
         (status = 200, description = "The sale", body = SaleBody),
-        (status = 400, description = "`malformed`", body = crate::openapi::Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`sale_not_found`", body = crate::openapi::Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`malformed`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`sale_not_found`", body = Problem, content_type = "application/problem+json"),
+        Everywhere,
     )
 )]
 pub(crate) async fn sale(

@@ -27,6 +27,9 @@ pub enum Failed {
     /// A migration failed.
     #[error("the schema could not be migrated: {0}")]
     Migrate(#[from] MigrateError),
+    /// A signal came before the schema was migrated.
+    #[error("the migration was interrupted: what was applied stays; run it again")]
+    MigrationInterrupted,
     /// The operator's port cannot be opened.
     #[error("operator.listen: {address} cannot be opened: {source}")]
     Listen {
@@ -44,11 +47,12 @@ pub enum Failed {
 }
 
 impl Failed {
-    /// 2 for what is wrong in the configuration, 3 for the schema, 1 for the rest.
+    /// 2 for what is wrong in the configuration, 3 for the schema, 4 for an interrupted migration, 1 for the rest.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Name(_) | Self::Telemetry(TelemetryError::Filter(_)) => ExitCode::from(2),
             Self::Schema(_) => ExitCode::from(3),
+            Self::MigrationInterrupted => ExitCode::from(4),
             Self::Telemetry(TelemetryError::Logs(_) | TelemetryError::Metrics(_))
             | Self::Migrate(_)
             | Self::Listen { .. }

@@ -1,29 +1,41 @@
 //! A new sale as it comes from outside, field by field, into a checked draft.
 
 use flashgate_domain::{DeductPolicy, SaleDraft, Timestamp, Window, sale::InvalidSale};
-use flashgate_service::answer::Failure;
+use flashgate_service::{answer::Failure, integers};
+use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 /// The fields of a new sale, of the right types and not yet checked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SaleForm {
-    /// What people call it.
+    /// What people call it: no control characters.
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
     pub title: String,
     /// The price of one unit in the currency's minor unit.
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
     pub price_minor: u64,
     /// ISO 4217 code.
+    #[schema(min_length = 3, max_length = 3, pattern = "^[A-Z]{3}$", example = "EUR")]
     pub currency: String,
     /// The first moment in which it is open, in milliseconds since 1970.
+    #[schema(minimum = 0, maximum = 9_223_372_036_854_775_806_i64)]
     pub opens_at_ms: u64,
-    /// The first moment in which it is over, in milliseconds since 1970.
+    /// The first moment in which it is over, in milliseconds since 1970: later than `opens_at_ms`.
+    #[schema(minimum = 1, maximum = 9_223_372_036_854_775_807_i64)]
     pub closes_at_ms: u64,
     /// Units at the start.
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
     pub stock: u64,
     /// Units that one buyer can hold.
+    #[schema(minimum = 1, maximum = 1_000_000)]
     pub limit_per_buyer: u32,
-    /// Units that one request can ask for; 0 stands for `limit_per_buyer`.
+    /// Units that one request can ask for, at most `limit_per_buyer`; 0 stands for `limit_per_buyer`.
+    #[schema(minimum = 0, maximum = 1_000_000, required = false)]
     pub quantity_max: u32,
-    /// `at_order` (also when empty) or `at_payment`.
+    /// `at_order`, also if it is left out. `at_payment` is refused until orders can be paid.
+    #[schema(pattern = "^at_order$", required = false)]
     pub deduct_policy: String,
 }
 
@@ -55,7 +67,7 @@ impl SaleForm {
     /// The form in a JSON object. Every member must be known, present (the last two are optional) and of the
     /// right type; the failure names the first that is not.
     pub fn from_json(body: &[u8]) -> Result<Self, Failure> {
-        let value = serde_json::from_slice(body)
+        let value = serde_json::from_slice(&integers::plain(body))
             .map_err(|error| Failure::malformed("body", format!("must be JSON: {error}")))?;
         let Value::Object(mut members) = value else {
             return Err(Failure::malformed("body", "must be a JSON object"));
@@ -85,6 +97,9 @@ fn text(
     absent: Option<&str>,
 ) -> Result<String, Failure> {
     match (members.remove(field), absent) {
+        (Some(Value::String(text)), Some(_)) if text.is_empty() => {
+            Err(Failure::malformed(field, "must not be empty; leave it out"))
+        }
         (Some(Value::String(text)), _) => Ok(text),
         (None, Some(absent)) => Ok(absent.to_owned()),
         (Some(_) | None, _) => Err(Failure::malformed(field, "must be a string")),

@@ -13,6 +13,7 @@ use flashgate_domain::{OrderId, SaleId, id::InvalidId};
 use flashgate_service::{
     answer::Failure,
     body::{self, BodyLimits},
+    openapi::{Everywhere, Id, Problem, StoreDown},
 };
 use http::{HeaderMap, StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -24,7 +25,7 @@ use super::{
     sales::Sales,
     view::{OrderView, SaleView, SalesView},
 };
-use crate::health::Health;
+use crate::{health::Health, openapi};
 
 type PathText = Result<Path<String>, PathRejection>;
 type SaleAnswer = Result<Json<SaleView>, Failure>;
@@ -49,6 +50,7 @@ pub fn routes(
         .route("/v1/sales/{sale_id}/close", post(close))
         .route("/v1/orders/{order_id}", get(order))
         .with_state(Operator { sales, body_limits })
+        .route("/openapi.json", get(async || Json(openapi::document())))
         .merge(probes)
         .method_not_allowed_fallback(|| async { Failure::MethodNotAllowed })
 }
@@ -63,7 +65,7 @@ pub async fn nothing_here(headers: HeaderMap) -> Response {
 }
 
 #[derive(Clone)]
-struct Operator {
+pub(crate) struct Operator {
     sales: Arc<Sales>,
     body_limits: BodyLimits,
 }
@@ -76,7 +78,25 @@ async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
     (status, format!("store: {store}\nbroker: {bus}\nleaving: {}\n", condition.leaving))
 }
 
-async fn create(
+/// Create a sale
+///
+/// Nobody can buy before it is preheated. Not repeatable: a call whose answer was lost may have stored a sale.
+#[utoipa::path(
+    post,
+    path = "/v1/sales",
+    operation_id = "createSale",
+    request_body = SaleForm,
+    responses(
+        (status = 201, description = "Created", body = SaleView, headers(("Location" = String, description = "Where the sale is"))),
+        (status = 400, description = "`malformed`: `field` names what is wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "`body_timeout`: the body came too slowly, and nothing was stored", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "`body_too_large`: more than `operator.body_bytes_max`", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported_media_type`", body = Problem, content_type = "application/problem+json"),
+        StoreDown,
+        Everywhere,
+    )
+)]
+pub(crate) async fn create(
     State(operator): State<Operator>,
     headers: HeaderMap,
     body: Body,
@@ -88,7 +108,20 @@ async fn create(
     Ok((StatusCode::CREATED, location, Json(SaleView::from(&sale))).into_response())
 }
 
-async fn list(
+/// A page of sales, by ascending id
+#[utoipa::path(
+    get,
+    path = "/v1/sales",
+    operation_id = "listSales",
+    params(page::Parameters),
+    responses(
+        (status = 200, description = "The sales", body = SalesView),
+        (status = 400, description = "`malformed`: `field` names what is wrong", body = Problem, content_type = "application/problem+json"),
+        StoreDown,
+        Everywhere,
+    )
+)]
+pub(crate) async fn list(
     State(operator): State<Operator>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<SalesView>, Failure> {
@@ -96,19 +129,83 @@ async fn list(
     Ok(Json(SalesView::from(sales.as_slice())))
 }
 
-async fn find(State(operator): State<Operator>, sale: PathText) -> SaleAnswer {
+/// A sale
+#[utoipa::path(
+    get,
+    path = "/v1/sales/{sale_id}",
+    operation_id = "getSale",
+    params(("sale_id" = inline(Id), Path, description = "The sale")),
+    responses(
+        (status = 200, description = "The sale", body = SaleView),
+        (status = 400, description = "`malformed`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`sale_not_found`", body = Problem, content_type = "application/problem+json"),
+        StoreDown,
+        Everywhere,
+    )
+)]
+pub(crate) async fn find(State(operator): State<Operator>, sale: PathText) -> SaleAnswer {
     Ok(Json(SaleView::from(&operator.sales.find(sale_id(sale)?).await?)))
 }
 
-async fn preheat(State(operator): State<Operator>, sale: PathText) -> SaleAnswer {
+/// Have the gateways put a sale into the ledger
+///
+/// Repeatable: a second call only announces it again.
+#[utoipa::path(
+    post,
+    path = "/v1/sales/{sale_id}/preheat",
+    operation_id = "preheatSale",
+    params(("sale_id" = inline(Id), Path, description = "The sale")),
+    responses(
+        (status = 200, description = "The sale: `preheating`, or `preheated` if it was before", body = SaleView),
+        (status = 400, description = "`malformed`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`sale_not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "`ended`: it is closed", body = Problem, content_type = "application/problem+json"),
+        StoreDown,
+        Everywhere,
+    )
+)]
+pub(crate) async fn preheat(State(operator): State<Operator>, sale: PathText) -> SaleAnswer {
     Ok(Json(SaleView::from(&operator.sales.preheat(sale_id(sale)?).await?)))
 }
 
-async fn close(State(operator): State<Operator>, sale: PathText) -> SaleAnswer {
+/// End a sale for good
+///
+/// Orders that were accepted go on. Repeatable: a second call only announces it again.
+#[utoipa::path(
+    post,
+    path = "/v1/sales/{sale_id}/close",
+    operation_id = "closeSale",
+    params(("sale_id" = inline(Id), Path, description = "The sale")),
+    responses(
+        (status = 200, description = "The sale: `closed`", body = SaleView),
+        (status = 400, description = "`malformed`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`sale_not_found`", body = Problem, content_type = "application/problem+json"),
+        StoreDown,
+        Everywhere,
+    )
+)]
+pub(crate) async fn close(State(operator): State<Operator>, sale: PathText) -> SaleAnswer {
     Ok(Json(SaleView::from(&operator.sales.close(sale_id(sale)?).await?)))
 }
 
-async fn order(State(operator): State<Operator>, order: PathText) -> Result<Json<OrderView>, Failure> {
+/// An order, whoever's it is
+#[utoipa::path(
+    get,
+    path = "/v1/orders/{order_id}",
+    operation_id = "getOrder",
+    params(("order_id" = inline(Id), Path, description = "The order")),
+    responses(
+        (status = 200, description = "The order", body = OrderView),
+        (status = 400, description = "`malformed`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`order_not_found`: it was not placed, or not yet", body = Problem, content_type = "application/problem+json"),
+        StoreDown,
+        Everywhere,
+    )
+)]
+pub(crate) async fn order(
+    State(operator): State<Operator>,
+    order: PathText,
+) -> Result<Json<OrderView>, Failure> {
     let order: OrderId = parse(order, "order_id")?;
     Ok(Json(OrderView::from(&operator.sales.order(order).await?)))
 }

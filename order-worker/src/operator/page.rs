@@ -5,20 +5,40 @@ use std::str::FromStr;
 use flashgate_domain::SaleState;
 use flashgate_proto::v1::ListSalesRequest;
 use flashgate_service::answer::Failure;
+use utoipa::IntoParams;
 
 use crate::store::{SALE_PAGE_MAX, SalePage};
 
 /// How many sales a page holds if nobody says.
 const SIZE_DEFAULT: u32 = 100;
 
+/// What [`from_query`] takes, for the document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only described")]
+pub(crate) struct Parameters {
+    /// Only sales with a greater id.
+    #[param(required = false, maximum = 9_223_372_036_854_775_807_i64)]
+    after_id: u64,
+    /// At most so many sales; 0 stands for 100.
+    #[param(required = false, minimum = 0, maximum = 1_000)]
+    page_size: u32,
+    /// Only sales in one of these states, separated by commas.
+    #[param(
+        required = false,
+        pattern = "^(created|preheating|preheated|closed)(,(created|preheating|preheated|closed)){0,15}$"
+    )]
+    states: String,
+}
+
 /// The page of a query: `after_id`, `page_size` and `states` (separated by commas); the last of each counts.
 pub(super) fn from_query(query: &str) -> Result<SalePage, Failure> {
     let mut request = ListSalesRequest::default();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        match name {
-            "after_id" => request.after_id = number("after_id", value)?,
-            "page_size" => request.page_size = number("page_size", value)?,
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match name.as_ref() {
+            // As large as an id can be.
+            "after_id" => request.after_id = number::<i64>("after_id", &value)?.unsigned_abs(),
+            "page_size" => request.page_size = number("page_size", &value)?,
             "states" => request.states = value.split(',').map(str::to_owned).collect(),
             unknown => return Err(Failure::malformed(unknown.to_owned(), "is no parameter of this list")),
         }
@@ -27,7 +47,10 @@ pub(super) fn from_query(query: &str) -> Result<SalePage, Failure> {
 }
 
 fn number<N: FromStr>(field: &'static str, value: &str) -> Result<N, Failure> {
-    value.parse().map_err(|_why| Failure::malformed(field, "must be a whole number, not negative"))
+    // `parse` takes a sign, too.
+    let digits = Some(value).filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = digits.and_then(|digits| digits.parse().ok());
+    number.ok_or_else(|| Failure::malformed(field, "must be a whole number, not negative"))
 }
 
 /// The page of a request.

@@ -56,7 +56,9 @@ async fn a_worker_works_on_the_parts_and_the_port_that_it_is_given() {
     let (consume, operator) = (ConsumeConfig::default(), OperatorConfig::default());
     let running = {
         let leave = leave.clone();
-        tokio::spawn(async move { engine::run(&consume, &operator, parts, listener, None, leave).await })
+        tokio::spawn(
+            async move { engine::run(&consume, &operator, parts, listener, None, 1_024, leave).await },
+        )
     };
 
     let mut events = Vec::new();

@@ -22,7 +22,7 @@ use flashgate_proto::{
 };
 use flashgate_service::{
     body::BodyLimits,
-    listener::{self, ListenerLimits},
+    listener::{self, ListenerLimits, Places},
 };
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -87,7 +87,13 @@ impl Scene {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let limits = ListenerLimits::default();
-        tokio::spawn(listener::serve(listener, self.router.clone(), limits, CancellationToken::new()));
+        tokio::spawn(listener::serve(
+            listener,
+            self.router.clone(),
+            Places::new("test", 10),
+            limits,
+            CancellationToken::new(),
+        ));
         Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
     }
 }
@@ -143,6 +149,7 @@ async fn a_wrong_request_is_answered_with_its_problem() {
         ("/v1/orders/seven", StatusCode::BAD_REQUEST, "malformed"),
         ("/v1/sales?page_size=1001", StatusCode::BAD_REQUEST, "malformed"),
         ("/v1/sales?states=open", StatusCode::BAD_REQUEST, "malformed"),
+        ("/v1/sales?after_id=%2B1", StatusCode::BAD_REQUEST, "malformed"),
         ("/v1/sales?limit=1", StatusCode::BAD_REQUEST, "malformed"),
         ("/v1/sales/1/preheat", StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
         ("/v2", StatusCode::NOT_FOUND, "route_not_found"),
@@ -154,6 +161,52 @@ async fn a_wrong_request_is_answered_with_its_problem() {
     assert_eq!((large.0, &large.1["code"]), (StatusCode::PAYLOAD_TOO_LARGE, &json!("body_too_large")));
     let untyped = scene.call(Request::post("/v1/sales").body(Body::from("{}")).unwrap()).await;
     assert_eq!(untyped.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+}
+
+#[tokio::test]
+async fn integers_and_lists_count_however_they_are_written() {
+    let scene = Scene::new();
+    for (written, wrong) in [
+        (r#""stock":1e1"#, None),
+        (r#""stock":10.0"#, None),
+        (r#""stock":10.5"#, Some("stock")),
+        (r#""price_minor":999999999999.0"#, None),
+        (r#""price_minor":1e12"#, None),
+        (r#""price_minor":1000000000000.0000001"#, Some("price_minor")),
+        (r#""closes_at_ms":9223372036854775807.0"#, None),
+        (r#""closes_at_ms":9223372036854775808.0"#, Some("closes_at_ms")),
+        (r#""deduct_policy":"""#, Some("deduct_policy")),
+    ] {
+        let defaults = [
+            r#""title":"1.0""#,
+            r#""price_minor":1"#,
+            r#""currency":"EUR""#,
+            r#""opens_at_ms":1.0"#,
+            r#""closes_at_ms":2e0"#,
+            r#""stock":10"#,
+            r#""limit_per_buyer":1"#,
+        ];
+        let name = written.split(':').next().unwrap();
+        let others = defaults.into_iter().filter(|field| !field.starts_with(name));
+        let body = format!("{{{}}}", others.chain([written]).collect::<Vec<_>>().join(","));
+        let (status, told) = scene.post("/v1/sales", body).await;
+        match wrong {
+            None => assert_eq!(
+                (status, &told["title"]),
+                (StatusCode::CREATED, &json!("1.0")),
+                "{written}: {told}"
+            ),
+            Some(field) => {
+                assert_eq!(
+                    (status, &told["field"]),
+                    (StatusCode::BAD_REQUEST, &json!(field)),
+                    "{written}: {told}"
+                );
+            }
+        }
+    }
+    let (status, listed) = scene.get("/v1/sales?states=created%2Cclosed&page_size=3").await;
+    assert_eq!((status, listed["sales"].as_array().map(Vec::len)), (StatusCode::OK, Some(3)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,7 +230,11 @@ async fn each_change_of_a_sale_is_announced() {
         ("/v1/sales/1/close", String::new(), StatusCode::OK, "closed"),
     ] {
         let (answered, sale) = scene.post(path, body).await;
-        assert_eq!((answered, &sale["id"], &sale["state"]), (status, &json!("1"), &json!(state)), "{path}");
+        assert_eq!(
+            (answered, &sale["sale_id"], &sale["state"]),
+            (status, &json!("1"), &json!(state)),
+            "{path}"
+        );
         assert!(announced(&scene.bus.events()), "{path}");
     }
     let (status, problem) = scene.post("/v1/sales/1/preheat", "").await;

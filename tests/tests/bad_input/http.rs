@@ -135,7 +135,7 @@ fn body_rows(good: &Ask) -> Vec<Row> {
         ("{\"quantity\":0}", malformed("quantity")),
         ("{\"quantity\":-1}", malformed("quantity")),
         ("{\"quantity\":1.5}", malformed("quantity")),
-        ("{\"quantity\":1e0}", malformed("quantity")),
+        ("{\"quantity\":1e-1}", malformed("quantity")),
         ("{\"quantity\":\"1\"}", malformed("quantity")),
         ("{\"quantity\":null}", malformed("quantity")),
         ("{\"quantity\":true}", malformed("quantity")),

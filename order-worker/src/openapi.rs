@@ -1,0 +1,27 @@
+//! The OpenAPI 3.1 document of the operators' HTTP interface, made from the code. `docs/openapi.order-worker.json` is a
+//! copy of it.
+
+use flashgate_service::openapi::{Buyer, Id, Key, Problem};
+use utoipa::OpenApi;
+
+use crate::operator::{
+    form::SaleForm,
+    http,
+    view::{OrderView, SaleView, SalesView},
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "flashgate order worker",
+        description = "The interface for operators: sales and orders. Unauthenticated: keep it off the network."
+    ),
+    paths(http::create, http::list, http::find, http::preheat, http::close, http::order),
+    components(schemas(SaleForm, SaleView, SalesView, OrderView, Buyer, Id, Key, Problem))
+)]
+struct Document;
+
+/// The document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
