@@ -31,6 +31,8 @@ install_server_tools() {
     local -a packages=()
     has_program javac || packages+=(default-jdk-headless)
     has_program mvn || packages+=(maven)
+    # A Python without `ensurepip` has no virtual environments.
+    python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
     mapfile -t -O "${#packages[@]}" packages < <(stack_missing_packages)
     install_packages "${packages[@]}"
 }

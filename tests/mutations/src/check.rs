@@ -38,6 +38,10 @@ pub enum Check {
     Rocketmq,
     /// What the messaging makes of brokers that are dead, frozen, or the wrong ones.
     BrokerFaults,
+    /// The listener of all services, against peers that write their bytes themselves.
+    Listener,
+    /// The end of a process that hangs.
+    Shutdown,
 }
 
 /// How many histories the simulation runs for one break. All breaks of the list are found in far fewer.
@@ -57,6 +61,7 @@ impl Check {
             | Self::RedisRights => "crates/ledger",
             Self::GatewayParts | Self::SimulatedAudit | Self::Simulation => "tests/simulation",
             Self::Rocketmq | Self::BrokerFaults => "crates/messaging",
+            Self::Listener | Self::Shutdown => "crates/service",
         }
     }
 
@@ -77,6 +82,8 @@ impl Check {
             Self::Simulation => "seeds",
             Self::Rocketmq => "rocketmq",
             Self::BrokerFaults => "broker_faults",
+            Self::Listener => "listener",
+            Self::Shutdown => "shutdown",
         }
     }
 
@@ -109,7 +116,9 @@ impl Check {
             | Self::GatewayParts
             | Self::SimulatedAudit
             | Self::Simulation
-            | Self::BrokerFaults => &[],
+            | Self::BrokerFaults
+            | Self::Listener
+            | Self::Shutdown => &[],
         }
     }
 
@@ -129,7 +138,9 @@ impl Check {
             | Self::RedisRights
             | Self::GatewayParts
             | Self::SimulatedAudit
-            | Self::BrokerFaults => Duration::from_secs(300),
+            | Self::BrokerFaults
+            | Self::Listener
+            | Self::Shutdown => Duration::from_secs(300),
         }
     }
 }
@@ -152,6 +163,8 @@ impl fmt::Display for Check {
             Self::Simulation => "simulation",
             Self::Rocketmq => "messaging contract, RocketMQ",
             Self::BrokerFaults => "brokers that fail",
+            Self::Listener => "listener, raw peers",
+            Self::Shutdown => "shutdown of a real process",
         })
     }
 }

@@ -1,0 +1,21 @@
+# shellcheck shell=bash
+# Schemathesis, which holds the programs against their OpenAPI documents: from PyPI, in a folder of its own.
+
+SCHEMATHESIS_VERSION=4.32.5
+
+schemathesis_executable() {
+    printf '%s/run' "$(cached "schemathesis-$SCHEMATHESIS_VERSION" schemathesis_build)"
+}
+
+# The folder is renamed when it is whole, so its own launchers name a path that is none.
+schemathesis_build() {
+    local folder=$1
+    python3 -m venv -- "$folder/venv" &&
+        "$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+            "schemathesis==$SCHEMATHESIS_VERSION" &&
+        cat >"$folder/run" <<'LAUNCHER' &&
+#!/bin/sh
+exec "$(dirname -- "$0")/venv/bin/python" -m schemathesis.cli "$@"
+LAUNCHER
+        chmod 0755 -- "$folder/run"
+}
