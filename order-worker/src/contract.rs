@@ -102,6 +102,8 @@ macro_rules! order_store_contract {
                 of_two_ledgers_at_once_one_is_registered;
             sales:
                 a_new_sale_is_as_it_was_drafted
+                a_key_makes_one_sale
+                two_stores_with_one_key_make_one_sale
                 a_sale_is_preheated_once
                 a_preheat_is_confirmed_for_its_generation_only
                 a_preheated_sale_gets_its_next_generation_once

@@ -21,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, LedgerId, OrderId, Sale, SaleDraft, SaleId, Timestamp,
+    Batch, BatchId, BatchOutcome, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId, Timestamp,
     audit::{DecidedBatch, StoreBooks, StoreStep},
 };
 pub use schema::SchemaFault;
@@ -37,8 +37,8 @@ use crate::{
     mysql::fault::Trouble,
     store::{
         BatchPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage, OutcomesPage,
-        Placed, Registration, RepairDraft, RepairEvent, SalePage, Standing, StoreFault, StoreIdentity,
-        StoredOrder, Transition,
+        Placed, Registration, RepairDraft, RepairEvent, SaleMade, SalePage, Standing, StoreFault,
+        StoreIdentity, StoredOrder, Transition,
     },
 };
 
@@ -111,7 +111,16 @@ impl OrderStore for MySqlStore {
     }
 
     async fn create_sale(&self, draft: &SaleDraft, now: Timestamp) -> Result<Sale, StoreFault> {
-        self.bounded(sales::create(&self.pool, draft, now)).await
+        self.bounded(sales::create(&self.pool, None, draft, now)).await
+    }
+
+    async fn create_sale_once(
+        &self,
+        key: &IdempotencyKey,
+        draft: &SaleDraft,
+        now: Timestamp,
+    ) -> Result<SaleMade, StoreFault> {
+        self.bounded(sales::create_once(&self.pool, key, draft, now)).await
     }
 
     async fn preheat_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreFault> {

@@ -13,6 +13,7 @@ pub(crate) const REPAIR_INSERT: &str = include_str!("../sql/repair_insert.sql");
 pub(crate) const REPAIR_SELECT: &str = include_str!("../sql/repair_select.sql");
 pub(crate) const SALES_SELECT: &str = include_str!("../sql/sales_select.sql");
 pub(crate) const SALE_ADJUSTED_SELECT: &str = include_str!("../sql/sale_adjusted_select.sql");
+pub(crate) const SALE_BY_KEY_SELECT: &str = include_str!("../sql/sale_by_key_select.sql");
 pub(crate) const SALE_CLOSE: &str = include_str!("../sql/sale_close.sql");
 pub(crate) const SALE_COMPENSATE: &str = include_str!("../sql/sale_compensate.sql");
 pub(crate) const SALE_CONFIRM_PREHEAT: &str = include_str!("../sql/sale_confirm_preheat.sql");

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, LedgerId, OrderId, Sale, SaleDraft, SaleId, Timestamp,
+    Batch, BatchId, BatchOutcome, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId, Timestamp,
     audit::{DecidedBatch, StoreBooks, StoreStep},
 };
 pub use open::OpenFault;
@@ -33,8 +33,8 @@ use thread::Thread;
 use crate::{
     store::{
         BatchPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage, OutcomesPage,
-        Placed, Registration, RepairDraft, RepairEvent, SalePage, Standing, StoreFault, StoreIdentity,
-        StoredOrder, Transition,
+        Placed, Registration, RepairDraft, RepairEvent, SaleMade, SalePage, Standing, StoreFault,
+        StoreIdentity, StoredOrder, Transition,
     },
     triage::in_the_order_of,
 };
@@ -83,7 +83,17 @@ impl OrderStore for SqliteStore {
 
     async fn create_sale(&self, draft: &SaleDraft, now: Timestamp) -> Result<Sale, StoreFault> {
         let draft = draft.clone();
-        self.thread.call(move |connection| sales::create(connection, draft, now)).await
+        self.thread.call(move |connection| sales::create(connection, None, draft, now)).await
+    }
+
+    async fn create_sale_once(
+        &self,
+        key: &IdempotencyKey,
+        draft: &SaleDraft,
+        now: Timestamp,
+    ) -> Result<SaleMade, StoreFault> {
+        let (key, draft) = (key.clone(), draft.clone());
+        self.thread.call(move |connection| sales::create_once(connection, &key, draft, now)).await
     }
 
     async fn preheat_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreFault> {

@@ -20,8 +20,8 @@ use async_trait::async_trait;
 pub use compensation::{Compensated, Correction, OrderMark};
 pub use dead_letter::{LetterDecision, LetterKey, Standing};
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Intent, LedgerId, OrderId, OrderState, Sale, SaleDraft, SaleId, SaleState,
-    Timestamp,
+    Batch, BatchId, BatchOutcome, IdempotencyKey, Intent, LedgerId, OrderId, OrderState, Sale, SaleDraft,
+    SaleId, SaleState, Timestamp,
     audit::{DecidedBatch, StoreBooks, StoreStep},
 };
 pub use identity::{Registration, StoreIdentity};
@@ -47,6 +47,15 @@ pub trait OrderStore: Send + Sync + 'static {
 
     /// Stores a new sale in the state `created`, generation 0, all of its stock saleable.
     async fn create_sale(&self, draft: &SaleDraft, now: Timestamp) -> Result<Sale, StoreFault>;
+
+    /// As [`OrderStore::create_sale`], once a key: the same key with the same draft finds the sale that was made, however it
+    /// stands now, and with another draft makes nothing.
+    async fn create_sale_once(
+        &self,
+        key: &IdempotencyKey,
+        draft: &SaleDraft,
+        now: Timestamp,
+    ) -> Result<SaleMade, StoreFault>;
 
     /// Takes a sale from `created` to `preheating`, generation 1. In any other state it stays as it is; `None`
     /// if there is no such sale.
@@ -180,6 +189,24 @@ impl Rejection {
             Self::UnknownSale { .. } => "unknown_sale",
             Self::IdsTaken { .. } => "order_ids_taken",
         }
+    }
+}
+
+/// What became of a sale that was to be created with a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SaleMade {
+    /// It was made by this call.
+    Now(Sale),
+    /// An earlier call with this key and draft has made it.
+    Before(Sale),
+    /// An earlier call with this key has made this sale from another draft. Nothing was made.
+    Otherwise(SaleId),
+}
+
+impl SaleMade {
+    /// What the sale that a key has is to a call with `draft`.
+    pub fn found(sale: Sale, draft: &SaleDraft) -> Self {
+        if sale.draft == *draft { Self::Before(sale) } else { Self::Otherwise(sale.id) }
     }
 }
 

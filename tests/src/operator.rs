@@ -31,6 +31,7 @@ impl SaleForm {
             limit_per_buyer,
             quantity_max: 0,
             deduct_policy: String::new(),
+            idempotency_key: String::new(),
         })
     }
 

@@ -24,6 +24,8 @@ pub enum Line {
     Open,
     /// It passes, each piece so much later.
     Slow(Duration),
+    /// Requests pass, and answers get lost: what servers send is thrown away.
+    Mute,
     /// Connections stay, new ones are taken, and nothing passes until the line is open again: half-open.
     Silent,
     /// Connections are closed, and new ones as soon as they come.
@@ -221,8 +223,8 @@ async fn join(
             drop(carried);
             watched.closed().await;
         }
-        () = pass(&mut from_client, &mut to_server, &mut forth, None) => {}
-        () = pass(&mut from_server, &mut to_client, &mut back, translator) => {}
+        () = pass(&mut from_client, &mut to_server, &mut forth, None, false) => {}
+        () = pass(&mut from_server, &mut to_client, &mut back, translator, true) => {}
         _cut = cut.until(|line| line == Line::Cut) => {}
     }
 }
@@ -232,13 +234,17 @@ async fn pass(
     to: &mut OwnedWriteHalf,
     watched: &mut Watched,
     mut translator: Option<Translator>,
+    are_answers: bool,
 ) {
     let mut bytes = vec![0; 16 * 1024];
     loop {
         let read = from.read(&mut bytes).await;
         // The end of a connection passes like bytes do.
-        let line = watched.until(|line| matches!(line, Line::Open | Line::Slow(_))).await;
+        let line = watched.until(|line| matches!(line, Line::Open | Line::Slow(_) | Line::Mute)).await;
         let Ok(count @ 1..) = read else { return };
+        if line == Line::Mute && are_answers {
+            continue;
+        }
         if let Line::Slow(delay) = line {
             sleep(delay).await;
         }

@@ -74,6 +74,7 @@ fn message() -> CreateSaleRequest {
         limit_per_buyer: 5,
         quantity_max: 2,
         deduct_policy: "at_order".to_owned(),
+        idempotency_key: String::new(),
     }
 }
 

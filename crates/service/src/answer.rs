@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use flashgate_domain::{Refusal, verdict::Violation};
+use flashgate_domain::{Refusal, SaleId, verdict::Violation};
 use http::StatusCode;
 use tonic::Code;
 
@@ -29,6 +29,11 @@ pub enum Failure {
     NotRebuildable {
         /// Why.
         why: Cow<'static, str>,
+    },
+    /// A sale was created with the same key from other fields.
+    SaleKeyReused {
+        /// That sale.
+        sale: SaleId,
     },
     /// There is no such repair.
     RepairNotFound,
@@ -86,6 +91,7 @@ impl Failure {
             | Self::StoreUnavailable
             | Self::WorkerUnavailable
             | Self::NotRebuildable { .. }
+            | Self::SaleKeyReused { .. }
             | Self::RepairNotFound
             | Self::DeadLetterNotFound { .. }
             | Self::RouteNotFound
@@ -129,6 +135,9 @@ impl Failure {
             Self::WorkerUnavailable => Row::unavailable("worker_unavailable", "Order worker unavailable"),
             Self::NotRebuildable { .. } => {
                 Row::new("not_rebuildable", "Not rebuildable", StatusCode::CONFLICT, Code::FailedPrecondition)
+            }
+            Self::SaleKeyReused { .. } => {
+                Row::new("sale_key_reused", "Key of another sale", StatusCode::CONFLICT, Code::AlreadyExists)
             }
             Self::RepairNotFound => {
                 Row::new("repair_not_found", "Repair not found", StatusCode::NOT_FOUND, Code::NotFound)
@@ -193,6 +202,7 @@ impl Failure {
             | Self::OrderNotFound
             | Self::OtherGeneration
             | Self::NotRebuildable { .. }
+            | Self::SaleKeyReused { .. }
             | Self::RepairNotFound
             | Self::DeadLetterNotFound { .. }
             | Self::RouteNotFound
@@ -217,6 +227,9 @@ impl Failure {
             Self::StoreUnavailable => "the order store cannot be reached".to_owned(),
             Self::WorkerUnavailable => "the order worker cannot be reached".to_owned(),
             Self::NotRebuildable { why } => why.clone().into_owned(),
+            Self::SaleKeyReused { sale } => {
+                format!("this idempotency key belongs to sale {sale}, which was created with other fields")
+            }
             Self::RepairNotFound => "there is no such repair".to_owned(),
             Self::DeadLetterNotFound { id } => {
                 format!("there is no dead letter {id}, or the broker has it no more")

@@ -48,6 +48,7 @@ pub(super) async fn open(
         limit_per_buyer: limit_per_buyer.get(),
         quantity_max: 0,
         deduct_policy: "at_order".to_owned(),
+        idempotency_key: String::new(),
     };
     let sale_id = client.create_sale(request).await.map_err(refused)?.into_inner().id;
     client.preheat_sale(v1::PreheatSaleRequest { sale_id }).await.map_err(refused)?;

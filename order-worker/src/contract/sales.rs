@@ -1,12 +1,12 @@
 //! The life of a sale.
 
-use flashgate_domain::{Decision, OrderId, SaleId, SaleState};
+use flashgate_domain::{Decision, IdempotencyKey, OrderId, SaleId, SaleState};
 
 use super::{
     Fact, Subject,
     scene::{NOW, decisions, draft, singles},
 };
-use crate::store::{SalePage, Transition};
+use crate::store::{SaleMade, SalePage, Transition};
 
 /// Every field, also one that is not ASCII.
 pub async fn a_new_sale_is_as_it_was_drafted(subject: &Subject) -> Fact {
@@ -15,6 +15,47 @@ pub async fn a_new_sale_is_as_it_was_drafted(subject: &Subject) -> Fact {
     assert_eq!((&made.draft, made.state, made.generation), (&draft, SaleState::Created, 0));
     assert_eq!((made.saleable, made.restocked, made.returned), (500, 0, 0));
     assert_eq!(subject.find(made.id).await?, made);
+    Ok(())
+}
+
+/// However the sale stands by then; without a key, or with another one, each call makes a sale of its own.
+pub async fn a_key_makes_one_sale(subject: &Subject) -> Fact {
+    let (store, key) = (subject.store(), IdempotencyKey::new("tonight")?);
+    let kettle = draft("A kettle", 5)?;
+    let SaleMade::Now(made) = store.create_sale_once(&key, &kettle, NOW).await? else {
+        return Err("a new key has made no sale".into());
+    };
+    store.preheat_sale(made.id, NOW).await?;
+    let again = store.create_sale_once(&key, &kettle, NOW).await?;
+    assert_eq!(again, SaleMade::Before(subject.find(made.id).await?));
+    let other = store.create_sale_once(&key, &draft("A kettle", 6)?, NOW).await?;
+    assert_eq!(other, SaleMade::Otherwise(made.id));
+    // Keys that differ in case are different.
+    let shouted = store.create_sale_once(&IdempotencyKey::new("TONIGHT")?, &kettle, NOW).await?;
+    assert!(matches!(&shouted, SaleMade::Now(sale) if sale.id != made.id), "{shouted:?}");
+    let [first, second] = [store.create_sale(&kettle, NOW).await?, store.create_sale(&kettle, NOW).await?];
+    assert!(first.id != second.id && first.id != made.id);
+    Ok(())
+}
+
+/// An operator's command that is repeated may come to another worker while the first call is at work.
+pub async fn two_stores_with_one_key_make_one_sale(subject: &Subject) -> Fact {
+    let kettle = draft("A kettle", 5)?;
+    for round in 0..10 {
+        let key = IdempotencyKey::new(format!("round-{round}"))?;
+        let [one, other] = &subject.stores;
+        let (one, other) = tokio::join!(
+            one.create_sale_once(&key, &kettle, NOW),
+            other.create_sale_once(&key, &kettle, NOW)
+        );
+        let id = |made: &SaleMade| match made {
+            SaleMade::Now(sale) | SaleMade::Before(sale) => Some(sale.id),
+            SaleMade::Otherwise(_) => None,
+        };
+        let (one, other) = (one?, other?);
+        assert_eq!(id(&one), id(&other));
+        assert!(id(&one).is_some() && one != other, "{one:?} and {other:?}");
+    }
     Ok(())
 }
 

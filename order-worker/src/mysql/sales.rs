@@ -1,23 +1,28 @@
 //! Sales: rows, transitions, pages.
 
-use flashgate_domain::{Sale, SaleDraft, SaleId, SaleState, Timestamp};
+use flashgate_domain::{IdempotencyKey, Sale, SaleDraft, SaleId, SaleState, Timestamp};
 use sqlx::{
     MySql, MySqlExecutor, MySqlPool, Row,
     mysql::{MySqlArguments, MySqlRow},
     query::Query,
 };
 
-use super::fault::Trouble;
+use super::fault::{Cause, Trouble};
 use crate::{
     columns::{self, SaleColumns},
     portable_sql::{
-        SALE_CLOSE, SALE_CONFIRM_PREHEAT, SALE_INSERT, SALE_NEXT_GENERATION, SALE_PREHEAT, SALE_SELECT,
-        SALES_SELECT,
+        SALE_BY_KEY_SELECT, SALE_CLOSE, SALE_CONFIRM_PREHEAT, SALE_INSERT, SALE_NEXT_GENERATION,
+        SALE_PREHEAT, SALE_SELECT, SALES_SELECT,
     },
-    store::{SALE_PAGE_MAX, SalePage, Transition},
+    store::{SALE_PAGE_MAX, SaleMade, SalePage, Transition},
 };
 
-pub(super) async fn create(pool: &MySqlPool, draft: &SaleDraft, now: Timestamp) -> Result<Sale, Trouble> {
+pub(super) async fn create(
+    pool: &MySqlPool,
+    key: Option<&IdempotencyKey>,
+    draft: &SaleDraft,
+    now: Timestamp,
+) -> Result<Sale, Trouble> {
     let query = sqlx::query(SALE_INSERT)
         .bind(draft.title())
         .bind(draft.price_minor())
@@ -31,10 +36,31 @@ pub(super) async fn create(pool: &MySqlPool, draft: &SaleDraft, now: Timestamp) 
         .bind(SaleState::Created.as_str())
         .bind(draft.stock())
         .bind(now.as_millis())
-        .bind(now.as_millis());
+        .bind(now.as_millis())
+        .bind(key.map(IdempotencyKey::as_str));
     let id = columns::sale_id(query.execute(pool).await?.last_insert_id())?;
     let (state, saleable) = (SaleState::Created, draft.stock());
     Ok(Sale { id, draft: draft.clone(), state, generation: 0, saleable, restocked: 0, returned: 0 })
+}
+
+/// The unique key decides which of two calls at once makes the sale.
+pub(super) async fn create_once(
+    pool: &MySqlPool,
+    key: &IdempotencyKey,
+    draft: &SaleDraft,
+    now: Timestamp,
+) -> Result<SaleMade, Trouble> {
+    let refused = match create(pool, Some(key), draft, now).await {
+        Ok(sale) => return Ok(SaleMade::Now(sale)),
+        Err(trouble) => trouble,
+    };
+    match &refused {
+        Trouble::Sql(error) if Cause::of(error) == Cause::Duplicate => {}
+        Trouble::Sql(_) | Trouble::Corrupt(_) => return Err(refused),
+    }
+    let row = sqlx::query(SALE_BY_KEY_SELECT).bind(key.as_str()).fetch_optional(pool).await?;
+    let found = row.as_ref().map(from_row).transpose()?;
+    found.map(|sale| SaleMade::found(sale, draft)).ok_or(refused)
 }
 
 pub(super) async fn preheat(

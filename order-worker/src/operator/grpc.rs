@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use flashgate_domain::{CancelReason, Sale, SaleId};
+use flashgate_domain::{CancelReason, IdempotencyKey, Sale, SaleId};
 use flashgate_proto::{
     FILE_DESCRIPTOR_SET, body,
     v1::{
@@ -94,8 +94,15 @@ impl SaleService for Operator {
         &self,
         request: Request<v1::CreateSaleRequest>,
     ) -> Result<Response<v1::Sale>, Status> {
-        let draft = form(request.into_inner()).check()?;
-        Ok(Response::new(sale_message(&self.0.create(&draft).await?)))
+        let request = request.into_inner();
+        let key = match request.idempotency_key.as_str() {
+            "" => None,
+            key => {
+                Some(IdempotencyKey::new(key).map_err(|wrong| Failure::malformed("idempotency_key", wrong))?)
+            }
+        };
+        let (sale, _is_repeated) = self.0.create(key.as_ref(), &form(request).check()?).await?;
+        Ok(Response::new(sale_message(&sale)))
     }
 
     async fn preheat_sale(

@@ -9,13 +9,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use flashgate_domain::{OrderId, SaleId, id::InvalidId};
+use flashgate_domain::{IdempotencyKey, OrderId, SaleId, id::InvalidId};
 use flashgate_service::{
     answer::Failure,
     body::{self, BodyLimits},
     openapi::{Everywhere, Id, Problem, StoreDown},
 };
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tonic::Status;
 
@@ -26,6 +26,11 @@ use super::{
     view::{OrderView, SaleView, SalesView},
 };
 use crate::{health::Health, openapi};
+
+/// The request header that makes a creation repeatable.
+const KEY_HEADER: &str = "idempotency-key";
+/// The response header that tells an earlier creation from a new one, as buyers have it.
+const REPLAYED_HEADER: &str = "idempotency-replayed";
 
 type PathText = Result<Path<String>, PathRejection>;
 type SaleAnswer = Result<Json<SaleView>, Failure>;
@@ -103,9 +108,25 @@ pub(crate) async fn create(
 ) -> Result<Response, Failure> {
     body::expect_json(&headers)?;
     let body = body::read(body, operator.body_limits).await?;
-    let sale = operator.sales.create(&SaleForm::from_json(&body)?.check()?).await?;
+    let (key, draft) = (key(&headers)?, SaleForm::from_json(&body)?.check()?);
+    let (sale, is_repeated) = operator.sales.create(key.as_ref(), &draft).await?;
     let location = [(header::LOCATION, format!("/v1/sales/{}", sale.id))];
-    Ok((StatusCode::CREATED, location, Json(SaleView::from(&sale))).into_response())
+    let mut answer = (StatusCode::CREATED, location, Json(SaleView::from(&sale))).into_response();
+    if is_repeated {
+        answer.headers_mut().insert(REPLAYED_HEADER, HeaderValue::from_static("true"));
+    }
+    Ok(answer)
+}
+
+/// The idempotency key of the request, if it has one.
+fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Failure> {
+    let mut values = headers.get_all(KEY_HEADER).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Failure::malformed(KEY_HEADER, "must come once"));
+    }
+    let key = IdempotencyKey::new(value.as_bytes());
+    key.map(Some).map_err(|wrong| Failure::malformed(KEY_HEADER, wrong))
 }
 
 /// A page of sales, by ascending id

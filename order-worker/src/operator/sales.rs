@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use flashgate_domain::{Clock, DeductPolicy, LedgerId, OrderId, Refusal, Sale, SaleDraft, SaleId, SaleState};
+use flashgate_domain::{
+    Clock, DeductPolicy, IdempotencyKey, LedgerId, OrderId, Refusal, Sale, SaleDraft, SaleId, SaleState,
+};
 use flashgate_messaging::{Message, Publisher, Topic};
 use flashgate_proto::body;
 use flashgate_service::answer::Failure;
 use metrics::counter;
 use tracing::{error, info, warn};
 
-use crate::store::{OrderStore, Registration, SalePage, StoreFault, StoreIdentity, StoredOrder, Transition};
+use crate::store::{
+    OrderStore, Registration, SaleMade, SalePage, StoreFault, StoreIdentity, StoredOrder, Transition,
+};
 
 /// Creates, preheats, closes and finds sales; finds orders. Announces each change on the topic of sales.
 pub struct Sales {
@@ -30,11 +34,16 @@ impl Sales {
         Self { store, publisher, topic, clock }
     }
 
-    /// Stores a new sale. Not repeatable: a call whose answer was lost may have stored one.
+    /// Stores a new sale. With a key it is repeatable: the same key and draft give the same sale, with `true` beside it.
+    /// Without one, a call whose answer was lost may have stored a sale.
     ///
     /// `at_payment` is refused until orders can be paid: its stock goes in the step after payment, so a sale
     /// that had it would confirm orders without ever taking their units.
-    pub async fn create(&self, draft: &SaleDraft) -> Result<Sale, Failure> {
+    pub async fn create(
+        &self,
+        key: Option<&IdempotencyKey>,
+        draft: &SaleDraft,
+    ) -> Result<(Sale, bool), Failure> {
         match draft.policy() {
             DeductPolicy::AtOrder => {}
             DeductPolicy::AtPayment => {
@@ -43,10 +52,22 @@ impl Sales {
                 return Err(Failure::malformed("deduct_policy", expected));
             }
         }
-        let sale = self.store.create_sale(draft, self.clock.now()).await.map_err(failure)?;
-        info!(sale_id = %sale.id, stock = sale.saleable, "sale created");
+        let now = self.clock.now();
+        let made = match key {
+            Some(key) => self.store.create_sale_once(key, draft, now).await.map_err(failure)?,
+            None => SaleMade::Now(self.store.create_sale(draft, now).await.map_err(failure)?),
+        };
+        let (sale, is_repeated) = match made {
+            SaleMade::Now(sale) => (sale, false),
+            SaleMade::Before(sale) => (sale, true),
+            SaleMade::Otherwise(sale) => return Err(Failure::SaleKeyReused { sale }),
+        };
+        if !is_repeated {
+            info!(sale_id = %sale.id, stock = sale.saleable, "sale created");
+        }
+        // Again, too: the first call may have ended before it did.
         self.announce(sale.id).await;
-        Ok(sale)
+        Ok((sale, is_repeated))
     }
 
     /// Has the gateways put the sale into the ledger; a second call only announces it again.

@@ -1,19 +1,24 @@
 //! Sales: rows, transitions, pages.
 
-use flashgate_domain::{Sale, SaleDraft, SaleId, SaleState, Timestamp};
+use flashgate_domain::{IdempotencyKey, Sale, SaleDraft, SaleId, SaleState, Timestamp};
 use rusqlite::{Connection, Params, Row, params, params_from_iter, types::Value};
 
 use super::fault::Trouble;
 use crate::{
     columns::{self, SaleColumns},
     portable_sql::{
-        SALE_CLOSE, SALE_CONFIRM_PREHEAT, SALE_INSERT, SALE_NEXT_GENERATION, SALE_PREHEAT, SALE_SELECT,
-        SALES_SELECT,
+        SALE_BY_KEY_SELECT, SALE_CLOSE, SALE_CONFIRM_PREHEAT, SALE_INSERT, SALE_NEXT_GENERATION,
+        SALE_PREHEAT, SALE_SELECT, SALES_SELECT,
     },
-    store::{SALE_PAGE_MAX, SalePage, Transition},
+    store::{SALE_PAGE_MAX, SaleMade, SalePage, Transition},
 };
 
-pub(super) fn create(connection: &Connection, draft: SaleDraft, now: Timestamp) -> Result<Sale, Trouble> {
+pub(super) fn create(
+    connection: &Connection,
+    key: Option<&IdempotencyKey>,
+    draft: SaleDraft,
+    now: Timestamp,
+) -> Result<Sale, Trouble> {
     let (state, saleable, now) = (SaleState::Created, draft.stock(), now.as_millis());
     let mut statement = connection.prepare_cached(SALE_INSERT)?;
     statement.execute(params![
@@ -30,9 +35,25 @@ pub(super) fn create(connection: &Connection, draft: SaleDraft, now: Timestamp) 
         saleable,
         now,
         now,
+        key.map(IdempotencyKey::as_str),
     ])?;
     let id = columns::sale_id(u64::try_from(connection.last_insert_rowid()).unwrap_or(0))?;
     Ok(Sale { id, draft, state, generation: 0, saleable, restocked: 0, returned: 0 })
+}
+
+/// Nobody else has the file: what is not there before the insert is not there at it.
+pub(super) fn create_once(
+    connection: &Connection,
+    key: &IdempotencyKey,
+    draft: SaleDraft,
+    now: Timestamp,
+) -> Result<SaleMade, Trouble> {
+    let mut statement = connection.prepare_cached(SALE_BY_KEY_SELECT)?;
+    let mut rows = statement.query([key.as_str()])?;
+    match rows.next()?.map(from_row).transpose()? {
+        Some(sale) => Ok(SaleMade::found(sale, &draft)),
+        None => create(connection, Some(key), draft, now).map(SaleMade::Now),
+    }
 }
 
 pub(super) fn preheat(

@@ -12,8 +12,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Decision, Intent, LedgerId, OrderId, Quantity, Sale, SaleDraft, SaleId,
-    SaleState, StoreId, Timestamp,
+    Batch, BatchId, BatchOutcome, Decision, IdempotencyKey, Intent, LedgerId, OrderId, Quantity, Sale,
+    SaleDraft, SaleId, SaleState, StoreId, Timestamp,
     audit::{BatchSums, DecidedBatch, StoreBooks, StoreStep, Sums},
 };
 use flashgate_messaging::{
@@ -23,7 +23,7 @@ use flashgate_order_worker::{
     decide::{Purchase, order_by_order},
     store::{
         BatchPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage, OutcomesPage,
-        Placed, Registration, Rejection, RepairDraft, RepairEvent, SalePage, Standing, StoreFault,
+        Placed, Registration, Rejection, RepairDraft, RepairEvent, SaleMade, SalePage, Standing, StoreFault,
         StoreIdentity, StoredOrder, Transition,
     },
 };
@@ -47,6 +47,7 @@ struct Tables {
     adjustments: HashMap<SaleId, u64>,
     letters: Vec<(LetterKey, LetterDecision)>,
     ledger: Option<LedgerId>,
+    sale_keys: HashMap<String, SaleId>,
 }
 
 impl Tables {
@@ -106,6 +107,21 @@ impl OrderStore for MemoryStore {
         let sale = Sale { id, draft, state, generation: 0, saleable, restocked: 0, returned: 0 };
         sales.insert(id, sale.clone());
         Ok(sale)
+    }
+
+    async fn create_sale_once(
+        &self,
+        key: &IdempotencyKey,
+        draft: &SaleDraft,
+        now: Timestamp,
+    ) -> Result<SaleMade, StoreFault> {
+        let known = self.tables.lock().unwrap().sale_keys.get(key.as_str()).copied();
+        if let Some(id) = known {
+            return Ok(SaleMade::found(self.tables.lock().unwrap().sales[&id].clone(), draft));
+        }
+        let sale = self.create_sale(draft, now).await?;
+        self.tables.lock().unwrap().sale_keys.insert(key.as_str().to_owned(), sale.id);
+        Ok(SaleMade::Now(sale))
     }
 
     async fn preheat_sale(&self, sale: SaleId, _now: Timestamp) -> Result<Option<Transition>, StoreFault> {

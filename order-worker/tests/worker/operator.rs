@@ -298,6 +298,49 @@ async fn grpc_tells_the_same() {
 }
 
 #[tokio::test]
+async fn a_key_makes_a_creation_repeatable_over_both_protocols() {
+    let scene = Scene::new();
+    let mut sales = SaleServiceClient::new(scene.channel().await);
+    let form = CreateSaleRequest {
+        title: "A".to_owned(),
+        price_minor: 100,
+        currency: "EUR".to_owned(),
+        opens_at_ms: 1,
+        closes_at_ms: 2,
+        stock: 500,
+        limit_per_buyer: 2,
+        idempotency_key: "tonight".to_owned(),
+        ..CreateSaleRequest::default()
+    };
+    assert_eq!(sales.create_sale(form.clone()).await.unwrap().into_inner().id, 1);
+    assert_eq!(sales.create_sale(form.clone()).await.unwrap().into_inner().id, 1);
+    let other = sales.create_sale(CreateSaleRequest { stock: 501, ..form.clone() }).await.unwrap_err();
+    assert_eq!((other.code(), other.message().contains("sale 1")), (Code::AlreadyExists, true), "{other:?}");
+    let wrong = CreateSaleRequest { idempotency_key: "\u{e9}".to_owned(), ..form };
+    let wrong = sales.create_sale(wrong).await.unwrap_err();
+    assert_eq!(wrong.get_details_bad_request().unwrap().field_violations[0].field, "idempotency_key");
+
+    let body = json!({ "title": "A", "price_minor": 100, "currency": "EUR", "opens_at_ms": 1, "closes_at_ms": 2,
+        "stock": 500, "limit_per_buyer": 2 });
+    let create = async |key: &str, body: &Value| {
+        let request = Request::post("/v1/sales").header(header::CONTENT_TYPE, "application/json");
+        let request = request.header("Idempotency-Key", key).body(Body::from(body.to_string())).unwrap();
+        let response = scene.router.clone().oneshot(request).await.unwrap();
+        let replayed = response.headers().contains_key("idempotency-replayed");
+        let (status, body) = (response.status(), response.into_body().collect().await.unwrap().to_bytes());
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        (status, replayed, body["id"].as_str().or(body["code"].as_str()).unwrap().to_owned())
+    };
+    // The same keys, whichever protocol brings them.
+    assert_eq!(create("tonight", &body).await, (StatusCode::CREATED, true, "1".to_owned()));
+    assert_eq!(create("later", &body).await, (StatusCode::CREATED, false, "2".to_owned()));
+    let other = json!({ "title": "B", "price_minor": 100, "currency": "EUR", "opens_at_ms": 1, "closes_at_ms": 2,
+        "stock": 500, "limit_per_buyer": 2 });
+    assert_eq!(create("later", &other).await, (StatusCode::CONFLICT, false, "sale_key_reused".to_owned()));
+    assert_eq!(create("not visible", &body).await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
 async fn an_order_is_shown_with_its_batch() {
     let scene = Scene::new();
     let sale = scene.store.create_sale(&draft("A", 10).unwrap(), NOW).await.unwrap().id;

@@ -163,6 +163,7 @@ impl Deployment {
                 limit_per_buyer: 2,
                 quantity_max: 0,
                 deduct_policy: String::new(),
+                idempotency_key: String::new(),
             };
             sales.push(SaleId::new(self.operator.create_sale(form).await?.into_inner().id)?);
         }

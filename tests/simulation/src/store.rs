@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashSet};
 
 pub use client::SimStore;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Intent, LedgerId, OrderId, OrderOutcome, Quantity, Sale, SaleDraft, SaleId,
-    SaleState, Timestamp,
+    Batch, BatchId, BatchOutcome, IdempotencyKey, Intent, LedgerId, OrderId, OrderOutcome, Quantity, Sale,
+    SaleDraft, SaleId, SaleState, Timestamp,
     audit::{BatchSums, DecidedBatch, StoreBooks, StoreStep, Sums},
 };
 use flashgate_order_worker::{
@@ -17,7 +17,7 @@ use flashgate_order_worker::{
     store::{
         BATCH_PAGE_MAX, BatchPage, Compensated, Correction, LetterDecision, LetterKey, OutcomePage,
         OutcomesPage, Placed, REPAIR_PAGE_MAX, Registration, Rejection, RepairDraft, RepairEvent,
-        SALE_PAGE_MAX, SalePage, Standing, StoredOrder, Transition,
+        SALE_PAGE_MAX, SaleMade, SalePage, Standing, StoredOrder, Transition,
     },
 };
 use zombie::Transactions;
@@ -37,6 +37,7 @@ pub struct StoreState {
     adjustments: BTreeMap<SaleId, u64>,
     letters: BTreeMap<(String, Timestamp), (Standing, u64, Timestamp)>,
     ledger: Option<LedgerId>,
+    sale_keys: BTreeMap<String, SaleId>,
     /// Never iterated: its order is not the same in two runs.
     purchases: HashSet<Purchase>,
     transactions: Transactions,
@@ -118,6 +119,15 @@ impl StoreState {
         let sale = Sale { id, draft, state, generation: 0, saleable, restocked: 0, returned: 0 };
         self.sales.insert(id, sale.clone());
         Some(sale)
+    }
+
+    fn create_sale_once(&mut self, key: &IdempotencyKey, draft: &SaleDraft) -> Option<SaleMade> {
+        if let Some(sale) = self.sale_keys.get(key.as_str()).and_then(|id| self.sales.get(id)) {
+            return Some(SaleMade::found(sale.clone(), draft));
+        }
+        let sale = self.create_sale(draft)?;
+        self.sale_keys.insert(key.as_str().to_owned(), sale.id);
+        Some(SaleMade::Now(sale))
     }
 
     fn transition(&mut self, sale: SaleId, change: impl FnOnce(&mut Sale)) -> Option<Transition> {

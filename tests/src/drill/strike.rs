@@ -216,6 +216,7 @@ impl Strike {
                 let line = match line {
                     Line::Open => "open",
                     Line::Slow(_) => "slow",
+                    Line::Mute => "mute",
                     Line::Silent => "silent",
                     Line::Cut => "cut",
                 };

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, LedgerId, OrderId, Sale, SaleDraft, SaleId, StoreId, Timestamp,
+    Batch, BatchId, BatchOutcome, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId, StoreId,
+    Timestamp,
     audit::{DecidedBatch, StoreBooks, StoreStep},
 };
 use flashgate_order_worker::store::{
     BatchPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage, OutcomesPage,
-    Placed, Registration, RepairDraft, RepairEvent, SalePage, Standing, StoreFault, StoreIdentity,
+    Placed, Registration, RepairDraft, RepairEvent, SaleMade, SalePage, Standing, StoreFault, StoreIdentity,
     StoredOrder, Transition,
 };
 
@@ -59,6 +60,18 @@ impl OrderStore for SimStore {
     async fn create_sale(&self, draft: &SaleDraft, _now: Timestamp) -> Result<Sale, StoreFault> {
         let draft = draft.clone();
         let made = self.ask("create_sale", String::new(), move |state| state.create_sale(&draft)).await?;
+        made.ok_or(StoreFault::Corrupt { what: "number of sales" })
+    }
+
+    async fn create_sale_once(
+        &self,
+        key: &IdempotencyKey,
+        draft: &SaleDraft,
+        _now: Timestamp,
+    ) -> Result<SaleMade, StoreFault> {
+        let (key, draft) = (key.clone(), draft.clone());
+        let create = move |state: &mut StoreState| state.create_sale_once(&key, &draft);
+        let made = self.ask("create_sale_once", String::new(), create).await?;
         made.ok_or(StoreFault::Corrupt { what: "number of sales" })
     }
 
