@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, fs, path::Path, process};
 
 use flashgate_gateway::config::Config;
-use flashgate_service::config::load;
+use flashgate_service::config::{contract::variables_are_read_as_the_file, load};
 
 const NO_VARIABLES: &str = "FLASHGATE_NO_SUCH_PREFIX__";
 
@@ -52,4 +52,10 @@ fn the_sample_file_names_every_key() {
 #[test]
 fn the_sample_file_passes_the_checks_across_keys() {
     sample().check().unwrap();
+}
+
+#[test]
+fn the_environment_is_read_as_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    variables_are_read_as_the_file::<Config>(include_str!("../config.sample.toml"), folder.path());
 }

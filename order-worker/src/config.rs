@@ -300,7 +300,7 @@ mod tests {
         sync::atomic::{AtomicU32, Ordering},
     };
 
-    use flashgate_service::config::load;
+    use flashgate_service::config::{contract::variables_are_read_as_the_file, load};
 
     use super::WorkerConfig;
 
@@ -336,6 +336,12 @@ mod tests {
             let error = check(text).unwrap_err();
             assert!(error.contains(key), "{error}");
         }
+    }
+
+    #[test]
+    fn the_environment_is_read_as_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        variables_are_read_as_the_file::<WorkerConfig>(super::SAMPLE, folder.path());
     }
 
     #[test]

@@ -1,12 +1,20 @@
 //! Configuration: one TOML file, then the environment; what neither names has its default. Parsed once; a wrong key or value stops
 //! the start with its name.
 
-use std::path::{Path, PathBuf};
+#[cfg(feature = "contract")]
+pub mod contract;
+mod variables;
+
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use figment::{
     Figment,
     error::Kind,
-    providers::{Env, Format, Toml},
+    providers::{Format, Toml},
 };
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -43,7 +51,9 @@ impl ConfigError {
     }
 }
 
-/// A configuration of `T`: the file (if one is named), overlaid with the variables that begin with `env_prefix` (`FLASHGATE_GATEWAY__LEDGER__PREFIX=x` is `ledger.prefix = "x"`).
+/// A configuration of `T`: the file (if one is named), overlaid with the variables that begin with `env_prefix`
+/// (`FLASHGATE_GATEWAY__REDIS__PREFIX=x` is `redis.prefix = "x"`). Where a setting takes text, a variable is text, also if
+/// it looks like a number, `true` or a list.
 ///
 /// `T` must deny unknown fields, so that a misspelt key is an error and not a default.
 pub fn load<T: DeserializeOwned>(file: Option<&Path>, env_prefix: &str) -> Result<T, ConfigError> {
@@ -57,14 +67,25 @@ pub fn load_over<T: DeserializeOwned>(
     file: Option<&Path>,
     env_prefix: &str,
 ) -> Result<T, ConfigError> {
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    load_from(defaults, file, env_prefix, env::vars_os().map(|(name, value)| (text(name), text(value))))
+}
+
+/// As [`load_over`], with these variables in place of the process's own.
+fn load_from<T: DeserializeOwned>(
+    defaults: &str,
+    file: Option<&Path>,
+    env_prefix: &str,
+    variables: impl Iterator<Item = (String, String)>,
+) -> Result<T, ConfigError> {
     let mut figment = Figment::from(Toml::string(defaults));
     if let Some(path) = file {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         figment = figment.merge(Toml::string(&text));
     }
-    figment.merge(Env::prefixed(env_prefix).split("__")).extract().map_err(|wrong| {
-        let told: Vec<String> = wrong.into_iter().map(|one| tell(&one, file, env_prefix)).collect();
+    variables::extract(&figment, env_prefix, variables).map_err(|wrong| {
+        let told: Vec<String> = (*wrong).into_iter().map(|one| tell(&one, file, env_prefix)).collect();
         ConfigError::Wrong(told.join("; "))
     })
 }
@@ -77,7 +98,7 @@ fn tell(wrong: &figment::Error, file: Option<&Path>, env_prefix: &str) -> String
         wrong.kind.to_string()
     };
     let is_variable =
-        wrong.metadata.as_ref().is_some_and(|metadata| metadata.name.contains("environment variable"));
+        wrong.metadata.as_ref().is_some_and(|metadata| metadata.name.contains(variables::METADATA));
     let key = if is_variable {
         format!("{env_prefix}{}", wrong.path.join("__").to_uppercase())
     } else {
@@ -111,6 +132,66 @@ mod tests {
     #[serde(deny_unknown_fields, default)]
     struct Listen {
         port: u16,
+    }
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Mixed {
+        name: String,
+        count: u32,
+        share: f64,
+        is_on: bool,
+        names: Vec<String>,
+        table: Table,
+    }
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Table {
+        name: Option<String>,
+        count: Option<u16>,
+    }
+
+    fn from_variables(variables: &[(&str, &str)]) -> Result<Mixed, String> {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        load_from("", None, "T__", variables).map_err(|wrong| wrong.to_string())
+    }
+
+    #[test]
+    fn a_variable_is_text_where_text_is_expected_and_else_what_it_says() {
+        for text in ["2026", "true", "1e5", "1.5", "[x", "[x]", "{a=1}", "x", "x=y, z"] {
+            let read = from_variables(&[("T__NAME", text), ("T__TABLE__NAME", text)]).unwrap();
+            assert_eq!((read.name.as_str(), read.table.name.as_deref()), (text, Some(text)));
+        }
+        let read = from_variables(&[
+            ("t__count", "7"),
+            ("T__SHARE", "0.5"),
+            ("T__IS_ON", "true"),
+            ("T__NAMES", "[a, b]"),
+            ("T__NAME", "\"quoted\""),
+            ("T__TABLE__COUNT", "9"),
+            ("T__TABLE", "{name=x, count=1}"),
+            ("OTHER__COUNT", "x"),
+        ]);
+        let table = Table { name: Some("x".to_owned()), count: Some(9) };
+        let names = vec!["a".to_owned(), "b".to_owned()];
+        let expected = Mixed { name: "quoted".to_owned(), count: 7, share: 0.5, is_on: true, names, table };
+        assert_eq!(read, Ok(expected));
+    }
+
+    #[test]
+    fn a_wrong_variable_is_named_with_what_was_expected() {
+        let told = |name, value| from_variables(&[(name, value)]).unwrap_err();
+        let wrong = "the configuration is wrong: ";
+        assert_eq!(
+            told("T__COUNT", "x"),
+            format!("{wrong}T__COUNT: invalid type: found string \"x\", expected u32")
+        );
+        assert_eq!(
+            told("T__TABLE__COUNT", "-1"),
+            format!("{wrong}T__TABLE__COUNT: invalid value signed int `-1`, expected u16")
+        );
+        assert!(told("T__CUONT", "1").starts_with(&format!("{wrong}T__CUONT: there is no such key")));
     }
 
     #[test]

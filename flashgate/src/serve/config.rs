@@ -185,6 +185,8 @@ pub(crate) fn load(file: Option<&Path>) -> Result<ServeConfig, Failed> {
 mod tests {
     use std::io::Write;
 
+    use flashgate_service::config::contract::variables_are_read_as_the_file;
+
     use super::*;
 
     fn check(text: &str) -> Result<ServeConfig, String> {
@@ -198,6 +200,12 @@ mod tests {
         let (sample, default) = (check(SAMPLE).unwrap(), ServeConfig::default());
         assert_eq!(format!("{sample:?}"), format!("{default:?}"));
         assert_eq!(format!("{:?}", check("").unwrap()), format!("{default:?}"));
+    }
+
+    #[test]
+    fn the_environment_is_read_as_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        variables_are_read_as_the_file::<ServeConfig>(SAMPLE, folder.path());
     }
 
     #[test]

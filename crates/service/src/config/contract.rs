@@ -1,0 +1,90 @@
+//! What each program's configuration must do, whatever is in it: for tests.
+
+#![expect(clippy::expect_used, reason = "a test ends where its helper fails")]
+
+use std::{fmt::Debug, fs, path::Path};
+
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+use super::load_from;
+
+const PREFIX: &str = "FLASHGATE_CONTRACT__";
+
+/// What is more than a text to whoever guesses.
+const TEXTS: [&str; 9] = ["2026", "-1", "1.5", "1e5", "true", "false", "[x", "[x]", "{a=1}"];
+
+/// For each key of `sample`: a variable is what the file would be with the same value. A setting that is a text in the
+/// sample takes every text as it stands, or refuses it in the words in which it refuses the file; all others take
+/// their value as text.
+///
+/// # Panics
+/// If one is not; it is named.
+pub fn variables_are_read_as_the_file<T: DeserializeOwned + Debug>(sample: &str, folder: &Path) {
+    let sample = &with_optional_keys(sample);
+    let table: Table = toml::from_str(sample).expect("the sample is TOML");
+    let mut texts = 0;
+    for (path, value) in leaves(&table) {
+        let check = |written: &Value, variable: &str| {
+            let mut altered = table.clone();
+            put(&mut altered, &path, written.clone());
+            let (with, without) = (folder.join("with.toml"), folder.join("without.toml"));
+            fs::write(&with, altered.to_string()).expect("the folder can be written");
+            fs::write(&without, sample).expect("the folder can be written");
+            let from_file = load_from::<T>("", Some(&with), PREFIX, std::iter::empty());
+            let name = format!("{PREFIX}{}", path.join("__").to_uppercase());
+            let variables = [(name.clone(), variable.to_owned())];
+            let from_variable = load_from::<T>("", Some(&without), PREFIX, variables.into_iter());
+            // Where each was found is told differently; what is wrong with it is not.
+            let told = |loaded: Result<T, super::ConfigError>| match loaded {
+                Ok(config) => format!("{config:?}"),
+                Err(wrong) => wrong.to_string().rsplit(": ").next().unwrap_or_default().to_owned(),
+            };
+            assert_eq!(told(from_variable), told(from_file), "{name}={variable}");
+        };
+        match &value {
+            Value::String(_) => {
+                texts += 1;
+                TEXTS.iter().for_each(|text| check(&Value::String((*text).to_owned()), text));
+            }
+            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => check(&value, &value.to_string()),
+            Value::Array(_) => check(&value, &value.to_string().replace('"', "")),
+            Value::Datetime(_) | Value::Table(_) => {}
+        }
+    }
+    assert!(texts > 0, "no text in the sample");
+}
+
+/// The sample with the keys that it only mentions: `# key = value`.
+fn with_optional_keys(sample: &str) -> String {
+    let is_name = |text: &str| text.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
+    let lines = sample.lines().map(|line| match line.strip_prefix("# ") {
+        Some(key) if key.split_once(" = ").is_some_and(|(name, _)| is_name(name)) => key,
+        Some(_) | None => line,
+    });
+    lines.collect::<Vec<&str>>().join("\n")
+}
+
+/// Each key that is no table, with its path.
+fn leaves(table: &Table) -> Vec<(Vec<String>, Value)> {
+    let mut found = Vec::new();
+    for (key, value) in table {
+        match value.as_table() {
+            Some(inner) => found.extend(
+                leaves(inner)
+                    .into_iter()
+                    .map(|(path, value)| (std::iter::once(key.clone()).chain(path).collect(), value)),
+            ),
+            None => found.push((vec![key.clone()], value.clone())),
+        }
+    }
+    found
+}
+
+fn put(table: &mut Table, path: &[String], value: Value) {
+    let Some((key, rest)) = path.split_first() else { return };
+    match table.get_mut(key).and_then(Value::as_table_mut) {
+        Some(inner) if !rest.is_empty() => put(inner, rest, value),
+        Some(_) | None => drop(table.insert(key.clone(), value)),
+    }
+}
