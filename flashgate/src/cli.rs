@@ -39,7 +39,11 @@ Exit codes:
  11  the data folder was written by a later version; nothing was changed
  12  the demo's proof did not hold
  13  the audit found that the ledger and the order store differ
- 14  the audit found batches that are to be re-driven, and nothing worse";
+ 14  the audit found batches that are to be re-driven, and nothing worse
+130  a load test was interrupted; its report covers what was sent until then
+
+A reader of standard output that goes away early (`… | head -1`) is no failure. If standard output cannot be written
+otherwise, such as on a full disk, the exit code is 1.";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -71,4 +75,65 @@ pub enum Command {
     Completions(CompletionsArgs),
     /// Prints the manual.
     Man(ManArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, ffi::OsStr};
+
+    use clap::{Arg, Command, CommandFactory};
+
+    use super::Cli;
+
+    /// Each option of each command, with the command's name.
+    fn options() -> Vec<(Command, Arg)> {
+        fn collect(command: &Command, found: &mut Vec<(Command, Arg)>) {
+            found.extend(command.get_arguments().map(|arg| (command.clone(), arg.clone())));
+            command.get_subcommands().for_each(|command| collect(command, found));
+        }
+        let mut command = Cli::command();
+        command.build();
+        let mut found = Vec::new();
+        collect(&command, &mut found);
+        found
+    }
+
+    #[test]
+    fn no_option_answers_with_what_its_parser_met() {
+        for (command, arg) in options() {
+            if !arg.get_action().takes_values() {
+                continue;
+            }
+            let parsed = arg.get_value_parser().parse_ref(&command, Some(&arg), OsStr::new("1.5x"));
+            let error = parsed.err().map(|why| why.to_string()).unwrap_or_default();
+            for inner in ["invalid digit", "invalid float", "is not in ", "cannot parse"] {
+                assert!(!error.contains(inner), "{} {}: {error}", command.get_name(), arg.get_id());
+            }
+        }
+    }
+
+    #[test]
+    fn a_flag_names_the_same_port_in_every_command() {
+        let told = |name: &str| {
+            let helps = options().into_iter().filter(|(_, arg)| arg.get_long() == Some(name));
+            let ports = helps.filter_map(|(_, arg)| {
+                let help = arg.get_help()?.to_string();
+                Some(
+                    help.split_once("[default: ")?
+                        .1
+                        .trim_end_matches(']')
+                        .rsplit(':')
+                        .next()?
+                        .trim()
+                        .to_owned(),
+                )
+            });
+            ports.collect::<BTreeSet<String>>()
+        };
+        assert_eq!(told("worker"), BTreeSet::from(["7070".to_owned()]));
+        assert_eq!(told("gateway"), BTreeSet::from(["7003".to_owned()]));
+        assert_eq!(told("gateway-grpc"), BTreeSet::from(["7002".to_owned()]));
+        let former = ["operator", "metrics"];
+        assert!(options().iter().all(|(_, arg)| arg.get_long().is_none_or(|name| !former.contains(&name))));
+    }
 }

@@ -10,7 +10,6 @@ mod table;
 
 use std::{
     env,
-    io::{self, Write},
     num::{NonZeroU32, NonZeroU64, NonZeroUsize},
     path::{Path, PathBuf},
     sync::Arc,
@@ -18,8 +17,9 @@ use std::{
 };
 
 use clap::Args;
-use flashgate_domain::SaleId;
+use flashgate_domain::{SaleId, intent::QUANTITY_MAX, sale::STOCK_MAX};
 use flashgate_ledger::Ledger;
+use flashgate_output::{print, print_line};
 use flashgate_service::telemetry;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
@@ -29,6 +29,7 @@ use self::{display::Display, proof::Proof};
 use crate::{
     exit::Failed,
     load::rush::{self, Rush, Rushed},
+    number::{self, whole},
     serve::{
         self,
         config::ServeConfig,
@@ -41,6 +42,8 @@ use crate::{
 /// How long the last orders may take to be confirmed and settled after the rush.
 const SETTLE_MAX: Duration = Duration::from_secs(20);
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// More people than a demo can wait for.
+const BUYERS_MAX: u64 = 1_000_000_000;
 /// Where Linux keeps files in memory.
 const MEMORY: &str = "/dev/shm";
 
@@ -51,25 +54,25 @@ const MEMORY: &str = "/dev/shm";
 #[derive(Clone, Debug, Args)]
 pub struct DemoArgs {
     /// How many people want one unit each
-    #[arg(long, value_name = "N", default_value = "20000")]
+    #[arg(long, value_name = "N", default_value = "20000", value_parser = whole::<NonZeroU64>(1, BUYERS_MAX))]
     buyers: NonZeroU64,
     /// Units on sale
-    #[arg(long, value_name = "UNITS", default_value = "1000")]
+    #[arg(long, value_name = "UNITS", default_value = "1000", value_parser = whole::<NonZeroU64>(1, STOCK_MAX))]
     units: NonZeroU64,
     /// Units that one buyer can hold
-    #[arg(long, value_name = "UNITS", default_value = "2")]
+    #[arg(long, value_name = "UNITS", default_value = "2", value_parser = whole::<NonZeroU32>(1, QUANTITY_MAX.into()))]
     limit_per_buyer: NonZeroU32,
     /// Bots that try again and again, each time with a new key
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value = "5", value_parser = whole::<u64>(0, BUYERS_MAX))]
     bots: u64,
     /// Requests a second; reached within two seconds
-    #[arg(long, value_name = "PER_SECOND", default_value = "4000")]
+    #[arg(long, value_name = "PER_SECOND", default_value = "4000", value_parser = whole::<NonZeroU32>(1, 10_000_000))]
     rate: NonZeroU32,
     /// Connections of the crowd
-    #[arg(long, value_name = "N", default_value = "256")]
+    #[arg(long, value_name = "N", default_value = "256", value_parser = whole::<NonZeroUsize>(1, 60_000))]
     connections: NonZeroUsize,
     /// Names the buyers and draws who clicks twice: the same seed repeats a crowd
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = number::any::<u64>)]
     seed: u64,
     /// Keep the data in this folder, instead of a temporary one
     #[arg(long, value_name = "FOLDER")]
@@ -91,7 +94,7 @@ pub async fn run(args: &DemoArgs) -> Result<(), Failed> {
     let proof = Proof::read(&folder, sale, &rushed.receipts)?;
     let took = began.elapsed();
     let text = table::render(&rushed, &proof, took);
-    io::stdout().write_all(text.as_bytes()).map_err(Failed::because)?;
+    print(text)?;
     tell_folder(args.data_dir.as_deref())?;
     if proof.holds() { Ok(()) } else { Err(Failed::NotProved("the proof did not hold".to_owned())) }
 }
@@ -108,7 +111,8 @@ pub(crate) fn temporary_folder() -> Result<TempDir, Failed> {
 
 fn tell_folder(kept: Option<&Path>) -> Result<(), Failed> {
     let Some(path) = kept else { return Ok(()) };
-    writeln!(io::stdout(), "the data is in {}", path.display()).map_err(Failed::because)
+    print_line(format_args!("the data is in {}", path.display()))?;
+    Ok(())
 }
 
 /// The sale, from the start of everything to its end.

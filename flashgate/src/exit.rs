@@ -2,6 +2,7 @@
 
 use std::{error::Error, process::ExitCode};
 
+use flashgate_output::OutputError;
 use thiserror::Error;
 
 /// Why a command did not do what it was asked to.
@@ -22,6 +23,9 @@ pub enum Failed {
     /// The server cannot be reached, or is not able to answer now. Exit code 5.
     #[error("{0}")]
     Unavailable(String),
+    /// Ctrl-C or SIGTERM ended it before its end. Exit code 130, as shells have it.
+    #[error("{0}")]
+    Interrupted(String),
     /// An address that `serve` was to listen on is not to be had. Exit code 6.
     #[error("{0}")]
     PortTaken(String),
@@ -100,7 +104,14 @@ impl Failed {
             Self::NotProved(_) => 12,
             Self::Differs(_) => 13,
             Self::ToRedrive(_) => 14,
+            Self::Interrupted(_) => 130,
         })
+    }
+}
+
+impl From<OutputError> for Failed {
+    fn from(why: OutputError) -> Self {
+        Self::because(why)
     }
 }
 

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod demo;
 pub mod exit;
 pub mod load;
+mod number;
 pub mod operate;
 mod ratio;
 #[cfg(feature = "embedded")]

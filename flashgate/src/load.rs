@@ -20,6 +20,7 @@ mod pacer;
 mod plan;
 mod progress;
 mod report;
+mod report_file;
 pub(crate) mod rush;
 mod schedule;
 mod series;
@@ -31,9 +32,6 @@ mod wire;
 mod worker;
 
 use std::{
-    fs,
-    io::{self, Write},
-    path::Path,
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
@@ -41,10 +39,12 @@ use std::{
 use collector::{Collector, Ended};
 use crowd::Ask;
 use flashgate_domain::{Clock, SystemClock, Timestamp};
+use flashgate_output::print;
 use pacer::Pacer;
 use plan::{Pace, Plan};
 use progress::Progress;
 use report::Report;
+use report_file::ReportFile;
 use rush::Receipts;
 use tally::Tally;
 use target::Server;
@@ -65,29 +65,21 @@ const INTERVALS_WAITING_MAX: usize = 64;
 /// Sends the load, shows its progress, prints the summary and writes the reports.
 ///
 /// # Errors
-/// [`Failed::Usage`] for flags that do not fit, [`Failed::Unavailable`] if not one request was answered; the
-/// reports are written nevertheless.
+/// [`Failed::Usage`] for flags that do not fit and reports that cannot be written, before anything is sent. After the
+/// run, with its reports written: what [`Report::verdict`] says.
 pub fn run(args: args::LoadArgs) -> Result<(), Failed> {
     let plan = Arc::new(args.plan()?);
+    let json = ReportFile::open("--json", args.json.as_deref())?;
+    let html = ReportFile::open("--html", args.html.as_deref())?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let report = runtime.map_err(Failed::because)?.block_on(report(plan))?;
-    io::stdout().write_all(report.summary().as_bytes()).map_err(Failed::because)?;
-    if let Some(path) = &args.json {
-        let json = serde_json::to_vec_pretty(&report).map_err(Failed::because)?;
-        write_report(path, &json)?;
-    }
-    if let Some(path) = &args.html {
-        write_report(path, report.html()?.as_bytes())?;
-    }
-    if report.answers() == 0 {
-        return Err(Failed::Unavailable("no request was answered".to_owned()));
-    }
-    Ok(())
-}
-
-fn write_report(path: &Path, bytes: &[u8]) -> Result<(), Failed> {
-    fs::write(path, bytes)
-        .map_err(|why| Failed::Failed(format!("{} cannot be written: {why}", path.display())))
+    // Each is tried, whatever becomes of the others: a run cannot be had again.
+    let json = json.map_or(Ok(()), |file| file.write(&report.json()?));
+    let html = html.map_or(Ok(()), |file| file.write(report.html()?.as_bytes()));
+    let printed = print(report.summary());
+    json.and(html)?;
+    printed?;
+    report.verdict()
 }
 
 /// The run with its progress on the terminal, as a report.

@@ -1,12 +1,7 @@
 //! The binary: one command, one exit code.
 
-use std::{
-    future::Future,
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::{future::Future, process::ExitCode};
 
-use clap::Parser;
 use flashgate::{
     cli::{Cli, Command},
     exit::Failed,
@@ -16,16 +11,17 @@ use flashgate::{
 };
 #[cfg(feature = "embedded")]
 use flashgate::{demo, serve};
+use flashgate_output::{fail, parse};
 use tokio::runtime;
 
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    let cli: Cli = match parse("flashgate") {
+        Ok(cli) => cli,
+        Err(exit_code) => return exit_code,
+    };
+    match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failed) => {
-            // Nobody is left to tell if this fails.
-            let _ = writeln!(io::stderr(), "flashgate: {failed}");
-            failed.exit_code()
-        }
+        Err(failed) => fail("flashgate", &failed, failed.exit_code()),
     }
 }
 

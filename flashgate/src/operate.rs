@@ -10,29 +10,34 @@ mod dead_letters_view;
 mod drift;
 mod drift_view;
 mod moment;
+mod money;
 pub mod order;
+mod peer;
 mod rebuild;
 mod redrive;
 pub mod repair;
 mod repair_view;
 pub mod sale;
+mod sale_create;
+mod server;
 mod view;
 
-use std::{io::Write, time::Duration};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use flashgate_output::{Reader, print_line};
 use flashgate_proto::v1::{order_service_client::OrderServiceClient, sale_service_client::SaleServiceClient};
 use serde::Serialize;
+use server::WorkerArgs;
 use tonic::transport::Channel;
 
 use crate::{exit::Failed, time};
 
-/// Where the order worker is.
+/// The order worker, and how to ask it.
 #[derive(Clone, Debug, Args)]
 pub struct OperatorArgs {
-    /// http://HOST:PORT of the operator's interface of an order worker
-    #[arg(long, value_name = "URL", env = "FLASHGATE_OPERATOR", default_value = "http://127.0.0.1:7070")]
-    operator: String,
+    #[command(flatten)]
+    worker: WorkerArgs,
     #[command(flatten)]
     call: CallArgs,
 }
@@ -59,21 +64,27 @@ pub enum Output {
 
 impl OperatorArgs {
     async fn sales(&self) -> Result<SaleServiceClient<Channel>, Failed> {
-        Ok(SaleServiceClient::new(connection::open("--operator", &self.operator, self.call.timeout).await?))
+        Ok(SaleServiceClient::new(self.worker.connect(self.call.timeout).await?))
     }
 
     async fn orders(&self) -> Result<OrderServiceClient<Channel>, Failed> {
-        Ok(OrderServiceClient::new(connection::open("--operator", &self.operator, self.call.timeout).await?))
+        Ok(OrderServiceClient::new(self.worker.connect(self.call.timeout).await?))
     }
 }
 
 impl CallArgs {
     /// Prints `value` as JSON, or what `table` makes of it.
     fn print<T: Serialize>(&self, value: &T, table: impl FnOnce(&T) -> String) -> Result<(), Failed> {
+        self.show(value, table).map(drop)
+    }
+
+    /// As [`Self::print`]; tells whether somebody still reads.
+    fn show<T: Serialize>(&self, value: &T, table: impl FnOnce(&T) -> String) -> Result<Reader, Failed> {
         let text = match self.output {
             Output::Table => table(value),
             Output::Json => serde_json::to_string_pretty(value).map_err(Failed::because)?,
         };
-        writeln!(std::io::stdout(), "{text}").map_err(Failed::because)
+        // What the command was to do is done by now: who gives it again must know.
+        print_line(text).map_err(|why| Failed::Failed(format!("the server has answered, but {why}")))
     }
 }

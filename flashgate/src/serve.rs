@@ -20,7 +20,6 @@ pub(crate) mod welcome;
 mod worker;
 
 use std::{
-    io::{self, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
 };
@@ -28,12 +27,14 @@ use std::{
 use clap::{Args, Subcommand};
 use flashgate_gateway::metrics::{GATEWAY, SQLITE};
 use flashgate_order_worker::metrics::WORKER;
+use flashgate_output::{print, print_line};
 use flashgate_service::{
     files,
     metrics::{BUS, Metric},
     shutdown, telemetry,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use self::{
     config::{SAMPLE, ServeConfig},
@@ -41,7 +42,7 @@ use self::{
     folder::DataFolder,
     welcome::Welcome,
 };
-use crate::exit::Failed;
+use crate::{exit::Failed, number::whole};
 
 /// What a whole deployment in one process measures.
 pub(crate) const METRICS: [&[Metric]; 4] = [GATEWAY, SQLITE, WORKER, BUS];
@@ -61,17 +62,18 @@ pub struct ServeArgs {
     /// gRPC for buyers, likewise [default: 7002]
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub(crate) grpc: Option<SocketAddr>,
-    /// Metrics and health, likewise [default: 7003]
-    #[arg(long, value_name = "ADDRESS", value_parser = address)]
-    pub(crate) metrics: Option<SocketAddr>,
-    /// Sales and orders for operators, likewise; it knows no users and belongs on loopback [default: 7070]
-    #[arg(long, value_name = "ADDRESS", value_parser = address)]
-    pub(crate) operator: Option<SocketAddr>,
+    /// Operators' port of the gateway (metrics, health, ledger), likewise [default: 7003]
+    #[arg(long, alias = "metrics", value_name = "ADDRESS", value_parser = address)]
+    pub(crate) gateway: Option<SocketAddr>,
+    /// Operators' port of the order worker (sales, orders), likewise; it knows no users and belongs on loopback
+    /// [default: 7070]
+    #[arg(long, alias = "operator", value_name = "ADDRESS", value_parser = address)]
+    pub(crate) worker: Option<SocketAddr>,
     /// RocketMQ's name server on loopback [default: any free port]
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = whole::<u16>(0, u16::MAX.into()))]
     pub(crate) name_server_port: Option<u16>,
     /// RocketMQ's broker on loopback; it takes the port two below it, too [default: any free port]
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = whole::<u16>(0, u16::MAX.into()))]
     pub(crate) broker_port: Option<u16>,
     /// A TOML file with what has no flag: see `flashgate config default`
     #[arg(long, value_name = "FILE", env = "FLASHGATE_SERVE_CONFIG")]
@@ -105,13 +107,13 @@ impl ServeArgs {
     /// The configuration with the flags on top.
     fn config(&self) -> Result<ServeConfig, Failed> {
         let mut config = config::load(self.config.as_deref())?;
-        let Self { data_dir, http, grpc, metrics, operator, name_server_port, broker_port, log, config: _ } =
+        let Self { data_dir, http, grpc, gateway, worker, name_server_port, broker_port, log, config: _ } =
             self;
         let put = |place: &mut SocketAddr, flag: &Option<SocketAddr>| *place = flag.unwrap_or(*place);
         put(&mut config.listen.http, http);
         put(&mut config.listen.grpc, grpc);
-        put(&mut config.listen.operator, metrics);
-        put(&mut config.operator.listen, operator);
+        put(&mut config.listen.operator, gateway);
+        put(&mut config.operator.listen, worker);
         config.broker.name_server_port = name_server_port.unwrap_or(config.broker.name_server_port);
         config.broker.port = broker_port.unwrap_or(config.broker.port);
         config.data_dir = data_dir.clone().or(config.data_dir);
@@ -150,8 +152,10 @@ async fn live(deployment: &Deployment, folder: &DataFolder, leave: &Cancellation
     let (sale, is_open) = deployment.sale_to_buy_from().await?;
     let command = std::env::args().next().unwrap_or_else(|| "flashgate".to_owned());
     let welcome = Welcome { addresses, folder: folder.path(), command: &command, sale, is_open };
-    // Whoever started it may have closed its end; the deployment runs on.
-    let _ = writeln!(io::stdout(), "{welcome}");
+    // Whoever started it may have closed its end, or its disk is full; the deployment runs on.
+    if let Err(error) = print_line(welcome) {
+        warn!(%error, "the addresses could not be printed");
+    }
     deployment.ended(leave).await
 }
 
@@ -161,10 +165,11 @@ async fn live(deployment: &Deployment, folder: &DataFolder, leave: &Cancellation
 /// [`Failed::Usage`], which names the key that is wrong.
 pub fn configuration(command: &ConfigCommand) -> Result<(), Failed> {
     match command {
-        ConfigCommand::Default => io::stdout().write_all(SAMPLE.as_bytes()).map_err(Failed::because),
+        ConfigCommand::Default => print(SAMPLE).map(drop)?,
         ConfigCommand::Check { file } => {
             config::load(Some(file))?;
-            writeln!(io::stdout(), "{} is right", file.display()).map_err(Failed::because)
+            print_line(format_args!("{} is right", file.display()))?;
         }
     }
+    Ok(())
 }

@@ -1,9 +1,10 @@
 //! What shells and manuals are told about this command.
 
-use std::{io::Write, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
+use flashgate_output::print;
 
 use crate::{cli::Cli, exit::Failed};
 
@@ -27,7 +28,8 @@ pub struct ManArgs {
 pub fn completions(args: &CompletionsArgs) -> Result<(), Failed> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "flashgate", &mut text);
-    std::io::stdout().write_all(&text).map_err(Failed::because)
+    print(text)?;
+    Ok(())
 }
 
 /// Prints the manual, or writes its pages.
@@ -35,6 +37,11 @@ pub fn man(args: &ManArgs) -> Result<(), Failed> {
     match &args.dir {
         Some(dir) => clap_mangen::generate_to(Cli::command(), dir)
             .map_err(|why| Failed::Failed(format!("{}: {why}", dir.display()))),
-        None => clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()).map_err(Failed::because),
+        None => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(Failed::because)?;
+            print(page)?;
+            Ok(())
+        }
     }
 }

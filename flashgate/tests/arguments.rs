@@ -36,11 +36,66 @@ fn a_wrong_flag_of_load_is_named() {
 
 #[test]
 fn an_operator_that_is_not_there_is_exit_code_5() {
-    let output = flashgate(&["sale", "list", "--operator", "http://127.0.0.1:1"]);
+    let output = flashgate(&["sale", "list", "--worker", "http://127.0.0.1:1"]);
     assert_eq!(output.status.code(), Some(5));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("http://127.0.0.1:1 cannot be reached"));
-    let output = flashgate(&["sale", "list", "--operator", "127.0.0.1:1"]);
-    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("--worker http://127.0.0.1:1 cannot be reached")
+    );
+    for flag in ["--worker", "--operator"] {
+        let output = flashgate(&["sale", "list", flag, "127.0.0.1:1"]);
+        assert_eq!(output.status.code(), Some(2), "{flag}");
+    }
+}
+
+#[test]
+fn every_number_that_is_wrong_is_told_what_is_expected() {
+    let sale = ["sale", "create", "--title", "x", "--currency", "EUR", "--closes", "+1h"];
+    let more: [&[&str]; 4] = [
+        &["--stock", "1", "--price-minor", "19.99"],
+        &["--price-minor", "1", "--stock", "many"],
+        &["--price-minor", "1", "--stock", "1", "--limit-per-buyer", "1.5"],
+        &["--price-minor", "1", "--stock", "1", "--quantity-max", "0"],
+    ];
+    let others: [&[&str]; 4] = [
+        &["sale", "list", "--limit", "0"],
+        &["sale", "list", "--after", "x"],
+        &["repair", "list", "--limit", "1001"],
+        &["load", "--sale", "1", "--requests", "1e6"],
+    ];
+    let created = more.iter().map(|flags| [&sale[..], flags].concat());
+    for words in created.chain(others.iter().map(|words| words.to_vec())) {
+        let output = flashgate(&words);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {stderr}");
+        assert!(stderr.contains("must be a whole number"), "{words:?}: {stderr}");
+    }
+    let price = flashgate(&[&sale[..], more[0]].concat());
+    let stderr = String::from_utf8_lossy(&price.stderr);
+    assert!(stderr.contains("19.99 in cents is 1999"), "{stderr}");
+}
+
+#[test]
+fn a_policy_that_is_refused_is_not_offered() {
+    let help = flashgate(&["sale", "create", "--help"]);
+    assert!(!String::from_utf8_lossy(&help.stdout).contains("at-payment"));
+    let refused = flashgate(&[
+        "sale",
+        "create",
+        "--title",
+        "x",
+        "--stock",
+        "1",
+        "--price-minor",
+        "1",
+        "--currency",
+        "EUR",
+        "--closes",
+        "+1h",
+        "--deduct-policy",
+        "at-payment",
+    ]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("orders cannot be paid yet"));
 }
 
 #[test]

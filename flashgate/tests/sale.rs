@@ -8,11 +8,16 @@ use std::process::Output;
 
 use operator::Operator;
 use serde_json::{Value, json};
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    process::Command,
+    task::JoinHandle,
+};
 
 async fn flashgate(operator: &Operator, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flashgate"));
-    command.args(arguments).args(["--operator", &operator.url()]).output().await.unwrap()
+    command.args(arguments).args(["--worker", &operator.url()]).output().await.unwrap()
 }
 
 fn json_of(output: &Output) -> Value {
@@ -54,7 +59,7 @@ async fn a_sale_goes_from_created_to_closed() {
     let closed = json_of(&flashgate(&operator, &["sale", "close", "1", "--output", "json"]).await);
     assert_eq!(closed["state"], "closed");
     let shown = String::from_utf8(flashgate(&operator, &["sale", "show", "1"]).await.stdout).unwrap();
-    assert!(shown.contains("9900 CNY") && shown.contains("closed"), "{shown}");
+    assert!(shown.contains("99.00 CNY") && shown.contains("closed"), "{shown}");
 }
 
 #[tokio::test]
@@ -68,9 +73,9 @@ async fn refusals_have_their_exit_codes_and_say_the_stable_code() {
     json_of(&flashgate(&operator, &["sale", "close", "1", "--output", "json"]).await);
     let ended = flashgate(&operator, &["sale", "preheat", "1"]).await;
     assert_eq!(ended.status.code(), Some(4));
-    let wrong = flashgate(&operator, &[&CREATE[..], &["--limit-per-buyer", "0"]].concat()).await;
+    let wrong = flashgate(&operator, &[&CREATE[..], &["--currency", "cny"]].concat()).await;
     assert_eq!(wrong.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&wrong.stderr).contains("limit_per_buyer"));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("malformed: --currency must be"), "{wrong:?}");
 }
 
 #[tokio::test]
@@ -82,4 +87,116 @@ async fn an_order_is_shown_whole() {
     assert_eq!(order.get("cancel_reason"), None);
     let missing = flashgate(&operator, &["order", "show", "78"]).await;
     assert_eq!(missing.status.code(), Some(3));
+}
+
+#[tokio::test]
+async fn a_creation_whose_answer_is_lost_is_repeated_and_makes_one_sale() {
+    let operator = Operator::losing_answers(1).await;
+    let created = flashgate(&operator, &[&CREATE[..], &["--timeout", "1s"]].concat()).await;
+    assert!(String::from_utf8_lossy(&created.stderr).contains("asking again"), "{created:?}");
+    assert_eq!(json_of(&created)["id"], "1");
+    let list = json_of(&flashgate(&operator, &["sale", "list", "--output", "json"]).await);
+    assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
+    // Another command is another sale, and a key that is given makes one.
+    json_of(&flashgate(&operator, &CREATE).await);
+    let named = [
+        "--idempotency-key",
+        "tonight",
+        "--opens",
+        "2030-01-01T00:00:00Z",
+        "--closes",
+        "2031-01-01T00:00:00Z",
+    ];
+    let mut words = CREATE.to_vec();
+    let closes = words.iter().position(|word| *word == "--closes").unwrap();
+    words.drain(closes..closes + 2);
+    let words = [&words[..], &named].concat();
+    assert_eq!(json_of(&flashgate(&operator, &words).await)["id"], "3");
+    assert_eq!(json_of(&flashgate(&operator, &words).await)["id"], "3");
+    let other = flashgate(&operator, &[&words[..], &["--limit-per-buyer", "7"]].concat()).await;
+    assert_eq!(other.status.code(), Some(4), "{other:?}");
+    assert!(String::from_utf8_lossy(&other.stderr).contains("sale_key_reused"), "{other:?}");
+}
+
+#[tokio::test]
+async fn a_creation_whose_answer_is_lost_for_good_says_that_a_sale_may_exist_and_how_to_look() {
+    let operator = Operator::silent_creations().await;
+    let lost = flashgate(&operator, &[&CREATE[..], &["--timeout", "300ms"]].concat()).await;
+    assert_eq!(lost.status.code(), Some(5), "{lost:?}");
+    let stderr = String::from_utf8_lossy(&lost.stderr);
+    for told in
+        ["may have been created", "flashgate sale list", "--idempotency-key", "--opens 20", "--closes 20"]
+    {
+        assert!(stderr.contains(told), "{told}: {stderr}");
+    }
+}
+
+#[tokio::test]
+async fn another_server_is_told_by_what_it_is_and_which_port_to_name() {
+    let operator = Operator::start().await;
+    let url = operator.url();
+    let told = async |words: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_flashgate")).args(words).output().await.unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    // The operators' port of an order worker, where a gateway's is to be.
+    let (code, stderr) = told(&["audit", "--gateway", &url, "--worker", &url]).await;
+    assert_eq!(code, Some(2), "{stderr}");
+    let expected = format!(
+        "--gateway {url} is the operators' port of an order worker; --gateway must name the operators' port of a \
+         gateway, 7003 by default"
+    );
+    assert!(stderr.contains(&expected), "{stderr}");
+    let (code, stderr) = told(&["order", "show", "77", "--buyer", "ann", "--gateway-grpc", &url]).await;
+    assert!(
+        code == Some(2) && stderr.contains("--gateway-grpc must name the gRPC port for buyers"),
+        "{stderr}"
+    );
+    let answers = [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi", "is an HTTP server, but no flashgate"),
+        (
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 38\r\n\r\n{\"type\":\"urn:flashgate:problem:nothing\"}",
+            "is the HTTP port for buyers of a gateway",
+        ),
+        ("-ERR unknown command\r\n", "does not speak HTTP"),
+    ];
+    for (answer, expected) in answers {
+        let server = ServerOf::start(answer).await;
+        let (code, stderr) = told(&["sale", "list", "--worker", &server.url]).await;
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains(expected), "{stderr}");
+        assert!(
+            stderr.contains("--worker must name the operators' port of an order worker, 7070"),
+            "{stderr}"
+        );
+    }
+}
+
+/// Gives every connection the same answer.
+struct ServerOf {
+    url: String,
+    task: JoinHandle<()>,
+}
+
+impl ServerOf {
+    async fn start(answer: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let task = tokio::spawn(async move {
+            while let Ok((mut stream, _peer)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut heard = [0; 1024];
+                    let _ = stream.read(&mut heard).await;
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                });
+            }
+        });
+        Self { url, task }
+    }
+}
+
+impl Drop for ServerOf {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }

@@ -1,6 +1,6 @@
 //! The gateway's process: reads the configuration, connects the real parts, runs until SIGTERM.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -15,6 +15,7 @@ use flashgate_gateway::{
 };
 use flashgate_ledger::{Ledger, redis::RedisLedger};
 use flashgate_messaging::rocketmq::{RocketMq, RocketMqTransactionProducer};
+use flashgate_output::{fail, parse, print_line};
 use flashgate_service::{config, files, metrics::BUS, shutdown, telemetry};
 use tokio::{runtime, sync::oneshot};
 use tracing::info;
@@ -49,11 +50,22 @@ enum Command {
     Openapi,
 }
 
-fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    let arguments: Arguments = match parse("gateway") {
+        Ok(arguments) => arguments,
+        Err(exit_code) => return exit_code,
+    };
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        // With all causes, on one line.
+        Err(error) => fail("gateway", format_args!("{error:#}"), ExitCode::FAILURE),
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match arguments.command.as_ref().unwrap_or(&Command::Serve) {
         Command::Serve => {
-            let config = load(&arguments)?;
+            let config = load(arguments)?;
             let runtime = runtime::Builder::new_multi_thread()
                 .worker_threads(config.runtime.worker_threads())
                 .enable_all()
@@ -62,7 +74,7 @@ fn main() -> anyhow::Result<()> {
             runtime.shutdown_timeout(REST_TIME);
             served
         }
-        Command::CheckConfig => print(&format!("{:#?}", load(&arguments)?)),
+        Command::CheckConfig => print(&format!("{:#?}", load(arguments)?)),
         Command::Openapi => print(&flashgate_gateway::openapi::document().to_pretty_json()?),
     }
 }
@@ -131,8 +143,7 @@ fn random_seed() -> u64 {
     rand::random()
 }
 
-#[expect(clippy::print_stdout, reason = "what the command is for")]
 fn print(text: &str) -> anyhow::Result<()> {
-    println!("{text}");
+    print_line(text)?;
     Ok(())
 }

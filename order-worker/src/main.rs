@@ -1,13 +1,7 @@
 //! The binary: one command, one exit code.
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-    sync::Arc,
-    time::Duration,
-};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use clap::Parser;
 use flashgate_domain::SystemClock;
 use flashgate_order_worker::{
     app::{self, Failed},
@@ -16,6 +10,7 @@ use flashgate_order_worker::{
     metrics::WORKER,
     openapi,
 };
+use flashgate_output::{fail, parse, print, print_line};
 use flashgate_service::{config, files, metrics::BUS, shutdown, telemetry};
 use tokio::runtime;
 
@@ -23,13 +18,14 @@ use tokio::runtime;
 const REST_TIME: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
-    match start(Cli::parse().command) {
+    let cli: Cli = match parse("order-worker") {
+        Ok(cli) => cli,
+        Err(exit_code) => return exit_code,
+    };
+    match start(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failed) => {
-            // The logs may not be set up, and may be filtered.
-            let _ = writeln!(io::stderr(), "order-worker: {failed}");
-            failed.exit_code()
-        }
+        // The logs may not be set up, and may be filtered.
+        Err(failed) => fail("order-worker", &failed, failed.exit_code()),
     }
 }
 
@@ -56,13 +52,18 @@ async fn run(command: Command) -> Result<(), Failed> {
             app::migrate(&config, &leave).await
         }
         Command::Openapi => {
-            let document = openapi::document().to_pretty_json().map_err(io::Error::other)?;
-            Ok(writeln!(io::stdout(), "{document}")?)
+            let document = openapi::document().to_pretty_json().map_err(std::io::Error::other)?;
+            print_line(&document)?;
+            Ok(())
         }
-        Command::Config(ConfigCommand::Default) => Ok(io::stdout().write_all(SAMPLE.as_bytes())?),
+        Command::Config(ConfigCommand::Default) => {
+            print(SAMPLE)?;
+            Ok(())
+        }
         Command::Config(ConfigCommand::Check { file }) => {
             config::load::<WorkerConfig>(Some(&file), ENV_PREFIX)?;
-            Ok(writeln!(io::stdout(), "{} is right", file.display())?)
+            print_line(format_args!("{} is right", file.display()))?;
+            Ok(())
         }
     }
 }

@@ -16,7 +16,18 @@ use super::{
     schedule::{Release, Schedule},
     target::Target,
 };
-use crate::{exit::Failed, time};
+use crate::{
+    exit::Failed,
+    number::{self, whole},
+    time,
+};
+
+/// More connections than one host has ports for.
+const CONNECTIONS_MAX: u64 = 1_000_000;
+/// More streams than servers take on a connection.
+const IN_FLIGHT_MAX: u64 = 1_000_000;
+/// More than any host has processors.
+const THREADS_MAX: u64 = 4_096;
 
 /// Sends buyers to a gateway and measures what they hear.
 ///
@@ -39,10 +50,10 @@ pub struct LoadArgs {
     #[arg(short, long, value_enum, default_value = "http1")]
     pub(super) protocol: Protocol,
     /// Connections, in all
-    #[arg(short, long, value_name = "N", default_value = "64")]
+    #[arg(short, long, value_name = "N", default_value = "64", value_parser = whole::<NonZeroUsize>(1, CONNECTIONS_MAX))]
     pub(super) connections: NonZeroUsize,
     /// Requests that each connection carries at once; needs --protocol http2, grpc or grpc-stream
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<NonZeroUsize>(1, IN_FLIGHT_MAX))]
     pub(super) in_flight: NonZeroUsize,
     /// Open loop: requests a second, in all
     #[arg(short, long, value_name = "PER_SECOND", value_parser = rate)]
@@ -51,7 +62,7 @@ pub struct LoadArgs {
     #[arg(short, long, value_name = "TIME", value_parser = time::parse)]
     pub(super) duration: Option<Duration>,
     /// How many requests to send at most
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = whole::<NonZeroU64>(1, u64::MAX))]
     pub(super) requests: Option<NonZeroU64>,
     /// Reach the rate, or the number of connections, within this time
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time::parse)]
@@ -60,7 +71,7 @@ pub struct LoadArgs {
     #[arg(long, value_name = "TIME", value_parser = time::parse, requires = "buyers")]
     pub(super) release_at: Option<Duration>,
     /// How many buyers there are; they take turns [default: every purchase is by a new one]
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = whole::<NonZeroU64>(1, u64::MAX))]
     pub(super) buyers: Option<NonZeroU64>,
     /// The share of requests that send a recent purchase again, with the same key: 0 to 0.9
     #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
@@ -75,10 +86,10 @@ pub struct LoadArgs {
     #[arg(short = 'H', long = "header", value_name = "HEADER", value_parser = header)]
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// Follow up to N accepted orders at a time until they are confirmed, and measure how long that takes
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = whole::<usize>(0, CONNECTIONS_MAX))]
     pub(super) confirm_sample: usize,
     /// Threads that send
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<NonZeroUsize>(1, THREADS_MAX))]
     pub(super) threads: NonZeroUsize,
     /// How long to wait for a connection
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time::parse)]
@@ -90,7 +101,7 @@ pub struct LoadArgs {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time::parse)]
     pub(super) give_up_after: Duration,
     /// Names buyers and purchases, and draws duplicates and sales: the same seed repeats a run [default: a new one]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::any::<u64>)]
     pub(super) seed: Option<u64>,
     /// Write the figures as JSON
     #[arg(long, value_name = "FILE")]
@@ -184,21 +195,21 @@ fn new_seed() -> u64 {
     SystemClock.now().as_millis() << 20 | u64::from(std::process::id())
 }
 
-fn number(text: &str, low: f64, high: f64, expected: &str) -> Result<f64, String> {
+fn decimal(text: &str, low: f64, high: f64, expected: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number| (low..=high).contains(number));
     number.ok_or_else(|| expected.to_owned())
 }
 
 fn rate(text: &str) -> Result<f64, String> {
-    number(text, 0.001, 10_000_000.0, "must be a number from 0.001 to 10,000,000")
+    decimal(text, 0.001, 10_000_000.0, "must be a number from 0.001 to 10,000,000")
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    number(text, 0.0, 0.9, "must be a number from 0 to 0.9")
+    decimal(text, 0.0, 0.9, "must be a number from 0 to 0.9")
 }
 
 fn skew(text: &str) -> Result<f64, String> {
-    number(text, 0.0, 10.0, "must be a number from 0 to 10")
+    decimal(text, 0.0, 10.0, "must be a number from 0 to 10")
 }
 
 fn quantity(text: &str) -> Result<NonZeroU32, String> {

@@ -141,8 +141,8 @@ async fn send(run: Arc<Run>, places: Vec<Place>, intervals: mpsc::Sender<Interva
         () = run.abort.cancelled() => {}
     }
     done.cancel();
-    let _ended = reporter.await;
-    let number = interval_number(&run);
+    // The rest belongs to the interval after the last one that was handed over, even if that is full.
+    let number = reporter.await.unwrap_or_else(|_panicked| interval_number(&run));
     // The receiver is gone only if the process is about to end.
     let _ = intervals.send(Interval { number, tally: counter.take() }).await;
 }
@@ -153,23 +153,24 @@ async fn finish(mut workers: JoinSet<()>, followers: &Followers) {
     followers.tasks.wait().await;
 }
 
-/// Hands over what was counted, again and again, until all is `done`.
+/// Hands over what was counted, again and again, until all is `done`. Gives the number of the interval that it was in.
 async fn report(
     run: Arc<Run>,
     counter: Arc<Counter>,
     intervals: mpsc::Sender<Interval>,
     done: CancellationToken,
-) {
-    let mut next = run.start;
+) -> usize {
+    let (mut next, mut current) = (run.start, 0);
     loop {
         next += INTERVAL;
         select! {
             () = sleep_until(next) => {}
-            () = done.cancelled() => return,
+            () = done.cancelled() => return current,
         }
         let number = interval_number(&run).saturating_sub(1);
+        current = number + 1;
         if intervals.send(Interval { number, tally: counter.take() }).await.is_err() {
-            return;
+            return current;
         }
     }
 }

@@ -125,6 +125,7 @@ const CODES: [(&str, Outcome); 24] = [
     ("uri_too_long", Outcome::Rejected),
     ("unsupported_media_type", Outcome::Rejected),
     ("route_not_found", Outcome::Rejected),
+    ("method_not_allowed", Outcome::Rejected),
 ];
 
 /// Why no answer arrived.
@@ -145,6 +146,10 @@ pub(super) enum Fault {
 }
 
 impl Fault {
+    /// Those with which a request was never sent.
+    pub(super) const WITHOUT_CONNECTION: [Self; 3] =
+        [Self::ConnectRefused, Self::ConnectTimeout, Self::ConnectFailed];
+
     /// The name in reports, beside the servers' codes.
     pub(super) const fn code(self) -> &'static str {
         match self {

@@ -43,8 +43,8 @@ impl Progress {
         self.bar.set_position(position.min(self.bar.length().unwrap_or(u64::MAX)));
         self.bar.set_message(format!(
             "{} sent, {:.0}/s · accepted {:.0}/s · sold out {} · failed {} · p50 {} p99 {}",
-            total.codes.total(),
-            per_second(last.codes.total(), stretch),
+            total.codes.total() - total.never_sent(),
+            per_second(last.codes.total() - last.never_sent(), stretch),
             per_second(last.codes.of(Outcome::Accepted), stretch),
             total.codes.of(Outcome::SoldOut),
             total.codes.of(Outcome::Failed),

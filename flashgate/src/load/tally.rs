@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     latencies::{Latencies, Precision},
-    outcome::Outcome,
+    outcome::{Fault, Outcome},
 };
 
 /// More codes than these are counted together: a broken server could send a new one each time.
@@ -106,6 +106,13 @@ impl Tally {
     /// How long the span is.
     pub(super) fn time(&self) -> Duration {
         self.span.map_or(Duration::ZERO, |(first, last)| last - first)
+    }
+
+    /// How many requests never left this process, for want of a connection.
+    pub(super) fn never_sent(&self) -> u64 {
+        let codes = Fault::WITHOUT_CONNECTION.map(Fault::code);
+        let never_sent = self.codes.0.iter().filter(|(_, code, _)| codes.contains(&code.as_ref()));
+        never_sent.map(|(_, _, count)| count).sum()
     }
 
     /// Counts all of `other` too.

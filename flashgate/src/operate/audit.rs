@@ -12,11 +12,17 @@ use flashgate_domain::{
     SaleId,
     audit::{Report, Verdict},
 };
+use flashgate_output::Reader;
 use flashgate_proto::v1::{self, sale_service_client::SaleServiceClient};
 use tokio::time::sleep;
 use tonic::transport::Channel;
 
-use super::{CallArgs, answer::failed, audit_view::AuditView, connection};
+use super::{
+    CallArgs,
+    answer::failed,
+    audit_view::AuditView,
+    server::{GatewayArgs, WorkerArgs},
+};
 use crate::{exit::Failed, time};
 
 /// How many sales are asked for at a time.
@@ -41,12 +47,10 @@ pub struct AuditArgs {
 /// Where both sides are.
 #[derive(Clone, Debug, Args)]
 pub(super) struct SideArgs {
-    /// http://HOST:PORT of the operator's address of any gateway
-    #[arg(long, value_name = "URL", env = "FLASHGATE_GATEWAY", default_value = "http://127.0.0.1:7003")]
-    gateway: String,
-    /// http://HOST:PORT of the operator's interface of any order worker
-    #[arg(long, value_name = "URL", env = "FLASHGATE_OPERATOR", default_value = "http://127.0.0.1:7070")]
-    worker: String,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+    #[command(flatten)]
+    worker: WorkerArgs,
     #[command(flatten)]
     pub(super) call: CallArgs,
 }
@@ -74,10 +78,7 @@ impl SideArgs {
     pub(super) async fn connect(&self) -> Result<Sides, Failed> {
         // Summing a million orders up takes longer than an ordinary answer.
         let within = self.call.timeout.max(Duration::from_secs(60));
-        Ok(Sides {
-            gateway: connection::open("--gateway", &self.gateway, within).await?,
-            worker: connection::open("--worker", &self.worker, within).await?,
-        })
+        Ok(Sides { gateway: self.gateway.connect(within).await?, worker: self.worker.connect(within).await? })
     }
 }
 
@@ -90,7 +91,11 @@ pub async fn run(args: &AuditArgs) -> Result<(), Failed> {
     loop {
         let audited = args.audit(&sides).await;
         if let Ok(view) = &audited {
-            args.sides.call.print(view, AuditView::table)?;
+            let reader = args.sides.call.show(view, AuditView::table)?;
+            if args.watch.is_some() && reader == Reader::Gone {
+                // Nobody would learn of a further audit.
+                return Ok(());
+            }
         }
         match (args.watch, audited) {
             (None, audited) => return audited.and_then(AuditView::end),
@@ -117,8 +122,7 @@ impl AuditArgs {
         let sales = match self.sale {
             Which::One(sale) => {
                 let report = audit_one(sides, sale, self.age).await?;
-                let report =
-                    report.ok_or_else(|| Failed::NotFound(format!("no ledger need have the sale {sale}")))?;
+                let report = report.ok_or_else(|| nothing_to_audit(sale))?;
                 return Ok(AuditView::of(&[report], Vec::new()));
             }
             Which::All => all_sales(&sides.worker).await?,
@@ -138,6 +142,14 @@ impl AuditArgs {
 pub(super) async fn audit_one(sides: &Sides, sale: SaleId, age: Duration) -> Result<Option<Report>, Failed> {
     let plan = Plan { age, ..Plan::default() };
     examine(sale, &sides.ledger(), &sides.books(), &plan).await.map_err(unanswered)
+}
+
+/// The order store has no such sale, or one that no gateway has ever put into the ledger.
+pub(super) fn nothing_to_audit(sale: SaleId) -> Failed {
+    Failed::NotFound(format!(
+        "sale {sale} has nothing to audit: there is no such sale, or it was never preheated; `flashgate sale list` shows \
+         every sale and its state"
+    ))
 }
 
 /// What it means for a command that a side did not tell.

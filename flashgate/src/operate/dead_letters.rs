@@ -12,11 +12,11 @@ use tonic::transport::Channel;
 use super::{
     CallArgs,
     answer::failed,
-    connection,
     dead_letters_view::{DecidedLetter, DecidedView, LetterView, LettersView, ShownLetter, told},
     repair::ApplyArgs,
+    server::WorkerArgs,
 };
-use crate::exit::Failed;
+use crate::{exit::Failed, number::whole};
 
 /// How many letters one call names or brings. Each that is replayed takes a round trip to the broker.
 const LETTERS_MAX: usize = 50;
@@ -36,12 +36,11 @@ pub enum DeadLettersCommand {
     Drop(DecideArgs),
 }
 
-/// Which order worker.
+/// The order worker, and how to ask it.
 #[derive(Clone, Debug, Args)]
-struct WorkerArgs {
-    /// http://HOST:PORT of the operator's interface of any order worker
-    #[arg(long, value_name = "URL", env = "FLASHGATE_OPERATOR", default_value = "http://127.0.0.1:7070")]
-    worker: String,
+struct DeskArgs {
+    #[command(flatten)]
+    worker: WorkerArgs,
     #[command(flatten)]
     call: CallArgs,
 }
@@ -53,13 +52,13 @@ pub struct ListArgs {
     #[arg(long)]
     all: bool,
     /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = whole::<u32>(1, 10_000))]
     limit: u32,
     /// Only those after this one: where the page before ended
     #[arg(long, value_name = "ID", default_value = "")]
     after: String,
     #[command(flatten)]
-    at: WorkerArgs,
+    at: DeskArgs,
 }
 
 /// Which dead letter to show.
@@ -69,7 +68,7 @@ pub struct ShowArgs {
     #[arg(value_name = "ID")]
     id: String,
     #[command(flatten)]
-    at: WorkerArgs,
+    at: DeskArgs,
 }
 
 /// Which dead letters to replay or to drop.
@@ -81,7 +80,7 @@ pub struct DecideArgs {
     #[command(flatten)]
     apply: ApplyArgs,
     #[command(flatten)]
-    at: WorkerArgs,
+    at: DeskArgs,
 }
 
 /// What is done with dead letters.
@@ -115,9 +114,9 @@ pub(super) async fn run(command: &DeadLettersCommand) -> Result<(), Failed> {
     }
 }
 
-impl WorkerArgs {
+impl DeskArgs {
     async fn connect(&self) -> Result<(Channel, Client), Failed> {
-        let channel = connection::open("--worker", &self.worker, self.call.timeout).await?;
+        let channel = self.worker.connect(self.call.timeout).await?;
         let client = Client::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
         Ok((channel, client))
     }

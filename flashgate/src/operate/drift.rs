@@ -11,7 +11,7 @@ use flashgate_domain::SaleId;
 
 use super::{
     answer::failed,
-    audit::{SideArgs, heed, unanswered},
+    audit::{SideArgs, heed, nothing_to_audit, unanswered},
     drift_view::DriftView,
     repair::ApplyArgs,
 };
@@ -59,7 +59,7 @@ impl DriftArgs {
     }
 
     fn found(&self, look: Option<Look>) -> Result<Look, Failed> {
-        look.ok_or_else(|| Failed::NotFound(format!("no ledger need have the sale {}", self.sale)))
+        look.ok_or_else(|| nothing_to_audit(self.sale))
     }
 }
 

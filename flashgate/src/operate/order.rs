@@ -5,7 +5,7 @@ use flashgate_domain::OrderId;
 use flashgate_proto::v1::{self, purchase_service_client::PurchaseServiceClient};
 use tonic::{Request, metadata::AsciiMetadataValue};
 
-use super::{OperatorArgs, answer::failed, connection, view::OrderView};
+use super::{OperatorArgs, answer::failed, server::BuyersArgs, view::OrderView};
 use crate::exit::Failed;
 
 /// Looks orders up.
@@ -24,9 +24,8 @@ pub struct ShowArgs {
     /// Ask a gateway, as this buyer
     #[arg(long, value_name = "ID")]
     buyer: Option<String>,
-    /// http://HOST:PORT of a gateway's gRPC interface; used with --buyer
-    #[arg(long, value_name = "URL", env = "FLASHGATE_GATEWAY_GRPC", default_value = "http://127.0.0.1:7002")]
-    gateway: String,
+    #[command(flatten)]
+    gateway: BuyersArgs,
     #[command(flatten)]
     at: OperatorArgs,
 }
@@ -56,7 +55,7 @@ impl ShowArgs {
         let buyer = AsciiMetadataValue::try_from(buyer);
         let buyer = buyer.map_err(|_why| Failed::flag("--buyer", "must be visible ASCII characters"))?;
         request.metadata_mut().insert("x-buyer-id", buyer);
-        let channel = connection::open("--gateway", &self.gateway, self.at.call.timeout).await?;
+        let channel = self.gateway.connect(self.at.call.timeout).await?;
         let found = PurchaseServiceClient::new(channel).get_order(request).await;
         Ok(found.map_err(|status| failed(&status))?.into_inner().into())
     }

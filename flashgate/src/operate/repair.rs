@@ -8,14 +8,14 @@ use tonic::transport::Channel;
 use super::{
     CallArgs,
     answer::failed,
-    connection,
     dead_letters::{self, DeadLettersCommand},
     drift::DriftArgs,
     rebuild::RebuildArgs,
     redrive::RedriveArgs,
     repair_view::RepairView,
+    server::WorkerArgs,
 };
-use crate::exit::Failed;
+use crate::{exit::Failed, number::whole};
 
 /// The longest text before and after that a row holds, in bytes.
 const TEXT_BYTES_MAX: usize = 60_000;
@@ -54,11 +54,10 @@ pub(super) struct ApplyArgs {
 #[derive(Clone, Debug, Args)]
 pub struct ListArgs {
     /// At most so many, up to 1000
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = whole::<u32>(1, 1_000))]
     limit: u32,
-    /// http://HOST:PORT of the operator's interface of any order worker
-    #[arg(long, value_name = "URL", env = "FLASHGATE_OPERATOR", default_value = "http://127.0.0.1:7070")]
-    worker: String,
+    #[command(flatten)]
+    worker: WorkerArgs,
     #[command(flatten)]
     call: CallArgs,
 }
@@ -79,7 +78,7 @@ pub async fn run(command: &RepairCommand) -> Result<(), Failed> {
 
 impl ListArgs {
     async fn run(&self) -> Result<(), Failed> {
-        let worker = connection::open("--worker", &self.worker, self.call.timeout).await?;
+        let worker = self.worker.connect(self.call.timeout).await?;
         let request = v1::ListRepairsRequest { before_id: 0, page_size: self.limit };
         let page = RepairServiceClient::new(worker).list_repairs(request).await;
         let repairs = page.map_err(|status| failed(&status))?.into_inner().repairs;

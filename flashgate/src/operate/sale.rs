@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
-use flashgate_domain::{Clock, SaleId, SystemClock};
+use clap::{Args, Subcommand, builder::PossibleValuesParser};
+use flashgate_domain::{SaleId, SaleState};
 use flashgate_proto::v1;
 use tokio::time::{Instant, sleep};
 use tonic::Response;
 
-use super::{OperatorArgs, answer::failed, moment::Moment, view::SaleView};
-use crate::{exit::Failed, time};
+use super::{OperatorArgs, answer::failed, sale_create::CreateArgs, view::SaleView};
+use crate::{
+    exit::Failed,
+    number::{self, whole},
+    time,
+};
 
 /// How often a sale is looked at while it is preheated.
 const PREHEAT_LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -27,49 +31,6 @@ pub enum SaleCommand {
     List(ListArgs),
     /// Ends a sale for good; orders that were accepted go on
     Close(OneArgs),
-}
-
-/// A new sale.
-#[derive(Clone, Debug, Args)]
-pub struct CreateArgs {
-    /// What people call it
-    #[arg(long)]
-    title: String,
-    /// Units at the start
-    #[arg(long, value_name = "UNITS")]
-    stock: u64,
-    /// The price of a unit, in the currency's minor unit
-    #[arg(long, value_name = "AMOUNT")]
-    price_minor: u64,
-    /// ISO 4217, such as CNY
-    #[arg(long, value_name = "CODE")]
-    currency: String,
-    /// When it opens: 2026-11-11T20:00:00Z, now, or +10m
-    #[arg(long, value_name = "MOMENT", default_value = "now")]
-    opens: Moment,
-    /// When it closes, likewise
-    #[arg(long, value_name = "MOMENT")]
-    closes: Moment,
-    /// Units that one buyer can hold
-    #[arg(long, value_name = "UNITS", default_value_t = 1)]
-    limit_per_buyer: u32,
-    /// Units that one request can ask for [default: the limit per buyer]
-    #[arg(long, value_name = "UNITS", default_value_t = 0, hide_default_value = true)]
-    quantity_max: u32,
-    /// When the database stock goes
-    #[arg(long, value_enum, default_value = "at-order")]
-    deduct_policy: Policy,
-    #[command(flatten)]
-    at: OperatorArgs,
-}
-
-/// When the database stock goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Policy {
-    /// With the order
-    AtOrder,
-    /// After payment
-    AtPayment,
 }
 
 /// Which sale to preheat.
@@ -95,14 +56,14 @@ pub struct OneArgs {
 /// Which sales.
 #[derive(Clone, Debug, Args)]
 pub struct ListArgs {
-    /// Only sales in this state: created, preheating, preheated or closed; may be repeated
-    #[arg(long = "state", value_name = "STATE")]
+    /// Only sales in this state; may be repeated
+    #[arg(long = "state", value_name = "STATE", value_parser = PossibleValuesParser::new(SaleState::ALL.map(SaleState::as_str)))]
     states: Vec<String>,
     /// Only sales with a greater id
-    #[arg(long, value_name = "ID", default_value_t = 0, hide_default_value = true)]
+    #[arg(long, value_name = "ID", default_value = "0", hide_default_value = true, value_parser = number::any::<u64>)]
     after: u64,
     /// At most so many, up to 1000
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = whole::<u32>(1, 1_000))]
     limit: u32,
     #[command(flatten)]
     at: OperatorArgs,
@@ -114,11 +75,7 @@ pub struct ListArgs {
 /// With the exit codes of [`Failed`].
 pub async fn run(command: &SaleCommand) -> Result<(), Failed> {
     match command {
-        SaleCommand::Create(create) => {
-            let request = create.request();
-            let created = create.at.sales().await?.create_sale(request).await;
-            print(&create.at, created)
-        }
+        SaleCommand::Create(create) => create.run().await,
         SaleCommand::Preheat(preheat) => preheat.run().await,
         SaleCommand::Show(OneArgs { sale, at }) => {
             let request = v1::GetSaleRequest { sale_id: sale.get() };
@@ -132,30 +89,12 @@ pub async fn run(command: &SaleCommand) -> Result<(), Failed> {
     }
 }
 
-fn print(at: &OperatorArgs, answer: Result<Response<v1::Sale>, tonic::Status>) -> Result<(), Failed> {
+pub(super) fn print(
+    at: &OperatorArgs,
+    answer: Result<Response<v1::Sale>, tonic::Status>,
+) -> Result<(), Failed> {
     let sale = SaleView::from(answer.map_err(|status| failed(&status))?.into_inner());
     at.call.print(&sale, SaleView::table)
-}
-
-impl CreateArgs {
-    fn request(&self) -> v1::CreateSaleRequest {
-        let now = SystemClock.now();
-        let deduct_policy = match self.deduct_policy {
-            Policy::AtOrder => "at_order",
-            Policy::AtPayment => "at_payment",
-        };
-        v1::CreateSaleRequest {
-            title: self.title.clone(),
-            price_minor: self.price_minor,
-            currency: self.currency.clone(),
-            opens_at_ms: self.opens.from(now).as_millis(),
-            closes_at_ms: self.closes.from(now).as_millis(),
-            stock: self.stock,
-            limit_per_buyer: self.limit_per_buyer,
-            quantity_max: self.quantity_max,
-            deduct_policy: deduct_policy.to_owned(),
-        }
-    }
 }
 
 impl PreheatArgs {

@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use flashgate_proto::v1;
 use serde::Serialize;
 
-use super::moment::show;
+use super::{moment::show, money::money};
 
 /// A sale. Ids are strings, as in every JSON of flashgate: numbers above 2^53 do not survive every reader.
 #[derive(Clone, Debug, Serialize)]
@@ -55,11 +55,11 @@ impl SaleView {
             ("sale", self.id.clone()),
             ("title", self.title.clone()),
             ("state", self.state.clone()),
-            ("price", format!("{} {} (minor units)", self.price_minor, self.currency)),
+            ("price", money(self.price_minor, &self.currency)),
             ("opens", show(self.opens_at_ms)),
             ("closes", show(self.closes_at_ms)),
             ("limit per buyer", self.limit_per_buyer.to_string()),
-            ("at most at once", self.quantity_max.to_string()),
+            ("limit per request", self.quantity_max.to_string()),
             ("stock at the start", self.stock.to_string()),
             ("left in the database", self.saleable.to_string()),
             ("restocked", self.restocked.to_string()),

@@ -21,12 +21,12 @@ impl Doors {
     /// [`Failed::PortTaken`] with the flag that names another one.
     pub(crate) async fn open(config: &ServeConfig) -> Result<Self, Failed> {
         let gateway = Sockets::bind(&config.listen).map_err(|BindFault { key, address, source }| {
-            let flag = if key == "operator" { "metrics" } else { key };
+            let flag = if key == "operator" { "gateway" } else { key };
             refused(flag, &address.to_string(), &source)
         })?;
         let address = config.operator.listen;
         let operator = TcpListener::bind(address).await;
-        let operator = operator.map_err(|why| refused("operator", &address.to_string(), &why))?;
+        let operator = operator.map_err(|why| refused("worker", &address.to_string(), &why))?;
         Ok(Self { gateway, operator })
     }
 }

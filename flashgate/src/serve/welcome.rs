@@ -36,8 +36,8 @@ impl fmt::Display for Welcome<'_> {
         let Addresses { http, grpc, metrics, operator, name_server } = self.addresses;
         writeln!(f, "flashgate is open.\n")?;
         writeln!(f, "  buyers           http://{http}    gRPC {grpc}")?;
-        writeln!(f, "  operators        http://{operator}    gRPC {operator}")?;
-        writeln!(f, "  metrics, health  http://{metrics}")?;
+        writeln!(f, "  order worker     http://{operator}    gRPC {operator}    --worker of operators")?;
+        writeln!(f, "  gateway          http://{metrics}    gRPC {metrics}    --gateway of operators")?;
         writeln!(f, "  RocketMQ         {name_server} (name server)")?;
         writeln!(f, "  data             {}\n", self.folder.display())?;
         if !self.is_open {
@@ -51,11 +51,11 @@ impl fmt::Display for Welcome<'_> {
 impl Welcome<'_> {
     fn opening(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { command, sale, .. } = self;
-        let operator = format!("--operator http://{}", self.addresses.operator);
+        let worker = format!("--worker http://{}", self.addresses.operator);
         writeln!(f, "Open a sale:\n")?;
-        writeln!(f, "  {command} sale create {operator} --title Teapot --stock 100 \\")?;
+        writeln!(f, "  {command} sale create {worker} --title Teapot --stock 100 \\")?;
         writeln!(f, "      --price-minor 2999 --currency EUR --limit-per-buyer 2 --closes +1h")?;
-        writeln!(f, "  {command} sale preheat {sale} --wait {operator}\n")
+        writeln!(f, "  {command} sale preheat {sale} --wait {worker}\n")
     }
 
     fn buying(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,6 +6,7 @@ mod crash;
 mod dead_letters;
 mod demo;
 mod door;
+mod output;
 mod process;
 mod refusals;
 mod selling;

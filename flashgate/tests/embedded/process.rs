@@ -21,7 +21,7 @@ pub(crate) fn flashgate() -> Command {
 /// `flashgate serve` on the folder, on free ports.
 pub(crate) fn serve(folder: &Path) -> Command {
     let mut command = flashgate();
-    command.args(["serve", "--http", "0", "--grpc", "0", "--metrics", "0", "--operator", "0", "--data-dir"]);
+    command.args(["serve", "--http", "0", "--grpc", "0", "--gateway", "0", "--worker", "0", "--data-dir"]);
     command.arg(folder);
     command
 }
@@ -29,7 +29,10 @@ pub(crate) fn serve(folder: &Path) -> Command {
 pub(crate) struct Serve {
     child: Child,
     pub(crate) http: SocketAddr,
+    /// The order worker's port for operators.
     pub(crate) operator: SocketAddr,
+    /// The gateway's port for operators.
+    pub(crate) gateway: SocketAddr,
     pub(crate) name_server: SocketAddr,
     /// All that it told when it was up.
     pub(crate) told: String,
@@ -54,8 +57,9 @@ impl Serve {
             let at = told.find(mark).unwrap_or_else(|| panic!("no {mark:?} in {told}")) + mark.len();
             told[at..].split_whitespace().next().unwrap().trim_start_matches("http://").parse().unwrap()
         };
-        let (http, operator, name_server) = (after("buyers"), after("operators"), after("RocketMQ"));
-        Self { child, http, operator, name_server, took: began.elapsed(), _stdout: stdout, told }
+        let (http, operator, gateway) = (after("buyers"), after("order worker"), after("\n  gateway"));
+        let name_server = after("RocketMQ");
+        Self { child, http, operator, gateway, name_server, took: began.elapsed(), _stdout: stdout, told }
     }
 
     /// SIGKILL.

@@ -39,10 +39,10 @@ async fn a_taken_port_is_named_with_its_flag() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    for flag in ["--http", "--grpc", "--metrics", "--operator", "--name-server-port"] {
+    for flag in ["--http", "--grpc", "--gateway", "--worker", "--name-server-port"] {
         let mut command = flashgate();
         command.arg("serve").arg("--data-dir").arg(folder.path());
-        for other in ["--http", "--grpc", "--metrics", "--operator"] {
+        for other in ["--http", "--grpc", "--gateway", "--worker"] {
             command.args([other, if other == flag { &port } else { "0" }]);
         }
         if flag == "--name-server-port" {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::process::Command;
 
 use crate::{
     run::{self, load},
@@ -97,6 +98,63 @@ async fn a_port_that_refuses_ends_the_run_in_time_and_nothing_is_called_answered
     assert_eq!(run.report["outcomes"]["failed"], run.report["requests"]);
     assert_eq!(run.report["codes"]["connect_refused"], run.report["requests"]);
     assert_eq!(run.report["answered_us"]["count"], 0);
+    assert_eq!(
+        (&run.report["never_sent"], &run.report["requests_per_s"]),
+        (&run.report["requests"], &json!(0.0))
+    );
+}
+
+#[tokio::test]
+async fn a_port_that_sells_nothing_and_a_sale_that_is_none_are_no_success() {
+    let server = Server::start(Duration::ZERO).await;
+    let run = load(&server.url(), &["--requests", "50", "--header", "X-Answer: route_not_found"]).await;
+    assert_eq!(run.status.code(), Some(2), "{run:?}");
+    assert!(run.stderr.contains("must name the HTTP port for buyers of a gateway, 7001"), "{run:?}");
+    let run = load(&server.url(), &["--requests", "50", "--header", "X-Answer: sale_not_found"]).await;
+    assert_eq!(run.status.code(), Some(3), "{run:?}");
+    assert!(run.stderr.contains("50 of 50 answers were `sale_not_found`"), "{run:?}");
+    let run = load(&server.url(), &["--requests", "50", "--header", "X-Answer: unauthenticated"]).await;
+    assert_eq!(run.status.code(), Some(4), "{run:?}");
+    let run = load(&server.url(), &["--requests", "20", "--protocol", "grpc"]).await;
+    assert_eq!(run.status.code(), Some(2), "{run:?}");
+    assert!(run.stderr.contains("must name the gRPC port for buyers of a gateway, 7002"), "{run:?}");
+}
+
+#[tokio::test]
+async fn a_report_that_cannot_be_written_is_told_before_anything_is_sent() {
+    let server = Server::start(Duration::ZERO).await;
+    for flag in ["--html", "--json"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flashgate"));
+        command.args([
+            "load",
+            "--sale",
+            "1",
+            "--requests",
+            "10",
+            "--target",
+            &server.url(),
+            flag,
+            "/no/such/file",
+        ]);
+        let output = command.output().await.unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(&format!("{flag} /no/such/file cannot be written")), "{stderr}");
+    }
+    assert_eq!(server.requests(), 0);
+}
+
+#[tokio::test]
+async fn the_last_slot_is_as_long_as_the_run_was() {
+    let server = Server::start(Duration::from_millis(5)).await;
+    let run = load(&server.url(), &["--rate", "400", "--duration", "1100ms", "--connections", "20"]).await;
+    assert!(run.status.success(), "{run:?}");
+    let slots = run.report["slots"].as_array().unwrap();
+    let of = |slot: &serde_json::Value, name: &str| slot[name].as_f64().unwrap();
+    let (last, others) = slots.split_last().unwrap();
+    assert!(others.iter().all(|slot| of(slot, "width_s") == run.report["slot_s"].as_f64().unwrap()));
+    let end = of(last, "at_s") + of(last, "width_s");
+    assert!((1.0..run.took.as_secs_f64()).contains(&end), "ends after {end} s of {:?}", run.took);
 }
 
 #[tokio::test]
@@ -117,7 +175,7 @@ async fn a_server_that_never_answers_ends_the_run_in_time() {
 async fn an_interrupted_run_tells_what_it_has_seen() {
     let server = Server::start(Duration::ZERO).await;
     let run = run::interrupted(&server.url(), Duration::from_millis(700)).await;
-    assert!(run.status.success(), "{run:?}");
+    assert_eq!(run.status.code(), Some(130), "{run:?}");
     assert_eq!(run.report["ended"], "interrupted");
     assert_eq!(run.number("requests"), server.requests());
 }

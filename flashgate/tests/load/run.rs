@@ -19,8 +19,7 @@ pub(crate) struct Run {
     pub(crate) status: ExitStatus,
     pub(crate) report: Value,
     pub(crate) took: Duration,
-    #[expect(dead_code, reason = "shown when a test fails")]
-    stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Run {

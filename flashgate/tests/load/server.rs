@@ -90,20 +90,27 @@ async fn buy(
         seen.requests
     };
     sleep(delay).await;
-    answer(number)
+    match headers.get("x-answer").and_then(|code| code.to_str().ok()) {
+        Some(code @ ("route_not_found" | "sale_not_found")) => problem(StatusCode::NOT_FOUND, code),
+        Some(code) => problem(StatusCode::UNAUTHORIZED, code),
+        None => answer(number),
+    }
+}
+
+fn problem(status: StatusCode, code: &str) -> Response {
+    (status, format!(r#"{{"type":"about:blank","code":"{code}","retry_safe":true}}"#)).into_response()
 }
 
 fn answer(number: u64) -> Response {
     let accepted = r#"{"order_id":"77","status":"accepted"}"#;
-    let problem = |code: &str| format!(r#"{{"type":"about:blank","code":"{code}","retry_safe":true}}"#);
     match number % 10 {
         0..=2 => (StatusCode::ACCEPTED, accepted).into_response(),
         3 => (StatusCode::ACCEPTED, [("idempotency-replayed", "true")], accepted).into_response(),
-        4 | 5 => (StatusCode::CONFLICT, problem("sold_out")).into_response(),
-        6 => (StatusCode::CONFLICT, problem("over_limit")).into_response(),
+        4 | 5 => problem(StatusCode::CONFLICT, "sold_out"),
+        6 => problem(StatusCode::CONFLICT, "over_limit"),
         7 => (StatusCode::TOO_MANY_REQUESTS, "slow down").into_response(),
-        8 => (StatusCode::SERVICE_UNAVAILABLE, problem("outcome_unknown")).into_response(),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, problem("overloaded")).into_response(),
+        8 => problem(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown"),
+        _ => problem(StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
     }
 }
 

@@ -3,8 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its helper fails")]
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use flashgate_proto::v1::{
@@ -24,9 +28,19 @@ pub(crate) struct Operator {
 
 impl Operator {
     pub(crate) async fn start() -> Self {
+        Self::losing_answers(0).await
+    }
+
+    /// No creation is ever answered, the first time or again.
+    pub(crate) async fn silent_creations() -> Self {
+        Self::losing_answers(usize::MAX).await
+    }
+
+    /// The first `answers` to creations never come, although the sale is made.
+    pub(crate) async fn losing_answers(answers: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let sales = Sales::default();
+        let sales = Sales { lost: Arc::new(AtomicUsize::new(answers)), ..Sales::default() };
         let server = server::Server::builder()
             .add_service(SaleServiceServer::new(sales.clone()))
             .add_service(OrderServiceServer::new(sales));
@@ -47,7 +61,13 @@ impl Drop for Operator {
 }
 
 #[derive(Clone, Default)]
-struct Sales(Arc<Mutex<Vec<v1::Sale>>>);
+struct Sales {
+    sales: Arc<Mutex<Vec<v1::Sale>>>,
+    /// By idempotency key: what was asked for, and the sale's id.
+    keys: Arc<Mutex<HashMap<String, (v1::CreateSaleRequest, u64)>>>,
+    /// So many answers to creations still get lost.
+    lost: Arc<AtomicUsize>,
+}
 
 fn refused(code: Code, reason: &str, message: &str) -> Status {
     Status::with_error_details(code, message, ErrorDetails::with_error_info(reason, "flashgate", []))
@@ -55,7 +75,7 @@ fn refused(code: Code, reason: &str, message: &str) -> Status {
 
 impl Sales {
     fn change(&self, id: u64, change: impl FnOnce(&mut v1::Sale)) -> Result<Response<v1::Sale>, Status> {
-        let mut sales = self.0.lock().unwrap();
+        let mut sales = self.sales.lock().unwrap();
         let sale = sales.iter_mut().find(|sale| sale.id == id);
         let sale = sale.ok_or_else(|| refused(Code::NotFound, "sale_not_found", "there is no such sale"))?;
         change(sale);
@@ -70,24 +90,46 @@ impl SaleService for Sales {
         request: Request<v1::CreateSaleRequest>,
     ) -> Result<Response<v1::Sale>, Status> {
         let draft = request.into_inner();
-        if draft.limit_per_buyer == 0 {
-            return Err(refused(Code::InvalidArgument, "malformed", "limit_per_buyer must be at least 1"));
+        if draft.currency.chars().any(|letter| letter.is_ascii_lowercase()) {
+            let mut details = ErrorDetails::with_error_info("malformed", "flashgate", []);
+            let expected = "must be three capital letters (ISO 4217)";
+            details.add_bad_request_violation("currency", expected);
+            let message = format!("currency {expected}");
+            return Err(Status::with_error_details(Code::InvalidArgument, message, details));
         }
-        let mut sales = self.0.lock().unwrap();
-        let id = u64::try_from(sales.len()).unwrap() + 1;
-        sales.push(v1::Sale {
-            id,
-            title: draft.title,
-            price_minor: draft.price_minor,
-            currency: draft.currency,
-            opens_at_ms: draft.opens_at_ms,
-            closes_at_ms: draft.closes_at_ms,
-            stock: draft.stock,
-            limit_per_buyer: draft.limit_per_buyer,
-            state: "created".to_owned(),
-            ..v1::Sale::default()
-        });
-        Ok(Response::new(sales.last().cloned().unwrap()))
+        assert!(!draft.idempotency_key.is_empty(), "each command has a key");
+        if self.lost.load(Ordering::Relaxed) > 1_000 {
+            std::future::pending::<()>().await;
+        }
+        if let Some((before, id)) = self.keys.lock().unwrap().get(&draft.idempotency_key).cloned() {
+            let same = before == draft;
+            let reused =
+                || refused(Code::AlreadyExists, "sale_key_reused", "the key belongs to another sale");
+            return if same { self.change(id, |_sale| {}) } else { Err(reused()) };
+        }
+        let sale = {
+            let mut sales = self.sales.lock().unwrap();
+            let id = u64::try_from(sales.len()).unwrap() + 1;
+            self.keys.lock().unwrap().insert(draft.idempotency_key.clone(), (draft.clone(), id));
+            sales.push(v1::Sale {
+                id,
+                title: draft.title,
+                price_minor: draft.price_minor,
+                currency: draft.currency,
+                opens_at_ms: draft.opens_at_ms,
+                closes_at_ms: draft.closes_at_ms,
+                stock: draft.stock,
+                limit_per_buyer: draft.limit_per_buyer,
+                state: "created".to_owned(),
+                ..v1::Sale::default()
+            });
+            sales.last().cloned().unwrap()
+        };
+        let lose = self.lost.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if lose.is_ok() {
+            std::future::pending::<()>().await;
+        }
+        Ok(Response::new(sale))
     }
 
     async fn preheat_sale(
@@ -114,7 +156,7 @@ impl SaleService for Sales {
         &self,
         _request: Request<v1::ListSalesRequest>,
     ) -> Result<Response<v1::ListSalesResponse>, Status> {
-        Ok(Response::new(v1::ListSalesResponse { sales: self.0.lock().unwrap().clone() }))
+        Ok(Response::new(v1::ListSalesResponse { sales: self.sales.lock().unwrap().clone() }))
     }
 
     async fn close_sale(&self, request: Request<v1::CloseSaleRequest>) -> Result<Response<v1::Sale>, Status> {

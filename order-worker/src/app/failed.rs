@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, process::ExitCode};
 
 use flashgate_messaging::InvalidName;
+use flashgate_output::OutputError;
 use flashgate_service::{config::ConfigError, telemetry::TelemetryError};
 use sqlx::migrate::MigrateError;
 use thiserror::Error;
@@ -41,9 +42,12 @@ pub enum Failed {
     /// The descriptors of the gRPC services cannot be read.
     #[error("the reflection service cannot be made: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// Signals or standard output cannot be had.
+    /// Signals cannot be had.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// Standard output cannot be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
 }
 
 impl Failed {
@@ -57,7 +61,8 @@ impl Failed {
             | Self::Migrate(_)
             | Self::Listen { .. }
             | Self::Reflection(_)
-            | Self::Io(_) => ExitCode::FAILURE,
+            | Self::Io(_)
+            | Self::Output(_) => ExitCode::FAILURE,
         }
     }
 }

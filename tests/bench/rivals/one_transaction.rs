@@ -5,7 +5,6 @@
 
 use std::{
     env,
-    io::{self, Write},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -14,6 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+use flashgate_output::print_line;
 use serde::Serialize;
 use sqlx::{MySqlPool, Row, mysql::MySqlPoolOptions};
 use tokio::{task::JoinSet, time::Instant};
@@ -64,7 +64,8 @@ async fn main() -> anyhow::Result<()> {
     let (taken, rows): (u64, i64) = (books.try_get("taken")?, books.try_get("orders")?);
     ensure!(taken == orders && i64::try_from(orders)? == rows, "{orders} orders, {taken} units, {rows} rows");
     let line = serde_json::to_string(&Told { connections, orders, seconds })?;
-    Ok(writeln!(io::stdout(), "{line}")?)
+    print_line(line)?;
+    Ok(())
 }
 
 /// One order after the other until `end`; how many.

@@ -1,13 +1,6 @@
 //! `flashgate-bench`: see the library of the same name.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::{self, Write},
-    path::PathBuf,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{bail, ensure};
 use clap::{Args, Parser, Subcommand};
@@ -23,6 +16,7 @@ use flashgate_bench::{
     soak::Soak,
     tables,
 };
+use flashgate_output::{parse, print};
 use tokio::{
     select, signal,
     time::{Instant, sleep},
@@ -97,7 +91,11 @@ struct Compare {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match start(Arguments::parse()).await {
+    let arguments = match parse("flashgate-bench") {
+        Ok(arguments) => arguments,
+        Err(exit_code) => return exit_code,
+    };
+    match start(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             // Nobody is left to tell if this fails.
@@ -159,7 +157,7 @@ async fn run(common: Common, compare: Compare) -> anyhow::Result<()> {
     results.write(&common.out_dir.join("bench.json"))?;
     let text = tables::text(&results);
     fs::write(common.out_dir.join("bench.txt"), &text)?;
-    io::stdout().write_all(text.as_bytes())?;
+    print(&text)?;
     // What was measured before something failed is told all the same.
     measured?;
     stopped?;

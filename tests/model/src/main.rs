@@ -1,10 +1,8 @@
 //! Checks the protocol exhaustively at any scale, with progress.
 
-#![expect(clippy::print_stdout, reason = "its output is what this command is for")]
-
 use std::{process::ExitCode, thread, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::Context;
 use clap::Parser;
 use flashgate_model::{
     model::Protocol,
@@ -13,6 +11,7 @@ use flashgate_model::{
     scale::Scale,
     variants::Break,
 };
+use flashgate_output::{fail, parse, print_line};
 use stateright::{Checker, Model};
 
 /// How often it tells how far it is.
@@ -31,8 +30,15 @@ struct Options {
     threads: Option<usize>,
 }
 
-fn main() -> Result<ExitCode> {
-    let options = Options::parse();
+fn main() -> ExitCode {
+    match parse("flashgate-model") {
+        Ok(options) => check(options)
+            .unwrap_or_else(|error| fail("flashgate-model", format_args!("{error:#}"), ExitCode::FAILURE)),
+        Err(exit_code) => exit_code,
+    }
+}
+
+fn check(options: Options) -> anyhow::Result<ExitCode> {
     let threads = options.threads.or_else(|| thread::available_parallelism().ok().map(usize::from));
     let protocol = Protocol { scale: options.scale, broken: options.broken };
     // Depth first: a large world is too wide for all of its edge to be kept in memory.
@@ -41,18 +47,19 @@ fn main() -> Result<ExitCode> {
         thread::sleep(REPORT_INTERVAL);
         let (unique, depth) = (checker.unique_state_count(), checker.max_depth());
         let violated = checker.discoveries().len();
-        println!("{unique} states, {depth} steps deep, {violated} properties violated");
+        print_line(format_args!("{unique} states, {depth} steps deep, {violated} properties violated"))?;
     }
     let discoveries = checker.discoveries();
     for property in properties::all(options.scale) {
         match discoveries.get(property.name) {
             Some(path) => {
                 let shortest = shortest_violation(protocol, property.name);
-                println!("VIOLATED: {}\n{}", property.name, trace(shortest.unwrap_or_else(|| path.clone())));
+                let trace = trace(shortest.unwrap_or_else(|| path.clone()));
+                print_line(format_args!("VIOLATED: {}\n{trace}", property.name))?;
             }
-            None => println!("holds: {}", property.name),
+            None => drop(print_line(format_args!("holds: {}", property.name))?),
         }
     }
-    println!("{} unique states", checker.unique_state_count());
+    print_line(format_args!("{} unique states", checker.unique_state_count()))?;
     Ok(if discoveries.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

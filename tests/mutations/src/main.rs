@@ -1,7 +1,5 @@
 //! `flashgate-mutate`: makes each break of the list, and fails if one is not noticed.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "what the command is for")]
-
 use std::{
     collections::BTreeSet,
     fs,
@@ -18,6 +16,7 @@ use flashgate_mutations::{
     report::{Line, list, table, words},
     tree::Tree,
 };
+use flashgate_output::{fail, note, parse, print_line};
 use tokio::time::Instant;
 
 /// Breaks the code of flashgate on purpose, in a copy, one place at a time, and looks whether a check notices.
@@ -47,15 +46,24 @@ struct Arguments {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<ExitCode> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    let arguments = match parse("flashgate-mutate") {
+        Ok(arguments) => arguments,
+        Err(exit_code) => return exit_code,
+    };
+    mutate(&arguments)
+        .await
+        .unwrap_or_else(|error| fail("flashgate-mutate", format_args!("{error:#}"), ExitCode::FAILURE))
+}
+
+async fn mutate(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mutations = chosen(all()?, &arguments.names)?;
     if arguments.list {
-        println!("{}", list(&mutations));
+        print_line(list(&mutations))?;
         return Ok(ExitCode::SUCCESS);
     }
     if arguments.servers {
-        println!("{}", servers(mutations.iter().map(|mutation| mutation.check)).join(","));
+        print_line(servers(mutations.iter().map(|mutation| mutation.check)).join(","))?;
         return Ok(ExitCode::SUCCESS);
     }
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
@@ -67,12 +75,12 @@ async fn main() -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     let lines = break_all(&tree, &mutations).await?;
-    println!("{}", table(&lines));
+    print_line(table(&lines))?;
     if let Some(file) = &arguments.json {
         fs::write(file, serde_json::to_vec_pretty(&lines)?).with_context(|| file.display().to_string())?;
     }
     let missed = lines.iter().filter(|line| !line.verdict.is_caught()).count();
-    println!("{} mutations, {} caught", lines.len(), lines.len() - missed);
+    print_line(format_args!("{} mutations, {} caught", lines.len(), lines.len() - missed))?;
     Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -87,7 +95,7 @@ async fn whole_tree_passes(tree: &Tree, mutations: &[Mutation]) -> anyhow::Resul
         let seconds = started.elapsed().as_secs();
         let passes = came == Verdict::Survived;
         let told = if passes { "passes".to_owned() } else { words(&came) };
-        eprintln!("unbroken: {check} {filter}: {told} ({seconds} s)");
+        note(format_args!("unbroken: {check} {filter}: {told} ({seconds} s)"));
         all_pass &= passes;
     }
     Ok(all_pass)
@@ -97,9 +105,9 @@ async fn break_all(tree: &Tree, mutations: &[Mutation]) -> anyhow::Result<Vec<Li
     let mut lines = Vec::new();
     for (number, mutation) in mutations.iter().enumerate() {
         let started = Instant::now();
-        eprintln!("[{}/{}] {} ({}) ...", number + 1, mutations.len(), mutation.name, mutation.check);
+        note(format_args!("[{}/{}] {} ({}) ...", number + 1, mutations.len(), mutation.name, mutation.check));
         let line = Line::new(mutation, attempt(tree, mutation).await?, started.elapsed().as_secs());
-        eprintln!("    {} ({} s)", words(&line.verdict), line.seconds);
+        note(format_args!("    {} ({} s)", words(&line.verdict), line.seconds));
         lines.push(line);
     }
     Ok(lines)

@@ -1,13 +1,12 @@
 //! `flashgate-sim`: runs seeds, replays one, shortens one that fails.
 
-#![expect(clippy::print_stdout, reason = "what the command is for")]
-
 use std::{
     process::ExitCode,
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use clap::Parser;
+use flashgate_output::{OutputError, fail, parse, print, print_line};
 use flashgate_simulation::{
     history::History,
     run::{Options, run},
@@ -34,61 +33,74 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match arguments.seed {
+    let arguments: Arguments = match parse("flashgate-sim") {
+        Ok(arguments) => arguments,
+        Err(exit_code) => return exit_code,
+    };
+    let ended = match arguments.seed {
         Some(seed) => replay(seed),
         None => run_many(&arguments),
-    }
+    };
+    ended.unwrap_or_else(|error| fail("flashgate-sim", error, ExitCode::FAILURE))
 }
 
-fn replay(seed: u64) -> ExitCode {
+fn replay(seed: u64) -> Result<ExitCode, OutputError> {
     let history = History::of(seed);
     let ended = run(&history, Options { keeps_trace: true, flaw: None });
-    print!("{}", ended.trace);
-    println!("seed {seed}: {} events, hash {:016x}", ended.events, ended.hash);
+    print(&ended.trace)?;
+    print_line(format_args!("seed {seed}: {} events, hash {:016x}", ended.events, ended.hash))?;
     match ended.complaint {
-        None => ExitCode::SUCCESS,
+        None => Ok(ExitCode::SUCCESS),
         Some(complaint) => {
-            println!("FAILED: {complaint}");
-            shorten(&history);
-            ExitCode::FAILURE
+            print_line(format_args!("FAILED: {complaint}"))?;
+            shorten(&history)?;
+            Ok(ExitCode::FAILURE)
         }
     }
 }
 
-fn run_many(arguments: &Arguments) -> ExitCode {
+fn run_many(arguments: &Arguments) -> Result<ExitCode, OutputError> {
     let end = arguments.from.saturating_add(arguments.seeds);
     let step = (arguments.seeds / 20).clamp(1, 10_000);
     let told = AtomicU64::new(0);
     let progress = |tally: &Tally| {
         if tally.seeds / step > told.load(Ordering::Relaxed) {
             told.store(tally.seeds / step, Ordering::Relaxed);
-            println!("{} seeds, {} buys, {} accepted", tally.seeds, tally.asked, tally.accepted);
+            // Were it lost, the sums at the end would tell.
+            let _ = print_line(format_args!(
+                "{} seeds, {} buys, {} accepted",
+                tally.seeds, tally.asked, tally.accepted
+            ));
         }
     };
     let tally = run_seeds(arguments.from..end, arguments.threads, Options::default(), progress);
-    println!(
+    print_line(format_args!(
         "{} seeds, {} buys, {} accepted, {} events",
         tally.seeds, tally.asked, tally.accepted, tally.events
-    );
+    ))?;
     match tally.failed {
-        None => ExitCode::SUCCESS,
+        None => Ok(ExitCode::SUCCESS),
         Some((seed, complaint)) => {
-            println!("FAILED: seed {seed}: {complaint}");
-            shorten(&History::of(seed));
-            println!("replay it with: flashgate-sim --seed {seed}");
-            ExitCode::FAILURE
+            print_line(format_args!("FAILED: seed {seed}: {complaint}"))?;
+            shorten(&History::of(seed))?;
+            print_line(format_args!("replay it with: flashgate-sim --seed {seed}"))?;
+            Ok(ExitCode::FAILURE)
         }
     }
 }
 
-fn shorten(history: &History) {
+fn shorten(history: &History) -> Result<(), OutputError> {
     let (shortest, complaint) = shrink(history, Options::default());
     let ended = run(&shortest, Options { keeps_trace: true, flaw: None });
-    println!("\nshortened from {} to {} operations:", history.steps.len(), shortest.steps.len());
-    println!("{:#?}", shortest.setup);
+    print_line(format_args!(
+        "\nshortened from {} to {} operations:",
+        history.steps.len(),
+        shortest.steps.len()
+    ))?;
+    print_line(format_args!("{:#?}", shortest.setup))?;
     for step in &shortest.steps {
-        println!("  {:>4} ms later: {:?}", step.after_ms, step.operation);
+        print_line(format_args!("  {:>4} ms later: {:?}", step.after_ms, step.operation))?;
     }
-    println!("its trace:\n{}it fails with: {complaint}", ended.trace);
+    print_line(format_args!("its trace:\n{}it fails with: {complaint}", ended.trace))?;
+    Ok(())
 }

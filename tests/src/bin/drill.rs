@@ -1,10 +1,9 @@
 //! `flashgate-drill`: drills on real servers, for as long as one likes. `scripts/drill` builds and runs it.
 
-#![expect(clippy::print_stdout, reason = "what the command is for")]
-
-use std::{panic::AssertUnwindSafe, process::ExitCode};
+use std::{fmt::Display, panic::AssertUnwindSafe, process::ExitCode};
 
 use clap::{Parser, ValueEnum};
+use flashgate_output::{fail, note, parse, print_line};
 use flashgate_tests::{
     Seed,
     drill::{DISK_STRIKES_MAX, Field, Kind, Silence, Tally, fail_over},
@@ -83,19 +82,26 @@ impl Drill {
     }
 }
 
+/// A line that could not be printed goes to standard error: the servers are struck already, and the drill ends.
+fn tell(text: impl Display) {
+    if let Err(error) = print_line(&text) {
+        note(format_args!("{text} ({error})"));
+    }
+}
+
 async fn drill(arguments: Arguments, mut random: StdRng) {
     let tally = match (arguments.name, arguments.name.kind()) {
         (Drill::Silence, _) => return silence(arguments.rounds, &mut random).await,
         (Drill::Disks, _) => disks(arguments.times, &mut random).await,
         (_, Some(kind)) => {
             let mut field = Field::new().await;
-            let tally = field.drill(kind, arguments.times, &mut random, |line| println!("{line}")).await;
+            let tally = field.drill(kind, arguments.times, &mut random, |line| tell(line)).await;
             field.stop().await;
             tally
         }
         (_, None) => return failovers(arguments.times, &mut random).await,
     };
-    println!("{:?}: {tally}\n0 oversold, 0 lost, 0 doubled, 0 stranded", arguments.name);
+    tell(format_args!("{:?}: {tally}\n0 oversold, 0 lost, 0 doubled, 0 stranded", arguments.name));
 }
 
 /// On servers of their own for every few strikes, since a broker keeps its messages.
@@ -107,9 +113,9 @@ async fn disks(times: usize, random: &mut StdRng) -> Tally {
     let mut done = 0;
     while done < times {
         let strikes = DISK_STRIKES_MAX.min(times - done);
-        println!("strikes {} to {} of {times}", done + 1, done + strikes);
+        tell(format_args!("strikes {} to {} of {times}", done + 1, done + strikes));
         let mut field = Field::on_small_disks().await;
-        tally.join(&field.drill(Kind::Disks, strikes, random, |line| println!("{line}")).await);
+        tally.join(&field.drill(Kind::Disks, strikes, random, |line| tell(line)).await);
         field.stop().await;
         done += strikes;
     }
@@ -119,9 +125,11 @@ async fn disks(times: usize, random: &mut StdRng) -> Tally {
 async fn failovers(times: usize, random: &mut StdRng) {
     let servers = OwnStack::durable().await;
     for number in 1..=times {
-        println!("[{number}/{times}] {}", fail_over(servers.stack(), random).await);
+        tell(format_args!("[{number}/{times}] {}", fail_over(servers.stack(), random).await));
     }
-    println!("{times} failovers: 0 oversold, 0 lost, 0 doubled; every sale stopped until it is rebuilt");
+    tell(format_args!(
+        "{times} failovers: 0 oversold, 0 lost, 0 doubled; every sale stopped until it is rebuilt"
+    ));
 }
 
 async fn silence(rounds: usize, random: &mut StdRng) {
@@ -134,16 +142,22 @@ async fn silence(rounds: usize, random: &mut StdRng) {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments: Arguments = match parse("flashgate-drill") {
+        Ok(arguments) => arguments,
+        Err(exit_code) => return exit_code,
+    };
     let seed = arguments.seed.map_or_else(Seed::of_this_run, Seed::new);
-    println!("{:?}, {} times, --seed {}", arguments.name, arguments.times, seed.number());
+    let begins = format!("{:?}, {} times, --seed {}", arguments.name, arguments.times, seed.number());
+    if let Err(error) = print_line(begins) {
+        return fail("flashgate-drill", error, ExitCode::FAILURE);
+    }
     // A law that is broken is a panic, which tells what it saw.
     let drilling = AssertUnwindSafe(drill(arguments, seed.generator())).catch_unwind();
     tokio::select! {
         ended = drilling => match ended {
             Ok(()) => ExitCode::SUCCESS,
             Err(_told) => {
-                println!("FAILED with --seed {}", seed.number());
+                tell(format_args!("FAILED with --seed {}", seed.number()));
                 ExitCode::FAILURE
             }
         },

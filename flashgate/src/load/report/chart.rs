@@ -10,7 +10,7 @@ use plotters::{
 use super::{
     super::{outcome::Outcome, show::millis},
     Report,
-    figures::Percentiles,
+    figures::{Percentiles, Slot},
 };
 use crate::{
     exit::Failed,
@@ -75,8 +75,8 @@ fn svg(draw: impl FnOnce(&Area<'_>) -> Result<(), Failed>) -> Result<String, Fai
 impl Report {
     /// Requests a second over time, by outcome, one above the other.
     pub(super) fn outcomes_chart(&self) -> Result<String, Failed> {
-        let highest = self.slots.iter().map(|slot| slot.outcomes.values().sum()).max().unwrap_or(0);
-        let top = float(highest) / self.slot_s * 1.05;
+        let height = |slot: &Slot| slot.rates().map(|(_, rate)| rate).sum::<f64>();
+        let top = self.drawn_slots().iter().map(height).fold(0.0, f64::max) * 1.05;
         svg(|area| {
             let mut chart = ChartBuilder::on(area)
                 .margin(12)
@@ -88,13 +88,13 @@ impl Report {
             mesh(&mut chart, "seconds since the start", "requests/s", &|second| short(*second), &|rate| {
                 short(*rate)
             })?;
-            let bars = self.slots.iter().flat_map(|slot| {
+            let bars = self.drawn_slots().iter().flat_map(|slot| {
                 let mut below = 0.0;
-                slot.outcomes.iter().map(move |(outcome, count)| {
-                    let above = below + float(*count) / self.slot_s;
-                    let corners = [(slot.at_s, below), (slot.at_s + self.slot_s, above)];
+                slot.rates().map(move |(outcome, rate)| {
+                    let above = below + rate;
+                    let corners = [(slot.at_s, below), (slot.at_s + slot.width_s, above)];
                     below = above;
-                    Rectangle::new(corners, color(*outcome).filled())
+                    Rectangle::new(corners, color(outcome).filled())
                 })
             });
             chart.draw_series(bars).map_err(undrawn)?;
@@ -113,7 +113,7 @@ impl Report {
     }
 
     fn chart_end(&self) -> f64 {
-        self.slots.last().map_or(1.0, |slot| slot.at_s + self.slot_s)
+        self.drawn_slots().last().map_or(1.0, |slot| slot.at_s + slot.width_s)
     }
 }
 

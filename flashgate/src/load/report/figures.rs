@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 
 use super::super::{latencies::Latencies, outcome::Outcome, tally::Tally};
+use crate::ratio::float;
 
 /// The percentiles of the curve in the reports.
 const CURVE: [f64; 14] =
@@ -28,6 +29,10 @@ pub(super) struct Percentiles {
 #[derive(Debug, Serialize)]
 pub(super) struct Slot {
     pub(super) at_s: f64,
+    /// How long it is. The last one ends with the run.
+    pub(super) width_s: f64,
+    /// Of those that failed: requests that were never sent, for want of a connection.
+    pub(super) never_sent: u64,
     pub(super) outcomes: BTreeMap<Outcome, u64>,
     pub(super) p50_us: u64,
     pub(super) p99_us: u64,
@@ -53,16 +58,29 @@ impl Percentiles {
 }
 
 impl Slot {
-    pub(super) fn new(at: Duration, tally: &Tally) -> Self {
+    pub(super) fn new(at: Duration, width: Duration, tally: &Tally) -> Self {
         let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         Self {
             at_s: at.as_secs_f64(),
+            width_s: width.as_secs_f64(),
+            never_sent: tally.never_sent(),
             outcomes: outcomes(tally),
             p50_us: us(tally.answered.percentile(50.0)),
             p99_us: us(tally.answered.percentile(99.0)),
             max_us: us(tally.answered.max()),
             confirmed_p99_us: us(tally.confirmed.percentile(99.0)),
         }
+    }
+}
+
+impl Slot {
+    /// What was sent in a second, by outcome.
+    pub(super) fn rates(&self) -> impl Iterator<Item = (Outcome, f64)> {
+        self.outcomes.iter().map(move |(outcome, count)| {
+            let never_sent = if *outcome == Outcome::Failed { self.never_sent } else { 0 };
+            let sent = count.saturating_sub(never_sent);
+            (*outcome, if self.width_s > 0.0 { float(sent) / self.width_s } else { 0.0 })
+        })
     }
 }
 

@@ -88,6 +88,9 @@ impl Report {
         if let Some(confirmed) = &self.confirmed_us {
             cards.push(("confirmed, p99", time(confirmed.p99)));
         }
+        if self.never_sent > 0 {
+            cards.push(("no connection, never sent", self.never_sent.to_string()));
+        }
         if self.unsent > 0 {
             cards.push(("due, never sent", self.unsent.to_string()));
         }
@@ -101,8 +104,8 @@ impl Report {
 
     fn latency_lines(&self) -> Vec<Line> {
         let line = |name, color, us: fn(&Slot) -> u64| {
-            let points = self.slots.iter().filter(|slot| us(slot) > 0);
-            let points = points.map(|slot| (slot.at_s + self.slot_s / 2.0, float(us(slot)) / 1_000.0));
+            let points = self.drawn_slots().iter().filter(|slot| us(slot) > 0);
+            let points = points.map(|slot| (slot.at_s + slot.width_s / 2.0, float(us(slot)) / 1_000.0));
             Line { name, color, points: points.collect() }
         };
         let mut lines = vec![
@@ -145,17 +148,18 @@ impl Report {
             }
             page.push_str("</tr>\n");
         }
-        page.push_str("</table></div>\n<h2>Outcomes</h2>\n<table>\n");
+        page.push_str("</table></div>\n<h2>Outcomes</h2>\n<div class=\"wide\"><table>\n");
         page.push_str("<tr><th>outcome</th><th>requests</th><th>a second</th></tr>\n");
         for (outcome, count) in &self.outcomes {
-            let rate = self.rate(*count);
+            let rate = self.rate_of(*outcome, *count);
             writeln!(page, "<tr><td>{}</td><td>{count}</td><td>{rate:.1}</td></tr>", outcome.as_str())?;
         }
-        page.push_str("</table>\n<h2>Codes</h2>\n<table>\n<tr><th>code</th><th>requests</th></tr>\n");
+        page.push_str("</table></div>\n<h2>Codes</h2>\n<div class=\"wide\"><table>\n");
+        page.push_str("<tr><th>code</th><th>requests</th></tr>\n");
         for (code, count) in &self.codes {
             writeln!(page, "<tr><td>{}</td><td>{count}</td></tr>", escape(code))?;
         }
-        page.push_str("</table>\n");
+        page.push_str("</table></div>\n");
         Ok(())
     }
 }

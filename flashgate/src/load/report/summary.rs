@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{
-    super::{collector::Ended, show::millis},
+    super::{collector::Ended, outcome::Outcome, show::millis},
     Report,
     figures::Percentiles,
 };
@@ -37,9 +37,13 @@ impl Report {
         for (outcome, &count) in &self.outcomes {
             let name = outcome.as_str();
             let share = 100.0 * float(count) / float(self.requests.max(1));
-            writeln!(text, "  {name:<12} {count:>10} {share:>7.2}% {:>12.1}", self.rate(count))?;
+            let rate = self.rate_of(*outcome, count);
+            writeln!(text, "  {name:<12} {count:>10} {share:>7.2}% {rate:>12.1}")?;
         }
         writeln!(text, "  {:<12} {:>10} {:>8} {:>12.1}", "all", self.requests, "", self.requests_per_s)?;
+        if self.never_sent > 0 {
+            writeln!(text, "  {:<12} {:>10}  failed without a connection", "never sent", self.never_sent)?;
+        }
         if self.unsent > 0 {
             writeln!(
                 text,
@@ -70,9 +74,11 @@ impl Report {
         Ok(())
     }
 
-    /// So many a second.
-    pub(super) fn rate(&self, count: u64) -> f64 {
-        if self.elapsed_s > 0.0 { float(count) / self.elapsed_s } else { 0.0 }
+    /// How many of those with an outcome were sent in a second.
+    pub(super) fn rate_of(&self, outcome: Outcome, count: u64) -> f64 {
+        let never_sent = if outcome == Outcome::Failed { self.never_sent } else { 0 };
+        let sent = float(count.saturating_sub(never_sent));
+        if self.elapsed_s > 0.0 { sent / self.elapsed_s } else { 0.0 }
     }
 }
 

@@ -1,0 +1,135 @@
+//! `flashgate sale create`: one sale a command, also if answers get lost on the way.
+
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    time::Duration,
+};
+
+use clap::Args;
+use flashgate_domain::{
+    Clock, IdempotencyKey, SystemClock,
+    intent::QUANTITY_MAX,
+    sale::{PRICE_MINOR_MAX, STOCK_MAX},
+};
+use flashgate_output::note;
+use flashgate_proto::v1;
+use tokio::time::sleep;
+
+use super::{
+    OperatorArgs,
+    answer::failed,
+    moment::{Moment, show},
+    sale::print,
+};
+use crate::{
+    exit::Failed,
+    number::{price_minor, whole},
+};
+
+/// The pauses before a call whose answer was lost is repeated. In all longer than a worker takes to start again.
+const PAUSES: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
+
+/// A new sale.
+#[derive(Clone, Debug, Args)]
+pub struct CreateArgs {
+    /// What people call it
+    #[arg(long)]
+    title: String,
+    /// Units at the start
+    #[arg(long, value_name = "UNITS", value_parser = whole::<u64>(1, STOCK_MAX))]
+    stock: u64,
+    /// The price of a unit, in the currency's minor unit: 1999 for 19.99 EUR, 2000 for 2000 JPY
+    #[arg(long, value_name = "AMOUNT", value_parser = price_minor(PRICE_MINOR_MAX))]
+    price_minor: u64,
+    /// ISO 4217, such as CNY
+    #[arg(long, value_name = "CODE")]
+    currency: String,
+    /// When it opens: 2026-11-11T20:00:00Z, now, or +10m
+    #[arg(long, value_name = "MOMENT", default_value = "now")]
+    opens: Moment,
+    /// When it closes, likewise
+    #[arg(long, value_name = "MOMENT")]
+    closes: Moment,
+    /// Units that one buyer can hold
+    #[arg(long, value_name = "UNITS", default_value = "1", value_parser = whole::<u32>(1, QUANTITY_MAX.into()))]
+    limit_per_buyer: u32,
+    /// Units that one request can ask for [default: the limit per buyer]
+    #[arg(long, value_name = "UNITS", value_parser = whole::<u32>(1, QUANTITY_MAX.into()))]
+    quantity_max: Option<u32>,
+    /// When the database stock goes. There is no choice yet, hence hidden
+    #[arg(long, value_name = "POLICY", default_value = "at-order", value_parser = policy, hide = true)]
+    deduct_policy: &'static str,
+    /// Makes the command repeatable: the same key and fields give the same sale, never a second one [default: a new
+    /// key for each command]
+    #[arg(long, value_name = "KEY", value_parser = idempotency_key)]
+    idempotency_key: Option<String>,
+    #[command(flatten)]
+    at: OperatorArgs,
+}
+
+/// How the wire calls the policy.
+fn policy(text: &str) -> Result<&'static str, String> {
+    match text {
+        "at-order" => Ok("at_order"),
+        "at-payment" => Err("orders cannot be paid yet: must be at-order".to_owned()),
+        _ => Err("must be at-order".to_owned()),
+    }
+}
+
+/// A key as the wire takes it.
+fn idempotency_key(text: &str) -> Result<String, String> {
+    IdempotencyKey::new(text).map(|key| key.as_str().to_owned()).map_err(|wrong| wrong.to_string())
+}
+
+/// 128 bits that no other command has: the operating system seeds each `RandomState`.
+fn new_key() -> String {
+    let random = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", random(), random())
+}
+
+impl CreateArgs {
+    /// Does what the command says. A call whose answer is lost is repeated with the same key and the same moments.
+    pub(super) async fn run(&self) -> Result<(), Failed> {
+        let request = self.request();
+        let mut sales = self.at.sales().await?;
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            let answer = sales.create_sale(request.clone()).await;
+            let Err(status) = &answer else { return print(&self.at, answer) };
+            match (failed(status), pauses.next()) {
+                (Failed::Unavailable(why), Some(pause)) => {
+                    note(format_args!("flashgate: {why}; asking again, with the same idempotency key"));
+                    sleep(pause).await;
+                }
+                (Failed::Unavailable(why), None) => return Err(in_doubt(&why, &request)),
+                (failed, _) => return Err(failed),
+            }
+        }
+    }
+
+    fn request(&self) -> v1::CreateSaleRequest {
+        let now = SystemClock.now();
+        v1::CreateSaleRequest {
+            title: self.title.clone(),
+            price_minor: self.price_minor,
+            currency: self.currency.clone(),
+            opens_at_ms: self.opens.from(now).as_millis(),
+            closes_at_ms: self.closes.from(now).as_millis(),
+            stock: self.stock,
+            limit_per_buyer: self.limit_per_buyer,
+            quantity_max: self.quantity_max.unwrap_or(0),
+            deduct_policy: self.deduct_policy.to_owned(),
+            idempotency_key: self.idempotency_key.clone().unwrap_or_else(new_key),
+        }
+    }
+}
+
+/// The answer is lost for good.
+fn in_doubt(why: &str, request: &v1::CreateSaleRequest) -> Failed {
+    let (opens, closes) = (show(request.opens_at_ms), show(request.closes_at_ms));
+    Failed::Unavailable(format!(
+        "{why}; the sale may have been created: `flashgate sale list` shows every sale. The same command with \
+         --idempotency-key {} --opens {opens} --closes {closes} finds it, or creates it once",
+        request.idempotency_key
+    ))
+}
