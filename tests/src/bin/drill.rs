@@ -134,9 +134,9 @@ async fn failovers(times: usize, random: &mut StdRng) {
 
 async fn silence(rounds: usize, random: &mut StdRng) {
     let mut silence = Silence::new().await;
-    let silences = silence.drill(rounds, random, |line| println!("{line}")).await;
+    let silences = silence.drill(rounds, random, |line| tell(line)).await;
     silence.stop().await;
-    println!("{silences}\n0 oversold, 0 lost, 0 doubled, 0 stranded");
+    tell(format_args!("{silences}\n0 oversold, 0 lost, 0 doubled, 0 stranded"));
     assert_eq!(silences.failures(), 0, "not everything worked again in time without a restart");
 }
 
