@@ -105,8 +105,8 @@ pub async fn serve(
             drop(place);
         });
     }
-    drop(acceptor);
     let _waiting = waiting_for(places.waiting());
+    drop(acceptor);
     if timeout(limits.drain_timeout(), graceful.shutdown()).await.is_err() {
         warn!(
             listener = places.name(),
