@@ -223,11 +223,15 @@ async fn a_second_signal_ends_a_process_that_holds_a_request_at_once() {
     let (http, operator) = (shop.gateways[0].http(), shop.workers[0].address());
     let _buyer = held_request(http, "/v1/sales/1/orders").await;
     let _desk = held_request(operator, "/v1/sales").await;
-    for (process, second, exit_code) in
-        [(&mut shop.gateways[0].process, Signal::TERM, 143), (&mut shop.workers[0].process, Signal::INT, 130)]
-    {
+    for (process, address, second, exit_code) in [
+        (&mut shop.gateways[0].process, http, Signal::TERM, 143),
+        (&mut shop.workers[0].process, operator, Signal::INT, 130),
+    ] {
         process.signal(Signal::TERM);
-        until_logged(process, "shutting down").await;
+        eventually("it accepts nothing new", PATIENCE, async || {
+            TcpStream::connect(address).await.map_or(Ok(()), |_peer| Err("it does".to_owned()))
+        })
+        .await;
         process.signal(second);
         let status = timeout(SOON, process.died()).await.expect("it ends at once");
         assert_eq!(status.code(), Some(exit_code), "{}", process.log_tail());
