@@ -161,7 +161,9 @@ async fn outcomes_that_the_ledger_does_not_take_are_told_while_they_wait() {
     let mut shop = Deployment::of("lag").own_redis().start().await;
     let sale = shop.open_sale(SaleForm::of_stock(100)).await;
     shop.workers[0].process.freeze();
-    let heard = ask_all(&[shop.gateways[0].door()], Purchase::of_many(sale, "buyer", 10)).await;
+    let door = shop.gateways[0].door();
+    let purchases = Purchase::of_many(sale, "buyer", 10);
+    let heard = ask_all(purchases, 10, async |purchase| door.buy(purchase).await).await;
     assert!(heard.iter().all(|heard| heard.order().is_some()), "{heard:?}");
     shop.redis.as_mut().unwrap().process.kill().await;
     shop.workers[0].process.thaw();
