@@ -162,11 +162,12 @@ pub const BUS: &[Metric] = &[
     ),
     Metric::counter(
         "flashgate_bus_offset_resets_total",
-        "an operator moved the group's place in a queue (mqadmin resetOffsetByTime)",
+        "an operator moved the group's place in a queue (`mqadmin resetOffsetByTime`)",
     ),
     Metric::counter(
         "flashgate_bus_brokers_passed_over_total",
-        "how often a broker that took no message began to be passed over",
+        "how often a broker that took no message began to be passed over; the log names it, and says when it is used \
+         again",
     ),
     Metric::counter(
         "flashgate_bus_sends_repeated_total",
@@ -176,11 +177,17 @@ pub const BUS: &[Metric] = &[
         "flashgate_bus_connections_silent_total",
         "connections replaced since nothing passed on them any more",
     ),
-    Metric::gauge("flashgate_bus_queues_failing", "queues that cannot be read at present")
-        .by(&[Label { name: "topic", values: &[] }]),
     Metric::gauge(
+        "flashgate_bus_queues_failing",
+        "queues that cannot be read at present; the log names them",
+    )
+    .by(&[Label { name: "topic", values: &[] }]),
+    Metric::new(
         "flashgate_clock_difference_seconds",
-        "how far this process's clock is ahead of the peer's",
+        Kind::Gauge,
+        Unit::Seconds,
+        "how far this process's clock is ahead of the peer's; of several brokers, the one furthest away. A worker knows \
+         it once it has published something",
     )
     .by(&[Label { name: "peer", values: &["ledger", "store", "broker"] }]),
 ];
