@@ -74,6 +74,7 @@ impl Failed {
             Self::NotFound(text) => (Self::NotFound, text),
             Self::Refused(text) => (Self::Refused, text),
             Self::Unavailable(text) => (Self::Unavailable, text),
+            Self::Interrupted(text) => (Self::Interrupted, text),
             Self::PortTaken(text) => (Self::PortTaken, text),
             Self::FolderInUse(text) => (Self::FolderInUse, text),
             Self::NotWritable(text) => (Self::NotWritable, text),

@@ -100,7 +100,7 @@ impl Answer {
 }
 
 /// The stable codes of refusals, the frequent ones first.
-const CODES: [(&str, Outcome); 24] = [
+const CODES: [(&str, Outcome); 25] = [
     ("sold_out", Outcome::SoldOut),
     ("over_limit", Outcome::Limited),
     ("not_open", Outcome::NotOpen),
