@@ -4,7 +4,7 @@
 mod failed;
 mod late;
 
-use std::{process, sync::Arc};
+use std::{process, sync::Arc, time::Duration};
 
 pub use failed::Failed;
 use flashgate_domain::Clock;
@@ -15,7 +15,10 @@ use flashgate_messaging::{
 use flashgate_service::{config::ConfigError, shutdown::waiting_for};
 use late::Late;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -29,6 +32,11 @@ use crate::{
     mysql::{MySqlStore, SchemaFault},
     operator::{Backlog, DeadLetters, Repairs, Sales},
 };
+
+/// How long the broker may take to hear that this worker leaves its group.
+const LEAVING_TIMEOUT: Duration = Duration::from_secs(1);
+/// What open requests get at least, however long the chunks at hand took.
+const CLOSING_TIME_MIN: Duration = Duration::from_millis(500);
 
 /// Brings the schema to this version, or ends when `leave` is cancelled: another migration, or a server that does not
 /// answer, can be waited for without end.
@@ -87,8 +95,15 @@ pub async fn serve(
     let port = OperatorPort::open(listener, &config.operator, files, interface, Some(metrics))?;
 
     let ways = Ways { publisher: &publisher, browser: &browser, backlog: &backlog };
+    let told = tokio::spawn(tell(Arc::clone(&health), leave.clone()));
     let worked = work(&config, clock, store, ways, &health, seed, &leave).await;
-    port.close(&health).await;
+    let since_told = if leave.is_cancelled() { told.await.ok() } else { None };
+    let drain_timeout = config.operator.limits.drain_timeout();
+    let taken = since_told.map_or(Duration::ZERO, |at| at.elapsed());
+    let rest = drain_timeout.saturating_sub(taken).max(CLOSING_TIME_MIN);
+    if timeout(rest, port.close(&health)).await.is_err() {
+        warn!("open requests were not answered in time");
+    }
     if let Some(publisher) = publisher.way() {
         publisher.shutdown();
     }
@@ -96,6 +111,13 @@ pub async fn serve(
         browser.shutdown();
     }
     worked
+}
+
+/// Tells that the worker leaves, before its last chunk is done; when that was.
+async fn tell(health: Arc<Health>, leave: CancellationToken) -> Instant {
+    leave.cancelled().await;
+    health.leave();
+    Instant::now()
 }
 
 async fn bind(config: &OperatorConfig) -> Result<TcpListener, Failed> {
@@ -144,7 +166,9 @@ async fn work(
     let parts = Parts { store, publisher: ways.publisher.clone(), topics, clock, health: Arc::clone(health) };
     let subscription = engine::work(subscription, parts, config.consume.clone(), seed, leave.clone()).await;
     let waiting = waiting_for("the broker to forget this consumer");
-    subscription.shutdown().await;
+    if timeout(LEAVING_TIMEOUT, subscription.shutdown()).await.is_err() {
+        warn!("the broker was not told that this worker leaves its group: it notices by itself");
+    }
     drop(waiting);
     if let Some(auditing) = auditing {
         auditing.abort();

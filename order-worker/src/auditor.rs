@@ -1,9 +1,13 @@
 //! The audit in the background: this worker's own store against the ledger behind a gateway, sale by sale.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
-use flashgate_audit::{GatewayLedger, Plan, SideFault, StoreSide, examine};
+use flashgate_audit::{GatewayLedger, LedgerSide, Plan, SideFault, StoreSide, examine};
 use flashgate_domain::{
     BatchId, BatchOutcome, SaleId, SaleState,
     audit::{DecidedBatch, Finding, Report, StoreBooks, Verdict},
@@ -18,14 +22,19 @@ use crate::{
     store::{BatchPage, OrderStore, SALE_PAGE_MAX, SalePage, StoreFault},
 };
 
-/// Audits every sale that is on sale, again and again.
+/// In which rounds sales that are closed are audited as well: little moves there.
+const CLOSED_EVERY: u64 = 10;
+
+/// Audits every sale that is on sale, again and again; those that are closed now and then, and in each round as long as
+/// something was found.
 pub(crate) struct Auditor {
-    ledger: GatewayLedger,
+    ledger: Arc<dyn LedgerSide>,
     store: OwnBooks,
     plan: Plan,
     period: Duration,
-    /// The gauges that were set: one that no finding moves any longer goes back to 0.
+    /// The gauges that are not 0: one that no finding moves any longer goes back to it.
     told: HashSet<(SaleId, &'static str)>,
+    round: u64,
 }
 
 impl Auditor {
@@ -38,10 +47,13 @@ impl Auditor {
         store: Arc<dyn OrderStore>,
     ) -> Result<Option<Self>, tonic::transport::Error> {
         let Some(url) = &config.gateway_url else { return Ok(None) };
-        let ledger = GatewayLedger::new(url, config.timeout())?;
+        let ledger = Arc::new(GatewayLedger::new(url, config.timeout())?);
         let plan = Plan { age: config.age(), ..Plan::default() };
-        let (store, period) = (OwnBooks(store), config.period());
-        Ok(Some(Self { ledger, store, plan, period, told: HashSet::new() }))
+        Ok(Some(Self::of(ledger, store, plan, config.period())))
+    }
+
+    fn of(ledger: Arc<dyn LedgerSide>, store: Arc<dyn OrderStore>, plan: Plan, period: Duration) -> Self {
+        Self { ledger, store: OwnBooks(store), plan, period, told: HashSet::new(), round: 0 }
     }
 
     /// Audits until `leave`.
@@ -61,30 +73,42 @@ impl Auditor {
     }
 
     async fn audit_all(&mut self) {
-        let mut page = SalePage { after_id: 0, size: SALE_PAGE_MAX, states: vec![SaleState::Preheated] };
+        let mut states = vec![SaleState::Preheated];
+        if self.round.is_multiple_of(CLOSED_EVERY) {
+            states.push(SaleState::Closed);
+        }
+        self.round += 1;
+        let mut page = SalePage { after_id: 0, size: SALE_PAGE_MAX, states };
+        let mut audited = BTreeSet::new();
         loop {
             let sales = match self.store.0.sales(&page).await {
                 Ok(sales) => sales,
                 Err(fault) => return warn!(%fault, "the sales to audit are not known"),
             };
-            let Some(last) = sales.last() else { return };
+            let Some(last) = sales.last() else { break };
             page.after_id = last.id.get();
             for sale in &sales {
                 self.audit(sale.id).await;
+                audited.insert(sale.id);
             }
+        }
+        let told: BTreeSet<SaleId> = self.told.iter().map(|(sale, _kind)| *sale).collect();
+        for sale in told.difference(&audited) {
+            self.audit(*sale).await;
         }
     }
 
     async fn audit(&mut self, sale: SaleId) {
         let started = Instant::now();
-        let examined = examine(sale, &self.ledger, &self.store, &self.plan).await;
+        let examined = examine(sale, &*self.ledger, &self.store, &self.plan).await;
         histogram!("flashgate_worker_audit_seconds").record(started.elapsed().as_secs_f64());
         let verdict = match &examined {
             Ok(Some(report)) => {
                 self.tell(report);
                 report.verdict().as_str()
             }
-            Ok(None) => return,
+            // No ledger need have it, so nothing can be wrong with it.
+            Ok(None) => return self.show(sale, &[]),
             Err(fault) => {
                 warn!(sale_id = %sale, %fault, "an audit could not be made");
                 "failed"
@@ -103,14 +127,23 @@ impl Auditor {
         for finding in &report.findings {
             let batch = finding.batch().map(|batch| batch.to_string()).unwrap_or_default();
             info!(sale_id = %sale, kind = finding.name(), batch, "audit: {finding}");
-            self.told.insert((sale, finding.name()));
         }
-        for (_sale, kind) in self.told.iter().filter(|(told, _kind)| *told == sale) {
-            let of_kind = report.findings.iter().filter(|finding| finding.name() == *kind);
+        self.show(sale, &report.findings);
+    }
+
+    /// Sets the gauges of the sale: those of `findings`, and to 0 those that were set before.
+    fn show(&mut self, sale: SaleId, findings: &[Finding]) {
+        self.told.extend(findings.iter().map(|finding| (sale, finding.name())));
+        self.told.retain(|(told, kind)| {
+            if *told != sale {
+                return true;
+            }
+            let of_kind = findings.iter().filter(|finding| finding.name() == *kind);
             let units: u64 = of_kind.map(units).fold(0, u64::saturating_add);
-            let units = f64::from(u32::try_from(units).unwrap_or(u32::MAX));
-            gauge!("flashgate_worker_audit_units", "sale" => sale.to_string(), "finding" => *kind).set(units);
-        }
+            let shown = f64::from(u32::try_from(units).unwrap_or(u32::MAX));
+            gauge!("flashgate_worker_audit_units", "sale" => sale.to_string(), "finding" => *kind).set(shown);
+            units > 0
+        });
     }
 }
 
@@ -145,5 +178,98 @@ impl StoreSide for OwnBooks {
 
     async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, SideFault> {
         self.0.outcome(batch).await.map_err(unavailable)
+    }
+}
+
+#[cfg(all(test, feature = "sqlite", feature = "contract"))]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "the doubles are outside of test functions")]
+
+    use std::sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+    };
+
+    use async_trait::async_trait;
+    use flashgate_audit::{LedgerSide, LogTrace, OrderMark, Plan, SideFault};
+    use flashgate_domain::{BatchId, Intent, OrderId, SaleId, audit::LedgerBooks};
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::{Auditor, CLOSED_EVERY};
+    use crate::{
+        contract::scene::{NOW, draft},
+        sqlite::{SqliteSettings, SqliteStore},
+        store::OrderStore,
+    };
+
+    /// A ledger with ten units of every sale, less those that leaked.
+    #[derive(Default)]
+    struct Ledger {
+        leaked: AtomicI64,
+        asked: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl LedgerSide for Ledger {
+        async fn snapshot(&self, _sale: SaleId) -> Result<Option<LedgerBooks>, SideFault> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            let available = 10 - self.leaked.load(Ordering::Relaxed);
+            Ok(Some(LedgerBooks { generation: 1, initial: 10, available, ..LedgerBooks::default() }))
+        }
+
+        async fn trace(&self, _sale: SaleId, _batches: &[BatchId]) -> Result<Vec<LogTrace>, SideFault> {
+            Ok(Vec::new())
+        }
+
+        async fn orders(&self, _batch: BatchId) -> Result<Vec<OrderMark>, SideFault> {
+            Ok(Vec::new())
+        }
+
+        async fn purchase(&self, _intent: &Intent) -> Result<Option<OrderId>, SideFault> {
+            Ok(None)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_sale_is_audited_now_and_then_and_in_each_round_while_something_is_found() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let metrics = recorder.handle();
+        let _recording = metrics::set_default_local_recorder(&recorder);
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(folder.path().join("store"), SqliteSettings::default()).await.unwrap();
+        let store: Arc<dyn OrderStore> = Arc::new(store);
+        let sale = store.create_sale(&draft("A thing", 10).unwrap(), NOW).await.unwrap().id;
+        store.preheat_sale(sale, NOW).await.unwrap();
+        store.confirm_preheat(sale, 1, NOW).await.unwrap();
+
+        let ledger = Arc::new(Ledger::default());
+        let plan = Plan { looks: 2, pause: std::time::Duration::ZERO, ..Plan::default() };
+        let period = std::time::Duration::from_secs(60);
+        let mut auditor = Auditor::of(ledger.clone(), Arc::clone(&store), plan, period);
+        let gauge = || {
+            let name = format!("flashgate_worker_audit_units{{sale=\"{sale}\",finding=\"leaked\"}} ");
+            let shown = metrics.render();
+            let found = shown.lines().find_map(|line| line.strip_prefix(&name).map(str::to_owned));
+            found.map(|value| value.parse::<u64>().unwrap())
+        };
+        auditor.audit_all().await;
+        assert_eq!(gauge(), None);
+        ledger.leaked.store(3, Ordering::Relaxed);
+        auditor.audit_all().await;
+        assert_eq!(gauge(), Some(3));
+
+        store.close_sale(sale, NOW).await.unwrap();
+        ledger.leaked.store(2, Ordering::Relaxed);
+        auditor.audit_all().await;
+        assert_eq!(gauge(), Some(2), "it is closed, and still looked at");
+        ledger.leaked.store(0, Ordering::Relaxed);
+        auditor.audit_all().await;
+        assert_eq!(gauge(), Some(0), "it never keeps its last value");
+
+        let before = ledger.asked.load(Ordering::Relaxed);
+        for _round in 0..CLOSED_EVERY {
+            auditor.audit_all().await;
+        }
+        assert_eq!(ledger.asked.load(Ordering::Relaxed) - before, 1, "once in so many rounds");
     }
 }

@@ -108,8 +108,12 @@ pub struct MySqlConfig {
     pub acquire_timeout_ms: NonZeroU64,
     /// How long one call, or one transaction, may take. 10 s: a chunk of 1,024 orders takes about 10 ms.
     pub call_timeout_ms: NonZeroU64,
-    /// How long a statement waits for a row. 5 s: less than a call may take, so that the wait has its own error.
+    /// How long a statement waits for a row. 2 s: a chunk holds one for milliseconds, so somebody else does; then the
+    /// batches of that sale wait, and the others go on.
     pub lock_wait_timeout_s: NonZeroU32,
+    /// After how long without a statement the server ends a connection, and rolls back what it had begun. 10 s: what a
+    /// worker that is gone, host and all, can hold the row of a sale for. At least 4.
+    pub session_timeout_s: NonZeroU32,
     /// How often a chunk is tried again at once after a deadlock or a lock wait. 8.
     pub contention_retries_max: u32,
     /// The first pause before such a retry. 2 ms: as long as a small chunk takes.
@@ -126,7 +130,8 @@ impl Default for MySqlConfig {
             connections_max: above_zero_u32(8),
             acquire_timeout_ms: above_zero_u64(3_000),
             call_timeout_ms: above_zero_u64(10_000),
-            lock_wait_timeout_s: above_zero_u32(5),
+            lock_wait_timeout_s: above_zero_u32(2),
+            session_timeout_s: above_zero_u32(10),
             contention_retries_max: 8,
             contention_pause_ms_min: above_zero_u64(2),
             contention_pause_ms_max: above_zero_u64(200),
@@ -167,6 +172,9 @@ pub struct ConsumeConfig {
     /// How many chunks are at work at once. 2: one is inserted while the other one is committed and announced. More
     /// would only wait for each other at the row of a hot sale.
     pub chunks_in_flight: NonZeroUsize,
+    /// How many orders of sales whose rows somebody holds wait here, while those of other sales go on; then nothing is
+    /// taken any more. 65,536: some 30 MB.
+    pub parked_orders_max: NonZeroUsize,
     /// How many orders a worker places in a second at most, so that the database stays calm whatever the rush: the
     /// rest waits in the broker. 0: as many as there are.
     pub orders_per_second_max: u32,
@@ -180,6 +188,9 @@ pub struct ConsumeConfig {
     pub retry_pause_ms_max: NonZeroU64,
     /// How often the broker is asked how many batches wait. 2 s.
     pub lag_interval_ms: NonZeroU64,
+    /// How long chunks at hand may go on after the process was told to leave. 5 s: half of what open requests get; what
+    /// is not done by then comes again.
+    pub drain_timeout_ms: NonZeroU64,
 }
 
 impl Default for ConsumeConfig {
@@ -189,12 +200,14 @@ impl Default for ConsumeConfig {
             chunk_bytes_max: above_zero_usize(4 * 1024 * 1024),
             chunk_linger_ms: 15,
             chunks_in_flight: above_zero_usize(2),
+            parked_orders_max: above_zero_usize(65_536),
             orders_per_second_max: 0,
             poll_wait_ms: above_zero_u64(500),
             outcomes_bytes_max: above_zero_usize(1024 * 1024),
             retry_pause_ms_min: above_zero_u64(50),
             retry_pause_ms_max: above_zero_u64(2_000),
             lag_interval_ms: above_zero_u64(2_000),
+            drain_timeout_ms: above_zero_u64(5_000),
         }
     }
 }
@@ -214,6 +227,10 @@ impl ConsumeConfig {
 
     pub(crate) fn retry_pause_max(&self) -> Duration {
         Duration::from_millis(self.retry_pause_ms_max.get())
+    }
+
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms.get())
     }
 
     pub(crate) fn lag_interval(&self) -> Duration {

@@ -6,18 +6,27 @@
 //! at work at once; they are acknowledged in the order in which they came.
 
 mod announce;
+mod at_work;
+mod blocked;
 mod chunk;
 mod pace;
 mod place;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use announce::Announcer;
 pub use announce::Topics;
+use at_work::AtWork;
+use blocked::Blocked;
 use chunk::{Chunk, Gathering};
 use flashgate_domain::Clock;
 use flashgate_messaging::{BusFault, Position, Publisher, Subscription};
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use metrics::{gauge, histogram};
 use pace::Pace;
 use place::Placer;
@@ -26,7 +35,12 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info_span, warn};
 
-use crate::{backoff::Backoff, config::ConsumeConfig, health::Health, store::OrderStore};
+use crate::{
+    backoff::Backoff,
+    config::ConsumeConfig,
+    health::{Health, Unfinished},
+    store::OrderStore,
+};
 
 /// What the consumer works with.
 #[derive(Clone)]
@@ -54,8 +68,11 @@ pub struct Consumer<S> {
     lag_asked_at: Option<Instant>,
     gathering: Gathering,
     pace: Pace,
-    /// The chunks that are decided and announced, the earliest first.
-    at_work: FuturesOrdered<BoxFuture<'static, Result<Done, Abandoned>>>,
+    at_work: AtWork,
+    /// What waits for sales that others hold.
+    blocked: Arc<Blocked>,
+    /// How many chunks are decided and announced, those aside of which all that is left waits.
+    busy: Arc<AtomicUsize>,
     /// Whether several batches came while the last chunk was at work: then the next one is worth a short wait.
     is_busy: bool,
 }
@@ -66,6 +83,9 @@ pub enum Abandoned {
     /// The worker was told to leave while the store or the broker was away.
     #[error("told to leave while waiting")]
     Leaving,
+    /// What was at hand took too long after the worker was told to leave.
+    #[error("told to leave, and not done in time")]
+    TooLate,
     /// This end of the broker's connection was shut down.
     #[error("the connection to the broker was shut down")]
     BusClosed,
@@ -93,7 +113,9 @@ impl<S: Subscription> Consumer<S> {
     /// `seed` draws the pauses before retries.
     pub fn new(subscription: S, parts: Parts, config: ConsumeConfig, seed: u64) -> Self {
         let backoff = |salt| Backoff::new(config.retry_pause_min(), config.retry_pause_max(), seed ^ salt);
-        let placer = Placer::new(parts.store, parts.clock, Arc::clone(&parts.health), backoff(1));
+        let blocked = Arc::new(Blocked::new(Arc::clone(&parts.store)));
+        let turns = config.chunks_in_flight.get();
+        let placer = Placer::new(&parts, Arc::clone(&blocked), turns, backoff(1));
         let health = Arc::clone(&parts.health);
         let announcer = Announcer::new(
             parts.publisher,
@@ -114,16 +136,28 @@ impl<S: Subscription> Consumer<S> {
             lag_asked_at: None,
             gathering: Gathering::default(),
             pace,
-            at_work: FuturesOrdered::new(),
+            at_work: AtWork::default(),
+            blocked,
+            busy: Arc::default(),
             is_busy: false,
         }
     }
 
-    /// Takes chunk after chunk until `leave` is cancelled, finishing those at hand. Returns the subscription,
-    /// whose owner can leave its group in order.
+    /// Takes chunk after chunk until `leave` is cancelled, finishing those at hand, for as long as `drain_timeout_ms`
+    /// allows. Returns the subscription, whose owner can leave its group in order.
     pub async fn run(mut self, leave: CancellationToken) -> S {
-        if let Err(abandoned) = self.work(&leave).await {
-            warn!(%abandoned, "a chunk was not finished; it comes again");
+        let limit = self.config.drain_timeout();
+        let too_late = async {
+            leave.cancelled().await;
+            sleep(limit).await;
+        };
+        let ended = tokio::select! {
+            biased;
+            ended = self.work(&leave) => ended,
+            () = too_late => Err(Abandoned::TooLate),
+        };
+        if let Err(abandoned) = ended {
+            warn!(%abandoned, "chunks were not finished; they come again");
         }
         self.subscription
     }
@@ -131,7 +165,7 @@ impl<S: Subscription> Consumer<S> {
     async fn work(&mut self, leave: &CancellationToken) -> Result<(), Abandoned> {
         while !leave.is_cancelled() {
             self.step(leave).await?;
-            self.report_lag().await;
+            leave.run_until_cancelled(self.report_lag()).await;
         }
         while let Some(done) = self.at_work.next().await {
             self.acknowledge(done?, leave).await?;
@@ -145,17 +179,20 @@ impl<S: Subscription> Consumer<S> {
     /// [`Abandoned`], with nothing of that chunk and of those after it acknowledged.
     pub async fn step(&mut self, leave: &CancellationToken) -> Result<Step, Abandoned> {
         loop {
-            let has_room = self.at_work.len() < self.config.chunks_in_flight.get();
+            let has_room = self.has_room();
             let (wait, linger) = (self.pace.wait(), self.linger());
+            let poll_wait = self.config.poll_wait();
             let gathered = tokio::select! {
                 biased;
                 Some(done) = self.at_work.next() => return self.acknowledge(done?, leave).await,
+                () = leave.cancelled() => return Ok(Step::default()),
+                () = sleep(poll_wait), if !has_room => Ok(Chunk::default()),
                 gathered = self.gathering.chunk(&mut self.subscription, &self.config, wait, linger), if has_room => gathered,
             };
             match gathered {
                 Ok(chunk) if !chunk.is_empty() => self.begin(chunk, leave),
                 Err(BusFault::Closed) => return Err(Abandoned::BusClosed),
-                _nothing if !self.at_work.is_empty() => {}
+                _nothing if self.busy.load(Ordering::Acquire) > 0 => {}
                 // Says nothing about the broker, which may be silent: [`Consumer::report_lag`] asks it.
                 Ok(_empty) => return Ok(Step::default()),
                 Err(fault) => {
@@ -166,6 +203,12 @@ impl<S: Subscription> Consumer<S> {
                 }
             }
         }
+    }
+
+    /// Whether another chunk may be taken.
+    fn has_room(&self) -> bool {
+        self.busy.load(Ordering::Acquire) < self.config.chunks_in_flight.get()
+            && self.blocked.orders() < self.config.parked_orders_max.get()
     }
 
     fn linger(&self) -> Duration {
@@ -185,10 +228,16 @@ impl<S: Subscription> Consumer<S> {
 
         let span = info_span!("chunk", batches = chunk.batches.len(), orders = chunk.orders());
         let (began_at, position) = (Instant::now(), self.subscription.position());
-        let work =
-            decide_and_announce(Arc::clone(&self.placer), Arc::clone(&self.announcer), chunk, leave.clone());
-        let done = async move { Ok(Done { step: work.await?, position, began_at }) };
-        self.at_work.push_back(done.instrument(span).boxed());
+        let work = Work {
+            placer: Arc::clone(&self.placer),
+            announcer: Arc::clone(&self.announcer),
+            blocked: Arc::clone(&self.blocked),
+            busy: Busy::of(&self.busy),
+            leave: leave.clone(),
+            unfinished: Arc::clone(&self.health).chunk_begins(),
+        };
+        let done = async move { Ok(Done { step: work.through(chunk).await?, position, began_at }) };
+        self.at_work.push(done.instrument(span));
     }
 
     async fn acknowledge(&mut self, done: Done, leave: &CancellationToken) -> Result<Step, Abandoned> {
@@ -230,23 +279,87 @@ impl<S: Subscription> Consumer<S> {
     }
 }
 
-async fn decide_and_announce(
+impl Done {
+    /// Adds a chunk that came after it.
+    fn extend(&mut self, later: Self) {
+        self.step.batches += later.step.batches;
+        self.step.orders += later.step.orders;
+        self.step.dead_letters += later.step.dead_letters;
+        self.position = later.position;
+    }
+}
+
+/// Counts as busy until it is dropped.
+struct Busy(Arc<AtomicUsize>);
+
+impl Busy {
+    fn of(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// What works on one chunk.
+struct Work {
     placer: Arc<Placer>,
     announcer: Arc<Announcer>,
-    chunk: Chunk,
+    blocked: Arc<Blocked>,
+    busy: Busy,
     leave: CancellationToken,
-) -> Result<Step, Abandoned> {
-    let placement = placer.place(chunk, &leave).await?;
-    let step = Step {
-        batches: placement.outcomes.len(),
-        orders: placement.outcomes.iter().map(|batch| batch.orders.len()).sum(),
-        dead_letters: placement.dead.len(),
-    };
-    announcer.dead_letters(placement.dead, &leave).await?;
-    announcer.outcomes(&placement.outcomes, &leave).await?;
-    #[cfg(feature = "failpoints")]
-    flashgate_service::failpoint::hit("after_outcomes");
-    Ok(step)
+    unfinished: Unfinished,
+}
+
+impl Work {
+    /// Decides and announces the chunk; the batches of blocked sales as soon as those are free, without keeping another
+    /// chunk from being taken meanwhile.
+    async fn through(self, chunk: Chunk) -> Result<Step, Abandoned> {
+        let Self { placer, announcer, blocked, busy, leave, unfinished: _unfinished } = self;
+        let (mut step, mut busy) = (Step::default(), Some(busy));
+        let Chunk { batches: mut rest, mut dead } = chunk;
+        loop {
+            let (free, held) = blocked.divide(rest);
+            let placement = placer.place(free, dead, &leave).await?;
+            step.batches += placement.outcomes.len();
+            step.orders += placement.outcomes.iter().map(|batch| batch.orders.len()).sum::<usize>();
+            step.dead_letters += placement.dead.len();
+            announcer.dead_letters(placement.dead, &leave).await?;
+            announcer.outcomes(&placement.outcomes, &leave).await?;
+            #[cfg(feature = "failpoints")]
+            flashgate_service::failpoint::hit("after_outcomes");
+            (rest, dead) = (held, Vec::new());
+            rest.extend(placement.blocked);
+            if rest.is_empty() {
+                return Ok(step);
+            }
+            let _parked = blocked.park(&rest);
+            drop(busy.take());
+            rest = until_some_is_free(&blocked, rest, &leave).await?;
+        }
+    }
+}
+
+/// Waits until at least one of the batches can be placed.
+async fn until_some_is_free(
+    blocked: &Blocked,
+    mut batches: Vec<chunk::Taken>,
+    leave: &CancellationToken,
+) -> Result<Vec<chunk::Taken>, Abandoned> {
+    loop {
+        blocked.look(leave).await?;
+        let (mut free, held) = blocked.divide(batches);
+        let is_over = !free.is_empty();
+        free.extend(held);
+        batches = free;
+        if is_over {
+            return Ok(batches);
+        }
+    }
 }
 
 /// Waits before retry number `retry`, unless the worker is to leave.

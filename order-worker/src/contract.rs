@@ -84,6 +84,8 @@ macro_rules! order_store_contract {
                 the_books_agree_while_chunks_are_applied
                 batches_are_listed_page_by_page
                 outcomes_are_listed_page_by_page
+                orders_with_ids_of_any_time_are_in_the_books
+                a_sale_without_orders_has_empty_books
                 a_decided_batch_tells_its_outcome_again;
             compensating:
                 a_step_corrects_what_is_saleable_once

@@ -1,22 +1,31 @@
 //! Whether the worker can do its work: what readiness and gRPC health tell.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use metrics::gauge;
 use tokio::{
     sync::watch,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
+use tracing::error;
 
 use crate::store::OrderStore;
 
 /// How often the store is asked whether it is there.
 const PERIOD: Duration = Duration::from_secs(1);
 
+/// How long chunks may be at work before none of their batches is decided: else the worker is not ready. Longer than
+/// what a session that was left can hold a row for.
+const STALLED_AFTER: Duration = Duration::from_secs(10);
+
 /// What the worker needs, and whether it is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Condition {
-    /// The order store answered the last call, and its schema is the one of this version.
+    /// The order store took the last write, its schema is the one of this version, and what was taken from the broker is
+    /// being decided.
     pub store_up: bool,
     /// The broker answered the last call.
     pub bus_up: bool,
@@ -33,23 +42,45 @@ impl Condition {
 
 /// Holds the condition: those who do the work report, those who are asked look.
 #[derive(Debug)]
-pub struct Health(watch::Sender<Condition>);
+pub struct Health {
+    condition: watch::Sender<Condition>,
+    work: Mutex<Work>,
+}
 
 impl Default for Health {
     fn default() -> Self {
-        Self(watch::Sender::new(Condition::default()))
+        Self { condition: watch::Sender::new(Condition::default()), work: Mutex::default() }
+    }
+}
+
+/// The chunks that are at work.
+#[derive(Debug, Default)]
+struct Work {
+    chunks: usize,
+    /// When something of them was last decided, or the first of them came.
+    progress_at: Option<Instant>,
+}
+
+/// Counts a chunk as at work until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Unfinished(Arc<Health>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let mut work = self.0.work();
+        work.chunks = work.chunks.saturating_sub(1);
     }
 }
 
 impl Health {
     /// The condition now.
     pub fn condition(&self) -> Condition {
-        *self.0.borrow()
+        *self.condition.borrow()
     }
 
     /// The condition and its changes.
     pub fn watch(&self) -> watch::Receiver<Condition> {
-        self.0.subscribe()
+        self.condition.subscribe()
     }
 
     /// The order store answered, or did not.
@@ -58,16 +89,50 @@ impl Health {
         self.change(|condition| condition.store_up = up);
     }
 
-    /// Asks the store every second, for ever. Without orders, nobody else would notice that it is away.
+    /// Asks the store every second, for ever. Without orders, nobody else would notice that it is away. And looks whether
+    /// the chunks go on, since a store that answers may still hold them up.
     pub async fn watch_store(self: Arc<Self>, store: Arc<dyn OrderStore>) {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.store(store.ping().await.is_ok());
+            let (answers, is_stalled) = (store.ping().await.is_ok(), self.is_stalled());
+            // With the broker away chunks wait to be announced.
+            let is_stalled = is_stalled && self.condition().bus_up;
+            if answers && is_stalled {
+                error!("nothing is being decided: somebody holds rows of the order store");
+            }
+            self.store(answers && !is_stalled);
             // Said again although nothing changed: a gauge that is not set for some minutes is no longer exported.
             export_bus(self.condition().bus_up);
         }
+    }
+
+    /// A chunk is at work until what is returned is dropped.
+    pub(crate) fn chunk_begins(self: Arc<Self>) -> Unfinished {
+        {
+            let mut work = self.work();
+            work.chunks += 1;
+            if work.chunks == 1 {
+                work.progress_at = Some(Instant::now());
+            }
+        }
+        Unfinished(self)
+    }
+
+    /// Something of a chunk was decided.
+    pub(crate) fn progress(&self) {
+        self.work().progress_at = Some(Instant::now());
+    }
+
+    /// Whether chunks are at work, and none of their batches was decided for too long.
+    fn is_stalled(&self) -> bool {
+        let work = self.work();
+        work.chunks > 0 && work.progress_at.is_some_and(|at| at.elapsed() > STALLED_AFTER)
+    }
+
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The broker answered, or did not.
@@ -82,7 +147,7 @@ impl Health {
     }
 
     fn change(&self, change: impl FnOnce(&mut Condition)) {
-        self.0.send_if_modified(|condition| {
+        self.condition.send_if_modified(|condition| {
             let before = *condition;
             change(condition);
             *condition != before

@@ -14,6 +14,16 @@ pub const WORKER: &[Metric] = &[
         name: "reason",
         values: &["duplicate", "deadlock", "lock_wait", "store_unavailable", "store_contended"],
     }]),
+    Metric::gauge("flashgate_worker_blocked_sales", "sales whose row somebody else holds"),
+    Metric::gauge(
+        "flashgate_worker_parked_orders",
+        "orders of those that wait in the worker, while those of other sales go on",
+    ),
+    Metric::counter(
+        "flashgate_worker_abandoned_sessions_total",
+        "MySQL connections that were left with something under way, and what became of them on the server",
+    )
+    .by(&[Label { name: "result", values: &["killed", "gone", "refused", "unreachable"] }]),
     Metric::counter("flashgate_worker_careful_chunks_total", "chunks decided order by order")
         .by(&[Label { name: "reason", values: &["shortage", "duplicate"] }]),
     Metric::counter("flashgate_worker_dead_letters_total", "messages given up").by(&[Label {
@@ -33,6 +43,9 @@ pub const WORKER: &[Metric] = &[
         "units of what the last audit found; 0 when it is mended, at least 1 while it is not",
     )
     .by(&[Label { name: "sale", values: &[] }, Label { name: "finding", values: &[] }]),
-    Metric::gauge("flashgate_worker_store_up", "1: the order store answers"),
+    Metric::gauge(
+        "flashgate_worker_store_up",
+        "1: the order store takes writes, and what was taken from the broker is being decided",
+    ),
     Metric::gauge("flashgate_worker_bus_up", "1: the broker answers"),
 ];

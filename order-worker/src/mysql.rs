@@ -2,7 +2,10 @@
 //!
 //! `apply` is the heart: one transaction a chunk. `plain` is its way when all is well, `careful` the one
 //! when stock is short, a key is taken or a batch comes again.
+//!
+//! Connections are lent by `pool` and not by the pool of sqlx, which waits without a bound for one that is gone.
 
+mod abandoned;
 mod apply;
 mod books;
 mod careful;
@@ -10,11 +13,14 @@ mod compensation;
 mod dead_letters;
 mod fault;
 mod identity;
+mod locked;
 mod plain;
+mod pool;
 mod repairs;
 mod rows;
 mod sales;
 mod schema;
+mod session;
 mod write;
 
 use std::{sync::Arc, time::Duration};
@@ -24,15 +30,14 @@ use flashgate_domain::{
     Batch, BatchId, BatchOutcome, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId, Timestamp,
     audit::{DecidedBatch, StoreBooks, StoreStep},
 };
+use pool::Pool;
 pub use schema::SchemaFault;
-use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, Executor, MySqlConnection, MySqlPool, SqlSafeStr, SqlStr,
-    mysql::{MySqlConnectOptions, MySqlPoolOptions},
-};
+use sqlx::{AssertSqlSafe, ConnectOptions, MySqlConnection, SqlSafeStr, SqlStr};
 use tokio::time::timeout;
 
 use crate::{
     backoff::Backoff,
+    columns::Impossible,
     config::MySqlConfig,
     mysql::fault::Trouble,
     store::{
@@ -45,7 +50,7 @@ use crate::{
 /// The order store on MySQL.
 #[derive(Debug)]
 pub struct MySqlStore {
-    pool: MySqlPool,
+    pool: Pool,
     call_timeout: Duration,
     contention_retries_max: u32,
     backoff: Backoff,
@@ -54,49 +59,46 @@ pub struct MySqlStore {
 impl MySqlStore {
     /// A store that connects when it is first used. `seed` draws the pauses before retries.
     pub fn new(config: &MySqlConfig, seed: u64) -> Self {
-        let lock_wait_s = config.lock_wait_timeout_s.get();
-        let pool = MySqlPoolOptions::new()
-            .max_connections(config.connections_max.get())
-            .acquire_timeout(config.acquire_timeout())
-            // A ping before each use would cost every chunk a round trip; a dead connection ends as a retry.
-            .test_before_acquire(false)
-            .after_connect(move |connection, _metadata| Box::pin(prepare_session(connection, lock_wait_s)))
-            .connect_lazy_with(options(config));
+        // Logging each statement with its rows would cost more than the statement.
+        let options = config.url.options().disable_statement_logging();
         Self {
-            pool,
+            pool: Pool::new(config, options),
             call_timeout: config.call_timeout(),
             contention_retries_max: config.contention_retries_max,
             backoff: Backoff::new(config.contention_pause_min(), config.contention_pause_max(), seed),
         }
     }
+}
 
-    /// Runs one call within its time-out.
-    async fn bounded<T>(&self, call: impl Future<Output = Result<T, Trouble>>) -> Result<T, StoreFault> {
-        bounded(self.call_timeout, call).await
+/// Lends a connection to one call and gives it back, unless the call ends late or the connection broke.
+macro_rules! lend {
+    ($store:expr, $within:expr, |$connection:ident| $call:expr) => {
+        match $store.pool.lease().await {
+            Ok(mut lease) => {
+                let $connection = lease.connection();
+                let ended = within($within, $call).await;
+                lease.end(ended).await
+            }
+            Err(trouble) => Err(trouble),
+        }
+    };
+}
+use lend;
+
+async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    timeout(limit, call).await.unwrap_or(Err(Trouble::Late(limit)))
+}
+
+/// How long a health check may take, which writes one row: a server that takes longer is away.
+const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
+const HEALTH_CHECK: &str = include_str!("../sql/health_check.sql");
+
+/// Does what the work does: writes. A server that can only be read is the wrong one.
+async fn health_check(connection: &mut MySqlConnection) -> Result<(), Trouble> {
+    match sqlx::query(HEALTH_CHECK).execute(connection).await?.rows_affected() {
+        1 => Ok(()),
+        _ => Err(Impossible("number of rows for health checks").into()),
     }
-}
-
-async fn bounded<T>(
-    within: Duration,
-    call: impl Future<Output = Result<T, Trouble>>,
-) -> Result<T, StoreFault> {
-    match timeout(within, call).await {
-        Ok(ended) => Ok(ended?),
-        Err(elapsed) => Err(StoreFault::Unavailable(elapsed.to_string())),
-    }
-}
-
-fn options(config: &MySqlConfig) -> MySqlConnectOptions {
-    // Logging each statement with its rows would cost more than the statement.
-    config.url.options().disable_statement_logging()
-}
-
-/// READ COMMITTED: no gap locks in updates and locking reads. The lock wait is shorter than the time-out of a
-/// call, so that a wait for a row ends with an error that says so.
-async fn prepare_session(connection: &mut MySqlConnection, lock_wait_s: u32) -> sqlx::Result<()> {
-    connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
-    sqlx::query("SET SESSION innodb_lock_wait_timeout = ?").bind(lock_wait_s).execute(connection).await?;
-    Ok(())
 }
 
 /// A text of [`Sized`](crate::statement::Sized), which holds no values.
@@ -111,7 +113,7 @@ impl OrderStore for MySqlStore {
     }
 
     async fn create_sale(&self, draft: &SaleDraft, now: Timestamp) -> Result<Sale, StoreFault> {
-        self.bounded(sales::create(&self.pool, None, draft, now)).await
+        Ok(lend!(self, self.call_timeout, |connection| sales::create(connection, None, draft, now))?)
     }
 
     async fn create_sale_once(
@@ -120,11 +122,11 @@ impl OrderStore for MySqlStore {
         draft: &SaleDraft,
         now: Timestamp,
     ) -> Result<SaleMade, StoreFault> {
-        self.bounded(sales::create_once(&self.pool, key, draft, now)).await
+        Ok(lend!(self, self.call_timeout, |connection| sales::create_once(connection, key, draft, now))?)
     }
 
     async fn preheat_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreFault> {
-        self.bounded(sales::preheat(&self.pool, sale, now)).await
+        Ok(lend!(self, self.call_timeout, |connection| sales::preheat(connection, sale, now))?)
     }
 
     async fn confirm_preheat(
@@ -133,7 +135,9 @@ impl OrderStore for MySqlStore {
         generation: u32,
         now: Timestamp,
     ) -> Result<Option<Transition>, StoreFault> {
-        self.bounded(sales::confirm_preheat(&self.pool, sale, generation, now)).await
+        Ok(lend!(self, self.call_timeout, |connection| sales::confirm_preheat(
+            connection, sale, generation, now
+        ))?)
     }
 
     async fn next_generation(
@@ -142,39 +146,41 @@ impl OrderStore for MySqlStore {
         generation: u32,
         now: Timestamp,
     ) -> Result<Option<Transition>, StoreFault> {
-        self.bounded(sales::next_generation(&self.pool, sale, generation, now)).await
+        Ok(lend!(self, self.call_timeout, |connection| sales::next_generation(
+            connection, sale, generation, now
+        ))?)
     }
 
     async fn close_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreFault> {
-        self.bounded(sales::close(&self.pool, sale, now)).await
+        Ok(lend!(self, self.call_timeout, |connection| sales::close(connection, sale, now))?)
     }
 
     async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, StoreFault> {
-        self.bounded(sales::find(&self.pool, sale)).await
+        Ok(lend!(self, self.call_timeout, |connection| sales::find(connection, sale))?)
     }
 
     async fn sales(&self, page: &SalePage) -> Result<Vec<Sale>, StoreFault> {
-        self.bounded(sales::list(&self.pool, page)).await
+        Ok(lend!(self, self.call_timeout, |connection| sales::list(connection, page))?)
     }
 
     async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
-        self.bounded(rows::order(&self.pool, order)).await
+        Ok(lend!(self, self.call_timeout, |connection| rows::order(connection, order))?)
     }
 
     async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault> {
-        self.bounded(books::outcome(&self.pool, batch)).await
+        Ok(lend!(self, self.call_timeout, |connection| books::outcome(connection, batch))?)
     }
 
     async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, StoreFault> {
-        bounded(books::TIMEOUT, books::of_sale(&self.pool, sale, asked)).await
+        Ok(lend!(self, books::TIMEOUT, |connection| books::of_sale(connection, sale, asked))?)
     }
 
     async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault> {
-        self.bounded(books::batches(&self.pool, page)).await
+        Ok(lend!(self, self.call_timeout, |connection| books::batches(connection, page))?)
     }
 
     async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault> {
-        self.bounded(books::outcomes(&self.pool, page)).await
+        Ok(lend!(self, books::TIMEOUT, |connection| books::outcomes(connection, page))?)
     }
 
     async fn compensate(
@@ -183,15 +189,15 @@ impl OrderStore for MySqlStore {
         step: &StoreStep,
         now: Timestamp,
     ) -> Result<Option<Compensated>, StoreFault> {
-        self.bounded(compensation::of_sale(&self.pool, sale, step, now)).await
+        Ok(lend!(self, self.call_timeout, |connection| compensation::of_sale(connection, sale, step, now))?)
     }
 
     async fn correct_order(&self, correction: &Correction, now: Timestamp) -> Result<bool, StoreFault> {
-        self.bounded(compensation::of_order(&self.pool, correction, now)).await
+        Ok(lend!(self, self.call_timeout, |connection| compensation::of_order(connection, correction, now))?)
     }
 
     async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreFault> {
-        self.bounded(repairs::begin(&self.pool, draft, now)).await
+        Ok(lend!(self, self.call_timeout, |connection| repairs::begin(connection, draft, now))?)
     }
 
     async fn end_repair(
@@ -200,11 +206,11 @@ impl OrderStore for MySqlStore {
         after: &str,
         now: Timestamp,
     ) -> Result<Option<RepairEvent>, StoreFault> {
-        self.bounded(repairs::end(&self.pool, id, after, now)).await
+        Ok(lend!(self, self.call_timeout, |connection| repairs::end(connection, id, after, now))?)
     }
 
     async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreFault> {
-        self.bounded(repairs::list(&self.pool, before, size)).await
+        Ok(lend!(self, self.call_timeout, |connection| repairs::list(connection, before, size))?)
     }
 
     async fn decide_letter(
@@ -214,22 +220,29 @@ impl OrderStore for MySqlStore {
         repair_id: u64,
         now: Timestamp,
     ) -> Result<(), StoreFault> {
-        self.bounded(dead_letters::decide(&self.pool, letter, standing, repair_id, now)).await
+        Ok(lend!(self, self.call_timeout, |connection| dead_letters::decide(
+            connection, letter, standing, repair_id, now
+        ))?)
     }
 
     async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreFault> {
-        self.bounded(dead_letters::decision(&self.pool, letter)).await
+        Ok(lend!(self, self.call_timeout, |connection| dead_letters::decision(connection, letter))?)
     }
 
     async fn identity(&self) -> Result<StoreIdentity, StoreFault> {
-        self.bounded(identity::find(&self.pool)).await
+        Ok(lend!(self, self.call_timeout, |connection| identity::find(connection))?)
     }
 
     async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreFault> {
-        self.bounded(identity::register(&self.pool, ledger)).await
+        Ok(lend!(self, self.call_timeout, |connection| identity::register(connection, ledger))?)
+    }
+
+    async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| locked::among(connection, sales))?)
     }
 
     async fn ping(&self) -> Result<(), StoreFault> {
-        self.bounded(async { Ok(self.pool.acquire().await?.ping().await?) }).await
+        let check = async { lend!(self, self.call_timeout, |connection| health_check(connection)) };
+        Ok(within(HEALTH_CHECK_TIMEOUT, check).await?)
     }
 }

@@ -17,7 +17,6 @@ pub(crate) const SALE_BY_KEY_SELECT: &str = include_str!("../sql/sale_by_key_sel
 pub(crate) const SALE_CLOSE: &str = include_str!("../sql/sale_close.sql");
 pub(crate) const SALE_COMPENSATE: &str = include_str!("../sql/sale_compensate.sql");
 pub(crate) const SALE_CONFIRM_PREHEAT: &str = include_str!("../sql/sale_confirm_preheat.sql");
-pub(crate) const SALE_CREATED_SELECT: &str = include_str!("../sql/sale_created_select.sql");
 pub(crate) const SALE_INSERT: &str = include_str!("../sql/sale_insert.sql");
 pub(crate) const SALE_NEXT_GENERATION: &str = include_str!("../sql/sale_next_generation.sql");
 pub(crate) const SALE_PREHEAT: &str = include_str!("../sql/sale_preheat.sql");

@@ -22,15 +22,18 @@ mod write;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use fault::Trouble;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId, Timestamp,
     audit::{DecidedBatch, StoreBooks, StoreStep},
 };
 pub use open::OpenFault;
+use rusqlite::Connection;
 pub use settings::SqliteSettings;
 use thread::Thread;
 
 use crate::{
+    columns::Impossible,
     store::{
         BatchPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage, OutcomesPage,
         Placed, Registration, RepairDraft, RepairEvent, SaleMade, SalePage, Standing, StoreFault,
@@ -69,6 +72,16 @@ impl SqliteStore {
     /// Lets the calls that wait end, and closes the file. Later calls are refused as unavailable.
     pub async fn shutdown(&self) {
         self.thread.shutdown().await;
+    }
+}
+
+const HEALTH_CHECK: &str = include_str!("../sql/sqlite/health_check.sql");
+
+/// Does what the work does: writes.
+fn health_check(connection: &Connection) -> Result<(), Trouble> {
+    match connection.prepare_cached(HEALTH_CHECK)?.execute(())? {
+        1 => Ok(()),
+        _ => Err(Impossible("number of rows for health checks").into()),
     }
 }
 
@@ -214,7 +227,12 @@ impl OrderStore for SqliteStore {
         self.thread.call(move |connection| identity::register(connection, ledger)).await
     }
 
+    async fn locked_sales(&self, _sales: &[SaleId]) -> Result<Vec<SaleId>, StoreFault> {
+        // Nobody else has the file.
+        Ok(Vec::new())
+    }
+
     async fn ping(&self) -> Result<(), StoreFault> {
-        self.thread.call(|_connection| Ok(())).await
+        self.thread.call(|connection| health_check(connection)).await
     }
 }

@@ -152,7 +152,11 @@ pub trait OrderStore: Send + Sync + 'static {
     /// Registers the ledger as the one that belongs to this store, unless one is registered: that one stays.
     async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreFault>;
 
-    /// Whether the store answers.
+    /// Those of `sales` whose rows somebody holds at this moment, so that no order of theirs can be placed. Waits for
+    /// nobody.
+    async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreFault>;
+
+    /// Whether the store does what the work needs: it writes something, since one that can only be read is of no use.
     async fn ping(&self) -> Result<(), StoreFault>;
 }
 
@@ -292,6 +296,12 @@ pub enum StoreFault {
     /// Others held the rows for longer than all retries took. Nothing was done.
     #[error("the order store is contended: {0}")]
     Contended(String),
+    /// Others hold the rows of these sales, and have for as long as a statement waits. Nothing was done.
+    #[error("the rows of {} sales are held by others", sales.len())]
+    Blocked {
+        /// The sales, by ascending id.
+        sales: Vec<SaleId>,
+    },
     /// A value of the call cannot be stored, now or ever. Nothing was done.
     #[error("the order store refuses the values: {0}")]
     Refused(String),
@@ -309,6 +319,7 @@ impl StoreFault {
         match self {
             Self::Unavailable(_) => "store_unavailable",
             Self::Contended(_) => "store_contended",
+            Self::Blocked { .. } => "store_blocked",
             Self::Refused(_) => "store_refused",
             Self::Corrupt { .. } => "store_corrupt",
         }
@@ -317,7 +328,7 @@ impl StoreFault {
     /// Whether the same call can succeed later, unchanged.
     pub const fn retry_safe(&self) -> bool {
         match self {
-            Self::Unavailable(_) | Self::Contended(_) => true,
+            Self::Unavailable(_) | Self::Contended(_) | Self::Blocked { .. } => true,
             Self::Refused(_) | Self::Corrupt { .. } => false,
         }
     }

@@ -3,17 +3,12 @@
 use std::collections::BTreeMap;
 
 use flashgate_domain::{
-    BatchId, BatchOutcome, CancelReason, Node, OrderId, OrderOutcome, OrderState, Sale, SaleId, Shard,
-    Timestamp,
+    BatchId, BatchOutcome, CancelReason, OrderId, OrderOutcome, OrderState, Sale, SaleId,
     audit::{BatchSums, DecidedBatch, StoreBooks, Sums},
     id::BATCH_INTENTS_MAX,
 };
 
 use crate::{columns::Impossible, decide::first_decision};
-
-/// How far the clocks of gateways and order workers can be apart. A day: no order of a sale has an id of a time
-/// before the sale was created, but for that.
-const CLOCK_SKEW_MS: u64 = 24 * 60 * 60 * 1_000;
 
 /// Orders of one state.
 #[derive(Clone, Copy, Debug)]
@@ -37,12 +32,10 @@ impl StateRow<'_> {
     }
 }
 
-/// The ids that the orders of a sale can have: from when it was created on.
-pub(crate) fn ids_since(created_at: Timestamp) -> (u64, u64) {
-    let earliest = Timestamp::from_millis(created_at.as_millis().saturating_sub(CLOCK_SKEW_MS));
-    let first =
-        Shard::new(0).map_or(0, |shard| BatchId::new(earliest, shard, Node::of_start(0), 0).base().get());
-    (first, i64::MAX.unsigned_abs())
+/// Where the first page of outcomes begins: before the batch of the first order. No time bounds it, since whoever made
+/// an id may have had a wrong clock.
+pub(crate) fn before(first_order: OrderId) -> u64 {
+    first_order.base().get().saturating_sub(1)
 }
 
 /// The ids that the orders of a batch can have.
@@ -105,9 +98,18 @@ pub(crate) fn with_sums(page: Vec<(BatchId, u32)>, sums: &BTreeMap<OrderId, Sums
     page.into_iter().map(decided).collect()
 }
 
-/// The books of a sale.
-pub(crate) fn books(sale: &Sale, adjustments: u64, orders: Sums, decided: Vec<BatchSums>) -> StoreBooks {
-    StoreBooks {
+/// The books of a sale that has `counted` orders.
+///
+/// # Errors
+/// The sums are not those of so many orders: they are of no use to anybody.
+pub(crate) fn books(
+    sale: &Sale,
+    adjustments: u64,
+    counted: u64,
+    orders: Sums,
+    decided: Vec<BatchSums>,
+) -> Result<StoreBooks, Impossible> {
+    let books = StoreBooks {
         state: sale.state,
         generation: sale.generation,
         initial: sale.draft.stock(),
@@ -115,7 +117,9 @@ pub(crate) fn books(sale: &Sale, adjustments: u64, orders: Sums, decided: Vec<Ba
         returned: sale.returned,
         saleable: sale.saleable,
         adjustments,
+        counted,
         orders,
         decided,
-    }
+    };
+    if books.is_whole() { Ok(books) } else { Err(Impossible("number of orders of a sale")) }
 }

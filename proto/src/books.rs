@@ -68,6 +68,7 @@ pub fn ledger_books(message: v1::LedgerSnapshot) -> Result<LedgerBooks, BodyErro
         written_off: message.written_off,
         reclaimed: message.reclaimed,
         available: message.available,
+        keys: message.keys,
         taken_at: Timestamp::from_millis(message.taken_at_ms),
         open: message.open.into_iter().map(held).collect::<Result<_, BodyError>>()?,
         lost: message.lost.into_iter().map(lost).collect::<Result<_, BodyError>>()?,
@@ -93,14 +94,15 @@ pub fn store_books_message(books: &StoreBooks) -> v1::SaleBooks {
         returned: books.returned,
         saleable: books.saleable,
         adjustments: books.adjustments,
+        orders_counted: books.counted,
         orders: Some(sums_message(&books.orders)),
         decided: books.decided.iter().map(|decided| batch_sums_message(decided, 0)).collect(),
     }
 }
 
-/// The books of the order store in a message.
+/// The books of the order store in a message, if they are whole.
 pub fn store_books(message: v1::SaleBooks) -> Result<StoreBooks, BodyError> {
-    Ok(StoreBooks {
+    let books = StoreBooks {
         state: SaleState::parse(&message.state).ok_or(wrong("state"))?,
         generation: message.generation,
         initial: message.initial,
@@ -108,9 +110,11 @@ pub fn store_books(message: v1::SaleBooks) -> Result<StoreBooks, BodyError> {
         returned: message.returned,
         saleable: message.saleable,
         adjustments: message.adjustments,
+        counted: message.orders_counted,
         orders: sums(message.orders),
         decided: message.decided.into_iter().map(batch_sums).collect::<Result<_, _>>()?,
-    })
+    };
+    if books.is_whole() { Ok(books) } else { Err(wrong("orders_counted")) }
 }
 
 /// A page of decided batches as a message.

@@ -3,12 +3,17 @@
 
 use std::{io::ErrorKind, time::Duration};
 
+use bytes::Bytes;
 use flashgate_domain::SaleId;
 use flashgate_tests::{
     Answer, Deployment, Door, DoorStream, Heard, Purchase, Rush, SaleForm, ask_all, eventually,
-    process::Process, proxy::Line,
+    process::Process,
+    proxy::{Line, Proxy},
+    stack::Stack,
+    worker::Worker,
 };
 use futures::future::join_all;
+use http::{Request, StatusCode};
 use tokio::{net::TcpStream, time::Instant};
 
 /// The default of `listen.limits.drain_timeout_ms`, and a little for what comes after it.
@@ -188,5 +193,68 @@ async fn a_worker_leaves_while_mysql_is_away_and_its_chunk_is_placed_after_it_is
     shop.workers[0].ready().await;
     let books = shop.conserved(sale, &heard).await;
     assert_eq!(books.confirmed().count(), heard.len());
+    shop.stop().await;
+}
+
+/// Waits until the worker is there to be told anything.
+async fn until_alive(worker: &Worker) {
+    let operator = worker.address();
+    eventually("the worker's port is open", Duration::from_secs(30), async || {
+        let ask = Request::get("/healthz/live").body(Bytes::new().into()).unwrap();
+        let live = Door::new(operator, operator).http(ask).await.map_err(|why| format!("{why:?}"))?;
+        (live.status() == StatusCode::OK).then_some(()).ok_or_else(|| live.status().to_string())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_waits_for_mysql_or_the_broker_at_its_start_leaves_at_once() {
+    let name_server = Stack::from_env().name_server.parse().unwrap();
+    let name_server = Proxy::before(name_server).await;
+    let plan = Deployment::of("drain-start").mysql_proxy().name_server(&name_server.address().to_string());
+    let mut shop = plan.prepare().await;
+    let mysql = shop.mysql_proxy.take().unwrap();
+    let worker = &mut shop.workers[0];
+    for (silent, open) in [(&mysql, &name_server), (&name_server, &mysql)] {
+        (silent.set(Line::Silent), open.set(Line::Open));
+        worker.start();
+        until_alive(worker).await;
+        leaves_within(AT_ONCE, &mut worker.process).await;
+    }
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_waits_for_a_row_or_for_an_answer_leaves_in_time_and_loses_nothing() {
+    let mut shop = Deployment::of("drain-row").mysql_proxy().start().await;
+    let sale = shop.open_sale(SaleForm::of_stock(100)).await;
+    let door = shop.gateways[0].door();
+    let mut holder = shop.store.pool().begin().await.unwrap();
+    let row = sqlx::query("SELECT id FROM sales WHERE id = ? FOR UPDATE").bind(sale.get());
+    row.fetch_one(&mut *holder).await.unwrap();
+    let buy = async |buyer: &str| {
+        let purchase = Purchase::new(sale, buyer, "once", 1);
+        let answers = vec![door.buy(&purchase).await];
+        Heard { purchase, answers }
+    };
+    let mut heard = vec![buy("row").await];
+    eventually("it waits for the row", Duration::from_secs(30), async || {
+        let blocked = shop.worker_metric("flashgate_worker_blocked_sales", &[]).await;
+        (blocked == 1.0).then_some(()).ok_or(format!("{blocked}"))
+    })
+    .await;
+    leaves_within(DRAIN_LIMIT, &mut shop.workers[0].process).await;
+
+    shop.workers[0].start();
+    shop.workers[0].ready().await;
+    shop.mysql_proxy.as_ref().unwrap().set(Line::Silent);
+    heard.push(buy("answer").await);
+    leaves_within(DRAIN_LIMIT, &mut shop.workers[0].process).await;
+
+    shop.mysql_proxy.as_ref().unwrap().set(Line::Open);
+    holder.rollback().await.unwrap();
+    shop.workers[0].start();
+    shop.workers[0].ready().await;
+    shop.conserved(sale, &heard).await;
     shop.stop().await;
 }

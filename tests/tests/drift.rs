@@ -317,3 +317,59 @@ async fn place_in_store(shop: &Deployment, batch: &Batch) {
     }
     transaction.commit().await.unwrap();
 }
+
+/// What the ledger would sell.
+async fn available(shop: &Deployment, sale: SaleId) -> i64 {
+    shop.stock.snapshot(sale).await.unwrap().totals.available
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_whose_ids_are_older_than_their_sale_are_counted_and_rebuilt_and_their_units_stay_sold() {
+    let shop = Deployment::of("drift-old-ids").start().await;
+    let sale = shop.open_sale(SaleForm::of_stock(500).limit(10)).await;
+    let door = shop.gateways[0].door();
+    let heard = ask_all(Purchase::of_many(sale, "buyer", 40), 8, async |purchase: &Purchase| {
+        door.buy(purchase).await
+    })
+    .await;
+    assert_conserved(&shop, sale, &heard).await;
+    // As if the gateway's clock had been 26 h behind that of the worker which made the sale.
+    let later = "UPDATE sales SET created_at_ms = created_at_ms + 26 * 3600 * 1000 WHERE id = ?";
+    sqlx::query(later).bind(sale.get()).execute(shop.store.pool()).await.unwrap();
+
+    let name = sale.to_string();
+    flashgate(&shop, &["audit", "--sale", &name]).await.unwrap();
+    drift(&shop, sale, &["--apply", "--by", "ops", "--reason", "looking"]).await.unwrap();
+    assert_eq!(available(&shop, sale).await, 460);
+    assert_eq!(repairs(&shop).await, [], "there was nothing to do");
+
+    let rebuild = ["repair", "rebuild", &name, "--pause", "--apply", "--by", "ops", "--reason", "old ids"];
+    flashgate(&shop, &rebuild).await.unwrap();
+    let rebuilt = shop.stock.snapshot(sale).await.unwrap();
+    assert_eq!((rebuilt.totals.available, rebuilt.keys), (460, 40));
+    flashgate(&shop, &["audit", "--sale", &name]).await.unwrap();
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn units_of_orders_that_the_store_has_lost_are_not_put_back() {
+    let shop = Deployment::of("drift-lost-orders").start().await;
+    let sale = shop.open_sale(SaleForm::of_stock(500).limit(10)).await;
+    let door = shop.gateways[0].door();
+    let heard = ask_all(Purchase::of_many(sale, "buyer", 40), 8, async |purchase: &Purchase| {
+        door.buy(purchase).await
+    })
+    .await;
+    assert_conserved(&shop, sale, &heard).await;
+    // As a failover that forgets what it acknowledged does.
+    for forget in ["DELETE FROM orders", "DELETE FROM batches", "UPDATE sales SET saleable = initial_stock"] {
+        sqlx::query(forget).execute(shop.store.pool()).await.unwrap();
+    }
+    let name = sale.to_string();
+    let audited = flashgate(&shop, &["audit", "--sale", &name]).await;
+    assert!(matches!(audited, Err(Failed::Differs(_))), "{audited:?}");
+    let drifted = drift(&shop, sale, &["--apply", "--by", "ops", "--reason", "leaked?"]).await;
+    assert!(matches!(drifted, Err(Failed::Differs(_))), "{drifted:?}");
+    assert_eq!(available(&shop, sale).await, 460, "they were sold");
+    shop.stop().await;
+}

@@ -121,6 +121,7 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
                 | Finding::Surplus { .. }
                 | Finding::LedgerContradiction { .. }
                 | Finding::StoreContradiction { .. }
+                | Finding::OrdersMissing { .. }
                 | Finding::MissingInLedger
                 | Finding::OtherGeneration { .. } => {}
             }

@@ -10,7 +10,7 @@ use flashgate_domain::{
     BatchId, OrderId, SaleId, SaleState,
     audit::{
         DecidedBatch, Evidence, Finding, Gap, LedgerBooks, Report, Steps, StoreBooks, Trace, TraceStatus,
-        open_batches, weigh,
+        missing_orders, open_batches, weigh,
     },
 };
 use tokio::time::sleep;
@@ -79,7 +79,7 @@ pub async fn examine(
                 was_due = missing.is_some_and(|before| before.state == SaleState::Preheated);
                 missing = Some(books);
             }
-            Seen::Both(look) if look.gap.is_closed() => {
+            Seen::Both(look) if look.gap.is_closed() && missing_orders(&look.ledger, &look.store) == 0 => {
                 return Ok(Some(report(sale, &look, Vec::new(), Steps::default(), plan)));
             }
             Seen::Both(look) => {
@@ -92,8 +92,9 @@ pub async fn examine(
     }
     match (best, missing) {
         (Some(look), _) => {
-            let evidence = walk(sale, ledger, store, &look, plan).await?;
+            let Walked { evidence, all } = walk(sale, ledger, store, &look, plan).await?;
             let steps = Steps::of(&look.gap, &evidence, &look.ledger, &look.store);
+            let steps = if all { steps } else { steps.without_unexplained() };
             let findings = weigh(&look.gap, evidence, &look.ledger, &look.store);
             Ok(Some(report(sale, &look, findings, steps, plan)))
         }
@@ -150,6 +151,14 @@ fn report(sale: SaleId, look: &Look, mut findings: Vec<Finding>, steps: Steps, p
     }
 }
 
+/// What a walk through the batches brought up.
+#[derive(Default)]
+struct Walked {
+    evidence: Evidence,
+    /// Whether none was left out: else a batch that explains the rest may be among those.
+    all: bool,
+}
+
 /// Compares batch by batch, the latest first, until the gap is explained or there are no more. What it finds is
 /// looked at once more at the end: an outcome that was on its way may have arrived.
 async fn walk(
@@ -158,16 +167,20 @@ async fn walk(
     store: &dyn StoreSide,
     look: &Look,
     plan: &Plan,
-) -> Result<Evidence, SideFault> {
+) -> Result<Walked, SideFault> {
     let mut evidence = Evidence::default();
     if look.gap.across == 0 && look.gap.in_store == 0 {
-        return Ok(evidence);
+        return Ok(Walked { evidence, all: true });
     }
     let (mut before, mut walked) = (None, 0_u64);
     let mut suspects: Vec<DecidedBatch> = Vec::new();
+    let mut all = false;
     while walked < plan.batches_max && !evidence.explains(&look.gap) {
         let page = store.batches(sale, before, PAGE).await?;
-        let Some(last) = page.last() else { break };
+        let Some(last) = page.last() else {
+            all = true;
+            break;
+        };
         before = Some(last.of_sale.batch);
         walked = walked.saturating_add(u64::from(PAGE));
         let of_sale: Vec<DecidedBatch> =
@@ -178,11 +191,12 @@ async fn walk(
         }
     }
     if suspects.is_empty() {
-        return Ok(evidence);
+        return Ok(Walked { evidence, all });
     }
     sleep(plan.pause).await;
     let confirmed = compare(sale, ledger, store, &suspects).await?;
-    Ok(Evidence(confirmed.into_iter().map(|(_batch, finding)| finding).collect()))
+    let evidence = Evidence(confirmed.into_iter().map(|(_batch, finding)| finding).collect());
+    Ok(Walked { evidence, all })
 }
 
 /// The batches of `decided` that the ledger does not have as the store has them.

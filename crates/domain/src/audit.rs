@@ -17,6 +17,6 @@ pub mod step;
 
 pub use books::{Amount, BatchSums, DecidedBatch, Held, LedgerBooks, LostEntry, StoreBooks, Sums};
 pub use finding::{Finding, Report, Verdict};
-pub use gap::Gap;
+pub use gap::{Gap, missing_orders};
 pub use judge::{Evidence, Trace, TraceStatus, open_batches, weigh};
 pub use step::{LedgerStep, Steps, StoreStep};

@@ -8,7 +8,8 @@ use flashgate_domain::{
     BatchId, CancelReason, Decision, SaleId, SaleState, Timestamp,
     audit::{
         Amount, BatchSums, DecidedBatch, Evidence, Finding, Gap, Held, LedgerBooks, LedgerStep, LostEntry,
-        Report, Steps, StoreBooks, StoreStep, Sums, Trace, TraceStatus, Verdict, open_batches, weigh,
+        Report, Steps, StoreBooks, StoreStep, Sums, Trace, TraceStatus, Verdict, missing_orders,
+        open_batches, weigh,
     },
 };
 use proptest::prelude::*;
@@ -46,16 +47,19 @@ fn books(initial: u64, stories: &[Story]) -> (LedgerBooks, StoreBooks) {
         returned: 0,
         saleable: initial,
         adjustments: 0,
+        counted: 0,
         orders: Sums::default(),
         decided: Vec::new(),
     };
     for (number, story) in stories.iter().enumerate() {
         let (batch, units) = (batch(u64::try_from(number).unwrap()), story.units);
         ledger.deducted += units;
+        ledger.keys += u64::from(story.decision != Decision::Cancelled(CancelReason::DuplicateKey));
         if story.fate != Fate::Open {
             let mut sums = Sums::default();
             sums.add(Some(story.decision), 1, units);
             store.orders.add(Some(story.decision), 1, units);
+            store.counted += 1;
             if story.decision == Decision::Confirmed {
                 store.saleable -= units;
             }
@@ -328,4 +332,72 @@ fn only_what_two_audits_say_is_compensated_and_across_the_smaller() {
     let in_store = |in_store| Steps { ledger: None, store: Some(StoreStep { adjustments: 0, in_store }) };
     assert_eq!(in_store(2).agreed(&in_store(2)), in_store(2));
     assert!(in_store(2).agreed(&in_store(3)).is_empty(), "it is exact");
+}
+
+/// The store has lost its last orders, as a failover that forgets what it acknowledged does; or does not read them.
+fn books_with_orders_missing(lost: usize) -> (LedgerBooks, StoreBooks) {
+    let stories = [confirmed(3, Fate::Settled), confirmed(2, Fate::Settled), confirmed(4, Fate::Open)];
+    let (ledger, _) = books(20, &stories);
+    let (_, store) = books(20, &stories[lost..]);
+    (ledger, store)
+}
+
+#[test]
+fn units_of_missing_orders_are_not_put_back() {
+    let (ledger, store) = books_with_orders_missing(2);
+    let gap = Gap::between(&ledger, &store);
+    assert_eq!((gap.across, missing_orders(&ledger, &store)), (-5, 2));
+    let found = weigh(&gap, Evidence::default(), &ledger, &store);
+    assert_eq!(found[0], Finding::OrdersMissing { orders: 2 });
+    assert!(steps(&ledger, &store, Vec::new()).is_empty());
+
+    // Nor in the store, if its row was not lost with them.
+    let (ledger, mut store) = books_with_orders_missing(2);
+    store.saleable -= 5;
+    assert_eq!(Gap::between(&ledger, &store).in_store, -5);
+    assert!(steps(&ledger, &store, Vec::new()).is_empty());
+    store.saleable += 12;
+    assert_eq!(steps(&ledger, &store, Vec::new()).store.map(|step| step.units()), Some(-7), "but taken");
+
+    let (ledger, store) = books_with_orders_missing(0);
+    assert_eq!(missing_orders(&ledger, &store), 0);
+}
+
+#[test]
+fn an_order_of_an_open_batch_is_not_missing_however_far_it_has_come() {
+    for fate in [Fate::Open, Fate::Decided, Fate::Settled] {
+        let (ledger, store) = books(20, &[confirmed(3, fate), confirmed(2, Fate::Settled)]);
+        assert_eq!(missing_orders(&ledger, &store), 0, "{fate:?}");
+    }
+}
+
+#[test]
+fn what_may_be_keys_of_a_lost_entry_is_not_told_as_missing_but_nothing_is_put_back() {
+    let (mut ledger, mut store) = books(20, &[confirmed(3, Fate::Settled), confirmed(2, Fate::Open)]);
+    let held = ledger.open.remove(0);
+    ledger.lost.push(LostEntry { batch: held.batch, deducted_at: held.deducted_at });
+    store.saleable -= 1;
+    let gap = Gap::between(&ledger, &store);
+    let found = weigh(&gap, Evidence::default(), &ledger, &store);
+    assert!(found.iter().all(|finding| finding.name() != "orders_missing"), "{found:?}");
+    assert!(steps(&ledger, &store, Vec::new()).is_empty());
+}
+
+#[test]
+fn nothing_is_put_back_by_books_that_are_not_whole() {
+    let (mut ledger, mut store) = books(10, &[confirmed(3, Fate::Settled)]);
+    (ledger.available, ledger.deducted) = (ledger.available - 2, ledger.deducted + 2);
+    store.saleable -= 1;
+    assert!(!steps(&ledger, &store, Vec::new()).is_empty());
+    store.counted += 1;
+    assert!(steps(&ledger, &store, Vec::new()).is_empty());
+}
+
+#[test]
+fn whoever_has_not_looked_at_every_batch_compensates_contradictions_alone() {
+    let ledger = |in_ledger, across| LedgerStep { generation: 1, adjustments: 2, in_ledger, across };
+    let store = Some(StoreStep { adjustments: 0, in_store: 1 });
+    let of = |step| Steps { ledger: Some(step), store };
+    assert_eq!(of(ledger(-1, -4)).without_unexplained(), of(ledger(-1, 0)));
+    assert_eq!(of(ledger(0, 4)).without_unexplained(), Steps { ledger: None, store });
 }

@@ -75,6 +75,7 @@ impl From<&Finding> for FindingView {
             | Finding::Surplus { .. }
             | Finding::LedgerContradiction { .. }
             | Finding::StoreContradiction { .. }
+            | Finding::OrdersMissing { .. }
             | Finding::MissingInLedger
             | Finding::OtherGeneration { .. } => Vec::new(),
         };
@@ -86,6 +87,7 @@ impl From<&Finding> for FindingView {
             | Finding::Surplus { .. }
             | Finding::LedgerContradiction { .. }
             | Finding::StoreContradiction { .. }
+            | Finding::OrdersMissing { .. }
             | Finding::MissingInLedger
             | Finding::OtherGeneration { .. } => None,
         };

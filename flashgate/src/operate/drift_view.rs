@@ -178,6 +178,9 @@ const fn remedy_of(finding: &Finding) -> Option<&'static str> {
         Finding::ChangedBatch { orders, .. } if orders.is_empty() => {
             Some("a row is missing: put it back from a backup, since the ledger holds only digests")
         }
+        Finding::OrdersMissing { .. } => Some(
+            "no units are put back: theirs would be sold twice; put the orders back from a backup or the outcomes topic",
+        ),
         Finding::MissingInLedger => Some("`flashgate repair rebuild` builds it anew"),
         Finding::OtherGeneration { ledger, store } if *ledger < *store => {
             Some("a failover has lost a rebuild, or one was broken off: `flashgate repair rebuild --pause`")

@@ -307,6 +307,7 @@ fn snapshot_message(snapshot: Snapshot) -> v1::LedgerSnapshot {
         written_off: totals.written_off,
         reclaimed: totals.reclaimed,
         available: totals.available,
+        keys: snapshot.keys,
         taken_at_ms: snapshot.taken_at.as_millis(),
         open: snapshot.open.into_iter().map(held).collect(),
         lost: snapshot.lost.into_iter().map(lost).collect(),

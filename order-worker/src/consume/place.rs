@@ -4,12 +4,14 @@ use std::{mem, sync::Arc};
 
 use flashgate_domain::{Batch, BatchOutcome, Clock};
 use metrics::counter;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{
-    Abandoned,
-    chunk::{Chunk, Dead, Taken},
+    Abandoned, Parts,
+    blocked::Blocked,
+    chunk::{Dead, Taken},
     pause,
 };
 use crate::{
@@ -23,40 +25,53 @@ use crate::{
 pub(super) struct Placement {
     pub(super) outcomes: Vec<BatchOutcome>,
     pub(super) dead: Vec<Dead>,
+    /// Batches with an order of a sale that turned out to be blocked.
+    pub(super) blocked: Vec<Taken>,
 }
 
 pub(super) struct Placer {
     store: Arc<dyn OrderStore>,
     clock: Arc<dyn Clock>,
     health: Arc<Health>,
+    blocked: Arc<Blocked>,
+    /// Of the chunks that wait for the same sale, not all ask the store at once when it is free.
+    turns: Semaphore,
     backoff: Backoff,
 }
 
 impl Placer {
-    pub(super) fn new(
-        store: Arc<dyn OrderStore>,
-        clock: Arc<dyn Clock>,
-        health: Arc<Health>,
-        backoff: Backoff,
-    ) -> Self {
-        Self { store, clock, health, backoff }
+    pub(super) fn new(parts: &Parts, blocked: Arc<Blocked>, turns: usize, backoff: Backoff) -> Self {
+        let (store, clock, health) =
+            (Arc::clone(&parts.store), Arc::clone(&parts.clock), Arc::clone(&parts.health));
+        let turns = Semaphore::new(turns.min(Semaphore::MAX_PERMITS));
+        Self { store, clock, health, blocked, turns, backoff }
     }
 
-    /// Decides the chunk. If the store refuses it for its values and does not say whose, it is halved until the
-    /// batch that is refused alone is found.
+    /// Decides batches; `dead` goes along. If the store refuses them for their values and does not say whose, they are
+    /// halved until the batch that is refused alone is found. Those of sales that others hold are left undecided.
     pub(super) async fn place(
         &self,
-        chunk: Chunk,
+        batches: Vec<Taken>,
+        dead: Vec<Dead>,
         leave: &CancellationToken,
     ) -> Result<Placement, Abandoned> {
-        let mut placement = Placement { outcomes: Vec::new(), dead: chunk.dead };
-        let mut undecided = vec![chunk.batches];
+        let mut placement = Placement { dead, ..Placement::default() };
+        let mut undecided = vec![batches];
         while let Some(mut part) = undecided.pop() {
             if part.is_empty() {
                 continue;
             }
             match self.hold(&part, leave).await? {
-                Ok(placed) => placement.take(part, placed),
+                Ok(placed) => {
+                    self.health.progress();
+                    placement.take(part, placed);
+                }
+                Err(StoreFault::Blocked { sales }) => {
+                    self.blocked.add(&sales);
+                    let (free, blocked) = self.blocked.divide(part);
+                    placement.blocked.extend(blocked);
+                    undecided.push(free);
+                }
                 Err(refused) if part.len() == 1 => {
                     placement.bury(mem::take(&mut part), refused.code(), &refused.to_string());
                 }
@@ -81,9 +96,16 @@ impl Placer {
         let batches: Vec<Batch> = part.iter().map(|taken| taken.batch.clone()).collect();
         let mut retry = 0;
         loop {
-            match self.store.apply(&batches, self.clock.now()).await {
+            let applied = {
+                let _turn = self.turns.acquire().await;
+                self.store.apply(&batches, self.clock.now()).await
+            };
+            match applied {
+                Err(fault @ StoreFault::Blocked { .. }) => return Ok(Err(fault)),
                 Err(fault) if fault.retry_safe() => {
-                    self.health.store(false);
+                    if matches!(fault, StoreFault::Unavailable(_)) {
+                        self.health.store(false);
+                    }
                     counter!("flashgate_worker_apply_retries_total", "reason" => fault.code()).increment(1);
                     warn!(%fault, retry, "a chunk waits for the order store");
                     pause(&self.backoff, retry, leave).await?;

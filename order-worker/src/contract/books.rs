@@ -1,10 +1,13 @@
 //! The sums that are compared with the ledger's are those of the orders, at one moment.
 
-use flashgate_domain::audit::{Amount, BatchSums, Sums};
+use flashgate_domain::{
+    Timestamp,
+    audit::{Amount, BatchSums, Sums},
+};
 
 use super::{
     Fact, Subject,
-    scene::{NOW, batch, batch_with_nonce, intent, singles},
+    scene::{NOW, batch, batch_made_at, batch_with_nonce, intent, singles},
 };
 use crate::store::{BatchPage, OutcomePage};
 
@@ -118,6 +121,45 @@ pub async fn outcomes_are_listed_page_by_page(subject: &Subject) -> Fact {
     let nobody = flashgate_domain::SaleId::new(999_999)?;
     let page = OutcomePage { sale: nobody, after: None, orders_max: 1 };
     assert_eq!(subject.store().outcomes(&page).await?, None);
+    Ok(())
+}
+
+/// A gateway's clock can have been wrong by any time: what exists is not told by the times in ids.
+pub async fn orders_with_ids_of_any_time_are_in_the_books(subject: &Subject) -> Fact {
+    let (sale, other) = (subject.sale(100).await?, subject.sale(100).await?);
+    let hours = |hours: u64| hours * 3_600_000;
+    let earlier = Timestamp::from_millis(NOW.as_millis() - hours(26));
+    let later = Timestamp::from_millis(NOW.as_millis() + hours(24 * 365));
+    // Between those two, so that a range of ids alone does not tell whose they are.
+    let neighbour = singles(1, other, 2)?;
+    let (early, late) = (vec![intent(sale, "ann", "k", 2)?], vec![intent(sale, "bob", "k", 3)?]);
+    let chunk = [batch_made_at(earlier, 1, early)?, neighbour, batch_made_at(later, 2, late)?];
+    let decided = subject.apply(&chunk).await?;
+    let [first, _neighbour, last] = chunk.each_ref().map(flashgate_domain::Batch::id);
+
+    let books = subject.store().books(sale, &[first, last]).await?.ok_or("the sale is gone")?;
+    assert_eq!((books.counted, books.orders.confirmed), (2, amount(2, 5)));
+    assert_eq!(books.saleable, books.initial - books.orders.confirmed.units);
+    assert_eq!(books.decided.len(), 2);
+    let of_other = subject.store().books(other, &[]).await?.ok_or("the sale is gone")?;
+    assert_eq!((of_other.counted, of_other.orders.confirmed), (2, amount(2, 2)));
+    let page = OutcomePage { sale, after: None, orders_max: 100 };
+    let listed = subject.store().outcomes(&page).await?.ok_or("the sale is gone")?.outcomes;
+    assert_eq!(listed.iter().collect::<Vec<_>>(), [&decided[0], &decided[2]]);
+    let page = BatchPage { sale, before: None, size: 10 };
+    assert_eq!(subject.store().batches(&page).await?.len(), 3);
+    Ok(())
+}
+
+/// No order, no page.
+pub async fn a_sale_without_orders_has_empty_books(subject: &Subject) -> Fact {
+    let (sale, other) = (subject.sale(7).await?, subject.sale(100).await?);
+    subject.apply(&[singles(1, other, 2)?]).await?;
+    let books = subject.store().books(sale, &[]).await?.ok_or("the sale is gone")?;
+    assert_eq!((books.saleable, books.counted, books.orders), (7, 0, Sums::default()));
+    let page = OutcomePage { sale, after: None, orders_max: 100 };
+    let listed = subject.store().outcomes(&page).await?.ok_or("the sale is gone")?;
+    assert_eq!((listed.outcomes.len(), listed.next), (0, None));
     Ok(())
 }
 

@@ -16,7 +16,7 @@ async fn persist(store: Arc<dyn OrderStore>, chunks: Vec<Vec<Batch>>) -> Result<
     for chunk in chunks {
         let placed = loop {
             match store.apply(&chunk, NOW).await {
-                Err(StoreFault::Contended(_)) => tokio::task::yield_now().await,
+                Err(StoreFault::Contended(_) | StoreFault::Blocked { .. }) => tokio::task::yield_now().await,
                 opinion => break opinion?,
             }
         };

@@ -78,7 +78,11 @@ pub fn batch(number: u64, intents: Vec<Intent>) -> Result<Batch> {
 
 /// The same with a nonce of the caller's choice.
 pub fn batch_with_nonce(number: u64, nonce: u64, intents: Vec<Intent>) -> Result<Batch> {
-    let at = Timestamp::from_millis(NOW.as_millis() + number);
+    batch_made_at(Timestamp::from_millis(NOW.as_millis() + number), nonce, intents)
+}
+
+/// A batch whose ids were made at `at`, by whatever clock.
+pub fn batch_made_at(at: Timestamp, nonce: u64, intents: Vec<Intent>) -> Result<Batch> {
     let id = BatchId::new(at, Shard::new(3)?, Node::of_start(5), nonce);
     Ok(Batch::new(id, intents).ok_or("a batch has 1 to 1024 intents")?)
 }

@@ -1,16 +1,19 @@
 //! Decides a chunk of batches: which way, how often, and what each batch is told.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use flashgate_domain::{Batch, BatchId, Timestamp};
+use flashgate_domain::{Batch, BatchId, SaleId, Timestamp};
 use metrics::counter;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use super::{
     MySqlStore, careful,
     fault::{Cause, Trouble},
-    plain,
+    lend, locked, plain, within,
 };
 use crate::{
     store::{Placed, StoreFault},
@@ -27,6 +30,11 @@ enum Way {
     /// Looks first, then decides order by order.
     Careful,
 }
+
+/// How often a sale must be found locked to count as held.
+const LOOKS: u32 = 3;
+/// The pause after each look: longer than a chunk holds a row.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 impl MySqlStore {
     /// See [`OrderStore::apply`](crate::store::OrderStore::apply).
@@ -50,19 +58,21 @@ impl MySqlStore {
         let mut way = Way::Plain;
         let mut retry = 0;
         loop {
-            let trouble = match timeout(self.call_timeout, self.attempt(way, batches, now)).await {
-                Ok(Ok(Some(placed))) => return Ok(placed),
-                Ok(Ok(None)) => {
+            let trouble = match self.attempt(way, batches, now).await {
+                Ok(Some(placed)) => return Ok(placed),
+                Ok(None) => {
                     way = self.turn_careful("shortage");
                     continue;
                 }
-                Ok(Err(trouble)) => trouble,
-                Err(elapsed) => return Err(StoreFault::Unavailable(elapsed.to_string())),
+                Err(trouble) => trouble,
             };
-            let cause = match &trouble {
-                Trouble::Sql(error) => Cause::of(error),
-                Trouble::Corrupt(_) => return Err(trouble.into()),
-            };
+            let Some(cause) = trouble.cause() else { return Err(trouble.into()) };
+            if cause == Cause::LockWait {
+                let sales = self.locked_for_long(batches).await?;
+                if !sales.is_empty() {
+                    return Err(StoreFault::Blocked { sales });
+                }
+            }
             match cause {
                 Cause::Duplicate if way == Way::Plain => way = self.turn_careful("duplicate"),
                 Cause::Duplicate | Cause::Deadlock | Cause::LockWait
@@ -73,7 +83,12 @@ impl MySqlStore {
                     sleep(self.backoff.pause(retry)).await;
                     retry += 1;
                 }
-                Cause::Duplicate | Cause::Deadlock | Cause::LockWait | Cause::Values | Cause::Unavailable => {
+                Cause::Duplicate
+                | Cause::Deadlock
+                | Cause::LockWait
+                | Cause::ReadOnly
+                | Cause::Values
+                | Cause::Unavailable => {
                     return Err(trouble.into());
                 }
             }
@@ -95,13 +110,31 @@ impl MySqlStore {
         batches: &[&Batch],
         now: Timestamp,
     ) -> Result<Option<BTreeMap<BatchId, Placed>>, Trouble> {
-        let mut connection = self.pool.acquire().await?;
         match way {
             Way::Plain => {
-                let outcomes = plain::place(&mut connection, batches, now).await?;
-                Ok(outcomes.map(decided))
+                let placing =
+                    lend!(self, self.call_timeout, |connection| plain::place(connection, batches, now));
+                Ok(placing?.map(decided))
             }
-            Way::Careful => careful::place(&mut connection, batches, now).await.map(Some),
+            Way::Careful => {
+                lend!(self, self.call_timeout, |connection| careful::place(connection, batches, now))
+                    .map(Some)
+            }
         }
+    }
+
+    /// The sales of `batches` that somebody holds, and still holds a moment later: another chunk is done by then.
+    async fn locked_for_long(&self, batches: &[&Batch]) -> Result<Vec<SaleId>, StoreFault> {
+        let sales: BTreeSet<SaleId> =
+            batches.iter().flat_map(|batch| batch.intents()).map(|intent| intent.sale()).collect();
+        let mut sales: Vec<SaleId> = sales.into_iter().collect();
+        for _look in 0..LOOKS {
+            sales = lend!(self, self.call_timeout, |connection| locked::among(connection, &sales))?;
+            if sales.is_empty() {
+                break;
+            }
+            sleep(LOOK_PAUSE).await;
+        }
+        Ok(sales)
     }
 }

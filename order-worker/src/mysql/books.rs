@@ -3,19 +3,20 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use flashgate_domain::{
-    BatchId, BatchOutcome, OrderId, SaleId, Timestamp,
+    BatchId, BatchOutcome, OrderId, SaleId,
     audit::{BatchSums, DecidedBatch, StoreBooks, Sums},
 };
-use sqlx::{Connection, Executor, MySqlConnection, MySqlPool, Row, mysql::MySqlRow};
+use sqlx::{Connection, Executor, MySqlConnection, Row, mysql::MySqlRow};
 
 use super::{careful, fault::Trouble, rows, sales};
 use crate::{
     columns::Impossible,
-    portable_sql::{BATCHES_AFTER_SELECT, BATCHES_PAGE_SELECT, SALE_CREATED_SELECT},
+    portable_sql::{BATCHES_AFTER_SELECT, BATCHES_PAGE_SELECT, SALE_ADJUSTED_SELECT},
     store::{BATCH_PAGE_MAX, BatchPage, OutcomePage, OutcomesPage},
     summing::{self, StateRow},
 };
 
+const ORDERS_SPAN_SELECT: &str = include_str!("../../sql/orders_span_select.sql");
 const ORDER_SUMS_SELECT: &str = include_str!("../../sql/order_sums_select.sql");
 const BATCH_SUMS_SELECT: &str = include_str!("../../sql/batch_sums_select.sql");
 
@@ -24,25 +25,36 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// See [`OrderStore::books`](crate::store::OrderStore::books). One snapshot, which takes no locks: chunks go on.
 pub(super) async fn of_sale(
-    pool: &MySqlPool,
+    connection: &mut MySqlConnection,
     sale: SaleId,
     asked: &[BatchId],
 ) -> Result<Option<StoreBooks>, Trouble> {
-    let mut connection = pool.acquire().await?;
     // For the next transaction only. READ COMMITTED would have a snapshot for each statement.
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
     let mut snapshot = connection.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
     let Some(row) = sales::find(&mut *snapshot, sale).await? else { return Ok(None) };
-    let rest = sqlx::query(SALE_CREATED_SELECT).bind(sale.get()).fetch_one(&mut *snapshot).await?;
-    let (created, adjustments): (u64, u64) = (rest.try_get(0)?, rest.try_get(1)?);
+    let rest = sqlx::query(SALE_ADJUSTED_SELECT).bind(sale.get()).fetch_one(&mut *snapshot).await?;
+    let adjustments: u64 = rest.try_get("adjustments")?;
     let mut decided = Vec::new();
     for (batch, _orders) in careful::decided_among(&mut snapshot, asked).await?.into_values() {
         let sums = sums(&mut snapshot, summing::ids_of(batch), sale).await?;
         decided.push(BatchSums { batch, sums });
     }
-    let orders = sums(&mut snapshot, summing::ids_since(Timestamp::from_millis(created)), sale).await?;
+    let (counted, ids) = span(&mut snapshot, sale).await?;
+    let orders = match ids {
+        Some(ids) => sums(&mut snapshot, ids, sale).await?,
+        None => Sums::default(),
+    };
     snapshot.rollback().await?;
-    Ok(Some(summing::books(&row, adjustments, orders, decided)))
+    Ok(Some(summing::books(&row, adjustments, counted, orders, decided)?))
+}
+
+/// How many orders the sale has, and the first and the last of their ids.
+async fn span(connection: &mut MySqlConnection, sale: SaleId) -> Result<(u64, Option<(u64, u64)>), Trouble> {
+    let row = sqlx::query(ORDERS_SPAN_SELECT).bind(sale.get()).fetch_one(connection).await?;
+    let counted: i64 = row.try_get("orders")?;
+    let (first, last): (Option<u64>, Option<u64>) = (row.try_get("first_id")?, row.try_get("last_id")?);
+    Ok((u64::try_from(counted).unwrap_or(0), first.zip(last)))
 }
 
 async fn sums(
@@ -69,16 +81,19 @@ fn state_row(row: &MySqlRow) -> sqlx::Result<StateRow<'_>> {
 }
 
 /// See [`OrderStore::batches`](crate::store::OrderStore::batches).
-pub(super) async fn batches(pool: &MySqlPool, page: &BatchPage) -> Result<Vec<DecidedBatch>, Trouble> {
+pub(super) async fn batches(
+    connection: &mut MySqlConnection,
+    page: &BatchPage,
+) -> Result<Vec<DecidedBatch>, Trouble> {
     let before = page.before.map_or(u64::MAX, OrderId::get);
     let rows = sqlx::query(BATCHES_PAGE_SELECT).bind(before).bind(page.size.min(BATCH_PAGE_MAX));
-    let rows = rows.fetch_all(pool).await?;
+    let rows = rows.fetch_all(&mut *connection).await?;
     let found = rows.iter().map(|row| Ok((rows::batch_id(row)?, row.try_get("order_count")?)));
     let found = found.collect::<Result<Vec<(BatchId, u32)>, Trouble>>()?;
     let Some((first, last)) = summing::ids_of_page(&found) else { return Ok(Vec::new()) };
     let mut sums: BTreeMap<OrderId, Sums> = BTreeMap::new();
     let query = sqlx::query(BATCH_SUMS_SELECT).bind(first).bind(last).bind(page.sale.get());
-    for row in query.fetch_all(pool).await? {
+    for row in query.fetch_all(&mut *connection).await? {
         let base = OrderId::new(row.try_get("first_order_id")?).map_err(|_zero| Impossible("order id"))?;
         state_row(&row)?.add_to(sums.entry(base).or_default())?;
     }
@@ -86,12 +101,21 @@ pub(super) async fn batches(pool: &MySqlPool, page: &BatchPage) -> Result<Vec<De
 }
 
 /// See [`OrderStore::outcomes`](crate::store::OrderStore::outcomes).
-pub(super) async fn outcomes(pool: &MySqlPool, page: &OutcomePage) -> Result<Option<OutcomesPage>, Trouble> {
-    let created = sqlx::query(SALE_CREATED_SELECT).bind(page.sale.get()).fetch_optional(pool).await?;
-    let Some(created) = created else { return Ok(None) };
-    let first = summing::ids_since(Timestamp::from_millis(created.try_get(0)?)).0;
-    let after = page.after.map_or(first.saturating_sub(1), OrderId::get);
-    let rows = sqlx::query(BATCHES_AFTER_SELECT).bind(after).bind(BATCH_PAGE_MAX).fetch_all(pool).await?;
+pub(super) async fn outcomes(
+    connection: &mut MySqlConnection,
+    page: &OutcomePage,
+) -> Result<Option<OutcomesPage>, Trouble> {
+    if sales::find(&mut *connection, page.sale).await?.is_none() {
+        return Ok(None);
+    }
+    let Some(after) = after(&mut *connection, page).await? else {
+        return Ok(Some(OutcomesPage { outcomes: Vec::new(), next: None }));
+    };
+    let rows = sqlx::query(BATCHES_AFTER_SELECT)
+        .bind(after)
+        .bind(BATCH_PAGE_MAX)
+        .fetch_all(&mut *connection)
+        .await?;
     let found = rows.iter().map(|row| Ok((rows::batch_id(row)?, row.try_get("order_count")?)));
     let found = found.collect::<Result<Vec<(BatchId, u32)>, Trouble>>()?;
     let (taken, next) = summing::one_page(&found, BATCH_PAGE_MAX, page.orders_max);
@@ -99,19 +123,31 @@ pub(super) async fn outcomes(pool: &MySqlPool, page: &OutcomePage) -> Result<Opt
     let outcomes = match summing::ids_of_page(batches) {
         None => Vec::new(),
         Some((first, last)) => {
-            let orders = rows::outcomes_between(&mut *pool.acquire().await?, first, last).await?;
+            let orders = rows::outcomes_between(connection, first, last).await?;
             summing::outcomes(batches, orders, page.sale)?
         }
     };
     Ok(Some(OutcomesPage { outcomes, next }))
 }
 
+/// The id before the page; `None` if the sale has no orders.
+async fn after(connection: &mut MySqlConnection, page: &OutcomePage) -> Result<Option<u64>, Trouble> {
+    if let Some(after) = page.after {
+        return Ok(Some(after.get()));
+    }
+    let (_counted, ids) = span(connection, page.sale).await?;
+    let Some((first, _last)) = ids else { return Ok(None) };
+    Ok(Some(summing::before(OrderId::new(first).map_err(|_zero| Impossible("order id"))?)))
+}
+
 /// See [`OrderStore::outcome`](crate::store::OrderStore::outcome).
-pub(super) async fn outcome(pool: &MySqlPool, batch: BatchId) -> Result<Option<BatchOutcome>, Trouble> {
-    let mut connection = pool.acquire().await?;
-    let decided = careful::decided_among(&mut connection, &[batch]).await?;
+pub(super) async fn outcome(
+    connection: &mut MySqlConnection,
+    batch: BatchId,
+) -> Result<Option<BatchOutcome>, Trouble> {
+    let decided = careful::decided_among(&mut *connection, &[batch]).await?;
     match decided.get(&batch.base()) {
-        Some((_batch, orders)) => Ok(Some(rows::outcome(&mut connection, batch, *orders).await?)),
+        Some((_batch, orders)) => Ok(Some(rows::outcome(connection, batch, *orders).await?)),
         None => Ok(None),
     }
 }

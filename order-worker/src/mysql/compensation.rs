@@ -1,7 +1,7 @@
 //! What puts right what somebody changed by hand. Each is one conditional update of one row.
 
 use flashgate_domain::{CancelReason, SaleId, Timestamp, audit::StoreStep};
-use sqlx::{MySqlPool, Row};
+use sqlx::{MySqlConnection, Row};
 
 use super::fault::Trouble;
 use crate::{
@@ -13,7 +13,7 @@ const ORDER_CORRECT: &str = include_str!("../../sql/order_correct.sql");
 
 /// See [`OrderStore::compensate`](crate::store::OrderStore::compensate).
 pub(super) async fn of_sale(
-    pool: &MySqlPool,
+    connection: &mut MySqlConnection,
     sale: SaleId,
     step: &StoreStep,
     now: Timestamp,
@@ -27,15 +27,15 @@ pub(super) async fn of_sale(
         .bind(step.adjustments)
         .bind(add)
         .bind(take);
-    let is_done = update.execute(pool).await?.rows_affected() == 1;
-    let row = sqlx::query(SALE_ADJUSTED_SELECT).bind(sale.get()).fetch_optional(pool).await?;
+    let is_done = update.execute(&mut *connection).await?.rows_affected() == 1;
+    let row = sqlx::query(SALE_ADJUSTED_SELECT).bind(sale.get()).fetch_optional(&mut *connection).await?;
     let Some(row) = row else { return Ok(None) };
     Ok(Some(Compensated::of(is_done, step, row.try_get("saleable")?, row.try_get("adjustments")?)))
 }
 
 /// See [`OrderStore::correct_order`](crate::store::OrderStore::correct_order).
 pub(super) async fn of_order(
-    pool: &MySqlPool,
+    connection: &mut MySqlConnection,
     correction: &Correction,
     now: Timestamp,
 ) -> Result<bool, Trouble> {
@@ -50,5 +50,5 @@ pub(super) async fn of_order(
         .bind(seen.quantity)
         .bind(seen.state.as_str())
         .bind(seen.state.reason().map_or("", CancelReason::as_str));
-    Ok(update.execute(pool).await?.rows_affected() == 1)
+    Ok(update.execute(&mut *connection).await?.rows_affected() == 1)
 }

@@ -1,7 +1,7 @@
 //! What operators decided about dead letters.
 
 use flashgate_domain::Timestamp;
-use sqlx::{MySqlPool, Row};
+use sqlx::{MySqlConnection, Row};
 
 use super::fault::Trouble;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub(super) async fn decide(
-    pool: &MySqlPool,
+    connection: &mut MySqlConnection,
     letter: &LetterKey,
     standing: Standing,
     repair_id: u64,
@@ -23,16 +23,16 @@ pub(super) async fn decide(
         .bind(standing.as_str())
         .bind(repair_id)
         .bind(now.as_millis());
-    query.execute(pool).await?;
+    query.execute(&mut *connection).await?;
     Ok(())
 }
 
 pub(super) async fn decision(
-    pool: &MySqlPool,
+    connection: &mut MySqlConnection,
     letter: &LetterKey,
 ) -> Result<Option<LetterDecision>, Trouble> {
     let query = sqlx::query(DEAD_LETTER_SELECT).bind(&letter.place).bind(letter.given_up_at.as_millis());
-    let Some(row) = query.fetch_optional(pool).await? else { return Ok(None) };
+    let Some(row) = query.fetch_optional(&mut *connection).await? else { return Ok(None) };
     Ok(Some(LetterDecision {
         standing: columns::standing(row.try_get("standing")?)?,
         repair_id: row.try_get("repair_id")?,

@@ -1,7 +1,7 @@
 //! Which store this is, and which ledger belongs to it.
 
 use flashgate_domain::LedgerId;
-use sqlx::{MySqlPool, Row};
+use sqlx::{MySqlConnection, Row};
 
 use super::fault::Trouble;
 use crate::{
@@ -11,16 +11,22 @@ use crate::{
 };
 
 /// See [`OrderStore::identity`](crate::store::OrderStore::identity).
-pub(super) async fn find(pool: &MySqlPool) -> Result<StoreIdentity, Trouble> {
-    let row = sqlx::query(IDENTITY_SELECT).fetch_optional(pool).await?.ok_or(Impossible("deployment"))?;
+pub(super) async fn find(connection: &mut MySqlConnection) -> Result<StoreIdentity, Trouble> {
+    let row = sqlx::query(IDENTITY_SELECT)
+        .fetch_optional(&mut *connection)
+        .await?
+        .ok_or(Impossible("deployment"))?;
     let (store, ledger): (Vec<u8>, Option<Vec<u8>>) = (row.try_get(0)?, row.try_get(1)?);
     Ok(columns::identity(&store, ledger.as_deref())?)
 }
 
 /// See [`OrderStore::register_ledger`](crate::store::OrderStore::register_ledger).
-pub(super) async fn register(pool: &MySqlPool, ledger: LedgerId) -> Result<Registration, Trouble> {
+pub(super) async fn register(
+    connection: &mut MySqlConnection,
+    ledger: LedgerId,
+) -> Result<Registration, Trouble> {
     let update = sqlx::query(LEDGER_REGISTER).bind(ledger.to_bytes().to_vec());
-    let is_done = update.execute(pool).await?.rows_affected() == 1;
-    let registration = Registration::of(is_done, ledger, find(pool).await?);
+    let is_done = update.execute(&mut *connection).await?.rows_affected() == 1;
+    let registration = Registration::of(is_done, ledger, find(connection).await?);
     Ok(registration.ok_or(Impossible("ledger of the deployment"))?)
 }

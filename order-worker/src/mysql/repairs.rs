@@ -1,7 +1,7 @@
 //! What operators repaired.
 
 use flashgate_domain::{SaleId, Timestamp};
-use sqlx::{MySqlPool, Row, mysql::MySqlRow};
+use sqlx::{MySqlConnection, Row, mysql::MySqlRow};
 
 use super::fault::Trouble;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub(super) async fn begin(
-    pool: &MySqlPool,
+    connection: &mut MySqlConnection,
     draft: &RepairDraft,
     now: Timestamp,
 ) -> Result<RepairEvent, Trouble> {
@@ -22,28 +22,28 @@ pub(super) async fn begin(
         .bind(&draft.reason)
         .bind(&draft.before)
         .bind(now.as_millis());
-    let id = query.execute(pool).await?.last_insert_id();
+    let id = query.execute(&mut *connection).await?.last_insert_id();
     Ok(RepairEvent { id, draft: draft.clone(), began_at: now, ended: None })
 }
 
 pub(super) async fn end(
-    pool: &MySqlPool,
+    connection: &mut MySqlConnection,
     id: u64,
     after: &str,
     now: Timestamp,
 ) -> Result<Option<RepairEvent>, Trouble> {
-    sqlx::query(REPAIR_END).bind(after).bind(now.as_millis()).bind(id).execute(pool).await?;
-    let row = sqlx::query(REPAIR_SELECT).bind(id).fetch_optional(pool).await?;
+    sqlx::query(REPAIR_END).bind(after).bind(now.as_millis()).bind(id).execute(&mut *connection).await?;
+    let row = sqlx::query(REPAIR_SELECT).bind(id).fetch_optional(&mut *connection).await?;
     row.as_ref().map(from_row).transpose()
 }
 
 pub(super) async fn list(
-    pool: &MySqlPool,
+    connection: &mut MySqlConnection,
     before: Option<u64>,
     size: u32,
 ) -> Result<Vec<RepairEvent>, Trouble> {
     let query = sqlx::query(REPAIRS_SELECT).bind(before.unwrap_or(u64::MAX)).bind(size.min(REPAIR_PAGE_MAX));
-    query.fetch_all(pool).await?.iter().map(from_row).collect()
+    query.fetch_all(&mut *connection).await?.iter().map(from_row).collect()
 }
 
 fn from_row(row: &MySqlRow) -> Result<RepairEvent, Trouble> {

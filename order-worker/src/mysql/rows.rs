@@ -1,7 +1,7 @@
 //! Rows of batches and orders, read back.
 
 use flashgate_domain::{BatchId, BatchOutcome, OrderId, OrderOutcome, id::BATCH_INTENTS_MAX};
-use sqlx::{MySqlConnection, MySqlPool, Row, mysql::MySqlRow};
+use sqlx::{MySqlConnection, Row, mysql::MySqlRow};
 
 use super::fault::Trouble;
 use crate::{
@@ -53,8 +53,11 @@ pub(super) async fn outcomes_between(
 }
 
 /// One order as it is now.
-pub(super) async fn order(pool: &MySqlPool, order: OrderId) -> Result<Option<StoredOrder>, Trouble> {
+pub(super) async fn order(
+    connection: &mut MySqlConnection,
+    order: OrderId,
+) -> Result<Option<StoredOrder>, Trouble> {
     let query = sqlx::query(ORDER_SELECT).bind(order.base().get()).bind(order.get());
-    let Some(row) = query.fetch_optional(pool).await? else { return Ok(None) };
+    let Some(row) = query.fetch_optional(&mut *connection).await? else { return Ok(None) };
     Ok(Some(order_columns(&row)?.stored(batch_id(&row)?, row.try_get("created_at_ms")?)?))
 }

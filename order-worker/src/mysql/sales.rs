@@ -2,7 +2,7 @@
 
 use flashgate_domain::{IdempotencyKey, Sale, SaleDraft, SaleId, SaleState, Timestamp};
 use sqlx::{
-    MySql, MySqlExecutor, MySqlPool, Row,
+    MySql, MySqlConnection, MySqlExecutor, Row,
     mysql::{MySqlArguments, MySqlRow},
     query::Query,
 };
@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub(super) async fn create(
-    pool: &MySqlPool,
+    connection: &mut MySqlConnection,
     key: Option<&IdempotencyKey>,
     draft: &SaleDraft,
     now: Timestamp,
@@ -38,77 +38,79 @@ pub(super) async fn create(
         .bind(now.as_millis())
         .bind(now.as_millis())
         .bind(key.map(IdempotencyKey::as_str));
-    let id = columns::sale_id(query.execute(pool).await?.last_insert_id())?;
+    let id = columns::sale_id(query.execute(&mut *connection).await?.last_insert_id())?;
     let (state, saleable) = (SaleState::Created, draft.stock());
     Ok(Sale { id, draft: draft.clone(), state, generation: 0, saleable, restocked: 0, returned: 0 })
 }
 
 /// The unique key decides which of two calls at once makes the sale.
 pub(super) async fn create_once(
-    pool: &MySqlPool,
+    connection: &mut MySqlConnection,
     key: &IdempotencyKey,
     draft: &SaleDraft,
     now: Timestamp,
 ) -> Result<SaleMade, Trouble> {
-    let refused = match create(pool, Some(key), draft, now).await {
+    let refused = match create(&mut *connection, Some(key), draft, now).await {
         Ok(sale) => return Ok(SaleMade::Now(sale)),
         Err(trouble) => trouble,
     };
     match &refused {
         Trouble::Sql(error) if Cause::of(error) == Cause::Duplicate => {}
-        Trouble::Sql(_) | Trouble::Corrupt(_) => return Err(refused),
+        Trouble::Sql(_) | Trouble::Corrupt(_) | Trouble::Unavailable(_) | Trouble::Late(_) => {
+            return Err(refused);
+        }
     }
-    let row = sqlx::query(SALE_BY_KEY_SELECT).bind(key.as_str()).fetch_optional(pool).await?;
+    let row = sqlx::query(SALE_BY_KEY_SELECT).bind(key.as_str()).fetch_optional(connection).await?;
     let found = row.as_ref().map(from_row).transpose()?;
     found.map(|sale| SaleMade::found(sale, draft)).ok_or(refused)
 }
 
 pub(super) async fn preheat(
-    pool: &MySqlPool,
+    connection: &mut MySqlConnection,
     sale: SaleId,
     now: Timestamp,
 ) -> Result<Option<Transition>, Trouble> {
     let update = sqlx::query(SALE_PREHEAT).bind(now.as_millis()).bind(sale.get());
-    transition(pool, sale, update).await
+    transition(connection, sale, update).await
 }
 
 pub(super) async fn confirm_preheat(
-    pool: &MySqlPool,
+    connection: &mut MySqlConnection,
     sale: SaleId,
     generation: u32,
     now: Timestamp,
 ) -> Result<Option<Transition>, Trouble> {
     let update = sqlx::query(SALE_CONFIRM_PREHEAT).bind(now.as_millis()).bind(sale.get()).bind(generation);
-    transition(pool, sale, update).await
+    transition(connection, sale, update).await
 }
 
 pub(super) async fn next_generation(
-    pool: &MySqlPool,
+    connection: &mut MySqlConnection,
     sale: SaleId,
     generation: u32,
     now: Timestamp,
 ) -> Result<Option<Transition>, Trouble> {
     let update = sqlx::query(SALE_NEXT_GENERATION).bind(now.as_millis()).bind(sale.get()).bind(generation);
-    transition(pool, sale, update).await
+    transition(connection, sale, update).await
 }
 
 pub(super) async fn close(
-    pool: &MySqlPool,
+    connection: &mut MySqlConnection,
     sale: SaleId,
     now: Timestamp,
 ) -> Result<Option<Transition>, Trouble> {
     let update = sqlx::query(SALE_CLOSE).bind(now.as_millis()).bind(sale.get());
-    transition(pool, sale, update).await
+    transition(connection, sale, update).await
 }
 
 /// A conditional update is atomic alone; the look afterwards may see a later state, never an earlier one.
 async fn transition(
-    pool: &MySqlPool,
+    connection: &mut MySqlConnection,
     sale: SaleId,
     update: Query<'_, MySql, MySqlArguments>,
 ) -> Result<Option<Transition>, Trouble> {
-    let changed = update.execute(pool).await?.rows_affected() == 1;
-    Ok(find(pool, sale).await?.map(|sale| Transition { sale, changed }))
+    let changed = update.execute(&mut *connection).await?.rows_affected() == 1;
+    Ok(find(connection, sale).await?.map(|sale| Transition { sale, changed }))
 }
 
 pub(super) async fn find(executor: impl MySqlExecutor<'_>, sale: SaleId) -> Result<Option<Sale>, Trouble> {
@@ -116,13 +118,13 @@ pub(super) async fn find(executor: impl MySqlExecutor<'_>, sale: SaleId) -> Resu
     row.as_ref().map(from_row).transpose()
 }
 
-pub(super) async fn list(pool: &MySqlPool, page: &SalePage) -> Result<Vec<Sale>, Trouble> {
+pub(super) async fn list(connection: &mut MySqlConnection, page: &SalePage) -> Result<Vec<Sale>, Trouble> {
     let states = if page.states.is_empty() { SaleState::ALL.as_slice() } else { &page.states };
     let mut query = sqlx::query(SALES_SELECT).bind(page.after_id);
     for state in states.iter().cycle().take(SaleState::ALL.len()) {
         query = query.bind(state.as_str());
     }
-    let rows = query.bind(page.size.min(SALE_PAGE_MAX)).fetch_all(pool).await?;
+    let rows = query.bind(page.size.min(SALE_PAGE_MAX)).fetch_all(&mut *connection).await?;
     rows.iter().map(from_row).collect()
 }
 

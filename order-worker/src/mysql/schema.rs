@@ -1,13 +1,13 @@
 //! The version of the schema: applied by `order-worker migrate`, compared before the worker serves.
 
 use sqlx::{
-    Row,
+    Connection, MySqlConnection, Row,
     migrate::{MigrateError, Migrator},
     mysql::MySqlDatabaseError,
 };
 use thiserror::Error;
 
-use super::{MySqlStore, fault::Trouble};
+use super::{MySqlStore, fault::Trouble, lend, within};
 use crate::store::StoreFault;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/mysql");
@@ -57,7 +57,10 @@ impl MySqlStore {
     /// # Errors
     /// What the migration that failed was told. MySQL cannot undo the statements of it that succeeded.
     pub async fn migrate(&self) -> Result<(), MigrateError> {
-        MIGRATIONS.run(&self.pool).await
+        // A connection of its own: a migration may take as long as it needs, also with the lock that keeps others out.
+        let mut connection = MySqlConnection::connect_with(self.pool.options()).await?;
+        MIGRATIONS.run(&mut connection).await?;
+        Ok(connection.close().await?)
     }
 
     /// Whether the schema is the one of this version.
@@ -65,20 +68,20 @@ impl MySqlStore {
     /// # Errors
     /// [`SchemaFault::Store`] passes when the database is back; the others need an operator.
     pub async fn check_schema(&self) -> Result<(), SchemaFault> {
-        compare(&self.bounded(self.applied()).await?)
+        compare(&lend!(self, self.call_timeout, |connection| applied(connection)).map_err(StoreFault::from)?)
     }
+}
 
-    async fn applied(&self) -> Result<Vec<Applied>, Trouble> {
-        let rows = match sqlx::query(MIGRATIONS_SELECT).fetch_all(&self.pool).await {
-            Err(error) if is_missing_table(&error) => Vec::new(),
-            rows => rows?,
-        };
-        let applied = rows.iter().map(|row| {
-            let (version, checksum) = (row.try_get("version")?, row.try_get("checksum")?);
-            Ok(Applied { version, checksum, success: row.try_get("success")? })
-        });
-        applied.collect()
-    }
+async fn applied(connection: &mut MySqlConnection) -> Result<Vec<Applied>, Trouble> {
+    let rows = match sqlx::query(MIGRATIONS_SELECT).fetch_all(connection).await {
+        Err(error) if is_missing_table(&error) => Vec::new(),
+        rows => rows?,
+    };
+    let applied = rows.iter().map(|row| {
+        let (version, checksum) = (row.try_get("version")?, row.try_get("checksum")?);
+        Ok(Applied { version, checksum, success: row.try_get("success")? })
+    });
+    applied.collect()
 }
 
 fn is_missing_table(error: &sqlx::Error) -> bool {

@@ -154,7 +154,7 @@ impl Sales {
 /// What a fault of the store is to a caller.
 pub(super) fn failure(fault: StoreFault) -> Failure {
     match fault {
-        StoreFault::Unavailable(_) | StoreFault::Contended(_) => {
+        StoreFault::Unavailable(_) | StoreFault::Contended(_) | StoreFault::Blocked { .. } => {
             warn!(%fault, "a call on the order store failed");
             Failure::StoreUnavailable
         }

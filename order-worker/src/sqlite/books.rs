@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use flashgate_domain::{
-    BatchId, BatchOutcome, OrderId, SaleId, Timestamp,
+    BatchId, BatchOutcome, OrderId, SaleId,
     audit::{BatchSums, DecidedBatch, StoreBooks, Sums},
 };
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -11,11 +11,12 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::{fault::Trouble, rows, sales};
 use crate::{
     columns::{self, Impossible},
-    portable_sql::{BATCHES_AFTER_SELECT, BATCHES_PAGE_SELECT, SALE_CREATED_SELECT},
+    portable_sql::{BATCHES_AFTER_SELECT, BATCHES_PAGE_SELECT, SALE_ADJUSTED_SELECT},
     store::{BATCH_PAGE_MAX, BatchPage, OutcomePage, OutcomesPage},
     summing::{self, StateRow},
 };
 
+const FIRST_ORDER_SELECT: &str = include_str!("../../sql/sqlite/first_order_select.sql");
 const ORDER_SUMS_SELECT: &str = include_str!("../../sql/sqlite/order_sums_select.sql");
 const BATCH_SUMS_SELECT: &str = include_str!("../../sql/sqlite/batch_sums_select.sql");
 
@@ -27,9 +28,8 @@ pub(super) fn of_sale(
     asked: &[BatchId],
 ) -> Result<Option<StoreBooks>, Trouble> {
     let Some(row) = sales::find(connection, sale)? else { return Ok(None) };
-    let mut statement = connection.prepare_cached(SALE_CREATED_SELECT)?;
-    let (created, adjustments): (u64, u64) =
-        statement.query_row([sale.get()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut statement = connection.prepare_cached(SALE_ADJUSTED_SELECT)?;
+    let adjustments: u64 = statement.query_row([sale.get()], |row| row.get(1))?;
     let mut decided = Vec::new();
     for batch in asked.iter().copied() {
         if rows::batch_at(connection, batch.base())?.is_some_and(|(found, _orders)| found == batch) {
@@ -37,8 +37,9 @@ pub(super) fn of_sale(
             decided.push(BatchSums { batch, sums });
         }
     }
-    let orders = sums(connection, summing::ids_since(Timestamp::from_millis(created)), sale)?;
-    Ok(Some(summing::books(&row, adjustments, orders, decided)))
+    // No id is left out, so that as many are counted as are summed up.
+    let orders = sums(connection, (0, i64::MAX.unsigned_abs()), sale)?;
+    Ok(Some(summing::books(&row, adjustments, orders.total().orders, orders, decided)?))
 }
 
 fn sums(connection: &Connection, (first, last): (u64, u64), sale: SaleId) -> Result<Sums, Trouble> {
@@ -95,11 +96,12 @@ pub(super) fn batches(connection: &Connection, page: &BatchPage) -> Result<Vec<D
 
 /// See [`OrderStore::outcomes`](crate::store::OrderStore::outcomes).
 pub(super) fn outcomes(connection: &Connection, page: &OutcomePage) -> Result<Option<OutcomesPage>, Trouble> {
-    let mut statement = connection.prepare_cached(SALE_CREATED_SELECT)?;
-    let created = statement.query_row([page.sale.get()], |row| row.get(0)).optional()?;
-    let Some(created) = created else { return Ok(None) };
-    let first = summing::ids_since(Timestamp::from_millis(created)).0;
-    let after = page.after.map_or(first.saturating_sub(1), OrderId::get);
+    if sales::find(connection, page.sale)?.is_none() {
+        return Ok(None);
+    }
+    let Some(after) = after(connection, page)? else {
+        return Ok(Some(OutcomesPage { outcomes: Vec::new(), next: None }));
+    };
     let found = page_of(connection, BATCHES_AFTER_SELECT, after, BATCH_PAGE_MAX)?;
     let (taken, next) = summing::one_page(&found, BATCH_PAGE_MAX, page.orders_max);
     let batches = found.get(..taken).unwrap_or(&found);
@@ -110,6 +112,18 @@ pub(super) fn outcomes(connection: &Connection, page: &OutcomePage) -> Result<Op
         }
     };
     Ok(Some(OutcomesPage { outcomes, next }))
+}
+
+/// The id before the page; `None` if the sale has no orders.
+fn after(connection: &Connection, page: &OutcomePage) -> Result<Option<u64>, Trouble> {
+    if let Some(after) = page.after {
+        return Ok(Some(after.get()));
+    }
+    let mut statement = connection.prepare_cached(FIRST_ORDER_SELECT)?;
+    let Some(first) = statement.query_row([page.sale.get()], |row| row.get(0)).optional()? else {
+        return Ok(None);
+    };
+    Ok(Some(summing::before(OrderId::new(first).map_err(|_zero| Impossible("order id"))?)))
 }
 
 /// See [`OrderStore::outcome`](crate::store::OrderStore::outcome).

@@ -35,19 +35,25 @@ mod contract {
     flashgate_order_worker::order_store_contract!(fresh);
 }
 
-struct Scene {
-    store: Arc<MemoryStore>,
-    bus: MemoryBus,
-    health: Arc<Health>,
-    consumer: Consumer<MemoryBus>,
-    sale: SaleId,
-    leave: CancellationToken,
+pub(crate) struct Scene {
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) bus: MemoryBus,
+    pub(crate) health: Arc<Health>,
+    pub(crate) consumer: Consumer<MemoryBus>,
+    pub(crate) sale: SaleId,
+    pub(crate) leave: CancellationToken,
 }
 
 impl Scene {
-    async fn new(config: ConsumeConfig) -> Self {
-        let (store, bus, health) = (Arc::new(MemoryStore::default()), MemoryBus::default(), Arc::default());
+    pub(crate) async fn new(config: ConsumeConfig) -> Self {
+        let store = Arc::new(MemoryStore::default());
         let sale = store.create_sale(&draft("A thing", 1_000_000).unwrap(), NOW).await.unwrap().id;
+        Self::with(store, MemoryBus::default(), sale, config)
+    }
+
+    /// A worker on a store and a bus that are there.
+    pub(crate) fn with(store: Arc<MemoryStore>, bus: MemoryBus, sale: SaleId, config: ConsumeConfig) -> Self {
+        let health = Arc::default();
         let topics = Topics {
             outcomes: Topic::new("t-outcomes").unwrap(),
             dead_letters: Group::new("t-order-worker").unwrap().dead_letters(),
@@ -66,12 +72,17 @@ impl Scene {
 
     /// Sends a batch of so many orders.
     fn send(&self, number: u64, orders: usize) -> Batch {
-        let batch = singles(number, self.sale, orders).unwrap();
+        self.send_of(self.sale, number, orders)
+    }
+
+    /// Sends a batch of so many orders of that sale.
+    pub(crate) fn send_of(&self, sale: SaleId, number: u64, orders: usize) -> Batch {
+        let batch = singles(number, sale, orders).unwrap();
         self.bus.send(body::encode_batch(&batch, None, NOW));
         batch
     }
 
-    async fn step(&mut self) -> Step {
+    pub(crate) async fn step(&mut self) -> Step {
         self.consumer.step(&self.leave).await.unwrap()
     }
 
@@ -80,7 +91,7 @@ impl Scene {
     }
 }
 
-fn outcomes(event: &Event) -> Vec<flashgate_domain::BatchOutcome> {
+pub(crate) fn outcomes(event: &Event) -> Vec<flashgate_domain::BatchOutcome> {
     match event {
         Event::Published { topic, body, .. } if topic == "t-outcomes" => {
             body::decode_outcomes(body.clone()).unwrap().batches

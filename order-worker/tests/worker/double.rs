@@ -1,10 +1,10 @@
 //! Doubles of the store and the bus, in memory and with faults to order.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -34,6 +34,10 @@ pub(crate) struct MemoryStore {
     tables: Mutex<Tables>,
     /// So many calls of `apply` still fail.
     pub(crate) away: AtomicU32,
+    /// `apply` is never answered.
+    pub(crate) hangs: AtomicBool,
+    /// A chunk with an order of one of these sales is blocked.
+    pub(crate) locked: Mutex<BTreeSet<SaleId>>,
     /// A chunk with this batch is refused.
     pub(crate) refuses: Mutex<Option<BatchId>>,
 }
@@ -87,6 +91,17 @@ impl OrderStore for MemoryStore {
         let away = self.away.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         if away.is_ok() {
             return Err(StoreFault::Unavailable("away".to_owned()));
+        }
+        if self.hangs.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        let asked: BTreeSet<SaleId> =
+            batches.iter().flat_map(|batch| batch.intents()).map(|intent| intent.sale()).collect();
+        let sales: Vec<SaleId> = self.locked.lock().unwrap().intersection(&asked).copied().collect();
+        if !sales.is_empty() {
+            // As long as a statement waits for a row.
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            return Err(StoreFault::Blocked { sales });
         }
         let refused = *self.refuses.lock().unwrap();
         if batches.iter().any(|batch| Some(batch.id()) == refused) {
@@ -214,6 +229,7 @@ impl OrderStore for MemoryStore {
             returned: row.returned,
             saleable: row.saleable,
             adjustments: tables.adjustments.get(&sale).copied().unwrap_or(0),
+            counted: orders.total().orders,
             orders,
             decided: decided.map(sums).collect(),
         }))
@@ -339,6 +355,11 @@ impl OrderStore for MemoryStore {
         }
     }
 
+    async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreFault> {
+        let locked = self.locked.lock().unwrap();
+        Ok(sales.iter().copied().filter(|sale| locked.contains(sale)).collect())
+    }
+
     async fn ping(&self) -> Result<(), StoreFault> {
         Ok(())
     }
@@ -363,6 +384,7 @@ struct Queue {
     events: Vec<Event>,
     faults: VecDeque<BusFault>,
     waits: Vec<Duration>,
+    frozen: bool,
 }
 
 impl MemoryBus {
@@ -378,6 +400,22 @@ impl MemoryBus {
     /// What happened since the last look.
     pub(crate) fn events(&self) -> Vec<Event> {
         std::mem::take(&mut self.0.lock().unwrap().events)
+    }
+
+    /// Nothing that is asked of the broker is answered any more.
+    pub(crate) fn freeze(&self) {
+        self.0.lock().unwrap().frozen = true;
+    }
+
+    async fn answer(&self) {
+        if self.0.lock().unwrap().frozen {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// How many messages were taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.0.lock().unwrap().polled
     }
 
     /// How long each poll since the last look was ready to wait.
@@ -406,6 +444,7 @@ fn queue_id() -> QueueId {
 #[async_trait]
 impl Subscription for MemoryBus {
     async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault> {
+        self.answer().await;
         // Whoever polls for ever lets the others work, too.
         tokio::task::yield_now().await;
         if self.note_poll(wait) {
@@ -433,6 +472,7 @@ impl Subscription for MemoryBus {
     }
 
     async fn commit(&mut self, position: &[Position]) -> Result<(), BusFault> {
+        self.answer().await;
         let mut queue = self.0.lock().unwrap();
         if let Some(fault) = queue.faults.pop_front() {
             return Err(fault);
@@ -444,6 +484,7 @@ impl Subscription for MemoryBus {
     }
 
     async fn lag(&self) -> Result<u64, BusFault> {
+        self.answer().await;
         Ok(0)
     }
 }
@@ -451,6 +492,7 @@ impl Subscription for MemoryBus {
 #[async_trait]
 impl Publisher for MemoryBus {
     async fn publish(&self, message: Message) -> Result<(), BusFault> {
+        self.answer().await;
         let mut queue = self.0.lock().unwrap();
         if let Some(fault) = queue.faults.pop_front() {
             return Err(fault);

@@ -142,7 +142,7 @@ struct Blind<L>(L);
 impl<L: LedgerSide> LedgerSide for Blind<L> {
     async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerBooks>, SideFault> {
         let told = self.0.snapshot(sale).await?;
-        Ok(told.map(|books| LedgerBooks { open: Vec::new(), ..books }))
+        Ok(told.map(|books| LedgerBooks { open: Vec::new(), keys: 0, ..books }))
     }
 
     async fn trace(&self, sale: SaleId, batches: &[BatchId]) -> Result<Vec<LogTrace>, SideFault> {

@@ -194,6 +194,7 @@ impl StoreState {
             returned: row.returned,
             saleable: row.saleable,
             adjustments: self.adjustments.get(&sale).copied().unwrap_or(0),
+            counted: orders.total().orders,
             orders,
             decided: decided.map(|outcome| sums(&outcome)).collect(),
         })

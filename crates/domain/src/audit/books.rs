@@ -100,6 +100,9 @@ pub struct LedgerBooks {
     pub reclaimed: u64,
     /// Units left, as they are sold.
     pub available: i64,
+    /// Keys that have an order: each order but those that were cancelled for their key has its own. 0 where it is not
+    /// told.
+    pub keys: u64,
     /// The moment, by the ledger's clock.
     pub taken_at: Timestamp,
     /// The batches that hold units and are not settled, oldest first.
@@ -145,10 +148,20 @@ pub struct StoreBooks {
     pub saleable: u64,
     /// How many compensating steps there were.
     pub adjustments: u64,
+    /// How many orders it has, counted by another way than they were summed up.
+    pub counted: u64,
     /// All of its orders.
     pub orders: Sums,
     /// Of the batches that were asked for, those that are decided.
     pub decided: Vec<BatchSums>,
+}
+
+impl StoreBooks {
+    /// Whether as many orders were summed up as there are. Books that are not whole say nothing: an order that is left
+    /// out looks like units that nobody has.
+    pub const fn is_whole(&self) -> bool {
+        self.counted == self.orders.total().orders
+    }
 }
 
 /// What a decided batch has of one sale.

@@ -66,6 +66,12 @@ pub enum Finding {
         /// The orders that differ.
         orders: Vec<OrderId>,
     },
+    /// The order store has fewer orders than the ledger has keys of orders: some were lost, or are not read. What
+    /// their units look like is a leak; none are put back.
+    OrdersMissing {
+        /// How many, at least.
+        orders: u64,
+    },
     /// The order store has preheated the sale, and the ledger does not have it: it was lost.
     MissingInLedger,
     /// The sides have different generations of the sale.
@@ -88,6 +94,7 @@ impl Finding {
             Self::LedgerContradiction { .. } => "ledger_contradiction",
             Self::StoreContradiction { .. } => "store_contradiction",
             Self::ChangedBatch { .. } => "changed_batch",
+            Self::OrdersMissing { .. } => "orders_missing",
             Self::MissingInLedger => "missing_in_ledger",
             Self::OtherGeneration { .. } => "other_generation",
         }
@@ -102,7 +109,7 @@ impl Finding {
             Self::LedgerContradiction { units }
             | Self::StoreContradiction { units }
             | Self::ChangedBatch { units, .. } => units.unsigned_abs(),
-            Self::MissingInLedger | Self::OtherGeneration { .. } => 0,
+            Self::OrdersMissing { .. } | Self::MissingInLedger | Self::OtherGeneration { .. } => 0,
         }
     }
 
@@ -116,6 +123,7 @@ impl Finding {
             | Self::Surplus { .. }
             | Self::LedgerContradiction { .. }
             | Self::StoreContradiction { .. }
+            | Self::OrdersMissing { .. }
             | Self::MissingInLedger
             | Self::OtherGeneration { .. } => None,
         }
@@ -155,6 +163,12 @@ impl fmt::Display for Finding {
             Self::ChangedBatch { units, orders, .. } => {
                 write!(f, "its orders are not those that were settled ({units} units):")?;
                 orders.iter().try_for_each(|order| write!(f, " {order}"))
+            }
+            Self::OrdersMissing { orders } => {
+                write!(
+                    f,
+                    "orders are missing: the ledger has the keys of {orders} that the order store does not have"
+                )
             }
             Self::MissingInLedger => f.write_str("the ledger has lost the sale: it is to be rebuilt"),
             Self::OtherGeneration { ledger, store } => {
@@ -218,6 +232,7 @@ impl Report {
             | Finding::LedgerContradiction { .. }
             | Finding::StoreContradiction { .. }
             | Finding::ChangedBatch { .. }
+            | Finding::OrdersMissing { .. }
             | Finding::MissingInLedger
             | Finding::OtherGeneration { .. } => Verdict::Differs,
         });

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::books::{LedgerBooks, StoreBooks};
+use super::books::{LedgerBooks, StoreBooks, Sums};
 use crate::id::BatchId;
 
 /// How far the books of one sale are from agreeing, in units.
@@ -48,6 +48,20 @@ impl Gap {
     pub const fn is_closed(&self) -> bool {
         self.in_ledger == 0 && self.in_store == 0 && self.across == 0
     }
+}
+
+/// How many orders the order store has lost, at least: the ledger has the keys of so many more than the store has orders
+/// and the open batches have undecided ones. Orders only become more, so if the ledger was read before the store, the
+/// true number is never below it.
+pub fn missing_orders(ledger: &LedgerBooks, store: &StoreBooks) -> u64 {
+    let decided: HashMap<BatchId, Sums> =
+        store.decided.iter().map(|decided| (decided.batch, decided.sums)).collect();
+    let undecided = ledger.open.iter().map(|held| {
+        let decided = decided.get(&held.batch).map_or(0, |sums| sums.total().orders);
+        held.amount.orders.saturating_sub(decided)
+    });
+    let known = undecided.fold(store.orders.total().orders, u64::saturating_add);
+    ledger.keys.saturating_sub(known)
 }
 
 fn sum(units: [u64; 3]) -> i128 {

@@ -8,7 +8,7 @@ use std::{
 use super::{
     books::{Amount, DecidedBatch, LedgerBooks, StoreBooks, Sums},
     finding::Finding,
-    gap::Gap,
+    gap::{Gap, missing_orders},
 };
 use crate::{clock::Timestamp, id::BatchId};
 
@@ -83,6 +83,7 @@ impl Evidence {
             | Finding::Surplus { .. }
             | Finding::LedgerContradiction { .. }
             | Finding::StoreContradiction { .. }
+            | Finding::OrdersMissing { .. }
             | Finding::MissingInLedger
             | Finding::OtherGeneration { .. } => 0,
         });
@@ -127,6 +128,11 @@ pub fn open_batches(ledger: &LedgerBooks, store: &StoreBooks, age: Duration) -> 
 /// What a gap that was confirmed means, given what the batches told.
 pub fn weigh(gap: &Gap, evidence: Evidence, ledger: &LedgerBooks, store: &StoreBooks) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let (orders, suspects) = (missing_orders(ledger, store), suspects(ledger, store));
+    // The keys may be those of a batch that is yet to be decided.
+    if orders > 0 && suspects.is_empty() {
+        findings.push(Finding::OrdersMissing { orders });
+    }
     if gap.in_ledger != 0 {
         findings.push(Finding::LedgerContradiction { units: gap.in_ledger });
     }
@@ -138,7 +144,7 @@ pub fn weigh(gap: &Gap, evidence: Evidence, ledger: &LedgerBooks, store: &StoreB
     // Units that were taken from `available` alone are gone as well: the totals only tell how many.
     let gone = unexplained.saturating_add(gap.in_ledger);
     if gone < 0 {
-        findings.push(Finding::Leaked { units: gone.unsigned_abs(), suspects: suspects(ledger, store) });
+        findings.push(Finding::Leaked { units: gone.unsigned_abs(), suspects });
     } else if gone > 0 {
         findings.push(Finding::Surplus { units: gone.unsigned_abs() });
     }

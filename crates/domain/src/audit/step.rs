@@ -6,7 +6,7 @@
 use super::{
     books::{LedgerBooks, StoreBooks},
     finding::Finding,
-    gap::Gap,
+    gap::{Gap, missing_orders},
     judge::{Evidence, suspects},
 };
 
@@ -64,21 +64,28 @@ pub struct Steps {
 
 impl Steps {
     /// The steps for a gap that was confirmed. What a batch explains is not compensated: the batch is put right, and
-    /// what is left after that is looked at again.
+    /// what is left after that is looked at again. No step adds units while orders are missing in the order store, or
+    /// were left out of its sums: theirs would be sold twice.
     pub fn of(gap: &Gap, evidence: &Evidence, ledger: &LedgerBooks, store: &StoreBooks) -> Self {
         if ledger.generation != store.generation {
             return Self::default();
         }
         let no_batch = evidence.0.is_empty();
-        let may_be_held = gap.across < 0 && !suspects(ledger, store).is_empty();
-        let across = if no_batch && !may_be_held { gap.across } else { 0 };
+        let has_suspects = !suspects(ledger, store).is_empty();
+        let all_there = store.is_whole() && missing_orders(ledger, store) == 0;
+        let may_add = all_there && !has_suspects;
+        let across = if no_batch && (may_add || gap.across >= 0) { gap.across } else { 0 };
         let changed = evidence.0.iter().any(|finding| matches!(finding, Finding::ChangedBatch { .. }));
         let in_store = if changed { 0 } else { gap.in_store };
         let (generation, in_ledger) = (ledger.generation, gap.in_ledger);
         let in_ledger_step = LedgerStep { generation, adjustments: ledger.adjustments, in_ledger, across };
+        // The ledger's own totals know the missing orders; what they may be of a lost entry, they know as well.
+        let may_add_to_ledger = all_there || (store.is_whole() && has_suspects);
+        let in_store_step = StoreStep { adjustments: store.adjustments, in_store };
+        let is_off = in_ledger != 0 || across != 0;
         Self {
-            ledger: (in_ledger != 0 || across != 0).then_some(in_ledger_step),
-            store: (in_store != 0).then_some(StoreStep { adjustments: store.adjustments, in_store }),
+            ledger: (is_off && (in_ledger >= 0 || may_add_to_ledger)).then_some(in_ledger_step),
+            store: (in_store != 0 && (in_store >= 0 || all_there)).then_some(in_store_step),
         }
     }
 
@@ -90,6 +97,12 @@ impl Steps {
             _ => None,
         };
         Self { ledger, store: later.store.filter(|step| self.store == Some(*step)) }
+    }
+
+    /// The same without what no batch explains, for whoever has not looked at every batch.
+    pub fn without_unexplained(self) -> Self {
+        let step = |step: LedgerStep| LedgerStep { across: 0, ..step };
+        Self { ledger: self.ledger.map(step).filter(|step| step.in_ledger != 0), ..self }
     }
 
     /// Whether there is nothing to do.

@@ -3,6 +3,9 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod faults;
+mod proxy;
+
 use std::{
     env, process,
     sync::{
@@ -22,13 +25,14 @@ use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 flashgate_order_worker::order_store_contract!(fresh);
 
 /// A database of one test.
-struct Database {
-    server: String,
+pub(crate) struct Database {
+    /// `mysql://user:password@host:port`
+    pub(crate) server: String,
     name: String,
 }
 
 impl Database {
-    async fn create() -> Self {
+    pub(crate) async fn create() -> Self {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let url = env::var("FLASHGATE_MYSQL_URL")
             .expect("FLASHGATE_MYSQL_URL must name a MySQL server: see scripts/stack");
@@ -47,8 +51,25 @@ impl Database {
     }
 
     fn store(&self, seed: u64) -> MySqlStore {
-        let url = MySqlUrl::try_from(format!("{}/{}", self.server, self.name)).unwrap();
-        MySqlStore::new(&MySqlConfig { url, ..MySqlConfig::default() }, seed)
+        MySqlStore::new(&self.config(&self.server), seed)
+    }
+
+    /// A configuration that leads to the database by way of `server`.
+    pub(crate) fn config(&self, server: &str) -> MySqlConfig {
+        let url = MySqlUrl::try_from(format!("{server}/{}", self.name)).unwrap();
+        MySqlConfig { url, ..MySqlConfig::default() }
+    }
+
+    /// A connection of its own.
+    pub(crate) async fn connect(&self) -> MySqlConnection {
+        MySqlConnection::connect(&format!("{}/{}", self.server, self.name)).await.unwrap()
+    }
+
+    /// A migrated database.
+    pub(crate) async fn migrated() -> Self {
+        let database = Self::create().await;
+        database.store(0).migrate().await.unwrap();
+        database
     }
 }
 
@@ -65,8 +86,7 @@ impl Drop for Database {
 }
 
 async fn fresh() -> Subject {
-    let database = Database::create().await;
-    database.store(0).migrate().await.unwrap();
+    let database = Database::migrated().await;
     Subject {
         stores: [Arc::new(database.store(1)), Arc::new(database.store(2))],
         clean_up: Box::new(database),

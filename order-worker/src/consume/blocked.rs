@@ -1,0 +1,130 @@
+//! Sales whose rows others hold: their batches wait, and those of other sales go on.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use flashgate_domain::{Intent, SaleId};
+use metrics::gauge;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{Abandoned, chunk::Taken, float};
+use crate::store::OrderStore;
+
+/// How often it is looked whether the sales are free again: one statement for all of them.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The blocked sales, and how much waits for them.
+pub(super) struct Blocked {
+    store: Arc<dyn OrderStore>,
+    sales: Mutex<BTreeSet<SaleId>>,
+    /// When somebody last looked, or began to: one look serves all that wait.
+    looked_at: Mutex<Option<Instant>>,
+    orders: AtomicUsize,
+}
+
+/// Counts batches as waiting until it is dropped.
+pub(super) struct Parked {
+    blocked: Arc<Blocked>,
+    orders: usize,
+}
+
+impl Blocked {
+    pub(super) fn new(store: Arc<dyn OrderStore>) -> Self {
+        let blocked =
+            Self { store, sales: Mutex::default(), looked_at: Mutex::default(), orders: AtomicUsize::new(0) };
+        blocked.tell();
+        blocked
+    }
+
+    /// These are blocked from now on.
+    pub(super) fn add(&self, sales: &[SaleId]) {
+        warn!(?sales, "somebody holds the rows of sales: their batches wait");
+        self.sales().extend(sales);
+        self.tell();
+    }
+
+    /// How many orders wait.
+    pub(super) fn orders(&self) -> usize {
+        self.orders.load(Ordering::Acquire)
+    }
+
+    /// Those that can be placed, and those with an order of a blocked sale.
+    pub(super) fn divide(&self, batches: Vec<Taken>) -> (Vec<Taken>, Vec<Taken>) {
+        let sales = self.sales();
+        batches.into_iter().partition(|taken| {
+            sales.is_empty()
+                || !taken.batch.intents().iter().map(Intent::sale).any(|sale| sales.contains(&sale))
+        })
+    }
+
+    /// Counts `batches` as waiting.
+    pub(super) fn park(self: &Arc<Self>, batches: &[Taken]) -> Parked {
+        let orders = batches.iter().map(|taken| taken.batch.intents().len()).sum();
+        self.orders.fetch_add(orders, Ordering::AcqRel);
+        self.tell();
+        Parked { blocked: Arc::clone(self), orders }
+    }
+
+    /// Waits until some sale is free that was not, or for a while.
+    pub(super) async fn look(&self, leave: &CancellationToken) -> Result<(), Abandoned> {
+        tokio::select! {
+            biased;
+            () = leave.cancelled() => return Err(Abandoned::Leaving),
+            () = sleep(LOOK_INTERVAL) => {}
+        }
+        if !self.is_due() {
+            return Ok(());
+        }
+        let asked: Vec<SaleId> = self.sales().iter().copied().collect();
+        let locked = tokio::select! {
+            biased;
+            () = leave.cancelled() => return Err(Abandoned::Leaving),
+            locked = self.store.locked_sales(&asked) => locked,
+        };
+        match locked {
+            Ok(locked) => {
+                let free: Vec<SaleId> = asked.iter().copied().filter(|sale| !locked.contains(sale)).collect();
+                if !free.is_empty() {
+                    info!(sales = ?free, "nobody holds the rows of sales any longer");
+                    self.sales().retain(|sale| !free.contains(sale));
+                }
+                self.tell();
+            }
+            Err(fault) => warn!(%fault, "whether sales are still blocked is not known"),
+        }
+        Ok(())
+    }
+
+    fn is_due(&self) -> bool {
+        let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = looked_at.is_none_or(|at| at.elapsed() >= LOOK_INTERVAL);
+        if is_due {
+            *looked_at = Some(Instant::now());
+        }
+        is_due
+    }
+
+    fn sales(&self) -> MutexGuard<'_, BTreeSet<SaleId>> {
+        self.sales.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self) {
+        gauge!("flashgate_worker_blocked_sales").set(float(self.sales().len()));
+        gauge!("flashgate_worker_parked_orders").set(float(self.orders()));
+    }
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        self.blocked.orders.fetch_sub(self.orders, Ordering::AcqRel);
+        self.blocked.tell();
+    }
+}

@@ -1,0 +1,43 @@
+//! Which sales somebody else holds.
+
+use std::{collections::BTreeSet, sync::LazyLock};
+
+use flashgate_domain::SaleId;
+use sqlx::{MySqlConnection, Row};
+
+use super::{fault::Trouble, sql};
+use crate::{
+    columns,
+    statement::{Sized, padded},
+};
+
+static SALES_EXIST: LazyLock<Sized> = LazyLock::new(|| Sized::new(include_str!("../../sql/sales_exist.sql")));
+static SALES_FREE: LazyLock<Sized> = LazyLock::new(|| Sized::new(include_str!("../../sql/sales_free.sql")));
+
+/// See [`OrderStore::locked_sales`](crate::store::OrderStore::locked_sales). Waits for nobody.
+pub(super) async fn among(
+    connection: &mut MySqlConnection,
+    sales: &[SaleId],
+) -> Result<Vec<SaleId>, Trouble> {
+    let exist = find(connection, &SALES_EXIST, sales).await?;
+    let free = find(connection, &SALES_FREE, sales).await?;
+    Ok(exist.difference(&free).copied().collect())
+}
+
+async fn find(
+    connection: &mut MySqlConnection,
+    template: &Sized,
+    sales: &[SaleId],
+) -> Result<BTreeSet<SaleId>, Trouble> {
+    let mut found = BTreeSet::new();
+    for (size, asked) in padded(sales) {
+        let mut query = sqlx::query(sql(template.text(size)));
+        for sale in asked {
+            query = query.bind(sale.get());
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            found.insert(columns::sale_id(row.try_get("id")?)?);
+        }
+    }
+    Ok(found)
+}
