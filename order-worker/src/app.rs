@@ -17,7 +17,7 @@ use late::Late;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
     net::TcpListener,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -33,6 +33,8 @@ use crate::{
     operator::{Backlog, DeadLetters, Repairs, Sales},
 };
 
+/// The pause before the group is joined again after a batch of another ledger came.
+const STRANGERS_PAUSE: Duration = Duration::from_secs(5);
 /// How long the broker may take to hear that this worker leaves its group.
 const LEAVING_TIMEOUT: Duration = Duration::from_secs(1);
 /// What open requests get at least, however long the chunks at hand took.
@@ -163,13 +165,29 @@ async fn work(
     let auditor = Auditor::new(&config.audit, store.clone())
         .map_err(|why| ConfigError::unfit("audit.gateway_url", format!("must be http://host:port: {why}")))?;
     let auditing = auditor.map(|auditor| tokio::spawn(auditor.run(leave.clone())));
-    let parts = Parts { store, publisher: ways.publisher.clone(), topics, clock, health: Arc::clone(health) };
-    let subscription = engine::work(subscription, parts, config.consume.clone(), seed, leave.clone()).await;
-    let waiting = waiting_for("the broker to forget this consumer");
-    if timeout(LEAVING_TIMEOUT, subscription.shutdown()).await.is_err() {
-        warn!("the broker was not told that this worker leaves its group: it notices by itself");
+    let parts = Parts {
+        store,
+        publisher: ways.publisher.clone(),
+        topics,
+        clock: Arc::clone(&clock),
+        health: Arc::clone(health),
+    };
+    let mut member = Some(subscription);
+    while let Some(subscription) = member.take() {
+        let (parts, consume) = (parts.clone(), config.consume.clone());
+        let subscription = engine::work(subscription, parts, consume, seed, leave.clone()).await;
+        let waiting = waiting_for("the broker to forget this consumer");
+        if timeout(LEAVING_TIMEOUT, subscription.shutdown()).await.is_err() {
+            warn!("the broker was not told that this worker leaves its group: it notices by itself");
+        }
+        drop(waiting);
+        let is_among_strangers = health.condition().among_strangers;
+        if is_among_strangers && leave.run_until_cancelled(sleep(STRANGERS_PAUSE)).await.is_some() {
+            // To see whether they are gone.
+            let joined = await_broker(&config.rocketmq, &clock, health, &backoff, leave).await?;
+            member = joined.map(|(_mq, _sender, subscription)| subscription);
+        }
     }
-    drop(waiting);
     if let Some(auditing) = auditing {
         auditing.abort();
     }

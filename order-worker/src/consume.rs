@@ -7,6 +7,7 @@
 
 mod announce;
 mod at_work;
+mod belonging;
 mod blocked;
 mod chunk;
 mod pace;
@@ -23,6 +24,7 @@ use std::{
 use announce::Announcer;
 pub use announce::Topics;
 use at_work::AtWork;
+use belonging::Belonging;
 use blocked::Blocked;
 use chunk::{Chunk, Gathering};
 use flashgate_domain::Clock;
@@ -62,6 +64,7 @@ pub struct Consumer<S> {
     subscription: S,
     placer: Arc<Placer>,
     announcer: Arc<Announcer>,
+    belonging: Arc<Belonging>,
     health: Arc<Health>,
     config: ConsumeConfig,
     backoff: Backoff,
@@ -86,6 +89,9 @@ pub enum Abandoned {
     /// What was at hand took too long after the worker was told to leave.
     #[error("told to leave, and not done in time")]
     TooLate,
+    /// A batch is of another ledger than the order store's.
+    #[error("a batch belongs to another deployment")]
+    AmongStrangers,
     /// This end of the broker's connection was shut down.
     #[error("the connection to the broker was shut down")]
     BusClosed,
@@ -117,6 +123,7 @@ impl<S: Subscription> Consumer<S> {
         let turns = config.chunks_in_flight.get();
         let placer = Placer::new(&parts, Arc::clone(&blocked), turns, backoff(1));
         let health = Arc::clone(&parts.health);
+        let belonging = Belonging::new(Arc::clone(&parts.store), Arc::clone(&health), backoff(4));
         let announcer = Announcer::new(
             parts.publisher,
             parts.topics,
@@ -130,6 +137,7 @@ impl<S: Subscription> Consumer<S> {
             subscription,
             placer: Arc::new(placer),
             announcer: Arc::new(announcer),
+            belonging: Arc::new(belonging),
             health,
             config,
             backoff,
@@ -231,6 +239,7 @@ impl<S: Subscription> Consumer<S> {
         let work = Work {
             placer: Arc::clone(&self.placer),
             announcer: Arc::clone(&self.announcer),
+            belonging: Arc::clone(&self.belonging),
             blocked: Arc::clone(&self.blocked),
             busy: Busy::of(&self.busy),
             leave: leave.clone(),
@@ -309,6 +318,7 @@ impl Drop for Busy {
 struct Work {
     placer: Arc<Placer>,
     announcer: Arc<Announcer>,
+    belonging: Arc<Belonging>,
     blocked: Arc<Blocked>,
     busy: Busy,
     leave: CancellationToken,
@@ -319,7 +329,8 @@ impl Work {
     /// Decides and announces the chunk; the batches of blocked sales as soon as those are free, without keeping another
     /// chunk from being taken meanwhile.
     async fn through(self, chunk: Chunk) -> Result<Step, Abandoned> {
-        let Self { placer, announcer, blocked, busy, leave, unfinished: _unfinished } = self;
+        let Self { placer, announcer, belonging, blocked, busy, leave, unfinished: _unfinished } = self;
+        let ledger = belonging.ledger_of(&chunk, &leave).await?;
         let (mut step, mut busy) = (Step::default(), Some(busy));
         let Chunk { batches: mut rest, mut dead } = chunk;
         loop {
@@ -329,7 +340,7 @@ impl Work {
             step.orders += placement.outcomes.iter().map(|batch| batch.orders.len()).sum::<usize>();
             step.dead_letters += placement.dead.len();
             announcer.dead_letters(placement.dead, &leave).await?;
-            announcer.outcomes(&placement.outcomes, &leave).await?;
+            announcer.outcomes(&placement.outcomes, ledger, &leave).await?;
             #[cfg(feature = "failpoints")]
             flashgate_service::failpoint::hit("after_outcomes");
             (rest, dead) = (held, Vec::new());

@@ -29,6 +29,8 @@ pub struct Condition {
     pub store_up: bool,
     /// The broker answered the last call.
     pub bus_up: bool,
+    /// A batch of another ledger came: the worker, or somebody else, is where it should not be.
+    pub among_strangers: bool,
     /// The worker was told to leave.
     pub leaving: bool,
 }
@@ -36,7 +38,7 @@ pub struct Condition {
 impl Condition {
     /// Whether batches are being decided.
     pub const fn is_ready(self) -> bool {
-        self.store_up && self.bus_up && !self.leaving
+        self.store_up && self.bus_up && !self.among_strangers && !self.leaving
     }
 }
 
@@ -139,6 +141,11 @@ impl Health {
     pub fn bus(&self, up: bool) {
         export_bus(up);
         self.change(|condition| condition.bus_up = up);
+    }
+
+    /// The last chunk had a batch of another ledger, or had not.
+    pub(crate) fn among_strangers(&self, are_there: bool) {
+        self.change(|condition| condition.among_strangers = are_there);
     }
 
     /// The worker was told to leave.

@@ -24,6 +24,10 @@ pub const WORKER: &[Metric] = &[
         "MySQL connections that were left with something under way, and what became of them on the server",
     )
     .by(&[Label { name: "result", values: &["killed", "gone", "refused", "unreachable"] }]),
+    Metric::counter(
+        "flashgate_worker_foreign_batches_total",
+        "batches of another ledger: nothing of their chunks was decided",
+    ),
     Metric::counter("flashgate_worker_careful_chunks_total", "chunks decided order by order")
         .by(&[Label { name: "reason", values: &["shortage", "duplicate"] }]),
     Metric::counter("flashgate_worker_dead_letters_total", "messages given up").by(&[Label {

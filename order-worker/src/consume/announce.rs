@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use flashgate_domain::{BatchOutcome, Decision};
+use flashgate_domain::{BatchOutcome, Decision, LedgerId};
 use flashgate_messaging::{BusFault, Message, Publisher, Topic};
 use flashgate_proto::body;
 use metrics::{counter, gauge};
@@ -47,13 +47,14 @@ impl Announcer {
         Self { publisher, topics, outcomes_bytes_max, health, backoff }
     }
 
-    /// Publishes the outcomes, in one message if they fit.
+    /// Publishes the outcomes, to be settled in `ledger`, in one message if they fit.
     pub(super) async fn outcomes(
         &self,
         outcomes: &[BatchOutcome],
+        ledger: Option<LedgerId>,
         leave: &CancellationToken,
     ) -> Result<(), Abandoned> {
-        for (first, body) in bodies(outcomes, self.outcomes_bytes_max) {
+        for (first, body) in bodies(outcomes, ledger, self.outcomes_bytes_max) {
             let key = first.batch.to_string();
             let message = Message::new(self.topics.outcomes.clone(), key, body);
             self.publish("outcomes", message, leave).await?;
@@ -119,14 +120,18 @@ impl Announcer {
 
 /// Encodes the outcomes into bodies of at most `bytes_max`, halving what is larger; a batch is never divided.
 /// With each body the first of its batches.
-fn bodies(outcomes: &[BatchOutcome], bytes_max: usize) -> Vec<(&BatchOutcome, Bytes)> {
+fn bodies(
+    outcomes: &[BatchOutcome],
+    ledger: Option<LedgerId>,
+    bytes_max: usize,
+) -> Vec<(&BatchOutcome, Bytes)> {
     let Some(first) = outcomes.first() else { return Vec::new() };
-    let body = body::encode_outcomes(outcomes, None);
+    let body = body::encode_outcomes(outcomes, ledger);
     if body.len() <= bytes_max || outcomes.len() == 1 {
         return vec![(first, body)];
     }
     let (earlier, later) = outcomes.split_at(outcomes.len() / 2);
-    [bodies(earlier, bytes_max), bodies(later, bytes_max)].concat()
+    [bodies(earlier, ledger, bytes_max), bodies(later, ledger, bytes_max)].concat()
 }
 
 /// The broker keeps properties in a string with separators below the blank.

@@ -2,7 +2,7 @@
 
 use std::{mem, time::Duration};
 
-use flashgate_domain::{Batch, BatchId};
+use flashgate_domain::{Batch, BatchId, LedgerId};
 use flashgate_messaging::{BusFault, Delivery, Subscription};
 use flashgate_proto::body::{self, LedgerBatch};
 use tokio::time::{Instant, sleep};
@@ -13,6 +13,8 @@ use crate::config::ConsumeConfig;
 #[derive(Clone, Debug)]
 pub(super) struct Taken {
     pub(super) batch: Batch,
+    /// The ledger that it was deducted from; `None` in a message of a version that had no identities.
+    pub(super) ledger: Option<LedgerId>,
     pub(super) delivery: Delivery,
 }
 
@@ -51,9 +53,9 @@ impl Chunk {
     fn push(&mut self, delivery: Delivery) -> usize {
         // A body shares its memory with the message: the clone counts, it does not copy.
         match body::decode_batch(delivery.body.clone()) {
-            Ok(LedgerBatch { batch, ledger: _ }) => {
+            Ok(LedgerBatch { batch, ledger }) => {
                 let orders = batch.intents().len();
-                self.batches.push(Taken { batch, delivery });
+                self.batches.push(Taken { batch, ledger, delivery });
                 orders
             }
             Err(error) => {

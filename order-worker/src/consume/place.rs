@@ -133,7 +133,7 @@ impl Placement {
     }
 
     fn bury(&mut self, batches: Vec<Taken>, reason: &'static str, detail: &str) {
-        for Taken { batch, delivery } in batches {
+        for Taken { batch, delivery, ledger: _ } in batches {
             error!(batch_id = %batch.id(), reason, detail, "a batch can never be decided");
             self.dead.push(Dead { delivery, reason, detail: detail.to_owned() });
         }

@@ -25,7 +25,10 @@ use super::{
     sales::Sales,
     view::{OrderView, SaleView, SalesView},
 };
-use crate::{health::Health, openapi};
+use crate::{
+    health::{Condition, Health},
+    openapi,
+};
 
 /// The request header that makes a creation repeatable.
 const KEY_HEADER: &str = "idempotency-key";
@@ -80,7 +83,11 @@ async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
     let status = if condition.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = |up| if up { "up" } else { "down" };
     let (store, bus) = (word(condition.store_up), word(condition.bus_up));
-    (status, format!("store: {store}\nbroker: {bus}\nleaving: {}\n", condition.leaving))
+    let Condition { among_strangers, leaving, .. } = condition;
+    (
+        status,
+        format!("store: {store}\nbroker: {bus}\namong_strangers: {among_strangers}\nleaving: {leaving}\n"),
+    )
 }
 
 /// Create a sale

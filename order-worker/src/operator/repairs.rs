@@ -177,8 +177,12 @@ impl Repairs {
     /// Publishes the outcome of the batch; `false` if it is not decided.
     async fn announce(&self, batch: BatchId) -> Result<bool, Failure> {
         let Some(outcome) = self.store.outcome(batch).await.map_err(failure)? else { return Ok(false) };
-        let message =
-            Message::new(self.outcomes.clone(), batch.to_string(), body::encode_outcomes(&[outcome], None));
+        let identity = self.store.identity().await.map_err(failure)?;
+        let message = Message::new(
+            self.outcomes.clone(),
+            batch.to_string(),
+            body::encode_outcomes(&[outcome], identity.ledger),
+        );
         self.publisher.publish(message).await.map_err(|fault| {
             counter!("flashgate_worker_publish_faults_total", "what" => "outcomes", "code" => fault.code())
                 .increment(1);

@@ -7,7 +7,7 @@ use std::{
 
 use crate::double::{Event, MemoryBus, MemoryStore};
 use bytes::Bytes;
-use flashgate_domain::{Batch, Decision, SaleId, SystemClock};
+use flashgate_domain::{Batch, Decision, LedgerId, SaleId, SystemClock};
 use flashgate_messaging::{BusFault, Group, Topic};
 use flashgate_order_worker::{
     config::ConsumeConfig,
@@ -309,4 +309,46 @@ async fn outcomes_that_are_too_large_are_split_between_batches() {
     assert!(events.len() > 1);
     let told: Vec<_> = events.iter().flat_map(outcomes).map(|outcome| outcome.batch).collect();
     assert_eq!(told, batches.iter().map(Batch::id).collect::<Vec<_>>());
+}
+
+fn ledger(number: u8) -> LedgerId {
+    LedgerId::from_bytes([number; 16]).unwrap()
+}
+
+/// A worker on another database than the gateways' worker, or a deployment that shares topics with another one.
+#[tokio::test]
+async fn a_chunk_with_a_batch_of_another_ledger_is_not_decided_and_the_group_is_left() {
+    let mut scene = Scene::new(ConsumeConfig::default()).await;
+    scene.store.register_ledger(ledger(1)).await.unwrap();
+    let before = scene.saleable().await;
+    for (number, of) in [(1, ledger(1)), (2, ledger(2))] {
+        let batch = singles(number, scene.sale, 3).unwrap();
+        scene.bus.send(body::encode_batch(&batch, Some(of), NOW));
+    }
+    let left = scene.consumer.step(&scene.leave).await;
+    assert!(matches!(left, Err(Abandoned::AmongStrangers)), "{left:?}");
+    assert!(scene.bus.events().is_empty(), "nothing is told, nothing is acknowledged");
+    assert_eq!(scene.saleable().await, before);
+    assert!(!scene.health.condition().is_ready());
+}
+
+#[tokio::test]
+async fn a_store_without_a_ledger_decides_nothing_of_one() {
+    let mut scene = Scene::new(ConsumeConfig::default()).await;
+    let batch = singles(1, scene.sale, 3).unwrap();
+    scene.bus.send(body::encode_batch(&batch, Some(ledger(1)), NOW));
+    let left = scene.consumer.step(&scene.leave).await;
+    assert!(matches!(left, Err(Abandoned::AmongStrangers)), "{left:?}");
+}
+
+#[tokio::test]
+async fn outcomes_name_the_ledger_that_they_are_settled_in() {
+    let mut scene = Scene::new(ConsumeConfig::default()).await;
+    scene.store.register_ledger(ledger(1)).await.unwrap();
+    let batch = singles(1, scene.sale, 3).unwrap();
+    scene.bus.send(body::encode_batch(&batch, Some(ledger(1)), NOW));
+    scene.step().await;
+    let events = scene.bus.events();
+    let Event::Published { body, .. } = &events[0] else { panic!("{events:?}") };
+    assert_eq!(body::decode_outcomes(body.clone()).unwrap().ledger, Some(ledger(1)));
 }

@@ -18,6 +18,7 @@ use flashgate_domain::{
 use flashgate_gateway::{
     belonging::Belonging,
     catalogue::{Catalogue, Entry},
+    check_back::CheckBack,
     config::{BatcherConfig, UnscreenedConfig},
     outcomes_lag,
     preheat::Preheat,
@@ -33,7 +34,9 @@ use flashgate_ledger::{
         scene::{Scene, all_cancelled, all_confirmed, crowd, intent, open_window},
     },
 };
-use flashgate_messaging::{BusFault, Delivery, Join, Position, QueueId, Subscription};
+use flashgate_messaging::{
+    BusFault, CheckBackHandler, CheckedMessage, Delivery, Join, Position, QueueId, Resolution, Subscription,
+};
 use flashgate_proto::body;
 use flashgate_simulation::{
     flaw,
@@ -474,5 +477,28 @@ async fn an_outcome_that_the_ledger_refuses_stays_open_and_does_not_keep_the_oth
     assert_eq!(open.iter().map(|open| open.id).collect::<Vec<_>>(), [refused.id()]);
     leave.cancel();
     settling.await.unwrap();
+    Ok(())
+}
+
+/// A gateway that shares the producer group with those of another ledger.
+#[tokio::test(start_paused = true)]
+async fn a_check_back_for_another_ledger_gets_no_answer_and_leaves_no_fence() -> Fact {
+    let scene = scene_of(&server());
+    let sale = scene.on_sale(10, 1).await?;
+    let batch = scene.batch(crowd(sale, 2)?)?;
+    let (ours, other) = (LedgerId::MIN, LedgerId::from_bytes([2; 16])?);
+    let asked = |of| CheckedMessage {
+        key: batch.id().to_string(),
+        properties: Vec::new(),
+        body: body::encode_batch(&batch, Some(of), NOW),
+        asked_before: 0,
+        born_at: NOW,
+    };
+    let nobody = CheckBack::new(scene.shared(), Arc::default());
+    assert_eq!(nobody.check_back(asked(ours)).await, Resolution::Unknown, "it does not know its ledger yet");
+    let gateway = CheckBack::new(scene.shared(), Arc::new(Belonging::agreed_on(ours)));
+    assert_eq!(gateway.check_back(asked(other)).await, Resolution::Unknown);
+    assert_eq!(scene.ledger().entry(batch.id()).await?, None, "no fence");
+    assert_eq!(gateway.check_back(asked(ours)).await, Resolution::Rollback);
     Ok(())
 }
