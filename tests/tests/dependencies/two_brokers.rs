@@ -91,7 +91,8 @@ async fn a_group_that_an_operator_resets_reads_again_from_there() {
 
     let (topic, group) = ("reset-orders", "reset-reset-group");
     let said = rocketmq.mqadmin(&["resetOffsetByTime", "-t", topic, "-g", group, "-s", "0"]).await;
-    let again = eventually("they come again", NOTICE_TIME, async || {
+    // A pull that the broker holds hears of it when its time is up.
+    let again = eventually("they come again", 2 * NOTICE_TIME, async || {
         let again = subscription.poll(64, Duration::from_secs(5)).await.map_err(|fault| fault.to_string())?;
         if again.is_empty() { Err(said.clone()) } else { Ok(again) }
     })

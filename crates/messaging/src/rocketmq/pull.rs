@@ -21,6 +21,9 @@ use crate::names::{Group, Topic};
 /// is up can come so much later.
 const HOLD_CHECK_PERIOD: Duration = Duration::from_secs(5);
 
+/// What a broker remarks when it moves a group's place for an operator (`GetMessageStatus`).
+const OFFSET_RESET: &str = "OFFSET_RESET";
+
 /// What every queue of one subscription shares.
 pub(super) struct Source {
     pub(super) session: Arc<Session>,
@@ -183,8 +186,10 @@ impl Source {
             }
             response::PULL_OFFSET_MOVED => {
                 let next = answer.number("nextBeginOffset")?;
+                // Apache's broker says so; whoever does not say it would not move a place that is there.
                 let there_is = answer.number("minOffset")?..=answer.number("maxOffset")?;
-                Ok(if there_is.contains(&offset) { Pulled::Reset(next) } else { Pulled::Lost(next) })
+                let is_reset = answer.remark() == OFFSET_RESET || there_is.contains(&offset);
+                Ok(if is_reset { Pulled::Reset(next) } else { Pulled::Lost(next) })
             }
             _ => Err(fault_of(&answer)),
         }
