@@ -79,7 +79,7 @@ pub enum Command {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, ffi::OsStr};
+    use std::collections::BTreeSet;
 
     use clap::{Arg, Command, CommandFactory};
 
@@ -104,7 +104,9 @@ mod tests {
             if !arg.get_action().takes_values() {
                 continue;
             }
-            let parsed = arg.get_value_parser().parse_ref(&command, Some(&arg), OsStr::new("1.5x"));
+            // A value is judged before what else is required.
+            let word = arg.get_long().map_or_else(|| "1.5x".to_owned(), |name| format!("--{name}=1.5x"));
+            let parsed = command.clone().no_binary_name(true).try_get_matches_from([word]);
             let error = parsed.err().map(|why| why.to_string()).unwrap_or_default();
             for inner in ["invalid digit", "invalid float", "is not in ", "cannot parse"] {
                 assert!(!error.contains(inner), "{} {}: {error}", command.get_name(), arg.get_id());

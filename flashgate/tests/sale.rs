@@ -73,7 +73,8 @@ async fn refusals_have_their_exit_codes_and_say_the_stable_code() {
     json_of(&flashgate(&operator, &["sale", "close", "1", "--output", "json"]).await);
     let ended = flashgate(&operator, &["sale", "preheat", "1"]).await;
     assert_eq!(ended.status.code(), Some(4));
-    let wrong = flashgate(&operator, &[&CREATE[..], &["--currency", "cny"]].concat()).await;
+    let lower = CREATE.map(|word| if word == "CNY" { "cny" } else { word });
+    let wrong = flashgate(&operator, &lower).await;
     assert_eq!(wrong.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("malformed: --currency must be"), "{wrong:?}");
 }
