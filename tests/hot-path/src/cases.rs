@@ -15,7 +15,7 @@ use flashgate_gateway::{
     http::{self as gateway_http, Api},
     readiness::Readiness,
 };
-use flashgate_messaging::Topic;
+use flashgate_messaging::{Subscription, Topic};
 use flashgate_proto::body;
 use futures::future::join_all;
 use http::{Request, StatusCode};
