@@ -18,10 +18,6 @@ pub(super) struct AtWork {
 }
 
 impl AtWork {
-    pub(super) fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
-    }
-
     /// Works on a chunk from the next poll on.
     pub(super) fn push(&mut self, work: impl Future<Output = Result<Done, Abandoned>> + Send + 'static) {
         let number = self.next_number;
