@@ -25,6 +25,7 @@ pub fn no_false_alarm(servers: &Servers, report: &Report) -> anyhow::Result<()> 
             | Finding::Surplus { .. }
             | Finding::LedgerContradiction { .. }
             | Finding::StoreContradiction { .. }
+            | Finding::OrdersMissing { .. }
             | Finding::MissingInLedger
             | Finding::OtherGeneration { .. } => {
                 ensure!(excuses.sale(report.sale), "no failover has changed the sale: {finding:?}");
@@ -77,6 +78,7 @@ fn needs_rebuild(report: &Report) -> bool {
         | Finding::Surplus { .. }
         | Finding::LedgerContradiction { .. }
         | Finding::StoreContradiction { .. }
+        | Finding::OrdersMissing { .. }
         | Finding::ChangedBatch { .. } => false,
     })
 }
