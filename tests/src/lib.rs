@@ -19,7 +19,7 @@
 //! | [`order_store`], [`stock`], [`broker`], [`metrics`] | looks into the real stores |
 //! | [`books`] | the conservation laws, checked on both sides and across |
 //! | [`drill`] | strikes on a whole deployment, again and again |
-//! | [`mod@eventually`], [`seed`], [`ports`] | waiting, chance, ports |
+//! | [`mod@eventually`], [`seed`], [`ports`], [`sockets`] | waiting, chance, ports, connections |
 
 #![expect(
     clippy::unwrap_used,
@@ -53,6 +53,7 @@ pub mod redis_server;
 pub mod rocketmq_server;
 pub mod rush;
 pub mod seed;
+pub mod sockets;
 pub mod stack;
 pub mod stock;
 pub mod worker;

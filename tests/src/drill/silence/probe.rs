@@ -25,6 +25,7 @@ use crate::{
     lines::Between,
     operator::{Operator, SaleForm},
     purchase::Purchase,
+    sockets,
 };
 
 /// Purchases at each gateway from each sale: they spread over every queue, and so over every worker.
@@ -47,8 +48,8 @@ struct Open(Arc<Mutex<BTreeSet<String>>>);
 
 impl Probes {
     /// At every gateway, past the proxies of buyers: purchases from `sale`, which must be confirmed, and the same from a
-    /// new sale, which an operator opens at the first worker. Each process must be ready, and each proxy of `lines` must
-    /// carry connections.
+    /// new sale, which an operator opens at the first worker. Each process must be ready, each proxy of `lines` must carry
+    /// connections, and gateways must close those of buyers that were there before.
     pub(super) fn start(shop: &Deployment, sale: SaleId, lines: Vec<Between>) -> Self {
         let mut probes = Self { running: JoinSet::new(), heard: Vec::new(), open: Open::default() };
         let doors: Vec<Door> = shop
@@ -69,6 +70,14 @@ impl Probes {
                 asked.is_ok_and(|answer| answer.status() == StatusCode::OK)
             };
             probes.run(format!("{name} is ready"), until(ready));
+        }
+        if lines.contains(&Between::BuyersAndGateways) {
+            for gateway in &shop.gateways {
+                let (http, gone) = (gateway.http(), sockets::peers(gateway.http()));
+                let closed = async move || sockets::peers(http).is_disjoint(&gone);
+                let what = format!("{} closes connections of buyers that are gone", gateway.process.name());
+                probes.run(what, until(closed));
+            }
         }
         for between in lines {
             for proxy in shop.line(between) {
