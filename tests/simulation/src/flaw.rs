@@ -52,11 +52,19 @@ pub enum Flaw {
     LooseTransactions,
     /// The ledger judges by the clock of the gateway that calls it.
     OwnClock,
+    /// A gateway tells the fate of batches that are of another ledger.
+    StrangerAnswers,
+    /// A gateway acknowledges outcomes that are of another ledger.
+    StrangerSettles,
+    /// The ledger's deduction writes its entry before it takes the units.
+    EntryFirst,
+    /// The ledger's settlement says last that it happened.
+    AcknowledgedLast,
 }
 
 impl Flaw {
     /// Every break.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::NoFence,
         Self::CommitByDefault,
         Self::RollbackByDefault,
@@ -70,6 +78,10 @@ impl Flaw {
         Self::NoReconnect,
         Self::LooseTransactions,
         Self::OwnClock,
+        Self::StrangerAnswers,
+        Self::StrangerSettles,
+        Self::EntryFirst,
+        Self::AcknowledgedLast,
     ];
 }
 
@@ -87,7 +99,11 @@ pub fn ledger(ledger: SimLedger, flaw: Option<Flaw>) -> Arc<dyn Ledger> {
             | Flaw::BlindRepair
             | Flaw::NoReconnect
             | Flaw::LooseTransactions
-            | Flaw::OwnClock,
+            | Flaw::OwnClock
+            | Flaw::StrangerAnswers
+            | Flaw::StrangerSettles
+            | Flaw::EntryFirst
+            | Flaw::AcknowledgedLast,
         )
         | None => Arc::new(ledger),
     }
@@ -114,7 +130,11 @@ pub fn check_back(handler: Arc<dyn CheckBackHandler>, flaw: Option<Flaw>) -> Arc
             | Flaw::EmptyRebuild
             | Flaw::NoReconnect
             | Flaw::LooseTransactions
-            | Flaw::OwnClock,
+            | Flaw::OwnClock
+            | Flaw::StrangerAnswers
+            | Flaw::StrangerSettles
+            | Flaw::EntryFirst
+            | Flaw::AcknowledgedLast,
         )
         | None => return handler,
     };

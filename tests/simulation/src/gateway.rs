@@ -61,12 +61,18 @@ pub fn start(process: &Arc<Process<Front>>, servers: &Arc<Servers>, plan: Gatewa
     process.start(servers, move |process, life, leave| run(process, world, life, leave, plan));
 }
 
-fn joining(servers: Arc<Servers>, life: Arc<Life>) -> Join {
+/// Its way into the group that settles.
+pub fn joining(servers: Arc<Servers>, life: Arc<Life>) -> Join {
     Box::new(move || {
-        let (broker, topic) = (servers.broker_of(&life), servers.topics.outcomes.clone());
-        let joined = SimSubscription::join(broker, "sim-gateway-settle", topic, life.number);
+        let joined = join(&servers, &life);
         Box::pin(async move { Ok(Box::new(joined) as Box<dyn Subscription>) })
     })
+}
+
+/// A member of the group that settles.
+pub fn join(servers: &Servers, life: &Arc<Life>) -> SimSubscription {
+    let (broker, topic) = (servers.broker_of(life), servers.topics.outcomes.clone());
+    SimSubscription::join(broker, "sim-gateway-settle", topic, life.number)
 }
 
 /// Its ledger, which judges by the clock of its server, unless that is what is broken.

@@ -12,6 +12,7 @@ use crate::{
     random::{happens, stream},
     servers::Part,
     store::Zombie,
+    stranger::Stranger,
 };
 
 /// How many gateways there are.
@@ -58,6 +59,8 @@ pub enum Operation {
     StartWorker(usize),
     /// A replica of the ledger takes over that has not heard of the last writes.
     FailOver(usize),
+    /// The next script of the ledger that writes is broken off after so many writes.
+    BreakOff(u32),
     /// Requests to the ledger wait for so many milliseconds.
     StallLedger(u64),
     /// The same for the broker, who asks nobody meanwhile.
@@ -121,6 +124,8 @@ pub struct Setup {
     pub gateways_ahead_ms: [i64; GATEWAYS],
     /// How far each worker's is.
     pub workers_ahead_ms: [i64; WORKERS],
+    /// Whether somebody else's gateway is on the same topics.
+    pub stranger: Option<Stranger>,
     /// When the broker asks.
     pub checks: CheckRules,
     /// How many acknowledged writes the ledger can lose; 0: none, and the checks are strict.
@@ -181,6 +186,7 @@ fn setup(random: &mut StdRng) -> Setup {
         batcher,
         gateways_ahead_ms,
         workers_ahead_ms,
+        stranger: stranger(random),
         checks: CheckRules {
             first_ms_min,
             first_ms_max: first_ms_min + random.random_range(0..2_000),
@@ -189,6 +195,14 @@ fn setup(random: &mut StdRng) -> Setup {
             takes_up_again: random.random_bool(0.5),
         },
         writes_lost_max,
+    }
+}
+
+fn stranger(random: &mut StdRng) -> Option<Stranger> {
+    match random.random_range(0..10) {
+        0 => Some(Stranger::OtherLedger),
+        1 => Some(Stranger::OtherDeployment),
+        _ => None,
     }
 }
 
@@ -217,6 +231,7 @@ fn draw(random: &mut StdRng, can_fail_over: bool) -> Operation {
     match random.random_range(0..100) {
         0..2 => Operation::Freeze(Part::ALL[random.random_range(0..Part::ALL.len())]),
         2 => Operation::Zombie(zombie(random)),
+        3 if can_fail_over => Operation::BreakOff(random.random_range(0..8)),
         3..56 => buy(random, gateway),
         56..58 => redrive(random),
         58 => Operation::Compensate(random.random_range(0..SALES)),
@@ -266,7 +281,9 @@ fn rebuild(random: &mut StdRng) -> Operation {
 }
 
 fn weather(random: &mut StdRng) -> Weather {
-    let mut loss = |most: u32| if random.random_bool(0.5) { 0 } else { random.random_range(0..most) };
+    let mut loss = |most: u32| {
+        if random.random_bool(0.5) { 0 } else { random.random_range(0..most) }
+    };
     let (refused, request_lost, answer_lost, late) = (loss(150), loss(200), loss(200), loss(150));
     let latency_ms_max = [0, 1, 3, 10, 80][random.random_range(0..5)];
     Weather { latency_ms_max, refused, request_lost, answer_lost, late }

@@ -3,6 +3,7 @@
 
 mod books;
 mod client;
+mod fuse;
 mod judge;
 mod settle;
 
@@ -12,6 +13,8 @@ pub use books::{Account, Books, Entry, Status};
 pub use client::SimLedger;
 use flashgate_domain::{BatchId, SaleId, Timestamp};
 use flashgate_ledger::Note;
+use fuse::Fuse;
+pub use fuse::{BrokenOff, Order};
 use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 
@@ -34,6 +37,8 @@ pub struct LedgerState {
     note_loss: (u32, StdRng),
     /// What failovers have lost.
     pub lost: Losses,
+    /// When the next script is broken off.
+    fuse: Fuse,
 }
 
 /// What is excused since a failover lost it.
@@ -43,6 +48,8 @@ pub struct Losses {
     pub batches: BTreeSet<BatchId>,
     /// Sales that a failover changed.
     pub sales: BTreeSet<SaleId>,
+    /// Those among them that only a script that was broken off has changed: they may have too few units, never too many.
+    pub broken_off: BTreeSet<SaleId>,
 }
 
 impl LedgerState {
@@ -57,6 +64,7 @@ impl LedgerState {
             silent: Vec::new(),
             note_loss,
             lost: Losses::default(),
+            fuse: Fuse::default(),
         }
     }
 
@@ -87,6 +95,7 @@ impl LedgerState {
         for (sale, account) in &before.sales {
             if self.books.sales.get(sale) != Some(account) {
                 self.lost.sales.insert(*sale);
+                self.lost.broken_off.remove(sale);
             }
         }
     }
@@ -119,7 +128,8 @@ impl LedgerState {
             // Also if another batch has the base: its entry is the fence.
             Some(_) => Fate::Fenced,
             None => {
-                let entry = Entry { id: batch, at: now, status: Status::Fenced, body: Vec::new() };
+                let entry =
+                    Entry { id: batch, at: now, status: Status::Fenced, body: Vec::new(), settling: false };
                 self.write().log.insert(batch.base(), entry);
                 Fate::Fenced
             }

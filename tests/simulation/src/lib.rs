@@ -7,6 +7,7 @@
 //! | [`world`] | does it, heals everything, runs until nothing is left to do |
 //! | [`check`] | what must hold all along, and at the end |
 //! | [`gateway`], [`worker`] | the processes: `flashgate_gateway::engine` and `flashgate_order_worker::consume` |
+//! | [`stranger`] | a gateway of another deployment, on the same topics by mistake |
 //! | [`process`], [`life`] | starts and kills them, at any point where they cross the network |
 //! | [`network`] | latency, losses in either direction, requests that arrive after their caller gave up |
 //! | [`ledger`], [`broker`], [`store`], [`registry`] | the servers. Ledger and store pass the contract suites |
@@ -39,6 +40,7 @@ pub mod seeds;
 pub mod servers;
 pub mod shrink;
 pub mod store;
+pub mod stranger;
 pub mod trace;
 pub mod worker;
 pub mod world;

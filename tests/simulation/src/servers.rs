@@ -65,6 +65,8 @@ pub struct Servers {
     pub network: Arc<Network>,
     /// Redis.
     pub ledger: Arc<Server<LedgerState>>,
+    /// Another Redis, which no process of the deployment should have.
+    strange_ledger: Arc<Server<LedgerState>>,
     /// RocketMQ.
     pub broker: Arc<Server<BrokerState>>,
     /// MySQL.
@@ -91,6 +93,7 @@ impl Servers {
     pub fn new(network: Arc<Network>, setup: &Setup, seed: u64) -> Result<Arc<Self>, InvalidName> {
         let part = |name| stream(seed, name);
         let ledger = LedgerState::new(setup.writes_lost_max, (NOTES_LOST, part("notes")));
+        let strange_ledger = LedgerState::new(0, (NOTES_LOST, part("strange notes")));
         let broker = BrokerState::new(setup.checks, part("broker"));
         let topics = Topics {
             orders: Topic::new("sim-orders")?,
@@ -100,6 +103,12 @@ impl Servers {
         let at = || Arc::clone(&network);
         Ok(Arc::new(Self {
             ledger: Server::new("ledger", at(), ledger, part("ledger network")),
+            strange_ledger: Server::new(
+                "strange ledger",
+                at(),
+                strange_ledger,
+                part("strange ledger network"),
+            ),
             broker: Server::new("broker", at(), broker, part("broker network")),
             store: Server::new("store", at(), StoreState::default(), part("store network")),
             desk: Server::new("worker", at(), Desk::default(), part("worker network")),
@@ -131,6 +140,11 @@ impl Servers {
     /// The same, with another clock that the ledger judges by.
     pub fn ledger_by(&self, life: &Arc<Life>, clock: Arc<dyn Clock>) -> SimLedger {
         SimLedger::new(Link::new(&self.ledger, life, LEDGER_PATIENCE), clock, self.shards)
+    }
+
+    /// The other ledger, as `life` has it, who should not.
+    pub fn strange_ledger_of(&self, life: &Arc<Life>) -> SimLedger {
+        SimLedger::new(Link::new(&self.strange_ledger, life, LEDGER_PATIENCE), self.clock(), self.shards)
     }
 
     /// The order store as `life` has it.

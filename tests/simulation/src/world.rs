@@ -20,12 +20,14 @@ use crate::{
     flaw::Flaw,
     gateway::{self, Front, GatewayPlan},
     history::{GATEWAYS, History, Operation, SALES, WORKERS},
+    ledger::Order,
     life::Life,
     network::{Link, Network},
     process::Process,
     random::stream,
     repair::{Repair, Repairer},
     servers::Servers,
+    stranger,
     worker::{self, WorkerPlan},
 };
 
@@ -42,6 +44,8 @@ pub struct World {
     pub sales: Vec<SaleId>,
     /// What was found wrong first.
     pub complaint: Arc<Complaint>,
+    /// Somebody else's gateway.
+    stranger: Arc<Process<()>>,
     plans: Vec<GatewayPlan>,
     worker_plans: Vec<WorkerPlan>,
     operator: Arc<Life>,
@@ -65,6 +69,11 @@ impl World {
         if flaw == Some(Flaw::LooseTransactions) {
             servers.store.state().loosen();
         }
+        match flaw {
+            Some(Flaw::EntryFirst) => servers.ledger.state().write_in(Order::EntryFirst),
+            Some(Flaw::AcknowledgedLast) => servers.ledger.state().write_in(Order::AcknowledgedLast),
+            Some(_) | None => {}
+        }
         let mut sales = Vec::new();
         for (number, stock) in setup.stock.iter().enumerate() {
             sales.push(put_up(history, &servers, number, *stock)?);
@@ -84,6 +93,7 @@ impl World {
         let world = Self {
             gateways: (0..GATEWAYS).map(|number| Process::new("gateway", number)).collect(),
             workers: (0..WORKERS).map(|number| Process::new("worker", number)).collect(),
+            stranger: Process::new("stranger", 0),
             plans: (0..GATEWAYS).map(plan).collect(),
             buyers: Arc::default(),
             repairer: Repairer::new(&servers, &operator, &complaint, flaw),
@@ -97,6 +107,9 @@ impl World {
             complaint,
         };
         world.start_all();
+        if let Some(which) = setup.stranger {
+            stranger::start(&world.stranger, &world.servers, which, flaw);
+        }
         Ok(world)
     }
 
@@ -130,6 +143,7 @@ impl World {
             Operation::StartGateway(number) => self.start_gateway(number),
             Operation::StartWorker(number) => self.start_worker(number),
             Operation::FailOver(writes) => self.servers.ledger.state().fail_over(writes),
+            Operation::BreakOff(writes) => self.servers.ledger.state().break_off_after(writes),
             Operation::StallLedger(millis) => self.servers.ledger.stall(Duration::from_millis(millis)),
             Operation::StallBroker(millis) => self.servers.broker.stall(Duration::from_millis(millis)),
             Operation::StallStore(millis) => self.servers.store.stall(Duration::from_millis(millis)),

@@ -130,6 +130,26 @@ fn a_ledger_that_judges_by_the_clock_of_its_caller_is_found() {
 }
 
 #[test]
+fn a_stranger_that_answers_check_backs_is_found() {
+    is_found(Flaw::StrangerAnswers);
+}
+
+#[test]
+fn a_stranger_that_takes_outcomes_is_found() {
+    is_found(Flaw::StrangerSettles);
+}
+
+#[test]
+fn a_deduction_that_writes_its_entry_before_it_takes_the_units_is_found() {
+    is_found(Flaw::EntryFirst);
+}
+
+#[test]
+fn a_settlement_that_says_last_that_it_happened_is_found() {
+    is_found(Flaw::AcknowledgedLast);
+}
+
+#[test]
 fn a_history_that_fails_is_shortened_and_still_fails() {
     let options = Options { keeps_trace: false, flaw: Some(Flaw::AcknowledgeFirst) };
     let seed = run_seeds(0..SEEDS_TO_FIND_A_FLAW, THREADS, options, |_tally| ()).failed;

@@ -122,6 +122,19 @@ fn take_over(positions: &mut BTreeMap<usize, Reading>, group: &Group, life: u64)
     }
 }
 
+/// Whoever drops it says so; who dies does not, and is missed some time later.
+impl Drop for SimSubscription {
+    fn drop(&mut self) {
+        let Some((group, life)) = self.member.take().filter(|_member| self.link.is_alive()) else { return };
+        let mut state = self.link.server().state();
+        let BrokerState { groups, random, .. } = &mut *state;
+        if let Some(group) = groups.get_mut(&(group, self.topic.clone())) {
+            group.leave(life, random);
+        }
+        self.arrivals.notify_waiters();
+    }
+}
+
 #[async_trait]
 impl Subscription for SimSubscription {
     async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault> {

@@ -56,6 +56,11 @@ impl Excuses<'_> {
         self.0.batches.iter().any(|batch| batch.base() == order.base())
     }
 
+    /// Whether the sale may have too few units, and never too many.
+    pub(super) fn is_only_short(&self, sale: SaleId) -> bool {
+        self.0.broken_off.contains(&sale)
+    }
+
     pub(super) fn sale(&self, sale: SaleId) -> bool {
         self.0.sales.contains(&sale)
     }

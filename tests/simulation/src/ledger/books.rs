@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use flashgate_domain::{
-    BatchId, BatchOutcome, BuyerDigest, Decision, Intent, KeyDigest, OrderId, OrderState, Sale, SaleId,
-    Shard, Timestamp, Window, audit::LedgerStep,
+    BatchId, BatchOutcome, BuyerDigest, Decision, Intent, KeyDigest, OrderId, OrderOutcome, OrderState, Sale,
+    SaleId, Shard, Timestamp, Window, audit::LedgerStep,
 };
 use flashgate_ledger::{
     Activated, Compensated, LedgerIdentity, LedgerOrder, LedgerState as State, LogEntry, LogStatus,
@@ -48,6 +48,8 @@ pub struct Account {
     pub held: BTreeMap<BuyerDigest, u32>,
     /// The order and the quantity of each key.
     pub keys: BTreeMap<KeyDigest, (OrderId, u32)>,
+    /// How many buyers and keys were written.
+    pub written: Written,
 }
 
 /// An entry of the deduction log.
@@ -61,6 +63,8 @@ pub struct Entry {
     pub status: Status,
     /// The body of the batch's message, while it is open.
     pub body: Vec<u8>,
+    /// Whether its settlement has begun and not ended.
+    pub settling: bool,
 }
 
 /// What a log entry says.
@@ -104,7 +108,34 @@ impl Account {
             adjustments: 0,
             held: BTreeMap::new(),
             keys: BTreeMap::new(),
+            written: Written::default(),
         }
+    }
+
+    /// How many buyers and keys there are.
+    pub(super) fn fields(&self) -> Written {
+        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+        Written { buyers: count(self.held.len()), keys: count(self.keys.len()) }
+    }
+
+    /// Whether it has other buyers or keys than were written: a script was broken off.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.fields() != self.written
+    }
+
+    /// Whether it sells, or is about to.
+    pub(super) const fn sells(&self) -> bool {
+        matches!(self.state, State::Active | State::Prepared)
+    }
+
+    /// Makes a change to what buyers hold and to the keys, and counts what it wrote.
+    pub(super) fn counted<T>(&mut self, change: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.fields();
+        let changed = change(self);
+        let after = self.fields();
+        self.written.buyers = (self.written.buyers + after.buyers).saturating_sub(before.buyers);
+        self.written.keys = (self.written.keys + after.keys).saturating_sub(before.keys);
+        changed
     }
 
     pub(super) const fn standing(&self, sale: SaleId) -> Standing {
@@ -195,26 +226,13 @@ impl Books {
         let is_it =
             |account: &&mut Account| account.state == State::Paused && account.generation == generation;
         let Some(account) = self.sales.get_mut(&sale).filter(is_it) else { return Restored::Missing };
-        for order in outcome.orders.iter().filter(|order| order.intent.sale() == sale) {
-            let (intent, units) = (&order.intent, order.intent.quantity().get());
-            let value = (order.order, units);
-            if account.keys.get(&intent.key_digest()) == Some(&value) {
-                continue;
-            }
-            match order.decision {
-                Decision::Confirmed => {
-                    account.take(units);
-                    *account.held.entry(intent.buyer_digest()).or_default() += units;
-                    account.keys.insert(intent.key_digest(), value);
-                }
-                Decision::Cancelled(_) => drop(account.keys.entry(intent.key_digest()).or_insert(value)),
-            }
-        }
+        let of_sale = outcome.orders.iter().filter(|order| order.intent.sale() == sale);
+        account.counted(|account| of_sale.for_each(|order| restore(account, order)));
         account.sequence += 1;
         let intents = outcome.orders.iter().map(|order| order.intent.clone()).collect();
         let states = outcome.orders.iter().map(|order| order.decision.state()).collect();
         let status = Status::Known { intents, states, acknowledged: true };
-        let entry = Entry { id: outcome.batch, at, status, body: Vec::new() };
+        let entry = Entry { id: outcome.batch, at, status, body: Vec::new(), settling: false };
         self.log.entry(outcome.batch.base()).or_insert(entry);
         Restored::Done
     }
@@ -226,6 +244,9 @@ impl Books {
         }
         if account.state != State::Paused {
             return Rebuilt::Stands { state: account.state };
+        }
+        if account.is_incomplete() {
+            return Rebuilt::Incomplete;
         }
         if account.totals.available != available {
             return Rebuilt::Differs { available: account.totals.available };
@@ -308,13 +329,30 @@ impl Books {
             adjustments: account.adjustments,
             buyers: count(account.held.len()),
             keys: count(account.keys.len()),
-            written: Written { buyers: count(account.held.len()), keys: count(account.keys.len()) },
+            written: account.written,
             pending_orders: i64::try_from(open.iter().map(|batch| batch.orders).sum::<u64>())
                 .unwrap_or(i64::MAX),
             taken_at,
             open,
             lost: Vec::new(),
         })
+    }
+}
+
+/// What was decided of an order that the ledger has lost.
+fn restore(account: &mut Account, order: &OrderOutcome) {
+    let (intent, units) = (&order.intent, order.intent.quantity().get());
+    let value = (order.order, units);
+    if account.keys.get(&intent.key_digest()) == Some(&value) {
+        return;
+    }
+    match order.decision {
+        Decision::Confirmed => {
+            account.take(units);
+            *account.held.entry(intent.buyer_digest()).or_default() += units;
+            account.keys.insert(intent.key_digest(), value);
+        }
+        Decision::Cancelled(_) => drop(account.keys.entry(intent.key_digest()).or_insert(value)),
     }
 }
 

@@ -17,7 +17,7 @@ use flashgate_ledger::{
 };
 use futures::stream::{self, BoxStream, StreamExt};
 
-use super::{LedgerState, Progress, judge::Seen};
+use super::{BrokenOff, LedgerState, Progress, judge::Seen};
 use crate::network::{Link, Lost};
 
 /// The ledger of the simulation, as one process has it.
@@ -36,6 +36,11 @@ fn fault(lost: Lost) -> LedgerFault {
         Lost::NotSent => LedgerFault::Unreachable("simulated".to_owned()),
         Lost::NoAnswer => LedgerFault::NoAnswer("simulated".to_owned()),
     }
+}
+
+/// An error from inside a script tells nothing of what it has written.
+fn doubt(_broken_off: BrokenOff) -> LedgerFault {
+    LedgerFault::NoAnswer("broken off".to_owned())
 }
 
 impl SimLedger {
@@ -171,7 +176,7 @@ impl Ledger for SimLedger {
         let (now, asked, body) = (Arc::clone(&self.clock), batch.clone(), body.to_vec());
         let deduct = move |state: &mut LedgerState, seen: &Seen| state.deduct(&asked, body, seen, now.now());
         let deduct = self.for_the_meant(true, deduct);
-        self.ask("deduct", batch.id().to_string(), sales(batch.intents()), deduct).await?
+        self.ask("deduct", batch.id().to_string(), sales(batch.intents()), deduct).await??.map_err(doubt)
     }
 
     async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerFault> {
@@ -190,7 +195,8 @@ impl Ledger for SimLedger {
         self.of_shard(id.shard(), intents())?;
         let (now, told) = (Arc::clone(&self.clock), outcome.clone());
         let settle = move |state: &mut LedgerState, _seen: &Seen| state.settle(&told, now.now());
-        self.ask("settle", id.to_string(), sales(intents()), self.for_the_meant(false, settle)).await?
+        let settle = self.for_the_meant(false, settle);
+        self.ask("settle", id.to_string(), sales(intents()), settle).await??.map_err(doubt)
     }
 
     async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault> {

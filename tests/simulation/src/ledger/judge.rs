@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flashgate_domain::{Batch, BuyerDigest, Intent, OrderState, SaleId, Shard, Timestamp};
 use flashgate_ledger::{Answer, Deduction, LedgerState as State, Screening, Standing};
 
-use super::{Account, Books, Entry, LedgerState, Progress, Status};
+use super::{Account, Books, BrokenOff, Entry, LedgerState, Order, Progress, Status};
 
 /// What a caller has seen of the sales that it asks for.
 pub(super) type Seen = BTreeMap<SaleId, Progress>;
@@ -27,41 +27,87 @@ impl LedgerState {
         }
     }
 
-    pub(super) fn deduct(&mut self, batch: &Batch, body: Vec<u8>, seen: &Seen, now: Timestamp) -> Deduction {
+    /// The script: refuses, or writes everything.
+    ///
+    /// # Errors
+    /// It was broken off.
+    pub(super) fn deduct(
+        &mut self,
+        batch: &Batch,
+        body: Vec<u8>,
+        seen: &Seen,
+        now: Timestamp,
+    ) -> Result<Deduction, BrokenOff> {
         let id = batch.id();
         match self.books.log.get(&id.base()) {
-            Some(entry) if entry.id != id => return Deduction::IdTaken,
-            Some(Entry { status: Status::Fenced, .. }) => return Deduction::Fenced,
+            Some(entry) if entry.id != id => return Ok(Deduction::IdTaken),
+            Some(Entry { status: Status::Fenced, .. }) => return Ok(Deduction::Fenced),
             Some(Entry { status: Status::Known { .. }, .. }) => {
-                return Deduction::Applied { standings: Vec::new() };
+                return Ok(Deduction::Applied { standings: Vec::new() });
             }
             None => {}
         }
         let screening = self.screen(id.shard(), batch.intents(), seen, now);
         if screening.answers.iter().any(|answer| *answer != Answer::Pass) {
-            return Deduction::Refused(screening);
+            return Ok(Deduction::Refused(screening));
         }
-        let books = self.write();
-        let mut touched = BTreeSet::new();
-        for (order, intent) in batch.orders() {
-            let (sale, units) = (intent.sale(), intent.quantity().get());
-            let Some(account) = books.sales.get_mut(&sale) else { continue };
-            account.take(units);
-            *account.held.entry(intent.buyer_digest()).or_default() += units;
-            account.keys.insert(intent.key_digest(), (order, units));
-            account.sequence += u64::from(touched.insert(sale));
-        }
-        let (intents, states) = (batch.intents().to_vec(), vec![OrderState::Pending; batch.intents().len()]);
-        let status = Status::Known { intents, states, acknowledged: false };
-        books.log.insert(id.base(), Entry { id, at: now, status, body });
-        Deduction::Applied { standings: standings(books, batch.intents()) }
+        self.write();
+        self.light();
+        self.write_deduction(batch, body, now)?;
+        Ok(Deduction::Applied { standings: standings(&self.books, batch.intents()) })
     }
 
+    /// The units and the counts first, then what buyers hold, the entry, and the keys.
+    fn write_deduction(&mut self, batch: &Batch, body: Vec<u8>, now: Timestamp) -> Result<(), BrokenOff> {
+        let (id, intents) = (batch.id(), batch.intents());
+        let states = vec![OrderState::Pending; intents.len()];
+        let status = Status::Known { intents: intents.to_vec(), states, acknowledged: false };
+        let entry = Entry { id, at: now, status, body, settling: false };
+        let entry_first = self.fuse.order == Order::EntryFirst;
+        if entry_first {
+            self.burn(id, intents)?;
+            self.books.log.insert(id.base(), entry.clone());
+        }
+        let sales: BTreeSet<SaleId> = intents.iter().map(Intent::sale).collect();
+        for sale in &sales {
+            self.burn(id, intents)?;
+            let Some(account) = self.books.sales.get_mut(sale) else { continue };
+            let mut buyers = BTreeSet::new();
+            for intent in intents.iter().filter(|intent| intent.sale() == *sale) {
+                account.take(intent.quantity().get());
+                account.written.keys += 1;
+                let buyer = intent.buyer_digest();
+                let is_new = buyers.insert(buyer) && !account.held.contains_key(&buyer);
+                account.written.buyers += u64::from(is_new);
+            }
+            account.sequence += 1;
+        }
+        for sale in &sales {
+            self.burn(id, intents)?;
+            let Some(account) = self.books.sales.get_mut(sale) else { continue };
+            for intent in intents.iter().filter(|intent| intent.sale() == *sale) {
+                *account.held.entry(intent.buyer_digest()).or_default() += intent.quantity().get();
+            }
+        }
+        if !entry_first {
+            self.burn(id, intents)?;
+            self.books.log.insert(id.base(), entry);
+        }
+        for sale in &sales {
+            self.burn(id, intents)?;
+            let Some(account) = self.books.sales.get_mut(sale) else { continue };
+            for (order, intent) in batch.orders().filter(|(_order, intent)| intent.sale() == *sale) {
+                account.keys.insert(intent.key_digest(), (order, intent.quantity().get()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Also those of which a part is missing.
     fn stop_those_behind(&mut self, seen: &Seen) {
         for (sale, seen) in seen {
             let is_behind = |account: &Account| {
-                matches!(account.state, State::Active | State::Prepared)
-                    && (account.generation, account.sequence) < *seen
+                account.sells() && ((account.generation, account.sequence) < *seen || account.is_incomplete())
             };
             if self.books.sales.get(sale).is_some_and(is_behind) {
                 self.write().stop(*sale, State::Paused);

@@ -1,54 +1,103 @@
 //! What the order store decided comes home: `settle.lua`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use flashgate_domain::{BatchOutcome, Decision, Intent, OrderOutcome, SaleId, Timestamp};
-use flashgate_ledger::{Note, Settled};
+use flashgate_domain::{BatchOutcome, Decision, Intent, OrderId, OrderOutcome, SaleId, Timestamp};
+use flashgate_ledger::{LedgerState as State, Note, Settled};
 
-use super::{Account, Entry, LedgerState, Status, judge::standings};
+use super::{Account, BrokenOff, Entry, LedgerState, Order, Status, judge::standings};
 
 impl LedgerState {
-    pub(super) fn settle(&mut self, outcome: &BatchOutcome, now: Timestamp) -> Settled {
+    /// The script.
+    ///
+    /// # Errors
+    /// It was broken off.
+    pub(super) fn settle(&mut self, outcome: &BatchOutcome, now: Timestamp) -> Result<Settled, BrokenOff> {
         let (id, base) = (outcome.batch, outcome.batch.base());
         let intents: Vec<Intent> = outcome.orders.iter().map(|order| order.intent.clone()).collect();
         let known = match self.books.log.get(&base) {
-            Some(entry) if entry.id != id => return Settled::IdTaken,
-            Some(Entry { status: Status::Fenced, .. }) => return Settled::Contradiction,
-            Some(Entry { status: Status::Known { acknowledged: true, .. }, .. }) => return Settled::Already,
+            Some(entry) if entry.id != id => return Ok(Settled::IdTaken),
+            Some(Entry { settling: true, .. }) => {
+                return Ok(self.stop_what_was_broken_off(base, &intents));
+            }
+            Some(Entry { status: Status::Fenced, .. }) => return Ok(Settled::Contradiction),
+            Some(Entry { status: Status::Known { acknowledged: true, .. }, .. }) => {
+                return Ok(Settled::Already);
+            }
             Some(Entry { status: Status::Known { intents: same, .. }, .. }) if *same != intents => {
-                return Settled::Contradiction;
+                return Ok(Settled::Contradiction);
             }
             Some(_) => true,
             None => false,
         };
-        let books = self.write();
-        let mut returned: BTreeMap<SaleId, u64> = BTreeMap::new();
-        for order in &outcome.orders {
-            let Some(account) = books.sales.get_mut(&order.intent.sale()) else { continue };
-            if !known {
-                deduct_late(account, order);
-            }
-            *returned.entry(order.intent.sale()).or_default() += decide(account, order, known);
+        self.write();
+        self.light();
+        let notes = self.write_settlement(outcome, &intents, known, now)?;
+        let told = standings(&self.books, &intents);
+        self.publish(notes);
+        Ok(if known { Settled::Applied(told) } else { Settled::AppliedLate(told) })
+    }
+
+    /// The entry first; the batch is no longer open when all is written.
+    fn write_settlement(
+        &mut self,
+        outcome: &BatchOutcome,
+        intents: &[Intent],
+        known: bool,
+        now: Timestamp,
+    ) -> Result<Vec<Note>, BrokenOff> {
+        let (id, base) = (outcome.batch, outcome.batch.base());
+        let states = outcome.orders.iter().map(|order| order.decision.state()).collect();
+        let at = self.books.log.get(&base).map_or(now, |entry| entry.at);
+        let status = Status::Known { intents: intents.to_vec(), states, acknowledged: true };
+        let entry = Entry { id, at, status, body: Vec::new(), settling: true };
+        let acknowledged_last = self.fuse.order == Order::AcknowledgedLast;
+        if !acknowledged_last {
+            self.burn(id, intents)?;
+            self.books.log.insert(base, entry.clone());
         }
         let mut notes = Vec::new();
-        let sales: BTreeSet<SaleId> = returned.keys().copied().collect();
+        let sales: BTreeSet<SaleId> = intents.iter().map(Intent::sale).collect();
         for sale in sales {
-            let Some(account) = books.sales.get_mut(&sale) else { continue };
-            let moved = returned.get(&sale).copied().unwrap_or(0) + balance(account);
+            self.burn(id, intents)?;
+            let Some(account) = self.books.sales.get_mut(&sale) else { continue };
+            if account.sells() && account.is_incomplete() {
+                account.state = State::Paused;
+            }
+            let of_sale = || outcome.orders.iter().filter(|order| order.intent.sale() == sale);
+            if !known {
+                account.counted(|account| of_sale().for_each(|order| deduct_late(account, order)));
+            }
+            let returned =
+                |account: &mut Account| of_sale().map(|order| decide(account, order, known)).sum::<u64>();
+            let moved = account.counted(returned) + balance(account);
             account.sequence += 1;
             if moved > 0 {
                 account.epoch += 1;
                 notes.push(Note::Returned(account.standing(sale)));
             }
         }
-        let told = standings(books, &intents);
-        let states = outcome.orders.iter().map(|order| order.decision.state()).collect();
-        let at = books.log.get(&base).map_or(now, |entry| entry.at);
-        let status = Status::Known { intents, states, acknowledged: true };
-        books.log.insert(base, Entry { id, at, status, body: Vec::new() });
+        self.burn(id, intents)?;
+        self.books.log.insert(base, Entry { settling: false, ..entry });
         notes.push(Note::Settled(id));
-        self.publish(notes);
-        if known { Settled::Applied(told) } else { Settled::AppliedLate(told) }
+        Ok(notes)
+    }
+
+    /// It was settled in part, nobody knows how far: its sales stop, and are rebuilt.
+    fn stop_what_was_broken_off(&mut self, base: OrderId, intents: &[Intent]) -> Settled {
+        let books = self.write();
+        let sales: BTreeSet<SaleId> = intents.iter().map(Intent::sale).collect();
+        let mut stopped = Vec::new();
+        for sale in sales {
+            if books.sales.get(&sale).is_some_and(Account::sells) {
+                books.stop(sale, State::Paused);
+                stopped.push(sale);
+            }
+        }
+        if let Some(entry) = books.log.get_mut(&base) {
+            (entry.settling, entry.body) = (false, Vec::new());
+        }
+        Settled::BrokenOff { stopped }
     }
 }
 

@@ -48,6 +48,11 @@ impl<S: Send + 'static> Link<S> {
         self.caller.is_none()
     }
 
+    /// Whether the caller is alive.
+    pub fn is_alive(&self) -> bool {
+        self.caller.as_ref().is_none_or(|caller| !caller.is_over())
+    }
+
     /// The server at its end.
     pub fn server(&self) -> &Arc<Server<S>> {
         &self.server

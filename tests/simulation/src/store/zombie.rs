@@ -43,6 +43,11 @@ impl StoreState {
         self.transactions.next = Some(zombie);
     }
 
+    /// The next transaction is an ordinary one.
+    pub const fn spare(&mut self) {
+        self.transactions.next = None;
+    }
+
     /// Takes the locks out: see [`crate::flaw::Flaw::LooseTransactions`].
     pub fn loosen(&mut self) {
         self.transactions.are_loose = true;

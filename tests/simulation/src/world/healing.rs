@@ -40,6 +40,9 @@ impl World {
         for worker in &self.workers {
             worker.spare();
         }
+        self.stranger.kill(0);
+        self.servers.ledger.state().spare();
+        self.servers.store.state().spare();
         self.run_until_quiet().await?;
         check::little_is_open(&self.servers)?;
         for repair in [Repair::Redrive(Duration::ZERO), Repair::Drift] {

@@ -1,0 +1,135 @@
+//! A gateway of another deployment that shares topics and groups with this one by mistake: it has another ledger, and is
+//! asked for the fate of batches and given outcomes that are not its own. It must leave both to their gateways.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use flashgate_domain::{BatchId, LedgerId, OrderId, Sale, SaleId, StoreId};
+use flashgate_gateway::{
+    belonging::Belonging,
+    check_back::CheckBack,
+    config::BatcherConfig,
+    engine::{Engine, Parts},
+    readiness::Readiness,
+    registry::{Registry, RegistryFault, StoreIdentity, StoredOrder},
+};
+use flashgate_ledger::{Fate, Ledger};
+use flashgate_messaging::{CheckBackHandler, CheckedMessage, Join, Resolution, Subscription};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    broker::{SimSubscription, Witness},
+    flaw::{self, Flaw},
+    gateway,
+    life::Life,
+    process::Process,
+    servers::Servers,
+};
+
+/// How often it reads its sales, of which it has none.
+const REFRESH: Duration = Duration::from_secs(2);
+
+/// How it came to be a stranger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stranger {
+    /// Its Redis is another one; its order worker is that of this deployment.
+    OtherLedger,
+    /// All of it is another deployment, but for topics and groups.
+    OtherDeployment,
+}
+
+/// Starts it, unless it runs.
+pub fn start(process: &Arc<Process<()>>, servers: &Arc<Servers>, stranger: Stranger, flaw: Option<Flaw>) {
+    let world = Arc::clone(servers);
+    process.start(servers, move |_process, life, leave| run(world, life, leave, stranger, flaw));
+}
+
+async fn run(
+    servers: Arc<Servers>,
+    life: Arc<Life>,
+    leave: CancellationToken,
+    stranger: Stranger,
+    flaw: Option<Flaw>,
+) {
+    let ledger: Arc<dyn Ledger> = Arc::new(servers.strange_ledger_of(&life));
+    let belonging = Arc::<Belonging>::default();
+    let handler: Arc<dyn CheckBackHandler> = match flaw {
+        Some(Flaw::StrangerAnswers) => Arc::new(Meddler(Arc::clone(&ledger))),
+        _ => Arc::new(CheckBack::new(Arc::clone(&ledger), Arc::clone(&belonging))),
+    };
+    servers.broker.state().register(Witness { life: Arc::clone(&life), handler });
+    let outcomes = match flaw {
+        Some(Flaw::StrangerSettles) => greedy(Arc::clone(&servers), Arc::clone(&life)),
+        _ => gateway::joining(Arc::clone(&servers), Arc::clone(&life)),
+    };
+    let registry: Arc<dyn Registry> = match stranger {
+        Stranger::OtherLedger => Arc::new(servers.registry_of(&life)),
+        Stranger::OtherDeployment => Arc::new(Elsewhere),
+    };
+    let parts = Parts {
+        ledger,
+        shards: servers.shards,
+        producer: Arc::new(servers.producer_of(&life)),
+        orders_topic: servers.topics.orders.clone(),
+        belonging,
+        outcomes,
+        sale_events: Box::new(SimSubscription::listen(servers.broker_of(&life), servers.sales_topic.clone())),
+        registry,
+        clock: Arc::new(servers.clock),
+        seed: life.number,
+    };
+    let readiness = Readiness::default();
+    let engine = Engine::start(&BatcherConfig::default(), REFRESH, parts, &readiness, leave.clone()).await;
+    if let Some(engine) = engine {
+        leave.cancelled().await;
+        engine.finish().await;
+    }
+    life.end();
+}
+
+/// The order worker of the other deployment, which has no sales. It knows the ledger that it is told of.
+struct Elsewhere;
+
+#[async_trait]
+impl Registry for Elsewhere {
+    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryFault> {
+        let store = StoreId::from_bytes([7; 16]).map_err(|_zeros| RegistryFault::Garbled("identity"))?;
+        Ok(StoreIdentity { store, ledger })
+    }
+
+    async fn sales(&self) -> Result<Vec<Sale>, RegistryFault> {
+        Ok(Vec::new())
+    }
+
+    async fn confirm_preheat(&self, _sale: SaleId, _generation: u32) -> Result<Sale, RegistryFault> {
+        Err(RegistryFault::OtherGeneration)
+    }
+
+    async fn find_order(&self, _order: OrderId) -> Result<Option<StoredOrder>, RegistryFault> {
+        Ok(None)
+    }
+}
+
+/// Answers from its ledger, whoever's batch it is: a flaw.
+struct Meddler(Arc<dyn Ledger>);
+
+#[async_trait]
+impl CheckBackHandler for Meddler {
+    async fn check_back(&self, message: CheckedMessage) -> Resolution {
+        let Ok(batch) = message.key.parse::<BatchId>() else { return Resolution::Unknown };
+        match self.0.check_back(batch).await {
+            Ok(Fate::Deducted) => Resolution::Commit,
+            Ok(Fate::Fenced) => Resolution::Rollback,
+            Err(_fault) => Resolution::Unknown,
+        }
+    }
+}
+
+/// Acknowledges outcomes that are not its own: a flaw.
+fn greedy(servers: Arc<Servers>, life: Arc<Life>) -> Join {
+    Box::new(move || {
+        let joined = gateway::join(&servers, &life);
+        let greedy = flaw::subscription(joined, Some(Flaw::AcknowledgeFirst));
+        Box::pin(async move { Ok(Box::new(greedy) as Box<dyn Subscription>) })
+    })
+}
