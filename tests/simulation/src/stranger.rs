@@ -4,14 +4,14 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use flashgate_domain::{BatchId, LedgerId, OrderId, Sale, SaleId, StoreId};
+use flashgate_domain::{BatchId, LedgerId, OrderId, Sale, SaleId, SaleState, StoreId};
 use flashgate_gateway::{
     belonging::Belonging,
     check_back::CheckBack,
     config::BatcherConfig,
     engine::{Engine, Parts},
     readiness::Readiness,
-    registry::{Registry, RegistryFault, StoreIdentity, StoredOrder},
+    registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder},
 };
 use flashgate_ledger::{Fate, Ledger};
 use flashgate_messaging::{CheckBackHandler, CheckedMessage, Join, Resolution, Subscription};
@@ -78,7 +78,7 @@ async fn run(
         clock: Arc::new(servers.clock),
         seed: life.number,
     };
-    let readiness = Readiness::default();
+    let readiness = Arc::<Readiness>::default();
     let engine = Engine::start(&BatcherConfig::default(), REFRESH, parts, &readiness, leave.clone()).await;
     if let Some(engine) = engine {
         leave.cancelled().await;
@@ -97,8 +97,12 @@ impl Registry for Elsewhere {
         Ok(StoreIdentity { store, ledger })
     }
 
-    async fn sales(&self) -> Result<Vec<Sale>, RegistryFault> {
-        Ok(Vec::new())
+    async fn sales(&self, _states: &[SaleState]) -> Result<Listed, RegistryFault> {
+        Ok(Listed::default())
+    }
+
+    async fn sale(&self, _sale: SaleId) -> Result<Option<Sale>, RegistryFault> {
+        Ok(None)
     }
 
     async fn confirm_preheat(&self, _sale: SaleId, _generation: u32) -> Result<Sale, RegistryFault> {
