@@ -18,6 +18,7 @@ use flashgate_service::{
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tonic::Status;
+use utoipa::IntoParams;
 
 use super::{
     form::SaleForm,
@@ -90,20 +91,39 @@ async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
     )
 }
 
+/// What [`key`] takes, for the document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only described")]
+struct CreateParameters {
+    /// Makes the creation repeatable: 1 to 255 visible ASCII characters, once.
+    #[param(
+        rename = "Idempotency-Key",
+        required = false,
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]{1,255}$"
+    )]
+    idempotency_key: String,
+}
+
 /// Create a sale
 ///
-/// Nobody can buy before it is preheated. Not repeatable: a call whose answer was lost may have stored a sale.
+/// Nobody can buy before it is preheated. Repeatable with an idempotency key; without one, a call whose answer was lost
+/// may have stored a sale.
 #[utoipa::path(
     post,
     path = "/v1/sales",
     operation_id = "createSale",
+    params(CreateParameters),
     request_body = SaleForm,
     responses(
-        (status = 201, description = "Created", body = SaleView, headers(("Location" = String, description = "Where the sale is"))),
+        (status = 201, description = "Created", body = SaleView, headers(("Location" = String, description = "Where the sale is"), ("Idempotency-Replayed" = String, description = "`true` if an earlier request with the key has stored it"))),
         (status = 400, description = "`malformed`: `field` names what is wrong", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "`body_timeout`: the body came too slowly, and nothing was stored", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`: more than `operator.body_bytes_max`", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_media_type`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`sale_key_reused`: the key came before with other fields", body = Problem, content_type = "application/problem+json"),
         StoreDown,
         Everywhere,
     )
