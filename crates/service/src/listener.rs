@@ -19,6 +19,7 @@ use refusal::Explained;
 use serde::Deserialize;
 use tokio::{
     net::{TcpListener, TcpStream},
+    task::JoinSet,
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -81,6 +82,8 @@ pub async fn serve(
     let header_timeout = Duration::from_millis(limits.header_timeout_ms);
     let server = server(header_timeout);
     let mut acceptor = Acceptor { listener, failing: None };
+    let mut exporting = JoinSet::new();
+    exporting.spawn(places.clone().keep_exported());
     loop {
         // A place before the connection: it is only accepted when there is room for it.
         let admitted = async {

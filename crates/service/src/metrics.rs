@@ -140,8 +140,16 @@ impl Metric {
     }
 }
 
-/// What the clients of the broker measure, in gateways and order workers.
+const LISTENER: Label = Label { name: "listener", values: &["http", "grpc", "operator", "worker"] };
+
+/// What gateways and order workers have in common: listeners, and clients of the broker.
 pub const BUS: &[Metric] = &[
+    Metric::gauge("flashgate_connections", "open connections; worker is the order worker's listener").by(&[LISTENER]),
+    Metric::gauge(
+        "flashgate_connections_max",
+        "how many are accepted at once: `connections_max`, or less if the limit of open files is low",
+    )
+    .by(&[LISTENER]),
     Metric::counter("flashgate_bus_check_backs_total", "check-backs as the client of the broker sees them")
         .by(&[Label {
             name: "what",

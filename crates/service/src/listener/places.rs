@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
-use metrics::{Gauge, gauge};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use metrics::gauge;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::interval,
+};
+
+use crate::telemetry::GAUGE_IDLE_MAX;
 
 /// How many connections a listener holds at once; further ones wait in the kernel's queue.
 #[derive(Clone, Debug)]
@@ -13,19 +18,15 @@ pub struct Places {
     max: usize,
     /// Those of all listeners for the same kind of peers.
     shared: Option<Arc<Semaphore>>,
-    open: Gauge,
 }
 
 impl Places {
     /// `max` places of the listener `name`: its label in metrics.
     pub fn new(name: &'static str, max: usize) -> Self {
         let max = max.min(Semaphore::MAX_PERMITS);
-        let open = gauge!("flashgate_connections", "listener" => name);
-        open.set(0.0);
-        let limit = gauge!("flashgate_connections_max", "listener" => name);
-        // Above 2^32 it is no limit.
-        limit.set(f64::from(u32::try_from(max).unwrap_or(u32::MAX)));
-        Self { name, own: Arc::new(Semaphore::new(max)), max, shared: None, open }
+        let places = Self { name, own: Arc::new(Semaphore::new(max)), max, shared: None };
+        places.export();
+        places
     }
 
     /// At most `max` of them and of those of the other listener are taken at once.
@@ -62,20 +63,38 @@ impl Places {
             Some(shared) => Some(Arc::clone(shared).acquire_owned().await.ok()?),
             None => None,
         };
-        self.open.increment(1.0);
-        Some(Place { _own: own, _shared: shared, open: self.open.clone() })
+        self.export();
+        Some(Place { own: Some(own), shared, places: self.clone() })
+    }
+
+    /// Exports them again and again, for ever: a gauge that is not set for some minutes is no longer exported.
+    pub(super) async fn keep_exported(self) {
+        let mut ticks = interval(GAUGE_IDLE_MAX / 6);
+        loop {
+            ticks.tick().await;
+            self.export();
+        }
+    }
+
+    fn export(&self) {
+        // Above 2^32 it is no limit.
+        let float = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        // Looked up each time: a gauge that was not exported for a while is another one afterwards.
+        gauge!("flashgate_connections", "listener" => self.name).set(float(self.taken()));
+        gauge!("flashgate_connections_max", "listener" => self.name).set(float(self.max));
     }
 }
 
 /// The place of one connection, until it is dropped.
 pub(super) struct Place {
-    _own: OwnedSemaphorePermit,
-    _shared: Option<OwnedSemaphorePermit>,
-    open: Gauge,
+    own: Option<OwnedSemaphorePermit>,
+    shared: Option<OwnedSemaphorePermit>,
+    places: Places,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.open.decrement(1.0);
+        drop((self.own.take(), self.shared.take()));
+        self.places.export();
     }
 }
