@@ -147,7 +147,11 @@ async fn main() -> ExitCode {
         Err(exit_code) => return exit_code,
     };
     let seed = arguments.seed.map_or_else(Seed::of_this_run, Seed::new);
-    let begins = format!("{:?}, {} times, --seed {}", arguments.name, arguments.times, seed.number());
+    let (count, what) = match arguments.name {
+        Drill::Silence => (arguments.rounds, "rounds"),
+        _ => (arguments.times, "times"),
+    };
+    let begins = format!("{:?}, {count} {what}, --seed {}", arguments.name, seed.number());
     if let Err(error) = print_line(begins) {
         return fail("flashgate-drill", error, ExitCode::FAILURE);
     }
