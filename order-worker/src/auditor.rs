@@ -183,8 +183,6 @@ impl StoreSide for OwnBooks {
 
 #[cfg(all(test, feature = "sqlite", feature = "contract"))]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "the doubles are outside of test functions")]
-
     use std::sync::{
         Arc,
         atomic::{AtomicI64, AtomicUsize, Ordering},

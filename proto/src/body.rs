@@ -91,7 +91,7 @@ pub fn encode_batch(batch: &Batch, ledger: Option<LedgerId>, created_at: Timesta
         batch_id: Bytes::copy_from_slice(&batch.id().to_bytes()),
         intents: batch.intents().iter().map(intent_body).collect(),
         created_at_ms: created_at.as_millis(),
-        ledger_id: ledger_bytes(ledger).into(),
+        ledger_id: ledger_bytes(ledger),
     };
     body.encode_to_vec().into()
 }

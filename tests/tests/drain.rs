@@ -200,7 +200,7 @@ async fn a_worker_leaves_while_mysql_is_away_and_its_chunk_is_placed_after_it_is
 async fn until_alive(worker: &Worker) {
     let operator = worker.address();
     eventually("the worker's port is open", Duration::from_secs(30), async || {
-        let ask = Request::get("/healthz/live").body(Bytes::new().into()).unwrap();
+        let ask = Request::get("/healthz/live").body(Bytes::new().into()).map_err(|why| why.to_string())?;
         let live = Door::new(operator, operator).http(ask).await.map_err(|why| format!("{why:?}"))?;
         (live.status() == StatusCode::OK).then_some(()).ok_or_else(|| live.status().to_string())
     })
@@ -216,7 +216,8 @@ async fn a_worker_that_waits_for_mysql_or_the_broker_at_its_start_leaves_at_once
     let mysql = shop.mysql_proxy.take().unwrap();
     let worker = &mut shop.workers[0];
     for (silent, open) in [(&mysql, &name_server), (&name_server, &mysql)] {
-        (silent.set(Line::Silent), open.set(Line::Open));
+        silent.set(Line::Silent);
+        open.set(Line::Open);
         worker.start();
         until_alive(worker).await;
         leaves_within(AT_ONCE, &mut worker.process).await;

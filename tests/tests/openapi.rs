@@ -1,8 +1,6 @@
 //! The real programs against their OpenAPI documents: Schemathesis makes requests from a document, right ones and wrong
 //! ones, and holds every answer against it.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
-
 use std::{env, net::SocketAddr, path::Path};
 
 use flashgate_tests::{Deployment, SaleForm, Seed, process::Process};

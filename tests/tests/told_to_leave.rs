@@ -44,8 +44,7 @@ impl Frozen {
     }
 
     async fn until_asked(&mut self) {
-        let asked = timeout(PATIENCE, self.connections.wait_for(|count| *count > 0)).await;
-        asked.expect("somebody connects").unwrap();
+        timeout(PATIENCE, self.connections.wait_for(|count| *count > 0)).await.unwrap().unwrap();
     }
 }
 
@@ -135,12 +134,10 @@ async fn a_gateway_leaves_while_nothing_that_it_waits_for_listens() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_leaves_while_it_waits_for_mysql_or_a_name_server() {
-    let mysql = |address: SocketAddr| format!("mysql://flashgate@{address}/flashgate");
-    let names = |address: SocketAddr| format!(r#"["{address}"]"#);
+    let mysql: fn(SocketAddr) -> String = |address| format!("mysql://flashgate@{address}/flashgate");
+    let names: fn(SocketAddr) -> String = |address| format!(r#"["{address}"]"#);
     for signal in [Signal::TERM, Signal::INT] {
-        for (key, value) in
-            [("mysql.url", mysql as fn(SocketAddr) -> String), ("rocketmq.name_servers", names)]
-        {
+        for (key, value) in [("mysql.url", mysql), ("rocketmq.name_servers", names)] {
             let mut frozen = Frozen::server().await;
             let mut shop = patient("leave-frozen").gateways(0).prepare().await;
             shop.workers[0].set(key, value(frozen.address));

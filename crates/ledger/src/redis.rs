@@ -316,7 +316,9 @@ impl Ledger for RedisLedger {
                     None => Ok(Rebuilding::Open { orders }),
                 }
             }
-            begun => Ok(begun),
+            begun @ (Rebuilding::Begun
+            | Rebuilding::NotStopped { .. }
+            | Rebuilding::OtherGeneration { .. }) => Ok(begun),
         }
     }
 

@@ -116,7 +116,8 @@ impl RocketMq {
             let (group, topic) = (group.clone(), topic.clone());
             Box::pin(async move {
                 let joined = RocketMqSubscription::start(config, clock, group, topic, Share::Group).await?;
-                Ok(Box::new(joined) as Box<dyn Subscription>)
+                let joined: Box<dyn Subscription> = Box::new(joined);
+                Ok(joined)
             })
         })
     }

@@ -1,6 +1,6 @@
 //! Signals to a real process that does not end by itself: this test, started again as such a process.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail where it stands")]
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::{
     env,

@@ -113,7 +113,8 @@ async fn a_worker_that_decides_nothing_for_long_is_not_ready_until_it_does() {
     let (scene, held) = scene_with_a_held_sale(ConsumeConfig::default()).await;
     let (store, health) = (Arc::clone(&scene.store), Arc::clone(&scene.health));
     health.bus(true);
-    tokio::spawn(Arc::clone(&health).watch_store(Arc::clone(&store) as Arc<dyn OrderStore>));
+    let watched: Arc<dyn OrderStore> = store.clone();
+    tokio::spawn(Arc::clone(&health).watch_store(watched));
     scene.send_of(held, 1, 4);
     let working = tokio::spawn(scene.consumer.run(scene.leave.clone()));
     sleep(Duration::from_secs(5)).await;
@@ -134,7 +135,7 @@ async fn leaves(scene: Scene) -> Duration {
     assert!(!working.is_finished());
     scene.leave.cancel();
     let told_at = Instant::now();
-    timeout(MINUTE, working).await.expect("it leaves").unwrap();
+    timeout(MINUTE, working).await.unwrap().unwrap();
     let left_in_bus =
         scene.bus.events().iter().filter(|event| matches!(event, Event::Committed { .. })).count();
     assert_eq!(left_in_bus, 0, "it comes again");

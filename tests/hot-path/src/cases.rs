@@ -83,7 +83,10 @@ async fn gateway(available: i64) -> anyhow::Result<Router> {
         producer: Arc::new(Broker),
         orders_topic: Topic::new("orders")?,
         belonging: Arc::default(),
-        outcomes: Box::new(|| Box::pin(async { Ok(Box::new(Broker) as Box<dyn Subscription>) })),
+        outcomes: Box::new(|| {
+            let broker: Box<dyn Subscription> = Box::new(Broker);
+            Box::pin(async { Ok(broker) })
+        }),
         sale_events: Box::new(Broker),
         registry: all,
         clock: Arc::new(Stopped(NOW)),

@@ -65,7 +65,8 @@ pub fn start(process: &Arc<Process<Front>>, servers: &Arc<Servers>, plan: Gatewa
 pub fn joining(servers: Arc<Servers>, life: Arc<Life>) -> Join {
     Box::new(move || {
         let joined = join(&servers, &life);
-        Box::pin(async move { Ok(Box::new(joined) as Box<dyn Subscription>) })
+        let joined: Box<dyn Subscription> = Box::new(joined);
+        Box::pin(async move { Ok(joined) })
     })
 }
 

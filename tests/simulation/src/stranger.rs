@@ -134,6 +134,7 @@ fn greedy(servers: Arc<Servers>, life: Arc<Life>) -> Join {
     Box::new(move || {
         let joined = gateway::join(&servers, &life);
         let greedy = flaw::subscription(joined, Some(Flaw::AcknowledgeFirst));
-        Box::pin(async move { Ok(Box::new(greedy) as Box<dyn Subscription>) })
+        let greedy: Box<dyn Subscription> = Box::new(greedy);
+        Box::pin(async move { Ok(greedy) })
     })
 }

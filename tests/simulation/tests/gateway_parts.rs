@@ -422,7 +422,10 @@ fn joining(outcomes: impl Subscription + 'static) -> Join {
     let waiting = Mutex::new(Some(outcomes));
     Box::new(move || {
         let joined = waiting.lock().unwrap().take().ok_or(BusFault::Closed);
-        Box::pin(async move { Ok(Box::new(joined?) as Box<dyn Subscription>) })
+        Box::pin(async move {
+            let joined: Box<dyn Subscription> = Box::new(joined?);
+            Ok(joined)
+        })
     })
 }
 

@@ -95,7 +95,7 @@ async fn drill(arguments: Arguments, mut random: StdRng) {
         (Drill::Disks, _) => disks(arguments.times, &mut random).await,
         (_, Some(kind)) => {
             let mut field = Field::new().await;
-            let tally = field.drill(kind, arguments.times, &mut random, |line| tell(line)).await;
+            let tally = field.drill(kind, arguments.times, &mut random, tell).await;
             field.stop().await;
             tally
         }
@@ -115,7 +115,7 @@ async fn disks(times: usize, random: &mut StdRng) -> Tally {
         let strikes = DISK_STRIKES_MAX.min(times - done);
         tell(format_args!("strikes {} to {} of {times}", done + 1, done + strikes));
         let mut field = Field::on_small_disks().await;
-        tally.join(&field.drill(Kind::Disks, strikes, random, |line| tell(line)).await);
+        tally.join(&field.drill(Kind::Disks, strikes, random, tell).await);
         field.stop().await;
         done += strikes;
     }
@@ -134,7 +134,7 @@ async fn failovers(times: usize, random: &mut StdRng) {
 
 async fn silence(rounds: usize, random: &mut StdRng) {
     let mut silence = Silence::new().await;
-    let silences = silence.drill(rounds, random, |line| tell(line)).await;
+    let silences = silence.drill(rounds, random, tell).await;
     silence.stop().await;
     tell(format_args!("{silences}\n0 oversold, 0 lost, 0 doubled, 0 stranded"));
     assert_eq!(silences.failures(), 0, "not everything worked again in time without a restart");
@@ -147,9 +147,10 @@ async fn main() -> ExitCode {
         Err(exit_code) => return exit_code,
     };
     let seed = arguments.seed.map_or_else(Seed::of_this_run, Seed::new);
-    let (count, what) = match arguments.name {
-        Drill::Silence => (arguments.rounds, "rounds"),
-        _ => (arguments.times, "times"),
+    let (count, what) = if matches!(arguments.name, Drill::Silence) {
+        (arguments.rounds, "rounds")
+    } else {
+        (arguments.times, "times")
     };
     let begins = format!("{:?}, {count} {what}, --seed {}", arguments.name, seed.number());
     if let Err(error) = print_line(begins) {

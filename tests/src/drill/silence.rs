@@ -188,7 +188,9 @@ impl Silence {
         let lines = blow.lines().into_iter().flat_map(|between| self.field.shop.line(between));
         match blow {
             Blow::RedisDemoted | Blow::MysqlDemoted => lines.map(Proxy::connections).sum(),
-            _ => lines.map(Proxy::freeze).sum(),
+            Blow::RedisLost | Blow::MysqlLost | Blow::Freeze(_) | Blow::FreezeAll => {
+                lines.map(Proxy::freeze).sum()
+            }
         }
     }
 

@@ -115,19 +115,19 @@ pub(super) fn identity(value: &Value) -> Option<Option<LedgerIdentity>> {
 /// The reply of `probe.lua`: the commands that failed, each with its error.
 pub(super) fn probed(value: &Value) -> Option<Vec<String>> {
     let Value::Array(errors) = value else { return None };
-    let text = |error: &Value| match error {
-        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-        _ => None,
+    let text = |error: &Value| {
+        let Value::BulkString(bytes) = error else { return None };
+        Some(String::from_utf8_lossy(bytes).into_owned())
     };
     errors.iter().map(text).collect()
 }
 
 /// The policy in what INFO tells of the memory.
 pub(super) fn eviction_policy(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok()?,
-        Value::VerbatimString { text, .. } => text.as_str(),
-        _ => return None,
+    let text = if let Value::VerbatimString { text, .. } = value {
+        text.as_str()
+    } else {
+        Fields::new(value)?.text()?
     };
     let policy = text.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"))?;
     Some(policy.trim().to_owned())
