@@ -29,7 +29,7 @@ impl AtWork {
     /// The earliest chunk, once it is done; `None` if there is none. A call that is dropped loses nothing.
     ///
     /// # Errors
-    /// Some chunk was abandoned: neither it nor what comes after it may be acknowledged.
+    /// Some chunk was abandoned, and with it all others: neither it nor what comes after it may be acknowledged.
     pub(super) async fn next(&mut self) -> Option<Result<Done, Abandoned>> {
         loop {
             if let Some((_number, done @ Some(_))) = self.chunks.front_mut() {
@@ -39,7 +39,11 @@ impl AtWork {
             }
             match self.working.next().await? {
                 (number, Ok(done)) => self.is_done(number, done),
-                (_number, Err(abandoned)) => return Some(Err(abandoned)),
+                (_number, Err(abandoned)) => {
+                    // What is behind it comes again with it.
+                    (self.working, self.chunks) = (FuturesUnordered::new(), VecDeque::new());
+                    return Some(Err(abandoned));
+                }
             }
         }
     }
