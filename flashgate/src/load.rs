@@ -66,7 +66,7 @@ const INTERVALS_WAITING_MAX: usize = 64;
 ///
 /// # Errors
 /// [`Failed::Usage`] for flags that do not fit and reports that cannot be written, before anything is sent. After the
-/// run, with its reports written: what [`Report::verdict`] says.
+/// run, with its reports written: what `Report::verdict` says.
 pub fn run(args: args::LoadArgs) -> Result<(), Failed> {
     let plan = Arc::new(args.plan()?);
     let json = ReportFile::open("--json", args.json.as_deref())?;

@@ -2,7 +2,7 @@
 //!
 //! All gateways share one ledger and one broker. If each turned not ready at the first call that fails, a stall of a
 //! second would leave a balancer with no gateway at all, and buyers with less than the refusal that they can repeat. So
-//! a part that does not answer is given some time, and each gateway gives another one ([`patience`]); what buyers hear
+//! a part that does not answer is given some time, and each gateway gives another one (`patience`); what buyers hear
 //! meanwhile is decided call by call, as ever. What waiting cannot mend counts at once: all that answers is a refusal.
 
 mod patience;

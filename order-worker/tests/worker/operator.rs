@@ -329,7 +329,7 @@ async fn a_key_makes_a_creation_repeatable_over_both_protocols() {
         let replayed = response.headers().contains_key("idempotency-replayed");
         let (status, body) = (response.status(), response.into_body().collect().await.unwrap().to_bytes());
         let body: Value = serde_json::from_slice(&body).unwrap();
-        (status, replayed, body["id"].as_str().or(body["code"].as_str()).unwrap().to_owned())
+        (status, replayed, body["sale_id"].as_str().or(body["code"].as_str()).unwrap().to_owned())
     };
     // The same keys, whichever protocol brings them.
     assert_eq!(create("tonight", &body).await, (StatusCode::CREATED, true, "1".to_owned()));
