@@ -43,7 +43,7 @@ pub fn print(text: impl AsRef<[u8]>) -> Result<Reader, OutputError> {
 /// Writes `text` and a line end to standard output.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_line(text: impl Display) -> Result<Reader, OutputError> {
     print(format!("{text}\n"))
 }

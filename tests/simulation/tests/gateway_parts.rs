@@ -42,6 +42,7 @@ use flashgate_simulation::{
     flaw,
     history::{History, SALES},
     ledger::{LedgerState, SimLedger},
+    life::Life,
     network::{Link, Network, Server},
     random::stream,
     trace::Trace,
@@ -78,6 +79,14 @@ fn server() -> Arc<Server<LedgerState>> {
 
 fn ledger_of(server: &Arc<Server<LedgerState>>) -> SimLedger {
     SimLedger::new(Link::direct(Arc::clone(server)), Arc::new(SystemClock), ShardCount::ONE)
+}
+
+/// Over a network, on which a server can stall.
+fn distant_scene_of(server: &Arc<Server<LedgerState>>) -> Scene {
+    let life = Arc::new(Life::new("gateway".to_owned(), 1));
+    let link = Link::new(server, &life, Duration::from_millis(400));
+    let ledger = SimLedger::new(link, Arc::new(SystemClock), ShardCount::ONE);
+    Scene::new(Subject { ledger: Arc::new(ledger), shards: ShardCount::ONE })
 }
 
 fn scene_of(server: &Arc<Server<LedgerState>>) -> Scene {
@@ -246,7 +255,7 @@ async fn a_sale_that_cannot_be_preheated_stops_none_of_those_after_it() -> Fact 
 #[tokio::test(start_paused = true)]
 async fn a_sale_that_was_closed_has_ended_here_although_the_ledger_does_not_answer() -> Fact {
     let server = server();
-    let scene = scene_of(&server);
+    let scene = distant_scene_of(&server);
     let id = scene.on_sale(10, 1).await?;
     let sale = Sale { state: SaleState::Preheated, ..scene.sale(id, 10, 1, open_window()?)? };
     let (preheat, registry, catalogue) = preheat_of(&scene, vec![sale], Vec::new());
@@ -432,7 +441,7 @@ fn joining(outcomes: impl Subscription + 'static) -> Join {
 #[tokio::test(start_paused = true)]
 async fn outcomes_in_hand_count_as_waiting_until_they_are_settled() -> Fact {
     let server = server();
-    let scene = scene_of(&server);
+    let scene = distant_scene_of(&server);
     let sale = scene.on_sale(10, 1).await?;
     let batch = scene.deduct(crowd(sale, 2)?).await?;
     let sold_out = SoldOutWatch::new(scene.shared(), Arc::new(Catalogue::default()));

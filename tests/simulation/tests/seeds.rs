@@ -145,11 +145,6 @@ fn a_deduction_that_writes_its_entry_before_it_takes_the_units_is_found() {
 }
 
 #[test]
-fn a_settlement_that_says_last_that_it_happened_is_found() {
-    is_found(Flaw::AcknowledgedLast);
-}
-
-#[test]
 fn a_history_that_fails_is_shortened_and_still_fails() {
     let options = Options { keeps_trace: false, flaw: Some(Flaw::AcknowledgeFirst) };
     let seed = run_seeds(0..SEEDS_TO_FIND_A_FLAW, THREADS, options, |_tally| ()).failed;
