@@ -59,7 +59,11 @@ impl Belonging {
                     *self.ledger.lock().unwrap_or_else(PoisonError::into_inner) = identity.ledger;
                     return Ok(identity.ledger);
                 }
-                Err(fault) => warn!(%fault, retry, "the order store does not tell which ledger is its own"),
+                Err(fault) => {
+                    self.health.store(false);
+                    counter!("flashgate_worker_apply_retries_total", "reason" => fault.code()).increment(1);
+                    warn!(%fault, retry, "the order store does not tell which ledger is its own");
+                }
             }
             pause(&self.backoff, retry, leave).await?;
             retry += 1;

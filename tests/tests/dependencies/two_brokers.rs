@@ -80,7 +80,9 @@ async fn a_group_that_an_operator_resets_reads_again_from_there() {
     let rocketmq = RocketMqServer::start().await;
     let broker = Broker::create(rocketmq.name_server(), "reset").await;
     for number in 0..8 {
-        broker.publish(&broker.topic("orders"), &format!("message-{number}"), Bytes::new()).await;
+        broker
+            .publish(&broker.topic("orders"), &format!("message-{number}"), Bytes::from_static(b"any"))
+            .await;
     }
     let mut subscription = broker.join("orders", "reset-group").await;
     let mut first = Vec::new();
