@@ -14,15 +14,20 @@ use flashgate_gateway::{
     registry::GrpcRegistry,
 };
 use flashgate_ledger::{Ledger, redis::RedisLedger};
-use flashgate_messaging::rocketmq::{RocketMq, RocketMqTransactionProducer};
+use flashgate_messaging::{
+    BusFault,
+    rocketmq::{RocketMq, RocketMqTransactionProducer},
+};
 use flashgate_output::{fail, parse, print_line};
 use flashgate_service::{config, files, metrics::BUS, shutdown, telemetry};
-use tokio::{runtime, sync::oneshot};
-use tracing::info;
+use tokio::{runtime, sync::oneshot, time::sleep};
+use tracing::{info, warn};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The pause before a broker that did not answer at the start is asked again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// How long what still runs beside the gateway may take at its end: a look-up of a name cannot be broken off.
 const REST_TIME: Duration = Duration::from_millis(500);
 
@@ -93,7 +98,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let files = files::raise_limit();
     let sockets = Sockets::bind(&config.listen)?;
     let waiting = shutdown::waiting_for("the first answers of Redis and the broker");
-    let Some(connected) = leave.run_until_cancelled(connect(&config)).await else {
+    let Some(connected) = leave.run_until_cancelled(connect_at_last(&config)).await else {
         info!("gateway has left before it was up");
         return Ok(());
     };
@@ -104,6 +109,17 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let _waiting = shutdown::waiting_for("the broker to forget this producer");
     producer.shutdown().await;
     ran
+}
+
+/// Connects as soon as the broker answers.
+async fn connect_at_last(config: &Config) -> anyhow::Result<(Parts, Arc<RocketMqTransactionProducer>)> {
+    loop {
+        match connect(config).await {
+            Err(why) if why.is::<BusFault>() => warn!(%why, "the start waits for the broker"),
+            connected => return connected,
+        }
+        sleep(RETRY_PAUSE).await;
+    }
 }
 
 /// Everything outside the process; and the producer again, to be shut down at the end.
