@@ -30,9 +30,9 @@ use tracing::{info, warn};
 /// of waiting calls does not try one after the other, short enough that nobody notices once the server is back.
 const FAILURE_HOLDS: Duration = Duration::from_millis(50);
 
-/// Errors of a server that is not the one to ask, or not now.
-const WRONG_SERVER: [&str; 7] =
-    ["READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "NOAUTH", "NOPERM"];
+/// Errors of a server that is not the one to ask, or not now. A right that is missing (NOPERM) is none: it would be missing
+/// on the next connection as well, and the calls that are allowed must not lose theirs.
+const WRONG_SERVER: [&str; 6] = ["READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "NOAUTH"];
 
 /// Whether the error says that the connection leads to the wrong server.
 pub(super) fn is_of_wrong_server(code: &str) -> bool {
