@@ -9,7 +9,7 @@ mod patience;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -71,8 +71,8 @@ pub struct Readiness {
     state: Mutex<State>,
     /// How far the clock may be from a peer's; `None`: as far as it likes.
     clock_difference_max: Option<Duration>,
-    /// Whether the ledger is the one that it must be; unset: nobody asks.
-    belonging: OnceLock<Arc<Belonging>>,
+    /// Whether the ledger is the one that it must be; `None`: nobody asks.
+    belonging: Option<Arc<Belonging>>,
 }
 
 #[derive(Debug, Default)]
@@ -94,7 +94,7 @@ impl Readiness {
     pub fn new(clock_difference_max: Duration, belonging: Arc<Belonging>) -> Self {
         Self {
             clock_difference_max: Some(clock_difference_max),
-            belonging: OnceLock::from(belonging),
+            belonging: Some(belonging),
             ..Self::default()
         }
     }
@@ -107,12 +107,12 @@ impl Readiness {
     /// The parts that are missing, by name; empty if the gateway is ready.
     pub fn missing(&self) -> Vec<&'static str> {
         let state = self.state();
-        let max = self.clock_difference_max.or(Some(Duration::MAX));
+        let max = self.clock_difference_max.unwrap_or(Duration::MAX);
         let parts = [
             ("ledger", !state.ledger_up),
             ("broker", !state.broker_up),
-            ("identity", self.belonging.get().is_some_and(|belonging| !belonging.holds())),
-            ("clock", state.clock_differences.values().any(|far| Some(*far) > max)),
+            ("identity", self.belonging.as_ref().is_some_and(|belonging| !belonging.holds())),
+            ("clock", state.clock_differences.values().any(|far| *far > max)),
             ("sales", !state.sales_known),
             ("doors", !state.doors_open),
             ("leaving", state.leaving),

@@ -323,16 +323,22 @@ async fn available(shop: &Deployment, sale: SaleId) -> i64 {
     shop.stock.snapshot(sale).await.unwrap().totals.available
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn orders_whose_ids_are_older_than_their_sale_are_counted_and_rebuilt_and_their_units_stay_sold() {
-    let shop = Deployment::of("drift-old-ids").start().await;
+/// A sale of 500 units of which 40 are sold and confirmed, to as many buyers.
+async fn forty_of_500_sold(shop: &Deployment) -> SaleId {
     let sale = shop.open_sale(SaleForm::of_stock(500).limit(10)).await;
     let door = shop.gateways[0].door();
     let heard = ask_all(Purchase::of_many(sale, "buyer", 40), 8, async |purchase: &Purchase| {
         door.buy(purchase).await
     })
     .await;
-    assert_conserved(&shop, sale, &heard).await;
+    assert_conserved(shop, sale, &heard).await;
+    sale
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_whose_ids_are_older_than_their_sale_are_counted_and_rebuilt_and_their_units_stay_sold() {
+    let shop = Deployment::of("drift-old-ids").start().await;
+    let sale = forty_of_500_sold(&shop).await;
     // As if the gateway's clock had been 26 h behind that of the worker which made the sale.
     let later = "UPDATE sales SET created_at_ms = created_at_ms + 26 * 3600 * 1000 WHERE id = ?";
     sqlx::query(later).bind(sale.get()).execute(shop.store.pool()).await.unwrap();
@@ -354,13 +360,7 @@ async fn orders_whose_ids_are_older_than_their_sale_are_counted_and_rebuilt_and_
 #[tokio::test(flavor = "multi_thread")]
 async fn units_of_orders_that_the_store_has_lost_are_not_put_back() {
     let shop = Deployment::of("drift-lost-orders").start().await;
-    let sale = shop.open_sale(SaleForm::of_stock(500).limit(10)).await;
-    let door = shop.gateways[0].door();
-    let heard = ask_all(Purchase::of_many(sale, "buyer", 40), 8, async |purchase: &Purchase| {
-        door.buy(purchase).await
-    })
-    .await;
-    assert_conserved(&shop, sale, &heard).await;
+    let sale = forty_of_500_sold(&shop).await;
     // As a failover that forgets what it acknowledged does.
     for forget in ["DELETE FROM orders", "DELETE FROM batches", "UPDATE sales SET saleable = initial_stock"] {
         sqlx::query(forget).execute(shop.store.pool()).await.unwrap();
