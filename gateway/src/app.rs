@@ -9,7 +9,12 @@ use flashgate_service::{
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use thiserror::Error;
-use tokio::{net::TcpSocket, sync::oneshot, task::JoinSet, time::sleep};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::oneshot,
+    task::JoinSet,
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -105,11 +110,18 @@ impl Sockets {
 fn bind(key: &'static str, address: SocketAddr) -> Result<TcpSocket, BindFault> {
     let bound = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        socket.set_reuseaddr(true)?;
+        // With it, an address that was in use a moment ago can be had at once. But until it listens, such a socket
+        // shares its port with others of the kind, and the kernel may choose the same free port for two of them.
+        socket.set_reuseaddr(address.port() != 0)?;
         socket.bind(address)?;
         Ok(socket)
     };
     bound().map_err(|source| BindFault { key, address, source })
+}
+
+/// Another process may have taken the address and listened first.
+fn listen(key: &'static str, address: SocketAddr, socket: TcpSocket) -> Result<TcpListener, BindFault> {
+    socket.listen(ACCEPT_QUEUE).map_err(|source| BindFault { key, address, source })
 }
 
 /// Runs a gateway until `leave`: then it takes nothing new, finishes what is in its batches, and returns. Says
@@ -132,7 +144,7 @@ pub async fn run(
         operator::router(Arc::clone(&readiness), metrics.clone(), desk, settings.listen.body_timeout())?;
     // Outlives the others: whoever watches sees the gateway leave.
     let operator_leave = CancellationToken::new();
-    let listening = sockets.operator.listen(ACCEPT_QUEUE)?;
+    let listening = listen("operator", addresses.operator, sockets.operator)?;
     let [http_places, grpc_places, operator_places] = places(limits.connections_max, settings.files);
     let (told, limits_of_operators) = (operator_leave.clone(), limits.clone());
     background.spawn(listener::serve(listening, operator, operator_places, limits_of_operators, told));
@@ -159,8 +171,8 @@ pub async fn run(
     let (reporter, health) = tonic_health::server::health_reporter();
     background.spawn(grpc::report_health(reporter, Arc::clone(&readiness)));
     let grpc = grpc::router(api, health)?;
-    let (http_listening, grpc_listening) =
-        (sockets.http.listen(ACCEPT_QUEUE)?, sockets.grpc.listen(ACCEPT_QUEUE)?);
+    let http_listening = listen("http", addresses.http, sockets.http)?;
+    let grpc_listening = listen("grpc", addresses.grpc, sockets.grpc)?;
     readiness.doors_are_open();
     info!(
         http = %addresses.http, grpc = %addresses.grpc, operator = %addresses.operator,
@@ -204,5 +216,28 @@ async fn keep_metrics(metrics: Option<PrometheusHandle>) {
     while let Some(metrics) = &metrics {
         sleep(Duration::from_secs(5)).await;
         metrics.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_was_chosen_belongs_to_nobody_else_before_it_listens() {
+        let chosen = bind("http", SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = chosen.local_addr().unwrap();
+        let other = bind("grpc", address).map(|_socket| ()).unwrap_err();
+        assert_eq!(other.source.kind(), io::ErrorKind::AddrInUse);
+        assert!(chosen.listen(ACCEPT_QUEUE).is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_listens_second_names_the_key_and_the_address() {
+        let free = bind("http", SocketAddr::from(([127, 0, 0, 1], 0))).unwrap().local_addr().unwrap();
+        let [first, second] = ["http", "grpc"].map(|key| bind(key, free).unwrap());
+        let _listening = listen("http", free, first).unwrap();
+        let refused = listen("grpc", free, second).unwrap_err().to_string();
+        assert!(refused.starts_with(&format!("listen.grpc = {free}: ")), "{refused}");
     }
 }

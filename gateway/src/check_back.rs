@@ -7,22 +7,23 @@ use flashgate_domain::{BatchId, LedgerId};
 use flashgate_ledger::{Fate, Ledger};
 use flashgate_messaging::{CheckBackHandler, CheckedMessage, Resolution};
 use flashgate_proto::body;
+use flashgate_service::throttle::LogThrottle;
 use metrics::counter;
 use tracing::{Instrument, debug_span, error, info, warn};
 
-use crate::{belonging::Belonging, seldom::Seldom};
+use crate::belonging::Belonging;
 
 /// Looks the batch up in the deduction log, and fences it where there is nothing.
 pub struct CheckBack {
     ledger: Arc<dyn Ledger>,
     belonging: Arc<Belonging>,
-    told: Seldom,
+    told: LogThrottle,
 }
 
 impl CheckBack {
     /// Answers from `ledger`, for batches that were deducted from it.
     pub fn new(ledger: Arc<dyn Ledger>, belonging: Arc<Belonging>) -> Self {
-        Self { ledger, belonging, told: Seldom::default() }
+        Self { ledger, belonging, told: LogThrottle::default() }
     }
 
     /// Whether the batch is of this gateway's ledger. Nobody else can tell what became of it.
@@ -35,9 +36,12 @@ impl CheckBack {
             }
         };
         let ours = self.belonging.is_ours(of);
-        if !ours && let Some(unsaid) = self.told.due() {
+        if !ours && let Some(suppressed) = self.told.admit() {
             let (of, ledger) = (display(of), display(self.belonging.ledger()));
-            warn!(batch = message.key, of, ledger, unsaid, "the half-message of another ledger: no answer");
+            warn!(
+                batch = message.key,
+                of, ledger, suppressed, "the half-message of another ledger: no answer"
+            );
         }
         ours
     }

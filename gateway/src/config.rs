@@ -14,7 +14,8 @@ use flashgate_domain::{
 use flashgate_ledger::redis::RedisConfig;
 use flashgate_messaging::rocketmq::RocketMqConfig;
 use flashgate_service::{
-    body::BodyLimits, config::ConfigError, listener::ListenerLimits, telemetry::LogConfig,
+    body::BodyLimits, clocks::ClockConfig, config::ConfigError, listener::ListenerLimits,
+    telemetry::LogConfig,
 };
 use serde::Deserialize;
 
@@ -253,21 +254,6 @@ impl Default for WorkerConfig {
     }
 }
 
-/// The clocks of the servers.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ClockConfig {
-    /// A gateway whose clock is further than that from the ledger's or the broker's is not ready. 5 s: nothing depends
-    /// on it (windows follow the ledger's clock), but a server whose clock runs away is not well.
-    pub difference_max_ms: NonZeroU64,
-}
-
-impl Default for ClockConfig {
-    fn default() -> Self {
-        Self { difference_max_ms: at_least_one_ms(5_000) }
-    }
-}
-
 impl Config {
     /// What the gateway itself is told, of a process that may open so many `files`; the rest is about its parts.
     pub fn settings(&self, files: usize) -> Settings {
@@ -277,7 +263,7 @@ impl Config {
             auth: self.auth.clone(),
             batcher: self.batcher.clone(),
             refresh: Duration::from_millis(self.worker.refresh_ms.get()),
-            clock_difference_max: Duration::from_millis(self.clock.difference_max_ms.get()),
+            clock_difference_max: self.clock.difference_max(),
         }
     }
 

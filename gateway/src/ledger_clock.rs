@@ -15,27 +15,20 @@ use std::{
 
 use flashgate_domain::{Clock, Timestamp};
 use flashgate_ledger::{Ledger, LedgerFault};
-use metrics::gauge;
+use flashgate_service::clocks::{self, Peer};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
-use crate::{
-    readiness::{Peer, Readiness},
-    seldom::Seldom,
-};
+use crate::readiness::Readiness;
 
 /// How often the clocks are compared.
 const PERIOD: Duration = Duration::from_secs(2);
-/// From which difference on somebody is told, in milliseconds.
-const TOLD_FROM_MS: u64 = 500;
 
 /// A clock that follows the ledger's.
 pub struct LedgerClock {
     own: Arc<dyn Clock>,
     /// How far the own clock is ahead of the ledger's, in milliseconds.
     ahead_ms: AtomicI64,
-    told: Seldom,
 }
 
 impl Clock for LedgerClock {
@@ -48,7 +41,7 @@ impl Clock for LedgerClock {
 impl LedgerClock {
     /// Shows the time of `own` until it is compared with the ledger's.
     pub fn new(own: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { own, ahead_ms: AtomicI64::new(0), told: Seldom::default() })
+        Arc::new(Self { own, ahead_ms: AtomicI64::new(0) })
     }
 
     /// Asks the ledger for its time once.
@@ -56,31 +49,11 @@ impl LedgerClock {
     /// # Errors
     /// It did not tell; the difference stays what it was.
     pub async fn compare(&self, ledger: &dyn Ledger, readiness: &Readiness) -> Result<(), LedgerFault> {
-        let before = self.own.now().as_millis();
-        let there = ledger.time().await?.as_millis();
-        let after = self.own.now().as_millis();
-        // It told the time at some moment in between; what is within is no difference.
-        let ahead = if there < before {
-            i64::try_from(before - there).unwrap_or(i64::MAX)
-        } else if there > after {
-            i64::try_from(there - after).map_or(i64::MIN, |behind| -behind)
-        } else {
-            0
-        };
+        let before = self.own.now();
+        let there = ledger.time().await?;
+        let ahead = clocks::ahead_ms(before, there, self.own.now());
         self.ahead_ms.store(ahead, Ordering::Relaxed);
-        let difference = Duration::from_millis(ahead.unsigned_abs());
-        let seconds = difference.as_secs_f64();
-        gauge!("flashgate_clock_difference_seconds", "peer" => "ledger").set(if ahead < 0 {
-            -seconds
-        } else {
-            seconds
-        });
-        readiness.note_clock(Peer::Ledger, difference);
-        if ahead.unsigned_abs() >= TOLD_FROM_MS
-            && let Some(unsaid) = self.told.due()
-        {
-            warn!(ahead_ms = ahead, unsaid, "the clock of this process is not that of the ledger");
-        }
+        readiness.clocks().note(Peer::Ledger, ahead);
         Ok(())
     }
 

@@ -28,7 +28,6 @@ pub mod readiness;
 pub mod redrive;
 pub mod registry;
 pub mod screen;
-mod seldom;
 pub mod settle;
 pub mod sold_out;
 pub mod transaction;

@@ -22,6 +22,7 @@ use std::{
 use flashgate_domain::{Sale, SaleId, SaleState, id::ShardCount};
 use flashgate_ledger::{Ledger, LedgerFault};
 use flashgate_messaging::Subscription;
+use flashgate_service::throttle::LogThrottle;
 use futures::{StreamExt, stream};
 use metrics::counter;
 use thiserror::Error;
@@ -38,7 +39,6 @@ use crate::{
     preheat::{failing::Failing, sale::Steps},
     readiness::{Degraded, Readiness},
     registry::{Registry, RegistryFault},
-    seldom::Seldom,
 };
 
 /// How many sale events one poll takes.
@@ -90,7 +90,7 @@ pub struct Preheat {
     registry: Arc<dyn Registry>,
     catalogue: Arc<Catalogue>,
     steps: Arc<Steps>,
-    told: Seldom,
+    told: LogThrottle,
 }
 
 impl Preheat {
@@ -102,7 +102,7 @@ impl Preheat {
         catalogue: Arc<Catalogue>,
     ) -> Self {
         let steps = Steps::new(ledger, shards, Arc::clone(&registry), Arc::clone(&catalogue));
-        Self { registry, catalogue, steps: Arc::new(steps), told: Seldom::default() }
+        Self { registry, catalogue, steps: Arc::new(steps), told: LogThrottle::default() }
     }
 
     /// Reads every sale that buyers may ask for, and takes each as far as it goes; but waits no longer than some
@@ -180,8 +180,8 @@ impl Preheat {
                 }
                 Err(fault) => {
                     counter!("flashgate_gateway_preheat_failures_total", "what" => "list").increment(1);
-                    if let Some(unsaid) = self.told.due() {
-                        warn!(code = fault.code(), %fault, unsaid, "the sales could not be read");
+                    if let Some(suppressed) = self.told.admit() {
+                        warn!(code = fault.code(), %fault, suppressed, "the sales could not be read");
                     }
                 }
             }

@@ -8,7 +8,7 @@
 mod patience;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,6 +16,7 @@ use std::{
 use flashgate_domain::{Shard, id::ShardCount};
 use flashgate_ledger::{Ledger, LedgerFault};
 use flashgate_messaging::{BusFault, TransactionProducer};
+use flashgate_service::clocks::{Clocks, Peer};
 use futures::future::join_all;
 use metrics::gauge;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -56,21 +57,11 @@ impl Degraded {
     }
 }
 
-/// Whose clock this process compares its own with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Peer {
-    /// The ledger's server.
-    Ledger,
-    /// The broker that is furthest away.
-    Broker,
-}
-
 /// What is known about the parts that a sale needs.
 #[derive(Debug, Default)]
 pub struct Readiness {
     state: Mutex<State>,
-    /// How far the clock may be from a peer's; `None`: as far as it likes.
-    clock_difference_max: Option<Duration>,
+    clocks: Clocks,
     /// Whether the ledger is the one that it must be; `None`: nobody asks.
     belonging: Option<Arc<Belonging>>,
 }
@@ -83,8 +74,6 @@ struct State {
     doors_open: bool,
     leaving: bool,
     degraded: BTreeSet<Degraded>,
-    /// How far the clock is from that of each peer.
-    clock_differences: BTreeMap<Peer, Duration>,
     /// The shards that failed at the last trial.
     shards_down: Vec<Shard>,
 }
@@ -92,27 +81,22 @@ struct State {
 impl Readiness {
     /// Not ready while the clock is further than that from a peer's, or while `belonging` is not agreed.
     pub fn new(clock_difference_max: Duration, belonging: Arc<Belonging>) -> Self {
-        Self {
-            clock_difference_max: Some(clock_difference_max),
-            belonging: Some(belonging),
-            ..Self::default()
-        }
+        Self { clocks: Clocks::new(clock_difference_max), belonging: Some(belonging), ..Self::default() }
     }
 
-    /// Remembers how far the clock is from that of `peer`.
-    pub fn note_clock(&self, peer: Peer, difference: Duration) {
-        self.state().clock_differences.insert(peer, difference);
+    /// The clocks of the servers.
+    pub const fn clocks(&self) -> &Clocks {
+        &self.clocks
     }
 
     /// The parts that are missing, by name; empty if the gateway is ready.
     pub fn missing(&self) -> Vec<&'static str> {
         let state = self.state();
-        let max = self.clock_difference_max.unwrap_or(Duration::MAX);
         let parts = [
             ("ledger", !state.ledger_up),
             ("broker", !state.broker_up),
             ("identity", self.belonging.as_ref().is_some_and(|belonging| !belonging.holds())),
-            ("clock", state.clock_differences.values().any(|far| *far > max)),
+            ("clock", self.clocks.are_apart()),
             ("sales", !state.sales_known),
             ("doors", !state.doors_open),
             ("leaving", state.leaving),
@@ -178,9 +162,7 @@ impl Readiness {
             self.note_ledger(&shards, &mut with_ledger);
             self.note_broker(&answered, &mut with_broker);
             if let Some(difference) = broker.clock_difference() {
-                gauge!("flashgate_clock_difference_seconds", "peer" => "broker")
-                    .set(difference.ahead_seconds());
-                self.note_clock(Peer::Broker, Duration::from_secs_f64(difference.ahead_seconds().abs()));
+                self.clocks.note(Peer::Broker, difference.ahead_ms);
             }
         }
         self.state().leaving = true;

@@ -6,13 +6,14 @@ use flashgate_domain::BatchOutcome;
 use flashgate_ledger::{Ledger, Settled};
 use flashgate_messaging::{Delivery, Join, Subscription};
 use flashgate_proto::body::{self, LedgerOutcomes};
+use flashgate_service::throttle::LogThrottle;
 use futures::{StreamExt, stream};
 use metrics::counter;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use crate::{belonging::Belonging, outcomes_lag::Outcomes, seldom::Seldom, sold_out::SoldOutWatch};
+use crate::{belonging::Belonging, outcomes_lag::Outcomes, sold_out::SoldOutWatch};
 
 /// How many messages one poll takes: each carries the outcomes of a chunk.
 const MESSAGES_MAX: usize = 32;
@@ -32,7 +33,7 @@ pub struct Settlement {
     ledger: Arc<dyn Ledger>,
     belonging: Arc<Belonging>,
     sold_out: Arc<SoldOutWatch>,
-    told: Seldom,
+    told: LogThrottle,
 }
 
 /// Why a membership of the group ended.
@@ -46,7 +47,7 @@ enum Ended {
 impl Settlement {
     /// Settles in `ledger` and tells `sold_out` where the sales stand then.
     pub fn new(ledger: Arc<dyn Ledger>, belonging: Arc<Belonging>, sold_out: Arc<SoldOutWatch>) -> Self {
-        Self { ledger, belonging, sold_out, told: Seldom::default() }
+        Self { ledger, belonging, sold_out, told: LogThrottle::default() }
     }
 
     /// Settles what the group's outcomes bring until `leave`. Whoever is among strangers takes nothing from them: it
@@ -145,8 +146,8 @@ impl Settlement {
                 counter!("flashgate_gateway_settled_batches_total", "result" => "given_up").increment(1);
                 return true;
             }
-            if let Some(unsaid) = self.told.due() {
-                warn!(batch = %outcome.batch, code = fault.code(), %fault, unsaid, "not settled yet");
+            if let Some(suppressed) = self.told.admit() {
+                warn!(batch = %outcome.batch, code = fault.code(), %fault, suppressed, "not settled yet");
             }
             tokio::select! {
                 biased;

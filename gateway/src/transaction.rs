@@ -14,12 +14,13 @@ use flashgate_domain::{Batch, BatchId, Clock, Refusal};
 use flashgate_ledger::{Deduction, Fate, Ledger, Screening, Standing};
 use flashgate_messaging::{BusFault, HalfMessage, Message, Topic, TransactionProducer, Verdict as Resolved};
 use flashgate_proto::body;
+use flashgate_service::throttle::LogThrottle;
 use metrics::{Histogram, counter, histogram};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug_span, error, warn};
 
-use crate::{belonging::Belonging, seldom::Seldom};
+use crate::belonging::Belonging;
 
 /// The pause before a call that failed is made again.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
@@ -58,13 +59,13 @@ pub struct Transactions {
 /// What one server that is away would have every batch say.
 #[derive(Debug, Default)]
 struct Told {
-    no_half_message: Seldom,
-    no_deduction: Seldom,
-    deduction_in_doubt: Seldom,
-    fate_unknown: Seldom,
-    commit_unanswered: Seldom,
-    accepted_uncommitted: Seldom,
-    rollback_unanswered: Seldom,
+    no_half_message: LogThrottle,
+    no_deduction: LogThrottle,
+    deduction_in_doubt: LogThrottle,
+    fate_unknown: LogThrottle,
+    commit_unanswered: LogThrottle,
+    accepted_uncommitted: LogThrottle,
+    rollback_unanswered: LogThrottle,
 }
 
 impl Transactions {
@@ -107,8 +108,8 @@ impl Transactions {
         let half = match self.send_half(batch.id(), body.clone()).await {
             Ok(half) => half,
             Err(fault) => {
-                if let Some(unsaid) = self.told.no_half_message.due() {
-                    warn!(code = fault.code(), %fault, unsaid, "no half-message");
+                if let Some(suppressed) = self.told.no_half_message.admit() {
+                    warn!(code = fault.code(), %fault, suppressed, "no half-message");
                 }
                 // If it was stored all the same, its check-back finds no log entry and fences it.
                 return End::Unavailable(Refusal::BrokerUnavailable);
@@ -131,14 +132,14 @@ impl Transactions {
                 self.roll_back(half, End::Again)
             }
             Err(fault) if fault.nothing_done() => {
-                if let Some(unsaid) = self.told.no_deduction.due() {
-                    warn!(code = fault.code(), %fault, unsaid, "no deduction");
+                if let Some(suppressed) = self.told.no_deduction.admit() {
+                    warn!(code = fault.code(), %fault, suppressed, "no deduction");
                 }
                 self.roll_back(half, End::Unavailable(Refusal::LedgerUnavailable))
             }
             Err(fault) => {
-                if let Some(unsaid) = self.told.deduction_in_doubt.due() {
-                    warn!(code = fault.code(), %fault, unsaid, "a deduction in doubt");
+                if let Some(suppressed) = self.told.deduction_in_doubt.admit() {
+                    warn!(code = fault.code(), %fault, suppressed, "a deduction in doubt");
                 }
                 self.settle_doubt(batch.id(), half, deadline).await
             }
@@ -176,8 +177,8 @@ impl Transactions {
                 match self.ledger.check_back(id).await {
                     Ok(fate) => return fate,
                     Err(fault) => {
-                        if let Some(unsaid) = self.told.fate_unknown.due() {
-                            warn!(code = fault.code(), %fault, unsaid, "the fate of a batch could not be asked for");
+                        if let Some(suppressed) = self.told.fate_unknown.admit() {
+                            warn!(code = fault.code(), %fault, suppressed, "the fate of a batch could not be asked for");
                         }
                     }
                 }
@@ -199,8 +200,8 @@ impl Transactions {
                     Ok(()) => return true,
                     Err(BusFault::TooLate { .. }) => return false,
                     Err(fault) => {
-                        if let Some(unsaid) = self.told.commit_unanswered.due() {
-                            warn!(code = fault.code(), %fault, unsaid, "a commit was not answered");
+                        if let Some(suppressed) = self.told.commit_unanswered.admit() {
+                            warn!(code = fault.code(), %fault, suppressed, "a commit was not answered");
                         }
                     }
                 }
@@ -210,9 +211,9 @@ impl Transactions {
         let answered = timeout_at(deadline, committing.instrument(debug_span!("commit"))).await;
         self.commit_seconds.record(started.elapsed());
         if answered != Ok(true) {
-            if let Some(unsaid) = self.told.accepted_uncommitted.due() {
+            if let Some(suppressed) = self.told.accepted_uncommitted.admit() {
                 let key = &half.transaction_id;
-                warn!(key, unsaid, "accepted without the answer to its commit; left to check-back");
+                warn!(key, suppressed, "accepted without the answer to its commit; left to check-back");
             }
             counter!("flashgate_gateway_commits_unanswered_total").increment(1);
         }
@@ -223,9 +224,9 @@ impl Transactions {
         let this = Arc::clone(self);
         self.background.spawn(async move {
             if let Err(fault) = this.producer.resolve(&half, Resolved::Rollback).await
-                && let Some(unsaid) = this.told.rollback_unanswered.due()
+                && let Some(suppressed) = this.told.rollback_unanswered.admit()
             {
-                warn!(code = fault.code(), %fault, unsaid, "a rollback was not answered; left to check-back");
+                warn!(code = fault.code(), %fault, suppressed, "a rollback was not answered; left to check-back");
             }
         });
         end

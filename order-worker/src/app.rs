@@ -70,7 +70,7 @@ pub async fn serve(
 ) -> Result<(), Failed> {
     // Only the pauses before retries are drawn from it: it must differ between processes, nothing more.
     let seed = clock.now().as_millis() ^ (u64::from(process::id()) << 32);
-    let health = Arc::new(Health::default());
+    let health = Arc::new(Health::new(config.clock.difference_max()));
     let store = Arc::new(MySqlStore::new(&config.mysql, seed));
     let publisher = Arc::new(Late::<RocketMqPublisher>::default());
     let browser = Arc::new(Late::<RocketMqBrowser>::default());

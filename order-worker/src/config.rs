@@ -10,7 +10,9 @@ use std::{
 };
 
 use flashgate_messaging::rocketmq::RocketMqConfig;
-use flashgate_service::{body::BodyLimits, listener::ListenerLimits, telemetry::LogConfig};
+use flashgate_service::{
+    body::BodyLimits, clocks::ClockConfig, listener::ListenerLimits, telemetry::LogConfig,
+};
 use serde::Deserialize;
 use sqlx::mysql::MySqlConnectOptions;
 
@@ -35,6 +37,8 @@ pub struct WorkerConfig {
     pub operator: OperatorConfig,
     /// The audit in the background.
     pub audit: AuditConfig,
+    /// The clocks of the servers.
+    pub clock: ClockConfig,
 }
 
 const fn above_zero_u32(number: u32) -> NonZeroU32 {

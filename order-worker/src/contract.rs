@@ -113,7 +113,7 @@ macro_rules! order_store_contract {
                 a_closed_sale_still_takes_accepted_orders
                 sales_are_listed_by_id_and_state
                 what_does_not_exist_is_not_found
-                it_answers;
+                it_answers_with_its_time;
         }
     };
     (@facts $make:path; $($module:ident: $($fact:ident)+;)+) => {

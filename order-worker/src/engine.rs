@@ -102,7 +102,8 @@ pub(crate) async fn work<S: Subscription>(
     seed: u64,
     leave: CancellationToken,
 ) -> S {
-    let watching = tokio::spawn(Arc::clone(&parts.health).watch_store(Arc::clone(&parts.store)));
+    let (store, clock) = (Arc::clone(&parts.store), Arc::clone(&parts.clock));
+    let watching = tokio::spawn(Arc::clone(&parts.health).watch_store(store, clock));
     let consumer = Consumer::new(subscription, parts, config, seed);
     info!("consuming");
     let waiting = waiting_for("the chunk at hand");

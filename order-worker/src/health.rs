@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use flashgate_domain::Clock;
+use flashgate_service::clocks::{self, Clocks, Peer};
 use metrics::gauge;
 use tokio::{
     sync::watch,
@@ -31,6 +33,8 @@ pub struct Condition {
     pub bus_up: bool,
     /// A batch of another ledger came: the worker, or somebody else, is where it should not be.
     pub among_strangers: bool,
+    /// The clock of this process is too far from the order store's or the broker's.
+    pub clocks_apart: bool,
     /// The worker was told to leave.
     pub leaving: bool,
 }
@@ -38,7 +42,7 @@ pub struct Condition {
 impl Condition {
     /// Whether batches are being decided.
     pub const fn is_ready(self) -> bool {
-        self.store_up && self.bus_up && !self.among_strangers && !self.leaving
+        self.store_up && self.bus_up && !self.among_strangers && !self.clocks_apart && !self.leaving
     }
 }
 
@@ -47,11 +51,13 @@ impl Condition {
 pub struct Health {
     condition: watch::Sender<Condition>,
     work: Mutex<Work>,
+    clocks: Clocks,
 }
 
 impl Default for Health {
+    /// Whose clock may be anything.
     fn default() -> Self {
-        Self { condition: watch::Sender::new(Condition::default()), work: Mutex::default() }
+        Self::new(Duration::MAX)
     }
 }
 
@@ -75,6 +81,15 @@ impl Drop for Unfinished {
 }
 
 impl Health {
+    /// Not ready while the clock is further than that from the order store's or the broker's.
+    pub fn new(clock_difference_max: Duration) -> Self {
+        Self {
+            condition: watch::Sender::new(Condition::default()),
+            work: Mutex::default(),
+            clocks: Clocks::new(clock_difference_max),
+        }
+    }
+
     /// The condition now.
     pub fn condition(&self) -> Condition {
         *self.condition.borrow()
@@ -92,13 +107,18 @@ impl Health {
     }
 
     /// Asks the store every second, for ever. Without orders, nobody else would notice that it is away. And looks whether
-    /// the chunks go on, since a store that answers may still hold them up.
-    pub async fn watch_store(self: Arc<Self>, store: Arc<dyn OrderStore>) {
+    /// the chunks go on, since a store that answers may still hold them up. Compares its clock with `clock`.
+    pub async fn watch_store(self: Arc<Self>, store: Arc<dyn OrderStore>, clock: Arc<dyn Clock>) {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let (answers, is_stalled) = (store.ping().await.is_ok(), self.is_stalled());
+            let before = clock.now();
+            let there = store.ping().await;
+            if let Ok(there) = there {
+                self.note_clock(Peer::Store, clocks::ahead_ms(before, there, clock.now()));
+            }
+            let (answers, is_stalled) = (there.is_ok(), self.is_stalled());
             // With the broker away chunks wait to be announced.
             let is_stalled = is_stalled && self.condition().bus_up;
             if answers && is_stalled {
@@ -141,6 +161,13 @@ impl Health {
     pub fn bus(&self, up: bool) {
         export_bus(up);
         self.change(|condition| condition.bus_up = up);
+    }
+
+    /// The clock of this process is so far ahead of that of `peer`.
+    pub(crate) fn note_clock(&self, peer: Peer, ahead_ms: i64) {
+        self.clocks.note(peer, ahead_ms);
+        let are_apart = self.clocks.are_apart();
+        self.change(|condition| condition.clocks_apart = are_apart);
     }
 
     /// The last chunk had a batch of another ledger, or had not.

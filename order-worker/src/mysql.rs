@@ -91,14 +91,17 @@ async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, Trouble
 
 /// How long a health check may take, which writes one row: a server that takes longer is away.
 const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
+/// The time by the server's clock, in milliseconds since 1970.
+const NOW_MS: &str = "SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)";
 const HEALTH_CHECK: &str = include_str!("../sql/health_check.sql");
 
 /// Does what the work does: writes. A server that can only be read is the wrong one.
-async fn health_check(connection: &mut MySqlConnection) -> Result<(), Trouble> {
-    match sqlx::query(HEALTH_CHECK).execute(connection).await?.rows_affected() {
-        1 => Ok(()),
-        _ => Err(Impossible("number of rows for health checks").into()),
+async fn health_check(connection: &mut MySqlConnection) -> Result<Timestamp, Trouble> {
+    if sqlx::query(HEALTH_CHECK).execute(&mut *connection).await?.rows_affected() != 1 {
+        return Err(Impossible("number of rows for health checks").into());
     }
+    let (now,): (u64,) = sqlx::query_as(NOW_MS).fetch_one(connection).await?;
+    Ok(Timestamp::from_millis(now))
 }
 
 /// A text of [`Sized`](crate::statement::Sized), which holds no values.
@@ -241,7 +244,7 @@ impl OrderStore for MySqlStore {
         Ok(lend!(self, self.call_timeout, |connection| locked::among(connection, sales))?)
     }
 
-    async fn ping(&self) -> Result<(), StoreFault> {
+    async fn ping(&self) -> Result<Timestamp, StoreFault> {
         let check = async { lend!(self, self.call_timeout, |connection| health_check(connection)) };
         Ok(within(HEALTH_CHECK_TIMEOUT, check).await?)
     }

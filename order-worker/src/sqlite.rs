@@ -24,7 +24,8 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use fault::Trouble;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId, Timestamp,
+    Batch, BatchId, BatchOutcome, Clock, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId,
+    SystemClock, Timestamp,
     audit::{DecidedBatch, StoreBooks, StoreStep},
 };
 pub use open::OpenFault;
@@ -78,11 +79,12 @@ impl SqliteStore {
 const HEALTH_CHECK: &str = include_str!("../sql/sqlite/health_check.sql");
 
 /// Does what the work does: writes.
-fn health_check(connection: &Connection) -> Result<(), Trouble> {
-    match connection.prepare_cached(HEALTH_CHECK)?.execute(())? {
-        1 => Ok(()),
-        _ => Err(Impossible("number of rows for health checks").into()),
+fn health_check(connection: &Connection) -> Result<Timestamp, Trouble> {
+    if connection.prepare_cached(HEALTH_CHECK)?.execute(())? != 1 {
+        return Err(Impossible("number of rows for health checks").into());
     }
+    // Of this process.
+    Ok(SystemClock.now())
 }
 
 #[async_trait]
@@ -232,7 +234,7 @@ impl OrderStore for SqliteStore {
         Ok(Vec::new())
     }
 
-    async fn ping(&self) -> Result<(), StoreFault> {
+    async fn ping(&self) -> Result<Timestamp, StoreFault> {
         self.thread.call(|connection| health_check(connection)).await
     }
 }

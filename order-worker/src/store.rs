@@ -156,8 +156,9 @@ pub trait OrderStore: Send + Sync + 'static {
     /// nobody.
     async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreFault>;
 
-    /// Whether the store does what the work needs: it writes something, since one that can only be read is of no use.
-    async fn ping(&self) -> Result<(), StoreFault>;
+    /// Whether the store does what the work needs: it writes something, since one that can only be read is of no use. Tells
+    /// the time by its clock.
+    async fn ping(&self) -> Result<Timestamp, StoreFault>;
 }
 
 /// What became of one batch that was handed to [`OrderStore::apply`].

@@ -130,15 +130,6 @@ pub struct ClockDifference {
     pub bound_ms: u64,
 }
 
-impl ClockDifference {
-    /// The estimate in seconds, for a gauge.
-    pub fn ahead_seconds(self) -> f64 {
-        let millis = u32::try_from(self.ahead_ms.unsigned_abs()).unwrap_or(u32::MAX);
-        let seconds = f64::from(millis) / 1_000.0;
-        if self.ahead_ms < 0 { -seconds } else { seconds }
-    }
-}
-
 /// A message that a subscription delivers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {

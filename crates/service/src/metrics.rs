@@ -194,8 +194,8 @@ pub const BUS: &[Metric] = &[
         "flashgate_clock_difference_seconds",
         Kind::Gauge,
         Unit::Seconds,
-        "how far this process's clock is ahead of the peer's; of several brokers, the one furthest away. A worker knows \
-         it once it has published something",
+        "how far this process's clock is ahead of the peer's; of several brokers, the one furthest away. That of \
+         a broker is known once something was sent to it",
     )
     .by(&[Label { name: "peer", values: &["ledger", "store", "broker"] }]),
 ];

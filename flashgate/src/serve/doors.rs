@@ -20,15 +20,17 @@ impl Doors {
     /// # Errors
     /// [`Failed::PortTaken`] with the flag that names another one.
     pub(crate) async fn open(config: &ServeConfig) -> Result<Self, Failed> {
-        let gateway = Sockets::bind(&config.listen).map_err(|BindFault { key, address, source }| {
-            let flag = if key == "operator" { "gateway" } else { key };
-            refused(flag, &address.to_string(), &source)
-        })?;
+        let gateway = Sockets::bind(&config.listen).map_err(|fault| taken(&fault))?;
         let address = config.operator.listen;
         let operator = TcpListener::bind(address).await;
         let operator = operator.map_err(|why| refused("worker", &address.to_string(), &why))?;
         Ok(Self { gateway, operator })
     }
+}
+
+/// [`Failed::PortTaken`] with the flag that names another address.
+pub(super) fn taken(BindFault { key, address, source }: &BindFault) -> Failed {
+    refused(if *key == "operator" { "gateway" } else { key }, &address.to_string(), source)
 }
 
 fn refused(flag: &str, address: &str, why: &io::Error) -> Failed {

@@ -14,7 +14,7 @@ use flashgate_service::files;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::{config::ServeConfig, part::Part, surroundings::Surroundings, worker::FILES_PART};
+use super::{config::ServeConfig, doors, part::Part, surroundings::Surroundings, worker::FILES_PART};
 use crate::exit::{Failed, causes};
 
 /// How long a question to the order worker, in the same process, may take.
@@ -54,7 +54,10 @@ impl Gateway {
         let left = leave.clone();
         let part = Part::spawn(leave, async move {
             let ran = app::run(&settings, parts, sockets, Some(metrics), up, left).await;
-            ran.map_err(|why| Failed::Failed(format!("the gateway: {why:#}")))
+            ran.map_err(|why| match why.downcast_ref() {
+                Some(fault) => doors::taken(fault),
+                None => Failed::Failed(format!("the gateway: {why:#}")),
+            })
         });
         let gateway = Self { part, producer };
         match heard.await {

@@ -20,7 +20,7 @@ struct Told {
     code: &'static str,
     at: Instant,
     /// Failures since the line was written.
-    unsaid: u64,
+    suppressed: u64,
 }
 
 impl Failing {
@@ -54,11 +54,11 @@ impl Failing {
     fn name(&mut self, sale: u64, fault: &PreheatFault) {
         let now = Instant::now();
         match self.0.get_mut(&sale) {
-            Some(told) if told.code == fault.code() && now < told.at + NAMED_PERIOD => told.unsaid += 1,
+            Some(told) if told.code == fault.code() && now < told.at + NAMED_PERIOD => told.suppressed += 1,
             told => {
-                let unsaid = told.map_or(0, |told| told.unsaid);
-                tell(sale, fault, unsaid);
-                self.0.insert(sale, Told { code: fault.code(), at: now, unsaid: 0 });
+                let suppressed = told.map_or(0, |told| told.suppressed);
+                tell(sale, fault, suppressed);
+                self.0.insert(sale, Told { code: fault.code(), at: now, suppressed: 0 });
             }
         }
     }
@@ -70,6 +70,6 @@ impl Failing {
 }
 
 /// Names a sale and what is wrong with it.
-pub(super) fn tell(sale: u64, fault: &PreheatFault, unsaid: u64) {
-    warn!(sale_id = sale, code = fault.code(), %fault, unsaid, "a sale could not be brought up to date; it is tried again");
+pub(super) fn tell(sale: u64, fault: &PreheatFault, suppressed: u64) {
+    warn!(sale_id = sale, code = fault.code(), %fault, suppressed, "a sale could not be brought up to date; it is tried again");
 }

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use flashgate_domain::{BatchOutcome, Decision, LedgerId};
 use flashgate_messaging::{BusFault, Message, Publisher, Topic};
 use flashgate_proto::body;
-use metrics::{counter, gauge};
+use flashgate_service::clocks::Peer;
+use metrics::counter;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -112,7 +113,7 @@ impl Announcer {
         }
         self.health.bus(true);
         if let Some(difference) = self.publisher.clock_difference() {
-            gauge!("flashgate_clock_difference_seconds", "peer" => "broker").set(difference.ahead_seconds());
+            self.health.note_clock(Peer::Broker, difference.ahead_ms);
         }
         Ok(())
     }

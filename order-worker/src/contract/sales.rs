@@ -167,6 +167,9 @@ pub async fn what_does_not_exist_is_not_found(subject: &Subject) -> Fact {
 }
 
 /// A ping.
-pub async fn it_answers(subject: &Subject) -> Fact {
-    Ok(subject.store().ping().await?)
+pub async fn it_answers_with_its_time(subject: &Subject) -> Fact {
+    // Milliseconds: between 2020 and 2100.
+    let now = subject.store().ping().await?.as_millis();
+    assert!((1_577_836_800_000..4_102_444_800_000).contains(&now), "{now}");
+    Ok(())
 }

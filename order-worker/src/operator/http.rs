@@ -84,10 +84,12 @@ async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
     let status = if condition.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = |up| if up { "up" } else { "down" };
     let (store, bus) = (word(condition.store_up), word(condition.bus_up));
-    let Condition { among_strangers, leaving, .. } = condition;
+    let Condition { among_strangers, clocks_apart, leaving, .. } = condition;
     (
         status,
-        format!("store: {store}\nbroker: {bus}\namong_strangers: {among_strangers}\nleaving: {leaving}\n"),
+        format!(
+            "store: {store}\nbroker: {bus}\namong_strangers: {among_strangers}\nclocks_apart: {clocks_apart}\nleaving: {leaving}\n"
+        ),
     )
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use flashgate_domain::{Batch, BatchId, SaleId};
+use flashgate_domain::{Batch, BatchId, SaleId, SystemClock};
 use flashgate_order_worker::{
     config::ConsumeConfig,
     contract::scene::{NOW, draft},
@@ -114,7 +114,7 @@ async fn a_worker_that_decides_nothing_for_long_is_not_ready_until_it_does() {
     let (store, health) = (Arc::clone(&scene.store), Arc::clone(&scene.health));
     health.bus(true);
     let watched: Arc<dyn OrderStore> = store.clone();
-    tokio::spawn(Arc::clone(&health).watch_store(watched));
+    tokio::spawn(Arc::clone(&health).watch_store(watched, Arc::new(SystemClock)));
     scene.send_of(held, 1, 4);
     let working = tokio::spawn(scene.consumer.run(scene.leave.clone()));
     sleep(Duration::from_secs(5)).await;

@@ -12,8 +12,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Decision, IdempotencyKey, Intent, LedgerId, OrderId, Quantity, Sale,
-    SaleDraft, SaleId, SaleState, StoreId, Timestamp,
+    Batch, BatchId, BatchOutcome, Clock, Decision, IdempotencyKey, Intent, LedgerId, OrderId, Quantity, Sale,
+    SaleDraft, SaleId, SaleState, StoreId, SystemClock, Timestamp,
     audit::{BatchSums, DecidedBatch, StoreBooks, StoreStep, Sums},
 };
 use flashgate_messaging::{
@@ -360,8 +360,8 @@ impl OrderStore for MemoryStore {
         Ok(sales.iter().copied().filter(|sale| locked.contains(sale)).collect())
     }
 
-    async fn ping(&self) -> Result<(), StoreFault> {
-        Ok(())
+    async fn ping(&self) -> Result<Timestamp, StoreFault> {
+        Ok(SystemClock.now())
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod blocked;
+mod clocks;
 mod consume;
 mod dead_letters;
 mod double;

@@ -149,7 +149,7 @@ impl Servers {
 
     /// The order store as `life` has it.
     pub fn store_of(&self, life: &Arc<Life>) -> SimStore {
-        SimStore::new(Link::new(&self.store, life, STORE_PATIENCE))
+        SimStore::new(Link::new(&self.store, life, STORE_PATIENCE), self.clock())
     }
 
     /// The workers as `life` reaches them.

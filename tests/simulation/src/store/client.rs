@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId, StoreId,
+    Batch, BatchId, BatchOutcome, Clock, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId, StoreId,
     Timestamp,
     audit::{DecidedBatch, StoreBooks, StoreStep},
 };
@@ -20,6 +20,7 @@ use crate::network::{Link, Lost};
 /// The order store of the simulation, as one process has it.
 pub struct SimStore {
     link: Link<StoreState>,
+    clock: Arc<dyn Clock>,
 }
 
 fn fault(lost: Lost) -> StoreFault {
@@ -30,9 +31,9 @@ fn fault(lost: Lost) -> StoreFault {
 }
 
 impl SimStore {
-    /// Over `link`.
-    pub const fn new(link: Link<StoreState>) -> Self {
-        Self { link }
+    /// Over `link`; `clock` is the server's.
+    pub const fn new(link: Link<StoreState>, clock: Arc<dyn Clock>) -> Self {
+        Self { link, clock }
     }
 
     async fn ask<T: Send + 'static>(
@@ -204,7 +205,8 @@ impl OrderStore for SimStore {
         Ok(Vec::new())
     }
 
-    async fn ping(&self) -> Result<(), StoreFault> {
-        self.ask("ping", String::new(), |_state| ()).await
+    async fn ping(&self) -> Result<Timestamp, StoreFault> {
+        let clock = Arc::clone(&self.clock);
+        self.ask("ping", String::new(), move |_state| clock.now()).await
     }
 }

@@ -1,0 +1,48 @@
+//! Log lines that a fault would repeat for every batch.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// The pause between two lines of one kind: an operator sees that it goes on, and can read the rest of the log.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// Lets one line of a kind through in a second, and counts the others.
+#[derive(Debug, Default)]
+pub struct LogThrottle(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    last_at: Option<Instant>,
+    suppressed: u64,
+}
+
+impl LogThrottle {
+    /// How many lines of this kind were suppressed since the last one, if the next is to be written; else `None`.
+    pub fn admit(&self) -> Option<u64> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if state.last_at.is_some_and(|at| now < at + PERIOD) {
+            state.suppressed += 1;
+            return None;
+        }
+        state.last_at = Some(now);
+        Some(std::mem::take(&mut state.suppressed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LogThrottle, PERIOD};
+
+    #[tokio::test(start_paused = true)]
+    async fn one_line_of_many_is_admitted_and_tells_how_many_were_not() {
+        let throttle = LogThrottle::default();
+        assert_eq!([throttle.admit(), throttle.admit(), throttle.admit()], [Some(0), None, None]);
+        tokio::time::advance(PERIOD).await;
+        assert_eq!([throttle.admit(), throttle.admit()], [Some(2), None]);
+    }
+}
