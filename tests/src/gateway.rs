@@ -87,6 +87,12 @@ format = "json"
         Self { process, http, grpc, operator, door, settings: settings.to_vec() }
     }
 
+    /// A setting for its next starts: `redis.prefix`.
+    pub fn set(&mut self, key: &str, value: impl ToString) {
+        let variable = format!("FLASHGATE_GATEWAY__{}", key.to_uppercase().replace('.', "__"));
+        self.settings.push((variable, value.to_string()));
+    }
+
     /// Starts it; [`Gateway::ready`] waits until it sells.
     pub fn start(&mut self) {
         self.process.start(&self.settings);

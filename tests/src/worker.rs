@@ -100,7 +100,7 @@ format = "json"
     }
 
     /// Brings the schema of the database to the version of the worker.
-    pub(crate) async fn migrate(&self, folder: &Path) {
+    pub async fn migrate(&self, folder: &Path) {
         self.migration(folder).run(&self.settings).await;
     }
 

@@ -14,6 +14,7 @@ use crate::{
     crowd::Heard,
     deployment::Deployment,
     door::Door,
+    eventually::eventually,
     lines::Between,
     mysql_pair::MysqlPair,
     operator::SaleForm,
@@ -156,6 +157,7 @@ impl Silence {
     async fn blow(&mut self, blow: Blow, sale: SaleId) -> (Result<Duration, String>, Vec<Heard>) {
         self.slow(blow, Line::Slow(SLOW));
         sleep(10 * SLOW).await;
+        self.connected(blow).await;
         let frozen = self.strike(blow).await;
         self.slow(blow, Line::Open);
         let struck = Instant::now();
@@ -176,6 +178,16 @@ impl Silence {
             .into_iter()
             .flat_map(|between| self.field.shop.line(between))
             .for_each(|proxy| proxy.set(line));
+    }
+
+    /// Waits until there is something to hit: a process may be replacing a connection that has been silent.
+    async fn connected(&self, blow: Blow) {
+        for line in blow.lines().into_iter().flat_map(|between| self.field.shop.line(between)) {
+            eventually("a connection is open", HEAL_TIME, async || {
+                if line.connections() > 0 { Ok(()) } else { Err(blow.to_string()) }
+            })
+            .await;
+        }
     }
 
     /// How many connections it hit.
