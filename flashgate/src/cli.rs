@@ -40,6 +40,7 @@ Exit codes:
  12  the demo's proof did not hold
  13  the audit found that the ledger and the order store differ
  14  the audit found batches that are to be re-driven, and nothing worse
+ 70  a background task of serve failed; it was shut down in order
 130  a load test was interrupted; its report covers what was sent until then
 
 A reader of standard output that goes away early (`… | head -1`) is no failure. If standard output cannot be written

@@ -3,11 +3,15 @@
 use std::{error::Error, process::ExitCode};
 
 use flashgate_output::OutputError;
+use flashgate_supervision::{EXIT_CODE, TaskError};
 use thiserror::Error;
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug, Error)]
 pub enum Failed {
+    /// A background task failed, and the process left in order. Exit code 70.
+    #[error("{0}")]
+    Task(String),
     /// It was tried, and went wrong. Exit code 1.
     #[error("{0}")]
     Failed(String),
@@ -84,6 +88,7 @@ impl Failed {
             Self::NotProved(text) => (Self::NotProved, text),
             Self::Differs(text) => (Self::Differs, text),
             Self::ToRedrive(text) => (Self::ToRedrive, text),
+            Self::Task(text) => (Self::Task, text),
         };
         build(words(&text))
     }
@@ -105,8 +110,15 @@ impl Failed {
             Self::NotProved(_) => 12,
             Self::Differs(_) => 13,
             Self::ToRedrive(_) => 14,
+            Self::Task(_) => EXIT_CODE,
             Self::Interrupted(_) => 130,
         })
+    }
+}
+
+impl From<TaskError> for Failed {
+    fn from(why: TaskError) -> Self {
+        Self::Task(why.to_string())
     }
 }
 

@@ -7,12 +7,12 @@ use flashgate_service::{
     listener::{self, Places},
     shutdown::waiting_for,
 };
+use flashgate_supervision::Supervisor;
 use metrics_exporter_prometheus::PrometheusHandle;
 use thiserror::Error;
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::oneshot,
-    task::JoinSet,
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
@@ -124,19 +124,24 @@ fn listen(key: &'static str, address: SocketAddr, socket: TcpSocket) -> Result<T
     socket.listen(ACCEPT_QUEUE).map_err(|source| BindFault { key, address, source })
 }
 
-/// Runs a gateway until `leave`: then it takes nothing new, finishes what is in its batches, and returns. Says
-/// `up` when buyers are answered.
+/// Runs a gateway until the shutdown of `supervisor`, which watches its tasks: then it takes nothing new, finishes what is
+/// in its batches, and returns. Says `up` when buyers are answered.
 pub async fn run(
     settings: &Settings,
     parts: Parts,
     sockets: Sockets,
     metrics: Option<PrometheusHandle>,
     up: oneshot::Sender<Addresses>,
-    leave: CancellationToken,
+    supervisor: &Supervisor,
 ) -> anyhow::Result<()> {
-    let readiness = Arc::new(Readiness::new(settings.clock_difference_max, Arc::clone(&parts.belonging)));
+    let leave = supervisor.shutdown().clone();
+    let readiness = Arc::new(Readiness::new(
+        settings.clock_difference_max,
+        Arc::clone(&parts.belonging),
+        supervisor.clone(),
+    ));
     let (limits, addresses) = (&settings.listen.limits, sockets.addresses()?);
-    let mut background = JoinSet::new();
+    let mut background = Vec::new();
     let (ledger, producer) = (Arc::clone(&parts.ledger), Arc::clone(&parts.producer));
     let redrive = Redrive::new(Arc::clone(&ledger), producer, parts.orders_topic.clone());
     let desk = LedgerDesk::new(ledger, Arc::clone(&parts.registry), parts.shards, redrive);
@@ -147,17 +152,21 @@ pub async fn run(
     let listening = listen("operator", addresses.operator, sockets.operator)?;
     let [http_places, grpc_places, operator_places] = places(limits.connections_max, settings.files);
     let (told, limits_of_operators) = (operator_leave.clone(), limits.clone());
-    background.spawn(listener::serve(listening, operator, operator_places, limits_of_operators, told));
-    background.spawn(keep_metrics(metrics));
-    background.spawn(Arc::clone(&readiness).watch(
+    let serving = listener::serve(listening, operator, operator_places, limits_of_operators, told);
+    background.push(supervisor.spawn("operator_listener", serving));
+    if let Some(metrics) = metrics {
+        background.push(supervisor.spawn("metrics_upkeep", keep_metrics(metrics)));
+    }
+    let watching = Arc::clone(&readiness).watch(
         Arc::clone(&parts.ledger),
         parts.shards,
         Arc::clone(&parts.producer),
         parts.seed,
         leave.clone(),
-    ));
+    );
+    background.push(supervisor.spawn("readiness", watching));
 
-    let started = Engine::start(&settings.batcher, settings.refresh, parts, &readiness, leave.clone()).await;
+    let started = Engine::start(&settings.batcher, settings.refresh, parts, &readiness, supervisor).await;
     let Some(engine) = started else { return Ok(()) };
     let api = Arc::new(Api {
         auth: authenticator(settings.auth.mode),
@@ -169,7 +178,7 @@ pub async fn run(
     });
     let http = http::router(Arc::clone(&api)).merge(operator::health(Arc::clone(&readiness)));
     let (reporter, health) = tonic_health::server::health_reporter();
-    background.spawn(grpc::report_health(reporter, Arc::clone(&readiness)));
+    background.push(supervisor.spawn("grpc_health", grpc::report_health(reporter, Arc::clone(&readiness))));
     let grpc = grpc::router(api, health)?;
     let http_listening = listen("http", addresses.http, sockets.http)?;
     let grpc_listening = listen("grpc", addresses.grpc, sockets.grpc)?;
@@ -180,16 +189,17 @@ pub async fn run(
     );
     // Whoever started it may not care.
     let _ = up.send(addresses);
-    tokio::join!(
-        listener::serve(http_listening, http, http_places, limits.clone(), leave.clone()),
-        listener::serve(grpc_listening, grpc, grpc_places, limits.clone(), leave.clone()),
-    );
+    let http = listener::serve(http_listening, http, http_places, limits.clone(), leave.clone());
+    let grpc = listener::serve(grpc_listening, grpc, grpc_places, limits.clone(), leave);
+    let (http, grpc) = (supervisor.spawn("http_listener", http), supervisor.spawn("grpc_listener", grpc));
+    http.ended().await;
+    grpc.ended().await;
     // Every request is answered or cut off.
     let waiting = waiting_for("batches and outcomes on their way");
     engine.finish().await;
     drop(waiting);
     operator_leave.cancel();
-    background.shutdown().await;
+    drop(background);
     info!("gateway has left");
     Ok(())
 }
@@ -212,8 +222,8 @@ fn authenticator(mode: AuthMode) -> Arc<dyn Authenticator> {
 }
 
 /// Histograms grow unless somebody drains them.
-async fn keep_metrics(metrics: Option<PrometheusHandle>) {
-    while let Some(metrics) = &metrics {
+async fn keep_metrics(metrics: PrometheusHandle) {
+    loop {
         sleep(Duration::from_secs(5)).await;
         metrics.run_upkeep();
     }

@@ -7,9 +7,9 @@
 use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::{Intent, Refusal, Shard, Verdict, id::ShardCount};
+use flashgate_supervision::{Supervisor, Task};
 use tokio::{
     sync::mpsc::{self, error::TrySendError},
-    task::JoinSet,
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -29,25 +29,26 @@ pub struct Batcher {
 }
 
 impl Batcher {
-    /// Starts the lanes of every shard in `tasks`. They end after `leave`, when the queues are empty.
+    /// Starts the lanes of every shard. They end after the shutdown of `supervisor`, when the queues are empty.
     pub fn start(
         shards: ShardCount,
         config: &BatcherConfig,
         mut lane: impl FnMut(Shard, Arc<ShardQueue>) -> Lane,
-        leave: &CancellationToken,
-        tasks: &mut JoinSet<()>,
-    ) -> Self {
+        supervisor: &Supervisor,
+    ) -> (Self, Vec<Task>) {
+        let leave = supervisor.shutdown();
+        let mut lanes = Vec::new();
         let mut queues = Vec::with_capacity(usize::from(shards.get()));
         for shard in shards.all() {
             let (sender, queue) = ShardQueue::new(config, leave.clone());
             let lane = Arc::new(lane(shard, Arc::new(queue)));
             for _ in 0..config.lanes_per_shard.get() {
-                tasks.spawn(Arc::clone(&lane).work());
+                lanes.push(supervisor.spawn("lane", Arc::clone(&lane).work()));
             }
             queues.push(sender);
         }
         let deadline = Duration::from_millis(config.intent_deadline_ms.get());
-        Self { shards, queues, deadline, leave: leave.clone() }
+        (Self { shards, queues, deadline, leave: leave.clone() }, lanes)
     }
 
     /// The verdict on `intent`, from the batch that took it in.

@@ -10,6 +10,7 @@ use std::{
 use flashgate_domain::{
     buyer::{BUYER_ID_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX},
     id::BATCH_INTENTS_MAX,
+    non_zero,
 };
 use flashgate_ledger::redis::RedisConfig;
 use flashgate_messaging::rocketmq::RocketMqConfig;
@@ -100,7 +101,7 @@ impl Default for ListenConfig {
             http: loopback(7001),
             grpc: loopback(7002),
             operator: loopback(7003),
-            body_timeout_ms: at_least_one_ms(5_000),
+            body_timeout_ms: non_zero!(5_000),
             limits: ListenerLimits::default(),
         }
     }
@@ -176,31 +177,17 @@ impl Default for UnscreenedConfig {
     }
 }
 
-const fn at_least_one(count: usize) -> NonZeroUsize {
-    match NonZeroUsize::new(count) {
-        Some(count) => count,
-        None => NonZeroUsize::MIN,
-    }
-}
-
-const fn at_least_one_ms(millis: u64) -> NonZeroU64 {
-    match NonZeroU64::new(millis) {
-        Some(millis) => millis,
-        None => NonZeroU64::MIN,
-    }
-}
-
 impl Default for BatcherConfig {
     fn default() -> Self {
         Self {
-            queue_intents_max: at_least_one(20_000),
-            batch_intents_max: at_least_one(512),
-            batch_bytes_max: at_least_one(1 << 20),
-            lanes_per_shard: at_least_one(1),
+            queue_intents_max: non_zero!(20_000),
+            batch_intents_max: non_zero!(512),
+            batch_bytes_max: non_zero!(1 << 20),
+            lanes_per_shard: non_zero!(1),
             waiters_per_key_max: 16,
-            intent_deadline_ms: at_least_one_ms(3_000),
-            doubt_timeout_ms: at_least_one_ms(2_000),
-            backlog_orders_max: at_least_one_ms(1_000_000),
+            intent_deadline_ms: non_zero!(3_000),
+            doubt_timeout_ms: non_zero!(2_000),
+            backlog_orders_max: non_zero!(1_000_000),
             unscreened: UnscreenedConfig::default(),
         }
     }
@@ -250,7 +237,7 @@ pub struct WorkerConfig {
 impl Default for WorkerConfig {
     fn default() -> Self {
         let url = "http://127.0.0.1:7070".to_owned();
-        Self { url, timeout_ms: at_least_one_ms(2_000), refresh_ms: at_least_one_ms(500) }
+        Self { url, timeout_ms: non_zero!(2_000), refresh_ms: non_zero!(500) }
     }
 }
 

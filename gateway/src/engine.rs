@@ -6,8 +6,9 @@ use flashgate_domain::{BatchIds, Clock, LedgerId, Node, id::ShardCount};
 use flashgate_ledger::Ledger;
 use flashgate_messaging::{Join, Subscription, Topic, TransactionProducer};
 use flashgate_service::shutdown::waiting_for;
+use flashgate_supervision::{Supervisor, Task};
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use tokio::{task::JoinSet, time::sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -71,21 +72,23 @@ pub struct Engine {
     /// The sales that it knows.
     pub catalogue: Arc<Catalogue>,
     transactions: Arc<Transactions>,
-    lanes: JoinSet<()>,
-    settling: JoinSet<()>,
-    background: JoinSet<()>,
+    lanes: Vec<Task>,
+    settling: Task,
+    background: Vec<Task>,
 }
 
 impl Engine {
     /// Starts on `parts`, and reads the live sales every `refresh`. Waits for the ledger and the order worker;
-    /// `None` if it was told to leave before they answered.
+    /// `None` if it was told to leave before they answered. Its tasks are watched by `supervisor`, whose shutdown it
+    /// follows.
     pub async fn start(
         config: &BatcherConfig,
         refresh: Duration,
         parts: Parts,
         readiness: &Arc<Readiness>,
-        leave: CancellationToken,
+        supervisor: &Supervisor,
     ) -> Option<Self> {
+        let leave = supervisor.shutdown().clone();
         let ledger = Arc::clone(&parts.ledger);
         let (belonging, fresh) = (Arc::clone(&parts.belonging), fresh_identity(parts.seed));
         let agree = || belonging.agree(&*parts.ledger, &*parts.registry, parts.shards, fresh);
@@ -94,20 +97,23 @@ impl Engine {
         // If it does not tell the time now, it is asked again in two seconds.
         let _silent = clock.compare(&*ledger, readiness).await;
         let node = first_success("node number", &leave, || ledger.next_node()).await?;
-        let mut background = JoinSet::new();
-        background.spawn(Arc::clone(&belonging).watch(
+        let mut background = Vec::new();
+        let agreeing = Arc::clone(&belonging).watch(
             Arc::clone(&ledger),
             Arc::clone(&parts.registry),
             parts.shards,
             leave.clone(),
-        ));
-        background.spawn(sweep(Arc::clone(&ledger), leave.clone()));
-        background.spawn(Arc::clone(&clock).watch(Arc::clone(&ledger), Arc::clone(readiness), leave.clone()));
+        );
+        background.push(supervisor.spawn("identity", agreeing));
+        background.push(supervisor.spawn("sweep", sweep(Arc::clone(&ledger), leave.clone())));
+        let comparing = Arc::clone(&clock).watch(Arc::clone(&ledger), Arc::clone(readiness), leave.clone());
+        background.push(supervisor.spawn("ledger_clock", comparing));
         let clock: Arc<dyn Clock> = clock;
         let catalogue = Arc::new(Catalogue::default());
-        let sold_out = SoldOutWatch::new(Arc::clone(&parts.ledger), Arc::clone(&catalogue));
-        background.spawn(Arc::clone(&sold_out).follow_notes());
-        background.spawn(Arc::clone(&sold_out).reread(REREAD_PERIOD));
+        let sold_out =
+            SoldOutWatch::new(Arc::clone(&parts.ledger), Arc::clone(&catalogue), supervisor.clone());
+        background.push(supervisor.spawn("notes", Arc::clone(&sold_out).follow_notes()));
+        background.push(supervisor.spawn("sold_out_sales", Arc::clone(&sold_out).reread(REREAD_PERIOD)));
         let preheat = Preheat::new(
             Arc::clone(&parts.ledger),
             parts.shards,
@@ -116,11 +122,11 @@ impl Engine {
         );
         first_success("reading of the sales", &leave, || preheat.start()).await?;
         readiness.sales_are_preheated();
-        background.spawn(preheat.run(parts.sale_events, refresh, Arc::clone(readiness), leave.clone()));
+        let preheating = preheat.run(parts.sale_events, refresh, Arc::clone(readiness), leave.clone());
+        background.push(supervisor.spawn("preheat", preheating));
         let settlement =
             Settlement::new(Arc::clone(&parts.ledger), Arc::clone(&belonging), Arc::clone(&sold_out));
-        let mut settling = JoinSet::new();
-        settling.spawn(settlement.run(parts.outcomes, leave.clone()));
+        let settling = supervisor.spawn("settle", settlement.run(parts.outcomes, leave.clone()));
 
         let doubt_timeout = Duration::from_millis(config.doubt_timeout_ms.get());
         let transactions = Transactions::new(
@@ -130,6 +136,7 @@ impl Engine {
             Arc::clone(&clock),
             belonging,
             doubt_timeout,
+            supervisor.clone(),
         );
         let shared = Arc::new(Shared {
             ledger: Arc::clone(&parts.ledger),
@@ -140,8 +147,7 @@ impl Engine {
             backlog_orders_max: config.backlog_orders_max.get(),
             unscreened: config.unscreened,
         });
-        let mut lanes = JoinSet::new();
-        let batcher = start_batcher(config, parts.shards, node, parts.seed, shared, &leave, &mut lanes);
+        let (batcher, lanes) = start_batcher(config, parts.shards, node, parts.seed, shared, supervisor);
         let purchase = Arc::new(Purchase::new(Arc::clone(&catalogue), batcher, clock));
         let orders = Arc::new(Orders::new(parts.ledger, parts.registry));
         Some(Self { node, purchase, orders, catalogue, transactions, lanes, settling, background })
@@ -149,11 +155,13 @@ impl Engine {
 
     /// After the leave that it was started with: what is left in the queues is refused or finished by the lanes,
     /// what was taken of the outcomes is settled.
-    pub async fn finish(mut self) {
-        while self.lanes.join_next().await.is_some() {}
+    pub async fn finish(self) {
+        for lane in self.lanes {
+            lane.ended().await;
+        }
         self.transactions.finish().await;
-        while self.settling.join_next().await.is_some() {}
-        self.background.shutdown().await;
+        self.settling.ended().await;
+        drop(self.background);
     }
 }
 
@@ -180,15 +188,14 @@ fn start_batcher(
     node: Node,
     seed: u64,
     shared: Arc<Shared>,
-    leave: &CancellationToken,
-    lanes: &mut JoinSet<()>,
-) -> Batcher {
+    supervisor: &Supervisor,
+) -> (Batcher, Vec<Task>) {
     let mut seeds = StdRng::seed_from_u64(seed);
     let lane = |shard, queue| {
         let ids = BatchIds::new(shard, node, seeds.random());
         Lane::new(shard, queue, ids, Arc::clone(&shared))
     };
-    Batcher::start(shards, config, lane, leave, lanes)
+    Batcher::start(shards, config, lane, supervisor)
 }
 
 /// Tries until it succeeds; `None` if the process was told to leave first.

@@ -52,9 +52,11 @@ impl Lane {
 
     /// Takes groups and carries them, until the queue has none any more.
     pub async fn work(self: Arc<Self>) {
+        let on_duty = self.queue.on_duty();
         while let Some(group) = self.queue.next_group().await {
             self.carry(group).await;
         }
+        on_duty.is_done();
     }
 
     /// Carries the group until every intent has its verdict.

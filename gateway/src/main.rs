@@ -20,6 +20,7 @@ use flashgate_messaging::{
 };
 use flashgate_output::{fail, parse, print_line};
 use flashgate_service::{config, files, metrics::BUS, shutdown, telemetry};
+use flashgate_supervision::{EXIT_CODE, Supervisor, TaskError};
 use tokio::{runtime, sync::oneshot, time::sleep};
 use tracing::{info, warn};
 
@@ -33,7 +34,7 @@ const REST_TIME: Duration = Duration::from_millis(500);
 
 /// Answers the buyers of a flash sale.
 ///
-/// Exit codes: 0 shut down, 1 failed, 2 wrong command line, 124 not shut down within its limit, 130 or 143 ended by a
+/// Exit codes: 0 shut down, 1 failed, 2 wrong command line, 70 shut down since a background task failed, 124 not shut down within its limit, 130 or 143 ended by a
 /// second SIGINT or SIGTERM.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -63,7 +64,11 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         // With all causes, on one line.
-        Err(error) => fail("gateway", format_args!("{error:#}"), ExitCode::FAILURE),
+        Err(error) => {
+            let is_task = error.is::<TaskError>();
+            let exit_code = if is_task { EXIT_CODE.into() } else { ExitCode::FAILURE };
+            fail("gateway", format_args!("{error:#}"), exit_code)
+        }
     }
 }
 
@@ -95,26 +100,31 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let metrics = telemetry::init_metrics(&[GATEWAY, REDIS, BUS])?;
     let limit = config.listen.limits.drain_timeout() + shutdown::AFTER_DRAIN;
     let leave = shutdown::on_signal(limit).context("signals cannot be had")?;
+    let supervisor = Supervisor::new(leave.clone());
     let files = files::raise_limit();
     let sockets = Sockets::bind(&config.listen)?;
     let waiting = shutdown::waiting_for("the first answers of Redis and the broker");
-    let Some(connected) = leave.run_until_cancelled(connect_at_last(&config)).await else {
+    let Some(connected) = leave.run_until_cancelled(connect_at_last(&config, &supervisor)).await else {
         info!("gateway has left before it was up");
-        return Ok(());
+        return Ok(supervisor.check()?);
     };
     drop(waiting);
     let (parts, producer) = connected?;
     let (up, _heard) = oneshot::channel();
-    let ran = app::run(&config.settings(files), parts, sockets, Some(metrics), up, leave).await;
+    let ran = app::run(&config.settings(files), parts, sockets, Some(metrics), up, &supervisor).await;
     let _waiting = shutdown::waiting_for("the broker to forget this producer");
     producer.shutdown().await;
+    supervisor.check()?;
     ran
 }
 
 /// Connects as soon as the broker answers.
-async fn connect_at_last(config: &Config) -> anyhow::Result<(Parts, Arc<RocketMqTransactionProducer>)> {
+async fn connect_at_last(
+    config: &Config,
+    supervisor: &Supervisor,
+) -> anyhow::Result<(Parts, Arc<RocketMqTransactionProducer>)> {
     loop {
-        match connect(config).await {
+        match connect(config, supervisor).await {
             Err(why) if why.is::<BusFault>() => warn!(%why, "the start waits for the broker"),
             connected => return connected,
         }
@@ -123,10 +133,14 @@ async fn connect_at_last(config: &Config) -> anyhow::Result<(Parts, Arc<RocketMq
 }
 
 /// Everything outside the process; and the producer again, to be shut down at the end.
-async fn connect(config: &Config) -> anyhow::Result<(Parts, Arc<RocketMqTransactionProducer>)> {
+async fn connect(
+    config: &Config,
+    supervisor: &Supervisor,
+) -> anyhow::Result<(Parts, Arc<RocketMqTransactionProducer>)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ledger: Arc<dyn Ledger> = Arc::new(RedisLedger::new(&config.redis)?);
     let broker = RocketMq::connect(config.rocketmq.clone(), Arc::clone(&clock)).await?;
+    let broker = broker.supervised(supervisor.clone());
     let names = broker.config();
     let orders_topic = names.topic("orders")?;
     let belonging = Arc::<Belonging>::default();

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use flashgate_domain::{Intent, KeyDigest, Quantity, Refusal, SaleId, Verdict};
@@ -123,6 +123,26 @@ struct Waiting {
     in_hand: HashMap<(SaleId, KeyDigest), Vec<Pending>>,
     /// Intents whose twin was refused, and who ask for something else than it did: they get a turn of their own.
     released: Vec<Pending>,
+    /// A lane died: nothing is taken in any more.
+    is_abandoned: bool,
+}
+
+/// Held by a lane while it works. Dropped before the work [is done](OnDuty::is_done), it abandons the queue.
+pub struct OnDuty(Option<Arc<ShardQueue>>);
+
+impl OnDuty {
+    /// The lane ends since nothing will come any more.
+    pub fn is_done(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for OnDuty {
+    fn drop(&mut self) {
+        if let Some(queue) = &self.0 {
+            queue.abandon();
+        }
+    }
 }
 
 impl ShardQueue {
@@ -157,6 +177,22 @@ impl ShardQueue {
         }
     }
 
+    /// A lane goes on duty at this queue.
+    pub fn on_duty(self: &Arc<Self>) -> OnDuty {
+        OnDuty(Some(Arc::clone(self)))
+    }
+
+    /// A lane died with a group in hand, whose verdicts nobody will tell. Intents that wait for those under the same key
+    /// hear that the outcome is unknown, as their twins do; what comes is refused. The process leaves.
+    fn abandon(&self) {
+        let mut waiting = self.waiting();
+        waiting.is_abandoned = true;
+        let twins = std::mem::take(&mut waiting.in_hand).into_values().flatten();
+        for pending in twins.chain(std::mem::take(&mut waiting.released)) {
+            pending.ticket.send(Verdict::Unknown);
+        }
+    }
+
     async fn take(&self, taken: &mut Vec<Pending>) -> bool {
         let mut queue = self.queue.lock().await;
         tokio::select! {
@@ -174,6 +210,10 @@ impl ShardQueue {
         for pending in taken {
             if pending.ticket.deadline <= now {
                 pending.ticket.send(Verdict::Refused(Refusal::Overloaded));
+                continue;
+            }
+            if waiting.is_abandoned {
+                pending.ticket.send(Verdict::Refused(Refusal::Draining));
                 continue;
             }
             match waiting.in_hand.entry(pending.ticket.key) {
@@ -218,5 +258,62 @@ impl Ticket {
     /// The buyer may have hung up: then nobody is there to hear it, and nothing else depends on it.
     fn send(self, verdict: Verdict) {
         drop(self.reply.send(verdict));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use flashgate_domain::{BuyerId, IdempotencyKey};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    fn pending(key: &str) -> (Pending, oneshot::Receiver<Verdict>) {
+        let (buyer, key) = (BuyerId::new("buyer").unwrap(), IdempotencyKey::new(key).unwrap());
+        let intent = Intent::new(SaleId::new(7).unwrap(), buyer, key, Quantity::new(1).unwrap());
+        Pending::new(intent, Instant::now() + Duration::from_secs(60))
+    }
+
+    /// An intent in the hand of a lane, and its twin, which waits for the verdict on it.
+    #[tokio::test]
+    async fn when_a_lane_dies_what_it_had_in_hand_and_what_waits_for_that_are_answered() {
+        let (sender, queue) = ShardQueue::new(&BatcherConfig::default(), CancellationToken::new());
+        let queue = Arc::new(queue);
+        let ((first, verdict), (twin, verdict_of_twin)) = (pending("one"), pending("one"));
+        let dying = queue.on_duty();
+        sender.send(first).await.unwrap();
+        let group = queue.next_group().await.unwrap();
+        sender.send(twin).await.unwrap();
+        let other_lane = tokio::spawn({
+            let queue = Arc::clone(&queue);
+            async move { queue.next_group().await }
+        });
+        while queue.waiting().in_hand.values().all(Vec::is_empty) {
+            tokio::task::yield_now().await;
+        }
+
+        drop((dying, group));
+        let first = timeout(SOON, verdict).await.unwrap();
+        assert!(first.is_err(), "nobody is left to tell it, which the batcher takes for an unknown outcome");
+        assert_eq!(timeout(SOON, verdict_of_twin).await.unwrap(), Ok(Verdict::Unknown));
+        let (later, verdict) = pending("two");
+        sender.send(later).await.unwrap();
+        let refused = Ok(Verdict::Refused(Refusal::Draining));
+        assert_eq!(timeout(SOON, verdict).await.unwrap(), refused, "the other lane takes nothing any more");
+        other_lane.abort();
+    }
+
+    #[tokio::test]
+    async fn a_lane_that_is_done_abandons_nothing() {
+        let (sender, queue) = ShardQueue::new(&BatcherConfig::default(), CancellationToken::new());
+        let queue = Arc::new(queue);
+        queue.on_duty().is_done();
+        let (intent, _verdict) = pending("one");
+        sender.send(intent).await.unwrap();
+        assert_eq!(queue.next_group().await.unwrap().intents.len(), 1);
     }
 }

@@ -17,6 +17,7 @@ use flashgate_domain::{Shard, id::ShardCount};
 use flashgate_ledger::{Ledger, LedgerFault};
 use flashgate_messaging::{BusFault, TransactionProducer};
 use flashgate_service::clocks::{Clocks, Peer};
+use flashgate_supervision::Supervisor;
 use futures::future::join_all;
 use metrics::gauge;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -64,6 +65,7 @@ pub struct Readiness {
     clocks: Clocks,
     /// Whether the ledger is the one that it must be; `None`: nobody asks.
     belonging: Option<Arc<Belonging>>,
+    supervisor: Supervisor,
 }
 
 #[derive(Debug, Default)]
@@ -79,9 +81,15 @@ struct State {
 }
 
 impl Readiness {
-    /// Not ready while the clock is further than that from a peer's, or while `belonging` is not agreed.
-    pub fn new(clock_difference_max: Duration, belonging: Arc<Belonging>) -> Self {
-        Self { clocks: Clocks::new(clock_difference_max), belonging: Some(belonging), ..Self::default() }
+    /// Not ready while the clock is further than that from a peer's, or while `belonging` is not agreed; nor from the
+    /// shutdown of `supervisor` on.
+    pub fn new(clock_difference_max: Duration, belonging: Arc<Belonging>, supervisor: Supervisor) -> Self {
+        Self {
+            clocks: Clocks::new(clock_difference_max),
+            belonging: Some(belonging),
+            supervisor,
+            ..Self::default()
+        }
     }
 
     /// The clocks of the servers.
@@ -99,7 +107,8 @@ impl Readiness {
             ("clock", self.clocks.are_apart()),
             ("sales", !state.sales_known),
             ("doors", !state.doors_open),
-            ("leaving", state.leaving),
+            ("tasks", self.supervisor.check().is_err()),
+            ("leaving", state.leaving || self.supervisor.shutdown().is_cancelled()),
         ];
         parts.into_iter().filter_map(|(name, missing)| missing.then_some(name)).collect()
     }

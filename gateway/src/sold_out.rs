@@ -13,6 +13,7 @@ use std::{
 
 use flashgate_domain::{KeyDigest, SaleId};
 use flashgate_ledger::{Ledger, LedgerFault, Note, Standing};
+use flashgate_supervision::Supervisor;
 use futures::{StreamExt, stream};
 use metrics::counter;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -55,12 +56,13 @@ pub struct SoldOutWatch {
     catalogue: Arc<Catalogue>,
     /// Sales whose keys are being read, so that one reader is enough.
     reading: Mutex<HashMap<SaleId, u64>>,
+    supervisor: Supervisor,
 }
 
 impl SoldOutWatch {
     /// A watch over the sales of `catalogue`.
-    pub fn new(ledger: Arc<dyn Ledger>, catalogue: Arc<Catalogue>) -> Arc<Self> {
-        Arc::new(Self { ledger, catalogue, reading: Mutex::default() })
+    pub fn new(ledger: Arc<dyn Ledger>, catalogue: Arc<Catalogue>, supervisor: Supervisor) -> Arc<Self> {
+        Arc::new(Self { ledger, catalogue, reading: Mutex::default(), supervisor })
     }
 
     /// Looks at where a sale stands after a call on the ledger.
@@ -80,13 +82,14 @@ impl SoldOutWatch {
         vacant.insert(epoch);
         drop(reading);
         let watch = Arc::clone(self);
-        tokio::spawn(async move {
+        let reading = self.supervisor.spawn_job("sold_out_keys", async move {
             if let Err(fault) = watch.read_keys(&entry, epoch).await {
                 // Without a mark the ledger answers: slower, and just as true. The next answer tries again.
                 debug!(sale = %entry.sale.id, code = fault.code(), "the keys of a sold-out sale could not be read");
             }
             watch.reading.lock().unwrap_or_else(PoisonError::into_inner).remove(&entry.sale.id);
         });
+        reading.detach();
     }
 
     async fn read_keys(&self, entry: &Entry, epoch: u64) -> Result<(), LedgerFault> {

@@ -15,6 +15,7 @@ use flashgate_ledger::{Deduction, Fate, Ledger, Screening, Standing};
 use flashgate_messaging::{BusFault, HalfMessage, Message, Topic, TransactionProducer, Verdict as Resolved};
 use flashgate_proto::body;
 use flashgate_service::throttle::LogThrottle;
+use flashgate_supervision::Supervisor;
 use metrics::{Histogram, counter, histogram};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::TaskTracker;
@@ -51,6 +52,7 @@ pub struct Transactions {
     doubt_timeout: Duration,
     /// Rollbacks that nobody waits for.
     background: TaskTracker,
+    supervisor: Supervisor,
     half_seconds: Histogram,
     commit_seconds: Histogram,
     told: Told,
@@ -77,6 +79,7 @@ impl Transactions {
         clock: Arc<dyn Clock>,
         belonging: Arc<Belonging>,
         doubt_timeout: Duration,
+        supervisor: Supervisor,
     ) -> Arc<Self> {
         Arc::new(Self {
             ledger,
@@ -86,6 +89,7 @@ impl Transactions {
             belonging,
             doubt_timeout,
             background: TaskTracker::new(),
+            supervisor,
             half_seconds: histogram!("flashgate_gateway_half_message_seconds"),
             commit_seconds: histogram!("flashgate_gateway_commit_seconds"),
             told: Told::default(),
@@ -222,13 +226,14 @@ impl Transactions {
     /// Rolls back without anybody waiting: if it is lost, the check-back finds no log entry and rolls back.
     fn roll_back(self: &Arc<Self>, half: HalfMessage, end: End) -> End {
         let this = Arc::clone(self);
-        self.background.spawn(async move {
+        let rolling_back = async move {
             if let Err(fault) = this.producer.resolve(&half, Resolved::Rollback).await
                 && let Some(suppressed) = this.told.rollback_unanswered.admit()
             {
                 warn!(code = fault.code(), %fault, suppressed, "a rollback was not answered; left to check-back");
             }
-        });
+        };
+        self.supervisor.spawn_job("rollback", self.background.track_future(rolling_back)).detach();
         end
     }
 }

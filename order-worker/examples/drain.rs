@@ -20,6 +20,7 @@ use flashgate_order_worker::{
     sqlite::{SqliteSettings, SqliteStore},
     store::OrderStore,
 };
+use flashgate_supervision::Supervisor;
 use tokio::time::Instant;
 
 const ORDERS_OF_A_RUN_MAX: usize = 50_000;
@@ -41,7 +42,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     let url = MySqlUrl::try_from(env::var("FLASHGATE_MYSQL_URL")?)?;
-    drain(&MySqlStore::new(&MySqlConfig { url, ..MySqlConfig::default() }, 1), &sizes).await
+    drain(&MySqlStore::new(&MySqlConfig { url, ..MySqlConfig::default() }, 1, Supervisor::default()), &sizes)
+        .await
 }
 
 async fn drain(store: &dyn OrderStore, sizes: &[usize]) -> Result<(), Box<dyn Error>> {

@@ -13,11 +13,12 @@ use flashgate_messaging::{
     rocketmq::{RocketMq, RocketMqBrowser, RocketMqConfig, RocketMqPublisher, RocketMqSubscription},
 };
 use flashgate_service::{config::ConfigError, shutdown::waiting_for};
+use flashgate_supervision::Supervisor;
 use late::Late;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
     net::TcpListener,
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -27,10 +28,10 @@ use crate::{
     backoff::Backoff,
     config::{OperatorConfig, WorkerConfig},
     consume::{Parts, Topics, pause},
-    engine::{self, Interface, OperatorPort},
+    engine::{self, OperatorPort},
     health::Health,
     mysql::{MySqlStore, SchemaFault},
-    operator::{Backlog, DeadLetters, Repairs, Sales},
+    operator::{Backlog, DeadLetters, Interface, Repairs, Sales},
 };
 
 /// The pause before the group is joined again after a batch of another ledger came.
@@ -47,14 +48,14 @@ const CLOSING_TIME_MIN: Duration = Duration::from_millis(500);
 /// The migration that failed, or [`Failed::MigrationInterrupted`].
 pub async fn migrate(config: &WorkerConfig, leave: &CancellationToken) -> Result<(), Failed> {
     let _waiting = waiting_for("the order store, to migrate it");
-    let store = MySqlStore::new(&config.mysql, 0);
+    let store = MySqlStore::new(&config.mysql, 0, Supervisor::default());
     let migrated = leave.run_until_cancelled(store.migrate()).await;
     migrated.ok_or(Failed::MigrationInterrupted)??;
     info!(database = ?config.mysql.url, "the schema is the one of this version");
     Ok(())
 }
 
-/// Works until `leave` is cancelled; finishes the chunk at hand, acknowledges it, and leaves the group.
+/// Works until the shutdown of `supervisor`, which watches its tasks; finishes the chunk at hand, acknowledges it, and leaves the group.
 ///
 /// The process may open so many `files`. The operator's port answers from the start, so that liveness and readiness can be told apart while MySQL or
 /// the broker are away.
@@ -66,12 +67,13 @@ pub async fn serve(
     clock: Arc<dyn Clock>,
     metrics: PrometheusHandle,
     files: usize,
-    leave: CancellationToken,
+    supervisor: &Supervisor,
 ) -> Result<(), Failed> {
+    let leave = supervisor.shutdown();
     // Only the pauses before retries are drawn from it: it must differ between processes, nothing more.
     let seed = clock.now().as_millis() ^ (u64::from(process::id()) << 32);
-    let health = Arc::new(Health::new(config.clock.difference_max()));
-    let store = Arc::new(MySqlStore::new(&config.mysql, seed));
+    let health = Arc::new(Health::new(config.clock.difference_max(), leave.clone()));
+    let store = Arc::new(MySqlStore::new(&config.mysql, seed, supervisor.clone()));
     let publisher = Arc::new(Late::<RocketMqPublisher>::default());
     let browser = Arc::new(Late::<RocketMqBrowser>::default());
 
@@ -94,14 +96,16 @@ pub async fn serve(
         clock: Arc::clone(&clock),
     };
     let interface = Interface { sales, repairs, dead_letters, health: Arc::clone(&health) };
-    let port = OperatorPort::open(listener, &config.operator, files, interface, Some(metrics))?;
+    let port = OperatorPort::open(listener, &config.operator, files, interface, Some(metrics), supervisor)?;
 
     let ways = Ways { publisher: &publisher, browser: &browser, backlog: &backlog };
-    let told = tokio::spawn(tell(Arc::clone(&health), leave.clone()));
-    let worked = work(&config, clock, store, ways, &health, seed, &leave).await;
-    let since_told = if leave.is_cancelled() { told.await.ok() } else { None };
+    let telling = supervisor.spawn("leaving", tell(Arc::clone(&health), leave.clone()));
+    let worked = work(&config, clock, store, ways, &health, seed, supervisor).await;
+    if leave.is_cancelled() {
+        telling.ended().await;
+    }
     let drain_timeout = config.operator.limits.drain_timeout();
-    let taken = since_told.map_or(Duration::ZERO, |at| at.elapsed());
+    let taken = health.leaving_since().map_or(Duration::ZERO, |at| at.elapsed());
     let rest = drain_timeout.saturating_sub(taken).max(CLOSING_TIME_MIN);
     if timeout(rest, port.close(&health)).await.is_err() {
         warn!("open requests were not answered in time");
@@ -112,14 +116,14 @@ pub async fn serve(
     if let Some(browser) = browser.way() {
         browser.shutdown();
     }
+    supervisor.check()?;
     worked
 }
 
-/// Tells that the worker leaves, before its last chunk is done; when that was.
-async fn tell(health: Arc<Health>, leave: CancellationToken) -> Instant {
+/// Tells that the worker leaves, before its last chunk is done.
+async fn tell(health: Arc<Health>, leave: CancellationToken) {
     leave.cancelled().await;
     health.leave();
-    Instant::now()
 }
 
 async fn bind(config: &OperatorConfig) -> Result<TcpListener, Failed> {
@@ -143,8 +147,9 @@ async fn work(
     ways: Ways<'_>,
     health: &Arc<Health>,
     seed: u64,
-    leave: &CancellationToken,
+    supervisor: &Supervisor,
 ) -> Result<(), Failed> {
+    let leave = supervisor.shutdown();
     let backoff = Backoff::new(config.consume.retry_pause_min(), config.consume.retry_pause_max(), seed);
     if !await_schema(&store, health, &backoff, leave).await? {
         return Ok(());
@@ -155,7 +160,7 @@ async fn work(
         orders: config.rocketmq.topic("orders")?,
     };
     let Some((mq, sender, subscription)) =
-        await_broker(&config.rocketmq, &clock, health, &backoff, leave).await?
+        await_broker(&config.rocketmq, &clock, health, &backoff, supervisor).await?
     else {
         return Ok(());
     };
@@ -164,7 +169,7 @@ async fn work(
     ways.backlog.connected(mq, topics.orders.clone(), config.rocketmq.group("order-worker")?);
     let auditor = Auditor::new(&config.audit, store.clone())
         .map_err(|why| ConfigError::unfit("audit.gateway_url", format!("must be http://host:port: {why}")))?;
-    let auditing = auditor.map(|auditor| tokio::spawn(auditor.run(leave.clone())));
+    let auditing = auditor.map(|auditor| supervisor.spawn("audit", auditor.run(leave.clone())));
     let parts = Parts {
         store,
         publisher: ways.publisher.clone(),
@@ -175,7 +180,9 @@ async fn work(
     let mut member = Some(subscription);
     while let Some(subscription) = member.take() {
         let (parts, consume) = (parts.clone(), config.consume.clone());
-        let subscription = engine::work(subscription, parts, consume, seed, leave.clone()).await;
+        let Some(subscription) = engine::work(subscription, parts, consume, seed, supervisor).await else {
+            break;
+        };
         let waiting = waiting_for("the broker to forget this consumer");
         if timeout(LEAVING_TIMEOUT, subscription.shutdown()).await.is_err() {
             warn!("the broker was not told that this worker leaves its group: it notices by itself");
@@ -184,13 +191,11 @@ async fn work(
         let is_among_strangers = health.condition().among_strangers;
         if is_among_strangers && leave.run_until_cancelled(sleep(STRANGERS_PAUSE)).await.is_some() {
             // To see whether they are gone.
-            let joined = await_broker(&config.rocketmq, &clock, health, &backoff, leave).await?;
+            let joined = await_broker(&config.rocketmq, &clock, health, &backoff, supervisor).await?;
             member = joined.map(|(_mq, _sender, subscription)| subscription);
         }
     }
-    if let Some(auditing) = auditing {
-        auditing.abort();
-    }
+    drop(auditing);
     info!("left the group");
     Ok(())
 }
@@ -228,14 +233,16 @@ async fn await_broker(
     clock: &Arc<dyn Clock>,
     health: &Health,
     backoff: &Backoff,
-    leave: &CancellationToken,
+    supervisor: &Supervisor,
 ) -> Result<Option<(RocketMq, RocketMqPublisher, RocketMqSubscription)>, Failed> {
-    let (group, topic) = (config.group("order-worker")?, config.topic("orders")?);
+    let (leave, group, topic) =
+        (supervisor.shutdown(), config.group("order-worker")?, config.topic("orders")?);
     let _waiting = waiting_for("the broker, at the start");
     let mut retry = 0;
     loop {
         let connect = async {
             let mq = RocketMq::connect(config.clone(), Arc::clone(clock)).await?;
+            let mq = mq.supervised(supervisor.clone());
             let subscription = mq.subscribe(group.clone(), topic.clone()).await?;
             let publisher = mq.publisher(group.clone());
             Ok::<_, BusFault>((mq, publisher, subscription))

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 /// Takes committed batches, places their orders in MySQL, and publishes the outcomes.
 ///
 /// Exit codes: 0 done, 1 failed, 2 wrong command line or configuration, 3 the schema of the database is not the
-/// one of this version, 4 a migration was interrupted by a signal, 124 not shut down within its limit, 130 or 143 ended
-/// by a second SIGINT or SIGTERM.
+/// one of this version, 4 a migration was interrupted by a signal, 70 shut down since a background task failed, 124 not shut
+/// down within its limit, 130 or 143 ended by a second SIGINT or SIGTERM.
 #[derive(Debug, Parser)]
 #[command(name = "order-worker", version)]
 pub struct Cli {

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use flashgate_domain::non_zero;
 use flashgate_messaging::rocketmq::RocketMqConfig;
 use flashgate_service::{
     body::BodyLimits, clocks::ClockConfig, listener::ListenerLimits, telemetry::LogConfig,
@@ -39,27 +40,6 @@ pub struct WorkerConfig {
     pub audit: AuditConfig,
     /// The clocks of the servers.
     pub clock: ClockConfig,
-}
-
-const fn above_zero_u32(number: u32) -> NonZeroU32 {
-    match NonZeroU32::new(number) {
-        Some(number) => number,
-        None => NonZeroU32::MIN,
-    }
-}
-
-const fn above_zero_u64(number: u64) -> NonZeroU64 {
-    match NonZeroU64::new(number) {
-        Some(number) => number,
-        None => NonZeroU64::MIN,
-    }
-}
-
-const fn above_zero_usize(number: usize) -> NonZeroUsize {
-    match NonZeroUsize::new(number) {
-        Some(number) => number,
-        None => NonZeroUsize::MIN,
-    }
 }
 
 /// `mysql://user:password@host:port/database`. Never shown whole: it holds the password.
@@ -131,14 +111,14 @@ impl Default for MySqlConfig {
         let (host, database) = ("127.0.0.1", "flashgate");
         Self {
             url: MySqlUrl(MySqlConnectOptions::new().host(host).username(database).database(database)),
-            connections_max: above_zero_u32(8),
-            acquire_timeout_ms: above_zero_u64(3_000),
-            call_timeout_ms: above_zero_u64(10_000),
-            lock_wait_timeout_s: above_zero_u32(2),
-            session_timeout_s: above_zero_u32(10),
+            connections_max: non_zero!(8),
+            acquire_timeout_ms: non_zero!(3_000),
+            call_timeout_ms: non_zero!(10_000),
+            lock_wait_timeout_s: non_zero!(2),
+            session_timeout_s: non_zero!(10),
             contention_retries_max: 8,
-            contention_pause_ms_min: above_zero_u64(2),
-            contention_pause_ms_max: above_zero_u64(200),
+            contention_pause_ms_min: non_zero!(2),
+            contention_pause_ms_max: non_zero!(200),
         }
     }
 }
@@ -200,18 +180,18 @@ pub struct ConsumeConfig {
 impl Default for ConsumeConfig {
     fn default() -> Self {
         Self {
-            chunk_orders_max: above_zero_usize(1_024),
-            chunk_bytes_max: above_zero_usize(4 * 1024 * 1024),
+            chunk_orders_max: non_zero!(1_024),
+            chunk_bytes_max: non_zero!(4 * 1024 * 1024),
             chunk_linger_ms: 15,
-            chunks_in_flight: above_zero_usize(2),
-            parked_orders_max: above_zero_usize(65_536),
+            chunks_in_flight: non_zero!(2),
+            parked_orders_max: non_zero!(65_536),
             orders_per_second_max: 0,
-            poll_wait_ms: above_zero_u64(500),
-            outcomes_bytes_max: above_zero_usize(1024 * 1024),
-            retry_pause_ms_min: above_zero_u64(50),
-            retry_pause_ms_max: above_zero_u64(2_000),
-            lag_interval_ms: above_zero_u64(2_000),
-            drain_timeout_ms: above_zero_u64(5_000),
+            poll_wait_ms: non_zero!(500),
+            outcomes_bytes_max: non_zero!(1024 * 1024),
+            retry_pause_ms_min: non_zero!(50),
+            retry_pause_ms_max: non_zero!(2_000),
+            lag_interval_ms: non_zero!(2_000),
+            drain_timeout_ms: non_zero!(5_000),
         }
     }
 }
@@ -260,8 +240,8 @@ impl Default for OperatorConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7_070)),
-            body_bytes_max: above_zero_usize(16 * 1024),
-            body_timeout_ms: above_zero_u64(5_000),
+            body_bytes_max: non_zero!(16 * 1024),
+            body_timeout_ms: non_zero!(5_000),
             limits: ListenerLimits { connections_max: 1_000, ..ListenerLimits::default() },
         }
     }
@@ -292,9 +272,9 @@ impl Default for AuditConfig {
     fn default() -> Self {
         Self {
             gateway_url: None,
-            period_ms: above_zero_u64(60_000),
-            age_ms: above_zero_u64(30_000),
-            timeout_ms: above_zero_u64(10_000),
+            period_ms: non_zero!(60_000),
+            age_ms: non_zero!(30_000),
+            timeout_ms: non_zero!(10_000),
         }
     }
 }

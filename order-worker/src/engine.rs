@@ -12,8 +12,9 @@ use flashgate_service::{
     listener::{self, Places},
     shutdown::waiting_for,
 };
+use flashgate_supervision::{Supervisor, Task};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::{net::TcpListener, task::JoinHandle, time::interval};
+use tokio::{net::TcpListener, sync::oneshot, time::interval};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -21,7 +22,7 @@ use crate::{
     config::{ConsumeConfig, OperatorConfig},
     consume::{self, Consumer, Topics},
     health::Health,
-    operator::{self, Backlog, DeadLetters, Repairs, Sales},
+    operator::{self, Backlog, DeadLetters, Interface, Repairs, Sales},
     store::OrderStore,
 };
 
@@ -49,26 +50,26 @@ pub struct Parts<S> {
     pub seed: u64,
 }
 
-/// Works on `parts` until `leave` is cancelled; finishes the chunk at hand, and acknowledges it. The operator's
+/// Works on `parts` until the shutdown of `supervisor`, which watches its tasks; finishes the chunk at hand, and acknowledges it. The operator's
 /// port is `listener`: `operator.listen` is not looked at. Without `metrics` it has no `/metrics`. It may open so many
 /// `files`.
 ///
-/// Returns the subscription, whose owner can leave its group in order; store and publisher are the owner's to shut
-/// down as well.
+/// Returns the subscription, whose owner can leave its group in order, unless its task failed; store and publisher are the
+/// owner's to shut down as well.
 ///
 /// # Errors
 /// The descriptors of the gRPC services cannot be read: a broken build.
-pub async fn run<S: Subscription>(
+pub async fn run<S: Subscription + 'static>(
     consume: &ConsumeConfig,
     operator: &OperatorConfig,
     parts: Parts<S>,
     listener: TcpListener,
     metrics: Option<PrometheusHandle>,
     files: usize,
-    leave: CancellationToken,
-) -> Result<S, tonic_reflection::server::Error> {
+    supervisor: &Supervisor,
+) -> Result<Option<S>, tonic_reflection::server::Error> {
     let Parts { store, publisher, browser, subscription, topics, sales_topic, clock, seed } = parts;
-    let health = Arc::new(Health::default());
+    let health = Arc::new(Health::new(Duration::MAX, supervisor.shutdown().clone()));
     let sales = Sales::new(Arc::clone(&store), Arc::clone(&publisher), sales_topic, Arc::clone(&clock));
     let repairs = Repairs {
         store: Arc::clone(&store),
@@ -85,47 +86,46 @@ pub async fn run<S: Subscription>(
         clock: Arc::clone(&clock),
     };
     let interface = Interface { sales: Arc::new(sales), repairs, dead_letters, health: Arc::clone(&health) };
-    let port = OperatorPort::open(listener, operator, files, interface, metrics)?;
+    let port = OperatorPort::open(listener, operator, files, interface, metrics, supervisor)?;
     health.store(true);
     health.bus(true);
     let parts = consume::Parts { store, publisher, topics, clock, health: Arc::clone(&health) };
-    let subscription = work(subscription, parts, consume.clone(), seed, leave).await;
+    let subscription = work(subscription, parts, consume.clone(), seed, supervisor).await;
     port.close(&health).await;
     Ok(subscription)
 }
 
-/// Takes batches until `leave` is cancelled, and watches the store meanwhile.
-pub(crate) async fn work<S: Subscription>(
+/// Takes batches until the shutdown of `supervisor`, and watches the store meanwhile. `None` if that failed.
+pub(crate) async fn work<S: Subscription + 'static>(
     subscription: S,
     parts: consume::Parts,
     config: ConsumeConfig,
     seed: u64,
-    leave: CancellationToken,
-) -> S {
+    supervisor: &Supervisor,
+) -> Option<S> {
     let (store, clock) = (Arc::clone(&parts.store), Arc::clone(&parts.clock));
-    let watching = tokio::spawn(Arc::clone(&parts.health).watch_store(store, clock));
+    let watching = supervisor.spawn("health", Arc::clone(&parts.health).watch_store(store, clock));
     let consumer = Consumer::new(subscription, parts, config, seed);
     info!("consuming");
     let waiting = waiting_for("the chunk at hand");
-    let subscription = consumer.run(leave).await;
-    drop(waiting);
-    watching.abort();
+    let (done, ended) = oneshot::channel();
+    let leave = supervisor.shutdown().clone();
+    // It ends before the shutdown if there is another reason to leave the group.
+    let consuming = supervisor.spawn_job("consume", async move {
+        // If nobody waits for the subscription any more, it is dropped.
+        let _unwanted = done.send(consumer.run(leave).await);
+    });
+    let subscription = ended.await.ok();
+    consuming.ended().await;
+    drop((waiting, watching));
     subscription
-}
-
-/// What the operator's port works with.
-pub(crate) struct Interface {
-    pub(crate) sales: Arc<Sales>,
-    pub(crate) repairs: Repairs,
-    pub(crate) dead_letters: DeadLetters,
-    pub(crate) health: Arc<Health>,
 }
 
 /// The operator's port, open.
 pub(crate) struct OperatorPort {
     done: CancellationToken,
-    serving: JoinHandle<()>,
-    upkeep: Option<JoinHandle<()>>,
+    serving: Task,
+    _background: Vec<Task>,
 }
 
 impl OperatorPort {
@@ -136,10 +136,10 @@ impl OperatorPort {
         files: usize,
         interface: Interface,
         metrics: Option<PrometheusHandle>,
+        supervisor: &Supervisor,
     ) -> Result<Self, tonic_reflection::server::Error> {
-        let Interface { sales, repairs, dead_letters, health } = interface;
-        let limits = config.body_limits();
-        let router = operator::router(sales, repairs, dead_letters, health, metrics.clone(), limits)?;
+        let (router, reporting) = operator::router(interface, metrics.clone(), config.body_limits())?;
+        let mut background = vec![supervisor.spawn("grpc_health", reporting)];
         let done = CancellationToken::new();
         // Gateways are the peers that come in numbers here.
         let wanted = config.limits.connections_max;
@@ -147,18 +147,17 @@ impl OperatorPort {
         division.report(files, 0, wanted);
         let places = Places::new("worker", division.buyers_max);
         let limits = config.limits.clone();
-        let serving = tokio::spawn(listener::serve(listener, router, places, limits, done.clone()));
-        Ok(Self { done, serving, upkeep: metrics.map(|metrics| tokio::spawn(keep_up(metrics))) })
+        let serving = listener::serve(listener, router, places, limits, done.clone());
+        let serving = supervisor.spawn("operator_listener", serving);
+        background.extend(metrics.map(|metrics| supervisor.spawn("metrics_upkeep", keep_up(metrics))));
+        Ok(Self { done, serving, _background: background })
     }
 
     /// Tells that the worker leaves, and lets open requests end.
     pub(crate) async fn close(self, health: &Health) {
         health.leave();
         self.done.cancel();
-        let _ended = self.serving.await;
-        if let Some(upkeep) = self.upkeep {
-            upkeep.abort();
-        }
+        self.serving.ended().await;
     }
 }
 

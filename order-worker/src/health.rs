@@ -1,7 +1,7 @@
 //! Whether the worker can do its work: what readiness and gRPC health tell.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -12,6 +12,7 @@ use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval},
 };
+use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::store::OrderStore;
@@ -52,12 +53,14 @@ pub struct Health {
     condition: watch::Sender<Condition>,
     work: Mutex<Work>,
     clocks: Clocks,
+    shutdown: CancellationToken,
+    leaving_since: OnceLock<Instant>,
 }
 
 impl Default for Health {
     /// Whose clock may be anything.
     fn default() -> Self {
-        Self::new(Duration::MAX)
+        Self::new(Duration::MAX, CancellationToken::new())
     }
 }
 
@@ -81,18 +84,21 @@ impl Drop for Unfinished {
 }
 
 impl Health {
-    /// Not ready while the clock is further than that from the order store's or the broker's.
-    pub fn new(clock_difference_max: Duration) -> Self {
+    /// Not ready while the clock is further than that from the order store's or the broker's, nor from `shutdown` on.
+    pub fn new(clock_difference_max: Duration, shutdown: CancellationToken) -> Self {
         Self {
             condition: watch::Sender::new(Condition::default()),
             work: Mutex::default(),
             clocks: Clocks::new(clock_difference_max),
+            shutdown,
+            leaving_since: OnceLock::new(),
         }
     }
 
     /// The condition now.
     pub fn condition(&self) -> Condition {
-        *self.condition.borrow()
+        let condition = *self.condition.borrow();
+        Condition { leaving: condition.leaving || self.shutdown.is_cancelled(), ..condition }
     }
 
     /// The condition and its changes.
@@ -177,7 +183,13 @@ impl Health {
 
     /// The worker was told to leave.
     pub fn leave(&self) {
+        let _first = self.leaving_since.get_or_init(Instant::now);
         self.change(|condition| condition.leaving = true);
+    }
+
+    /// When the worker was told to leave, if it was.
+    pub(crate) fn leaving_since(&self) -> Option<Instant> {
+        self.leaving_since.get().copied()
     }
 
     fn change(&self, change: impl FnOnce(&mut Condition)) {

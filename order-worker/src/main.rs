@@ -12,6 +12,7 @@ use flashgate_order_worker::{
 };
 use flashgate_output::{fail, parse, print, print_line};
 use flashgate_service::{config, files, metrics::BUS, shutdown, telemetry};
+use flashgate_supervision::Supervisor;
 use tokio::runtime;
 
 /// How long what still runs beside the worker may take at its end: a look-up of a name cannot be broken off.
@@ -43,7 +44,8 @@ async fn run(command: Command) -> Result<(), Failed> {
             telemetry::init_logs(&config.log)?;
             let metrics = telemetry::init_metrics(&[WORKER, BUS])?;
             let leave = shutdown::on_signal(config.operator.limits.drain_timeout() + shutdown::AFTER_DRAIN)?;
-            app::serve(config, Arc::new(SystemClock), metrics, files::raise_limit(), leave).await
+            let supervisor = Supervisor::new(leave);
+            app::serve(config, Arc::new(SystemClock), metrics, files::raise_limit(), &supervisor).await
         }
         Command::Migrate(at) => {
             let config: WorkerConfig = config::load(at.file.as_deref(), ENV_PREFIX)?;

@@ -30,6 +30,7 @@ use flashgate_domain::{
     Batch, BatchId, BatchOutcome, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId, Timestamp,
     audit::{DecidedBatch, StoreBooks, StoreStep},
 };
+use flashgate_supervision::Supervisor;
 use pool::Pool;
 pub use schema::SchemaFault;
 use sqlx::{AssertSqlSafe, ConnectOptions, MySqlConnection, SqlSafeStr, SqlStr};
@@ -58,11 +59,11 @@ pub struct MySqlStore {
 
 impl MySqlStore {
     /// A store that connects when it is first used. `seed` draws the pauses before retries.
-    pub fn new(config: &MySqlConfig, seed: u64) -> Self {
+    pub fn new(config: &MySqlConfig, seed: u64, supervisor: Supervisor) -> Self {
         // Logging each statement with its rows would cost more than the statement.
         let options = config.url.options().disable_statement_logging();
         Self {
-            pool: Pool::new(config, options),
+            pool: Pool::new(config, options, supervisor),
             call_timeout: config.call_timeout(),
             contention_retries_max: config.contention_retries_max,
             backoff: Backoff::new(config.contention_pause_min(), config.contention_pause_max(), seed),

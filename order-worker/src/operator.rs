@@ -27,18 +27,30 @@ pub use sales::Sales;
 
 use crate::health::Health;
 
-/// Everything that the operator's port serves; no `/metrics` without a recorder.
+/// What the operator's port works with.
+pub struct Interface {
+    /// Sales and orders.
+    pub sales: Arc<Sales>,
+    /// Mends what an audit found.
+    pub repairs: Repairs,
+    /// What was given up.
+    pub dead_letters: DeadLetters,
+    /// What the probes tell.
+    pub health: Arc<Health>,
+}
+
+/// Everything that the operator's port serves, without `/metrics` if there is no recorder; and a task that keeps gRPC
+/// health as readiness has it, for as long as it runs.
 ///
 /// # Errors
 /// The descriptors of the gRPC services cannot be read: a broken build.
 pub fn router(
-    sales: Arc<Sales>,
-    repairs: Repairs,
-    dead_letters: DeadLetters,
-    health: Arc<Health>,
+    interface: Interface,
     metrics: Option<PrometheusHandle>,
     body_limits: BodyLimits,
-) -> Result<Router, tonic_reflection::server::Error> {
-    let grpc = grpc::routes(Arc::clone(&sales), repairs, dead_letters, &health, body_limits)?;
-    Ok(http::routes(sales, health, metrics, body_limits).merge(grpc).fallback(http::nothing_here))
+) -> Result<(Router, impl Future<Output = ()> + Send + use<>), tonic_reflection::server::Error> {
+    let Interface { sales, repairs, dead_letters, health } = interface;
+    let (grpc, reporting) = grpc::routes(Arc::clone(&sales), repairs, dead_letters, &health, body_limits)?;
+    let router = http::routes(sales, health, metrics, body_limits).merge(grpc);
+    Ok((router.fallback(http::nothing_here), reporting))
 }

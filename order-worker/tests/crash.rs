@@ -27,6 +27,7 @@ use flashgate_order_worker::{
     store::OrderStore,
 };
 use flashgate_proto::body;
+use flashgate_supervision::Supervisor;
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -60,7 +61,7 @@ impl Stack {
         let mut connection = MySqlConnection::connect(&format!("{server}/mysql")).await.unwrap();
         connection.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
         let url = MySqlUrl::try_from(format!("{server}/{name}")).unwrap();
-        let store = MySqlStore::new(&MySqlConfig { url, ..MySqlConfig::default() }, 1);
+        let store = MySqlStore::new(&MySqlConfig { url, ..MySqlConfig::default() }, 1, Supervisor::default());
         store.migrate().await.unwrap();
 
         let config = RocketMqConfig {

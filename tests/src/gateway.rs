@@ -101,18 +101,17 @@ format = "json"
     /// Starts it so that it dies at the failpoint: `gateway_after_deduct`, or `gateway_after_deduct:7` for the
     /// seventh time it comes there.
     pub fn start_armed(&mut self, failpoint: &str) {
-        self.start_with(FAILPOINT_VARIABLE, failpoint);
+        self.start_with(&[(FAILPOINT_VARIABLE.to_owned(), failpoint.to_owned())]);
     }
 
     /// Starts it so that every `nth` commit never leaves it.
     pub fn start_losing_commits(&mut self, nth: u32) {
-        self.start_with(LOSE_COMMITS_VARIABLE, &nth.to_string());
+        self.start_with(&[(LOSE_COMMITS_VARIABLE.to_owned(), nth.to_string())]);
     }
 
-    fn start_with(&mut self, variable: &str, value: &str) {
-        let mut variables = self.settings.clone();
-        variables.push((variable.to_owned(), value.to_owned()));
-        self.process.start(&variables);
+    /// Starts it with `variables` as well.
+    pub fn start_with(&mut self, variables: &[(String, String)]) {
+        self.process.start(&[&self.settings, variables].concat());
     }
 
     /// Waits until it says that it can sell.

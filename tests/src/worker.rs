@@ -71,9 +71,12 @@ format = "json"
     /// `after_db_commit`, `after_outcomes` or `before_offset_commit`, with `:7` for the seventh time it comes
     /// there.
     pub fn start_armed(&mut self, failpoint: &str) {
-        let mut variables = self.settings.clone();
-        variables.push((FAILPOINT_VARIABLE.to_owned(), failpoint.to_owned()));
-        self.process.start(&variables);
+        self.start_with(&[(FAILPOINT_VARIABLE.to_owned(), failpoint.to_owned())]);
+    }
+
+    /// Starts it with `variables` as well.
+    pub fn start_with(&mut self, variables: &[(String, String)]) {
+        self.process.start(&[&self.settings, variables].concat());
     }
 
     /// Waits until it says that it works.

@@ -5,6 +5,9 @@
 //! `docs/GLOSSARY.md`. Nothing in this crate reads a clock, draws a random number of its own, or touches a
 //! network: time comes in through [`clock::Clock`], randomness through a generator that the caller seeds.
 
+#[macro_use]
+mod non_zero;
+
 pub mod audit;
 pub mod batch;
 pub mod buyer;

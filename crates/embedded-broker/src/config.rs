@@ -27,7 +27,7 @@ pub struct Retention {
 impl Default for Retention {
     /// 12 hours: every message is consumed within seconds, and the deduction log is kept for longer.
     fn default() -> Self {
-        Self { hours: NonZeroU32::MIN.saturating_add(11) }
+        Self { hours: const { NonZeroU32::new(12).unwrap() } }
     }
 }
 

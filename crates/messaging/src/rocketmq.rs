@@ -32,12 +32,12 @@ mod sender;
 mod session;
 mod stored;
 mod subscription;
-mod task;
 mod transaction;
 
 use std::sync::Arc;
 
 use flashgate_domain::clock::Clock;
+use flashgate_supervision::Supervisor;
 
 pub use self::browser::RocketMqBrowser;
 pub use self::config::RocketMqConfig;
@@ -56,6 +56,7 @@ use crate::names::{Group, Topic};
 pub struct RocketMq {
     config: Arc<RocketMqConfig>,
     clock: Arc<dyn Clock>,
+    supervisor: Supervisor,
 }
 
 impl RocketMq {
@@ -64,9 +65,14 @@ impl RocketMq {
     /// # Errors
     /// [`BusFault::Unavailable`] if no name server answers, [`BusFault::Invalid`] if none is configured.
     pub async fn connect(config: RocketMqConfig, clock: Arc<dyn Clock>) -> Result<Self, BusFault> {
-        let mq = Self { config: Arc::new(config), clock };
+        let mq = Self { config: Arc::new(config), clock, supervisor: Supervisor::default() };
         admin::cluster(&mq.session()).await?;
         Ok(mq)
+    }
+
+    /// The background tasks of what is made from now on are watched by `supervisor`.
+    pub fn supervised(self, supervisor: Supervisor) -> Self {
+        Self { supervisor, ..self }
     }
 
     /// The configuration, with which topics and groups get their prefix.
@@ -95,8 +101,7 @@ impl RocketMq {
         topic: Topic,
         handler: Arc<dyn CheckBackHandler>,
     ) -> Result<RocketMqTransactionProducer, BusFault> {
-        let (config, clock) = (Arc::clone(&self.config), Arc::clone(&self.clock));
-        RocketMqTransactionProducer::start(config, clock, group, topic, handler).await
+        RocketMqTransactionProducer::start(self, group, topic, handler).await
     }
 
     /// A member of `group`, whose members divide the queues of `topic`. A new group starts at the oldest message.
@@ -104,18 +109,16 @@ impl RocketMq {
     /// # Errors
     /// The fault that keeps it from joining the group.
     pub async fn subscribe(&self, group: Group, topic: Topic) -> Result<RocketMqSubscription, BusFault> {
-        let (config, clock) = (Arc::clone(&self.config), Arc::clone(&self.clock));
-        RocketMqSubscription::start(config, clock, group, topic, Share::Group).await
+        RocketMqSubscription::start(self, group, topic, Share::Group).await
     }
 
     /// [`RocketMq::subscribe`], to be done later, and again after the subscription was dropped.
     pub fn joining(&self, group: Group, topic: Topic) -> Join {
-        let (config, clock) = (Arc::clone(&self.config), Arc::clone(&self.clock));
+        let mq = self.clone();
         Box::new(move || {
-            let (config, clock) = (Arc::clone(&config), Arc::clone(&clock));
-            let (group, topic) = (group.clone(), topic.clone());
+            let (mq, group, topic) = (mq.clone(), group.clone(), topic.clone());
             Box::pin(async move {
-                let joined = RocketMqSubscription::start(config, clock, group, topic, Share::Group).await?;
+                let joined = mq.subscribe(group, topic).await?;
                 let joined: Box<dyn Subscription> = Box::new(joined);
                 Ok(joined)
             })
@@ -128,11 +131,10 @@ impl RocketMq {
     /// # Errors
     /// The fault that hides the ends of the queues.
     pub async fn listen(&self, group: Group, topic: Topic) -> Result<RocketMqSubscription, BusFault> {
-        let (config, clock) = (Arc::clone(&self.config), Arc::clone(&self.clock));
-        RocketMqSubscription::start(config, clock, group, topic, Share::Everything).await
+        RocketMqSubscription::start(self, group, topic, Share::Everything).await
     }
 
     fn session(&self) -> Arc<session::Session> {
-        session::Session::new(Arc::clone(&self.config), Arc::clone(&self.clock), Arc::new(publisher::Deaf))
+        session::Session::new(self, Arc::new(publisher::Deaf))
     }
 }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use flashgate_domain::Timestamp;
+use flashgate_domain::{Timestamp, non_zero};
 use metrics::gauge;
 use serde::Deserialize;
 use tracing::warn;
@@ -54,7 +54,7 @@ pub struct ClockConfig {
 
 impl Default for ClockConfig {
     fn default() -> Self {
-        Self { difference_max_ms: const { NonZeroU64::new(5_000).unwrap() } }
+        Self { difference_max_ms: non_zero!(5_000) }
     }
 }
 

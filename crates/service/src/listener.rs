@@ -19,7 +19,6 @@ use refusal::Explained;
 use serde::Deserialize;
 use tokio::{
     net::{TcpListener, TcpStream},
-    task::JoinSet,
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -78,12 +77,23 @@ pub async fn serve(
     limits: ListenerLimits,
     leave: CancellationToken,
 ) {
+    tokio::select! {
+        () = accept_and_drain(listener, router, &places, limits, leave) => {}
+        () = places.keep_exported() => {}
+    }
+}
+
+async fn accept_and_drain(
+    listener: TcpListener,
+    router: Router,
+    places: &Places,
+    limits: ListenerLimits,
+    leave: CancellationToken,
+) {
     let graceful = GracefulShutdown::new();
     let header_timeout = Duration::from_millis(limits.header_timeout_ms);
     let server = server(header_timeout);
     let mut acceptor = Acceptor { listener, failing: None };
-    let mut exporting = JoinSet::new();
-    exporting.spawn(places.clone().keep_exported());
     loop {
         // A place before the connection: it is only accepted when there is room for it.
         let admitted = async {

@@ -150,6 +150,11 @@ pub const BUS: &[Metric] = &[
         "how many are accepted at once: `connections_max`, or less if the limit of open files is low",
     )
     .by(&[LISTENER]),
+    Metric::counter(
+        "flashgate_task_failures_total",
+        "background tasks that panicked, or ended although nobody asked them to: the process leaves with exit code 70",
+    )
+    .by(&[Label { name: "task", values: TASKS }]),
     Metric::counter("flashgate_bus_check_backs_total", "check-backs as the client of the broker sees them")
         .by(&[Label {
             name: "what",
@@ -198,6 +203,41 @@ pub const BUS: &[Metric] = &[
          a broker is known once something was sent to it",
     )
     .by(&[Label { name: "peer", values: &["ledger", "store", "broker"] }]),
+];
+
+/// The background tasks of gateways and order workers: those of both, of gateways, of workers, of clients of the broker.
+pub const TASKS: &[&str] = &[
+    "operator_listener",
+    "metrics_upkeep",
+    "grpc_health",
+    "http_listener",
+    "grpc_listener",
+    "readiness",
+    "identity",
+    "ledger_clock",
+    "sweep",
+    "notes",
+    "sold_out_sales",
+    "sold_out_keys",
+    "preheat",
+    "settle",
+    "lane",
+    "rollback",
+    "health",
+    "consume",
+    "audit",
+    "leaving",
+    "abandoned_sessions",
+    "check_backs",
+    "bus_reader",
+    "bus_writer",
+    "bus_keep_alive",
+    "bus_heartbeat",
+    "bus_route",
+    "bus_clock",
+    "bus_assignment",
+    "bus_offsets",
+    "bus_puller",
 ];
 
 /// The codes of faults of the broker.

@@ -1,6 +1,6 @@
 //! SIGTERM and SIGINT as a token that everything long-lived watches, and the limits of a shutdown.
 //!
-//! The first signal cancels the token. A second one ends the process at once, with the exit code that a shell gives
+//! The first signal cancels the token, which others may do as well. Then the limit runs. A second signal ends the process at once, with the exit code that a shell gives
 //! it: 143 for SIGTERM, 130 for SIGINT. A process that is still there when its limit has passed is ended with
 //! [`EXPIRED_EXIT_CODE`], and the log names what it was [waiting for](waiting_for). Signals and the limit are watched by
 //! a thread of their own, since the others may be what hangs.
@@ -28,7 +28,7 @@ pub const AFTER_DRAIN: Duration = Duration::from_secs(5);
 /// How long a log line may take of a process that ends: standard error can be a pipe that nobody reads.
 const LOG_TIME: Duration = Duration::from_secs(1);
 
-/// A token that is cancelled at the first SIGTERM or SIGINT. From then on the process has `limit` to shut down.
+/// A token that is cancelled at the first SIGTERM or SIGINT. Once it is, by whomever, the process has `limit` to shut down.
 ///
 /// # Errors
 /// The process cannot have the signals, or the thread that watches them.
@@ -47,10 +47,13 @@ pub fn on_signal(limit: Duration) -> io::Result<CancellationToken> {
 }
 
 async fn watch(mut signals: Signals, limit: Duration, token: CancellationToken) {
-    let first = signals.next().await;
+    let signal = tokio::select! {
+        first = signals.next() => first.name,
+        () = token.cancelled() => "none",
+    };
     token.cancel();
     let limit_ms = limit.as_millis();
-    log_aside(move || info!(signal = first.name, limit_ms, "shutting down"));
+    log_aside(move || info!(signal, limit_ms, "shutting down"));
     tokio::select! {
         second = signals.next() => end(second.exit_code, move || {
             warn!(signal = second.name, waiting_for = waits(), "ended by a second signal");

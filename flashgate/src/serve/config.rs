@@ -2,6 +2,7 @@
 //!
 //! `serve.sample.toml` holds every key with its default and its reason; `flashgate config default` prints it.
 
+use flashgate_domain::non_zero;
 use std::{
     num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize},
     path::{Path, PathBuf},
@@ -23,7 +24,7 @@ pub(crate) const ENV_PREFIX: &str = "FLASHGATE_SERVE__";
 const LOG_RETENTION_H_MIN: u32 = 24;
 /// Two batches on the way at once: while one waits for the disk, the other one uses the processors. In most pairs of
 /// runs more than with one where the disk is quick, and nothing clear where it is slow (docs/BENCHMARK.md).
-const LANES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
+const LANES: NonZeroUsize = non_zero!(2);
 /// Every key with its default and its reason.
 pub(crate) const SAMPLE: &str = include_str!("../../serve.sample.toml");
 
@@ -104,7 +105,7 @@ pub(crate) struct LedgerConfig {
 
 impl Default for LedgerConfig {
     fn default() -> Self {
-        let week = NonZeroU32::MIN.saturating_add(167);
+        let week = non_zero!(168);
         Self { log_retention_h: week, sale_retention_h: week }
     }
 }

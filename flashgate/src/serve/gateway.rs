@@ -11,6 +11,7 @@ use flashgate_gateway::{
 use flashgate_ledger::Ledger;
 use flashgate_messaging::{BusFault, rocketmq::RocketMqTransactionProducer};
 use flashgate_service::files;
+use flashgate_supervision::Supervisor;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -49,11 +50,12 @@ impl Gateway {
             clock_difference_max: Duration::MAX,
         };
         let metrics = around.metrics.clone();
-        let (parts, producer) = connect(operator, around).await?;
+        let supervisor = Supervisor::new(leave.clone());
+        let (parts, producer) = connect(operator, around, &supervisor).await?;
         let (up, heard) = oneshot::channel();
-        let left = leave.clone();
         let part = Part::spawn(leave, async move {
-            let ran = app::run(&settings, parts, sockets, Some(metrics), up, left).await;
+            let ran = app::run(&settings, parts, sockets, Some(metrics), up, &supervisor).await;
+            supervisor.check()?;
             ran.map_err(|why| match why.downcast_ref() {
                 Some(fault) => doors::taken(fault),
                 None => Failed::Failed(format!("the gateway: {why:#}")),
@@ -87,8 +89,10 @@ impl Gateway {
 async fn connect(
     operator: SocketAddr,
     around: Surroundings<'_>,
+    supervisor: &Supervisor,
 ) -> Result<(Parts, Arc<RocketMqTransactionProducer>), Failed> {
     let Surroundings { mq, names, stores, clock, metrics: _, seed } = around;
+    let mq = mq.clone().supervised(supervisor.clone());
     let ledger: Arc<dyn Ledger> = stores.ledger.clone();
     let registry = GrpcRegistry::new(&format!("http://{operator}"), REGISTRY_TIMEOUT);
     let registry = registry.map_err(|why| Failed::Failed(causes(&why)))?;

@@ -8,6 +8,7 @@ use flashgate_order_worker::{
     engine::{self, Parts},
 };
 use flashgate_service::files;
+use flashgate_supervision::Supervisor;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +20,7 @@ pub(super) const FILES_PART: usize = 8;
 
 /// An order worker that takes batches.
 pub(crate) struct Worker {
-    part: Part<RocketMqSubscription>,
+    part: Part<Option<RocketMqSubscription>>,
     publisher: Arc<RocketMqPublisher>,
     browser: Arc<RocketMqBrowser>,
 }
@@ -32,6 +33,9 @@ impl Worker {
         around: Surroundings<'_>,
     ) -> Result<Self, Failed> {
         let Surroundings { mq, names, stores, clock, metrics, seed } = around;
+        let leave = CancellationToken::new();
+        let supervisor = Supervisor::new(leave.clone());
+        let mq = mq.clone().supervised(supervisor.clone());
         let subscription = mq.subscribe(names.worker.clone(), names.orders.clone()).await;
         let subscription = subscription
             .map_err(|fault| Failed::Failed(format!("the order worker at the broker: {fault}")))?;
@@ -53,10 +57,10 @@ impl Worker {
         };
         let (consume, operation) = (config.consume.clone(), config.operator.clone());
         let files = files::limit_now() / FILES_PART;
-        let leave = CancellationToken::new();
-        let left = leave.clone();
         let part = Part::spawn(leave, async move {
-            let ran = engine::run(&consume, &operation, parts, operator, Some(metrics), files, left).await;
+            let ran =
+                engine::run(&consume, &operation, parts, operator, Some(metrics), files, &supervisor).await;
+            supervisor.check()?;
             ran.map_err(|why| Failed::Failed(format!("the order worker: {why}")))
         });
         Ok(Self { part, publisher, browser })
@@ -72,7 +76,9 @@ impl Worker {
         let stopped = self.part.stop("order worker").await;
         self.publisher.shutdown();
         self.browser.shutdown();
-        stopped?.shutdown().await;
+        if let Some(subscription) = stopped? {
+            subscription.shutdown().await;
+        }
         Ok(())
     }
 }

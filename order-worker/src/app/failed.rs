@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr, process::ExitCode};
 use flashgate_messaging::InvalidName;
 use flashgate_output::OutputError;
 use flashgate_service::{config::ConfigError, telemetry::TelemetryError};
+use flashgate_supervision::{EXIT_CODE, TaskError};
 use sqlx::migrate::MigrateError;
 use thiserror::Error;
 
@@ -42,6 +43,9 @@ pub enum Failed {
     /// The descriptors of the gRPC services cannot be read.
     #[error("the reflection service cannot be made: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// A background task failed, and the worker left in order.
+    #[error(transparent)]
+    Task(#[from] TaskError),
     /// Signals cannot be had.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -51,12 +55,14 @@ pub enum Failed {
 }
 
 impl Failed {
-    /// 2 for what is wrong in the configuration, 3 for the schema, 4 for an interrupted migration, 1 for the rest.
+    /// 2 for what is wrong in the configuration, 3 for the schema, 4 for an interrupted migration, 70 for a background
+    /// task that failed, 1 for the rest.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Name(_) | Self::Telemetry(TelemetryError::Filter(_)) => ExitCode::from(2),
             Self::Schema(_) => ExitCode::from(3),
             Self::MigrationInterrupted => ExitCode::from(4),
+            Self::Task(_) => ExitCode::from(EXIT_CODE),
             Self::Telemetry(TelemetryError::Logs(_) | TelemetryError::Metrics(_))
             | Self::Migrate(_)
             | Self::Listen { .. }

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use flashgate_supervision::Supervisor;
 use metrics::counter;
 use sqlx::{
     AssertSqlSafe, Connection, Executor, MySqlConnection, Row,
@@ -54,6 +55,7 @@ pub(super) struct Reaper {
     options: MySqlConnectOptions,
     /// After which the server ends a session itself.
     idle_timeout: Duration,
+    supervisor: Supervisor,
     waiting: Mutex<Waiting>,
 }
 
@@ -94,14 +96,16 @@ impl End {
 }
 
 impl Reaper {
-    pub(super) fn new(options: MySqlConnectOptions, idle_timeout: Duration) -> Self {
-        Self { options, idle_timeout, waiting: Mutex::default() }
+    pub(super) fn new(options: MySqlConnectOptions, idle_timeout: Duration, supervisor: Supervisor) -> Self {
+        Self { options, idle_timeout, supervisor, waiting: Mutex::default() }
     }
 
     /// Has the session killed soon. Returns at once.
     pub(super) fn free(self: &Arc<Self>, session: Abandoned) {
         // Without a runtime the process is ending, and its connections with it.
-        let Ok(runtime) = Handle::try_current() else { return };
+        if Handle::try_current().is_err() {
+            return;
+        }
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.sessions.len() >= WAITING_MAX {
             return End::Unreachable.count(&session);
@@ -109,7 +113,7 @@ impl Reaper {
         waiting.sessions.push(session);
         if !waiting.is_reaping {
             waiting.is_reaping = true;
-            runtime.spawn(Arc::clone(self).reap());
+            self.supervisor.spawn_job("abandoned_sessions", Arc::clone(self).reap()).detach();
         }
     }
 

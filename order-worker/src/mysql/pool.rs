@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use flashgate_supervision::Supervisor;
 use sqlx::{Connection, MySqlConnection, mysql::MySqlConnectOptions};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
@@ -79,11 +80,11 @@ impl Drop for Guard<'_> {
 
 impl Pool {
     /// Connects when a connection is first asked for.
-    pub(super) fn new(config: &MySqlConfig, options: MySqlConnectOptions) -> Self {
+    pub(super) fn new(config: &MySqlConfig, options: MySqlConnectOptions, supervisor: Supervisor) -> Self {
         let settings = SessionSettings::of(config);
         let places = usize::try_from(config.connections_max.get()).unwrap_or(usize::MAX);
         Self {
-            reaper: Arc::new(Reaper::new(options.clone(), settings.idle_timeout)),
+            reaper: Arc::new(Reaper::new(options.clone(), settings.idle_timeout, supervisor)),
             options,
             settings,
             acquire_timeout: config.acquire_timeout(),

@@ -30,7 +30,8 @@ use super::{
 };
 use crate::{health::Health, store::StoredOrder};
 
-/// The services, with health and reflection, as routes without a fallback.
+/// The services, with health and reflection, as routes without a fallback; and a task that keeps health as readiness
+/// has it.
 ///
 /// # Errors
 /// The descriptors of the services cannot be read: a broken build.
@@ -40,9 +41,8 @@ pub fn routes(
     letters: DeadLetters,
     health: &Health,
     limits: BodyLimits,
-) -> Result<Router, tonic_reflection::server::Error> {
+) -> Result<(Router, impl Future<Output = ()> + Send + use<>), tonic_reflection::server::Error> {
     let (reporter, health_service) = tonic_health::server::health_reporter();
-    tokio::spawn(report_health(reporter, health.watch()));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -62,7 +62,8 @@ pub fn routes(
         .add_service(SaleServiceServer::new(service.clone()).max_decoding_message_size(message_bytes_max))
         .add_service(PreheatServiceServer::new(service.clone()).max_decoding_message_size(message_bytes_max))
         .add_service(OrderServiceServer::new(service).max_decoding_message_size(message_bytes_max));
-    Ok(messages::bounded(routes.into_axum_router().reset_fallback(), limits, &[]))
+    let router = messages::bounded(routes.into_axum_router().reset_fallback(), limits, &[]);
+    Ok((router, report_health(reporter, health.watch())))
 }
 
 /// Keeps gRPC health as readiness has it. The empty name stands for the whole server.

@@ -1,5 +1,6 @@
 //! What can be chosen about the store, and how the connection is told.
 
+use flashgate_domain::non_zero;
 use std::{num::NonZeroUsize, time::Duration};
 
 use rusqlite::{Connection, Result};
@@ -32,7 +33,7 @@ pub struct SqliteSettings {
 impl Default for SqliteSettings {
     fn default() -> Self {
         Self {
-            calls_queued_max: NonZeroUsize::MIN.saturating_add(63),
+            calls_queued_max: non_zero!(64),
             call_timeout: Duration::from_secs(10),
             cache_bytes_max: 12 * 1024 * 1024,
             file_bytes_max: None,

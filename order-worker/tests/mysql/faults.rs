@@ -9,6 +9,7 @@ use flashgate_order_worker::{
     mysql::MySqlStore,
     store::{OrderStore, StoreFault},
 };
+use flashgate_supervision::Supervisor;
 use sqlx::{Connection, Executor, MySqlConnection, Row};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -71,7 +72,11 @@ async fn a_connection_at_which_nothing_happens_any_more_does_not_keep_its_place(
     let database = Database::migrated().await;
     let (proxy, server) = proxy(&database).await;
     let config = impatient(database.config(&server));
-    let store = MySqlStore::new(&MySqlConfig { connections_max: 1.try_into().unwrap(), ..config }, 1);
+    let store = MySqlStore::new(
+        &MySqlConfig { connections_max: 1.try_into().unwrap(), ..config },
+        1,
+        Supervisor::default(),
+    );
     let sale = sale(&store).await;
     for _round in 0..3 {
         proxy.freeze(false);
@@ -89,7 +94,7 @@ async fn a_connection_at_which_nothing_happens_any_more_does_not_keep_its_place(
 async fn a_server_that_answers_nobody_is_waited_for_with_a_limit() {
     let database = Database::migrated().await;
     let (proxy, server) = proxy(&database).await;
-    let store = MySqlStore::new(&impatient(database.config(&server)), 1);
+    let store = MySqlStore::new(&impatient(database.config(&server)), 1, Supervisor::default());
     proxy.freeze(true);
     for _call in 0..2 {
         let pinged = timeout(GENEROUS, store.ping()).await.expect("it ends");
@@ -106,7 +111,7 @@ async fn a_transaction_that_nobody_ends_any_more_gives_its_rows_up() {
     let database = Database::migrated().await;
     let (proxy, server) = proxy(&database).await;
     let config = MySqlConfig { lock_wait_timeout_s: 30.try_into().unwrap(), ..database.config(&server) };
-    let store = Arc::new(MySqlStore::new(&impatient(config), 1));
+    let store = Arc::new(MySqlStore::new(&impatient(config), 1, Supervisor::default()));
     let sale = sale(&store).await;
     let mut other = database.connect().await;
     hold(&mut other, sale).await;
@@ -137,7 +142,7 @@ async fn a_transaction_that_nobody_ends_any_more_gives_its_rows_up() {
 async fn a_commit_whose_answer_never_comes_is_done_once() {
     let database = Database::migrated().await;
     let (proxy, server) = proxy(&database).await;
-    let store = Arc::new(MySqlStore::new(&impatient(database.config(&server)), 1));
+    let store = Arc::new(MySqlStore::new(&impatient(database.config(&server)), 1, Supervisor::default()));
     let sale = sale(&store).await;
     let batches: Vec<Batch> = (1..=40).map(|number| singles(number, sale, 2).unwrap()).collect();
     let freezing = async {
@@ -161,7 +166,7 @@ async fn whoever_holds_the_row_of_a_sale_is_told_by_the_sale_and_holds_up_no_oth
     let database = Database::migrated().await;
     let config =
         MySqlConfig { lock_wait_timeout_s: 1.try_into().unwrap(), ..database.config(&database.server) };
-    let store = MySqlStore::new(&config, 1);
+    let store = MySqlStore::new(&config, 1, Supervisor::default());
     let (held, free) = (sale(&store).await, sale(&store).await);
     let mut other = database.connect().await;
     hold(&mut other, held).await;
@@ -184,7 +189,7 @@ async fn a_session_that_the_server_has_ended_is_not_used() {
     let database = Database::migrated().await;
     let config =
         MySqlConfig { session_timeout_s: 1.try_into().unwrap(), ..database.config(&database.server) };
-    let store = MySqlStore::new(&config, 1);
+    let store = MySqlStore::new(&config, 1, Supervisor::default());
     let sale = sale(&store).await;
     let mut watcher = database.connect().await;
     let count = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = ? AND id <> CONNECTION_ID()";
@@ -202,7 +207,7 @@ async fn a_session_that_the_server_has_ended_is_not_used() {
 #[tokio::test]
 async fn the_orders_of_a_sale_are_counted_in_the_index_alone() {
     let database = Database::migrated().await;
-    let store = MySqlStore::new(&database.config(&database.server), 1);
+    let store = MySqlStore::new(&database.config(&database.server), 1, Supervisor::default());
     let sale = sale(&store).await;
     for number in 1..=4 {
         store.apply(&[singles(number, sale, 500).unwrap()], NOW).await.ok();

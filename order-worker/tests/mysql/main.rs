@@ -20,6 +20,7 @@ use flashgate_order_worker::{
     contract::Subject,
     mysql::{MySqlStore, SchemaFault},
 };
+use flashgate_supervision::Supervisor;
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 
 flashgate_order_worker::order_store_contract!(fresh);
@@ -51,7 +52,7 @@ impl Database {
     }
 
     fn store(&self, seed: u64) -> MySqlStore {
-        MySqlStore::new(&self.config(&self.server), seed)
+        MySqlStore::new(&self.config(&self.server), seed, Supervisor::default())
     }
 
     /// A configuration that leads to the database by way of `server`.

@@ -11,6 +11,7 @@ use std::{
 use flashgate_domain::{Clock, SystemClock, Timestamp};
 use flashgate_order_worker::{health::Health, store::OrderStore};
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use crate::double::MemoryStore;
 
@@ -28,7 +29,7 @@ impl Clock for Ahead {
 #[tokio::test(start_paused = true)]
 async fn a_worker_is_not_ready_while_its_clock_is_too_far_from_the_stores() {
     let (store, clock) = (Arc::<MemoryStore>::default(), Arc::<Ahead>::default());
-    let health = Arc::new(Health::new(Duration::from_secs(5)));
+    let health = Arc::new(Health::new(Duration::from_secs(5), CancellationToken::new()));
     health.bus(true);
     let watched: Arc<dyn OrderStore> = store;
     tokio::spawn(Arc::clone(&health).watch_store(watched, Arc::<Ahead>::clone(&clock)));

@@ -12,6 +12,7 @@ use flashgate_order_worker::{
     store::OrderStore,
 };
 use flashgate_proto::body;
+use flashgate_supervision::Supervisor;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -55,10 +56,10 @@ async fn a_worker_works_on_the_parts_and_the_port_that_it_is_given() {
     let leave = CancellationToken::new();
     let (consume, operator) = (ConsumeConfig::default(), OperatorConfig::default());
     let running = {
-        let leave = leave.clone();
-        tokio::spawn(
-            async move { engine::run(&consume, &operator, parts, listener, None, 1_024, leave).await },
-        )
+        let supervisor = Supervisor::new(leave.clone());
+        tokio::spawn(async move {
+            engine::run(&consume, &operator, parts, listener, None, 1_024, &supervisor).await
+        })
     };
 
     let mut events = Vec::new();

@@ -9,7 +9,7 @@ use flashgate_messaging::Topic;
 use flashgate_order_worker::{
     contract::scene::{NOW, draft, singles},
     health::Health,
-    operator::{self, Backlog, DeadLetters, Repairs, Sales},
+    operator::{self, Backlog, DeadLetters, Interface, Repairs, Sales},
     store::OrderStore,
 };
 use flashgate_proto::{
@@ -63,7 +63,8 @@ impl Scene {
         };
         let (sales, metrics) = (Arc::new(sales), Some(metrics));
         let limits = BodyLimits { bytes_max: 16 * 1024, time_max: Duration::from_secs(5) };
-        let router = operator::router(sales, repairs, letters, Arc::clone(&health), metrics, limits).unwrap();
+        let interface = Interface { sales, repairs, dead_letters: letters, health: Arc::clone(&health) };
+        let (router, _reporting) = operator::router(interface, metrics, limits).unwrap();
         Self { store, bus, health, router }
     }
 

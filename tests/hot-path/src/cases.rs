@@ -17,6 +17,7 @@ use flashgate_gateway::{
 };
 use flashgate_messaging::{Subscription, Topic};
 use flashgate_proto::body;
+use flashgate_supervision::Supervisor;
 use futures::future::join_all;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
@@ -93,7 +94,8 @@ async fn gateway(available: i64) -> anyhow::Result<Router> {
         seed: 1,
     };
     let (config, leave) = (BatcherConfig::default(), CancellationToken::new());
-    let engine = Engine::start(&config, REFRESH, parts, &Arc::<Readiness>::default(), leave.clone()).await;
+    let supervisor = Supervisor::new(leave.clone());
+    let engine = Engine::start(&config, REFRESH, parts, &Arc::<Readiness>::default(), &supervisor).await;
     let engine = engine.context("the engine starts")?;
     let api = Api {
         auth: Arc::new(TrustedHeader),

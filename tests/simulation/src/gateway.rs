@@ -17,6 +17,7 @@ use flashgate_gateway::{
 use flashgate_ledger::Ledger;
 use flashgate_messaging::{CheckBackHandler, Join, Subscription};
 use flashgate_proto::v1::ledger_service_server::LedgerServiceServer;
+use flashgate_supervision::Supervisor;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -121,7 +122,8 @@ async fn run(
     ));
     servers.gateway_desk.state().open(Arc::clone(&life), desk);
     let readiness = Arc::<Readiness>::default();
-    let engine = Engine::start(&plan.batcher, REFRESH, parts, &readiness, leave.clone()).await;
+    let supervisor = Supervisor::new(leave.clone());
+    let engine = Engine::start(&plan.batcher, REFRESH, parts, &readiness, &supervisor).await;
     if let Some(engine) = engine {
         process.open(Front {
             purchase: Arc::clone(&engine.purchase),

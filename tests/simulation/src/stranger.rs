@@ -15,6 +15,7 @@ use flashgate_gateway::{
 };
 use flashgate_ledger::{Fate, Ledger};
 use flashgate_messaging::{CheckBackHandler, CheckedMessage, Join, Resolution, Subscription};
+use flashgate_supervision::Supervisor;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -79,7 +80,8 @@ async fn run(
         seed: life.number,
     };
     let readiness = Arc::<Readiness>::default();
-    let engine = Engine::start(&BatcherConfig::default(), REFRESH, parts, &readiness, leave.clone()).await;
+    let supervisor = Supervisor::new(leave.clone());
+    let engine = Engine::start(&BatcherConfig::default(), REFRESH, parts, &readiness, &supervisor).await;
     if let Some(engine) = engine {
         leave.cancelled().await;
         engine.finish().await;

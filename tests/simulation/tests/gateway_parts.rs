@@ -48,6 +48,7 @@ use flashgate_simulation::{
     trace::Trace,
     world::World,
 };
+use flashgate_supervision::Supervisor;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -99,7 +100,7 @@ impl Stage {
         let sale = scene.on_sale(1, 1).await?;
         let catalogue = Arc::new(Catalogue::default());
         catalogue.put(Sale { state: SaleState::Preheated, ..scene.sale(sale, 1, 1, open_window()?)? });
-        let watch = SoldOutWatch::new(scene.shared(), Arc::clone(&catalogue));
+        let watch = SoldOutWatch::new(scene.shared(), Arc::clone(&catalogue), Supervisor::default());
         let sold = scene.deduct(crowd(sale, 1)?).await?;
         Ok(Self { scene, catalogue, watch, sale, sold })
     }
@@ -444,7 +445,7 @@ async fn outcomes_in_hand_count_as_waiting_until_they_are_settled() -> Fact {
     let scene = distant_scene_of(&server);
     let sale = scene.on_sale(10, 1).await?;
     let batch = scene.deduct(crowd(sale, 2)?).await?;
-    let sold_out = SoldOutWatch::new(scene.shared(), Arc::new(Catalogue::default()));
+    let sold_out = SoldOutWatch::new(scene.shared(), Arc::new(Catalogue::default()), Supervisor::default());
     let (acknowledged, mut heard) = watch::channel(0);
     let coming = [all_confirmed(&batch)].into();
     let (outcomes, lag) =
@@ -472,7 +473,8 @@ async fn an_outcome_that_the_ledger_refuses_stays_open_and_does_not_keep_the_oth
     let intents = (0..3).map(|i| intent(sale, &format!("later-{i}"), "k", 1)).collect::<Result<_, _>>()?;
     let behind = scene.deduct(intents).await?;
     let ledger = flaw::refusing(ledger_of(&server), refused.id());
-    let sold_out = SoldOutWatch::new(Arc::clone(&ledger), Arc::new(Catalogue::default()));
+    let sold_out =
+        SoldOutWatch::new(Arc::clone(&ledger), Arc::new(Catalogue::default()), Supervisor::default());
     let (acknowledged, mut heard) = watch::channel(0);
     let coming = [&refused, &behind].map(all_confirmed).into();
     let leave = CancellationToken::new();

@@ -192,18 +192,20 @@ impl Silence {
 
     /// How many connections it hit.
     async fn strike(&mut self, blow: Blow) -> usize {
+        // Before the switch: clients leave a primary that became a replica, and nothing would be left to be frozen.
+        let lines = blow.lines().into_iter().flat_map(|between| self.field.shop.line(between));
+        let hit = match blow {
+            Blow::RedisDemoted | Blow::MysqlDemoted => lines.map(Proxy::connections).sum(),
+            Blow::RedisLost | Blow::MysqlLost | Blow::Freeze(_) | Blow::FreezeAll => {
+                lines.map(Proxy::freeze).sum()
+            }
+        };
         match blow {
             Blow::RedisDemoted | Blow::RedisLost => self.switch_redis().await,
             Blow::MysqlDemoted | Blow::MysqlLost => self.switch_mysql().await,
             Blow::Freeze(_) | Blow::FreezeAll => {}
         }
-        let lines = blow.lines().into_iter().flat_map(|between| self.field.shop.line(between));
-        match blow {
-            Blow::RedisDemoted | Blow::MysqlDemoted => lines.map(Proxy::connections).sum(),
-            Blow::RedisLost | Blow::MysqlLost | Blow::Freeze(_) | Blow::FreezeAll => {
-                lines.map(Proxy::freeze).sum()
-            }
-        }
+        hit
     }
 
     async fn switch_redis(&mut self) {

@@ -2,7 +2,7 @@
 
 use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
-use flashgate_domain::id::ShardCount;
+use flashgate_domain::{id::ShardCount, non_zero};
 use redis::{ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -86,15 +86,15 @@ const fn one_shard() -> ShardCount {
 }
 
 const fn connect_timeout_ms() -> NonZeroU32 {
-    NonZeroU32::MIN.saturating_add(499)
+    non_zero!(500)
 }
 
 const fn response_timeout_ms() -> NonZeroU32 {
-    NonZeroU32::MIN.saturating_add(999)
+    non_zero!(1000)
 }
 
 const fn week_hours() -> NonZeroU32 {
-    NonZeroU32::MIN.saturating_add(7 * 24 - 1)
+    non_zero!(7 * 24)
 }
 
 fn at_least_one<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<RedisUrl>, D::Error> {

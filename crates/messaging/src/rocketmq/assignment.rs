@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use flashgate_supervision::Task;
 use futures::future::join_all;
 use serde::Deserialize;
 use tokio::sync::{Notify, mpsc};
@@ -12,7 +13,6 @@ use super::codes::{expect_success, request};
 use super::connection::Inbound;
 use super::frame::{Frame, Request};
 use super::pull::{Chunk, Source, Start, pull_forever};
-use super::task::AbortOnDrop;
 use crate::fault::BusFault;
 use crate::message::{Delivery, Position, QueueId};
 
@@ -48,7 +48,7 @@ struct Held {
     committed: Option<u64>,
     /// What the broker is still to be told, after it could not be: [`keep_committing`] does it, and nobody waits.
     owed: Option<u64>,
-    _puller: AbortOnDrop,
+    _puller: Task,
 }
 
 /// The queues that a subscription holds at the moment.
@@ -143,7 +143,7 @@ impl Assignment {
             let holding = self.source.new_holding();
             let puller =
                 pull_forever(Arc::clone(&self.source), queue.clone(), holding, start, self.chunks.clone());
-            let puller = AbortOnDrop::spawn(puller);
+            let puller = self.source.session.supervisor.spawn_job("bus_puller", puller);
             let fresh = Held { holding, returned: None, committed: None, owed: None, _puller: puller };
             held.queues.insert(queue, fresh);
         }

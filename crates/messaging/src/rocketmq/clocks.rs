@@ -141,8 +141,9 @@ pub(super) fn compare(session: &Arc<Session>, broker: &str, commit_log_offset: u
     if !session.clocks.is_due(broker, session.config.clock_interval()) {
         return;
     }
-    let (session, broker) = (Arc::clone(session), broker.to_owned());
-    tokio::spawn(async move {
+    let (supervisor, session) = (session.supervisor.clone(), Arc::clone(session));
+    let broker = broker.to_owned();
+    let comparing = async move {
         match stored_at(&session, &broker, commit_log_offset).await {
             Ok(stored_at) => {
                 if let Some(bounds) = exchange.bounds(stored_at, answered_at, took) {
@@ -151,7 +152,8 @@ pub(super) fn compare(session: &Arc<Session>, broker: &str, commit_log_offset: u
             }
             Err(fault) => tracing::debug!(%fault, broker, "the broker's clock is not known"),
         }
-    });
+    };
+    supervisor.spawn_job("bus_clock", comparing).detach();
 }
 
 /// When `broker` stored the message at `commit_log_offset`, by its clock.

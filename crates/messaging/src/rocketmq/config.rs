@@ -3,6 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
+use flashgate_domain::non_zero;
 use serde::Deserialize;
 
 use crate::names::{Group, InvalidName, Topic};
@@ -71,47 +72,33 @@ pub struct RocketMqConfig {
     pub first_check_after_s: Option<NonZeroU32>,
 }
 
-const fn at_least_one(number: u64) -> NonZeroU64 {
-    match NonZeroU64::new(number) {
-        Some(number) => number,
-        None => NonZeroU64::MIN,
-    }
-}
-
-const fn at_least_one_of(number: usize) -> NonZeroUsize {
-    match NonZeroUsize::new(number) {
-        Some(number) => number,
-        None => NonZeroUsize::MIN,
-    }
-}
-
 impl Default for RocketMqConfig {
     fn default() -> Self {
         Self {
             name_servers: vec!["127.0.0.1:9876".to_owned()],
             prefix: "flashgate".to_owned(),
-            connect_timeout_ms: at_least_one(1_000),
-            send_timeout_ms: at_least_one(3_000),
-            try_timeout_ms: at_least_one(1_000),
+            connect_timeout_ms: non_zero!(1_000),
+            send_timeout_ms: non_zero!(3_000),
+            try_timeout_ms: non_zero!(1_000),
             send_retries_max: 2,
-            hold_min_ms: at_least_one(1_000),
-            hold_max_ms: at_least_one(8_000),
-            keep_alive_interval_ms: at_least_one(2_000),
-            silence_max_ms: at_least_one(3_000),
-            probe_interval_ms: at_least_one(5_000),
-            clock_interval_ms: at_least_one(30_000),
-            body_bytes_max: at_least_one_of(4_000_000),
-            frame_bytes_max: at_least_one_of(16 * 1024 * 1024),
-            requests_in_flight_max: at_least_one_of(4_096),
-            heartbeat_interval_ms: at_least_one(5_000),
-            route_age_max_ms: at_least_one(10_000),
-            rebalance_interval_ms: at_least_one(5_000),
-            pull_suspend_ms: at_least_one(10_000),
-            pull_messages_max: NonZeroU32::MIN.saturating_add(255),
-            prefetched_chunks_max: at_least_one_of(16),
-            retry_pause_ms: at_least_one(500),
-            check_backs_running_max: at_least_one_of(16),
-            check_backs_waiting_max: at_least_one_of(8_192),
+            hold_min_ms: non_zero!(1_000),
+            hold_max_ms: non_zero!(8_000),
+            keep_alive_interval_ms: non_zero!(2_000),
+            silence_max_ms: non_zero!(3_000),
+            probe_interval_ms: non_zero!(5_000),
+            clock_interval_ms: non_zero!(30_000),
+            body_bytes_max: non_zero!(4_000_000),
+            frame_bytes_max: non_zero!(16 * 1024 * 1024),
+            requests_in_flight_max: non_zero!(4_096),
+            heartbeat_interval_ms: non_zero!(5_000),
+            route_age_max_ms: non_zero!(10_000),
+            rebalance_interval_ms: non_zero!(5_000),
+            pull_suspend_ms: non_zero!(10_000),
+            pull_messages_max: non_zero!(256),
+            prefetched_chunks_max: non_zero!(16),
+            retry_pause_ms: non_zero!(500),
+            check_backs_running_max: non_zero!(16),
+            check_backs_waiting_max: non_zero!(8_192),
             first_check_after_s: None,
         }
     }

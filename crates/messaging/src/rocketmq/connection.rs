@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use flashgate_supervision::Task;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::config::RocketMqConfig;
 use super::frame::{Frame, Request, refusal};
+use super::session::Session;
 use crate::fault::BusFault;
 
 const READ_BUFFER_BYTES: usize = 64 * 1024;
@@ -34,7 +34,7 @@ pub(super) struct Connection {
     shared: Arc<Shared>,
     opened_at: Instant,
     silence_max: Duration,
-    tasks: [AbortHandle; 3],
+    _tasks: [Task; 3],
 }
 
 /// What the connection shares with its tasks.
@@ -79,8 +79,8 @@ impl Connection {
     /// # Errors
     /// [`BusFault::Unavailable`] if there is no connection at `deadline`.
     pub(super) async fn open(
+        Session { config, supervisor, .. }: &Session,
         address: &str,
-        config: &RocketMqConfig,
         inbound: Arc<dyn Inbound>,
         lost: Arc<Notify>,
         probe: Request,
@@ -120,12 +120,12 @@ impl Connection {
             silence_max: config.silence_max(),
         };
         let tasks = [
-            tokio::spawn(reader.run()).abort_handle(),
-            tokio::spawn(write_all(write, queue, Arc::clone(&shared))).abort_handle(),
-            tokio::spawn(keep_alive.run()).abort_handle(),
+            supervisor.spawn_job("bus_reader", reader.run()),
+            supervisor.spawn_job("bus_writer", write_all(write, queue, Arc::clone(&shared))),
+            supervisor.spawn_job("bus_keep_alive", keep_alive.run()),
         ];
         let (opened_at, silence_max) = (Instant::now(), config.silence_max());
-        Ok(Self { address, outgoing, shared, opened_at, silence_max, tasks })
+        Ok(Self { address, outgoing, shared, opened_at, silence_max, _tasks: tasks })
     }
 
     pub(super) fn age(&self) -> Duration {
@@ -184,7 +184,6 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
         self.shared.close();
     }
 }

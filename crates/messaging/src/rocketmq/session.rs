@@ -10,9 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use flashgate_domain::clock::{Clock, Timestamp};
+use flashgate_supervision::Supervisor;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::RocketMq;
 use super::clocks::Clocks;
 use super::codes::{is_wrong_peer, request, response};
 use super::config::RocketMqConfig;
@@ -28,6 +30,7 @@ pub(super) struct Session {
     pub(super) client_id: String,
     identity: u64,
     pub(super) config: Arc<RocketMqConfig>,
+    pub(super) supervisor: Supervisor,
     /// Notified when a connection is lost: whoever must be known to the broker says hello again.
     pub(super) lost: Arc<Notify>,
     pub(super) peers: Peers,
@@ -59,8 +62,7 @@ const DOUBT_PAUSE: Duration = Duration::from_secs(1);
 
 impl Session {
     pub(super) fn new(
-        config: Arc<RocketMqConfig>,
-        clock: Arc<dyn Clock>,
+        RocketMq { config, clock, supervisor }: &RocketMq,
         inbound: Arc<dyn Inbound>,
     ) -> Arc<Self> {
         // Two sessions must never be taken for one, and in containers every process has the id 1 and they start
@@ -71,9 +73,10 @@ impl Session {
             identity,
             peers: Peers::new(config.hold_min(), config.hold_max()),
             clocks: Clocks::default(),
-            config,
+            config: Arc::clone(config),
+            supervisor: supervisor.clone(),
             lost: Arc::new(Notify::new()),
-            clock,
+            clock: Arc::clone(clock),
             inbound,
             connections: Mutex::default(),
             routes: Mutex::default(),
@@ -176,7 +179,7 @@ impl Session {
             true => Request::new(request::GET_BROKER_CLUSTER_INFO),
             false => anonymous(&self.client_id),
         };
-        let opened = Connection::open(address, &self.config, inbound, lost, probe, deadline).await?;
+        let opened = Connection::open(self, address, inbound, lost, probe, deadline).await?;
         let connection = Arc::new(opened);
         *slot = Some(Arc::clone(&connection));
         Ok(connection)
@@ -219,11 +222,12 @@ impl Session {
         let Some((route, stale)) = self.known_route(topic) else { return self.fetch_route(topic).await };
         if stale {
             let (session, topic) = (Arc::clone(self), topic.clone());
-            tokio::spawn(async move {
+            let refreshing = async move {
                 if let Err(fault) = session.fetch_route(&topic).await {
                     tracing::warn!(%topic, %fault, "the route cannot be refreshed, the old one is used");
                 }
-            });
+            };
+            self.supervisor.spawn_job("bus_route", refreshing).detach();
         }
         Ok(route)
     }

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flashgate_domain::clock::Clock;
+use flashgate_supervision::Task;
 use futures::future::join_all;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
+use super::RocketMq;
 use super::assignment::{Assignment, GroupChanges, Share, keep_assigned, keep_committing};
-use super::config::RocketMqConfig;
 use super::presence::{Role, announce, keep_announcing, leave};
 use super::pull::{Chunk, Source};
 use super::session::Session;
-use super::task::AbortOnDrop;
 use crate::bus::Subscription;
 use crate::fault::BusFault;
 use crate::message::{Delivery, Position, QueueId};
@@ -32,20 +31,19 @@ pub struct RocketMqSubscription {
     /// Pulled messages that the last poll had no room for, with their holding.
     ready: VecDeque<(u64, Delivery)>,
     role: Option<Role>,
-    _tasks: Vec<AbortOnDrop>,
+    _tasks: Vec<Task>,
 }
 
 impl RocketMqSubscription {
     pub(super) async fn start(
-        config: Arc<RocketMqConfig>,
-        clock: Arc<dyn Clock>,
+        mq: &RocketMq,
         group: Group,
         topic: Topic,
         share: Share,
     ) -> Result<Self, BusFault> {
         let changes = Arc::new(GroupChanges::default());
-        let (sender, chunks) = mpsc::channel(config.prefetched_chunks_max.get());
-        let session = Session::new(config, clock, Arc::<GroupChanges>::clone(&changes));
+        let (sender, chunks) = mpsc::channel(mq.config.prefetched_chunks_max.get());
+        let session = Session::new(mq, Arc::<GroupChanges>::clone(&changes));
         let mut tasks = Vec::new();
         let role = match share {
             Share::Group => Some(Role::Consumer { group: group.clone(), topic: topic.clone() }),
@@ -54,13 +52,14 @@ impl RocketMqSubscription {
         };
         if let Some(role) = &role {
             announce(&session, role).await?.by_any()?;
-            tasks.push(AbortOnDrop::spawn(keep_announcing(Arc::clone(&session), role.clone())));
+            let announcing = keep_announcing(Arc::clone(&session), role.clone());
+            tasks.push(mq.supervisor.spawn("bus_heartbeat", announcing));
         }
         let source = Arc::new(Source::new(session, group, topic));
         let assignment = Arc::new(Assignment::new(Arc::clone(&source), share, sender));
         assignment.refresh(true).await?;
-        tasks.push(AbortOnDrop::spawn(keep_assigned(Arc::clone(&assignment), changes)));
-        tasks.push(AbortOnDrop::spawn(keep_committing(Arc::clone(&assignment))));
+        tasks.push(mq.supervisor.spawn("bus_assignment", keep_assigned(Arc::clone(&assignment), changes)));
+        tasks.push(mq.supervisor.spawn("bus_offsets", keep_committing(Arc::clone(&assignment))));
         Ok(Self { source, assignment, chunks, ready: VecDeque::new(), role, _tasks: tasks })
     }
 

@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::task::JoinHandle;
+use flashgate_supervision::Task;
 
+use super::RocketMq;
 use super::check_back::{CheckBacks, PROBE, answer_all};
 use super::codes::{fault_of, flag, request, response};
-use super::config::RocketMqConfig;
 use super::frame::Request;
 use super::presence::{Role, announce, keep_announcing, leave};
 use super::sender::{Kind, Sender, Sent, commit_log_offset};
 use super::session::Session;
-use super::task::AbortOnDrop;
 use crate::bus::{CheckBackHandler, TransactionProducer};
 use crate::fault::BusFault;
 use crate::message::{ClockDifference, HalfMessage, Message, Verdict};
@@ -25,25 +24,26 @@ pub struct RocketMqTransactionProducer {
     sender: Sender,
     role: Role,
     check_backs: Arc<CheckBacks>,
-    answering: std::sync::Mutex<Option<JoinHandle<()>>>,
-    _announcing: AbortOnDrop,
+    answering: std::sync::Mutex<Option<Task>>,
+    _announcing: Task,
 }
 
 impl RocketMqTransactionProducer {
     pub(super) async fn start(
-        config: Arc<RocketMqConfig>,
-        clock: Arc<dyn flashgate_domain::clock::Clock>,
+        mq: &RocketMq,
         group: Group,
         topic: Topic,
         handler: Arc<dyn CheckBackHandler>,
     ) -> Result<Self, BusFault> {
-        let (check_backs, inbox) = CheckBacks::new(&group, config.check_backs_waiting_max.get());
+        let (check_backs, inbox) = CheckBacks::new(&group, mq.config.check_backs_waiting_max.get());
         let check_backs = Arc::new(check_backs);
-        let session = Session::new(config, clock, Arc::<CheckBacks>::clone(&check_backs));
+        let session = Session::new(mq, Arc::<CheckBacks>::clone(&check_backs));
         let role = Role::Producer { group: group.clone(), topic };
         announce(&session, &role).await?.by_any()?;
-        let answering = tokio::spawn(answer_all(Arc::clone(&session), group.clone(), inbox, handler));
-        let announcing = AbortOnDrop::spawn(keep_announcing(Arc::clone(&session), role.clone()));
+        let answering = answer_all(Arc::clone(&session), group.clone(), inbox, handler);
+        let answering = mq.supervisor.spawn_job("check_backs", answering);
+        let announcing = keep_announcing(Arc::clone(&session), role.clone());
+        let announcing = mq.supervisor.spawn("bus_heartbeat", announcing);
         Ok(Self {
             sender: Sender::new(session, group),
             role,
@@ -59,10 +59,10 @@ impl RocketMqTransactionProducer {
         leave(&self.sender.session, &self.role).await;
         self.check_backs.close();
         let answering = self.answering.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        if let Some(mut answering) = answering
-            && tokio::time::timeout(self.sender.session.config.send_timeout(), &mut answering).await.is_err()
-        {
-            answering.abort();
+        if let Some(answering) = answering {
+            // What is not answered by then is asked again, somewhere else.
+            let limit = self.sender.session.config.send_timeout();
+            let _in_time = tokio::time::timeout(limit, answering.ended()).await;
         }
         self.sender.session.close();
     }
@@ -80,15 +80,6 @@ impl RocketMqTransactionProducer {
         match self.resolve(&half, Verdict::Rollback).await {
             Ok(()) | Err(BusFault::TooLate { .. }) => Ok(()),
             Err(fault) => Err(fault),
-        }
-    }
-}
-
-impl Drop for RocketMqTransactionProducer {
-    fn drop(&mut self) {
-        let answering = self.answering.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        if let Some(answering) = answering {
-            answering.abort();
         }
     }
 }

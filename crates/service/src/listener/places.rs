@@ -68,7 +68,7 @@ impl Places {
     }
 
     /// Exports them again and again, for ever: a gauge that is not set for some minutes is no longer exported.
-    pub(super) async fn keep_exported(self) {
+    pub(super) async fn keep_exported(&self) {
         let mut ticks = interval(GAUGE_IDLE_MAX / 6);
         loop {
             ticks.tick().await;

@@ -1,0 +1,245 @@
+//! Background tasks whose death is noticed.
+//!
+//! A task that panics takes nothing with it but itself: the process goes on without its settler, or with a lane that
+//! nobody serves, and says that it is well. So every background task of a process is spawned by its [`Supervisor`]. One
+//! that panics, or ends although nobody asked it to, is logged with its name and cause, counted in
+//! `flashgate_task_failures_total`, and cancels the token that shuts the process down. The process then leaves in order,
+//! with [`EXIT_CODE`], and whoever supervises *it* starts it again.
+//!
+//! A panic in the handling of one request is none of these: it costs that request, and the listener goes on.
+//!
+//! This is our own since it is what ties tokio's tasks to this project's shutdown, readiness and metrics; catching the
+//! panic and aborting the task are done by `futures` and `tokio`. It is a crate of its own because adapters, which know
+//! nothing of services, have background tasks as well.
+//!
+//! | item | subject |
+//! |---|---|
+//! | [`Supervisor`] | spawns tasks, remembers the first that failed |
+//! | [`Task`] | one that runs; dropping it aborts it |
+//! | [`TaskError`] | which one failed, and why |
+
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
+};
+
+use futures::FutureExt;
+use metrics::counter;
+use thiserror::Error;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+/// The exit code of a process that left because a background task failed: `EX_SOFTWARE` of `sysexits.h`.
+pub const EXIT_CODE: u8 = 70;
+
+/// Why a background task is gone.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum TaskError {
+    /// It panicked.
+    #[error("background task {task} panicked: {message}")]
+    Panicked {
+        /// The task.
+        task: &'static str,
+        /// What the panic said.
+        message: String,
+    },
+    /// It returned before the shutdown.
+    #[error("background task {task} ended early")]
+    EndedEarly {
+        /// The task.
+        task: &'static str,
+    },
+}
+
+impl TaskError {
+    /// The name that the task was spawned with.
+    pub const fn task(&self) -> &'static str {
+        match self {
+            Self::Panicked { task, .. } | Self::EndedEarly { task } => task,
+        }
+    }
+}
+
+/// Spawns the background tasks of a process. Clones are the same supervisor.
+#[derive(Clone, Debug, Default)]
+pub struct Supervisor(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    shutdown: CancellationToken,
+    first: OnceLock<TaskError>,
+}
+
+impl Supervisor {
+    /// Cancels `shutdown` when a task fails. Once it is cancelled, by whomever, tasks may end.
+    pub fn new(shutdown: CancellationToken) -> Self {
+        Self(Arc::new(Inner { shutdown, first: OnceLock::new() }))
+    }
+
+    /// Runs `task`, which must not end before the shutdown, under `name` as in the metric's label.
+    pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> Task {
+        self.run(name, task, true)
+    }
+
+    /// Runs `job`, which ends when it is done, under `name`: only a panic is a failure.
+    pub fn spawn_job(&self, name: &'static str, job: impl Future<Output = ()> + Send + 'static) -> Task {
+        self.run(name, job, false)
+    }
+
+    fn run(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+        is_lasting: bool,
+    ) -> Task {
+        let this = self.clone();
+        #[cfg(feature = "failpoints")]
+        let task = failpoint::before(name, task);
+        Task(Some(tokio::spawn(async move {
+            match AssertUnwindSafe(task).catch_unwind().await {
+                Ok(()) if is_lasting && !this.0.shutdown.is_cancelled() => {
+                    this.fail(TaskError::EndedEarly { task: name });
+                }
+                Ok(()) => {}
+                Err(panic) => this.fail(TaskError::Panicked { task: name, message: message(&*panic) }),
+            }
+        })))
+    }
+
+    /// Tells and counts the failure, and shuts the process down.
+    fn fail(&self, why: TaskError) {
+        counter!("flashgate_task_failures_total", "task" => why.task()).increment(1);
+        error!(task = why.task(), %why, "a background task failed: the process shuts down, to be started again");
+        // A later one is told as well, but the first is the cause.
+        let _later = self.0.first.set(why);
+        self.0.shutdown.cancel();
+    }
+
+    /// The first failure.
+    ///
+    /// # Errors
+    /// The first task that failed.
+    pub fn check(&self) -> Result<(), TaskError> {
+        self.0.first.get().cloned().map_or(Ok(()), Err)
+    }
+
+    /// The token that a failure cancels.
+    pub fn shutdown(&self) -> &CancellationToken {
+        &self.0.shutdown
+    }
+}
+
+/// A background task that runs. Dropping it aborts it, which is no failure.
+#[derive(Debug)]
+#[must_use = "dropping it aborts the task"]
+pub struct Task(Option<JoinHandle<()>>);
+
+impl Task {
+    /// Waits until it has ended, one way or the other.
+    pub async fn ended(mut self) {
+        // Its panics are caught, and nobody else can abort it.
+        if let Some(running) = &mut self.0 {
+            let _ended = running.await;
+        }
+    }
+
+    /// Leaves it to itself: it runs until it ends.
+    pub fn detach(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some(running) = &self.0 {
+            running.abort();
+        }
+    }
+}
+
+/// What a panic said, as far as it said anything.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no message").to_owned()
+}
+
+/// Has a task panic, for tests.
+#[cfg(feature = "failpoints")]
+pub mod failpoint {
+    use std::{env, time::Duration};
+
+    use tokio::time::sleep;
+
+    /// The variable that names the task: `settle` panics some time after its start, `settle@0` at once.
+    pub const VARIABLE: &str = "FLASHGATE_PANIC_IN_TASK";
+    /// So long it works before.
+    const WORKS_FOR: Duration = Duration::from_millis(1_000);
+
+    pub(super) async fn before(name: &'static str, task: impl Future<Output = ()> + Send) {
+        let armed = env::var(VARIABLE).unwrap_or_default();
+        let works_for = match armed.strip_prefix(name) {
+            Some("") => WORKS_FOR,
+            Some("@0") => Duration::ZERO,
+            Some(_) | None => return task.await,
+        };
+        tokio::select! {
+            biased;
+            () = sleep(works_for) => panic!("failpoint"),
+            () = task => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, time::Duration};
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    async fn failure_of(supervisor: &Supervisor) -> TaskError {
+        timeout(SOON, supervisor.shutdown().cancelled()).await.expect("it is noticed");
+        supervisor.check().expect_err("it is remembered")
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_told_with_name_and_cause_and_shuts_down() {
+        let supervisor = Supervisor::new(CancellationToken::new());
+        let [text, number] = [3, 4];
+        let _panics = supervisor.spawn("settle", async move { panic!("no row {text}{number}") });
+        let why = failure_of(&supervisor).await;
+        assert_eq!(why, TaskError::Panicked { task: "settle", message: "no row 34".to_owned() });
+        assert_eq!(why.to_string(), "background task settle panicked: no row 34");
+        let job = supervisor.spawn_job("other", async { panic!("later") });
+        job.ended().await;
+        assert_eq!(supervisor.check(), Err(why), "the first is the cause");
+    }
+
+    #[tokio::test]
+    async fn an_early_end_is_a_failure_of_a_task_and_none_of_a_job() {
+        let supervisor = Supervisor::new(CancellationToken::new());
+        supervisor.spawn_job("job", async {}).ended().await;
+        assert_eq!(supervisor.check(), Ok(()));
+        let _ends = supervisor.spawn("task", async {});
+        assert_eq!(failure_of(&supervisor).await, TaskError::EndedEarly { task: "task" });
+    }
+
+    #[tokio::test]
+    async fn after_the_shutdown_tasks_end_and_before_it_a_drop_is_no_failure() {
+        let supervisor = Supervisor::new(CancellationToken::new());
+        drop(supervisor.spawn("dropped", pending()));
+        tokio::task::yield_now().await;
+        assert_eq!(supervisor.check(), Ok(()));
+        let shutdown = supervisor.shutdown().clone();
+        let task = supervisor.spawn("leaves", async move { shutdown.cancelled().await });
+        supervisor.shutdown().cancel();
+        timeout(SOON, task.ended()).await.expect("it ends");
+        assert_eq!(supervisor.check(), Ok(()));
+    }
+}
