@@ -109,13 +109,14 @@ impl Standing {
         each.into_iter().flatten().map(|amount| amount.orders).sum()
     }
 
-    /// Why it is not to be rebuilt. `may_sell`: also a sale that sells is.
+    /// Why it is not to be rebuilt. `may_sell`: also a sale that sells is, or is prepared to: a failover can leave a
+    /// prepared one of an earlier generation, which no gateway activates.
     pub fn refusal(&self, may_sell: bool) -> Option<String> {
         if self.sale.state != "preheated" {
             return Some(format!("the sale is {} in the order store, not preheated", self.sale.state));
         }
         match &self.ledger {
-            Some(snapshot) if snapshot.state == "active" && may_sell => None,
+            Some(snapshot) if may_sell && matches!(&*snapshot.state, "active" | "prepared") => None,
             Some(snapshot) if snapshot.state != "paused" => {
                 Some(format!("the sale is {} in the ledger, neither paused nor missing", snapshot.state))
             }
@@ -265,5 +266,39 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
 
     fn books(&self) -> BooksServiceClient<W> {
         books_client(self.sides.worker.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(in_store: &str, in_ledger: Option<&str>, may_sell: bool) -> Option<String> {
+        let sale = v1::Sale { state: in_store.to_owned(), ..v1::Sale::default() };
+        let snapshot = |state: &str| v1::LedgerSnapshot { state: state.to_owned(), ..Default::default() };
+        let ledger = in_ledger.map(snapshot);
+        let (books, backlog) = (v1::SaleBooks::default(), v1::GetBacklogResponse::default());
+        Standing { sale, ledger, books, backlog }.refusal(may_sell)
+    }
+
+    #[test]
+    fn a_sale_that_sells_or_is_prepared_is_rebuilt_only_if_it_may_be_paused() {
+        for state in ["active", "prepared"] {
+            assert_eq!(refusal("preheated", Some(state), true), None, "{state}");
+            assert!(refusal("preheated", Some(state), false).is_some(), "{state}");
+        }
+    }
+
+    #[test]
+    fn a_sale_that_is_closed_or_was_never_preheated_is_not_rebuilt() {
+        assert!(refusal("preheated", Some("closed"), true).is_some());
+        assert!(refusal("preheating", Some("prepared"), true).is_some());
+        assert!(refusal("preheating", None, true).is_some());
+    }
+
+    #[test]
+    fn a_sale_that_is_paused_or_missing_is_rebuilt() {
+        assert_eq!(refusal("preheated", Some("paused"), false), None);
+        assert_eq!(refusal("preheated", None, false), None);
     }
 }
