@@ -50,6 +50,8 @@ pub enum Flaw {
     NoReconnect,
     /// A transaction of the order store that outlives its client holds no row, and writes what it saw.
     LooseTransactions,
+    /// The order store never says that a row which was held is free again.
+    StuckRows,
     /// The ledger judges by the clock of the gateway that calls it.
     OwnClock,
     /// A gateway tells the fate of batches that are of another ledger.
@@ -64,7 +66,7 @@ pub enum Flaw {
 
 impl Flaw {
     /// Every break.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::NoFence,
         Self::CommitByDefault,
         Self::RollbackByDefault,
@@ -77,6 +79,7 @@ impl Flaw {
         Self::EmptyRebuild,
         Self::NoReconnect,
         Self::LooseTransactions,
+        Self::StuckRows,
         Self::OwnClock,
         Self::StrangerAnswers,
         Self::StrangerSettles,
@@ -99,6 +102,7 @@ pub fn ledger(ledger: SimLedger, flaw: Option<Flaw>) -> Arc<dyn Ledger> {
             | Flaw::BlindRepair
             | Flaw::NoReconnect
             | Flaw::LooseTransactions
+            | Flaw::StuckRows
             | Flaw::OwnClock
             | Flaw::StrangerAnswers
             | Flaw::StrangerSettles
@@ -130,6 +134,7 @@ pub fn check_back(handler: Arc<dyn CheckBackHandler>, flaw: Option<Flaw>) -> Arc
             | Flaw::EmptyRebuild
             | Flaw::NoReconnect
             | Flaw::LooseTransactions
+            | Flaw::StuckRows
             | Flaw::OwnClock
             | Flaw::StrangerAnswers
             | Flaw::StrangerSettles

@@ -44,6 +44,8 @@ pub struct Ended {
     pub audits: Audits,
     /// What its repairs came to.
     pub repairs: Repairs,
+    /// How often a worker was told that others hold the rows of sales.
+    pub blocked: u64,
 }
 
 thread_local! {
@@ -88,6 +90,7 @@ pub fn run(history: &History, options: Options) -> Ended {
         accepted: 0,
         audits: Audits::default(),
         repairs: Repairs::default(),
+        blocked: 0,
     });
     ended.complaint = panicked.map(|what| format!("a task panicked: {what}")).or(ended.complaint);
     ended
@@ -115,6 +118,7 @@ async fn live(history: &History, options: Options) -> anyhow::Result<Ended> {
         asked: attempts.len(),
         audits: world.auditor.audits(),
         repairs: world.repairer.tally(),
+        blocked: world.servers.store.state().blocked(),
         accepted: attempts.iter().filter(|attempt| accepted(&attempt.heard)).count(),
     })
 }

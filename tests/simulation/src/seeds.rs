@@ -31,6 +31,8 @@ pub struct Tally {
     pub audits: Audits,
     /// What their repairs came to.
     pub repairs: Repairs,
+    /// How often workers were told that others hold the rows of sales.
+    pub blocked: u64,
     /// The lowest seed that failed, and why.
     pub failed: Option<(u64, String)>,
 }
@@ -76,6 +78,7 @@ impl Tally {
         self.events += ended.events;
         self.audits.add(ended.audits);
         self.repairs.add(ended.repairs);
+        self.blocked += ended.blocked;
         if let Some(complaint) = ended.complaint
             && self.failed.as_ref().is_none_or(|(lowest, _)| seed < *lowest)
         {

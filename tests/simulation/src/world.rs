@@ -70,6 +70,7 @@ impl World {
             servers.store.state().loosen();
         }
         match flaw {
+            Some(Flaw::StuckRows) => servers.store.state().stick(),
             Some(Flaw::EntryFirst) => servers.ledger.state().write_in(Order::EntryFirst),
             Some(Flaw::AcknowledgedLast) => servers.ledger.state().write_in(Order::AcknowledgedLast),
             Some(_) | None => {}

@@ -33,6 +33,7 @@ fn ten_thousand_seeds_hold() {
     let repairs = tally.repairs;
     assert!(repairs.steps > SEEDS / 20, "there is little to compensate: {repairs:?}");
     assert!(repairs.rebuilt > SEEDS / 20, "there is little to rebuild: {repairs:?}");
+    assert!(tally.blocked > SEEDS / 20, "hardly a worker meets rows that others hold: {}", tally.blocked);
     assert!(repairs.settled.min(repairs.decided) > SEEDS / 20, "there is little to repair: {repairs:?}");
 }
 
@@ -142,6 +143,11 @@ fn a_stranger_that_takes_outcomes_is_found() {
 #[test]
 fn a_deduction_that_writes_its_entry_before_it_takes_the_units_is_found() {
     is_found(Flaw::EntryFirst);
+}
+
+#[test]
+fn an_order_store_that_never_calls_a_row_free_is_found() {
+    is_found(Flaw::StuckRows);
 }
 
 #[test]

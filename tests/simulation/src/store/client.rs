@@ -55,7 +55,11 @@ impl OrderStore for SimStore {
             return Ok(server.state().apply(&batches, now));
         }
         let transaction = async move { zombie::apply(&server, &batches, now).await };
-        self.link.carry("apply", ids.join(" "), transaction).await.map_err(fault)?
+        let applied = self.link.carry("apply", ids.join(" "), transaction).await.map_err(fault)?;
+        if matches!(applied, Err(StoreFault::Blocked { .. })) {
+            self.link.server().state().count_blocked();
+        }
+        applied
     }
 
     async fn create_sale(&self, draft: &SaleDraft, _now: Timestamp) -> Result<Sale, StoreFault> {
@@ -200,9 +204,9 @@ impl OrderStore for SimStore {
         self.ask("register_ledger", about, move |state| state.register_ledger(ledger)).await
     }
 
-    async fn locked_sales(&self, _sales: &[SaleId]) -> Result<Vec<SaleId>, StoreFault> {
-        // A call happens whole: nobody holds anything between two.
-        Ok(Vec::new())
+    async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreFault> {
+        let sales = sales.iter().copied().collect();
+        self.ask("locked_sales", String::new(), move |state| state.locked(&sales)).await
     }
 
     async fn ping(&self) -> Result<Timestamp, StoreFault> {

@@ -3,18 +3,22 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use flashgate_domain::{Batch, SaleId, Timestamp};
+use flashgate_domain::{Batch, Intent, SaleId, Timestamp};
 use flashgate_order_worker::store::{Placed, StoreFault};
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep, timeout_at},
+    time::{sleep, timeout},
 };
 
 use super::StoreState;
 use crate::network::Server;
 
-/// How long a transaction waits for the row of a sale, as `innodb_lock_wait_timeout` says.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// How long a transaction waits for the row of a sale, as `innodb_lock_wait_timeout` says. As in production a client
+/// waits longer, and hears of it.
+const LOCK_WAIT: Duration = Duration::from_millis(500);
+/// How often a sale must be found locked to count as held, and the pause after each look, as MySQL's store has them.
+const LOOKS: u32 = 3;
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 /// A transaction whose client is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,10 @@ pub(super) struct Transactions {
     ended: Arc<Notify>,
     /// Whether nobody waits for a row, and what was seen at the start is written at the end: a flaw.
     are_loose: bool,
+    /// Whether a row that was held is called locked for ever: a flaw.
+    are_stuck: bool,
+    /// How often a client was told of held rows.
+    blocked: u64,
 }
 
 impl StoreState {
@@ -53,6 +61,28 @@ impl StoreState {
         self.transactions.are_loose = true;
     }
 
+    /// Calls every row that is asked for locked: see [`crate::flaw::Flaw::StuckRows`].
+    pub const fn stick(&mut self) {
+        self.transactions.are_stuck = true;
+    }
+
+    /// How often a client was told of held rows.
+    pub const fn blocked(&self) -> u64 {
+        self.transactions.blocked
+    }
+
+    /// A client was told of held rows.
+    pub(super) const fn count_blocked(&mut self) {
+        self.transactions.blocked += 1;
+    }
+
+    /// Those of `sales` whose rows a transaction holds.
+    pub(super) fn locked(&self, sales: &BTreeSet<SaleId>) -> Vec<SaleId> {
+        let Transactions { held, are_loose, are_stuck, .. } = &self.transactions;
+        let is_locked = |sale: &&SaleId| !are_loose && (*are_stuck || held.contains(sale));
+        sales.iter().filter(|sale| self.sales.contains_key(sale)).filter(is_locked).copied().collect()
+    }
+
     fn holds_any(&self, sales: &BTreeSet<SaleId>) -> bool {
         !self.transactions.are_loose && !self.transactions.held.is_disjoint(sales)
     }
@@ -61,15 +91,13 @@ impl StoreState {
 /// One transaction, with its locks.
 ///
 /// # Errors
-/// [`StoreFault::Contended`] if another one holds a row for too long.
+/// [`StoreFault::Blocked`] if another one holds a row for too long, [`StoreFault::Contended`] if this one is killed.
 pub(super) async fn apply(
     server: &Server<StoreState>,
     batches: &[Batch],
     now: Timestamp,
 ) -> Result<Vec<Placed>, StoreFault> {
-    let sales: BTreeSet<SaleId> =
-        batches.iter().flat_map(Batch::intents).map(flashgate_domain::Intent::sale).collect();
-    let give_up = Instant::now() + LOCK_WAIT;
+    let sales: BTreeSet<SaleId> = batches.iter().flat_map(Batch::intents).map(Intent::sale).collect();
     let zombie = loop {
         let ended = {
             let mut state = server.state();
@@ -82,8 +110,11 @@ pub(super) async fn apply(
             }
             Arc::clone(&state.transactions.ended)
         };
-        if timeout_at(give_up, ended.notified()).await.is_err() {
-            return Err(StoreFault::Contended("simulated".to_owned()));
+        if timeout(LOCK_WAIT, ended.notified()).await.is_err() {
+            let sales = locked_for_long(server, &sales).await;
+            if !sales.is_empty() {
+                return Err(StoreFault::Blocked { sales });
+            }
         }
     };
     let outlook = server.state().outlook(batches);
@@ -98,4 +129,17 @@ pub(super) async fn apply(
         state.write(outlook, now);
     }
     Ok(state.apply(batches, now))
+}
+
+/// Those of `sales` that a transaction holds, and still holds some moments later.
+async fn locked_for_long(server: &Server<StoreState>, sales: &BTreeSet<SaleId>) -> Vec<SaleId> {
+    let mut sales = sales.clone();
+    for _look in 0..LOOKS {
+        sales = server.state().locked(&sales).into_iter().collect();
+        if sales.is_empty() {
+            break;
+        }
+        sleep(LOOK_PAUSE).await;
+    }
+    sales.into_iter().collect()
 }
