@@ -8,6 +8,7 @@ mod answers;
 mod audits;
 mod books;
 mod finally;
+mod log;
 mod windows;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -8,6 +8,7 @@ use rand::{Rng, rngs::StdRng};
 
 use crate::{
     broker::CheckRules,
+    ledger::Script,
     network::Weather,
     random::{happens, stream},
     servers::Part,
@@ -59,8 +60,11 @@ pub enum Operation {
     StartWorker(usize),
     /// A replica of the ledger takes over that has not heard of the last writes.
     FailOver(usize),
-    /// The next script of the ledger that writes is broken off after so many writes.
-    BreakOff(u32),
+    /// The same, and both gateways are started anew: none remembers how far the sales had come, so they go on selling.
+    /// The last buyers ask again.
+    Blackout(usize),
+    /// A script of the ledger is broken off after so many writes.
+    BreakOff(Script, u32),
     /// Requests to the ledger wait for so many milliseconds.
     StallLedger(u64),
     /// The same for the broker, who asks nobody meanwhile.
@@ -231,20 +235,21 @@ fn draw(random: &mut StdRng, can_fail_over: bool) -> Operation {
     match random.random_range(0..100) {
         0..2 => Operation::Freeze(Part::ALL[random.random_range(0..Part::ALL.len())]),
         2 => Operation::Zombie(zombie(random)),
-        3 if can_fail_over => Operation::BreakOff(random.random_range(0..8)),
-        3..56 => buy(random, gateway),
+        3..6 if can_fail_over => break_off(random),
+        3..55 => buy(random, gateway),
         56..58 => redrive(random),
         58 => Operation::Compensate(random.random_range(0..SALES)),
         59..61 if can_fail_over => rebuild(random),
         59..61 => redrive(random),
-        61..64 => Operation::Audit(random.random_range(0..SALES)),
+        55 | 61..64 => Operation::Audit(random.random_range(0..SALES)),
         64..69 => Operation::KillGateway(gateway, crossings),
         69..73 => Operation::KillWorker(worker, crossings),
         73 => Operation::LeaveGateway(gateway),
         74 => Operation::LeaveWorker(worker),
         75..79 => Operation::StartGateway(gateway),
         79..83 => Operation::StartWorker(worker),
-        83..85 if can_fail_over => Operation::FailOver(random.random_range(1..=6)),
+        83 | 95 if can_fail_over => Operation::Blackout(random.random_range(1..=6)),
+        84 if can_fail_over => Operation::FailOver(random.random_range(1..=6)),
         83..85 => Operation::Rebalance,
         85 => Operation::StallLedger(random.random_range(10..4_000)),
         86 => Operation::StallBroker(random.random_range(10..4_000)),
@@ -264,6 +269,14 @@ fn buy(random: &mut StdRng, gateway: usize) -> Operation {
         quantity: if happens(random, 800) { 1 } else { random.random_range(1..4) },
         gateway,
         patience_ms: if happens(random, 150) { random.random_range(0..300) } else { 20_000 },
+    }
+}
+
+/// Few settlements cancel an order, and few writes are in one.
+fn break_off(random: &mut StdRng) -> Operation {
+    match random.random_bool(0.4) {
+        true => Operation::BreakOff(Script::Any, random.random_range(0..8)),
+        false => Operation::BreakOff(Script::Cancelling, random.random_range(1..3)),
     }
 }
 

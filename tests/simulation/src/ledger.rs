@@ -14,7 +14,7 @@ pub use client::SimLedger;
 use flashgate_domain::{BatchId, SaleId, Timestamp};
 use flashgate_ledger::Note;
 use fuse::Fuse;
-pub use fuse::{BrokenOff, Order};
+pub use fuse::{BrokenOff, Order, Script};
 use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 
@@ -68,9 +68,9 @@ impl LedgerState {
         }
     }
 
-    /// The books, to be written to.
+    /// The books, to be written to. A write that changed nothing is none that a failover could lose.
     fn write(&mut self) -> &mut Books {
-        if self.past_max > 0 {
+        if self.past_max > 0 && self.past.back() != Some(&self.books) {
             if self.past.len() == self.past_max {
                 self.past.pop_front();
             }
@@ -80,13 +80,14 @@ impl LedgerState {
     }
 
     /// A replica takes over that has not heard of the last `writes`. Node numbers are never given out twice
-    /// here: that they could be is what the nonces in batch ids are for.
+    /// here: that they could be is what the nonces in batch ids are for. The ledger keeps its identity: one that has
+    /// lost it waits for a rebuild, and there may be no sale yet to rebuild.
     pub fn fail_over(&mut self, writes: usize) {
         let kept = self.past.len().saturating_sub(writes);
         let Some(replica) = self.past.get(kept).cloned() else { return };
         self.past.truncate(kept);
         let before = std::mem::replace(&mut self.books, replica);
-        self.books.starts = before.starts;
+        (self.books.starts, self.books.identity) = (before.starts, before.identity);
         for (base, entry) in &before.log {
             if self.books.log.get(base) != Some(entry) {
                 self.lost.batches.insert(entry.id);
@@ -128,8 +129,14 @@ impl LedgerState {
             // Also if another batch has the base: its entry is the fence.
             Some(_) => Fate::Fenced,
             None => {
-                let entry =
-                    Entry { id: batch, at: now, status: Status::Fenced, body: Vec::new(), settling: false };
+                let entry = Entry {
+                    id: batch,
+                    at: now,
+                    status: Status::Fenced,
+                    body: Vec::new(),
+                    settling: false,
+                    rebuilt: None,
+                };
                 self.write().log.insert(batch.base(), entry);
                 Fate::Fenced
             }

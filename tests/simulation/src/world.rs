@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     audit::Auditor,
     broker::keep_checking,
-    buyers::Buyers,
+    buyers::{Attempt, Buyers},
     check::{self, Complaint},
     clock::START,
     flaw::Flaw,
@@ -30,6 +30,12 @@ use crate::{
     stranger,
     worker::{self, WorkerPlan},
 };
+
+/// How long a gateway is down in a blackout.
+const RESTARTED_AFTER: Duration = Duration::from_millis(10);
+/// How long after it the last buyers ask again, and how many of them.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(500);
+const ASKED_AGAIN_MAX: usize = 6;
 
 /// The deployment.
 pub struct World {
@@ -144,7 +150,8 @@ impl World {
             Operation::StartGateway(number) => self.start_gateway(number),
             Operation::StartWorker(number) => self.start_worker(number),
             Operation::FailOver(writes) => self.servers.ledger.state().fail_over(writes),
-            Operation::BreakOff(writes) => self.servers.ledger.state().break_off_after(writes),
+            Operation::Blackout(writes) => self.black_out(writes),
+            Operation::BreakOff(script, writes) => self.servers.ledger.state().break_off(script, writes),
             Operation::StallLedger(millis) => self.servers.ledger.stall(Duration::from_millis(millis)),
             Operation::StallBroker(millis) => self.servers.broker.stall(Duration::from_millis(millis)),
             Operation::StallStore(millis) => self.servers.store.stall(Duration::from_millis(millis)),
@@ -236,6 +243,31 @@ impl World {
     fn start_all(&self) {
         (0..WORKERS).for_each(|number| self.start_worker(number));
         (0..GATEWAYS).for_each(|number| self.start_gateway(number));
+    }
+
+    /// The ledger fails over, and the gateways that could tell how far it was are gone. The last buyers ask again, under
+    /// the same keys.
+    fn black_out(&self, writes: usize) {
+        self.servers.ledger.state().fail_over(writes);
+        for (process, plan) in self.gateways.iter().zip(&self.plans) {
+            process.kill(0);
+            let (process, servers, plan) = (Arc::clone(process), Arc::clone(&self.servers), plan.clone());
+            tokio::spawn(async move {
+                sleep(RESTARTED_AFTER).await;
+                gateway::start(&process, &servers, plan);
+            });
+        }
+        let again: Vec<Attempt> = self.buyers.attempts().into_iter().rev().take(ASKED_AGAIN_MAX).collect();
+        let (buyers, gateways) = (Arc::clone(&self.buyers), self.gateways.clone());
+        let network = Arc::clone(&self.servers.network);
+        tokio::spawn(async move {
+            sleep(ASKED_AGAIN_AFTER).await;
+            for (Attempt { purchase, quantity, .. }, gateway) in
+                again.into_iter().zip(gateways.iter().cycle())
+            {
+                let _asked = buyers.ask(&network, gateway, purchase, quantity, Duration::from_secs(20));
+            }
+        });
     }
 
     fn start_gateway(&self, number: usize) {

@@ -146,6 +146,11 @@ fn a_deduction_that_writes_its_entry_before_it_takes_the_units_is_found() {
 }
 
 #[test]
+fn a_settlement_that_says_last_that_it_happened_is_found() {
+    is_found(Flaw::AcknowledgedLast);
+}
+
+#[test]
 fn an_order_store_that_never_calls_a_row_free_is_found() {
     is_found(Flaw::StuckRows);
 }

@@ -3,7 +3,10 @@
 use anyhow::ensure;
 use flashgate_ledger::LedgerState as State;
 
-use super::books::{Excuses, confirmed, decided, deducted, units};
+use super::{
+    books::{Excuses, confirmed, decided, deducted, units},
+    log::log_is_covered,
+};
 use crate::{
     ledger::{Account, LedgerState},
     servers::Servers,
@@ -14,6 +17,7 @@ use crate::{
 pub(super) fn always(servers: &Servers) -> anyhow::Result<()> {
     let (ledger, store) = (servers.ledger.state(), servers.store.state());
     each_side(&ledger, &store)?;
+    log_is_covered(&ledger.books)?;
     across(&ledger, &store)
 }
 

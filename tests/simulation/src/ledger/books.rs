@@ -13,7 +13,7 @@ use flashgate_ledger::{
 };
 
 /// Everything that Redis would hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Books {
     /// Which ledger this is.
     pub identity: Option<LedgerIdentity>,
@@ -65,6 +65,8 @@ pub struct Entry {
     pub body: Vec<u8>,
     /// Whether its settlement has begun and not ended.
     pub settling: bool,
+    /// The sale whose rebuild wrote it, if one did: of its other sales nothing was taken.
+    pub rebuilt: Option<SaleId>,
 }
 
 /// What a log entry says.
@@ -232,7 +234,8 @@ impl Books {
         let intents = outcome.orders.iter().map(|order| order.intent.clone()).collect();
         let states = outcome.orders.iter().map(|order| order.decision.state()).collect();
         let status = Status::Known { intents, states, acknowledged: true };
-        let entry = Entry { id: outcome.batch, at, status, body: Vec::new(), settling: false };
+        let entry =
+            Entry { id: outcome.batch, at, status, body: Vec::new(), settling: false, rebuilt: Some(sale) };
         self.log.entry(outcome.batch.base()).or_insert(entry);
         Restored::Done
     }

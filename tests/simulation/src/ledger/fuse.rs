@@ -22,10 +22,22 @@ pub enum Order {
     AcknowledgedLast,
 }
 
+/// Which script is broken off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Script {
+    /// Whichever writes next.
+    Any,
+    /// The next settlement that cancels an order: what it gives back must not come back twice.
+    Cancelling,
+}
+
 /// How many writes are left until a script is broken off.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fuse {
+    /// After how many writes the next script is broken off.
     next: Option<u32>,
+    /// And the next settlement that cancels an order.
+    next_cancelling: Option<u32>,
     left: Option<u32>,
     /// Whether this script has written.
     has_written: bool,
@@ -33,14 +45,17 @@ pub(super) struct Fuse {
 }
 
 impl LedgerState {
-    /// Breaks the next script that writes off after so many writes; one with fewer gets through.
-    pub fn break_off_after(&mut self, writes: u32) {
-        self.fuse.next = Some(writes);
+    /// Breaks a script off after so many writes; one with fewer gets through.
+    pub const fn break_off(&mut self, script: Script, writes: u32) {
+        match script {
+            Script::Any => self.fuse.next = Some(writes),
+            Script::Cancelling => self.fuse.next_cancelling = Some(writes),
+        }
     }
 
     /// Breaks nothing off that has not begun.
     pub const fn spare(&mut self) {
-        self.fuse.next = None;
+        (self.fuse.next, self.fuse.next_cancelling) = (None, None);
     }
 
     /// Has scripts write in another order.
@@ -48,9 +63,10 @@ impl LedgerState {
         self.fuse.order = order;
     }
 
-    /// A script is about to write.
-    pub(super) const fn light(&mut self) {
-        (self.fuse.left, self.fuse.has_written) = (self.fuse.next.take(), false);
+    /// A script is about to write; whether it is a settlement that cancels an order.
+    pub(super) fn light(&mut self, cancels: bool) {
+        let cancelling = if cancels { self.fuse.next_cancelling.take() } else { None };
+        (self.fuse.left, self.fuse.has_written) = (cancelling.or_else(|| self.fuse.next.take()), false);
     }
 
     /// One write of a script of the batch.

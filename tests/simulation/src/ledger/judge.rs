@@ -52,7 +52,7 @@ impl LedgerState {
             return Ok(Deduction::Refused(screening));
         }
         self.write();
-        self.light();
+        self.light(false);
         self.write_deduction(batch, body, now)?;
         Ok(Deduction::Applied { standings: standings(&self.books, batch.intents()) })
     }
@@ -62,7 +62,7 @@ impl LedgerState {
         let (id, intents) = (batch.id(), batch.intents());
         let states = vec![OrderState::Pending; intents.len()];
         let status = Status::Known { intents: intents.to_vec(), states, acknowledged: false };
-        let entry = Entry { id, at: now, status, body, settling: false };
+        let entry = Entry { id, at: now, status, body, settling: false, rebuilt: None };
         let entry_first = self.fuse.order == Order::EntryFirst;
         if entry_first {
             self.burn(id, intents)?;

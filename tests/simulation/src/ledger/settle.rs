@@ -31,7 +31,8 @@ impl LedgerState {
             None => false,
         };
         self.write();
-        self.light();
+        let cancels = outcome.orders.iter().any(|order| matches!(order.decision, Decision::Cancelled(_)));
+        self.light(cancels);
         let notes = self.write_settlement(outcome, &intents, known, now)?;
         let told = standings(&self.books, &intents);
         self.publish(notes);
@@ -50,7 +51,7 @@ impl LedgerState {
         let states = outcome.orders.iter().map(|order| order.decision.state()).collect();
         let at = self.books.log.get(&base).map_or(now, |entry| entry.at);
         let status = Status::Known { intents: intents.to_vec(), states, acknowledged: true };
-        let entry = Entry { id, at, status, body: Vec::new(), settling: true };
+        let entry = Entry { id, at, status, body: Vec::new(), settling: true, rebuilt: None };
         let acknowledged_last = self.fuse.order == Order::AcknowledgedLast;
         if !acknowledged_last {
             self.burn(id, intents)?;
