@@ -121,6 +121,13 @@ impl BrokerState {
         self.halves.values().any(|half| half.put_aside && half.message.key == key)
     }
 
+    /// Every verdict on a half-message of the batch.
+    pub fn verdicts(&self, batch: BatchId) -> Vec<Verdict> {
+        let key = batch.to_string();
+        let halves = self.halves.values().filter(|half| half.message.key == key);
+        halves.flat_map(|half| &half.verdicts).copied().collect()
+    }
+
     /// What was put aside is asked for again, if an operator has that done.
     pub fn take_up_again(&mut self) {
         if !self.rules.takes_up_again {

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use anyhow::{bail, ensure};
-use flashgate_domain::{CancelReason, Clock, OrderId, OrderState, SaleState};
+use flashgate_domain::{BatchId, CancelReason, Clock, OrderId, OrderState, SaleState};
 use flashgate_ledger::LedgerState as Stand;
+use flashgate_messaging::Verdict as Resolved;
 
 use super::{
     always::always,
     answers::{answer_is_true, answers_agree, orders_were_not_refused, retry_is_answered},
     books::{Excuses, decided, deducted},
 };
-use crate::{ledger::LedgerState, servers::Servers, store::StoreState, world::World};
+use crate::{broker::BrokerState, ledger::LedgerState, servers::Servers, store::StoreState, world::World};
 
 /// Looks at everything. `asked_before`: how many requests came before the world was healed.
 pub fn finally(world: &World, asked_before: usize) -> anyhow::Result<()> {
@@ -38,13 +39,32 @@ pub fn finally(world: &World, asked_before: usize) -> anyhow::Result<()> {
 
 /// Without an operator nothing stays open, but for what a failover opened again, or the broker put aside.
 pub fn little_is_open(servers: &Servers) -> anyhow::Result<()> {
-    let (ledger, broker) = (servers.ledger.state(), servers.broker.state());
+    let (ledger, broker, store) = (servers.ledger.state(), servers.broker.state(), servers.store.state());
     let excuses = Excuses(&ledger.lost);
     for (batch, side) in deducted(&ledger.books) {
         let is_settled = side.acknowledged || excuses.batch(batch) || broker.has_put_aside(batch);
-        ensure!(is_settled, "batch {batch} is open in the ledger, and waits for nothing");
+        ensure!(
+            is_settled,
+            "batch {batch} is open in the ledger, and waits for nothing: {}",
+            where_it_ended(&broker, &store, batch)
+        );
     }
     Ok(())
+}
+
+/// How far a batch came that nothing settles.
+fn where_it_ended(broker: &BrokerState, store: &StoreState, batch: BatchId) -> &'static str {
+    if decided(store).contains_key(&batch) {
+        return "its outcome was lost";
+    }
+    let verdicts = broker.verdicts(batch);
+    if verdicts.contains(&Resolved::Commit) {
+        "its message was lost"
+    } else if verdicts.contains(&Resolved::Rollback) {
+        "its half-message was rolled back"
+    } else {
+        "its half-message was lost"
+    }
 }
 
 /// Whatever was open was re-driven: every batch is settled in the ledger, as the order store decided it.
