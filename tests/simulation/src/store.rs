@@ -293,6 +293,11 @@ impl StoreState {
         Some(LetterDecision { standing, repair_id, actor, reason, decided_at })
     }
 
+    /// Whether a ledger is registered.
+    pub const fn has_ledger(&self) -> bool {
+        self.ledger.is_some()
+    }
+
     fn register_ledger(&mut self, ledger: LedgerId) -> Registration {
         match self.ledger {
             None => {

@@ -16,6 +16,7 @@ use flashgate_gateway::{
 use flashgate_ledger::{Fate, Ledger};
 use flashgate_messaging::{CheckBackHandler, CheckedMessage, Join, Resolution, Subscription};
 use flashgate_supervision::Supervisor;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -29,6 +30,10 @@ use crate::{
 
 /// How often it reads its sales, of which it has none.
 const REFRESH: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether the order store has its ledger: a gateway that was there before would not be the
+/// stranger, but the deployment's first.
+const LOOK_PAUSE: Duration = Duration::from_millis(1);
 
 /// How it came to be a stranger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +57,9 @@ async fn run(
     stranger: Stranger,
     flaw: Option<Flaw>,
 ) {
+    while !servers.store.state().has_ledger() {
+        sleep(LOOK_PAUSE).await;
+    }
     let ledger: Arc<dyn Ledger> = Arc::new(servers.strange_ledger_of(&life));
     let belonging = Arc::<Belonging>::default();
     let handler: Arc<dyn CheckBackHandler> = match flaw {
