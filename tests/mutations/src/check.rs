@@ -42,6 +42,8 @@ pub enum Check {
     Listener,
     /// The end of a process that hangs.
     Shutdown,
+    /// What becomes of a background task that dies.
+    Supervision,
 }
 
 /// How many histories the simulation runs for one break. All breaks of the list are found in far fewer.
@@ -62,6 +64,7 @@ impl Check {
             Self::GatewayParts | Self::SimulatedAudit | Self::Simulation => "tests/simulation",
             Self::Rocketmq | Self::BrokerFaults => "crates/messaging",
             Self::Listener | Self::Shutdown => "crates/service",
+            Self::Supervision => "crates/supervision",
         }
     }
 
@@ -84,6 +87,7 @@ impl Check {
             Self::BrokerFaults => "broker_faults",
             Self::Listener => "listener",
             Self::Shutdown => "shutdown",
+            Self::Supervision => "supervision",
         }
     }
 
@@ -118,7 +122,8 @@ impl Check {
             | Self::Simulation
             | Self::BrokerFaults
             | Self::Listener
-            | Self::Shutdown => &[],
+            | Self::Shutdown
+            | Self::Supervision => &[],
         }
     }
 
@@ -140,7 +145,8 @@ impl Check {
             | Self::SimulatedAudit
             | Self::BrokerFaults
             | Self::Listener
-            | Self::Shutdown => Duration::from_secs(300),
+            | Self::Shutdown
+            | Self::Supervision => Duration::from_secs(300),
         }
     }
 }
@@ -165,6 +171,7 @@ impl fmt::Display for Check {
             Self::BrokerFaults => "brokers that fail",
             Self::Listener => "listener, raw peers",
             Self::Shutdown => "shutdown of a real process",
+            Self::Supervision => "background tasks that die",
         })
     }
 }

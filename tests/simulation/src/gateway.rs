@@ -133,5 +133,8 @@ async fn run(
         leave.cancelled().await;
         engine.finish().await;
     }
+    if let Err(why) = supervisor.check() {
+        panic!("{why}");
+    }
     life.end();
 }
