@@ -86,7 +86,8 @@ macro_rules! order_store_contract {
                 outcomes_are_listed_page_by_page
                 orders_with_ids_of_any_time_are_in_the_books
                 a_sale_without_orders_has_empty_books
-                a_decided_batch_tells_its_outcome_again;
+                a_decided_batch_tells_its_outcome_again
+                buyers_are_listed_page_by_page_with_what_they_hold;
             compensating:
                 a_step_corrects_what_is_saleable_once
                 a_step_never_brings_what_is_saleable_below_zero

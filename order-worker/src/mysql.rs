@@ -28,7 +28,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId, Timestamp,
-    audit::{DecidedBatch, StoreBooks, StoreStep},
+    audit::{BuyerUnits, DecidedBatch, StoreBooks, StoreStep},
 };
 use flashgate_supervision::Supervisor;
 use pool::Pool;
@@ -42,9 +42,9 @@ use crate::{
     config::MySqlConfig,
     mysql::fault::Trouble,
     store::{
-        BatchPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage, OutcomesPage,
-        Placed, Registration, RepairDraft, RepairEvent, SaleMade, SalePage, Standing, StoreFault,
-        StoreIdentity, StoredOrder, Transition,
+        BatchPage, BuyerPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage,
+        OutcomesPage, Placed, Registration, RepairDraft, RepairEvent, SaleMade, SalePage, Standing,
+        StoreFault, StoreIdentity, StoredOrder, Transition,
     },
 };
 
@@ -185,6 +185,10 @@ impl OrderStore for MySqlStore {
 
     async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault> {
         Ok(lend!(self, books::TIMEOUT, |connection| books::outcomes(connection, page))?)
+    }
+
+    async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreFault> {
+        Ok(lend!(self, books::TIMEOUT, |connection| books::buyers(connection, page))?)
     }
 
     async fn compensate(

@@ -26,7 +26,7 @@ use fault::Trouble;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, Clock, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId,
     SystemClock, Timestamp,
-    audit::{DecidedBatch, StoreBooks, StoreStep},
+    audit::{BuyerUnits, DecidedBatch, StoreBooks, StoreStep},
 };
 pub use open::OpenFault;
 use rusqlite::Connection;
@@ -36,9 +36,9 @@ use thread::Thread;
 use crate::{
     columns::Impossible,
     store::{
-        BatchPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage, OutcomesPage,
-        Placed, Registration, RepairDraft, RepairEvent, SaleMade, SalePage, Standing, StoreFault,
-        StoreIdentity, StoredOrder, Transition,
+        BatchPage, BuyerPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage,
+        OutcomesPage, Placed, Registration, RepairDraft, RepairEvent, SaleMade, SalePage, Standing,
+        StoreFault, StoreIdentity, StoredOrder, Transition,
     },
     triage::in_the_order_of,
 };
@@ -167,6 +167,11 @@ impl OrderStore for SqliteStore {
     async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault> {
         let page = *page;
         self.thread.call(move |connection| books::outcomes(connection, &page)).await
+    }
+
+    async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreFault> {
+        let page = page.clone();
+        self.thread.call(move |connection| books::buyers(connection, &page)).await
     }
 
     async fn compensate(

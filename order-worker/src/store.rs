@@ -20,9 +20,9 @@ use async_trait::async_trait;
 pub use compensation::{Compensated, Correction, OrderMark};
 pub use dead_letter::{LetterDecision, LetterKey, Standing};
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, IdempotencyKey, Intent, LedgerId, OrderId, OrderState, Sale, SaleDraft,
-    SaleId, SaleState, Timestamp,
-    audit::{DecidedBatch, StoreBooks, StoreStep},
+    Batch, BatchId, BatchOutcome, BuyerId, IdempotencyKey, Intent, LedgerId, OrderId, OrderState, Sale,
+    SaleDraft, SaleId, SaleState, Timestamp,
+    audit::{BuyerUnits, DecidedBatch, StoreBooks, StoreStep},
 };
 pub use identity::{Registration, StoreIdentity};
 pub use repair::{
@@ -103,6 +103,10 @@ pub trait OrderStore: Send + Sync + 'static {
 
     /// A page of the outcomes that have orders of a sale, by ascending id; `None` if there is no such sale.
     async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault>;
+
+    /// A page of the buyers that have orders of a sale, by ascending id, byte by byte; also those whose orders are all
+    /// cancelled, with 0 units. Each with what its orders came to at one moment; none if there is no such sale.
+    async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreFault>;
 
     /// Does a compensating step, if there were as many before as it names: takes `in_store` from what is saleable, which
     /// never falls below zero. `None` if there is no such sale. Traffic moves no number of steps, so a step that is
@@ -270,6 +274,20 @@ pub struct OutcomesPage {
     pub outcomes: Vec<BatchOutcome>,
     /// Where the page ended; `None`: there are no more.
     pub next: Option<OrderId>,
+}
+
+/// How many buyers one page holds at most. Few pages, since the store on SQLite reads all orders of the sale for each.
+pub const BUYER_PAGE_MAX: u32 = 20_000;
+
+/// Which buyers a caller wants to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuyerPage {
+    /// Only those with orders of this sale.
+    pub sale: SaleId,
+    /// Only buyers with a greater id: the last of the page before; all if `None`.
+    pub after: Option<BuyerId>,
+    /// At most so many; [`BUYER_PAGE_MAX`] or less.
+    pub size: u32,
 }
 
 /// An order as the store has it.

@@ -1,8 +1,8 @@
 //! The books of both layers on the wire, to and from the words of the audit.
 
 use flashgate_domain::{
-    SaleState, Timestamp,
-    audit::{Amount, BatchSums, DecidedBatch, Held, LedgerBooks, LostEntry, StoreBooks, Sums},
+    BuyerId, SaleState, Timestamp,
+    audit::{Amount, BatchSums, BuyerUnits, DecidedBatch, Held, LedgerBooks, LostEntry, StoreBooks, Sums},
 };
 
 use crate::{
@@ -130,4 +130,20 @@ pub fn batches(message: v1::ListBatchesResponse) -> Result<Vec<DecidedBatch>, Bo
         Ok(DecidedBatch { of_sale: batch_sums(batch)?, orders })
     };
     message.batches.into_iter().map(decided).collect()
+}
+
+/// A page of buyers as a message.
+pub fn buyers_message(buyers: &[BuyerUnits]) -> v1::ListBuyersResponse {
+    let message =
+        |buyer: &BuyerUnits| v1::BuyerUnits { buyer_id: buyer.buyer.as_str().to_owned(), units: buyer.units };
+    v1::ListBuyersResponse { buyers: buyers.iter().map(message).collect() }
+}
+
+/// A page of buyers in a message.
+pub fn buyers(message: v1::ListBuyersResponse) -> Result<Vec<BuyerUnits>, BodyError> {
+    let units = |told: v1::BuyerUnits| {
+        let buyer = BuyerId::new(&told.buyer_id).map_err(|_invalid| wrong("buyer_id"))?;
+        Ok(BuyerUnits { buyer, units: told.units })
+    };
+    message.buyers.into_iter().map(units).collect()
 }

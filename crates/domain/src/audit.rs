@@ -15,7 +15,9 @@ pub mod gap;
 pub mod judge;
 pub mod step;
 
-pub use books::{Amount, BatchSums, DecidedBatch, Held, LedgerBooks, LostEntry, StoreBooks, Sums};
+pub use books::{
+    Amount, BatchSums, BuyerUnits, DecidedBatch, Held, LedgerBooks, LostEntry, StoreBooks, Sums,
+};
 pub use finding::{Finding, Report, Verdict};
 pub use gap::{Gap, missing_orders};
 pub use judge::{Evidence, Trace, TraceStatus, open_batches, weigh};

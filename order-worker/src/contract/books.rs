@@ -9,7 +9,7 @@ use super::{
     Fact, Subject,
     scene::{NOW, batch, batch_made_at, batch_with_nonce, intent, singles},
 };
-use crate::store::{BatchPage, OutcomePage};
+use crate::store::{BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage};
 
 const fn amount(orders: u64, units: u64) -> Amount {
     Amount { orders, units }
@@ -172,5 +172,43 @@ pub async fn a_decided_batch_tells_its_outcome_again(subject: &Subject) -> Fact 
     assert_eq!(subject.store().outcome(chunk.id()).await?.as_ref(), decided.first());
     let stranger = batch_with_nonce(1, 5, vec![intent(sale, "ann", "k", 2)?])?;
     assert_eq!(subject.store().outcome(stranger.id()).await?, None);
+    Ok(())
+}
+
+/// By ascending id, each once, with the units of what was not cancelled.
+pub async fn buyers_are_listed_page_by_page_with_what_they_hold(subject: &Subject) -> Fact {
+    let (sale, other) = (subject.sale(8).await?, subject.sale(100).await?);
+    let mixed = vec![
+        intent(sale, "dan", "k", 2)?,
+        intent(other, "eve", "k", 7)?,
+        intent(sale, "Bob", "k", 3)?,
+        intent(sale, "ann", "k", 1)?,
+        intent(sale, "dan", "again", 1)?,
+    ];
+    // Of dan's key there is an order; of what bob and cyd want there is too little.
+    let later = vec![
+        intent(sale, "dan", "k", 1)?,
+        intent(sale, "bob", "k", 1)?,
+        intent(sale, "bob", "more", 2)?,
+        intent(sale, "cyd", "k", 5)?,
+    ];
+    subject.apply(&[batch(1, mixed)?]).await?;
+    subject.apply(&[batch(2, later)?, singles(3, other, 2)?]).await?;
+    let expected = [("Bob", 3), ("ann", 1), ("bob", 1), ("cyd", 0), ("dan", 3)];
+    for size in [1, 2, 3, 4, 5, 6, BUYER_PAGE_MAX + 1] {
+        let mut page = BuyerPage { sale, after: None, size };
+        let mut found = Vec::new();
+        loop {
+            let told = subject.store().buyers(&page).await?;
+            assert!(told.len() <= usize::try_from(size)?, "{} in a page of {size}", told.len());
+            let Some(last) = told.last() else { break };
+            page.after = Some(last.buyer.clone());
+            found.extend(told.iter().map(|buyer| (buyer.buyer.as_str().to_owned(), buyer.units)));
+        }
+        let found: Vec<_> = found.iter().map(|(buyer, units)| (buyer.as_str(), *units)).collect();
+        assert_eq!(found, expected, "{size} buyers a page");
+    }
+    let page = BuyerPage { sale: flashgate_domain::SaleId::new(999_999)?, after: None, size: 1 };
+    assert_eq!(subject.store().buyers(&page).await?, []);
     Ok(())
 }

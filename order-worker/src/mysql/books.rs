@@ -3,22 +3,23 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use flashgate_domain::{
-    BatchId, BatchOutcome, OrderId, SaleId,
-    audit::{BatchSums, DecidedBatch, StoreBooks, Sums},
+    BatchId, BatchOutcome, BuyerId, OrderId, SaleId,
+    audit::{BatchSums, BuyerUnits, DecidedBatch, StoreBooks, Sums},
 };
 use sqlx::{Connection, Executor, MySqlConnection, Row, mysql::MySqlRow};
 
 use super::{careful, fault::Trouble, rows, sales};
 use crate::{
-    columns::Impossible,
+    columns::{Impossible, buyer_id},
     portable_sql::{BATCHES_AFTER_SELECT, BATCHES_PAGE_SELECT, SALE_ADJUSTED_SELECT},
-    store::{BATCH_PAGE_MAX, BatchPage, OutcomePage, OutcomesPage},
+    store::{BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage, OutcomesPage},
     summing::{self, StateRow},
 };
 
 const ORDERS_SPAN_SELECT: &str = include_str!("../../sql/orders_span_select.sql");
 const ORDER_SUMS_SELECT: &str = include_str!("../../sql/order_sums_select.sql");
 const BATCH_SUMS_SELECT: &str = include_str!("../../sql/batch_sums_select.sql");
+const BUYERS_PAGE_SELECT: &str = include_str!("../../sql/buyers_page_select.sql");
 
 /// How long the books of one sale may take: 100 million orders, at the rate that was measured.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
@@ -138,6 +139,22 @@ async fn after(connection: &mut MySqlConnection, page: &OutcomePage) -> Result<O
     let (_counted, ids) = span(connection, page.sale).await?;
     let Some((first, _last)) = ids else { return Ok(None) };
     Ok(Some(summing::before(OrderId::new(first).map_err(|_zero| Impossible("order id"))?)))
+}
+
+/// See [`OrderStore::buyers`](crate::store::OrderStore::buyers).
+pub(super) async fn buyers(
+    connection: &mut MySqlConnection,
+    page: &BuyerPage,
+) -> Result<Vec<BuyerUnits>, Trouble> {
+    let query = sqlx::query(BUYERS_PAGE_SELECT)
+        .bind(page.sale.get())
+        .bind(page.after.as_ref().map_or("", BuyerId::as_str))
+        .bind(page.size.min(BUYER_PAGE_MAX));
+    let rows = query.fetch_all(connection).await?;
+    let buyer = |row: &MySqlRow| {
+        Ok(BuyerUnits { buyer: buyer_id(row.try_get("buyer_id")?)?, units: row.try_get("units")? })
+    };
+    rows.iter().map(buyer).collect()
 }
 
 /// See [`OrderStore::outcome`](crate::store::OrderStore::outcome).

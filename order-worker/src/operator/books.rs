@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flashgate_domain::{BatchId, OrderId, Refusal, SaleId};
+use flashgate_domain::{BatchId, BuyerId, OrderId, Refusal, SaleId};
 use flashgate_proto::{
     body, books,
     v1::{self, books_service_server::BooksService},
@@ -11,7 +11,7 @@ use flashgate_service::answer::Failure;
 use tonic::{Request, Response, Status};
 
 use super::sales::failure;
-use crate::store::{BATCH_PAGE_MAX, BatchPage, OrderStore, OutcomePage};
+use crate::store::{BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OrderStore, OutcomePage};
 
 /// The longest message that is read: a question for the batches of a backlog of some 100,000.
 pub(super) const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -48,16 +48,7 @@ impl BooksService for StoreLooks {
             [] => None,
             id => Some(batch_id("before_batch_id", id)?.base()),
         };
-        let size = match page_size {
-            0 => BATCH_PAGE_MAX,
-            1..=BATCH_PAGE_MAX => page_size,
-            _ => {
-                return Err(
-                    Failure::malformed("page_size", format!("must be at most {BATCH_PAGE_MAX}")).into()
-                );
-            }
-        };
-        let page = BatchPage { sale: sale_id(number)?, before, size };
+        let page = BatchPage { sale: sale_id(number)?, before, size: size(page_size, BATCH_PAGE_MAX)? };
         let found = self.0.batches(&page).await.map_err(failure)?;
         Ok(Response::new(books::batches_message(&found)))
     }
@@ -92,6 +83,29 @@ impl BooksService for StoreLooks {
             batches: found.outcomes.iter().map(body::outcome_body).collect(),
             next_order_id: found.next.map_or(0, OrderId::get),
         }))
+    }
+
+    async fn list_buyers(
+        &self,
+        request: Request<v1::ListBuyersRequest>,
+    ) -> Result<Response<v1::ListBuyersResponse>, Status> {
+        let v1::ListBuyersRequest { sale_id: number, after_buyer_id, page_size } = request.into_inner();
+        let after = match after_buyer_id.as_str() {
+            "" => None,
+            id => Some(BuyerId::new(id).map_err(|wrong| Failure::malformed("after_buyer_id", wrong))?),
+        };
+        let page = BuyerPage { sale: sale_id(number)?, after, size: size(page_size, BUYER_PAGE_MAX)? };
+        let found = self.0.buyers(&page).await.map_err(failure)?;
+        Ok(Response::new(books::buyers_message(&found)))
+    }
+}
+
+/// How many a page is to have: as many as it can if nobody says.
+fn size(asked: u32, most: u32) -> Result<u32, Failure> {
+    match asked {
+        0 => Ok(most),
+        asked if asked <= most => Ok(asked),
+        _ => Err(Failure::malformed("page_size", format!("must be at most {most}"))),
     }
 }
 

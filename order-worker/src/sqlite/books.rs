@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use flashgate_domain::{
-    BatchId, BatchOutcome, OrderId, SaleId,
-    audit::{BatchSums, DecidedBatch, StoreBooks, Sums},
+    BatchId, BatchOutcome, BuyerId, OrderId, SaleId,
+    audit::{BatchSums, BuyerUnits, DecidedBatch, StoreBooks, Sums},
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -12,13 +12,14 @@ use super::{fault::Trouble, rows, sales};
 use crate::{
     columns::{self, Impossible},
     portable_sql::{BATCHES_AFTER_SELECT, BATCHES_PAGE_SELECT, SALE_ADJUSTED_SELECT},
-    store::{BATCH_PAGE_MAX, BatchPage, OutcomePage, OutcomesPage},
+    store::{BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage, OutcomesPage},
     summing::{self, StateRow},
 };
 
 const FIRST_ORDER_SELECT: &str = include_str!("../../sql/sqlite/first_order_select.sql");
 const ORDER_SUMS_SELECT: &str = include_str!("../../sql/sqlite/order_sums_select.sql");
 const BATCH_SUMS_SELECT: &str = include_str!("../../sql/sqlite/batch_sums_select.sql");
+const BUYERS_PAGE_SELECT: &str = include_str!("../../sql/sqlite/buyers_page_select.sql");
 
 /// See [`OrderStore::books`](crate::store::OrderStore::books). Nobody else has the file: what is read in one call
 /// is one moment.
@@ -124,6 +125,35 @@ fn after(connection: &Connection, page: &OutcomePage) -> Result<Option<u64>, Tro
         return Ok(None);
     };
     Ok(Some(summing::before(OrderId::new(first).map_err(|_zero| Impossible("order id"))?)))
+}
+
+/// See [`OrderStore::buyers`](crate::store::OrderStore::buyers). Keeps no more buyers than the page has: a buyer that is
+/// left out since enough smaller ones were found stays left out.
+pub(super) fn buyers(connection: &Connection, page: &BuyerPage) -> Result<Vec<BuyerUnits>, Trouble> {
+    let size = usize::try_from(page.size.min(BUYER_PAGE_MAX)).unwrap_or(usize::MAX);
+    let after = page.after.as_ref().map_or("", BuyerId::as_str);
+    let mut statement = connection.prepare_cached(BUYERS_PAGE_SELECT)?;
+    let mut rows = statement.query((page.sale.get(), after))?;
+    let mut found: BTreeMap<String, u64> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let (buyer, units) = buyer_row(row)?;
+        if let Some(sum) = found.get_mut(buyer) {
+            *sum = sum.saturating_add(units);
+        } else if found.len() < size
+            || found.last_key_value().is_some_and(|(last, _units)| buyer < last.as_str())
+        {
+            found.insert(buyer.to_owned(), units);
+            if found.len() > size {
+                found.pop_last();
+            }
+        }
+    }
+    let buyer = |(buyer, units): (String, u64)| Ok(BuyerUnits { buyer: columns::buyer_id(&buyer)?, units });
+    found.into_iter().map(buyer).collect()
+}
+
+fn buyer_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<(&'r str, u64)> {
+    Ok((row.get_ref(0)?.as_str()?, row.get(1)?))
 }
 
 /// See [`OrderStore::outcome`](crate::store::OrderStore::outcome).

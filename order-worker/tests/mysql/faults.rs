@@ -219,3 +219,22 @@ async fn the_orders_of_a_sale_are_counted_in_the_index_alone() {
     let (key, extra): (String, String) = (plan.get("key"), plan.get("Extra"));
     assert_eq!((key.as_str(), extra.as_str()), ("orders_sale_buyer_key", "Using index"));
 }
+
+/// A page of buyers reads as far as it goes, however many come after it: it neither sorts nor keeps a table.
+#[tokio::test]
+async fn a_page_of_buyers_walks_the_index() {
+    let database = Database::migrated().await;
+    let store = MySqlStore::new(&database.config(&database.server), 1);
+    let sale = sale(&store).await;
+    for number in 1..=4 {
+        store.apply(&[singles(number, sale, 500).unwrap()], NOW).await.unwrap();
+    }
+    let explain = concat!("EXPLAIN ", include_str!("../../sql/buyers_page_select.sql"));
+    let mut connection = database.connect().await;
+    let query = sqlx::query(explain).bind(sale.get()).bind("buyer-2").bind(100_u32);
+    let plan = query.fetch_one(&mut connection).await.unwrap();
+    let (key, access): (String, String) = (plan.get("key"), plan.get("type"));
+    assert_eq!((key.as_str(), access.as_str()), ("orders_sale_buyer_key", "range"));
+    let extra: String = plan.get("Extra");
+    assert!(!extra.contains("temporary") && !extra.contains("filesort"), "{extra}");
+}

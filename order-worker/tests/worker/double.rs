@@ -14,7 +14,7 @@ use bytes::Bytes;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, Clock, Decision, IdempotencyKey, Intent, LedgerId, OrderId, Quantity, Sale,
     SaleDraft, SaleId, SaleState, StoreId, SystemClock, Timestamp,
-    audit::{BatchSums, DecidedBatch, StoreBooks, StoreStep, Sums},
+    audit::{BatchSums, BuyerUnits, DecidedBatch, StoreBooks, StoreStep, Sums},
 };
 use flashgate_messaging::{
     Browser, BusFault, Delivery, Message, Position, Publisher, QueueId, QueueSpan, StoredPage, Subscription,
@@ -22,9 +22,9 @@ use flashgate_messaging::{
 use flashgate_order_worker::{
     decide::{Purchase, order_by_order},
     store::{
-        BatchPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage, OutcomesPage,
-        Placed, Registration, Rejection, RepairDraft, RepairEvent, SaleMade, SalePage, Standing, StoreFault,
-        StoreIdentity, StoredOrder, Transition,
+        BatchPage, BuyerPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage,
+        OutcomesPage, Placed, Registration, Rejection, RepairDraft, RepairEvent, SaleMade, SalePage,
+        Standing, StoreFault, StoreIdentity, StoredOrder, Transition,
     },
 };
 
@@ -256,6 +256,21 @@ impl OrderStore for MemoryStore {
         let of_sale =
             later.filter(|outcome| outcome.orders.iter().any(|order| order.intent.sale() == page.sale));
         Ok(Some(OutcomesPage { outcomes: of_sale.cloned().collect(), next: None }))
+    }
+
+    async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreFault> {
+        let tables = self.tables.lock().unwrap();
+        let mut units: BTreeMap<String, BuyerUnits> = BTreeMap::new();
+        for order in tables.decided.values().flat_map(|(outcome, _)| &outcome.orders) {
+            let (intent, is_held) = (&order.intent, order.decision == Decision::Confirmed);
+            let name = intent.buyer().as_str();
+            if intent.sale() == page.sale && page.after.as_ref().is_none_or(|after| name > after.as_str()) {
+                let new = BuyerUnits { buyer: intent.buyer().clone(), units: 0 };
+                let buyer = units.entry(name.to_owned()).or_insert(new);
+                buyer.units += if is_held { u64::from(intent.quantity().get()) } else { 0 };
+            }
+        }
+        Ok(units.into_values().take(usize::try_from(page.size).unwrap()).collect())
     }
 
     async fn compensate(

@@ -15,9 +15,10 @@ use flashgate_order_worker::{
 use flashgate_proto::{
     body,
     v1::{
-        ConfirmPreheatRequest, CreateSaleRequest, FindOrderRequest, GetSaleRequest, ListSalesRequest,
-        PreheatSaleRequest, order_service_client::OrderServiceClient,
-        preheat_service_client::PreheatServiceClient, sale_service_client::SaleServiceClient,
+        BuyerUnits, ConfirmPreheatRequest, CreateSaleRequest, FindOrderRequest, GetSaleRequest,
+        ListBuyersRequest, ListSalesRequest, PreheatSaleRequest, books_service_client::BooksServiceClient,
+        order_service_client::OrderServiceClient, preheat_service_client::PreheatServiceClient,
+        sale_service_client::SaleServiceClient,
     },
 };
 use flashgate_service::{
@@ -350,4 +351,28 @@ async fn an_order_is_shown_with_its_batch() {
     let (status, order) = scene.get(&format!("/v1/orders/{}", batch.id().order(1).unwrap())).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!((&order["state"], &order["batch_id"]), (&json!("confirmed"), &json!(batch.id().to_string())));
+}
+
+#[tokio::test]
+async fn buyers_of_a_sale_are_listed_and_a_wrong_page_is_named() {
+    let scene = Scene::new();
+    let sale = scene.store.create_sale(&draft("A", 10).unwrap(), NOW).await.unwrap().id;
+    scene.store.apply(&[singles(1, sale, 3).unwrap()], NOW).await.unwrap();
+    let mut books = BooksServiceClient::new(scene.channel().await);
+    let page = |after: &str, page_size| ListBuyersRequest {
+        sale_id: sale.get(),
+        after_buyer_id: after.to_owned(),
+        page_size,
+    };
+    let told = books.list_buyers(page("buyer-1-0", 1)).await.unwrap().into_inner().buyers;
+    assert_eq!(told, [BuyerUnits { buyer_id: "buyer-1-1".to_owned(), units: 1 }]);
+    assert_eq!(books.list_buyers(page("", 0)).await.unwrap().into_inner().buyers.len(), 3);
+    let no_sale = ListBuyersRequest { sale_id: 0, ..ListBuyersRequest::default() };
+    for (request, field) in
+        [(page("not visible", 1), "after_buyer_id"), (page("", 20_001), "page_size"), (no_sale, "sale_id")]
+    {
+        let wrong = books.list_buyers(request).await.unwrap_err();
+        assert_eq!(wrong.code(), Code::InvalidArgument, "{field}");
+        assert_eq!(wrong.get_details_bad_request().unwrap().field_violations[0].field, field);
+    }
 }

@@ -8,16 +8,16 @@ use std::collections::{BTreeMap, HashSet};
 
 pub use client::SimStore;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, IdempotencyKey, Intent, LedgerId, OrderId, OrderOutcome, Quantity, Sale,
-    SaleDraft, SaleId, SaleState, Timestamp,
-    audit::{BatchSums, DecidedBatch, StoreBooks, StoreStep, Sums},
+    Batch, BatchId, BatchOutcome, BuyerId, IdempotencyKey, Intent, LedgerId, OrderId, OrderOutcome, Quantity,
+    Sale, SaleDraft, SaleId, SaleState, Timestamp,
+    audit::{BatchSums, BuyerUnits, DecidedBatch, StoreBooks, StoreStep, Sums},
 };
 use flashgate_order_worker::{
     decide::{Purchase, confirmed_units, first_decision, order_by_order},
     store::{
-        BATCH_PAGE_MAX, BatchPage, Compensated, Correction, LetterDecision, LetterKey, OutcomePage,
-        OutcomesPage, Placed, REPAIR_PAGE_MAX, Registration, Rejection, RepairDraft, RepairEvent,
-        SALE_PAGE_MAX, SaleMade, SalePage, Standing, StoredOrder, Transition,
+        BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, Compensated, Correction, LetterDecision,
+        LetterKey, OutcomePage, OutcomesPage, Placed, REPAIR_PAGE_MAX, Registration, Rejection, RepairDraft,
+        RepairEvent, SALE_PAGE_MAX, SaleMade, SalePage, Standing, StoredOrder, Transition,
     },
 };
 use zombie::Transactions;
@@ -228,6 +228,19 @@ impl StoreState {
             }
         }
         Some(OutcomesPage { outcomes, next: None })
+    }
+
+    fn buyers(&self, page: &BuyerPage) -> Vec<BuyerUnits> {
+        let mut units: BTreeMap<&str, (&BuyerId, u64)> = BTreeMap::new();
+        for order in self.orders.values().filter(|order| order.intent.sale() == page.sale) {
+            let (buyer, quantity) = (order.intent.buyer(), u64::from(order.intent.quantity().get()));
+            let (_buyer, sum) = units.entry(buyer.as_str()).or_insert((buyer, 0));
+            *sum += if order.state.reason().is_none() { quantity } else { 0 };
+        }
+        let after = page.after.as_ref().map_or("", BuyerId::as_str);
+        let size = usize::try_from(page.size.min(BUYER_PAGE_MAX)).unwrap_or(usize::MAX);
+        let later = units.into_iter().filter(|(name, _units)| *name > after).take(size);
+        later.map(|(_name, (buyer, units))| BuyerUnits { buyer: buyer.clone(), units }).collect()
     }
 
     fn next_generation(&mut self, sale: SaleId, generation: u32) -> Option<Transition> {

@@ -2,6 +2,7 @@
 
 use crate::SaleId;
 use crate::{
+    buyer::BuyerId,
     clock::Timestamp,
     id::BatchId,
     order::CancelReason,
@@ -180,4 +181,13 @@ pub struct DecidedBatch {
     pub of_sale: BatchSums,
     /// How many orders it brought, of any sale.
     pub orders: u32,
+}
+
+/// A buyer of one sale, as the order store has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuyerUnits {
+    /// The buyer.
+    pub buyer: BuyerId,
+    /// The units of its orders that are not cancelled: what counts against its limit.
+    pub units: u64,
 }

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, Clock, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId, StoreId,
     Timestamp,
-    audit::{DecidedBatch, StoreBooks, StoreStep},
+    audit::{BuyerUnits, DecidedBatch, StoreBooks, StoreStep},
 };
 use flashgate_order_worker::store::{
-    BatchPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage, OutcomesPage,
-    Placed, Registration, RepairDraft, RepairEvent, SaleMade, SalePage, Standing, StoreFault, StoreIdentity,
-    StoredOrder, Transition,
+    BatchPage, BuyerPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage,
+    OutcomesPage, Placed, Registration, RepairDraft, RepairEvent, SaleMade, SalePage, Standing, StoreFault,
+    StoreIdentity, StoredOrder, Transition,
 };
 
 use super::{StoreState, zombie};
@@ -138,6 +138,11 @@ impl OrderStore for SimStore {
     async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault> {
         let page = *page;
         self.ask("outcomes", page.sale.to_string(), move |state| state.outcomes(&page)).await
+    }
+
+    async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreFault> {
+        let page = page.clone();
+        self.ask("buyers", page.sale.to_string(), move |state| state.buyers(&page)).await
     }
 
     async fn compensate(
