@@ -9,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use flashgate_audit::{GatewayLedger, LedgerSide, Plan, SideFault, StoreSide, examine};
 use flashgate_domain::{
-    BatchId, BatchOutcome, SaleId, SaleState,
-    audit::{DecidedBatch, Finding, Report, StoreBooks, Verdict},
+    BatchId, BatchOutcome, BuyerId, SaleId, SaleState,
+    audit::{BuyerUnits, DecidedBatch, Finding, Report, StoreBooks, Verdict},
 };
 use metrics::{counter, gauge, histogram};
 use tokio::time::{Instant, sleep};
@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     config::AuditConfig,
-    store::{BatchPage, OrderStore, SALE_PAGE_MAX, SalePage, StoreFault},
+    store::{BatchPage, BuyerPage, OrderStore, SALE_PAGE_MAX, SalePage, StoreFault},
 };
 
 /// In which rounds sales that are closed are audited as well: little moves there.
@@ -179,6 +179,16 @@ impl StoreSide for OwnBooks {
     async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, SideFault> {
         self.0.outcome(batch).await.map_err(unavailable)
     }
+
+    async fn buyers(
+        &self,
+        sale: SaleId,
+        after: Option<&BuyerId>,
+        size: u32,
+    ) -> Result<Vec<BuyerUnits>, SideFault> {
+        let page = BuyerPage { sale, after: after.cloned(), size };
+        self.0.buyers(&page).await.map_err(unavailable)
+    }
 }
 
 #[cfg(all(test, feature = "sqlite", feature = "contract"))]
@@ -190,7 +200,7 @@ mod tests {
 
     use async_trait::async_trait;
     use flashgate_audit::{LedgerSide, LogTrace, OrderMark, Plan, SideFault};
-    use flashgate_domain::{BatchId, Intent, OrderId, SaleId, audit::LedgerBooks};
+    use flashgate_domain::{BatchId, BuyerDigest, Intent, OrderId, SaleId, audit::LedgerBooks};
     use metrics_exporter_prometheus::PrometheusBuilder;
 
     use super::{Auditor, CLOSED_EVERY};
@@ -225,6 +235,10 @@ mod tests {
 
         async fn purchase(&self, _intent: &Intent) -> Result<Option<OrderId>, SideFault> {
             Ok(None)
+        }
+
+        async fn holdings(&self, _sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, SideFault> {
+            Ok(vec![0; buyers.len()])
         }
     }
 

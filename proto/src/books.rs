@@ -2,7 +2,9 @@
 
 use flashgate_domain::{
     BuyerId, SaleState, Timestamp,
-    audit::{Amount, BatchSums, BuyerUnits, DecidedBatch, Held, LedgerBooks, LostEntry, StoreBooks, Sums},
+    audit::{
+        Amount, BatchSums, BuyerUnits, DecidedBatch, Held, LedgerBooks, LostEntry, StoreBooks, Sums, Written,
+    },
 };
 
 use crate::{
@@ -69,6 +71,8 @@ pub fn ledger_books(message: v1::LedgerSnapshot) -> Result<LedgerBooks, BodyErro
         reclaimed: message.reclaimed,
         available: message.available,
         keys: message.keys,
+        buyers: message.buyers,
+        written: message.written.map(|fields| Written { buyers: fields.buyers, keys: fields.keys }),
         taken_at: Timestamp::from_millis(message.taken_at_ms),
         open: message.open.into_iter().map(held).collect::<Result<_, BodyError>>()?,
         lost: message.lost.into_iter().map(lost).collect::<Result<_, BodyError>>()?,

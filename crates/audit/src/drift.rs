@@ -122,6 +122,9 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
                 | Finding::LedgerContradiction { .. }
                 | Finding::StoreContradiction { .. }
                 | Finding::OrdersMissing { .. }
+                | Finding::PartLost { .. }
+                | Finding::HeldTooFew { .. }
+                | Finding::HeldTooMany { .. }
                 | Finding::MissingInLedger
                 | Finding::OtherGeneration { .. } => {}
             }

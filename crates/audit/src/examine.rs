@@ -1,4 +1,4 @@
-//! One sale: look, look again, walk the batches, judge.
+//! One sale: look, look again, walk the batches, judge; and compare what buyers hold.
 //!
 //! A look reads the ledger and then the store. What it can get wrong is known: a batch that is deducted after the
 //! first and applied before the second reading makes [`Gap::across`] greater, and nothing makes it smaller. So the
@@ -10,12 +10,15 @@ use flashgate_domain::{
     BatchId, OrderId, SaleId, SaleState,
     audit::{
         DecidedBatch, Evidence, Finding, Gap, LedgerBooks, Report, Steps, StoreBooks, Trace, TraceStatus,
-        missing_orders, open_batches, weigh,
+        lost_part, missing_orders, open_batches, weigh,
     },
 };
 use tokio::time::sleep;
 
-use crate::sides::{LedgerSide, LogTrace, LogWord, SideFault, StoreSide};
+use crate::{
+    holdings,
+    sides::{LedgerSide, LogTrace, LogWord, SideFault, StoreSide},
+};
 
 /// How many batches are asked for at a time.
 const PAGE: u32 = 256;
@@ -80,7 +83,8 @@ pub async fn examine(
                 missing = Some(books);
             }
             Seen::Both(look) if look.gap.is_closed() && missing_orders(&look.ledger, &look.store) == 0 => {
-                return Ok(Some(report(sale, &look, Vec::new(), Steps::default(), plan)));
+                let findings = of_buyers(sale, ledger, store, &look, &Evidence::default(), plan).await?;
+                return Ok(Some(report(sale, &look, findings, Steps::default(), plan)));
             }
             Seen::Both(look) => {
                 let smaller = best.as_ref().is_none_or(|best| look.gap.across < best.gap.across);
@@ -95,7 +99,9 @@ pub async fn examine(
             let Walked { evidence, all } = walk(sale, ledger, store, &look, plan).await?;
             let steps = Steps::of(&look.gap, &evidence, &look.ledger, &look.store);
             let steps = if all { steps } else { steps.without_unexplained() };
-            let findings = weigh(&look.gap, evidence, &look.ledger, &look.store);
+            let of_buyers = of_buyers(sale, ledger, store, &look, &evidence, plan).await?;
+            let mut findings = weigh(&look.gap, evidence, &look.ledger, &look.store);
+            findings.extend(of_buyers);
             Ok(Some(report(sale, &look, findings, steps, plan)))
         }
         (None, Some(books)) if was_due => Ok(lost(sale, &books)),
@@ -112,6 +118,28 @@ async fn seen(sale: SaleId, ledger: &dyn LedgerSide, store: &dyn StoreSide) -> R
     let Some(second) = store.books(sale, &asked).await? else { return Ok(Seen::Nothing) };
     let gap = Gap::between(&first, &second);
     Ok(Seen::Both(Box::new(Look { ledger: first, store: second, gap })))
+}
+
+/// What is wrong with what buyers hold, and with their keys.
+async fn of_buyers(
+    sale: SaleId,
+    ledger: &dyn LedgerSide,
+    store: &dyn StoreSide,
+    look: &Look,
+    evidence: &Evidence,
+    plan: &Plan,
+) -> Result<Vec<Finding>, SideFault> {
+    let mut findings: Vec<Finding> = lost_part(&look.ledger).into_iter().collect();
+    // The buyers of a batch that is named hold something else as well.
+    if !evidence.0.is_empty() || look.ledger.generation != look.store.generation {
+        return Ok(findings);
+    }
+    let held = holdings::compare(sale, ledger, store, &look.ledger, plan).await?;
+    // What is held for orders that are missing is right.
+    let missing = missing_orders(&look.ledger, &look.store) > 0;
+    findings
+        .extend(held.into_iter().filter(|found| !(missing && matches!(found, Finding::HeldTooMany { .. }))));
+    Ok(findings)
 }
 
 /// A sale that the ledger does not have. Before its preheat, and after it was closed, it need not.

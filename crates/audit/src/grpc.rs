@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    BatchId, BatchOutcome, CancelReason, Intent, OrderId, OrderState, SaleId,
-    audit::{DecidedBatch, LedgerBooks, StoreBooks},
+    BatchId, BatchOutcome, BuyerDigest, BuyerId, CancelReason, Intent, OrderId, OrderState, SaleId,
+    audit::{BuyerUnits, DecidedBatch, LedgerBooks, StoreBooks},
 };
 use flashgate_proto::{
     body, books,
@@ -197,6 +197,17 @@ impl<C: Carrier> LedgerSide for GatewayLedger<C> {
         }
         found.order_id.parse().map(Some).map_err(garbled(GATEWAY))
     }
+
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, SideFault> {
+        let buyer_digests = buyers.iter().map(|buyer| buyer.0.to_vec()).collect();
+        let request = v1::GetHoldingsRequest { sale_id: sale.get(), buyer_digests };
+        let held = self.0.clone().get_holdings(request).await.map_err(unavailable(GATEWAY))?.into_inner();
+        if held.units.len() == buyers.len() {
+            Ok(held.units)
+        } else {
+            Err(garbled(GATEWAY)("number of holdings"))
+        }
+    }
 }
 
 /// The order store behind any order worker.
@@ -245,5 +256,17 @@ impl<C: Carrier> StoreSide for WorkerBooks<C> {
         let request = v1::GetOutcomeRequest { batch_id: batch.to_bytes().to_vec() };
         let found = self.0.clone().get_outcome(request).await.map_err(unavailable(WORKER))?.into_inner();
         found.outcome.map(body::batch_outcome).transpose().map_err(garbled(WORKER))
+    }
+
+    async fn buyers(
+        &self,
+        sale: SaleId,
+        after: Option<&BuyerId>,
+        size: u32,
+    ) -> Result<Vec<BuyerUnits>, SideFault> {
+        let after_buyer_id = after.map_or("", BuyerId::as_str).to_owned();
+        let request = v1::ListBuyersRequest { sale_id: sale.get(), after_buyer_id, page_size: size };
+        let page = self.0.clone().list_buyers(request).await.map_err(unavailable(WORKER))?;
+        books::buyers(page.into_inner()).map_err(garbled(WORKER))
     }
 }

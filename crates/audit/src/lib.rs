@@ -8,7 +8,8 @@
 //! | module | subject |
 //! |---|---|
 //! | [`sides`] | what is asked of each side |
-//! | [`mod@examine`] | one sale: look, look again, walk the batches, judge |
+//! | [`mod@examine`] | one sale: look, look again, walk the batches, compare what buyers hold, judge |
+//! | `holdings` | what each buyer holds, compared with its orders |
 //! | [`mod@redrive`] | open batches that are too old: settle or decide them |
 //! | [`drift`] | what no open batch explains: put it right while buyers buy |
 //! | [`rebuild`] | the ledger of a paused sale: build it anew from the orders |
@@ -17,6 +18,7 @@
 pub mod drift;
 pub mod examine;
 pub mod grpc;
+mod holdings;
 pub mod rebuild;
 pub mod redrive;
 pub mod sides;

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    BatchId, BatchOutcome, Intent, OrderId, OrderState, SaleId,
-    audit::{DecidedBatch, LedgerBooks, StoreBooks, Sums},
+    BatchId, BatchOutcome, BuyerDigest, BuyerId, Intent, OrderId, OrderState, SaleId,
+    audit::{BuyerUnits, DecidedBatch, LedgerBooks, StoreBooks, Sums},
 };
 use thiserror::Error;
 
@@ -21,6 +21,9 @@ pub trait LedgerSide: Send + Sync {
 
     /// The order that the purchase has, if it has one of this quantity.
     async fn purchase(&self, intent: &Intent) -> Result<Option<OrderId>, SideFault>;
+
+    /// How many units each of at most 1,000 buyers holds in the sale, in their order.
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, SideFault>;
 }
 
 /// The order store. Behind it an order worker, over gRPC; in the worker itself its own store.
@@ -40,6 +43,15 @@ pub trait StoreSide: Send + Sync {
 
     /// What was decided about a batch.
     async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, SideFault>;
+
+    /// A page of the buyers after `after` that have orders of the sale, by ascending id; fewer than `size`: there are no
+    /// more.
+    async fn buyers(
+        &self,
+        sale: SaleId,
+        after: Option<&BuyerId>,
+        size: u32,
+    ) -> Result<Vec<BuyerUnits>, SideFault>;
 }
 
 /// What the deduction log says of a batch.

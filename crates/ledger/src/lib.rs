@@ -21,6 +21,7 @@ pub mod sqlite;
 use std::time::Duration;
 
 use async_trait::async_trait;
+pub use flashgate_domain::audit::Written;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, BuyerDigest, Intent, LedgerId, Node, OrderId, OrderState, Sale, SaleId,
     Shard, StoreId, Timestamp,
@@ -492,15 +493,6 @@ pub struct Snapshot {
     pub open: Vec<OpenBatch>,
     /// The open batches of the shard whose log entry is gone, oldest first: nobody knows what they hold.
     pub lost: Vec<LostEntry>,
-}
-
-/// How many fields a sale must have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Written {
-    /// Buyers that hold something.
-    pub buyers: u64,
-    /// Keys that have an order.
-    pub keys: u64,
 }
 
 /// A batch that is deducted and not settled.

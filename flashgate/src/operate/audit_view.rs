@@ -54,6 +54,9 @@ struct InFlight {
 struct FindingView {
     kind: &'static str,
     units: u64,
+    /// Of what buyers hold: how many buyers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    buyers: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_id: Option<String>,
     /// Batches, or orders, that are named besides.
@@ -76,6 +79,9 @@ impl From<&Finding> for FindingView {
             | Finding::LedgerContradiction { .. }
             | Finding::StoreContradiction { .. }
             | Finding::OrdersMissing { .. }
+            | Finding::PartLost { .. }
+            | Finding::HeldTooFew { .. }
+            | Finding::HeldTooMany { .. }
             | Finding::MissingInLedger
             | Finding::OtherGeneration { .. } => Vec::new(),
         };
@@ -88,12 +94,15 @@ impl From<&Finding> for FindingView {
             | Finding::LedgerContradiction { .. }
             | Finding::StoreContradiction { .. }
             | Finding::OrdersMissing { .. }
+            | Finding::PartLost { .. }
+            | Finding::HeldTooFew { .. }
+            | Finding::HeldTooMany { .. }
             | Finding::MissingInLedger
             | Finding::OtherGeneration { .. } => None,
         };
         let batch_id = finding.batch().map(|batch| batch.to_string());
         let (kind, units, text) = (finding.name(), finding.units(), finding.to_string());
-        Self { kind, units, batch_id, named, decided, text }
+        Self { kind, units, buyers: finding.buyers(), batch_id, named, decided, text }
     }
 }
 

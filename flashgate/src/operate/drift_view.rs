@@ -181,6 +181,9 @@ const fn remedy_of(finding: &Finding) -> Option<&'static str> {
         Finding::OrdersMissing { .. } => Some(
             "no units are put back: theirs would be sold twice; put the orders back from a backup or the outcomes topic",
         ),
+        Finding::PartLost { .. } | Finding::HeldTooFew { .. } | Finding::HeldTooMany { .. } => {
+            Some("`flashgate repair rebuild --pause` puts back what the orders say")
+        }
         Finding::MissingInLedger => Some("`flashgate repair rebuild` builds it anew"),
         Finding::OtherGeneration { ledger, store } if *ledger < *store => {
             Some("a failover has lost a rebuild, or one was broken off: `flashgate repair rebuild --pause`")

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flashgate_domain::{
-    BatchId, CancelReason, Decision, Intent, OrderState, Refusal, SaleId,
+    BatchId, BuyerDigest, CancelReason, Decision, Intent, OrderState, Refusal, SaleId,
     audit::{LedgerStep, LostEntry, Sums},
     id::ShardCount,
 };
@@ -30,6 +30,8 @@ use crate::{
 const BATCHES_MAX: usize = 1_000;
 /// How many of them are looked up at once: it must not crowd the buyers' calls out.
 const LOOK_UPS_MAX: usize = 8;
+/// How many buyers one request can ask for. The ledger reads them in one step.
+const BUYERS_MAX: usize = 1_000;
 
 /// The ledger of this gateway, which is that of all.
 pub struct LedgerDesk {
@@ -92,6 +94,16 @@ impl LedgerService for LedgerDesk {
             Some(_) | None => String::new(),
         };
         Ok(Response::new(v1::FindPurchaseResponse { order_id }))
+    }
+
+    async fn get_holdings(
+        &self,
+        request: Request<v1::GetHoldingsRequest>,
+    ) -> Result<Response<v1::GetHoldingsResponse>, Status> {
+        let v1::GetHoldingsRequest { sale_id: number, buyer_digests } = request.into_inner();
+        let (sale, buyers) = (sale_id(number)?, buyers_of(buyer_digests)?);
+        let units = self.ledger.holdings(sale, &buyers).await.map_err(failure)?;
+        Ok(Response::new(v1::GetHoldingsResponse { units }))
     }
 
     async fn send_again(
@@ -238,6 +250,17 @@ fn batch_ids_of(fields: &[Vec<u8>]) -> Result<Vec<BatchId>, Failure> {
     fields.iter().map(id).collect()
 }
 
+fn buyers_of(fields: Vec<Vec<u8>>) -> Result<Vec<BuyerDigest>, Failure> {
+    if fields.len() > BUYERS_MAX {
+        return Err(Failure::malformed("buyer_digests", format!("must be at most {BUYERS_MAX}")));
+    }
+    let digest = |bytes: Vec<u8>| {
+        let digest = bytes.try_into().map(BuyerDigest);
+        digest.map_err(|_length| Failure::malformed("buyer_digests", "must be 16 bytes each"))
+    };
+    fields.into_iter().map(digest).collect()
+}
+
 fn intent_of(field: Option<v1::BatchIntent>) -> Result<Intent, Failure> {
     let field = field.ok_or_else(|| Failure::malformed("intent", "must be there"))?;
     body::intent(field).map_err(|wrong| Failure::malformed("intent", wrong))
@@ -284,7 +307,7 @@ const fn state_name(state: LedgerState) -> &'static str {
 }
 
 fn snapshot_message(snapshot: Snapshot) -> v1::LedgerSnapshot {
-    let totals = snapshot.totals;
+    let (totals, written) = (snapshot.totals, snapshot.written);
     let held = |open: OpenBatch| v1::HeldBatch {
         batch_id: open.id.to_bytes().to_vec(),
         deducted_at_ms: open.deducted_at.as_millis(),
@@ -308,6 +331,8 @@ fn snapshot_message(snapshot: Snapshot) -> v1::LedgerSnapshot {
         reclaimed: totals.reclaimed,
         available: totals.available,
         keys: snapshot.keys,
+        buyers: snapshot.buyers,
+        written: Some(v1::WrittenFields { buyers: written.buyers, keys: written.keys }),
         taken_at_ms: snapshot.taken_at.as_millis(),
         open: snapshot.open.into_iter().map(held).collect(),
         lost: snapshot.lost.into_iter().map(lost).collect(),

@@ -167,7 +167,7 @@ struct Blind<L>(L);
 impl<L: LedgerSide> LedgerSide for Blind<L> {
     async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerBooks>, SideFault> {
         let told = self.0.snapshot(sale).await?;
-        Ok(told.map(|books| LedgerBooks { open: Vec::new(), keys: 0, ..books }))
+        Ok(told.map(|books| LedgerBooks { open: Vec::new(), keys: 0, written: None, ..books }))
     }
 
     async fn trace(&self, sale: SaleId, batches: &[BatchId]) -> Result<Vec<LogTrace>, SideFault> {
@@ -180,6 +180,10 @@ impl<L: LedgerSide> LedgerSide for Blind<L> {
 
     async fn purchase(&self, intent: &Intent) -> Result<Option<OrderId>, SideFault> {
         self.0.purchase(intent).await
+    }
+
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, SideFault> {
+        self.0.holdings(sale, buyers).await
     }
 }
 

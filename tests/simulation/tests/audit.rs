@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::{
     BatchId, BuyerId, IdempotencyKey, OrderId, Quantity, SaleId, Verdict as Answer,
-    audit::{Amount, Finding, LedgerStep, Report, Verdict},
+    audit::{Amount, Finding, LedgerStep, Report, Verdict, Written},
 };
 use flashgate_gateway::{config::BatcherConfig, purchase::Buy};
 use flashgate_proto::v1::{self, ledger_service_client::LedgerServiceClient};
@@ -16,7 +16,7 @@ use flashgate_simulation::{
     check,
     clock::START,
     history::{GATEWAYS, History, Operation, SALES, Step},
-    ledger::{Books, Entry, Status},
+    ledger::{Account, Books, Entry, Status},
     life::Life,
     network::{Network, Weather},
     random::stream,
@@ -79,6 +79,10 @@ impl Sold {
         change(&mut self.world.servers.ledger.state().books)
     }
 
+    fn account<T>(&self, change: impl FnOnce(&mut Account) -> T) -> T {
+        self.ledger(|books| change(books.sales.get_mut(&self.sale).unwrap()))
+    }
+
     /// Adds to `available` and to `deducted` of the sale.
     fn move_units(&self, available: i64, deducted: i64) {
         let sale = self.sale;
@@ -99,6 +103,8 @@ impl Sold {
             for intent in intents {
                 account.keys.remove(&intent.key_digest()).unwrap();
                 account.held.remove(&intent.buyer_digest()).unwrap();
+                (account.written.keys, account.written.buyers) =
+                    (account.written.keys - 1, account.written.buyers - 1);
             }
             if fenced {
                 books.log.insert(order, Entry { status: Status::Fenced, ..entry });
@@ -283,6 +289,73 @@ async fn a_batch_whose_settlement_is_gone_is_to_be_redriven_when_it_is_old() {
     assert_eq!(report.verdict(), Verdict::ToRedrive);
     check::no_false_alarm(&sold.world.servers, &report).unwrap();
     assert!(check::agrees(&sold.world.servers, &report).is_err(), "not in a healed world");
+}
+
+#[tokio::test(start_paused = true)]
+async fn holdings_or_keys_that_are_gone_are_a_lost_part() {
+    let sold = Sold::new().await;
+    let written = Written { buyers: 12, keys: 12 };
+    let keys = sold.account(|account| std::mem::take(&mut account.keys));
+    sold.finds(&[Finding::PartLost { written, found: Written { keys: 0, ..written } }]).await;
+    sold.account(|account| account.keys = keys);
+    sold.agrees().await;
+    sold.account(|account| account.held.clear());
+    let lost = Finding::PartLost { written, found: Written { buyers: 0, ..written } };
+    sold.finds(&[lost, Finding::HeldTooFew { buyers: 12, units: 24 }]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_buyer_holds_is_compared_with_its_orders() {
+    let sold = Sold::new().await;
+    let buyer = BuyerId::new("buyer-7").unwrap().digest();
+    for (held, found) in
+        [(1, Finding::HeldTooFew { buyers: 1, units: 1 }), (5, Finding::HeldTooMany { buyers: 1, units: 3 })]
+    {
+        sold.account(|account| account.held.insert(buyer, held));
+        sold.finds(&[found]).await;
+    }
+    sold.account(|account| account.held.insert(buyer, 2));
+    sold.agrees().await;
+    // Of whom the order store knows nothing, and the ledger counts.
+    sold.account(|account| {
+        account.held.insert(BuyerId::new("stranger").unwrap().digest(), 3);
+        account.written.buyers += 1;
+    });
+    sold.finds(&[Finding::HeldTooMany { buyers: 1, units: 1 }]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_buyer_that_holds_too_little_is_found_while_buyers_buy_and_no_other() {
+    let sold = Sold::new().await;
+    // Else every look would be at the very moment of a purchase.
+    sold.world.servers.set_weather(Weather { latency_ms_max: 2, ..Weather::default() });
+    let buying = sold.keep_buying();
+    sleep(Duration::from_millis(225)).await;
+    sold.account(|account| *account.held.get_mut(&BuyerId::new("buyer-7").unwrap().digest()).unwrap() -= 1);
+    sold.finds(&[Finding::HeldTooFew { buyers: 1, units: 1 }]).await;
+    assert!(!buying.is_finished(), "nobody buys any more");
+    assert_eq!(buying.await.unwrap(), LATE_BUYERS);
+}
+
+/// What is held for an order that is not decided, or not settled, is no drift.
+#[tokio::test(start_paused = true)]
+async fn a_buyer_that_holds_more_is_told_only_when_nothing_is_in_flight() {
+    let sold = Sold::new().await;
+    let buyer = BuyerId::new("buyer-7").unwrap().digest();
+    sold.account(|account| account.held.insert(buyer, 3));
+    let acknowledge = |is: bool| {
+        sold.ledger(|books| {
+            let Status::Known { acknowledged, .. } = &mut books.log.get_mut(&sold.order).unwrap().status
+            else {
+                panic!("it is fenced")
+            };
+            *acknowledged = is;
+        });
+    };
+    acknowledge(false);
+    assert_eq!(sold.audit().await.findings, []);
+    acknowledge(true);
+    sold.finds(&[Finding::HeldTooMany { buyers: 1, units: 1 }]).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -104,12 +104,25 @@ pub struct LedgerBooks {
     /// Keys that have an order: each order but those that were cancelled for their key has its own. 0 where it is not
     /// told.
     pub keys: u64,
+    /// Buyers that hold something.
+    pub buyers: u64,
+    /// How many buyers and keys were written; `None` where it is not told.
+    pub written: Option<Written>,
     /// The moment, by the ledger's clock.
     pub taken_at: Timestamp,
     /// The batches that hold units and are not settled, oldest first.
     pub open: Vec<Held>,
     /// The open batches of the shard whose log entry is gone, so that nobody knows what they hold.
     pub lost: Vec<LostEntry>,
+}
+
+/// How many fields a sale must have in the ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Buyers that hold something.
+    pub buyers: u64,
+    /// Keys that have an order.
+    pub keys: u64,
 }
 
 /// A batch that is deducted and not settled.

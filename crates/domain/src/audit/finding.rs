@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::{books::Amount, step::Steps};
+use super::{
+    books::{Amount, Written},
+    step::Steps,
+};
 use crate::{
     clock::Timestamp,
     id::{BatchId, OrderId, SaleId},
@@ -72,6 +75,29 @@ pub enum Finding {
         /// How many, at least.
         orders: u64,
     },
+    /// The ledger has other buyers or keys of the sale than were written: some of them are lost, or others were put
+    /// there.
+    PartLost {
+        /// What was written.
+        written: Written,
+        /// What is there.
+        found: Written,
+    },
+    /// Buyers hold fewer units in the ledger than the order store has sold them: they can buy beyond the limit.
+    HeldTooFew {
+        /// How many buyers.
+        buyers: u64,
+        /// How many units.
+        units: u64,
+    },
+    /// Buyers hold more units in the ledger than the order store has sold them, with nothing in flight: they cannot buy
+    /// up to the limit.
+    HeldTooMany {
+        /// How many buyers.
+        buyers: u64,
+        /// How many units, at least: of a buyer without an order it is not known.
+        units: u64,
+    },
     /// The order store has preheated the sale, and the ledger does not have it: it was lost.
     MissingInLedger,
     /// The sides have different generations of the sale.
@@ -95,6 +121,9 @@ impl Finding {
             Self::StoreContradiction { .. } => "store_contradiction",
             Self::ChangedBatch { .. } => "changed_batch",
             Self::OrdersMissing { .. } => "orders_missing",
+            Self::PartLost { .. } => "part_lost",
+            Self::HeldTooFew { .. } => "held_too_few",
+            Self::HeldTooMany { .. } => "held_too_many",
             Self::MissingInLedger => "missing_in_ledger",
             Self::OtherGeneration { .. } => "other_generation",
         }
@@ -105,11 +134,35 @@ impl Finding {
         match self {
             Self::ToRedrive { amount, .. } => amount.units,
             Self::Phantom { confirmed_units, .. } => *confirmed_units,
-            Self::Leaked { units, .. } | Self::Surplus { units } => *units,
+            Self::Leaked { units, .. }
+            | Self::Surplus { units }
+            | Self::HeldTooFew { units, .. }
+            | Self::HeldTooMany { units, .. } => *units,
             Self::LedgerContradiction { units }
             | Self::StoreContradiction { units }
             | Self::ChangedBatch { units, .. } => units.unsigned_abs(),
-            Self::OrdersMissing { .. } | Self::MissingInLedger | Self::OtherGeneration { .. } => 0,
+            Self::OrdersMissing { .. }
+            | Self::PartLost { .. }
+            | Self::MissingInLedger
+            | Self::OtherGeneration { .. } => 0,
+        }
+    }
+
+    /// The buyers concerned, if it is about them.
+    pub const fn buyers(&self) -> Option<u64> {
+        match self {
+            Self::HeldTooFew { buyers, .. } | Self::HeldTooMany { buyers, .. } => Some(*buyers),
+            Self::ToRedrive { .. }
+            | Self::Phantom { .. }
+            | Self::Leaked { .. }
+            | Self::Surplus { .. }
+            | Self::LedgerContradiction { .. }
+            | Self::StoreContradiction { .. }
+            | Self::ChangedBatch { .. }
+            | Self::OrdersMissing { .. }
+            | Self::PartLost { .. }
+            | Self::MissingInLedger
+            | Self::OtherGeneration { .. } => None,
         }
     }
 
@@ -124,6 +177,9 @@ impl Finding {
             | Self::LedgerContradiction { .. }
             | Self::StoreContradiction { .. }
             | Self::OrdersMissing { .. }
+            | Self::PartLost { .. }
+            | Self::HeldTooFew { .. }
+            | Self::HeldTooMany { .. }
             | Self::MissingInLedger
             | Self::OtherGeneration { .. } => None,
         }
@@ -170,6 +226,21 @@ impl fmt::Display for Finding {
                     "orders are missing: the ledger has the keys of {orders} that the order store does not have"
                 )
             }
+            Self::PartLost { written, found } => write!(
+                f,
+                "a part of the sale is lost in the ledger: {} buyers and {} keys were written, {} buyers and {} keys are \
+                 there",
+                written.buyers, written.keys, found.buyers, found.keys
+            ),
+            Self::HeldTooFew { buyers, units } => write!(
+                f,
+                "{buyers} buyers hold {units} units fewer in the ledger than the order store has sold them: they can buy \
+                 beyond the limit"
+            ),
+            Self::HeldTooMany { buyers, units } => write!(
+                f,
+                "{buyers} buyers hold at least {units} units more in the ledger than the order store has sold them"
+            ),
             Self::MissingInLedger => f.write_str("the ledger has lost the sale: it is to be rebuilt"),
             Self::OtherGeneration { ledger, store } => {
                 write!(f, "generation {ledger} in the ledger, {store} in the order store")
@@ -233,6 +304,9 @@ impl Report {
             | Finding::StoreContradiction { .. }
             | Finding::ChangedBatch { .. }
             | Finding::OrdersMissing { .. }
+            | Finding::PartLost { .. }
+            | Finding::HeldTooFew { .. }
+            | Finding::HeldTooMany { .. }
             | Finding::MissingInLedger
             | Finding::OtherGeneration { .. } => Verdict::Differs,
         });

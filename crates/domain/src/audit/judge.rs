@@ -84,6 +84,9 @@ impl Evidence {
             | Finding::LedgerContradiction { .. }
             | Finding::StoreContradiction { .. }
             | Finding::OrdersMissing { .. }
+            | Finding::PartLost { .. }
+            | Finding::HeldTooFew { .. }
+            | Finding::HeldTooMany { .. }
             | Finding::MissingInLedger
             | Finding::OtherGeneration { .. } => 0,
         });

@@ -26,6 +26,9 @@ pub fn no_false_alarm(servers: &Servers, report: &Report) -> anyhow::Result<()> 
             | Finding::LedgerContradiction { .. }
             | Finding::StoreContradiction { .. }
             | Finding::OrdersMissing { .. }
+            | Finding::PartLost { .. }
+            | Finding::HeldTooFew { .. }
+            | Finding::HeldTooMany { .. }
             | Finding::MissingInLedger
             | Finding::OtherGeneration { .. } => {
                 ensure!(excuses.sale(report.sale), "no failover has changed the sale: {finding:?}");
@@ -67,11 +70,14 @@ pub fn agrees(servers: &Servers, report: &Report) -> anyhow::Result<()> {
 }
 
 /// Only a batch that is fenced and placed all the same needs one, and a sale that the ledger has lost, or of which it has
-/// lost the rebuild.
+/// lost a part or the rebuild.
 fn needs_rebuild(report: &Report) -> bool {
     report.findings.iter().any(|finding| match finding {
         Finding::Phantom { fenced, .. } => *fenced,
-        Finding::MissingInLedger => true,
+        Finding::PartLost { .. }
+        | Finding::HeldTooFew { .. }
+        | Finding::HeldTooMany { .. }
+        | Finding::MissingInLedger => true,
         Finding::OtherGeneration { ledger, store } => ledger < store,
         Finding::ToRedrive { .. }
         | Finding::Leaked { .. }
