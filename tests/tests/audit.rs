@@ -4,14 +4,20 @@
 
 use std::time::Duration;
 
+use clap::Parser;
+use flashgate::{
+    cli::{Cli, Command},
+    exit::Failed,
+    operate::{audit, repair},
+};
 use flashgate_audit::{GatewayLedger, Plan, WorkerBooks, examine};
 use flashgate_domain::{
     Batch, BatchId, BatchIds, Clock, Node, SaleId, SystemClock,
-    audit::{Finding, Report, Verdict},
+    audit::{Finding, Report, Verdict, Written},
 };
 use flashgate_ledger::{Deduction, Fate, Ledger};
 use flashgate_proto::body;
-use flashgate_tests::{Answer, Deployment, Door, Purchase, Rush, SaleForm, eventually};
+use flashgate_tests::{Answer, Deployment, Door, Purchase, Rush, SaleForm, ask_all, eventually};
 use tokio::time::sleep;
 
 const CALL_TIME: Duration = Duration::from_secs(20);
@@ -286,5 +292,70 @@ async fn a_ledger_that_was_emptied_is_missing_and_the_background_audit_says_so()
     let labels = [("sale", name.as_str()), ("finding", "missing_in_ledger")];
     assert_eq!(shop.worker_metric("flashgate_worker_audit_units", &labels).await, 1.0);
     rush.end().await;
+    shop.stop().await;
+}
+
+/// The command, as an operator types it.
+async fn flashgate(shop: &Deployment, words: &[&str]) -> Result<(), Failed> {
+    let gateway = format!("http://{}", shop.gateways[0].operator());
+    let worker = format!("http://{}", shop.workers[0].address());
+    let words = [&["flashgate"], words, &["--gateway", &gateway, "--worker", &worker]].concat();
+    let command = Cli::try_parse_from(words).unwrap().command;
+    if let Command::Audit(args) = &command {
+        return audit::run(args).await;
+    }
+    let Command::Repair(command) = &command else { panic!("{command:?}") };
+    repair::run(command).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn holdings_that_were_deleted_are_found_before_anybody_buys_and_are_rebuilt() {
+    let mut shop = Deployment::of("audit-held").prepare().await;
+    let gateway = format!("http://{}", shop.gateways[0].operator());
+    shop.workers[0].set("audit.gateway_url", &gateway);
+    shop.workers[0].set("audit.period_ms", 300);
+    shop.workers[0].start();
+    shop.gateways[0].start();
+    shop.workers[0].ready().await;
+    shop.gateways[0].ready().await;
+    let sale = shop.open_sale(SaleForm::of_stock(100).limit(1)).await;
+    let (name, door) = (sale.to_string(), shop.gateways[0].door());
+    let purchases = Purchase::of_many(sale, "buyer", 20);
+    let heard = ask_all(purchases, 4, async |purchase: &Purchase| door.buy(purchase).await).await;
+    shop.conserved(sale, &heard).await;
+    let audit = ["audit", "--sale", &name, "--output", "json"];
+    flashgate(&shop, &audit).await.unwrap();
+
+    let mut delete = redis::cmd("DEL");
+    delete.arg(shop.stock.key(shop.stock.shard(sale), &format!("held:{sale}")));
+    let deleted: u64 = shop.stock.query(delete).await;
+    assert_eq!(deleted, 1);
+    let written = Written { buyers: 20, keys: 20 };
+    let lost = Finding::PartLost { written, found: Written { buyers: 0, ..written } };
+    let few = Finding::HeldTooFew { buyers: 20, units: 20 };
+    assert_eq!(Auditor::of(&shop).audit(sale).await.findings, [lost, few]);
+    let audited = flashgate(&shop, &audit).await;
+    assert!(matches!(audited, Err(Failed::Differs(_))), "exit code 13: {audited:?}");
+    for (finding, units) in [("part_lost", 1.0), ("held_too_few", 20.0)] {
+        eventually("the worker finds it", TIME_TO_SEE, async || {
+            let labels = [("sale", name.as_str()), ("finding", finding)];
+            let told = shop.worker_metric("flashgate_worker_audit_units", &labels).await;
+            (told == units).then_some(()).ok_or(format!("{finding}: {told}"))
+        })
+        .await;
+    }
+
+    // Nobody buys beyond the limit: the next purchase pauses the sale, and the audit still tells why.
+    let again = Purchase::new(sale, &heard[0].purchase.buyer, "another-key", 1);
+    assert_eq!(door.buy(&again).await.word(), "sale_paused");
+    let audited = flashgate(&shop, &audit).await;
+    assert!(matches!(audited, Err(Failed::Differs(_))), "{audited:?}");
+    flashgate(&shop, &["repair", "rebuild", &name, "--quiet", "2s", "--apply", "--by", "ops"]).await.unwrap();
+    flashgate(&shop, &audit).await.unwrap();
+    eventually("it sells again, and keeps its limit", TIME_TO_SEE, async || {
+        let answer = door.buy(&again).await;
+        (answer.word() == "over_limit").then_some(()).ok_or(format!("{answer:?}"))
+    })
+    .await;
     shop.stop().await;
 }
