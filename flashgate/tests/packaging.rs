@@ -82,6 +82,19 @@ fn what_the_image_and_the_unit_start_is_a_command_line() {
         flashgate::cli::Command::Serve(_)
     ));
 
+    let start = |unit: &str| {
+        let start = read(unit)
+            .lines()
+            .find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/").map(str::to_owned));
+        start.unwrap()
+    };
+    let gateway = start("systemd/flashgate-gateway.service");
+    let gateway = flashgate_gateway::cli::Cli::try_parse_from(gateway.split(' ')).unwrap();
+    assert!(matches!(gateway.command, flashgate_gateway::cli::Command::Serve(_)));
+    let worker = start("systemd/flashgate-order-worker.service");
+    let worker = flashgate_order_worker::cli::Cli::try_parse_from(worker.split(' ')).unwrap();
+    assert!(matches!(worker.command, flashgate_order_worker::cli::Command::Serve(_)));
+
     let dockerfile = read("Dockerfile").replace("\\\n", "");
     let start = dockerfile.lines().find_map(|line| line.strip_prefix("CMD ")).unwrap();
     let start: Vec<String> = serde_json::from_str(start).unwrap();

@@ -28,6 +28,11 @@ const INTENT_BYTES_MAX: usize = BUYER_ID_BYTES_MAX + IDEMPOTENCY_KEY_BYTES_MAX +
 /// The longest request of a buyer, over HTTP and gRPC: a purchase takes less than 1 KiB.
 const BODY_BYTES_MAX: usize = 16 * 1024;
 
+/// Begins the variables that overlay the file: `FLASHGATE_GATEWAY__REDIS__PREFIX` is `redis.prefix`.
+pub const ENV_PREFIX: &str = "FLASHGATE_GATEWAY__";
+/// Every key with its default and its reason.
+pub const SAMPLE: &str = include_str!("../config.sample.toml");
+
 /// Everything that can be configured.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -10,6 +10,7 @@ pub mod batcher;
 pub mod belonging;
 pub mod catalogue;
 pub mod check_back;
+pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod grpc;

@@ -1,25 +1,31 @@
 //! The gateway's process: reads the configuration, connects the real parts, runs until SIGTERM.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
 use flashgate_domain::{Clock, SystemClock};
 use flashgate_gateway::{
     app::{self, Parts, Sockets},
     belonging::Belonging,
     check_back::CheckBack,
-    config::Config,
+    cli::{Cli, Command, ConfigCommand},
+    config::{Config, ENV_PREFIX, SAMPLE},
     metrics::{GATEWAY, REDIS},
     registry::GrpcRegistry,
 };
 use flashgate_ledger::{Ledger, redis::RedisLedger};
 use flashgate_messaging::{
-    BusFault,
+    BusFault, InvalidName,
     rocketmq::{RocketMq, RocketMqTransactionProducer},
 };
-use flashgate_output::{fail, parse, print_line};
-use flashgate_service::{config, files, metrics::BUS, shutdown, telemetry};
+use flashgate_output::{fail, parse, print, print_line};
+use flashgate_service::{
+    config::{self, ConfigError},
+    files,
+    metrics::BUS,
+    shutdown,
+    telemetry::{self, TelemetryError},
+};
 use flashgate_supervision::{EXIT_CODE, Supervisor, TaskError};
 use tokio::{runtime, sync::oneshot, time::sleep};
 use tracing::{info, warn};
@@ -32,50 +38,35 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// How long what still runs beside the gateway may take at its end: a look-up of a name cannot be broken off.
 const REST_TIME: Duration = Duration::from_millis(500);
 
-/// Answers the buyers of a flash sale.
-///
-/// Exit codes: 0 shut down, 1 failed, 2 wrong command line, 70 shut down since a background task failed, 124 not shut down within its limit, 130 or 143 ended by a
-/// second SIGINT or SIGTERM.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Arguments {
-    /// The configuration, as TOML. Variables such as FLASHGATE_GATEWAY__LISTEN__HTTP overrule it.
-    #[arg(long, short, global = true, env = "FLASHGATE_GATEWAY_CONFIG")]
-    config: Option<PathBuf>,
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Serves buyers (the default).
-    Serve,
-    /// Checks the configuration and prints it with its defaults.
-    CheckConfig,
-    /// Prints the OpenAPI document.
-    Openapi,
-}
-
 fn main() -> ExitCode {
-    let arguments: Arguments = match parse("gateway") {
-        Ok(arguments) => arguments,
+    let cli: Cli = match parse("gateway") {
+        Ok(cli) => cli,
         Err(exit_code) => return exit_code,
     };
-    match run(&arguments) {
+    match start(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         // With all causes, on one line.
-        Err(error) => {
-            let is_task = error.is::<TaskError>();
-            let exit_code = if is_task { EXIT_CODE.into() } else { ExitCode::FAILURE };
-            fail("gateway", format_args!("{error:#}"), exit_code)
-        }
+        Err(error) => fail("gateway", format_args!("{error:#}"), exit_code(&error)),
     }
 }
 
-fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    match arguments.command.as_ref().unwrap_or(&Command::Serve) {
-        Command::Serve => {
-            let config = load(arguments)?;
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if error.is::<TaskError>() {
+        EXIT_CODE.into()
+    } else if error.is::<ConfigError>()
+        || error.is::<InvalidName>()
+        || matches!(error.downcast_ref(), Some(TelemetryError::Filter(_)))
+    {
+        ExitCode::from(2)
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn start(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(at) => {
+            let config = load(at.file.as_deref())?;
             let runtime = runtime::Builder::new_multi_thread()
                 .worker_threads(config.runtime.worker_threads())
                 .enable_all()
@@ -84,13 +75,24 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             runtime.shutdown_timeout(REST_TIME);
             served
         }
-        Command::CheckConfig => print(&format!("{:#?}", load(arguments)?)),
-        Command::Openapi => print(&flashgate_gateway::openapi::document().to_pretty_json()?),
+        Command::Openapi => {
+            print_line(&flashgate_gateway::openapi::document().to_pretty_json()?)?;
+            Ok(())
+        }
+        Command::Config(ConfigCommand::Default) => {
+            print(SAMPLE)?;
+            Ok(())
+        }
+        Command::Config(ConfigCommand::Check { file }) => {
+            load(Some(&file))?;
+            print_line(format_args!("{} is right", file.display()))?;
+            Ok(())
+        }
     }
 }
 
-fn load(arguments: &Arguments) -> anyhow::Result<Config> {
-    let config: Config = config::load(arguments.config.as_deref(), "FLASHGATE_GATEWAY__")?;
+fn load(file: Option<&Path>) -> anyhow::Result<Config> {
+    let config: Config = config::load(file, ENV_PREFIX)?;
     config.check()?;
     Ok(config)
 }
@@ -171,9 +173,4 @@ async fn connect(
 #[expect(clippy::disallowed_methods, reason = "the one seed of the process; everything random comes from it")]
 fn random_seed() -> u64 {
     rand::random()
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    print_line(text)?;
-    Ok(())
 }

@@ -35,7 +35,7 @@ shop_define_gateway() {
     eval "$1_choose_ports() { gateway_choose_ports $1; }
           $1_ports() { gateway_ports $1; }
           $1_configure() { gateway_configure $1; }
-          $1_spawn() { process_spawn $1 \"\$BIN_DIR/gateway\" --config \"\$SHOP_DIR/$1.toml\"; }
+          $1_spawn() { process_spawn $1 \"\$BIN_DIR/gateway\" serve --config \"\$SHOP_DIR/$1.toml\"; }
           $1_answers() { shop_ready \"\$(port_of $1)\"; }"
 }
 

@@ -81,7 +81,7 @@ format = "json"
         );
         let file = folder.join(format!("{name}.toml"));
         fs::write(&file, config).unwrap();
-        let arguments = ["--config".to_owned(), file.display().to_string()];
+        let arguments = ["serve".to_owned(), "--config".to_owned(), file.display().to_string()];
         let process = Process::new(name, binary("gateway"), arguments.to_vec(), folder);
         let door = Door::new(http, grpc);
         Self { process, http, grpc, operator, door, settings: settings.to_vec() }

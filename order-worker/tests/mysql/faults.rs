@@ -224,7 +224,7 @@ async fn the_orders_of_a_sale_are_counted_in_the_index_alone() {
 #[tokio::test]
 async fn a_page_of_buyers_walks_the_index() {
     let database = Database::migrated().await;
-    let store = MySqlStore::new(&database.config(&database.server), 1);
+    let store = MySqlStore::new(&database.config(&database.server), 1, Supervisor::default());
     let sale = sale(&store).await;
     for number in 1..=4 {
         store.apply(&[singles(number, sale, 500).unwrap()], NOW).await.unwrap();

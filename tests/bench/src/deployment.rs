@@ -135,7 +135,7 @@ impl Deployment {
             ),
         )?;
         let program = self.places.binaries.join("gateway");
-        let words = ["--config".to_owned(), path_text(&config)];
+        let words = ["serve".to_owned(), "--config".to_owned(), path_text(&config)];
         let mut process = Process::start(&name, &program, &words, &self.places.work)?;
         until_ready(&mut process, operator).await?;
         self.gateways.push(Gateway { process, http, grpc, operator });
