@@ -22,11 +22,12 @@ use crate::{
     store::{BatchPage, BuyerPage, OrderStore, SALE_PAGE_MAX, SalePage, StoreFault},
 };
 
-/// In which rounds sales that are closed are audited as well: little moves there.
-const CLOSED_EVERY: u64 = 10;
+/// In which rounds sales that are closed are audited as well, since little moves there, and what buyers hold is compared,
+/// since that takes long.
+const THOROUGH_EVERY: u64 = 10;
 
-/// Audits every sale that is on sale, again and again; those that are closed now and then, and in each round as long as
-/// something was found.
+/// Audits every sale that is on sale, again and again; those that are closed, and what buyers hold, now and then, and in
+/// each round as long as something was found.
 pub(crate) struct Auditor {
     ledger: Arc<dyn LedgerSide>,
     store: OwnBooks,
@@ -35,6 +36,7 @@ pub(crate) struct Auditor {
     /// The gauges that are not 0: one that no finding moves any longer goes back to it.
     told: HashSet<(SaleId, &'static str)>,
     round: u64,
+    is_thorough: bool,
 }
 
 impl Auditor {
@@ -53,7 +55,15 @@ impl Auditor {
     }
 
     fn of(ledger: Arc<dyn LedgerSide>, store: Arc<dyn OrderStore>, plan: Plan, period: Duration) -> Self {
-        Self { ledger, store: OwnBooks(store), plan, period, told: HashSet::new(), round: 0 }
+        Self {
+            ledger,
+            store: OwnBooks(store),
+            plan,
+            period,
+            told: HashSet::new(),
+            round: 0,
+            is_thorough: true,
+        }
     }
 
     /// Audits until `leave`.
@@ -74,7 +84,8 @@ impl Auditor {
 
     async fn audit_all(&mut self) {
         let mut states = vec![SaleState::Preheated];
-        if self.round.is_multiple_of(CLOSED_EVERY) {
+        self.is_thorough = self.round.is_multiple_of(THOROUGH_EVERY);
+        if self.is_thorough {
             states.push(SaleState::Closed);
         }
         self.round += 1;
@@ -100,7 +111,10 @@ impl Auditor {
 
     async fn audit(&mut self, sale: SaleId) {
         let started = Instant::now();
-        let examined = examine(sale, &*self.ledger, &self.store, &self.plan).await;
+        // A finding that is not looked for again would look mended.
+        let was_found = self.told.iter().any(|(told, _kind)| *told == sale);
+        let plan = Plan { holdings: self.is_thorough || was_found, ..self.plan };
+        let examined = examine(sale, &*self.ledger, &self.store, &plan).await;
         histogram!("flashgate_worker_audit_seconds").record(started.elapsed().as_secs_f64());
         let verdict = match &examined {
             Ok(Some(report)) => {
@@ -195,34 +209,44 @@ impl StoreSide for OwnBooks {
 mod tests {
     use std::sync::{
         Arc,
-        atomic::{AtomicI64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     };
 
     use async_trait::async_trait;
     use flashgate_audit::{LedgerSide, LogTrace, OrderMark, Plan, SideFault};
     use flashgate_domain::{BatchId, BuyerDigest, Intent, OrderId, SaleId, audit::LedgerBooks};
     use metrics_exporter_prometheus::PrometheusBuilder;
+    use tempfile::TempDir;
 
-    use super::{Auditor, CLOSED_EVERY};
+    use super::{Auditor, THOROUGH_EVERY};
     use crate::{
-        contract::scene::{NOW, draft},
+        contract::{
+            Broken,
+            scene::{NOW, draft, singles},
+        },
         sqlite::{SqliteSettings, SqliteStore},
         store::OrderStore,
     };
 
-    /// A ledger with ten units of every sale, less those that leaked.
+    /// A ledger with ten units of every sale, less those that leaked, and those that were sold one by one.
     #[derive(Default)]
     struct Ledger {
         leaked: AtomicI64,
         asked: AtomicUsize,
+        sold: u32,
+        /// Of what was sold, somebody has deleted what buyers hold.
+        forgets: AtomicBool,
+        compared: AtomicUsize,
     }
 
     #[async_trait]
     impl LedgerSide for Ledger {
         async fn snapshot(&self, _sale: SaleId) -> Result<Option<LedgerBooks>, SideFault> {
             self.asked.fetch_add(1, Ordering::Relaxed);
-            let available = 10 - self.leaked.load(Ordering::Relaxed);
-            Ok(Some(LedgerBooks { generation: 1, initial: 10, available, ..LedgerBooks::default() }))
+            let available = 10 - i64::from(self.sold) - self.leaked.load(Ordering::Relaxed);
+            let sold = u64::from(self.sold);
+            let books = LedgerBooks { generation: 1, initial: 10, available, ..LedgerBooks::default() };
+            Ok(Some(LedgerBooks { deducted: sold, keys: sold, buyers: sold, ..books }))
         }
 
         async fn trace(&self, _sale: SaleId, _batches: &[BatchId]) -> Result<Vec<LogTrace>, SideFault> {
@@ -238,7 +262,41 @@ mod tests {
         }
 
         async fn holdings(&self, _sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, SideFault> {
-            Ok(vec![0; buyers.len()])
+            self.compared.fetch_add(1, Ordering::Relaxed);
+            Ok(vec![u64::from(!self.forgets.load(Ordering::Relaxed)); buyers.len()])
+        }
+    }
+
+    async fn preheated(folder: &TempDir) -> Result<(Arc<dyn OrderStore>, SaleId), Broken> {
+        let store = SqliteStore::open(folder.path().join("store"), SqliteSettings::default()).await?;
+        let sale = store.create_sale(&draft("A thing", 10)?, NOW).await?.id;
+        store.preheat_sale(sale, NOW).await?;
+        store.confirm_preheat(sale, 1, NOW).await?;
+        Ok((Arc::new(store), sale))
+    }
+
+    #[tokio::test]
+    async fn holdings_are_compared_now_and_then_and_in_each_round_while_something_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, sale) = preheated(&folder).await.unwrap();
+        store.apply(&[singles(1, sale, 3).unwrap()], NOW).await.unwrap();
+        let ledger = Arc::new(Ledger { sold: 3, ..Ledger::default() });
+        let plan = Plan { looks: 2, pause: std::time::Duration::ZERO, ..Plan::default() };
+        let mut auditor = Auditor::of(ledger.clone(), store, plan, std::time::Duration::from_secs(60));
+        for _round in 0..2 * THOROUGH_EVERY {
+            auditor.audit_all().await;
+        }
+        let compared = || ledger.compared.swap(0, Ordering::Relaxed);
+        assert_eq!(compared(), 2);
+        ledger.forgets.store(true, Ordering::Relaxed);
+        for round in 0..3 {
+            auditor.audit_all().await;
+            assert_eq!(compared(), 2, "twice in round {round}, since they differ");
+        }
+        ledger.forgets.store(false, Ordering::Relaxed);
+        for round in [1, 0] {
+            auditor.audit_all().await;
+            assert_eq!(compared(), round, "until nothing is found");
         }
     }
 
@@ -248,11 +306,7 @@ mod tests {
         let metrics = recorder.handle();
         let _recording = metrics::set_default_local_recorder(&recorder);
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(folder.path().join("store"), SqliteSettings::default()).await.unwrap();
-        let store: Arc<dyn OrderStore> = Arc::new(store);
-        let sale = store.create_sale(&draft("A thing", 10).unwrap(), NOW).await.unwrap().id;
-        store.preheat_sale(sale, NOW).await.unwrap();
-        store.confirm_preheat(sale, 1, NOW).await.unwrap();
+        let (store, sale) = preheated(&folder).await.unwrap();
 
         let ledger = Arc::new(Ledger::default());
         let plan = Plan { looks: 2, pause: std::time::Duration::ZERO, ..Plan::default() };
@@ -279,7 +333,7 @@ mod tests {
         assert_eq!(gauge(), Some(0), "it never keeps its last value");
 
         let before = ledger.asked.load(Ordering::Relaxed);
-        for _round in 0..CLOSED_EVERY {
+        for _round in 0..THOROUGH_EVERY {
             auditor.audit_all().await;
         }
         assert_eq!(ledger.asked.load(Ordering::Relaxed) - before, 1, "once in so many rounds");
