@@ -74,6 +74,10 @@ impl Subscription for Outcomes {
     async fn lag(&self) -> Result<u64, BusFault> {
         self.0.lag().await
     }
+
+    async fn leave(&mut self) {
+        self.0.subscription.lock().await.leave().await;
+    }
 }
 
 impl OutcomesLag {

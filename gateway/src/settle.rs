@@ -6,7 +6,7 @@ use flashgate_domain::BatchOutcome;
 use flashgate_ledger::{Ledger, Settled};
 use flashgate_messaging::{Delivery, Join, Subscription};
 use flashgate_proto::body::{self, LedgerOutcomes};
-use flashgate_service::throttle::LogThrottle;
+use flashgate_service::{shutdown::waiting_for, throttle::LogThrottle};
 use futures::{StreamExt, stream};
 use metrics::counter;
 use tokio::time::{Instant, sleep};
@@ -54,23 +54,27 @@ impl Settlement {
     /// leaves the group, and joins again to see whether they are gone.
     pub async fn run(self, join: Join, leave: CancellationToken) {
         loop {
-            let ended = match leave.run_until_cancelled(join()).await {
-                Some(Ok(outcomes)) => {
-                    let (outcomes, lag) = Outcomes::share(outcomes);
-                    tokio::select! {
+            // To its end, also when the process is told to leave: then the group is left in order.
+            let ended = match join().await {
+                Ok(outcomes) => {
+                    let (mut outcomes, lag) = Outcomes::share(outcomes);
+                    let ended = tokio::select! {
                         biased;
-                        ended = self.take(outcomes, &leave) => ended,
+                        ended = self.take(&mut outcomes, &leave) => ended,
                         () = lag.watch() => Ended::Leaving,
-                    }
+                    };
+                    let waiting = waiting_for("the broker to forget who settles");
+                    outcomes.leave().await;
+                    drop(waiting);
+                    ended
                 }
-                Some(Err(fault)) => {
+                Err(fault) => {
                     warn!(code = fault.code(), %fault, "no outcomes: the group could not be joined");
                     if leave.run_until_cancelled(sleep(RETRY_PAUSE)).await.is_none() {
                         return;
                     }
                     continue;
                 }
-                None => Ended::Leaving,
             };
             match ended {
                 Ended::Leaving => return,
@@ -84,7 +88,7 @@ impl Settlement {
     }
 
     /// Offsets move only after everything before them is settled.
-    async fn take(&self, mut outcomes: Outcomes, leave: &CancellationToken) -> Ended {
+    async fn take(&self, outcomes: &mut Outcomes, leave: &CancellationToken) -> Ended {
         while !leave.is_cancelled() {
             if self.belonging.is_estranged() {
                 return Ended::AmongStrangers;

@@ -49,7 +49,7 @@ const OF_WORKERS: [&str; 14] = [
     "bus_puller",
 ];
 /// Nobody waits longer for an answer, whatever dies.
-const ANSWER_TIME: Duration = Duration::from_secs(15);
+const ANSWER_TIME: Duration = Duration::from_secs(30);
 
 /// The variable that has `task` panic soon after its start.
 fn armed(task: &str) -> [(String, String); 1] {

@@ -97,7 +97,13 @@ pub trait Subscription: Send {
     /// # Errors
     /// The fault of the first queue, if none could be asked.
     async fn lag(&self) -> Result<u64, BusFault>;
+
+    /// Leaves the group, so that its other members take over the queues at once; not awaited, or dropped without, the
+    /// broker has to miss it. Takes a second or two at most. Commit first what was handled; afterwards there is nothing
+    /// to poll. Where there is no group to be left it does nothing.
+    async fn leave(&mut self) {}
 }
 
-/// A subscription that is made later, and made again after it was dropped, which leaves its group.
+/// A subscription that is made later, and made again after it [left](Subscription::leave) its group. One that is not
+/// awaited to its end leaves the group by itself.
 pub type Join = Box<dyn Fn() -> BoxFuture<'static, Result<Box<dyn Subscription>, BusFault>> + Send + Sync>;

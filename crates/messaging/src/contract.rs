@@ -37,6 +37,7 @@ macro_rules! bus_contract {
             deliveries:
                 what_was_not_committed_comes_again_and_the_rest_does_not
                 two_members_of_a_group_divide_the_queues
+                joins_that_are_broken_off_leave_no_member_behind
                 a_listener_hears_all_from_now_on_and_nothing_before
                 a_delayed_message_waits_for_its_time
                 what_the_broker_would_mangle_is_refused_before_it_is_sent;

@@ -229,6 +229,7 @@ pub const TASKS: &[&str] = &[
     "leaving",
     "abandoned_sessions",
     "check_backs",
+    "bus_join",
     "bus_reader",
     "bus_writer",
     "bus_keep_alive",

@@ -27,14 +27,16 @@ pub async fn what_was_not_committed_comes_again_and_the_rest_does_not(name_serve
     assert_eq!(keys(&received), ["4", "5", "6", "7", "8", "9"]);
 }
 
+fn queues(batch: &[Delivery]) -> BTreeSet<u32> {
+    batch.iter().map(|delivery| delivery.queue.number).collect()
+}
+
 /// Two members of a group divide the queues.
 pub async fn two_members_of_a_group_divide_the_queues(name_server: String) {
     let bench = Bench::new(name_server, "share", 4).await;
     let publisher = bench.publisher();
     let mut first = bench.subscribe().await;
     let mut second = bench.subscribe().await;
-    let queues =
-        |batch: &[Delivery]| batch.iter().map(|delivery| delivery.queue.number).collect::<BTreeSet<_>>();
     let shared = async {
         loop {
             for number in 0..8 {
@@ -64,6 +66,37 @@ pub async fn two_members_of_a_group_divide_the_queues(name_server: String) {
         }
     };
     tokio::time::timeout(Duration::from_secs(30), all).await.expect("the one that is left gets all queues");
+}
+
+/// A join may be broken off at any moment. A member that is none would keep its share of the queues from the others
+/// until the broker misses it, which takes two minutes.
+pub async fn joins_that_are_broken_off_leave_no_member_behind(name_server: String) {
+    let bench = Bench::new(name_server, "broken-join", 4).await;
+    for half_millis in 0..40 {
+        let moment = Duration::from_micros(500 * half_millis);
+        // Whether it was broken off or not, what it gave is dropped.
+        let _joined =
+            tokio::time::timeout(moment, bench.mq.subscribe(bench.group.clone(), bench.topic.clone()))
+                .await
+                .map(|joined| joined.map(drop));
+    }
+    let publisher = bench.publisher();
+    let mut only = bench.subscribe().await;
+    let all = async {
+        let mut number = 0;
+        loop {
+            for _ in 0..16 {
+                number += 1;
+                publisher.publish(message(&bench.topic, &number.to_string())).await.unwrap();
+            }
+            if queues(&only.poll(64, WAIT).await.unwrap()).len() == 4 {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), all)
+        .await
+        .expect("the only one that is there gets all queues");
 }
 
 /// A listener hears all from now on and nothing before.

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use flashgate_supervision::Task;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -128,16 +129,23 @@ pub(super) async fn announce(session: &Arc<Session>, role: &Role) -> Result<Anno
     Ok(Announced { taken: all - missed.len(), missed })
 }
 
-/// Announces `role` for ever: at every interval, at once when a connection was lost, and soon again while a broker
-/// does not take it.
+/// Announces `role` until the session is left: at every interval, at once when a connection was lost, and soon again
+/// while a broker does not take it.
 pub(super) async fn keep_announcing(session: Arc<Session>, role: Role) {
     let mut missing = BTreeSet::new();
     loop {
-        if missing.is_empty() {
-            // Both ends of the wait mean the same: time for a heartbeat.
-            let _ = timeout(session.config.heartbeat_interval(), session.lost.notified()).await;
-        } else {
-            tokio::time::sleep(session.config.retry_pause()).await;
+        let due = async {
+            if missing.is_empty() {
+                // Both ends of the wait mean the same: time for a heartbeat.
+                let _ = timeout(session.config.heartbeat_interval(), session.lost.notified()).await;
+            } else {
+                tokio::time::sleep(session.config.retry_pause()).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = session.leaving.cancelled() => return,
+            () = due => {}
         }
         let missed = match announce(&session, &role).await {
             Ok(announced) => announced.missed,
@@ -151,8 +159,16 @@ pub(super) async fn keep_announcing(session: Arc<Session>, role: Role) {
     }
 }
 
-/// Tells the brokers that this member leaves, so that they need not find out by its silence. Best effort.
-pub(super) async fn leave(session: &Arc<Session>, role: &Role) {
+/// Leaves the group: ends the heartbeats, and tells the brokers, so that they need not find out by silence. Best effort.
+///
+/// A broker handles a heartbeat, a farewell and the end of a connection in threads of their own. A heartbeat that is
+/// handled last makes a member of a connection that is gone, and the broker keeps it, with its share of the queues, for two
+/// minutes. So a heartbeat that is under way is awaited before the farewell.
+pub(super) async fn leave(session: &Arc<Session>, role: &Role, announcing: Option<Task>) {
+    session.leaving.cancel();
+    if let Some(announcing) = announcing {
+        let _in_time = timeout(session.config.try_timeout(), announcing.ended()).await;
+    }
     let Ok(route) = session.route(role.topic()).await else { return };
     let farewell = role.farewell(&session.client_id);
     let deadline = session.try_deadline();

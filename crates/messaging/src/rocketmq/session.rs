@@ -13,6 +13,7 @@ use flashgate_domain::clock::{Clock, Timestamp};
 use flashgate_supervision::Supervisor;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::RocketMq;
 use super::clocks::Clocks;
@@ -42,6 +43,8 @@ pub(super) struct Session {
     name_server: AtomicUsize,
     message_next: AtomicU64,
     closed: AtomicBool,
+    /// Cancelled when the member is not to say any more that it is there.
+    pub(super) leaving: CancellationToken,
 }
 
 /// The place of one connection; the lock is held while it is opened, so that only one caller does.
@@ -83,6 +86,7 @@ impl Session {
             name_server: AtomicUsize::new(0),
             message_next: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            leaving: CancellationToken::new(),
         })
     }
 
@@ -274,6 +278,7 @@ impl Session {
 
     /// Closes every connection; further calls answer [`BusFault::Closed`].
     pub(super) fn close(&self) {
+        self.leaving.cancel();
         self.closed.store(true, Ordering::Release);
         self.connections.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flashgate_supervision::Task;
 use futures::future::join_all;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::RocketMq;
@@ -31,16 +31,31 @@ pub struct RocketMqSubscription {
     /// Pulled messages that the last poll had no room for, with their holding.
     ready: VecDeque<(u64, Delivery)>,
     role: Option<Role>,
-    _tasks: Vec<Task>,
+    announcing: Option<Task>,
+    tasks: Vec<Task>,
 }
 
 impl RocketMqSubscription {
+    /// Joins in a task of its own: one that is broken off half-way could leave a member behind that is none.
     pub(super) async fn start(
         mq: &RocketMq,
         group: Group,
         topic: Topic,
         share: Share,
     ) -> Result<Self, BusFault> {
+        let (done, started) = oneshot::channel();
+        let own = mq.clone();
+        let joining = async move {
+            let joined = Self::join(&own, group, topic, share).await;
+            if let Err(Ok(mut unwanted)) = done.send(joined) {
+                unwanted.leave().await;
+            }
+        };
+        mq.supervisor.spawn_job("bus_join", joining).detach();
+        started.await.unwrap_or(Err(BusFault::Closed))
+    }
+
+    async fn join(mq: &RocketMq, group: Group, topic: Topic, share: Share) -> Result<Self, BusFault> {
         let changes = Arc::new(GroupChanges::default());
         let (sender, chunks) = mpsc::channel(mq.config.prefetched_chunks_max.get());
         let session = Session::new(mq, Arc::<GroupChanges>::clone(&changes));
@@ -50,26 +65,28 @@ impl RocketMqSubscription {
             // The broker keeps nothing about a listener of its own, so it need not know it either.
             Share::Everything => None,
         };
+        let mut announcing = None;
         if let Some(role) = &role {
             announce(&session, role).await?.by_any()?;
-            let announcing = keep_announcing(Arc::clone(&session), role.clone());
-            tasks.push(mq.supervisor.spawn("bus_heartbeat", announcing));
+            let announced = keep_announcing(Arc::clone(&session), role.clone());
+            announcing = Some(mq.supervisor.spawn_job("bus_heartbeat", announced));
         }
-        let source = Arc::new(Source::new(session, group, topic));
+        let source = Arc::new(Source::new(Arc::clone(&session), group, topic));
         let assignment = Arc::new(Assignment::new(Arc::clone(&source), share, sender));
-        assignment.refresh(true).await?;
+        if let Err(fault) = assignment.refresh(true).await {
+            if let Some(role) = &role {
+                leave(&session, role, announcing.take()).await;
+            }
+            return Err(fault);
+        }
         tasks.push(mq.supervisor.spawn("bus_assignment", keep_assigned(Arc::clone(&assignment), changes)));
         tasks.push(mq.supervisor.spawn("bus_offsets", keep_committing(Arc::clone(&assignment))));
-        Ok(Self { source, assignment, chunks, ready: VecDeque::new(), role, _tasks: tasks })
+        Ok(Self { source, assignment, chunks, ready: VecDeque::new(), role, announcing, tasks })
     }
 
-    /// Leaves the group, so that its other members take over the queues at once, and closes the connections.
-    /// Commit first what was handled: nothing is committed here.
-    pub async fn shutdown(self) {
-        if let Some(role) = &self.role {
-            leave(&self.source.session, role).await;
-        }
-        self.source.session.close();
+    /// [Leaves](Subscription::leave) the group and closes the connections.
+    pub async fn shutdown(mut self) {
+        self.leave().await;
     }
 
     /// Those of the brokers of `queues` that do not answer at present.
@@ -172,5 +189,14 @@ impl Subscription for RocketMqSubscription {
             return Err(fault.clone());
         }
         Ok(lags.into_iter().filter_map(Result::ok).sum())
+    }
+
+    async fn leave(&mut self) {
+        // Nothing is pulled any more for a member that is about to be none.
+        self.tasks.clear();
+        if let Some(role) = self.role.take() {
+            leave(&self.source.session, &role, self.announcing.take()).await;
+        }
+        self.source.session.close();
     }
 }

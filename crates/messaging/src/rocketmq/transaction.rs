@@ -25,7 +25,7 @@ pub struct RocketMqTransactionProducer {
     role: Role,
     check_backs: Arc<CheckBacks>,
     answering: std::sync::Mutex<Option<Task>>,
-    _announcing: Task,
+    announcing: std::sync::Mutex<Option<Task>>,
 }
 
 impl RocketMqTransactionProducer {
@@ -43,20 +43,21 @@ impl RocketMqTransactionProducer {
         let answering = answer_all(Arc::clone(&session), group.clone(), inbox, handler);
         let answering = mq.supervisor.spawn_job("check_backs", answering);
         let announcing = keep_announcing(Arc::clone(&session), role.clone());
-        let announcing = mq.supervisor.spawn("bus_heartbeat", announcing);
+        let announcing = mq.supervisor.spawn_job("bus_heartbeat", announcing);
         Ok(Self {
             sender: Sender::new(session, group),
             role,
             check_backs,
             answering: std::sync::Mutex::new(Some(answering)),
-            _announcing: announcing,
+            announcing: std::sync::Mutex::new(Some(announcing)),
         })
     }
 
     /// Leaves the group, finishes the check-backs that are under way and closes the connections. Half-messages
     /// that are open still go to the other producers of the group. Later calls answer [`BusFault::Closed`].
     pub async fn shutdown(&self) {
-        leave(&self.sender.session, &self.role).await;
+        let announcing = self.announcing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        leave(&self.sender.session, &self.role, announcing).await;
         self.check_backs.close();
         let answering = self.answering.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(answering) = answering {
