@@ -10,6 +10,7 @@ use flashgate_domain::{
     audit::{Amount, Finding, LedgerStep, Report, Verdict, Written},
 };
 use flashgate_gateway::{config::BatcherConfig, purchase::Buy};
+use flashgate_ledger::LedgerState as Stand;
 use flashgate_proto::v1::{self, ledger_service_client::LedgerServiceClient};
 use flashgate_simulation::{
     audit::Audits,
@@ -20,6 +21,7 @@ use flashgate_simulation::{
     life::Life,
     network::{Network, Weather},
     random::stream,
+    repair::Repair,
     run::{Options, run},
     store::StoreState,
     trace::Trace,
@@ -365,6 +367,28 @@ async fn a_sale_that_is_gone_or_of_another_generation_is_told() {
     sold.finds(&[Finding::OtherGeneration { ledger: 7, store: 1 }]).await;
     sold.ledger(|books| books.sales.remove(&sold.sale)).unwrap();
     sold.finds(&[Finding::MissingInLedger]).await;
+}
+
+/// Of an earlier generation: no gateway activates it.
+#[tokio::test(start_paused = true)]
+async fn a_sale_that_a_failover_took_back_behind_its_activation_and_a_rebuild_is_rebuilt() {
+    let sold = Sold::new().await;
+    let repair = Repair::Rebuild { pause: true, quiet: Duration::from_millis(100) };
+    let prepared = sold.ledger(|books| {
+        let account = books.sales[&sold.sale].clone();
+        Account { state: Stand::Prepared, ..account }
+    });
+    sold.world.repairer.repair(sold.sale, repair).await.unwrap();
+    sold.agrees().await;
+    sold.ledger(|books| books.sales.insert(sold.sale, prepared));
+    sold.finds(&[Finding::OtherGeneration { ledger: 1, store: 2 }]).await;
+    sold.world.repairer.repair(sold.sale, repair).await.unwrap();
+    sold.agrees().await;
+    let (state, generation) = sold.ledger(|books| {
+        let account = &books.sales[&sold.sale];
+        (account.state, account.generation)
+    });
+    assert_eq!((state, generation), (Stand::Active, 3));
 }
 
 #[tokio::test(start_paused = true)]
