@@ -1,6 +1,6 @@
 //! `flashgate-drill`: drills on real servers, for as long as one likes. `scripts/drill` builds and runs it.
 
-use std::{fmt::Display, panic::AssertUnwindSafe, process::ExitCode};
+use std::{fmt::Display, future::pending, panic::AssertUnwindSafe, process::ExitCode};
 
 use clap::{Parser, ValueEnum};
 use flashgate_output::{fail, note, parse, print_line};
@@ -11,6 +11,24 @@ use flashgate_tests::{
 };
 use futures::FutureExt;
 use rand::rngs::StdRng;
+use tokio::signal::{
+    ctrl_c,
+    unix::{SignalKind, signal},
+};
+
+/// Waits for SIGINT or SIGTERM: what was started is stopped then. The exit code is that of a shell.
+async fn told_to_leave() -> ExitCode {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => terminate.recv().await,
+            Err(_cannot_be_had) => pending().await,
+        }
+    };
+    tokio::select! {
+        _interrupted = ctrl_c() => ExitCode::from(130),
+        _terminated = terminated => ExitCode::from(143),
+    }
+}
 
 /// Strikes a deployment again and again while buyers buy, and checks the stores.
 #[derive(Debug, Parser)]
@@ -166,6 +184,6 @@ async fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        _told_to_leave = tokio::signal::ctrl_c() => ExitCode::from(130),
+        exit_code = told_to_leave() => exit_code,
     }
 }

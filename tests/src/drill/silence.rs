@@ -14,7 +14,6 @@ use crate::{
     crowd::Heard,
     deployment::Deployment,
     door::Door,
-    eventually::eventually,
     lines::Between,
     mysql_pair::MysqlPair,
     operator::SaleForm,
@@ -157,7 +156,6 @@ impl Silence {
     async fn blow(&mut self, blow: Blow, sale: SaleId) -> (Result<Duration, String>, Vec<Heard>) {
         self.slow(blow, Line::Slow(SLOW));
         sleep(10 * SLOW).await;
-        self.connected(blow).await;
         let frozen = self.strike(blow).await;
         self.slow(blow, Line::Open);
         let struck = Instant::now();
@@ -180,32 +178,34 @@ impl Silence {
             .for_each(|proxy| proxy.set(line));
     }
 
-    /// Waits until there is something to hit: a process may be replacing a connection that has been silent.
-    async fn connected(&self, blow: Blow) {
-        for line in blow.lines().into_iter().flat_map(|between| self.field.shop.line(between)) {
-            eventually("a connection is open", HEAL_TIME, async || {
-                if line.connections() > 0 { Ok(()) } else { Err(blow.to_string()) }
-            })
-            .await;
-        }
-    }
-
-    /// How many connections it hit.
+    /// How many connections it hit; 0 only if none was open for a long time. A process may be replacing one that has been
+    /// silent.
     async fn strike(&mut self, blow: Blow) -> usize {
-        // Before the switch: clients leave a primary that became a replica, and nothing would be left to be frozen.
-        let lines = blow.lines().into_iter().flat_map(|between| self.field.shop.line(between));
-        let hit = match blow {
-            Blow::RedisDemoted | Blow::MysqlDemoted => lines.map(Proxy::connections).sum(),
-            Blow::RedisLost | Blow::MysqlLost | Blow::Freeze(_) | Blow::FreezeAll => {
-                lines.map(Proxy::freeze).sum()
+        let given_up = Instant::now() + HEAL_TIME;
+        let hit = loop {
+            let hit = self.hit(blow);
+            if hit > 0 || Instant::now() > given_up {
+                break hit;
             }
+            sleep(SLOW).await;
         };
+        // After it: clients leave a primary that became a replica, and nothing would be left to be frozen.
         match blow {
             Blow::RedisDemoted | Blow::RedisLost => self.switch_redis().await,
             Blow::MysqlDemoted | Blow::MysqlLost => self.switch_mysql().await,
             Blow::Freeze(_) | Blow::FreezeAll => {}
         }
         hit
+    }
+
+    fn hit(&self, blow: Blow) -> usize {
+        let lines = blow.lines().into_iter().flat_map(|between| self.field.shop.line(between));
+        match blow {
+            Blow::RedisDemoted | Blow::MysqlDemoted => lines.map(Proxy::connections).sum(),
+            Blow::RedisLost | Blow::MysqlLost | Blow::Freeze(_) | Blow::FreezeAll => {
+                lines.map(Proxy::freeze).sum()
+            }
+        }
     }
 
     async fn switch_redis(&mut self) {
