@@ -101,9 +101,9 @@ pub async fn serve(
     let ways = Ways { publisher: &publisher, browser: &browser, backlog: &backlog };
     let telling = supervisor.spawn("leaving", tell(Arc::clone(&health), leave.clone()));
     let worked = work(&config, clock, store, ways, &health, seed, supervisor).await;
-    if leave.is_cancelled() {
-        telling.ended().await;
-    }
+    // Also if it ended by itself, such as at another schema: from here on tasks may end.
+    leave.cancel();
+    telling.ended().await;
     let drain_timeout = config.operator.limits.drain_timeout();
     let taken = health.leaving_since().map_or(Duration::ZERO, |at| at.elapsed());
     let rest = drain_timeout.saturating_sub(taken).max(CLOSING_TIME_MIN);

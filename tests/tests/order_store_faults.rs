@@ -9,6 +9,7 @@ use bytes::Bytes;
 use flashgate_domain::SaleId;
 use flashgate_tests::{
     Answer, Deployment, Door, Heard, Purchase, Rush, SaleForm, eventually, order_store::OrderStore,
+    stack::Stack,
 };
 use http::Request;
 use sqlx::MySqlPool;
@@ -165,5 +166,18 @@ async fn a_server_that_takes_no_writes_is_left_until_it_does() {
     }
     until_store_is("up", worker).await;
     shop.conserved(sale, &heard).await;
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_finds_another_schema_ends_with_the_exit_code_for_that() {
+    let mut shop = Deployment::of("schema").gateways(0).prepare().await;
+    let empty =
+        OrderStore::create(&Stack::from_env().mysql_url, &format!("{}_empty", shop.store.database())).await;
+    shop.workers[0].set("mysql.url", empty.url());
+    shop.workers[0].start();
+    let status = shop.workers[0].process.died().await;
+    assert_eq!(status.code(), Some(3), "{status}\n{}", shop.workers[0].process.log_tail());
+    empty.drop_database().await;
     shop.stop().await;
 }
