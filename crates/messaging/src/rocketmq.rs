@@ -112,7 +112,7 @@ impl RocketMq {
         RocketMqSubscription::start(self, group, topic, Share::Group).await
     }
 
-    /// [`RocketMq::subscribe`], to be done later, and again after the subscription was dropped.
+    /// [`RocketMq::subscribe`], to be done later, and again after the subscription left its group.
     pub fn joining(&self, group: Group, topic: Topic) -> Join {
         let mq = self.clone();
         Box::new(move || {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use flashgate_supervision::Task;
 use futures::future::join_all;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::codes::{expect_success, request};
@@ -88,7 +89,7 @@ fn consumer(group: &Group, topic: &Topic) -> Value {
 }
 
 /// How the brokers of a topic took a heartbeat.
-pub(super) struct Announced {
+struct Announced {
     taken: usize,
     /// Those that did not, with their addresses.
     missed: Vec<(String, BusFault)>,
@@ -99,7 +100,7 @@ impl Announced {
     ///
     /// # Errors
     /// The fault of the first that does not, if none does.
-    pub(super) fn by_any(self) -> Result<(), BusFault> {
+    fn by_any(self) -> Result<(), BusFault> {
         match self.missed.into_iter().next() {
             Some((_address, fault)) if self.taken == 0 => Err(fault),
             _ => Ok(()),
@@ -111,7 +112,7 @@ impl Announced {
 ///
 /// # Errors
 /// The fault that hides the brokers.
-pub(super) async fn announce(session: &Arc<Session>, role: &Role) -> Result<Announced, BusFault> {
+async fn announce(session: &Arc<Session>, role: &Role) -> Result<Announced, BusFault> {
     let route = session.route(role.topic()).await?;
     let heartbeat = role.heartbeat(&session.client_id);
     let is_alone = route.brokers().count() == 1;
@@ -129,9 +130,32 @@ pub(super) async fn announce(session: &Arc<Session>, role: &Role) -> Result<Anno
     Ok(Announced { taken: all - missed.len(), missed })
 }
 
+/// Makes the member known to the brokers, and keeps it known until it [leaves](leave). In a task of its own, which leaves
+/// by itself if nobody waits for it any more: a join that is broken off half-way could leave a member behind that is none.
+///
+/// # Errors
+/// The fault of the first broker, if none knows the member.
+pub(super) async fn join(session: &Arc<Session>, role: &Role) -> Result<Task, BusFault> {
+    let (done, joined) = oneshot::channel();
+    let (session, role) = (Arc::clone(session), role.clone());
+    let supervisor = session.supervisor.clone();
+    let joining = async move {
+        let announced = announce(&session, &role).await.and_then(Announced::by_any);
+        let announcing = announced.map(|()| {
+            let announcing = keep_announcing(Arc::clone(&session), role.clone());
+            session.supervisor.spawn_job("bus_heartbeat", announcing)
+        });
+        if let Err(Ok(announcing)) = done.send(announcing) {
+            leave(&session, &role, Some(announcing)).await;
+        }
+    };
+    supervisor.spawn_job("bus_join", joining).detach();
+    joined.await.unwrap_or(Err(BusFault::Closed))
+}
+
 /// Announces `role` until the session is left: at every interval, at once when a connection was lost, and soon again
 /// while a broker does not take it.
-pub(super) async fn keep_announcing(session: Arc<Session>, role: Role) {
+async fn keep_announcing(session: Arc<Session>, role: Role) {
     let mut missing = BTreeSet::new();
     loop {
         let due = async {

@@ -7,12 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flashgate_supervision::Task;
 use futures::future::join_all;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::RocketMq;
 use super::assignment::{Assignment, GroupChanges, Share, keep_assigned, keep_committing};
-use super::presence::{Role, announce, keep_announcing, leave};
+use super::presence::{Role, join, leave};
 use super::pull::{Chunk, Source};
 use super::session::Session;
 use crate::bus::Subscription;
@@ -36,26 +36,12 @@ pub struct RocketMqSubscription {
 }
 
 impl RocketMqSubscription {
-    /// Joins in a task of its own: one that is broken off half-way could leave a member behind that is none.
     pub(super) async fn start(
         mq: &RocketMq,
         group: Group,
         topic: Topic,
         share: Share,
     ) -> Result<Self, BusFault> {
-        let (done, started) = oneshot::channel();
-        let own = mq.clone();
-        let joining = async move {
-            let joined = Self::join(&own, group, topic, share).await;
-            if let Err(Ok(mut unwanted)) = done.send(joined) {
-                unwanted.leave().await;
-            }
-        };
-        mq.supervisor.spawn_job("bus_join", joining).detach();
-        started.await.unwrap_or(Err(BusFault::Closed))
-    }
-
-    async fn join(mq: &RocketMq, group: Group, topic: Topic, share: Share) -> Result<Self, BusFault> {
         let changes = Arc::new(GroupChanges::default());
         let (sender, chunks) = mpsc::channel(mq.config.prefetched_chunks_max.get());
         let session = Session::new(mq, Arc::<GroupChanges>::clone(&changes));
@@ -65,12 +51,10 @@ impl RocketMqSubscription {
             // The broker keeps nothing about a listener of its own, so it need not know it either.
             Share::Everything => None,
         };
-        let mut announcing = None;
-        if let Some(role) = &role {
-            announce(&session, role).await?.by_any()?;
-            let announced = keep_announcing(Arc::clone(&session), role.clone());
-            announcing = Some(mq.supervisor.spawn_job("bus_heartbeat", announced));
-        }
+        let mut announcing = match &role {
+            Some(role) => Some(join(&session, role).await?),
+            None => None,
+        };
         let source = Arc::new(Source::new(Arc::clone(&session), group, topic));
         let assignment = Arc::new(Assignment::new(Arc::clone(&source), share, sender));
         if let Err(fault) = assignment.refresh(true).await {

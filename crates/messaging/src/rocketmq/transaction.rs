@@ -10,7 +10,7 @@ use super::RocketMq;
 use super::check_back::{CheckBacks, PROBE, answer_all};
 use super::codes::{fault_of, flag, request, response};
 use super::frame::Request;
-use super::presence::{Role, announce, keep_announcing, leave};
+use super::presence::{Role, join, leave};
 use super::sender::{Kind, Sender, Sent, commit_log_offset};
 use super::session::Session;
 use crate::bus::{CheckBackHandler, TransactionProducer};
@@ -39,11 +39,9 @@ impl RocketMqTransactionProducer {
         let check_backs = Arc::new(check_backs);
         let session = Session::new(mq, Arc::<CheckBacks>::clone(&check_backs));
         let role = Role::Producer { group: group.clone(), topic };
-        announce(&session, &role).await?.by_any()?;
+        let announcing = join(&session, &role).await?;
         let answering = answer_all(Arc::clone(&session), group.clone(), inbox, handler);
         let answering = mq.supervisor.spawn_job("check_backs", answering);
-        let announcing = keep_announcing(Arc::clone(&session), role.clone());
-        let announcing = mq.supervisor.spawn_job("bus_heartbeat", announcing);
         Ok(Self {
             sender: Sender::new(session, group),
             role,
