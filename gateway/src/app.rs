@@ -6,6 +6,7 @@ use flashgate_service::{
     files::Division,
     listener::{self, Places},
     shutdown::waiting_for,
+    telemetry::keep_metrics,
 };
 use flashgate_supervision::Supervisor;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -13,7 +14,6 @@ use thiserror::Error;
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::oneshot,
-    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -162,7 +162,6 @@ pub async fn run(
         parts.shards,
         Arc::clone(&parts.producer),
         parts.seed,
-        leave.clone(),
     );
     background.push(supervisor.spawn("readiness", watching));
 
@@ -218,14 +217,6 @@ fn places(connections_max: usize, files: usize) -> [Places; 3] {
 fn authenticator(mode: AuthMode) -> Arc<dyn Authenticator> {
     match mode {
         AuthMode::TrustedHeader => Arc::new(TrustedHeader),
-    }
-}
-
-/// Histograms grow unless somebody drains them.
-async fn keep_metrics(metrics: PrometheusHandle) {
-    loop {
-        sleep(Duration::from_secs(5)).await;
-        metrics.run_upkeep();
     }
 }
 

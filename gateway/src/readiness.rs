@@ -21,7 +21,6 @@ use flashgate_supervision::Supervisor;
 use futures::future::join_all;
 use metrics::gauge;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::patience::{Patience, Trial};
@@ -74,7 +73,6 @@ struct State {
     broker_up: bool,
     sales_known: bool,
     doors_open: bool,
-    leaving: bool,
     degraded: BTreeSet<Degraded>,
     /// The shards that failed at the last trial.
     shards_down: Vec<Shard>,
@@ -108,7 +106,7 @@ impl Readiness {
             ("sales", !state.sales_known),
             ("doors", !state.doors_open),
             ("tasks", self.supervisor.check().is_err()),
-            ("leaving", state.leaving || self.supervisor.shutdown().is_cancelled()),
+            ("leaving", self.supervisor.shutdown().is_cancelled()),
         ];
         parts.into_iter().filter_map(|(name, missing)| missing.then_some(name)).collect()
     }
@@ -148,15 +146,14 @@ impl Readiness {
         self.state().doors_open = true;
     }
 
-    /// Tries the ledger, shard by shard, and the broker every second, until `leave`. Not ready from then on. How
-    /// long it waits for a part that stalls is drawn from `seed`.
+    /// Tries the ledger, shard by shard, and the broker every second, until the shutdown. How long it waits
+    /// for a part that stalls is drawn from `seed`.
     pub async fn watch(
         self: Arc<Self>,
         ledger: Arc<dyn Ledger>,
         shards: ShardCount,
         broker: Arc<dyn TransactionProducer>,
         seed: u64,
-        leave: CancellationToken,
     ) {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -164,7 +161,7 @@ impl Readiness {
         loop {
             tokio::select! {
                 biased;
-                () = leave.cancelled() => break,
+                () = self.supervisor.shutdown().cancelled() => break,
                 _ = ticks.tick() => {}
             }
             let (shards, answered) = tokio::join!(try_shards(ledger.as_ref(), shards), broker.ping());
@@ -174,7 +171,6 @@ impl Readiness {
                 self.clocks.note(Peer::Broker, difference.ahead_ms);
             }
         }
-        self.state().leaving = true;
     }
 
     /// One shard that works is enough to be ready: a gateway that is not would keep its sales from buyers as well.

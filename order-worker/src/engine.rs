@@ -11,10 +11,11 @@ use flashgate_service::{
     files::Division,
     listener::{self, Places},
     shutdown::waiting_for,
+    telemetry::keep_metrics,
 };
 use flashgate_supervision::{Supervisor, Task};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::{net::TcpListener, sync::oneshot, time::interval};
+use tokio::{net::TcpListener, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -25,9 +26,6 @@ use crate::{
     operator::{self, Backlog, DeadLetters, Interface, Repairs, Sales},
     store::OrderStore,
 };
-
-/// How often histograms forget what they have summed up.
-const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// Everything outside the worker that it works with. In its own process MySQL and RocketMQ; in the embedded mode
 /// whatever the process has.
@@ -149,7 +147,7 @@ impl OperatorPort {
         let limits = config.limits.clone();
         let serving = listener::serve(listener, router, places, limits, done.clone());
         let serving = supervisor.spawn("operator_listener", serving);
-        background.extend(metrics.map(|metrics| supervisor.spawn("metrics_upkeep", keep_up(metrics))));
+        background.extend(metrics.map(|metrics| supervisor.spawn("metrics_upkeep", keep_metrics(metrics))));
         Ok(Self { done, serving, _background: background })
     }
 
@@ -158,13 +156,5 @@ impl OperatorPort {
         health.leave();
         self.done.cancel();
         self.serving.ended().await;
-    }
-}
-
-async fn keep_up(metrics: PrometheusHandle) {
-    let mut ticks = interval(METRICS_UPKEEP);
-    loop {
-        ticks.tick().await;
-        metrics.run_upkeep();
     }
 }

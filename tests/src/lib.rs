@@ -15,7 +15,7 @@
 //! | [`process`], [`own_stack`], [`redis_server`], [`redis_pair`], [`mysql_pair`], [`rocketmq_server`], [`proxy`], [`lines`] | what can be killed, stopped, cut off and started again |
 //! | [`door`], [`purchase`], [`crowd`], [`rush`] | buyers, over HTTP, gRPC and streams, and what they heard |
 //! | [`raw_grpc`], [`raw_http2`] | peers that send what no client would |
-//! | [`operator`] | sales |
+//! | [`operator`], [`command`] | sales; audits and repairs as an operator types them |
 //! | [`order_store`], [`stock`], [`broker`], [`metrics`] | looks into the real stores |
 //! | [`books`] | the conservation laws, checked on both sides and across |
 //! | [`drill`] | strikes on a whole deployment, again and again |
@@ -30,6 +30,7 @@
 
 pub mod books;
 pub mod broker;
+pub mod command;
 pub mod crowd;
 pub mod deployment;
 pub mod door;
@@ -59,6 +60,7 @@ pub mod stock;
 pub mod worker;
 
 pub use books::Books;
+pub use command::flashgate;
 pub use crowd::{Heard, ask_all};
 pub use deployment::Deployment;
 pub use door::{Door, DoorStream};

@@ -4,12 +4,7 @@
 
 use std::time::Duration;
 
-use clap::Parser;
-use flashgate::{
-    cli::{Cli, Command},
-    exit::Failed,
-    operate::{audit, repair},
-};
+use flashgate::exit::Failed;
 use flashgate_audit::{GatewayLedger, Plan, WorkerBooks, examine};
 use flashgate_domain::{
     Batch, BatchId, BatchIds, Clock, Node, SaleId, SystemClock,
@@ -17,7 +12,7 @@ use flashgate_domain::{
 };
 use flashgate_ledger::{Deduction, Fate, Ledger};
 use flashgate_proto::body;
-use flashgate_tests::{Answer, Deployment, Door, Purchase, Rush, SaleForm, ask_all, eventually};
+use flashgate_tests::{Answer, Deployment, Door, Purchase, Rush, SaleForm, ask_all, eventually, flashgate};
 use tokio::time::sleep;
 
 const CALL_TIME: Duration = Duration::from_secs(20);
@@ -93,6 +88,17 @@ async fn change_by_hand(shop: &Deployment, sale: SaleId, column: &str, by: i64) 
     let mut command = redis::cmd("HINCRBY");
     command.arg(shop.stock.key(shop.stock.shard(sale), &format!("sale:{sale}"))).arg(column).arg(by);
     let _now: i64 = shop.stock.query(command).await;
+}
+
+/// Starts it with a worker that audits by itself, again and again.
+async fn start_auditing(shop: &mut Deployment) {
+    let gateway = format!("http://{}", shop.gateways[0].operator());
+    shop.workers[0].set("audit.gateway_url", gateway);
+    shop.workers[0].set("audit.period_ms", 300);
+    shop.workers[0].start();
+    shop.gateways[0].start();
+    shop.workers[0].ready().await;
+    shop.gateways[0].ready().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -263,13 +269,7 @@ async fn a_batch_that_is_fenced_and_applied_is_a_phantom() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_that_was_emptied_is_missing_and_the_background_audit_says_so() {
     let mut shop = Deployment::of("audit-flush").own_redis().prepare().await;
-    let gateway = format!("http://{}", shop.gateways[0].operator());
-    shop.workers[0].set("audit.gateway_url", &gateway);
-    shop.workers[0].set("audit.period_ms", 300);
-    shop.workers[0].start();
-    shop.gateways[0].start();
-    shop.workers[0].ready().await;
-    shop.gateways[0].ready().await;
+    start_auditing(&mut shop).await;
     let auditor = Auditor::of(&shop);
     let (sale, rush) = sale_with_buyers(&shop).await;
     let audits = async |verdict: &'static str| {
@@ -295,29 +295,10 @@ async fn a_ledger_that_was_emptied_is_missing_and_the_background_audit_says_so()
     shop.stop().await;
 }
 
-/// The command, as an operator types it.
-async fn flashgate(shop: &Deployment, words: &[&str]) -> Result<(), Failed> {
-    let gateway = format!("http://{}", shop.gateways[0].operator());
-    let worker = format!("http://{}", shop.workers[0].address());
-    let words = [&["flashgate"], words, &["--gateway", &gateway, "--worker", &worker]].concat();
-    let command = Cli::try_parse_from(words).unwrap().command;
-    if let Command::Audit(args) = &command {
-        return audit::run(args).await;
-    }
-    let Command::Repair(command) = &command else { panic!("{command:?}") };
-    repair::run(command).await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn holdings_that_were_deleted_are_found_before_anybody_buys_and_are_rebuilt() {
     let mut shop = Deployment::of("audit-held").prepare().await;
-    let gateway = format!("http://{}", shop.gateways[0].operator());
-    shop.workers[0].set("audit.gateway_url", &gateway);
-    shop.workers[0].set("audit.period_ms", 300);
-    shop.workers[0].start();
-    shop.gateways[0].start();
-    shop.workers[0].ready().await;
-    shop.gateways[0].ready().await;
+    start_auditing(&mut shop).await;
     let sale = shop.open_sale(SaleForm::of_stock(100).limit(1)).await;
     let (name, door) = (sale.to_string(), shop.gateways[0].door());
     let purchases = Purchase::of_many(sale, "buyer", 20);

@@ -4,31 +4,13 @@
 
 use std::time::Duration;
 
-use clap::Parser;
-use flashgate::{
-    cli::{Cli, Command},
-    exit::Failed,
-    operate::{audit, repair},
-};
+use flashgate::exit::Failed;
 use flashgate_domain::{Batch, BatchIds, Clock, Node, SaleId, SystemClock};
 use flashgate_ledger::{Deduction, Fate, Ledger, LogStatus};
 use flashgate_proto::{body, v1};
-use flashgate_tests::{Answer, Deployment, Heard, Purchase, Rush, SaleForm, ask_all, eventually};
+use flashgate_tests::{Answer, Deployment, Heard, Purchase, Rush, SaleForm, ask_all, eventually, flashgate};
 
 const TIME_TO_SEE: Duration = Duration::from_secs(90);
-
-/// The command, as an operator types it.
-async fn flashgate(shop: &Deployment, words: &[&str]) -> Result<(), Failed> {
-    let gateway = format!("http://{}", shop.gateways[0].operator());
-    let worker = format!("http://{}", shop.workers[0].address());
-    let words = [&["flashgate"], words, &["--gateway", &gateway, "--worker", &worker]].concat();
-    let command = Cli::try_parse_from(words).unwrap().command;
-    if let Command::Audit(args) = &command {
-        return audit::run(args).await;
-    }
-    let Command::Repair(command) = &command else { panic!("{command:?}") };
-    repair::run(command).await
-}
 
 async fn drift(shop: &Deployment, sale: SaleId, more: &[&str]) -> Result<(), Failed> {
     let name = sale.to_string();

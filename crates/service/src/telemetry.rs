@@ -9,6 +9,7 @@ use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandl
 use metrics_util::MetricKindMask;
 use serde::Deserialize;
 use thiserror::Error;
+use tokio::time::interval;
 use tracing_subscriber::{
     EnvFilter, filter::ParseError, fmt::format::FmtSpan, prelude::*, util::TryInitError,
 };
@@ -20,6 +21,9 @@ const SECONDS_BUCKETS: [f64; 16] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.004, 0.006, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 10.0];
 /// Upper bounds of the buckets of every histogram of counts (intents in a batch, orders in a chunk).
 const COUNT_BUCKETS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
+
+/// How often histograms forget what they have summed up.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// How long a gauge is rendered after it was last set. 3 min: everything that is true is said far more often.
 pub const GAUGE_IDLE_MAX: Duration = Duration::from_mins(3);
@@ -63,6 +67,15 @@ pub enum TelemetryError {
     /// The process has a recorder already, or the buckets are wrong.
     #[error("metrics cannot be set up: {0}")]
     Metrics(#[from] BuildError),
+}
+
+/// Keeps the recorder small, for ever: histograms grow unless somebody drains them.
+pub async fn keep_metrics(metrics: PrometheusHandle) {
+    let mut ticks = interval(METRICS_UPKEEP);
+    loop {
+        ticks.tick().await;
+        metrics.run_upkeep();
+    }
 }
 
 /// Sends logs to standard error from now on.
