@@ -241,7 +241,7 @@ impl Transactions {
 /// A place in which a test can end the process.
 #[cfg(feature = "failpoints")]
 fn reach(place: &str) {
-    flashgate_service::failpoint::hit(place);
+    flashgate_supervision::failpoint::hit(place);
 }
 
 #[cfg(not(feature = "failpoints"))]
@@ -250,7 +250,7 @@ const fn reach(_place: &str) {}
 /// With `FLASHGATE_LOSE_COMMITS=5`, every fifth commit is lost on the way, as a one-way commit can be.
 #[cfg(feature = "failpoints")]
 fn suppress_commit() -> bool {
-    flashgate_service::failpoint::every_nth("FLASHGATE_LOSE_COMMITS")
+    flashgate_supervision::failpoint::every_nth("FLASHGATE_LOSE_COMMITS")
 }
 
 #[cfg(not(feature = "failpoints"))]

@@ -14,12 +14,9 @@ use flashgate_domain::{
     Batch, BatchIds, BuyerId, Clock, DeductPolicy, IdempotencyKey, Intent, Node, Quantity, SaleDraft, SaleId,
     Shard, SystemClock, Timestamp, Window,
 };
-use flashgate_order_worker::{
-    config::{MySqlConfig, MySqlUrl},
-    mysql::MySqlStore,
-    sqlite::{SqliteSettings, SqliteStore},
-    store::OrderStore,
-};
+use flashgate_order_store::{OrderStore, server::ServerSettings};
+use flashgate_order_store_mysql::MySqlStore;
+use flashgate_order_store_sqlite::{SqliteSettings, SqliteStore};
 use flashgate_supervision::Supervisor;
 use tokio::time::Instant;
 
@@ -41,9 +38,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         store.shutdown().await;
         return Ok(());
     }
-    let url = MySqlUrl::try_from(env::var("FLASHGATE_MYSQL_URL")?)?;
-    drain(&MySqlStore::new(&MySqlConfig { url, ..MySqlConfig::default() }, 1, Supervisor::default()), &sizes)
-        .await
+    let options = env::var("FLASHGATE_MYSQL_URL")?.parse()?;
+    drain(&MySqlStore::new(options, &ServerSettings::default(), 1, Supervisor::default()), &sizes).await
 }
 
 async fn drain(store: &dyn OrderStore, sizes: &[usize]) -> Result<(), Box<dyn Error>> {

@@ -1,4 +1,4 @@
-//! The worker as a process of its own, on MySQL and RocketMQ: opens the operator's port, waits for the others,
+//! The worker as a process of its own, on the store that the configuration names and RocketMQ: opens the operator's port, waits for the others,
 //! works, and takes it all apart in order.
 
 mod failed;
@@ -12,6 +12,7 @@ use flashgate_messaging::{
     BusFault,
     rocketmq::{RocketMq, RocketMqBrowser, RocketMqConfig, RocketMqPublisher, RocketMqSubscription},
 };
+use flashgate_order_store::server::{SchemaFault, ServerStore};
 use flashgate_service::{config::ConfigError, shutdown::waiting_for};
 use flashgate_supervision::Supervisor;
 use late::Late;
@@ -25,14 +26,14 @@ use tracing::{info, warn};
 
 use crate::{
     auditor::Auditor,
-    backoff::Backoff,
     config::{OperatorConfig, WorkerConfig},
     consume::{Parts, Topics, pause},
     engine::{self, OperatorPort},
     health::Health,
-    mysql::{MySqlStore, SchemaFault},
     operator::{Backlog, DeadLetters, Interface, Repairs, Sales},
+    stores,
 };
+use flashgate_domain::Backoff;
 
 /// The pause before the group is joined again after a batch of another ledger came.
 const STRANGERS_PAUSE: Duration = Duration::from_secs(5);
@@ -48,17 +49,17 @@ const CLOSING_TIME_MIN: Duration = Duration::from_millis(500);
 /// The migration that failed, or [`Failed::MigrationInterrupted`].
 pub async fn migrate(config: &WorkerConfig, leave: &CancellationToken) -> Result<(), Failed> {
     let _waiting = waiting_for("the order store, to migrate it");
-    let store = MySqlStore::new(&config.mysql, 0, Supervisor::default());
+    let store = stores::open(&config.order_store, 0, &Supervisor::default())?;
     let migrated = leave.run_until_cancelled(store.migrate()).await;
     migrated.ok_or(Failed::MigrationInterrupted)??;
-    info!(database = ?config.mysql.url, "the schema is the one of this version");
+    info!(database = ?config.order_store.url, "the schema is the one of this version");
     Ok(())
 }
 
 /// Works until the shutdown of `supervisor`, which watches its tasks; finishes the chunk at hand, acknowledges it, and leaves the group.
 ///
-/// The process may open so many `files`. The operator's port answers from the start, so that liveness and readiness can be told apart while MySQL or
-/// the broker are away.
+/// The process may open so many `files`. The operator's port answers from the start, so that liveness and readiness can be told apart while the
+/// store or the broker are away.
 ///
 /// # Errors
 /// What an operator must mend: configuration, address in use, schema.
@@ -73,7 +74,7 @@ pub async fn serve(
     // Only the pauses before retries are drawn from it: it must differ between processes, nothing more.
     let seed = clock.now().as_millis() ^ (u64::from(process::id()) << 32);
     let health = Arc::new(Health::new(config.clock.difference_max(), leave.clone()));
-    let store = Arc::new(MySqlStore::new(&config.mysql, seed, supervisor.clone()));
+    let store = stores::open(&config.order_store, seed, supervisor)?;
     let publisher = Arc::new(Late::<RocketMqPublisher>::default());
     let browser = Arc::new(Late::<RocketMqBrowser>::default());
 
@@ -143,7 +144,7 @@ struct Ways<'a> {
 async fn work(
     config: &WorkerConfig,
     clock: Arc<dyn Clock>,
-    store: Arc<MySqlStore>,
+    store: Arc<dyn ServerStore>,
     ways: Ways<'_>,
     health: &Arc<Health>,
     seed: u64,
@@ -151,7 +152,7 @@ async fn work(
 ) -> Result<(), Failed> {
     let leave = supervisor.shutdown();
     let backoff = Backoff::new(config.consume.retry_pause_min(), config.consume.retry_pause_max(), seed);
-    if !await_schema(&store, health, &backoff, leave).await? {
+    if !await_schema(&*store, health, &backoff, leave).await? {
         return Ok(());
     }
     let topics = Topics {
@@ -202,7 +203,7 @@ async fn work(
 
 /// Whether the schema was found right before the worker was told to leave.
 async fn await_schema(
-    store: &MySqlStore,
+    store: &dyn ServerStore,
     health: &Health,
     backoff: &Backoff,
     leave: &CancellationToken,

@@ -17,10 +17,8 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::{
-    config::AuditConfig,
-    store::{BatchPage, BuyerPage, OrderStore, SALE_PAGE_MAX, SalePage, StoreFault},
-};
+use crate::config::AuditConfig;
+use flashgate_order_store::{BatchPage, BuyerPage, OrderStore, SALE_PAGE_MAX, SalePage, StoreFault};
 
 /// In which rounds sales that are closed are audited as well, since little moves there, and what buyers hold is compared,
 /// since that takes long.
@@ -205,7 +203,7 @@ impl StoreSide for OwnBooks {
     }
 }
 
-#[cfg(all(test, feature = "sqlite", feature = "contract"))]
+#[cfg(test)]
 mod tests {
     use std::sync::{
         Arc,
@@ -219,14 +217,14 @@ mod tests {
     use tempfile::TempDir;
 
     use super::{Auditor, THOROUGH_EVERY};
-    use crate::{
+    use flashgate_order_store::{
+        OrderStore,
         contract::{
             Broken,
             scene::{NOW, draft, singles},
         },
-        sqlite::{SqliteSettings, SqliteStore},
-        store::OrderStore,
     };
+    use flashgate_order_store_sqlite::{SqliteSettings, SqliteStore};
 
     /// A ledger with ten units of every sale, less those that leaked, and those that were sold one by one.
     #[derive(Default)]
@@ -269,10 +267,11 @@ mod tests {
 
     async fn preheated(folder: &TempDir) -> Result<(Arc<dyn OrderStore>, SaleId), Broken> {
         let store = SqliteStore::open(folder.path().join("store"), SqliteSettings::default()).await?;
+        let store: Arc<dyn OrderStore> = Arc::new(store);
         let sale = store.create_sale(&draft("A thing", 10)?, NOW).await?.id;
         store.preheat_sale(sale, NOW).await?;
         store.confirm_preheat(sale, 1, NOW).await?;
-        Ok((Arc::new(store), sale))
+        Ok((store, sale))
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-/// Takes committed batches, places their orders in MySQL, and publishes the outcomes.
+/// Takes committed batches, places their orders in the order store, and publishes the outcomes.
 ///
 /// Exit codes: 0 done, 1 failed, 2 wrong command line or configuration, 3 the schema of the database is not the
 /// one of this version, 4 a migration was interrupted by a signal, 70 shut down since a background task failed, 124 not shut
@@ -20,7 +20,7 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Works until SIGTERM or SIGINT. Waits for MySQL and the broker if they are away.
+    /// Works until SIGTERM or SIGINT. Waits for the order store and the broker while they are down.
     Serve(ConfigFile),
     /// Brings the schema of the database to this version.
     Migrate(ConfigFile),
@@ -34,8 +34,8 @@ pub enum Command {
 /// Where the configuration is.
 #[derive(Debug, clap::Args)]
 pub struct ConfigFile {
-    /// A TOML file. Without it every key has its default; the environment (`FLASHGATE_WORKER__MYSQL__URL` is
-    /// `mysql.url`) comes on top in either case.
+    /// A TOML file. Without it every key has its default; the environment (`FLASHGATE_WORKER__ORDER_STORE__URL` is
+    /// `order_store.url`) comes on top in either case.
     #[arg(long = "config", env = "FLASHGATE_WORKER_CONFIG", value_name = "FILE")]
     pub file: Option<PathBuf>,
 }

@@ -3,21 +3,28 @@
 //! `config.sample.toml` holds every key with its default; `order-worker config default` prints it.
 
 use std::{
-    fmt,
     net::{Ipv4Addr, SocketAddr},
     num::{NonZeroU32, NonZeroU64, NonZeroUsize},
+    path::Path,
     time::Duration,
 };
 
 use flashgate_domain::non_zero;
-use flashgate_messaging::rocketmq::RocketMqConfig;
+use flashgate_messaging::{InvalidName, rocketmq::RocketMqConfig};
+use flashgate_order_store::server::{ServerSettings, StoreUrl};
 use flashgate_service::{
-    body::BodyLimits, clocks::ClockConfig, listener::ListenerLimits, telemetry::LogConfig,
+    body::BodyLimits,
+    clocks::ClockConfig,
+    config::{self, ConfigError},
+    listener::ListenerLimits,
+    telemetry::LogConfig,
 };
 use serde::Deserialize;
-use sqlx::mysql::MySqlConnectOptions;
+use tonic::transport::Endpoint;
 
-/// Begins the variables that overlay the file: `FLASHGATE_WORKER__MYSQL__URL` is `mysql.url`.
+use crate::stores;
+
+/// Begins the variables that overlay the file: `FLASHGATE_WORKER__ORDER_STORE__URL` is `order_store.url`.
 pub const ENV_PREFIX: &str = "FLASHGATE_WORKER__";
 /// Every key with its default and its reason.
 pub const SAMPLE: &str = include_str!("../config.sample.toml");
@@ -29,7 +36,7 @@ pub struct WorkerConfig {
     /// Logs.
     pub log: LogConfig,
     /// The order store.
-    pub mysql: MySqlConfig,
+    pub order_store: StoreConfig,
     /// The broker, and the prefix of every topic and group.
     pub rocketmq: RocketMqConfig,
     /// How batches are taken from the broker.
@@ -42,50 +49,41 @@ pub struct WorkerConfig {
     pub clock: ClockConfig,
 }
 
-/// `mysql://user:password@host:port/database`. Never shown whole: it holds the password.
-#[derive(Clone, Deserialize)]
-#[serde(try_from = "String")]
-pub struct MySqlUrl(MySqlConnectOptions);
-
-impl MySqlUrl {
-    /// The parsed URL.
-    pub fn options(&self) -> MySqlConnectOptions {
-        self.0.clone()
+impl WorkerConfig {
+    /// The configuration in `file`, if one is named, with the environment on top: all of it can be used.
+    ///
+    /// # Errors
+    /// The key that is wrong, and what was expected.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let config: Self = config::load(file, ENV_PREFIX)?;
+        config.check()?;
+        Ok(config)
     }
-}
 
-impl TryFrom<String> for MySqlUrl {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let expected = "must be mysql://user:password@host:port/database";
-        // The parser's own words are left out: they may quote the password.
-        let options: MySqlConnectOptions = text.parse().map_err(|_why: sqlx::Error| expected)?;
-        let has_database =
-            text.starts_with("mysql://") && options.get_database().is_some_and(|name| !name.is_empty());
-        if has_database { Ok(Self(options)) } else { Err(expected.to_owned()) }
-    }
-}
-
-impl fmt::Debug for MySqlUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(options) = self;
-        write!(
-            f,
-            "mysql://…@{}:{}/{}",
-            options.get_host(),
-            options.get_port(),
-            options.get_database().unwrap_or("")
-        )
+    /// What the types of the fields cannot tell.
+    fn check(&self) -> Result<(), ConfigError> {
+        stores::check(&self.order_store)?;
+        let unfit =
+            |why: InvalidName| ConfigError::unfit("rocketmq.prefix", format!("must make names: {why}"));
+        for topic in ["orders", "outcomes", "sales"] {
+            self.rocketmq.topic(topic).map_err(unfit)?;
+        }
+        self.rocketmq.group("order-worker").map_err(unfit)?;
+        if let Some(url) = &self.audit.gateway_url {
+            Endpoint::from_shared(url.clone()).map_err(|why| {
+                ConfigError::unfit("audit.gateway_url", format!("must be http://host:port: {why}"))
+            })?;
+        }
+        Ok(())
     }
 }
 
 /// The order store.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct MySqlConfig {
-    /// Where it is, and as whom to log in.
-    pub url: MySqlUrl,
+pub struct StoreConfig {
+    /// Where it is, and as whom to log in. Its scheme says which database it is ([`crate::stores`]).
+    pub url: StoreUrl,
     /// Connections at most. 8: one applies chunks, the others answer look-ups.
     pub connections_max: NonZeroU32,
     /// How long a call waits for a connection. 3 s: gateways give up after 5.
@@ -106,11 +104,10 @@ pub struct MySqlConfig {
     pub contention_pause_ms_max: NonZeroU64,
 }
 
-impl Default for MySqlConfig {
+impl Default for StoreConfig {
     fn default() -> Self {
-        let (host, database) = ("127.0.0.1", "flashgate");
         Self {
-            url: MySqlUrl(MySqlConnectOptions::new().host(host).username(database).database(database)),
+            url: stores::default_url(),
             connections_max: non_zero!(8),
             acquire_timeout_ms: non_zero!(3_000),
             call_timeout_ms: non_zero!(10_000),
@@ -123,21 +120,19 @@ impl Default for MySqlConfig {
     }
 }
 
-impl MySqlConfig {
-    pub(crate) fn acquire_timeout(&self) -> Duration {
-        Duration::from_millis(self.acquire_timeout_ms.get())
-    }
-
-    pub(crate) fn call_timeout(&self) -> Duration {
-        Duration::from_millis(self.call_timeout_ms.get())
-    }
-
-    pub(crate) fn contention_pause_min(&self) -> Duration {
-        Duration::from_millis(self.contention_pause_ms_min.get())
-    }
-
-    pub(crate) fn contention_pause_max(&self) -> Duration {
-        Duration::from_millis(self.contention_pause_ms_max.get())
+impl StoreConfig {
+    /// The same for the store.
+    pub(crate) fn settings(&self) -> ServerSettings {
+        ServerSettings {
+            connections_max: self.connections_max,
+            acquire_timeout: Duration::from_millis(self.acquire_timeout_ms.get()),
+            call_timeout: Duration::from_millis(self.call_timeout_ms.get()),
+            lock_wait_timeout: Duration::from_secs(self.lock_wait_timeout_s.get().into()),
+            session_timeout: Duration::from_secs(self.session_timeout_s.get().into()),
+            contention_retries_max: self.contention_retries_max,
+            contention_pause_min: Duration::from_millis(self.contention_pause_ms_min.get()),
+            contention_pause_max: Duration::from_millis(self.contention_pause_ms_max.get()),
+        }
     }
 }
 
@@ -301,6 +296,7 @@ mod tests {
         sync::atomic::{AtomicU32, Ordering},
     };
 
+    use flashgate_order_store::server::ServerSettings;
     use flashgate_service::config::{contract::variables_are_read_as_the_file, load};
 
     use super::WorkerConfig;
@@ -310,9 +306,12 @@ mod tests {
         let number = FILES.fetch_add(1, Ordering::Relaxed);
         let file = std::env::temp_dir().join(format!("flashgate-worker-{}-{number}.toml", process::id()));
         std::fs::write(&file, text).unwrap();
-        let config = load(Some(&file), "FLASHGATE_NO_SUCH_PREFIX__").map_err(|error| error.to_string());
+        let config = load(Some(&file), "FLASHGATE_NO_SUCH_PREFIX__").and_then(|config: WorkerConfig| {
+            config.check()?;
+            Ok(config)
+        });
         std::fs::remove_file(&file).unwrap();
-        config
+        config.map_err(|error| error.to_string())
     }
 
     #[test]
@@ -323,14 +322,22 @@ mod tests {
     }
 
     #[test]
+    fn a_store_without_a_configuration_has_the_same_settings() {
+        assert_eq!(WorkerConfig::default().order_store.settings(), ServerSettings::default());
+    }
+
+    #[test]
     fn a_wrong_key_or_value_is_named() {
         for (text, key) in [
             ("[consume]\nchunk_size = 1", "chunk_size"),
             ("[consume]\nchunk_orders_max = 0", "chunk_orders_max"),
             ("[consume]\nchunks_in_flight = 0", "chunks_in_flight"),
             ("[consume]\norders_per_second_max = -1", "orders_per_second_max"),
-            ("[mysql]\nurl = \"postgres://x\"", "url"),
-            ("[mysql]\nurl = \"mysql://127.0.0.1:3306\"", "url"),
+            ("[order_store]\nurl = \"postgres://x/y\"", "order_store.url must be mysql://user"),
+            ("[order_store]\nurl = \"mysql://127.0.0.1:3306\"", "order_store.url"),
+            ("[order_store]\nurl = \"mysql://127.0.0.1:port/shop\"", "order_store.url must be mysql://user"),
+            ("[rocketmq]\nprefix = \"a b\"", "rocketmq.prefix"),
+            ("[audit]\ngateway_url = \"a b\"", "audit.gateway_url must be http://host:port"),
             ("[operator]\nlisten = \"here\"", "listen"),
             ("[operator]\nbody_timeout_ms = 0", "body_timeout_ms"),
         ] {
@@ -347,10 +354,10 @@ mod tests {
 
     #[test]
     fn the_password_is_shown_nowhere() {
-        let config = check("[mysql]\nurl = \"mysql://me:hunter2@db:3307/shop\"").unwrap();
+        let config = check("[order_store]\nurl = \"mysql://me:hunter2@db:3307/shop\"").unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));
         assert!(format!("{config:?}").contains("db:3307/shop"));
-        let error = check("[mysql]\nurl = \"mysql://me:hunter2@db:port/shop\"").unwrap_err();
+        let error = check("[order_store]\nurl = \"mysql://me:hunter2@db:port/shop\"").unwrap_err();
         assert!(!error.contains("hunter2"), "{error}");
     }
 }

@@ -38,11 +38,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info_span, warn};
 
 use crate::{
-    backoff::Backoff,
     config::ConsumeConfig,
     health::{Health, Unfinished},
-    store::OrderStore,
 };
+use flashgate_domain::Backoff;
+use flashgate_order_store::OrderStore;
 
 /// What the consumer works with.
 #[derive(Clone)]
@@ -119,11 +119,11 @@ impl<S: Subscription> Consumer<S> {
     /// `seed` draws the pauses before retries.
     pub fn new(subscription: S, parts: Parts, config: ConsumeConfig, seed: u64) -> Self {
         let backoff = |salt| Backoff::new(config.retry_pause_min(), config.retry_pause_max(), seed ^ salt);
-        let blocked = Arc::new(Blocked::new(Arc::clone(&parts.store)));
+        let blocked = Arc::new(Blocked::new(parts.store.clone()));
         let turns = config.chunks_in_flight.get();
         let placer = Placer::new(&parts, Arc::clone(&blocked), turns, backoff(1));
         let health = Arc::clone(&parts.health);
-        let belonging = Belonging::new(Arc::clone(&parts.store), Arc::clone(&health), backoff(4));
+        let belonging = Belonging::new(parts.store.clone(), Arc::clone(&health), backoff(4));
         let announcer = Announcer::new(
             parts.publisher,
             parts.topics,
@@ -229,7 +229,7 @@ impl<S: Subscription> Consumer<S> {
         self.pace.spend(chunk.orders());
         self.health.bus(true);
         #[cfg(feature = "failpoints")]
-        flashgate_service::failpoint::hit("after_poll");
+        flashgate_supervision::failpoint::hit("after_poll");
         debug!(batch_ids = ?chunk.batch_ids(), undecodable = chunk.dead.len(), "taken");
         histogram!("flashgate_worker_chunk_batches").record(float(chunk.batches.len()));
         histogram!("flashgate_worker_chunk_orders").record(float(chunk.orders()));
@@ -251,7 +251,7 @@ impl<S: Subscription> Consumer<S> {
 
     async fn acknowledge(&mut self, done: Done, leave: &CancellationToken) -> Result<Step, Abandoned> {
         #[cfg(feature = "failpoints")]
-        flashgate_service::failpoint::hit("before_offset_commit");
+        flashgate_supervision::failpoint::hit("before_offset_commit");
         let mut retry = 0;
         while let Err(fault) = self.subscription.commit(&done.position).await {
             self.health.bus(false);
@@ -342,7 +342,7 @@ impl Work {
             announcer.dead_letters(placement.dead, &leave).await?;
             announcer.outcomes(&placement.outcomes, ledger, &leave).await?;
             #[cfg(feature = "failpoints")]
-            flashgate_service::failpoint::hit("after_outcomes");
+            flashgate_supervision::failpoint::hit("after_outcomes");
             (rest, dead) = (held, Vec::new());
             rest.extend(placement.blocked);
             if rest.is_empty() {

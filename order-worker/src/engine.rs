@@ -24,8 +24,8 @@ use crate::{
     consume::{self, Consumer, Topics},
     health::Health,
     operator::{self, Backlog, DeadLetters, Interface, Repairs, Sales},
-    store::OrderStore,
 };
+use flashgate_order_store::OrderStore;
 
 /// Everything outside the worker that it works with. In its own process MySQL and RocketMQ; in the embedded mode
 /// whatever the process has.

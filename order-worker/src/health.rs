@@ -15,7 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use crate::store::OrderStore;
+use flashgate_order_store::DeploymentRepository;
 
 /// How often the store is asked whether it is there.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -114,7 +114,7 @@ impl Health {
 
     /// Asks the store every second, for ever. Without orders, nobody else would notice that it is away. And looks whether
     /// the chunks go on, since a store that answers may still hold them up. Compares its clock with `clock`.
-    pub async fn watch_store(self: Arc<Self>, store: Arc<dyn OrderStore>, clock: Arc<dyn Clock>) {
+    pub async fn watch_store(self: Arc<Self>, store: Arc<dyn DeploymentRepository>, clock: Arc<dyn Clock>) {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

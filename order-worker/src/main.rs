@@ -6,12 +6,12 @@ use flashgate_domain::SystemClock;
 use flashgate_order_worker::{
     app::{self, Failed},
     cli::{Cli, Command, ConfigCommand},
-    config::{ENV_PREFIX, SAMPLE, WorkerConfig},
+    config::{SAMPLE, WorkerConfig},
     metrics::WORKER,
     openapi,
 };
 use flashgate_output::{fail, parse, print, print_line};
-use flashgate_service::{config, files, metrics::BUS, shutdown, telemetry};
+use flashgate_service::{files, metrics::BUS, shutdown, telemetry};
 use flashgate_supervision::Supervisor;
 use tokio::runtime;
 
@@ -40,7 +40,7 @@ fn start(command: Command) -> Result<(), Failed> {
 async fn run(command: Command) -> Result<(), Failed> {
     match command {
         Command::Serve(at) => {
-            let config: WorkerConfig = config::load(at.file.as_deref(), ENV_PREFIX)?;
+            let config = WorkerConfig::load(at.file.as_deref())?;
             telemetry::init_logs(&config.log)?;
             let metrics = telemetry::init_metrics(&[WORKER, BUS])?;
             let leave = shutdown::on_signal(config.operator.limits.drain_timeout() + shutdown::AFTER_DRAIN)?;
@@ -48,7 +48,7 @@ async fn run(command: Command) -> Result<(), Failed> {
             app::serve(config, Arc::new(SystemClock), metrics, files::raise_limit(), &supervisor).await
         }
         Command::Migrate(at) => {
-            let config: WorkerConfig = config::load(at.file.as_deref(), ENV_PREFIX)?;
+            let config = WorkerConfig::load(at.file.as_deref())?;
             telemetry::init_logs(&config.log)?;
             let leave = shutdown::on_signal(shutdown::AFTER_DRAIN)?;
             app::migrate(&config, &leave).await
@@ -63,7 +63,7 @@ async fn run(command: Command) -> Result<(), Failed> {
             Ok(())
         }
         Command::Config(ConfigCommand::Check { file }) => {
-            config::load::<WorkerConfig>(Some(&file), ENV_PREFIX)?;
+            WorkerConfig::load(Some(&file))?;
             print_line(format_args!("{} is right", file.display()))?;
             Ok(())
         }

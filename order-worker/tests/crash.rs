@@ -20,12 +20,12 @@ use flashgate_messaging::{
     Message, Publisher, Subscription,
     rocketmq::{RocketMq, RocketMqConfig, RocketMqPublisher, RocketMqSubscription, admin},
 };
-use flashgate_order_worker::{
-    config::{MySqlConfig, MySqlUrl},
+use flashgate_order_store::{
+    OrderRepository, SaleRepository,
     contract::scene::{NOW, draft, singles},
-    mysql::MySqlStore,
-    store::OrderStore,
+    server::{ServerSettings, ServerStore},
 };
+use flashgate_order_store_mysql::MySqlStore;
 use flashgate_proto::body;
 use flashgate_supervision::Supervisor;
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
@@ -60,8 +60,8 @@ impl Stack {
         let name = format!("flashgate_crash_{}_{failpoint}", process::id());
         let mut connection = MySqlConnection::connect(&format!("{server}/mysql")).await.unwrap();
         connection.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
-        let url = MySqlUrl::try_from(format!("{server}/{name}")).unwrap();
-        let store = MySqlStore::new(&MySqlConfig { url, ..MySqlConfig::default() }, 1, Supervisor::default());
+        let options = format!("{server}/{name}").parse().unwrap();
+        let store = MySqlStore::new(options, &ServerSettings::default(), 1, Supervisor::default());
         store.migrate().await.unwrap();
 
         let config = RocketMqConfig {
@@ -86,7 +86,7 @@ impl Stack {
         let mut command = Command::new(env!("CARGO_BIN_EXE_order-worker"));
         command
             .arg("serve")
-            .env("FLASHGATE_WORKER__MYSQL__URL", format!("{}/{}", self.mysql_server, self.name))
+            .env("FLASHGATE_WORKER__ORDER_STORE__URL", format!("{}/{}", self.mysql_server, self.name))
             .env("FLASHGATE_WORKER__ROCKETMQ__NAME_SERVERS", format!("[\"{}\"]", self.namesrv))
             .env("FLASHGATE_WORKER__ROCKETMQ__PREFIX", &self.name)
             .env("FLASHGATE_WORKER__CONSUME__CHUNK_ORDERS_MAX", "20")

@@ -12,7 +12,7 @@ worker_ports() { port_of worker; }
 worker_configure() {
     cat >"$SHOP_DIR/worker.toml" <<EOF
 # Every key: order-worker/config.sample.toml
-[mysql]
+[order_store]
 url = "$FLASHGATE_MYSQL_URL"
 
 [rocketmq]

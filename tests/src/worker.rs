@@ -35,7 +35,7 @@ impl Worker {
         let WorkerPlan { name, prefix, mysql_url, name_server, settings } = plan;
         let config = format!(
             r#"
-[mysql]
+[order_store]
 url = "{mysql_url}"
 
 [rocketmq]

@@ -174,7 +174,7 @@ async fn a_worker_that_finds_another_schema_ends_with_the_exit_code_for_that() {
     let mut shop = Deployment::of("schema").gateways(0).prepare().await;
     let empty =
         OrderStore::create(&Stack::from_env().mysql_url, &format!("{}_empty", shop.store.database())).await;
-    shop.workers[0].set("mysql.url", empty.url());
+    shop.workers[0].set("order_store.url", empty.url());
     shop.workers[0].start();
     let status = shop.workers[0].process.died().await;
     assert_eq!(status.code(), Some(3), "{status}\n{}", shop.workers[0].process.log_tail());

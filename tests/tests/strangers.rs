@@ -81,7 +81,7 @@ async fn a_worker_with_another_database_decides_nothing() {
     let elsewhere = OrderStore::create(&Stack::from_env().mysql_url, &elsewhere).await;
     let mut stranger = shop.workers.remove(1);
     stranger.process.leave().await;
-    stranger.set("mysql.url", elsewhere.url());
+    stranger.set("order_store.url", elsewhere.url());
     stranger.migrate(shop.folder()).await;
 
     let sale = shop.open_sale(SaleForm::of_stock(STOCK)).await;

@@ -53,7 +53,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(30);
 
 /// The variable that has `task` panic soon after its start.
 fn armed(task: &str) -> [(String, String); 1] {
-    [(failpoint::VARIABLE.to_owned(), task.to_owned())]
+    [(failpoint::PANIC_VARIABLE.to_owned(), task.to_owned())]
 }
 
 /// Waits until the process has left because `task` failed, and said so.

@@ -137,7 +137,7 @@ async fn a_worker_leaves_while_it_waits_for_mysql_or_a_name_server() {
     let mysql: fn(SocketAddr) -> String = |address| format!("mysql://flashgate@{address}/flashgate");
     let names: fn(SocketAddr) -> String = |address| format!(r#"["{address}"]"#);
     for signal in [Signal::TERM, Signal::INT] {
-        for (key, value) in [("mysql.url", mysql), ("rocketmq.name_servers", names)] {
+        for (key, value) in [("order_store.url", mysql), ("rocketmq.name_servers", names)] {
             let mut frozen = Frozen::server().await;
             let mut shop = patient("leave-frozen").gateways(0).prepare().await;
             shop.workers[0].set(key, value(frozen.address));
@@ -166,7 +166,7 @@ async fn a_migration_that_waits_is_interrupted_and_says_so() {
     let shop = patient("leave-migrate").gateways(0).prepare().await;
     let url = format!("mysql://flashgate@{}/flashgate", frozen.address);
     let mut migrate = shop.workers[0].migration(shop.folder());
-    migrate.start(&[("FLASHGATE_WORKER__MYSQL__URL".to_owned(), url)]);
+    migrate.start(&[("FLASHGATE_WORKER__ORDER_STORE__URL".to_owned(), url)]);
     frozen.until_asked().await;
     migrate.signal(Signal::TERM);
     let status = timeout(SOON, migrate.died()).await.expect("it ends");

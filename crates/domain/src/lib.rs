@@ -9,6 +9,7 @@
 mod non_zero;
 
 pub mod audit;
+pub mod backoff;
 pub mod batch;
 pub mod buyer;
 pub mod checks;
@@ -21,6 +22,7 @@ pub mod outcome;
 pub mod sale;
 pub mod verdict;
 
+pub use backoff::Backoff;
 pub use batch::{Batch, BatchIds};
 pub use buyer::{BuyerDigest, BuyerId, IdempotencyKey, KeyDigest};
 pub use clock::{Clock, SystemClock, Timestamp};

@@ -10,8 +10,6 @@ pub mod answer;
 pub mod body;
 pub mod clocks;
 pub mod config;
-#[cfg(feature = "failpoints")]
-pub mod failpoint;
 pub mod files;
 pub mod integers;
 pub mod listener;

@@ -18,6 +18,9 @@
 //! | [`Task`] | one that runs; dropping it aborts it |
 //! | [`TaskError`] | which one failed, and why |
 
+#[cfg(feature = "failpoints")]
+pub mod failpoint;
+
 use std::{
     any::Any,
     panic::AssertUnwindSafe,
@@ -96,7 +99,7 @@ impl Supervisor {
     ) -> Task {
         let this = self.clone();
         #[cfg(feature = "failpoints")]
-        let task = failpoint::before(name, task);
+        let task = failpoint::in_task(name, task);
         Task(Some(tokio::spawn(async move {
             match AssertUnwindSafe(task).catch_unwind().await {
                 Ok(()) if is_lasting && !this.0.shutdown.is_cancelled() => {
@@ -164,31 +167,4 @@ fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("no message").to_owned()
-}
-
-/// Has a task panic, for tests.
-#[cfg(feature = "failpoints")]
-pub mod failpoint {
-    use std::{env, time::Duration};
-
-    use tokio::time::sleep;
-
-    /// The variable that names the task: `settle` panics some time after its start, `settle@0` at once.
-    pub const VARIABLE: &str = "FLASHGATE_PANIC_IN_TASK";
-    /// So long it works before.
-    const WORKS_FOR: Duration = Duration::from_millis(1_000);
-
-    pub(super) async fn before(name: &'static str, task: impl Future<Output = ()> + Send) {
-        let armed = env::var(VARIABLE).unwrap_or_default();
-        match armed.strip_prefix(name) {
-            // A timer is never due at once, and a short task may be done before.
-            Some("@0") => panic!("failpoint"),
-            Some("") => tokio::select! {
-                biased;
-                () = sleep(WORKS_FOR) => panic!("failpoint"),
-                () = task => {}
-            },
-            Some(_) | None => task.await,
-        }
-    }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use flashgate_domain::SaleId;
-use flashgate_order_worker::store::OrderStore;
+use flashgate_order_store::SaleRepository;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::{
     task::JoinHandle,
@@ -60,7 +60,7 @@ impl Display {
     /// Keeps asking the order store how many of `units` it has confirmed.
     pub(super) fn count_confirmed(
         &self,
-        orders: Arc<impl OrderStore>,
+        orders: Arc<impl SaleRepository>,
         sale: SaleId,
         units: u64,
     ) -> JoinHandle<()> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flashgate_domain::{Clock, Sale, SaleId, SaleState, SystemClock};
-use flashgate_order_worker::store::{OrderStore, SALE_PAGE_MAX, SalePage};
+use flashgate_order_store::{SALE_PAGE_MAX, SalePage, SaleRepository};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};

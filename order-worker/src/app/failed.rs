@@ -3,13 +3,11 @@
 use std::{io, net::SocketAddr, process::ExitCode};
 
 use flashgate_messaging::InvalidName;
+use flashgate_order_store::server::{MigrationFault, SchemaFault};
 use flashgate_output::OutputError;
 use flashgate_service::{config::ConfigError, telemetry::TelemetryError};
 use flashgate_supervision::{EXIT_CODE, TaskError};
-use sqlx::migrate::MigrateError;
 use thiserror::Error;
-
-use crate::mysql::SchemaFault;
 
 /// Why the worker stopped.
 #[derive(Debug, Error)]
@@ -27,8 +25,8 @@ pub enum Failed {
     #[error(transparent)]
     Schema(#[from] SchemaFault),
     /// A migration failed.
-    #[error("the schema could not be migrated: {0}")]
-    Migrate(#[from] MigrateError),
+    #[error(transparent)]
+    Migrate(#[from] MigrationFault),
     /// A signal came before the schema was migrated.
     #[error("the migration was interrupted: what was applied stays; run it again")]
     MigrationInterrupted,

@@ -13,10 +13,10 @@ use tracing::{error, warn};
 
 use super::{Abandoned, chunk::Dead, pause};
 use crate::{
-    backoff::Backoff,
     dead_letter::{DETAIL, MESSAGE_ID, OFFSET, QUEUE, REASON, TOPIC},
     health::Health,
 };
+use flashgate_domain::Backoff;
 
 /// The topics that the consumer writes to.
 #[derive(Clone, Debug)]

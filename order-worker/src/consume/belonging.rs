@@ -12,10 +12,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{Abandoned, chunk::Chunk, pause};
-use crate::{backoff::Backoff, health::Health, store::OrderStore};
+use crate::health::Health;
+use flashgate_domain::Backoff;
+use flashgate_order_store::DeploymentRepository;
 
 pub(super) struct Belonging {
-    store: Arc<dyn OrderStore>,
+    store: Arc<dyn DeploymentRepository>,
     health: Arc<Health>,
     backoff: Backoff,
     /// The ledger of the order store, once it is known. It never changes.
@@ -23,7 +25,7 @@ pub(super) struct Belonging {
 }
 
 impl Belonging {
-    pub(super) fn new(store: Arc<dyn OrderStore>, health: Arc<Health>, backoff: Backoff) -> Self {
+    pub(super) fn new(store: Arc<dyn DeploymentRepository>, health: Arc<Health>, backoff: Backoff) -> Self {
         Self { store, health, backoff, ledger: Mutex::default() }
     }
 

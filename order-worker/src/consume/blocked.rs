@@ -16,14 +16,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Abandoned, chunk::Taken, float};
-use crate::store::OrderStore;
+use flashgate_order_store::OrderRepository;
 
 /// How often it is looked whether the sales are free again: one statement for all of them.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The blocked sales, and how much waits for them.
 pub(super) struct Blocked {
-    store: Arc<dyn OrderStore>,
+    store: Arc<dyn OrderRepository>,
     sales: Mutex<BTreeSet<SaleId>>,
     /// When somebody last looked, or began to: one look serves all that wait.
     looked_at: Mutex<Option<Instant>>,
@@ -37,7 +37,7 @@ pub(super) struct Parked {
 }
 
 impl Blocked {
-    pub(super) fn new(store: Arc<dyn OrderStore>) -> Self {
+    pub(super) fn new(store: Arc<dyn OrderRepository>) -> Self {
         let blocked =
             Self { store, sales: Mutex::default(), looked_at: Mutex::default(), orders: AtomicUsize::new(0) };
         blocked.tell();

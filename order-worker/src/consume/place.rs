@@ -14,11 +14,9 @@ use super::{
     chunk::{Dead, Taken},
     pause,
 };
-use crate::{
-    backoff::Backoff,
-    health::Health,
-    store::{OrderStore, Placed, StoreFault},
-};
+use crate::health::Health;
+use flashgate_domain::Backoff;
+use flashgate_order_store::{OrderRepository, Placed, StoreFault};
 
 /// What a chunk came to.
 #[derive(Debug, Default)]
@@ -30,7 +28,7 @@ pub(super) struct Placement {
 }
 
 pub(super) struct Placer {
-    store: Arc<dyn OrderStore>,
+    store: Arc<dyn OrderRepository>,
     clock: Arc<dyn Clock>,
     health: Arc<Health>,
     blocked: Arc<Blocked>,

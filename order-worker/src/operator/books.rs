@@ -11,17 +11,19 @@ use flashgate_service::answer::Failure;
 use tonic::{Request, Response, Status};
 
 use super::sales::failure;
-use crate::store::{BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OrderStore, OutcomePage};
+use flashgate_order_store::{
+    BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage, SnapshotRepository,
+};
 
 /// The longest message that is read: a question for the batches of a backlog of some 100,000.
 pub(super) const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The books of this worker's store.
-pub struct StoreLooks(Arc<dyn OrderStore>);
+pub struct StoreLooks(Arc<dyn SnapshotRepository>);
 
 impl StoreLooks {
     /// Looks into `store`.
-    pub const fn new(store: Arc<dyn OrderStore>) -> Self {
+    pub const fn new(store: Arc<dyn SnapshotRepository>) -> Self {
         Self(store)
     }
 }

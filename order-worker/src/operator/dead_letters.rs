@@ -15,10 +15,8 @@ use shelf::{Letter, Shelf};
 use tonic::{Request, Response, Status};
 
 use super::sales::failure;
-use crate::{
-    dead_letter::{DETAIL, MESSAGE_ID, OFFSET, QUEUE, REASON, TOPIC},
-    store::{OrderStore, RepairEvent, Standing},
-};
+use crate::dead_letter::{DETAIL, MESSAGE_ID, OFFSET, QUEUE, REASON, TOPIC};
+use flashgate_order_store::{OrderStore, RepairEvent, Standing};
 
 /// The longest message that is read: the longest ids of one request, several times over.
 pub(super) const MESSAGE_BYTES_MAX: usize = 64 * 1024;

@@ -28,7 +28,8 @@ use super::{
     repairs::{self, Repairs},
     sales::Sales,
 };
-use crate::{health::Health, store::StoredOrder};
+use crate::health::Health;
+use flashgate_order_store::StoredOrder;
 
 /// The services, with health and reflection, as routes without a fallback; and a task that keeps health as readiness
 /// has it.
@@ -52,7 +53,7 @@ pub fn routes(
     let routes = Routes::new(health_service)
         .add_service(reflection)
         .add_service(
-            BooksServiceServer::new(StoreLooks::new(Arc::clone(&repairs.store)))
+            BooksServiceServer::new(StoreLooks::new(repairs.store.clone()))
                 .max_decoding_message_size(books::MESSAGE_BYTES_MAX),
         )
         .add_service(

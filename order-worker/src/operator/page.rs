@@ -7,7 +7,7 @@ use flashgate_proto::v1::ListSalesRequest;
 use flashgate_service::answer::Failure;
 use utoipa::IntoParams;
 
-use crate::store::{SALE_PAGE_MAX, SalePage};
+use flashgate_order_store::{SALE_PAGE_MAX, SalePage};
 
 /// How many sales a page holds if nobody says.
 const SIZE_DEFAULT: u32 = 100;

@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 use tracing::{info, warn};
 
 use super::{Backlog, grpc::sale_message, sales::failure};
-use crate::store::{
+use flashgate_order_store::{
     Compensated, Correction, OrderMark, OrderStore, REPAIR_PAGE_MAX, RepairDraft, RepairEvent, TEXT_BYTES_MAX,
 };
 

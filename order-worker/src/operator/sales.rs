@@ -11,7 +11,7 @@ use flashgate_service::answer::Failure;
 use metrics::counter;
 use tracing::{error, info, warn};
 
-use crate::store::{
+use flashgate_order_store::{
     OrderStore, Registration, SaleMade, SalePage, StoreFault, StoreIdentity, StoredOrder, Transition,
 };
 

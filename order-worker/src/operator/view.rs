@@ -5,7 +5,7 @@ use flashgate_service::openapi::{Buyer, Id, Key};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::store::StoredOrder;
+use flashgate_order_store::StoredOrder;
 
 /// A sale. Its id is a string, as every id in JSON: numbers above 2^53 do not survive every reader.
 #[derive(Clone, Debug, Serialize, ToSchema)]

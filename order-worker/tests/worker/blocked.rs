@@ -7,11 +7,11 @@ use std::{
 };
 
 use flashgate_domain::{Batch, BatchId, SaleId, SystemClock};
-use flashgate_order_worker::{
-    config::ConsumeConfig,
+use flashgate_order_store::{
+    OrderStore, SaleRepository,
     contract::scene::{NOW, draft},
-    store::OrderStore,
 };
+use flashgate_order_worker::config::ConsumeConfig;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{

@@ -9,7 +9,8 @@ use std::{
 };
 
 use flashgate_domain::{Clock, SystemClock, Timestamp};
-use flashgate_order_worker::{health::Health, store::OrderStore};
+use flashgate_order_store::OrderStore;
+use flashgate_order_worker::health::Health;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 

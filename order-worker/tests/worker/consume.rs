@@ -9,15 +9,17 @@ use crate::double::{Event, MemoryBus, MemoryStore};
 use bytes::Bytes;
 use flashgate_domain::{Batch, Decision, LedgerId, SaleId, SystemClock};
 use flashgate_messaging::{BusFault, Group, Topic};
-use flashgate_order_worker::{
-    config::ConsumeConfig,
-    consume::{Abandoned, Consumer, Parts, Step, Topics},
+use flashgate_order_store::{
+    DeploymentRepository, SaleRepository,
     contract::{
         Subject,
         scene::{NOW, decisions, draft, singles},
     },
+};
+use flashgate_order_worker::{
+    config::ConsumeConfig,
+    consume::{Abandoned, Consumer, Parts, Step, Topics},
     health::Health,
-    store::OrderStore,
 };
 use flashgate_proto::body;
 use tokio::time::Instant;
@@ -32,7 +34,7 @@ mod contract {
         Subject { stores: [store.clone(), store], clean_up: Box::new(()) }
     }
 
-    flashgate_order_worker::order_store_contract!(fresh);
+    flashgate_order_store::order_store_contract!(fresh);
 }
 
 pub(crate) struct Scene {

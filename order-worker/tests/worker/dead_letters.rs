@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_domain::{BatchId, SystemClock, Timestamp};
 use flashgate_messaging::{Browser, BusFault, Delivery, QueueId, QueueSpan, StoredPage, Topic};
-use flashgate_order_worker::{
+use flashgate_order_store::{
+    OrderRepository, RepairDraft, RepairRepository, SaleRepository,
     contract::scene::{NOW, draft, singles},
-    operator::DeadLetters,
-    store::{OrderStore, RepairDraft},
 };
+use flashgate_order_worker::operator::DeadLetters;
 use flashgate_proto::{
     body,
     v1::{

@@ -19,13 +19,12 @@ use flashgate_domain::{
 use flashgate_messaging::{
     Browser, BusFault, Delivery, Message, Position, Publisher, QueueId, QueueSpan, StoredPage, Subscription,
 };
-use flashgate_order_worker::{
+use flashgate_order_store::{
+    BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
+    OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, Rejection, RepairDraft, RepairEvent,
+    RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, Standing, StoreFault,
+    StoreIdentity, StoredOrder, Transition,
     decide::{Purchase, order_by_order},
-    store::{
-        BatchPage, BuyerPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage,
-        OutcomesPage, Placed, Registration, Rejection, RepairDraft, RepairEvent, SaleMade, SalePage,
-        Standing, StoreFault, StoreIdentity, StoredOrder, Transition,
-    },
 };
 
 /// An order store in memory.
@@ -86,7 +85,7 @@ impl Tables {
 }
 
 #[async_trait]
-impl OrderStore for MemoryStore {
+impl OrderRepository for MemoryStore {
     async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreFault> {
         let away = self.away.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         if away.is_ok() {
@@ -115,6 +114,26 @@ impl OrderStore for MemoryStore {
         Ok(batches.iter().map(|batch| placed[&batch.id()].clone()).collect())
     }
 
+    async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
+        let tables = self.tables.lock().unwrap();
+        let Some((outcome, created_at)) = tables.decided.get(&order.base()) else { return Ok(None) };
+        Ok(outcome.orders.get(order.index()).map(|found| StoredOrder {
+            id: order,
+            intent: found.intent.clone(),
+            state: found.decision.state(),
+            batch: outcome.batch,
+            created_at: *created_at,
+        }))
+    }
+
+    async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreFault> {
+        let locked = self.locked.lock().unwrap();
+        Ok(sales.iter().copied().filter(|sale| locked.contains(sale)).collect())
+    }
+}
+
+#[async_trait]
+impl SaleRepository for MemoryStore {
     async fn create_sale(&self, draft: &SaleDraft, _now: Timestamp) -> Result<Sale, StoreFault> {
         let sales = &mut self.tables.lock().unwrap().sales;
         let id = SaleId::new(u64::try_from(sales.len()).unwrap() + 1).unwrap();
@@ -188,25 +207,10 @@ impl OrderStore for MemoryStore {
         });
         Ok(wanted.take(usize::try_from(page.size).unwrap()).cloned().collect())
     }
+}
 
-    async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
-        let tables = self.tables.lock().unwrap();
-        let Some((outcome, created_at)) = tables.decided.get(&order.base()) else { return Ok(None) };
-        Ok(outcome.orders.get(order.index()).map(|found| StoredOrder {
-            id: order,
-            intent: found.intent.clone(),
-            state: found.decision.state(),
-            batch: outcome.batch,
-            created_at: *created_at,
-        }))
-    }
-
-    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault> {
-        let tables = self.tables.lock().unwrap();
-        let found = tables.decided.get(&batch.base()).filter(|(outcome, _)| outcome.batch == batch);
-        Ok(found.map(|(outcome, _)| outcome.clone()))
-    }
-
+#[async_trait]
+impl SnapshotRepository for MemoryStore {
     async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, StoreFault> {
         let tables = self.tables.lock().unwrap();
         let Some(row) = tables.sales.get(&sale) else { return Ok(None) };
@@ -233,6 +237,12 @@ impl OrderStore for MemoryStore {
             orders,
             decided: decided.map(sums).collect(),
         }))
+    }
+
+    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault> {
+        let tables = self.tables.lock().unwrap();
+        let found = tables.decided.get(&batch.base()).filter(|(outcome, _)| outcome.batch == batch);
+        Ok(found.map(|(outcome, _)| outcome.clone()))
     }
 
     async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault> {
@@ -272,7 +282,10 @@ impl OrderStore for MemoryStore {
         }
         Ok(units.into_values().take(usize::try_from(page.size).unwrap()).collect())
     }
+}
 
+#[async_trait]
+impl RepairRepository for MemoryStore {
     async fn compensate(
         &self,
         sale: SaleId,
@@ -352,7 +365,10 @@ impl OrderStore for MemoryStore {
         let last = tables.letters.iter().rev().find(|(decided, _)| decided == letter);
         Ok(last.map(|(_, decision)| decision.clone()))
     }
+}
 
+#[async_trait]
+impl DeploymentRepository for MemoryStore {
     async fn identity(&self) -> Result<StoreIdentity, StoreFault> {
         let store = StoreId::from_bytes([5; 16]).unwrap();
         Ok(StoreIdentity { store, ledger: self.tables.lock().unwrap().ledger })
@@ -368,11 +384,6 @@ impl OrderStore for MemoryStore {
             Some(same) if same == ledger => Ok(Registration::Same),
             Some(other) => Ok(Registration::Other(other)),
         }
-    }
-
-    async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreFault> {
-        let locked = self.locked.lock().unwrap();
-        Ok(sales.iter().copied().filter(|sale| locked.contains(sale)).collect())
     }
 
     async fn ping(&self) -> Result<Timestamp, StoreFault> {

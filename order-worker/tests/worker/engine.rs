@@ -4,12 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::SystemClock;
 use flashgate_messaging::{Group, Topic};
+use flashgate_order_store::{
+    SaleRepository,
+    contract::scene::{NOW, draft, singles},
+};
 use flashgate_order_worker::{
     config::{ConsumeConfig, OperatorConfig},
     consume::Topics,
-    contract::scene::{NOW, draft, singles},
     engine::{self, Parts},
-    store::OrderStore,
 };
 use flashgate_proto::body;
 use flashgate_supervision::Supervisor;

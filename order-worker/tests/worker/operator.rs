@@ -6,11 +6,13 @@ use crate::double::{Event, MemoryBus, MemoryStore, NoTopic};
 use axum::{Router, body::Body};
 use flashgate_domain::SystemClock;
 use flashgate_messaging::Topic;
-use flashgate_order_worker::{
+use flashgate_order_store::{
+    OrderRepository, SaleRepository,
     contract::scene::{NOW, draft, singles},
+};
+use flashgate_order_worker::{
     health::Health,
     operator::{self, Backlog, DeadLetters, Interface, Repairs, Sales},
-    store::OrderStore,
 };
 use flashgate_proto::{
     body,

@@ -80,7 +80,7 @@ impl Deployment {
         let mysql_url = servers.database(&format!("flashgate_{}", prefix.replace('-', "_"))).await?;
         let worker_address = free_address()?;
         let worker_config = format!(
-            "[mysql]\nurl = \"{mysql_url}\"\n\n\
+            "[order_store]\nurl = \"{mysql_url}\"\n\n\
              [rocketmq]\nname_servers = [\"{}\"]\nprefix = \"{prefix}\"\n\n\
              [operator]\nlisten = \"{worker_address}\"\n",
             servers.name_server

@@ -53,7 +53,9 @@ impl Check {
     /// The folder of its package.
     pub const fn folder(self) -> &'static str {
         match self {
-            Self::Worker | Self::SqliteStore | Self::MysqlStore => "order-worker",
+            Self::Worker => "order-worker",
+            Self::SqliteStore => "crates/order-store-sqlite",
+            Self::MysqlStore => "crates/order-store-mysql",
             Self::SqliteLedger
             | Self::RedisLedger
             | Self::SqliteCommit

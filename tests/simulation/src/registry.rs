@@ -6,10 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use flashgate_domain::{LedgerId, OrderId, Refusal, Sale, SaleId, SaleState};
 use flashgate_gateway::registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder};
-use flashgate_order_worker::{
-    operator::Sales,
-    store::{SALE_PAGE_MAX, SalePage},
-};
+use flashgate_order_store::{SALE_PAGE_MAX, SalePage};
+use flashgate_order_worker::operator::Sales;
 use flashgate_service::answer::Failure;
 
 use crate::{desk::Desk, network::Link};

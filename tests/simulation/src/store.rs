@@ -1,5 +1,5 @@
 //! The order store of the simulation: one value, changed by whole calls. Who gets the units is decided by the
-//! worker's own rule (`flashgate_order_worker::decide`).
+//! worker's own rule (`flashgate_order_store::decide`).
 
 mod client;
 mod zombie;
@@ -12,13 +12,11 @@ use flashgate_domain::{
     Sale, SaleDraft, SaleId, SaleState, Timestamp,
     audit::{BatchSums, BuyerUnits, DecidedBatch, StoreBooks, StoreStep, Sums},
 };
-use flashgate_order_worker::{
+use flashgate_order_store::{
+    BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, Compensated, Correction, LetterDecision, LetterKey,
+    OutcomePage, OutcomesPage, Placed, REPAIR_PAGE_MAX, Registration, Rejection, RepairDraft, RepairEvent,
+    SALE_PAGE_MAX, SaleMade, SalePage, Standing, StoredOrder, Transition,
     decide::{Purchase, confirmed_units, first_decision, order_by_order},
-    store::{
-        BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, Compensated, Correction, LetterDecision,
-        LetterKey, OutcomePage, OutcomesPage, Placed, REPAIR_PAGE_MAX, Registration, Rejection, RepairDraft,
-        RepairEvent, SALE_PAGE_MAX, SaleMade, SalePage, Standing, StoredOrder, Transition,
-    },
 };
 use zombie::Transactions;
 pub use zombie::Zombie;

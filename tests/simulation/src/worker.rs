@@ -75,7 +75,7 @@ fn desk(parts: &Parts, sales: &Arc<Sales>) -> WorkerDesk {
         clock: Arc::clone(&parts.clock),
         backlog: Backlog::default(),
     };
-    let books = StoreLooks::new(Arc::clone(&parts.store));
+    let books = StoreLooks::new(parts.store.clone());
     Routes::new(BooksServiceServer::new(books))
         .add_service(RepairServiceServer::new(repairs))
         .add_service(SaleServiceServer::new(Operator(Arc::clone(sales))))

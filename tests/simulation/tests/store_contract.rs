@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flashgate_order_worker::contract::Subject;
+use flashgate_order_store::contract::Subject;
 use flashgate_simulation::{
     clock::SimClock,
     network::{Link, Network, Server},
@@ -12,7 +12,7 @@ use flashgate_simulation::{
 };
 use tokio::time::Instant;
 
-flashgate_order_worker::order_store_contract!(fresh);
+flashgate_order_store::order_store_contract!(fresh);
 
 async fn fresh() -> Subject {
     let network = Network::new(Trace::new(false));

@@ -8,7 +8,7 @@ use metrics::counter;
 use tracing::{info, warn};
 
 use super::{super::sales::failure, DeadLetters};
-use crate::store::{LetterDecision, LetterKey, OrderStore, Standing};
+use flashgate_order_store::{LetterDecision, LetterKey, OrderStore, Standing};
 
 /// How many messages one pull asks for.
 const PULL_MESSAGES_MAX: u32 = 32;

@@ -8,9 +8,10 @@ use flashgate_domain::{
     Timestamp,
     audit::{BuyerUnits, DecidedBatch, StoreBooks, StoreStep},
 };
-use flashgate_order_worker::store::{
-    BatchPage, BuyerPage, Compensated, Correction, LetterDecision, LetterKey, OrderStore, OutcomePage,
-    OutcomesPage, Placed, Registration, RepairDraft, RepairEvent, SaleMade, SalePage, Standing, StoreFault,
+use flashgate_order_store::{
+    BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
+    OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
+    RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, Standing, StoreFault,
     StoreIdentity, StoredOrder, Transition,
 };
 
@@ -47,7 +48,7 @@ impl SimStore {
 }
 
 #[async_trait]
-impl OrderStore for SimStore {
+impl OrderRepository for SimStore {
     async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreFault> {
         let ids: Vec<String> = batches.iter().map(|batch| batch.id().to_string()).collect();
         let (server, batches) = (Arc::clone(self.link.server()), batches.to_vec());
@@ -62,6 +63,18 @@ impl OrderStore for SimStore {
         applied
     }
 
+    async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
+        self.ask("order", order.to_string(), move |state| state.orders.get(&order).cloned()).await
+    }
+
+    async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreFault> {
+        let sales = sales.iter().copied().collect();
+        self.ask("locked_sales", String::new(), move |state| state.locked(&sales)).await
+    }
+}
+
+#[async_trait]
+impl SaleRepository for SimStore {
     async fn create_sale(&self, draft: &SaleDraft, _now: Timestamp) -> Result<Sale, StoreFault> {
         let draft = draft.clone();
         let made = self.ask("create_sale", String::new(), move |state| state.create_sale(&draft)).await?;
@@ -116,18 +129,17 @@ impl OrderStore for SimStore {
         let page = page.clone();
         self.ask("sales", String::new(), move |state| state.page(&page)).await
     }
+}
 
-    async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
-        self.ask("order", order.to_string(), move |state| state.orders.get(&order).cloned()).await
+#[async_trait]
+impl SnapshotRepository for SimStore {
+    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, StoreFault> {
+        let asked = asked.to_vec();
+        self.ask("books", sale.to_string(), move |state| state.books(sale, &asked)).await
     }
 
     async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault> {
         self.ask("outcome", batch.to_string(), move |state| state.outcome(batch)).await
-    }
-
-    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, StoreFault> {
-        let asked = asked.to_vec();
-        self.ask("books", sale.to_string(), move |state| state.books(sale, &asked)).await
     }
 
     async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault> {
@@ -144,7 +156,10 @@ impl OrderStore for SimStore {
         let page = page.clone();
         self.ask("buyers", page.sale.to_string(), move |state| state.buyers(&page)).await
     }
+}
 
+#[async_trait]
+impl RepairRepository for SimStore {
     async fn compensate(
         &self,
         sale: SaleId,
@@ -196,7 +211,10 @@ impl OrderStore for SimStore {
         let letter = letter.clone();
         self.ask("letter_decision", String::new(), move |state| state.letter_decision(&letter)).await
     }
+}
 
+#[async_trait]
+impl DeploymentRepository for SimStore {
     async fn identity(&self) -> Result<StoreIdentity, StoreFault> {
         // There is one store in a simulated world.
         let store = StoreId::from_bytes([1; 16]).map_err(|_zero| StoreFault::Corrupt { what: "store id" })?;
@@ -207,11 +225,6 @@ impl OrderStore for SimStore {
     async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreFault> {
         let about = ledger.to_string();
         self.ask("register_ledger", about, move |state| state.register_ledger(ledger)).await
-    }
-
-    async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreFault> {
-        let sales = sales.iter().copied().collect();
-        self.ask("locked_sales", String::new(), move |state| state.locked(&sales)).await
     }
 
     async fn ping(&self) -> Result<Timestamp, StoreFault> {

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use flashgate_domain::{Batch, Intent, SaleId, Timestamp};
-use flashgate_order_worker::store::{Placed, StoreFault};
+use flashgate_order_store::{Placed, StoreFault};
 use tokio::{
     sync::Notify,
     time::{sleep, timeout},

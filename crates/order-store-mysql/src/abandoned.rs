@@ -1,0 +1,177 @@
+//! Connections that were left with something under way: ended on the server, from another connection.
+//!
+//! A server that hears nothing of its client keeps the transaction, and with it the row of a hot sale, for as long as
+//! the session may be idle. So the session is killed by its number. If the kill comes too late, or never, the server
+//! ends the session itself after `mysql.session_timeout_s`. Whichever way it goes, nothing is applied twice: the first
+//! statement of a chunk inserts its batch ids, and holds them until its transaction has ended. A retry waits for that;
+//! then it finds the batches decided, if the COMMIT had been under way, or takes their place.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use flashgate_supervision::Supervisor;
+use metrics::counter;
+use sqlx::{
+    AssertSqlSafe, Connection, Executor, MySqlConnection, Row,
+    mysql::{MySqlConnectOptions, MySqlDatabaseError},
+};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep, timeout},
+};
+use tracing::{info, warn};
+
+use crate::session::Session;
+
+const UPTIME_SELECT: &str = include_str!("../sql/uptime_select.sql");
+/// `ER_NO_SUCH_THREAD`: the session has ended.
+const NO_SUCH_THREAD: u16 = 1094;
+/// How many sessions wait to be killed at most. Those beyond it are left to the server's own time-out.
+const WAITING_MAX: usize = 64;
+/// How long connecting and killing may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+/// The pause after an attempt that failed.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// A session that was left.
+#[derive(Clone, Debug)]
+pub(crate) struct Abandoned {
+    id: u64,
+    server: String,
+    opened_at: Instant,
+}
+
+impl Abandoned {
+    pub(crate) fn of(session: &Session) -> Self {
+        Self { id: session.id, server: session.server.clone(), opened_at: session.opened_at }
+    }
+}
+
+/// Kills sessions that were left, over a connection of its own.
+#[derive(Debug)]
+pub(crate) struct Reaper {
+    options: MySqlConnectOptions,
+    /// After which the server ends a session itself.
+    idle_timeout: Duration,
+    supervisor: Supervisor,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    sessions: Vec<Abandoned>,
+    /// Whether somebody kills them.
+    is_reaping: bool,
+}
+
+/// What became of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Killed,
+    /// It had ended, or the server is another one or has started anew since.
+    Gone,
+    /// The server does not let this user.
+    Refused,
+    /// No server answered in time; it ends sessions itself.
+    Unreachable,
+}
+
+impl End {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Killed => "killed",
+            Self::Gone => "gone",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+        }
+    }
+
+    fn count(self, session: &Abandoned) {
+        let result = self.as_str();
+        counter!("flashgate_worker_abandoned_sessions_total", "result" => result).increment(1);
+        info!(id = session.id, result, "a session was left with something under way");
+    }
+}
+
+impl Reaper {
+    pub(crate) fn new(options: MySqlConnectOptions, idle_timeout: Duration, supervisor: Supervisor) -> Self {
+        Self { options, idle_timeout, supervisor, waiting: Mutex::default() }
+    }
+
+    /// Has the session killed soon. Returns at once.
+    pub(crate) fn free(self: &Arc<Self>, session: Abandoned) {
+        // Without a runtime the process is ending, and its connections with it.
+        if Handle::try_current().is_err() {
+            return;
+        }
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.sessions.len() >= WAITING_MAX {
+            return End::Unreachable.count(&session);
+        }
+        waiting.sessions.push(session);
+        if !waiting.is_reaping {
+            waiting.is_reaping = true;
+            self.supervisor.spawn_job("abandoned_sessions", Arc::clone(self).reap()).detach();
+        }
+    }
+
+    /// What waits, or `None` if nothing does: then nobody reaps any longer.
+    fn take(&self) -> Option<Vec<Abandoned>> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.is_reaping = !waiting.sessions.is_empty();
+        waiting.is_reaping.then(|| std::mem::take(&mut waiting.sessions))
+    }
+
+    async fn reap(self: Arc<Self>) {
+        while let Some(mut sessions) = self.take() {
+            let deadline = Instant::now() + self.idle_timeout;
+            loop {
+                match timeout(ATTEMPT_TIMEOUT, self.kill(&mut sessions)).await {
+                    Ok(Ok(())) => break,
+                    Ok(Err(error)) => warn!(%error, "sessions that were left cannot be killed yet"),
+                    Err(_late) => warn!("sessions that were left cannot be killed yet: no answer"),
+                }
+                if Instant::now() >= deadline {
+                    sessions.iter().for_each(|session| End::Unreachable.count(session));
+                    break;
+                }
+                sleep(RETRY_PAUSE).await;
+            }
+        }
+    }
+
+    /// Kills all of them; those that are done are taken out.
+    async fn kill(&self, sessions: &mut Vec<Abandoned>) -> sqlx::Result<()> {
+        let mut connection = MySqlConnection::connect_with(&self.options).await?;
+        let row = sqlx::query(super::session::SESSION_SELECT).fetch_one(&mut connection).await?;
+        let server: String = row.try_get("server")?;
+        let row = sqlx::query(UPTIME_SELECT).fetch_one(&mut connection).await?;
+        let uptime: String = row.try_get(1)?;
+        let uptime = Duration::from_secs(uptime.parse().unwrap_or(0));
+        while let Some(session) = sessions.last() {
+            // A server that started later gives the same numbers to others.
+            let is_same = session.server == server && uptime > session.opened_at.elapsed();
+            let end = if is_same { kill(&mut connection, session.id).await? } else { End::Gone };
+            end.count(session);
+            sessions.pop();
+        }
+        connection.close().await
+    }
+}
+
+async fn kill(connection: &mut MySqlConnection, id: u64) -> sqlx::Result<End> {
+    match connection.execute(AssertSqlSafe(format!("KILL CONNECTION {id}"))).await {
+        Ok(_done) => Ok(End::Killed),
+        Err(sqlx::Error::Database(error)) => {
+            let number = error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number);
+            if number == Some(NO_SUCH_THREAD) {
+                return Ok(End::Gone);
+            }
+            warn!(%error, id, "a session that was left cannot be killed");
+            Ok(End::Refused)
+        }
+        Err(error) => Err(error),
+    }
+}

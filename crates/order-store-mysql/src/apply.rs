@@ -1,0 +1,140 @@
+//! Decides a chunk of batches: which way, how often, and what each batch is told.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use flashgate_domain::{Batch, BatchId, SaleId, Timestamp};
+use metrics::counter;
+use tokio::time::sleep;
+use tracing::{debug, warn};
+
+use crate::{
+    MySqlStore, careful,
+    fault::{Cause, Trouble},
+    lend, locked, plain, within,
+};
+use flashgate_order_store::{
+    Placed, StoreFault,
+    triage::{by_ascending_id, decided, in_the_order_of},
+};
+
+/// The two ways to decide a chunk. Each is a transaction of its own: the careful one reads what it must know
+/// before it writes, and a savepoint inside of the plain one would not help: rows that were inserted stay locked
+/// until the transaction ends, also when they are rolled back to a savepoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Writes all orders as confirmed. Right for every chunk of an ordinary sale.
+    Plain,
+    /// Looks first, then decides order by order.
+    Careful,
+}
+
+/// How often a sale must be found locked to count as held.
+const LOOKS: u32 = 3;
+/// The pause after each look: longer than a chunk holds a row.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
+
+impl MySqlStore {
+    /// See [`OrderStore::apply`](flashgate_order_store::OrderStore::apply).
+    pub(crate) async fn apply_chunk(
+        &self,
+        batches: &[Batch],
+        now: Timestamp,
+    ) -> Result<Vec<Placed>, StoreFault> {
+        let placed = self.decide(&by_ascending_id(batches), now).await?;
+        in_the_order_of(batches, &placed)
+    }
+
+    /// Tries until a transaction commits. A unique key that objects, or a sale with too little, sends the chunk
+    /// the careful way; there it means that another worker was quicker with the same batch, and is retried
+    /// like a deadlock.
+    async fn decide(
+        &self,
+        batches: &[&Batch],
+        now: Timestamp,
+    ) -> Result<BTreeMap<BatchId, Placed>, StoreFault> {
+        let mut way = Way::Plain;
+        let mut retry = 0;
+        loop {
+            let trouble = match self.attempt(way, batches, now).await {
+                Ok(Some(placed)) => return Ok(placed),
+                Ok(None) => {
+                    way = self.turn_careful("shortage");
+                    continue;
+                }
+                Err(trouble) => trouble,
+            };
+            let Some(cause) = trouble.cause() else { return Err(trouble.into()) };
+            if cause == Cause::LockWait {
+                let sales = self.locked_for_long(batches).await?;
+                if !sales.is_empty() {
+                    return Err(StoreFault::Blocked { sales });
+                }
+            }
+            match cause {
+                Cause::Duplicate if way == Way::Plain => way = self.turn_careful("duplicate"),
+                Cause::Duplicate | Cause::Deadlock | Cause::LockWait
+                    if retry < self.contention_retries_max =>
+                {
+                    counter!("flashgate_worker_apply_retries_total", "reason" => cause.as_str()).increment(1);
+                    debug!(retry, %trouble, "a chunk is tried again");
+                    sleep(self.backoff.pause(retry)).await;
+                    retry += 1;
+                }
+                Cause::Duplicate
+                | Cause::Deadlock
+                | Cause::LockWait
+                | Cause::ReadOnly
+                | Cause::Values
+                | Cause::Unavailable => {
+                    return Err(trouble.into());
+                }
+            }
+        }
+    }
+
+    fn turn_careful(&self, reason: &'static str) -> Way {
+        counter!("flashgate_worker_careful_chunks_total", "reason" => reason).increment(1);
+        if reason == "shortage" {
+            warn!("a sale has fewer units than its ledger promised, or does not exist");
+        }
+        Way::Careful
+    }
+
+    /// One transaction; `None` if the plain way found too little.
+    async fn attempt(
+        &self,
+        way: Way,
+        batches: &[&Batch],
+        now: Timestamp,
+    ) -> Result<Option<BTreeMap<BatchId, Placed>>, Trouble> {
+        match way {
+            Way::Plain => {
+                let placing =
+                    lend!(self, self.call_timeout, |connection| plain::place(connection, batches, now));
+                Ok(placing?.map(decided))
+            }
+            Way::Careful => {
+                lend!(self, self.call_timeout, |connection| careful::place(connection, batches, now))
+                    .map(Some)
+            }
+        }
+    }
+
+    /// The sales of `batches` that somebody holds, and still holds a moment later: another chunk is done by then.
+    async fn locked_for_long(&self, batches: &[&Batch]) -> Result<Vec<SaleId>, StoreFault> {
+        let sales: BTreeSet<SaleId> =
+            batches.iter().flat_map(|batch| batch.intents()).map(|intent| intent.sale()).collect();
+        let mut sales: Vec<SaleId> = sales.into_iter().collect();
+        for _look in 0..LOOKS {
+            sales = lend!(self, self.call_timeout, |connection| locked::among(connection, &sales))?;
+            if sales.is_empty() {
+                break;
+            }
+            sleep(LOOK_PAUSE).await;
+        }
+        Ok(sales)
+    }
+}

@@ -1,0 +1,124 @@
+//! What an error of MySQL means for the caller.
+
+use std::time::Duration;
+
+use sqlx::mysql::MySqlDatabaseError;
+use thiserror::Error;
+
+use flashgate_order_store::{StoreFault, sql::columns::Impossible};
+
+/// `ER_DUP_ENTRY`.
+const DUPLICATE_ENTRY: u16 = 1062;
+/// `ER_LOCK_WAIT_TIMEOUT`.
+const LOCK_WAIT_TIMEOUT: u16 = 1205;
+/// `ER_LOCK_DEADLOCK`.
+const DEADLOCK: u16 = 1213;
+
+/// What a server says that takes no writes: `ER_OPTION_PREVENTS_STATEMENT` (`read_only`, `super_read_only`),
+/// `ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION`, `ER_READ_ONLY_MODE`, and `ER_RUN_HOOK_ERROR`, with which a member of a
+/// group that is not its primary refuses a commit.
+const READ_ONLY: [u16; 4] = [1290, 1792, 1836, 3100];
+
+/// Why a transaction did not end.
+#[derive(Debug, Error)]
+pub(crate) enum Trouble {
+    /// A statement failed.
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    /// A row is not what this version writes.
+    #[error(transparent)]
+    Corrupt(#[from] Impossible),
+    /// No connection could be had in time.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It was not answered in time. What is under way is left.
+    #[error("no answer within {0:?}")]
+    Late(Duration),
+}
+
+impl Trouble {
+    /// What to do about it, if a statement failed.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Sql(error) => Some(Cause::of(error)),
+            Self::Corrupt(_) | Self::Unavailable(_) | Self::Late(_) => None,
+        }
+    }
+
+    /// Whether nothing can be asked over the same connection any more: it broke, or something is under way on it.
+    pub(crate) const fn leaves_the_connection(&self) -> bool {
+        match self {
+            Self::Sql(error) => {
+                matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_))
+            }
+            Self::Unavailable(_) | Self::Late(_) => true,
+            Self::Corrupt(_) => false,
+        }
+    }
+}
+
+/// What to do about an error of a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// A unique key objects.
+    Duplicate,
+    /// InnoDB chose this transaction as the victim of a deadlock.
+    Deadlock,
+    /// Another transaction held a row for too long.
+    LockWait,
+    /// The server takes no writes: another one does.
+    ReadOnly,
+    /// A value is wrong, now and ever: SQLSTATE class 22 or 23, or it cannot be encoded.
+    Values,
+    /// Everything else. A missing table or a full disk is no reason to give an order up: the caller waits
+    /// until an operator has mended it.
+    Unavailable,
+}
+
+impl Cause {
+    /// Judges `error`.
+    pub(crate) fn of(error: &sqlx::Error) -> Self {
+        if matches!(error, sqlx::Error::Encode(_)) {
+            return Self::Values;
+        }
+        let Some(error) = error.as_database_error() else { return Self::Unavailable };
+        match error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number) {
+            Some(DUPLICATE_ENTRY) => return Self::Duplicate,
+            Some(LOCK_WAIT_TIMEOUT) => return Self::LockWait,
+            Some(DEADLOCK) => return Self::Deadlock,
+            Some(number) if READ_ONLY.contains(&number) => return Self::ReadOnly,
+            _ => {}
+        }
+        let state = error.code().unwrap_or_default();
+        if state.starts_with("22") || state.starts_with("23") { Self::Values } else { Self::Unavailable }
+    }
+
+    /// The stable name, for metrics.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Duplicate => "duplicate",
+            Self::Deadlock => "deadlock",
+            Self::LockWait => "lock_wait",
+            Self::ReadOnly => "read_only",
+            Self::Values => "values",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl From<Trouble> for StoreFault {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Corrupt(impossible) => impossible.into(),
+            Trouble::Unavailable(_) | Trouble::Late(_) => Self::Unavailable(trouble.to_string()),
+            Trouble::Sql(error) => {
+                let text = error.to_string();
+                match Cause::of(&error) {
+                    Cause::Duplicate | Cause::Deadlock | Cause::LockWait => Self::Contended(text),
+                    Cause::Values => Self::Refused(text),
+                    Cause::ReadOnly | Cause::Unavailable => Self::Unavailable(text),
+                }
+            }
+        }
+    }
+}

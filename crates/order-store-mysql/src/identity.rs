@@ -1,0 +1,32 @@
+//! Which store this is, and which ledger belongs to it.
+
+use flashgate_domain::LedgerId;
+use sqlx::{MySqlConnection, Row};
+
+use crate::fault::Trouble;
+use flashgate_order_store::{
+    Registration, StoreIdentity,
+    sql::columns::{self, Impossible},
+    sql::texts::{IDENTITY_SELECT, LEDGER_REGISTER},
+};
+
+/// See [`OrderStore::identity`](flashgate_order_store::OrderStore::identity).
+pub(crate) async fn find(connection: &mut MySqlConnection) -> Result<StoreIdentity, Trouble> {
+    let row = sqlx::query(IDENTITY_SELECT)
+        .fetch_optional(&mut *connection)
+        .await?
+        .ok_or(Impossible("deployment"))?;
+    let (store, ledger): (Vec<u8>, Option<Vec<u8>>) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(columns::identity(&store, ledger.as_deref())?)
+}
+
+/// See [`OrderStore::register_ledger`](flashgate_order_store::OrderStore::register_ledger).
+pub(crate) async fn register(
+    connection: &mut MySqlConnection,
+    ledger: LedgerId,
+) -> Result<Registration, Trouble> {
+    let update = sqlx::query(LEDGER_REGISTER).bind(ledger.to_bytes().to_vec());
+    let is_done = update.execute(&mut *connection).await?.rows_affected() == 1;
+    let registration = Registration::of(is_done, ledger, find(connection).await?);
+    Ok(registration.ok_or(Impossible("ledger of the deployment"))?)
+}

@@ -1,0 +1,273 @@
+//! The order store on MySQL 8.0.
+//!
+//! `apply` is the heart: one transaction a chunk. `plain` is its way when all is well, `careful` the one
+//! when stock is short, a key is taken or a batch comes again.
+//!
+//! Connections are lent by `pool` and not by the pool of sqlx, which waits without a bound for one that is gone.
+
+mod abandoned;
+mod apply;
+mod books;
+mod careful;
+mod compensation;
+mod dead_letters;
+mod driver;
+mod fault;
+mod identity;
+mod locked;
+mod plain;
+mod pool;
+mod repairs;
+mod rows;
+mod sales;
+mod schema;
+mod session;
+mod write;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+pub use driver::MySql;
+use flashgate_domain::{
+    Batch, BatchId, BatchOutcome, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId, Timestamp,
+    audit::{BuyerUnits, DecidedBatch, StoreBooks, StoreStep},
+};
+use flashgate_supervision::Supervisor;
+use pool::Pool;
+use sqlx::{AssertSqlSafe, ConnectOptions, MySqlConnection, SqlSafeStr, SqlStr, mysql::MySqlConnectOptions};
+use tokio::time::timeout;
+
+use crate::fault::Trouble;
+use flashgate_domain::Backoff;
+use flashgate_order_store::{
+    BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
+    OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
+    RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, Standing, StoreFault,
+    StoreIdentity, StoredOrder, Transition, server::ServerSettings, sql::columns::Impossible,
+};
+
+/// The order store on MySQL.
+#[derive(Debug)]
+pub struct MySqlStore {
+    pool: Pool,
+    call_timeout: Duration,
+    contention_retries_max: u32,
+    backoff: Backoff,
+}
+
+impl MySqlStore {
+    /// A store that connects when it is first used. `seed` draws the pauses before retries; `supervisor` watches the
+    /// task that frees what abandoned connections hold.
+    pub fn new(
+        options: MySqlConnectOptions,
+        settings: &ServerSettings,
+        seed: u64,
+        supervisor: Supervisor,
+    ) -> Self {
+        // Logging each statement with its rows would cost more than the statement.
+        let options = options.disable_statement_logging();
+        let (pause_min, pause_max) = (settings.contention_pause_min, settings.contention_pause_max);
+        Self {
+            pool: Pool::new(settings, options, supervisor),
+            call_timeout: settings.call_timeout,
+            contention_retries_max: settings.contention_retries_max,
+            backoff: Backoff::new(pause_min, pause_max, seed),
+        }
+    }
+}
+
+/// Lends a connection to one call and gives it back, unless the call ends late or the connection broke.
+macro_rules! lend {
+    ($store:expr, $within:expr, |$connection:ident| $call:expr) => {
+        match $store.pool.lease().await {
+            Ok(mut lease) => {
+                let $connection = lease.connection();
+                let ended = within($within, $call).await;
+                lease.end(ended).await
+            }
+            Err(trouble) => Err(trouble),
+        }
+    };
+}
+use lend;
+
+async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    timeout(limit, call).await.unwrap_or(Err(Trouble::Late(limit)))
+}
+
+/// How long a health check may take, which writes one row: a server that takes longer is away.
+const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
+/// The time by the server's clock, in milliseconds since 1970.
+const NOW_MS: &str = "SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)";
+const HEALTH_CHECK: &str = include_str!("../sql/health_check.sql");
+
+/// Does what the work does: writes. A server that can only be read is the wrong one.
+async fn health_check(connection: &mut MySqlConnection) -> Result<Timestamp, Trouble> {
+    if sqlx::query(HEALTH_CHECK).execute(&mut *connection).await?.rows_affected() != 1 {
+        return Err(Impossible("number of rows for health checks").into());
+    }
+    let (now,): (u64,) = sqlx::query_as(NOW_MS).fetch_one(connection).await?;
+    Ok(Timestamp::from_millis(now))
+}
+
+/// A text of [`Sized`](flashgate_order_store::sql::statement::Sized), which holds no values.
+fn sql(text: &Arc<str>) -> SqlStr {
+    AssertSqlSafe(Arc::clone(text)).into_sql_str()
+}
+
+#[async_trait]
+impl OrderRepository for MySqlStore {
+    async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreFault> {
+        self.apply_chunk(batches, now).await
+    }
+
+    async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| rows::order(connection, order))?)
+    }
+
+    async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| locked::among(connection, sales))?)
+    }
+}
+
+#[async_trait]
+impl SaleRepository for MySqlStore {
+    async fn create_sale(&self, draft: &SaleDraft, now: Timestamp) -> Result<Sale, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| sales::create(connection, None, draft, now))?)
+    }
+
+    async fn create_sale_once(
+        &self,
+        key: &IdempotencyKey,
+        draft: &SaleDraft,
+        now: Timestamp,
+    ) -> Result<SaleMade, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| sales::create_once(connection, key, draft, now))?)
+    }
+
+    async fn preheat_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| sales::preheat(connection, sale, now))?)
+    }
+
+    async fn confirm_preheat(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        now: Timestamp,
+    ) -> Result<Option<Transition>, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| sales::confirm_preheat(
+            connection, sale, generation, now
+        ))?)
+    }
+
+    async fn next_generation(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        now: Timestamp,
+    ) -> Result<Option<Transition>, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| sales::next_generation(
+            connection, sale, generation, now
+        ))?)
+    }
+
+    async fn close_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| sales::close(connection, sale, now))?)
+    }
+
+    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| sales::find(connection, sale))?)
+    }
+
+    async fn sales(&self, page: &SalePage) -> Result<Vec<Sale>, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| sales::list(connection, page))?)
+    }
+}
+
+#[async_trait]
+impl SnapshotRepository for MySqlStore {
+    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, StoreFault> {
+        Ok(lend!(self, books::TIMEOUT, |connection| books::of_sale(connection, sale, asked))?)
+    }
+
+    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| books::outcome(connection, batch))?)
+    }
+
+    async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| books::batches(connection, page))?)
+    }
+
+    async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault> {
+        Ok(lend!(self, books::TIMEOUT, |connection| books::outcomes(connection, page))?)
+    }
+
+    async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreFault> {
+        Ok(lend!(self, books::TIMEOUT, |connection| books::buyers(connection, page))?)
+    }
+}
+
+#[async_trait]
+impl RepairRepository for MySqlStore {
+    async fn compensate(
+        &self,
+        sale: SaleId,
+        step: &StoreStep,
+        now: Timestamp,
+    ) -> Result<Option<Compensated>, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| compensation::of_sale(connection, sale, step, now))?)
+    }
+
+    async fn correct_order(&self, correction: &Correction, now: Timestamp) -> Result<bool, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| compensation::of_order(connection, correction, now))?)
+    }
+
+    async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| repairs::begin(connection, draft, now))?)
+    }
+
+    async fn end_repair(
+        &self,
+        id: u64,
+        after: &str,
+        now: Timestamp,
+    ) -> Result<Option<RepairEvent>, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| repairs::end(connection, id, after, now))?)
+    }
+
+    async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| repairs::list(connection, before, size))?)
+    }
+
+    async fn decide_letter(
+        &self,
+        letter: &LetterKey,
+        standing: Standing,
+        repair_id: u64,
+        now: Timestamp,
+    ) -> Result<(), StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| dead_letters::decide(
+            connection, letter, standing, repair_id, now
+        ))?)
+    }
+
+    async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| dead_letters::decision(connection, letter))?)
+    }
+}
+
+#[async_trait]
+impl DeploymentRepository for MySqlStore {
+    async fn identity(&self) -> Result<StoreIdentity, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| identity::find(connection))?)
+    }
+
+    async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreFault> {
+        Ok(lend!(self, self.call_timeout, |connection| identity::register(connection, ledger))?)
+    }
+
+    async fn ping(&self) -> Result<Timestamp, StoreFault> {
+        let check = async { lend!(self, self.call_timeout, |connection| health_check(connection)) };
+        Ok(within(HEALTH_CHECK_TIMEOUT, check).await?)
+    }
+}

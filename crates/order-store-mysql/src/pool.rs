@@ -1,0 +1,200 @@
+//! Connections that are lent: a bounded number, each for one call.
+//!
+//! The pool of sqlx pings each connection that comes back, without a bound and on a task of its own. One at which
+//! nothing ever happens again, since its host is gone or a firewall forgot it, keeps its place for good: after a few
+//! of those no call gets a connection any more. So the worker lends connections itself. One whose call ran into its
+//! time-out, was dropped in flight, or ended with a broken connection is closed and forgotten, and what it may hold on
+//! the server is freed from another connection ([`Abandoned`]). Nothing here waits without a bound.
+
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use flashgate_supervision::Supervisor;
+use sqlx::{Connection, MySqlConnection, mysql::MySqlConnectOptions};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, timeout},
+};
+use tracing::warn;
+
+use crate::{
+    abandoned::{Abandoned, Reaper},
+    fault::{Cause, Trouble},
+    session::{Session, SessionSettings},
+};
+use flashgate_order_store::server::ServerSettings;
+
+/// How long a connection may have been idle and still be used without a look whether it is alive. Longer than a busy
+/// worker leaves one, so that chunks pay no round trip for it.
+const IDLE_UNTESTED_MAX: Duration = Duration::from_secs(3);
+/// How long a connection may take to answer a ping, which does no work.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Lends connections to one server.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    options: MySqlConnectOptions,
+    settings: SessionSettings,
+    acquire_timeout: Duration,
+    places: Semaphore,
+    /// The one that came back last is lent first, so that those that are not needed get old.
+    idle: Mutex<Vec<Idle>>,
+    /// Connections of an earlier round are not used again.
+    round: AtomicU64,
+    reaper: Arc<Reaper>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    session: Session,
+    since: Instant,
+}
+
+/// A connection for one call. Dropping it leaves the connection, with whatever is under way.
+pub(crate) struct Lease<'p> {
+    session: Session,
+    guard: Guard<'p>,
+}
+
+/// What is left of a lease that is dropped.
+struct Guard<'p> {
+    pool: &'p Pool,
+    /// Whom to abandon, unless the call has ended.
+    abandoned: Option<Abandoned>,
+    _place: SemaphorePermit<'p>,
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if let Some(abandoned) = self.abandoned.take() {
+            self.pool.reaper.free(abandoned);
+        }
+    }
+}
+
+impl Pool {
+    /// Connects when a connection is first asked for.
+    pub(crate) fn new(
+        settings: &ServerSettings,
+        options: MySqlConnectOptions,
+        supervisor: Supervisor,
+    ) -> Self {
+        let session = SessionSettings::of(settings);
+        let places = usize::try_from(settings.connections_max.get()).unwrap_or(usize::MAX);
+        Self {
+            reaper: Arc::new(Reaper::new(options.clone(), session.idle_timeout, supervisor)),
+            options,
+            settings: session,
+            acquire_timeout: settings.acquire_timeout,
+            places: Semaphore::new(places.min(Semaphore::MAX_PERMITS)),
+            idle: Mutex::default(),
+            round: AtomicU64::new(0),
+        }
+    }
+
+    /// How to connect.
+    pub(crate) const fn options(&self) -> &MySqlConnectOptions {
+        &self.options
+    }
+
+    /// A connection that answered within the last seconds, or a new one.
+    ///
+    /// # Errors
+    /// None could be had in time.
+    pub(crate) async fn lease(&self) -> Result<Lease<'_>, Trouble> {
+        let limit = self.acquire_timeout;
+        timeout(limit, self.lend())
+            .await
+            .unwrap_or_else(|_late| Err(Trouble::Unavailable(format!("no connection within {limit:?}"))))
+    }
+
+    async fn lend(&self) -> Result<Lease<'_>, Trouble> {
+        let place = self.places.acquire().await;
+        let place = place.map_err(|closed| Trouble::Unavailable(closed.to_string()))?;
+        let round = self.round.load(Ordering::Acquire);
+        while let Some(Idle { mut session, since }) = self.pop() {
+            let idle_for = since.elapsed();
+            if session.round != round || idle_for > self.idle_max() {
+                continue;
+            }
+            let is_alive = idle_for <= IDLE_UNTESTED_MAX || is_alive(&mut session.connection).await;
+            if is_alive {
+                return Ok(self.lent(session, place));
+            }
+        }
+        let session = Session::open(&self.options, &self.settings, round).await?;
+        Ok(self.lent(session, place))
+    }
+
+    fn lent<'p>(&'p self, session: Session, place: SemaphorePermit<'p>) -> Lease<'p> {
+        let abandoned = Some(Abandoned::of(&session));
+        Lease { session, guard: Guard { pool: self, abandoned, _place: place } }
+    }
+
+    /// Uses no connection again that there is now: the server behind them is the wrong one.
+    fn leave_all(&self) {
+        self.round.fetch_add(1, Ordering::AcqRel);
+        drop(mem::take(&mut *self.idle()));
+    }
+
+    /// Half of what the server allows: it must not end a connection while it is being lent.
+    fn idle_max(&self) -> Duration {
+        self.settings.idle_timeout / 2
+    }
+
+    fn pop(&self) -> Option<Idle> {
+        self.idle().pop()
+    }
+
+    fn push(&self, session: Session) {
+        let (since, idle_max) = (Instant::now(), self.idle_max());
+        let mut idle = self.idle();
+        idle.retain(|idle| idle.since.elapsed() <= idle_max);
+        idle.push(Idle { session, since });
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lease<'_> {
+    /// The connection.
+    pub(crate) fn connection(&mut self) -> &mut MySqlConnection {
+        &mut self.session.connection
+    }
+
+    /// Gives the connection back after a call that ended so, if it can be used again.
+    pub(crate) async fn end<T>(self, ended: Result<T, Trouble>) -> Result<T, Trouble> {
+        let Self { mut session, mut guard } = self;
+        match &ended {
+            Err(trouble) if trouble.leaves_the_connection() => return ended,
+            Err(trouble) if trouble.cause() == Some(Cause::ReadOnly) => {
+                warn!(%trouble, "the server takes no writes: all connections are left");
+                guard.pool.leave_all();
+            }
+            Ok(_) | Err(_) => {}
+        }
+        // A transaction that was dropped has its ROLLBACK yet to be sent, and holds its rows until then.
+        let is_clean = ended.is_ok() && !session.connection.should_flush();
+        if !is_clean && !is_alive(&mut session.connection).await {
+            return ended;
+        }
+        guard.abandoned = None;
+        if session.round == guard.pool.round.load(Ordering::Acquire) {
+            guard.pool.push(session);
+        }
+        ended
+    }
+}
+
+/// Whether a ping is answered in time. Sends what waits to be sent.
+async fn is_alive(connection: &mut MySqlConnection) -> bool {
+    matches!(timeout(PING_TIMEOUT, connection.ping()).await, Ok(Ok(())))
+}

@@ -1,0 +1,63 @@
+//! Rows of batches and orders, read back.
+
+use flashgate_domain::{BatchId, BatchOutcome, OrderId, OrderOutcome, id::BATCH_INTENTS_MAX};
+use sqlx::{MySqlConnection, Row, mysql::MySqlRow};
+
+use crate::fault::Trouble;
+use flashgate_order_store::{
+    StoredOrder,
+    sql::columns::{self, Impossible, OrderColumns},
+    sql::texts::BATCH_ORDERS_SELECT,
+};
+
+const ORDER_SELECT: &str = include_str!("../sql/order_select.sql");
+
+pub(crate) fn batch_id(row: &MySqlRow) -> Result<BatchId, Trouble> {
+    Ok(columns::batch_id(row.try_get("batch_id")?)?)
+}
+
+fn order_columns(row: &MySqlRow) -> sqlx::Result<OrderColumns<'_>> {
+    Ok(OrderColumns {
+        id: row.try_get("id")?,
+        sale_id: row.try_get("sale_id")?,
+        buyer_id: row.try_get("buyer_id")?,
+        idempotency_key: row.try_get("idempotency_key")?,
+        quantity: row.try_get("quantity")?,
+        state: row.try_get("state")?,
+        cancel_reason: row.try_get("cancel_reason")?,
+    })
+}
+
+/// What was decided about a batch of `order_count` orders.
+pub(crate) async fn outcome(
+    connection: &mut MySqlConnection,
+    batch: BatchId,
+    order_count: u32,
+) -> Result<BatchOutcome, Trouble> {
+    let last = batch.order(BATCH_INTENTS_MAX - 1).unwrap_or(batch.base());
+    let orders = outcomes_between(connection, batch.base().get(), last.get()).await?;
+    if u32::try_from(orders.len()) != Ok(order_count) {
+        return Err(Impossible("number of orders in a batch").into());
+    }
+    Ok(BatchOutcome { batch, orders })
+}
+
+/// What was decided about the orders with these ids, ascending.
+pub(crate) async fn outcomes_between(
+    connection: &mut MySqlConnection,
+    first: u64,
+    last: u64,
+) -> Result<Vec<OrderOutcome>, Trouble> {
+    let rows = sqlx::query(BATCH_ORDERS_SELECT).bind(first).bind(last).fetch_all(connection).await?;
+    rows.iter().map(|row| Ok(order_columns(row)?.outcome()?)).collect()
+}
+
+/// One order as it is now.
+pub(crate) async fn order(
+    connection: &mut MySqlConnection,
+    order: OrderId,
+) -> Result<Option<StoredOrder>, Trouble> {
+    let query = sqlx::query(ORDER_SELECT).bind(order.base().get()).bind(order.get());
+    let Some(row) = query.fetch_optional(&mut *connection).await? else { return Ok(None) };
+    Ok(Some(order_columns(&row)?.stored(batch_id(&row)?, row.try_get("created_at_ms")?)?))
+}

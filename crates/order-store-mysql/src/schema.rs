@@ -1,0 +1,109 @@
+//! The version of the schema: applied by `order-worker migrate`, compared before the worker serves.
+
+use async_trait::async_trait;
+use flashgate_order_store::{
+    StoreFault,
+    server::{MigrationFault, SchemaFault, ServerStore},
+};
+use sqlx::{
+    Connection, MySqlConnection, Row,
+    migrate::{MigrateError, Migrator},
+    mysql::MySqlDatabaseError,
+};
+
+use crate::{MySqlStore, fault::Trouble, lend, within};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/mysql");
+const MIGRATIONS_SELECT: &str = include_str!("../sql/migrations_select.sql");
+/// `ER_NO_SUCH_TABLE`.
+const NO_SUCH_TABLE: u16 = 1146;
+
+struct Applied {
+    version: i64,
+    checksum: Vec<u8>,
+    success: bool,
+}
+
+#[async_trait]
+impl ServerStore for MySqlStore {
+    async fn check_schema(&self) -> Result<(), SchemaFault> {
+        compare(&lend!(self, self.call_timeout, |connection| applied(connection)).map_err(StoreFault::from)?)
+    }
+
+    /// MySQL cannot undo the statements that succeeded of a migration that failed.
+    async fn migrate(&self) -> Result<(), MigrationFault> {
+        let migrated = async {
+            // A connection of its own: a migration may take as long as it needs, also with the lock that keeps others
+            // out.
+            let mut connection = MySqlConnection::connect_with(self.pool.options()).await?;
+            // Not `run`, whose future is not `Send` here: its `Acquire` is not general enough (sqlx says so there).
+            MIGRATIONS.run_direct(None, &mut connection, false).await?;
+            Ok::<_, MigrateError>(connection.close().await?)
+        };
+        migrated.await.map_err(|error| MigrationFault(error.into()))
+    }
+}
+
+async fn applied(connection: &mut MySqlConnection) -> Result<Vec<Applied>, Trouble> {
+    let rows = match sqlx::query(MIGRATIONS_SELECT).fetch_all(connection).await {
+        Err(error) if is_missing_table(&error) => Vec::new(),
+        rows => rows?,
+    };
+    let applied = rows.iter().map(|row| {
+        let (version, checksum) = (row.try_get("version")?, row.try_get("checksum")?);
+        Ok(Applied { version, checksum, success: row.try_get("success")? })
+    });
+    applied.collect()
+}
+
+fn is_missing_table(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error().and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>());
+    error.is_some_and(|error| error.number() == NO_SUCH_TABLE)
+}
+
+fn compare(applied: &[Applied]) -> Result<(), SchemaFault> {
+    let needed = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let found = applied.iter().map(|row| row.version).max().unwrap_or(0);
+    for row in applied {
+        let ours = MIGRATIONS.iter().find(|migration| migration.version == row.version);
+        match ours {
+            Some(ours) if row.success && ours.checksum.as_ref() == row.checksum => {}
+            Some(_) => return Err(SchemaFault::Different { version: row.version }),
+            None if row.version > needed => return Err(SchemaFault::New { found, known: needed }),
+            None => return Err(SchemaFault::Different { version: row.version }),
+        }
+    }
+    if applied.len() < MIGRATIONS.iter().count() { Err(SchemaFault::Old { found, needed }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Applied, MIGRATIONS, SchemaFault, compare};
+
+    fn ours() -> Vec<Applied> {
+        let applied = MIGRATIONS.iter().map(|migration| Applied {
+            version: migration.version,
+            checksum: migration.checksum.to_vec(),
+            success: true,
+        });
+        applied.collect()
+    }
+
+    #[test]
+    fn only_the_schema_of_this_version_is_served() {
+        assert!(compare(&ours()).is_ok());
+        assert!(matches!(compare(&[]), Err(SchemaFault::Old { found: 0, .. })));
+
+        let mut newer = ours();
+        newer.push(Applied { version: 9_999, checksum: Vec::new(), success: true });
+        assert!(matches!(compare(&newer), Err(SchemaFault::New { found: 9_999, .. })));
+
+        let mut half_applied = ours();
+        half_applied[0].success = false;
+        assert!(matches!(compare(&half_applied), Err(SchemaFault::Different { version: 1 })));
+
+        let mut altered = ours();
+        altered[0].checksum = vec![0];
+        assert!(matches!(compare(&altered), Err(SchemaFault::Different { version: 1 })));
+    }
+}

@@ -1,0 +1,88 @@
+//! The statements that write batches, orders and stock.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use flashgate_domain::{BatchOutcome, CancelReason, Decision, OrderOutcome, SaleId, Timestamp};
+use serde_json::Value;
+use sqlx::MySqlConnection;
+
+use crate::{fault::Trouble, sql};
+use flashgate_order_store::{
+    sql::statement::{Sized, exact},
+    sql::texts::TAKE_STOCK,
+};
+
+const TAKE_STOCKS: &str = include_str!("../sql/take_stocks.sql");
+static BATCHES_INSERT: LazyLock<Sized> =
+    LazyLock::new(|| Sized::new(include_str!("../sql/batches_insert.sql")));
+static ORDERS_INSERT: LazyLock<Sized> =
+    LazyLock::new(|| Sized::new(include_str!("../sql/orders_insert.sql")));
+
+/// Remembers the batches as decided.
+pub(crate) async fn batches(
+    connection: &mut MySqlConnection,
+    outcomes: &[BatchOutcome],
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    for rows in exact(outcomes) {
+        let mut query = sqlx::query(sql(BATCHES_INSERT.text(rows.len())));
+        for row in rows {
+            let count = u32::try_from(row.orders.len()).unwrap_or(u32::MAX);
+            query = query
+                .bind(row.batch.base().get())
+                .bind(row.batch.to_bytes().to_vec())
+                .bind(count)
+                .bind(now.as_millis());
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Stores the orders of the batches.
+pub(crate) async fn orders(
+    connection: &mut MySqlConnection,
+    outcomes: &[BatchOutcome],
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let orders: Vec<&OrderOutcome> = outcomes.iter().flat_map(|batch| &batch.orders).collect();
+    for rows in exact(&orders) {
+        let mut query = sqlx::query(sql(ORDERS_INSERT.text(rows.len())));
+        for row in rows {
+            let state = row.decision.state();
+            let holds_key = (row.decision != Decision::Cancelled(CancelReason::DuplicateKey)).then_some(1_u8);
+            query = query
+                .bind(row.order.get())
+                .bind(row.intent.sale().get())
+                .bind(row.intent.buyer().as_str())
+                .bind(row.intent.key().as_str())
+                .bind(holds_key)
+                .bind(row.intent.quantity().get())
+                .bind(state.as_str())
+                .bind(state.reason().map(CancelReason::as_str))
+                .bind(now.as_millis())
+                .bind(now.as_millis());
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Takes the units of each sale; `false` if a sale has fewer left or does not exist. What was taken of the others then
+/// stands until the transaction is rolled back.
+pub(crate) async fn take_stock(
+    connection: &mut MySqlConnection,
+    units: &BTreeMap<SaleId, u64>,
+) -> Result<bool, Trouble> {
+    let query = match (units.first_key_value(), units.len()) {
+        (None, _) => return Ok(true),
+        (Some((sale, units)), 1) => sqlx::query(TAKE_STOCK).bind(units).bind(sale.get()).bind(units),
+        // One statement each would cost a chunk of many sales a round trip each.
+        (Some(_first), _) => {
+            let pairs: Value = units.iter().map(|(sale, units)| vec![sale.get(), *units]).collect();
+            sqlx::query(TAKE_STOCKS).bind(pairs.to_string())
+        }
+    };
+    let taken = query.execute(connection).await?.rows_affected();
+    Ok(usize::try_from(taken) == Ok(units.len()))
+}

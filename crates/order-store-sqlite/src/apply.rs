@@ -1,0 +1,137 @@
+//! Decides a chunk of batches: the plain way if all is well, else the careful one.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use flashgate_domain::{Batch, BatchId, BatchOutcome, SaleId, Timestamp};
+use metrics::counter;
+use rusqlite::{Connection, TransactionBehavior};
+use tracing::warn;
+
+use crate::{fault::Trouble, rows, write};
+use flashgate_order_store::{
+    Placed,
+    decide::{Purchase, all_confirmed, confirmed_units, order_by_order, purchase},
+    sql::columns::Impossible,
+    triage::{Decided, by_ascending_id, decided, sort_out},
+};
+
+/// See [`OrderStore::apply`](flashgate_order_store::OrderStore::apply).
+///
+/// Nobody else has the file, so nothing comes between the end of the plain way and the beginning of the careful
+/// one, and neither is ever tried again.
+pub(crate) fn chunk(
+    connection: &mut Connection,
+    batches: &[Batch],
+    now: Timestamp,
+) -> Result<BTreeMap<BatchId, Placed>, Trouble> {
+    let batches = by_ascending_id(batches);
+    let reason = match plain(connection, &batches, now) {
+        Ok(Some(outcomes)) => return Ok(decided(outcomes)),
+        Ok(None) => "shortage",
+        Err(trouble) if trouble.is_duplicate() => "duplicate",
+        Err(trouble) => return Err(trouble),
+    };
+    counter!("flashgate_worker_careful_chunks_total", "reason" => reason).increment(1);
+    if reason == "shortage" {
+        warn!("a sale has fewer units than its ledger promised, or does not exist");
+    }
+    careful(connection, &batches, now)
+}
+
+/// Writes all orders as confirmed and takes their units; `None`, and nothing done, if a sale has too few or does
+/// not exist. A unique key objects to a batch that was decided before, to order ids that another batch has, and
+/// to a purchase that has an order.
+fn plain(
+    connection: &mut Connection,
+    batches: &[&Batch],
+    now: Timestamp,
+) -> Result<Option<Vec<BatchOutcome>>, Trouble> {
+    let outcomes: Vec<BatchOutcome> = batches.iter().map(|batch| all_confirmed(batch)).collect();
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    #[cfg(feature = "failpoints")]
+    flashgate_supervision::failpoint::hit("after_begin");
+    write::decided(&transaction, &outcomes, now)?;
+    for (sale, units) in confirmed_units(&outcomes) {
+        if !write::take_stock(&transaction, sale, units)? {
+            transaction.rollback()?;
+            return Ok(None);
+        }
+    }
+    #[cfg(feature = "failpoints")]
+    flashgate_supervision::failpoint::hit("before_db_commit");
+    transaction.commit()?;
+    #[cfg(feature = "failpoints")]
+    flashgate_supervision::failpoint::hit("after_db_commit");
+    Ok(Some(outcomes))
+}
+
+/// Looks first, then decides order by order, and tells what was decided of the batches that are not new.
+fn careful(
+    connection: &mut Connection,
+    batches: &[&Batch],
+    now: Timestamp,
+) -> Result<BTreeMap<BatchId, Placed>, Trouble> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let before = decided_before(&transaction, batches)?;
+    let undecided = batches.iter().filter(|batch| !before.contains_key(&batch.id().base()));
+    let mut saleable = stock_of(&transaction, undecided)?;
+    let sorted = sort_out(batches, &before, &saleable);
+
+    let mut known = known_purchases(&transaction, &sorted.new)?;
+    let outcomes = order_by_order(&sorted.new, &mut saleable, &mut known);
+    write::decided(&transaction, &outcomes, now)?;
+    for (sale, units) in confirmed_units(&outcomes) {
+        if !write::take_stock(&transaction, sale, units)? {
+            return Err(Impossible("stock of a sale").into());
+        }
+    }
+    let mut placed = decided(outcomes);
+    for (batch, order_count) in sorted.decided {
+        placed.insert(batch, Placed::Decided(rows::outcome(&transaction, batch, order_count)?));
+    }
+    placed.extend(sorted.rejected.into_iter().map(|(batch, why)| (batch, Placed::Rejected(why))));
+    #[cfg(feature = "failpoints")]
+    flashgate_supervision::failpoint::hit("before_db_commit");
+    transaction.commit()?;
+    #[cfg(feature = "failpoints")]
+    flashgate_supervision::failpoint::hit("after_db_commit");
+    Ok(placed)
+}
+
+fn decided_before(connection: &Connection, batches: &[&Batch]) -> Result<Decided, Trouble> {
+    let mut decided = Decided::new();
+    for batch in batches {
+        let base = batch.id().base();
+        if let Some(found) = rows::batch_at(connection, base)? {
+            decided.insert(base, found);
+        }
+    }
+    Ok(decided)
+}
+
+/// What each sale of `batches` can still give.
+fn stock_of<'a>(
+    connection: &Connection,
+    batches: impl Iterator<Item = &'a &'a Batch>,
+) -> Result<BTreeMap<SaleId, u64>, Trouble> {
+    let sales: BTreeSet<SaleId> =
+        batches.flat_map(|batch| batch.intents()).map(|intent| intent.sale()).collect();
+    let mut saleable = BTreeMap::new();
+    for sale in sales {
+        if let Some(units) = rows::saleable(connection, sale)? {
+            saleable.insert(sale, units);
+        }
+    }
+    Ok(saleable)
+}
+
+/// Which purchases of `batches` have an order already.
+fn known_purchases(connection: &Connection, batches: &[&Batch]) -> Result<HashSet<Purchase>, Trouble> {
+    let mut known = HashSet::new();
+    for intent in batches.iter().flat_map(|batch| batch.intents()) {
+        if rows::is_known(connection, intent.sale(), intent.key_digest().0)? {
+            known.insert(purchase(intent));
+        }
+    }
+    Ok(known)
+}

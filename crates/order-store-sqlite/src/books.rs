@@ -1,0 +1,165 @@
+//! The books of a sale: sums of its orders, for whoever compares them with the ledger's.
+
+use std::collections::BTreeMap;
+
+use flashgate_domain::{
+    BatchId, BatchOutcome, BuyerId, OrderId, SaleId,
+    audit::{BatchSums, BuyerUnits, DecidedBatch, StoreBooks, Sums},
+};
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use crate::{fault::Trouble, rows, sales};
+use flashgate_order_store::{
+    BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage, OutcomesPage,
+    sql::columns::{self, Impossible},
+    sql::summing::{self, StateRow},
+    sql::texts::{BATCHES_AFTER_SELECT, BATCHES_PAGE_SELECT, SALE_ADJUSTED_SELECT},
+};
+
+const FIRST_ORDER_SELECT: &str = include_str!("../sql/first_order_select.sql");
+const ORDER_SUMS_SELECT: &str = include_str!("../sql/order_sums_select.sql");
+const BATCH_SUMS_SELECT: &str = include_str!("../sql/batch_sums_select.sql");
+const BUYERS_PAGE_SELECT: &str = include_str!("../sql/buyers_page_select.sql");
+
+/// See [`OrderStore::books`](flashgate_order_store::OrderStore::books). Nobody else has the file: what is read in one call
+/// is one moment.
+pub(crate) fn of_sale(
+    connection: &Connection,
+    sale: SaleId,
+    asked: &[BatchId],
+) -> Result<Option<StoreBooks>, Trouble> {
+    let Some(row) = sales::find(connection, sale)? else { return Ok(None) };
+    let mut statement = connection.prepare_cached(SALE_ADJUSTED_SELECT)?;
+    let adjustments: u64 = statement.query_row([sale.get()], |row| row.get(1))?;
+    let mut decided = Vec::new();
+    for batch in asked.iter().copied() {
+        if rows::batch_at(connection, batch.base())?.is_some_and(|(found, _orders)| found == batch) {
+            let sums = sums(connection, summing::ids_of(batch), sale)?;
+            decided.push(BatchSums { batch, sums });
+        }
+    }
+    // No id is left out, so that as many are counted as are summed up.
+    let orders = sums(connection, (0, i64::MAX.unsigned_abs()), sale)?;
+    Ok(Some(summing::books(&row, adjustments, orders.total().orders, orders, decided)?))
+}
+
+fn sums(connection: &Connection, (first, last): (u64, u64), sale: SaleId) -> Result<Sums, Trouble> {
+    let mut statement = connection.prepare_cached(ORDER_SUMS_SELECT)?;
+    let mut rows = statement.query((first, last, sale.get()))?;
+    let mut sums = Sums::default();
+    while let Some(row) = rows.next()? {
+        state_row(row, 0)?.add_to(&mut sums)?;
+    }
+    Ok(sums)
+}
+
+/// The columns of a sum, from `first` on.
+fn state_row<'r>(row: &'r Row<'_>, first: usize) -> rusqlite::Result<StateRow<'r>> {
+    Ok(StateRow {
+        state: row.get_ref(first)?.as_str()?,
+        cancel_reason: row.get_ref(first + 1)?.as_str_or_null()?,
+        orders: row.get(first + 2)?,
+        units: row.get(first + 3)?,
+    })
+}
+
+/// Batches from or to an id, with their numbers of orders.
+fn page_of(
+    connection: &Connection,
+    select: &str,
+    id: u64,
+    rows_max: u32,
+) -> Result<Vec<(BatchId, u32)>, Trouble> {
+    let mut found = Vec::new();
+    let mut statement = connection.prepare_cached(select)?;
+    let mut rows = statement.query((id, rows_max))?;
+    while let Some(row) = rows.next()? {
+        let batch = columns::batch_id(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?;
+        found.push((batch, row.get(2)?));
+    }
+    Ok(found)
+}
+
+/// See [`OrderStore::batches`](flashgate_order_store::OrderStore::batches).
+pub(crate) fn batches(connection: &Connection, page: &BatchPage) -> Result<Vec<DecidedBatch>, Trouble> {
+    let before = page.before.map_or(i64::MAX.unsigned_abs(), OrderId::get);
+    let found = page_of(connection, BATCHES_PAGE_SELECT, before, page.size.min(BATCH_PAGE_MAX))?;
+    let Some((first, last)) = summing::ids_of_page(&found) else { return Ok(Vec::new()) };
+    let mut sums: BTreeMap<OrderId, Sums> = BTreeMap::new();
+    let mut statement = connection.prepare_cached(BATCH_SUMS_SELECT)?;
+    let mut rows = statement.query((first, last, page.sale.get()))?;
+    while let Some(row) = rows.next()? {
+        let base = OrderId::new(row.get(0)?).map_err(|_zero| Impossible("order id"))?;
+        state_row(row, 1)?.add_to(sums.entry(base).or_default())?;
+    }
+    Ok(summing::with_sums(found, &sums))
+}
+
+/// See [`OrderStore::outcomes`](flashgate_order_store::OrderStore::outcomes).
+pub(crate) fn outcomes(connection: &Connection, page: &OutcomePage) -> Result<Option<OutcomesPage>, Trouble> {
+    if sales::find(connection, page.sale)?.is_none() {
+        return Ok(None);
+    }
+    let Some(after) = after(connection, page)? else {
+        return Ok(Some(OutcomesPage { outcomes: Vec::new(), next: None }));
+    };
+    let found = page_of(connection, BATCHES_AFTER_SELECT, after, BATCH_PAGE_MAX)?;
+    let (taken, next) = summing::one_page(&found, BATCH_PAGE_MAX, page.orders_max);
+    let batches = found.get(..taken).unwrap_or(&found);
+    let outcomes = match summing::ids_of_page(batches) {
+        None => Vec::new(),
+        Some((first, last)) => {
+            summing::outcomes(batches, rows::outcomes_between(connection, first, last)?, page.sale)?
+        }
+    };
+    Ok(Some(OutcomesPage { outcomes, next }))
+}
+
+/// The id before the page; `None` if the sale has no orders.
+fn after(connection: &Connection, page: &OutcomePage) -> Result<Option<u64>, Trouble> {
+    if let Some(after) = page.after {
+        return Ok(Some(after.get()));
+    }
+    let mut statement = connection.prepare_cached(FIRST_ORDER_SELECT)?;
+    let Some(first) = statement.query_row([page.sale.get()], |row| row.get(0)).optional()? else {
+        return Ok(None);
+    };
+    Ok(Some(summing::before(OrderId::new(first).map_err(|_zero| Impossible("order id"))?)))
+}
+
+/// See [`OrderStore::buyers`](flashgate_order_store::OrderStore::buyers). Keeps no more buyers than the page has: a buyer that is
+/// left out since enough smaller ones were found stays left out.
+pub(crate) fn buyers(connection: &Connection, page: &BuyerPage) -> Result<Vec<BuyerUnits>, Trouble> {
+    let size = usize::try_from(page.size.min(BUYER_PAGE_MAX)).unwrap_or(usize::MAX);
+    let after = page.after.as_ref().map_or("", BuyerId::as_str);
+    let mut statement = connection.prepare_cached(BUYERS_PAGE_SELECT)?;
+    let mut rows = statement.query((page.sale.get(), after))?;
+    let mut found: BTreeMap<String, u64> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let (buyer, units) = buyer_row(row)?;
+        if let Some(sum) = found.get_mut(buyer) {
+            *sum = sum.saturating_add(units);
+        } else if found.len() < size
+            || found.last_key_value().is_some_and(|(last, _units)| buyer < last.as_str())
+        {
+            found.insert(buyer.to_owned(), units);
+            if found.len() > size {
+                found.pop_last();
+            }
+        }
+    }
+    let buyer = |(buyer, units): (String, u64)| Ok(BuyerUnits { buyer: columns::buyer_id(&buyer)?, units });
+    found.into_iter().map(buyer).collect()
+}
+
+fn buyer_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<(&'r str, u64)> {
+    Ok((row.get_ref(0)?.as_str()?, row.get(1)?))
+}
+
+/// See [`OrderStore::outcome`](flashgate_order_store::OrderStore::outcome).
+pub(crate) fn outcome(connection: &Connection, batch: BatchId) -> Result<Option<BatchOutcome>, Trouble> {
+    match rows::batch_at(connection, batch.base())? {
+        Some((found, orders)) if found == batch => Ok(Some(rows::outcome(connection, batch, orders)?)),
+        Some(_) | None => Ok(None),
+    }
+}

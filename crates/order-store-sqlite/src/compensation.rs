@@ -1,0 +1,43 @@
+//! What puts right what somebody changed by hand. Each is one conditional update of one row.
+
+use flashgate_domain::{CancelReason, SaleId, Timestamp, audit::StoreStep};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::fault::Trouble;
+use flashgate_order_store::{
+    Compensated, Correction,
+    sql::texts::{SALE_ADJUSTED_SELECT, SALE_COMPENSATE},
+};
+
+const ORDER_CORRECT: &str = include_str!("../sql/order_correct.sql");
+
+/// See [`OrderStore::compensate`](flashgate_order_store::OrderStore::compensate).
+pub(crate) fn of_sale(
+    connection: &Connection,
+    sale: SaleId,
+    step: &StoreStep,
+    now: Timestamp,
+) -> Result<Option<Compensated>, Trouble> {
+    let (add, take) = step.added_and_taken();
+    let values = params![add, take, now.as_millis(), sale.get(), step.adjustments, add, take];
+    let is_done = connection.prepare_cached(SALE_COMPENSATE)?.execute(values)? == 1;
+    let mut statement = connection.prepare_cached(SALE_ADJUSTED_SELECT)?;
+    let row = statement.query_row([sale.get()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    Ok(row.map(|(saleable, adjustments)| Compensated::of(is_done, step, saleable, adjustments)))
+}
+
+/// See [`OrderStore::correct_order`](flashgate_order_store::OrderStore::correct_order).
+pub(crate) fn of_order(connection: &Connection, correction: &Correction) -> Result<bool, Trouble> {
+    let Correction { order, sale, seen, settled } = correction;
+    let values = params![
+        settled.quantity,
+        settled.state.as_str(),
+        settled.state.reason().map_or("", CancelReason::as_str),
+        order.get(),
+        sale.get(),
+        seen.quantity,
+        seen.state.as_str(),
+        seen.state.reason().map_or("", CancelReason::as_str),
+    ];
+    Ok(connection.prepare_cached(ORDER_CORRECT)?.execute(values)? == 1)
+}

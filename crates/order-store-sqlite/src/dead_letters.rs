@@ -1,0 +1,45 @@
+//! What operators decided about dead letters.
+
+use flashgate_domain::Timestamp;
+use rusqlite::{Connection, params};
+
+use crate::fault::Trouble;
+use flashgate_order_store::{
+    LetterDecision, LetterKey, Standing,
+    sql::columns,
+    sql::texts::{DEAD_LETTER_DECIDE, DEAD_LETTER_SELECT},
+};
+
+pub(crate) fn decide(
+    connection: &Connection,
+    letter: &LetterKey,
+    standing: Standing,
+    repair_id: u64,
+    now: Timestamp,
+) -> Result<(), Trouble> {
+    connection.prepare_cached(DEAD_LETTER_DECIDE)?.execute(params![
+        letter.place,
+        letter.given_up_at.as_millis(),
+        standing.as_str(),
+        repair_id,
+        now.as_millis(),
+    ])?;
+    Ok(())
+}
+
+pub(crate) fn decision(
+    connection: &Connection,
+    letter: &LetterKey,
+) -> Result<Option<LetterDecision>, Trouble> {
+    let mut statement = connection.prepare_cached(DEAD_LETTER_SELECT)?;
+    let mut rows = statement.query(params![letter.place, letter.given_up_at.as_millis()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let standing: String = row.get(0)?;
+    Ok(Some(LetterDecision {
+        standing: columns::standing(&standing)?,
+        repair_id: row.get(1)?,
+        decided_at: Timestamp::from_millis(row.get(2)?),
+        actor: row.get(3)?,
+        reason: row.get(4)?,
+    }))
+}

@@ -1,0 +1,55 @@
+//! What an error of SQLite means for the caller of the store.
+
+use rusqlite::{Error, ErrorCode};
+use thiserror::Error as ThisError;
+
+use flashgate_order_store::{StoreFault, sql::columns::Impossible};
+
+/// Why a transaction did not end.
+#[derive(Debug, ThisError)]
+pub(crate) enum Trouble {
+    /// A statement failed.
+    #[error(transparent)]
+    Sql(#[from] Error),
+    /// A row is not what this version writes.
+    #[error(transparent)]
+    Corrupt(#[from] Impossible),
+}
+
+impl Trouble {
+    /// Whether a unique key objects.
+    pub(crate) fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Sql(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation))
+    }
+}
+
+/// A full disk, a file that turned out damaged, one that cannot be read: no reason to give an order up. The caller
+/// waits until there is room, or until an operator has mended it. Only values that cannot be stored are refused.
+impl From<Trouble> for StoreFault {
+    fn from(trouble: Trouble) -> Self {
+        let error = match trouble {
+            Trouble::Corrupt(impossible) => return impossible.into(),
+            Trouble::Sql(error) => error,
+        };
+        if is_impossible_column(&error) {
+            return Impossible("type of a column").into();
+        }
+        let is_refused = match error.sqlite_error_code() {
+            Some(code) => {
+                matches!(code, ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch)
+            }
+            None => matches!(error, Error::ToSqlConversionFailure(_)),
+        };
+        if is_refused { Self::Refused(error.to_string()) } else { Self::Unavailable(error.to_string()) }
+    }
+}
+
+const fn is_impossible_column(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::InvalidColumnType(..)
+            | Error::Utf8Error(..)
+    )
+}

@@ -1,0 +1,26 @@
+//! Which store this is, and which ledger belongs to it.
+
+use flashgate_domain::LedgerId;
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::fault::Trouble;
+use flashgate_order_store::{
+    Registration, StoreIdentity,
+    sql::columns::{self, Impossible},
+    sql::texts::{IDENTITY_SELECT, LEDGER_REGISTER},
+};
+
+/// See [`OrderStore::identity`](flashgate_order_store::OrderStore::identity).
+pub(crate) fn find(connection: &Connection) -> Result<StoreIdentity, Trouble> {
+    let mut statement = connection.prepare_cached(IDENTITY_SELECT)?;
+    let row = statement.query_row((), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let (store, ledger): (Vec<u8>, Option<Vec<u8>>) = row.ok_or(Impossible("deployment"))?;
+    Ok(columns::identity(&store, ledger.as_deref())?)
+}
+
+/// See [`OrderStore::register_ledger`](flashgate_order_store::OrderStore::register_ledger).
+pub(crate) fn register(connection: &Connection, ledger: LedgerId) -> Result<Registration, Trouble> {
+    let is_done = connection.prepare_cached(LEDGER_REGISTER)?.execute([ledger.to_bytes()])? == 1;
+    let registration = Registration::of(is_done, ledger, find(connection)?);
+    Ok(registration.ok_or(Impossible("ledger of the deployment"))?)
+}

@@ -1,0 +1,180 @@
+//! Opens the file: whose it is, whether it is whole, and what an operator must mend.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
+use thiserror::Error as ThisError;
+
+use crate::{
+    schema::{self, APPLICATION_ID, Marks},
+    settings::{self, SqliteSettings},
+};
+
+/// Why the order store cannot be opened. Nothing was changed in a file that is not one, or is damaged, or newer.
+#[derive(Debug, ThisError)]
+pub enum OpenFault {
+    /// The file is no database, or that of another program.
+    #[error("{} is not an order store of flashgate", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is damaged.
+    #[error("{} is damaged: {finding}", path.display())]
+    Corrupted {
+        /// The file.
+        path: PathBuf,
+        /// The first thing that is wrong with it.
+        finding: String,
+    },
+    /// A later version has migrated it.
+    #[error("{} is newer than this version: its schema is {found}, this version knows {known}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The last version that this build knows.
+        known: u32,
+    },
+    /// Another process has it, or this one has it already.
+    #[error("{} is in use by another process", path.display())]
+    Held {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be made or written there.
+    #[error("{} cannot be written: {why}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is in the way.
+        why: &'static str,
+    },
+    /// There is no room for it.
+    #[error("{} cannot be written: the disk is full", path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Anything else.
+    #[error("{} cannot be opened: {reason}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// In the words of SQLite or of the system.
+        reason: String,
+    },
+}
+
+impl OpenFault {
+    /// The stable name, for logs and exit codes.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Foreign { .. } => "store_foreign",
+            Self::Corrupted { .. } => "store_corrupted",
+            Self::Newer { .. } => "store_newer",
+            Self::Held { .. } => "store_held",
+            Self::Unusable { .. } => "store_unusable",
+            Self::Full { .. } => "store_full",
+            Self::Io { .. } => "store_io",
+        }
+    }
+
+    fn of(path: &Path, error: &Error) -> Self {
+        let (path, reason) = (path.to_owned(), error.to_string());
+        let Some(code) = error.sqlite_error_code() else { return Self::Io { path, reason } };
+        if code == ErrorCode::NotADatabase {
+            Self::Foreign { path }
+        } else if code == ErrorCode::DatabaseCorrupt {
+            Self::Corrupted { path, finding: reason }
+        } else if matches!(code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) {
+            Self::Held { path }
+        } else if matches!(code, ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) {
+            let why = obstacle(&path);
+            Self::Unusable { path, why }
+        } else if code == ErrorCode::DiskFull {
+            Self::Full { path }
+        } else {
+            Self::Io { path, reason }
+        }
+    }
+}
+
+/// The smallest page of SQLite. It takes a file that is shorter for an empty one, and would write over it.
+const DATABASE_BYTES_MIN: u64 = 512;
+
+/// Whether the file holds something that cannot be a database.
+fn is_scrap(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.is_file() && (1..DATABASE_BYTES_MIN).contains(&file.len()))
+}
+
+/// What is in the way of a file that cannot be opened for writing. Never opens it: closing it again would free
+/// the locks that this process may have on it.
+fn obstacle(path: &Path) -> &'static str {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.is_dir() {
+        return "it is a folder";
+    }
+    match fs::metadata(folder) {
+        Ok(folder) if folder.is_dir() => "the file or its folder is read-only",
+        Ok(_file) => "its folder is a file",
+        Err(_missing) => "its folder does not exist, or cannot be entered",
+    }
+}
+
+/// Opens or makes the file, and brings it to the schema of this version.
+pub(crate) fn open(path: &Path, settings: &SqliteSettings) -> Result<Connection, OpenFault> {
+    if is_scrap(path) {
+        return Err(OpenFault::Foreign { path: path.to_owned() });
+    }
+    // No URIs, so that a path is a path; no mutex, since one thread has the connection.
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let fault = |error: Error| OpenFault::of(path, &error);
+    let mut connection = Connection::open_with_flags(path, flags).map_err(fault)?;
+    settings::before_first_look(&connection).map_err(fault)?;
+    let marks = schema::marks(&connection).map_err(fault)?;
+    check(path, marks)?;
+    if connection.is_readonly("main").map_err(fault)? {
+        return Err(OpenFault::Unusable { path: path.to_owned(), why: obstacle(path) });
+    }
+    check_pages(path, &connection)?;
+    let mode = settings::before_first_write(&connection, settings).map_err(fault)?;
+    if mode != "wal" {
+        let reason = format!("its journal mode is {mode}, not wal");
+        return Err(OpenFault::Io { path: path.to_owned(), reason });
+    }
+    schema::migrate(&mut connection, marks.version).map_err(fault)?;
+    Ok(connection)
+}
+
+/// Whether the file is an order store that this version can read, or new.
+fn check(path: &Path, marks: Marks) -> Result<(), OpenFault> {
+    let path = path.to_owned();
+    let is_new = marks == Marks { application_id: 0, version: 0, is_empty: true };
+    let known = schema::known_version();
+    if marks.application_id != APPLICATION_ID && !is_new {
+        Err(OpenFault::Foreign { path })
+    } else if marks.version > known {
+        Err(OpenFault::Newer { path, found: marks.version, known })
+    } else {
+        Ok(())
+    }
+}
+
+/// Tells three faults at most: one is enough to put a copy back.
+const QUICK_CHECK: &str = "PRAGMA quick_check(3)";
+
+/// Reads every page once. What breaks later is found by the call that meets it.
+fn check_pages(path: &Path, connection: &Connection) -> Result<(), OpenFault> {
+    let finding = connection.query_row(QUICK_CHECK, (), |row| row.get::<_, String>(0));
+    match finding {
+        Ok(finding) if finding == "ok" => Ok(()),
+        Ok(finding) => Err(OpenFault::Corrupted { path: path.to_owned(), finding }),
+        Err(error) => Err(OpenFault::of(path, &error)),
+    }
+}

@@ -1,0 +1,86 @@
+//! Rows of batches and orders, read back.
+
+use flashgate_domain::{BatchId, BatchOutcome, OrderId, OrderOutcome, SaleId, id::BATCH_INTENTS_MAX};
+use rusqlite::{Connection, OptionalExtension, Row, Rows};
+
+use crate::fault::Trouble;
+use flashgate_order_store::{
+    StoredOrder,
+    sql::columns::{self, Impossible, OrderColumns},
+    sql::texts::BATCH_ORDERS_SELECT,
+};
+
+const BATCH_SELECT: &str = include_str!("../sql/batch_select.sql");
+const ORDER_SELECT: &str = include_str!("../sql/order_select.sql");
+const PURCHASE_SELECT: &str = include_str!("../sql/purchase_select.sql");
+const SALEABLE_SELECT: &str = include_str!("../sql/saleable_select.sql");
+
+/// Reads the columns that a statement on orders begins with.
+fn order_columns<'r>(row: &'r Row<'_>) -> rusqlite::Result<OrderColumns<'r>> {
+    Ok(OrderColumns {
+        id: row.get(0)?,
+        sale_id: row.get(1)?,
+        buyer_id: row.get_ref(2)?.as_str()?,
+        idempotency_key: row.get_ref(3)?.as_str()?,
+        quantity: row.get(4)?,
+        state: row.get_ref(5)?.as_str()?,
+        cancel_reason: row.get_ref(6)?.as_str_or_null()?,
+    })
+}
+
+/// The batch that has the order ids from `base` on, and the number of its orders.
+pub(crate) fn batch_at(connection: &Connection, base: OrderId) -> Result<Option<(BatchId, u32)>, Trouble> {
+    let mut statement = connection.prepare_cached(BATCH_SELECT)?;
+    let mut rows = statement.query([base.get()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let batch = columns::batch_id(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?;
+    Ok(Some((batch, row.get(1)?)))
+}
+
+/// What was decided about a batch of `order_count` orders.
+pub(crate) fn outcome(
+    connection: &Connection,
+    batch: BatchId,
+    order_count: u32,
+) -> Result<BatchOutcome, Trouble> {
+    let last = batch.order(BATCH_INTENTS_MAX - 1).unwrap_or(batch.base());
+    let orders = outcomes_between(connection, batch.base().get(), last.get())?;
+    if u32::try_from(orders.len()) != Ok(order_count) {
+        return Err(Impossible("number of orders in a batch").into());
+    }
+    Ok(BatchOutcome { batch, orders })
+}
+
+/// What was decided about the orders with these ids, ascending.
+pub(crate) fn outcomes_between(
+    connection: &Connection,
+    first: u64,
+    last: u64,
+) -> Result<Vec<OrderOutcome>, Trouble> {
+    let mut statement = connection.prepare_cached(BATCH_ORDERS_SELECT)?;
+    let mut rows: Rows<'_> = statement.query([first, last])?;
+    let mut orders = Vec::new();
+    while let Some(row) = rows.next()? {
+        orders.push(order_columns(row)?.outcome()?);
+    }
+    Ok(orders)
+}
+
+/// One order as it is now.
+pub(crate) fn order(connection: &Connection, order: OrderId) -> Result<Option<StoredOrder>, Trouble> {
+    let mut statement = connection.prepare_cached(ORDER_SELECT)?;
+    let mut rows = statement.query([order.base().get(), order.get()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let batch = columns::batch_id(row.get_ref(7)?.as_blob().map_err(rusqlite::Error::from)?)?;
+    Ok(Some(order_columns(row)?.stored(batch, row.get(8)?)?))
+}
+
+/// Whether the purchase under that digest has an order.
+pub(crate) fn is_known(connection: &Connection, sale: SaleId, digest: [u8; 16]) -> rusqlite::Result<bool> {
+    connection.prepare_cached(PURCHASE_SELECT)?.exists((sale.get(), digest))
+}
+
+/// What the sale can still give; `None` if there is no such sale.
+pub(crate) fn saleable(connection: &Connection, sale: SaleId) -> rusqlite::Result<Option<u64>> {
+    connection.prepare_cached(SALEABLE_SELECT)?.query_row([sale.get()], |row| row.get(0)).optional()
+}

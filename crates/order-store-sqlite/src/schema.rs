@@ -1,0 +1,59 @@
+//! The version of the schema: `PRAGMA user_version`, brought to this version's when the store is opened.
+
+use rusqlite::{Connection, Result, TransactionBehavior};
+
+/// `PRAGMA application_id` of an order store of flashgate: "FGor".
+pub(crate) const APPLICATION_ID: u32 = 0x4647_6F72;
+/// Migration `i` leads to version `i + 1`.
+const MIGRATIONS: [&str; 6] = [
+    include_str!("../../../migrations/sqlite/0001_sales_orders_batches.sql"),
+    include_str!("../../../migrations/sqlite/0002_repair_events.sql"),
+    include_str!("../../../migrations/sqlite/0003_adjustments.sql"),
+    include_str!("../../../migrations/sqlite/0004_dead_letters.sql"),
+    include_str!("../../../migrations/sqlite/0005_deployment.sql"),
+    include_str!("../../../migrations/sqlite/0006_sale_idempotency_keys.sql"),
+];
+
+/// What a file says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Marks {
+    /// Whose it is: [`APPLICATION_ID`], or 0 if nobody has said.
+    pub(crate) application_id: u32,
+    /// The last migration that was applied; 0 for none.
+    pub(crate) version: u32,
+    /// Whether there is any table, index or view.
+    pub(crate) is_empty: bool,
+}
+
+/// The version that this build writes.
+pub(crate) fn known_version() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
+/// Reads the marks: the first look at the file.
+pub(crate) fn marks(connection: &Connection) -> Result<Marks> {
+    let objects: u64 = connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    // Both are signed in the file; what is negative is neither ours nor a version that we know.
+    let number = |signed: i64| u32::try_from(signed).unwrap_or(u32::MAX);
+    Ok(Marks {
+        application_id: number(pragma("application_id")?),
+        version: number(pragma("user_version")?),
+        is_empty: objects == 0,
+    })
+}
+
+/// Applies the migrations after `version`, all or none.
+pub(crate) fn migrate(connection: &mut Connection, version: u32) -> Result<()> {
+    let applied = usize::try_from(version).unwrap_or(usize::MAX);
+    let Some(missing) = MIGRATIONS.get(applied..).filter(|missing| !missing.is_empty()) else {
+        return Ok(());
+    };
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+    for migration in missing {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", known_version())?;
+    transaction.commit()
+}

@@ -1,0 +1,102 @@
+//! The thread that has the connection. SQLite blocks, so it works beside the runtime, on one call after another.
+
+use std::{
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use rusqlite::Connection;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::{
+    fault::Trouble,
+    open::{self, OpenFault},
+    settings::SqliteSettings,
+};
+use flashgate_order_store::StoreFault;
+
+type Call = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// The way to the thread.
+#[derive(Debug)]
+pub(crate) struct Thread {
+    /// Gone after the shutdown.
+    calls: Mutex<Option<mpsc::Sender<Call>>>,
+    call_timeout: Duration,
+    /// Cancelled when the file is closed.
+    ended: CancellationToken,
+}
+
+impl Thread {
+    /// Starts the thread, which opens the file.
+    pub(crate) async fn start(path: PathBuf, settings: SqliteSettings) -> Result<Self, OpenFault> {
+        let (calls, waiting) = mpsc::channel(settings.calls_queued_max.get());
+        let (answer, opened) = oneshot::channel();
+        let (call_timeout, ended) = (settings.call_timeout, CancellationToken::new());
+        let failed = |path, why: &dyn ToString| OpenFault::Io { path, reason: why.to_string() };
+        let (ours, mark) = (path.clone(), ended.clone());
+        let body = move || {
+            let _mark_of_the_end = mark.drop_guard();
+            let connection = match open::open(&ours, &settings) {
+                Ok(connection) => connection,
+                Err(fault) => return drop(answer.send(Err(fault))),
+            };
+            if answer.send(Ok(())).is_ok() {
+                work(connection, waiting);
+            }
+        };
+        let spawned = thread::Builder::new().name("order-store".to_owned()).spawn(body);
+        if let Err(error) = spawned {
+            return Err(failed(path, &error));
+        }
+        opened.await.map_err(|gone| failed(path, &gone))??;
+        Ok(Self { calls: Mutex::new(Some(calls)), call_timeout, ended })
+    }
+
+    /// Has the thread do `work`. After a time-out it may happen all the same, if it had begun.
+    pub(crate) async fn call<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, StoreFault> {
+        let (answer, answered) = oneshot::channel();
+        let call: Call = Box::new(move |connection| {
+            // Nobody waits for it any more: it is better not to begin.
+            if !answer.is_closed() {
+                let _nobody_waits = answer.send(work(connection));
+            }
+        });
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let asked = async {
+            calls?.send(call).await.ok()?;
+            answered.await.ok()
+        };
+        match timeout(self.call_timeout, asked).await {
+            Ok(Some(answer)) => Ok(answer?),
+            Ok(None) => Err(StoreFault::Unavailable("the store is shut down".to_owned())),
+            Err(elapsed) => Err(StoreFault::Unavailable(elapsed.to_string())),
+        }
+    }
+
+    /// Lets the calls that wait end, and closes the file.
+    pub(crate) async fn shutdown(&self) {
+        drop(self.calls.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.ended.cancelled().await;
+    }
+}
+
+fn work(mut connection: Connection, mut calls: mpsc::Receiver<Call>) {
+    while let Some(call) = calls.blocking_recv() {
+        call(&mut connection);
+    }
+    // The write-ahead log goes into the file. If it cannot, the next start reads it.
+    if let Err((_connection, error)) = connection.close() {
+        warn!(%error, "the order store was not closed in order");
+    }
+}

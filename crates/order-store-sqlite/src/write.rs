@@ -1,0 +1,98 @@
+//! The statements that write batches, orders and stock.
+
+use std::sync::LazyLock;
+
+use flashgate_domain::{BatchOutcome, CancelReason, Decision, OrderOutcome, SaleId, Timestamp};
+use rusqlite::{
+    Connection, Error, Result,
+    types::{ToSqlOutput, Value, ValueRef},
+};
+
+use flashgate_order_store::{
+    sql::statement::{Sized, exact},
+    sql::texts::TAKE_STOCK,
+};
+
+static BATCHES_INSERT: LazyLock<Sized> =
+    LazyLock::new(|| Sized::new(include_str!("../sql/batches_insert.sql")));
+static PURCHASES_INSERT: LazyLock<Sized> =
+    LazyLock::new(|| Sized::new(include_str!("../sql/purchases_insert.sql")));
+static ORDERS_INSERT: LazyLock<Sized> =
+    LazyLock::new(|| Sized::new(include_str!("../sql/orders_insert.sql")));
+
+/// Remembers the batches as decided, and stores their orders and the keys that they take.
+pub(crate) fn decided(connection: &Connection, outcomes: &[BatchOutcome], now: Timestamp) -> Result<()> {
+    let created = now.as_millis();
+    insert(connection, &BATCHES_INSERT, outcomes, |row| {
+        let count = u64::try_from(row.orders.len()).unwrap_or(u64::MAX);
+        let batch = row.batch.to_bytes().to_vec().into();
+        Ok([number(row.batch.base().get())?, ToSqlOutput::Owned(batch), number(count)?, number(created)?])
+    })?;
+    let orders: Vec<&OrderOutcome> = outcomes.iter().flat_map(|batch| &batch.orders).collect();
+    purchases(connection, &orders)?;
+    insert(connection, &ORDERS_INSERT, &orders, |row| {
+        let (state, intent) = (row.decision.state(), &row.intent);
+        Ok([
+            number(row.order.get())?,
+            number(intent.sale().get())?,
+            text(intent.buyer().as_str()),
+            text(intent.key().as_str()),
+            number(intent.quantity().get().into())?,
+            text(state.as_str()),
+            state.reason().map_or(ToSqlOutput::Borrowed(ValueRef::Null), |reason| text(reason.as_str())),
+        ])
+    })
+}
+
+/// Takes the keys of the orders, but of those that were cancelled since another order has theirs. By ascending
+/// digest: neighbours share a page.
+fn purchases(connection: &Connection, orders: &[&OrderOutcome]) -> Result<()> {
+    let holds_key =
+        |order: &&&OrderOutcome| order.decision != Decision::Cancelled(CancelReason::DuplicateKey);
+    let mut rows: Vec<(u64, [u8; 16])> = orders
+        .iter()
+        .filter(holds_key)
+        .map(|order| (order.intent.sale().get(), order.intent.key_digest().0))
+        .collect();
+    rows.sort_unstable();
+    insert(connection, &PURCHASES_INSERT, &rows, |(sale, digest)| {
+        Ok([number(*sale)?, ToSqlOutput::Borrowed(ValueRef::Blob(digest))])
+    })
+}
+
+/// Takes `units` of the sale; `false`, and nothing taken, if fewer are left or there is no such sale.
+pub(crate) fn take_stock(connection: &Connection, sale: SaleId, units: u64) -> Result<bool> {
+    let mut statement = connection.prepare_cached(TAKE_STOCK)?;
+    Ok(statement.execute((units, sale.get(), units))? == 1)
+}
+
+/// Writes `rows` in statements of many rows each.
+fn insert<R, const COLUMNS: usize>(
+    connection: &Connection,
+    template: &Sized,
+    rows: &[R],
+    values: impl for<'r> Fn(&'r R) -> Result<[ToSqlOutput<'r>; COLUMNS]>,
+) -> Result<()> {
+    for rows in exact(rows) {
+        let mut statement = connection.prepare_cached(template.text(rows.len()))?;
+        let mut place = 0;
+        for row in rows {
+            for value in values(row)? {
+                place += 1;
+                statement.raw_bind_parameter(place, value)?;
+            }
+        }
+        statement.raw_execute()?;
+    }
+    Ok(())
+}
+
+/// Ids, times and counts: below 2^63, or it is refused.
+fn number(number: u64) -> Result<ToSqlOutput<'static>> {
+    let number = i64::try_from(number).map_err(|range| Error::ToSqlConversionFailure(range.into()))?;
+    Ok(ToSqlOutput::Owned(Value::Integer(number)))
+}
+
+fn text(text: &str) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes()))
+}

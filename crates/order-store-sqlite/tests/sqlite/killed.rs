@@ -1,0 +1,102 @@
+//! The process killed while it writes: what was answered is there, and nothing is there by half.
+
+use std::{
+    env,
+    io::{self, BufRead, BufReader, Write},
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use flashgate_domain::{Batch, SaleId};
+use flashgate_order_store::{
+    OrderRepository, SaleRepository,
+    contract::scene::{NOW, decided, draft, singles},
+};
+use flashgate_order_store_sqlite::SqliteStore;
+
+use crate::{Folder, open};
+
+/// The writer is this very test, in a process of its own that has this variable.
+const FILE: &str = "FLASHGATE_TEST_KILLED_FILE";
+const NAME: &str = "killed::a_killed_process_loses_nothing_that_it_was_told";
+const STOCK: u64 = 1_000_000_000;
+const ORDERS_OF_A_BATCH: usize = 50;
+const KILLS: u64 = 5;
+
+fn batch(number: u64, sale: SaleId) -> Batch {
+    singles(number, sale, ORDERS_OF_A_BATCH).unwrap()
+}
+
+/// Goes on after the last batch of the process before, and tells each number when the store has answered.
+#[expect(clippy::disallowed_methods, reason = "past the harness, line by line, until it is killed")]
+async fn write_for_ever(file: PathBuf) {
+    let store = open(&file).await.unwrap();
+    let sale = SaleId::new(1).unwrap();
+    let units = STOCK - store.sale(sale).await.unwrap().unwrap().saleable;
+    let done = units / u64::try_from(ORDERS_OF_A_BATCH).unwrap();
+    let mut told = io::stdout();
+    for number in done + 1.. {
+        store.apply(&[batch(number, sale)], NOW).await.unwrap();
+        writeln!(told, "told {number}").unwrap();
+    }
+}
+
+/// Lets a writer tell of some batches, and kills it; the last number that it told.
+fn kill_a_writer(folder: &Folder, after: u64) -> u64 {
+    let mut writer = Command::new(env::current_exe().unwrap())
+        .args([NAME, "--exact", "--nocapture", "--test-threads=1"])
+        .env(FILE, folder.file())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = 0;
+    let mut lines = 0;
+    for line in BufReader::new(writer.stdout.take().unwrap()).lines() {
+        let Some(number) = line.unwrap().strip_prefix("told ").and_then(|text| text.parse().ok()) else {
+            continue;
+        };
+        told = number;
+        lines += 1;
+        if lines == after {
+            // SIGKILL; what it told until then is still in the pipe.
+            writer.kill().unwrap();
+        }
+    }
+    writer.wait().unwrap();
+    assert!(lines >= after, "the writer ended by itself");
+    told
+}
+
+async fn check(store: &SqliteStore, sale: SaleId, told: u64) {
+    let orders_of_a_batch = u64::try_from(ORDERS_OF_A_BATCH).unwrap();
+    let taken = STOCK - store.sale(sale).await.unwrap().unwrap().saleable;
+    assert_eq!(taken % orders_of_a_batch, 0, "a batch by half");
+    let stored = taken / orders_of_a_batch;
+    assert!(stored >= told, "{told} were told, {stored} are there");
+    // The last one may be stored and not told; no other.
+    assert!(stored <= told + 1, "{told} were told, {stored} are there");
+    for number in 1..=stored {
+        let batch = batch(number, sale);
+        let outcomes = decided(store.apply(std::slice::from_ref(&batch), NOW).await.unwrap()).unwrap();
+        assert_eq!(outcomes[0].orders.len(), ORDERS_OF_A_BATCH);
+    }
+    let after = STOCK - store.sale(sale).await.unwrap().unwrap().saleable;
+    assert_eq!(after, taken, "known batches were decided again");
+}
+
+#[tokio::test]
+async fn a_killed_process_loses_nothing_that_it_was_told() {
+    if let Some(file) = env::var_os(FILE) {
+        return write_for_ever(file.into()).await;
+    }
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let sale = store.create_sale(&draft("A thing", STOCK).unwrap(), NOW).await.unwrap().id;
+    store.shutdown().await;
+    for kill in 1..=KILLS {
+        let told = kill_a_writer(&folder, 10 * kill);
+        let store = folder.store().await;
+        check(&store, sale, told).await;
+        store.shutdown().await;
+    }
+}

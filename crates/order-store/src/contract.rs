@@ -1,0 +1,128 @@
+//! What every order store must do, as tests: the contract suite.
+//!
+//! An implementation puts itself under it with one line, which makes one test of each fact:
+//!
+//! ```text
+//! /// A store that nobody else uses.
+//! async fn fresh() -> Subject { … }
+//! flashgate_order_store::order_store_contract!(fresh);
+//! ```
+
+pub mod books;
+pub mod compensating;
+pub mod dead_letters;
+pub mod identity;
+pub mod placing;
+pub mod racing;
+pub mod random;
+pub mod rejecting;
+pub mod repairs;
+pub mod repeating;
+pub mod sales;
+pub mod scene;
+pub mod shortage;
+
+use std::{any::Any, error::Error, sync::Arc};
+
+use crate::OrderStore;
+
+/// The store under test. It must be new: no sales, no orders.
+pub struct Subject {
+    /// Two workers' ways to one store.
+    pub stores: [Arc<dyn OrderStore>; 2],
+    /// Dropped last: removes what the test has made.
+    pub clean_up: Box<dyn Any + Send + Sync>,
+}
+
+/// What can go wrong besides the fact.
+pub type Broken = Box<dyn Error + Send + Sync>;
+
+/// How a fact ends: it panics if it does not hold, and fails if the store does.
+pub type Fact = Result<(), Broken>;
+
+/// Makes one test of each fact. `$make` is an async function without arguments that returns a new [`Subject`].
+#[macro_export]
+macro_rules! order_store_contract {
+    ($make:path) => {
+        $crate::order_store_contract! { @facts $make;
+            placing:
+                a_batch_is_confirmed_and_its_units_are_taken
+                the_sum_of_a_sale_is_taken_once
+                a_chunk_of_any_size_is_stored_whole
+                a_full_batch_of_the_longest_names_is_stored
+                names_that_differ_in_case_are_different
+                order_ids_above_2_to_the_53_survive
+                an_order_is_found_by_its_id
+                no_batch_is_no_work;
+            repeating:
+                a_batch_applied_twice_is_one_batch
+                a_batch_twice_in_one_chunk_is_one_batch
+                a_known_batch_among_new_ones_is_told_again
+                a_cancelled_order_stays_cancelled_when_its_batch_comes_again;
+            shortage:
+                shortage_cancels_only_the_surplus
+                a_smaller_order_fits_where_a_larger_did_not
+                shortage_of_one_sale_leaves_the_others_alone
+                orders_are_judged_by_id_not_by_arrival
+                a_duplicate_key_is_cancelled_not_sold
+                a_duplicate_key_in_one_chunk_is_cancelled_not_sold
+                a_key_can_be_a_duplicate_any_number_of_times
+                one_key_of_two_buyers_or_two_sales_is_no_duplicate
+                a_key_that_was_out_of_stock_stays_taken;
+            rejecting:
+                an_unknown_sale_spoils_only_its_batch
+                order_ids_of_another_batch_spoil_only_their_batch
+                two_new_batches_with_the_same_ids_do_not_both_stand;
+            racing:
+                two_stores_never_oversell
+                two_stores_with_the_same_chunk_decide_it_once
+                two_stores_with_the_same_keys_sell_each_once;
+            random:
+                the_numbers_agree_after_any_chunks;
+            books:
+                the_books_sum_the_orders_of_the_sale_up
+                the_books_agree_while_chunks_are_applied
+                batches_are_listed_page_by_page
+                outcomes_are_listed_page_by_page
+                orders_with_ids_of_any_time_are_in_the_books
+                a_sale_without_orders_has_empty_books
+                a_decided_batch_tells_its_outcome_again
+                buyers_are_listed_page_by_page_with_what_they_hold;
+            compensating:
+                a_step_corrects_what_is_saleable_once
+                a_step_never_brings_what_is_saleable_below_zero
+                steps_and_chunks_do_not_lose_each_other
+                an_order_that_was_changed_is_corrected_once;
+            repairs:
+                a_repair_is_written_down_before_and_after
+                repairs_are_listed_page_by_page;
+            dead_letters:
+                a_dead_letter_waits_until_it_is_decided_and_the_last_decision_counts
+                a_decision_is_about_one_dead_letter_only;
+            identity:
+                the_store_has_one_identity
+                a_ledger_is_registered_once
+                of_two_ledgers_at_once_one_is_registered;
+            sales:
+                a_new_sale_is_as_it_was_drafted
+                a_key_makes_one_sale
+                two_stores_with_one_key_make_one_sale
+                a_sale_is_preheated_once
+                a_preheat_is_confirmed_for_its_generation_only
+                a_preheated_sale_gets_its_next_generation_once
+                a_closed_sale_stays_closed
+                a_closed_sale_still_takes_accepted_orders
+                sales_are_listed_by_id_and_state
+                what_does_not_exist_is_not_found
+                it_answers_with_its_time;
+        }
+    };
+    (@facts $make:path; $($module:ident: $($fact:ident)+;)+) => {
+        $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $fact() -> $crate::contract::Fact {
+                $crate::contract::$module::$fact(&$make().await).await
+            }
+        )+)+
+    };
+}

@@ -1,0 +1,94 @@
+//! What the facts are made of: sales, intents, batches, and a look at the numbers.
+
+use flashgate_domain::{
+    Batch, BatchId, BatchOutcome, BuyerId, Decision, DeductPolicy, IdempotencyKey, Intent, Node, Quantity,
+    Sale, SaleDraft, SaleId, Shard, Timestamp, Window,
+};
+
+use super::{Broken, Subject};
+use crate::{OrderStore, Placed};
+
+/// When everything happens: 2026-06-01.
+pub const NOW: Timestamp = Timestamp::from_millis(1_780_272_000_000);
+
+type Result<T> = std::result::Result<T, Broken>;
+
+impl Subject {
+    /// The store, as one worker has it.
+    pub fn store(&self) -> &dyn OrderStore {
+        let [store, _other] = &self.stores;
+        store.as_ref()
+    }
+
+    /// A new sale of so many units.
+    pub async fn sale(&self, stock: u64) -> Result<SaleId> {
+        Ok(self.store().create_sale(&draft("A thing", stock)?, NOW).await?.id)
+    }
+
+    /// The units that are left.
+    pub async fn saleable(&self, sale: SaleId) -> Result<u64> {
+        Ok(self.find(sale).await?.saleable)
+    }
+
+    /// The sale as it is now.
+    pub async fn find(&self, sale: SaleId) -> Result<Sale> {
+        Ok(self.store().sale(sale).await?.ok_or("the sale is gone")?)
+    }
+
+    /// Applies `batches`; what was decided about each, none rejected.
+    pub async fn apply(&self, batches: &[Batch]) -> Result<Vec<BatchOutcome>> {
+        decided(self.store().apply(batches, NOW).await?)
+    }
+}
+
+/// The outcomes, if none was rejected.
+pub fn decided(placed: Vec<Placed>) -> Result<Vec<BatchOutcome>> {
+    let outcomes = placed.into_iter().map(|placed| match placed {
+        Placed::Decided(outcome) => Ok(outcome),
+        Placed::Rejected(why) => Err(why.into()),
+    });
+    outcomes.collect()
+}
+
+/// What was decided about each order of each batch, in their order.
+pub fn decisions(outcomes: &[BatchOutcome]) -> Vec<Decision> {
+    outcomes.iter().flat_map(|batch| &batch.orders).map(|order| order.decision).collect()
+}
+
+/// How many units the confirmed orders have of `sale`.
+pub fn confirmed_units(outcomes: &[BatchOutcome], sale: SaleId) -> u64 {
+    crate::decide::confirmed_units(outcomes).get(&sale).copied().unwrap_or(0)
+}
+
+/// A sale that is open for a day.
+pub fn draft(title: &str, stock: u64) -> Result<SaleDraft> {
+    let window = Window::new(NOW, Timestamp::from_millis(NOW.as_millis() + 86_400_000))?;
+    Ok(SaleDraft::new(title, 1_999, "EUR", window, stock, 1_000, 100, DeductPolicy::AtOrder)?)
+}
+
+/// `buyer` wants `quantity` units of `sale`, under `key`.
+pub fn intent(sale: SaleId, buyer: &str, key: &str, quantity: u32) -> Result<Intent> {
+    Ok(Intent::new(sale, BuyerId::new(buyer)?, IdempotencyKey::new(key)?, Quantity::new(quantity)?))
+}
+
+/// Batch number `number`: those of a lower number have lower ids.
+pub fn batch(number: u64, intents: Vec<Intent>) -> Result<Batch> {
+    batch_with_nonce(number, 0xF1A5_0000_0000_0000 | number, intents)
+}
+
+/// The same with a nonce of the caller's choice.
+pub fn batch_with_nonce(number: u64, nonce: u64, intents: Vec<Intent>) -> Result<Batch> {
+    batch_made_at(Timestamp::from_millis(NOW.as_millis() + number), nonce, intents)
+}
+
+/// A batch whose ids were made at `at`, by whatever clock.
+pub fn batch_made_at(at: Timestamp, nonce: u64, intents: Vec<Intent>) -> Result<Batch> {
+    let id = BatchId::new(at, Shard::new(3)?, Node::of_start(5), nonce);
+    Ok(Batch::new(id, intents).ok_or("a batch has 1 to 1024 intents")?)
+}
+
+/// Batch number `number` with `count` intents for one unit each, every buyer another one.
+pub fn singles(number: u64, sale: SaleId, count: usize) -> Result<Batch> {
+    let intents = (0..count).map(|i| intent(sale, &format!("buyer-{number}-{i}"), "key", 1));
+    batch(number, intents.collect::<Result<_>>()?)
+}

@@ -1,0 +1,80 @@
+//! Orders: placed batch by batch, and looked up.
+
+use async_trait::async_trait;
+use flashgate_domain::{Batch, BatchId, BatchOutcome, Intent, OrderId, OrderState, SaleId, Timestamp};
+use thiserror::Error;
+
+use crate::StoreFault;
+
+/// Places orders and finds them again: what the work of a worker needs.
+#[async_trait]
+pub trait OrderRepository: Send + Sync + 'static {
+    /// Decides batches: all that are new, in one transaction, and tells what was decided of those that are not.
+    /// One [`Placed`] for each of `batches`, in their order; a batch that comes twice gets the same one twice.
+    ///
+    /// An order is confirmed if its units could be taken from the sale and no earlier order of the same buyer
+    /// and sale has its key; else it is stored as cancelled. Orders are judged by ascending id within a call.
+    ///
+    /// # Errors
+    /// [`StoreFault::Refused`] if a value of some batch cannot be stored: nothing was done, and the caller
+    /// may try the batches one by one.
+    async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreFault>;
+
+    /// The order as it is now.
+    async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault>;
+
+    /// Those of `sales` whose rows somebody holds at this moment, so that no order of theirs can be placed. Waits for
+    /// nobody.
+    async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreFault>;
+}
+
+/// What became of one batch that was handed to [`OrderStore::apply`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// It is decided: by this call, or by an earlier one.
+    Decided(BatchOutcome),
+    /// It can never be decided. Nothing of it was stored; its neighbours were.
+    Rejected(Rejection),
+}
+
+/// Why a batch can never be decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Rejection {
+    /// One of its sales does not exist in this store.
+    #[error("the sale {sale} does not exist")]
+    UnknownSale {
+        /// The sale.
+        sale: SaleId,
+    },
+    /// Another batch took the same order ids.
+    #[error("the order ids from {} on belong to the batch {other}", other.base())]
+    IdsTaken {
+        /// The batch that has them.
+        other: BatchId,
+    },
+}
+
+impl Rejection {
+    /// The stable name, for metrics, logs and dead letters.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::UnknownSale { .. } => "unknown_sale",
+            Self::IdsTaken { .. } => "order_ids_taken",
+        }
+    }
+}
+
+/// An order as the store has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredOrder {
+    /// Its name.
+    pub id: OrderId,
+    /// What was asked for, and by whom.
+    pub intent: Intent,
+    /// How it stands.
+    pub state: OrderState,
+    /// The batch that brought it.
+    pub batch: BatchId,
+    /// When the store took it.
+    pub created_at: Timestamp,
+}

@@ -1,0 +1,13 @@
+//! What stores that speak SQL share: statements, and the columns that they read back. No I/O.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`texts`] | statements that every dialect runs as they are |
+//! | [`statement`] | statements over many rows, in a bounded number of sizes |
+//! | [`columns`] | columns into values of the domain |
+//! | [`summing`] | rows grouped by state into sums, and pages of batches |
+
+pub mod columns;
+pub mod statement;
+pub mod summing;
+pub mod texts;

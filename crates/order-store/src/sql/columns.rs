@@ -1,0 +1,160 @@
+//! The columns of sales, orders and batches, read back into the words of the domain: the same in every order
+//! store. No I/O.
+
+use flashgate_domain::{
+    BatchId, BuyerId, CancelReason, DeductPolicy, IdempotencyKey, Intent, LedgerId, OrderId, OrderOutcome,
+    OrderState, Quantity, Sale, SaleDraft, SaleId, SaleState, StoreId, Timestamp, Window, sale::InvalidSale,
+};
+use thiserror::Error;
+
+use crate::{Standing, StoreFault, StoreIdentity, StoredOrder, decide::first_decision};
+
+/// A value that this version cannot have written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("impossible {0}")]
+pub struct Impossible(pub &'static str);
+
+impl From<Impossible> for StoreFault {
+    fn from(Impossible(what): Impossible) -> Self {
+        Self::Corrupt { what }
+    }
+}
+
+fn impossible<E>(what: &'static str) -> impl FnOnce(E) -> Impossible {
+    move |_why| Impossible(what)
+}
+
+/// `sale_id`, or the `id` of a sale.
+pub fn sale_id(number: u64) -> Result<SaleId, Impossible> {
+    SaleId::new(number).map_err(impossible("sale id"))
+}
+
+/// `buyer_id`.
+pub fn buyer_id(text: &str) -> Result<BuyerId, Impossible> {
+    BuyerId::new(text).map_err(impossible("buyer id"))
+}
+
+/// `idempotency_key`.
+pub fn key(text: &str) -> Result<IdempotencyKey, Impossible> {
+    IdempotencyKey::new(text).map_err(impossible("idempotency key"))
+}
+
+/// `batch_id`: 16 bytes.
+pub fn batch_id(bytes: &[u8]) -> Result<BatchId, Impossible> {
+    let bytes = bytes.try_into().map_err(impossible("batch id"))?;
+    BatchId::from_bytes(bytes).map_err(impossible("batch id"))
+}
+
+/// `standing` of a dead letter.
+pub fn standing(name: &str) -> Result<Standing, Impossible> {
+    Standing::parse(name).ok_or(Impossible("standing of a dead letter"))
+}
+
+/// `store_id` and `ledger_id` of the deployment: 16 bytes each.
+pub fn identity(store: &[u8], ledger: Option<&[u8]>) -> Result<StoreIdentity, Impossible> {
+    let store = store.try_into().map_err(impossible("store id"))?;
+    let ledger = ledger.map(|ledger| {
+        let ledger = ledger.try_into().map_err(impossible("ledger id"))?;
+        LedgerId::from_bytes(ledger).map_err(impossible("ledger id"))
+    });
+    Ok(StoreIdentity {
+        store: StoreId::from_bytes(store).map_err(impossible("store id"))?,
+        ledger: ledger.transpose()?,
+    })
+}
+
+/// The columns of an order.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields are named as the columns")]
+pub struct OrderColumns<'a> {
+    pub id: u64,
+    pub sale_id: u64,
+    pub buyer_id: &'a str,
+    pub idempotency_key: &'a str,
+    pub quantity: u32,
+    pub state: &'a str,
+    pub cancel_reason: Option<&'a str>,
+}
+
+impl OrderColumns<'_> {
+    fn id(self) -> Result<OrderId, Impossible> {
+        OrderId::new(self.id).map_err(impossible("order id"))
+    }
+
+    fn intent(self) -> Result<Intent, Impossible> {
+        Ok(Intent::new(
+            sale_id(self.sale_id)?,
+            buyer_id(self.buyer_id)?,
+            key(self.idempotency_key)?,
+            Quantity::new(self.quantity).map_err(impossible("quantity"))?,
+        ))
+    }
+
+    fn state(self) -> Result<OrderState, Impossible> {
+        let reason = match self.cancel_reason {
+            Some(reason) => Some(CancelReason::parse(reason).ok_or(Impossible("cancel reason"))?),
+            None => None,
+        };
+        OrderState::from_parts(self.state, reason).ok_or(Impossible("order state"))
+    }
+
+    /// What was decided about the order when it came.
+    pub fn outcome(self) -> Result<OrderOutcome, Impossible> {
+        let (order, intent) = (self.id()?, self.intent()?);
+        Ok(OrderOutcome { order, intent, decision: first_decision(self.state()?) })
+    }
+
+    /// The order as it is now.
+    pub fn stored(self, batch: BatchId, created_at_ms: u64) -> Result<StoredOrder, Impossible> {
+        let (id, intent, state) = (self.id()?, self.intent()?, self.state()?);
+        Ok(StoredOrder { id, intent, state, batch, created_at: Timestamp::from_millis(created_at_ms) })
+    }
+}
+
+/// The columns of a sale.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields are named as the columns")]
+pub struct SaleColumns<'a> {
+    pub id: u64,
+    pub title: &'a str,
+    pub price_minor: u64,
+    pub currency: &'a str,
+    pub opens_at_ms: u64,
+    pub closes_at_ms: u64,
+    pub initial_stock: u64,
+    pub limit_per_buyer: u32,
+    pub quantity_max: u32,
+    pub deduct_policy: &'a str,
+    pub state: &'a str,
+    pub generation: u32,
+    pub saleable: u64,
+    pub restocked: u64,
+    pub returned: u64,
+}
+
+impl SaleColumns<'_> {
+    /// The sale as it is now.
+    pub fn sale(self) -> Result<Sale, Impossible> {
+        let corrupt = |wrong: InvalidSale| Impossible(wrong.field);
+        let opens_at = Timestamp::from_millis(self.opens_at_ms);
+        let draft = SaleDraft::new(
+            self.title,
+            self.price_minor,
+            self.currency,
+            Window::new(opens_at, Timestamp::from_millis(self.closes_at_ms)).map_err(corrupt)?,
+            self.initial_stock,
+            self.limit_per_buyer,
+            self.quantity_max,
+            DeductPolicy::parse(self.deduct_policy).ok_or(Impossible("deduct policy"))?,
+        );
+        Ok(Sale {
+            id: sale_id(self.id)?,
+            draft: draft.map_err(corrupt)?,
+            state: SaleState::parse(self.state).ok_or(Impossible("sale state"))?,
+            generation: self.generation,
+            saleable: self.saleable,
+            restocked: self.restocked,
+            returned: self.returned,
+        })
+    }
+}

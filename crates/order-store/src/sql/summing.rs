@@ -1,0 +1,127 @@
+//! Sums of orders, from rows grouped by state: the same in every order store. No I/O.
+
+use std::collections::BTreeMap;
+
+use flashgate_domain::{
+    BatchId, BatchOutcome, CancelReason, OrderId, OrderOutcome, OrderState, Sale, SaleId,
+    audit::{BatchSums, DecidedBatch, StoreBooks, Sums},
+    id::BATCH_INTENTS_MAX,
+};
+
+use super::columns::Impossible;
+use crate::decide::first_decision;
+
+/// Orders of one state.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields are named as the columns")]
+pub struct StateRow<'a> {
+    pub state: &'a str,
+    pub cancel_reason: Option<&'a str>,
+    pub orders: u64,
+    pub units: u64,
+}
+
+impl StateRow<'_> {
+    /// Adds the orders to those of the same first decision.
+    pub fn add_to(self, sums: &mut Sums) -> Result<(), Impossible> {
+        let reason = match self.cancel_reason {
+            Some(reason) => Some(CancelReason::parse(reason).ok_or(Impossible("cancel reason"))?),
+            None => None,
+        };
+        let state = OrderState::from_parts(self.state, reason).ok_or(Impossible("order state"))?;
+        sums.add(Some(first_decision(state)), self.orders, self.units);
+        Ok(())
+    }
+}
+
+/// Where the first page of outcomes begins: before the batch of the first order. No time bounds it, since whoever made
+/// an id may have had a wrong clock.
+pub fn before(first_order: OrderId) -> u64 {
+    first_order.base().get().saturating_sub(1)
+}
+
+/// The ids that the orders of a batch can have.
+pub fn ids_of(batch: BatchId) -> (u64, u64) {
+    let last = batch.order(BATCH_INTENTS_MAX - 1).unwrap_or(batch.base());
+    (batch.base().get(), last.get())
+}
+
+/// The ids that the orders of a page of batches can have.
+pub fn ids_of_page(page: &[(BatchId, u32)]) -> Option<(u64, u64)> {
+    let first = page.iter().map(|(batch, _orders)| ids_of(*batch).0).min()?;
+    let last = page.iter().map(|(batch, _orders)| ids_of(*batch).1).max()?;
+    Some((first, last))
+}
+
+/// As many of `found` as a page takes; and where it ends, unless `found` is all there is.
+pub fn one_page(found: &[(BatchId, u32)], asked: u32, orders_max: u32) -> (usize, Option<OrderId>) {
+    let (mut taken, mut orders) = (0, 0_u32);
+    for (_batch, count) in found {
+        if taken > 0 && orders >= orders_max {
+            break;
+        }
+        taken += 1;
+        orders = orders.saturating_add(*count);
+    }
+    let is_all = taken == found.len() && u32::try_from(found.len()).is_ok_and(|length| length < asked);
+    let last = found.get(taken.saturating_sub(1)).map(|(batch, _count)| batch.base());
+    (taken, if is_all { None } else { last })
+}
+
+/// The outcomes of `batches` among `orders`, which come by ascending id; those without an order of `sale` are left out.
+pub fn outcomes(
+    batches: &[(BatchId, u32)],
+    orders: Vec<OrderOutcome>,
+    sale: SaleId,
+) -> Result<Vec<BatchOutcome>, Impossible> {
+    let mut by_batch: BTreeMap<OrderId, Vec<OrderOutcome>> = BTreeMap::new();
+    for order in orders {
+        by_batch.entry(order.order.base()).or_default().push(order);
+    }
+    let mut found = Vec::with_capacity(batches.len());
+    for (batch, count) in batches {
+        let orders = by_batch.remove(&batch.base()).unwrap_or_default();
+        if u32::try_from(orders.len()) != Ok(*count) {
+            return Err(Impossible("number of orders in a batch"));
+        }
+        if orders.iter().any(|order| order.intent.sale() == sale) {
+            found.push(BatchOutcome { batch: *batch, orders });
+        }
+    }
+    Ok(found)
+}
+
+/// A page of batches with the sums of each, which are kept by the id of its first order.
+pub fn with_sums(page: Vec<(BatchId, u32)>, sums: &BTreeMap<OrderId, Sums>) -> Vec<DecidedBatch> {
+    let decided = |(batch, orders): (BatchId, u32)| {
+        let sums = sums.get(&batch.base()).copied().unwrap_or_default();
+        DecidedBatch { of_sale: BatchSums { batch, sums }, orders }
+    };
+    page.into_iter().map(decided).collect()
+}
+
+/// The books of a sale that has `counted` orders.
+///
+/// # Errors
+/// The sums are not those of so many orders: they are of no use to anybody.
+pub fn books(
+    sale: &Sale,
+    adjustments: u64,
+    counted: u64,
+    orders: Sums,
+    decided: Vec<BatchSums>,
+) -> Result<StoreBooks, Impossible> {
+    let books = StoreBooks {
+        state: sale.state,
+        generation: sale.generation,
+        initial: sale.draft.stock(),
+        restocked: sale.restocked,
+        returned: sale.returned,
+        saleable: sale.saleable,
+        adjustments,
+        counted,
+        orders,
+        decided,
+    };
+    if books.is_whole() { Ok(books) } else { Err(Impossible("number of orders of a sale")) }
+}
