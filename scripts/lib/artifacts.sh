@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# Maven artifacts and what is made from them, kept outside the repository and shared by every
-# stack of this user. An entry is built in a temporary folder and renamed, so that it is there
-# whole or not at all; a lock lets two runs go side by side.
+# Maven artifacts and files made from them, kept outside the repository and shared by all stacks
+# of this user. An entry is built in a temporary folder and renamed, so that it is complete or
+# absent; a lock allows concurrent runs.
 
 CACHE_DIR=${FLASHGATE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/flashgate}
 
-# cached NAME BUILDER [ARGUMENT...]: prints the path of the entry. If it is not there, calls
+# cached NAME BUILDER [ARGUMENT...]: prints the path of the entry. If the entry does not exist, calls
 # BUILDER FOLDER [ARGUMENT...], which fills the folder.
 cached() {
     local name=$1 builder=$2 entry=$CACHE_DIR/$1 building lock
@@ -15,12 +15,12 @@ cached() {
         exec {lock}>"$CACHE_DIR/$name.lock"
         flock "$lock"
         if [[ ! -e $entry ]]; then
-            # What an interrupted run left; nobody else builds while we hold the lock.
+            # Left by an interrupted run; no other run builds while we hold the lock.
             rm -rf -- "$CACHE_DIR/$name".building.*
             building=$(mktemp -d -- "$CACHE_DIR/$name.building.XXXXXX")
             if ! "$builder" "$building" "$@" >&2; then
                 rm -rf -- "$building"
-                die "could not prepare $name"
+                die "cannot prepare $name"
             fi
             chmod 0755 -- "$building"
             mv -T -- "$building" "$entry"
@@ -30,8 +30,8 @@ cached() {
     printf '%s' "$entry"
 }
 
-# run_maven FOLDER ARGUMENT...: quiet unless it fails. Registry and mirror are Maven's own
-# configuration, not ours.
+# run_maven FOLDER ARGUMENT...: prints output only on failure. Maven's own configuration selects
+# registry and mirror.
 run_maven() {
     local folder=$1
     shift

@@ -1,35 +1,33 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # settings, STACK_DIR: lib/settings.sh, lib/stack.sh
-# A disk of a server's own, small enough to be filled: a tmpfs in a mount namespace, which nobody else sees. A process
-# holds the namespace, NAME-disk; what is on the disk goes with that process, so it outlives a killed server, but not
-# a `down`.
+# A separate disk for a server, small enough to be filled: a tmpfs in its own mount namespace. The process NAME-disk
+# holds the namespace, and the data is lost when it exits: the data survives a killed server, but not a `down`.
 
 DISK_SERVERS=(mysql broker)
-# On MySQL: its files without any order take 120 MiB. On the broker: those that it makes at its start, and what is
-# left of its tenth.
+# MySQL: its files without orders take 120 MiB. Broker: its files at startup, and the tenth that it keeps free.
 DISK_MIB_MIN=192
 DISK_MIB_MAX=65536
 DISK_FILLER=filler
 
-# disk_of NAME: its size in MiB, or nothing if the server is on the disk of the stack.
+# disk_of NAME: its size in MiB; empty if the server uses the disk of the stack.
 disk_of() {
     local size=${settings[$1_disk_mb]:-0}
     [[ $size == 0 ]] || printf '%s' "$size"
 }
 
-# disk_folder NAME: where the server sees its disk.
+# disk_folder NAME: the mount point for the server.
 disk_folder() {
     case $1 in
         mysql) printf '%s/mysql/data' "$STACK_DIR" ;;
         broker) printf '%s/broker/store' "$STACK_DIR" ;;
-        *) die "$1 cannot have a disk of its own: expected mysql or broker" ;;
+        *) die "$1 cannot have its own disk: expected mysql or broker" ;;
     esac
 }
 
-# disk_namespace: the arguments of unshare with which this user may mount, one a line; fails if none does.
+# disk_namespace: the arguments of unshare with which this user may mount, one per line; fails if none works.
 disk_namespace() {
     local try
-    # Real root needs no user namespace, and may be in a container that has none.
+    # Real root needs no user namespace, and a container may not have one.
     for try in '--mount' '--user --map-root-user --mount'; do
         # shellcheck disable=SC2086  # a list of arguments
         if unshare $try -- mount -t tmpfs -o size=1m none /tmp >/dev/null 2>&1; then
@@ -40,7 +38,7 @@ disk_namespace() {
     return 1
 }
 
-# disk_require: fails with what is missing if no server can have a disk of its own here.
+# disk_require: fails and prints what is missing if small disks are not possible here.
 disk_require() {
     has_program unshare && has_program nsenter || die "a small disk needs unshare and nsenter (util-linux)"
     disk_namespace >/dev/null ||
@@ -50,7 +48,7 @@ disk_require() {
             "says: $(unshare --user --map-root-user --mount -- mount -t tmpfs none /tmp 2>&1)"
 }
 
-# disk_open NAME: makes the disk of a server that is to have one, unless it is there.
+# disk_open NAME: creates the configured disk of a server, unless it exists.
 disk_open() {
     local name=$1 size folder
     local -a namespace
@@ -66,7 +64,7 @@ disk_open() {
         sh -c 'mount -t tmpfs -o "size=$1m,mode=0700" "$2" "$3" && exec sleep infinity' sh "$size" "$name" "$folder"
     wait_until 5 disk_is_mounted "$name" || {
         show_log_tail "$(process_log "$name-disk")"
-        die "$name: its disk of $size MiB cannot be mounted"
+        die "$name: cannot mount its disk of $size MiB"
     }
 }
 
@@ -80,24 +78,24 @@ disk_close_all() {
     local name
     for name in "${DISK_SERVERS[@]}"; do
         process_signal "$name-disk" KILL || true
-        process_wait_gone "$name-disk" 10 || die "$name-disk does not end"
+        process_wait_gone "$name-disk" 10 || die "$name-disk does not exit"
         rm -f -- "$(process_pid_file "$name-disk")"
     done
 }
 
-# disk_entry NAME: sets `entry` to what a command begins with that is to see the files of the server as it does.
+# disk_entry NAME: sets `entry` to the command prefix for the server's view of the files.
 disk_entry() {
     local pid
     entry=()
     [[ -n $(disk_of "$1") ]] || return 0
-    # Without it the command would work on the disk of the stack: on another one than the server's.
+    # Without it the command would use the disk of the stack instead of the server's.
     pid=$(process_pid "$1-disk") || die "$1 has lost its disk: $1-disk does not run"
     entry=(nsenter --target "$pid" --mount)
     [[ /proc/$pid/ns/user -ef /proc/self/ns/user ]] || entry+=(--user --preserve-credentials)
     entry+=(--)
 }
 
-# disk_run NAME COMMAND...: runs it where the server sees its files.
+# disk_run NAME COMMAND...: runs the command with the server's view of the files.
 disk_run() {
     local -a entry
     disk_entry "$1"
@@ -105,17 +103,17 @@ disk_run() {
     "${entry[@]}" "$@"
 }
 
-# disk_space NAME: "SIZE USED", in KiB.
+# disk_space NAME: prints "SIZE USED" in KiB.
 disk_space() { disk_run "$1" df -k --output=size,used -- "$(disk_folder "$1")" | tail -n 1; }
 
-# disk_fill NAME PERCENT: until so much of it is used; nothing but 100 is left without any room.
+# disk_fill NAME PERCENT: fills the disk to this percentage; only 100 leaves no space at all.
 disk_fill() {
     local name=$1 percent=$2 size used filler
-    [[ -n $(disk_of "$name") ]] || die "$name has no disk of its own (see: up --$name-disk-mb)"
+    [[ -n $(disk_of "$name") ]] || die "$name has no small disk (see: up --$name-disk-mb)"
     filler=$(disk_folder "$name")/$DISK_FILLER
     read -r size used < <(disk_space "$name")
     if ((percent == 100)); then
-        # It ends where there is no room.
+        # Writes until the disk is full.
         disk_run "$name" dd if=/dev/zero of="$filler" bs=4k oflag=append conv=notrunc 2>/dev/null || true
     elif ((size * percent / 100 > used)); then
         disk_run "$name" dd if=/dev/zero of="$filler" bs=1k count=$((size * percent / 100 - used)) \
@@ -123,8 +121,8 @@ disk_fill() {
     fi
 }
 
-# disk_make_room NAME: takes away what `disk_fill` wrote.
+# disk_make_room NAME: removes what `disk_fill` wrote.
 disk_make_room() {
-    [[ -n $(disk_of "$1") ]] || die "$1 has no disk of its own (see: up --$1-disk-mb)"
+    [[ -n $(disk_of "$1") ]] || die "$1 has no small disk (see: up --$1-disk-mb)"
     disk_run "$1" rm -f -- "$(disk_folder "$1")/$DISK_FILLER"
 }

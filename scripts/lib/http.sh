@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# One HTTP request to a service of ours on 127.0.0.1, with the shell's own means.
+# One HTTP request to a flashgate service on 127.0.0.1, in plain bash.
 
-# http_request PORT METHOD PATH [BODY]: the body of the answer; fails unless its status is 2xx.
+# http_request PORT METHOD PATH [BODY]: prints the body of the response; fails unless the status is 2xx.
 http_request() {
     local port=$1 method=$2 path=$3 body=${4:-} answer status
     answer=$(
         exec 3<>"/dev/tcp/127.0.0.1/$port" || exit 1
         printf '%s %s HTTP/1.1\r\nHost: 127.0.0.1:%s\r\nConnection: close\r\n' "$method" "$path" "$port" >&3
-        # Bodies of ours are ASCII: characters are bytes.
+        # Bodies are ASCII here: one character is one byte.
         [[ -z $body ]] || printf 'Content-Type: application/json\r\nContent-Length: %d\r\n' "${#body}" >&3
         printf '\r\n%s' "$body" >&3
         timeout 10 cat <&3
@@ -18,7 +18,7 @@ http_request() {
     [[ $status == 2* ]]
 }
 
-# json_text NAME: a text member of the JSON on stdin, wherever it stands; fails if there is none.
+# json_text NAME: prints a text member of the JSON on stdin, at any depth; fails if there is none.
 json_text() {
     local text
     text=$(cat)

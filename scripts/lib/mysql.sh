@@ -20,7 +20,7 @@ mysql_missing_packages() {
 }
 
 mysql_prepare() {
-    [[ $(uname -sm) == "Linux x86_64" ]] || die "MySQL's archive is for Linux x86_64, this is $(uname -sm)"
+    [[ $(uname -sm) == "Linux x86_64" ]] || die "MySQL's archive requires Linux x86_64; this is $(uname -sm)"
     mysql_template_dir >/dev/null
 }
 
@@ -45,15 +45,15 @@ mysql_build_template() {
         show_log_tail "$1/initialize.log"
         return 1
     fi
-    # The server's identity: every copy must make its own.
+    # The server's identity: every copy must generate its own.
     rm -f -- "$1/data/auto.cnf"
 }
 
-# mysql_command BASE DATA: the arguments that initialising and running share, one a line.
+# mysql_command BASE DATA: the arguments for both initialising and running, one per line.
 mysql_command() {
     printf '%s\n' "$1/bin/mysqld" --no-defaults --basedir="$1" --datadir="$2" \
         --lc-messages-dir="$1/share" --innodb-log-file-size=256M
-    # mysqld refuses to run as root unless told so.
+    # mysqld refuses to run as root by default.
     ((EUID != 0)) || printf '%s\n' --user=root
 }
 
@@ -63,7 +63,7 @@ mysql_ports() { port_of mysql; }
 
 mysql_password() {
     local file=$STACK_DIR/mysql/password
-    # 32 digits: the longest that a replica can log in with.
+    # 32 digits: the maximum for the login of a replica.
     [[ -s $file ]] || head -c 16 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"$file"
     cat -- "$file"
 }
@@ -83,12 +83,12 @@ mysql_configure() {
         cp -r --sparse=always --reflink=auto -- "$template/data" "$dir/data.copying"
         mv -T -- "$dir/data.copying" "$dir/data"
     fi
-    # We know that no server of ours lives; a stale lock would name a pid that a stranger may
-    # have by now, and mysqld would refuse to start.
+    # Our server does not run. A stale lock could name the pid of another process, and mysqld would
+    # refuse to start.
     disk_run mysql rm -f -- "$dir/data/mysql.sock" "$dir/data/mysql.sock.lock"
     password=$(mysql_password)
-    # Run at every start before the server takes connections; one statement a line. A driver
-    # without TLS can log in with mysql_native_password, and only with a password.
+    # Run at every start before the server accepts connections; one statement per line. A driver
+    # without TLS can log in with mysql_native_password only, and needs a password.
     cat >"$dir/init.sql" <<EOF
 CREATE DATABASE IF NOT EXISTS $MYSQL_DATABASE CHARACTER SET utf8mb4;
 CREATE USER IF NOT EXISTS '$MYSQL_USER'@'127.0.0.1' IDENTIFIED WITH mysql_native_password BY '$password';
@@ -98,8 +98,8 @@ ALTER USER 'root'@'localhost' IDENTIFIED WITH mysql_native_password BY '$passwor
 EOF
 }
 
-# mysql_copy_to_disk FOLDER: the initialised data folder, unless it is there. Its files get all of their room at once,
-# as they have it on a real disk.
+# mysql_copy_to_disk FOLDER: copies the initialised data folder, unless it exists. The files are fully allocated, as on a
+# real disk.
 mysql_copy_to_disk() {
     local template file
     ! disk_run mysql test -e "$1/copied" || return 0
@@ -112,27 +112,27 @@ mysql_copy_to_disk() {
 }
 
 mysql_spawn() {
-    # Flushing to the kernel at each commit survives a killed process; flushing to the disk,
-    # and the binary log with it, also survives a loss of power.
+    # A write to the kernel at each commit survives a killed process; a sync to disk, of the binary
+    # log too, also survives a power failure.
     local flush_log=2 sync_binlog=0
     local -a command entry
     [[ ${settings[durable]} == yes ]] && flush_log=1 sync_binlog=1
     mapfile -t command < <(mysql_command "$(mysql_base_dir)" "$STACK_DIR/mysql/data")
     command+=(
         --port="$(port_of mysql)" --bind-address=127.0.0.1 --mysqlx=OFF --skip-name-resolve
-        # Relative to the data folder: a socket's path has a limit of 107 bytes.
+        # Relative to the data folder: a socket path has at most 107 bytes.
         --socket=mysql.sock --pid-file=mysqld.pid
         --init-file="$STACK_DIR/mysql/init.sql"
         --default-authentication-plugin=mysql_native_password
         --default-time-zone=+00:00 --character-set-server=utf8mb4
         --max-connections=300 --innodb-buffer-pool-size=512M
         --innodb-flush-log-at-trx-commit="$flush_log" --sync-binlog="$sync_binlog"
-        # A stack is for tests: a day of binary log is plenty.
+        # A stack is for tests: a day of binary log is enough.
         --binlog-expire-logs-seconds=86400 --max-binlog-size=128M
-        # It takes about 150 MB and nothing here reads it.
+        # The performance schema takes about 150 MB and is not used here.
         --performance-schema=OFF
     )
-    # On a small disk it makes its redo log anew at its first start. In the namespace of a disk everybody is root.
+    # On a small disk it recreates its redo log at its first start. In the namespace of a disk every process is root.
     [[ -z $(disk_of mysql) ]] || command+=(--innodb-log-file-size=16M --user=root)
     disk_entry mysql
     process_spawn mysql "${entry[@]}" "${command[@]}"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# One login to MySQL with mysql_native_password, spoken by hand: the server's archive has no
+# A login to MySQL with mysql_native_password in plain bash, because the server's archive has no
 # client program. Packets and scramble as in MySQL's "Client/Server Protocol", Connection Phase.
 
 # mysql_login_succeeds PORT USER PASSWORD
@@ -10,7 +10,7 @@ mysql_login_succeeds() {
         [[ $greeting == 0a* ]] || exit 1
         write_hex "$(mysql_login_packet "$2" "$3" "$(mysql_salt "$greeting")")" >&3
         answer=$(mysql_read_packet <&3) || exit 1
-        # 00 is OK; ff an error; fe asks for another method than the account should have.
+        # 00 is OK, ff an error, fe a request for another authentication method.
         [[ $answer == 00* ]]
     ) 2>/dev/null
 }

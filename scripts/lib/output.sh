@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What a script tells its user: progress on stderr, results on stdout.
+# Output of scripts: progress on stderr, results on stdout.
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -10,7 +10,7 @@ die() {
     exit 1
 }
 
-# show_log_tail FILE: the last lines of a server's log, indented, for a failed start.
+# show_log_tail FILE: prints the last lines of a server's log, indented, after a failed start.
 show_log_tail() {
     if [[ -s $1 ]]; then
         say "last lines of $1:"

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# Programs and libraries of the system: what is missing, and Debian's packages for it.
+# System programs and libraries: detects missing ones and installs Debian packages.
 
 has_program() { command -v -- "$1" >/dev/null 2>&1; }
 
 has_library() { [[ $(PATH=$PATH:/sbin:/usr/sbin ldconfig -p) == *"$1 "* ]]; }
 
-# as_root COMMAND...: as we are if we are root, through sudo otherwise.
+# as_root COMMAND...: runs the command directly as root, otherwise through sudo.
 as_root() {
     if ((EUID == 0)); then
         "$@"
@@ -19,23 +19,23 @@ as_root() {
 can_become_root() {
     ((EUID == 0)) && return
     has_program sudo || return 1
-    # With a terminal sudo can ask for a password; without one it must not need any.
+    # Without a terminal sudo must not need a password.
     [[ -t 0 ]] || sudo -n true 2>/dev/null
 }
 
-# install_packages PACKAGE...: from Debian, or a message that names them.
+# install_packages PACKAGE...: installs Debian packages, or fails with a message that names them.
 install_packages() {
     local log
     (($# > 0)) || return 0
     if ! has_program apt-get || ! can_become_root; then
-        die "these Debian packages are missing, and there is no root or sudo to install them: $*"
+        die "missing Debian packages, and neither root nor sudo to install them: $*"
     fi
     say "installing Debian packages: $*"
     log=$(mktemp)
     if ! apt_install "$@" >"$log" 2>&1; then
         show_log_tail "$log"
         rm -f -- "$log"
-        die "apt-get could not install: $*"
+        die "apt-get failed to install: $*"
     fi
     rm -f -- "$log"
 }
@@ -43,12 +43,12 @@ install_packages() {
 apt_install() {
     local -a install=(env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300
         install -y --no-install-recommends "$@")
-    # The lists may be absent (a fresh container) or too old: then fetch them and try once more.
+    # The package lists may be missing (a new container) or outdated: update them and retry once.
     as_root "${install[@]}" && return
     as_root apt-get -o DPkg::Lock::Timeout=300 update && as_root "${install[@]}"
 }
 
-# require_programs NAME=PACKAGE...: all missing ones in one message.
+# require_programs NAME=PACKAGE...: fails with all missing ones in one message.
 require_programs() {
     local pair
     local -a missing=()

@@ -1,14 +1,13 @@
 # shellcheck shell=bash
-# Servers as background processes, each known by a pid file.
+# Servers as background processes with pid files.
 #
-# A pid file holds "PID START_TICKS BOOT_ID". A pid alone may belong to a stranger by now;
-# a pid with the same start time in the same boot cannot. Nothing is ever signalled without
-# that check.
+# A pid file holds "PID START_TICKS BOOT_ID". A pid alone may have been reused by another process;
+# with the same start time and boot it cannot. No process is signalled without that check.
 #
 # Uses: $RUN_DIR (pid files), $LOG_DIR (one log a process),
-#       $STARTED_LIST (optional: a file that collects the names spawned by this run).
+#       $STARTED_LIST (optional: a file for the names that this run spawned).
 
-# A broker takes 10 s when it is idle, and more with much to flush.
+# An idle broker takes 10 s, and more if it has data to flush.
 STOP_SECONDS=60
 
 process_pid_file() { printf '%s/%s.pid' "$RUN_DIR" "$1"; }
@@ -18,7 +17,7 @@ process_log() { printf '%s/%s.log' "$LOG_DIR" "$1"; }
 BOOT_ID=$(</proc/sys/kernel/random/boot_id)
 
 # process_stat PID: prints "STATE START_TICKS", fields 3 and 22 of /proc/PID/stat. The name in
-# field 2 may hold blanks and brackets, so counting starts behind the last bracket.
+# field 2 may contain blanks and brackets, so counting starts after the last bracket.
 process_stat() {
     local stat fields
     { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
@@ -26,7 +25,7 @@ process_stat() {
     printf '%s %s' "${fields[0]}" "${fields[19]}"
 }
 
-# process_pid NAME: prints the pid if the process that we started still lives, else fails.
+# process_pid NAME: prints the pid if the started process is alive, else fails.
 process_pid() {
     local pid start boot state start_now file
     file=$(process_pid_file "$1")
@@ -34,20 +33,20 @@ process_pid() {
     read -r pid start boot <"$file" || return 1
     [[ $boot == "$BOOT_ID" ]] || return 1
     read -r state start_now <<<"$(process_stat "$pid")" || return 1
-    # A zombie has ended; it only waits for its parent.
+    # A zombie has exited and waits for its parent.
     [[ $start_now == "$start" && $state != Z && $state != X ]] || return 1
     printf '%s' "$pid"
 }
 
 process_alive() { process_pid "$1" >/dev/null; }
 
-# process_spawn NAME COMMAND...: starts COMMAND in a session of its own, output to the log.
+# process_spawn NAME COMMAND...: starts COMMAND in its own session, with output to the log.
 process_spawn() {
     local name=$1 pid stat start
     shift
     printf -- '--- %(%FT%T%z)T start: %s\n' -1 "$name" >>"$(process_log "$name")"
     (
-        # A server must not inherit our locks or our caller's pipes: it would hold them for ever.
+        # A server must not inherit locks or the caller's pipes: it would hold them for ever.
         for fd in /proc/self/fd/*; do
             fd=${fd##*/}
             ((fd > 2)) && eval "exec $fd>&-"
@@ -61,7 +60,7 @@ process_spawn() {
     [[ -z ${STARTED_LIST:-} ]] || printf '%s\n' "$name" >>"$STARTED_LIST"
 }
 
-# process_signal NAME SIGNAL: fails if the process does not live.
+# process_signal NAME SIGNAL: fails if the process is not alive.
 process_signal() {
     local pid
     pid=$(process_pid "$1") || return 1
@@ -77,23 +76,23 @@ process_wait_gone() {
     done
 }
 
-# process_stop NAME: TERM, wait, then KILL. Succeeds too if there is nothing to stop.
+# process_stop NAME: TERM, wait, then KILL. Also succeeds if there is nothing to stop.
 process_stop() {
     local name=$1
     if process_signal "$name" TERM; then
-        # A process that a drill has stopped cannot see the TERM before it goes on.
+        # A process that a drill has stopped does not handle TERM until it continues.
         process_signal "$name" CONT || true
         if ! process_wait_gone "$name" "$STOP_SECONDS"; then
-            warn "$name did not end within $STOP_SECONDS s of TERM: killing it"
+            warn "$name did not exit within $STOP_SECONDS s of TERM; killing it"
             process_signal "$name" KILL || true
-            process_wait_gone "$name" 10 || die "$name (pid $(process_pid "$name")) does not end"
+            process_wait_gone "$name" 10 || die "$name (pid $(process_pid "$name")) does not exit"
         fi
     fi
     rm -f -- "$(process_pid_file "$name")"
 }
 
-# process_listens_on NAME PORT: whether the listening socket is really this process's own, and
-# not a stranger's that took the port first.
+# process_listens_on NAME PORT: whether the listening socket belongs to this process and not to
+# another one that took the port first.
 process_listens_on() {
     local pid inode
     pid=$(process_pid "$1") || return 1

@@ -5,9 +5,8 @@
 
 redis_processes=(redis)
 
-# Debian's package redis-tools holds the whole executable: the server is the same file under
-# another name. The package redis-server adds the name and a system service that would start a
-# second Redis on port 6379, which nobody asked for.
+# Debian's package redis-tools has the whole executable: the server is the same file under another
+# name. The package redis-server would add a system service with a second Redis on port 6379.
 redis_missing_packages() {
     has_program redis-server || has_program redis-check-rdb || printf 'redis-tools\n'
 }
@@ -24,7 +23,7 @@ redis_executable() {
     fi
 }
 
-# Redis looks at the name it was called by to decide what it is.
+# Redis selects its mode by the name of its executable.
 redis_build_alias() { ln -s -- "$(command -v redis-check-rdb)" "$1/redis-server"; }
 
 redis_choose_ports() { port_store redis "$(port_choose)"; }
@@ -33,8 +32,8 @@ redis_ports() { port_of redis; }
 
 redis_configure() {
     local fsync=everysec
-    # With `everysec` an append reaches the kernel before the client hears of it, unless the last sync
-    # still runs: then it is put off for up to 2 s, and a killed process loses what it has acknowledged.
+    # With `everysec` an append reaches the kernel before the client gets its answer, unless the last
+    # sync still runs: then the append waits for up to 2 s, and a killed process loses acknowledged writes.
     [[ ${settings[durable]} == yes ]] && fsync=always
     mkdir -p -- "$STACK_DIR/redis"
     cat >"$STACK_DIR/redis/redis.conf" <<EOF
@@ -45,7 +44,7 @@ dir "$STACK_DIR/redis"
 appendonly yes
 appendfsync $fsync
 save ""
-# A ledger must refuse a write rather than forget an older one.
+# A ledger must refuse a write rather than evict older data.
 maxmemory-policy noeviction
 # Fault drills may use DEBUG SLEEP; the listener is on loopback.
 enable-debug-command local
@@ -55,6 +54,6 @@ EOF
 redis_spawn() { process_spawn redis "$(redis_executable)" "$STACK_DIR/redis/redis.conf"; }
 
 redis_answers() {
-    # A server that still loads its log answers -LOADING, which is no PONG.
+    # A server that loads its log answers -LOADING, not PONG.
     [[ $(tcp_exchange_line "$(port_of redis)" 'PING\r\n') == +PONG* ]]
 }

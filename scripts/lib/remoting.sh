@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# RocketMQ's remoting protocol, spoken from the shell. Creating a topic so takes milliseconds;
-# MQAdmin takes 2 to 4 seconds for each, nearly all of it to start a JVM.
+# RocketMQ's remoting protocol in plain bash. Creating a topic takes milliseconds; MQAdmin takes 2 to
+# 4 seconds per topic, mostly to start a JVM.
 #
 # A frame: 4 bytes length of the rest, 1 byte encoding (0 is JSON), 3 bytes length of the
-# header, the header, the body. Numbers with the high byte first.
+# header, the header, the body. Numbers are big-endian.
 
 # Request codes (org.apache.rocketmq.remoting.protocol.RequestCode, 5.4.0).
 RMQ_UPDATE_AND_CREATE_TOPIC_LIST=18
@@ -11,8 +11,8 @@ RMQ_UPDATE_BROKER_CONFIG=25
 RMQ_GET_ROUTE_BY_TOPIC=105
 RMQ_GET_BROKER_CLUSTER_INFO=106
 
-# remoting_call PORT CODE FIELDS [BODY]: FIELDS is a JSON object of strings. Prints the answer's header
-# and, right behind it, its body, both JSON. Fails if the answer is no success.
+# remoting_call PORT CODE FIELDS [BODY]: FIELDS is a JSON object of strings. Prints the header and the
+# body of the response, both JSON. Fails unless the response is a success.
 remoting_call() {
     set -- "$1" "$2" "$3" "${4:-}"
     (
@@ -40,8 +40,8 @@ remoting_create_topics() {
     remoting_call "$port" "$RMQ_UPDATE_AND_CREATE_TOPIC_LIST" '{}' '{"topicConfigList":['"${list#,}"']}'
 }
 
-# remoting_topics_known NAMESRV_PORT BROKER_NAME NAME...: whether the name server has heard of all of them from that
-# broker.
+# remoting_topics_known NAMESRV_PORT BROKER_NAME NAME...: whether that broker has registered all topics at the name
+# server.
 remoting_topics_known() {
     local route name port=$1 broker=$2
     shift 2
@@ -56,8 +56,8 @@ remoting_broker_registered() {
     [[ $(remoting_call "$1" "$RMQ_GET_BROKER_CLUSTER_INFO" '{}') == *"\"$2\""* ]]
 }
 
-# remoting_register_now BROKER_PORT: the broker tells its name server about itself, as it does
-# whenever this setting is written; the value is the default (6: readable and writable).
+# remoting_register_now BROKER_PORT: makes the broker register at its name server, which it does after
+# each write of this setting; the value is the default (6: readable and writable).
 remoting_register_now() {
     remoting_call "$1" "$RMQ_UPDATE_BROKER_CONFIG" '{}' brokerPermission=6 >/dev/null
 }

@@ -6,17 +6,17 @@
 # shellcheck source=scripts/lib/remoting.sh
 source "$SCRIPTS_DIR/lib/remoting.sh"
 
-# The servers that are masters; the second is called broker2 here, and broker-b by RocketMQ.
+# The masters; the second is broker2 here and broker-b in RocketMQ.
 ALL_BROKERS=(broker broker2 broker3 broker4)
 rocketmq_processes=(namesrv)
 
 # rocketmq_choose_processes: as many masters as the stack has.
 rocketmq_choose_processes() { rocketmq_processes=(namesrv "${ALL_BROKERS[@]:0:settings[brokers]}"); }
 
-# rocketmq_brokers: one a line.
+# rocketmq_brokers: one per line.
 rocketmq_brokers() { printf '%s\n' "${ALL_BROKERS[@]:0:settings[brokers]}"; }
 
-# rocketmq_broker_name BROKER: what RocketMQ calls it.
+# rocketmq_broker_name BROKER: its name in RocketMQ.
 rocketmq_broker_name() {
     local number=${1#broker}
     printf 'broker-%s' "${BROKER_LETTERS:${number:-1}-1:1}"
@@ -51,7 +51,7 @@ rocketmq_build_lib() {
     run_maven "$1" dependency:copy-dependencies -DoutputDirectory="$1/lib" -DincludeScope=runtime
 }
 
-# rocketmq_extension_dir: our own class for the broker, compiled once for each state of its source.
+# rocketmq_extension_dir: the extra class for the broker, compiled once per state of its source.
 rocketmq_extension_dir() {
     local source=$SCRIPTS_DIR/lib/java/flashgate/NoReplicaHaService.java sum
     sum=$(sha256sum <"$source")
@@ -74,7 +74,7 @@ rocketmq_class_path() {
     printf '%s:%s/lib/*' "$extension" "$lib"
 }
 
-# JVM options are for a machine shared by several stacks: a heap that starts small and may grow.
+# JVM options for a machine shared by several stacks: a heap that starts small and can grow.
 # rocketmq_spawn NAME MAIN_CLASS JVM_OPTION...: logs and state stay in the stack's folder, since
 # RocketMQ takes user.home for both.
 rocketmq_spawn() {
@@ -109,7 +109,7 @@ namesrv_spawn() {
 namesrv_answers() { remoting_call "$(port_of namesrv)" "$RMQ_GET_BROKER_CLUSTER_INFO" '{}' >/dev/null; }
 
 # --- brokers ---
-# Each function takes which one; lib/server.sh calls those of each broker by its name, see below.
+# Each function takes the broker; lib/server.sh calls those of each broker by name, see below.
 
 # Besides its port the broker binds port - 2 (the "fast" one, for clients that opt for it).
 a_broker_choose_ports() { port_store "$1" "$(port_choose -2)"; }
@@ -130,12 +130,12 @@ brokerName=$(rocketmq_broker_name "$broker")
 brokerId=0
 brokerRole=ASYNC_MASTER
 namesrvAddr=127.0.0.1:$(port_of namesrv)
-# What clients are told, and what the sockets are bound to.
+# The address for clients, and the bind address of the sockets.
 brokerIP1=127.0.0.1
 brokerIP2=127.0.0.1
 bindAddress=127.0.0.1
 listenPort=$(port_of "$broker")
-# A name server that was restarted knows the broker again after 10 s rather than 30.
+# A restarted name server has the broker's registration after 10 s instead of 30.
 registerNameServerPeriod=10000
 
 storePathRootDir=$dir/store
@@ -149,14 +149,14 @@ maxHashSlotNum=500000
 maxIndexNum=2000000
 deleteWhen=04
 fileReservedTime=72
-# RocketMQ caps these at 95 and 90 %: a disk fuller than 90 % makes the broker refuse messages.
+# RocketMQ caps these at 95 and 90 %: above 90 % the broker refuses messages.
 diskMaxUsedSpaceRatio=95
 diskSpaceWarningLevelRatio=90
 diskSpaceCleanForciblyRatio=85
-# Never delete what is younger than fileReservedTime, however full the disk is.
+# Never delete files younger than fileReservedTime, even on a full disk.
 cleanFileForciblyEnable=false
-# How often it looks how full the disk is. One that goes from 90 to 100 % between two looks (10 s by default) tears the
-# message that is being written and ends threads of the broker.
+# Interval of disk checks. A disk that fills from 90 to 100 % between two checks (10 s by default) tears the message that
+# is being written and ends threads of the broker.
 cleanResourceInterval=1000
 
 # A topic that a client invents gets a random number of queues; a missing one must be an error.
@@ -167,48 +167,48 @@ traceTopicEnable=false
 transactionTimeOut=$timeout_ms
 transactionCheckInterval=${settings[transaction_check_interval_ms]}
 # How long the broker collects commits and rollbacks before it marks their half-messages as
-# done. Close to transactionTimeOut it checks messages that are long committed, and delivers
-# them twice; the default is 3 s.
+# done. If it is close to transactionTimeOut, committed messages are checked and delivered twice.
+# The default is 3 s.
 transactionOpBatchInterval=$((timeout_ms / 10))
-# With the default of 15 the broker puts a half-message aside after 15 checks without a verdict
-# and nobody is told: a ledger that is away for two minutes would lose accepted orders.
+# With the default of 15 the broker silently sets a half-message aside after 15 checks without a
+# verdict: a ledger that is down for two minutes would lose accepted orders.
 transactionCheckMax=1000000
 
-# Delayed messages (payment deadlines) live in the timer wheel. A flush compares all of it byte by byte, a week of
-# seconds, needed or not: a third of a second on a processor, by default at every second. What was not flushed is read
-# again from the messages after a crash.
+# Delayed messages (payment deadlines) are in the timer wheel. A flush compares the whole wheel byte by byte, a week of
+# seconds: a third of a second on a processor, by default every second. After a crash unflushed entries are read from the
+# messages.
 timerWheelEnable=true
 timerFlushIntervalMs=300000
 
-# Appending happens under one lock, so more threads only queue. Commits read the half-message
-# and wait for their own flush: some more of them share one.
+# Appends hold one lock, so more threads only queue. Commits read the half-message and wait for
+# their flush: more threads share one flush.
 sendMessageThreadPoolNums=2
 endTransactionThreadPoolNums=4
-# A few connections, and two processors for everything: each further thread is one more hand-over.
+# Few connections and two processors: each further thread only adds a hand-over.
 serverSelectorThreads=1
 serverWorkerThreads=1
 useEpollNativeSelector=true
-# The defaults (200 ms and 1 s) answer "system busy" whenever a compiler takes both cores.
+# With the defaults (200 ms and 1 s) the broker answers "system busy" when a compiler uses both cores.
 waitTimeMillsInSendQueue=2000
 osPageCacheBusyTimeOutMills=5000
 EOF
 }
 
-# The first compiler only: with both, the broker needs a minute of load until a batch costs it as little, and takes
-# half of a processor meanwhile. A broker that runs for days is better off with both.
+# The first compiler only: with both, the broker needs a minute of load until batches are as cheap, and uses half a
+# processor meanwhile. A broker that runs for days should use both.
 a_broker_spawn() {
     rocketmq_spawn "$1" org.apache.rocketmq.broker.BrokerStartup \
         -Xms256m -Xmx1g -XX:MaxDirectMemorySize=1g -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
         --add-exports=java.base/jdk.internal.ref=ALL-UNNAMED
 }
 
-# It answers once clients can find it: registered, with the topics created.
+# The broker counts as up when clients can find it: registered, with the topics created.
 a_broker_answers() {
     remoting_broker_registered "$(port_of namesrv)" "127.0.0.1:$(port_of "$1")"
 }
 
-# A broker whose first registration failed (its client had not yet found the name server to be
-# there), or whose name server was restarted, would wait for its next round: up to 10 s.
+# A broker whose first registration failed (its client had not yet connected to the name server),
+# or whose name server was restarted, would wait for its next round: up to 10 s.
 a_broker_while_waiting() {
     ((SECONDS > broker_nudged_at + 1)) || return 0
     broker_nudged_at=$SECONDS
@@ -223,7 +223,7 @@ for broker in "${ALL_BROKERS[@]}"; do
 done
 unset broker verb
 
-# mqadmin WORD...: RocketMQ's own tool, without what its logging says of itself.
+# mqadmin WORD...: RocketMQ's own tool, without the messages of its logging library.
 mqadmin() {
     env ROCKETMQ_HOME="$STACK_DIR/namesrv" java -Xmx128m -XX:TieredStopAtLevel=1 -Duser.home="$STACK_DIR/namesrv" \
         -cp "$(rocketmq_class_path)" org.apache.rocketmq.tools.command.MQAdminStartup "$@" \
@@ -232,7 +232,7 @@ mqadmin() {
 
 # --- topics ---
 
-# topic_create NAME[:QUEUES]...: creates them all and waits until the name server knows each.
+# topic_create NAME[:QUEUES]...: creates the topics and waits until the name server has all of them.
 topic_create() {
     local topic name queues answer broker
     local -a topics=() names=() brokers
@@ -251,7 +251,7 @@ topic_create() {
     for broker in "${brokers[@]}"; do
         # Longer than the broker's registration period.
         wait_until 20 remoting_topics_known "$(port_of namesrv)" "$(rocketmq_broker_name "$broker")" "${names[@]}" ||
-            die "the name server does not know all of the topics of $broker: ${names[*]}"
+            die "the name server does not have all topics of $broker: ${names[*]}"
     done
 }
 

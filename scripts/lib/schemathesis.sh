@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Schemathesis, which holds the programs against their OpenAPI documents: from PyPI, in a folder of its own.
+# Schemathesis, which tests the programs against their OpenAPI documents: from PyPI, in its own folder.
 
 SCHEMATHESIS_VERSION=4.32.5
 
@@ -7,7 +7,7 @@ schemathesis_executable() {
     printf '%s/run' "$(cached "schemathesis-$SCHEMATHESIS_VERSION" schemathesis_build)"
 }
 
-# The folder is renamed when it is whole, so its own launchers name a path that is none.
+# The folder is renamed when it is complete, so the paths in its own launchers are wrong.
 schemathesis_build() {
     local folder=$1
     python3 -m venv -- "$folder/venv" &&

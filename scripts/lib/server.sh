@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# How any of the servers is brought up and taken down. A server NAME brings
-# NAME_choose_ports, NAME_ports, NAME_configure, NAME_spawn and NAME_answers, and, if it needs a
-# push now and then until it answers, NAME_while_waiting.
+# Starts and stops servers. A server NAME defines NAME_choose_ports, NAME_ports, NAME_configure,
+# NAME_spawn and NAME_answers, and optionally NAME_while_waiting, which is called repeatedly until
+# the server answers.
 
 READY_SECONDS=90
-# Ports that we chose ourselves may be lost to another process before the server binds them.
+# Another process can take a chosen port before the server binds it.
 PORT_ATTEMPTS=3
 
 # wait_until SECONDS COMMAND...
@@ -17,7 +17,7 @@ wait_until() {
     done
 }
 
-# server_ready NAME: alive, listening with its own socket, and answering.
+# server_ready NAME: the server is alive, listens with its own socket, and answers.
 server_ready() {
     local ports
     process_alive "$1" || return 1
@@ -45,7 +45,7 @@ server_require_free_ports() {
     done
 }
 
-# server_up NAME: starts it unless it runs, and waits until it answers.
+# server_up NAME: starts the server unless it runs, and waits until it answers.
 server_up() {
     local name=$1 attempt choose=no
     if process_alive "$name"; then

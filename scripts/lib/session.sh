@@ -1,22 +1,22 @@
 # shellcheck shell=bash
-# Commands in a session of their own: all that they start, and whatever that starts, is found
-# again by the session's id, and stopped, without touching anything else.
+# Commands in their own session: all their child processes are found by the session id and stopped,
+# without touching other processes.
 
-# session_start COMMAND...: in the background, without input; its session id is then in $SESSION.
+# session_start COMMAND...: starts the command in the background, without input; sets $SESSION to its session id.
 session_start() {
-    # A background job leads no process group, so setsid does not fork: its pid stays ours.
+    # A background job leads no process group, so setsid does not fork and the pid stays the same.
     setsid "$@" </dev/null &
     # shellcheck disable=SC2034  # for the caller
     SESSION=$!
 }
 
-# session_members ID: "PID NAME" of every process that lives in it, one a line.
+# session_members ID: "PID NAME" of every live process in the session, one per line.
 session_members() {
     local file line
     local -a fields
     for file in /proc/[0-9]*/stat; do
         { read -r line <"$file"; } 2>/dev/null || continue
-        # Behind the name in brackets: state, parent, process group, session.
+        # After the name in brackets: state, parent, process group, session.
         read -ra fields <<<"${line##*) }"
         [[ ${fields[3]} == "$1" && ${fields[0]} != [ZX] ]] || continue
         line=${line%)*}
@@ -43,5 +43,5 @@ session_stop() {
 # session_kill ID
 session_kill() {
     session_signal "$1" KILL
-    wait_until 10 session_is_empty "$1" || die "these do not end: $(session_members "$1" | tr '\n' ',')"
+    wait_until 10 session_is_empty "$1" || die "these do not exit: $(session_members "$1" | tr '\n' ',')"
 }

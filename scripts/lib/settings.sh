@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The choices of a stack, kept in its folder: a later run goes on with them.
+# The settings of a stack, kept in its folder for later runs.
 
 # shellcheck disable=SC2034  # read by the files of the parts
 declare -A settings=(
@@ -13,7 +13,7 @@ declare -A settings=(
     [transaction_timeout_ms]=3000
     [transaction_check_interval_ms]=5000
 )
-# What the command line asked for; laid over what the folder holds.
+# The settings of the command line; they override those of the folder.
 declare -A asked=()
 declare -A asked_ports=()
 
@@ -41,7 +41,7 @@ settings_save() {
     mv -- "$STACK_DIR/settings.new" "$STACK_DIR/settings"
 }
 
-# settings_differing: what the command line asks for and the folder does not have, one a line.
+# settings_differing: the settings of the command line that differ from the folder's, one per line.
 settings_differing() {
     local key
     for key in "${!asked[@]}"; do
@@ -58,7 +58,7 @@ settings_overlay() {
     for key in "${!asked_ports[@]}"; do port_store "$key" "${asked_ports[$key]}"; done
 }
 
-# Ports are kept one a file, since the parts start side by side.
+# One file per port, because the parts start concurrently.
 
 port_of() { [[ ! -r $RUN_DIR/$1.port ]] || cat -- "$RUN_DIR/$1.port"; }
 

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # SHOP_DIR, BIN_DIR: scripts/run-local; FLASHGATE_*: stack.env
-# A deployment of flashgate on a stack: one order worker and some gateways, as servers of
-# lib/server.sh. Their configuration is in SHOP_DIR, their binaries are in BIN_DIR.
+# A deployment of flashgate on a stack: an order worker and some gateways, as servers of
+# lib/server.sh. Configurations are in SHOP_DIR, binaries in BIN_DIR.
 
 # --- the order worker ---
 
@@ -30,7 +30,7 @@ worker_answers() { shop_ready "$(port_of worker)"; }
 
 # --- the gateways: gateway-1, gateway-2, ... ---
 
-# shop_define_gateway NAME: its functions for lib/server.sh.
+# shop_define_gateway NAME: defines its functions for lib/server.sh.
 shop_define_gateway() {
     eval "$1_choose_ports() { gateway_choose_ports $1; }
           $1_ports() { gateway_ports $1; }
@@ -39,7 +39,7 @@ shop_define_gateway() {
           $1_answers() { shop_ready \"\$(port_of $1)\"; }"
 }
 
-# The ports for gRPC and operators are kept beside the server's own, which is HTTP's.
+# The ports for gRPC and operators are stored beside the server's own port, which is for HTTP.
 gateway_choose_ports() {
     port_store "$1" "$(port_choose)"
     port_store "$1-grpc" "$(port_choose)"
@@ -78,8 +78,8 @@ shop_ready() {
     [[ $line == "HTTP/1.1 200 "* ]]
 }
 
-# shop_settle_ports SERVER PORT_NAME=GIVEN...: given ports are taken; without any, those of an
-# earlier run, unless somebody else has one of them now, and new ones if there are none.
+# shop_settle_ports SERVER PORT_NAME=GIVEN...: uses the given ports. Without any, uses those of an
+# earlier run if all are free, else new ones.
 shop_settle_ports() {
     local server=$1 port pair chosen=no
     shift
@@ -104,5 +104,5 @@ shop_open_sale() {
     printf '%s' "$sale"
 }
 
-# shop_sells PORT SALE: whether that gateway sells it.
+# shop_sells PORT SALE: whether that gateway sells the sale.
 shop_sells() { [[ $(http_request "$1" GET "/v1/sales/$2" | json_text state) == preheated ]]; }

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# A stack: the servers of one folder. Sourced by scripts/stack; another script may source it
-# too, after setting SCRIPTS_DIR and calling stack_use_folder.
+# A stack: the servers of one folder. Sourced by scripts/stack; other scripts can source it too,
+# if they set SCRIPTS_DIR and call stack_use_folder.
 #
-# DIR/settings   the choices            DIR/run/   pid files and ports
-# DIR/stack.env  the addresses          DIR/log/   what each server printed
+# DIR/settings   the settings           DIR/run/   pid files and ports
+# DIR/stack.env  the addresses          DIR/log/   the output of each server
 # DIR/redis, mysql, namesrv, broker, broker2 ...  configuration and data
 
 # shellcheck source=scripts/lib/output.sh
@@ -45,20 +45,20 @@ stack_exists() { [[ -f $STACK_DIR/settings ]]; }
 
 stack_require() { stack_exists || die "there is no stack in $STACK_DIR (see: stack up --dir)"; }
 
-# stack_lock: one change at a time; held until this script ends.
+# stack_lock: one change at a time; held until this script exits.
 stack_lock() {
     local fd
     while true; do
         mkdir -p -- "$STACK_DIR"
         exec {fd}>"$STACK_DIR/lock"
-        flock -w 300 "$fd" || die "another run has been working on $STACK_DIR for 5 minutes"
-        # A purge may have removed the folder while we waited: then we hold a lock on nothing.
+        flock -w 300 "$fd" || die "another run has used $STACK_DIR for 5 minutes"
+        # A purge may have removed the folder meanwhile: then the lock is on a deleted file.
         [[ ! $STACK_DIR/lock -ef /proc/self/fd/$fd ]] || return 0
         exec {fd}>&-
     done
 }
 
-# stack_servers: the servers of the chosen parts, in the order of their start.
+# stack_servers: the servers of the chosen parts, in start order.
 stack_servers() {
     local part
     rocketmq_choose_processes
@@ -68,7 +68,7 @@ stack_servers() {
     done
 }
 
-# stack_expand PART...: servers; `rocketmq` stands for all of its own.
+# stack_expand PART...: the servers; `rocketmq` means all of its servers.
 stack_expand() {
     local part
     rocketmq_choose_processes
@@ -90,25 +90,25 @@ stack_any_alive() {
 }
 
 stack_create_folder() {
-    # `lock`, `run` and `log` alone are what a refused start leaves.
+    # A refused start leaves only `lock`, `run` and `log`.
     if [[ -d $STACK_DIR ]] && ! stack_exists &&
         [[ -n $(find "$STACK_DIR" -mindepth 1 -maxdepth 1 ! -name lock ! -name run ! -name log -print -quit) ]]; then
         die "$STACK_DIR is not empty and holds no stack"
     fi
-    # The folder holds a password, and MySQL's and Redis' data.
+    # The folder has a password and the data of MySQL and Redis.
     stack_lock
     chmod 0700 -- "$STACK_DIR"
     mkdir -p -- "$RUN_DIR" "$LOG_DIR"
 }
 
-# stack_apply_options: a running stack keeps the options that it runs with.
+# stack_apply_options: a running stack keeps its options.
 stack_apply_options() {
     local difference name
     if stack_exists && stack_any_alive; then
         difference=$(settings_differing)
         [[ -z $difference ]] || die "$STACK_DIR runs with other options (${difference//$'\n'/, }): stack down first"
     else
-        # Before they are kept: a later run would stumble over them again.
+        # Before they are stored: a later run would fail with them again.
         for name in "${!asked_ports[@]}"; do
             port_is_free "${asked_ports[$name]}" || die "$name: port ${asked_ports[$name]} is taken by another process"
         done
@@ -117,13 +117,13 @@ stack_apply_options() {
     fi
 }
 
-# stack_missing_packages: what the parts need of Debian's and do not find, one a line.
+# stack_missing_packages: the missing Debian packages of the parts, one per line.
 stack_missing_packages() {
     local part
     for part in ${settings[parts]}; do "${part}_missing_packages"; done
 }
 
-# stack_prepare: everything that can be missing, before anything is created or started.
+# stack_prepare: checks all requirements before anything is created or started.
 stack_prepare() {
     local part
     local -a packages
@@ -164,7 +164,7 @@ stack_up() {
         "${part}_up" &
         jobs+=($!)
     done
-    # Whoever fails first ends it: there is no point in waiting for the others.
+    # The first failure ends the start, without waiting for the others.
     for part in "${jobs[@]}"; do
         wait -n || exit 1
     done
@@ -173,22 +173,21 @@ stack_up() {
     rm -f -- "$STARTED_LIST"
 }
 
-# stack_undo_start: a start that failed half-way leaves nothing of its own behind, and leaves
-# alone what ran before it.
+# stack_undo_start: stops what a failed start has started, and nothing else.
 stack_undo_start() {
     local status=$? name job
     trap - EXIT INT TERM
     for job in $(jobs -p); do kill "$job" 2>/dev/null || true; done
     wait
-    say "stopping what this run had started"
-    # A disk goes after its server.
+    say "stopping the servers that this run started"
+    # A disk is removed after its server.
     while read -r name; do process_stop "$name"; done < <(sort -u "$STARTED_LIST" | grep -v -- '-disk$')
     while read -r name; do process_stop "$name"; done < <(sort -u "$STARTED_LIST" | grep -- '-disk$')
     rm -f -- "$STARTED_LIST"
     exit "$status"
 }
 
-# stack_stop SERVER...: side by side, except that the broker says goodbye to its name server.
+# stack_stop SERVER...: concurrently, except that the broker unregisters at its name server first.
 stack_stop() {
     local name job
     local -a jobs=()
@@ -199,7 +198,7 @@ stack_stop() {
     done
     for job in "${jobs[@]}"; do wait "$job"; done
     if [[ " $* " == *" namesrv "* ]]; then
-        # It keeps nothing that a kill could harm, and an orderly end takes it 4 s.
+        # It has no data that a kill could harm, and an orderly shutdown takes 4 s.
         process_signal namesrv KILL || true
         process_stop namesrv
     fi
@@ -208,19 +207,19 @@ stack_stop() {
 stack_start() {
     local name
     for name in "$@"; do server_up "$name"; done
-    # A name server that was away must hear of its broker again before any client finds it.
+    # After a restart of the name server the broker must register before clients can find it.
     process_alive namesrv || return 0
     for name in "${ALL_BROKERS[@]}"; do
         ! process_alive "$name" || server_wait_ready "$name" || die "$name does not register with the name server"
     done
 }
 
-# stack_kill_all: no farewell (RocketMQ's takes 10 s), for data that nobody will read again.
+# stack_kill_all: kills without an orderly shutdown (RocketMQ's takes 10 s), for data that is discarded.
 stack_kill_all() {
     local name
     for name in "${ALL_SERVERS[@]}"; do process_signal "$name" KILL || true; done
     for name in "${ALL_SERVERS[@]}"; do
-        process_wait_gone "$name" 10 || die "$name (pid $(process_pid "$name")) does not end"
+        process_wait_gone "$name" 10 || die "$name (pid $(process_pid "$name")) does not exit"
     done
     disk_close_all
 }
@@ -248,7 +247,7 @@ stack_write_env() {
 
 stack_export() { printf 'export %s=%q\n' "$1" "$2"; }
 
-# stack_status: a table; fails unless every server of the stack answers.
+# stack_status: prints a table; fails unless every server of the stack answers.
 stack_status() {
     local name state pid memory uptime all_well=0
     printf '%-8s %-14s %8s %8s %9s  %s\n' SERVER STATE PID MEMORY UPTIME PORTS
@@ -257,7 +256,7 @@ stack_status() {
         if pid=$(process_pid "$name"); then
             state=running
             server_ready "$name" || state="not answering"
-            # Without mapped files: RocketMQ's would count gigabytes of page cache.
+            # Without mapped files, which for RocketMQ are gigabytes of page cache.
             memory=$(awk '/^RssAnon/ { printf "%d MB", $2 / 1024 }' "/proc/$pid/status" 2>/dev/null) || true
             uptime=$(ps -o etime= -p "$pid" 2>/dev/null | tr -d ' ') || true
         fi
@@ -267,7 +266,7 @@ stack_status() {
     return "$all_well"
 }
 
-# stack_log_files SERVER: what it printed, and for RocketMQ, which prints little, its own log.
+# stack_log_files SERVER: its output and, for RocketMQ, which prints little, its own log.
 stack_log_files() {
     local file
     for file in "$(process_log "$1")" "$STACK_DIR/$1/logs/rocketmqlogs/$1.log"; do

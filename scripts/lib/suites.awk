@@ -1,4 +1,4 @@
-# Passes the output of `cargo test` through, and writes a table of the suites into the file `table`.
+# Copies the output of `cargo test`, and writes a table of the suites to the file `table`.
 
 function finish(result) {
     if (suite != "") printf "%-34s %7s %7s %9s  %s\n", suite, passed, failed, seconds, result > table
@@ -14,7 +14,7 @@ BEGIN { printf "%-34s %7s %7s %9s\n", "SUITE", "PASSED", "FAILED", "SECONDS" > t
 
 { print; fflush() }
 
-# A test that cannot run here passes, and says so.
+# A test that cannot run here passes and prints so.
 /NOT RUN: / { missed[++missed_count] = substr($0, index($0, "NOT RUN: ")) }
 
 # "     Running tests/rules.rs (target/debug/deps/rules-0123456789abcdef)"
@@ -33,7 +33,7 @@ BEGIN { printf "%-34s %7s %7s %9s\n", "SUITE", "PASSED", "FAILED", "SECONDS" > t
     seconds = $NF
     sub(/s$/, "", seconds)
     ignored = $8
-    # Suites without a test, or without one that the filter names, only make the table longer.
+    # Suites without a matching test are left out of the table.
     if (passed + failed + ignored == 0) suite = ""
     finish((failed > 0 ? "FAILED" : "") (ignored > 0 ? " " ignored " ignored" : ""))
 }

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# Small exchanges over TCP with the shell's own means, so that asking a server whether it is
-# there costs milliseconds and needs no client program. Everything is on 127.0.0.1.
+# Small exchanges over TCP in plain bash: checking a server takes milliseconds and needs no client
+# program. Everything is on 127.0.0.1.
 
 TCP_TIMEOUT_SECONDS=3
 
-# tcp_exchange_line PORT TEXT: sends TEXT (with printf escapes), prints the first line answered.
+# tcp_exchange_line PORT TEXT: sends TEXT (with printf escapes) and prints the first line of the answer.
 tcp_exchange_line() {
     (
         exec 3<>"/dev/tcp/127.0.0.1/$1"
@@ -15,12 +15,12 @@ tcp_exchange_line() {
     ) 2>/dev/null
 }
 
-# Binary data travels as hex digits: a shell variable cannot hold a zero byte.
+# Binary data is passed as hex digits: a shell variable cannot hold a zero byte.
 
 # hex_of_text TEXT
 hex_of_text() { printf '%s' "$1" | od -An -v -tx1 | tr -d ' \n'; }
 
-# write_hex DIGITS: the bytes on stdout.
+# write_hex DIGITS: writes the bytes to stdout.
 write_hex() {
     local escaped
     # shellcheck disable=SC2001  # bash before 5.2 has no & in a replacement
@@ -28,7 +28,7 @@ write_hex() {
     printf '%b' "$escaped"
 }
 
-# read_hex COUNT: that many bytes from stdin as hex digits; fails on a short read or a timeout.
+# read_hex COUNT: reads COUNT bytes from stdin as hex digits; fails on a short read or a timeout.
 read_hex() {
     local digits
     digits=$(timeout "$TCP_TIMEOUT_SECONDS" head -c "$1" | od -An -v -tx1 | tr -d ' \n')
