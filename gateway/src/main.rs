@@ -13,7 +13,8 @@ use flashgate_gateway::{
     metrics::{GATEWAY, REDIS},
     registry::GrpcRegistry,
 };
-use flashgate_ledger::{Ledger, redis::RedisLedger};
+use flashgate_ledger::Ledger;
+use flashgate_ledger_redis::RedisLedger;
 use flashgate_messaging::{
     BusFault, InvalidName,
     rocketmq::{RocketMq, RocketMqTransactionProducer},

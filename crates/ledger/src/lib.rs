@@ -14,9 +14,6 @@
 pub mod compensation;
 #[cfg(feature = "contract")]
 pub mod contract;
-pub mod redis;
-#[cfg(feature = "sqlite")]
-pub mod sqlite;
 
 use std::time::Duration;
 

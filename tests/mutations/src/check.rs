@@ -54,13 +54,12 @@ impl Check {
     pub const fn folder(self) -> &'static str {
         match self {
             Self::Worker | Self::SqliteStore | Self::MysqlStore => "order-worker",
-            Self::SqliteLedger
-            | Self::RedisLedger
-            | Self::SqliteCommit
+            Self::SqliteLedger | Self::SqliteCommit => "crates/ledger-sqlite",
+            Self::RedisLedger
             | Self::RedisFaults
             | Self::RedisDoubt
             | Self::RedisBrokenOff
-            | Self::RedisRights => "crates/ledger",
+            | Self::RedisRights => "crates/ledger-redis",
             Self::GatewayParts | Self::SimulatedAudit | Self::Simulation => "tests/simulation",
             Self::Rocketmq | Self::BrokerFaults => "crates/messaging",
             Self::Listener | Self::Shutdown => "crates/service",
