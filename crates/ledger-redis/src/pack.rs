@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use flashgate_domain::{BuyerDigest, CancelReason, Decision, Intent, OrderState, SaleId};
+use flashgate_domain::{BatchOutcome, BuyerDigest, CancelReason, Decision, Intent, OrderState, SaleId};
 
 /// The bytes of one intent.
 pub(super) const INTENT_BYTES: usize = 38;
@@ -116,11 +116,16 @@ const fn reason_byte(reason: CancelReason) -> u8 {
 }
 
 /// The character of a decided order.
-pub(super) const fn decision_byte(decision: Decision) -> u8 {
+const fn decision_byte(decision: Decision) -> u8 {
     match decision {
         Decision::Confirmed => CONFIRMED,
         Decision::Cancelled(reason) => reason_byte(reason),
     }
+}
+
+/// The characters of the orders of an outcome, in their order.
+pub(super) fn states_of(outcome: &BatchOutcome) -> Vec<u8> {
+    outcome.orders.iter().map(|order| decision_byte(order.decision)).collect()
 }
 
 /// The state that a character stands for.

@@ -8,7 +8,7 @@
 //! But once a request may have reached a server, the failure of the call is [`LedgerFault::NoAnswer`], whatever
 //! became of the repetition.
 //!
-//! [`next_node`]: flashgate_ledger::Ledger::next_node
+//! [`next_node`]: flashgate_ledger::Identifying::next_node
 
 use std::{
     collections::HashMap,

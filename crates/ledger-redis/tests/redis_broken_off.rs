@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use flashgate_domain::{Batch, CancelReason, Sale, SaleId, audit::LedgerStep};
 use flashgate_ledger::{
-    Answer, Deduction, Fate, Ledger, LedgerFault, LedgerState, Rebuilding, Rebuilt, Settled,
+    Answer, Deduction, Fate, LedgerFault, LedgerState, Mending, Rebuilding, Rebuilt, SaleLifecycle, Selling,
+    Settled,
     contract::{
         Fact, Subject,
         scene::{MESSAGE, Scene, all_cancelled, all_confirmed, cancelled, intent, open_window, outcome},

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use flashgate_domain::{SystemClock, id::ShardCount};
 use flashgate_ledger::{
-    Answer, Deduction, Fate, Ledger, LedgerFault, Retention,
+    Answer, Deduction, Fate, LedgerFault, Observing, Probing, Retention, Selling,
     contract::{
         Fact, Subject,
         scene::{Scene, crowd, intent},

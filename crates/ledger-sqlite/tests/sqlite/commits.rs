@@ -8,7 +8,7 @@ use std::{
 
 use flashgate_domain::{Clock, SystemClock, Timestamp, id::ShardCount};
 use flashgate_ledger::{
-    Deduction, Ledger,
+    Deduction, Probing, SaleLifecycle, Selling,
     contract::{
         Fact, Subject,
         scene::{NO_LIMIT, Scene, intent},

@@ -11,7 +11,7 @@ use std::{
 
 use flashgate_domain::{Clock, Timestamp, id::ShardCount};
 use flashgate_ledger::{
-    Answer, Deduction, Fate, Ledger, Settled,
+    Answer, Deduction, Fate, Observing, Probing, SaleLifecycle, Selling, Settled,
     contract::{
         Fact, Subject,
         scene::{Scene, all_confirmed, crowd, intent},

@@ -11,7 +11,7 @@ use std::{
 
 use flashgate_domain::{Batch, BatchId, BatchIds, Clock, Node, OrderId, SaleId, SystemClock};
 use flashgate_ledger::{
-    Deduction, Fate, Ledger, Settled,
+    Deduction, Fate, Observing, Selling, Settled,
     contract::{
         Fact,
         scene::{NO_LIMIT, all_confirmed, intent},

@@ -11,7 +11,8 @@ use flashgate_domain::{
     BatchId, CancelReason, Decision, OrderState, SaleId, Timestamp, audit::LedgerStep, id::ShardCount,
 };
 use flashgate_ledger::{
-    Answer, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerState, Settled, Snapshot,
+    Answer, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerState, Mending, Observing, Probing,
+    Selling, Settled, Snapshot, Watching,
     contract::{
         Fact,
         scene::{NO_LIMIT, all_confirmed, cancelled, crowd, intent, outcome},

@@ -1,7 +1,7 @@
 //! A disk that is full, and has room again.
 
 use flashgate_ledger::{
-    Deduction, Fate, Ledger, LedgerFault,
+    Deduction, Fate, LedgerFault, Selling,
     contract::{
         Fact,
         scene::{Scene, crowd, intent},
