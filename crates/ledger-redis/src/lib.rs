@@ -165,8 +165,7 @@ impl RedisLedger {
     /// Packs the intents of an outcome, which must be whole.
     fn pack_outcome(&self, outcome: &BatchOutcome) -> Result<Packed, LedgerFault> {
         let id = outcome.batch;
-        let complete = outcome.orders.iter().enumerate().all(|(at, order)| id.order(at) == Some(order.order));
-        if !complete {
+        if !outcome.is_whole() {
             return Err(LedgerFault::Refused(format!("the outcome of batch {id} is not of its orders")));
         }
         self.pack(id.shard(), outcome.orders.iter().map(|order| &order.intent))

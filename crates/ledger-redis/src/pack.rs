@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use flashgate_domain::{BatchOutcome, BuyerDigest, CancelReason, Decision, Intent, OrderState, SaleId};
+use flashgate_domain::{BatchOutcome, BuyerDigest, Decision, Intent, OrderState, SaleId};
+use flashgate_ledger::decision_byte::{byte_of, decision_of};
 
 /// The bytes of one intent.
 pub(super) const INTENT_BYTES: usize = 38;
@@ -101,48 +102,23 @@ pub(super) fn unpack_intent(bytes: &[u8]) -> Option<(u32, BuyerDigest)> {
     Some((quantity, BuyerDigest(bytes.get(22..)?.try_into().ok()?)))
 }
 
+/// The character of an order that is not decided.
 const PENDING: u8 = b'p';
-const CONFIRMED: u8 = b'c';
 
-/// The character of a cancelled order. `settle.lua` writes the units of `s` off and returns all others.
-const fn reason_byte(reason: CancelReason) -> u8 {
-    match reason {
-        CancelReason::OutOfStock => b's',
-        CancelReason::DuplicateKey => b'd',
-        CancelReason::Timeout => b't',
-        CancelReason::ByBuyer => b'b',
-        CancelReason::OutboundFailed => b'o',
-    }
-}
-
-/// The character of a decided order.
-const fn decision_byte(decision: Decision) -> u8 {
-    match decision {
-        Decision::Confirmed => CONFIRMED,
-        Decision::Cancelled(reason) => reason_byte(reason),
-    }
-}
-
-/// The characters of the orders of an outcome, in their order.
+/// The characters of the orders of an outcome, in their order. `settle.lua` writes the units of `s` off and returns those
+/// of all others that are cancelled.
 pub(super) fn states_of(outcome: &BatchOutcome) -> Vec<u8> {
-    outcome.orders.iter().map(|order| decision_byte(order.decision)).collect()
+    outcome.orders.iter().map(|order| byte_of(order.decision)).collect()
 }
 
 /// The state that a character stands for.
 pub(super) fn state_of_byte(byte: u8) -> Option<OrderState> {
-    match byte {
-        PENDING => Some(OrderState::Pending),
-        CONFIRMED => Some(OrderState::Confirmed),
-        other => {
-            let reason = CancelReason::ALL.into_iter().find(|reason| reason_byte(*reason) == other);
-            reason.map(OrderState::Cancelled)
-        }
-    }
+    if byte == PENDING { Some(OrderState::Pending) } else { decision_of(byte).map(Decision::state) }
 }
 
 #[cfg(test)]
 mod tests {
-    use flashgate_domain::{BuyerId, IdempotencyKey, Quantity};
+    use flashgate_domain::{BuyerId, CancelReason, IdempotencyKey, Quantity};
 
     use super::*;
 
@@ -178,10 +154,11 @@ mod tests {
     #[test]
     fn only_units_written_off_have_the_letter_that_the_script_writes_off() {
         for reason in CancelReason::ALL {
-            assert_eq!(reason_byte(reason) != b's', reason.returns_units(), "{reason}");
-            let state = OrderState::Cancelled(reason);
-            assert_eq!(state_of_byte(reason_byte(reason)), Some(state), "{reason}");
+            let byte = byte_of(Decision::Cancelled(reason));
+            assert_eq!(byte != b's', reason.returns_units(), "{reason}");
+            assert_eq!(state_of_byte(byte), Some(OrderState::Cancelled(reason)), "{reason}");
         }
+        assert_eq!(state_of_byte(b'p'), Some(OrderState::Pending));
         assert_eq!(state_of_byte(b'c'), Some(OrderState::Confirmed));
         assert_eq!(state_of_byte(b'?'), None);
     }

@@ -351,7 +351,7 @@ pub(super) fn rebuilding(value: &Value) -> Option<Rebuilding> {
         "begun" => Rebuilding::Begun,
         "other_generation" => Rebuilding::OtherGeneration { generation: fields.number()? },
         "open" => Rebuilding::Open { orders: fields.number()? },
-        state => Rebuilding::NotStopped { state: state_of_name(state)? },
+        state => Rebuilding::NotStopped { state: LedgerState::parse(state)? },
     })
 }
 
@@ -372,7 +372,7 @@ pub(super) fn rebuilt(value: &Value) -> Option<Rebuilt> {
         "other_generation" => Rebuilt::OtherGeneration { generation: fields.number()? },
         "differs" => Rebuilt::Differs { available: fields.signed()? },
         "incomplete" => Rebuilt::Incomplete,
-        state => Rebuilt::Stands { state: state_of_name(state)? },
+        state => Rebuilt::Stands { state: LedgerState::parse(state)? },
     })
 }
 
@@ -392,16 +392,6 @@ pub(super) fn compensated(value: &Value, sale: SaleId) -> Option<Told<Compensate
             let answer = Compensated::Done { standing, rest };
             Some(Told { answer, progress: vec![(sale, reached)], stopped: Vec::new() })
         }
-        _ => None,
-    }
-}
-
-fn state_of_name(name: &str) -> Option<LedgerState> {
-    match name {
-        "prepared" => Some(LedgerState::Prepared),
-        "active" => Some(LedgerState::Active),
-        "paused" => Some(LedgerState::Paused),
-        "closed" => Some(LedgerState::Closed),
         _ => None,
     }
 }
@@ -433,7 +423,7 @@ pub(super) fn snapshot(value: &Value) -> Option<Option<SnapshotPage>> {
         return Some(None);
     }
     let mut fields = Fields::new(value)?;
-    let state = state_of_name(fields.text()?)?;
+    let state = LedgerState::parse(fields.text()?)?;
     let generation = fields.number()?;
     let totals = Totals {
         initial: fields.number()?,

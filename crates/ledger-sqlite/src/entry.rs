@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use flashgate_domain::id::{BATCH_INTENTS_MAX, ShardCount};
-use flashgate_domain::{BuyerDigest, CancelReason, Decision, Intent, KeyDigest, OrderState, SaleId, Shard};
-use flashgate_ledger::LedgerFault;
+use flashgate_domain::{BuyerDigest, Decision, Intent, KeyDigest, OrderState, SaleId, Shard};
+use flashgate_ledger::{LedgerFault, decision_byte::decision_of};
 
 /// The bytes of one intent.
 const INTENT_BYTES: usize = 38;
@@ -123,36 +123,15 @@ fn unpack_intent(bytes: &[u8; INTENT_BYTES]) -> Option<Asked> {
     })
 }
 
-/// The letter of a decided order, in the column `states`.
-pub(super) const fn letter(decision: Decision) -> u8 {
-    match decision {
-        Decision::Confirmed => b'c',
-        Decision::Cancelled(reason) => letter_of_reason(reason),
-    }
-}
-
-const fn letter_of_reason(reason: CancelReason) -> u8 {
-    match reason {
-        CancelReason::OutOfStock => b's',
-        CancelReason::DuplicateKey => b'd',
-        CancelReason::Timeout => b't',
-        CancelReason::ByBuyer => b'b',
-        CancelReason::OutboundFailed => b'o',
-    }
-}
-
-/// The state that a letter stands for.
-pub(super) fn state_of(letter: u8) -> Option<OrderState> {
-    if letter == b'c' {
-        return Some(OrderState::Confirmed);
-    }
-    let reason = CancelReason::ALL.into_iter().find(|reason| letter_of_reason(*reason) == letter);
-    reason.map(OrderState::Cancelled)
+/// The state that a byte of the column `states` stands for.
+pub(super) fn state_of(byte: u8) -> Option<OrderState> {
+    decision_of(byte).map(Decision::state)
 }
 
 #[cfg(test)]
 mod tests {
-    use flashgate_domain::{BuyerId, IdempotencyKey, Quantity};
+    use flashgate_domain::{BuyerId, CancelReason, IdempotencyKey, Quantity};
+    use flashgate_ledger::decision_byte::byte_of;
 
     use super::*;
 
@@ -192,10 +171,10 @@ mod tests {
     }
 
     #[test]
-    fn every_decision_has_a_letter_of_its_own() {
-        assert_eq!(state_of(letter(Decision::Confirmed)), Some(OrderState::Confirmed));
+    fn a_decided_order_is_never_pending() {
+        assert_eq!(state_of(byte_of(Decision::Confirmed)), Some(OrderState::Confirmed));
         for reason in CancelReason::ALL {
-            assert_eq!(state_of(letter(Decision::Cancelled(reason))), Some(OrderState::Cancelled(reason)));
+            assert_eq!(state_of(byte_of(Decision::Cancelled(reason))), Some(OrderState::Cancelled(reason)));
         }
         assert_eq!(state_of(b'p'), None);
     }

@@ -189,8 +189,7 @@ impl SqliteLedger {
     /// An outcome as the thread takes it.
     fn decided(&self, outcome: &BatchOutcome) -> Result<Decided, LedgerFault> {
         let id = outcome.batch;
-        let complete = outcome.orders.iter().enumerate().all(|(at, order)| id.order(at) == Some(order.order));
-        if !complete {
+        if !outcome.is_whole() {
             return Err(LedgerFault::Refused(format!("the outcome of batch {id} is not of its orders")));
         }
         let intents = outcome.orders.iter().map(|order| &order.intent);

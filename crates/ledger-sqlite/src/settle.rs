@@ -1,12 +1,12 @@
 //! Outcomes: what the order store decided about a batch.
 
 use flashgate_domain::{BatchId, Decision};
-use flashgate_ledger::{Note, Settled, Standing};
+use flashgate_ledger::{Note, Settled, Standing, decision_byte::byte_of};
 
 use super::{
     books::KeyEntry,
     draft::{Bench, SaleChange},
-    entry::{Asked, Entry, letter},
+    entry::{Asked, Entry},
     round::{CallFault, Known, Round, out_of_range},
     store::BatchRow,
 };
@@ -98,7 +98,7 @@ impl Round<'_> {
     }
 
     fn record(&self, decided: &Decided, number: u64) -> rusqlite::Result<()> {
-        let states: Vec<u8> = decided.decisions.iter().copied().map(letter).collect();
+        let states: Vec<u8> = decided.decisions.iter().copied().map(byte_of).collect();
         self.store.insert_outcome(number, self.until(self.retention.log), &states)
     }
 

@@ -143,7 +143,7 @@ impl Store {
         let totals = &sale.totals;
         let values = params![
             sale.id.get(),
-            state_name(sale.state),
+            sale.state.as_str(),
             sale.generation,
             sale.sequence,
             sale.epoch,
@@ -292,7 +292,7 @@ fn read_sale(row: &Row<'_>) -> rusqlite::Result<SaleRow> {
     let state: String = row.get(1)?;
     Ok(SaleRow {
         id: SaleId::new(row.get(0)?).map_err(|_range| unreadable("id"))?,
-        state: state_of_name(&state).ok_or_else(|| unreadable("state"))?,
+        state: LedgerState::parse(&state).ok_or_else(|| unreadable("state"))?,
         generation: row.get(2)?,
         sequence: row.get(3)?,
         epoch: row.get(4)?,
@@ -314,19 +314,4 @@ fn read_sale(row: &Row<'_>) -> rusqlite::Result<SaleRow> {
         expires_at: row.get::<_, Option<u64>>(18)?.map(Timestamp::from_millis),
         adjustments: row.get(19)?,
     })
-}
-
-const fn state_name(state: LedgerState) -> &'static str {
-    match state {
-        LedgerState::Prepared => "prepared",
-        LedgerState::Active => "active",
-        LedgerState::Paused => "paused",
-        LedgerState::Closed => "closed",
-    }
-}
-
-fn state_of_name(name: &str) -> Option<LedgerState> {
-    [LedgerState::Prepared, LedgerState::Active, LedgerState::Paused, LedgerState::Closed]
-        .into_iter()
-        .find(|state| state_name(*state) == name)
 }

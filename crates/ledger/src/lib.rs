@@ -23,6 +23,7 @@
 //! | `fault` | [`LedgerFault`]: what can go wrong, and what it proves |
 //! | `retention` | [`Retention`]: how long evidence is kept |
 //! | [`compensation`] | what a compensating step makes of the totals |
+//! | [`decision_byte`] | the byte of a decided order in a log entry |
 //! | `contract` | what every ledger must do, as tests |
 //!
 //! # What every implementation promises
@@ -36,6 +37,7 @@
 pub mod compensation;
 #[cfg(feature = "contract")]
 pub mod contract;
+pub mod decision_byte;
 mod fault;
 mod identifying;
 mod lifecycle;
