@@ -18,7 +18,7 @@ use std::{
 
 use clap::Args;
 use flashgate_domain::{SaleId, intent::QUANTITY_MAX, sale::STOCK_MAX};
-use flashgate_ledger::Ledger;
+use flashgate_ledger::Observing;
 use flashgate_output::{print, print_line};
 use flashgate_service::telemetry;
 use tempfile::TempDir;

@@ -143,7 +143,7 @@ pub async fn run(
     let (limits, addresses) = (&settings.listen.limits, sockets.addresses()?);
     let mut background = Vec::new();
     let (ledger, producer) = (Arc::clone(&parts.ledger), Arc::clone(&parts.producer));
-    let redrive = Redrive::new(Arc::clone(&ledger), producer, parts.orders_topic.clone());
+    let redrive = Redrive::new(ledger.clone(), producer, parts.orders_topic.clone());
     let desk = LedgerDesk::new(ledger, Arc::clone(&parts.registry), parts.shards, redrive);
     let operator =
         operator::router(Arc::clone(&readiness), metrics.clone(), desk, settings.listen.body_timeout())?;
@@ -158,7 +158,7 @@ pub async fn run(
         background.push(supervisor.spawn("metrics_upkeep", keep_metrics(metrics)));
     }
     let watching = Arc::clone(&readiness).watch(
-        Arc::clone(&parts.ledger),
+        parts.ledger.clone(),
         parts.shards,
         Arc::clone(&parts.producer),
         parts.seed,

@@ -14,7 +14,7 @@ use std::{
 };
 
 use flashgate_domain::{LedgerId, Shard, StoreId, id::ShardCount};
-use flashgate_ledger::{Ledger, LedgerFault, LedgerIdentity};
+use flashgate_ledger::{Identifying, LedgerFault, LedgerIdentity};
 use metrics::gauge;
 use thiserror::Error;
 use tokio::time::{MissedTickBehavior, interval};
@@ -143,7 +143,7 @@ impl Belonging {
     /// They do not belong together, or could not be asked.
     pub async fn agree(
         &self,
-        ledger: &dyn Ledger,
+        ledger: &dyn Identifying,
         registry: &dyn Registry,
         shards: ShardCount,
         fresh: LedgerId,
@@ -177,7 +177,7 @@ impl Belonging {
     /// Asks again every few seconds, until `leave`.
     pub async fn watch(
         self: Arc<Self>,
-        ledger: Arc<dyn Ledger>,
+        ledger: Arc<dyn Identifying>,
         registry: Arc<dyn Registry>,
         shards: ShardCount,
         leave: CancellationToken,
@@ -209,7 +209,7 @@ impl Belonging {
 }
 
 async fn agreement(
-    ledger: &dyn Ledger,
+    ledger: &dyn Identifying,
     registry: &dyn Registry,
     shards: ShardCount,
     fresh: LedgerId,
@@ -271,7 +271,7 @@ fn same(store: StoreId, expected: Option<LedgerId>, identity: LedgerIdentity) ->
 ///
 /// # Errors
 /// It belongs to another one, or it is not known which one it was.
-pub async fn adopt(ledger: &dyn Ledger, registry: &dyn Registry, shard: Shard) -> Result<(), Stranger> {
+pub async fn adopt(ledger: &dyn Identifying, registry: &dyn Registry, shard: Shard) -> Result<(), Stranger> {
     let StoreIdentity { store, ledger: registered } = registry.register_ledger(None).await?;
     let Some(id) = registered else { return Ok(()) };
     let before = ledger.identity(shard).await?;

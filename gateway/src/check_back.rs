@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashgate_domain::{BatchId, LedgerId};
-use flashgate_ledger::{Fate, Ledger};
+use flashgate_ledger::{Fate, Selling};
 use flashgate_messaging::{CheckBackHandler, CheckedMessage, Resolution};
 use flashgate_proto::body;
 use flashgate_service::throttle::LogThrottle;
@@ -15,14 +15,14 @@ use crate::belonging::Belonging;
 
 /// Looks the batch up in the deduction log, and fences it where there is nothing.
 pub struct CheckBack {
-    ledger: Arc<dyn Ledger>,
+    ledger: Arc<dyn Selling>,
     belonging: Arc<Belonging>,
     told: LogThrottle,
 }
 
 impl CheckBack {
     /// Answers from `ledger`, for batches that were deducted from it.
-    pub fn new(ledger: Arc<dyn Ledger>, belonging: Arc<Belonging>) -> Self {
+    pub fn new(ledger: Arc<dyn Selling>, belonging: Arc<Belonging>) -> Self {
         Self { ledger, belonging, told: LogThrottle::default() }
     }
 

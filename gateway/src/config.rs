@@ -12,7 +12,7 @@ use flashgate_domain::{
     id::BATCH_INTENTS_MAX,
     non_zero,
 };
-use flashgate_ledger::redis::RedisConfig;
+use flashgate_ledger_redis::RedisConfig;
 use flashgate_messaging::rocketmq::RocketMqConfig;
 use flashgate_service::{
     body::BodyLimits, clocks::ClockConfig, config::ConfigError, listener::ListenerLimits,

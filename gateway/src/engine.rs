@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::{BatchIds, Clock, LedgerId, Node, id::ShardCount};
-use flashgate_ledger::Ledger;
+use flashgate_ledger::{Ledger, SaleLifecycle};
 use flashgate_messaging::{Join, Subscription, Topic, TransactionProducer};
 use flashgate_service::shutdown::waiting_for;
 use flashgate_supervision::{Supervisor, Task};
@@ -99,23 +99,22 @@ impl Engine {
         let node = first_success("node number", &leave, || ledger.next_node()).await?;
         let mut background = Vec::new();
         let agreeing = Arc::clone(&belonging).watch(
-            Arc::clone(&ledger),
+            ledger.clone(),
             Arc::clone(&parts.registry),
             parts.shards,
             leave.clone(),
         );
         background.push(supervisor.spawn("identity", agreeing));
-        background.push(supervisor.spawn("sweep", sweep(Arc::clone(&ledger), leave.clone())));
-        let comparing = Arc::clone(&clock).watch(Arc::clone(&ledger), Arc::clone(readiness), leave.clone());
+        background.push(supervisor.spawn("sweep", sweep(ledger.clone(), leave.clone())));
+        let comparing = Arc::clone(&clock).watch(ledger.clone(), Arc::clone(readiness), leave.clone());
         background.push(supervisor.spawn("ledger_clock", comparing));
         let clock: Arc<dyn Clock> = clock;
         let catalogue = Arc::new(Catalogue::default());
-        let sold_out =
-            SoldOutWatch::new(Arc::clone(&parts.ledger), Arc::clone(&catalogue), supervisor.clone());
+        let sold_out = SoldOutWatch::new(parts.ledger.clone(), Arc::clone(&catalogue), supervisor.clone());
         background.push(supervisor.spawn("notes", Arc::clone(&sold_out).follow_notes()));
         background.push(supervisor.spawn("sold_out_sales", Arc::clone(&sold_out).reread(REREAD_PERIOD)));
         let preheat = Preheat::new(
-            Arc::clone(&parts.ledger),
+            parts.ledger.clone(),
             parts.shards,
             Arc::clone(&parts.registry),
             Arc::clone(&catalogue),
@@ -124,13 +123,12 @@ impl Engine {
         readiness.sales_are_preheated();
         let preheating = preheat.run(parts.sale_events, refresh, Arc::clone(readiness), leave.clone());
         background.push(supervisor.spawn("preheat", preheating));
-        let settlement =
-            Settlement::new(Arc::clone(&parts.ledger), Arc::clone(&belonging), Arc::clone(&sold_out));
+        let settlement = Settlement::new(parts.ledger.clone(), Arc::clone(&belonging), Arc::clone(&sold_out));
         let settling = supervisor.spawn("settle", settlement.run(parts.outcomes, leave.clone()));
 
         let doubt_timeout = Duration::from_millis(config.doubt_timeout_ms.get());
         let transactions = Transactions::new(
-            Arc::clone(&parts.ledger),
+            parts.ledger.clone(),
             parts.producer,
             parts.orders_topic,
             Arc::clone(&clock),
@@ -139,7 +137,7 @@ impl Engine {
             supervisor.clone(),
         );
         let shared = Arc::new(Shared {
-            ledger: Arc::clone(&parts.ledger),
+            ledger: parts.ledger.clone(),
             transactions: Arc::clone(&transactions),
             catalogue: Arc::clone(&catalogue),
             sold_out,
@@ -172,7 +170,7 @@ fn fresh_identity(seed: u64) -> LedgerId {
 }
 
 /// Frees the keys of sales that are long over, a few at a time.
-async fn sweep(ledger: Arc<dyn Ledger>, leave: CancellationToken) {
+async fn sweep(ledger: Arc<dyn SaleLifecycle>, leave: CancellationToken) {
     while leave.run_until_cancelled(sleep(SWEEP_PERIOD)).await.is_some() {
         match ledger.sweep().await {
             Ok(0) => {}

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flashgate_domain::{Batch, BatchIds, Clock, Intent, Refusal, SaleState, Shard, Verdict};
-use flashgate_ledger::{Answer, Ledger, Screening, Standing};
+use flashgate_ledger::{Answer, Screening, Selling, Standing};
 use tokio::time::Instant;
 use tracing::{Instrument, debug, debug_span, warn};
 
@@ -19,7 +19,7 @@ use crate::{
 /// What the lanes of all shards share.
 pub struct Shared {
     /// The stock.
-    pub ledger: Arc<dyn Ledger>,
+    pub ledger: Arc<dyn Selling>,
     /// Half-message, deduction, commit.
     pub transactions: Arc<Transactions>,
     /// The sales, to remember which are paused.

@@ -14,7 +14,7 @@ use std::{
 };
 
 use flashgate_domain::{Clock, Timestamp};
-use flashgate_ledger::{Ledger, LedgerFault};
+use flashgate_ledger::{LedgerFault, Probing};
 use flashgate_service::clocks::{self, Peer};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -48,7 +48,7 @@ impl LedgerClock {
     ///
     /// # Errors
     /// It did not tell; the difference stays what it was.
-    pub async fn compare(&self, ledger: &dyn Ledger, readiness: &Readiness) -> Result<(), LedgerFault> {
+    pub async fn compare(&self, ledger: &dyn Probing, readiness: &Readiness) -> Result<(), LedgerFault> {
         let before = self.own.now();
         let there = ledger.time().await?;
         let ahead = clocks::ahead_ms(before, there, self.own.now());
@@ -60,7 +60,7 @@ impl LedgerClock {
     /// Compares every two seconds, until `leave`.
     pub async fn watch(
         self: Arc<Self>,
-        ledger: Arc<dyn Ledger>,
+        ledger: Arc<dyn Probing>,
         readiness: Arc<Readiness>,
         leave: CancellationToken,
     ) {

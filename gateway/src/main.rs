@@ -13,7 +13,8 @@ use flashgate_gateway::{
     metrics::{GATEWAY, REDIS},
     registry::GrpcRegistry,
 };
-use flashgate_ledger::{Ledger, redis::RedisLedger};
+use flashgate_ledger::Ledger;
+use flashgate_ledger_redis::RedisLedger;
 use flashgate_messaging::{
     BusFault, InvalidName,
     rocketmq::{RocketMq, RocketMqTransactionProducer},
@@ -146,7 +147,7 @@ async fn connect(
     let names = broker.config();
     let orders_topic = names.topic("orders")?;
     let belonging = Arc::<Belonging>::default();
-    let check_back = Arc::new(CheckBack::new(Arc::clone(&ledger), Arc::clone(&belonging)));
+    let check_back = Arc::new(CheckBack::new(ledger.clone(), Arc::clone(&belonging)));
     let producer = broker
         .transaction_producer(names.group("gateway-batches")?, orders_topic.clone(), check_back)
         .await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flashgate_domain::{BuyerId, OrderId, OrderState, Refusal, SaleId};
-use flashgate_ledger::Ledger;
+use flashgate_ledger::Observing;
 use flashgate_service::answer::Failure;
 use tracing::warn;
 
@@ -24,13 +24,13 @@ pub struct OrderView {
 
 /// Looks orders up.
 pub struct Orders {
-    ledger: Arc<dyn Ledger>,
+    ledger: Arc<dyn Observing>,
     registry: Arc<dyn Registry>,
 }
 
 impl Orders {
     /// Asks `ledger` first, then `registry`.
-    pub fn new(ledger: Arc<dyn Ledger>, registry: Arc<dyn Registry>) -> Self {
+    pub fn new(ledger: Arc<dyn Observing>, registry: Arc<dyn Registry>) -> Self {
         Self { ledger, registry }
     }
 

@@ -20,7 +20,7 @@ use std::{
 };
 
 use flashgate_domain::{Sale, SaleId, SaleState, id::ShardCount};
-use flashgate_ledger::{Ledger, LedgerFault};
+use flashgate_ledger::{LedgerFault, SaleLifecycle};
 use flashgate_messaging::Subscription;
 use flashgate_service::throttle::LogThrottle;
 use futures::{StreamExt, stream};
@@ -96,7 +96,7 @@ pub struct Preheat {
 impl Preheat {
     /// Reads from `registry`, writes to `ledger`, of so many shards, and to `catalogue`.
     pub fn new(
-        ledger: Arc<dyn Ledger>,
+        ledger: Arc<dyn SaleLifecycle>,
         shards: ShardCount,
         registry: Arc<dyn Registry>,
         catalogue: Arc<Catalogue>,

@@ -14,7 +14,7 @@ use std::{
 };
 
 use flashgate_domain::{Shard, id::ShardCount};
-use flashgate_ledger::{Ledger, LedgerFault};
+use flashgate_ledger::{LedgerFault, Probing};
 use flashgate_messaging::{BusFault, TransactionProducer};
 use flashgate_service::clocks::{Clocks, Peer};
 use flashgate_supervision::Supervisor;
@@ -150,7 +150,7 @@ impl Readiness {
     /// for a part that stalls is drawn from `seed`.
     pub async fn watch(
         self: Arc<Self>,
-        ledger: Arc<dyn Ledger>,
+        ledger: Arc<dyn Probing>,
         shards: ShardCount,
         broker: Arc<dyn TransactionProducer>,
         seed: u64,
@@ -221,7 +221,7 @@ fn note_up(part: &'static str, up: bool) {
     gauge!("flashgate_gateway_dependency_up", "part" => part).set(f64::from(u8::from(up)));
 }
 
-async fn try_shards(ledger: &dyn Ledger, shards: ShardCount) -> Vec<(Shard, Result<(), LedgerFault>)> {
+async fn try_shards(ledger: &dyn Probing, shards: ShardCount) -> Vec<(Shard, Result<(), LedgerFault>)> {
     join_all(shards.all().map(|shard| async move { (shard, ledger.ping_shard(shard).await) })).await
 }
 

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use flashgate_domain::BatchId;
-use flashgate_ledger::{Ledger, LedgerFault};
+use flashgate_ledger::{LedgerFault, Observing};
 use flashgate_messaging::{Message, Topic, TransactionProducer, Verdict};
 use metrics::counter;
 use thiserror::Error;
@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 /// Sends messages again.
 pub struct Redrive {
-    ledger: Arc<dyn Ledger>,
+    ledger: Arc<dyn Observing>,
     producer: Arc<dyn TransactionProducer>,
     topic: Topic,
 }
@@ -53,7 +53,7 @@ pub struct NoLedger(#[from] pub LedgerFault);
 
 impl Redrive {
     /// Reads `ledger`, sends to `topic`.
-    pub fn new(ledger: Arc<dyn Ledger>, producer: Arc<dyn TransactionProducer>, topic: Topic) -> Self {
+    pub fn new(ledger: Arc<dyn Observing>, producer: Arc<dyn TransactionProducer>, topic: Topic) -> Self {
         Self { ledger, producer, topic }
     }
 

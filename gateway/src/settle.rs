@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::BatchOutcome;
-use flashgate_ledger::{Ledger, Settled};
+use flashgate_ledger::{Selling, Settled};
 use flashgate_messaging::{Delivery, Join, Subscription};
 use flashgate_proto::body::{self, LedgerOutcomes};
 use flashgate_service::{shutdown::waiting_for, throttle::LogThrottle};
@@ -30,7 +30,7 @@ const STRANGERS_PAUSE: Duration = Duration::from_secs(5);
 
 /// Settles what the order store decided.
 pub struct Settlement {
-    ledger: Arc<dyn Ledger>,
+    ledger: Arc<dyn Selling>,
     belonging: Arc<Belonging>,
     sold_out: Arc<SoldOutWatch>,
     told: LogThrottle,
@@ -46,7 +46,7 @@ enum Ended {
 
 impl Settlement {
     /// Settles in `ledger` and tells `sold_out` where the sales stand then.
-    pub fn new(ledger: Arc<dyn Ledger>, belonging: Arc<Belonging>, sold_out: Arc<SoldOutWatch>) -> Self {
+    pub fn new(ledger: Arc<dyn Selling>, belonging: Arc<Belonging>, sold_out: Arc<SoldOutWatch>) -> Self {
         Self { ledger, belonging, sold_out, told: LogThrottle::default() }
     }
 

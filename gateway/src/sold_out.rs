@@ -12,7 +12,7 @@ use std::{
 };
 
 use flashgate_domain::{KeyDigest, SaleId};
-use flashgate_ledger::{Ledger, LedgerFault, Note, Standing};
+use flashgate_ledger::{LedgerFault, Note, Standing, Watching};
 use flashgate_supervision::Supervisor;
 use futures::{StreamExt, stream};
 use metrics::counter;
@@ -52,7 +52,7 @@ impl Mark {
 
 /// Sets sold-out marks when the ledger says so and lifts them when units come back.
 pub struct SoldOutWatch {
-    ledger: Arc<dyn Ledger>,
+    ledger: Arc<dyn Watching>,
     catalogue: Arc<Catalogue>,
     /// Sales whose keys are being read, so that one reader is enough.
     reading: Mutex<HashMap<SaleId, u64>>,
@@ -61,7 +61,7 @@ pub struct SoldOutWatch {
 
 impl SoldOutWatch {
     /// A watch over the sales of `catalogue`.
-    pub fn new(ledger: Arc<dyn Ledger>, catalogue: Arc<Catalogue>, supervisor: Supervisor) -> Arc<Self> {
+    pub fn new(ledger: Arc<dyn Watching>, catalogue: Arc<Catalogue>, supervisor: Supervisor) -> Arc<Self> {
         Arc::new(Self { ledger, catalogue, reading: Mutex::default(), supervisor })
     }
 

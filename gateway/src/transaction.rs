@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use flashgate_domain::{Batch, BatchId, Clock, Refusal};
-use flashgate_ledger::{Deduction, Fate, Ledger, Screening, Standing};
+use flashgate_ledger::{Deduction, Fate, Screening, Selling, Standing};
 use flashgate_messaging::{BusFault, HalfMessage, Message, Topic, TransactionProducer, Verdict as Resolved};
 use flashgate_proto::body;
 use flashgate_service::throttle::LogThrottle;
@@ -43,7 +43,7 @@ pub enum End {
 
 /// Carries batches through the broker and the ledger.
 pub struct Transactions {
-    ledger: Arc<dyn Ledger>,
+    ledger: Arc<dyn Selling>,
     producer: Arc<dyn TransactionProducer>,
     topic: Topic,
     clock: Arc<dyn Clock>,
@@ -73,7 +73,7 @@ struct Told {
 impl Transactions {
     /// Batches go to `topic` through `producer`, and are deducted from `ledger`.
     pub fn new(
-        ledger: Arc<dyn Ledger>,
+        ledger: Arc<dyn Selling>,
         producer: Arc<dyn TransactionProducer>,
         topic: Topic,
         clock: Arc<dyn Clock>,

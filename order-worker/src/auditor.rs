@@ -212,7 +212,7 @@ mod tests {
 
     use async_trait::async_trait;
     use flashgate_audit::{LedgerSide, LogTrace, OrderMark, Plan, SideFault};
-    use flashgate_domain::{BatchId, BuyerDigest, Intent, OrderId, SaleId, audit::LedgerBooks};
+    use flashgate_domain::{BatchId, BuyerDigest, Intent, OrderId, SaleId, Totals, audit::LedgerBooks};
     use metrics_exporter_prometheus::PrometheusBuilder;
     use tempfile::TempDir;
 
@@ -243,8 +243,9 @@ mod tests {
             self.asked.fetch_add(1, Ordering::Relaxed);
             let available = 10 - i64::from(self.sold) - self.leaked.load(Ordering::Relaxed);
             let sold = u64::from(self.sold);
-            let books = LedgerBooks { generation: 1, initial: 10, available, ..LedgerBooks::default() };
-            Ok(Some(LedgerBooks { deducted: sold, keys: sold, buyers: sold, ..books }))
+            let totals = Totals { initial: 10, deducted: sold, available, ..Totals::default() };
+            let books = LedgerBooks { generation: 1, totals, ..LedgerBooks::default() };
+            Ok(Some(LedgerBooks { keys: sold, buyers: sold, ..books }))
         }
 
         async fn trace(&self, _sale: SaleId, _batches: &[BatchId]) -> Result<Vec<LogTrace>, SideFault> {

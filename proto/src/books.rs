@@ -1,7 +1,7 @@
 //! The books of both layers on the wire, to and from the words of the audit.
 
 use flashgate_domain::{
-    BuyerId, SaleState, Timestamp,
+    BuyerId, LedgerState, SaleState, Timestamp, Totals,
     audit::{
         Amount, BatchSums, BuyerUnits, DecidedBatch, Held, LedgerBooks, LostEntry, StoreBooks, Sums, Written,
     },
@@ -60,16 +60,18 @@ pub fn ledger_books(message: v1::LedgerSnapshot) -> Result<LedgerBooks, BodyErro
     };
     Ok(LedgerBooks {
         generation: message.generation,
-        paused: message.state == "paused",
+        paused: LedgerState::parse(&message.state) == Some(LedgerState::Paused),
         sequence: message.sequence,
         adjustments: message.adjustments,
-        initial: message.initial,
-        restocked: message.restocked,
-        returned: message.returned,
-        deducted: message.deducted,
-        written_off: message.written_off,
-        reclaimed: message.reclaimed,
-        available: message.available,
+        totals: Totals {
+            initial: message.initial,
+            restocked: message.restocked,
+            returned: message.returned,
+            deducted: message.deducted,
+            written_off: message.written_off,
+            reclaimed: message.reclaimed,
+            available: message.available,
+        },
         keys: message.keys,
         buyers: message.buyers,
         written: message.written.map(|fields| Written { buyers: fields.buyers, keys: fields.keys }),

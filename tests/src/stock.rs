@@ -3,10 +3,8 @@
 use std::collections::HashMap;
 
 use flashgate_domain::{BatchId, BuyerDigest, SaleId, Shard, id::ShardCount};
-use flashgate_ledger::{
-    Ledger, Snapshot,
-    redis::{RedisConfig, RedisLedger},
-};
+use flashgate_ledger::{Identifying, Observing, Snapshot};
+use flashgate_ledger_redis::{RedisConfig, RedisLedger};
 use redis::{Cmd, FromRedisValue, RedisError, Value};
 
 /// The ledger of one deployment.

@@ -10,7 +10,7 @@ use flashgate_domain::{
     Batch, BatchId, BatchIds, Clock, Node, SaleId, SystemClock,
     audit::{Finding, Report, Verdict, Written},
 };
-use flashgate_ledger::{Deduction, Fate, Ledger};
+use flashgate_ledger::{Deduction, Fate, Selling};
 use flashgate_proto::body;
 use flashgate_tests::{Answer, Deployment, Door, Purchase, Rush, SaleForm, ask_all, eventually, flashgate};
 use tokio::time::sleep;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use flashgate_domain::{Batch, BatchId, BuyerId, IdempotencyKey, Intent, Quantity, SaleId};
-use flashgate_ledger::{Deduction, Ledger};
+use flashgate_ledger::{Deduction, Selling};
 use flashgate_tests::{
     Answer, Deployment, Purchase, Rush, SaleForm, Seed, ask_all, eventually,
     gateway::{AnsweredCheckBack, node_of},

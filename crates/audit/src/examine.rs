@@ -173,7 +173,7 @@ fn report(sale: SaleId, look: &Look, mut findings: Vec<Finding>, steps: Steps, p
     findings.extend(old);
     Report {
         sale,
-        available: Some(ledger.available),
+        available: Some(ledger.totals.available),
         saleable: store.saleable,
         orders: store.orders.total().orders,
         in_flight_batches,

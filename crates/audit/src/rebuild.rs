@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use flashgate_domain::SaleId;
+use flashgate_domain::{LedgerState, SaleId};
 use flashgate_proto::v1::{
     self, books_service_client::BooksServiceClient, ledger_service_client::LedgerServiceClient,
     repair_service_client::RepairServiceClient, sale_service_client::SaleServiceClient,
@@ -115,12 +115,13 @@ impl Standing {
         if self.sale.state != "preheated" {
             return Some(format!("the sale is {} in the order store, not preheated", self.sale.state));
         }
-        match &self.ledger {
-            Some(snapshot) if may_sell && matches!(&*snapshot.state, "active" | "prepared") => None,
-            Some(snapshot) if snapshot.state != "paused" => {
+        let snapshot = self.ledger.as_ref()?;
+        match LedgerState::parse(&snapshot.state) {
+            Some(LedgerState::Paused) => None,
+            Some(LedgerState::Active | LedgerState::Prepared) if may_sell => None,
+            Some(LedgerState::Active | LedgerState::Prepared | LedgerState::Closed) | None => {
                 Some(format!("the sale is {} in the ledger, neither paused nor missing", snapshot.state))
             }
-            Some(_) | None => None,
         }
     }
 }

@@ -44,3 +44,10 @@ pub struct BatchOutcome {
     /// Its orders, by ascending id, none missing.
     pub orders: Vec<OrderOutcome>,
 }
+
+impl BatchOutcome {
+    /// Whether the orders are those of the batch, from its first one on and without a gap.
+    pub fn is_whole(&self) -> bool {
+        self.orders.iter().enumerate().all(|(at, order)| self.batch.order(at) == Some(order.order))
+    }
+}

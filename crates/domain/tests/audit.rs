@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use flashgate_domain::{
-    BatchId, CancelReason, Decision, SaleId, SaleState, Timestamp,
+    BatchId, CancelReason, Decision, SaleId, SaleState, Timestamp, Totals,
     audit::{
         Amount, BatchSums, DecidedBatch, Evidence, Finding, Gap, Held, LedgerBooks, LedgerStep, LostEntry,
         Report, Steps, StoreBooks, StoreStep, Sums, Trace, TraceStatus, Verdict, missing_orders,
@@ -38,7 +38,8 @@ enum Fate {
 
 /// Both books of a sale of so many units after those batches.
 fn books(initial: u64, stories: &[Story]) -> (LedgerBooks, StoreBooks) {
-    let mut ledger = LedgerBooks { generation: 1, initial, taken_at: NOW, ..LedgerBooks::default() };
+    let totals = Totals { initial, ..Totals::default() };
+    let mut ledger = LedgerBooks { generation: 1, totals, taken_at: NOW, ..LedgerBooks::default() };
     let mut store = StoreBooks {
         state: SaleState::Preheated,
         generation: 1,
@@ -53,7 +54,7 @@ fn books(initial: u64, stories: &[Story]) -> (LedgerBooks, StoreBooks) {
     };
     for (number, story) in stories.iter().enumerate() {
         let (batch, units) = (batch(u64::try_from(number).unwrap()), story.units);
-        ledger.deducted += units;
+        ledger.totals.deducted += units;
         ledger.keys += u64::from(story.decision != Decision::Cancelled(CancelReason::DuplicateKey));
         if story.fate != Fate::Open {
             let mut sums = Sums::default();
@@ -71,12 +72,14 @@ fn books(initial: u64, stories: &[Story]) -> (LedgerBooks, StoreBooks) {
                 ledger.open.push(Held { batch, deducted_at: NOW, amount });
             }
             (Fate::Settled, Decision::Confirmed) => {}
-            (Fate::Settled, Decision::Cancelled(CancelReason::OutOfStock)) => ledger.written_off += units,
-            (Fate::Settled, Decision::Cancelled(_)) => ledger.returned += units,
+            (Fate::Settled, Decision::Cancelled(CancelReason::OutOfStock)) => {
+                ledger.totals.written_off += units
+            }
+            (Fate::Settled, Decision::Cancelled(_)) => ledger.totals.returned += units,
         }
     }
-    let came = i64::try_from(ledger.initial + ledger.returned).unwrap();
-    ledger.available = came - i64::try_from(ledger.deducted).unwrap();
+    let came = i64::try_from(ledger.totals.initial + ledger.totals.returned).unwrap();
+    ledger.totals.available = came - i64::try_from(ledger.totals.deducted).unwrap();
     (ledger, store)
 }
 
@@ -110,7 +113,7 @@ fn traced(number: u64, status: TraceStatus, in_log: u64, in_store: u64) -> (Deci
 #[test]
 fn a_unit_taken_from_available_by_hand_is_leaked_and_contradicts_the_totals() {
     let (mut ledger, store) = books(10, &[confirmed(3, Fate::Settled), confirmed(2, Fate::Open)]);
-    ledger.available -= 1;
+    ledger.totals.available -= 1;
     let gap = Gap::between(&ledger, &store);
     assert_eq!(gap, Gap { in_ledger: -1, in_store: 0, across: 0 });
     let found = weigh(&gap, Evidence::default(), &ledger, &store);
@@ -121,7 +124,8 @@ fn a_unit_taken_from_available_by_hand_is_leaked_and_contradicts_the_totals() {
 #[test]
 fn units_deducted_without_a_batch_are_leaked() {
     let (mut ledger, store) = books(10, &[confirmed(3, Fate::Settled)]);
-    (ledger.available, ledger.deducted) = (ledger.available - 2, ledger.deducted + 2);
+    (ledger.totals.available, ledger.totals.deducted) =
+        (ledger.totals.available - 2, ledger.totals.deducted + 2);
     let found = weigh(&Gap::between(&ledger, &store), Evidence::default(), &ledger, &store);
     assert_eq!(found, [Finding::Leaked { units: 2, suspects: Vec::new() }]);
 }
@@ -150,7 +154,8 @@ fn a_deleted_log_entry_of_a_decided_batch_is_no_leak_but_is_to_be_settled() {
 #[test]
 fn a_batch_that_only_the_store_has_is_a_phantom() {
     let (mut ledger, store) = books(10, &[confirmed(3, Fate::Settled), confirmed(4, Fate::Settled)]);
-    (ledger.deducted, ledger.available) = (ledger.deducted - 4, ledger.available + 4);
+    (ledger.totals.deducted, ledger.totals.available) =
+        (ledger.totals.deducted - 4, ledger.totals.available + 4);
     let gap = Gap::between(&ledger, &store);
     assert_eq!(gap.across, 4);
     for (status, fenced) in [(TraceStatus::Unknown, false), (TraceStatus::Fenced, true)] {
@@ -264,8 +269,8 @@ proptest! {
     ) {
         let (mut ledger, store) = books(10_000, &stories);
         let signed = |units: u64| i64::try_from(units).unwrap();
-        ledger.available -= signed(by_hand) + signed(by_total);
-        ledger.deducted += by_total;
+        ledger.totals.available -= signed(by_hand) + signed(by_total);
+        ledger.totals.deducted += by_total;
         let gap = Gap::between(&ledger, &store);
         let found = weigh(&gap, Evidence::default(), &ledger, &store);
         let leaked: u64 = found.iter().filter(|found| found.name() == "leaked").map(Finding::units).sum();
@@ -283,8 +288,9 @@ fn each_side_is_compensated_by_what_it_is_off_and_names_what_was_seen() {
     let (mut ledger, mut store) = books(10, &[confirmed(3, Fate::Settled), confirmed(2, Fate::Open)]);
     assert!(steps(&ledger, &store, Vec::new()).is_empty());
     (ledger.adjustments, store.adjustments) = (4, 7);
-    ledger.available -= 1;
-    (ledger.available, ledger.deducted) = (ledger.available - 2, ledger.deducted + 2);
+    ledger.totals.available -= 1;
+    (ledger.totals.available, ledger.totals.deducted) =
+        (ledger.totals.available - 2, ledger.totals.deducted + 2);
     store.saleable += 5;
     let planned = steps(&ledger, &store, Vec::new());
     let in_ledger = LedgerStep { generation: 1, adjustments: 4, in_ledger: -1, across: -2 };
@@ -302,12 +308,12 @@ fn what_a_batch_may_explain_is_not_compensated() {
     let held = ledger.open.remove(0);
     ledger.lost.push(LostEntry { batch: held.batch, deducted_at: held.deducted_at });
     assert!(steps(&ledger, &store, Vec::new()).is_empty(), "the units may be those of the lost entry");
-    ledger.available -= 1;
+    ledger.totals.available -= 1;
     let planned = steps(&ledger, &store, Vec::new());
     assert_eq!(planned.ledger.map(|step| (step.in_ledger, step.across)), Some((-1, 0)));
 
     let (mut ledger, mut store) = books(10, &[confirmed(3, Fate::Settled)]);
-    (ledger.available, store.saleable) = (ledger.available + 2, store.saleable - 1);
+    (ledger.totals.available, store.saleable) = (ledger.totals.available + 2, store.saleable - 1);
     store.orders.confirmed.units += 1;
     let changed = Finding::ChangedBatch { batch: batch(0), units: -1, orders: Vec::new() };
     let planned = steps(&ledger, &store, vec![changed]);
@@ -386,7 +392,8 @@ fn what_may_be_keys_of_a_lost_entry_is_not_told_as_missing_but_nothing_is_put_ba
 #[test]
 fn nothing_is_put_back_by_books_that_are_not_whole() {
     let (mut ledger, mut store) = books(10, &[confirmed(3, Fate::Settled)]);
-    (ledger.available, ledger.deducted) = (ledger.available - 2, ledger.deducted + 2);
+    (ledger.totals.available, ledger.totals.deducted) =
+        (ledger.totals.available - 2, ledger.totals.deducted + 2);
     store.saleable -= 1;
     assert!(!steps(&ledger, &store, Vec::new()).is_empty());
     store.counted += 1;

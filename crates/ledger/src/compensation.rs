@@ -1,4 +1,4 @@
-//! What a compensating step makes of the totals: the same in every ledger. `lua/compensate.lua` says it once more.
+//! What a compensating step makes of the totals: the same in every ledger. `crates/ledger-redis/lua/compensate.lua` says it once more.
 
 use crate::Totals;
 

@@ -97,7 +97,7 @@ async fn connect(
     let registry = GrpcRegistry::new(&format!("http://{operator}"), REGISTRY_TIMEOUT);
     let registry = registry.map_err(|why| Failed::Failed(causes(&why)))?;
     let belonging = Arc::<Belonging>::default();
-    let check_back = Arc::new(CheckBack::new(Arc::clone(&ledger), Arc::clone(&belonging)));
+    let check_back = Arc::new(CheckBack::new(ledger.clone(), Arc::clone(&belonging)));
     let connected = async {
         let producer =
             mq.transaction_producer(names.gateway_batches.clone(), names.orders.clone(), check_back).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flashgate_domain::{Clock, SystemClock, id::ShardCount};
-use flashgate_ledger::sqlite::{SqliteLedger, SqliteOpenError, Unusable};
+use flashgate_ledger_sqlite::{SqliteLedger, SqliteOpenError, Unusable};
 use flashgate_order_store_sqlite::{OpenFault, SqliteSettings, SqliteStore};
 use tracing::warn;
 

@@ -8,8 +8,8 @@ use flashgate_domain::{
     id::ShardCount,
 };
 use flashgate_ledger::{
-    Answer, Compensated, Ledger, LedgerFault, LedgerOrder, LedgerState, LogEntry, OpenBatch, Rebuilding,
-    Rebuilt, Restored, Snapshot,
+    Answer, Compensated, Ledger, LedgerFault, LedgerOrder, LogEntry, OpenBatch, Rebuilding, Rebuilt,
+    Restored, Snapshot,
 };
 use flashgate_proto::{
     body, books,
@@ -151,7 +151,7 @@ impl LedgerService for LedgerDesk {
                 info!(sale_id = %sale.id, generation = sale.generation, "the ledger of the sale is built anew");
                 return Ok(Response::new(v1::BeginRebuildResponse {}));
             }
-            Rebuilding::NotStopped { state } => format!("the sale is {} in the ledger", state_name(state)),
+            Rebuilding::NotStopped { state } => format!("the sale is {} in the ledger", state.as_str()),
             Rebuilding::OtherGeneration { generation } => format!("the ledger has generation {generation}"),
             Rebuilding::Open { orders } => format!("{orders} of its orders are not settled: re-drive them"),
         };
@@ -188,7 +188,7 @@ impl LedgerService for LedgerDesk {
             i64::try_from(saleable).map_err(|_range| Failure::malformed("saleable", "is too large"))?;
         let why = match self.ledger.end_rebuild(sale, generation, left).await.map_err(failure)? {
             Rebuilt::Stands { state } => {
-                info!(sale_id = %sale, generation, state = state_name(state), "the ledger of the sale is rebuilt");
+                info!(sale_id = %sale, generation, state = state.as_str(), "the ledger of the sale is rebuilt");
                 return Ok(Response::new(v1::EndRebuildResponse { ended: true, available: left }));
             }
             Rebuilt::Differs { available } => {
@@ -297,15 +297,6 @@ fn stranger(stranger: Stranger) -> Failure {
     }
 }
 
-const fn state_name(state: LedgerState) -> &'static str {
-    match state {
-        LedgerState::Prepared => "prepared",
-        LedgerState::Active => "active",
-        LedgerState::Paused => "paused",
-        LedgerState::Closed => "closed",
-    }
-}
-
 fn snapshot_message(snapshot: Snapshot) -> v1::LedgerSnapshot {
     let (totals, written) = (snapshot.totals, snapshot.written);
     let held = |open: OpenBatch| v1::HeldBatch {
@@ -319,7 +310,7 @@ fn snapshot_message(snapshot: Snapshot) -> v1::LedgerSnapshot {
         deducted_at_ms: lost.deducted_at.as_millis(),
     };
     v1::LedgerSnapshot {
-        state: state_name(snapshot.state).to_owned(),
+        state: snapshot.state.as_str().to_owned(),
         generation: snapshot.generation,
         sequence: snapshot.sequence,
         adjustments: snapshot.adjustments,

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::{Sale, SaleState, id::ShardCount};
-use flashgate_ledger::{Activated, Ledger};
+use flashgate_ledger::{Activated, SaleLifecycle};
 use tokio::sync::Semaphore;
 use tracing::error;
 
@@ -20,7 +20,7 @@ const LEDGER_PERIOD: Duration = Duration::from_secs(2);
 
 /// Brings single sales up to date.
 pub(super) struct Steps {
-    ledger: Arc<dyn Ledger>,
+    ledger: Arc<dyn SaleLifecycle>,
     shards: ShardCount,
     registry: Arc<dyn Registry>,
     catalogue: Arc<Catalogue>,
@@ -29,7 +29,7 @@ pub(super) struct Steps {
 
 impl Steps {
     pub(super) fn new(
-        ledger: Arc<dyn Ledger>,
+        ledger: Arc<dyn SaleLifecycle>,
         shards: ShardCount,
         registry: Arc<dyn Registry>,
         catalogue: Arc<Catalogue>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use flashgate_domain::SaleId;
-use flashgate_ledger::Ledger;
+use flashgate_ledger::Observing;
 use redis::aio::MultiplexedConnection;
 use serde::Serialize;
 use sqlx::Row;

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use flashgate_domain::{Clock, SaleId, SystemClock};
-use flashgate_ledger::redis::{RedisConfig, RedisLedger};
+use flashgate_ledger_redis::{RedisConfig, RedisLedger};
 use flashgate_proto::v1::{
     CloseSaleRequest, CreateSaleRequest, PreheatSaleRequest, sale_service_client::SaleServiceClient,
 };

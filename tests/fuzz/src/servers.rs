@@ -1,6 +1,6 @@
 //! Answers of the servers: Redis and RocketMQ.
 
-use flashgate_ledger::redis::fuzzing as redis;
+use flashgate_ledger_redis::fuzzing as redis;
 use flashgate_messaging::rocketmq::fuzzing as rocketmq;
 
 /// Three bytes: which script, how many sales, how many intents; then the answer in Redis's protocol.

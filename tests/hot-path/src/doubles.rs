@@ -9,9 +9,9 @@ use flashgate_domain::{
 };
 use flashgate_gateway::registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder};
 use flashgate_ledger::{
-    Activated, Answer, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerIdentity, LedgerOrder,
-    LedgerState, LogEntry, Note, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot,
-    Standing,
+    Activated, Answer, Compensated, Deduction, Fate, Identifying, LedgerFault, LedgerIdentity, LedgerOrder,
+    LedgerState, LogEntry, Mending, Note, Observing, Prepared, Probing, Rebuilding, Rebuilt, Restored,
+    SaleLifecycle, Screening, Selling, Settled, Snapshot, Standing, Watching,
 };
 use flashgate_messaging::{
     BusFault, Delivery, HalfMessage, Message, Position, Subscription, TransactionProducer, Verdict,
@@ -44,53 +44,7 @@ impl Agreeable {
 }
 
 #[async_trait]
-impl Ledger for Agreeable {
-    async fn identity(&self, _shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
-        Ok(None)
-    }
-
-    async fn establish(
-        &self,
-        _shard: Shard,
-        identity: LedgerIdentity,
-    ) -> Result<LedgerIdentity, LedgerFault> {
-        Ok(identity)
-    }
-
-    fn mean(&self, _ledger: LedgerId) {}
-
-    async fn holdings(&self, _sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault> {
-        Ok(vec![0; buyers.len()])
-    }
-
-    async fn sweep(&self) -> Result<u64, LedgerFault> {
-        Ok(0)
-    }
-
-    async fn time(&self) -> Result<Timestamp, LedgerFault> {
-        Err(LedgerFault::Refused("it has no clock".to_owned()))
-    }
-
-    async fn next_node(&self) -> Result<Node, LedgerFault> {
-        Ok(Node::of_start(1))
-    }
-
-    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerFault> {
-        Ok(Prepared::Active { generation: sale.generation })
-    }
-
-    async fn activate(&self, _sale: SaleId, _generation: u32) -> Result<Activated, LedgerFault> {
-        Ok(Activated::Active)
-    }
-
-    async fn pause(&self, _sale: SaleId) -> Result<(), LedgerFault> {
-        Ok(())
-    }
-
-    async fn close(&self, _sale: SaleId) -> Result<(), LedgerFault> {
-        Ok(())
-    }
-
+impl Selling for Agreeable {
     async fn screen(&self, _shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerFault> {
         let answer = if self.available > 0 { Answer::Pass } else { Answer::SoldOut };
         Ok(Screening { answers: vec![answer; intents.len()], standings: self.standings(), open_orders: 0 })
@@ -107,7 +61,71 @@ impl Ledger for Agreeable {
     async fn settle(&self, _outcome: &BatchOutcome) -> Result<Settled, LedgerFault> {
         Ok(Settled::Already)
     }
+}
 
+#[async_trait]
+impl SaleLifecycle for Agreeable {
+    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerFault> {
+        Ok(Prepared::Active { generation: sale.generation })
+    }
+
+    async fn activate(&self, _sale: SaleId, _generation: u32) -> Result<Activated, LedgerFault> {
+        Ok(Activated::Active)
+    }
+
+    async fn pause(&self, _sale: SaleId) -> Result<(), LedgerFault> {
+        Ok(())
+    }
+
+    async fn close(&self, _sale: SaleId) -> Result<(), LedgerFault> {
+        Ok(())
+    }
+
+    async fn sweep(&self) -> Result<u64, LedgerFault> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl Observing for Agreeable {
+    async fn order(&self, _order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
+        Ok(None)
+    }
+
+    async fn entry(&self, _batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
+        Ok(None)
+    }
+
+    async fn message(&self, _batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
+        Ok(None)
+    }
+
+    async fn snapshot(&self, _sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
+        Ok(None)
+    }
+
+    async fn holdings(&self, _sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault> {
+        Ok(vec![0; buyers.len()])
+    }
+}
+
+#[async_trait]
+impl Watching for Agreeable {
+    async fn standing(&self, _sale: SaleId) -> Result<Option<Standing>, LedgerFault> {
+        Ok(self.standings().pop())
+    }
+
+    async fn keys(&self, _sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
+        Ok(Vec::new())
+    }
+
+    async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault> {
+        Ok(stream::pending().boxed())
+    }
+}
+
+#[async_trait]
+impl Mending for Agreeable {
     async fn begin_rebuild(&self, _sale: &Sale) -> Result<Rebuilding, LedgerFault> {
         Ok(Rebuilding::Begun)
     }
@@ -133,33 +151,33 @@ impl Ledger for Agreeable {
     async fn compensate(&self, _sale: SaleId, _step: &LedgerStep) -> Result<Compensated, LedgerFault> {
         Ok(Compensated::Missing)
     }
+}
 
-    async fn order(&self, _order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
+#[async_trait]
+impl Identifying for Agreeable {
+    async fn identity(&self, _shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
         Ok(None)
     }
 
-    async fn entry(&self, _batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
-        Ok(None)
+    async fn establish(
+        &self,
+        _shard: Shard,
+        identity: LedgerIdentity,
+    ) -> Result<LedgerIdentity, LedgerFault> {
+        Ok(identity)
     }
 
-    async fn message(&self, _batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
-        Ok(None)
-    }
+    fn mean(&self, _ledger: LedgerId) {}
 
-    async fn snapshot(&self, _sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
-        Ok(None)
+    async fn next_node(&self) -> Result<Node, LedgerFault> {
+        Ok(Node::of_start(1))
     }
+}
 
-    async fn standing(&self, _sale: SaleId) -> Result<Option<Standing>, LedgerFault> {
-        Ok(self.standings().pop())
-    }
-
-    async fn keys(&self, _sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
-        Ok(Vec::new())
-    }
-
-    async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault> {
-        Ok(stream::pending().boxed())
+#[async_trait]
+impl Probing for Agreeable {
+    async fn time(&self) -> Result<Timestamp, LedgerFault> {
+        Err(LedgerFault::Refused("it has no clock".to_owned()))
     }
 
     async fn ping(&self) -> Result<(), LedgerFault> {

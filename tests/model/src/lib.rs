@@ -17,7 +17,7 @@
 //!
 //! | action | in the code |
 //! |---|---|
-//! | `SendHalf` | `Transactions::send_half`, and the call of `Ledger::deduct` that follows its answer |
+//! | `SendHalf` | `Transactions::send_half`, and the call of `Selling::deduct` that follows its answer |
 //! | `Deduct`, `DeductLate` | `deduct.lua`; `Transactions::run` hears the answer, or nobody does |
 //! | `DeductNothing` | `LedgerFault::nothing_done` in `Transactions::run` |
 //! | `Resend` | `Servers::send` of the Redis ledger, after `Failed::Lost` |
@@ -29,7 +29,7 @@
 //! | `Redeliver` | the broker's at-least-once delivery; a commit that is repeated |
 //! | `Take`, `Place`, `Announce`, `Acknowledge` | `Consumer::step`: `chunk::collect`, `OrderStore::apply`, `Announcer::outcomes`, `Subscription::commit` |
 //! | `Settle` | `Settlement::settle`: `settle.lua`, with the offset moved or not |
-//! | `Retry` | a buyer's second request: `Ledger::screen`, then a new batch; also `End::Again` |
+//! | `Retry` | a buyer's second request: `Selling::screen`, then a new batch; also `End::Again` |
 //! | `Cancel`, `GiveBack` | a cancelled order returns its unit, tied to its id (`docs/DESIGN.md`, Orders) |
 //! | `Replicate`, `FailOver` | Redis goes back to a replica |
 //! | `CrashGateway`, `CrashWorker` | SIGKILL, and the start after it |

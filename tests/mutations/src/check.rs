@@ -56,13 +56,12 @@ impl Check {
             Self::Worker => "order-worker",
             Self::SqliteStore => "crates/order-store-sqlite",
             Self::MysqlStore => "crates/order-store-mysql",
-            Self::SqliteLedger
-            | Self::RedisLedger
-            | Self::SqliteCommit
+            Self::SqliteLedger | Self::SqliteCommit => "crates/ledger-sqlite",
+            Self::RedisLedger
             | Self::RedisFaults
             | Self::RedisDoubt
             | Self::RedisBrokenOff
-            | Self::RedisRights => "crates/ledger",
+            | Self::RedisRights => "crates/ledger-redis",
             Self::GatewayParts | Self::SimulatedAudit | Self::Simulation => "tests/simulation",
             Self::Rocketmq | Self::BrokerFaults => "crates/messaging",
             Self::Listener | Self::Shutdown => "crates/service",

@@ -27,9 +27,9 @@ fn every_part_of_the_deployment_is_broken_somewhere() {
         "order-worker/src/consume",
         "order-worker/src/mysql/",
         "order-worker/src/sqlite/",
-        "crates/ledger/lua/",
-        "crates/ledger/src/redis/",
-        "crates/ledger/src/sqlite/",
+        "crates/ledger-redis/lua/",
+        "crates/ledger-redis/src/",
+        "crates/ledger-sqlite/src/",
         "crates/messaging/src/rocketmq/",
         "crates/service/src/",
     ] {

@@ -12,8 +12,9 @@ use flashgate_domain::{
     audit::{LedgerBooks, LedgerStep},
 };
 use flashgate_ledger::{
-    Activated, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerIdentity, LedgerOrder, LogEntry,
-    Note, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled, Snapshot, Standing,
+    Activated, Compensated, Deduction, Fate, Identifying, Ledger, LedgerFault, LedgerIdentity, LedgerOrder,
+    LogEntry, Mending, Note, Observing, Prepared, Probing, Rebuilding, Rebuilt, Restored, SaleLifecycle,
+    Screening, Selling, Settled, Snapshot, Standing, Watching,
 };
 use flashgate_messaging::{
     BusFault, CheckBackHandler, CheckedMessage, Delivery, Position, Resolution, Subscription,
@@ -246,29 +247,9 @@ struct FlawedLedger {
 }
 
 #[async_trait]
-impl Ledger for FlawedLedger {
-    async fn identity(&self, shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
-        self.ledger.identity(shard).await
-    }
-
-    async fn establish(&self, shard: Shard, identity: LedgerIdentity) -> Result<LedgerIdentity, LedgerFault> {
-        self.ledger.establish(shard, identity).await
-    }
-
-    fn mean(&self, ledger: LedgerId) {
-        self.ledger.mean(ledger);
-    }
-
-    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault> {
-        self.ledger.holdings(sale, buyers).await
-    }
-
-    async fn sweep(&self) -> Result<u64, LedgerFault> {
-        self.ledger.sweep().await
-    }
-
-    async fn time(&self) -> Result<Timestamp, LedgerFault> {
-        self.ledger.time().await
+impl Selling for FlawedLedger {
+    async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerFault> {
+        self.ledger.screen(shard, intents).await
     }
 
     async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerFault> {
@@ -288,10 +269,16 @@ impl Ledger for FlawedLedger {
         Ok(if known.is_some() { Fate::Deducted } else { Fate::Fenced })
     }
 
-    async fn next_node(&self) -> Result<Node, LedgerFault> {
-        self.ledger.next_node().await
+    async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerFault> {
+        if self.refused == Some(outcome.batch) {
+            return Err(LedgerFault::Refused("simulated".to_owned()));
+        }
+        self.ledger.settle(outcome).await
     }
+}
 
+#[async_trait]
+impl SaleLifecycle for FlawedLedger {
     async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerFault> {
         self.ledger.prepare(sale).await
     }
@@ -308,17 +295,56 @@ impl Ledger for FlawedLedger {
         self.ledger.close(sale).await
     }
 
-    async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerFault> {
-        self.ledger.screen(shard, intents).await
+    async fn sweep(&self) -> Result<u64, LedgerFault> {
+        self.ledger.sweep().await
+    }
+}
+
+#[async_trait]
+impl Observing for FlawedLedger {
+    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
+        self.ledger.order(order).await
     }
 
-    async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerFault> {
-        if self.refused == Some(outcome.batch) {
-            return Err(LedgerFault::Refused("simulated".to_owned()));
-        }
-        self.ledger.settle(outcome).await
+    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
+        self.ledger.entry(batch).await
     }
 
+    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
+        let body = self.ledger.message(batch).await?;
+        Ok(match self.flaw {
+            Some(Flaw::NoBodies) => None,
+            Some(Flaw::RedriveAnew) => body.and_then(|body| anew(&body)),
+            Some(_) | None => body,
+        })
+    }
+
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
+        self.ledger.snapshot(sale).await
+    }
+
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault> {
+        self.ledger.holdings(sale, buyers).await
+    }
+}
+
+#[async_trait]
+impl Watching for FlawedLedger {
+    async fn standing(&self, sale: SaleId) -> Result<Option<Standing>, LedgerFault> {
+        self.ledger.standing(sale).await
+    }
+
+    async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
+        self.ledger.keys(sale).await
+    }
+
+    async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault> {
+        self.ledger.notes().await
+    }
+}
+
+#[async_trait]
+impl Mending for FlawedLedger {
     async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault> {
         self.ledger.begin_rebuild(sale).await
     }
@@ -351,38 +377,31 @@ impl Ledger for FlawedLedger {
     async fn compensate(&self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, LedgerFault> {
         self.ledger.compensate(sale, step).await
     }
+}
 
-    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
-        self.ledger.order(order).await
+#[async_trait]
+impl Identifying for FlawedLedger {
+    async fn identity(&self, shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
+        self.ledger.identity(shard).await
     }
 
-    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
-        self.ledger.entry(batch).await
+    async fn establish(&self, shard: Shard, identity: LedgerIdentity) -> Result<LedgerIdentity, LedgerFault> {
+        self.ledger.establish(shard, identity).await
     }
 
-    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
-        let body = self.ledger.message(batch).await?;
-        Ok(match self.flaw {
-            Some(Flaw::NoBodies) => None,
-            Some(Flaw::RedriveAnew) => body.and_then(|body| anew(&body)),
-            Some(_) | None => body,
-        })
+    fn mean(&self, ledger: LedgerId) {
+        self.ledger.mean(ledger);
     }
 
-    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
-        self.ledger.snapshot(sale).await
+    async fn next_node(&self) -> Result<Node, LedgerFault> {
+        self.ledger.next_node().await
     }
+}
 
-    async fn standing(&self, sale: SaleId) -> Result<Option<Standing>, LedgerFault> {
-        self.ledger.standing(sale).await
-    }
-
-    async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
-        self.ledger.keys(sale).await
-    }
-
-    async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault> {
-        self.ledger.notes().await
+#[async_trait]
+impl Probing for FlawedLedger {
+    async fn time(&self) -> Result<Timestamp, LedgerFault> {
+        self.ledger.time().await
     }
 
     async fn ping(&self) -> Result<(), LedgerFault> {

@@ -95,7 +95,7 @@ async fn run(
     let ledger: Arc<dyn Ledger> = flaw::ledger(ledger_of(&servers, &life, &plan), plan.flaw);
     let belonging = Arc::<Belonging>::default();
     let check_back: Arc<dyn CheckBackHandler> =
-        Arc::new(CheckBack::new(Arc::clone(&ledger), Arc::clone(&belonging)));
+        Arc::new(CheckBack::new(ledger.clone(), Arc::clone(&belonging)));
     let handler = flaw::check_back(check_back, plan.flaw);
     servers.broker.state().register(Witness { life: Arc::clone(&life), handler });
     let broker = || servers.broker_of(&life);
@@ -113,7 +113,7 @@ async fn run(
         seed: plan.seed ^ life.number.wrapping_mul(0x9E37_79B9_7F4A_7C15),
     };
     let (stock, producer) = (Arc::clone(&parts.ledger), Arc::clone(&parts.producer));
-    let redrive = Redrive::new(Arc::clone(&stock), producer, parts.orders_topic.clone());
+    let redrive = Redrive::new(stock.clone(), producer, parts.orders_topic.clone());
     let desk = LedgerServiceServer::new(LedgerDesk::new(
         stock,
         Arc::clone(&parts.registry),

@@ -13,7 +13,7 @@ use flashgate_gateway::{
     readiness::Readiness,
     registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder},
 };
-use flashgate_ledger::{Fate, Ledger};
+use flashgate_ledger::{Fate, Ledger, Selling};
 use flashgate_messaging::{CheckBackHandler, CheckedMessage, Join, Resolution, Subscription};
 use flashgate_supervision::Supervisor;
 use tokio::time::sleep;
@@ -63,8 +63,8 @@ async fn run(
     let ledger: Arc<dyn Ledger> = Arc::new(servers.strange_ledger_of(&life));
     let belonging = Arc::<Belonging>::default();
     let handler: Arc<dyn CheckBackHandler> = match flaw {
-        Some(Flaw::StrangerAnswers) => Arc::new(Meddler(Arc::clone(&ledger))),
-        _ => Arc::new(CheckBack::new(Arc::clone(&ledger), Arc::clone(&belonging))),
+        Some(Flaw::StrangerAnswers) => Arc::new(Meddler(ledger.clone())),
+        _ => Arc::new(CheckBack::new(ledger.clone(), Arc::clone(&belonging))),
     };
     servers.broker.state().register(Witness { life: Arc::clone(&life), handler });
     let outcomes = match flaw {
@@ -125,7 +125,7 @@ impl Registry for Elsewhere {
 }
 
 /// Answers from its ledger, whoever's batch it is: a flaw.
-struct Meddler(Arc<dyn Ledger>);
+struct Meddler(Arc<dyn Selling>);
 
 #[async_trait]
 impl CheckBackHandler for Meddler {

@@ -473,8 +473,7 @@ async fn an_outcome_that_the_ledger_refuses_stays_open_and_does_not_keep_the_oth
     let intents = (0..3).map(|i| intent(sale, &format!("later-{i}"), "k", 1)).collect::<Result<_, _>>()?;
     let behind = scene.deduct(intents).await?;
     let ledger = flaw::refusing(ledger_of(&server), refused.id());
-    let sold_out =
-        SoldOutWatch::new(Arc::clone(&ledger), Arc::new(Catalogue::default()), Supervisor::default());
+    let sold_out = SoldOutWatch::new(ledger.clone(), Arc::new(Catalogue::default()), Supervisor::default());
     let (acknowledged, mut heard) = watch::channel(0);
     let coming = [&refused, &behind].map(all_confirmed).into();
     let leave = CancellationToken::new();

@@ -1,10 +1,10 @@
 //! What each side tells about one sale.
 
-use crate::SaleId;
 use crate::{
     buyer::BuyerId,
     clock::Timestamp,
-    id::BatchId,
+    id::{BatchId, SaleId},
+    ledger::Totals,
     order::CancelReason,
     outcome::{BatchOutcome, Decision},
     sale::SaleState,
@@ -87,20 +87,8 @@ pub struct LedgerBooks {
     pub sequence: u64,
     /// How many compensating steps there were.
     pub adjustments: u64,
-    /// Units at the preheat.
-    pub initial: u64,
-    /// Units added since.
-    pub restocked: u64,
-    /// Units given back.
-    pub returned: u64,
-    /// Units taken by batches.
-    pub deducted: u64,
-    /// The part of `deducted` that the order store could not give.
-    pub written_off: u64,
-    /// The part of `returned` that made up for a deduction that was applied late.
-    pub reclaimed: u64,
-    /// Units left, as they are sold.
-    pub available: i64,
+    /// The totals.
+    pub totals: Totals,
     /// Keys that have an order: each order but those that were cancelled for their key has its own. 0 where it is not
     /// told.
     pub keys: u64,

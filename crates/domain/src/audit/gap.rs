@@ -23,12 +23,13 @@ impl Gap {
     /// The gap between books that were read one after the other, the ledger's first. The store must have been asked
     /// for all open and lost batches of the ledger.
     pub fn between(ledger: &LedgerBooks, store: &StoreBooks) -> Self {
+        let totals = &ledger.totals;
         let by_totals =
-            sum([ledger.initial, ledger.restocked, ledger.returned]) - i128::from(ledger.deducted);
+            sum([totals.initial, totals.restocked, totals.returned]) - i128::from(totals.deducted);
         let by_orders =
             sum([store.initial, store.restocked, store.returned]) - i128::from(store.orders.confirmed.units);
         // Units that were written off, and not reclaimed, left the ledger and were never in the store.
-        let written_off = i128::from(ledger.written_off) - i128::from(ledger.reclaimed);
+        let written_off = i128::from(totals.written_off) - i128::from(totals.reclaimed);
         let confirmed: HashMap<BatchId, u64> =
             store.decided.iter().map(|decided| (decided.batch, decided.sums.confirmed.units)).collect();
         // What an open batch holds has left the ledger; the store has given what it confirmed of it.
@@ -38,7 +39,7 @@ impl Gap {
             .map(|held| i128::from(held.amount.units) - i128::from(*confirmed.get(&held.batch).unwrap_or(&0)))
             .sum();
         Self {
-            in_ledger: narrow(i128::from(ledger.available) - by_totals),
+            in_ledger: narrow(i128::from(totals.available) - by_totals),
             in_store: narrow(i128::from(store.saleable) - by_orders),
             across: narrow(by_totals - by_orders + written_off + pending),
         }

@@ -11,9 +11,9 @@ use flashgate_domain::{
     Timestamp, audit::LedgerStep, id::ShardCount,
 };
 use flashgate_ledger::{
-    Activated, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerIdentity, LedgerOrder,
-    LedgerState as State, LogEntry, Note, Prepared, Rebuilding, Rebuilt, Restored, Screening, Settled,
-    Snapshot, Standing,
+    Activated, Compensated, Deduction, Fate, Identifying, LedgerFault, LedgerIdentity, LedgerOrder,
+    LedgerState as State, LogEntry, Mending, Note, Observing, Prepared, Probing, Rebuilding, Rebuilt,
+    Restored, SaleLifecycle, Screening, Selling, Settled, Snapshot, Standing, Watching,
 };
 use futures::stream::{self, BoxStream, StreamExt};
 
@@ -114,55 +114,7 @@ fn sales<'a>(intents: impl IntoIterator<Item = &'a Intent>) -> Vec<SaleId> {
 }
 
 #[async_trait]
-impl Ledger for SimLedger {
-    async fn identity(&self, _shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
-        self.link.call("identity", "", |state| state.books.identity).await.map_err(fault)
-    }
-
-    async fn establish(
-        &self,
-        _shard: Shard,
-        identity: LedgerIdentity,
-    ) -> Result<LedgerIdentity, LedgerFault> {
-        let establish = move |state: &mut LedgerState| *state.write().identity.get_or_insert(identity);
-        self.link.call("establish", "", establish).await.map_err(fault)
-    }
-
-    fn mean(&self, ledger: LedgerId) {
-        let _the_first_one_holds = self.meant.set(ledger);
-    }
-
-    async fn next_node(&self) -> Result<Node, LedgerFault> {
-        let next = |state: &mut LedgerState| {
-            state.books.starts += 1;
-            Node::of_start(state.books.starts - 1)
-        };
-        self.link.call("next_node", "", next).await.map_err(fault)
-    }
-
-    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerFault> {
-        let sale = sale.clone();
-        self.link.call("prepare", sale.id, move |state| state.write().prepare(&sale)).await.map_err(fault)
-    }
-
-    async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerFault> {
-        let activate = move |state: &mut LedgerState| state.write().activate(sale, generation);
-        self.link.call("activate", sale, activate).await.map_err(fault)
-    }
-
-    async fn pause(&self, sale: SaleId) -> Result<(), LedgerFault> {
-        let pause = move |state: &mut LedgerState| state.write().stop(sale, State::Paused);
-        self.link.call("pause", sale, pause).await.map_err(fault)
-    }
-
-    async fn close(&self, sale: SaleId) -> Result<(), LedgerFault> {
-        let close = move |state: &mut LedgerState| state.write().stop(sale, State::Closed);
-        self.link.call("close", sale, close).await.map_err(fault)?;
-        // As Redis's ledger does: a sale that has ended is not watched any longer.
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&sale);
-        Ok(())
-    }
-
+impl Selling for SimLedger {
     async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerFault> {
         self.of_shard(shard, intents.iter())?;
         let (now, asked) = (Arc::clone(&self.clock), intents.to_vec());
@@ -198,7 +150,97 @@ impl Ledger for SimLedger {
         let settle = self.for_the_meant(false, settle);
         self.ask("settle", id.to_string(), sales(intents()), settle).await??.map_err(doubt)
     }
+}
 
+#[async_trait]
+impl SaleLifecycle for SimLedger {
+    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerFault> {
+        let sale = sale.clone();
+        self.link.call("prepare", sale.id, move |state| state.write().prepare(&sale)).await.map_err(fault)
+    }
+
+    async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerFault> {
+        let activate = move |state: &mut LedgerState| state.write().activate(sale, generation);
+        self.link.call("activate", sale, activate).await.map_err(fault)
+    }
+
+    async fn pause(&self, sale: SaleId) -> Result<(), LedgerFault> {
+        let pause = move |state: &mut LedgerState| state.write().stop(sale, State::Paused);
+        self.link.call("pause", sale, pause).await.map_err(fault)
+    }
+
+    async fn close(&self, sale: SaleId) -> Result<(), LedgerFault> {
+        let close = move |state: &mut LedgerState| state.write().stop(sale, State::Closed);
+        self.link.call("close", sale, close).await.map_err(fault)?;
+        // As Redis's ledger does: a sale that has ended is not watched any longer.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&sale);
+        Ok(())
+    }
+
+    async fn sweep(&self) -> Result<u64, LedgerFault> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl Observing for SimLedger {
+    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
+        self.link.call("order", order, move |state| state.books.order(order)).await.map_err(fault)
+    }
+
+    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
+        self.link.call("entry", batch, move |state| state.books.entry(batch)).await.map_err(fault)
+    }
+
+    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
+        self.link.call("message", batch, move |state| state.books.message(batch)).await.map_err(fault)
+    }
+
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
+        let now = Arc::clone(&self.clock);
+        let look = move |state: &mut LedgerState| state.books.snapshot(sale, now.now());
+        self.link.call("snapshot", sale, look).await.map_err(fault)
+    }
+
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault> {
+        let buyers = buyers.to_vec();
+        let held = move |state: &mut LedgerState| {
+            let account = state.books.sales.get(&sale);
+            let of = |buyer| account.and_then(|account| account.held.get(buyer)).copied().unwrap_or(0);
+            buyers.iter().map(|buyer| u64::from(of(buyer))).collect()
+        };
+        self.link.call("holdings", sale, held).await.map_err(fault)
+    }
+}
+
+#[async_trait]
+impl Watching for SimLedger {
+    async fn standing(&self, sale: SaleId) -> Result<Option<Standing>, LedgerFault> {
+        let standing =
+            move |state: &mut LedgerState| state.books.sales.get(&sale).map(|account| account.standing(sale));
+        self.link.call("standing", sale, standing).await.map_err(fault)
+    }
+
+    async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
+        let keys = move |state: &mut LedgerState| {
+            let account = state.books.sales.get(&sale);
+            let keys = account.into_iter().flat_map(|account| account.keys.keys());
+            keys.filter_map(|key| key.0.first_chunk().copied()).collect()
+        };
+        self.link.call("keys", sale, keys).await.map_err(fault)
+    }
+
+    async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault> {
+        let notes = self.link.call("notes", "", LedgerState::listen).await.map_err(fault)?;
+        let next = |mut notes: tokio::sync::mpsc::UnboundedReceiver<Note>| async move {
+            Some((notes.recv().await?, notes))
+        };
+        Ok(stream::unfold(notes, next).boxed())
+    }
+}
+
+#[async_trait]
+impl Mending for SimLedger {
     async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault> {
         let sale = sale.clone();
         let begin = move |state: &mut LedgerState| state.write().begin_rebuild(&sale);
@@ -241,62 +283,38 @@ impl Ledger for SimLedger {
         };
         self.link.call("compensate", sale, compensate).await.map_err(fault)
     }
+}
 
-    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
-        self.link.call("order", order, move |state| state.books.order(order)).await.map_err(fault)
+#[async_trait]
+impl Identifying for SimLedger {
+    async fn identity(&self, _shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
+        self.link.call("identity", "", |state| state.books.identity).await.map_err(fault)
     }
 
-    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
-        self.link.call("entry", batch, move |state| state.books.entry(batch)).await.map_err(fault)
+    async fn establish(
+        &self,
+        _shard: Shard,
+        identity: LedgerIdentity,
+    ) -> Result<LedgerIdentity, LedgerFault> {
+        let establish = move |state: &mut LedgerState| *state.write().identity.get_or_insert(identity);
+        self.link.call("establish", "", establish).await.map_err(fault)
     }
 
-    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
-        self.link.call("message", batch, move |state| state.books.message(batch)).await.map_err(fault)
+    fn mean(&self, ledger: LedgerId) {
+        let _the_first_one_holds = self.meant.set(ledger);
     }
 
-    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
-        let now = Arc::clone(&self.clock);
-        let look = move |state: &mut LedgerState| state.books.snapshot(sale, now.now());
-        self.link.call("snapshot", sale, look).await.map_err(fault)
-    }
-
-    async fn standing(&self, sale: SaleId) -> Result<Option<Standing>, LedgerFault> {
-        let standing =
-            move |state: &mut LedgerState| state.books.sales.get(&sale).map(|account| account.standing(sale));
-        self.link.call("standing", sale, standing).await.map_err(fault)
-    }
-
-    async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
-        let keys = move |state: &mut LedgerState| {
-            let account = state.books.sales.get(&sale);
-            let keys = account.into_iter().flat_map(|account| account.keys.keys());
-            keys.filter_map(|key| key.0.first_chunk().copied()).collect()
+    async fn next_node(&self) -> Result<Node, LedgerFault> {
+        let next = |state: &mut LedgerState| {
+            state.books.starts += 1;
+            Node::of_start(state.books.starts - 1)
         };
-        self.link.call("keys", sale, keys).await.map_err(fault)
+        self.link.call("next_node", "", next).await.map_err(fault)
     }
+}
 
-    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault> {
-        let buyers = buyers.to_vec();
-        let held = move |state: &mut LedgerState| {
-            let account = state.books.sales.get(&sale);
-            let of = |buyer| account.and_then(|account| account.held.get(buyer)).copied().unwrap_or(0);
-            buyers.iter().map(|buyer| u64::from(of(buyer))).collect()
-        };
-        self.link.call("holdings", sale, held).await.map_err(fault)
-    }
-
-    async fn sweep(&self) -> Result<u64, LedgerFault> {
-        Ok(0)
-    }
-
-    async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault> {
-        let notes = self.link.call("notes", "", LedgerState::listen).await.map_err(fault)?;
-        let next = |mut notes: tokio::sync::mpsc::UnboundedReceiver<Note>| async move {
-            Some((notes.recv().await?, notes))
-        };
-        Ok(stream::unfold(notes, next).boxed())
-    }
-
+#[async_trait]
+impl Probing for SimLedger {
     async fn time(&self) -> Result<Timestamp, LedgerFault> {
         let now = Arc::clone(&self.clock);
         self.link.call("time", "", move |_state| now.now()).await.map_err(fault)

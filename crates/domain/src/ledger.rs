@@ -1,0 +1,63 @@
+//! A sale in the ledger, as both sides of an interface must name it.
+
+use std::fmt;
+
+/// How a sale stands in the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LedgerState {
+    /// There, not sellable yet.
+    Prepared,
+    /// Sellable within its window.
+    Active,
+    /// Stopped until it is rebuilt.
+    Paused,
+    /// Over.
+    Closed,
+}
+
+impl LedgerState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Prepared, Self::Active, Self::Paused, Self::Closed];
+
+    /// The stable name: in the ledger itself, at the operators' interfaces and in output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Prepared => "prepared",
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Closed => "closed",
+        }
+    }
+
+    /// The inverse of [`LedgerState::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+impl fmt::Display for LedgerState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// The totals of a sale. All but `available` only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Units at the preheat.
+    pub initial: u64,
+    /// Units added since.
+    pub restocked: u64,
+    /// Units given back: of cancelled orders, written-off ones that a late deduction claimed again, and leaked ones
+    /// that a compensating step found.
+    pub returned: u64,
+    /// Units taken by batches, and by compensating steps from a surplus.
+    pub deducted: u64,
+    /// The part of `deducted` that the database could not give.
+    pub written_off: u64,
+    /// The part of `returned` that made up for a deduction that was applied late: the ledger had gone below
+    /// zero, and written-off units were the other side of it.
+    pub reclaimed: u64,
+    /// `initial + restocked + returned - deducted`.
+    pub available: i64,
+}

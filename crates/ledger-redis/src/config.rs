@@ -1,0 +1,250 @@
+//! How the ledger on Redis is reached and how long it keeps things.
+
+use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
+
+use flashgate_domain::{id::ShardCount, non_zero};
+use flashgate_ledger::Retention;
+use redis::{ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+/// How long a key prefix can be, in bytes.
+pub const PREFIX_BYTES_MAX: usize = 64;
+
+/// How long fences must be kept at least, in hours: brokers check half-messages back for no longer.
+pub const LOG_RETENTION_HOURS_MIN: u32 = 24;
+
+/// The ledger on Redis.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedisConfig {
+    /// Where Redis listens: `redis://[user:password@]host[:port][/database]`. One server, or some of the nodes
+    /// of a cluster: the others are found through them.
+    #[serde(deserialize_with = "at_least_one")]
+    pub urls: Vec<RedisUrl>,
+    /// Whether the servers form a Redis Cluster. Default: no; then there is one url.
+    #[serde(default)]
+    pub cluster: bool,
+    /// What every key and channel begins with, so that two deployments can share a server. Default: `flashgate`.
+    #[serde(default)]
+    pub prefix: KeyPrefix,
+    /// How many shards the sales are spread over: 1 to 64, fixed for the life of a deployment, since a sale's
+    /// shard is part of its keys. Default: 1, for one server executes one script at a time anyway; on a cluster
+    /// some multiple of its masters.
+    #[serde(default = "one_shard", deserialize_with = "shard_count")]
+    pub shards: ShardCount,
+    /// How long to wait for a connection, in milliseconds. Default: 500, some hundred round trips in one data
+    /// centre; an attempt that takes longer finds nobody there.
+    #[serde(default = "connect_timeout_ms")]
+    pub connect_timeout_ms: NonZeroU32,
+    /// How long to wait for an answer, in milliseconds. Default: 1,000. A script takes less than 10; a server
+    /// that writes its log to disk before it answers may stall for some hundred.
+    #[serde(default = "response_timeout_ms")]
+    pub response_timeout_ms: NonZeroU32,
+    /// How long fences and the entries of settled batches are kept, in hours. Longer than the broker keeps
+    /// messages, and at least [`LOG_RETENTION_HOURS_MIN`]. Default: 168, a week.
+    #[serde(default = "week_hours")]
+    pub log_retention_hours: NonZeroU32,
+    /// How long the keys of a sale are kept after it was closed and everything is settled, in hours. As long
+    /// is a replay answered. Default: 168, a week.
+    #[serde(default = "week_hours")]
+    pub sale_retention_hours: NonZeroU32,
+}
+
+impl RedisConfig {
+    /// One server with the defaults.
+    pub fn single(url: RedisUrl) -> Self {
+        Self {
+            urls: vec![url],
+            cluster: false,
+            prefix: KeyPrefix::default(),
+            shards: one_shard(),
+            connect_timeout_ms: connect_timeout_ms(),
+            response_timeout_ms: response_timeout_ms(),
+            log_retention_hours: week_hours(),
+            sale_retention_hours: week_hours(),
+        }
+    }
+
+    /// How long evidence is kept.
+    pub fn retention(&self) -> Retention {
+        let hours = |hours: NonZeroU32| Duration::from_secs(u64::from(hours.get()) * 3_600);
+        Retention { log: hours(self.log_retention_hours), sale: hours(self.sale_retention_hours) }
+    }
+
+    pub(super) fn connect_timeout(&self) -> Duration {
+        Duration::from_millis(self.connect_timeout_ms.get().into())
+    }
+
+    pub(super) fn response_timeout(&self) -> Duration {
+        Duration::from_millis(self.response_timeout_ms.get().into())
+    }
+}
+
+const fn one_shard() -> ShardCount {
+    ShardCount::ONE
+}
+
+const fn connect_timeout_ms() -> NonZeroU32 {
+    non_zero!(500)
+}
+
+const fn response_timeout_ms() -> NonZeroU32 {
+    non_zero!(1000)
+}
+
+const fn week_hours() -> NonZeroU32 {
+    non_zero!(7 * 24)
+}
+
+fn at_least_one<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<RedisUrl>, D::Error> {
+    let urls = Vec::deserialize(source)?;
+    if urls.is_empty() { Err(D::Error::custom("must name at least one url")) } else { Ok(urls) }
+}
+
+fn shard_count<'de, D: Deserializer<'de>>(source: D) -> Result<ShardCount, D::Error> {
+    ShardCount::new(u16::deserialize(source)?).map_err(|_range| D::Error::custom("must be from 1 to 64"))
+}
+
+/// Why no ledger can be made from a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidRedisConfig {
+    /// Several servers that are no cluster.
+    #[error("urls must be one url, unless cluster = true")]
+    ManyUrls,
+    /// Fences that go while the broker may still ask.
+    #[error("log_retention_hours must be at least {LOG_RETENTION_HOURS_MIN}")]
+    ShortLog,
+    /// A kind of url that this build cannot reach.
+    #[error("urls: {0}")]
+    Url(#[source] redis::RedisError),
+}
+
+/// Where a Redis server listens, and how to log in. Shows itself without the password.
+#[derive(Clone)]
+pub struct RedisUrl(ConnectionInfo);
+
+impl RedisUrl {
+    pub(super) const fn info(&self) -> &ConnectionInfo {
+        &self.0
+    }
+}
+
+/// Not a Redis url.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be redis://[user:password@]host[:port][/database]")]
+pub struct InvalidUrl;
+
+impl FromStr for RedisUrl {
+    type Err = InvalidUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidUrl> {
+        // The cause is left out: it may hold the text, and the text may hold a password.
+        let info = text.into_connection_info().map_err(|_cause| InvalidUrl)?;
+        // With RESP3 the connection tells when it was closed, before the next request goes into it.
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        Ok(Self(info.set_redis_settings(settings)))
+    }
+}
+
+impl fmt::Display for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.addr())
+    }
+}
+
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<'de> Deserialize<'de> for RedisUrl {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        String::deserialize(source)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// What every key begins with: 1 to [`PREFIX_BYTES_MAX`] visible ASCII characters, no braces (they would move
+/// the hash tag of the cluster).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPrefix(String);
+
+/// Not a key prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to {PREFIX_BYTES_MAX} visible ASCII characters without braces")]
+pub struct InvalidPrefix;
+
+impl KeyPrefix {
+    /// The prefix as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for KeyPrefix {
+    fn default() -> Self {
+        Self("flashgate".to_owned())
+    }
+}
+
+impl FromStr for KeyPrefix {
+    type Err = InvalidPrefix;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPrefix> {
+        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'{' && byte != b'}';
+        let fits = (1..=PREFIX_BYTES_MAX).contains(&text.len()) && text.bytes().all(plain);
+        fits.then(|| Self(text.to_owned())).ok_or(InvalidPrefix)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyPrefix {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        String::deserialize(source)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<RedisConfig, String> {
+        toml::from_str(text).map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn one_url_is_enough() {
+        let config = parse(r#"urls = ["redis://localhost"]"#).unwrap();
+        assert_eq!(
+            (config.prefix.as_str(), config.shards, config.cluster),
+            ("flashgate", ShardCount::ONE, false)
+        );
+        assert_eq!(config.connect_timeout(), Duration::from_millis(500));
+        assert_eq!(config.response_timeout(), Duration::from_secs(1));
+        let week = Duration::from_secs(7 * 24 * 3_600);
+        assert_eq!(config.retention(), Retention { log: week, sale: week });
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, expected) in [
+            ("urls = []", "at least one url"),
+            (r#"urls = ["localhost:6379"]"#, "must be redis://"),
+            ("urls = [\"redis://a\"]\nshards = 65", "from 1 to 64"),
+            ("urls = [\"redis://a\"]\nprefix = \"a{b\"", "without braces"),
+            ("urls = [\"redis://a\"]\nconnect_timeout_ms = 0", "nonzero"),
+            ("urls = [\"redis://a\"]\nretries = 3", "unknown field `retries`"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let config = parse(r#"urls = ["redis://shop:hunter2@redis.internal:6380/1"]"#).unwrap();
+        let shown = format!("{config:?}");
+        assert!(shown.contains("redis.internal:6380") && !shown.contains("hunter2"), "{shown}");
+        let wrong = parse(r#"urls = ["redis://shop:hunter2@:x/y"]"#).unwrap_err();
+        assert!(!wrong.contains("hunter2"), "{wrong}");
+    }
+}

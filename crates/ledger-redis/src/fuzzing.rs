@@ -1,0 +1,56 @@
+//! The decoders of Redis's answers, as the fuzz targets of `tests/fuzz` call them. Each tells whether it took
+//! what it was given, and panics where a law is broken.
+
+use flashgate_domain::SaleId;
+use flashgate_ledger::Deduction;
+use redis::{Value, parse_redis_value};
+
+use super::{
+    notes,
+    pack::{INTENT_BYTES, Packed},
+    reply,
+};
+
+/// What a call asked for: so many sales (at least one), and so many intents for them in turn.
+fn asked(sales: u8, intents: u8) -> Packed {
+    let sales = u16::from(sales.max(1));
+    Packed {
+        sales: (1..=u64::from(sales)).filter_map(|sale| SaleId::new(sale).ok()).collect(),
+        sale_of: (0..u16::from(intents)).map(|intent| intent % sales).collect(),
+        intents: vec![0; usize::from(intents) * INTENT_BYTES],
+    }
+}
+
+/// An answer in the bytes of Redis's protocol, read as that of script number `script`.
+pub fn answer(script: u8, sales: u8, intents: u8, bytes: &[u8]) -> bool {
+    parse_redis_value(bytes).is_ok_and(|value| value_is_read(script, &asked(sales, intents), &value))
+}
+
+fn value_is_read(script: u8, asked: &Packed, value: &Value) -> bool {
+    let complete = |answers: usize| assert_eq!(answers, asked.sale_of.len(), "an answer to each intent");
+    match script % 12 {
+        0 => reply::screening(value, asked).map(|told| complete(told.answer.answers.len())).is_some(),
+        1 => {
+            let told = reply::deduction(value, asked);
+            if let Some(Deduction::Refused(screening)) = told.as_ref().map(|told| &told.answer) {
+                complete(screening.answers.len());
+            }
+            told.is_some()
+        }
+        2 => reply::fate(value).is_some(),
+        3 => reply::settled(value, &asked.sales).is_some(),
+        4 => reply::prepared(value).is_some(),
+        5 => reply::activated(value).is_some(),
+        6 => reply::stopped(value).is_some(),
+        7 => reply::order(value).is_some(),
+        8 => reply::snapshot(value).is_some(),
+        9 => asked.sales.first().is_some_and(|sale| reply::standing_of(value, *sale).is_some()),
+        10 => reply::scanned(value, &mut Vec::new()).is_some(),
+        _ => reply::started(value).is_some(),
+    }
+}
+
+/// A line on the channel of the notes.
+pub fn note(line: &str) -> bool {
+    notes::parse(line).is_some()
+}

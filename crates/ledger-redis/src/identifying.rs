@@ -1,0 +1,38 @@
+//! The identity of the ledger, and the numbers of processes.
+
+use async_trait::async_trait;
+use flashgate_domain::{LedgerId, Node, Shard};
+use flashgate_ledger::{Identifying, LedgerFault, LedgerIdentity};
+
+use super::{RedisLedger, decoded, reply, scripts, servers::Place};
+
+#[async_trait]
+impl Identifying for RedisLedger {
+    async fn identity(&self, shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(self.keys.identity(shard)).arg(&["ledger", "store"]);
+        let reply = self.command("identity", Place::Shard(shard), command).await?;
+        decoded("identity", &reply, reply::identity)
+    }
+
+    async fn establish(&self, shard: Shard, identity: LedgerIdentity) -> Result<LedgerIdentity, LedgerFault> {
+        let call = scripts::ESTABLISH
+            .call()
+            .key(self.keys.identity(shard))
+            .arg(identity.ledger.to_string())
+            .arg(identity.store.to_string());
+        let reply = self.run(shard, call).await?;
+        decoded("establish", &reply, |reply| reply::identity(reply).flatten())
+    }
+
+    fn mean(&self, ledger: LedgerId) {
+        let _the_first_one_holds = self.meant.set(ledger);
+    }
+
+    async fn next_node(&self) -> Result<Node, LedgerFault> {
+        let mut command = redis::cmd("INCR");
+        command.arg(self.keys.nodes());
+        let reply = self.command("next_node", Place::Nodes, command).await?;
+        decoded("next_node", &reply, reply::started)
+    }
+}

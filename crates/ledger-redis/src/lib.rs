@@ -1,0 +1,202 @@
+//! The ledger on Redis: one script a call, in which Redis does nothing else, so that it happens whole.
+//!
+//! | module | subject |
+//! |---|---|
+//! | `selling`, `lifecycle`, `watching`, `observing`, `mending`, `identifying`, `probing` | the traits, one each |
+//! | `config` | where Redis is, how long to wait, how long to keep |
+//! | `keys` | the names of the keys |
+//! | `pack`, `reply` | arguments and answers of the scripts, in bytes |
+//! | `scripts` | the scripts (`lua/`), loaded where they are missing |
+//! | `servers`, `connection` | which server a call goes to, and what a failure proves |
+//! | `seen` | notices a server that is behind what this process has seen |
+//! | `notes` | what other processes settled |
+//!
+//! Redis must not evict (`maxmemory-policy noeviction`), and acknowledges what it may yet lose unless it runs
+//! with `appendfsync always`; `docs/OPERATIONS.md` tells which settings to use.
+
+mod config;
+mod connection;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+mod identifying;
+mod keys;
+mod lifecycle;
+mod mending;
+mod notes;
+mod observing;
+mod pack;
+mod probing;
+mod reply;
+mod scripts;
+mod seen;
+mod selling;
+mod servers;
+mod watching;
+
+use std::sync::{Arc, OnceLock};
+
+use flashgate_domain::{BatchId, BatchOutcome, Intent, LedgerId, SaleId, Shard, id::BATCH_INTENTS_MAX};
+use flashgate_ledger::{LedgerFault, Retention};
+use metrics::{counter, histogram};
+use redis::{Cmd, Value};
+use tokio::time::Instant;
+use tracing::warn;
+
+pub use self::config::{
+    InvalidPrefix, InvalidRedisConfig, InvalidUrl, KeyPrefix, LOG_RETENTION_HOURS_MIN, PREFIX_BYTES_MAX,
+    RedisConfig, RedisUrl,
+};
+use self::{
+    keys::Keys,
+    pack::Packed,
+    reply::Told,
+    scripts::ScriptCall,
+    seen::Seen,
+    servers::{Place, Servers},
+};
+
+/// The ledger on one Redis server or on a Redis Cluster.
+pub struct RedisLedger {
+    servers: Arc<Servers>,
+    keys: Keys,
+    seen: Seen,
+    /// The ledger that the calls are meant for, once it is known.
+    meant: OnceLock<LedgerId>,
+    retention: Retention,
+    /// After how many writes scripts are broken off; below 0: they are not.
+    #[cfg(feature = "failpoints")]
+    break_off: std::sync::atomic::AtomicI64,
+}
+
+impl RedisLedger {
+    /// A ledger that connects when it is first used.
+    pub fn new(config: &RedisConfig) -> Result<Self, InvalidRedisConfig> {
+        if config.urls.len() > 1 && !config.cluster {
+            return Err(InvalidRedisConfig::ManyUrls);
+        }
+        if config.log_retention_hours.get() < LOG_RETENTION_HOURS_MIN {
+            return Err(InvalidRedisConfig::ShortLog);
+        }
+        let servers = Servers::new(config).map_err(InvalidRedisConfig::Url)?;
+        Ok(Self {
+            servers: Arc::new(servers),
+            keys: Keys::new(config.prefix.clone(), config.shards),
+            seen: Seen::default(),
+            meant: OnceLock::new(),
+            retention: config.retention(),
+            #[cfg(feature = "failpoints")]
+            break_off: std::sync::atomic::AtomicI64::new(-1),
+        })
+    }
+
+    /// For tests: from now on each script fails after that many writes, as if a command of it were refused. `None`: none
+    /// does.
+    #[cfg(feature = "failpoints")]
+    pub fn break_off_after(&self, writes: Option<u32>) {
+        self.break_off.store(writes.map_or(-1, i64::from), std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Sends a plain command, with its fault counted.
+    async fn command(&self, name: &'static str, place: Place, command: Cmd) -> Result<Value, LedgerFault> {
+        self.servers.command(name, place, command).await.inspect_err(|fault| count_fault(name, fault))
+    }
+
+    /// Runs a script, with its time taken and its fault counted.
+    async fn run(&self, shard: Shard, call: ScriptCall) -> Result<Value, LedgerFault> {
+        let name = call.script.name;
+        #[cfg(feature = "failpoints")]
+        let call = match u32::try_from(self.break_off.load(std::sync::atomic::Ordering::Relaxed)) {
+            Ok(writes) => call.broken_off_after(writes),
+            Err(_none) => call,
+        };
+        let started = Instant::now();
+        let result = self.servers.run(Place::Shard(shard), &call).await;
+        histogram!("flashgate_ledger_script_seconds", "script" => name).record(started.elapsed());
+        let result = result.and_then(|reply| reply::other_ledger(&reply).map_or(Ok(reply), Err));
+        result.inspect_err(|fault| count_fault(name, fault))
+    }
+
+    async fn run_on_sale<T>(
+        &self,
+        sale: SaleId,
+        call: ScriptCall,
+        decode: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<T, LedgerFault> {
+        let name = call.script.name;
+        let reply = self.run(self.keys.shard_of(sale), call).await?;
+        decoded(name, &reply, decode)
+    }
+
+    /// Packs intents whose sales must all be of the shard.
+    fn pack<'a>(
+        &self,
+        shard: Shard,
+        intents: impl ExactSizeIterator<Item = &'a Intent>,
+    ) -> Result<Packed, LedgerFault> {
+        let count = intents.len();
+        let packed = Packed::new(intents).filter(|_packed| (1..=BATCH_INTENTS_MAX).contains(&count));
+        let packed = packed
+            .ok_or_else(|| LedgerFault::Refused(format!("{count} intents, not 1 to {BATCH_INTENTS_MAX}")))?;
+        match packed.sales.iter().find(|sale| self.keys.shard_of(**sale) != shard) {
+            Some(sale) => Err(LedgerFault::Refused(format!("sale {sale} is not of shard {shard}"))),
+            None => Ok(packed),
+        }
+    }
+
+    /// Remembers how far the sales have come, and makes it known if a server was behind.
+    fn take_in<T>(&self, told: Told<T>) -> T {
+        for sale in &told.stopped {
+            counter!("flashgate_ledger_sales_behind_total").increment(1);
+            warn!(%sale, "Redis has lost a part of the sale that it had acknowledged; the sale is paused");
+        }
+        self.seen.record(told.progress);
+        told.answer
+    }
+
+    /// The ledger that the calls are meant for, as the scripts take it; empty: one without an identity.
+    fn meant(&self) -> String {
+        self.meant.get().map(LedgerId::to_string).unwrap_or_default()
+    }
+
+    fn three_of_each(&self, sales: &[SaleId]) -> impl Iterator<Item = String> {
+        sales.iter().flat_map(|sale| self.keys.three_of(*sale))
+    }
+
+    /// Packs the intents of an outcome, which must be whole.
+    fn pack_outcome(&self, outcome: &BatchOutcome) -> Result<Packed, LedgerFault> {
+        let id = outcome.batch;
+        if !outcome.is_whole() {
+            return Err(LedgerFault::Refused(format!("the outcome of batch {id} is not of its orders")));
+        }
+        self.pack(id.shard(), outcome.orders.iter().map(|order| &order.intent))
+    }
+
+    /// What `deduct.lua`, `settle.lua` and `restore.lua` have in common: the keys of the batch, and its intents.
+    fn batch_call(&self, call: ScriptCall, id: BatchId, packed: &Packed) -> ScriptCall {
+        let shard = id.shard();
+        call.key(self.keys.log(id))
+            .key(self.keys.open(shard))
+            .key(self.keys.open_orders(shard))
+            .key(self.keys.identity(shard))
+            .key(self.keys.retired(shard))
+            .keys(self.three_of_each(&packed.sales))
+            .arg(id.to_string())
+            .arg(id.base().get().to_be_bytes())
+            .arg(packed.sale_ids())
+            .arg(&*packed.intents)
+            .arg(self.meant())
+    }
+}
+
+fn count_fault(call: &'static str, fault: &LedgerFault) {
+    counter!("flashgate_ledger_faults_total", "call" => call, "fault" => fault.code()).increment(1);
+}
+
+fn decoded<T>(
+    call: &'static str,
+    reply: &Value,
+    decode: impl FnOnce(&Value) -> Option<T>,
+) -> Result<T, LedgerFault> {
+    let unknown = || reply::unknown(call, reply);
+    decode(reply).ok_or_else(unknown).inspect_err(|fault| count_fault(call, fault))
+}

@@ -1,0 +1,63 @@
+//! Sales come and go.
+
+use async_trait::async_trait;
+use flashgate_domain::{Sale, SaleId};
+use flashgate_ledger::{Activated, LedgerFault, Prepared, SaleLifecycle};
+
+use super::{RedisLedger, decoded, reply, scripts, servers::Place};
+
+/// How many sales one call of [`SaleLifecycle::sweep`] frees in a shard.
+const SWEEP_STEP: usize = 16;
+
+#[async_trait]
+impl SaleLifecycle for RedisLedger {
+    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerFault> {
+        let (draft, window) = (&sale.draft, sale.draft.window());
+        let call = scripts::PREPARE
+            .call()
+            .key(self.keys.sale(sale.id))
+            .number(sale.generation)
+            .number(window.opens_at().as_millis())
+            .number(window.closes_at().as_millis())
+            .number(draft.limit_per_buyer().get())
+            .number(draft.stock());
+        self.run_on_sale(sale.id, call, reply::prepared).await
+    }
+
+    async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerFault> {
+        let call = scripts::ACTIVATE.call().key(self.keys.sale(sale)).number(generation);
+        self.run_on_sale(sale, call, reply::activated).await
+    }
+
+    async fn pause(&self, sale: SaleId) -> Result<(), LedgerFault> {
+        let call = scripts::PAUSE.call().key(self.keys.sale(sale));
+        self.run_on_sale(sale, call, reply::stopped).await
+    }
+
+    async fn close(&self, sale: SaleId) -> Result<(), LedgerFault> {
+        let call = scripts::CLOSE
+            .call()
+            .key(self.keys.sale(sale))
+            .key(self.keys.retired(self.keys.shard_of(sale)))
+            .number(self.retention.sale.as_millis());
+        self.run_on_sale(sale, call, reply::stopped).await?;
+        self.seen.forget(sale);
+        Ok(())
+    }
+
+    async fn sweep(&self) -> Result<u64, LedgerFault> {
+        let mut freed = 0;
+        for shard in self.keys.shards() {
+            let retired = self.keys.retired(shard);
+            let mut command = redis::cmd("ZRANGE");
+            command.arg(&retired).arg(0).arg(SWEEP_STEP.saturating_sub(1));
+            let reply = self.command("sweep", Place::Shard(shard), command).await?;
+            for sale in decoded("sweep", &reply, reply::sale_ids)? {
+                let call =
+                    scripts::SWEEP.call().key(retired.clone()).keys(self.keys.three_of(sale)).number(sale);
+                freed += self.run_on_sale(sale, call, reply::swept).await?;
+            }
+        }
+        Ok(freed)
+    }
+}

@@ -1,0 +1,135 @@
+//! Notes: what `settle.lua` publishes, on a connection of its own that is made anew whenever it breaks.
+//!
+//! A note is one line of text: `settled <batch id, 32 hexadecimal digits>`, or `returned <sale> <available>
+//! <epoch>`. On a cluster every node passes every note on, so any of them will do.
+
+use std::{sync::Arc, time::Duration};
+
+use flashgate_domain::{BatchId, SaleId};
+use flashgate_ledger::{LedgerFault, Note, Standing};
+use futures::stream::{self, BoxStream, StreamExt};
+use metrics::counter;
+use redis::aio::{PubSubSink, PubSubStream};
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+use super::servers::Servers;
+
+/// How long to wait before the first attempt to connect again; doubled after each that fails.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+/// How long to wait at most.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// After how much silence the server is asked whether it is still there (a connection that was cut without a word
+/// stays silent for ever), and whether it is still the one.
+const LOOK_PERIOD: Duration = Duration::from_secs(5);
+
+struct Subscription {
+    sink: PubSubSink,
+    messages: PubSubStream,
+    /// [`Servers::losses`] when it was made.
+    losses: u64,
+}
+
+/// Subscribes, and answers once the subscription stands.
+pub(super) async fn subscribe(
+    servers: Arc<Servers>,
+    channel: String,
+) -> Result<BoxStream<'static, Note>, LedgerFault> {
+    let first = connect(&servers, &channel).await.map_err(LedgerFault::Unreachable)?;
+    let state = (servers, channel, first);
+    let notes = stream::unfold(state, |(servers, channel, mut subscription)| async move {
+        loop {
+            if let Some(note) = next_note(&mut subscription, &servers).await {
+                return Some((note, (servers, channel, subscription)));
+            }
+            warn!("the connection for notes is lost");
+            subscription = reconnect(&servers, &channel).await;
+        }
+    });
+    Ok(notes.boxed())
+}
+
+/// The next note that is understood; `None` once the connection is of no use any more.
+async fn next_note(subscription: &mut Subscription, servers: &Servers) -> Option<Note> {
+    loop {
+        let losses = servers.losses();
+        match timeout(LOOK_PERIOD, subscription.messages.next()).await {
+            Ok(message) => {
+                let message = message?;
+                match std::str::from_utf8(message.get_payload_bytes()).ok().and_then(parse) {
+                    Some(note) => return Some(note),
+                    None => debug!("a note that this version does not know"),
+                }
+            }
+            // A server was lost meanwhile: this connection may lead to one that nobody settles at any more.
+            Err(_silence) if losses != subscription.losses => return None,
+            Err(_silence) => {
+                let answer =
+                    timeout(servers.connect_timeout(), subscription.sink.ping::<redis::Value>()).await;
+                answer.ok()?.ok()?;
+            }
+        }
+    }
+}
+
+async fn reconnect(servers: &Servers, channel: &str) -> Subscription {
+    let mut pause = PAUSE_MIN;
+    loop {
+        counter!("flashgate_ledger_notes_reconnects_total").increment(1);
+        match connect(servers, channel).await {
+            Ok(subscription) => return subscription,
+            Err(why) => {
+                debug!(why, "no connection for notes");
+                sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
+        }
+    }
+}
+
+/// Subscribes at the first server that takes it.
+async fn connect(servers: &Servers, channel: &str) -> Result<Subscription, String> {
+    let mut failure = "no server is known".to_owned();
+    let losses = servers.losses();
+    for link in servers.links() {
+        let attempt = async {
+            let (mut sink, messages) = link.client().get_async_pubsub().await?.split();
+            sink.subscribe(channel).await?;
+            Ok::<_, redis::RedisError>(Subscription { sink, messages, losses })
+        };
+        match timeout(servers.connect_timeout(), attempt).await {
+            Ok(Ok(subscription)) => return Ok(subscription),
+            Ok(Err(error)) => failure = format!("{}: {error}", link.address()),
+            Err(elapsed) => failure = format!("{}: {elapsed}", link.address()),
+        }
+    }
+    Err(failure)
+}
+
+pub(super) fn parse(line: &str) -> Option<Note> {
+    match *line.split(' ').collect::<Vec<_>>() {
+        ["settled", batch] => Some(Note::Settled(batch.parse::<BatchId>().ok()?)),
+        ["returned", sale, available, epoch] => Some(Note::Returned(Standing {
+            sale: sale.parse::<SaleId>().ok()?,
+            available: available.parse().ok()?,
+            epoch: epoch.parse().ok()?,
+        })),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_read_as_the_script_writes_them() {
+        let batch: BatchId = "0000000000020400000000000000002a".parse().unwrap();
+        assert_eq!(parse(&format!("settled {batch}")), Some(Note::Settled(batch)));
+        let standing = Standing { sale: SaleId::new(7).unwrap(), available: -3, epoch: 2 };
+        assert_eq!(parse("returned 7 -3 2"), Some(Note::Returned(standing)));
+        for unknown in ["", "settled", "settled x", "returned 7 -3", "returned 0 1 1", "closed 7"] {
+            assert_eq!(parse(unknown), None, "{unknown}");
+        }
+    }
+}

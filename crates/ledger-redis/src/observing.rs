@@ -1,0 +1,87 @@
+//! Orders, log entries, messages, snapshots and holdings are read.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use flashgate_domain::{BatchId, BuyerDigest, OrderId, SaleId, Timestamp};
+use flashgate_ledger::{LedgerFault, LedgerOrder, LogEntry, Observing, Snapshot};
+
+use super::{
+    RedisLedger, decoded,
+    reply::{self, SnapshotPage},
+    scripts,
+    servers::Place,
+};
+
+/// How many open batches one step of [`Observing::snapshot`] looks at: a millisecond of Redis at most.
+const SNAPSHOT_STEP: usize = 512;
+
+#[async_trait]
+impl Observing for RedisLedger {
+    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
+        let call = scripts::ORDER.call().key(self.keys.log_of(order)).number(order.index());
+        let reply = self.run(order.shard(), call).await?;
+        decoded("order", &reply, reply::order)
+    }
+
+    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(self.keys.log(batch)).arg(&["status", "nonce", "sales", "intents", "states"]);
+        let reply = self.command("entry", Place::Shard(batch.shard()), command).await?;
+        decoded("entry", &reply, |reply| reply::entry(reply, batch))
+    }
+
+    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(self.keys.log(batch)).arg(&["status", "nonce", "body"]);
+        let reply = self.command("message", Place::Shard(batch.shard()), command).await?;
+        decoded("message", &reply, |reply| reply::message(reply, batch))
+    }
+
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
+        let shard = self.keys.shard_of(sale);
+        let (mut from, mut step) = (None, SNAPSHOT_STEP);
+        let (mut open, mut lost, mut known) = (Vec::new(), Vec::new(), HashSet::new());
+        loop {
+            let call = scripts::SNAPSHOT
+                .call()
+                .keys(self.keys.three_of(sale))
+                .key(self.keys.open(shard))
+                .arg(sale.get().to_be_bytes())
+                .arg(self.keys.log_prefix(shard))
+                .arg(from.map_or("-inf".to_owned(), |at: Timestamp| at.as_millis().to_string()))
+                .number(step);
+            let Some(SnapshotPage { snapshot, next_from }) =
+                self.run_on_sale(sale, call, reply::snapshot).await?
+            else {
+                return Ok(None);
+            };
+            // A page begins with the moment at which the one before ended.
+            open.extend(snapshot.open.iter().filter(|batch| known.insert(batch.id)));
+            lost.extend(snapshot.lost.iter().filter(|batch| known.insert(batch.batch)));
+            if next_from.is_none() {
+                return Ok(Some(Snapshot { open, lost, ..snapshot }));
+            }
+            // More batches of one moment than a page has: a larger page.
+            step = if next_from == from { step.saturating_mul(2) } else { SNAPSHOT_STEP };
+            from = next_from;
+        }
+    }
+
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault> {
+        if buyers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut command = redis::cmd("HMGET");
+        command.arg(self.keys.held(sale));
+        for buyer in buyers {
+            command.arg(&buyer.0);
+        }
+        let reply = self.command("holdings", Place::Shard(self.keys.shard_of(sale)), command).await?;
+        let units = decoded("holdings", &reply, reply::holdings)?;
+        if units.len() != buyers.len() {
+            return Err(reply::unknown("holdings", &reply));
+        }
+        Ok(units)
+    }
+}

@@ -1,0 +1,116 @@
+//! What the scripts answer, as typed values. Anything unexpected is `None` here, and a
+//! [`LedgerFault::UnknownReply`] for the caller: an answer is never guessed.
+//!
+//! A module a trait of the ledger; here is what they share.
+
+mod identifying;
+mod lifecycle;
+mod mending;
+mod observing;
+mod probing;
+mod selling;
+mod watching;
+
+use flashgate_domain::SaleId;
+use flashgate_ledger::{LedgerFault, Standing};
+use redis::Value;
+
+pub(super) use self::identifying::{identity, started};
+pub(super) use self::lifecycle::{activated, prepared, sale_ids, stopped, swept};
+pub(super) use self::mending::{compensated, rebuilding, rebuilt, restored};
+pub(super) use self::observing::{SnapshotPage, entry, holdings, message, order, snapshot};
+pub(super) use self::probing::{eviction_policy, probed, time};
+pub(super) use self::selling::{deduction, fate, screening, settled, settled_confirmed};
+pub(super) use self::watching::{scanned, standing_of};
+use super::seen::Progress;
+
+/// How much of an unknown reply is told, in characters.
+const SHOWN_CHARS_MAX: usize = 200;
+
+/// The fault for a reply that is not understood.
+pub(super) fn unknown(call: &'static str, reply: &dyn std::fmt::Debug) -> LedgerFault {
+    LedgerFault::UnknownReply { call, reply: format!("{reply:?}").chars().take(SHOWN_CHARS_MAX).collect() }
+}
+
+/// An array reply, read from its beginning.
+struct Fields<'a>(std::slice::Iter<'a, Value>);
+
+impl<'a> Fields<'a> {
+    /// The fields of an array; a single string is the only field.
+    fn new(value: &'a Value) -> Option<Self> {
+        if let Value::Array(values) = value {
+            Some(Self(values.iter()))
+        } else {
+            matches!(value, Value::BulkString(_)).then(|| Self(std::slice::from_ref(value).iter()))
+        }
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let Value::BulkString(bytes) = self.0.next()? else { return None };
+        Some(bytes)
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
+    }
+
+    /// A whole number; Redis gives stored ones as text.
+    fn signed(&mut self) -> Option<i64> {
+        if let Some(Value::Int(number)) = self.0.as_slice().first() {
+            self.0.next();
+            return Some(*number);
+        }
+        self.text()?.parse().ok()
+    }
+
+    fn number<T: TryFrom<i64>>(&mut self) -> Option<T> {
+        self.signed().and_then(|number| T::try_from(number).ok())
+    }
+
+    fn next_is_nil(&mut self, count: usize) -> bool {
+        let missing = self.0.as_slice().first() == Some(&Value::Nil);
+        if missing {
+            self.0.by_ref().take(count).for_each(drop);
+        }
+        missing
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.as_slice().is_empty()
+    }
+
+    fn end(&self) -> Option<()> {
+        self.is_empty().then_some(())
+    }
+}
+
+/// An answer, and what it tells about how far the sales have come.
+#[derive(Debug)]
+pub(super) struct Told<T> {
+    pub(super) answer: T,
+    pub(super) progress: Vec<(SaleId, Progress)>,
+    /// The sales that stopped in this call, since the server was behind.
+    pub(super) stopped: Vec<SaleId>,
+}
+
+impl<T> Told<T> {
+    const fn only(answer: T) -> Self {
+        Self { answer, progress: Vec::new(), stopped: Vec::new() }
+    }
+}
+
+/// The fault if a script met another ledger than it was meant for.
+pub(super) fn other_ledger(value: &Value) -> Option<LedgerFault> {
+    let mut fields = Fields::new(value)?;
+    if fields.bytes()? != b"other_ledger" {
+        return None;
+    }
+    // Its identity, or nothing.
+    Some(LedgerFault::OtherLedger { found: fields.text().and_then(|id| id.parse().ok()) })
+}
+
+fn standing(fields: &mut Fields<'_>, sale: SaleId) -> Option<(Standing, Progress)> {
+    let standing = Standing { sale, available: fields.signed()?, epoch: fields.number()? };
+    let sequence = fields.number()?;
+    Some((standing, Progress { sequence, generation: fields.number()? }))
+}

@@ -1,0 +1,326 @@
+//! Which server a call goes to, and what may be tried again.
+//!
+//! On a cluster there is no map of slots here: each shard lives in one slot, and the cluster itself redirects a
+//! call that went to the wrong node. The node that answered is remembered for the shard.
+//!
+//! A call whose connection broke is sent once more. That is sound, since every script does nothing the second
+//! time (batches go by their id, sales by their state), and nobody misses a number that [`next_node`] skips.
+//! But once a request may have reached a server, the failure of the call is [`LedgerFault::NoAnswer`], whatever
+//! became of the repetition.
+//!
+//! [`next_node`]: flashgate_ledger::Identifying::next_node
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use flashgate_domain::{Shard, id::SHARDS_MAX};
+use flashgate_ledger::LedgerFault;
+use metrics::counter;
+use redis::{Cmd, ConnectionAddr, RedisError, ServerError, Value};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    config::RedisConfig,
+    connection::{Failed, Link, is_of_wrong_server},
+    scripts::ScriptCall,
+};
+
+/// How often one call is sent at most. The longest way leads through a cluster after a failover: a broken
+/// connection, a dead node, a redirection, and some waiting for the new master.
+const ATTEMPTS_MAX: usize = 12;
+/// How long to wait for a cluster that is about to choose a master, or to move a slot.
+const CLUSTER_PAUSE: Duration = Duration::from_millis(20);
+/// How many nodes are remembered; as many as a cluster is recommended to have.
+const NODES_MAX: usize = 1_000;
+/// Errors of a server that has not begun to execute the command.
+const REFUSALS: [&str; 15] = [
+    "OOM",
+    "LOADING",
+    "READONLY",
+    "MISCONF",
+    "BUSY",
+    "NOREPLICAS",
+    "NOAUTH",
+    "NOPERM",
+    "CLUSTERDOWN",
+    "MASTERDOWN",
+    "TRYAGAIN",
+    "MOVED",
+    "ASK",
+    "CROSSSLOT",
+    "NOSCRIPT",
+];
+
+/// Of these, the errors that a script meets at its first write or not at all: it has changed nothing yet.
+const AT_FIRST_WRITE: [&str; 5] = ["OOM", "READONLY", "MISCONF", "NOREPLICAS", "MASTERDOWN"];
+/// What Redis puts into an error that a command inside a script gave.
+const FROM_INSIDE: &str = "@user_script";
+
+/// Whether the error proves that nothing was changed. Redis does not undo what a script did before it failed.
+fn proves_nothing_done(error: &ServerError) -> bool {
+    let inside = error.details().is_some_and(|details| details.contains(FROM_INSIDE));
+    if inside { AT_FIRST_WRITE.contains(&error.code()) } else { REFUSALS.contains(&error.code()) }
+}
+
+/// What a call is about. All its keys live in one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The keys of a shard.
+    Shard(Shard),
+    /// The counter of starts.
+    Nodes,
+}
+
+impl Place {
+    fn index(self) -> u16 {
+        match self {
+            Self::Shard(shard) => shard.get(),
+            Self::Nodes => SHARDS_MAX,
+        }
+    }
+}
+
+/// The servers of a ledger.
+pub(super) struct Servers {
+    seeds: Vec<Arc<Link>>,
+    cluster: bool,
+    connect_timeout: Duration,
+    response_timeout: Duration,
+    known: Mutex<Known>,
+    /// How often a server turned out to be gone, silent or the wrong one.
+    losses: AtomicU64,
+}
+
+#[derive(Default)]
+struct Known {
+    /// The nodes that redirections named, by address.
+    nodes: HashMap<String, Arc<Link>>,
+    /// The node that answered for each place.
+    homes: HashMap<u16, Arc<Link>>,
+}
+
+impl Servers {
+    /// Connects to nothing yet.
+    pub(super) fn new(config: &RedisConfig) -> Result<Self, RedisError> {
+        let connect_timeout = config.connect_timeout();
+        let links =
+            config.urls.iter().map(|url| Link::new(url.info().clone(), connect_timeout).map(Arc::new));
+        Ok(Self {
+            seeds: links.collect::<Result<_, _>>()?,
+            cluster: config.cluster,
+            connect_timeout,
+            response_timeout: config.response_timeout(),
+            known: Mutex::default(),
+            losses: AtomicU64::new(0),
+        })
+    }
+
+    /// Every server that is known, the configured ones first.
+    pub(super) fn links(&self) -> Vec<Arc<Link>> {
+        self.seeds.iter().chain(self.known().nodes.values()).cloned().collect()
+    }
+
+    /// How long a connection may take.
+    pub(super) const fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
+
+    /// Moves whenever a server turned out to be gone, silent or the wrong one: whatever else is connected there may be
+    /// connected to the wrong place.
+    pub(super) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Relaxed)
+    }
+
+    /// Runs a script where its keys are.
+    pub(super) async fn run(&self, place: Place, call: &ScriptCall) -> Result<Value, LedgerFault> {
+        self.send(call.script.name, place, call.by_digest(), Some(call)).await
+    }
+
+    /// Sends a command to where its keys are.
+    pub(super) async fn command(
+        &self,
+        name: &'static str,
+        place: Place,
+        command: Cmd,
+    ) -> Result<Value, LedgerFault> {
+        self.send(name, place, command, None).await
+    }
+
+    async fn send(
+        &self,
+        name: &'static str,
+        place: Place,
+        command: Cmd,
+        script: Option<&ScriptCall>,
+    ) -> Result<Value, LedgerFault> {
+        let deadline = Instant::now() + self.response_timeout;
+        let home = self.known().homes.get(&place.index()).cloned();
+        let mut untried = self.links().into_iter();
+        let mut target = home.or_else(|| untried.next()).map(|link| (link, false));
+        let mut call = Call {
+            servers: self,
+            name,
+            place,
+            script,
+            command,
+            doubt: None,
+            failure: None,
+            is_led_back: false,
+        };
+        for _attempt in 0..ATTEMPTS_MAX {
+            let Some((link, asking)) = target.take() else { break };
+            match link.call(&call.command, asking, deadline).await {
+                Ok(value) => {
+                    if !asking {
+                        self.known().homes.insert(place.index(), link);
+                    }
+                    return Ok(value);
+                }
+                Err(failed) => match call.after(failed, &link) {
+                    Next::Never => break,
+                    Next::Again => target = Some((link, asking)),
+                    Next::At(node, asking) => target = Some((node, asking)),
+                    Next::Elsewhere => target = untried.next().map(|link| (link, false)),
+                    Next::Later => {
+                        if Instant::now() + CLUSTER_PAUSE < deadline {
+                            sleep(CLUSTER_PAUSE).await;
+                            target = Some((link, asking));
+                        }
+                    }
+                },
+            }
+        }
+        Err(call.into_fault())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // A panic cannot leave the maps half changed.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The node of a redirection, as in `3999 127.0.0.1:6381`. An empty host means the one that redirected.
+    fn redirected(&self, details: Option<&str>, from: &Link) -> Option<Arc<Link>> {
+        let (_slot, address) = details.filter(|_details| self.cluster)?.split_once(' ')?;
+        let (host, port) = address.rsplit_once(':')?;
+        let ConnectionAddr::Tcp(same_host, _port) = from.info().addr() else { return None };
+        let host = if host.is_empty() { same_host } else { host };
+        let address = ConnectionAddr::Tcp(host.to_owned(), port.parse().ok()?);
+        let name = address.to_string();
+        let known_seed = self.seeds.iter().find(|seed| seed.address() == name);
+        let mut known = self.known();
+        if let Some(link) = known_seed.or_else(|| known.nodes.get(&name)) {
+            return Some(Arc::clone(link));
+        }
+        if known.nodes.len() >= NODES_MAX {
+            known.nodes.clear();
+        }
+        let link = Arc::new(Link::new(from.info().clone().set_addr(address), self.connect_timeout).ok()?);
+        known.nodes.insert(name, Arc::clone(&link));
+        Some(link)
+    }
+}
+
+/// What to try after a failure.
+enum Next {
+    /// Nothing: the failure stands.
+    Never,
+    /// The same node, at once.
+    Again,
+    /// The same node, after a pause.
+    Later,
+    /// This node; `true` if the slot is on its way there and the command must say so.
+    At(Arc<Link>, bool),
+    /// A node that was not tried yet.
+    Elsewhere,
+}
+
+/// A call under way.
+struct Call<'a> {
+    servers: &'a Servers,
+    name: &'static str,
+    place: Place,
+    script: Option<&'a ScriptCall>,
+    command: Cmd,
+    /// Set once a server may have got the request and its answer is lost.
+    doubt: Option<String>,
+    failure: Option<LedgerFault>,
+    /// Set once the wrong server was met: its address is asked again, once.
+    is_led_back: bool,
+}
+
+impl Call<'_> {
+    fn into_fault(self) -> LedgerFault {
+        let nobody = || LedgerFault::Unreachable("no server is left to ask".to_owned());
+        self.doubt.map_or_else(|| self.failure.unwrap_or_else(nobody), LedgerFault::NoAnswer)
+    }
+
+    fn after(&mut self, failed: Failed, link: &Link) -> Next {
+        match failed {
+            Failed::NotSent(why) => {
+                self.servers.known().homes.remove(&self.place.index());
+                self.failure = Some(LedgerFault::Unreachable(why));
+                Next::Elsewhere
+            }
+            Failed::Lost(why) => {
+                self.note_loss();
+                let first = self.doubt.is_none();
+                self.doubt = Some(why);
+                let repeats = self.script.is_none_or(|call| call.script.can_be_repeated());
+                if first && repeats { Next::Again } else { Next::Never }
+            }
+            Failed::TimedOut => {
+                self.note_loss();
+                let limit = self.servers.response_timeout.as_millis();
+                self.doubt = Some(format!("{} took more than {limit} ms", self.name));
+                Next::Never
+            }
+            Failed::Error(error) => self.after_error(&error, link),
+        }
+    }
+
+    fn note_loss(&self) {
+        self.servers.losses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn after_error(&mut self, error: &ServerError, link: &Link) -> Next {
+        self.failure = Some(self.fault_of(error));
+        match (error.code(), self.script) {
+            ("NOSCRIPT", Some(script)) => {
+                counter!("flashgate_ledger_script_loads_total", "script" => self.name).increment(1);
+                self.command = script.by_code();
+                Next::Again
+            }
+            (code @ ("MOVED" | "ASK"), _) => {
+                let node = self.servers.redirected(error.details(), link);
+                node.map_or(Next::Never, |node| Next::At(node, code == "ASK"))
+            }
+            ("TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN", _) if self.servers.cluster => Next::Later,
+            // It changed nothing. Its address may lead to another server by now; on a cluster, another node knows.
+            (code, _) if is_of_wrong_server(code) && proves_nothing_done(error) => {
+                self.note_loss();
+                self.servers.known().homes.remove(&self.place.index());
+                match (std::mem::replace(&mut self.is_led_back, true), self.servers.cluster) {
+                    (true, _) => Next::Never,
+                    (false, true) => Next::Elsewhere,
+                    (false, false) => Next::Again,
+                }
+            }
+            _ => Next::Never,
+        }
+    }
+
+    fn fault_of(&self, error: &ServerError) -> LedgerFault {
+        if proves_nothing_done(error) {
+            LedgerFault::Refused(error.to_string())
+        } else {
+            // A script that failed half-way leaves what it had written.
+            super::reply::unknown(self.name, error)
+        }
+    }
+}

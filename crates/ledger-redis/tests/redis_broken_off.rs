@@ -1,0 +1,283 @@
+//! Every script of the ledger, broken off before each of its writes: Redis does not undo what it had written. Whatever
+//! is left behind, no unit is sold twice, no buyer gets more than the limit, and repeating the call ends the matter.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail where it stands")]
+
+#[path = "server/mod.rs"]
+mod server;
+
+use std::sync::Arc;
+
+use flashgate_domain::{Batch, CancelReason, Sale, SaleId, audit::LedgerStep};
+use flashgate_ledger::{
+    Answer, Deduction, Fate, LedgerFault, LedgerState, Mending, Rebuilding, Rebuilt, SaleLifecycle, Selling,
+    Settled,
+    contract::{
+        Fact, Subject,
+        scene::{MESSAGE, Scene, all_cancelled, all_confirmed, cancelled, intent, open_window, outcome},
+    },
+};
+use flashgate_ledger_redis::RedisLedger;
+use server::{config, ledger};
+
+const STOCK: u64 = 6;
+const LIMIT: u32 = 2;
+
+struct Bench {
+    ledger: Arc<RedisLedger>,
+    scene: Scene,
+    sale: SaleId,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let url = std::env::var("FLASHGATE_REDIS_URL").expect("FLASHGATE_REDIS_URL must name a Redis server");
+        let config = config(&url);
+        let ledger = Arc::new(ledger(&config));
+        let subject = Subject { ledger: Arc::<RedisLedger>::clone(&ledger), shards: config.shards };
+        let scene = Scene::new(subject);
+        let sale = scene.on_sale(STOCK, LIMIT).await.unwrap();
+        Self { ledger, scene, sale }
+    }
+
+    /// Makes a call whose scripts are broken off after so many writes. Its answer, if they got through.
+    async fn broken_off<T>(
+        &self,
+        writes: u32,
+        call: impl Future<Output = Result<T, LedgerFault>>,
+    ) -> Result<Option<T>, Box<dyn std::error::Error + Send + Sync>> {
+        self.ledger.break_off_after(Some(writes));
+        let answer = call.await;
+        self.ledger.break_off_after(None);
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(fault) => {
+                assert!(!fault.nothing_done(), "{fault}");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn batch(&self, buyers: &[(&str, u32)]) -> Batch {
+        let intents = buyers.iter().map(|(buyer, units)| intent(self.sale, buyer, "k", *units).unwrap());
+        self.scene.deduct(intents.collect()).await.unwrap()
+    }
+
+    /// Buys whatever is still to be had, one unit a call. How many units that were, and how many of them `ada` got.
+    async fn sell_out(&self) -> (u64, u32) {
+        let (mut units, mut of_ada) = (0, 0);
+        for number in 0..20 {
+            let buyer = if number < 4 { "ada".to_owned() } else { format!("late-{number}") };
+            let wanted = intent(self.sale, &buyer, &format!("late-{number}"), 1).unwrap();
+            let batch = self.scene.batch(vec![wanted]).unwrap();
+            if let Deduction::Applied { .. } = self.ledger.deduct(&batch, MESSAGE).await.unwrap() {
+                (units, of_ada) = (units + 1, of_ada + u32::from(buyer == "ada"));
+            }
+        }
+        (units, of_ada)
+    }
+
+    async fn state(&self) -> LedgerState {
+        self.scene.snapshot(self.sale).await.unwrap().state
+    }
+
+    fn stored(&self, generation: u32) -> Sale {
+        let sale = self.scene.sale(self.sale, STOCK, LIMIT, open_window().unwrap()).unwrap();
+        Sale { generation, ..sale }
+    }
+}
+
+/// Runs `case` with 0, 1, 2 … writes until nothing is broken off any more; it tells whether something was.
+async fn at_each_write<F: Future<Output = Result<bool, Box<dyn std::error::Error + Send + Sync>>>>(
+    writes_min: u32,
+    case: impl Fn(u32) -> F,
+) -> Fact {
+    let mut writes = 0;
+    while case(writes).await? {
+        writes += 1;
+        assert!(writes < 50, "a script that writes for ever");
+    }
+    assert!(writes >= writes_min, "broken off {writes} times only");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deduction_broken_off_sells_no_unit_twice() -> Fact {
+    at_each_write(6, |writes| async move {
+        let bench = Bench::new().await;
+        let intents = vec![intent(bench.sale, "ada", "k", 2)?, intent(bench.sale, "bob", "k", 1)?];
+        let batch = bench.scene.batch(intents)?;
+        let answer = bench.broken_off(writes, bench.ledger.deduct(&batch, MESSAGE)).await?;
+        let taken = match bench.ledger.check_back(batch.id()).await? {
+            Fate::Deducted => 3,
+            Fate::Fenced => 0,
+        };
+        let (sold, of_ada) = bench.sell_out().await;
+        assert!(taken + sold <= STOCK, "{taken} and {sold} after {writes} writes");
+        assert!(if taken > 0 { of_ada == 0 } else { of_ada <= LIMIT }, "{of_ada} after {writes} writes");
+        if answer.is_none() {
+            let expected = if writes == 0 { LedgerState::Active } else { LedgerState::Paused };
+            assert_eq!(bench.state().await, expected, "after {writes} writes");
+        }
+        if taken > 0 {
+            let settled = bench.ledger.settle(&all_confirmed(&batch)).await?;
+            assert!(matches!(settled, Settled::Applied(_)), "{settled:?}");
+        }
+        Ok(answer.is_none())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_cancellation_broken_off_gives_nothing_back_twice() -> Fact {
+    at_each_write(7, |writes| async move {
+        let bench = Bench::new().await;
+        let batch = bench.batch(&[("ada", 2), ("bob", 1)]).await;
+        let other = bench.batch(&[("cyd", 1)]).await;
+        let decided = outcome(&batch, |place| match place {
+            0 => cancelled(CancelReason::Timeout),
+            _ => flashgate_domain::Decision::Confirmed,
+        });
+        let answer = bench.broken_off(writes, bench.ledger.settle(&decided)).await?;
+        let mut stopped = false;
+        for _again in 0..3 {
+            let settled = bench.ledger.settle(&decided).await?;
+            stopped |= matches!(settled, Settled::BrokenOff { .. });
+            assert!(!matches!(settled, Settled::Contradiction | Settled::IdTaken), "{settled:?}");
+        }
+        bench.ledger.settle(&all_confirmed(&other)).await?;
+        // Bob's unit and Cyd's are sold for good, those of Ada came back.
+        let (sold, of_ada) = bench.sell_out().await;
+        assert!(sold + 2 <= STOCK && of_ada <= LIMIT, "{sold} and {of_ada} after {writes} writes");
+        let snapshot = bench.scene.snapshot(bench.sale).await?;
+        assert!(snapshot.open.iter().all(|open| open.id != batch.id()), "it is not open any more");
+        let was_cut_inside = answer.is_none() && writes > 0;
+        assert!(!stopped || was_cut_inside, "only what was broken off is stopped");
+        Ok(answer.is_none())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_confirmation_broken_off_is_ended_by_the_next_call() -> Fact {
+    at_each_write(6, |writes| async move {
+        let bench = Bench::new().await;
+        let batch = bench.batch(&[("ada", 2), ("bob", 1)]).await;
+        let answer = bench.broken_off(writes, bench.ledger.settle(&all_confirmed(&batch))).await?;
+        for _again in 0..2 {
+            let settled = bench.ledger.settle(&all_confirmed(&batch)).await?;
+            assert!(!matches!(settled, Settled::Contradiction | Settled::IdTaken), "{settled:?}");
+        }
+        assert_eq!(bench.ledger.check_back(batch.id()).await?, Fate::Deducted);
+        assert!(bench.scene.snapshot(bench.sale).await?.open.is_empty());
+        let (sold, of_ada) = bench.sell_out().await;
+        assert!(sold + 3 <= STOCK && of_ada == 0, "{sold} and {of_ada} after {writes} writes");
+        // Whatever is counted as pending: a sale without open batches can be rebuilt.
+        bench.ledger.pause(bench.sale).await?;
+        let late = bench.scene.snapshot(bench.sale).await?.open;
+        if late.is_empty() {
+            assert_eq!(bench.ledger.begin_rebuild(&bench.stored(2)).await?, Rebuilding::Begun);
+        }
+        Ok(answer.is_none())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_outcome_of_an_unknown_batch_broken_off_is_not_counted_twice() -> Fact {
+    at_each_write(6, |writes| async move {
+        let bench = Bench::new().await;
+        let intents = vec![intent(bench.sale, "ada", "k", 2)?, intent(bench.sale, "bob", "k", 1)?];
+        let batch = bench.scene.batch(intents)?;
+        let answer = bench.broken_off(writes, bench.ledger.settle(&all_confirmed(&batch))).await?;
+        for _again in 0..2 {
+            bench.ledger.settle(&all_confirmed(&batch)).await?;
+        }
+        assert_eq!(bench.ledger.check_back(batch.id()).await?, Fate::Deducted);
+        let (sold, of_ada) = bench.sell_out().await;
+        assert!(sold + 3 <= STOCK, "{sold} after {writes} writes");
+        assert_eq!(of_ada, 0, "after {writes} writes");
+        Ok(answer.is_none())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_rebuild_broken_off_anywhere_does_not_sell_until_it_adds_up() -> Fact {
+    at_each_write(4, |writes| async move {
+        let bench = Bench::new().await;
+        let batch = bench.batch(&[("ada", 2), ("bob", 1)]).await;
+        let decided = outcome(&batch, |place| match place {
+            0 => flashgate_domain::Decision::Confirmed,
+            _ => cancelled(CancelReason::OutOfStock),
+        });
+        bench.ledger.settle(&decided).await?;
+        bench.ledger.pause(bench.sale).await?;
+        let left = i64::try_from(STOCK)? - 2;
+
+        let began = bench.broken_off(writes, bench.ledger.begin_rebuild(&bench.stored(2))).await?;
+        if began.is_none() {
+            bench.ledger.begin_rebuild(&bench.stored(2)).await?;
+        }
+        let restored = bench.broken_off(writes, bench.ledger.restore(bench.sale, 2, &decided)).await?;
+        bench.ledger.restore(bench.sale, 2, &decided).await?;
+        let ended = bench.broken_off(writes, bench.ledger.end_rebuild(bench.sale, 2, left)).await?;
+        let stands = Rebuilt::Stands { state: LedgerState::Active };
+        if bench.ledger.end_rebuild(bench.sale, 2, left).await? != stands {
+            assert!(restored.is_none(), "it adds up unless it was broken off");
+            assert_eq!(bench.ledger.begin_rebuild(&bench.stored(3)).await?, Rebuilding::Begun);
+            bench.ledger.restore(bench.sale, 3, &decided).await?;
+            assert_eq!(bench.ledger.end_rebuild(bench.sale, 3, left).await?, stands);
+        }
+        let replay = intent(bench.sale, "ada", "k", 2)?;
+        let order = batch.id().order(0).expect("its first order");
+        assert_eq!(bench.scene.screen(&[replay]).await?, [Answer::Replay(order)]);
+        let (sold, of_ada) = bench.sell_out().await;
+        assert_eq!((sold, of_ada), (STOCK - 2, 0), "after {writes} writes");
+        Ok(began.is_none() || restored.is_none() || ended.is_none())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_step_broken_off_happens_once() -> Fact {
+    at_each_write(1, |writes| async move {
+        let bench = Bench::new().await;
+        bench.batch(&[("ada", 2)]).await;
+        let step = LedgerStep { generation: 1, adjustments: 0, in_ledger: 0, across: -1 };
+        let answer = bench.broken_off(writes, bench.ledger.compensate(bench.sale, &step)).await?;
+        bench.ledger.compensate(bench.sale, &step).await?;
+        assert_eq!(bench.scene.available(bench.sale).await?, i64::try_from(STOCK)? - 1);
+        Ok(answer.is_none())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_life_of_a_sale_broken_off_goes_on_with_the_next_call() -> Fact {
+    at_each_write(1, |writes| async move {
+        let bench = Bench::new().await;
+        let id = bench.scene.unused()?;
+        let sale = bench.scene.sale(id, STOCK, LIMIT, open_window()?)?;
+        let mut cut = bench.broken_off(writes, bench.ledger.prepare(&sale)).await?.is_none();
+        bench.ledger.prepare(&sale).await?;
+        cut |= bench.broken_off(writes, bench.ledger.activate(id, 1)).await?.is_none();
+        bench.ledger.activate(id, 1).await?;
+        let before = bench.scene.snapshot(id).await?;
+        assert_eq!((before.state, before.sequence), (LedgerState::Active, 2));
+        cut |= bench.broken_off(writes, bench.ledger.pause(id)).await?.is_none();
+        bench.ledger.pause(id).await?;
+        let paused = bench.scene.snapshot(id).await?;
+        assert_eq!((paused.state, paused.sequence), (LedgerState::Paused, 3));
+        cut |= bench.broken_off(writes, bench.ledger.close(id)).await?.is_none();
+        bench.ledger.close(id).await?;
+        let closed = bench.scene.snapshot(id).await?;
+        assert_eq!((closed.state, closed.sequence), (LedgerState::Closed, 4));
+        let fenced = bench.scene.batch(vec![intent(bench.sale, "eve", "k", 1)?])?;
+        cut |= bench.broken_off(writes, bench.ledger.check_back(fenced.id())).await?.is_none();
+        assert_eq!(bench.ledger.check_back(fenced.id()).await?, Fate::Fenced);
+        let open = bench.batch(&[("ada", 1)]).await;
+        bench.ledger.settle(&all_cancelled(&open, CancelReason::Timeout)).await?;
+        Ok(cut)
+    })
+    .await
+}

@@ -1,0 +1,178 @@
+//! What the file says, in memory: every sale with what its buyers hold, its keys and its open batches. Only what
+//! is committed stands here, so whoever reads it need not wait for the disk.
+
+use std::collections::{BTreeMap, HashMap};
+
+use flashgate_domain::{BatchId, BuyerDigest, KeyDigest, OrderId, SaleId, Shard, Timestamp};
+use flashgate_ledger::{LedgerIdentity, OpenBatch, Snapshot, Standing, Written};
+
+use super::{
+    digests::Digests,
+    draft::{Bench, Draft, SaleChange},
+    sale::SaleRow,
+};
+
+/// The order that a key has. Without padding: there is one for every order of every sale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, packed(4))]
+pub(super) struct KeyEntry {
+    order: OrderId,
+    quantity: u32,
+}
+
+impl KeyEntry {
+    pub(super) const fn new(order: OrderId, quantity: u32) -> Self {
+        Self { order, quantity }
+    }
+
+    pub(super) const fn order(self) -> OrderId {
+        self.order
+    }
+
+    pub(super) const fn quantity(self) -> u32 {
+        self.quantity
+    }
+}
+
+/// Where an open batch stands among the others: the oldest first.
+pub(super) type OpenKey = (Timestamp, BatchId);
+
+/// What an open batch has of one sale.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Share {
+    pub(super) orders: u64,
+    pub(super) units: u64,
+}
+
+/// One sale.
+#[derive(Debug)]
+pub(super) struct SaleBook {
+    pub(super) row: SaleRow,
+    held: Digests<u32>,
+    pub(super) keys: Digests<KeyEntry>,
+    open: BTreeMap<OpenKey, Share>,
+}
+
+impl SaleBook {
+    pub(super) fn new(row: SaleRow) -> Self {
+        Self { row, held: Digests::default(), keys: Digests::default(), open: BTreeMap::new() }
+    }
+
+    /// How many units the buyer holds.
+    pub(super) fn held(&self, buyer: BuyerDigest) -> u32 {
+        self.held.get(&buyer.0).unwrap_or(0)
+    }
+
+    /// The order of a key.
+    pub(super) fn key(&self, key: KeyDigest) -> Option<KeyEntry> {
+        self.keys.get(&key.0)
+    }
+
+    pub(super) fn hold(&mut self, buyer: BuyerDigest, units: u32) {
+        if units == 0 {
+            self.held.remove(&buyer.0);
+        } else {
+            self.held.insert(buyer.0, units);
+        }
+    }
+
+    pub(super) fn own(&mut self, key: KeyDigest, entry: KeyEntry) {
+        self.keys.insert(key.0, entry);
+    }
+
+    pub(super) fn open(&mut self, key: OpenKey, share: Share) {
+        self.open.insert(key, share);
+    }
+
+    /// Orders and units of all open batches.
+    pub(super) fn pending(&self) -> (u64, u64) {
+        self.open.values().fold((0, 0), |(orders, units), share| (orders + share.orders, units + share.units))
+    }
+
+    fn apply(&mut self, change: SaleChange) {
+        self.row = change.row;
+        for (buyer, units) in change.held {
+            self.hold(buyer, units);
+        }
+        for (key, entry) in change.keys {
+            self.own(key, entry);
+        }
+        self.open.extend(change.opened);
+        for key in change.settled {
+            self.open.remove(&key);
+        }
+    }
+
+    fn snapshot(&self, taken_at: Timestamp) -> Snapshot {
+        let open = self.open.iter().map(|((deducted_at, id), share)| OpenBatch {
+            id: *id,
+            deducted_at: *deducted_at,
+            orders: share.orders,
+            units: share.units,
+        });
+        let row = &self.row;
+        let count = |fields| u64::try_from(fields).unwrap_or(u64::MAX);
+        let (buyers, keys) = (count(self.held.len()), count(self.keys.len()));
+        Snapshot {
+            state: row.state,
+            generation: row.generation,
+            totals: row.totals,
+            epoch: row.epoch,
+            sequence: row.sequence,
+            adjustments: row.adjustments,
+            buyers,
+            keys,
+            // Both follow from the log, which is checked when the file is opened.
+            written: Written { buyers, keys },
+            pending_orders: row.pending_orders.try_into().unwrap_or(i64::MAX),
+            taken_at,
+            open: open.collect(),
+            // What is open is read from the log itself.
+            lost: Vec::new(),
+        }
+    }
+}
+
+/// Everything.
+#[derive(Debug)]
+pub(super) struct Books {
+    pub(super) identity: Option<LedgerIdentity>,
+    pub(super) sales: HashMap<SaleId, SaleBook>,
+    /// By shard: orders in batches that are not settled.
+    pub(super) open_orders: Vec<u64>,
+    /// How many starts of gateways there were.
+    pub(super) starts: u64,
+    /// The number of the next batch.
+    pub(super) next_number: u64,
+}
+
+impl Books {
+    pub(super) fn standing(&self, sale: SaleId) -> Option<Standing> {
+        self.sales.get(&sale).map(|book| book.row.standing())
+    }
+
+    pub(super) fn snapshot(&self, sale: SaleId, now: Timestamp) -> Option<Snapshot> {
+        self.sales.get(&sale).map(|book| book.snapshot(now))
+    }
+
+    pub(super) fn open_orders(&self, shard: Shard) -> u64 {
+        self.open_orders.get(usize::from(shard.get())).copied().unwrap_or(0)
+    }
+
+    /// The sale for a call that will change nothing.
+    pub(super) fn bench(&self, sale: SaleId) -> Option<Bench<'_>> {
+        let book = self.sales.get(&sale)?;
+        Some(Bench::new(book.row, Some(book), None))
+    }
+
+    /// Takes in what was committed. Returns the sales that went, for the caller to drop when nobody waits.
+    pub(super) fn apply(&mut self, draft: Draft) -> Vec<SaleBook> {
+        let Draft { identity, sales, open_orders, starts, next_number, retired, notes: _ } = draft;
+        (self.identity, self.open_orders) = (identity, open_orders);
+        (self.starts, self.next_number) = (starts, next_number);
+        for (id, change) in sales {
+            self.sales.entry(id).or_insert_with(|| SaleBook::new(change.row)).apply(change);
+        }
+        retired.iter().filter_map(|sale| self.sales.remove(sale)).collect()
+    }
+}

@@ -1,0 +1,106 @@
+//! Calls on their way to the thread, and answers on their way back.
+
+use flashgate_ledger::LedgerFault;
+use tokio::sync::oneshot;
+
+use super::{
+    round::{CallFault, Round},
+    store::Store,
+};
+
+/// Where an answer goes. Whoever asked may be gone.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, LedgerFault>>;
+
+/// An answer that waits for its transaction: told whether it is committed, it sends itself.
+pub(super) type Answer = Box<dyn FnOnce(Result<(), LedgerFault>) + Send>;
+
+/// One call.
+pub(super) enum Call {
+    /// Needs a transaction.
+    Write(Box<dyn Write>),
+    /// Is answered from what is committed.
+    Read(Box<dyn Read>),
+    /// The last one: the file is closed behind it.
+    Leave(Reply<()>),
+}
+
+/// A call that may change something.
+pub(super) trait Write: Send {
+    /// Runs it. With an error, the transaction must not be committed.
+    fn run(self: Box<Self>, round: &mut Round<'_>) -> (Answer, Option<rusqlite::Error>);
+    /// Answers without having run it.
+    fn fail(self: Box<Self>, fault: LedgerFault);
+}
+
+/// A call that changes nothing.
+pub(super) trait Read: Send {
+    /// Runs it and answers.
+    fn run(self: Box<Self>, store: &Store);
+    /// Answers without having run it.
+    fn fail(self: Box<Self>, fault: LedgerFault);
+}
+
+impl Call {
+    /// A call that may change something: what it does, and where its answer goes.
+    pub(super) fn write<T: Send + 'static>(
+        reply: Reply<T>,
+        work: impl FnOnce(&mut Round<'_>) -> Result<T, CallFault> + Send + 'static,
+    ) -> Self {
+        Self::Write(Box::new(Work { reply, work }))
+    }
+
+    /// A call that changes nothing.
+    pub(super) fn read<T: Send + 'static>(
+        reply: Reply<T>,
+        work: impl FnOnce(&Store) -> Result<T, LedgerFault> + Send + 'static,
+    ) -> Self {
+        Self::Read(Box::new(Work { reply, work }))
+    }
+}
+
+struct Work<T, F> {
+    reply: Reply<T>,
+    work: F,
+}
+
+impl<T, F> Work<T, F> {
+    fn send(reply: Reply<T>, answer: Result<T, LedgerFault>) {
+        let _nobody_waits = reply.send(answer);
+    }
+}
+
+impl<T, F> Write for Work<T, F>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Round<'_>) -> Result<T, CallFault> + Send,
+{
+    fn run(self: Box<Self>, round: &mut Round<'_>) -> (Answer, Option<rusqlite::Error>) {
+        let Self { reply, work } = *self;
+        let (value, error) = match work(round) {
+            Ok(value) => (Ok(value), None),
+            Err(CallFault::Refused(fault)) => (Err(fault), None),
+            Err(CallFault::Store(error)) => (Err(LedgerFault::Refused(error.to_string())), Some(error)),
+        };
+        let answer = move |committed: Result<(), LedgerFault>| Self::send(reply, committed.and(value));
+        (Box::new(answer), error)
+    }
+
+    fn fail(self: Box<Self>, fault: LedgerFault) {
+        Self::send(self.reply, Err(fault));
+    }
+}
+
+impl<T, F> Read for Work<T, F>
+where
+    T: Send,
+    F: FnOnce(&Store) -> Result<T, LedgerFault> + Send,
+{
+    fn run(self: Box<Self>, store: &Store) {
+        let Self { reply, work } = *self;
+        Self::send(reply, work(store));
+    }
+
+    fn fail(self: Box<Self>, fault: LedgerFault) {
+        Self::send(self.reply, Err(fault));
+    }
+}

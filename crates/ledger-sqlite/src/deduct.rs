@@ -1,0 +1,82 @@
+//! The local transaction, and the check-back that tells its fate.
+
+use flashgate_domain::BatchId;
+use flashgate_ledger::{Deduction, Fate};
+
+use super::{
+    books::{KeyEntry, Share},
+    draft::SaleChange,
+    entry::Entry,
+    judge::Judged,
+    round::{CallFault, Known, Round, out_of_range},
+    store::LoggedBatch,
+};
+
+impl Round<'_> {
+    /// Applies the whole batch and writes its log entry, or applies nothing.
+    pub(super) fn deduct(&mut self, id: BatchId, entry: &Entry) -> Result<Deduction, CallFault> {
+        match self.known(id)? {
+            Known::Deducted(_) => return Ok(Deduction::Applied { standings: Vec::new() }),
+            Known::Fenced => return Ok(Deduction::Fenced),
+            Known::TakenByBatch(_) | Known::TakenByFence => return Ok(Deduction::IdTaken),
+            Known::Nothing => {}
+        }
+        let open_orders = self.draft.open_orders(id.shard());
+        let judged = Judged::new(entry, self.now, |sale| self.bench(sale));
+        if !judged.all_pass() {
+            return Ok(Deduction::Refused(judged.into_screening(open_orders)));
+        }
+        let changes = self.changes(id, entry, judged).ok_or_else(out_of_range)?;
+        let asked = u64::try_from(entry.asked.len()).unwrap_or(u64::MAX);
+        let open_orders = open_orders.checked_add(asked).ok_or_else(out_of_range)?;
+
+        let number = self.take_number();
+        self.log(number, id, entry, false)?;
+        let standings = changes.iter().map(|change| change.row.standing()).collect();
+        self.merge(changes);
+        self.draft.set_open_orders(id.shard(), open_orders);
+        Ok(Deduction::Applied { standings })
+    }
+
+    /// What becomes of each sale; `None` if a number would leave its range.
+    fn changes(&self, id: BatchId, entry: &Entry, judged: Judged<'_>) -> Option<Vec<SaleChange>> {
+        let open_key = (self.now, id);
+        let mut changes = Vec::with_capacity(entry.sales.len());
+        for judge in judged.judges {
+            let (orders, units) = (judge.orders, judge.units);
+            let mut change = judge.bench?.change;
+            change.row.take(units)?;
+            change.row.open(orders, units)?;
+            change.row.moved()?;
+            change.keys.reserve(usize::try_from(orders).ok()?);
+            change.opened.push((open_key, Share { orders, units }));
+            changes.push(change);
+        }
+        for (place, asked) in entry.asked.iter().enumerate() {
+            let order = KeyEntry::new(id.order(place)?, asked.quantity);
+            changes.get_mut(usize::from(asked.sale))?.keys.insert(asked.key, order);
+        }
+        Some(changes)
+    }
+
+    pub(super) fn log(&self, number: u64, id: BatchId, entry: &Entry, late: bool) -> rusqlite::Result<()> {
+        let (sales, intents) = entry.pack();
+        let batch = LoggedBatch { number, id, deducted_at: self.now, late, sales, intents, states: None };
+        self.store.insert_batch(&batch)
+    }
+
+    /// Tells the fate of a batch and makes it final.
+    pub(super) fn check_back(&mut self, id: BatchId) -> Result<Fate, CallFault> {
+        let keep_until = self.until(self.retention.log);
+        match self.known(id)? {
+            Known::Deducted(_) => return Ok(Fate::Deducted),
+            Known::Fenced => {}
+            Known::Nothing => self.store.insert_fence(id, keep_until)?,
+            // As long as the other's entry lives this one cannot be deducted: the entry is the fence. One that
+            // is open stays until it is settled, and then for the retention.
+            Known::TakenByBatch(row) => self.store.keep_outcome(row.number, keep_until)?,
+            Known::TakenByFence => self.store.keep_fence(id.base(), keep_until)?,
+        }
+        Ok(Fate::Fenced)
+    }
+}

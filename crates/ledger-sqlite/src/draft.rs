@@ -1,0 +1,127 @@
+//! Changes that are not committed yet. A [`Bench`] is one sale during one call; the [`Draft`] is all that the
+//! calls of one transaction change. Both lie over the books: what they do not have is looked up beneath.
+
+use std::collections::HashMap;
+
+use flashgate_domain::{BuyerDigest, KeyDigest, SaleId, Shard};
+use flashgate_ledger::{LedgerIdentity, Note};
+
+use super::{
+    books::{Books, KeyEntry, OpenKey, SaleBook, Share},
+    sale::SaleRow,
+};
+
+/// What becomes of one sale.
+#[derive(Debug)]
+pub(super) struct SaleChange {
+    pub(super) row: SaleRow,
+    /// What buyers hold now; 0: nothing any more.
+    pub(super) held: HashMap<BuyerDigest, u32>,
+    pub(super) keys: HashMap<KeyDigest, KeyEntry>,
+    pub(super) opened: Vec<(OpenKey, Share)>,
+    pub(super) settled: Vec<OpenKey>,
+}
+
+impl SaleChange {
+    pub(super) fn new(row: SaleRow) -> Self {
+        Self { row, held: HashMap::new(), keys: HashMap::new(), opened: Vec::new(), settled: Vec::new() }
+    }
+
+    fn merge(&mut self, later: Self) {
+        self.row = later.row;
+        self.held.extend(later.held);
+        self.keys.extend(later.keys);
+        self.opened.extend(later.opened);
+        self.settled.extend(later.settled);
+    }
+}
+
+/// One sale during one call.
+#[derive(Debug)]
+pub(super) struct Bench<'a> {
+    book: Option<&'a SaleBook>,
+    draft: Option<&'a SaleChange>,
+    /// What the call makes of it.
+    pub(super) change: SaleChange,
+}
+
+impl<'a> Bench<'a> {
+    pub(super) fn new(row: SaleRow, book: Option<&'a SaleBook>, draft: Option<&'a SaleChange>) -> Self {
+        Self { book, draft, change: SaleChange::new(row) }
+    }
+
+    /// How many units the buyer holds.
+    pub(super) fn held(&self, buyer: BuyerDigest) -> u32 {
+        let drafted = self.draft.and_then(|draft| draft.held.get(&buyer));
+        match self.change.held.get(&buyer).or(drafted) {
+            Some(units) => *units,
+            None => self.book.map_or(0, |book| book.held(buyer)),
+        }
+    }
+
+    /// The order of a key.
+    pub(super) fn key(&self, key: KeyDigest) -> Option<KeyEntry> {
+        let drafted = self.draft.and_then(|draft| draft.keys.get(&key));
+        let changed = self.change.keys.get(&key).or(drafted).copied();
+        changed.or_else(|| self.book.and_then(|book| book.key(key)))
+    }
+}
+
+/// All that one transaction changes.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) identity: Option<LedgerIdentity>,
+    pub(super) sales: HashMap<SaleId, SaleChange>,
+    pub(super) open_orders: Vec<u64>,
+    pub(super) starts: u64,
+    pub(super) next_number: u64,
+    pub(super) retired: Vec<SaleId>,
+    /// To be sent once it is committed.
+    pub(super) notes: Vec<Note>,
+}
+
+impl Draft {
+    pub(super) fn new(books: &Books) -> Self {
+        Self {
+            identity: books.identity,
+            sales: HashMap::new(),
+            open_orders: books.open_orders.clone(),
+            starts: books.starts,
+            next_number: books.next_number,
+            retired: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The sale as it is after the calls so far.
+    pub(super) fn row(&self, books: &Books, sale: SaleId) -> Option<SaleRow> {
+        let drafted = self.sales.get(&sale).map(|change| change.row);
+        drafted.or_else(|| books.sales.get(&sale).map(|book| book.row))
+    }
+
+    /// The sale for the next call.
+    pub(super) fn bench<'a>(&'a self, books: &'a Books, sale: SaleId) -> Option<Bench<'a>> {
+        let row = self.row(books, sale)?;
+        Some(Bench::new(row, books.sales.get(&sale), self.sales.get(&sale)))
+    }
+
+    /// Takes in what a call has made of a sale.
+    pub(super) fn merge(&mut self, change: SaleChange) {
+        match self.sales.entry(change.row.id) {
+            std::collections::hash_map::Entry::Occupied(mut earlier) => earlier.get_mut().merge(change),
+            std::collections::hash_map::Entry::Vacant(place) => {
+                place.insert(change);
+            }
+        }
+    }
+
+    pub(super) fn open_orders(&self, shard: Shard) -> u64 {
+        self.open_orders.get(usize::from(shard.get())).copied().unwrap_or(0)
+    }
+
+    pub(super) fn set_open_orders(&mut self, shard: Shard, orders: u64) {
+        if let Some(open) = self.open_orders.get_mut(usize::from(shard.get())) {
+            *open = orders;
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The identity of the ledger, and the numbers of processes.
+
+use async_trait::async_trait;
+use flashgate_domain::{LedgerId, Node, Shard};
+use flashgate_ledger::{Identifying, LedgerFault, LedgerIdentity};
+
+use super::SqliteLedger;
+
+#[async_trait]
+impl Identifying for SqliteLedger {
+    async fn identity(&self, _shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
+        Ok(self.books()?.identity)
+    }
+
+    async fn establish(
+        &self,
+        _shard: Shard,
+        identity: LedgerIdentity,
+    ) -> Result<LedgerIdentity, LedgerFault> {
+        self.write("establish", move |round| round.establish(identity)).await
+    }
+
+    fn mean(&self, ledger: LedgerId) {
+        let _the_first_one_holds = self.meant.set(ledger);
+    }
+
+    async fn next_node(&self) -> Result<Node, LedgerFault> {
+        self.write("next_node", |round| round.next_node()).await
+    }
+}

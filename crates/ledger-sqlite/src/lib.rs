@@ -1,0 +1,214 @@
+//! The ledger on SQLite: one file, one process, no server. For the embedded mode.
+//!
+//! The file is the truth, and it is written like a log: a deduction appends one row with all of its intents, and
+//! rewrites the row of each of its sales. What buyers hold and which keys have an order is kept in memory alone,
+//! since it follows from that log; it is read back when the file is opened. Tables for them would cost a page of
+//! the disk for every digest, 4 KiB for 28 bytes, because digests fall anywhere.
+//!
+//! So reading needs neither the disk nor the thread that writes: a screening looks at the *books*, which move
+//! when a transaction is committed. In return the ledger takes 80 to 110 bytes of memory for every order of the
+//! sales that are not over, and about a second for a million orders when it is opened (`examples/sqlite_cost.rs`).
+//!
+//! | module | subject |
+//! |---|---|
+//! | `selling`, `lifecycle`, `watching`, `observing`, `mending`, `identifying`, `probing` | the traits, one each |
+//! | `open`, `load` | why a file cannot be used; the books from the file |
+//! | `writer`, `calls` | the thread, group commit, and what a failure proves |
+//! | `round` | one transaction; `sales`, `deduct`, `settle`, `rebuild`, `sweep` are what can be in it |
+//! | `judge` | the judgement on intents |
+//! | `messages` | the bodies of the messages of open batches |
+//! | `books`, `draft` | what is committed, and what is not yet |
+//! | `sale`, `digests`, `entry` | the numbers of a sale; a map of digests; the layout of a row |
+//! | `store` | the statements (`sql/`) |
+
+mod books;
+mod calls;
+mod deduct;
+mod digests;
+mod draft;
+mod entry;
+#[cfg(test)]
+mod faults;
+mod identifying;
+mod judge;
+mod lifecycle;
+mod load;
+mod mending;
+mod messages;
+mod observing;
+mod open;
+mod probing;
+mod rebuild;
+mod round;
+mod sale;
+mod sales;
+mod selling;
+mod settle;
+mod store;
+mod sweep;
+mod watching;
+mod writer;
+
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock, RwLock, RwLockReadGuard},
+    thread,
+    time::Duration,
+};
+
+use flashgate_domain::{BatchOutcome, Clock, LedgerId, Timestamp, id::ShardCount};
+use flashgate_ledger::{LedgerFault, Note, Retention};
+use metrics::counter;
+use tokio::{
+    sync::{broadcast, mpsc, oneshot},
+    time::timeout,
+};
+
+pub use self::open::{SqliteOpenError, Unusable};
+use self::{
+    books::Books,
+    calls::{Call, Reply},
+    entry::Entry,
+    messages::Messages,
+    round::{CallFault, Round},
+    settle::Decided,
+    store::Store,
+    writer::{ROUND_CALLS_MAX, Writer},
+};
+
+/// How many calls can wait for the thread: what it takes in four rounds.
+const CALLS_WAITING_MAX: usize = 4 * ROUND_CALLS_MAX;
+/// How long a call waits for its answer. A disk that takes longer for one sync is broken.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How many notes a slow listener can be behind before it loses some.
+const NOTES_WAITING_MAX: usize = 4_096;
+
+/// The ledger in one file, which it keeps to itself.
+pub struct SqliteLedger {
+    shards: ShardCount,
+    clock: Arc<dyn Clock>,
+    books: Arc<RwLock<Books>>,
+    calls: mpsc::Sender<Call>,
+    notes: broadcast::Sender<Note>,
+    messages: Messages,
+    /// The ledger that the calls are meant for, once it is known.
+    meant: OnceLock<LedgerId>,
+}
+
+impl SqliteLedger {
+    /// Opens the file, or makes it, and checks it. Blocks for as long as reading the whole file takes.
+    ///
+    /// Windows are judged by `clock`. The number of shards is fixed when the file is made; one is enough.
+    pub fn open(
+        path: &Path,
+        clock: Arc<dyn Clock>,
+        shards: ShardCount,
+        retention: Retention,
+    ) -> Result<Self, SqliteOpenError> {
+        let (store, books) = open::open(path, shards)?;
+        let books = Arc::new(RwLock::new(books));
+        let (calls, waiting) = mpsc::channel(CALLS_WAITING_MAX);
+        let (notes, _listener) = broadcast::channel(NOTES_WAITING_MAX);
+        let writer = Writer {
+            path: path.to_owned(),
+            shards,
+            retention,
+            clock: Arc::clone(&clock),
+            store: Some(store),
+            books: Arc::clone(&books),
+            notes: notes.clone(),
+            next_sweep: Timestamp::default(),
+        };
+        let thread = thread::Builder::new().name("ledger".to_owned()).spawn(move || writer.serve(waiting));
+        match thread {
+            Ok(_detached) => {
+                let (messages, meant) = (Messages::default(), OnceLock::new());
+                Ok(Self { shards, clock, books, calls, notes, messages, meant })
+            }
+            Err(error) => {
+                Err(SqliteOpenError { path: path.to_owned(), reason: Unusable::Io(error.to_string()) })
+            }
+        }
+    }
+
+    /// Answers the calls that wait, refuses all others, and closes the file: another can open it then. Without
+    /// it nothing is lost, and the next opening takes a little longer.
+    pub async fn shutdown(&self) -> Result<(), LedgerFault> {
+        self.ask("shutdown", Call::Leave).await
+    }
+
+    /// Bounds the file to that many pages of 4 KiB from now on, or to what it has if it is larger already. Calls
+    /// that need more room are refused, as if the disk were full.
+    pub async fn limit_pages(&self, pages_max: u32) -> Result<(), LedgerFault> {
+        self.read("limit_pages", move |store| {
+            let limited = store.limit_pages(pages_max);
+            limited.map_err(|error| LedgerFault::Refused(error.to_string()))
+        })
+        .await
+    }
+
+    /// Sends a call to the thread and waits for its answer.
+    async fn ask<T>(
+        &self,
+        name: &'static str,
+        call: impl FnOnce(Reply<T>) -> Call,
+    ) -> Result<T, LedgerFault> {
+        let (reply, answer) = oneshot::channel();
+        let asked = async {
+            // Nothing is sent before there is room.
+            let place = timeout(ANSWER_WAIT_MAX, self.calls.reserve()).await;
+            match place {
+                Ok(Ok(place)) => place.send(call(reply)),
+                Ok(Err(closed)) => return Err(LedgerFault::Unreachable(closed.to_string())),
+                Err(elapsed) => return Err(LedgerFault::Unreachable(elapsed.to_string())),
+            }
+            let silence = |dropped: oneshot::error::RecvError| LedgerFault::NoAnswer(dropped.to_string());
+            timeout(ANSWER_WAIT_MAX, answer).await?.unwrap_or_else(|dropped| Err(silence(dropped)))
+        };
+        asked.await.inspect_err(|fault| {
+            counter!("flashgate_ledger_faults_total", "call" => name, "fault" => fault.code()).increment(1);
+        })
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        work: impl FnOnce(&mut Round<'_>) -> Result<T, CallFault> + Send + 'static,
+    ) -> Result<T, LedgerFault> {
+        self.ask(name, |reply| Call::write(reply, work)).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        work: impl FnOnce(&Store) -> Result<T, LedgerFault> + Send + 'static,
+    ) -> Result<T, LedgerFault> {
+        self.ask(name, |reply| Call::read(reply, work)).await
+    }
+
+    /// An outcome as the thread takes it.
+    fn decided(&self, outcome: &BatchOutcome) -> Result<Decided, LedgerFault> {
+        let id = outcome.batch;
+        if !outcome.is_whole() {
+            return Err(LedgerFault::Refused(format!("the outcome of batch {id} is not of its orders")));
+        }
+        let intents = outcome.orders.iter().map(|order| &order.intent);
+        let entry = Entry::new(self.shards, id.shard(), intents)?;
+        let decisions = outcome.orders.iter().map(|order| order.decision).collect();
+        Ok(Decided { id, entry, decisions })
+    }
+
+    /// Fails if this is another ledger than the calls are meant for. Nobody else has the file, so it stays the same.
+    fn is_meant(&self) -> Result<(), LedgerFault> {
+        let found = self.books()?.identity.map(|identity| identity.ledger);
+        if found == self.meant.get().copied() { Ok(()) } else { Err(LedgerFault::OtherLedger { found }) }
+    }
+
+    /// What is committed.
+    fn books(&self) -> Result<RwLockReadGuard<'_, Books>, LedgerFault> {
+        if self.calls.is_closed() {
+            return Err(LedgerFault::Unreachable("the ledger is closed".to_owned()));
+        }
+        self.books.read().map_err(|poisoned| LedgerFault::Unreachable(poisoned.to_string()))
+    }
+}

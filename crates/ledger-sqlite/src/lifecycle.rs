@@ -1,0 +1,32 @@
+//! Sales come and go.
+
+use async_trait::async_trait;
+use flashgate_domain::{Sale, SaleId};
+use flashgate_ledger::{Activated, LedgerFault, Prepared, SaleLifecycle};
+
+use super::SqliteLedger;
+
+#[async_trait]
+impl SaleLifecycle for SqliteLedger {
+    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerFault> {
+        let sale = sale.clone();
+        self.write("prepare", move |round| round.prepare(&sale)).await
+    }
+
+    async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerFault> {
+        self.write("activate", move |round| round.activate(sale, generation)).await
+    }
+
+    async fn pause(&self, sale: SaleId) -> Result<(), LedgerFault> {
+        self.write("pause", move |round| round.pause(sale)).await
+    }
+
+    async fn close(&self, sale: SaleId) -> Result<(), LedgerFault> {
+        self.write("close", move |round| round.close(sale)).await
+    }
+
+    /// The thread frees them by itself.
+    async fn sweep(&self) -> Result<u64, LedgerFault> {
+        Ok(0)
+    }
+}

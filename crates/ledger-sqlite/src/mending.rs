@@ -1,0 +1,40 @@
+//! Sales are rebuilt, and their units put right.
+
+use async_trait::async_trait;
+use flashgate_domain::{BatchOutcome, Sale, SaleId, audit::LedgerStep};
+use flashgate_ledger::{Compensated, LedgerFault, Mending, Rebuilding, Rebuilt, Restored};
+
+use super::SqliteLedger;
+
+#[async_trait]
+impl Mending for SqliteLedger {
+    async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault> {
+        let sale = sale.clone();
+        self.write("begin_rebuild", move |round| round.begin_rebuild(&sale)).await
+    }
+
+    async fn restore(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        outcome: &BatchOutcome,
+    ) -> Result<Restored, LedgerFault> {
+        self.is_meant()?;
+        let decided = self.decided(outcome)?;
+        self.write("restore", move |round| round.restore(sale, generation, &decided)).await
+    }
+
+    async fn end_rebuild(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        available: i64,
+    ) -> Result<Rebuilt, LedgerFault> {
+        self.write("end_rebuild", move |round| round.end_rebuild(sale, generation, available)).await
+    }
+
+    async fn compensate(&self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, LedgerFault> {
+        let step = *step;
+        self.write("compensate", move |round| round.compensate(sale, &step)).await
+    }
+}

@@ -1,0 +1,73 @@
+//! Orders, log entries and messages are read from the file, snapshots and holdings from memory.
+
+use async_trait::async_trait;
+use flashgate_domain::{BatchId, BuyerDigest, OrderId, OrderState, SaleId};
+use flashgate_ledger::{LedgerFault, LedgerOrder, LogEntry, LogStatus, Observing, Snapshot};
+
+use super::{
+    SqliteLedger,
+    entry::{Entry, state_of},
+    store::Logged,
+};
+
+#[async_trait]
+impl Observing for SqliteLedger {
+    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
+        self.read("order", move |store| {
+            let found =
+                store.orders(order.base()).map_err(|error| LedgerFault::Refused(error.to_string()))?;
+            let Some((sales, intents, states)) = found else { return Ok(None) };
+            let found = Entry::unpack(&sales, &intents).ok_or("the intents of its batch".to_owned());
+            let found = found.and_then(|entry| order_of(&entry, states.as_deref(), order.index()));
+            found.map_err(|reply| LedgerFault::UnknownReply { call: "order", reply })
+        })
+        .await
+    }
+
+    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
+        self.read("entry", move |store| {
+            let found = store.log_entry(batch).map_err(|error| LedgerFault::Refused(error.to_string()))?;
+            let entry = found.map(|logged| entry_of(&logged)).transpose();
+            entry.map_err(|reply| LedgerFault::UnknownReply { call: "entry", reply })
+        })
+        .await
+    }
+
+    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
+        let open = self.entry(batch).await?.is_some_and(|entry| entry.status == LogStatus::Deducted);
+        Ok(if open { self.messages.find(batch) } else { None })
+    }
+
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
+        let now = self.clock.now();
+        Ok(self.books()?.snapshot(sale, now))
+    }
+
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault> {
+        let books = self.books()?;
+        let held =
+            |buyer: &BuyerDigest| books.sales.get(&sale).map_or(0, |book| u64::from(book.held(*buyer)));
+        Ok(buyers.iter().map(held).collect())
+    }
+}
+
+/// The entry of a batch; what is wrong with its row if it cannot be read.
+fn entry_of(logged: &Logged) -> Result<LogEntry, String> {
+    let Logged::Deducted((sales, intents, states)) = logged else {
+        return Ok(LogEntry { status: LogStatus::Fenced, orders: Vec::new() });
+    };
+    let entry = Entry::unpack(sales, intents).ok_or("the intents of its batch")?;
+    let orders = (0..entry.asked.len()).map(|place| order_of(&entry, states.as_deref(), place));
+    let orders = orders.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    let status = if states.is_some() { LogStatus::Acknowledged } else { LogStatus::Deducted };
+    Ok(LogEntry { status, orders })
+}
+
+/// One order of a batch; what is wrong with its row if it cannot be read.
+fn order_of(entry: &Entry, states: Option<&[u8]>, place: usize) -> Result<Option<LedgerOrder>, String> {
+    let Some(asked) = entry.asked.get(place) else { return Ok(None) };
+    let sale = entry.sale_of(asked).ok_or("no sale")?;
+    let letter = states.map(|states| states.get(place).copied().unwrap_or_default());
+    let state = letter.map_or(Some(OrderState::Pending), state_of).ok_or("no state")?;
+    Ok(Some(LedgerOrder { sale, buyer: asked.buyer, quantity: asked.quantity, state }))
+}

@@ -1,0 +1,78 @@
+//! A sale that is built anew from the order store.
+//!
+//! The file loses nothing that it has acknowledged. So a sale that is there keeps what it has, in a new generation,
+//! and only batches that the file never had are added, as at any late settlement; a sale that is missing, since the
+//! file is a new one, gets all of them.
+
+use flashgate_domain::{Sale, SaleId};
+use flashgate_ledger::{LedgerState, Rebuilding, Rebuilt, Restored};
+
+use super::{
+    draft::SaleChange,
+    round::{CallFault, Round, out_of_range},
+    sale::SaleRow,
+    settle::Decided,
+};
+
+impl Round<'_> {
+    /// Begins.
+    pub(super) fn begin_rebuild(&mut self, sale: &Sale) -> Result<Rebuilding, CallFault> {
+        let row = match self.draft.row(self.books, sale.id) {
+            None => SaleRow::rebuilt(sale, self.draft.next_number).ok_or_else(out_of_range)?,
+            Some(row) if row.state != LedgerState::Paused => {
+                return Ok(Rebuilding::NotStopped { state: row.state });
+            }
+            Some(row) if row.generation >= sale.generation => {
+                return Ok(Rebuilding::OtherGeneration { generation: row.generation });
+            }
+            Some(row) if row.pending_orders > 0 => {
+                return Ok(Rebuilding::Open { orders: row.pending_orders });
+            }
+            Some(row) => {
+                let (generation, epoch) = (sale.generation, sale.rebuild_epoch());
+                SaleRow { generation, epoch, adjustments: 0, ..row }
+            }
+        };
+        self.draft.merge(SaleChange::new(row));
+        Ok(Rebuilding::Begun)
+    }
+
+    /// Adds a decided batch, if the file never had it.
+    pub(super) fn restore(
+        &mut self,
+        sale: SaleId,
+        generation: u32,
+        decided: &Decided,
+    ) -> Result<Restored, CallFault> {
+        let row = self.draft.row(self.books, sale);
+        let is_it = row.is_some_and(|row| row.state == LedgerState::Paused && row.generation == generation);
+        if !is_it {
+            return Ok(Restored::Missing);
+        }
+        self.settle(decided)?;
+        Ok(Restored::Done)
+    }
+
+    /// Ends. Units that were written off and never reclaimed are no reason to sell fewer.
+    pub(super) fn end_rebuild(
+        &mut self,
+        sale: SaleId,
+        generation: u32,
+        available: i64,
+    ) -> Result<Rebuilt, CallFault> {
+        let Some(mut row) = self.draft.row(self.books, sale) else { return Ok(Rebuilt::Missing) };
+        if row.generation != generation {
+            return Ok(Rebuilt::OtherGeneration { generation: row.generation });
+        }
+        if row.state != LedgerState::Paused {
+            return Ok(Rebuilt::Stands { state: row.state });
+        }
+        row.reclaim().ok_or_else(out_of_range)?;
+        if row.totals.available != available {
+            return Ok(Rebuilt::Differs { available: row.totals.available });
+        }
+        row.become_state(LedgerState::Active).ok_or_else(out_of_range)?;
+        self.draft.merge(SaleChange::new(row));
+        Ok(Rebuilt::Stands { state: LedgerState::Active })
+    }
+}

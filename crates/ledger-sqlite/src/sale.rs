@@ -1,0 +1,144 @@
+//! The numbers of one sale, and how they may move. Every step is checked: `None` means that a number would leave
+//! its range, and the caller gives the whole call up.
+
+use flashgate_domain::{Sale, SaleId, Timestamp};
+use flashgate_ledger::{LedgerState, Standing, Totals};
+
+/// A sale as its row has it (`sql/schema.sql`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SaleRow {
+    pub(super) id: SaleId,
+    pub(super) state: LedgerState,
+    pub(super) generation: u32,
+    pub(super) sequence: u64,
+    pub(super) epoch: u64,
+    /// How many compensating steps it has seen.
+    pub(super) adjustments: u64,
+    pub(super) opens_at: Timestamp,
+    pub(super) closes_at: Timestamp,
+    pub(super) limit: u32,
+    pub(super) totals: Totals,
+    pub(super) pending_orders: u64,
+    pub(super) pending_units: u64,
+    /// The number of the first batch that can be of this sale.
+    pub(super) born: u64,
+    /// From when on it can go.
+    pub(super) expires_at: Option<Timestamp>,
+}
+
+impl SaleRow {
+    /// A sale that was not there before, prepared.
+    pub(super) fn new(sale: &Sale, born: u64) -> Option<Self> {
+        let (draft, stock) = (&sale.draft, sale.draft.stock());
+        let available = i64::try_from(stock).ok()?;
+        Some(Self {
+            id: sale.id,
+            state: LedgerState::Prepared,
+            generation: sale.generation,
+            sequence: 1,
+            epoch: 0,
+            adjustments: 0,
+            opens_at: draft.window().opens_at(),
+            closes_at: draft.window().closes_at(),
+            limit: draft.limit_per_buyer().get(),
+            totals: Totals { initial: stock, available, ..Totals::default() },
+            pending_orders: 0,
+            pending_units: 0,
+            born,
+            expires_at: None,
+        })
+    }
+
+    /// A sale that is built anew: stopped, nothing sold, with what came and went in the order store.
+    pub(super) fn rebuilt(sale: &Sale, born: u64) -> Option<Self> {
+        let new = Self::new(sale, born)?;
+        let (restocked, returned) = (sale.restocked, sale.returned);
+        let came = new.totals.initial.checked_add(restocked)?.checked_add(returned)?;
+        let available = i64::try_from(came).ok()?;
+        let totals = Totals { restocked, returned, available, ..new.totals };
+        Some(Self { state: LedgerState::Paused, epoch: sale.rebuild_epoch(), totals, ..new })
+    }
+
+    /// What was written off comes back: the order store was asked how much is left.
+    pub(super) fn reclaim(&mut self) -> Option<()> {
+        let units = self.totals.written_off.checked_sub(self.totals.reclaimed)?;
+        self.totals.reclaimed = self.totals.written_off;
+        self.give_back(units)
+    }
+
+    pub(super) const fn standing(&self) -> Standing {
+        Standing { sale: self.id, available: self.totals.available, epoch: self.epoch }
+    }
+
+    /// Another state is a change.
+    pub(super) fn become_state(&mut self, state: LedgerState) -> Option<()> {
+        self.state = state;
+        self.moved()
+    }
+
+    /// Every change moves the sequence.
+    pub(super) fn moved(&mut self) -> Option<()> {
+        self.sequence = self.sequence.checked_add(1)?;
+        Some(())
+    }
+
+    /// Units leave for a batch.
+    pub(super) fn take(&mut self, units: u64) -> Option<()> {
+        self.totals.deducted = self.totals.deducted.checked_add(units)?;
+        self.totals.available = self.totals.available.checked_sub_unsigned(units)?;
+        Some(())
+    }
+
+    /// Units come back on sale.
+    pub(super) fn give_back(&mut self, units: u64) -> Option<()> {
+        self.totals.returned = self.totals.returned.checked_add(units)?;
+        self.totals.available = self.totals.available.checked_add_unsigned(units)?;
+        Some(())
+    }
+
+    /// Units that the database does not have.
+    pub(super) fn write_off(&mut self, units: u64) -> Option<()> {
+        self.totals.written_off = self.totals.written_off.checked_add(units)?;
+        Some(())
+    }
+
+    /// Orders of a batch that is open from now on.
+    pub(super) fn open(&mut self, orders: u64, units: u64) -> Option<()> {
+        self.pending_orders = self.pending_orders.checked_add(orders)?;
+        self.pending_units = self.pending_units.checked_add(units)?;
+        Some(())
+    }
+
+    /// One order of a batch that was open.
+    pub(super) fn settle(&mut self, units: u64) -> Option<()> {
+        self.pending_orders = self.pending_orders.checked_sub(1)?;
+        self.pending_units = self.pending_units.checked_sub(units)?;
+        Some(())
+    }
+
+    /// Below zero, more was deducted than there was. Units that were written off are the other side of it: the
+    /// database gave theirs to the batch that came late. Returns how many come back for it.
+    pub(super) fn balance(&mut self) -> Option<u64> {
+        let below_zero = self.totals.available.min(0).unsigned_abs();
+        let units = below_zero.min(self.totals.written_off.checked_sub(self.totals.reclaimed)?);
+        self.totals.reclaimed = self.totals.reclaimed.checked_add(units)?;
+        self.give_back(units)?;
+        Some(units)
+    }
+
+    /// A closed sale can go at `expires_at`, once nothing of it is open.
+    pub(super) fn retire_if_over(&mut self, expires_at: Timestamp) {
+        if self.state == LedgerState::Closed && self.pending_orders == 0 {
+            self.expires_at = Some(expires_at);
+        }
+    }
+
+    /// Whether the totals are those of a ledger that was never tampered with.
+    pub(super) fn is_sound(&self) -> bool {
+        let Totals { initial, restocked, returned, deducted, written_off, reclaimed, available } =
+            self.totals;
+        let came = initial.checked_add(restocked).and_then(|units| units.checked_add(returned));
+        let left = came.and_then(|units| i64::try_from(units).ok()?.checked_sub_unsigned(deducted));
+        left == Some(available) && written_off <= deducted && reclaimed <= written_off
+    }
+}

@@ -1,0 +1,112 @@
+//! The life of a sale, and the numbers of gateways.
+
+use flashgate_domain::{Node, Sale, SaleId, audit::LedgerStep};
+use flashgate_ledger::{
+    Activated, Compensated, LedgerIdentity, LedgerState, Note, Prepared, compensation::adjusted,
+};
+
+use super::{
+    draft::SaleChange,
+    round::{CallFault, Round, out_of_range},
+    sale::SaleRow,
+};
+
+impl Round<'_> {
+    /// Gives the ledger an identity, unless it has one. Returns what it has now.
+    pub(super) fn establish(&mut self, identity: LedgerIdentity) -> Result<LedgerIdentity, CallFault> {
+        if let Some(kept) = self.draft.identity {
+            return Ok(kept);
+        }
+        self.store.write_identity(&identity)?;
+        self.draft.identity = Some(identity);
+        Ok(identity)
+    }
+
+    /// Gives out the next node number.
+    pub(super) fn next_node(&mut self) -> Result<Node, CallFault> {
+        let start = self.draft.starts;
+        let starts = start.checked_add(1).ok_or_else(out_of_range)?;
+        self.store.write_starts(starts)?;
+        self.draft.starts = starts;
+        Ok(Node::of_start(start))
+    }
+
+    /// Puts a sale into the ledger, not yet sellable, unless it is there.
+    pub(super) fn prepare(&mut self, sale: &Sale) -> Result<Prepared, CallFault> {
+        let Some(row) = self.draft.row(self.books, sale.id) else {
+            let row = SaleRow::new(sale, self.draft.next_number).ok_or_else(out_of_range)?;
+            self.draft.merge(SaleChange::new(row));
+            return Ok(Prepared::Created);
+        };
+        let generation = row.generation;
+        Ok(match row.state {
+            LedgerState::Prepared => Prepared::Waiting { generation },
+            LedgerState::Active | LedgerState::Paused | LedgerState::Closed => {
+                Prepared::Active { generation }
+            }
+        })
+    }
+
+    /// Makes a prepared sale sellable.
+    pub(super) fn activate(&mut self, sale: SaleId, generation: u32) -> Result<Activated, CallFault> {
+        let Some(row) = self.draft.row(self.books, sale) else { return Ok(Activated::Missing) };
+        if row.generation != generation {
+            return Ok(Activated::OtherGeneration { generation: row.generation });
+        }
+        Ok(match row.state {
+            LedgerState::Prepared => {
+                self.turn(row, LedgerState::Active)?;
+                Activated::Active
+            }
+            LedgerState::Active => Activated::Active,
+            LedgerState::Paused => Activated::Paused,
+            LedgerState::Closed => Activated::Closed,
+        })
+    }
+
+    /// Stops a sale. One that is closed stays closed, one that is missing stays missing.
+    pub(super) fn pause(&mut self, sale: SaleId) -> Result<(), CallFault> {
+        match self.draft.row(self.books, sale) {
+            Some(row) if matches!(row.state, LedgerState::Prepared | LedgerState::Active) => {
+                self.turn(row, LedgerState::Paused)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Ends a sale.
+    pub(super) fn close(&mut self, sale: SaleId) -> Result<(), CallFault> {
+        match self.draft.row(self.books, sale) {
+            Some(row) if row.state != LedgerState::Closed => self.turn(row, LedgerState::Closed),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Mends what an audit found. The file itself sees to it that `available` and the totals agree.
+    pub(super) fn compensate(&mut self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, CallFault> {
+        let Some(row) = self.draft.row(self.books, sale) else { return Ok(Compensated::Missing) };
+        let (generation, adjustments, in_ledger) = (row.generation, row.adjustments, 0);
+        if (generation, adjustments, in_ledger) != (step.generation, step.adjustments, step.in_ledger) {
+            return Ok(Compensated::Moved { generation, adjustments, in_ledger });
+        }
+        let done = adjusted(&row.totals, step.across).ok_or_else(out_of_range)?;
+        if done.totals == row.totals {
+            return Ok(Compensated::Done { standing: row.standing(), rest: done.rest });
+        }
+        let mut mended = SaleRow { totals: done.totals, adjustments: adjustments + 1, ..row };
+        mended.moved().ok_or_else(out_of_range)?;
+        if mended.totals.returned > row.totals.returned {
+            mended.epoch = mended.epoch.checked_add(1).ok_or_else(out_of_range)?;
+            self.draft.notes.push(Note::Returned(mended.standing()));
+        }
+        self.draft.merge(SaleChange::new(mended));
+        Ok(Compensated::Done { standing: mended.standing(), rest: done.rest })
+    }
+
+    fn turn(&mut self, mut row: SaleRow, state: LedgerState) -> Result<(), CallFault> {
+        row.become_state(state).ok_or_else(out_of_range)?;
+        row.retire_if_over(self.until(self.retention.sale));
+        self.draft.merge(SaleChange::new(row));
+        Ok(())
+    }
+}

@@ -1,0 +1,46 @@
+//! Screen, deduct, check back, settle.
+
+use async_trait::async_trait;
+use flashgate_domain::{Batch, BatchId, BatchOutcome, Intent, Shard};
+use flashgate_ledger::{Deduction, Fate, LedgerFault, Screening, Selling, Settled};
+
+use super::{SqliteLedger, entry::Entry, judge::Judged};
+
+#[async_trait]
+impl Selling for SqliteLedger {
+    async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerFault> {
+        self.is_meant()?;
+        let entry = Entry::new(self.shards, shard, intents.iter())?;
+        let now = self.clock.now();
+        let books = self.books()?;
+        let judged = Judged::new(&entry, now, |sale| books.bench(sale));
+        Ok(judged.into_screening(books.open_orders(shard)))
+    }
+
+    async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerFault> {
+        self.is_meant()?;
+        let id = batch.id();
+        let entry = Entry::new(self.shards, id.shard(), batch.intents().iter())?;
+        // Before it is deducted: what is deducted and not answered must have its body, too.
+        self.messages.keep(id, body);
+        let deducted = self.write("deduct", move |round| round.deduct(id, &entry)).await;
+        if let Ok(Deduction::Fenced | Deduction::Refused(_) | Deduction::IdTaken) = deducted {
+            self.messages.drop(id);
+        }
+        deducted
+    }
+
+    async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerFault> {
+        self.is_meant()?;
+        self.write("check_back", move |round| round.check_back(batch)).await
+    }
+
+    async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerFault> {
+        self.is_meant()?;
+        let id = outcome.batch;
+        let decided = self.decided(outcome)?;
+        let settled = self.write("settle", move |round| round.settle(&decided)).await?;
+        self.messages.drop(id);
+        Ok(settled)
+    }
+}

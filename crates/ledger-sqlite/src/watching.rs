@@ -1,0 +1,53 @@
+//! What gateways remember: standings, keys, and the notes of this process.
+
+use async_trait::async_trait;
+use flashgate_domain::SaleId;
+use flashgate_ledger::{LedgerFault, Note, Standing, Watching};
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::{sync::broadcast, task::yield_now};
+
+use super::{SqliteLedger, digests::Digest};
+
+/// Keys that are copied while nothing can be written: a tenth of a millisecond.
+const KEYS_PAGE: usize = 8_192;
+
+#[async_trait]
+impl Watching for SqliteLedger {
+    async fn standing(&self, sale: SaleId) -> Result<Option<Standing>, LedgerFault> {
+        Ok(self.books()?.standing(sale))
+    }
+
+    async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
+        let (mut found, mut last) = (Vec::new(), None);
+        // Some at a time, so that nobody waits for a sale with a million keys.
+        while let Some(page) = self.keys_after(sale, last)? {
+            found.extend(page.iter().filter_map(|digest| digest.first_chunk::<8>()));
+            last = page.last().copied();
+            yield_now().await;
+        }
+        Ok(found)
+    }
+
+    async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault> {
+        let notes = stream::unfold(self.notes.subscribe(), |mut listener| async move {
+            loop {
+                match listener.recv().await {
+                    Ok(note) => return Some((note, listener)),
+                    Err(broadcast::error::RecvError::Lagged(_lost)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                }
+            }
+        });
+        Ok(notes.boxed())
+    }
+}
+
+impl SqliteLedger {
+    /// The next keys of a sale, behind `last`; `None` if there are no more, or no sale.
+    fn keys_after(&self, sale: SaleId, last: Option<Digest>) -> Result<Option<Vec<Digest>>, LedgerFault> {
+        let books = self.books()?;
+        let page =
+            books.sales.get(&sale).map(|book| book.keys.after(last).take(KEYS_PAGE).copied().collect());
+        Ok(page.filter(|page: &Vec<Digest>| !page.is_empty()))
+    }
+}

@@ -1,0 +1,234 @@
+//! The thread that owns the connection. It takes all calls that wait and runs them in one transaction, so that
+//! one sync of the disk serves them all; while the disk works, the next ones gather. Answers leave after the
+//! commit, and the books that everybody reads move then, too.
+//!
+//! | what fails | what is certain | what the callers hear |
+//! |---|---|---|
+//! | a statement | no commit was asked for | refused |
+//! | the commit, for want of room | the log ends before its commit mark | refused |
+//! | the commit, otherwise | nothing: the mark may be on the disk | no answer; the file is opened anew |
+//! | opening anew | nothing was sent | unreachable |
+
+use std::{
+    collections::VecDeque,
+    mem,
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use flashgate_domain::{Clock, Timestamp, id::ShardCount};
+use flashgate_ledger::{LedgerFault, Note, Retention};
+use metrics::{counter, histogram};
+use rusqlite::ErrorCode;
+use tokio::{
+    sync::{broadcast, mpsc},
+    time::Instant,
+};
+use tracing::{error, warn};
+
+use super::{
+    books::Books,
+    calls::{Answer, Call, Read, Reply, Write},
+    draft::Draft,
+    open::open,
+    round::Round,
+    store::Store,
+};
+
+/// How many calls one transaction carries at most: some milliseconds of work beside one sync.
+pub(super) const ROUND_CALLS_MAX: usize = 256;
+/// How often rows are looked for that nobody needs any more.
+const SWEEP_PERIOD: Duration = Duration::from_secs(10);
+
+/// What the thread works with.
+pub(super) struct Writer {
+    pub(super) path: PathBuf,
+    pub(super) shards: ShardCount,
+    pub(super) retention: Retention,
+    pub(super) clock: Arc<dyn Clock>,
+    /// `None`: it is not known whether the last commit happened; the file must be opened anew.
+    pub(super) store: Option<Store>,
+    pub(super) books: Arc<RwLock<Books>>,
+    pub(super) notes: broadcast::Sender<Note>,
+    pub(super) next_sweep: Timestamp,
+}
+
+/// Why a transaction did not come to its end.
+struct Failure {
+    error: rusqlite::Error,
+    /// Whether it is certain that nothing of it will ever be seen.
+    nothing_done: bool,
+}
+
+impl Failure {
+    fn fault(&self) -> LedgerFault {
+        let said = self.error.to_string();
+        if self.nothing_done { LedgerFault::Refused(said) } else { LedgerFault::NoAnswer(said) }
+    }
+}
+
+impl Writer {
+    /// Serves calls until the last one, or until nobody can send any more; then closes the file.
+    pub(super) fn serve(mut self, mut calls: mpsc::Receiver<Call>) {
+        let (mut waiting, mut leaving) = (Vec::with_capacity(ROUND_CALLS_MAX), Vec::new());
+        while calls.blocking_recv_many(&mut waiting, ROUND_CALLS_MAX) > 0 {
+            let (mut reads, mut writes) = (Vec::new(), VecDeque::new());
+            for call in waiting.drain(..) {
+                match call {
+                    Call::Read(read) => reads.push(read),
+                    Call::Write(write) => writes.push_back(write),
+                    Call::Leave(reply) => leaving.push(reply),
+                }
+            }
+            if !leaving.is_empty() {
+                calls.close();
+            }
+            self.answer(reads, writes);
+            self.sweep_if_due();
+        }
+        self.leave(leaving);
+    }
+
+    fn leave(mut self, leaving: Vec<Reply<()>>) {
+        let closed = match self.store.take() {
+            Some(store) => store.close().map_err(|error| LedgerFault::NoAnswer(error.to_string())),
+            None => Ok(()),
+        };
+        if let Err(fault) = &closed {
+            warn!(%fault, "the ledger's file was not closed cleanly; it will be recovered when it is opened");
+        }
+        let failed = closed.err().map(|fault| fault.to_string());
+        for reply in leaving {
+            let answer = failed.clone().map_or(Ok(()), |said| Err(LedgerFault::NoAnswer(said)));
+            let _nobody_waits = reply.send(answer);
+        }
+    }
+
+    fn answer(&mut self, reads: Vec<Box<dyn Read>>, writes: VecDeque<Box<dyn Write>>) {
+        let Some(store) = self.store.take().or_else(|| self.open_anew()) else {
+            let fault = || LedgerFault::Unreachable("its file cannot be opened anew".to_owned());
+            reads.into_iter().for_each(|read| read.fail(fault()));
+            writes.into_iter().for_each(|write| write.fail(fault()));
+            return;
+        };
+        reads.into_iter().for_each(|read| read.run(&store));
+        if writes.is_empty() {
+            self.store = Some(store);
+        } else {
+            self.transact(store, writes);
+        }
+    }
+
+    /// Runs all of the calls in one transaction, and answers them when it has ended.
+    fn transact(&mut self, store: Store, mut writes: VecDeque<Box<dyn Write>>) {
+        let calls = writes.len();
+        let mut answers: Vec<Answer> = Vec::with_capacity(calls);
+        let ended = self.transaction(store, |round| {
+            while let Some(write) = writes.pop_front() {
+                let (answer, error) = write.run(round);
+                answers.push(answer);
+                error.map_or(Ok(()), Err)?;
+            }
+            Ok(())
+        });
+        histogram!("flashgate_ledger_commit_calls").record(u32::try_from(calls).unwrap_or(u32::MAX));
+        for answer in answers {
+            answer(ended.as_ref().copied().map_err(Failure::fault));
+        }
+        // Those behind the one that failed.
+        if let Err(failure) = ended {
+            writes.into_iter().for_each(|write| write.fail(failure.fault()));
+        }
+    }
+
+    /// Runs `work` in a transaction. Leaves the connection in its place if it is fit for the next one.
+    fn transaction(
+        &mut self,
+        store: Store,
+        work: impl FnOnce(&mut Round<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), Failure> {
+        let now = self.clock.now();
+        let filled = {
+            let books = self.books.read().unwrap_or_else(PoisonError::into_inner);
+            fill(Round::new(&store, &books, now, self.retention), work)
+        };
+        let draft = match filled {
+            Ok(draft) => draft,
+            Err(error) => {
+                // A connection that cannot even roll back is closed, which does.
+                self.store = store.roll_back().then_some(store);
+                return Err(Failure { error, nothing_done: true });
+            }
+        };
+        let started = Instant::now();
+        if let Err(error) = store.commit() {
+            let certain = commits_nothing(&error) && store.roll_back();
+            self.store = certain.then_some(store);
+            return Err(Failure { error, nothing_done: certain });
+        }
+        histogram!("flashgate_ledger_commit_seconds").record(started.elapsed());
+        self.store = Some(store);
+        self.publish(draft);
+        Ok(())
+    }
+
+    fn publish(&self, mut draft: Draft) {
+        let notes = mem::take(&mut draft.notes);
+        let gone = self.books.write().unwrap_or_else(PoisonError::into_inner).apply(draft);
+        drop(gone);
+        for note in notes {
+            let _nobody_listens = self.notes.send(note);
+        }
+    }
+
+    fn open_anew(&self) -> Option<Store> {
+        counter!("flashgate_ledger_reopened_total").increment(1);
+        match open(&self.path, self.shards) {
+            Ok((store, books)) => {
+                warn!("the ledger's file was opened anew after a commit of which nothing is known");
+                *self.books.write().unwrap_or_else(PoisonError::into_inner) = books;
+                Some(store)
+            }
+            Err(error) => {
+                error!(%error, "the ledger's file cannot be opened anew");
+                None
+            }
+        }
+    }
+
+    /// In a transaction of its own: a full disk must not keep it from making room.
+    fn sweep_if_due(&mut self) {
+        let now = self.clock.now();
+        if now < self.next_sweep {
+            return;
+        }
+        let Some(store) = self.store.take() else { return };
+        let mut more = false;
+        let swept = self.transaction(store, |round| {
+            more = round.sweep()?;
+            Ok(())
+        });
+        if let Err(failure) = &swept {
+            warn!(error = %failure.error, "what is over could not be removed from the ledger");
+        }
+        let goes_on = more && swept.is_ok();
+        self.next_sweep = if goes_on { now } else { now.saturating_add(SWEEP_PERIOD) };
+    }
+}
+
+fn fill(
+    mut round: Round<'_>,
+    work: impl FnOnce(&mut Round<'_>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<Draft> {
+    round.store.begin()?;
+    work(&mut round)?;
+    round.finish()
+}
+
+/// Whether a commit that failed like this has left no commit mark on the disk: there was no room for it, or it
+/// was not begun. After any other failure, a sync above all, the mark may be there.
+fn commits_nothing(error: &rusqlite::Error) -> bool {
+    let certain = [ErrorCode::DiskFull, ErrorCode::DatabaseBusy, ErrorCode::ReadOnly];
+    error.sqlite_error_code().is_some_and(|code| certain.contains(&code))
+}

@@ -1,0 +1,130 @@
+//! How long things are kept.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use flashgate_domain::{Clock, Timestamp, id::ShardCount};
+use flashgate_ledger::{
+    Answer, Deduction, Fate, Observing, Probing, SaleLifecycle, Selling, Settled,
+    contract::{
+        Fact, Subject,
+        scene::{Scene, all_confirmed, crowd, intent},
+    },
+};
+use flashgate_ledger_sqlite::SqliteLedger;
+use rusqlite::Connection;
+
+use super::{Place, RETENTION};
+
+/// A clock that the test sets.
+struct SetClock(AtomicU64);
+
+impl SetClock {
+    fn advance(&self, duration: Duration) {
+        self.0.fetch_add(u64::try_from(duration.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+fn timed(place: &Place) -> (Arc<SetClock>, Arc<SqliteLedger>, Scene) {
+    let clock = Arc::new(SetClock(AtomicU64::new(2_000_000_000_000)));
+    let ledger = SqliteLedger::open(&place.path, Arc::<SetClock>::clone(&clock), ShardCount::ONE, RETENTION);
+    let ledger = Arc::new(ledger.unwrap());
+    let subject = Subject { ledger: Arc::<SqliteLedger>::clone(&ledger), shards: ShardCount::ONE };
+    (clock, ledger, Scene::new(subject))
+}
+
+/// Rows of each table, of a file that nobody has open.
+fn rows(path: &Path) -> [i64; 4] {
+    let connection = Connection::open(path).unwrap();
+    ["sales", "batches", "outcomes", "fences"].map(|table| {
+        let count = format!("SELECT count(*) FROM {table}");
+        connection.query_row(&count, [], |row| row.get(0)).unwrap()
+    })
+}
+
+/// The step comes with a call; the next call finds it done.
+async fn sweep(ledger: &SqliteLedger) -> Fact {
+    for _call in 0..2 {
+        ledger.ping().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_fence_stands_for_its_retention_and_then_goes() -> Fact {
+    let place = Place::new();
+    let (clock, ledger, stage) = timed(&place);
+    let sale = stage.on_sale(10, 5).await?;
+    let batch = stage.batch(crowd(sale, 1)?)?;
+    assert_eq!(ledger.check_back(batch.id()).await?, Fate::Fenced);
+    clock.advance(RETENTION.log - Duration::from_secs(1));
+    sweep(&ledger).await?;
+    assert_eq!(ledger.deduct(&batch, &[]).await?, Deduction::Fenced);
+    clock.advance(Duration::from_secs(60));
+    sweep(&ledger).await?;
+    ledger.shutdown().await?;
+    assert_eq!(rows(&place.path), [1, 0, 0, 0]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_closed_sale_goes_after_its_retention_and_its_batches_with_it() -> Fact {
+    let place = Place::new();
+    let (clock, ledger, stage) = timed(&place);
+    let sale = stage.on_sale(10, 5).await?;
+    let batch = stage.deduct(crowd(sale, 3)?).await?;
+    ledger.close(sale).await?;
+    clock.advance(RETENTION.log * 3);
+    sweep(&ledger).await?;
+    assert_eq!(stage.snapshot(sale).await?.open.len(), 1, "something of it is open");
+
+    ledger.settle(&all_confirmed(&batch)).await?;
+    clock.advance(RETENTION.sale - Duration::from_secs(60));
+    sweep(&ledger).await?;
+    assert_eq!(stage.screen(&crowd(sale, 1)?).await?, [Answer::Replay(batch.id().base())]);
+
+    clock.advance(Duration::from_secs(120));
+    sweep(&ledger).await?;
+    assert_eq!(ledger.snapshot(sale).await?, None);
+    assert_eq!(ledger.settle(&all_confirmed(&batch)).await?, Settled::Already, "the log is kept longer");
+    clock.advance(RETENTION.log);
+    sweep(&ledger).await?;
+    ledger.shutdown().await?;
+    assert_eq!(rows(&place.path), [0, 0, 0, 0]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_batch_stays_as_long_as_one_of_its_sales() -> Fact {
+    let place = Place::new();
+    let (clock, ledger, stage) = timed(&place);
+    let (over, lasting) = (stage.on_sale(10, 5).await?, stage.on_sale(10, 1).await?);
+    let batch = stage.deduct(vec![intent(over, "ada", "k", 1)?, intent(lasting, "ada", "k", 1)?]).await?;
+    ledger.settle(&all_confirmed(&batch)).await?;
+    ledger.close(over).await?;
+    for _week in 0..3 {
+        clock.advance(RETENTION.log);
+        sweep(&ledger).await?;
+    }
+    assert_eq!(ledger.snapshot(over).await?, None);
+    ledger.shutdown().await?;
+    assert_eq!(rows(&place.path), [1, 1, 1, 0]);
+
+    let (_clock, _ledger, stage) = timed(&place);
+    let asked = [intent(lasting, "ada", "k", 1)?, intent(lasting, "ada", "l", 1)?];
+    let replay = Answer::Replay(batch.id().order(1).ok_or("a place")?);
+    assert_eq!(stage.screen(&asked).await?, [replay, Answer::OverLimit]);
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! A commit that fails: nobody hears that it happened. The ledger runs in a process of its own, this test binary
+//! started again, under a shell that lets no file grow beyond a few hundred kilobytes: small transactions then fail
+//! when they are committed, not before.
+#![expect(clippy::print_stdout, reason = "how the process under the shell tells what it did")]
+
+use std::{
+    env,
+    path::Path,
+    process::{Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use flashgate_domain::{SaleId, SystemClock, id::ShardCount};
+use flashgate_ledger::{
+    Retention,
+    contract::{
+        Fact, Subject,
+        scene::{NO_LIMIT, Scene, intent},
+    },
+};
+use flashgate_ledger_sqlite::SqliteLedger;
+
+const PATH: &str = "FLASHGATE_LEDGER_TO_FILL";
+/// In blocks of 512 bytes: more than an empty ledger has, and less than a write-ahead log grows to.
+const LIMIT_BLOCKS: u32 = 1_200;
+const BATCHES_MAX: u64 = 2_000;
+const RETENTION: Retention = Retention { log: Duration::from_secs(3_600), sale: Duration::from_secs(3_600) };
+
+fn open(path: &Path) -> Result<Scene, Box<dyn std::error::Error + Send + Sync>> {
+    let ledger = SqliteLedger::open(path, Arc::new(SystemClock), ShardCount::ONE, RETENTION)?;
+    Ok(Scene::new(Subject { ledger: Arc::new(ledger), shards: ShardCount::ONE }))
+}
+
+/// Deducts until the file can grow no more, and tells how many deductions were acknowledged.
+async fn fill(path: &Path) -> Fact {
+    let scene = open(path)?;
+    let sale = scene.on_sale(1_000_000, NO_LIMIT).await?;
+    for number in 0..BATCHES_MAX {
+        let intents = (0..20).map(|place| intent(sale, &format!("b{number}-{place}"), "k", 1));
+        if scene.deduct(intents.collect::<Result<_, _>>()?).await.is_err() {
+            println!("\nacknowledged {number}");
+            return Ok(());
+        }
+    }
+    println!("\nacknowledged {BATCHES_MAX}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_commit_that_failed_is_never_acknowledged() -> Fact {
+    if let Ok(path) = env::var(PATH) {
+        return fill(Path::new(&path)).await;
+    }
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("ledger.db");
+    // A write beyond the limit fails instead of ending the process, as a full disk does.
+    let script = format!("trap '' XFSZ; ulimit -f {LIMIT_BLOCKS}; exec \"$@\"");
+    let child = Command::new("sh")
+        .args(["-c", &script, "sh"])
+        .arg(env::current_exe()?)
+        .args(["--exact", "a_commit_that_failed_is_never_acknowledged", "--nocapture"])
+        .env(PATH, &path)
+        .stdin(Stdio::null())
+        .output()?;
+    let told = String::from_utf8_lossy(&child.stdout).into_owned();
+    let acknowledged =
+        told.lines().find_map(|line| line.strip_prefix("acknowledged ")).map(str::parse::<u64>);
+    let acknowledged =
+        acknowledged.unwrap_or_else(|| panic!("{told}{}", String::from_utf8_lossy(&child.stderr)))?;
+    assert!(acknowledged < BATCHES_MAX, "the file never came to its limit");
+
+    let stored = open(&path)?.snapshot(SaleId::new(1)?).await?.totals.deducted / 20;
+    // The last one was in doubt at worst.
+    assert!(
+        (acknowledged..=acknowledged + 1).contains(&stored),
+        "{acknowledged} acknowledged, {stored} stored"
+    );
+    Ok(())
+}
