@@ -1,21 +1,21 @@
 //! Whether the worker can do its work: what readiness and gRPC health tell.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use flashgate_domain::Clock;
+use flashgate_order_store::DeploymentRepository;
 use flashgate_service::clocks::{self, Clocks, Peer};
 use metrics::gauge;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::error;
-
-use flashgate_order_store::DeploymentRepository;
 
 /// How often the store is asked whether it is there.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -160,7 +160,7 @@ impl Health {
     }
 
     fn work(&self) -> MutexGuard<'_, Work> {
-        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+        self.work.lock()
     }
 
     /// The broker answered, or did not.

@@ -4,8 +4,10 @@ use std::{
     collections::HashSet,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     process,
-    sync::{LazyLock, Mutex},
+    sync::LazyLock,
 };
+
+use parking_lot::Mutex;
 
 /// Below the range from which the kernel takes the ports of outgoing connections: one of those could sit on the
 /// port of a process that is just being started again.
@@ -19,7 +21,7 @@ static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
 /// # Panics
 /// If all are taken.
 pub fn free_address() -> SocketAddr {
-    let mut given = GIVEN.lock().unwrap();
+    let mut given = GIVEN.lock();
     // Test binaries that run side by side begin at different places.
     let first = u16::try_from(process::id().wrapping_mul(131) % u32::from(COUNT)).unwrap_or(0);
     let candidates = (0..COUNT).map(|step| FIRST + (first + step) % COUNT);

@@ -1,10 +1,8 @@
 //! Pauses between retries: longer each time, and never the same for two processes.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 /// Draws pauses from a seeded generator.
@@ -25,7 +23,7 @@ impl Backoff {
     /// `max`. Half, so that it does back off; at random, so that those who collided do not meet again.
     pub fn pause(&self, retry: u32) -> Duration {
         let longest = self.min.saturating_mul(2_u32.saturating_pow(retry)).min(self.max);
-        let share = self.random.lock().unwrap_or_else(PoisonError::into_inner).random_range(0.5..=1.0);
+        let share = self.random.lock().random_range(0.5..=1.0);
         longest.mul_f64(share)
     }
 }

@@ -1,11 +1,9 @@
 //! How far this process has seen each sale come. A server that knows less was behind when it took over.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::HashMap;
 
 use flashgate_domain::SaleId;
+use parking_lot::{Mutex, MutexGuard};
 
 /// How many sales are remembered. Beyond it all are forgotten, which only means that a server that is behind
 /// is not noticed until each sale was seen again.
@@ -25,7 +23,7 @@ pub(super) struct Seen(Mutex<HashMap<SaleId, Progress>>);
 impl Seen {
     fn lock(&self) -> MutexGuard<'_, HashMap<SaleId, Progress>> {
         // A panic cannot leave the map half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Remembers what an answer told.

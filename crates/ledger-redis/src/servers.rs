@@ -13,7 +13,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -22,6 +22,7 @@ use std::{
 use flashgate_domain::{Shard, id::SHARDS_MAX};
 use flashgate_ledger::LedgerFault;
 use metrics::counter;
+use parking_lot::{Mutex, MutexGuard};
 use redis::{Cmd, ConnectionAddr, RedisError, ServerError, Value};
 use tokio::time::{Instant, sleep};
 
@@ -201,7 +202,7 @@ impl Servers {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         // A panic cannot leave the maps half changed.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     /// The node of a redirection, as in `3999 127.0.0.1:6381`. An empty host means the one that redirected.

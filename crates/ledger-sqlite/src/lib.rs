@@ -87,6 +87,7 @@ const NOTES_WAITING_MAX: usize = 4_096;
 pub struct SqliteLedger {
     shards: ShardCount,
     clock: Arc<dyn Clock>,
+    /// A lock of std: a panic of the writer between two changes poisons it, and readers then get an error.
     books: Arc<RwLock<Books>>,
     calls: mpsc::Sender<Call>,
     notes: broadcast::Sender<Note>,

@@ -2,12 +2,10 @@
 //! needed for moments. After a restart they are gone, and a batch that is open then waits for the broker, which in
 //! the embedded mode never gives a half-message up.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::HashMap;
 
 use flashgate_domain::BatchId;
+use parking_lot::{Mutex, MutexGuard};
 
 /// How many bytes are kept at most: a backlog of a million orders. Beyond it bodies are not kept any more.
 const BYTES_MAX: usize = 128 * 1024 * 1024;
@@ -25,7 +23,7 @@ struct Bodies {
 impl Messages {
     fn lock(&self) -> MutexGuard<'_, Bodies> {
         // A panic cannot leave the map half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Keeps the body, unless there is none, or no room.

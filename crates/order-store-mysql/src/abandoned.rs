@@ -6,13 +6,11 @@
 //! statement of a chunk inserts its batch ids, and holds them until its transaction has ended. A retry waits for that;
 //! then it finds the batches decided, if the COMMIT had been under way, or takes their place.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use flashgate_supervision::Supervisor;
 use metrics::counter;
+use parking_lot::Mutex;
 use sqlx::{
     AssertSqlSafe, Connection, Executor, MySqlConnection, Row,
     mysql::{MySqlConnectOptions, MySqlDatabaseError},
@@ -106,7 +104,7 @@ impl Reaper {
         if Handle::try_current().is_err() {
             return;
         }
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         if waiting.sessions.len() >= WAITING_MAX {
             return End::Unreachable.count(&session);
         }
@@ -119,7 +117,7 @@ impl Reaper {
 
     /// What waits, or `None` if nothing does: then nobody reaps any longer.
     fn take(&self) -> Option<Vec<Abandoned>> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         waiting.is_reaping = !waiting.sessions.is_empty();
         waiting.is_reaping.then(|| std::mem::take(&mut waiting.sessions))
     }

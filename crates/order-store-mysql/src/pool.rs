@@ -9,13 +9,15 @@
 use std::{
     mem,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use flashgate_order_store::server::ServerSettings;
 use flashgate_supervision::Supervisor;
+use parking_lot::{Mutex, MutexGuard};
 use sqlx::{Connection, MySqlConnection, mysql::MySqlConnectOptions};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
@@ -28,7 +30,6 @@ use crate::{
     fault::{Cause, Trouble},
     session::{Session, SessionSettings},
 };
-use flashgate_order_store::server::ServerSettings;
 
 /// How long a connection may have been idle and still be used without a look whether it is alive. Longer than a busy
 /// worker leaves one, so that chunks pay no round trip for it.
@@ -160,7 +161,7 @@ impl Pool {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.lock()
     }
 }
 

@@ -1,12 +1,9 @@
 //! The thread that has the connection. SQLite blocks, so it works beside the runtime, on one call after another.
 
-use std::{
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
-    thread,
-    time::Duration,
-};
+use std::{path::PathBuf, thread, time::Duration};
 
+use flashgate_order_store::StoreFault;
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -20,7 +17,6 @@ use crate::{
     open::{self, OpenFault},
     settings::SqliteSettings,
 };
-use flashgate_order_store::StoreFault;
 
 type Call = Box<dyn FnOnce(&mut Connection) + Send>;
 
@@ -72,7 +68,7 @@ impl Thread {
                 let _nobody_waits = answer.send(work(connection));
             }
         });
-        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let calls = self.calls.lock().clone();
         let asked = async {
             calls?.send(call).await.ok()?;
             answered.await.ok()
@@ -86,7 +82,7 @@ impl Thread {
 
     /// Lets the calls that wait end, and closes the file.
     pub(crate) async fn shutdown(&self) {
-        drop(self.calls.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.calls.lock().take());
         self.ended.cancelled().await;
     }
 }

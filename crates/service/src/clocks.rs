@@ -4,15 +4,11 @@
 //! machine whose clock runs away is not well, and its logs mislead. So the difference is a metric, a warning, and from a
 //! configured bound on a reason not to be ready.
 
-use std::{
-    collections::BTreeMap,
-    num::NonZeroU64,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
 
 use flashgate_domain::{Timestamp, non_zero};
 use metrics::gauge;
+use parking_lot::Mutex;
 use serde::Deserialize;
 use tracing::warn;
 
@@ -92,7 +88,7 @@ impl Clocks {
         let seconds = Duration::from_millis(ahead_ms.unsigned_abs()).as_secs_f64();
         let seconds = if ahead_ms < 0 { -seconds } else { seconds };
         gauge!("flashgate_clock_difference_seconds", "peer" => peer.as_str()).set(seconds);
-        self.ahead_ms.lock().unwrap_or_else(PoisonError::into_inner).insert(peer, ahead_ms);
+        self.ahead_ms.lock().insert(peer, ahead_ms);
         if ahead_ms.unsigned_abs() >= WARNED_FROM_MS
             && let Some(suppressed) = self.warnings.admit()
         {
@@ -103,7 +99,7 @@ impl Clocks {
 
     /// Whether a peer's clock is further away than it may be.
     pub fn are_apart(&self) -> bool {
-        let ahead_ms = self.ahead_ms.lock().unwrap_or_else(PoisonError::into_inner);
+        let ahead_ms = self.ahead_ms.lock();
         ahead_ms.values().any(|ahead| Duration::from_millis(ahead.unsigned_abs()) > self.difference_max)
     }
 }

@@ -5,14 +5,9 @@
 //! [`EXPIRED_EXIT_CODE`], and the log names what it was [waiting for](waiting_for). Signals and the limit are watched by
 //! a thread of their own, since the others may be what hangs.
 
-use std::{
-    collections::BTreeMap,
-    io, process,
-    sync::{Mutex, PoisonError, mpsc},
-    thread,
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, process, sync::mpsc, thread, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -114,13 +109,13 @@ pub struct Waiting(&'static str);
 
 /// Names `what` as what a shutdown waits for.
 pub fn waiting_for(what: &'static str) -> Waiting {
-    *WAITS.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1;
+    *WAITS.lock().entry(what).or_default() += 1;
     Waiting(what)
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let mut waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waits = WAITS.lock();
         if let Some(count) = waits.get_mut(self.0) {
             *count -= 1;
             if *count == 0 {
@@ -132,7 +127,7 @@ impl Drop for Waiting {
 
 /// What the process waits for now, separated by commas.
 fn waits() -> String {
-    let waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
+    let waits = WAITS.lock();
     waits.keys().copied().collect::<Vec<_>>().join(", ")
 }
 

@@ -1,10 +1,8 @@
 //! Log lines that a fault would repeat for every batch.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// The pause between two lines of one kind: an operator sees that it goes on, and can read the rest of the log.
@@ -23,7 +21,7 @@ struct State {
 impl LogThrottle {
     /// How many lines of this kind were suppressed since the last one, if the next is to be written; else `None`.
     pub fn admit(&self) -> Option<u64> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         let now = Instant::now();
         if state.last_at.is_some_and(|at| now < at + PERIOD) {
             state.suppressed += 1;

@@ -4,17 +4,17 @@
 //! another database than that of the gateways (or one that shares topics with another deployment) would confirm orders
 //! that nobody counts. It decides nothing of a chunk with a foreign batch, and leaves its group to others.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use flashgate_domain::LedgerId;
+use flashgate_domain::{Backoff, LedgerId};
+use flashgate_order_store::DeploymentRepository;
 use metrics::counter;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{Abandoned, chunk::Chunk, pause};
 use crate::health::Health;
-use flashgate_domain::Backoff;
-use flashgate_order_store::DeploymentRepository;
 
 pub(super) struct Belonging {
     store: Arc<dyn DeploymentRepository>,
@@ -39,7 +39,7 @@ impl Belonging {
         chunk: &Chunk,
         leave: &CancellationToken,
     ) -> Result<Option<LedgerId>, Abandoned> {
-        let known = *self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = *self.ledger.lock();
         let ours = match known {
             Some(ledger) => Some(ledger),
             None => self.ask(leave).await?,
@@ -58,7 +58,7 @@ impl Belonging {
         loop {
             match self.store.identity().await {
                 Ok(identity) => {
-                    *self.ledger.lock().unwrap_or_else(PoisonError::into_inner) = identity.ledger;
+                    *self.ledger.lock() = identity.ledger;
                     return Ok(identity.ledger);
                 }
                 Err(fault) => {

@@ -3,20 +3,21 @@
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use flashgate_domain::{Intent, SaleId};
+use flashgate_order_store::OrderRepository;
 use metrics::gauge;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Abandoned, chunk::Taken, float};
-use flashgate_order_store::OrderRepository;
 
 /// How often it is looked whether the sales are free again: one statement for all of them.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
@@ -104,7 +105,7 @@ impl Blocked {
     }
 
     fn is_due(&self) -> bool {
-        let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut looked_at = self.looked_at.lock();
         let is_due = looked_at.is_none_or(|at| at.elapsed() >= LOOK_INTERVAL);
         if is_due {
             *looked_at = Some(Instant::now());
@@ -113,7 +114,7 @@ impl Blocked {
     }
 
     fn sales(&self) -> MutexGuard<'_, BTreeSet<SaleId>> {
-        self.sales.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sales.lock()
     }
 
     fn tell(&self) {

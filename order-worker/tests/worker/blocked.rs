@@ -31,7 +31,7 @@ fn small_chunks() -> ConsumeConfig {
 async fn scene_with_a_held_sale(config: ConsumeConfig) -> (Scene, SaleId) {
     let scene = Scene::new(config).await;
     let held = scene.store.create_sale(&draft("Held", 1_000).unwrap(), NOW).await.unwrap().id;
-    scene.store.locked.lock().unwrap().insert(held);
+    scene.store.locked.lock().insert(held);
     (scene, held)
 }
 
@@ -67,7 +67,7 @@ async fn batches_of_a_held_sale_wait_and_those_of_others_go_on() {
         waiting.push(scene.send_of(held, 10, 4));
         assert_eq!(told_within(&mut scene, MINUTE).await, (ids(&others), None), "the first one is not done");
 
-        scene.store.locked.lock().unwrap().clear();
+        scene.store.locked.lock().clear();
         assert_eq!(told_within(&mut scene, MINUTE).await, (ids(&waiting), Some(10)));
         assert_eq!(scene.store.sale(held).await.unwrap().unwrap().saleable, 1_000 - 8);
     }
@@ -87,7 +87,7 @@ async fn what_is_done_behind_a_batch_that_waits_comes_again_after_a_restart_and_
     let (bus, store) = (scene.bus.clone(), Arc::clone(&scene.store));
     drop(scene.consumer);
     bus.restart();
-    store.locked.lock().unwrap().clear();
+    store.locked.lock().clear();
     let mut again = Scene::with(store, bus, free, small_chunks());
     let (told, committed) = told_within(&mut again, MINUTE).await;
     assert_eq!((told, committed), (ids(&[&behind[..], &[waiting]].concat()), Some(6)));
@@ -103,7 +103,7 @@ async fn no_more_waits_in_the_worker_than_allowed() {
     }
     assert_eq!(told_within(&mut scene, MINUTE).await, (BTreeSet::new(), None));
     assert!(scene.bus.taken() <= 4, "two wait, and two at most were at work by then: {}", scene.bus.taken());
-    scene.store.locked.lock().unwrap().clear();
+    scene.store.locked.lock().clear();
     let (told, committed) = told_within(&mut scene, MINUTE).await;
     assert_eq!((told.len(), committed), (10, Some(10)));
 }
@@ -121,7 +121,7 @@ async fn a_worker_that_decides_nothing_for_long_is_not_ready_until_it_does() {
     assert!(health.condition().is_ready(), "that may be a busy row");
     sleep(Duration::from_secs(10)).await;
     assert!(!health.condition().store_up);
-    store.locked.lock().unwrap().clear();
+    store.locked.lock().clear();
     sleep(Duration::from_secs(3)).await;
     assert!(health.condition().is_ready());
     scene.leave.cancel();

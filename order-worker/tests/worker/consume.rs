@@ -229,7 +229,7 @@ async fn an_undecodable_message_dies_alone() {
 async fn a_batch_that_the_store_refuses_is_found_and_dies_alone() {
     let mut scene = Scene::new(ConsumeConfig::default()).await;
     let batches: Vec<Batch> = (1..=9).map(|number| scene.send(number, 2)).collect();
-    *scene.store.refuses.lock().unwrap() = Some(batches[5].id());
+    *scene.store.refuses.lock() = Some(batches[5].id());
     assert_eq!(scene.step().await, Step { batches: 8, orders: 16, dead_letters: 1 });
     let events = scene.bus.events();
     assert_eq!(dead_letter(&events[0]), (&body::encode_batch(&batches[5], None, NOW), "store_refused"));

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
@@ -26,6 +26,7 @@ use flashgate_order_store::{
     StoreIdentity, StoredOrder, Transition,
     decide::{Purchase, order_by_order},
 };
+use parking_lot::Mutex;
 
 /// An order store in memory.
 #[derive(Default)]
@@ -96,26 +97,26 @@ impl OrderRepository for MemoryStore {
         }
         let asked: BTreeSet<SaleId> =
             batches.iter().flat_map(|batch| batch.intents()).map(|intent| intent.sale()).collect();
-        let sales: Vec<SaleId> = self.locked.lock().unwrap().intersection(&asked).copied().collect();
+        let sales: Vec<SaleId> = self.locked.lock().intersection(&asked).copied().collect();
         if !sales.is_empty() {
             // As long as a statement waits for a row.
             tokio::time::sleep(Duration::from_secs(2)).await;
             return Err(StoreFault::Blocked { sales });
         }
-        let refused = *self.refuses.lock().unwrap();
+        let refused = *self.refuses.lock();
         if batches.iter().any(|batch| Some(batch.id()) == refused) {
             return Err(StoreFault::Refused("a value".to_owned()));
         }
         let mut sorted: Vec<&Batch> = batches.iter().collect();
         sorted.sort_by_key(|batch| batch.id());
-        let mut tables = self.tables.lock().unwrap();
+        let mut tables = self.tables.lock();
         let placed: BTreeMap<BatchId, Placed> =
             sorted.into_iter().map(|batch| (batch.id(), tables.place(batch, now))).collect();
         Ok(batches.iter().map(|batch| placed[&batch.id()].clone()).collect())
     }
 
     async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
-        let tables = self.tables.lock().unwrap();
+        let tables = self.tables.lock();
         let Some((outcome, created_at)) = tables.decided.get(&order.base()) else { return Ok(None) };
         Ok(outcome.orders.get(order.index()).map(|found| StoredOrder {
             id: order,
@@ -127,7 +128,7 @@ impl OrderRepository for MemoryStore {
     }
 
     async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreFault> {
-        let locked = self.locked.lock().unwrap();
+        let locked = self.locked.lock();
         Ok(sales.iter().copied().filter(|sale| locked.contains(sale)).collect())
     }
 }
@@ -135,7 +136,7 @@ impl OrderRepository for MemoryStore {
 #[async_trait]
 impl SaleRepository for MemoryStore {
     async fn create_sale(&self, draft: &SaleDraft, _now: Timestamp) -> Result<Sale, StoreFault> {
-        let sales = &mut self.tables.lock().unwrap().sales;
+        let sales = &mut self.tables.lock().sales;
         let id = SaleId::new(u64::try_from(sales.len()).unwrap() + 1).unwrap();
         let (draft, state, saleable) = (draft.clone(), SaleState::Created, draft.stock());
         let sale = Sale { id, draft, state, generation: 0, saleable, restocked: 0, returned: 0 };
@@ -149,17 +150,17 @@ impl SaleRepository for MemoryStore {
         draft: &SaleDraft,
         now: Timestamp,
     ) -> Result<SaleMade, StoreFault> {
-        let known = self.tables.lock().unwrap().sale_keys.get(key.as_str()).copied();
+        let known = self.tables.lock().sale_keys.get(key.as_str()).copied();
         if let Some(id) = known {
-            return Ok(SaleMade::found(self.tables.lock().unwrap().sales[&id].clone(), draft));
+            return Ok(SaleMade::found(self.tables.lock().sales[&id].clone(), draft));
         }
         let sale = self.create_sale(draft, now).await?;
-        self.tables.lock().unwrap().sale_keys.insert(key.as_str().to_owned(), sale.id);
+        self.tables.lock().sale_keys.insert(key.as_str().to_owned(), sale.id);
         Ok(SaleMade::Now(sale))
     }
 
     async fn preheat_sale(&self, sale: SaleId, _now: Timestamp) -> Result<Option<Transition>, StoreFault> {
-        Ok(self.tables.lock().unwrap().change(sale, |sale| {
+        Ok(self.tables.lock().change(sale, |sale| {
             if sale.state == SaleState::Created {
                 (sale.state, sale.generation) = (SaleState::Preheating, 1);
             }
@@ -172,7 +173,7 @@ impl SaleRepository for MemoryStore {
         generation: u32,
         _now: Timestamp,
     ) -> Result<Option<Transition>, StoreFault> {
-        Ok(self.tables.lock().unwrap().change(sale, |sale| {
+        Ok(self.tables.lock().change(sale, |sale| {
             if (sale.state, sale.generation) == (SaleState::Preheating, generation) {
                 sale.state = SaleState::Preheated;
             }
@@ -185,7 +186,7 @@ impl SaleRepository for MemoryStore {
         generation: u32,
         _now: Timestamp,
     ) -> Result<Option<Transition>, StoreFault> {
-        Ok(self.tables.lock().unwrap().change(sale, |sale| {
+        Ok(self.tables.lock().change(sale, |sale| {
             if (sale.state, sale.generation) == (SaleState::Preheated, generation) {
                 sale.generation += 1;
             }
@@ -193,15 +194,15 @@ impl SaleRepository for MemoryStore {
     }
 
     async fn close_sale(&self, sale: SaleId, _now: Timestamp) -> Result<Option<Transition>, StoreFault> {
-        Ok(self.tables.lock().unwrap().change(sale, |sale| sale.state = SaleState::Closed))
+        Ok(self.tables.lock().change(sale, |sale| sale.state = SaleState::Closed))
     }
 
     async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, StoreFault> {
-        Ok(self.tables.lock().unwrap().sales.get(&sale).cloned())
+        Ok(self.tables.lock().sales.get(&sale).cloned())
     }
 
     async fn sales(&self, page: &SalePage) -> Result<Vec<Sale>, StoreFault> {
-        let tables = self.tables.lock().unwrap();
+        let tables = self.tables.lock();
         let wanted = tables.sales.values().filter(|sale| {
             sale.id.get() > page.after_id && (page.states.is_empty() || page.states.contains(&sale.state))
         });
@@ -212,7 +213,7 @@ impl SaleRepository for MemoryStore {
 #[async_trait]
 impl SnapshotRepository for MemoryStore {
     async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, StoreFault> {
-        let tables = self.tables.lock().unwrap();
+        let tables = self.tables.lock();
         let Some(row) = tables.sales.get(&sale) else { return Ok(None) };
         let mut orders = Sums::default();
         for order in tables.decided.values().flat_map(|(outcome, _)| &outcome.orders) {
@@ -240,13 +241,13 @@ impl SnapshotRepository for MemoryStore {
     }
 
     async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault> {
-        let tables = self.tables.lock().unwrap();
+        let tables = self.tables.lock();
         let found = tables.decided.get(&batch.base()).filter(|(outcome, _)| outcome.batch == batch);
         Ok(found.map(|(outcome, _)| outcome.clone()))
     }
 
     async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault> {
-        let tables = self.tables.lock().unwrap();
+        let tables = self.tables.lock();
         let earlier = tables.decided.values().rev().map(|(outcome, _)| outcome);
         let earlier = earlier.filter(|outcome| page.before.is_none_or(|id| outcome.batch.base() < id));
         let decided = |outcome: &BatchOutcome| DecidedBatch {
@@ -257,7 +258,7 @@ impl SnapshotRepository for MemoryStore {
     }
 
     async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault> {
-        let tables = self.tables.lock().unwrap();
+        let tables = self.tables.lock();
         if !tables.sales.contains_key(&page.sale) {
             return Ok(None);
         }
@@ -269,7 +270,7 @@ impl SnapshotRepository for MemoryStore {
     }
 
     async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreFault> {
-        let tables = self.tables.lock().unwrap();
+        let tables = self.tables.lock();
         let mut units: BTreeMap<String, BuyerUnits> = BTreeMap::new();
         for order in tables.decided.values().flat_map(|(outcome, _)| &outcome.orders) {
             let (intent, is_held) = (&order.intent, order.decision == Decision::Confirmed);
@@ -292,7 +293,7 @@ impl RepairRepository for MemoryStore {
         step: &StoreStep,
         _now: Timestamp,
     ) -> Result<Option<Compensated>, StoreFault> {
-        let Tables { sales, adjustments, .. } = &mut *self.tables.lock().unwrap();
+        let Tables { sales, adjustments, .. } = &mut *self.tables.lock();
         let Some(sale) = sales.get_mut(&sale) else { return Ok(None) };
         let steps = adjustments.entry(sale.id).or_default();
         let corrected = sale.saleable.checked_add_signed(step.units());
@@ -305,7 +306,7 @@ impl RepairRepository for MemoryStore {
 
     async fn correct_order(&self, correction: &Correction, _now: Timestamp) -> Result<bool, StoreFault> {
         let Correction { order, sale, seen, settled } = correction;
-        let mut tables = self.tables.lock().unwrap();
+        let mut tables = self.tables.lock();
         let batch = tables.decided.get_mut(&order.base());
         let Some(found) = batch.and_then(|(outcome, _)| outcome.orders.get_mut(order.index())) else {
             return Ok(false);
@@ -321,7 +322,7 @@ impl RepairRepository for MemoryStore {
     }
 
     async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreFault> {
-        let repairs = &mut self.tables.lock().unwrap().repairs;
+        let repairs = &mut self.tables.lock().repairs;
         let id = u64::try_from(repairs.len()).unwrap() + 1;
         repairs.push(RepairEvent { id, draft: draft.clone(), began_at: now, ended: None });
         Ok(repairs[repairs.len() - 1].clone())
@@ -333,14 +334,14 @@ impl RepairRepository for MemoryStore {
         after: &str,
         now: Timestamp,
     ) -> Result<Option<RepairEvent>, StoreFault> {
-        let repairs = &mut self.tables.lock().unwrap().repairs;
+        let repairs = &mut self.tables.lock().repairs;
         let Some(event) = repairs.iter_mut().find(|event| event.id == id) else { return Ok(None) };
         event.ended.get_or_insert((after.to_owned(), now));
         Ok(Some(event.clone()))
     }
 
     async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreFault> {
-        let tables = self.tables.lock().unwrap();
+        let tables = self.tables.lock();
         let earlier = tables.repairs.iter().rev().filter(|event| before.is_none_or(|id| event.id < id));
         Ok(earlier.take(usize::try_from(size).unwrap()).cloned().collect())
     }
@@ -352,7 +353,7 @@ impl RepairRepository for MemoryStore {
         repair_id: u64,
         now: Timestamp,
     ) -> Result<(), StoreFault> {
-        let mut tables = self.tables.lock().unwrap();
+        let mut tables = self.tables.lock();
         let repair = tables.repairs.iter().find(|event| event.id == repair_id).unwrap().draft.clone();
         let RepairDraft { actor, reason, .. } = repair;
         let decision = LetterDecision { standing, repair_id, actor, reason, decided_at: now };
@@ -361,7 +362,7 @@ impl RepairRepository for MemoryStore {
     }
 
     async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreFault> {
-        let tables = self.tables.lock().unwrap();
+        let tables = self.tables.lock();
         let last = tables.letters.iter().rev().find(|(decided, _)| decided == letter);
         Ok(last.map(|(_, decision)| decision.clone()))
     }
@@ -371,11 +372,11 @@ impl RepairRepository for MemoryStore {
 impl DeploymentRepository for MemoryStore {
     async fn identity(&self) -> Result<StoreIdentity, StoreFault> {
         let store = StoreId::from_bytes([5; 16]).unwrap();
-        Ok(StoreIdentity { store, ledger: self.tables.lock().unwrap().ledger })
+        Ok(StoreIdentity { store, ledger: self.tables.lock().ledger })
     }
 
     async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreFault> {
-        let registered = &mut self.tables.lock().unwrap().ledger;
+        let registered = &mut self.tables.lock().ledger;
         match *registered {
             None => {
                 *registered = Some(ledger);
@@ -415,50 +416,50 @@ struct Queue {
 
 impl MemoryBus {
     pub(crate) fn send(&self, body: Bytes) {
-        self.0.lock().unwrap().bodies.push(body);
+        self.0.lock().bodies.push(body);
     }
 
     /// The next publish or commit ends with this fault.
     pub(crate) fn fail_next(&self, fault: BusFault) {
-        self.0.lock().unwrap().faults.push_back(fault);
+        self.0.lock().faults.push_back(fault);
     }
 
     /// What happened since the last look.
     pub(crate) fn events(&self) -> Vec<Event> {
-        std::mem::take(&mut self.0.lock().unwrap().events)
+        std::mem::take(&mut self.0.lock().events)
     }
 
     /// Nothing that is asked of the broker is answered any more.
     pub(crate) fn freeze(&self) {
-        self.0.lock().unwrap().frozen = true;
+        self.0.lock().frozen = true;
     }
 
     async fn answer(&self) {
-        if self.0.lock().unwrap().frozen {
+        if self.0.lock().frozen {
             std::future::pending::<()>().await;
         }
     }
 
     /// How many messages were taken.
     pub(crate) fn taken(&self) -> usize {
-        self.0.lock().unwrap().polled
+        self.0.lock().polled
     }
 
     /// How long each poll since the last look was ready to wait.
     pub(crate) fn waits(&self) -> Vec<Duration> {
-        std::mem::take(&mut self.0.lock().unwrap().waits)
+        std::mem::take(&mut self.0.lock().waits)
     }
 
     /// Notes how long a poll is ready to wait, and tells whether there is nothing for it yet.
     fn note_poll(&self, wait: Duration) -> bool {
-        let mut queue = self.0.lock().unwrap();
+        let mut queue = self.0.lock();
         queue.waits.push(wait);
         queue.polled == queue.bodies.len()
     }
 
     /// The worker starts anew: what it did not commit comes again.
     pub(crate) fn restart(&self) {
-        let mut queue = self.0.lock().unwrap();
+        let mut queue = self.0.lock();
         queue.polled = queue.committed;
     }
 }
@@ -476,7 +477,7 @@ impl Subscription for MemoryBus {
         if self.note_poll(wait) {
             tokio::time::sleep(wait).await;
         }
-        let mut queue = self.0.lock().unwrap();
+        let mut queue = self.0.lock();
         let from = queue.polled;
         queue.polled = queue.bodies.len().min(from + max);
         let deliveries = (from..queue.polled).map(|offset| Delivery {
@@ -493,13 +494,13 @@ impl Subscription for MemoryBus {
     }
 
     fn position(&self) -> Vec<Position> {
-        let offset = u64::try_from(self.0.lock().unwrap().polled).unwrap();
+        let offset = u64::try_from(self.0.lock().polled).unwrap();
         vec![Position { queue: queue_id(), holding: 0, offset }]
     }
 
     async fn commit(&mut self, position: &[Position]) -> Result<(), BusFault> {
         self.answer().await;
-        let mut queue = self.0.lock().unwrap();
+        let mut queue = self.0.lock();
         if let Some(fault) = queue.faults.pop_front() {
             return Err(fault);
         }
@@ -519,7 +520,7 @@ impl Subscription for MemoryBus {
 impl Publisher for MemoryBus {
     async fn publish(&self, message: Message) -> Result<(), BusFault> {
         self.answer().await;
-        let mut queue = self.0.lock().unwrap();
+        let mut queue = self.0.lock();
         if let Some(fault) = queue.faults.pop_front() {
             return Err(fault);
         }

@@ -1,12 +1,13 @@
 //! The operator's proof: `flashgate_audit`, over the gRPC interfaces of whichever gateway and worker answer, while
 //! everything goes on.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use flashgate_audit::{GatewayLedger, LedgerSide, Plan, SideFault, WorkerBooks, examine};
 use flashgate_domain::{SaleId, audit::Report};
 use flashgate_gateway::operator::ledger::LedgerDesk;
 use flashgate_proto::v1::ledger_service_server::LedgerServiceServer;
+use parking_lot::Mutex;
 use tonic::service::Routes;
 
 use crate::{
@@ -86,11 +87,11 @@ impl Auditor {
 
     /// What came of them so far.
     pub fn audits(&self) -> Audits {
-        *self.audits.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.audits.lock()
     }
 
     fn count(&self, audited: &Result<Option<Report>, SideFault>) {
-        let mut audits = self.audits.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut audits = self.audits.lock();
         match audited {
             Ok(Some(report)) => {
                 audits.told += 1;

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -11,6 +11,7 @@ use std::{
 
 use flashgate_domain::{BuyerId, IdempotencyKey, Quantity, Refusal, SaleId, Verdict};
 use flashgate_gateway::purchase::Buy;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::oneshot, time::sleep};
 
 use crate::{gateway::Front, network::Network, process::Process};
@@ -63,7 +64,7 @@ pub struct Buyers {
 
 impl Buyers {
     fn lock(&self) -> MutexGuard<'_, Vec<Attempt>> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.attempts.lock()
     }
 
     /// Every request so far.

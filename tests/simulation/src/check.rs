@@ -11,10 +11,11 @@ mod finally;
 mod log;
 mod windows;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 pub use audits::{agrees, agrees_or_needs_rebuild, no_false_alarm, no_false_step};
 pub use finally::{finally, little_is_open};
+use parking_lot::Mutex;
 
 use crate::servers::Servers;
 
@@ -25,17 +26,17 @@ pub struct Complaint(Mutex<Option<String>>);
 impl Complaint {
     /// Raises it, unless there is one.
     pub fn raise(&self, what: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(what);
+        self.0.lock().get_or_insert(what);
     }
 
     /// Whether there is one.
     pub fn is_raised(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.0.lock().is_some()
     }
 
     /// Takes it.
     pub fn take(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.lock().take()
     }
 }
 

@@ -3,11 +3,9 @@
 //! A crash has two halves. The life ends: whatever the process still tries never gets out, also from tasks that
 //! nobody can abort. Then whoever supervises the process aborts the tasks that it knows.
 
-use std::{
-    future::pending,
-    sync::{Mutex, PoisonError},
-};
+use std::future::pending;
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 /// One incarnation of a process.
@@ -46,12 +44,12 @@ impl Life {
     /// Has it die at the `crossings`-th point from now on where it could: before a call leaves it, when the call
     /// has left, and when the answer is there.
     pub fn end_after(&self, crossings: u32) {
-        *self.fuse.lock().unwrap_or_else(PoisonError::into_inner) = Some(crossings);
+        *self.fuse.lock() = Some(crossings);
     }
 
     /// Lets it live on.
     pub fn spare(&self) {
-        *self.fuse.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.fuse.lock() = None;
     }
 
     /// A point where it could die; never returns for the dead.
@@ -63,7 +61,7 @@ impl Life {
     }
 
     fn burn(&self) {
-        let mut fuse = self.fuse.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fuse = self.fuse.lock();
         match *fuse {
             Some(left) if left <= 1 => {
                 *fuse = None;

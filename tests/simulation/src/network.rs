@@ -9,12 +9,13 @@ mod link;
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use rand::{Rng, rngs::StdRng};
 use tokio::time::{Instant, sleep_until};
 
@@ -92,18 +93,18 @@ impl Network {
 
     /// How many requests have been on their way for longer than `age`.
     pub fn in_flight_for(&self, age: Duration) -> usize {
-        let in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_flight = self.in_flight.lock();
         in_flight.values().filter(|left| left.elapsed() > age).count()
     }
 
     fn has_left(&self) -> u64 {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).insert(number, Instant::now());
+        self.in_flight.lock().insert(number, Instant::now());
         number
     }
 
     fn has_ended(&self, number: u64) {
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        self.in_flight.lock().remove(&number);
     }
 }
 
@@ -143,7 +144,7 @@ impl<S: Send + 'static> Server<S> {
 
     /// Its state. Never held across an await.
     pub fn state(&self) -> MutexGuard<'_, S> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// The network that it is on.
@@ -152,7 +153,7 @@ impl<S: Send + 'static> Server<S> {
     }
 
     fn sky(&self) -> MutexGuard<'_, Sky> {
-        self.sky.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sky.lock()
     }
 
     /// Changes the weather.

@@ -2,12 +2,13 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{task::AbortHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -38,7 +39,7 @@ impl<F: Clone + Send + 'static> Process<F> {
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Incarnation<F>>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+        self.current.lock()
     }
 
     /// Starts it, unless it runs. `main` is what it does with its life, until it is told to leave.

@@ -1,10 +1,7 @@
 //! The operator's repairs: what `flashgate repair` runs, over the gRPC interfaces of whichever gateway and worker answer,
 //! while everything goes on.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use flashgate_audit::{
     Drift, LedgerSide, Plan, Rebuild, Sides, Stuck,
@@ -12,6 +9,7 @@ use flashgate_audit::{
     examine, redrive,
 };
 use flashgate_domain::SaleId;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::sleep;
 
 use crate::{
@@ -180,7 +178,7 @@ impl Repairer {
     }
 
     fn repairs(&self) -> MutexGuard<'_, Repairs> {
-        self.repairs.lock().unwrap_or_else(PoisonError::into_inner)
+        self.repairs.lock()
     }
 
     fn note(&self, what: &str) {

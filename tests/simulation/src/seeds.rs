@@ -2,12 +2,11 @@
 
 use std::{
     ops::Range,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
 };
+
+use parking_lot::Mutex;
 
 use crate::{
     audit::Audits,
@@ -53,7 +52,7 @@ pub fn run_seeds(
                 return;
             }
             let ended = run(&History::of(seed), options);
-            let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut tally = tally.lock();
             tally.count(seed, ended);
             if tally.failed.is_some() {
                 is_over.store(true, Ordering::Relaxed);
@@ -66,7 +65,7 @@ pub fn run_seeds(
             scope.spawn(work);
         }
     });
-    tally.into_inner().unwrap_or_else(PoisonError::into_inner)
+    tally.into_inner()
 }
 
 impl Tally {

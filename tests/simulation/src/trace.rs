@@ -2,10 +2,10 @@
 
 use std::{
     fmt::{self, Write},
-    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 const FNV_OFFSET: u64 = 0xCBF2_9CE4_8422_2325;
@@ -51,7 +51,7 @@ impl Trace {
     /// Adds an event of this moment.
     pub fn note(&self, event: fmt::Arguments<'_>) {
         let at = self.elapsed();
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut events = self.events.lock();
         events.count += 1;
         // Writing into a string has no way to fail.
         let _always = writeln!(events, "{:>9.3} {event}", at.as_secs_f64());
@@ -64,13 +64,13 @@ impl Trace {
 
     /// The hash of all events so far, and their number.
     pub fn digest(&self) -> (u64, u64) {
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let events = self.events.lock();
         (events.hash, events.count)
     }
 
     /// The events as text, if they were kept.
     pub fn text(&self) -> String {
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let events = self.events.lock();
         events.kept.clone().unwrap_or_default()
     }
 }

@@ -3,12 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use std::{
-    collections::VecDeque,
-    num::NonZeroU64,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::VecDeque, num::NonZeroU64, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use flashgate_domain::{
@@ -49,6 +44,7 @@ use flashgate_simulation::{
     world::World,
 };
 use flashgate_supervision::Supervisor;
+use parking_lot::Mutex;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -191,20 +187,19 @@ impl Registry for SomeSales {
     }
 
     async fn sales(&self, states: &[SaleState]) -> Result<Listed, RegistryFault> {
-        let sales =
-            self.sales.lock().unwrap().iter().filter(|sale| states.contains(&sale.state)).cloned().collect();
+        let sales = self.sales.lock().iter().filter(|sale| states.contains(&sale.state)).cloned().collect();
         Ok(Listed { sales, unreadable: Vec::new() })
     }
 
     async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, RegistryFault> {
-        Ok(self.sales.lock().unwrap().iter().find(|one| one.id == sale).cloned())
+        Ok(self.sales.lock().iter().find(|one| one.id == sale).cloned())
     }
 
     async fn confirm_preheat(&self, sale: SaleId, _generation: u32) -> Result<Sale, RegistryFault> {
         if self.refused.contains(&sale) {
             return Err(RegistryFault::Unavailable("away".to_owned()));
         }
-        let mut sales = self.sales.lock().unwrap();
+        let mut sales = self.sales.lock();
         let sale = sales.iter_mut().find(|one| one.id == sale).unwrap();
         sale.state = SaleState::Preheated;
         Ok(sale.clone())
@@ -265,7 +260,7 @@ async fn a_sale_that_was_closed_has_ended_here_although_the_ledger_does_not_answ
     assert_eq!(state(), SaleState::Preheated);
 
     server.stall(Duration::from_secs(60));
-    registry.sales.lock().unwrap()[0].state = SaleState::Closed;
+    registry.sales.lock()[0].state = SaleState::Closed;
     let silent = Outcomes { coming: VecDeque::new(), taken: 0, acknowledged: watch::Sender::new(0) };
     let (period, leave) = (Duration::from_millis(500), CancellationToken::new());
     let running = tokio::spawn(preheat.run(Box::new(silent), period, Arc::default(), leave.clone()));
@@ -431,7 +426,7 @@ impl Subscription for Outcomes {
 fn joining(outcomes: impl Subscription + 'static) -> Join {
     let waiting = Mutex::new(Some(outcomes));
     Box::new(move || {
-        let joined = waiting.lock().unwrap().take().ok_or(BusFault::Closed);
+        let joined = waiting.lock().take().ok_or(BusFault::Closed);
         Box::pin(async move {
             let joined: Box<dyn Subscription> = Box::new(joined?);
             Ok(joined)

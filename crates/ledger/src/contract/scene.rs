@@ -1,14 +1,12 @@
 //! The stage of the facts: sales, buyers, batches and outcomes, made with few words.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flashgate_domain::{
     Batch, BatchId, BatchIds, BatchOutcome, BuyerId, CancelReason, Decision, DeductPolicy, IdempotencyKey,
     Intent, Node, OrderOutcome, Quantity, Sale, SaleDraft, SaleId, SaleState, Shard, Timestamp, Window,
 };
+use parking_lot::Mutex;
 
 use super::Subject;
 use crate::{Activated, Answer, Deduction, Ledger, Snapshot};
@@ -122,7 +120,7 @@ impl Scene {
     /// The id of a new batch for the shard of the sale.
     pub fn batch_id(&self, sale: SaleId) -> Result<BatchId> {
         let ids = self.ids.get(usize::from(self.shard(sale).get())).ok_or("no such shard")?;
-        Ok(ids.lock().unwrap_or_else(PoisonError::into_inner).next(MADE_AT))
+        Ok(ids.lock().next(MADE_AT))
     }
 
     /// A new batch, of the shard of its first sale.

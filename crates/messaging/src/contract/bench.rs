@@ -1,18 +1,19 @@
 //! A topic and a group of its own for each fact.
 
-use std::collections::VecDeque;
-use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::{collections::VecDeque, num::NonZeroU32, sync::Arc, time::Duration};
 
-use crate::rocketmq::{
-    RocketMq, RocketMqConfig, RocketMqPublisher, RocketMqSubscription, RocketMqTransactionProducer, admin,
-};
-use crate::{CheckBackHandler, CheckedMessage, Delivery, Group, Message, Resolution, Subscription, Topic};
 use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_domain::clock::{Clock, SystemClock, Timestamp};
+use parking_lot::Mutex;
 use tokio::sync::watch;
+
+use crate::{
+    CheckBackHandler, CheckedMessage, Delivery, Group, Message, Resolution, Subscription, Topic,
+    rocketmq::{
+        RocketMq, RocketMqConfig, RocketMqPublisher, RocketMqSubscription, RocketMqTransactionProducer, admin,
+    },
+};
 
 /// How long a message may take to arrive that needs no check-back.
 pub(crate) const WAIT: Duration = Duration::from_secs(5);
@@ -131,7 +132,7 @@ impl Answers {
 impl CheckBackHandler for Answers {
     async fn check_back(&self, message: CheckedMessage) -> Resolution {
         self.asked.send_modify(|asked| asked.push(message.key));
-        let mut answers = self.answers.lock().unwrap();
+        let mut answers = self.answers.lock();
         if answers.len() > 1 { answers.pop_front().unwrap() } else { answers[0] }
     }
 }

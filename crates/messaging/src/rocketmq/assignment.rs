@@ -1,20 +1,26 @@
 //! Which queues a subscription holds, and how far it is in each.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{collections::BTreeMap, sync::Arc};
 
 use flashgate_supervision::Task;
 use futures::future::join_all;
+use parking_lot::{Mutex, MutexGuard};
 use serde::Deserialize;
-use tokio::sync::{Notify, mpsc};
-use tokio::time::timeout;
+use tokio::{
+    sync::{Notify, mpsc},
+    time::timeout,
+};
 
-use super::codes::{expect_success, request};
-use super::connection::Inbound;
-use super::frame::{Frame, Request};
-use super::pull::{Chunk, Source, Start, pull_forever};
-use crate::fault::BusFault;
-use crate::message::{Delivery, Position, QueueId};
+use super::{
+    codes::{expect_success, request},
+    connection::Inbound,
+    frame::{Frame, Request},
+    pull::{Chunk, Source, Start, pull_forever},
+};
+use crate::{
+    fault::BusFault,
+    message::{Delivery, Position, QueueId},
+};
 
 /// Hears from the broker that a group got or lost a member.
 #[derive(Default)]
@@ -83,7 +89,7 @@ impl Assignment {
     }
 
     fn held(&self) -> MutexGuard<'_, Holdings> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock()
     }
 
     /// Takes the queues that are due to this subscription and gives up the others. The first time, a

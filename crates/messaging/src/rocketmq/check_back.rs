@@ -1,20 +1,27 @@
 //! The broker's question for the fate of a half-message, from the connection to the answer.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+};
 
-use super::codes::request;
-use super::connection::Inbound;
-use super::frame::Frame;
-use super::session::Session;
-use super::stored::{Half, Stored};
-use super::transaction::{Asked, end_transaction};
-use crate::bus::CheckBackHandler;
-use crate::fault::BusFault;
-use crate::message::{CheckedMessage, HalfMessage, Resolution};
-use crate::names::{Group, Topic};
+use super::{
+    codes::request,
+    connection::Inbound,
+    frame::Frame,
+    session::Session,
+    stored::{Half, Stored},
+    transaction::{Asked, end_transaction},
+};
+use crate::{
+    bus::CheckBackHandler,
+    fault::BusFault,
+    message::{CheckedMessage, HalfMessage, Resolution},
+    names::{Group, Topic},
+};
 
 /// The property of a half-message that only shows whether the brokers take any. It never stands for a batch.
 pub(super) const PROBE: &str = "flashgate-probe";
@@ -39,7 +46,7 @@ impl CheckBacks {
 
     /// Takes no further questions; what is queued is still answered.
     pub(super) fn close(&self) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.queue.lock().take();
     }
 }
 
@@ -50,7 +57,7 @@ impl Inbound for CheckBacks {
         }
         match read(address, request, &self.group) {
             Ok(check_back) => {
-                let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let queue = self.queue.lock().clone();
                 // The broker asks again later, so a question that finds no room is late, not lost.
                 let queued = queue.is_some_and(|queue| queue.try_send(check_back).is_ok());
                 count(if queued { "received" } else { "dropped" });

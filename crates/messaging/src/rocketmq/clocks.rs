@@ -4,19 +4,19 @@
 //! message bounds the difference from both sides, as closely as the exchange was quick. Several of them bound it more
 //! closely, for as long as they agree; one that contradicts them means that a clock was set.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use flashgate_domain::clock::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use super::codes::{expect_success, request};
-use super::frame::Request;
-use super::session::Session;
-use super::stored::Stored;
-use crate::fault::BusFault;
-use crate::message::ClockDifference;
+use super::{
+    codes::{expect_success, request},
+    frame::Request,
+    session::Session,
+    stored::Stored,
+};
+use crate::{fault::BusFault, message::ClockDifference};
 
 /// What two clocks may drift apart, one part in so many: far more than clocks that are kept by NTP do.
 const DRIFT: u128 = 2_000;
@@ -91,7 +91,7 @@ impl Bounds {
 
 impl Clocks {
     fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// The present by the clock of `broker`, if this process's clock says `own`: rather a little earlier than later.
@@ -165,12 +165,10 @@ async fn stored_at(session: &Session, broker: &str, commit_log_offset: u64) -> R
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use flashgate_domain::clock::Timestamp;
-    use tokio::time::Instant;
-
     use super::{Bounds, Clocks, Exchange};
+    use flashgate_domain::clock::Timestamp;
+    use std::time::Duration;
+    use tokio::time::Instant;
 
     fn at(millis: u64) -> Timestamp {
         Timestamp::from_millis(millis)

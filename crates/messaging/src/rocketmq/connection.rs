@@ -1,20 +1,31 @@
 //! One TCP connection to a broker or a name server, shared by any number of requests.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use flashgate_supervision::Task;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use parking_lot::{Mutex, MutexGuard};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::{Notify, mpsc, oneshot},
+    time::{Instant, sleep, timeout, timeout_at},
+};
 
-use super::frame::{Frame, Request, refusal};
-use super::session::Session;
+use super::{
+    frame::{Frame, Request, refusal},
+    session::Session,
+};
 use crate::fault::BusFault;
 
 const READ_BUFFER_BYTES: usize = 64 * 1024;
@@ -62,7 +73,7 @@ impl Shared {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 
     fn close(&self) {

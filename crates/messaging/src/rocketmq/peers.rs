@@ -7,10 +7,9 @@
 //!
 //! This is advice only: where every broker is passed over, the one whose time ends first is used all the same.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 /// What is known against the brokers, by address; nothing about those that work.
@@ -36,7 +35,7 @@ impl Peers {
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<String, Held>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock()
     }
 
     fn hold(&self, failures: u32) -> Duration {
@@ -110,11 +109,9 @@ impl Peers {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use tokio::time::advance;
-
     use super::Peers;
+    use std::time::Duration;
+    use tokio::time::advance;
 
     const SECOND: Duration = Duration::from_secs(1);
 

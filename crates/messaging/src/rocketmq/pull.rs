@@ -1,21 +1,29 @@
 //! Pulling one queue, without end, into the memory of a subscription.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
-use tokio::sync::mpsc;
-use tokio::time::Instant;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::{sync::mpsc, time::Instant};
 
-use super::codes::{fault_of, flag, request, response};
-use super::frame::Request;
-use super::offsets::Place;
-use super::session::Session;
-use super::stored::Stored;
-use crate::fault::BusFault;
-use crate::message::{Delivery, QueueId};
-use crate::names::{Group, Topic};
+use super::{
+    codes::{fault_of, flag, request, response},
+    frame::Request,
+    offsets::Place,
+    session::Session,
+    stored::Stored,
+};
+use crate::{
+    fault::BusFault,
+    message::{Delivery, QueueId},
+    names::{Group, Topic},
+};
 
 /// How often the broker looks at the pulls that it holds (`PullRequestHoldService`): the answer to one whose time
 /// is up can come so much later.
@@ -89,7 +97,7 @@ impl Source {
     }
 
     fn health(&self) -> MutexGuard<'_, Health> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+        self.health.lock()
     }
 
     /// Keeps `result`'s fault for the next `poll` that comes back empty, or forgets the last one. `queue` is the one

@@ -1,22 +1,28 @@
 //! Sending messages, plain and half.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use super::clocks::{Exchange, compare};
-use super::codes::{fault_of, flag, is_wrong_peer, request, response};
-use super::frame::{Frame, Request};
-use super::properties::{
-    DELIVER_AFTER_MS, FIRST_CHECK_AFTER_S, HALF, KEYS, PRODUCER_GROUP, PropertiesOut, UNIQUE_ID, WAIT_STORED,
+use super::{
+    clocks::{Exchange, compare},
+    codes::{fault_of, flag, is_wrong_peer, request, response},
+    frame::{Frame, Request},
+    properties::{
+        DELIVER_AFTER_MS, FIRST_CHECK_AFTER_S, HALF, KEYS, PRODUCER_GROUP, PropertiesOut, UNIQUE_ID,
+        WAIT_STORED,
+    },
+    route::{Route, Writer},
+    session::Session,
 };
-use super::route::{Route, Writer};
-use super::session::Session;
-use crate::fault::BusFault;
-use crate::message::Message;
-use crate::names::Group;
+use crate::{fault::BusFault, message::Message, names::Group};
 
 /// The topic and queue count that a broker would create an unknown topic after; it never gets to that here.
 const TEMPLATE_TOPIC: &str = "TBW102";
@@ -213,7 +219,7 @@ impl Sender {
     }
 
     fn half_taken_at(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.half_taken_at.lock().unwrap_or_else(PoisonError::into_inner)
+        self.half_taken_at.lock()
     }
 
     /// Whether the last half-message was taken, and that less than `age_max` ago.

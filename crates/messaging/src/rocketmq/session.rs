@@ -3,29 +3,34 @@
 //! Every producer and every subscription has a session of its own, since the broker knows a member of a group
 //! by its connection, and so that a pull of 256 KiB never stands in front of a commit.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use flashgate_domain::clock::{Clock, Timestamp};
 use flashgate_supervision::Supervisor;
-use tokio::sync::Notify;
-use tokio::time::Instant;
+use parking_lot::Mutex;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::RocketMq;
-use super::clocks::Clocks;
-use super::codes::{is_wrong_peer, request, response};
-use super::config::RocketMqConfig;
-use super::connection::{Connection, Inbound};
-use super::frame::{Frame, Request};
-use super::peers::Peers;
-use super::presence::anonymous;
-use super::route::Route;
-use crate::fault::BusFault;
-use crate::names::Topic;
+use super::{
+    RocketMq,
+    clocks::Clocks,
+    codes::{is_wrong_peer, request, response},
+    config::RocketMqConfig,
+    connection::{Connection, Inbound},
+    frame::{Frame, Request},
+    peers::Peers,
+    presence::anonymous,
+    route::Route,
+};
+use crate::{fault::BusFault, names::Topic};
 
 pub(super) struct Session {
     pub(super) client_id: String,
@@ -144,8 +149,7 @@ impl Session {
     /// `address` has led to the wrong peer: the next request gets a new connection, and routes are read anew. What is
     /// under way on the old connection goes on there.
     pub(super) fn distrust(&self, address: &str) {
-        let slot =
-            self.connections.lock().unwrap_or_else(PoisonError::into_inner).get(address).map(Arc::clone);
+        let slot = self.connections.lock().get(address).map(Arc::clone);
         // Whoever holds the lock is opening a new one.
         if let Some(mut slot) = slot.as_ref().and_then(|slot| slot.try_lock().ok())
             && slot.as_ref().is_some_and(|connection| connection.age() >= DOUBT_PAUSE)
@@ -156,7 +160,7 @@ impl Session {
     }
 
     fn doubt_routes(&self, address: &str) {
-        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut routes = self.routes.lock();
         for known in routes.values_mut().filter(|known| known.route.has_address(address)) {
             known.is_doubted = true;
         }
@@ -167,7 +171,7 @@ impl Session {
             return Err(BusFault::Closed);
         }
         let slot = {
-            let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut connections = self.connections.lock();
             Arc::clone(connections.entry(address.to_owned()).or_default())
         };
         let waited = || BusFault::unavailable(format!("no connection to {address} before the deadline"));
@@ -256,7 +260,7 @@ impl Session {
 
     /// The last route of `topic`, and whether it is time for a new one; only one caller is told so.
     fn known_route(&self, topic: &Topic) -> Option<(Arc<Route>, bool)> {
-        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut routes = self.routes.lock();
         let known = routes.get_mut(topic)?;
         let age_max = self.config.route_age_max();
         let age_max = if known.is_doubted { age_max.min(DOUBT_PAUSE) } else { age_max };
@@ -270,7 +274,7 @@ impl Session {
 
     async fn fetch_route(&self, topic: &Topic) -> Result<Arc<Route>, BusFault> {
         let route = Arc::new(Route::parse(self.ask_name_server(&Route::request(topic)).await?)?);
-        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut routes = self.routes.lock();
         let known = KnownRoute { route: Arc::clone(&route), read_at: Instant::now(), is_doubted: false };
         routes.insert(topic.clone(), known);
         Ok(route)
@@ -280,7 +284,7 @@ impl Session {
     pub(super) fn close(&self) {
         self.leaving.cancel();
         self.closed.store(true, Ordering::Release);
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.connections.lock().clear();
     }
 }
 

@@ -5,18 +5,23 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_supervision::Task;
+use parking_lot::Mutex;
 
-use super::RocketMq;
-use super::check_back::{CheckBacks, PROBE, answer_all};
-use super::codes::{fault_of, flag, request, response};
-use super::frame::Request;
-use super::presence::{Role, join, leave};
-use super::sender::{Kind, Sender, Sent, commit_log_offset};
-use super::session::Session;
-use crate::bus::{CheckBackHandler, TransactionProducer};
-use crate::fault::BusFault;
-use crate::message::{ClockDifference, HalfMessage, Message, Verdict};
-use crate::names::{Group, Topic};
+use super::{
+    RocketMq,
+    check_back::{CheckBacks, PROBE, answer_all},
+    codes::{fault_of, flag, request, response},
+    frame::Request,
+    presence::{Role, join, leave},
+    sender::{Kind, Sender, Sent, commit_log_offset},
+    session::Session,
+};
+use crate::{
+    bus::{CheckBackHandler, TransactionProducer},
+    fault::BusFault,
+    message::{ClockDifference, HalfMessage, Message, Verdict},
+    names::{Group, Topic},
+};
 
 /// The producer of one kind of transaction. Answers check-backs from the moment it exists until
 /// [`RocketMqTransactionProducer::shutdown`], also for half-messages that another process left behind.
@@ -24,8 +29,8 @@ pub struct RocketMqTransactionProducer {
     sender: Sender,
     role: Role,
     check_backs: Arc<CheckBacks>,
-    answering: std::sync::Mutex<Option<Task>>,
-    announcing: std::sync::Mutex<Option<Task>>,
+    answering: Mutex<Option<Task>>,
+    announcing: Mutex<Option<Task>>,
 }
 
 impl RocketMqTransactionProducer {
@@ -46,18 +51,18 @@ impl RocketMqTransactionProducer {
             sender: Sender::new(session, group),
             role,
             check_backs,
-            answering: std::sync::Mutex::new(Some(answering)),
-            announcing: std::sync::Mutex::new(Some(announcing)),
+            answering: Mutex::new(Some(answering)),
+            announcing: Mutex::new(Some(announcing)),
         })
     }
 
     /// Leaves the group, finishes the check-backs that are under way and closes the connections. Half-messages
     /// that are open still go to the other producers of the group. Later calls answer [`BusFault::Closed`].
     pub async fn shutdown(&self) {
-        let announcing = self.announcing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let announcing = self.announcing.lock().take();
         leave(&self.sender.session, &self.role, announcing).await;
         self.check_backs.close();
-        let answering = self.answering.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let answering = self.answering.lock().take();
         if let Some(answering) = answering {
             // What is not answered by then is asked again, somewhere else.
             let limit = self.sender.session.config.send_timeout();

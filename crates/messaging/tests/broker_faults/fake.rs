@@ -4,13 +4,14 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use flashgate_messaging::rocketmq::RocketMqConfig;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -105,7 +106,7 @@ impl Server {
 
     /// From now on requests are answered so.
     pub(crate) fn answer_with(&self, handler: impl FnMut(&Asked) -> Option<Answer> + Send + 'static) {
-        *self.control.handler.lock().unwrap() = Box::new(handler);
+        *self.control.handler.lock() = Box::new(handler);
     }
 
     /// Nothing passes any more on the connections that are open, for good; new ones work.
@@ -115,7 +116,7 @@ impl Server {
 
     /// The requests with that code that have come.
     pub(crate) fn asked(&self, code: i32) -> Vec<Asked> {
-        self.control.asked.lock().unwrap().iter().filter(|asked| asked.code == code).cloned().collect()
+        self.control.asked.lock().iter().filter(|asked| asked.code == code).cloned().collect()
     }
 }
 
@@ -144,8 +145,8 @@ async fn serve(mut stream: TcpStream, number: u64, control: Arc<Control>) {
             body: frame[header_end..].to_vec(),
             connection: number,
         };
-        let answer = (control.handler.lock().unwrap())(&asked);
-        control.asked.lock().unwrap().push(asked);
+        let answer = (control.handler.lock())(&asked);
+        control.asked.lock().push(asked);
         let Some(answer) = answer else { continue };
         let header = json!({
             "code": answer.code, "flag": 1, "opaque": header["opaque"], "language": "JAVA", "version": 0,
@@ -195,7 +196,7 @@ impl Cluster {
         let mut all = Vec::new();
         for _ in 0..brokers {
             let broker = Server::start(works).await;
-            listed.lock().unwrap().push(broker.address);
+            listed.lock().push(broker.address);
             all.push(broker);
         }
         let name_server = Server::start(tell(Arc::clone(&listed))).await;
@@ -204,7 +205,7 @@ impl Cluster {
 
     /// From now on the name server tells of these brokers only.
     pub(crate) fn list(&self, brokers: &[usize]) {
-        *self.listed.lock().unwrap() = brokers.iter().map(|number| self.brokers[*number].address).collect();
+        *self.listed.lock() = brokers.iter().map(|number| self.brokers[*number].address).collect();
     }
 
     /// Quick, so that a test need not wait for a default.
@@ -223,7 +224,7 @@ pub(crate) fn tell(
     brokers: Arc<Mutex<Vec<SocketAddr>>>,
 ) -> impl FnMut(&Asked) -> Option<Answer> + Send + 'static {
     move |asked| {
-        let brokers = brokers.lock().unwrap();
+        let brokers = brokers.lock();
         let body = match asked.code {
             CLUSTER => json!({ "brokerAddrTable": {}, "clusterAddrTable": {} }),
             ROUTE => json!({

@@ -4,10 +4,7 @@
 
 mod fake;
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,6 +18,7 @@ use flashgate_messaging::{
     TransactionProducer,
     rocketmq::{RocketMq, RocketMqConfig, RocketMqSubscription, RocketMqTransactionProducer},
 };
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 struct NeverAsked;
@@ -89,7 +87,7 @@ async fn the_last_broker_that_is_left_gets_all_the_time_there_is() {
     let first = Arc::new(Mutex::new(None));
     // Answers nothing for longer than one try may take; then it does, also what had been asked.
     cluster.brokers[0].answer_with(move |asked| {
-        let mut first = first.lock().unwrap();
+        let mut first = first.lock();
         if first.is_none() && asked.code == SEND {
             *first = Some(());
             std::thread::sleep(Duration::from_millis(600));

@@ -1,12 +1,10 @@
 //! Nothing is sold outside of a sale's window, by the right time.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
 
 use anyhow::ensure;
 use flashgate_domain::{Clock, SaleId};
+use parking_lot::Mutex;
 
 use crate::servers::Servers;
 
@@ -18,7 +16,7 @@ impl Windows {
     /// Looks after each request that may have changed it; `what` is its name.
     pub(super) fn hold(&self, servers: &Servers, what: &str) -> anyhow::Result<()> {
         let (now, ledger) = (servers.clock.now(), servers.ledger.state());
-        let mut before = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = self.0.lock();
         for (sale, account) in &ledger.books.sales {
             let deducted = account.totals.deducted;
             let was = before.insert(*sale, deducted).unwrap_or(0);

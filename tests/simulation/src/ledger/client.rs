@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
 };
 
 use async_trait::async_trait;
@@ -16,6 +16,7 @@ use flashgate_ledger::{
     Restored, SaleLifecycle, Screening, Selling, Settled, Snapshot, Standing, Watching,
 };
 use futures::stream::{self, BoxStream, StreamExt};
+use parking_lot::Mutex;
 
 use super::{BrokenOff, LedgerState, Progress, judge::Seen};
 use crate::network::{Link, Lost};
@@ -58,7 +59,7 @@ impl SimLedger {
         request: impl FnOnce(&mut LedgerState, &Seen) -> T + Send + 'static,
     ) -> Result<T, LedgerFault> {
         let seen: Seen = {
-            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let seen = self.seen.lock();
             sales.into_iter().map(|sale| (sale, seen.get(&sale).copied().unwrap_or_default())).collect()
         };
         let call = self.link.call(what, about, move |state| {
@@ -70,7 +71,7 @@ impl SimLedger {
             (answer, seen.keys().filter_map(progress).collect::<Vec<_>>())
         });
         let (answer, progress) = call.await.map_err(fault)?;
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         for (sale, progress) in progress {
             let furthest = seen.entry(sale).or_default();
             *furthest = progress.max(*furthest);
@@ -173,7 +174,7 @@ impl SaleLifecycle for SimLedger {
         let close = move |state: &mut LedgerState| state.write().stop(sale, State::Closed);
         self.link.call("close", sale, close).await.map_err(fault)?;
         // As Redis's ledger does: a sale that has ended is not watched any longer.
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&sale);
+        self.seen.lock().remove(&sale);
         Ok(())
     }
 

@@ -2,10 +2,11 @@
 
 use std::{
     fmt::Display,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep, timeout},
@@ -82,7 +83,7 @@ impl<S: Send + 'static> Link<S> {
     }
 
     fn connected_at(&self) -> MutexGuard<'_, Instant> {
-        self.connected_at.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connected_at.lock()
     }
 
     /// Calls the server, which does `request` when it arrives.

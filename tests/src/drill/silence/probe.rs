@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -12,6 +12,7 @@ use std::{
 use flashgate_domain::SaleId;
 use futures::future::join_all;
 use http::StatusCode;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
@@ -131,7 +132,7 @@ impl Probes {
 
 impl Open {
     fn lock(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
