@@ -5,7 +5,6 @@
 //! of those no call gets a connection any more. So the worker lends connections itself. One whose call ran into its
 //! time-out, was dropped in flight, or ended with a broken connection is closed and forgotten, and what it may hold on
 //! the server is freed from another connection ([`Abandoned`]). Nothing here waits without a bound.
-
 use std::{
     mem,
     sync::{
@@ -15,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use flashgate_order_store::server::ServerSettings;
 use flashgate_supervision::Supervisor;
 use sqlx::{Connection, MySqlConnection, mysql::MySqlConnectOptions};
 use tokio::{
@@ -28,7 +28,6 @@ use crate::{
     fault::{Cause, Trouble},
     session::{Session, SessionSettings},
 };
-use flashgate_order_store::server::ServerSettings;
 
 /// How long a connection may have been idle and still be used without a look whether it is alive. Longer than a busy
 /// worker leaves one, so that chunks pay no round trip for it.

@@ -1,5 +1,4 @@
 //! The thread that has the connection. SQLite blocks, so it works beside the runtime, on one call after another.
-
 use std::{
     path::PathBuf,
     sync::{Mutex, PoisonError},
@@ -7,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use flashgate_order_store::StoreFault;
 use rusqlite::Connection;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -20,7 +20,6 @@ use crate::{
     open::{self, OpenFault},
     settings::SqliteSettings,
 };
-use flashgate_order_store::StoreFault;
 
 type Call = Box<dyn FnOnce(&mut Connection) + Send>;
 

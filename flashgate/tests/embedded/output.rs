@@ -25,7 +25,7 @@ fn words(words: &[&str]) -> process::Command {
 
 #[test]
 fn commands_without_a_server_print_as_promised() {
-    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/serve.sample.toml");
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/embedded/serve.sample.toml");
     let commands: [&[&str]; 8] = [
         &["config", "default"],
         &["config", "check", sample],

@@ -3,18 +3,16 @@
 //! A batch says which ledger its units were taken from, and an order store knows which ledger is its own. A worker on
 //! another database than that of the gateways (or one that shares topics with another deployment) would confirm orders
 //! that nobody counts. It decides nothing of a chunk with a foreign batch, and leaves its group to others.
-
 use std::sync::{Arc, Mutex, PoisonError};
 
-use flashgate_domain::LedgerId;
+use flashgate_domain::{Backoff, LedgerId};
+use flashgate_order_store::DeploymentRepository;
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{Abandoned, chunk::Chunk, pause};
 use crate::health::Health;
-use flashgate_domain::Backoff;
-use flashgate_order_store::DeploymentRepository;
 
 pub(super) struct Belonging {
     store: Arc<dyn DeploymentRepository>,

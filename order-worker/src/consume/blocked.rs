@@ -1,5 +1,4 @@
 //! Sales whose rows others hold: their batches wait, and those of other sales go on.
-
 use std::{
     collections::BTreeSet,
     sync::{
@@ -10,13 +9,13 @@ use std::{
 };
 
 use flashgate_domain::{Intent, SaleId};
+use flashgate_order_store::OrderRepository;
 use metrics::gauge;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Abandoned, chunk::Taken, float};
-use flashgate_order_store::OrderRepository;
 
 /// How often it is looked whether the sales are free again: one statement for all of them.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
