@@ -6,10 +6,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use flashgate_audit::{GatewayLedger, LedgerSide, Plan, SideFault, StoreSide, examine};
 use flashgate_domain::{
     BatchId, BatchOutcome, BuyerId, SaleId, SaleState,
     audit::{BuyerUnits, DecidedBatch, Finding, Report, StoreBooks, Verdict},
+};
+use flashgate_operations::{
+    audit::{LedgerSide, Plan, SideFault, StoreSide, examine},
+    client::GatewayLedger,
 };
 use flashgate_order_store::{BatchPage, BuyerPage, OrderStore, SALE_PAGE_MAX, SalePage, StoreFault};
 use metrics::{counter, gauge, histogram};
@@ -210,8 +213,8 @@ mod tests {
     };
 
     use async_trait::async_trait;
-    use flashgate_audit::{LedgerSide, LogTrace, OrderMark, Plan, SideFault};
     use flashgate_domain::{BatchId, BuyerDigest, Intent, OrderId, SaleId, audit::LedgerBooks};
+    use flashgate_operations::audit::{LedgerSide, LogTrace, OrderMark, Plan, SideFault};
     use metrics_exporter_prometheus::PrometheusBuilder;
     use tempfile::TempDir;
 

@@ -6,10 +6,13 @@ use std::{
 };
 
 use clap::Args;
-use flashgate_audit::{Plan, SideFault, Sides, examine};
 use flashgate_domain::{
     SaleId,
     audit::{Report, Verdict},
+};
+use flashgate_operations::{
+    audit::{Plan, SideFault, examine},
+    client::Sides,
 };
 use flashgate_output::{Reader, exit::Failed, time};
 use flashgate_proto::v1::{self, sale_service_client::SaleServiceClient};

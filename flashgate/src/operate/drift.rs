@@ -1,12 +1,12 @@
-//! `flashgate repair drift`: puts units right that an audit found, while buyers buy, as [`flashgate_audit::drift`] does.
+//! `flashgate repair drift`: puts units right that an audit found, while buyers buy, as [`flashgate_operations::repair::drift`] does.
 use std::{sync::Arc, time::Duration};
 
 use clap::Args;
-use flashgate_audit::{
+use flashgate_domain::SaleId;
+use flashgate_operations::repair::{
     Drift,
     drift::{BrokenOff, Look},
 };
-use flashgate_domain::SaleId;
 use flashgate_output::{exit::Failed, time};
 
 use super::{

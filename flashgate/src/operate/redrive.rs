@@ -5,8 +5,11 @@
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use clap::Args;
-use flashgate_audit::{Sides, Stuck, redrive};
 use flashgate_domain::{BatchId, SaleId};
+use flashgate_operations::{
+    client::Sides,
+    repair::{Stuck, redrive},
+};
 use flashgate_output::{exit::Failed, time};
 
 use super::{

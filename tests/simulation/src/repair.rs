@@ -6,12 +6,16 @@ use std::{
     time::Duration,
 };
 
-use flashgate_audit::{
-    Drift, LedgerSide, Plan, Rebuild, Sides, Stuck,
-    drift::{Journal, Look},
-    examine, redrive,
-};
 use flashgate_domain::SaleId;
+use flashgate_operations::{
+    audit::{LedgerSide, Plan, examine},
+    client::Sides,
+    repair::{
+        Drift, Rebuild, Stuck,
+        drift::{Journal, Look},
+        redrive,
+    },
+};
 use tokio::time::sleep;
 
 use crate::{

@@ -20,11 +20,10 @@ use thiserror::Error;
 use tokio::time::sleep;
 use tonic::{Status, transport::Channel};
 
+use super::redrive::settle;
 use crate::{
-    examine::{Plan, examine},
-    grpc::{Carrier, Sides},
-    redrive::settle,
-    sides::{LedgerSide, OrderMark, SideFault, StoreSide},
+    audit::{LedgerSide, OrderMark, Plan, SideFault, StoreSide, examine},
+    client::{Carrier, Sides},
 };
 
 /// How often it audits and compensates: batches and orders, what they hid, and what was sold meanwhile.

@@ -6,7 +6,7 @@ use flashgate_domain::{
 };
 use tokio::time::sleep;
 
-use crate::{
+use super::{
     examine::Plan,
     sides::{LedgerSide, SideFault, StoreSide},
 };

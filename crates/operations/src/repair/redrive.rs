@@ -13,7 +13,7 @@ use flashgate_proto::v1::{
 };
 use tonic::Status;
 
-use crate::grpc::{Carrier, Sides, bytes};
+use crate::client::{Carrier, Sides, grpc::bytes};
 
 /// How many batches one call asks for.
 const BATCHES_MAX: usize = 100;

@@ -19,7 +19,10 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep};
 use tonic::{Code, Status, transport::Channel};
 
-use crate::grpc::{Carrier, Sides, books_client, ledger_client};
+use crate::client::{
+    Carrier, Sides,
+    grpc::{books_client, ledger_client},
+};
 
 /// How often both sides are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);

@@ -15,7 +15,7 @@ use flashgate_domain::{
 };
 use tokio::time::sleep;
 
-use crate::{
+use super::{
     holdings,
     sides::{LedgerSide, LogTrace, LogWord, SideFault, StoreSide},
 };

@@ -20,7 +20,7 @@ use tonic::{
     transport::{Channel, Endpoint, Error},
 };
 
-use crate::sides::{LedgerSide, LogTrace, LogWord, OrderMark, SideFault, StoreSide};
+use crate::audit::sides::{LedgerSide, LogTrace, LogWord, OrderMark, SideFault, StoreSide};
 
 /// The longest answer that is read: a snapshot with a million open batches.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
