@@ -2,16 +2,16 @@
 
 use clap::{Parser, Subcommand};
 
-#[cfg(feature = "embedded")]
 use crate::{
-    demo::DemoArgs,
-    serve::{ConfigCommand, ServeArgs},
-};
-use crate::{
-    load::args::LoadArgs,
     operate::{audit::AuditArgs, order::OrderCommand, repair::RepairCommand, sale::SaleCommand},
     shell::{CompletionsArgs, ManArgs},
 };
+#[cfg(feature = "embedded")]
+use flashgate_embedded::{
+    demo::DemoArgs,
+    serve::{ConfigCommand, ServeArgs},
+};
+use flashgate_load::args::LoadArgs;
 
 /// Runs a whole flashgate in one process, loads one, operates its sales, and looks its orders up.
 #[derive(Debug, Parser)]

@@ -4,14 +4,13 @@ use std::{future::Future, process::ExitCode};
 
 use flashgate::{
     cli::{Cli, Command},
-    exit::Failed,
-    load,
     operate::{audit, order, repair, sale},
     shell,
 };
 #[cfg(feature = "embedded")]
-use flashgate::{demo, serve};
-use flashgate_output::{fail, parse};
+use flashgate_embedded::{demo, serve};
+use flashgate_load as load;
+use flashgate_output::{exit::Failed, fail, parse};
 use tokio::runtime;
 
 fn main() -> ExitCode {

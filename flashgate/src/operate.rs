@@ -25,13 +25,11 @@ mod view;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use flashgate_output::{Reader, print_line};
+use flashgate_output::{Reader, exit::Failed, print_line, time};
 use flashgate_proto::v1::{order_service_client::OrderServiceClient, sale_service_client::SaleServiceClient};
 use serde::Serialize;
 use server::WorkerArgs;
 use tonic::transport::Channel;
-
-use crate::{exit::Failed, time};
 
 /// The order worker, and how to ask it.
 #[derive(Clone, Debug, Args)]

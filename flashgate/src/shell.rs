@@ -1,12 +1,11 @@
 //! What shells and manuals are told about this command.
-
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
-use flashgate_output::print;
+use flashgate_output::{exit::Failed, print};
 
-use crate::{cli::Cli, exit::Failed};
+use crate::cli::Cli;
 
 /// Which shell.
 #[derive(Clone, Debug, Args)]

@@ -7,7 +7,7 @@ mod late;
 use std::{process, sync::Arc, time::Duration};
 
 pub use failed::Failed;
-use flashgate_domain::Clock;
+use flashgate_domain::{Backoff, Clock};
 use flashgate_messaging::{
     BusFault,
     rocketmq::{RocketMq, RocketMqBrowser, RocketMqConfig, RocketMqPublisher, RocketMqSubscription},
@@ -33,7 +33,6 @@ use crate::{
     operator::{Backlog, DeadLetters, Interface, Repairs, Sales},
     stores,
 };
-use flashgate_domain::Backoff;
 
 /// The pause before the group is joined again after a batch of another ledger came.
 const STRANGERS_PAUSE: Duration = Duration::from_secs(5);

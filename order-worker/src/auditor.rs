@@ -1,5 +1,4 @@
 //! The audit in the background: this worker's own store against the ledger behind a gateway, sale by sale.
-
 use std::{
     collections::{BTreeSet, HashSet},
     sync::Arc,
@@ -7,18 +6,21 @@ use std::{
 };
 
 use async_trait::async_trait;
-use flashgate_audit::{GatewayLedger, LedgerSide, Plan, SideFault, StoreSide, examine};
 use flashgate_domain::{
     BatchId, BatchOutcome, BuyerId, SaleId, SaleState,
     audit::{BuyerUnits, DecidedBatch, Finding, Report, StoreBooks, Verdict},
 };
+use flashgate_operations::{
+    audit::{LedgerSide, Plan, SideFault, StoreSide, examine},
+    client::GatewayLedger,
+};
+use flashgate_order_store::{BatchPage, BuyerPage, OrderStore, SALE_PAGE_MAX, SalePage, StoreFault};
 use metrics::{counter, gauge, histogram};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::AuditConfig;
-use flashgate_order_store::{BatchPage, BuyerPage, OrderStore, SALE_PAGE_MAX, SalePage, StoreFault};
 
 /// In which rounds sales that are closed are audited as well, since little moves there, and what buyers hold is compared,
 /// since that takes long.
@@ -211,8 +213,8 @@ mod tests {
     };
 
     use async_trait::async_trait;
-    use flashgate_audit::{LedgerSide, LogTrace, OrderMark, Plan, SideFault};
     use flashgate_domain::{BatchId, BuyerDigest, Intent, OrderId, SaleId, Totals, audit::LedgerBooks};
+    use flashgate_operations::audit::{LedgerSide, LogTrace, OrderMark, Plan, SideFault};
     use metrics_exporter_prometheus::PrometheusBuilder;
     use tempfile::TempDir;
 

@@ -27,8 +27,9 @@ use at_work::AtWork;
 use belonging::Belonging;
 use blocked::Blocked;
 use chunk::{Chunk, Gathering};
-use flashgate_domain::Clock;
+use flashgate_domain::{Backoff, Clock};
 use flashgate_messaging::{BusFault, Position, Publisher, Subscription};
+use flashgate_order_store::OrderStore;
 use metrics::{gauge, histogram};
 use pace::Pace;
 use place::Placer;
@@ -41,8 +42,6 @@ use crate::{
     config::ConsumeConfig,
     health::{Health, Unfinished},
 };
-use flashgate_domain::Backoff;
-use flashgate_order_store::OrderStore;
 
 /// What the consumer works with.
 #[derive(Clone)]

@@ -2,11 +2,11 @@
 //!
 //! [`run`] is for whoever has the parts already: the embedded mode, in a process with other services. The worker's
 //! own process ([`crate::app`]) opens the port first and waits for its parts behind it.
-
 use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::Clock;
 use flashgate_messaging::{Browser, Publisher, Subscription, Topic};
+use flashgate_order_store::OrderStore;
 use flashgate_service::{
     files::Division,
     listener::{self, Places},
@@ -25,7 +25,6 @@ use crate::{
     health::Health,
     operator::{self, Backlog, DeadLetters, Interface, Repairs, Sales},
 };
-use flashgate_order_store::OrderStore;
 
 /// Everything outside the worker that it works with. In its own process MySQL and RocketMQ; in the embedded mode
 /// whatever the process has.

@@ -3,9 +3,9 @@
 use clap::Parser;
 use flashgate::{
     cli::{Cli, Command},
-    exit::Failed,
     operate::{audit, repair},
 };
+use flashgate_output::exit::Failed;
 
 use crate::deployment::Deployment;
 

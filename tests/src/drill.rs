@@ -9,8 +9,11 @@ mod tally;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use flashgate_audit::{GatewayLedger, Plan, WorkerBooks, examine};
 use flashgate_domain::{SaleId, audit::Verdict};
+use flashgate_operations::{
+    audit::{Plan, examine},
+    client::{GatewayLedger, WorkerBooks},
+};
 use rand::{Rng, rngs::StdRng};
 use tokio::time::Instant;
 

@@ -4,13 +4,16 @@
 
 use std::time::Duration;
 
-use flashgate::exit::Failed;
-use flashgate_audit::{GatewayLedger, Plan, WorkerBooks, examine};
 use flashgate_domain::{
     Batch, BatchId, BatchIds, Clock, Node, SaleId, SystemClock,
     audit::{Finding, Report, Verdict, Written},
 };
 use flashgate_ledger::{Deduction, Fate, Selling};
+use flashgate_operations::{
+    audit::{Plan, examine},
+    client::{GatewayLedger, WorkerBooks},
+};
+use flashgate_output::exit::Failed;
 use flashgate_proto::body;
 use flashgate_tests::{Answer, Deployment, Door, Purchase, Rush, SaleForm, ask_all, eventually, flashgate};
 use tokio::time::sleep;

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use clap::Parser;
 use flashgate::{
     cli::{Cli, Command},
-    exit::Failed,
     operate::{audit, repair},
 };
 use flashgate_domain::SaleId;
+use flashgate_output::exit::Failed;
 use flashgate_proto::v1::{self, dead_letter_service_client::DeadLetterServiceClient};
 use flashgate_tests::{Books, Deployment, Heard, Purchase, SaleForm, ask_all, eventually};
 use sqlx::{Connection, MySqlConnection};

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use clap::Parser;
 use flashgate::{
     cli::{Cli, Command},
-    exit::Failed,
     operate::audit,
 };
 use flashgate_domain::SaleId;
+use flashgate_output::exit::Failed;
 use flashgate_tests::{
     Answer, Deployment, Door, Heard, Purchase, SaleForm, ask_all, eventually, gateway::Gateway,
 };

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use flashgate::exit::Failed;
 use flashgate_domain::{Batch, BatchIds, Clock, Node, SaleId, SystemClock};
 use flashgate_ledger::{Deduction, LogStatus, Observing, Selling};
+use flashgate_output::exit::Failed;
 use flashgate_proto::{body, v1};
 use flashgate_tests::{Answer, Deployment, Purchase, Rush, SaleForm, ask_all, eventually, flashgate};
 

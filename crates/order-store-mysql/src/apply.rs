@@ -1,11 +1,14 @@
 //! Decides a chunk of batches: which way, how often, and what each batch is told.
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
 use flashgate_domain::{Batch, BatchId, SaleId, Timestamp};
+use flashgate_order_store::{
+    Placed, StoreFault,
+    triage::{by_ascending_id, decided, in_the_order_of},
+};
 use metrics::counter;
 use tokio::time::sleep;
 use tracing::{debug, warn};
@@ -14,10 +17,6 @@ use crate::{
     MySqlStore, careful,
     fault::{Cause, Trouble},
     lend, locked, plain, within,
-};
-use flashgate_order_store::{
-    Placed, StoreFault,
-    triage::{by_ascending_id, decided, in_the_order_of},
 };
 
 /// The two ways to decide a chunk. Each is a transaction of its own: the careful one reads what it must know

@@ -1,20 +1,21 @@
 //! The books of a sale: sums of its orders, for whoever compares them with the ledger's.
-
 use std::{collections::BTreeMap, time::Duration};
 
 use flashgate_domain::{
     BatchId, BatchOutcome, BuyerId, OrderId, SaleId,
     audit::{BatchSums, BuyerUnits, DecidedBatch, StoreBooks, Sums},
 };
+use flashgate_order_store::{
+    BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage, OutcomesPage,
+    sql::{
+        columns::{Impossible, buyer_id},
+        summing::{self, StateRow},
+        texts::{BATCHES_AFTER_SELECT, BATCHES_PAGE_SELECT, SALE_ADJUSTED_SELECT},
+    },
+};
 use sqlx::{Connection, Executor, MySqlConnection, Row, mysql::MySqlRow};
 
 use crate::{careful, fault::Trouble, rows, sales};
-use flashgate_order_store::{
-    BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage, OutcomesPage,
-    sql::columns::{Impossible, buyer_id},
-    sql::summing::{self, StateRow},
-    sql::texts::{BATCHES_AFTER_SELECT, BATCHES_PAGE_SELECT, SALE_ADJUSTED_SELECT},
-};
 
 const ORDERS_SPAN_SELECT: &str = include_str!("../sql/orders_span_select.sql");
 const ORDER_SUMS_SELECT: &str = include_str!("../sql/order_sums_select.sql");

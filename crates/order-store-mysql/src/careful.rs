@@ -1,21 +1,22 @@
 //! The careful way: look first, then decide order by order.
-
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     sync::LazyLock,
 };
 
 use flashgate_domain::{Batch, BatchId, OrderId, SaleId, Timestamp};
-use sqlx::{Connection, MySqlConnection, Row};
-
-use crate::{fault::Trouble, rows, sql, write};
 use flashgate_order_store::{
     Placed,
     decide::{Purchase, confirmed_units, order_by_order, purchase},
-    sql::columns::{self, Impossible},
-    sql::statement::{Sized, padded},
+    sql::{
+        columns::{self, Impossible},
+        statement::{Sized, padded},
+    },
     triage::{Decided, decided, sort_out},
 };
+use sqlx::{Connection, MySqlConnection, Row};
+
+use crate::{fault::Trouble, rows, sql, write};
 
 static BATCHES_SELECT: LazyLock<Sized> =
     LazyLock::new(|| Sized::new(include_str!("../sql/batches_select.sql")));

@@ -1,13 +1,12 @@
 //! What puts right what somebody changed by hand. Each is one conditional update of one row.
-
 use flashgate_domain::{CancelReason, SaleId, Timestamp, audit::StoreStep};
-use sqlx::{MySqlConnection, Row};
-
-use crate::fault::Trouble;
 use flashgate_order_store::{
     Compensated, Correction,
     sql::texts::{SALE_ADJUSTED_SELECT, SALE_COMPENSATE},
 };
+use sqlx::{MySqlConnection, Row};
+
+use crate::fault::Trouble;
 
 const ORDER_CORRECT: &str = include_str!("../sql/order_correct.sql");
 

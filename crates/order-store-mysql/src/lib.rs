@@ -29,8 +29,15 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 pub use driver::MySql;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId, Timestamp,
+    Backoff, Batch, BatchId, BatchOutcome, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId,
+    Timestamp,
     audit::{BuyerUnits, DecidedBatch, StoreBooks, StoreStep},
+};
+use flashgate_order_store::{
+    BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
+    OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
+    RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, Standing, StoreFault,
+    StoreIdentity, StoredOrder, Transition, server::ServerSettings, sql::columns::Impossible,
 };
 use flashgate_supervision::Supervisor;
 use pool::Pool;
@@ -38,13 +45,6 @@ use sqlx::{AssertSqlSafe, ConnectOptions, MySqlConnection, SqlSafeStr, SqlStr, m
 use tokio::time::timeout;
 
 use crate::fault::Trouble;
-use flashgate_domain::Backoff;
-use flashgate_order_store::{
-    BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
-    OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
-    RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, Standing, StoreFault,
-    StoreIdentity, StoredOrder, Transition, server::ServerSettings, sql::columns::Impossible,
-};
 
 /// The order store on MySQL.
 #[derive(Debug)]

@@ -1,15 +1,14 @@
 //! Which sales somebody else holds.
-
 use std::{collections::BTreeSet, sync::LazyLock};
 
 use flashgate_domain::SaleId;
+use flashgate_order_store::sql::{
+    columns,
+    statement::{Sized, padded},
+};
 use sqlx::{MySqlConnection, Row};
 
 use crate::{fault::Trouble, sql};
-use flashgate_order_store::{
-    sql::columns,
-    sql::statement::{Sized, padded},
-};
 
 static SALES_EXIST: LazyLock<Sized> = LazyLock::new(|| Sized::new(include_str!("../sql/sales_exist.sql")));
 static SALES_FREE: LazyLock<Sized> = LazyLock::new(|| Sized::new(include_str!("../sql/sales_free.sql")));

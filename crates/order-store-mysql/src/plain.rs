@@ -1,10 +1,9 @@
 //! The plain way: every order is confirmed, in five statements.
-
 use flashgate_domain::{Batch, BatchOutcome, Timestamp};
+use flashgate_order_store::decide::{all_confirmed, confirmed_units};
 use sqlx::{Connection, MySqlConnection};
 
 use crate::{fault::Trouble, write};
-use flashgate_order_store::decide::{all_confirmed, confirmed_units};
 
 /// Writes all orders of `batches` as confirmed and takes their units; `None`, and nothing done, if a sale has
 /// too few or does not exist. A unique key objects (1062) to a batch that was decided before, to order ids that

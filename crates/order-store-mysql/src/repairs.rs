@@ -1,14 +1,15 @@
 //! What operators repaired.
-
 use flashgate_domain::{SaleId, Timestamp};
+use flashgate_order_store::{
+    REPAIR_PAGE_MAX, RepairDraft, RepairEvent,
+    sql::{
+        columns,
+        texts::{REPAIR_END, REPAIR_INSERT, REPAIR_SELECT, REPAIRS_SELECT},
+    },
+};
 use sqlx::{MySqlConnection, Row, mysql::MySqlRow};
 
 use crate::fault::Trouble;
-use flashgate_order_store::{
-    REPAIR_PAGE_MAX, RepairDraft, RepairEvent,
-    sql::columns,
-    sql::texts::{REPAIR_END, REPAIR_INSERT, REPAIR_SELECT, REPAIRS_SELECT},
-};
 
 pub(crate) async fn begin(
     connection: &mut MySqlConnection,

@@ -1,14 +1,15 @@
 //! Rows of batches and orders, read back.
-
 use flashgate_domain::{BatchId, BatchOutcome, OrderId, OrderOutcome, id::BATCH_INTENTS_MAX};
+use flashgate_order_store::{
+    StoredOrder,
+    sql::{
+        columns::{self, Impossible, OrderColumns},
+        texts::BATCH_ORDERS_SELECT,
+    },
+};
 use sqlx::{MySqlConnection, Row, mysql::MySqlRow};
 
 use crate::fault::Trouble;
-use flashgate_order_store::{
-    StoredOrder,
-    sql::columns::{self, Impossible, OrderColumns},
-    sql::texts::BATCH_ORDERS_SELECT,
-};
 
 const ORDER_SELECT: &str = include_str!("../sql/order_select.sql");
 

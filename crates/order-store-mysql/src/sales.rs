@@ -1,6 +1,15 @@
 //! Sales: rows, transitions, pages.
-
 use flashgate_domain::{IdempotencyKey, Sale, SaleDraft, SaleId, SaleState, Timestamp};
+use flashgate_order_store::{
+    SALE_PAGE_MAX, SaleMade, SalePage, Transition,
+    sql::{
+        columns::{self, SaleColumns},
+        texts::{
+            SALE_BY_KEY_SELECT, SALE_CLOSE, SALE_CONFIRM_PREHEAT, SALE_INSERT, SALE_NEXT_GENERATION,
+            SALE_PREHEAT, SALE_SELECT, SALES_SELECT,
+        },
+    },
+};
 use sqlx::{
     MySql, MySqlConnection, MySqlExecutor, Row,
     mysql::{MySqlArguments, MySqlRow},
@@ -8,14 +17,6 @@ use sqlx::{
 };
 
 use crate::fault::{Cause, Trouble};
-use flashgate_order_store::{
-    SALE_PAGE_MAX, SaleMade, SalePage, Transition,
-    sql::columns::{self, SaleColumns},
-    sql::texts::{
-        SALE_BY_KEY_SELECT, SALE_CLOSE, SALE_CONFIRM_PREHEAT, SALE_INSERT, SALE_NEXT_GENERATION,
-        SALE_PREHEAT, SALE_SELECT, SALES_SELECT,
-    },
-};
 
 pub(crate) async fn create(
     connection: &mut MySqlConnection,

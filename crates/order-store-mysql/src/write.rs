@@ -1,16 +1,15 @@
 //! The statements that write batches, orders and stock.
-
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use flashgate_domain::{BatchOutcome, CancelReason, Decision, OrderOutcome, SaleId, Timestamp};
+use flashgate_order_store::sql::{
+    statement::{Sized, exact},
+    texts::TAKE_STOCK,
+};
 use serde_json::Value;
 use sqlx::MySqlConnection;
 
 use crate::{fault::Trouble, sql};
-use flashgate_order_store::{
-    sql::statement::{Sized, exact},
-    sql::texts::TAKE_STOCK,
-};
 
 const TAKE_STOCKS: &str = include_str!("../sql/take_stocks.sql");
 static BATCHES_INSERT: LazyLock<Sized> =

@@ -1,19 +1,18 @@
 //! Decides a chunk of batches: the plain way if all is well, else the careful one.
-
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use flashgate_domain::{Batch, BatchId, BatchOutcome, SaleId, Timestamp};
-use metrics::counter;
-use rusqlite::{Connection, TransactionBehavior};
-use tracing::warn;
-
-use crate::{fault::Trouble, rows, write};
 use flashgate_order_store::{
     Placed,
     decide::{Purchase, all_confirmed, confirmed_units, order_by_order, purchase},
     sql::columns::Impossible,
     triage::{Decided, by_ascending_id, decided, sort_out},
 };
+use metrics::counter;
+use rusqlite::{Connection, TransactionBehavior};
+use tracing::warn;
+
+use crate::{fault::Trouble, rows, write};
 
 /// See [`OrderStore::apply`](flashgate_order_store::OrderStore::apply).
 ///

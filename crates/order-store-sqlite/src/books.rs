@@ -1,20 +1,21 @@
 //! The books of a sale: sums of its orders, for whoever compares them with the ledger's.
-
 use std::collections::BTreeMap;
 
 use flashgate_domain::{
     BatchId, BatchOutcome, BuyerId, OrderId, SaleId,
     audit::{BatchSums, BuyerUnits, DecidedBatch, StoreBooks, Sums},
 };
+use flashgate_order_store::{
+    BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage, OutcomesPage,
+    sql::{
+        columns::{self, Impossible},
+        summing::{self, StateRow},
+        texts::{BATCHES_AFTER_SELECT, BATCHES_PAGE_SELECT, SALE_ADJUSTED_SELECT},
+    },
+};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::{fault::Trouble, rows, sales};
-use flashgate_order_store::{
-    BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage, OutcomesPage,
-    sql::columns::{self, Impossible},
-    sql::summing::{self, StateRow},
-    sql::texts::{BATCHES_AFTER_SELECT, BATCHES_PAGE_SELECT, SALE_ADJUSTED_SELECT},
-};
 
 const FIRST_ORDER_SELECT: &str = include_str!("../sql/first_order_select.sql");
 const ORDER_SUMS_SELECT: &str = include_str!("../sql/order_sums_select.sql");

@@ -1,14 +1,15 @@
 //! What operators decided about dead letters.
-
 use flashgate_domain::Timestamp;
+use flashgate_order_store::{
+    LetterDecision, LetterKey, Standing,
+    sql::{
+        columns,
+        texts::{DEAD_LETTER_DECIDE, DEAD_LETTER_SELECT},
+    },
+};
 use rusqlite::{Connection, params};
 
 use crate::fault::Trouble;
-use flashgate_order_store::{
-    LetterDecision, LetterKey, Standing,
-    sql::columns,
-    sql::texts::{DEAD_LETTER_DECIDE, DEAD_LETTER_SELECT},
-};
 
 pub(crate) fn decide(
     connection: &Connection,

@@ -1,14 +1,15 @@
 //! Which store this is, and which ledger belongs to it.
-
 use flashgate_domain::LedgerId;
+use flashgate_order_store::{
+    Registration, StoreIdentity,
+    sql::{
+        columns::{self, Impossible},
+        texts::{IDENTITY_SELECT, LEDGER_REGISTER},
+    },
+};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::fault::Trouble;
-use flashgate_order_store::{
-    Registration, StoreIdentity,
-    sql::columns::{self, Impossible},
-    sql::texts::{IDENTITY_SELECT, LEDGER_REGISTER},
-};
 
 /// See [`OrderStore::identity`](flashgate_order_store::OrderStore::identity).
 pub(crate) fn find(connection: &Connection) -> Result<StoreIdentity, Trouble> {

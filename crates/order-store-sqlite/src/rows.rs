@@ -1,14 +1,15 @@
 //! Rows of batches and orders, read back.
-
 use flashgate_domain::{BatchId, BatchOutcome, OrderId, OrderOutcome, SaleId, id::BATCH_INTENTS_MAX};
+use flashgate_order_store::{
+    StoredOrder,
+    sql::{
+        columns::{self, Impossible, OrderColumns},
+        texts::BATCH_ORDERS_SELECT,
+    },
+};
 use rusqlite::{Connection, OptionalExtension, Row, Rows};
 
 use crate::fault::Trouble;
-use flashgate_order_store::{
-    StoredOrder,
-    sql::columns::{self, Impossible, OrderColumns},
-    sql::texts::BATCH_ORDERS_SELECT,
-};
 
 const BATCH_SELECT: &str = include_str!("../sql/batch_select.sql");
 const ORDER_SELECT: &str = include_str!("../sql/order_select.sql");

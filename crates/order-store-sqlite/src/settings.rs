@@ -1,8 +1,7 @@
 //! What can be chosen about the store, and how the connection is told.
-
-use flashgate_domain::non_zero;
 use std::{num::NonZeroUsize, time::Duration};
 
+use flashgate_domain::non_zero;
 use rusqlite::{Connection, Result};
 
 /// The size of a page. Most pages that a chunk changes are those of the keys, spread at random, and each is

@@ -1,4 +1,11 @@
-//! Standard output of every program, in one place.
+//! What the command lines of all programs share: standard output, exit codes, and the parsing of arguments.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`exit`] | how a command ends: why, and the exit code that says so |
+//! | [`number`], [`time`] | arguments that are numbers or lengths of time |
+//!
+//! Standard output, here:
 //!
 //! - A reader that closes its end early (`flashgate sale list | head -1`) is no failure: what is left is dropped, the
 //!   command goes on to its end and its exit code is that of its result, 0 where there is nothing to report.
@@ -8,6 +15,9 @@
 
 #[cfg(feature = "contract")]
 pub mod contract;
+pub mod exit;
+pub mod number;
+pub mod time;
 
 use std::{
     fmt::Display,

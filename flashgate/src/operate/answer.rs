@@ -2,10 +2,9 @@
 
 use std::error::Error;
 
+use flashgate_output::exit::{Failed, causes};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
-
-use crate::exit::{Failed, causes};
 
 /// Why the call did not do what it was to do.
 pub(super) fn failed(status: &Status) -> Failed {

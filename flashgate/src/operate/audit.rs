@@ -1,5 +1,4 @@
 //! `flashgate audit`: compares the ledger with the order store while traffic runs.
-
 use std::{
     io::{Write, stderr},
     str::FromStr,
@@ -7,12 +6,15 @@ use std::{
 };
 
 use clap::Args;
-use flashgate_audit::{Plan, SideFault, Sides, examine};
 use flashgate_domain::{
     SaleId,
     audit::{Report, Verdict},
 };
-use flashgate_output::Reader;
+use flashgate_operations::{
+    audit::{Plan, SideFault, examine},
+    client::Sides,
+};
+use flashgate_output::{Reader, exit::Failed, time};
 use flashgate_proto::v1::{self, sale_service_client::SaleServiceClient};
 use tokio::time::sleep;
 use tonic::transport::Channel;
@@ -23,7 +25,6 @@ use super::{
     audit_view::AuditView,
     server::{GatewayArgs, WorkerArgs},
 };
-use crate::{exit::Failed, time};
 
 /// How many sales are asked for at a time.
 const PAGE_SIZE: u32 = 1_000;

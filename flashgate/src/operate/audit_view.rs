@@ -1,5 +1,4 @@
 //! Reports of an audit, for people and for programs.
-
 use std::fmt::Display;
 
 use comfy_table::{Table, presets};
@@ -7,10 +6,10 @@ use flashgate_domain::{
     SaleId,
     audit::{Finding, Report, Verdict},
 };
+use flashgate_output::exit::Failed;
 use serde::Serialize;
 
 use super::audit::heed;
-use crate::exit::Failed;
 
 /// All reports of one round.
 #[derive(Debug, Serialize)]

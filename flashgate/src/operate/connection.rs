@@ -1,13 +1,12 @@
 //! A connection to a server that is known to be the right one, with time-outs.
-
 use std::time::Duration;
 
+use flashgate_output::exit::{Failed, causes};
 use flashgate_proto::channel::kept_alive;
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 
 use super::peer::{Service, check};
-use crate::exit::{Failed, causes};
 
 /// Connects to the port of `service` at `url`, and asks whether that is what answers there. Each call on the channel ends
 /// within `within`.

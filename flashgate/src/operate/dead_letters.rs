@@ -4,8 +4,8 @@
 //! that they know, so it can be done twice. One that is dropped waits no longer, and that is all: what its batch holds
 //! in the ledger stays open, since no reason for a cancellation would be true, and a later replay must not meet another
 //! decision.
-
 use clap::{Args, Subcommand};
+use flashgate_output::{exit::Failed, number::whole};
 use flashgate_proto::v1::{self, dead_letter_service_client::DeadLetterServiceClient};
 use tonic::transport::Channel;
 
@@ -16,7 +16,6 @@ use super::{
     repair::ApplyArgs,
     server::WorkerArgs,
 };
-use crate::{exit::Failed, number::whole};
 
 /// How many letters one call names or brings. Each that is replayed takes a round trip to the broker.
 const LETTERS_MAX: usize = 50;

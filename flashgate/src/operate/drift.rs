@@ -1,13 +1,13 @@
-//! `flashgate repair drift`: puts units right that an audit found, while buyers buy, as [`flashgate_audit::drift`] does.
-
+//! `flashgate repair drift`: puts units right that an audit found, while buyers buy, as [`flashgate_operations::repair::drift`] does.
 use std::{sync::Arc, time::Duration};
 
 use clap::Args;
-use flashgate_audit::{
+use flashgate_domain::SaleId;
+use flashgate_operations::repair::{
     Drift,
     drift::{BrokenOff, Look},
 };
-use flashgate_domain::SaleId;
+use flashgate_output::{exit::Failed, time};
 
 use super::{
     answer::failed,
@@ -15,7 +15,6 @@ use super::{
     drift_view::DriftView,
     repair::ApplyArgs,
 };
-use crate::{exit::Failed, time};
 
 /// Which sale to put right.
 #[derive(Clone, Debug, Args)]

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use comfy_table::{Table, presets};
-use flashgate_audit::{
-    OrderMark,
-    drift::{Journal, Look, Step},
-};
 use flashgate_domain::audit::Finding;
+use flashgate_operations::{
+    audit::OrderMark,
+    repair::drift::{Journal, Look, Step},
+};
 use serde::Serialize;
 
 /// What was found, what is or would be done about it, and how it ends.

@@ -3,9 +3,8 @@
 use std::{str::FromStr, time::Duration};
 
 use flashgate_domain::Timestamp;
+use flashgate_output::time;
 use jiff::Timestamp as Calendar;
-
-use crate::time;
 
 /// A moment, perhaps relative to the present one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

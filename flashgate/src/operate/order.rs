@@ -1,12 +1,11 @@
 //! `flashgate order`: looks orders up.
-
 use clap::{Args, Subcommand};
 use flashgate_domain::OrderId;
+use flashgate_output::exit::Failed;
 use flashgate_proto::v1::{self, purchase_service_client::PurchaseServiceClient};
 use tonic::{Request, metadata::AsciiMetadataValue};
 
 use super::{OperatorArgs, answer::failed, server::BuyersArgs, view::OrderView};
-use crate::exit::Failed;
 
 /// Looks orders up.
 #[derive(Clone, Debug, Subcommand)]

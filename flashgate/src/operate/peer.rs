@@ -1,8 +1,8 @@
 //! What answers at an address. A gRPC client that meets another kind of server is told of compression flags or of lost
 //! frames; an operator is to be told which port that is, and which one to name instead.
-
 use std::time::Duration;
 
+use flashgate_output::exit::Failed;
 use flashgate_proto::v1::{
     self, ledger_service_client::LedgerServiceClient, purchase_service_client::PurchaseServiceClient,
     sale_service_client::SaleServiceClient,
@@ -17,7 +17,6 @@ use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt;
 
 use super::answer::failed;
-use crate::exit::Failed;
 
 /// More of an answer is not looked at.
 const ANSWER_BYTES_MAX: usize = 4 * 1024;

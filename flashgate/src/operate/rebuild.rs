@@ -1,19 +1,18 @@
-//! `flashgate repair rebuild`: the ledger of a paused sale, built anew from the orders, as [`flashgate_audit::rebuild`]
+//! `flashgate repair rebuild`: the ledger of a paused sale, built anew from the orders, as [`flashgate_operations::repair::rebuild`]
 //! does.
-
 use std::time::Duration;
 
 use clap::Args;
-use flashgate_audit::{
+use flashgate_domain::SaleId;
+use flashgate_operations::repair::{
     Rebuild,
     rebuild::{NotRebuilt, Standing},
 };
-use flashgate_domain::SaleId;
+use flashgate_output::{exit::Failed, time};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{answer::failed, audit::SideArgs, repair::ApplyArgs};
-use crate::{exit::Failed, time};
 
 /// Which sale to rebuild.
 #[derive(Clone, Debug, Args)]

@@ -2,12 +2,15 @@
 //!
 //! One that the order store has decided is settled: its outcome is published again. One that it has not is decided:
 //! its message is sent again, from the deduction log. Both can be done twice without harm.
-
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use clap::Args;
-use flashgate_audit::{Sides, Stuck, redrive};
 use flashgate_domain::{BatchId, SaleId};
+use flashgate_operations::{
+    client::Sides,
+    repair::{Stuck, redrive},
+};
+use flashgate_output::{exit::Failed, time};
 
 use super::{
     answer::failed,
@@ -16,7 +19,6 @@ use super::{
     repair::ApplyArgs,
     repair_view::RedriveView,
 };
-use crate::{exit::Failed, time};
 
 /// Which batches to re-drive.
 #[derive(Clone, Debug, Args)]

@@ -1,7 +1,7 @@
 //! `flashgate repair`: mends what an audit found. Every repair is a dry run unless `--apply` is given, and leaves a
 //! row in the order store.
-
 use clap::{Args, Subcommand};
+use flashgate_output::{exit::Failed, number::whole};
 use flashgate_proto::v1::{self, repair_service_client::RepairServiceClient};
 use tonic::transport::Channel;
 
@@ -15,7 +15,6 @@ use super::{
     repair_view::RepairView,
     server::WorkerArgs,
 };
-use crate::{exit::Failed, number::whole};
 
 /// The longest text before and after that a row holds, in bytes.
 const TEXT_BYTES_MAX: usize = 60_000;

@@ -1,7 +1,7 @@
 //! Repairs, for people and for programs.
 
 use comfy_table::{Table, presets};
-use flashgate_audit::Stuck;
+use flashgate_operations::repair::Stuck;
 use flashgate_proto::v1;
 use serde::Serialize;
 

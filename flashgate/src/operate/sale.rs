@@ -1,19 +1,18 @@
 //! `flashgate sale`: opens and closes sales, and shows them.
-
 use std::time::Duration;
 
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use flashgate_domain::{SaleId, SaleState};
+use flashgate_output::{
+    exit::Failed,
+    number::{self, whole},
+    time,
+};
 use flashgate_proto::v1;
 use tokio::time::{Instant, sleep};
 use tonic::Response;
 
 use super::{OperatorArgs, answer::failed, sale_create::CreateArgs, view::SaleView};
-use crate::{
-    exit::Failed,
-    number::{self, whole},
-    time,
-};
 
 /// How often a sale is looked at while it is preheated.
 const PREHEAT_LOOK_INTERVAL: Duration = Duration::from_millis(100);

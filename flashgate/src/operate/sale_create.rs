@@ -1,5 +1,4 @@
 //! `flashgate sale create`: one sale a command, also if answers get lost on the way.
-
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
     time::Duration,
@@ -11,7 +10,11 @@ use flashgate_domain::{
     intent::QUANTITY_MAX,
     sale::{PRICE_MINOR_MAX, STOCK_MAX},
 };
-use flashgate_output::note;
+use flashgate_output::{
+    exit::Failed,
+    note,
+    number::{price_minor, whole},
+};
 use flashgate_proto::v1;
 use tokio::time::sleep;
 
@@ -20,10 +23,6 @@ use super::{
     answer::failed,
     moment::{Moment, show},
     sale::print,
-};
-use crate::{
-    exit::Failed,
-    number::{price_minor, whole},
 };
 
 /// The pauses before a call whose answer was lost is repeated. In all longer than a worker takes to start again.

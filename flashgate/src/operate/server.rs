@@ -1,12 +1,11 @@
 //! Which server a command asks: the flags that name it, the same in every command.
-
 use std::{env, time::Duration};
 
 use clap::Args;
+use flashgate_output::exit::Failed;
 use tonic::transport::Channel;
 
 use super::{connection, peer::Service};
-use crate::exit::Failed;
 
 /// Where an order worker's operators' port is.
 #[derive(Clone, Debug, Args)]

@@ -1,6 +1,13 @@
 //! Every command that prints, against a whole deployment: closed pipes and full disks.
 
-use std::{fs::OpenOptions, io, net::SocketAddr, path::Path, process, process::Stdio, time::Duration};
+use std::{
+    fs::OpenOptions,
+    io,
+    net::SocketAddr,
+    path::Path,
+    process::{self, Stdio},
+    time::Duration,
+};
 
 use flashgate_output::contract::prints_as_promised;
 use tokio::{
@@ -25,7 +32,7 @@ fn words(words: &[&str]) -> process::Command {
 
 #[test]
 fn commands_without_a_server_print_as_promised() {
-    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/serve.sample.toml");
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/embedded/serve.sample.toml");
     let commands: [&[&str]; 8] = [
         &["config", "default"],
         &["config", "check", sample],

@@ -1,9 +1,8 @@
 //! Publishes outcomes and dead letters, again and again until the broker has them.
-
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use flashgate_domain::{BatchOutcome, Decision, LedgerId};
+use flashgate_domain::{Backoff, BatchOutcome, Decision, LedgerId};
 use flashgate_messaging::{BusFault, Message, Publisher, Topic};
 use flashgate_proto::body;
 use flashgate_service::clocks::Peer;
@@ -16,7 +15,6 @@ use crate::{
     dead_letter::{DETAIL, MESSAGE_ID, OFFSET, QUEUE, REASON, TOPIC},
     health::Health,
 };
-use flashgate_domain::Backoff;
 
 /// The topics that the consumer writes to.
 #[derive(Clone, Debug)]

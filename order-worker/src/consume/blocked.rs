@@ -1,5 +1,4 @@
 //! Sales whose rows others hold: their batches wait, and those of other sales go on.
-
 use std::{
     collections::BTreeSet,
     sync::{

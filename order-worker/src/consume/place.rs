@@ -1,8 +1,8 @@
 //! Has a chunk decided: holds it while the store is away, and finds the batch that spoils it.
-
 use std::{mem, sync::Arc};
 
-use flashgate_domain::{Batch, BatchOutcome, Clock};
+use flashgate_domain::{Backoff, Batch, BatchOutcome, Clock};
+use flashgate_order_store::{OrderRepository, Placed, StoreFault};
 use metrics::counter;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -15,8 +15,6 @@ use super::{
     pause,
 };
 use crate::health::Health;
-use flashgate_domain::Backoff;
-use flashgate_order_store::{OrderRepository, Placed, StoreFault};
 
 /// What a chunk came to.
 #[derive(Debug, Default)]

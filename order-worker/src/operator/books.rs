@@ -1,8 +1,10 @@
 //! The order store for auditors, over gRPC: decodes, asks, encodes. Changes nothing.
-
 use std::sync::Arc;
 
 use flashgate_domain::{BatchId, BuyerId, OrderId, Refusal, SaleId};
+use flashgate_order_store::{
+    BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage, SnapshotRepository,
+};
 use flashgate_proto::{
     body, books,
     v1::{self, books_service_server::BooksService},
@@ -11,9 +13,6 @@ use flashgate_service::answer::Failure;
 use tonic::{Request, Response, Status};
 
 use super::sales::failure;
-use flashgate_order_store::{
-    BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage, SnapshotRepository,
-};
 
 /// The longest message that is read: a question for the batches of a backlog of some 100,000.
 pub(super) const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use flashgate_domain::Clock;
 use flashgate_messaging::{Browser, MessagePlace, Publisher, Topic};
+use flashgate_order_store::{OrderStore, RepairEvent, Standing};
 use flashgate_proto::{
     body,
     v1::{self, dead_letter_service_server::DeadLetterService},
@@ -16,7 +17,6 @@ use tonic::{Request, Response, Status};
 
 use super::sales::failure;
 use crate::dead_letter::{DETAIL, MESSAGE_ID, OFFSET, QUEUE, REASON, TOPIC};
-use flashgate_order_store::{OrderStore, RepairEvent, Standing};
 
 /// The longest message that is read: the longest ids of one request, several times over.
 pub(super) const MESSAGE_BYTES_MAX: usize = 64 * 1024;

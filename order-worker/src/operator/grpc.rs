@@ -1,9 +1,9 @@
 //! Decodes and encodes gRPC; decides nothing.
-
 use std::sync::Arc;
 
 use axum::Router;
 use flashgate_domain::{CancelReason, IdempotencyKey, Sale, SaleId};
+use flashgate_order_store::StoredOrder;
 use flashgate_proto::{
     FILE_DESCRIPTOR_SET, body,
     v1::{
@@ -29,7 +29,6 @@ use super::{
     sales::Sales,
 };
 use crate::health::Health;
-use flashgate_order_store::StoredOrder;
 
 /// The services, with health and reflection, as routes without a fallback; and a task that keeps health as readiness
 /// has it.

@@ -1,9 +1,11 @@
 //! Repairs: outcomes that are published again, and what operators did, written down. Over gRPC.
-
 use std::sync::Arc;
 
 use flashgate_domain::{BatchId, CancelReason, Clock, OrderState, Refusal, SaleId, audit::StoreStep};
 use flashgate_messaging::{Message, Publisher, Topic};
+use flashgate_order_store::{
+    Compensated, Correction, OrderMark, OrderStore, REPAIR_PAGE_MAX, RepairDraft, RepairEvent, TEXT_BYTES_MAX,
+};
 use flashgate_proto::{
     body,
     v1::{self, repair_service_server::RepairService},
@@ -14,9 +16,6 @@ use tonic::{Request, Response, Status};
 use tracing::{info, warn};
 
 use super::{Backlog, grpc::sale_message, sales::failure};
-use flashgate_order_store::{
-    Compensated, Correction, OrderMark, OrderStore, REPAIR_PAGE_MAX, RepairDraft, RepairEvent, TEXT_BYTES_MAX,
-};
 
 /// The longest message that is read: a text of [`TEXT_BYTES_MAX`] and what is around it.
 pub(super) const MESSAGE_BYTES_MAX: usize = 128 * 1024;

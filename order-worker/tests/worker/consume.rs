@@ -1,11 +1,9 @@
 //! The life of a chunk, with doubles of the store and the bus.
-
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use crate::double::{Event, MemoryBus, MemoryStore};
 use bytes::Bytes;
 use flashgate_domain::{Batch, Decision, LedgerId, SaleId, SystemClock};
 use flashgate_messaging::{BusFault, Group, Topic};
@@ -24,6 +22,8 @@ use flashgate_order_worker::{
 use flashgate_proto::body;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use crate::double::{Event, MemoryBus, MemoryStore};
 
 /// The double keeps the contract too, or these tests would prove nothing.
 mod contract {

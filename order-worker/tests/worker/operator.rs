@@ -1,8 +1,6 @@
 //! What operators are told, over HTTP and gRPC, with doubles of the store and the bus.
-
 use std::{sync::Arc, time::Duration};
 
-use crate::double::{Event, MemoryBus, MemoryStore, NoTopic};
 use axum::{Router, body::Body};
 use flashgate_domain::SystemClock;
 use flashgate_messaging::Topic;
@@ -36,6 +34,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, transport::Channel};
 use tonic_types::StatusExt;
 use tower::ServiceExt;
+
+use crate::double::{Event, MemoryBus, MemoryStore, NoTopic};
 
 struct Scene {
     store: Arc<MemoryStore>,

@@ -1,11 +1,14 @@
-//! The operator's proof: `flashgate_audit`, over the gRPC interfaces of whichever gateway and worker answer, while
+//! The operator's proof: `flashgate_operations`, over the gRPC interfaces of whichever gateway and worker answer, while
 //! everything goes on.
 
 use std::sync::Arc;
 
-use flashgate_audit::{GatewayLedger, LedgerSide, Plan, SideFault, WorkerBooks, examine};
 use flashgate_domain::{SaleId, audit::Report};
 use flashgate_gateway::operator::ledger::LedgerDesk;
+use flashgate_operations::{
+    audit::{LedgerSide, Plan, SideFault, examine},
+    client::{GatewayLedger, WorkerBooks},
+};
 use flashgate_proto::v1::ledger_service_server::LedgerServiceServer;
 use parking_lot::Mutex;
 use tonic::service::Routes;

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use flashgate_audit::{LedgerSide, LogTrace, OrderMark, SideFault};
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, BuyerDigest, Intent, LedgerId, Node, OrderId, Sale, SaleId, Shard,
     Timestamp,
@@ -19,6 +18,7 @@ use flashgate_ledger::{
 use flashgate_messaging::{
     BusFault, CheckBackHandler, CheckedMessage, Delivery, Position, Resolution, Subscription,
 };
+use flashgate_operations::audit::{LedgerSide, LogTrace, OrderMark, SideFault};
 use flashgate_proto::body;
 use futures::stream::BoxStream;
 

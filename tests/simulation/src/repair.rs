@@ -3,12 +3,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flashgate_audit::{
-    Drift, LedgerSide, Plan, Rebuild, Sides, Stuck,
-    drift::{Journal, Look},
-    examine, redrive,
-};
 use flashgate_domain::SaleId;
+use flashgate_operations::{
+    audit::{LedgerSide, Plan, examine},
+    client::Sides,
+    repair::{
+        Drift, Rebuild, Stuck,
+        drift::{Journal, Look},
+        redrive,
+    },
+};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::sleep;
 

@@ -1,14 +1,13 @@
 //! The dead letters as they lie on their topic, each with what the order store knows of it.
-
 use flashgate_domain::{Batch, BatchId, Refusal};
 use flashgate_messaging::{Browser, BusFault, Delivery, Message, MessagePlace};
+use flashgate_order_store::{LetterDecision, LetterKey, OrderStore, Standing};
 use flashgate_proto::body;
 use flashgate_service::answer::Failure;
 use metrics::counter;
 use tracing::{info, warn};
 
 use super::{super::sales::failure, DeadLetters};
-use flashgate_order_store::{LetterDecision, LetterKey, OrderStore, Standing};
 
 /// How many messages one pull asks for.
 const PULL_MESSAGES_MAX: u32 = 32;

@@ -1,11 +1,11 @@
 //! What audits may say, and repairs do, of a world whose drift is known: without a failover there is none.
 
 use anyhow::ensure;
-use flashgate_audit::drift::{Look, Step};
 use flashgate_domain::{
     SaleState,
     audit::{Finding, Report},
 };
+use flashgate_operations::repair::drift::{Look, Step};
 
 use super::books::Excuses;
 use crate::servers::Servers;

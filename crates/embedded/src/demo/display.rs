@@ -1,0 +1,109 @@
+//! What is shown while the sale runs: one line that changes on a terminal, else a line a second.
+
+use std::{
+    io::{self, Write},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use flashgate_domain::SaleId;
+use flashgate_load::rush::Figures;
+use flashgate_order_store::SaleRepository;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+
+/// Between two lines where there is no terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the order store is asked how much it has confirmed.
+const COUNT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The line.
+#[derive(Debug)]
+pub(super) struct Display {
+    bar: ProgressBar,
+    /// When the last plain line was written.
+    written: Mutex<Option<Instant>>,
+    /// Units that the order store has confirmed.
+    confirmed: Arc<AtomicU64>,
+}
+
+impl Display {
+    pub(super) fn new() -> Self {
+        // Draws to standard error, and only if that is a terminal.
+        let bar = ProgressBar::no_length();
+        // The template is a constant; were it wrong, the default style would do.
+        bar.set_style(
+            ProgressStyle::with_template("{spinner} {elapsed:>3} {msg}")
+                .unwrap_or_else(|_wrong| ProgressStyle::default_bar()),
+        );
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self { bar, written: Mutex::default(), confirmed: Arc::default() }
+    }
+
+    /// A line that stays.
+    pub(super) fn say(&self, text: &str) {
+        if self.bar.is_hidden() {
+            // Nobody is left to tell if this fails.
+            let _ = writeln!(io::stderr(), "{text}");
+        } else {
+            self.bar.println(text);
+        }
+    }
+
+    /// Keeps asking the order store how many of `units` it has confirmed.
+    pub(super) fn count_confirmed(
+        &self,
+        orders: Arc<impl SaleRepository>,
+        sale: SaleId,
+        units: u64,
+    ) -> JoinHandle<()> {
+        let confirmed = Arc::clone(&self.confirmed);
+        tokio::spawn(async move {
+            loop {
+                // A look that fails shows the figure before.
+                if let Ok(Some(sale)) = orders.sale(sale).await {
+                    confirmed.store(units.saturating_sub(sale.saleable), Ordering::Relaxed);
+                }
+                sleep(COUNT_INTERVAL).await;
+            }
+        })
+    }
+
+    pub(super) fn show(&self, figures: &Figures) {
+        let confirmed = self.confirmed.load(Ordering::Relaxed);
+        let line = format!(
+            "{} of {} requests, {:.0}/s · accepted {} · repeated {} · over the limit {} · sold out {} · failed {} \
+             · confirmed {confirmed}, lag {} · p50 {} p99 {}",
+            figures.requests,
+            figures.requests_due,
+            figures.rate,
+            figures.accepted,
+            figures.replayed,
+            figures.limited,
+            figures.sold_out,
+            figures.failed,
+            figures.accepted.saturating_sub(confirmed),
+            figures.p50,
+            figures.p99,
+        );
+        if !self.bar.is_hidden() {
+            return self.bar.set_message(line);
+        }
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if written.is_none_or(|at| at.elapsed() >= LINE_INTERVAL) {
+            *written = Some(Instant::now());
+            let _ = writeln!(io::stderr(), "{line}");
+        }
+    }
+
+    /// Leaves the terminal clean.
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,210 @@
+//! The broker inside, and the disk below it: it is stopped while the disk is full, and started again when there is
+//! room.
+//!
+//! On a full disk it would not only refuse messages: it repeats without a pause what it cannot write, needs a
+//! minute to end, and some of what it could not write keeps it from taking messages when there is room again. While
+//! it is stopped, buyers hear `broker_unavailable`, which is safe to retry, and what was accepted waits.
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use flashgate_embedded_broker::{EmbeddedBroker, EmbeddedBrokerConfig, Server, StartFault};
+use flashgate_output::exit::Failed;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::{
+    config::BrokerConfig,
+    disk::Space,
+    folder::{self, DataFolder},
+};
+
+/// How often the disk is looked at. In that time a rush writes a few MB.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// The pause after a start that failed.
+const START_PAUSE: Duration = Duration::from_secs(1);
+
+/// Looks at the disk. Where that fails, it is no reason to stop anything.
+type Look = Arc<dyn Fn() -> Option<Space> + Send + Sync>;
+
+/// A broker that is there whenever the disk has room for it. Dropping it is like a crash.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    name_server: SocketAddr,
+    leave: CancellationToken,
+    ended: CancellationToken,
+}
+
+impl Broker {
+    /// Starts it on its part of the data folder.
+    ///
+    /// # Errors
+    /// Which port or folder cannot be had.
+    pub(crate) async fn start(config: &BrokerConfig, folder: &DataFolder) -> Result<Self, Failed> {
+        let path = folder.path().to_owned();
+        let look: Look = Arc::new(move || Space::of(&path).ok());
+        Self::start_on(config.embedded(), folder.broker(), look).await.map_err(refused)
+    }
+
+    async fn start_on(config: EmbeddedBrokerConfig, folder: PathBuf, look: Look) -> Result<Self, StartFault> {
+        let broker = EmbeddedBroker::start(folder.clone(), &config).await?;
+        let name_server = broker.name_server();
+        // Half-messages name the broker by its address: it keeps it.
+        let again = EmbeddedBrokerConfig {
+            name_server_port: name_server.port(),
+            broker_port: broker.port(),
+            ..config
+        };
+        let (leave, ended) = (CancellationToken::new(), CancellationToken::new());
+        let (told, mark) = (leave.clone(), ended.clone().drop_guard());
+        tokio::spawn(async move {
+            let _mark_of_the_end = mark;
+            guard(broker, again, folder, look, told).await;
+        });
+        Ok(Self { name_server, leave, ended })
+    }
+
+    /// Where the name server listens: the one address that clients need.
+    pub(crate) const fn name_server(&self) -> SocketAddr {
+        self.name_server
+    }
+
+    /// Cancelled when it has ended for good, told to or not.
+    pub(crate) const fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+
+    /// Ends it; returns when its store is closed.
+    pub(crate) async fn shutdown(self) {
+        self.leave.cancel();
+        self.ended.cancelled().await;
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.leave.cancel();
+    }
+}
+
+/// Stops the broker when the disk is full, starts it again when there is room, until it is told to leave or ends by
+/// itself.
+async fn guard(
+    mut broker: EmbeddedBroker,
+    config: EmbeddedBrokerConfig,
+    folder: PathBuf,
+    look: Look,
+    leave: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            biased;
+            () = leave.cancelled() => return broker.shutdown().await,
+            () = broker.ended().cancelled() => return,
+            () = until(&look, Space::is_full) => {}
+        }
+        error!("the disk is full: buyers hear broker_unavailable until there is room");
+        broker.shutdown().await;
+        broker = loop {
+            tokio::select! {
+                biased;
+                () = leave.cancelled() => return,
+                () = until(&look, Space::has_room_again) => {}
+            }
+            match EmbeddedBroker::start(folder.clone(), &config).await {
+                Ok(broker) => break broker,
+                Err(fault) => error!(%fault, "the broker could not be started again; it is tried on"),
+            }
+            sleep(START_PAUSE).await;
+        };
+        warn!("the disk has room again, and buyers can buy");
+    }
+}
+
+/// Returns when the disk is so.
+async fn until(look: &Look, so: impl Fn(Space) -> bool) {
+    while !look().is_some_and(&so) {
+        sleep(LOOK_INTERVAL).await;
+    }
+}
+
+fn refused(fault: StartFault) -> Failed {
+    match fault {
+        StartFault::PortTaken { server, port, source } => {
+            let flag = match server {
+                Server::NameServer => "--name-server-port",
+                Server::Broker => "--broker-port",
+            };
+            Failed::PortTaken(format!("{flag} {port}: {source}"))
+        }
+        StartFault::Folder { path, source } => folder::unusable(&path, &source),
+        StartFault::PortLost { .. }
+        | StartFault::Refused { .. }
+        | StartFault::NoFreePorts(_)
+        | StartFault::NoRuntime(_)
+        | StartFault::Died => Failed::because(fault),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use bytes::Bytes;
+    use flashgate_domain::SystemClock;
+    use flashgate_messaging::{
+        Group, Message, Publisher, Topic,
+        rocketmq::{RocketMq, RocketMqConfig, admin},
+    };
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const WAIT: Duration = Duration::from_secs(60);
+
+    /// Publishes until it goes through, or until it does not.
+    async fn until_published(publisher: &impl Publisher, topic: &Topic, goes_through: bool) {
+        let trying = async {
+            loop {
+                let message = Message::new(topic.clone(), "k".to_owned(), Bytes::from_static(b"body"));
+                if publisher.publish(message).await.is_ok() == goes_through {
+                    return;
+                }
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(WAIT, trying).await.unwrap_or_else(|_| panic!("published: never {goes_through}"));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn it_is_stopped_while_the_disk_is_full_and_goes_on_when_there_is_room() {
+        let data = crate::demo::temporary_folder().unwrap();
+        let full = Arc::new(AtomicBool::new(false));
+        let disk = Arc::clone(&full);
+        let mib = 1024 * 1024;
+        let look: Look = Arc::new(move || {
+            let free = if disk.load(Ordering::Relaxed) { 0 } else { 500 * mib };
+            Some(Space::new(free, 1_000 * mib))
+        });
+        let path = data.path().join("broker");
+        let broker = Broker::start_on(EmbeddedBrokerConfig::default(), path, look).await.unwrap();
+        let client = RocketMqConfig {
+            name_servers: vec![broker.name_server().to_string()],
+            ..RocketMqConfig::default()
+        };
+        let mq = RocketMq::connect(client, Arc::new(SystemClock)).await.unwrap();
+        let topic = Topic::new("t").unwrap();
+        admin::create_topic(&mq, &topic, std::num::NonZeroU32::MIN).await.unwrap();
+        let publisher = mq.publisher(Group::new("g").unwrap());
+        until_published(&publisher, &topic, true).await;
+
+        full.store(true, Ordering::Relaxed);
+        until_published(&publisher, &topic, false).await;
+        full.store(false, Ordering::Relaxed);
+        until_published(&publisher, &topic, true).await;
+
+        // Full for good, and told to leave.
+        full.store(true, Ordering::Relaxed);
+        until_published(&publisher, &topic, false).await;
+        timeout(WAIT, broker.shutdown()).await.unwrap();
+    }
+}

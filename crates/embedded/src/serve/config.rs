@@ -1,0 +1,234 @@
+//! The configuration of `flashgate serve`: a file, the environment on top, and the flags on top of that.
+//!
+//! `serve.sample.toml` holds every key with its default and its reason; `flashgate config default` prints it.
+use std::{
+    num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use flashgate_domain::non_zero;
+use flashgate_embedded_broker::{EmbeddedBrokerConfig, Retention};
+use flashgate_gateway::config::{AuthConfig, BatcherConfig, ListenConfig};
+use flashgate_messaging::rocketmq::RocketMqConfig;
+use flashgate_order_worker::config::{ConsumeConfig, OperatorConfig};
+use flashgate_output::exit::Failed;
+use flashgate_service::{config, telemetry::LogConfig};
+use serde::Deserialize;
+
+/// Begins the variables that overlay the file: `FLASHGATE_SERVE__LISTEN__HTTP` is `listen.http`.
+pub(crate) const ENV_PREFIX: &str = "FLASHGATE_SERVE__";
+/// A check-back may come late; what it is answered from must still be there.
+const LOG_RETENTION_H_MIN: u32 = 24;
+/// Two batches on the way at once: while one waits for the disk, the other one uses the processors. In most pairs of
+/// runs more than with one where the disk is quick, and nothing clear where it is slow (docs/BENCHMARK.md).
+const LANES: NonZeroUsize = non_zero!(2);
+/// Every key with its default and its reason.
+pub(crate) const SAMPLE: &str = include_str!("../../serve.sample.toml");
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ServeConfig {
+    /// Where all data lies. Default: `flashgate` in the user's data folder.
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where buyers are answered.
+    pub(crate) listen: ListenConfig,
+    /// How buyers prove who they are.
+    pub(crate) auth: AuthConfig,
+    /// How intents become batches.
+    pub(crate) batcher: BatcherConfig,
+    /// The stock.
+    pub(crate) ledger: LedgerConfig,
+    /// What operators call.
+    pub(crate) operator: OperatorConfig,
+    /// How batches become orders.
+    pub(crate) consume: ConsumeConfig,
+    /// The broker inside.
+    pub(crate) broker: BrokerConfig,
+    /// Logs.
+    pub(crate) log: LogConfig,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self {
+            data_dir: None,
+            listen: ListenConfig::default(),
+            auth: AuthConfig::default(),
+            batcher: BatcherConfig { lanes_per_shard: LANES, ..BatcherConfig::default() },
+            ledger: LedgerConfig::default(),
+            operator: OperatorConfig::default(),
+            consume: ConsumeConfig::default(),
+            broker: BrokerConfig::default(),
+            // What is right is on standard output already; RocketMQ says a lot about nothing.
+            log: LogConfig {
+                filter:
+                    "warn,rocketmq=error,rocketmq_transport::clients=off,rocketmq_broker::transaction=off"
+                        .to_owned(),
+                ..LogConfig::default()
+            },
+        }
+    }
+}
+
+impl ServeConfig {
+    /// The defaults, on any free ports, and quiet: for a deployment that only this process talks to.
+    pub(crate) fn on_free_ports() -> Self {
+        let mut config = Self::default();
+        for place in [
+            &mut config.listen.http,
+            &mut config.listen.grpc,
+            &mut config.listen.operator,
+            &mut config.operator.listen,
+        ] {
+            place.set_port(0);
+        }
+        config.log.filter =
+            "error,rocketmq_transport::clients=off,rocketmq_broker::transaction=off".to_owned();
+        config
+    }
+}
+
+/// The stock in front of the orders.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LedgerConfig {
+    /// How long fences and the entries of settled batches are kept, in hours. 168, a week.
+    pub(crate) log_retention_h: NonZeroU32,
+    /// How long a sale is kept after it was closed and everything is settled, in hours. As long is a replay
+    /// answered. 168, a week.
+    pub(crate) sale_retention_h: NonZeroU32,
+}
+
+impl Default for LedgerConfig {
+    fn default() -> Self {
+        let week = non_zero!(168);
+        Self { log_retention_h: week, sale_retention_h: week }
+    }
+}
+
+impl LedgerConfig {
+    pub(crate) fn retention(&self) -> flashgate_ledger::Retention {
+        let hours = |hours: NonZeroU32| Duration::from_secs(u64::from(hours.get()) * 3_600);
+        flashgate_ledger::Retention { log: hours(self.log_retention_h), sale: hours(self.sale_retention_h) }
+    }
+}
+
+/// The broker inside.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct BrokerConfig {
+    /// The name server's port on loopback; 0: any free one. Whoever wants to hear the outcomes connects here.
+    pub(crate) name_server_port: u16,
+    /// The broker's port on loopback; 0: any free one. It takes the port two below it, too.
+    pub(crate) port: u16,
+    /// How long messages are kept, in hours. 12.
+    pub(crate) retention_h: NonZeroU32,
+    /// How long a batch may stay undecided before its fate is asked for. 1,000.
+    pub(crate) check_back_after_ms: NonZeroU64,
+    /// Whether a message is on the disk before it counts as stored. With `false`, what was accepted in the last
+    /// half second is lost when the power fails, though never when the process does.
+    pub(crate) sync_flush: bool,
+    /// Queues of the topics of batches and of outcomes. 1: there is one worker and one gateway.
+    pub(crate) queues: NonZeroU16,
+}
+
+impl Default for BrokerConfig {
+    fn default() -> Self {
+        let EmbeddedBrokerConfig { name_server_port, broker_port, retention, check_back_after, sync_flush } =
+            EmbeddedBrokerConfig::default();
+        let check_back_after_ms = u64::try_from(check_back_after.as_millis()).ok();
+        Self {
+            name_server_port,
+            port: broker_port,
+            retention_h: retention.hours,
+            check_back_after_ms: check_back_after_ms.and_then(NonZeroU64::new).unwrap_or(NonZeroU64::MIN),
+            sync_flush,
+            queues: NonZeroU16::MIN,
+        }
+    }
+}
+
+impl BrokerConfig {
+    pub(crate) const fn embedded(&self) -> EmbeddedBrokerConfig {
+        EmbeddedBrokerConfig {
+            name_server_port: self.name_server_port,
+            broker_port: self.port,
+            retention: Retention { hours: self.retention_h },
+            check_back_after: Duration::from_millis(self.check_back_after_ms.get()),
+            sync_flush: self.sync_flush,
+        }
+    }
+}
+
+/// The file, if one is named, with the environment on top.
+///
+/// # Errors
+/// [`Failed::Usage`], which names the key and what was expected.
+pub(crate) fn load(file: Option<&Path>) -> Result<ServeConfig, Failed> {
+    let config: ServeConfig =
+        config::load_over(SAMPLE, file, ENV_PREFIX).map_err(|wrong| Failed::Usage(wrong.to_string()))?;
+    let body_bytes_max = RocketMqConfig::default().body_bytes_max;
+    config.batcher.check(body_bytes_max).map_err(|wrong| Failed::Usage(wrong.to_string()))?;
+    if config.ledger.log_retention_h.get() < LOG_RETENTION_H_MIN {
+        return Err(Failed::Usage(format!("ledger.log_retention_h must be at least {LOG_RETENTION_H_MIN}")));
+    }
+    if config.broker.retention_h > config.ledger.log_retention_h {
+        return Err(Failed::Usage("broker.retention_h must be at most ledger.log_retention_h".to_owned()));
+    }
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flashgate_service::config::contract::variables_are_read_as_the_file;
+
+    use super::*;
+
+    fn check(text: &str) -> Result<ServeConfig, String> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        load(Some(file.path())).map_err(|failed| failed.to_string())
+    }
+
+    #[test]
+    fn the_sample_holds_the_defaults() {
+        let (sample, default) = (check(SAMPLE).unwrap(), ServeConfig::default());
+        assert_eq!(format!("{sample:?}"), format!("{default:?}"));
+        assert_eq!(format!("{:?}", check("").unwrap()), format!("{default:?}"));
+    }
+
+    #[test]
+    fn the_environment_is_read_as_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        variables_are_read_as_the_file::<ServeConfig>(SAMPLE, folder.path());
+    }
+
+    #[test]
+    fn what_a_table_leaves_out_has_the_default_of_serve() {
+        let default = ServeConfig::default();
+        let config = check("[log]\nformat = \"json\"\n[batcher]\nqueue_intents_max = 5").unwrap();
+        assert_eq!(config.log.filter, default.log.filter);
+        assert_eq!(config.batcher.queue_intents_max.get(), 5);
+        assert_eq!(config.batcher.lanes_per_shard, default.batcher.lanes_per_shard);
+    }
+
+    #[test]
+    fn a_wrong_key_or_value_is_named() {
+        for (text, key) in [
+            ("[listen]\nhtpp = \"127.0.0.1:1\"", "htpp"),
+            ("[batcher]\nbatch_intents_max = 2000", "batch_intents_max"),
+            ("[broker]\nretention_h = 0", "retention_h"),
+            ("[broker]\nport = 70000", "port"),
+            ("[ledger]\nlog_retention_h = 1", "log_retention_h"),
+            ("[broker]\nretention_h = 1000", "retention_h"),
+            ("[operator]\nlisten = \"here\"", "listen"),
+        ] {
+            let error = check(text).unwrap_err();
+            assert!(error.contains(key), "{error}");
+        }
+    }
+}

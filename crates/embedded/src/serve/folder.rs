@@ -1,0 +1,127 @@
+//! The folder that a deployment in one process keeps its data in, and the lock that makes it the only one there.
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    process,
+};
+
+use flashgate_output::exit::Failed;
+
+use super::disk::Space;
+
+/// A folder that belongs to this process until it is dropped, or the process ends in whatever way.
+#[derive(Debug)]
+pub(crate) struct DataFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataFolder {
+    /// Where data lies unless something else is said: the user's data folder.
+    pub(crate) fn default_path() -> Result<PathBuf, Failed> {
+        let user = dirs::data_local_dir()
+            .ok_or_else(|| Failed::flag("--data-dir", "is needed: this user has no data folder"))?;
+        Ok(user.join("flashgate"))
+    }
+
+    /// Makes the folder if it is not there, and takes it.
+    ///
+    /// # Errors
+    /// [`Failed::FolderInUse`], [`Failed::NotWritable`] or [`Failed::DiskFull`]; nothing in it was changed then.
+    pub(crate) fn take(path: &Path) -> Result<Self, Failed> {
+        fs::create_dir_all(path).map_err(|why| unusable(path, &why))?;
+        let path = fs::canonicalize(path).map_err(|why| unusable(path, &why))?;
+        if path.to_str().is_none() {
+            return Err(Failed::flag("--data-dir", "must be a path in Unicode: the broker needs one"));
+        }
+        let file = path.join("lock");
+        let lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&file);
+        let mut lock = lock.map_err(|why| unusable(&path, &why))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(in_use(&path, &mut lock)),
+            Err(TryLockError::Error(why)) => return Err(unusable(&path, &why)),
+        }
+        enough_space(&path)?;
+        // For whoever comes second, and for people who look.
+        let written = lock.set_len(0).and_then(|()| write!(lock, "{}", process::id()));
+        written.and_then(|()| lock.sync_all()).map_err(|why| unusable(&path, &why))?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The stock, the deduction log: what the gateway owns.
+    pub(crate) fn ledger(&self) -> PathBuf {
+        self.path.join("ledger.sqlite")
+    }
+
+    /// The sales and orders: what the order worker owns.
+    pub(crate) fn orders(&self) -> PathBuf {
+        self.path.join("orders.sqlite")
+    }
+
+    /// The messages.
+    pub(crate) fn broker(&self) -> PathBuf {
+        self.path.join("broker")
+    }
+}
+
+fn in_use(path: &Path, lock: &mut File) -> Failed {
+    let mut holder = String::new();
+    let read = lock.read_to_string(&mut holder);
+    let holder = match read {
+        Ok(_) if !holder.is_empty() => format!("process {holder}"),
+        Ok(_) | Err(_) => "another process".to_owned(),
+    };
+    let path = path.display();
+    Failed::FolderInUse(format!("{path} is in use by {holder}; --data-dir FOLDER names another folder"))
+}
+
+/// Whether a deployment can start on the disk below `path`.
+pub(crate) fn enough_space(path: &Path) -> Result<(), Failed> {
+    let space = Space::of(path).map_err(|why| unusable(path, &why))?;
+    match space.too_small_to_start() {
+        None => Ok(()),
+        Some(why) => Err(Failed::DiskFull(format!(
+            "{}: {why}; make room, or name a folder on another disk with --data-dir",
+            path.display()
+        ))),
+    }
+}
+
+/// What an error of the file system means for the folder.
+pub(crate) fn unusable(path: &Path, why: &io::Error) -> Failed {
+    let text = format!("{}: {why}", path.display());
+    if matches!(why.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        return Failed::DiskFull(text);
+    }
+    Failed::NotWritable(format!("{text}; --data-dir FOLDER names another folder"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_taken_once_and_free_again_when_its_holder_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("made/here");
+        let held = DataFolder::take(&path).unwrap();
+        let second = DataFolder::take(&path).unwrap_err();
+        assert!(matches!(second, Failed::FolderInUse(_)), "{second}");
+        assert!(second.to_string().contains(&process::id().to_string()), "{second}");
+        drop(held);
+        assert!(DataFolder::take(&path).is_ok());
+    }
+
+    #[test]
+    fn a_path_that_is_a_file_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let fault = DataFolder::take(file.path()).unwrap_err();
+        assert!(matches!(fault, Failed::NotWritable(_)), "{fault}");
+    }
+}

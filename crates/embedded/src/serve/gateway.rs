@@ -1,0 +1,122 @@
+//! The gateway of the deployment: the same as in a process of its own, on the ledger in this one.
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use flashgate_gateway::{
+    app::{self, Addresses, Parts, Settings, Sockets},
+    belonging::Belonging,
+    check_back::CheckBack,
+    registry::GrpcRegistry,
+};
+use flashgate_ledger::Ledger;
+use flashgate_messaging::{BusFault, rocketmq::RocketMqTransactionProducer};
+use flashgate_output::exit::{Failed, causes};
+use flashgate_service::files;
+use flashgate_supervision::Supervisor;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::{config::ServeConfig, doors, part::Part, surroundings::Surroundings, worker::FILES_PART};
+
+/// How long a question to the order worker, in the same process, may take.
+const REGISTRY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the live sales are read again, besides at every event.
+const REFRESH_PERIOD: Duration = Duration::from_millis(500);
+
+/// A gateway that answers buyers.
+pub(crate) struct Gateway {
+    part: Part<()>,
+    producer: Arc<RocketMqTransactionProducer>,
+}
+
+impl Gateway {
+    /// Returns when it answers buyers, with its addresses; or `None` for them if it was told to leave before.
+    /// `operator` is the order worker's interface.
+    pub(crate) async fn start(
+        config: &ServeConfig,
+        sockets: Sockets,
+        operator: SocketAddr,
+        around: Surroundings<'_>,
+        leave: CancellationToken,
+    ) -> Result<(Self, Option<Addresses>), Failed> {
+        let files = files::limit_now();
+        let settings = Settings {
+            files: files - files / FILES_PART,
+            listen: config.listen.clone(),
+            auth: config.auth.clone(),
+            batcher: config.batcher.clone(),
+            refresh: REFRESH_PERIOD,
+            // The ledger's clock is that of this process.
+            clock_difference_max: Duration::MAX,
+        };
+        let metrics = around.metrics.clone();
+        let supervisor = Supervisor::new(leave.clone());
+        let (parts, producer) = connect(operator, around, &supervisor).await?;
+        let (up, heard) = oneshot::channel();
+        let part = Part::spawn(leave, async move {
+            let ran = app::run(&settings, parts, sockets, Some(metrics), up, &supervisor).await;
+            supervisor.check()?;
+            ran.map_err(|why| match why.downcast_ref() {
+                Some(fault) => doors::taken(fault),
+                None => Failed::Failed(format!("the gateway: {why:#}")),
+            })
+        });
+        let gateway = Self { part, producer };
+        match heard.await {
+            Ok(addresses) => Ok((gateway, Some(addresses))),
+            // It has ended: told to, or because it could not start.
+            Err(_ended) if gateway.part.is_told_to_leave() => Ok((gateway, None)),
+            Err(_ended) => {
+                gateway.stop().await?;
+                Err(Failed::Failed("the gateway ended at once".to_owned()))
+            }
+        }
+    }
+
+    /// Returns when it has ended, told to or not.
+    pub(crate) async fn ended(&self) {
+        self.part.ended().await;
+    }
+
+    /// Takes nothing new, finishes what is in its batches, and leaves the broker.
+    pub(crate) async fn stop(self) -> Result<(), Failed> {
+        let stopped = self.part.stop("gateway").await;
+        self.producer.shutdown().await;
+        stopped
+    }
+}
+
+async fn connect(
+    operator: SocketAddr,
+    around: Surroundings<'_>,
+    supervisor: &Supervisor,
+) -> Result<(Parts, Arc<RocketMqTransactionProducer>), Failed> {
+    let Surroundings { mq, names, stores, clock, metrics: _, seed } = around;
+    let mq = mq.clone().supervised(supervisor.clone());
+    let ledger: Arc<dyn Ledger> = stores.ledger.clone();
+    let registry = GrpcRegistry::new(&format!("http://{operator}"), REGISTRY_TIMEOUT);
+    let registry = registry.map_err(|why| Failed::Failed(causes(&why)))?;
+    let belonging = Arc::<Belonging>::default();
+    let check_back = Arc::new(CheckBack::new(ledger.clone(), Arc::clone(&belonging)));
+    let connected = async {
+        let producer =
+            mq.transaction_producer(names.gateway_batches.clone(), names.orders.clone(), check_back).await?;
+        let sale_events = mq.listen(names.gateway_sales.clone(), names.sales.clone()).await?;
+        Ok::<_, BusFault>((Arc::new(producer), sale_events))
+    };
+    let connected = connected.await;
+    let (producer, sale_events) =
+        connected.map_err(|fault| Failed::Failed(format!("the gateway at the broker: {fault}")))?;
+    let parts = Parts {
+        shards: stores.shards,
+        ledger,
+        producer: Arc::<RocketMqTransactionProducer>::clone(&producer),
+        orders_topic: names.orders.clone(),
+        belonging,
+        outcomes: mq.joining(names.gateway_settle.clone(), names.outcomes.clone()),
+        sale_events: Box::new(sale_events),
+        registry: Arc::new(registry),
+        clock,
+        seed,
+    };
+    Ok((parts, producer))
+}

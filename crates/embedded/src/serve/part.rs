@@ -1,0 +1,50 @@
+//! A part of the deployment that runs until it is told to leave.
+
+use std::future::Future;
+
+use flashgate_output::exit::Failed;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// A running part.
+#[derive(Debug)]
+pub(crate) struct Part<T> {
+    running: JoinHandle<Result<T, Failed>>,
+    ended: CancellationToken,
+    leave: CancellationToken,
+}
+
+impl<T: Send + 'static> Part<T> {
+    /// Runs `work`, which ends soon after `leave` is cancelled.
+    pub(crate) fn spawn(
+        leave: CancellationToken,
+        work: impl Future<Output = Result<T, Failed>> + Send + 'static,
+    ) -> Self {
+        let ended = CancellationToken::new();
+        let guard = ended.clone().drop_guard();
+        let running = tokio::spawn(async move {
+            let _guard = guard;
+            work.await
+        });
+        Self { running, ended, leave }
+    }
+
+    /// Returns when it has ended, told to or not.
+    pub(crate) async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
+    /// Whether somebody told it to leave.
+    pub(crate) fn is_told_to_leave(&self) -> bool {
+        self.leave.is_cancelled()
+    }
+
+    /// Tells it to leave, and waits for that.
+    ///
+    /// # Errors
+    /// How it ended, if not well.
+    pub(crate) async fn stop(self, name: &str) -> Result<T, Failed> {
+        self.leave.cancel();
+        self.running.await.map_err(|died| Failed::Failed(format!("the {name} died: {died}")))?
+    }
+}

@@ -1,0 +1,66 @@
+//! The topics that a deployment needs on the broker inside.
+use std::{num::NonZeroU32, sync::Arc};
+
+use flashgate_domain::Clock;
+use flashgate_messaging::{
+    BusFault, Group, InvalidName, Topic,
+    rocketmq::{RocketMq, RocketMqConfig, admin},
+};
+use flashgate_output::exit::Failed;
+
+use super::{broker::Broker, config::BrokerConfig};
+
+/// The names that a deployment uses on its broker: the same as those of a deployment of many processes.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    pub(crate) orders: Topic,
+    pub(crate) outcomes: Topic,
+    pub(crate) sales: Topic,
+    pub(crate) dead_letters: Topic,
+    pub(crate) worker: Group,
+    pub(crate) gateway_batches: Group,
+    pub(crate) gateway_settle: Group,
+    pub(crate) gateway_sales: Group,
+}
+
+impl Names {
+    fn new(config: &RocketMqConfig) -> Result<Self, InvalidName> {
+        let worker = config.group("order-worker")?;
+        Ok(Self {
+            orders: config.topic("orders")?,
+            outcomes: config.topic("outcomes")?,
+            sales: config.topic("sales")?,
+            dead_letters: worker.dead_letters(),
+            worker,
+            gateway_batches: config.group("gateway-batches")?,
+            gateway_settle: config.group("gateway-settle")?,
+            gateway_sales: config.group("gateway-sales")?,
+        })
+    }
+}
+
+/// Connects to the broker, and makes sure that the topics are there.
+pub(crate) async fn connect(
+    broker: &Broker,
+    config: &BrokerConfig,
+    clock: Arc<dyn Clock>,
+) -> Result<(RocketMq, Names), Failed> {
+    let client =
+        RocketMqConfig { name_servers: vec![broker.name_server().to_string()], ..RocketMqConfig::default() };
+    let names = Names::new(&client).map_err(Failed::because)?;
+    let queues = NonZeroU32::from(config.queues);
+    let prepare = async {
+        let mq = RocketMq::connect(client, clock).await?;
+        for (topic, queues) in [
+            (&names.orders, queues),
+            (&names.outcomes, queues),
+            (&names.sales, NonZeroU32::MIN),
+            (&names.dead_letters, NonZeroU32::MIN),
+        ] {
+            admin::create_topic(&mq, topic, queues).await?;
+        }
+        Ok::<_, BusFault>(mq)
+    };
+    let mq = prepare.await.map_err(|fault| Failed::Failed(format!("the broker inside: {fault}")))?;
+    Ok((mq, names))
+}

@@ -1,0 +1,83 @@
+//! The order worker of the deployment: the same as in a process of its own, on the orders in this one.
+use std::sync::Arc;
+
+use flashgate_messaging::rocketmq::{RocketMqBrowser, RocketMqPublisher, RocketMqSubscription};
+use flashgate_order_worker::{
+    consume::Topics,
+    engine::{self, Parts},
+};
+use flashgate_output::exit::Failed;
+use flashgate_service::files;
+use flashgate_supervision::Supervisor;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{config::ServeConfig, part::Part, surroundings::Surroundings};
+
+/// The worker's part of the files that this process may open: one of so many. The rest is the gateway's.
+pub(super) const FILES_PART: usize = 8;
+
+/// An order worker that takes batches.
+pub(crate) struct Worker {
+    part: Part<Option<RocketMqSubscription>>,
+    publisher: Arc<RocketMqPublisher>,
+    browser: Arc<RocketMqBrowser>,
+}
+
+impl Worker {
+    /// Joins its group at the broker, and begins.
+    pub(crate) async fn start(
+        config: &ServeConfig,
+        operator: TcpListener,
+        around: Surroundings<'_>,
+    ) -> Result<Self, Failed> {
+        let Surroundings { mq, names, stores, clock, metrics, seed } = around;
+        let leave = CancellationToken::new();
+        let supervisor = Supervisor::new(leave.clone());
+        let mq = mq.clone().supervised(supervisor.clone());
+        let subscription = mq.subscribe(names.worker.clone(), names.orders.clone()).await;
+        let subscription = subscription
+            .map_err(|fault| Failed::Failed(format!("the order worker at the broker: {fault}")))?;
+        let publisher = Arc::new(mq.publisher(names.worker.clone()));
+        let browser = Arc::new(mq.browser(names.dead_letters.clone()));
+        let parts = Parts {
+            store: stores.orders.clone(),
+            publisher: Arc::<RocketMqPublisher>::clone(&publisher),
+            browser: Arc::<RocketMqBrowser>::clone(&browser),
+            subscription,
+            topics: Topics {
+                outcomes: names.outcomes.clone(),
+                dead_letters: names.dead_letters.clone(),
+                orders: names.orders.clone(),
+            },
+            sales_topic: names.sales.clone(),
+            clock,
+            seed,
+        };
+        let (consume, operation) = (config.consume.clone(), config.operator.clone());
+        let files = files::limit_now() / FILES_PART;
+        let part = Part::spawn(leave, async move {
+            let ran =
+                engine::run(&consume, &operation, parts, operator, Some(metrics), files, &supervisor).await;
+            supervisor.check()?;
+            ran.map_err(|why| Failed::Failed(format!("the order worker: {why}")))
+        });
+        Ok(Self { part, publisher, browser })
+    }
+
+    /// Returns when it has ended, told to or not.
+    pub(crate) async fn ended(&self) {
+        self.part.ended().await;
+    }
+
+    /// Finishes the chunk at hand, acknowledges it, and leaves its group.
+    pub(crate) async fn stop(self) -> Result<(), Failed> {
+        let stopped = self.part.stop("order worker").await;
+        self.publisher.shutdown();
+        self.browser.shutdown();
+        if let Some(subscription) = stopped? {
+            subscription.shutdown().await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! `flashgate load`: a load generator that tells what buyers hear, and how long they wait for it.
+//!
+//! [`args`] become a `plan`; the `crew` of threads sends what the plan's `schedule` and `crowd` say, each `worker`
+//! over its `wire`; the `collector` merges what they count every quarter of a second; the `report` tells it.
+
+pub mod args;
+mod collector;
+mod crew;
+mod crowd;
+mod deadline;
+mod follow;
+mod grpc;
+mod grpc_stream;
+mod http1;
+mod http2;
+mod http_answer;
+mod latencies;
+mod outcome;
+mod pacer;
+mod plan;
+mod progress;
+mod ratio;
+mod report;
+mod report_file;
+pub mod rush;
+mod schedule;
+mod series;
+mod shared;
+mod show;
+mod tally;
+mod target;
+mod wire;
+mod worker;
+
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use collector::{Collector, Ended};
+use crowd::Ask;
+use flashgate_domain::{Clock, SystemClock, Timestamp};
+use flashgate_output::{exit::Failed, print};
+use pacer::Pacer;
+use plan::{Pace, Plan};
+use progress::Progress;
+use report::Report;
+use report_file::ReportFile;
+use rush::Receipts;
+use tally::Tally;
+use target::Server;
+use tokio::{
+    runtime, select,
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use worker::Run;
+
+/// How many intervals of all threads wait to be collected at most; 4 a second and thread come.
+const INTERVALS_WAITING_MAX: usize = 64;
+
+/// Sends the load, shows its progress, prints the summary and writes the reports.
+///
+/// # Errors
+/// [`Failed::Usage`] for flags that do not fit and reports that cannot be written, before anything is sent. After the
+/// run, with its reports written: what `Report::verdict` says.
+pub fn run(args: args::LoadArgs) -> Result<(), Failed> {
+    let plan = Arc::new(args.plan()?);
+    let json = ReportFile::open("--json", args.json.as_deref())?;
+    let html = ReportFile::open("--html", args.html.as_deref())?;
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let report = runtime.map_err(Failed::because)?.block_on(report(plan))?;
+    // Each is tried, whatever becomes of the others: a run cannot be had again.
+    let json = json.map_or(Ok(()), |file| file.write(&report.json()?));
+    let html = html.map_or(Ok(()), |file| file.write(report.html()?.as_bytes()));
+    let printed = print(report.summary());
+    json.and(html)?;
+    printed?;
+    report.verdict()
+}
+
+/// The run with its progress on the terminal, as a report.
+async fn report(plan: Arc<Plan>) -> Result<Report, Failed> {
+    let progress = Progress::new(&plan);
+    let measured = measure(Arc::clone(&plan), |elapsed, total, last| {
+        progress.show(elapsed, total, last, crew::INTERVAL)
+    })
+    .await?;
+    progress.finish();
+    let Measured { collector, started_at, elapsed, ended, receipts: _ } = measured;
+    Ok(Report::new(&plan, &collector, started_at, elapsed, ended))
+}
+
+/// What a run has shown.
+struct Measured {
+    collector: Collector,
+    started_at: Timestamp,
+    elapsed: Duration,
+    ended: Ended,
+    /// If the plan keeps them.
+    receipts: Vec<(Ask, u64)>,
+}
+
+/// The whole run, from the first connection to the last answer. `show` hears of each interval: the time since the
+/// start, all that was counted, and what was counted last.
+async fn measure(plan: Arc<Plan>, show: impl FnMut(Duration, &Tally, &Tally)) -> Result<Measured, Failed> {
+    let mut servers: Vec<Server> = Vec::new();
+    for target in &plan.targets {
+        servers.push(target.resolve().await?);
+    }
+    let started_at = SystemClock.now();
+    let start = Instant::now();
+    let pacer = match plan.pace {
+        Pace::Closed { .. } => None,
+        Pace::Open(schedule) => Some(Pacer::new(schedule, start)),
+    };
+    let run = Arc::new(Run {
+        plan: Arc::clone(&plan),
+        start,
+        stop: CancellationToken::new(),
+        abort: CancellationToken::new(),
+        next: AtomicU64::new(0),
+        pacer,
+        receipts: Receipts::default(),
+    });
+    let (sender, intervals) = mpsc::channel(INTERVALS_WAITING_MAX);
+    crew::start(&run, &servers, sender)?;
+    let (collector, ended) = collect(&run, intervals, show).await?;
+    let (elapsed, receipts) = (run.start.elapsed(), run.receipts.take());
+    Ok(Measured { collector, started_at, elapsed, ended, receipts })
+}
+
+/// Listens to the threads until all have ended. The first signal stops the sending, the second one the waiting.
+async fn collect(
+    run: &Run,
+    mut intervals: mpsc::Receiver<crew::Interval>,
+    mut show: impl FnMut(Duration, &Tally, &Tally),
+) -> Result<(Collector, Ended), Failed> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failed::because)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failed::because)?;
+    let mut collector = Collector::new(run.start);
+    let mut ended = Ended::Done;
+    loop {
+        select! {
+            interval = intervals.recv() => {
+                let Some(interval) = interval else { return Ok((collector, ended)) };
+                let now = Instant::now();
+                collector.add(&interval, now);
+                show(now - run.start, &collector.total, &interval.tally);
+                if ended == Ended::Done && collector.only_fails(run.plan.limits.give_up_after, now) {
+                    ended = Ended::GaveUp;
+                    run.stop.cancel();
+                }
+            }
+            _ = interrupt.recv() => interrupted(run, &mut ended),
+            _ = terminate.recv() => interrupted(run, &mut ended),
+        }
+    }
+}
+
+fn interrupted(run: &Run, ended: &mut Ended) {
+    if run.stop.is_cancelled() {
+        run.abort.cancel();
+    }
+    *ended = Ended::Interrupted;
+    run.stop.cancel();
+}

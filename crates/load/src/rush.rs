@@ -1,0 +1,197 @@
+//! A rush that another command of this program sends, with receipts: `flashgate demo`.
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use flashgate_domain::SaleId;
+use flashgate_output::exit::Failed;
+
+use super::{
+    crew::INTERVAL,
+    crowd::{Ask, Bots, Crowd},
+    measure,
+    outcome::Outcome,
+    plan::{Aim, Limits, Names, Pace, Plan, Protocol},
+    schedule::Schedule,
+    show::millis,
+    tally::Tally,
+};
+use crate::ratio::per_second;
+
+/// The share of requests that are second clicks, with the key of the first.
+const DOUBLE_CLICKS: f64 = 0.2;
+/// The share of purchases that are the bots'.
+const BOT_SHARE: f64 = 0.05;
+const RAMP: Duration = Duration::from_secs(2);
+/// Accepted orders that are followed at once until they are confirmed.
+const FOLLOWERS: usize = 16;
+
+/// A crowd that wants one unit each.
+#[derive(Clone, Debug)]
+pub struct Rush {
+    /// The gateway.
+    pub http: SocketAddr,
+    /// What it wants.
+    pub sale: SaleId,
+    /// Each of them asks for one purchase; some click twice.
+    pub people: NonZeroU64,
+    /// Each of them asks again and again, always with a new key.
+    pub bots: u64,
+    /// Requests a second.
+    pub rate: f64,
+    /// Connections of the crowd, all open from the start.
+    pub connections: NonZeroUsize,
+    /// Names the buyers and draws who clicks twice.
+    pub seed: u64,
+}
+
+/// What a buyer was promised.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Receipt {
+    /// The id of the accepted order.
+    pub order: u64,
+    /// Who bought.
+    pub buyer: String,
+    /// The idempotency key.
+    pub key: String,
+}
+
+/// What the crowd has heard so far.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// Requests that were sent.
+    pub requests: u64,
+    /// Requests that the whole rush sends.
+    pub requests_due: u64,
+    /// Requests a second, lately.
+    pub rate: f64,
+    /// Purchases that were accepted.
+    pub accepted: u64,
+    /// Second clicks that got the order of the first.
+    pub replayed: u64,
+    /// Refused: over the limit per buyer.
+    pub limited: u64,
+    /// Refused: sold out.
+    pub sold_out: u64,
+    /// Answers of other kinds.
+    pub others: u64,
+    /// No answer.
+    pub failed: u64,
+    /// The median of the latency of purchases, in milliseconds, as text.
+    pub p50: String,
+    /// Its 99th percentile.
+    pub p99: String,
+    /// The median of the time from the purchase to its confirmation.
+    pub confirmed_p50: String,
+    /// Its 99th percentile.
+    pub confirmed_p99: String,
+}
+
+/// A rush that is over.
+#[derive(Debug)]
+pub struct Rushed {
+    /// All of it.
+    pub figures: Figures,
+    /// One for each accepted order.
+    pub receipts: Vec<Receipt>,
+    /// As asked for.
+    pub people: u64,
+    /// As asked for.
+    pub bots: u64,
+}
+
+/// Sends the rush. `show` hears the figures a few times a second.
+///
+/// # Errors
+/// [`Failed`] if it could not be sent at all.
+pub async fn run(rush: Rush, mut show: impl FnMut(&Figures)) -> Result<Rushed, Failed> {
+    let plan = rush.plan()?;
+    let names = plan.names.clone();
+    let due = plan.requests_max.unwrap_or(0);
+    let measured = measure(Arc::new(plan), |_elapsed, total, last| {
+        show(&Figures::new(due, total, per_second(last.codes.total(), INTERVAL)));
+    });
+    let measured = measured.await?;
+    let total = &measured.collector.total;
+    let figures = Figures::new(due, total, per_second(total.codes.total(), total.time()));
+    let receipt = |(ask, order): (Ask, u64)| Receipt {
+        order,
+        buyer: names.buyer(ask.buyer),
+        key: names.key(ask.purchase),
+    };
+    let receipts = measured.receipts.into_iter().map(receipt).collect();
+    Ok(Rushed { figures, receipts, people: rush.people.get(), bots: rush.bots })
+}
+
+impl Rush {
+    fn plan(&self) -> Result<Plan, Failed> {
+        let target = format!("http://{}", self.http);
+        let bots = (self.bots > 0).then_some(Bots { count: self.bots, share: BOT_SHARE });
+        let crowd = Crowd::new(self.seed, None, DOUBLE_CLICKS, 1, 0.0).with_bots(bots);
+        Ok(Plan {
+            protocol: Protocol::Http1,
+            targets: vec![target.parse().map_err(|expected| Failed::flag("--target", expected))?],
+            aim: Aim::Sales(vec![self.sale]),
+            quantity: NonZeroU32::MIN,
+            pace: Pace::Open(Schedule::new(Some(self.rate), RAMP, None)),
+            duration: None,
+            requests_max: Some(crowd.requests_of_people(self.people.get())),
+            crowd,
+            names: Names::new(self.seed),
+            seed: self.seed,
+            threads: NonZeroUsize::MIN,
+            connections: self.connections,
+            in_flight: NonZeroUsize::MIN,
+            headers: Vec::new(),
+            limits: Limits {
+                connect_timeout: Duration::from_secs(2),
+                request_timeout: Duration::from_secs(10),
+                give_up_after: Duration::from_secs(10),
+            },
+            followers: FOLLOWERS,
+            keeps_receipts: true,
+        })
+    }
+}
+
+impl Figures {
+    fn new(requests_due: u64, total: &Tally, rate: f64) -> Self {
+        let codes = &total.codes;
+        let [accepted, replayed, limited, sold_out, failed] =
+            [Outcome::Accepted, Outcome::Replayed, Outcome::Limited, Outcome::SoldOut, Outcome::Failed]
+                .map(|outcome| codes.of(outcome));
+        let requests = codes.total();
+        Self {
+            requests,
+            requests_due,
+            rate,
+            accepted,
+            replayed,
+            limited,
+            sold_out,
+            others: requests.saturating_sub(accepted + replayed + limited + sold_out + failed),
+            failed,
+            p50: millis(total.answered.percentile(50.0)),
+            p99: millis(total.answered.percentile(99.0)),
+            confirmed_p50: millis(total.confirmed.percentile(50.0)),
+            confirmed_p99: millis(total.confirmed.percentile(99.0)),
+        }
+    }
+}
+
+/// Which purchase got which order.
+#[derive(Debug, Default)]
+pub(super) struct Receipts(Mutex<Vec<(Ask, u64)>>);
+
+impl Receipts {
+    pub(super) fn keep(&self, ask: Ask, order: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((ask, order));
+    }
+
+    pub(super) fn take(&self) -> Vec<(Ask, u64)> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,272 @@
+//! Both sides over their operators' interfaces.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use flashgate_domain::{
+    BatchId, BatchOutcome, BuyerDigest, BuyerId, CancelReason, Intent, OrderId, OrderState, SaleId,
+    audit::{BuyerUnits, DecidedBatch, LedgerBooks, StoreBooks},
+};
+use flashgate_proto::{
+    body, books,
+    channel::kept_alive,
+    v1::{self, books_service_client::BooksServiceClient, ledger_service_client::LedgerServiceClient},
+};
+use tonic::{
+    Code, Status,
+    body::Body,
+    client::GrpcService,
+    codegen::{Body as HttpBody, Bytes, StdError},
+    transport::{Channel, Endpoint, Error},
+};
+
+use crate::audit::sides::{LedgerSide, LogTrace, LogWord, OrderMark, SideFault, StoreSide};
+
+/// The longest answer that is read: a snapshot with a million open batches.
+const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+const GATEWAY: &str = "the gateway";
+const WORKER: &str = "the order worker";
+
+/// What carries calls: a [`Channel`], or anything else that answers as a gRPC service does.
+pub trait Carrier:
+    GrpcService<
+        Body,
+        Error: Into<StdError>,
+        Future: Send,
+        ResponseBody: HttpBody<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<C> Carrier for C where
+    C: GrpcService<
+            Body,
+            Error: Into<StdError>,
+            Future: Send,
+            ResponseBody: HttpBody<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
+        > + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Where an operator reaches both sides.
+#[derive(Clone, Debug)]
+pub struct Sides<G = Channel, W = Channel> {
+    /// Any gateway.
+    pub gateway: G,
+    /// Any order worker.
+    pub worker: W,
+}
+
+impl<G: Carrier, W: Carrier> Sides<G, W> {
+    /// The ledger behind the gateway.
+    pub fn ledger(&self) -> GatewayLedger<G> {
+        GatewayLedger::on(self.gateway.clone())
+    }
+
+    /// The order store behind the worker.
+    pub fn books(&self) -> WorkerBooks<W> {
+        WorkerBooks::on(self.worker.clone())
+    }
+}
+
+/// Asks the gateway on `channel`, also what has a long answer.
+pub(crate) fn ledger_client<C: Carrier>(channel: C) -> LedgerServiceClient<C> {
+    LedgerServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX)
+}
+
+/// Asks the order worker on `channel`, also what has a long answer.
+pub(crate) fn books_client<C: Carrier>(channel: C) -> BooksServiceClient<C> {
+    BooksServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX)
+}
+
+/// A channel that connects when it is first used, and again whenever the connection is lost.
+fn channel(url: &str, timeout: Duration) -> Result<Channel, Error> {
+    let endpoint = kept_alive(Endpoint::from_shared(url.to_owned())?);
+    Ok(endpoint.timeout(timeout).connect_timeout(CONNECT_TIMEOUT).connect_lazy())
+}
+
+fn unavailable(side: &'static str) -> impl FnOnce(Status) -> SideFault {
+    move |status| SideFault::Unavailable { side, why: format!("{}: {}", status.code(), status.message()) }
+}
+
+fn garbled<E: std::fmt::Display>(side: &'static str) -> impl FnOnce(E) -> SideFault {
+    move |why| SideFault::Garbled { side, why: why.to_string() }
+}
+
+/// As messages name batches.
+pub(crate) fn bytes(batches: &[BatchId]) -> Vec<Vec<u8>> {
+    batches.iter().map(|batch| batch.to_bytes().to_vec()).collect()
+}
+
+/// `None` for NOT_FOUND.
+fn found<T>(answer: Result<tonic::Response<T>, Status>, side: &'static str) -> Result<Option<T>, SideFault> {
+    match answer {
+        Ok(answer) => Ok(Some(answer.into_inner())),
+        Err(status) if status.code() == Code::NotFound => Ok(None),
+        Err(status) => Err(unavailable(side)(status)),
+    }
+}
+
+/// The ledger behind any gateway.
+#[derive(Clone, Debug)]
+pub struct GatewayLedger<C = Channel>(LedgerServiceClient<C>);
+
+impl GatewayLedger {
+    /// `url` such as `http://127.0.0.1:7003`, the operator's address of a gateway; no call takes longer than
+    /// `timeout`. Connects when it is first asked.
+    ///
+    /// # Errors
+    /// It is no URL.
+    pub fn new(url: &str, timeout: Duration) -> Result<Self, Error> {
+        Ok(Self::on(channel(url, timeout)?))
+    }
+}
+
+impl<C: Carrier> GatewayLedger<C> {
+    /// Over a channel that is there.
+    pub fn on(channel: C) -> Self {
+        Self(ledger_client(channel))
+    }
+
+    async fn traces(
+        &self,
+        sale_id: u64,
+        batches: &[BatchId],
+        with_orders: bool,
+    ) -> Result<Vec<v1::BatchTrace>, SideFault> {
+        let request = v1::TraceBatchesRequest { sale_id, batch_ids: bytes(batches), with_orders };
+        let traces = self.0.clone().trace_batches(request).await.map_err(unavailable(GATEWAY))?;
+        let traces = traces.into_inner().traces;
+        if traces.len() == batches.len() { Ok(traces) } else { Err(garbled(GATEWAY)("number of traces")) }
+    }
+}
+
+fn log_trace(trace: v1::BatchTrace) -> Result<LogTrace, SideFault> {
+    let status = match trace.status.as_str() {
+        "" => None,
+        "deducted" => Some(LogWord::Deducted),
+        "acknowledged" => Some(LogWord::Acknowledged),
+        "fenced" => Some(LogWord::Fenced),
+        other => return Err(garbled(GATEWAY)(format!("status {other}"))),
+    };
+    Ok(LogTrace { status, sums: books::sums(trace.sums) })
+}
+
+fn order_mark(mark: &v1::OrderMark) -> Option<OrderMark> {
+    let reason = match mark.cancel_reason.as_str() {
+        "" => None,
+        reason => Some(CancelReason::parse(reason)?),
+    };
+    let state = OrderState::from_parts(&mark.state, reason)?;
+    Some(OrderMark { sale: SaleId::new(mark.sale_id).ok()?, quantity: mark.quantity, state })
+}
+
+#[async_trait]
+impl<C: Carrier> LedgerSide for GatewayLedger<C> {
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerBooks>, SideFault> {
+        let request = v1::SnapshotSaleRequest { sale_id: sale.get() };
+        let snapshot = found(self.0.clone().snapshot_sale(request).await, GATEWAY)?;
+        snapshot.map(books::ledger_books).transpose().map_err(garbled(GATEWAY))
+    }
+
+    async fn trace(&self, sale: SaleId, batches: &[BatchId]) -> Result<Vec<LogTrace>, SideFault> {
+        self.traces(sale.get(), batches, false).await?.into_iter().map(log_trace).collect()
+    }
+
+    async fn orders(&self, batch: BatchId) -> Result<Vec<OrderMark>, SideFault> {
+        // The sums are not looked at, so any sale will do.
+        let traces = self.traces(1, &[batch], true).await?;
+        let marks = traces.iter().flat_map(|trace| &trace.orders).map(order_mark);
+        marks.collect::<Option<_>>().ok_or_else(|| garbled(GATEWAY)("an order"))
+    }
+
+    async fn purchase(&self, intent: &Intent) -> Result<Option<OrderId>, SideFault> {
+        let request = v1::FindPurchaseRequest { intent: Some(body::intent_body(intent)) };
+        let found = self.0.clone().find_purchase(request).await.map_err(unavailable(GATEWAY))?.into_inner();
+        if found.order_id.is_empty() {
+            return Ok(None);
+        }
+        found.order_id.parse().map(Some).map_err(garbled(GATEWAY))
+    }
+
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, SideFault> {
+        let buyer_digests = buyers.iter().map(|buyer| buyer.0.to_vec()).collect();
+        let request = v1::GetHoldingsRequest { sale_id: sale.get(), buyer_digests };
+        let held = self.0.clone().get_holdings(request).await.map_err(unavailable(GATEWAY))?.into_inner();
+        if held.units.len() == buyers.len() {
+            Ok(held.units)
+        } else {
+            Err(garbled(GATEWAY)("number of holdings"))
+        }
+    }
+}
+
+/// The order store behind any order worker.
+#[derive(Clone, Debug)]
+pub struct WorkerBooks<C = Channel>(BooksServiceClient<C>);
+
+impl WorkerBooks {
+    /// `url` such as `http://127.0.0.1:7070`, the operator's address of an order worker; no call takes longer than
+    /// `timeout`. Connects when it is first asked.
+    ///
+    /// # Errors
+    /// It is no URL.
+    pub fn new(url: &str, timeout: Duration) -> Result<Self, Error> {
+        Ok(Self::on(channel(url, timeout)?))
+    }
+}
+
+impl<C: Carrier> WorkerBooks<C> {
+    /// Over a channel that is there.
+    pub fn on(channel: C) -> Self {
+        Self(books_client(channel))
+    }
+}
+
+#[async_trait]
+impl<C: Carrier> StoreSide for WorkerBooks<C> {
+    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, SideFault> {
+        let request = v1::SumSaleRequest { sale_id: sale.get(), batch_ids: bytes(asked) };
+        let sums = found(self.0.clone().sum_sale(request).await, WORKER)?;
+        sums.map(books::store_books).transpose().map_err(garbled(WORKER))
+    }
+
+    async fn batches(
+        &self,
+        sale: SaleId,
+        before: Option<BatchId>,
+        size: u32,
+    ) -> Result<Vec<DecidedBatch>, SideFault> {
+        let before_batch_id = before.map(|batch| batch.to_bytes().to_vec()).unwrap_or_default();
+        let request = v1::ListBatchesRequest { sale_id: sale.get(), before_batch_id, page_size: size };
+        let page = self.0.clone().list_batches(request).await.map_err(unavailable(WORKER))?;
+        books::batches(page.into_inner()).map_err(garbled(WORKER))
+    }
+
+    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, SideFault> {
+        let request = v1::GetOutcomeRequest { batch_id: batch.to_bytes().to_vec() };
+        let found = self.0.clone().get_outcome(request).await.map_err(unavailable(WORKER))?.into_inner();
+        found.outcome.map(body::batch_outcome).transpose().map_err(garbled(WORKER))
+    }
+
+    async fn buyers(
+        &self,
+        sale: SaleId,
+        after: Option<&BuyerId>,
+        size: u32,
+    ) -> Result<Vec<BuyerUnits>, SideFault> {
+        let after_buyer_id = after.map_or("", BuyerId::as_str).to_owned();
+        let request = v1::ListBuyersRequest { sale_id: sale.get(), after_buyer_id, page_size: size };
+        let page = self.0.clone().list_buyers(request).await.map_err(unavailable(WORKER))?;
+        books::buyers(page.into_inner()).map_err(garbled(WORKER))
+    }
+}

@@ -1,0 +1,15 @@
+//! What operators do to a deployment that runs: audit it, repair it, look at it. One place for the command, the order
+//! worker's background audit and any console.
+//!
+//! The gateways own the ledger and the order workers own the database, so nothing here reads either: it calls the
+//! operators' interfaces of both services. The rules of the comparison are in [`flashgate_domain::audit`], without I/O.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`audit`] | compares the ledger with the order store while traffic runs |
+//! | [`repair`] | corrects what an audit found |
+//! | [`client`] | the operators' interfaces of both services, over gRPC |
+
+pub mod audit;
+pub mod client;
+pub mod repair;

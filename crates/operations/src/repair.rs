@@ -1,0 +1,15 @@
+//! Repairs: what corrects the findings of an audit.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`mod@redrive`] | open batches that are too old: settle or decide them |
+//! | [`drift`] | a difference that no open batch explains: compensate it while buyers buy |
+//! | [`rebuild`] | the ledger of a paused sale: build it again from the orders |
+
+pub mod drift;
+pub mod rebuild;
+pub mod redrive;
+
+pub use drift::Drift;
+pub use rebuild::Rebuild;
+pub use redrive::{Stuck, redrive};

@@ -1,0 +1,232 @@
+//! Drift: puts units right that an audit found, while buyers buy.
+//!
+//! 1. Audit twice: what is only a moment's difference is in one of them.
+//! 2. Batches and orders first: an order that was changed gets back what the ledger has settled, a batch that the
+//!    ledger has lost is settled from the order store.
+//! 3. What no batch explains is compensated, in the ledger, in the order store, or in both. Each step names what the
+//!    audit saw, and is refused if that moved; so a step that is done twice, or at two desks, happens once.
+//! 4. Audit again, and once more from 2 while something is left that a step can put right.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use flashgate_domain::{
+    BatchId, OrderId, SaleId,
+    audit::{Finding, LedgerStep, Report, StoreStep},
+};
+use flashgate_proto::v1::{
+    self, ledger_service_client::LedgerServiceClient, repair_service_client::RepairServiceClient,
+};
+use thiserror::Error;
+use tokio::time::sleep;
+use tonic::{Status, transport::Channel};
+
+use super::redrive::settle;
+use crate::{
+    audit::{LedgerSide, OrderMark, Plan, SideFault, StoreSide, examine},
+    client::{Carrier, Sides},
+};
+
+/// How often it audits and compensates: batches and orders, what they hid, and what was sold meanwhile.
+const PASSES_MAX: u32 = 6;
+/// Before it audits again: an outcome that is published again has been settled by then.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What puts something right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Units in the ledger.
+    Ledger(LedgerStep),
+    /// Units in the order store.
+    Store(StoreStep),
+    /// An order that was changed in the order store.
+    Order {
+        /// The order.
+        order: OrderId,
+        /// As the order store has it: it is left alone if it is another by then.
+        seen: OrderMark,
+        /// As the ledger has settled it.
+        settled: OrderMark,
+    },
+    /// A batch that the ledger has lost.
+    Settle {
+        /// The batch.
+        batch: BatchId,
+    },
+}
+
+/// What two audits in a row say, and what can be done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// The later audit, or the only one if it found nothing.
+    pub report: Report,
+    /// What to do, in this order.
+    pub steps: Vec<Step>,
+}
+
+/// Is told of the steps while they are taken.
+pub trait Journal: Send {
+    /// Another look has planned more.
+    fn goes_on_with(&mut self, look: &Look);
+
+    /// What became of the first step that has no result yet.
+    fn result_of_next(&mut self, result: String);
+}
+
+/// A side did not answer, or refused. It can be begun anew.
+#[derive(Debug, Error)]
+pub enum BrokenOff {
+    /// An audit.
+    #[error(transparent)]
+    Audit(#[from] SideFault),
+    /// A step: whether it was taken is not known.
+    #[error(transparent)]
+    Step(#[from] Status),
+}
+
+/// Puts one sale right.
+pub struct Drift<G = Channel, W = Channel> {
+    /// The sale.
+    pub sale: SaleId,
+    /// Batches that are open for longer are to be re-driven, in the words of its audits.
+    pub age: Duration,
+    /// The ledger, to be looked at.
+    pub ledger: Arc<dyn LedgerSide>,
+    /// Where steps are taken.
+    pub sides: Sides<G, W>,
+}
+
+impl<G: Carrier, W: Carrier> Drift<G, W> {
+    /// Audits twice, unless the first audit finds nothing; `None` if no ledger need have the sale.
+    ///
+    /// # Errors
+    /// The side that did not answer.
+    pub async fn look(&self) -> Result<Option<Look>, SideFault> {
+        let Some(first) = self.audit().await? else { return Ok(None) };
+        if first.findings.is_empty() {
+            return Ok(Some(Look { report: first, steps: Vec::new() }));
+        }
+        let Some(report) = self.audit().await? else { return Ok(None) };
+        let found_first: BTreeSet<(&str, Option<BatchId>)> = first.findings.iter().map(name).collect();
+        let mut steps = Vec::new();
+        for finding in report.findings.iter().filter(|finding| found_first.contains(&name(finding))) {
+            match finding {
+                Finding::Phantom { batch, fenced: false, .. } => steps.push(Step::Settle { batch: *batch }),
+                Finding::ChangedBatch { batch, orders, .. } => {
+                    steps.extend(self.corrections(*batch, orders).await?);
+                }
+                Finding::Phantom { fenced: true, .. }
+                | Finding::ToRedrive { .. }
+                | Finding::Leaked { .. }
+                | Finding::Surplus { .. }
+                | Finding::LedgerContradiction { .. }
+                | Finding::StoreContradiction { .. }
+                | Finding::OrdersMissing { .. }
+                | Finding::PartLost { .. }
+                | Finding::HeldTooFew { .. }
+                | Finding::HeldTooMany { .. }
+                | Finding::MissingInLedger
+                | Finding::OtherGeneration { .. } => {}
+            }
+        }
+        let units = first.steps.agreed(&report.steps);
+        steps.extend(units.ledger.map(Step::Ledger));
+        steps.extend(units.store.map(Step::Store));
+        Ok(Some(Look { report, steps }))
+    }
+
+    /// Takes the steps of `look`, and looks again, until there are no more; the last look.
+    ///
+    /// # Errors
+    /// It was broken off. The steps with a result are taken.
+    pub async fn mend(&self, mut look: Look, journal: &mut dyn Journal) -> Result<Option<Look>, BrokenOff> {
+        for pass in 0..PASSES_MAX {
+            if pass > 0 {
+                journal.goes_on_with(&look);
+            }
+            for step in &look.steps {
+                journal.result_of_next(self.take(step).await?);
+            }
+            sleep(PAUSE).await;
+            match self.look().await? {
+                Some(again) => look = again,
+                None => return Ok(None),
+            }
+            if look.steps.is_empty() {
+                break;
+            }
+        }
+        Ok(Some(look))
+    }
+
+    async fn audit(&self) -> Result<Option<Report>, SideFault> {
+        let plan = Plan { age: self.age, ..Plan::default() };
+        examine(self.sale, &*self.ledger, &self.sides.books(), &plan).await
+    }
+
+    /// What gives the orders back what the ledger has settled, as far as both sides know them as orders of this sale.
+    async fn corrections(&self, batch: BatchId, orders: &[OrderId]) -> Result<Vec<Step>, SideFault> {
+        let settled = self.ledger.orders(batch).await?;
+        let Some(outcome) = self.sides.books().outcome(batch).await? else { return Ok(Vec::new()) };
+        let correction = |order: &OrderId| {
+            let (is, was) = (outcome.orders.get(order.index())?, settled.get(order.index())?);
+            let known = is.order == *order && is.intent.sale() == self.sale && was.sale == self.sale;
+            let (sale, quantity) = (is.intent.sale(), is.intent.quantity().get());
+            let seen = OrderMark { sale, quantity, state: is.decision.state() };
+            (known && seen != *was).then_some(Step::Order { order: *order, seen, settled: *was })
+        };
+        Ok(orders.iter().filter_map(correction).collect())
+    }
+
+    /// Does a step; what became of it.
+    async fn take(&self, step: &Step) -> Result<String, Status> {
+        match step {
+            Step::Ledger(step) => self.in_ledger(step).await,
+            Step::Store(step) => self.in_store(step).await,
+            Step::Order { order, seen, settled } => {
+                let (order_id, seen, settled) = (order.to_string(), Some(mark(seen)), Some(mark(settled)));
+                let request = v1::CorrectOrderRequest { order_id, seen, settled };
+                let mut repairs = RepairServiceClient::new(self.sides.worker.clone());
+                Ok(repairs.correct_order(request).await?.into_inner().result)
+            }
+            Step::Settle { batch } => Ok(settle(&self.sides.worker, &[*batch]).await?.concat()),
+        }
+    }
+
+    async fn in_ledger(&self, step: &LedgerStep) -> Result<String, Status> {
+        let LedgerStep { generation, adjustments, in_ledger, across } = *step;
+        let sale_id = self.sale.get();
+        let request = v1::CompensateLedgerRequest { sale_id, generation, adjustments, in_ledger, across };
+        let answer = LedgerServiceClient::new(self.sides.gateway.clone()).compensate_ledger(request).await?;
+        let v1::CompensateLedgerResponse { result, available, rest, generation, adjustments, in_ledger } =
+            answer.into_inner();
+        Ok(match (result.as_str(), rest) {
+            ("done", 0) => format!("done: {available} left"),
+            ("done", rest) => format!("done: {available} left, {rest} too many are sold and not decided yet"),
+            _ => format!("{result}: generation {generation}, {adjustments} steps, off by {in_ledger}"),
+        })
+    }
+
+    async fn in_store(&self, step: &StoreStep) -> Result<String, Status> {
+        let StoreStep { adjustments, in_store } = *step;
+        let request = v1::CompensateStoreRequest { sale_id: self.sale.get(), adjustments, in_store };
+        let answer = RepairServiceClient::new(self.sides.worker.clone()).compensate_store(request).await?;
+        let v1::CompensateStoreResponse { result, saleable, adjustments } = answer.into_inner();
+        Ok(match result.as_str() {
+            "done" => format!("done: {saleable} left"),
+            _ => format!("{result}: {adjustments} steps, {saleable} left"),
+        })
+    }
+}
+
+fn mark(mark: &OrderMark) -> v1::OrderMark {
+    v1::OrderMark {
+        sale_id: mark.sale.get(),
+        quantity: mark.quantity,
+        state: mark.state.as_str().to_owned(),
+        cancel_reason: mark.state.reason().map_or("", |reason| reason.as_str()).to_owned(),
+    }
+}
+
+fn name(finding: &Finding) -> (&'static str, Option<BatchId>) {
+    (finding.name(), finding.batch())
+}

@@ -1,0 +1,308 @@
+//! Rebuild: the ledger of a paused sale, built anew from the orders, while other sales go on.
+//!
+//! 1. Wait until the order workers have done every committed batch, and nothing of the sale is open in the ledger.
+//! 2. The order store registers the next generation. From here on no gateway takes the old ledger for the sale.
+//! 3. The ledger gets the sale, stopped and with nothing sold, and then every batch that the store has decided.
+//! 4. The sale goes on, if as much is left in the ledger as in the store. If a batch came in between, once more from 3.
+//!
+//! Whoever is stopped in the middle begins anew: the sale is paused until the end. A sale that sells, and has lost some
+//! units to nobody, is paused first.
+
+use std::time::Duration;
+
+use flashgate_domain::{LedgerState, SaleId};
+use flashgate_proto::v1::{
+    self, books_service_client::BooksServiceClient, ledger_service_client::LedgerServiceClient,
+    repair_service_client::RepairServiceClient, sale_service_client::SaleServiceClient,
+};
+use thiserror::Error;
+use tokio::time::{Instant, sleep};
+use tonic::{Code, Status, transport::Channel};
+
+use crate::client::{
+    Carrier, Sides,
+    grpc::{books_client, ledger_client},
+};
+
+/// How often both sides are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// How often the backlog is looked at when everything else is quiet, and how often in a row.
+const BACKLOG_INTERVAL: Duration = Duration::from_millis(20);
+const BACKLOG_LOOKS: u32 = 200;
+/// How many orders a page has.
+const PAGE_ORDERS: u32 = 4_000;
+/// How often the pages are gone through, if batches keep coming.
+const PASSES_MAX: u32 = 10;
+
+/// Builds the ledger of one sale anew.
+pub struct Rebuild<G = Channel, W = Channel> {
+    /// The sale.
+    pub sale: SaleId,
+    /// Whether it is paused first, if it sells.
+    pub pause: bool,
+    /// Its orders must not have changed for so long: longer than a gateway goes on committing.
+    pub quiet: Duration,
+    /// For how long to wait until they are at most.
+    pub wait: Duration,
+    /// Where to.
+    pub sides: Sides<G, W>,
+}
+
+/// Where a sale stands on both sides.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// In the order store.
+    pub sale: v1::Sale,
+    /// `None`: the ledger does not have it.
+    pub ledger: Option<v1::LedgerSnapshot>,
+    /// Its orders.
+    pub books: v1::SaleBooks,
+    /// What the order workers have yet to do.
+    pub backlog: v1::GetBacklogResponse,
+}
+
+/// A ledger that was built anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// The generation of the sale.
+    pub generation: u32,
+    /// How many orders it was built from.
+    pub orders: u64,
+}
+
+/// The ledger was not built anew; the sale is as it was, or paused.
+#[derive(Debug, Error)]
+pub enum NotRebuilt {
+    /// The sale is not one to be rebuilt.
+    #[error("{0}")]
+    Refused(String),
+    /// A side did not answer, or refused.
+    #[error(transparent)]
+    Call(#[from] Status),
+    /// The orders did not come to rest.
+    #[error("the orders are still coming: {messages} messages wait, {open} batches are open (re-drive them)")]
+    NotQuiet {
+        /// How many messages the workers have yet to do.
+        messages: u64,
+        /// How many batches are open in the ledger.
+        open: usize,
+    },
+    /// The orders and the sale's row contradict each other.
+    #[error(
+        "from the orders {ledger} units are left, and the sale's row has {store}: look at it by `flashgate audit`"
+    )]
+    Differs {
+        /// Left by the orders.
+        ledger: i64,
+        /// Left by the row.
+        store: u64,
+    },
+}
+
+impl Standing {
+    /// How many of its batches are open in the ledger.
+    pub fn open_batches(&self) -> usize {
+        self.ledger.as_ref().map_or(0, |snapshot| snapshot.open.len())
+    }
+
+    /// How many orders the order store has.
+    pub fn orders(&self) -> u64 {
+        let sums = self.books.orders.unwrap_or_default();
+        let each = [sums.pending, sums.confirmed, sums.written_off, sums.returned];
+        each.into_iter().flatten().map(|amount| amount.orders).sum()
+    }
+
+    /// Why it is not to be rebuilt. `may_sell`: also a sale that sells is, or is prepared to: a failover can leave a
+    /// prepared one of an earlier generation, which no gateway activates.
+    pub fn refusal(&self, may_sell: bool) -> Option<String> {
+        if self.sale.state != "preheated" {
+            return Some(format!("the sale is {} in the order store, not preheated", self.sale.state));
+        }
+        let snapshot = self.ledger.as_ref()?;
+        match LedgerState::parse(&snapshot.state) {
+            Some(LedgerState::Paused) => None,
+            Some(LedgerState::Active | LedgerState::Prepared) if may_sell => None,
+            Some(LedgerState::Active | LedgerState::Prepared | LedgerState::Closed) | None => {
+                Some(format!("the sale is {} in the ledger, neither paused nor missing", snapshot.state))
+            }
+        }
+    }
+}
+
+impl<G: Carrier, W: Carrier> Rebuild<G, W> {
+    /// Where the sale stands.
+    ///
+    /// # Errors
+    /// A side that did not answer.
+    pub async fn standing(&self) -> Result<Standing, Status> {
+        let (sale_id, worker) = (self.sale.get(), || self.sides.worker.clone());
+        let sale = SaleServiceClient::new(worker()).get_sale(v1::GetSaleRequest { sale_id }).await?;
+        let ledger = match self.ledger().snapshot_sale(v1::SnapshotSaleRequest { sale_id }).await {
+            Ok(snapshot) => Some(snapshot.into_inner()),
+            Err(status) if status.code() == Code::NotFound => None,
+            Err(status) => return Err(status),
+        };
+        let books = self.sums().await?;
+        let backlog = RepairServiceClient::new(worker()).get_backlog(v1::GetBacklogRequest {}).await?;
+        Ok(Standing { sale: sale.into_inner(), ledger, books, backlog: backlog.into_inner() })
+    }
+
+    async fn sums(&self) -> Result<v1::SaleBooks, Status> {
+        let request = v1::SumSaleRequest { sale_id: self.sale.get(), batch_ids: Vec::new() };
+        Ok(self.books().sum_sale(request).await?.into_inner())
+    }
+
+    /// Rebuilds the sale, and lets it go on.
+    ///
+    /// # Errors
+    /// It can be begun anew.
+    pub async fn run(&self) -> Result<Rebuilt, NotRebuilt> {
+        let sale_id = self.sale.get();
+        if self.pause {
+            self.ledger().pause_sale(v1::PauseSaleRequest { sale_id }).await?;
+        }
+        let standing = self.until_quiet().await?;
+        let request = v1::NextGenerationRequest { sale_id, generation: standing.sale.generation };
+        let next = RepairServiceClient::new(self.sides.worker.clone()).next_generation(request).await?;
+        let sale = next.into_inner();
+        let generation = sale.generation;
+        self.ledger().begin_rebuild(v1::BeginRebuildRequest { sale: Some(sale) }).await?;
+        let mut left = (0, 0);
+        for _pass in 0..PASSES_MAX {
+            let orders = self.restore(generation).await?;
+            // Read after the pages: what they did not hold makes a difference, and is in the next pass.
+            let saleable = self.sums().await?.saleable;
+            let request = v1::EndRebuildRequest { sale_id, generation, saleable };
+            let ended = self.ledger().end_rebuild(request).await?.into_inner();
+            if ended.ended {
+                return Ok(Rebuilt { generation, orders });
+            }
+            left = (ended.available, saleable);
+        }
+        let (ledger, store) = left;
+        Err(NotRebuilt::Differs { ledger, store })
+    }
+
+    /// Waits until every committed batch is applied, nothing of the sale is open, and its orders stay as they are.
+    async fn until_quiet(&self) -> Result<Standing, NotRebuilt> {
+        let deadline = Instant::now() + self.wait;
+        let (mut last, mut since) = (None, Instant::now());
+        loop {
+            let standing = self.standing().await?;
+            if let Some(why) = standing.refusal(false) {
+                return Err(NotRebuilt::Refused(why));
+            }
+            let now = (standing.orders(), standing.books.saleable);
+            if standing.open_batches() > 0 || last != Some(now) {
+                (last, since) = (Some(now), Instant::now());
+            }
+            // No gateway commits any more. A moment in which nothing waits then proves that all of it was done,
+            // although messages of other sales keep coming.
+            if since.elapsed() >= self.quiet && self.until_done().await? {
+                let after = self.standing().await?;
+                if (after.orders(), after.books.saleable) == now && after.open_batches() == 0 {
+                    return Ok(after);
+                }
+            }
+            if Instant::now() >= deadline {
+                let (messages, open) = (standing.backlog.messages, standing.open_batches());
+                return Err(NotRebuilt::NotQuiet { messages, open });
+            }
+            sleep(LOOK_INTERVAL).await;
+        }
+    }
+
+    /// Whether there was a moment in which the workers had done everything. Where nobody knows, the quiet must do.
+    async fn until_done(&self) -> Result<bool, Status> {
+        let mut repairs = RepairServiceClient::new(self.sides.worker.clone());
+        for _look in 0..BACKLOG_LOOKS {
+            let backlog = repairs.get_backlog(v1::GetBacklogRequest {}).await?.into_inner();
+            if !backlog.known || backlog.messages == 0 {
+                return Ok(true);
+            }
+            sleep(BACKLOG_INTERVAL).await;
+        }
+        Ok(false)
+    }
+
+    /// Goes through all pages: the next one is fetched while the one before is put into the ledger.
+    async fn restore(&self, generation: u32) -> Result<u64, Status> {
+        let (mut orders, mut page) = (0, self.page(0).await?);
+        loop {
+            let v1::ListOutcomesResponse { batches, next_order_id } = page;
+            orders += batches.iter().map(|batch| self.orders_in(batch)).sum::<u64>();
+            let fetching = async {
+                if next_order_id == 0 { Ok(None) } else { self.page(next_order_id).await.map(Some) }
+            };
+            let (next, restored) = tokio::join!(fetching, self.put(generation, batches));
+            restored?;
+            match next? {
+                Some(next) => page = next,
+                None => return Ok(orders),
+            }
+        }
+    }
+
+    fn orders_in(&self, batch: &v1::BatchOutcome) -> u64 {
+        let of_sale = |order: &&v1::OrderOutcome| {
+            order.intent.as_ref().is_some_and(|intent| intent.sale_id == self.sale.get())
+        };
+        u64::try_from(batch.orders.iter().filter(of_sale).count()).unwrap_or(u64::MAX)
+    }
+
+    async fn page(&self, after_order_id: u64) -> Result<v1::ListOutcomesResponse, Status> {
+        let (sale_id, orders_max) = (self.sale.get(), PAGE_ORDERS);
+        let request = v1::ListOutcomesRequest { sale_id, after_order_id, orders_max };
+        Ok(self.books().list_outcomes(request).await?.into_inner())
+    }
+
+    async fn put(&self, generation: u32, batches: Vec<v1::BatchOutcome>) -> Result<(), Status> {
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let request = v1::RestoreBatchesRequest { sale_id: self.sale.get(), generation, batches };
+        self.ledger().restore_batches(request).await.map(drop)
+    }
+
+    fn ledger(&self) -> LedgerServiceClient<G> {
+        ledger_client(self.sides.gateway.clone())
+    }
+
+    fn books(&self) -> BooksServiceClient<W> {
+        books_client(self.sides.worker.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(in_store: &str, in_ledger: Option<&str>, may_sell: bool) -> Option<String> {
+        let sale = v1::Sale { state: in_store.to_owned(), ..v1::Sale::default() };
+        let snapshot = |state: &str| v1::LedgerSnapshot { state: state.to_owned(), ..Default::default() };
+        let ledger = in_ledger.map(snapshot);
+        let (books, backlog) = (v1::SaleBooks::default(), v1::GetBacklogResponse::default());
+        Standing { sale, ledger, books, backlog }.refusal(may_sell)
+    }
+
+    #[test]
+    fn a_sale_that_sells_or_is_prepared_is_rebuilt_only_if_it_may_be_paused() {
+        for state in ["active", "prepared"] {
+            assert_eq!(refusal("preheated", Some(state), true), None, "{state}");
+            assert!(refusal("preheated", Some(state), false).is_some(), "{state}");
+        }
+    }
+
+    #[test]
+    fn a_sale_that_is_closed_or_was_never_preheated_is_not_rebuilt() {
+        assert!(refusal("preheated", Some("closed"), true).is_some());
+        assert!(refusal("preheating", Some("prepared"), true).is_some());
+        assert!(refusal("preheating", None, true).is_some());
+    }
+
+    #[test]
+    fn a_sale_that_is_paused_or_missing_is_rebuilt() {
+        assert_eq!(refusal("preheated", Some("paused"), false), None);
+        assert_eq!(refusal("preheated", None, false), None);
+    }
+}

@@ -1,0 +1,84 @@
+//! Re-drive: batches that are open for too long are settled or decided.
+//!
+//! One that the order store has decided is settled: a worker publishes its outcome again. One that it has not is
+//! decided: a gateway sends its message again, from the deduction log. Both can be done twice, at two desks, and to a
+//! batch that is in flight, without harm.
+
+use flashgate_domain::{
+    BatchId, SaleId,
+    audit::{Amount, Finding, Report},
+};
+use flashgate_proto::v1::{
+    self, ledger_service_client::LedgerServiceClient, repair_service_client::RepairServiceClient,
+};
+use tonic::Status;
+
+use crate::client::{Carrier, Sides, grpc::bytes};
+
+/// How many batches one call asks for.
+const BATCHES_MAX: usize = 100;
+
+/// A batch that is open for too long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stuck {
+    /// The batch.
+    pub batch: BatchId,
+    /// The sale whose audit found it: it may hold units of others.
+    pub sale: SaleId,
+    /// What it holds of the sale.
+    pub amount: Amount,
+    /// Whether the order store has decided it.
+    pub decided: bool,
+    /// What became of it, in the words of the process that was asked; `None` as long as nobody was.
+    pub result: Option<String>,
+}
+
+impl Stuck {
+    /// Those that an audit has found.
+    pub fn of(report: &Report) -> impl Iterator<Item = Self> {
+        report.findings.iter().filter_map(|finding| {
+            let Finding::ToRedrive { batch, amount, decided, .. } = finding else { return None };
+            let (batch, amount, decided) = (*batch, *amount, *decided);
+            Some(Self { batch, sale: report.sale, amount, decided, result: None })
+        })
+    }
+}
+
+/// Re-drives the batches, and notes in each what became of it.
+///
+/// # Errors
+/// A side that did not answer. Batches without a result were left out, or what became of them is not known.
+pub async fn redrive<G: Carrier, W: Carrier>(
+    sides: &Sides<G, W>,
+    batches: &mut [Stuck],
+) -> Result<(), Status> {
+    for chunk in batches.chunks_mut(BATCHES_MAX) {
+        for decided in [true, false] {
+            let ours: Vec<&mut Stuck> = chunk.iter_mut().filter(|stuck| stuck.decided == decided).collect();
+            let ids: Vec<BatchId> = ours.iter().map(|stuck| stuck.batch).collect();
+            let results = match decided {
+                _ if ids.is_empty() => continue,
+                true => settle(&sides.worker, &ids).await?,
+                false => decide(&sides.gateway, &ids).await?,
+            };
+            for (stuck, result) in ours.into_iter().zip(results) {
+                stuck.result = Some(result);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Has the outcomes of decided batches published again; what became of each.
+pub(crate) async fn settle<W: Carrier>(worker: &W, batches: &[BatchId]) -> Result<Vec<String>, Status> {
+    let request = v1::AnnounceAgainRequest { batch_ids: bytes(batches) };
+    let answer = RepairServiceClient::new(worker.clone()).announce_again(request).await?;
+    Ok(answer.into_inner().results)
+}
+
+/// Has the messages of open batches sent again; what became of each.
+async fn decide<G: Carrier>(gateway: &G, batches: &[BatchId]) -> Result<Vec<String>, Status> {
+    let request = v1::SendAgainRequest { batch_ids: bytes(batches) };
+    let answer = LedgerServiceClient::new(gateway.clone()).send_again(request).await?;
+    Ok(answer.into_inner().results)
+}

@@ -1,0 +1,144 @@
+//! How a command ends: what went wrong, and the exit code that says so.
+
+use std::{error::Error, process::ExitCode};
+
+use flashgate_supervision::{EXIT_CODE, TaskError};
+use thiserror::Error;
+
+use crate::OutputError;
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug, Error)]
+pub enum Failed {
+    /// A background task failed, and the process left in order. Exit code 70.
+    #[error("{0}")]
+    Task(String),
+    /// It was tried, and went wrong. Exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// The command line, or a field of the request, is wrong. Exit code 2, as clap's own.
+    #[error("{0}")]
+    Usage(String),
+    /// There is no such sale or order. Exit code 3.
+    #[error("{0}")]
+    NotFound(String),
+    /// The server refused: its rules, or the state of things, forbid it. Exit code 4.
+    #[error("{0}")]
+    Refused(String),
+    /// The server cannot be reached, or is not able to answer now. Exit code 5.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Ctrl-C or SIGTERM ended it before its end. Exit code 130, as shells have it.
+    #[error("{0}")]
+    Interrupted(String),
+    /// An address that `serve` was to listen on is not to be had. Exit code 6.
+    #[error("{0}")]
+    PortTaken(String),
+    /// Another process has the data folder. Exit code 7.
+    #[error("{0}")]
+    FolderInUse(String),
+    /// The data folder cannot be made or written. Exit code 8.
+    #[error("{0}")]
+    NotWritable(String),
+    /// The disk is full. Exit code 9.
+    #[error("{0}")]
+    DiskFull(String),
+    /// A file in the data folder is damaged, or is not ours. Nothing was changed. Exit code 10.
+    #[error("{0}")]
+    Damaged(String),
+    /// A later version has written the data. Nothing was changed. Exit code 11.
+    #[error("{0}")]
+    Newer(String),
+    /// The stores do not hold what the demo's buyers were promised. Exit code 12.
+    #[error("{0}")]
+    NotProved(String),
+    /// The audit found that the ledger and the order store differ. Exit code 13.
+    #[error("{0}")]
+    Differs(String),
+    /// The audit found batches that are open for too long, and nothing worse. Exit code 14.
+    #[error("{0}")]
+    ToRedrive(String),
+}
+
+impl Failed {
+    /// The flag `flag` must be as `expected` says.
+    pub fn flag(flag: &str, expected: impl std::fmt::Display) -> Self {
+        Self::Usage(format!("{flag} {expected}"))
+    }
+
+    /// It failed for this reason.
+    pub fn because(why: impl std::fmt::Display) -> Self {
+        Self::Failed(why.to_string())
+    }
+
+    /// The same end in other words.
+    pub fn reworded(self, words: impl FnOnce(&str) -> String) -> Self {
+        let (build, text): (fn(String) -> Self, String) = match self {
+            Self::Failed(text) => (Self::Failed, text),
+            Self::Usage(text) => (Self::Usage, text),
+            Self::NotFound(text) => (Self::NotFound, text),
+            Self::Refused(text) => (Self::Refused, text),
+            Self::Unavailable(text) => (Self::Unavailable, text),
+            Self::Interrupted(text) => (Self::Interrupted, text),
+            Self::PortTaken(text) => (Self::PortTaken, text),
+            Self::FolderInUse(text) => (Self::FolderInUse, text),
+            Self::NotWritable(text) => (Self::NotWritable, text),
+            Self::DiskFull(text) => (Self::DiskFull, text),
+            Self::Damaged(text) => (Self::Damaged, text),
+            Self::Newer(text) => (Self::Newer, text),
+            Self::NotProved(text) => (Self::NotProved, text),
+            Self::Differs(text) => (Self::Differs, text),
+            Self::ToRedrive(text) => (Self::ToRedrive, text),
+            Self::Task(text) => (Self::Task, text),
+        };
+        build(words(&text))
+    }
+
+    /// The exit code.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::NotFound(_) => 3,
+            Self::Refused(_) => 4,
+            Self::Unavailable(_) => 5,
+            Self::PortTaken(_) => 6,
+            Self::FolderInUse(_) => 7,
+            Self::NotWritable(_) => 8,
+            Self::DiskFull(_) => 9,
+            Self::Damaged(_) => 10,
+            Self::Newer(_) => 11,
+            Self::NotProved(_) => 12,
+            Self::Differs(_) => 13,
+            Self::ToRedrive(_) => 14,
+            Self::Task(_) => EXIT_CODE,
+            Self::Interrupted(_) => 130,
+        })
+    }
+}
+
+impl From<TaskError> for Failed {
+    fn from(why: TaskError) -> Self {
+        Self::Task(why.to_string())
+    }
+}
+
+impl From<OutputError> for Failed {
+    fn from(why: OutputError) -> Self {
+        Self::because(why)
+    }
+}
+
+/// An error with all that caused it.
+pub fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        next = cause.source();
+    }
+    text
+}
