@@ -1,4 +1,5 @@
 //! What shells and manuals are told about this command.
+
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory};

@@ -1,4 +1,5 @@
 //! The audit in the background: this worker's own store against the ledger behind a gateway, sale by sale.
+
 use std::{
     collections::{BTreeSet, HashSet},
     sync::Arc,

@@ -2,6 +2,7 @@
 //!
 //! [`run`] is for whoever has the parts already: the embedded mode, in a process with other services. The worker's
 //! own process ([`crate::app`]) opens the port first and waits for its parts behind it.
+
 use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::Clock;

@@ -1,4 +1,5 @@
 //! The flags of `flashgate load`, and what they must be together.
+
 use std::{
     num::{NonZeroU32, NonZeroU64, NonZeroUsize},
     path::PathBuf,

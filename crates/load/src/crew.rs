@@ -1,4 +1,5 @@
 //! The threads that send: each has its share of the connections, a runtime and a counter of its own.
+
 use std::{num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
 use flashgate_output::exit::Failed;

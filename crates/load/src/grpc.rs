@@ -1,4 +1,5 @@
 //! gRPC, one call a request, by the generated client. Several workers share a connection.
+
 use std::{error::Error, io, sync::Arc};
 
 use flashgate_output::exit::Failed;

@@ -1,4 +1,5 @@
 //! HTTP/2 without TLS, by hyper's client. Several workers share a connection.
+
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -1,13 +1,15 @@
 //! A rush that another command of this program sends, with receipts: `flashgate demo`.
+
 use std::{
     net::SocketAddr,
     num::{NonZeroU32, NonZeroU64, NonZeroUsize},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use flashgate_domain::SaleId;
 use flashgate_output::exit::Failed;
+use parking_lot::Mutex;
 
 use super::{
     crew::INTERVAL,
@@ -188,10 +190,10 @@ pub(super) struct Receipts(Mutex<Vec<(Ask, u64)>>);
 
 impl Receipts {
     pub(super) fn keep(&self, ask: Ask, order: u64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((ask, order));
+        self.0.lock().push((ask, order));
     }
 
     pub(super) fn take(&self) -> Vec<(Ask, u64)> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.0.lock())
     }
 }

@@ -1,4 +1,5 @@
 //! Decides a chunk of batches: which way, how often, and what each batch is told.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,

@@ -1,4 +1,5 @@
 //! The careful way: look first, then decide order by order.
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     sync::LazyLock,

@@ -1,4 +1,5 @@
 //! Which store this is, and which ledger belongs to it.
+
 use flashgate_domain::LedgerId;
 use flashgate_order_store::{
     Registration, StoreIdentity,

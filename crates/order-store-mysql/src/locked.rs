@@ -1,4 +1,5 @@
 //! Which sales somebody else holds.
+
 use std::{collections::BTreeSet, sync::LazyLock};
 
 use flashgate_domain::SaleId;

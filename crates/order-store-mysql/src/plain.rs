@@ -1,4 +1,5 @@
 //! The plain way: every order is confirmed, in five statements.
+
 use flashgate_domain::{Batch, BatchOutcome, Timestamp};
 use flashgate_order_store::decide::{all_confirmed, confirmed_units};
 use sqlx::{Connection, MySqlConnection};

@@ -5,6 +5,7 @@
 //! of those no call gets a connection any more. So the worker lends connections itself. One whose call ran into its
 //! time-out, was dropped in flight, or ended with a broken connection is closed and forgotten, and what it may hold on
 //! the server is freed from another connection ([`Abandoned`]). Nothing here waits without a bound.
+
 use std::{
     mem,
     sync::{

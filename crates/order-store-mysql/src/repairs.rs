@@ -1,4 +1,5 @@
 //! What operators repaired.
+
 use flashgate_domain::{SaleId, Timestamp};
 use flashgate_order_store::{
     REPAIR_PAGE_MAX, RepairDraft, RepairEvent,

@@ -1,4 +1,5 @@
 //! The statements that write batches, orders and stock.
+
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use flashgate_domain::{BatchOutcome, CancelReason, Decision, OrderOutcome, SaleId, Timestamp};

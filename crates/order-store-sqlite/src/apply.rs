@@ -1,4 +1,5 @@
 //! Decides a chunk of batches: the plain way if all is well, else the careful one.
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use flashgate_domain::{Batch, BatchId, BatchOutcome, SaleId, Timestamp};

@@ -1,4 +1,5 @@
 //! The books of a sale: sums of its orders, for whoever compares them with the ledger's.
+
 use std::collections::BTreeMap;
 
 use flashgate_domain::{

@@ -1,4 +1,5 @@
 //! What puts right what somebody changed by hand. Each is one conditional update of one row.
+
 use flashgate_domain::{CancelReason, SaleId, Timestamp, audit::StoreStep};
 use flashgate_order_store::{
     Compensated, Correction,

@@ -1,4 +1,5 @@
 //! What operators decided about dead letters.
+
 use flashgate_domain::Timestamp;
 use flashgate_order_store::{
     LetterDecision, LetterKey, Standing,

@@ -1,4 +1,5 @@
 //! Rows of batches and orders, read back.
+
 use flashgate_domain::{BatchId, BatchOutcome, OrderId, OrderOutcome, SaleId, id::BATCH_INTENTS_MAX};
 use flashgate_order_store::{
     StoredOrder,

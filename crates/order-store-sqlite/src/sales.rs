@@ -1,4 +1,5 @@
 //! Sales: rows, transitions, pages.
+
 use flashgate_domain::{IdempotencyKey, Sale, SaleDraft, SaleId, SaleState, Timestamp};
 use flashgate_order_store::{
     SALE_PAGE_MAX, SaleMade, SalePage, Transition,

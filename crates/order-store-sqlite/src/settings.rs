@@ -1,4 +1,5 @@
 //! What can be chosen about the store, and how the connection is told.
+
 use std::{num::NonZeroUsize, time::Duration};
 
 use flashgate_domain::non_zero;

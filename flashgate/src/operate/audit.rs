@@ -1,4 +1,5 @@
 //! `flashgate audit`: compares the ledger with the order store while traffic runs.
+
 use std::{
     io::{Write, stderr},
     str::FromStr,

@@ -1,4 +1,5 @@
 //! Reports of an audit, for people and for programs.
+
 use std::fmt::Display;
 
 use comfy_table::{Table, presets};

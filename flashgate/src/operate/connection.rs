@@ -1,4 +1,5 @@
 //! A connection to a server that is known to be the right one, with time-outs.
+
 use std::time::Duration;
 
 use flashgate_output::exit::{Failed, causes};

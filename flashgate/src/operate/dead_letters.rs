@@ -4,6 +4,7 @@
 //! that they know, so it can be done twice. One that is dropped waits no longer, and that is all: what its batch holds
 //! in the ledger stays open, since no reason for a cancellation would be true, and a later replay must not meet another
 //! decision.
+
 use clap::{Args, Subcommand};
 use flashgate_output::{exit::Failed, number::whole};
 use flashgate_proto::v1::{self, dead_letter_service_client::DeadLetterServiceClient};

@@ -1,4 +1,5 @@
 //! `flashgate repair drift`: puts units right that an audit found, while buyers buy, as [`flashgate_operations::repair::drift`] does.
+
 use std::{sync::Arc, time::Duration};
 
 use clap::Args;

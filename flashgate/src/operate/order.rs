@@ -1,4 +1,5 @@
 //! `flashgate order`: looks orders up.
+
 use clap::{Args, Subcommand};
 use flashgate_domain::OrderId;
 use flashgate_output::exit::Failed;

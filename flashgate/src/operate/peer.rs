@@ -1,5 +1,6 @@
 //! What answers at an address. A gRPC client that meets another kind of server is told of compression flags or of lost
 //! frames; an operator is to be told which port that is, and which one to name instead.
+
 use std::time::Duration;
 
 use flashgate_output::exit::Failed;

@@ -1,5 +1,6 @@
 //! `flashgate repair rebuild`: the ledger of a paused sale, built anew from the orders, as [`flashgate_operations::repair::rebuild`]
 //! does.
+
 use std::time::Duration;
 
 use clap::Args;

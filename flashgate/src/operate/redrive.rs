@@ -2,6 +2,7 @@
 //!
 //! One that the order store has decided is settled: its outcome is published again. One that it has not is decided:
 //! its message is sent again, from the deduction log. Both can be done twice without harm.
+
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use clap::Args;

@@ -1,5 +1,6 @@
 //! `flashgate repair`: mends what an audit found. Every repair is a dry run unless `--apply` is given, and leaves a
 //! row in the order store.
+
 use clap::{Args, Subcommand};
 use flashgate_output::{exit::Failed, number::whole};
 use flashgate_proto::v1::{self, repair_service_client::RepairServiceClient};

@@ -1,4 +1,5 @@
 //! `flashgate sale`: opens and closes sales, and shows them.
+
 use std::time::Duration;
 
 use clap::{Args, Subcommand, builder::PossibleValuesParser};

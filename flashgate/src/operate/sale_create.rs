@@ -1,4 +1,5 @@
 //! `flashgate sale create`: one sale a command, also if answers get lost on the way.
+
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
     time::Duration,

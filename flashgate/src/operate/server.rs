@@ -1,4 +1,5 @@
 //! Which server a command asks: the flags that name it, the same in every command.
+
 use std::{env, time::Duration};
 
 use clap::Args;

@@ -4,12 +4,13 @@ use std::{
     collections::HashMap,
     num::NonZeroU32,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio::{task::JoinSet, time::sleep};
 
@@ -45,7 +46,7 @@ async fn rush(http: std::net::SocketAddr, sale: u64, next: Arc<AtomicU64>, purch
             Some((status, body)) => panic!("{status}: {body}"),
         };
         let gone = order.is_none();
-        purchases.lock().unwrap().insert(number, order);
+        purchases.lock().insert(number, order);
         if gone && tokio::net::TcpStream::connect(http).await.is_err() {
             return;
         }
@@ -74,12 +75,12 @@ async fn every_accepted_order_survives_sigkill_under_load() {
         }
         serve = Serve::start(folder.path()).await;
         println!("kill {kill}: {} purchases, ready after {:?}", next.load(Ordering::Relaxed), serve.took);
-        let mut slowest = slowest.lock().unwrap();
+        let mut slowest = slowest.lock();
         *slowest = (*slowest).max(serve.took);
     }
     let (promised, held) = check(&serve, id, &purchases).await;
     println!("{promised} promised, {held} orders");
-    let slowest = *slowest.lock().unwrap();
+    let slowest = *slowest.lock();
     assert!(slowest < READY_MAX, "ready only after {slowest:?}");
     assert_eq!(serve.stop().await, Some(0));
 }
@@ -87,7 +88,7 @@ async fn every_accepted_order_survives_sigkill_under_load() {
 /// Asks again for what is not known, and compares what was promised with what the order store has.
 /// Returns how many were promised an order, and how many hold one.
 async fn check(serve: &Serve, id: u64, purchases: &Purchases) -> (u64, u64) {
-    let purchases = std::mem::take(&mut *purchases.lock().unwrap());
+    let purchases = std::mem::take(&mut *purchases.lock());
     let mut promised = 0;
     let mut orders = HashMap::new();
     for (number, order) in &purchases {

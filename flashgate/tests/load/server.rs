@@ -2,12 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its helper fails")]
 
-use std::{
-    collections::HashMap,
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -16,6 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use parking_lot::Mutex;
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 
 pub(crate) struct Server {
@@ -50,20 +46,20 @@ impl Server {
     }
 
     pub(crate) fn requests(&self) -> u64 {
-        self.seen.lock().unwrap().requests
+        self.seen.lock().requests
     }
 
     pub(crate) fn purchases(&self) -> usize {
-        self.seen.lock().unwrap().purchases.len()
+        self.seen.lock().purchases.len()
     }
 
     pub(crate) fn buyers(&self) -> usize {
-        let seen = self.seen.lock().unwrap();
+        let seen = self.seen.lock();
         seen.purchases.values().map(|(buyer, _)| buyer).collect::<std::collections::HashSet<_>>().len()
     }
 
     pub(crate) fn one_key_had_two_buyers(&self) -> bool {
-        self.seen.lock().unwrap().purchases.values().any(|(_, two)| *two)
+        self.seen.lock().purchases.values().any(|(_, two)| *two)
     }
 }
 
@@ -81,7 +77,7 @@ async fn buy(
     assert_eq!(body, r#"{"quantity":1}"#);
     let text = |name: &str| headers[name].to_str().unwrap().to_owned();
     let number = {
-        let mut seen = seen.lock().unwrap();
+        let mut seen = seen.lock();
         let buyer = text("x-buyer-id");
         let entry = seen.purchases.entry(text("idempotency-key"));
         let first = entry.or_insert_with(|| (buyer.clone(), false));

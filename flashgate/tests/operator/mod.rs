@@ -6,7 +6,7 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -16,6 +16,7 @@ use flashgate_proto::v1::{
     order_service_server::{OrderService, OrderServiceServer},
     sale_service_server::{SaleService, SaleServiceServer},
 };
+use parking_lot::Mutex;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Code, Request, Response, Status, transport::server};
@@ -75,7 +76,7 @@ fn refused(code: Code, reason: &str, message: &str) -> Status {
 
 impl Sales {
     fn change(&self, id: u64, change: impl FnOnce(&mut v1::Sale)) -> Result<Response<v1::Sale>, Status> {
-        let mut sales = self.sales.lock().unwrap();
+        let mut sales = self.sales.lock();
         let sale = sales.iter_mut().find(|sale| sale.id == id);
         let sale = sale.ok_or_else(|| refused(Code::NotFound, "sale_not_found", "there is no such sale"))?;
         change(sale);
@@ -101,16 +102,16 @@ impl SaleService for Sales {
         if self.lost.load(Ordering::Relaxed) > 1_000 {
             std::future::pending::<()>().await;
         }
-        if let Some((before, id)) = self.keys.lock().unwrap().get(&draft.idempotency_key).cloned() {
+        if let Some((before, id)) = self.keys.lock().get(&draft.idempotency_key).cloned() {
             let same = before == draft;
             let reused =
                 || refused(Code::AlreadyExists, "sale_key_reused", "the key belongs to another sale");
             return if same { self.change(id, |_sale| {}) } else { Err(reused()) };
         }
         let sale = {
-            let mut sales = self.sales.lock().unwrap();
+            let mut sales = self.sales.lock();
             let id = u64::try_from(sales.len()).unwrap() + 1;
-            self.keys.lock().unwrap().insert(draft.idempotency_key.clone(), (draft.clone(), id));
+            self.keys.lock().insert(draft.idempotency_key.clone(), (draft.clone(), id));
             sales.push(v1::Sale {
                 id,
                 title: draft.title,
@@ -156,7 +157,7 @@ impl SaleService for Sales {
         &self,
         _request: Request<v1::ListSalesRequest>,
     ) -> Result<Response<v1::ListSalesResponse>, Status> {
-        Ok(Response::new(v1::ListSalesResponse { sales: self.sales.lock().unwrap().clone() }))
+        Ok(Response::new(v1::ListSalesResponse { sales: self.sales.lock().clone() }))
     }
 
     async fn close_sale(&self, request: Request<v1::CloseSaleRequest>) -> Result<Response<v1::Sale>, Status> {

@@ -1,4 +1,5 @@
 //! Publishes outcomes and dead letters, again and again until the broker has them.
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;

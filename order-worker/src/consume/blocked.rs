@@ -1,4 +1,5 @@
 //! Sales whose rows others hold: their batches wait, and those of other sales go on.
+
 use std::{
     collections::BTreeSet,
     sync::{

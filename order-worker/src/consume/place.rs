@@ -1,4 +1,5 @@
 //! Has a chunk decided: holds it while the store is away, and finds the batch that spoils it.
+
 use std::{mem, sync::Arc};
 
 use flashgate_domain::{Backoff, Batch, BatchOutcome, Clock};

@@ -1,4 +1,5 @@
 //! The order store for auditors, over gRPC: decodes, asks, encodes. Changes nothing.
+
 use std::sync::Arc;
 
 use flashgate_domain::{BatchId, BuyerId, OrderId, Refusal, SaleId};

@@ -1,4 +1,5 @@
 //! Decodes and encodes gRPC; decides nothing.
+
 use std::sync::Arc;
 
 use axum::Router;

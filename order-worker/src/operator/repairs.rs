@@ -1,4 +1,5 @@
 //! Repairs: outcomes that are published again, and what operators did, written down. Over gRPC.
+
 use std::sync::Arc;
 
 use flashgate_domain::{BatchId, CancelReason, Clock, OrderState, Refusal, SaleId, audit::StoreStep};

@@ -1,4 +1,5 @@
 //! The life of a chunk, with doubles of the store and the bus.
+
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,

@@ -1,4 +1,5 @@
 //! What operators are told, over HTTP and gRPC, with doubles of the store and the bus.
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};

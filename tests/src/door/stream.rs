@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -11,6 +11,7 @@ use std::{
 use flashgate_proto::v1::{
     BuyStreamRequest, BuyStreamResponse, buy_stream_response, purchase_service_client::PurchaseServiceClient,
 };
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Streaming, transport::Channel};
@@ -45,7 +46,7 @@ impl DoorStream {
     pub async fn buy(&self, purchase: &Purchase) -> Answer {
         let request_id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let (sender, answer) = oneshot::channel();
-        match self.waiting.lock().unwrap().as_mut() {
+        match self.waiting.lock().as_mut() {
             Some(waiting) => drop(waiting.insert(request_id, sender)),
             // Kept here, it would never be dropped, and the answer waited for in vain.
             None => drop(sender),
@@ -61,12 +62,12 @@ impl DoorStream {
 
 async fn hand_out(mut answers: Streaming<BuyStreamResponse>, waiting: Waiting) {
     while let Ok(Some(response)) = answers.message().await {
-        let waiter = waiting.lock().unwrap().as_mut().and_then(|all| all.remove(&response.request_id));
+        let waiter = waiting.lock().as_mut().and_then(|all| all.remove(&response.request_id));
         let waiter = waiter.expect("one answer for each request");
         // Whoever gave up waiting does not mind.
         drop(waiter.send(answer(response)));
     }
-    *waiting.lock().unwrap() = None;
+    *waiting.lock() = None;
 }
 
 fn answer(response: BuyStreamResponse) -> Answer {

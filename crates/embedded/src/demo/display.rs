@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -13,6 +13,7 @@ use flashgate_domain::SaleId;
 use flashgate_load::rush::Figures;
 use flashgate_order_store::SaleRepository;
 use indicatif::{ProgressBar, ProgressStyle};
+use parking_lot::Mutex;
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep},
@@ -95,7 +96,7 @@ impl Display {
         if !self.bar.is_hidden() {
             return self.bar.set_message(line);
         }
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut written = self.written.lock();
         if written.is_none_or(|at| at.elapsed() >= LINE_INTERVAL) {
             *written = Some(Instant::now());
             let _ = writeln!(io::stderr(), "{line}");

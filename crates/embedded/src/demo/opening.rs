@@ -1,4 +1,5 @@
 //! Opens the demo's sale, as an operator does: over the order worker's interface.
+
 use std::{
     net::SocketAddr,
     num::{NonZeroU32, NonZeroU64},

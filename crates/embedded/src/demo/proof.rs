@@ -1,6 +1,7 @@
 //! What became of the sale, read from the files of both stores after everything was stopped.
 //!
 //! The load generator contributes one thing only: the receipts, that is which orders buyers were promised.
+
 use std::{collections::HashSet, path::Path};
 
 use flashgate_domain::SaleId;

@@ -1,4 +1,5 @@
 //! The end of the demo as a table: what the buyers heard, and what the stores say.
+
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};

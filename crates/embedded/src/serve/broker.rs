@@ -4,6 +4,7 @@
 //! On a full disk it would not only refuse messages: it repeats without a pause what it cannot write, needs a
 //! minute to end, and some of what it could not write keeps it from taking messages when there is room again. While
 //! it is stopped, buyers hear `broker_unavailable`, which is safe to retry, and what was accepted waits.
+
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use flashgate_embedded_broker::{EmbeddedBroker, EmbeddedBrokerConfig, Server, StartFault};

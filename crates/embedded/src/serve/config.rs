@@ -1,6 +1,7 @@
 //! The configuration of `flashgate serve`: a file, the environment on top, and the flags on top of that.
 //!
 //! `serve.sample.toml` holds every key with its default and its reason; `flashgate config default` prints it.
+
 use std::{
     num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize},
     path::{Path, PathBuf},

@@ -1,4 +1,5 @@
 //! A whole deployment: put together, and taken apart in the order in which nothing that was accepted is in doubt.
+
 use std::sync::Arc;
 
 use flashgate_domain::{Clock, Sale, SaleId, SaleState, SystemClock};

@@ -1,4 +1,5 @@
 //! The addresses that a deployment answers on, taken before anything is started.
+
 use std::io;
 
 use flashgate_gateway::app::{BindFault, Sockets};

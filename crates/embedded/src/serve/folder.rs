@@ -1,4 +1,5 @@
 //! The folder that a deployment in one process keeps its data in, and the lock that makes it the only one there.
+
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Write},

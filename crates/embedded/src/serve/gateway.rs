@@ -1,4 +1,5 @@
 //! The gateway of the deployment: the same as in a process of its own, on the ledger in this one.
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use flashgate_gateway::{

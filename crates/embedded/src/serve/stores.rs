@@ -1,4 +1,5 @@
 //! The two stores of the deployment, each a file of its own: the gateway's ledger and the order worker's orders.
+
 use std::sync::Arc;
 
 use flashgate_domain::{Clock, SystemClock, id::ShardCount};

@@ -1,4 +1,5 @@
 //! The topics that a deployment needs on the broker inside.
+
 use std::{num::NonZeroU32, sync::Arc};
 
 use flashgate_domain::Clock;

@@ -1,4 +1,5 @@
 //! The order worker of the deployment: the same as in a process of its own, on the orders in this one.
+
 use std::sync::Arc;
 
 use flashgate_messaging::rocketmq::{RocketMqBrowser, RocketMqPublisher, RocketMqSubscription};

@@ -1,4 +1,5 @@
 //! The charts of the report, as SVG that takes its text colour from the page around it.
+
 use std::{fmt, ops::Range};
 
 use flashgate_output::exit::Failed;

@@ -1,4 +1,5 @@
 //! The report with charts: one file, without scripts, that needs nothing else.
+
 use std::{fmt::Write, time::Duration};
 
 use flashgate_output::exit::Failed;

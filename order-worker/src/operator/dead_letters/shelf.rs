@@ -1,4 +1,5 @@
 //! The dead letters as they lie on their topic, each with what the order store knows of it.
+
 use flashgate_domain::{Batch, BatchId, Refusal};
 use flashgate_messaging::{Browser, BusFault, Delivery, Message, MessagePlace};
 use flashgate_order_store::{LetterDecision, LetterKey, OrderStore, Standing};
