@@ -20,8 +20,6 @@ use flashgate_service::{
 };
 use serde::Deserialize;
 
-use crate::{app::Settings, auth::AuthMode};
-
 /// The most bytes that one intent takes in the body of a half-message: buyer, key, and 32 bytes for the rest.
 const INTENT_BYTES_MAX: usize = BUYER_ID_BYTES_MAX + IDEMPOTENCY_KEY_BYTES_MAX + 32;
 
@@ -130,6 +128,15 @@ impl ListenConfig {
 pub struct AuthConfig {
     /// `trusted-header`: the header `X-Buyer-Id` is believed.
     pub mode: AuthMode,
+}
+
+/// How buyers prove who they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuthMode {
+    /// The header `X-Buyer-Id` is believed. Only behind a proxy that sets it and strips what came from outside.
+    #[default]
+    TrustedHeader,
 }
 
 /// How intents become batches.
@@ -244,6 +251,23 @@ impl Default for WorkerConfig {
         let url = "http://127.0.0.1:7070".to_owned();
         Self { url, timeout_ms: non_zero!(2_000), refresh_ms: non_zero!(500) }
     }
+}
+
+/// What a gateway is told, wherever its parts come from.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where it listens.
+    pub listen: ListenConfig,
+    /// How buyers prove who they are.
+    pub auth: AuthConfig,
+    /// How intents become batches.
+    pub batcher: BatcherConfig,
+    /// How often the live sales are read again, besides at every event.
+    pub refresh: Duration,
+    /// How far the clock may be from the ledger's and the broker's before the gateway is not ready.
+    pub clock_difference_max: Duration,
+    /// How many files it may have open: each connection is one.
+    pub files: usize,
 }
 
 impl Config {

@@ -13,20 +13,21 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::{
-    batcher::Batcher,
-    belonging::Belonging,
-    catalogue::Catalogue,
+    buy::{
+        batcher::Batcher,
+        lane::{Lane, Shared},
+        orders::Orders,
+        purchase::Purchase,
+        sold_out::SoldOutWatch,
+        transaction::Transactions,
+    },
     config::BatcherConfig,
-    lane::{Lane, Shared},
-    ledger_clock::LedgerClock,
-    orders::Orders,
-    preheat::Preheat,
-    purchase::Purchase,
+    outcomes::{notes, settle::Settlement},
     readiness::Readiness,
-    registry::Registry,
-    settle::Settlement,
-    sold_out::SoldOutWatch,
-    transaction::Transactions,
+    sales::{
+        belonging::Belonging, catalogue::Catalogue, ledger_clock::LedgerClock, preheat::Preheat,
+        registry::Registry,
+    },
 };
 
 /// The pause before a start-up step that failed is tried again.
@@ -112,7 +113,7 @@ impl Engine {
         let catalogue = Arc::new(Catalogue::default());
         let sold_out =
             SoldOutWatch::new(Arc::clone(&parts.ledger), Arc::clone(&catalogue), supervisor.clone());
-        background.push(supervisor.spawn("notes", Arc::clone(&sold_out).follow_notes()));
+        background.push(supervisor.spawn("notes", notes::follow(Arc::clone(&ledger), Arc::clone(&sold_out))));
         background.push(supervisor.spawn("sold_out_sales", Arc::clone(&sold_out).reread(REREAD_PERIOD)));
         let preheat = Preheat::new(
             Arc::clone(&parts.ledger),

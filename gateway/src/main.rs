@@ -6,12 +6,11 @@ use anyhow::Context;
 use flashgate_domain::{Clock, SystemClock};
 use flashgate_gateway::{
     app::{self, Parts, Sockets},
-    belonging::Belonging,
-    check_back::CheckBack,
     cli::{Cli, Command, ConfigCommand},
     config::{Config, ENV_PREFIX, SAMPLE},
     metrics::{GATEWAY, REDIS},
-    registry::GrpcRegistry,
+    outcomes::check_back::CheckBack,
+    sales::{belonging::Belonging, registry::GrpcRegistry},
 };
 use flashgate_ledger::{Ledger, redis::RedisLedger};
 use flashgate_messaging::{
@@ -76,7 +75,7 @@ fn start(command: Command) -> anyhow::Result<()> {
             served
         }
         Command::Openapi => {
-            print_line(&flashgate_gateway::openapi::document().to_pretty_json()?)?;
+            print_line(&flashgate_gateway::edge::openapi::document().to_pretty_json()?)?;
             Ok(())
         }
         Command::Config(ConfigCommand::Default) => {

@@ -3,10 +3,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use flashgate_gateway::{
-    app::{self, Addresses, Parts, Settings, Sockets},
-    belonging::Belonging,
-    check_back::CheckBack,
-    registry::GrpcRegistry,
+    app::{self, Addresses, Parts, Sockets},
+    config::Settings,
+    outcomes::check_back::CheckBack,
+    sales::{belonging::Belonging, registry::GrpcRegistry},
 };
 use flashgate_ledger::Ledger;
 use flashgate_messaging::{BusFault, rocketmq::RocketMqTransactionProducer};

@@ -9,10 +9,9 @@ use flashgate_domain::{
     OrderOutcome, Quantity, Sale, SaleDraft, SaleId, SaleState, Shard, Timestamp, Window, id::ShardCount,
 };
 use flashgate_gateway::{
-    auth::TrustedHeader,
     config::{BatcherConfig, ListenConfig},
+    edge::{api::Api, auth::TrustedHeader, http as gateway_http, openapi},
     engine::{Engine, Parts},
-    http::{self as gateway_http, Api},
     readiness::Readiness,
 };
 use flashgate_messaging::{Subscription, Topic};
@@ -107,7 +106,7 @@ async fn gateway(available: i64) -> anyhow::Result<Router> {
     };
     // Dropping it would be a crash.
     std::mem::forget(engine);
-    Ok(gateway_http::router(Arc::new(api)))
+    Ok(gateway_http::router(Arc::new(api), openapi::document()))
 }
 
 /// As long as those of buyers who use UUIDs.

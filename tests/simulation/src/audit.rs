@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use flashgate_audit::{GatewayLedger, LedgerSide, Plan, SideFault, WorkerBooks, examine};
 use flashgate_domain::{SaleId, audit::Report};
-use flashgate_gateway::operator::ledger::LedgerDesk;
+use flashgate_gateway::edge::operator::ledger::LedgerDesk;
 use flashgate_proto::v1::ledger_service_server::LedgerServiceServer;
 use tonic::service::Routes;
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use flashgate_domain::{BuyerId, IdempotencyKey, Quantity, Refusal, SaleId, Verdict};
-use flashgate_gateway::purchase::Buy;
+use flashgate_gateway::buy::purchase::Buy;
 use tokio::{sync::oneshot, time::sleep};
 
 use crate::{gateway::Front, network::Network, process::Process};

@@ -3,16 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use flashgate_gateway::{
-    belonging::Belonging,
-    catalogue::Catalogue,
-    check_back::CheckBack,
+    buy::{orders::Orders, purchase::Purchase},
     config::BatcherConfig,
+    edge::operator::ledger::LedgerDesk,
     engine::{Engine, Parts},
-    operator::ledger::LedgerDesk,
-    orders::Orders,
-    purchase::Purchase,
+    outcomes::{check_back::CheckBack, redrive::Redrive},
     readiness::Readiness,
-    redrive::Redrive,
+    sales::{belonging::Belonging, catalogue::Catalogue},
 };
 use flashgate_ledger::Ledger;
 use flashgate_messaging::{CheckBackHandler, Join, Subscription};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashgate_domain::{LedgerId, OrderId, Refusal, Sale, SaleId, SaleState};
-use flashgate_gateway::registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder};
+use flashgate_gateway::sales::registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder};
 use flashgate_order_worker::{
     operator::Sales,
     store::{SALE_PAGE_MAX, SalePage},

@@ -6,12 +6,14 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use flashgate_domain::{BatchId, LedgerId, OrderId, Sale, SaleId, SaleState, StoreId};
 use flashgate_gateway::{
-    belonging::Belonging,
-    check_back::CheckBack,
     config::BatcherConfig,
     engine::{Engine, Parts},
+    outcomes::check_back::CheckBack,
     readiness::Readiness,
-    registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder},
+    sales::{
+        belonging::Belonging,
+        registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder},
+    },
 };
 use flashgate_ledger::{Fate, Ledger};
 use flashgate_messaging::{CheckBackHandler, CheckedMessage, Join, Resolution, Subscription};

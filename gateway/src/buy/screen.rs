@@ -20,7 +20,7 @@ use flashgate_domain::{Intent, SaleState};
 use metrics::{Counter, counter};
 use tokio::time::Instant;
 
-use crate::{catalogue::Catalogue, config::UnscreenedConfig};
+use crate::{config::UnscreenedConfig, sales::catalogue::Catalogue};
 
 /// What the lanes of a shard remember of their screens.
 pub struct Screens {

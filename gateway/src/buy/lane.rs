@@ -8,12 +8,14 @@ use tokio::time::Instant;
 use tracing::{Instrument, debug, debug_span, warn};
 
 use crate::{
-    catalogue::Catalogue,
+    buy::{
+        queue::{Group, ShardQueue},
+        screen::Screens,
+        sold_out::SoldOutWatch,
+        transaction::{End, Transactions},
+    },
     config::UnscreenedConfig,
-    queue::{Group, ShardQueue},
-    screen::Screens,
-    sold_out::SoldOutWatch,
-    transaction::{End, Transactions},
+    sales::catalogue::Catalogue,
 };
 
 /// What the lanes of all shards share.

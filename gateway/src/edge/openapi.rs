@@ -3,12 +3,12 @@
 use flashgate_service::openapi::{Id, Problem};
 use utoipa::OpenApi;
 
-use crate::http::{Accepted, BuyBody, OrderBody, SaleBody};
+use super::http::{Accepted, BuyBody, OrderBody, SaleBody};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "flashgate", description = "A flash-sale gateway: the interface for buyers."),
-    paths(crate::http::buy::buy, crate::http::look_up::order, crate::http::look_up::sale),
+    paths(super::http::buy::buy, super::http::look_up::order, super::http::look_up::sale),
     components(schemas(Accepted, BuyBody, OrderBody, SaleBody, Id, Problem))
 )]
 struct Document;

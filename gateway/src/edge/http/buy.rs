@@ -17,8 +17,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Api, fields};
-use crate::purchase::Buy;
+use super::fields;
+use crate::{buy::purchase::Buy, edge::api::Api};
 
 const REPLAYED_HEADER: HeaderName = HeaderName::from_static("idempotency-replayed");
 

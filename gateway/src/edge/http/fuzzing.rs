@@ -5,8 +5,8 @@ use http::HeaderMap;
 
 use super::fields;
 use crate::{
-    auth::{Authenticator, TrustedHeader},
-    purchase::Buy,
+    buy::purchase::Buy,
+    edge::auth::{Authenticator, TrustedHeader},
 };
 
 /// The purchase that a request asks for; `None` if it is refused.

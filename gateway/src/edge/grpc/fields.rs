@@ -5,7 +5,7 @@ use flashgate_proto::v1::{BuyRequest, BuyStreamRequest, GetOrderRequest};
 use flashgate_service::answer::Failure;
 use http::HeaderMap;
 
-use crate::purchase::Buy;
+use crate::buy::purchase::Buy;
 
 const KEY_METADATA: &str = "idempotency-key";
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use crate::{belonging::Belonging, outcomes_lag::Outcomes, sold_out::SoldOutWatch};
+use crate::{buy::sold_out::SoldOutWatch, outcomes::outcomes_lag::Outcomes, sales::belonging::Belonging};
 
 /// How many messages one poll takes: each carries the outcomes of a chunk.
 const MESSAGES_MAX: usize = 32;

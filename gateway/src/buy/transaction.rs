@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug_span, error, warn};
 
-use crate::belonging::Belonging;
+use crate::sales::belonging::Belonging;
 
 /// The pause before a call that failed is made again.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);

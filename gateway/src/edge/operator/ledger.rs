@@ -21,9 +21,11 @@ use tonic::{Request, Response, Status};
 use tracing::{error, info, warn};
 
 use crate::{
-    belonging::{self, Stranger},
-    redrive::{NoLedger, Redrive, Sent},
-    registry::{self, Registry},
+    outcomes::redrive::{NoLedger, Redrive, Sent},
+    sales::{
+        belonging::{self, Stranger},
+        registry::{self, Registry},
+    },
 };
 
 /// How many batches one request can ask for.

@@ -20,13 +20,13 @@ use flashgate_service::{answer::Failure, messages};
 use futures::{Stream, StreamExt, stream};
 use tokio::time::sleep;
 use tonic::{Request, Response, Status, Streaming, service::Routes};
-
 use tonic_health::{
     pb::health_server::{Health, HealthServer},
     server::HealthReporter,
 };
 
-use crate::{http::Api, readiness::Readiness};
+use super::api::Api;
+use crate::readiness::Readiness;
 
 /// The method whose callers send many messages.
 const BUY_STREAM: &str = "/flashgate.v1.PurchaseService/BuyStream";

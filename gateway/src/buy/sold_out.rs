@@ -1,54 +1,31 @@
-//! The sold-out mark: why a gateway may say "sold out" from its own memory.
+//! Sets and lifts the sold-out marks: why a gateway may answer "sold out" from its own memory.
 //!
-//! A retry of a purchase that won must get its order, not "sold out". So the mark holds the keys of every order
-//! of the sale. That set is complete: the keys are read after the ledger had said `available <= 0`, and with
+//! A retry of a purchase that won must get its order, not "sold out". So a mark holds the keys of every order
+//! of the sale. That set is complete: the keys are read after the ledger had answered `available <= 0`, and with
 //! nothing available no further key can get an order before units come back, which moves the return epoch. A
 //! mark is only set if the epoch is still the same after the keys were read.
 
 use std::{
-    collections::{HashMap, HashSet, hash_map::Entry as MapEntry},
+    collections::{HashMap, hash_map::Entry as MapEntry},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use flashgate_domain::{KeyDigest, SaleId};
-use flashgate_ledger::{Ledger, LedgerFault, Note, Standing};
+use flashgate_domain::SaleId;
+use flashgate_ledger::{Ledger, LedgerFault, Standing};
 use flashgate_supervision::Supervisor;
 use futures::{StreamExt, stream};
 use metrics::counter;
-use tokio::time::{MissedTickBehavior, interval, sleep};
-use tracing::{debug, warn};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::debug;
 
-use crate::catalogue::{Catalogue, Entry};
+use crate::sales::{
+    catalogue::{Catalogue, Entry},
+    sold_out_mark::SoldOutMark,
+};
 
 /// How many sales with a mark are read again at once.
 const REREADS_MAX: usize = 32;
-
-/// The keys of a sale that is sold out.
-#[derive(Debug)]
-pub struct Mark {
-    epoch: u64,
-    /// The first 8 bytes of each key's digest. Two keys that share them both go to the ledger: no harm.
-    keys: HashSet<[u8; 8]>,
-}
-
-impl Mark {
-    /// A mark of that return epoch.
-    pub fn new(epoch: u64, keys: impl IntoIterator<Item = [u8; 8]>) -> Self {
-        Self { epoch, keys: keys.into_iter().collect() }
-    }
-
-    /// The return epoch that it holds for.
-    pub const fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    /// Whether the key may have an order in the sale.
-    pub fn has_order(&self, key: KeyDigest) -> bool {
-        let [head @ .., _, _, _, _, _, _, _, _] = key.0;
-        self.keys.contains(&head)
-    }
-}
 
 /// Sets sold-out marks when the ledger says so and lifts them when units come back.
 pub struct SoldOutWatch {
@@ -96,28 +73,10 @@ impl SoldOutWatch {
         let keys = self.ledger.keys(entry.sale.id).await?;
         let standing = self.ledger.standing(entry.sale.id).await?;
         if standing.is_some_and(|now| now.epoch == epoch && now.available <= 0) {
-            entry.set_sold_out(Some(Mark::new(epoch, keys)));
+            entry.set_sold_out(Some(SoldOutMark::new(epoch, keys)));
             counter!("flashgate_gateway_sold_out_marks_total").increment(1);
         }
         Ok(())
-    }
-
-    /// Listens to the ledger's notes for ever.
-    pub async fn follow_notes(self: Arc<Self>) {
-        loop {
-            match self.ledger.notes().await {
-                Ok(mut notes) => {
-                    while let Some(note) = notes.next().await {
-                        match note {
-                            Note::Returned(standing) => self.observe(standing),
-                            Note::Settled(_) => {}
-                        }
-                    }
-                }
-                Err(fault) => warn!(code = fault.code(), %fault, "no notes from the ledger"),
-            }
-            sleep(Duration::from_secs(1)).await;
-        }
     }
 
     /// Asks again about every sale with a mark, every `period`, for ever: a note can be lost.

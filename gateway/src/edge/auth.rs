@@ -3,19 +3,9 @@
 use flashgate_domain::{BuyerId, verdict::Violation};
 use flashgate_service::answer::Failure;
 use http::HeaderMap;
-use serde::Deserialize;
 
-/// The header that names the buyer with [`AuthMode::TrustedHeader`].
+/// The header that names the buyer with [`AuthMode::TrustedHeader`](crate::config::AuthMode::TrustedHeader).
 pub const BUYER_HEADER: &str = "x-buyer-id";
-
-/// How buyers prove who they are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AuthMode {
-    /// The header `X-Buyer-Id` is believed. Only behind a proxy that sets it and strips what came from outside.
-    #[default]
-    TrustedHeader,
-}
 
 /// Tells who sent a request from its headers (HTTP) or its metadata (gRPC), which are one and the same map.
 pub trait Authenticator: Send + Sync + 'static {

@@ -15,8 +15,8 @@ use http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Api, fields};
-use crate::{catalogue::Entry, orders::OrderView};
+use super::fields;
+use crate::{buy::orders::OrderView, edge::api::Api, sales::catalogue::Entry};
 
 /// How an order stands.
 #[derive(Debug, Serialize, ToSchema)]

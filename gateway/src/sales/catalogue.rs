@@ -14,7 +14,7 @@ use metrics::gauge;
 use tokio::time::Instant;
 use tracing::{error, info};
 
-use crate::sold_out::Mark;
+use crate::sales::sold_out_mark::SoldOutMark;
 
 /// One sale.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct Entry {
 struct Memory {
     paused: AtomicBool,
     closed_in_ledger: AtomicBool,
-    sold_out: RwLock<Option<Mark>>,
+    sold_out: RwLock<Option<SoldOutMark>>,
     left: Mutex<Option<Left>>,
     found_in_ledger_at: Mutex<Option<Instant>>,
 }
@@ -99,7 +99,7 @@ impl Entry {
 
     /// The return epoch of the sold-out mark, if there is one.
     pub fn sold_out_epoch(&self) -> Option<u64> {
-        self.memory.sold_out.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Mark::epoch)
+        self.memory.sold_out.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(SoldOutMark::epoch)
     }
 
     /// Remembers what the ledger said is left.
@@ -117,7 +117,7 @@ impl Entry {
     }
 
     /// Sets the sold-out mark or lifts it.
-    pub fn set_sold_out(&self, mark: Option<Mark>) {
+    pub fn set_sold_out(&self, mark: Option<SoldOutMark>) {
         *self.memory.sold_out.write().unwrap_or_else(PoisonError::into_inner) = mark;
     }
 }

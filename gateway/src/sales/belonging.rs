@@ -21,7 +21,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::registry::{Registry, RegistryFault, StoreIdentity};
+use crate::sales::registry::{Registry, RegistryFault, StoreIdentity};
 
 /// How often it is asked again: an address can be led to another server at any time.
 const PERIOD: Duration = Duration::from_secs(5);

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tracing::error;
 
 use super::PreheatFault;
-use crate::{
+use crate::sales::{
     catalogue::{Catalogue, Entry},
     registry::Registry,
 };

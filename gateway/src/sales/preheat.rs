@@ -35,10 +35,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::{
-    catalogue::Catalogue,
-    preheat::{failing::Failing, sale::Steps},
     readiness::{Degraded, Readiness},
-    registry::{Registry, RegistryFault},
+    sales::{
+        catalogue::Catalogue,
+        preheat::{failing::Failing, sale::Steps},
+        registry::{Registry, RegistryFault},
+    },
 };
 
 /// How many sale events one poll takes.

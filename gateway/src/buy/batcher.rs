@@ -15,9 +15,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    buy::{
+        lane::Lane,
+        queue::{Pending, ShardQueue},
+    },
     config::BatcherConfig,
-    lane::Lane,
-    queue::{Pending, ShardQueue},
 };
 
 /// The way into the queues.

@@ -11,7 +11,7 @@ use flashgate_service::throttle::LogThrottle;
 use metrics::counter;
 use tracing::{Instrument, debug_span, error, info, warn};
 
-use crate::belonging::Belonging;
+use crate::sales::belonging::Belonging;
 
 /// Looks the batch up in the deduction log, and fences it where there is nothing.
 pub struct CheckBack {

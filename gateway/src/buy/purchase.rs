@@ -11,7 +11,7 @@ use flashgate_domain::{
 };
 use metrics::{Counter, counter};
 
-use crate::{batcher::Batcher, catalogue::Catalogue};
+use crate::{buy::batcher::Batcher, sales::catalogue::Catalogue};
 
 /// What a buyer asks for, every field checked.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use flashgate_ledger::Ledger;
 use flashgate_service::answer::Failure;
 use tracing::warn;
 
-use crate::registry::Registry;
+use crate::sales::registry::Registry;
 
 /// How an order stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
