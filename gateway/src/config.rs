@@ -24,7 +24,7 @@ use serde::Deserialize;
 const INTENT_BYTES_MAX: usize = BUYER_ID_BYTES_MAX + IDEMPOTENCY_KEY_BYTES_MAX + 32;
 
 /// The longest request of a buyer, over HTTP and gRPC: a purchase takes less than 1 KiB.
-const BODY_BYTES_MAX: usize = 16 * 1024;
+pub const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// Begins the variables that overlay the file: `FLASHGATE_GATEWAY__REDIS__PREFIX` is `redis.prefix`.
 pub const ENV_PREFIX: &str = "FLASHGATE_GATEWAY__";

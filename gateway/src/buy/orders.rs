@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flashgate_domain::{BuyerId, OrderId, OrderState, Refusal, SaleId};
 use flashgate_ledger::Ledger;
-use flashgate_service::answer::Failure;
+use flashgate_service::error::ApiError;
 use tracing::warn;
 
 use crate::sales::registry::Registry;
@@ -34,15 +34,15 @@ impl Orders {
         Self { ledger, registry }
     }
 
-    /// The order, if it is the buyer's. [`Failure::OrderNotFound`] if it is someone else's, just as if there were
+    /// The order, if it is the buyer's. [`ApiError::OrderNotFound`] if it is someone else's, just as if there were
     /// none: whoever guesses ids learns nothing.
-    pub async fn find(&self, id: OrderId, buyer: &BuyerId) -> Result<OrderView, Failure> {
+    pub async fn find(&self, id: OrderId, buyer: &BuyerId) -> Result<OrderView, ApiError> {
         let ledger_away = match self.ledger.order(id).await {
             Ok(Some(order)) if order.buyer == buyer.digest() => {
                 let (sale, quantity, state) = (order.sale, order.quantity, order.state);
                 return Ok(OrderView { id, sale, quantity, state });
             }
-            Ok(Some(_)) => return Err(Failure::OrderNotFound),
+            Ok(Some(_)) => return Err(ApiError::OrderNotFound),
             Ok(None) => false,
             Err(fault) => {
                 warn!(code = fault.code(), %fault, "the ledger could not be asked for an order");
@@ -55,10 +55,10 @@ impl Orders {
             }
             // With the ledger away, an order that was accepted a moment ago is in neither.
             Ok(None) if ledger_away => Err(Refusal::LedgerUnavailable.into()),
-            Ok(Some(_) | None) => Err(Failure::OrderNotFound),
+            Ok(Some(_) | None) => Err(ApiError::OrderNotFound),
             Err(fault) => {
                 warn!(code = fault.code(), %fault, "the order worker could not be asked for an order");
-                Err(Failure::WorkerUnavailable)
+                Err(ApiError::WorkerUnavailable)
             }
         }
     }

@@ -9,6 +9,7 @@ use flashgate_domain::{
     BuyerId, Clock, IdempotencyKey, Intent, Quantity, Refusal, SaleId, Verdict,
     checks::{self, Request},
 };
+use flashgate_service::error;
 use metrics::{Counter, counter};
 
 use crate::{buy::batcher::Batcher, sales::catalogue::Catalogue};
@@ -75,7 +76,7 @@ struct Answered {
 
 impl Answered {
     fn count(&self, verdict: &Verdict) {
-        let outcome = verdict.code();
+        let outcome = error::verdict_code(verdict);
         if let Some(counter) = self.by_outcome.read().unwrap_or_else(PoisonError::into_inner).get(outcome) {
             return counter.increment(1);
         }

@@ -1,7 +1,7 @@
 //! Who the buyer is. The purchase code gets a [`BuyerId`] and never learns how it was proved.
 
 use flashgate_domain::{BuyerId, verdict::Violation};
-use flashgate_service::answer::Failure;
+use flashgate_service::error::ApiError;
 use http::HeaderMap;
 
 /// The header that names the buyer with [`AuthMode::TrustedHeader`](crate::config::AuthMode::TrustedHeader).
@@ -9,12 +9,12 @@ pub const BUYER_HEADER: &str = "x-buyer-id";
 
 /// Tells who sent a request from its headers (HTTP) or its metadata (gRPC), which are one and the same map.
 pub trait Authenticator: Send + Sync + 'static {
-    /// The buyer, or [`Failure::Unauthenticated`].
-    fn buyer(&self, headers: &HeaderMap) -> Result<BuyerId, Failure>;
+    /// The buyer, or [`ApiError::Unauthenticated`].
+    fn buyer(&self, headers: &HeaderMap) -> Result<BuyerId, ApiError>;
 
     /// Whether the caller may name any buyer: back ends that send for many.
-    /// [`Failure::PermissionDenied`] if not.
-    fn may_act_for_anyone(&self, headers: &HeaderMap) -> Result<(), Failure>;
+    /// [`ApiError::PermissionDenied`] if not.
+    fn may_act_for_anyone(&self, headers: &HeaderMap) -> Result<(), ApiError>;
 }
 
 /// Believes [`BUYER_HEADER`].
@@ -22,9 +22,9 @@ pub trait Authenticator: Send + Sync + 'static {
 pub struct TrustedHeader;
 
 impl Authenticator for TrustedHeader {
-    fn buyer(&self, headers: &HeaderMap) -> Result<BuyerId, Failure> {
+    fn buyer(&self, headers: &HeaderMap) -> Result<BuyerId, ApiError> {
         let wrong = |expected: &dyn std::fmt::Display| {
-            Failure::Unauthenticated(Violation::new(BUYER_HEADER, expected))
+            ApiError::Unauthenticated(Violation::new(BUYER_HEADER, expected))
         };
         let mut values = headers.get_all(BUYER_HEADER).iter();
         let value = values.next().ok_or_else(|| wrong(&"is required"))?;
@@ -34,7 +34,7 @@ impl Authenticator for TrustedHeader {
         BuyerId::new(value.as_bytes()).map_err(|invalid| wrong(&invalid))
     }
 
-    fn may_act_for_anyone(&self, _headers: &HeaderMap) -> Result<(), Failure> {
+    fn may_act_for_anyone(&self, _headers: &HeaderMap) -> Result<(), ApiError> {
         Ok(())
     }
 }

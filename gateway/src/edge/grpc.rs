@@ -16,7 +16,7 @@ use flashgate_proto::{
         purchase_service_server::{PurchaseService, PurchaseServiceServer},
     },
 };
-use flashgate_service::{answer::Failure, messages};
+use flashgate_service::{error::ApiError, messages};
 use futures::{Stream, StreamExt, stream};
 use tokio::time::sleep;
 use tonic::{Request, Response, Status, Streaming, service::Routes};
@@ -75,7 +75,7 @@ impl PurchaseService for Purchases {
         let buy = fields::buy(buyer, fields::key_in_metadata(&headers)?, &body)?;
         match answer(self.api.purchase.buy(buy).await) {
             Ok(accepted) => Ok(Response::new(accepted)),
-            Err(failure) => Err(failure.into()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -122,15 +122,15 @@ impl PurchaseService for Purchases {
 
 /// The end of a stream whose gateway leaves: what it has not answered, it has not read.
 fn draining() -> Result<BuyStreamResponse, Status> {
-    Err(Failure::from(Refusal::Draining).into())
+    Err(ApiError::from(Refusal::Draining).into())
 }
 
-fn answer(verdict: Verdict) -> Result<BuyResponse, Failure> {
+fn answer(verdict: Verdict) -> Result<BuyResponse, ApiError> {
     match verdict {
         Verdict::Accepted(order) => Ok(BuyResponse { order_id: order.to_string(), replayed: false }),
         Verdict::Replayed(order) => Ok(BuyResponse { order_id: order.to_string(), replayed: true }),
         Verdict::Refused(refusal) => Err(refusal.into()),
-        Verdict::Unknown => Err(Failure::OutcomeUnknown),
+        Verdict::Unknown => Err(ApiError::OutcomeUnknown),
     }
 }
 
@@ -138,21 +138,21 @@ async fn buy_one_of_many(api: &Api, request: BuyStreamRequest) -> BuyStreamRespo
     let request_id = request.request_id;
     let answer = match fields::buy_for_anyone(request) {
         Ok(buy) => answer(api.purchase.buy(buy).await),
-        Err(failure) => Err(failure),
+        Err(error) => Err(error),
     };
     let answer = match answer {
         Ok(accepted) => buy_stream_response::Answer::Accepted(accepted),
-        Err(failure) => buy_stream_response::Answer::Error(error(&failure)),
+        Err(error) => buy_stream_response::Answer::Error(encode(&error)),
     };
     BuyStreamResponse { request_id, answer: Some(answer) }
 }
 
-fn error(failure: &Failure) -> v1::BuyError {
-    let row = failure.row();
+fn encode(error: &ApiError) -> v1::BuyError {
+    let row = error.mapping();
     v1::BuyError {
         grpc_code: row.grpc.into(),
         code: row.code.to_owned(),
-        detail: failure.detail(),
-        retry_safe: failure.retry_safe(),
+        detail: error.detail(),
+        retry_safe: row.retry_safe(),
     }
 }

@@ -13,7 +13,7 @@ use axum::{
     response::IntoResponse,
     routing::{get, post},
 };
-use flashgate_service::answer::Failure;
+use flashgate_service::error::ApiError;
 use utoipa::openapi::OpenApi;
 
 use super::api::Api;
@@ -25,8 +25,8 @@ pub fn router(api: Arc<Api>, document: OpenApi) -> Router {
         .route("/v1/sales/{sale_id}", get(look_up::sale))
         .route("/v1/orders/{order_id}", get(look_up::order))
         .route("/openapi.json", get(async move || Json(document.clone())))
-        .fallback(async || Failure::RouteNotFound.into_response())
-        .method_not_allowed_fallback(async || Failure::MethodNotAllowed.into_response())
+        .fallback(async || ApiError::RouteNotFound.into_response())
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed.into_response())
         .with_state(api)
 }
 

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Json, Router, response::IntoResponse, routing::get};
 use flashgate_proto::{FILE_DESCRIPTOR_SET, v1::ledger_service_server::LedgerServiceServer};
-use flashgate_service::{answer::Failure, body::BodyLimits, messages};
+use flashgate_service::{body::BodyLimits, error::ApiError, messages};
 use http::StatusCode;
 use ledger::LedgerDesk;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -30,13 +30,13 @@ pub fn router(
 ) -> Result<Router, tonic_reflection::server::Error> {
     let render = async move || match &metrics {
         Some(metrics) => metrics.render().into_response(),
-        None => Failure::RouteNotFound.into_response(),
+        None => ApiError::RouteNotFound.into_response(),
     };
     Ok(Router::new()
         .merge(health(readiness))
         .route("/metrics", get(render))
         .merge(grpc(ledger, body_timeout)?)
-        .fallback(async || Failure::RouteNotFound))
+        .fallback(async || ApiError::RouteNotFound))
 }
 
 /// The services, with reflection, as routes without a fallback.

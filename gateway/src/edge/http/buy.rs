@@ -1,24 +1,27 @@
 //! `POST /v1/sales/{sale_id}/orders`
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     body::Body,
     extract::{Path, Request, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
-use flashgate_domain::{OrderId, Verdict};
+use flashgate_domain::{OrderId, Verdict, verdict::Violation};
 use flashgate_service::{
-    answer::Failure,
     body,
-    openapi::{Buyer, Everywhere, Id, Key, Problem},
+    error::{ApiError, REFUSALS},
+    openapi::{Buyer, Everywhere, Id, Key, errors},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    IntoResponses, ToSchema,
+    openapi::{self, RefOr},
+};
 
 use super::fields;
-use crate::{buy::purchase::Buy, edge::api::Api};
+use crate::{buy::purchase::Buy, config::BODY_BYTES_MAX, edge::api::Api};
 
 const REPLAYED_HEADER: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -33,6 +36,22 @@ pub struct Accepted {
     pub status: &'static str,
 }
 
+/// The errors of a purchase.
+struct Errors;
+
+impl IntoResponses for Errors {
+    fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
+        let others = [
+            ApiError::OutcomeUnknown,
+            ApiError::Unauthenticated(Violation::new("{field}", "{expected}")),
+            ApiError::BodyTimeout,
+            ApiError::BodyTooLarge { bytes_max: BODY_BYTES_MAX },
+            ApiError::UnsupportedMediaType,
+        ];
+        errors(REFUSALS, &others)
+    }
+}
+
 /// Buy units of a sale
 ///
 /// Accepted means that the order survives the loss of any one part. It is confirmed, or cancelled with a reason,
@@ -41,6 +60,7 @@ pub struct Accepted {
     post,
     path = "/v1/sales/{sale_id}/orders",
     operation_id = "buy",
+    tag = "orders",
     params(
         ("sale_id" = inline(Id), Path, description = "The sale: a decimal number from 1 to 2^63 - 1"),
         ("Idempotency-Key" = inline(Key), Header, description = "Names this purchase: 1 to 255 visible ASCII characters, once"),
@@ -50,18 +70,7 @@ pub struct Accepted {
     responses(
         (status = 202, description = "Accepted now, or by an earlier request with the same key (then with `Idempotency-Replayed: true`)", body = Accepted,
             headers(("Location" = String, description = "Where the order is"), ("Idempotency-Replayed" = String, description = "`true` if the order had been accepted before"))),
-        (status = 400, description = "`malformed`: `field` names what is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`sale_not_found`", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "`body_timeout`: the body came too slowly, and nothing was ordered", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`sold_out` or `over_limit`", body = Problem, content_type = "application/problem+json"),
-        (status = 410, description = "`ended`", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "`body_too_large`: more than 16 KiB", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "`unsupported_media_type`", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "`idempotency_key_reused`: the key came before with another quantity", body = Problem, content_type = "application/problem+json"),
-        (status = 425, description = "`not_open`", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`outcome_unknown`: ask again with the same key. All others mean that nothing was ordered: `sale_not_ready`, `sale_paused`, `backlog_full`, `overloaded`, `draining`, `ledger_unavailable`, `broker_unavailable`", body = Problem, content_type = "application/problem+json",
-            headers(("Retry-After" = u32, description = "Seconds until it may be asked again"))),
+        Errors,
         Everywhere,
     )
 )]
@@ -74,13 +83,13 @@ pub(crate) async fn buy(
     let (head, body) = request.into_parts();
     let buy = match decode(&api, sale_id, &head.headers, body).await {
         Ok(buy) => buy,
-        Err(failure) => return failure.into_response(),
+        Err(error) => return error.into_response(),
     };
     match api.purchase.buy(buy).await {
         Verdict::Accepted(order) => accepted(order, false),
         Verdict::Replayed(order) => accepted(order, true),
-        Verdict::Refused(refusal) => Failure::from(refusal).into_response(),
-        Verdict::Unknown => Failure::OutcomeUnknown.into_response(),
+        Verdict::Refused(refusal) => ApiError::from(refusal).into_response(),
+        Verdict::Unknown => ApiError::OutcomeUnknown.into_response(),
     }
 }
 
@@ -89,10 +98,10 @@ async fn decode(
     sale_id: Result<Path<String>, PathRejection>,
     headers: &HeaderMap,
     body: Body,
-) -> Result<Buy, Failure> {
+) -> Result<Buy, ApiError> {
     let buyer = api.auth.buyer(headers)?;
     let key = fields::idempotency_key(headers)?;
-    let Path(sale_id) = sale_id.map_err(|rejection| Failure::malformed("sale_id", rejection))?;
+    let Path(sale_id) = sale_id.map_err(|rejection| ApiError::malformed("sale_id", rejection))?;
     let sale = fields::id("sale_id", &sale_id)?;
     body::expect_json(headers)?;
     let quantity = fields::quantity(&body::read(body, api.body_limits).await?)?;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use flashgate_domain::{IdempotencyKey, Quantity, intent::InvalidQuantity};
-use flashgate_service::{answer::Failure, integers};
+use flashgate_service::{error::ApiError, integers};
 use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
@@ -21,57 +21,60 @@ pub struct BuyBody {
 }
 
 /// The header `Idempotency-Key`.
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Failure> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, ApiError> {
     let mut values = headers.get_all(KEY_HEADER).iter();
-    let value = values.next().ok_or_else(|| Failure::malformed(KEY_HEADER, "is required"))?;
+    let value = values.next().ok_or_else(|| ApiError::malformed(KEY_HEADER, "is required"))?;
     if values.next().is_some() {
-        return Err(Failure::malformed(KEY_HEADER, "must come once"));
+        return Err(ApiError::malformed(KEY_HEADER, "must come once"));
     }
-    IdempotencyKey::new(value.as_bytes()).map_err(|invalid| Failure::malformed(KEY_HEADER, invalid))
+    IdempotencyKey::new(value.as_bytes()).map_err(|invalid| ApiError::malformed(KEY_HEADER, invalid))
 }
 
 /// A part of the path.
-pub(super) fn id<T: std::str::FromStr<Err: ToString>>(field: &'static str, text: &str) -> Result<T, Failure> {
-    text.parse().map_err(|invalid: T::Err| Failure::malformed(field, invalid.to_string()))
+pub(super) fn id<T: std::str::FromStr<Err: ToString>>(
+    field: &'static str,
+    text: &str,
+) -> Result<T, ApiError> {
+    text.parse().map_err(|invalid: T::Err| ApiError::malformed(field, invalid.to_string()))
 }
 
 /// The quantity in the body of a purchase.
-pub(super) fn quantity(body: &[u8]) -> Result<Quantity, Failure> {
+pub(super) fn quantity(body: &[u8]) -> Result<Quantity, ApiError> {
     // serde would take an array of the right length for the struct.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(not_an_object(body));
     }
     let read = serde_json::from_slice::<BuyBody>(body).or_else(|wrong| read_again(body, wrong))?;
-    Quantity::new(read.quantity).map_err(|invalid| Failure::malformed("quantity", invalid))
+    Quantity::new(read.quantity).map_err(|invalid| ApiError::malformed("quantity", invalid))
 }
 
 /// `1.0` and `1e0` are integers, too; hardly anybody writes them.
-fn read_again(body: &[u8], wrong: serde_json::Error) -> Result<BuyBody, Failure> {
+fn read_again(body: &[u8], wrong: serde_json::Error) -> Result<BuyBody, ApiError> {
     match integers::plain(body) {
         Cow::Owned(plain) => serde_json::from_slice(&plain).map_err(|wrong| explain(&plain, &wrong)),
         Cow::Borrowed(body) => Err(explain(body, &wrong)),
     }
 }
 
-fn not_an_object(body: &[u8]) -> Failure {
+fn not_an_object(body: &[u8]) -> ApiError {
     let expected = if body.trim_ascii().is_empty() { "is required" } else { "must be a JSON object" };
-    Failure::malformed("body", expected)
+    ApiError::malformed("body", expected)
 }
 
 /// Finds out which field is to blame: read again without a shape, since this is rare.
-fn explain(body: &[u8], wrong: &serde_json::Error) -> Failure {
+fn explain(body: &[u8], wrong: &serde_json::Error) -> ApiError {
     let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
-        return Failure::malformed("body", format!("must be JSON: {wrong}"));
+        return ApiError::malformed("body", format!("must be JSON: {wrong}"));
     };
     if let Some(unknown) = members.keys().find(|name| *name != "quantity") {
-        return Failure::malformed(unknown.clone(), "is not a known field");
+        return ApiError::malformed(unknown.clone(), "is not a known field");
     }
     match members.get("quantity") {
-        None => Failure::malformed("quantity", "is required"),
+        None => ApiError::malformed("quantity", "is required"),
         Some(value) if value.as_u64().is_some_and(|units| u32::try_from(units).is_ok()) => {
-            Failure::malformed("quantity", "must come once")
+            ApiError::malformed("quantity", "must come once")
         }
-        Some(_) => Failure::malformed("quantity", InvalidQuantity),
+        Some(_) => ApiError::malformed("quantity", InvalidQuantity),
     }
 }
 
@@ -81,8 +84,8 @@ mod tests {
 
     fn units(body: &str) -> Result<u32, String> {
         let read = quantity(body.as_bytes());
-        read.map(|quantity| quantity.get()).map_err(|failure| {
-            failure.violation().map(|violation| violation.field.to_string()).unwrap_or_default()
+        read.map(|quantity| quantity.get()).map_err(|error| {
+            error.violation().map(|violation| violation.field.to_string()).unwrap_or_default()
         })
     }
 

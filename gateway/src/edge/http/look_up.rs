@@ -1,19 +1,22 @@
 //! `GET /v1/orders/{order_id}` and `GET /v1/sales/{sale_id}`
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
 };
-use flashgate_domain::{CancelReason, Refusal, SaleId};
+use flashgate_domain::{CancelReason, Refusal, SaleId, verdict::Violation};
 use flashgate_service::{
-    answer::Failure,
-    openapi::{Buyer, Everywhere, Id, Problem},
+    error::ApiError,
+    openapi::{Buyer, Everywhere, Id, errors},
 };
 use http::HeaderMap;
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    IntoResponses, ToSchema,
+    openapi::{RefOr, Response},
+};
 
 use super::fields;
 use crate::{buy::orders::OrderView, edge::api::Api, sales::catalogue::Entry};
@@ -108,22 +111,44 @@ impl From<&Entry> for SaleBody {
     }
 }
 
+/// The errors of a look at an order.
+struct OrderErrors;
+
+impl IntoResponses for OrderErrors {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let all = [
+            ApiError::malformed("{field}", "{expected}"),
+            ApiError::Unauthenticated(Violation::new("{field}", "{expected}")),
+            ApiError::OrderNotFound,
+            ApiError::Refused(Refusal::LedgerUnavailable),
+            ApiError::WorkerUnavailable,
+        ];
+        errors(&[], &all)
+    }
+}
+
+/// The errors of a look at a sale.
+struct SaleErrors;
+
+impl IntoResponses for SaleErrors {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        errors(&[], &[ApiError::malformed("{field}", "{expected}"), Refusal::SaleNotFound.into()])
+    }
+}
+
 /// How an order stands
 #[utoipa::path(
     get,
     path = "/v1/orders/{order_id}",
     operation_id = "getOrder",
+    tag = "orders",
     params(
         ("order_id" = inline(Id), Path, description = "A decimal number from 1 to 2^63 - 1"),
         ("X-Buyer-Id" = inline(Buyer), Header, description = "The buyer, with auth.mode = trusted-header: 1 to 128 visible ASCII characters, once"),
     ),
     responses(
         (status = 200, description = "The order", body = OrderBody),
-        (status = 400, description = "`malformed`", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`order_not_found`: there is none, or it is someone else's", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`ledger_unavailable` or `worker_unavailable`", body = Problem, content_type = "application/problem+json",
-            headers(("Retry-After" = u32, description = "Seconds until it may be asked again"))),
+        OrderErrors,
         Everywhere,
     )
 )]
@@ -131,9 +156,9 @@ pub(crate) async fn order(
     State(api): State<Arc<Api>>,
     order_id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
-) -> Result<Json<OrderBody>, Failure> {
+) -> Result<Json<OrderBody>, ApiError> {
     let buyer = api.auth.buyer(&headers)?;
-    let Path(order_id) = order_id.map_err(|rejection| Failure::malformed("order_id", rejection))?;
+    let Path(order_id) = order_id.map_err(|rejection| ApiError::malformed("order_id", rejection))?;
     let order = api.orders.find(fields::id("order_id", &order_id)?, &buyer).await?;
     Ok(Json(order.into()))
 }
@@ -143,19 +168,19 @@ pub(crate) async fn order(
     get,
     path = "/v1/sales/{sale_id}",
     operation_id = "getSale",
+    tag = "sales",
     params(("sale_id" = inline(Id), Path, description = "A decimal number from 1 to 2^63 - 1")),
     responses(
         (status = 200, description = "The sale", body = SaleBody),
-        (status = 400, description = "`malformed`", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`sale_not_found`", body = Problem, content_type = "application/problem+json"),
+        SaleErrors,
         Everywhere,
     )
 )]
 pub(crate) async fn sale(
     State(api): State<Arc<Api>>,
     sale_id: Result<Path<String>, PathRejection>,
-) -> Result<Json<SaleBody>, Failure> {
-    let Path(sale_id) = sale_id.map_err(|rejection| Failure::malformed("sale_id", rejection))?;
+) -> Result<Json<SaleBody>, ApiError> {
+    let Path(sale_id) = sale_id.map_err(|rejection| ApiError::malformed("sale_id", rejection))?;
     let sale_id: SaleId = fields::id("sale_id", &sale_id)?;
     let entry = api.catalogue.get(sale_id).ok_or(Refusal::SaleNotFound)?;
     Ok(Json(SaleBody::from(&*entry)))

@@ -15,7 +15,7 @@ use flashgate_proto::{
     body, books,
     v1::{self, ledger_service_server::LedgerService},
 };
-use flashgate_service::answer::Failure;
+use flashgate_service::error::ApiError;
 use futures::{StreamExt, TryStreamExt, stream};
 use tonic::{Request, Response, Status};
 use tracing::{error, info, warn};
@@ -64,7 +64,7 @@ impl LedgerService for LedgerDesk {
     ) -> Result<Response<v1::LedgerSnapshot>, Status> {
         let sale = sale_id(request.into_inner().sale_id)?;
         let snapshot = self.ledger.snapshot(sale).await.map_err(failure)?;
-        let snapshot = snapshot.ok_or(Failure::Refused(Refusal::SaleNotFound))?;
+        let snapshot = snapshot.ok_or(ApiError::Refused(Refusal::SaleNotFound))?;
         Ok(Response::new(snapshot_message(snapshot)))
     }
 
@@ -76,7 +76,7 @@ impl LedgerService for LedgerDesk {
         let (sale, batches) = (sale_id(number)?, batch_ids_of(&batch_ids)?);
         let looked = stream::iter(batches).map(|batch| async move {
             let entry = self.ledger.entry(batch).await.map_err(failure)?;
-            Ok::<_, Failure>(
+            Ok::<_, ApiError>(
                 entry.map_or_else(v1::BatchTrace::default, |entry| trace_message(&entry, sale, with_orders)),
             )
         });
@@ -143,8 +143,8 @@ impl LedgerService for LedgerDesk {
         &self,
         request: Request<v1::BeginRebuildRequest>,
     ) -> Result<Response<v1::BeginRebuildResponse>, Status> {
-        let sale = request.into_inner().sale.ok_or_else(|| Failure::malformed("sale", "must be there"))?;
-        let sale = registry::grpc::sale(sale).map_err(|wrong| Failure::malformed("sale", wrong))?;
+        let sale = request.into_inner().sale.ok_or_else(|| ApiError::malformed("sale", "must be there"))?;
+        let sale = registry::grpc::sale(sale).map_err(|wrong| ApiError::malformed("sale", wrong))?;
         let shard = sale.id.shard(self.shards);
         belonging::adopt(&*self.ledger, &*self.registry, shard).await.map_err(stranger)?;
         let begun = self.ledger.begin_rebuild(&sale).await.map_err(failure)?;
@@ -157,7 +157,7 @@ impl LedgerService for LedgerDesk {
             Rebuilding::OtherGeneration { generation } => format!("the ledger has generation {generation}"),
             Rebuilding::Open { orders } => format!("{orders} of its orders are not settled: re-drive them"),
         };
-        Err(Failure::NotRebuildable { why: why.into() }.into())
+        Err(ApiError::NotRebuildable { why: why.into() }.into())
     }
 
     async fn restore_batches(
@@ -167,12 +167,12 @@ impl LedgerService for LedgerDesk {
         let v1::RestoreBatchesRequest { sale_id: number, generation, batches } = request.into_inner();
         let sale = sale_id(number)?;
         let outcomes = batches.into_iter().map(body::batch_outcome).collect::<Result<Vec<_>, _>>();
-        let outcomes = outcomes.map_err(|wrong| Failure::malformed("batches", wrong))?;
+        let outcomes = outcomes.map_err(|wrong| ApiError::malformed("batches", wrong))?;
         let restoring = stream::iter(outcomes).map(|outcome| async move {
             match self.ledger.restore(sale, generation, &outcome).await.map_err(failure)? {
                 Restored::Done => Ok(()),
                 Restored::Missing => {
-                    Err(Failure::NotRebuildable { why: "the sale is not being rebuilt".into() })
+                    Err(ApiError::NotRebuildable { why: "the sale is not being rebuilt".into() })
                 }
             }
         });
@@ -187,7 +187,7 @@ impl LedgerService for LedgerDesk {
         let v1::EndRebuildRequest { sale_id: number, generation, saleable } = request.into_inner();
         let sale = sale_id(number)?;
         let left =
-            i64::try_from(saleable).map_err(|_range| Failure::malformed("saleable", "is too large"))?;
+            i64::try_from(saleable).map_err(|_range| ApiError::malformed("saleable", "is too large"))?;
         let why = match self.ledger.end_rebuild(sale, generation, left).await.map_err(failure)? {
             Rebuilt::Stands { state } => {
                 info!(sale_id = %sale, generation, state = state_name(state), "the ledger of the sale is rebuilt");
@@ -203,7 +203,7 @@ impl LedgerService for LedgerDesk {
             Rebuilt::Missing => "the ledger does not have the sale".to_owned(),
             Rebuilt::OtherGeneration { generation } => format!("the ledger has generation {generation}"),
         };
-        Err(Failure::NotRebuildable { why: why.into() }.into())
+        Err(ApiError::NotRebuildable { why: why.into() }.into())
     }
 
     async fn compensate_ledger(
@@ -231,70 +231,70 @@ impl LedgerService for LedgerDesk {
                 in_ledger,
                 ..Default::default()
             },
-            Compensated::Missing => return Err(Failure::Refused(Refusal::SaleNotFound).into()),
+            Compensated::Missing => return Err(ApiError::Refused(Refusal::SaleNotFound).into()),
         };
         Ok(Response::new(response))
     }
 }
 
-fn sale_id(number: u64) -> Result<SaleId, Failure> {
-    SaleId::new(number).map_err(|invalid| Failure::malformed("sale_id", invalid))
+fn sale_id(number: u64) -> Result<SaleId, ApiError> {
+    SaleId::new(number).map_err(|invalid| ApiError::malformed("sale_id", invalid))
 }
 
-fn batch_ids_of(fields: &[Vec<u8>]) -> Result<Vec<BatchId>, Failure> {
+fn batch_ids_of(fields: &[Vec<u8>]) -> Result<Vec<BatchId>, ApiError> {
     if fields.len() > BATCHES_MAX {
-        return Err(Failure::malformed("batch_ids", format!("must be at most {BATCHES_MAX}")));
+        return Err(ApiError::malformed("batch_ids", format!("must be at most {BATCHES_MAX}")));
     }
     let id = |bytes: &Vec<u8>| {
         body::batch_id(bytes)
-            .map_err(|_wrong| Failure::malformed("batch_ids", "must be 16 bytes of a batch id"))
+            .map_err(|_wrong| ApiError::malformed("batch_ids", "must be 16 bytes of a batch id"))
     };
     fields.iter().map(id).collect()
 }
 
-fn buyers_of(fields: Vec<Vec<u8>>) -> Result<Vec<BuyerDigest>, Failure> {
+fn buyers_of(fields: Vec<Vec<u8>>) -> Result<Vec<BuyerDigest>, ApiError> {
     if fields.len() > BUYERS_MAX {
-        return Err(Failure::malformed("buyer_digests", format!("must be at most {BUYERS_MAX}")));
+        return Err(ApiError::malformed("buyer_digests", format!("must be at most {BUYERS_MAX}")));
     }
     let digest = |bytes: Vec<u8>| {
         let digest = bytes.try_into().map(BuyerDigest);
-        digest.map_err(|_length| Failure::malformed("buyer_digests", "must be 16 bytes each"))
+        digest.map_err(|_length| ApiError::malformed("buyer_digests", "must be 16 bytes each"))
     };
     fields.into_iter().map(digest).collect()
 }
 
-fn intent_of(field: Option<v1::BatchIntent>) -> Result<Intent, Failure> {
-    let field = field.ok_or_else(|| Failure::malformed("intent", "must be there"))?;
-    body::intent(field).map_err(|wrong| Failure::malformed("intent", wrong))
+fn intent_of(field: Option<v1::BatchIntent>) -> Result<Intent, ApiError> {
+    let field = field.ok_or_else(|| ApiError::malformed("intent", "must be there"))?;
+    body::intent(field).map_err(|wrong| ApiError::malformed("intent", wrong))
 }
 
 /// What a fault of the ledger is to a caller.
-fn failure(fault: LedgerFault) -> Failure {
+fn failure(fault: LedgerFault) -> ApiError {
     match fault {
         LedgerFault::Unreachable(_)
         | LedgerFault::NoAnswer(_)
         | LedgerFault::Refused(_)
         | LedgerFault::OtherLedger { .. } => {
             warn!(code = fault.code(), %fault, "an operator's look into the ledger failed");
-            Failure::Refused(Refusal::LedgerUnavailable)
+            ApiError::Refused(Refusal::LedgerUnavailable)
         }
         LedgerFault::UnknownReply { .. } => {
             error!(code = fault.code(), %fault, "an operator's look into the ledger failed for good");
-            Failure::Internal
+            ApiError::Internal
         }
     }
 }
 
 /// What a ledger of somebody else is to a caller.
-fn stranger(stranger: Stranger) -> Failure {
+fn stranger(stranger: Stranger) -> ApiError {
     match stranger {
         Stranger::Ledger(fault) => failure(fault),
         Stranger::Registry(fault) => {
             warn!(code = fault.code(), %fault, "the order worker does not tell which ledger it must be");
-            Failure::WorkerUnavailable
+            ApiError::WorkerUnavailable
         }
         other @ (Stranger::OtherStore { .. } | Stranger::OtherLedger { .. } | Stranger::Lost { .. }) => {
-            Failure::NotRebuildable { why: other.to_string().into() }
+            ApiError::NotRebuildable { why: other.to_string().into() }
         }
     }
 }
