@@ -1,12 +1,11 @@
 //! The command line.
 
 use clap::{Parser, Subcommand};
+#[cfg(feature = "embedded")]
+use flashgate_service::cli::ConfigCommand;
 
 #[cfg(feature = "embedded")]
-use crate::{
-    demo::DemoArgs,
-    serve::{ConfigCommand, ServeArgs},
-};
+use crate::{demo::DemoArgs, serve::ServeArgs};
 use crate::{
     load::args::LoadArgs,
     operate::{audit::AuditArgs, order::OrderCommand, repair::RepairCommand, sale::SaleCommand},

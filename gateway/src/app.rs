@@ -151,7 +151,7 @@ pub async fn run(
     );
     background.push(supervisor.spawn("readiness", watching));
 
-    let started = Engine::start(&settings.batcher, settings.refresh, parts, &readiness, supervisor).await;
+    let started = Engine::start(settings, parts, &readiness, supervisor).await;
     let Some(engine) = started else { return Ok(()) };
     let api = Arc::new(Api {
         auth: authenticator(settings.auth.mode),

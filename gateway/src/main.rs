@@ -6,7 +6,7 @@ use anyhow::Context;
 use flashgate_domain::{Clock, SystemClock};
 use flashgate_gateway::{
     app::{self, Parts, Sockets},
-    cli::{Cli, Command, ConfigCommand},
+    cli::{Cli, Command},
     config::{Config, ENV_PREFIX, SAMPLE},
     metrics::{GATEWAY, REDIS},
     outcomes::check_back::CheckBack,
@@ -19,6 +19,7 @@ use flashgate_messaging::{
 };
 use flashgate_output::{fail, parse, print, print_line};
 use flashgate_service::{
+    cli::ConfigCommand,
     config::{self, ConfigError},
     files,
     metrics::BUS,

@@ -3,10 +3,11 @@
 //! [`config`] parses a file and the environment once; [`telemetry`] sets up logs and metrics, [`metrics`] is how a
 //! program tells what it measures; [`shutdown`] turns signals into a token; [`files`] divides the files that a process
 //! may open; [`listener`] serves HTTP with its time-outs; [`error`] is the one table from outcomes to HTTP and gRPC;
-//! [`clocks`] compares the clocks of the servers; [`throttle`] keeps log lines few;
+//! [`clocks`] compares the clocks of the servers; [`throttle`] keeps log lines few; [`cli`] has the sub-commands of every program;
 //! [`body`] reads bodies, [`integers`] their numbers; [`messages`] makes gRPC keep to the same limits and the same table.
 
 pub mod body;
+pub mod cli;
 pub mod clocks;
 pub mod config;
 pub mod error;

@@ -49,8 +49,7 @@ impl Batcher {
             }
             queues.push(sender);
         }
-        let deadline = Duration::from_millis(config.intent_deadline_ms.get());
-        (Self { shards, queues, deadline, leave: leave.clone() }, lanes)
+        (Self { shards, queues, deadline: config.intent_deadline(), leave: leave.clone() }, lanes)
     }
 
     /// The verdict on `intent`, from the batch that took it in.

@@ -14,7 +14,7 @@ use crate::{
         sold_out::SoldOutWatch,
         transaction::{End, Transactions},
     },
-    config::UnscreenedConfig,
+    config::BatcherConfig,
     sales::catalogue::Catalogue,
 };
 
@@ -30,10 +30,8 @@ pub struct Shared {
     pub sold_out: Arc<SoldOutWatch>,
     /// Stamps batch ids.
     pub clock: Arc<dyn Clock>,
-    /// From so many orders on that are not settled, a shard takes no more.
-    pub backlog_orders_max: u64,
-    /// When a group needs no screen.
-    pub unscreened: UnscreenedConfig,
+    /// When a group needs no screen, and how many orders may be unsettled.
+    pub config: BatcherConfig,
 }
 
 /// One shard's way from the queue to the answers. Several tasks may work on it.
@@ -48,7 +46,7 @@ pub struct Lane {
 impl Lane {
     /// A lane of `shard` that feeds on `queue` and names its batches with `ids`.
     pub fn new(shard: Shard, queue: Arc<ShardQueue>, ids: BatchIds, shared: Arc<Shared>) -> Self {
-        let screens = Screens::new(shared.unscreened);
+        let screens = Screens::new(shared.config.unscreened);
         Self { shard, queue, ids: Mutex::new(ids), screens, shared }
     }
 
@@ -167,7 +165,7 @@ impl Lane {
     }
 
     fn backlog_is_full(&self, screening: &Screening) -> bool {
-        screening.open_orders >= self.shared.backlog_orders_max
+        screening.open_orders >= self.shared.config.backlog_orders_max.get()
     }
 
     /// The ledger may not know that a sale was closed: a replica took over that had not heard of it, or the sale

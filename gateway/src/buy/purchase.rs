@@ -6,13 +6,19 @@ use std::{
 };
 
 use flashgate_domain::{
-    BuyerId, Clock, IdempotencyKey, Intent, Quantity, Refusal, SaleId, Verdict,
+    BuyerId, Clock, IdempotencyKey, Intent, Quantity, Refusal, SaleId, Shard, Verdict,
     checks::{self, Request},
+    id::ShardCount,
 };
 use flashgate_service::error;
+use flashgate_supervision::{Supervisor, Task};
 use metrics::{Counter, counter};
 
-use crate::{buy::batcher::Batcher, sales::catalogue::Catalogue};
+use crate::{
+    buy::{batcher::Batcher, lane::Lane, queue::ShardQueue},
+    config::Settings,
+    sales::catalogue::Catalogue,
+};
 
 /// What a buyer asks for, every field checked.
 #[derive(Clone, Debug)]
@@ -36,9 +42,17 @@ pub struct Purchase {
 }
 
 impl Purchase {
-    /// Answers from what `catalogue` knows, and through `batcher`.
-    pub fn new(catalogue: Arc<Catalogue>, batcher: Batcher, clock: Arc<dyn Clock>) -> Self {
-        Self { catalogue, batcher, clock, answered: Answered::default() }
+    /// Answers from what `catalogue` knows, and through the lanes of every shard, which are started here.
+    pub fn start(
+        settings: &Settings,
+        shards: ShardCount,
+        lane: impl FnMut(Shard, Arc<ShardQueue>) -> Lane,
+        catalogue: Arc<Catalogue>,
+        clock: Arc<dyn Clock>,
+        supervisor: &Supervisor,
+    ) -> (Self, Vec<Task>) {
+        let (batcher, lanes) = Batcher::start(shards, &settings.batcher, lane, supervisor);
+        (Self { catalogue, batcher, clock, answered: Answered::default() }, lanes)
     }
 
     /// The verdict on one intent. Never takes much longer than the deadline of an intent, whatever is down.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use flashgate_gateway::{
     buy::{orders::Orders, purchase::Purchase},
-    config::BatcherConfig,
+    config::{BatcherConfig, Settings},
     edge::operator::ledger::LedgerDesk,
     engine::{Engine, Parts},
     outcomes::{check_back::CheckBack, redrive::Redrive},
@@ -120,7 +120,8 @@ async fn run(
     servers.gateway_desk.state().open(Arc::clone(&life), desk);
     let readiness = Arc::<Readiness>::default();
     let supervisor = Supervisor::new(leave.clone());
-    let engine = Engine::start(&plan.batcher, REFRESH, parts, &readiness, &supervisor).await;
+    let settings = Settings { batcher: plan.batcher.clone(), refresh: REFRESH, ..Settings::default() };
+    let engine = Engine::start(&settings, parts, &readiness, &supervisor).await;
     if let Some(engine) = engine {
         process.open(Front {
             purchase: Arc::clone(&engine.purchase),
