@@ -1,17 +1,16 @@
 //! The command line.
 
 use clap::{Parser, Subcommand};
+#[cfg(feature = "embedded")]
+use flashgate_embedded::{demo::DemoArgs, serve::ServeArgs};
+use flashgate_load::args::LoadArgs;
+#[cfg(feature = "embedded")]
+use flashgate_service::cli::ConfigCommand;
 
 use crate::{
     operate::{audit::AuditArgs, order::OrderCommand, repair::RepairCommand, sale::SaleCommand},
     shell::{CompletionsArgs, ManArgs},
 };
-#[cfg(feature = "embedded")]
-use flashgate_embedded::{
-    demo::DemoArgs,
-    serve::{ConfigCommand, ServeArgs},
-};
-use flashgate_load::args::LoadArgs;
 
 /// Runs a whole flashgate in one process, loads one, operates its sales, and looks its orders up.
 #[derive(Debug, Parser)]

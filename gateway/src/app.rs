@@ -1,6 +1,6 @@
 //! Puts a gateway together from its parts and runs it until it is told to leave.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use flashgate_service::{
     files::Division,
@@ -20,14 +20,16 @@ use tracing::info;
 
 pub use crate::engine::Parts;
 use crate::{
-    auth::{AuthMode, Authenticator, TrustedHeader},
-    config::{AuthConfig, BatcherConfig, ListenConfig},
+    config::{AuthMode, ListenConfig, Settings},
+    edge::{
+        api::Api,
+        auth::{Authenticator, TrustedHeader},
+        grpc, http, openapi,
+        operator::{self, ledger::LedgerDesk},
+    },
     engine::Engine,
-    grpc,
-    http::{self, Api},
-    operator::{self, ledger::LedgerDesk},
+    outcomes::redrive::Redrive,
     readiness::Readiness,
-    redrive::Redrive,
 };
 
 /// How many connections the kernel keeps for us while all are busy: a rush must not meet a refused connection.
@@ -35,23 +37,6 @@ const ACCEPT_QUEUE: u32 = 4_096;
 
 /// Connections of operators at once, whatever buyers may have: audits, repairs, metrics, look-ups of the ledger.
 const OPERATOR_CONNECTIONS_MAX: usize = 1_000;
-
-/// What a gateway is told, wherever its parts come from.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Where it listens.
-    pub listen: ListenConfig,
-    /// How buyers prove who they are.
-    pub auth: AuthConfig,
-    /// How intents become batches.
-    pub batcher: BatcherConfig,
-    /// How often the live sales are read again, besides at every event.
-    pub refresh: Duration,
-    /// How far the clock may be from the ledger's and the broker's before the gateway is not ready.
-    pub clock_difference_max: Duration,
-    /// How many files it may have open: each connection is one.
-    pub files: usize,
-}
 
 /// Where a gateway answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,9 +120,10 @@ pub async fn run(
     supervisor: &Supervisor,
 ) -> anyhow::Result<()> {
     let leave = supervisor.shutdown().clone();
+    let belonging = Arc::clone(&parts.belonging);
     let readiness = Arc::new(Readiness::new(
         settings.clock_difference_max,
-        Arc::clone(&parts.belonging),
+        move || belonging.holds(),
         supervisor.clone(),
     ));
     let (limits, addresses) = (&settings.listen.limits, sockets.addresses()?);
@@ -165,7 +151,7 @@ pub async fn run(
     );
     background.push(supervisor.spawn("readiness", watching));
 
-    let started = Engine::start(&settings.batcher, settings.refresh, parts, &readiness, supervisor).await;
+    let started = Engine::start(settings, parts, &readiness, supervisor).await;
     let Some(engine) = started else { return Ok(()) };
     let api = Arc::new(Api {
         auth: authenticator(settings.auth.mode),
@@ -175,7 +161,8 @@ pub async fn run(
         body_limits: settings.listen.body_limits(),
         leave: leave.clone(),
     });
-    let http = http::router(Arc::clone(&api)).merge(operator::health(Arc::clone(&readiness)));
+    let http =
+        http::router(Arc::clone(&api), openapi::document()).merge(operator::health(Arc::clone(&readiness)));
     let (reporter, health) = tonic_health::server::health_reporter();
     background.push(supervisor.spawn("grpc_health", grpc::report_health(reporter, Arc::clone(&readiness))));
     let grpc = grpc::router(api, health)?;

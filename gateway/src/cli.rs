@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use flashgate_service::cli::ConfigCommand;
 
 /// Answers the buyers of a flash sale.
 ///
@@ -35,16 +36,4 @@ pub struct ConfigFile {
     /// (`FLASHGATE_GATEWAY__LISTEN__HTTP` is `listen.http`) comes on top in either case.
     #[arg(long = "config", env = "FLASHGATE_GATEWAY_CONFIG", value_name = "FILE")]
     pub file: Option<PathBuf>,
-}
-
-/// What to do about the configuration.
-#[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
-    /// Prints every key with its default and its reason.
-    Default,
-    /// Says whether the file, with the environment on top, can be used.
-    Check {
-        /// A TOML file.
-        file: PathBuf,
-    },
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flashgate_domain::{BatchIds, Clock, LedgerId, Node, id::ShardCount};
+use flashgate_domain::{BatchIds, Clock, LedgerId, Node, Shard, id::ShardCount};
 use flashgate_ledger::{Ledger, SaleLifecycle};
 use flashgate_messaging::{Join, Subscription, Topic, TransactionProducer};
 use flashgate_service::shutdown::waiting_for;
@@ -13,20 +13,21 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::{
-    batcher::Batcher,
-    belonging::Belonging,
-    catalogue::Catalogue,
-    config::BatcherConfig,
-    lane::{Lane, Shared},
-    ledger_clock::LedgerClock,
-    orders::Orders,
-    preheat::Preheat,
-    purchase::Purchase,
+    buy::{
+        lane::{Lane, Shared},
+        orders::Orders,
+        purchase::Purchase,
+        queue::ShardQueue,
+        sold_out::SoldOutWatch,
+        transaction::Transactions,
+    },
+    config::Settings,
+    outcomes::{notes, settle::Settlement},
     readiness::Readiness,
-    registry::Registry,
-    settle::Settlement,
-    sold_out::SoldOutWatch,
-    transaction::Transactions,
+    sales::{
+        belonging::Belonging, catalogue::Catalogue, ledger_clock::LedgerClock, preheat::Preheat,
+        registry::Registry,
+    },
 };
 
 /// The pause before a start-up step that failed is tried again.
@@ -78,12 +79,11 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts on `parts`, and reads the live sales every `refresh`. Waits for the ledger and the order worker;
+    /// Starts on `parts`. Waits for the ledger and the order worker;
     /// `None` if it was told to leave before they answered. Its tasks are watched by `supervisor`, whose shutdown it
     /// follows.
     pub async fn start(
-        config: &BatcherConfig,
-        refresh: Duration,
+        settings: &Settings,
         parts: Parts,
         readiness: &Arc<Readiness>,
         supervisor: &Supervisor,
@@ -111,7 +111,8 @@ impl Engine {
         let clock: Arc<dyn Clock> = clock;
         let catalogue = Arc::new(Catalogue::default());
         let sold_out = SoldOutWatch::new(parts.ledger.clone(), Arc::clone(&catalogue), supervisor.clone());
-        background.push(supervisor.spawn("notes", Arc::clone(&sold_out).follow_notes()));
+        background
+            .push(supervisor.spawn("notes", notes::follow(parts.ledger.clone(), Arc::clone(&sold_out))));
         background.push(supervisor.spawn("sold_out_sales", Arc::clone(&sold_out).reread(REREAD_PERIOD)));
         let preheat = Preheat::new(
             parts.ledger.clone(),
@@ -121,19 +122,19 @@ impl Engine {
         );
         first_success("reading of the sales", &leave, || preheat.start()).await?;
         readiness.sales_are_preheated();
-        let preheating = preheat.run(parts.sale_events, refresh, Arc::clone(readiness), leave.clone());
+        let preheating =
+            preheat.run(parts.sale_events, settings.refresh, Arc::clone(readiness), leave.clone());
         background.push(supervisor.spawn("preheat", preheating));
         let settlement = Settlement::new(parts.ledger.clone(), Arc::clone(&belonging), Arc::clone(&sold_out));
         let settling = supervisor.spawn("settle", settlement.run(parts.outcomes, leave.clone()));
 
-        let doubt_timeout = Duration::from_millis(config.doubt_timeout_ms.get());
         let transactions = Transactions::new(
             parts.ledger.clone(),
             parts.producer,
             parts.orders_topic,
             Arc::clone(&clock),
             belonging,
-            doubt_timeout,
+            settings.batcher.doubt_timeout(),
             supervisor.clone(),
         );
         let shared = Arc::new(Shared {
@@ -142,11 +143,12 @@ impl Engine {
             catalogue: Arc::clone(&catalogue),
             sold_out,
             clock: Arc::clone(&clock),
-            backlog_orders_max: config.backlog_orders_max.get(),
-            unscreened: config.unscreened,
+            config: settings.batcher.clone(),
         });
-        let (batcher, lanes) = start_batcher(config, parts.shards, node, parts.seed, shared, supervisor);
-        let purchase = Arc::new(Purchase::new(Arc::clone(&catalogue), batcher, clock));
+        let lane = lanes_of(node, parts.seed, shared);
+        let (purchase, lanes) =
+            Purchase::start(settings, parts.shards, lane, Arc::clone(&catalogue), clock, supervisor);
+        let purchase = Arc::new(purchase);
         let orders = Arc::new(Orders::new(parts.ledger, parts.registry));
         Some(Self { node, purchase, orders, catalogue, transactions, lanes, settling, background })
     }
@@ -180,20 +182,13 @@ async fn sweep(ledger: Arc<dyn SaleLifecycle>, leave: CancellationToken) {
     }
 }
 
-fn start_batcher(
-    config: &BatcherConfig,
-    shards: ShardCount,
-    node: Node,
-    seed: u64,
-    shared: Arc<Shared>,
-    supervisor: &Supervisor,
-) -> (Batcher, Vec<Task>) {
+/// Makes the lane of each shard, whose batches are of `node`.
+fn lanes_of(node: Node, seed: u64, shared: Arc<Shared>) -> impl FnMut(Shard, Arc<ShardQueue>) -> Lane {
     let mut seeds = StdRng::seed_from_u64(seed);
-    let lane = |shard, queue| {
+    move |shard, queue| {
         let ids = BatchIds::new(shard, node, seeds.random());
         Lane::new(shard, queue, ids, Arc::clone(&shared))
-    };
-    Batcher::start(shards, config, lane, supervisor)
+    }
 }
 
 /// Tries until it succeeds; `None` if the process was told to leave first.

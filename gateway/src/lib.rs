@@ -1,34 +1,29 @@
 //! The gateway: answers buyers in milliseconds, and never touches the database.
 //!
-//! The life of a buy: [`http`] or [`grpc`] decodes it, [`purchase`] decides what can be decided here,
-//! [`batcher`] groups what is left, and one [`lane`] carries each group through the half-message, the deduction
-//! and the commit. [`check_back`] answers the broker for any gateway; [`settle`] takes the outcomes home.
+//! | module | what |
+//! |---|---|
+//! | [`edge`] | the interfaces: HTTP and gRPC for buyers, gRPC and health for operators |
+//! | [`buy`] | one purchase: decide, batch, half-message, deduct, commit |
+//! | [`sales`] | the sales, and the ledger and order store that they are in |
+//! | [`outcomes`] | check-back, settlement, notes, redrive |
+//! | [`cli`], [`config`] | command line and configuration |
+//! | [`app`], [`engine`] | the wiring: sockets and listeners; everything behind them |
+//! | [`readiness`], [`metrics`] | whether the gateway can sell; the metrics that it exports |
+//!
+//! The life of a buy: [`edge::http`] or [`edge::grpc`] decodes it, [`buy::purchase`] decides what can be decided here,
+//! [`buy::batcher`] groups what is left, and one [`buy::lane`] carries each group through the half-message, the deduction
+//! and the commit. [`outcomes::check_back`] answers the broker for any gateway; [`outcomes::settle`] records the outcomes.
+//!
+//! Arrows point inward: `edge` imports `outcomes`, `buy` and `sales`, `outcomes` imports `buy` and `sales`, `buy` imports
+//! `sales`, and [`config`] imports nothing of this crate.
 
 pub mod app;
-pub mod auth;
-pub mod batcher;
-pub mod belonging;
-pub mod catalogue;
-pub mod check_back;
+pub mod buy;
 pub mod cli;
 pub mod config;
+pub mod edge;
 pub mod engine;
-pub mod grpc;
-pub mod http;
-pub mod lane;
-pub mod ledger_clock;
 pub mod metrics;
-pub mod openapi;
-pub mod operator;
-pub mod orders;
-pub mod outcomes_lag;
-pub mod preheat;
-pub mod purchase;
-pub mod queue;
+pub mod outcomes;
 pub mod readiness;
-pub mod redrive;
-pub mod registry;
-pub mod screen;
-pub mod settle;
-pub mod sold_out;
-pub mod transaction;
+pub mod sales;

@@ -6,12 +6,11 @@ use anyhow::Context;
 use flashgate_domain::{Clock, SystemClock};
 use flashgate_gateway::{
     app::{self, Parts, Sockets},
-    belonging::Belonging,
-    check_back::CheckBack,
-    cli::{Cli, Command, ConfigCommand},
+    cli::{Cli, Command},
     config::{Config, ENV_PREFIX, SAMPLE},
     metrics::{GATEWAY, REDIS},
-    registry::GrpcRegistry,
+    outcomes::check_back::CheckBack,
+    sales::{belonging::Belonging, registry::GrpcRegistry},
 };
 use flashgate_ledger::Ledger;
 use flashgate_ledger_redis::RedisLedger;
@@ -21,6 +20,7 @@ use flashgate_messaging::{
 };
 use flashgate_output::{fail, parse, print, print_line};
 use flashgate_service::{
+    cli::ConfigCommand,
     config::{self, ConfigError},
     files,
     metrics::BUS,
@@ -77,7 +77,7 @@ fn start(command: Command) -> anyhow::Result<()> {
             served
         }
         Command::Openapi => {
-            print_line(&flashgate_gateway::openapi::document().to_pretty_json()?)?;
+            print_line(&flashgate_gateway::edge::openapi::document().to_pretty_json()?)?;
             Ok(())
         }
         Command::Config(ConfigCommand::Default) => {

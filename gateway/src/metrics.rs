@@ -1,6 +1,9 @@
 //! Everything that a gateway measures.
 
-use flashgate_service::metrics::{Label, Metric};
+use flashgate_service::{
+    error::PURCHASE_CODES,
+    metrics::{Label, Metric},
+};
 
 const CALL: Label = Label {
     name: "call",
@@ -75,28 +78,8 @@ const SALE: Label = Label { name: "sale", values: &[] };
 
 /// Of the gateway itself, on whatever ledger.
 pub const GATEWAY: &[Metric] = &[
-    Metric::counter("flashgate_gateway_buys_total", "answers to buyers, by code").by(&[Label {
-        name: "outcome",
-        values: &[
-            "accepted",
-            "replayed",
-            "outcome_unknown",
-            "malformed",
-            "idempotency_key_reused",
-            "sold_out",
-            "over_limit",
-            "not_open",
-            "ended",
-            "sale_not_found",
-            "sale_not_ready",
-            "sale_paused",
-            "backlog_full",
-            "overloaded",
-            "draining",
-            "ledger_unavailable",
-            "broker_unavailable",
-        ],
-    }]),
+    Metric::counter("flashgate_gateway_buys_total", "answers to buyers, by code")
+        .by(&[Label { name: "outcome", values: PURCHASE_CODES }]),
     Metric::seconds("flashgate_gateway_queue_wait_seconds", "how long an intent waited for its batch"),
     Metric::sizes("flashgate_gateway_group_intents", "intents that left the queue together"),
     Metric::counter(

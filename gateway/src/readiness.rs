@@ -7,11 +7,7 @@
 
 mod patience;
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use flashgate_domain::{Shard, id::ShardCount};
 use flashgate_ledger::{LedgerFault, Probing};
@@ -20,11 +16,11 @@ use flashgate_service::clocks::{Clocks, Peer};
 use flashgate_supervision::Supervisor;
 use futures::future::join_all;
 use metrics::gauge;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use self::patience::{Patience, Trial};
-use crate::belonging::Belonging;
 
 /// How often the ledger and the broker are asked.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -58,12 +54,12 @@ impl Degraded {
 }
 
 /// What is known about the parts that a sale needs.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Readiness {
     state: Mutex<State>,
     clocks: Clocks,
-    /// Whether the ledger is the one that it must be; `None`: nobody asks.
-    belonging: Option<Arc<Belonging>>,
+    /// Whether ledger and order store belong together; `None`: not checked.
+    identity_holds: Option<Box<dyn Fn() -> bool + Send + Sync>>,
     supervisor: Supervisor,
 }
 
@@ -79,12 +75,16 @@ struct State {
 }
 
 impl Readiness {
-    /// Not ready while the clock is further than that from a peer's, or while `belonging` is not agreed; nor from the
-    /// shutdown of `supervisor` on.
-    pub fn new(clock_difference_max: Duration, belonging: Arc<Belonging>, supervisor: Supervisor) -> Self {
+    /// Not ready while the clock is further than that from a peer's, or while `identity_holds` returns false; nor from
+    /// the shutdown of `supervisor` on.
+    pub fn new(
+        clock_difference_max: Duration,
+        identity_holds: impl Fn() -> bool + Send + Sync + 'static,
+        supervisor: Supervisor,
+    ) -> Self {
         Self {
             clocks: Clocks::new(clock_difference_max),
-            belonging: Some(belonging),
+            identity_holds: Some(Box::new(identity_holds)),
             supervisor,
             ..Self::default()
         }
@@ -101,7 +101,7 @@ impl Readiness {
         let parts = [
             ("ledger", !state.ledger_up),
             ("broker", !state.broker_up),
-            ("identity", self.belonging.as_ref().is_some_and(|belonging| !belonging.holds())),
+            ("identity", self.identity_holds.as_ref().is_some_and(|holds| !holds())),
             ("clock", self.clocks.are_apart()),
             ("sales", !state.sales_known),
             ("doors", !state.doors_open),
@@ -212,7 +212,7 @@ impl Readiness {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::{collections::BTreeSet, fs, path::Path, process};
+use std::{fs, path::Path, process};
 
 use flashgate_gateway::config::Config;
-use flashgate_service::config::{contract::variables_are_read_as_the_file, load};
+use flashgate_service::config::{
+    contract::{sample_names_every_key, variables_are_read_as_the_file},
+    load,
+};
 
 const NO_VARIABLES: &str = "FLASHGATE_NO_SUCH_PREFIX__";
 
@@ -22,15 +25,6 @@ fn parse(text: &str) -> Config {
     config.unwrap_or_else(|wrong| panic!("{wrong}"))
 }
 
-/// The names of the fields in a pretty debug output.
-fn fields(config: &Config) -> BTreeSet<String> {
-    let text = format!("{config:#?}");
-    text.lines()
-        .filter_map(|line| line.trim().split_once(": "))
-        .map(|(name, _value)| name.to_owned())
-        .collect()
-}
-
 #[test]
 fn the_sample_file_holds_the_defaults() {
     let defaults = parse("[redis]\nurls = [\"redis://127.0.0.1:6379\"]");
@@ -39,14 +33,7 @@ fn the_sample_file_holds_the_defaults() {
 
 #[test]
 fn the_sample_file_names_every_key() {
-    let text = include_str!("../config.sample.toml");
-    for field in fields(&sample()) {
-        let (key, table, nested) = (format!("{field} = "), format!("[{field}]"), format!(".{field}]"));
-        let named = |line: &str| {
-            line.starts_with(&key) || line == table || (line.starts_with('[') && line.ends_with(&nested))
-        };
-        assert!(text.lines().any(|line| named(line.trim_start_matches("# "))), "{field}");
-    }
+    sample_names_every_key(include_str!("../config.sample.toml"), &sample());
 }
 
 #[test]

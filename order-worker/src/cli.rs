@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use flashgate_service::cli::ConfigCommand;
 
 /// Takes committed batches, places their orders in the order store, and publishes the outcomes.
 ///
@@ -38,16 +39,4 @@ pub struct ConfigFile {
     /// `order_store.url`) comes on top in either case.
     #[arg(long = "config", env = "FLASHGATE_WORKER_CONFIG", value_name = "FILE")]
     pub file: Option<PathBuf>,
-}
-
-/// What to do about the configuration.
-#[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
-    /// Prints every key with its default and its reason.
-    Default,
-    /// Says whether the file, with the environment on top, can be used.
-    Check {
-        /// A TOML file.
-        file: PathBuf,
-    },
 }

@@ -5,13 +5,13 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use flashgate_domain::SystemClock;
 use flashgate_order_worker::{
     app::{self, Failed},
-    cli::{Cli, Command, ConfigCommand},
+    cli::{Cli, Command},
     config::{SAMPLE, WorkerConfig},
     metrics::WORKER,
     openapi,
 };
 use flashgate_output::{fail, parse, print, print_line};
-use flashgate_service::{files, metrics::BUS, shutdown, telemetry};
+use flashgate_service::{cli::ConfigCommand, files, metrics::BUS, shutdown, telemetry};
 use flashgate_supervision::Supervisor;
 use tokio::runtime;
 

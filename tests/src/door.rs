@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use bytes::Bytes;
 use flashgate_domain::OrderId;
 use flashgate_proto::v1::{BuyRequest, GetOrderRequest, purchase_service_client::PurchaseServiceClient};
+use flashgate_service::error::StatusMapping;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{
@@ -14,7 +15,7 @@ use hyper_util::{
 use serde::Deserialize;
 use tokio::time::timeout;
 use tonic::{
-    Code, Status,
+    Status,
     transport::{Channel, Endpoint},
 };
 use tonic_types::StatusExt;
@@ -218,11 +219,11 @@ fn answer_over_http(response: &Response<Bytes>) -> Answer {
         return accepted_answer(&body.order_id, replayed);
     }
     let problem = problem(response);
-    let (status, _code) = told_as(&problem.code);
-    assert_eq!(response.status(), status, "{problem:?}");
+    let row = row_of(&problem.code);
+    assert_eq!((response.status(), problem.retry_safe), (row.http, row.retry_safe()), "{problem:?}");
     assert_eq!(
         response.headers().contains_key(header::RETRY_AFTER),
-        status == StatusCode::SERVICE_UNAVAILABLE
+        row.http == StatusCode::SERVICE_UNAVAILABLE
     );
     Answer::of_code(&problem.code, problem.retry_safe)
 }
@@ -231,9 +232,10 @@ fn answer_over_http(response: &Response<Bytes>) -> Answer {
 fn answer_of_status(status: &Status) -> Answer {
     let Some(info) = status.get_details_error_info() else { return Answer::Lost(format!("{status:?}")) };
     assert_eq!(info.domain, "flashgate");
-    let (_status, code) = told_as(&info.reason);
-    assert_eq!(status.code(), code, "{status:?}");
+    let row = row_of(&info.reason);
+    assert_eq!(status.code(), row.grpc, "{status:?}");
     let retry_safe = info.metadata.get("retry_safe").is_some_and(|value| value == "true");
+    assert_eq!(retry_safe, row.retry_safe(), "{status:?}");
     Answer::of_code(&info.reason, retry_safe)
 }
 
@@ -250,21 +252,10 @@ fn buy_request(purchase: &Purchase) -> BuyRequest {
     }
 }
 
-/// The outcome table of the design, written down a second time: how each code is told.
-fn told_as(code: &str) -> (StatusCode, Code) {
-    match code {
-        "malformed" => (StatusCode::BAD_REQUEST, Code::InvalidArgument),
-        "unauthenticated" => (StatusCode::UNAUTHORIZED, Code::Unauthenticated),
-        "order_not_found" | "sale_not_found" => (StatusCode::NOT_FOUND, Code::NotFound),
-        "sold_out" => (StatusCode::CONFLICT, Code::FailedPrecondition),
-        "over_limit" => (StatusCode::CONFLICT, Code::AlreadyExists),
-        "ended" => (StatusCode::GONE, Code::FailedPrecondition),
-        "idempotency_key_reused" => (StatusCode::UNPROCESSABLE_ENTITY, Code::InvalidArgument),
-        "not_open" => (StatusCode::TOO_EARLY, Code::FailedPrecondition),
-        "sale_not_ready" | "sale_paused" | "backlog_full" | "overloaded" | "draining"
-        | "ledger_unavailable" | "broker_unavailable" | "outcome_unknown" | "worker_unavailable" => {
-            (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable)
-        }
-        unknown => panic!("{unknown} is in no row of the outcome table"),
-    }
+/// The row of the table of outcomes; `crates/service/tests/outcomes.rs` compares the table with the documentation.
+///
+/// # Panics
+/// If the table has no such code.
+fn row_of(code: &str) -> &'static StatusMapping {
+    StatusMapping::of_code(code).unwrap_or_else(|| panic!("{code} is in no row of the outcome table"))
 }

@@ -24,11 +24,12 @@ use std::{
     path::PathBuf,
 };
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use flashgate_gateway::metrics::{GATEWAY, SQLITE};
 use flashgate_order_worker::metrics::WORKER;
 use flashgate_output::{exit::Failed, number::whole, print, print_line};
 use flashgate_service::{
+    cli::ConfigCommand,
     files,
     metrics::{BUS, Metric},
     shutdown, telemetry,
@@ -80,18 +81,6 @@ pub struct ServeArgs {
     /// What is logged to standard error: directives such as info, or warn,flashgate_gateway=debug
     #[arg(long, value_name = "FILTER", env = "FLASHGATE_LOG")]
     pub(crate) log: Option<String>,
-}
-
-/// The configuration of `flashgate serve`.
-#[derive(Clone, Debug, Subcommand)]
-pub enum ConfigCommand {
-    /// Prints every key with its default and its reason
-    Default,
-    /// Says whether the file, with the environment on top, can be used
-    Check {
-        /// A TOML file
-        file: PathBuf,
-    },
 }
 
 /// `HOST:PORT`, or a port on loopback.

@@ -52,7 +52,7 @@ impl Reply<'_> {
 }
 
 /// What a status means if no code says more.
-fn by_status(status: StatusCode) -> Outcome {
+pub(super) fn by_status(status: StatusCode) -> Outcome {
     match status {
         StatusCode::TOO_MANY_REQUESTS => Outcome::Throttled,
         StatusCode::TOO_EARLY | StatusCode::GONE => Outcome::NotOpen,

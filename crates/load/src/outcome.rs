@@ -90,42 +90,24 @@ impl Answer {
         Self { outcome: Outcome::Answered, code: Cow::Borrowed("ok"), order: None }
     }
 
-    /// A refusal with a code. A code that this version does not know is judged by the status beside it.
-    pub(super) fn refused(code: &str, otherwise: Outcome) -> Self {
-        match CODES.iter().find(|(known, _)| *known == code) {
+    /// A refusal with a code, whose status means `by_status`.
+    pub(super) fn refused(code: &str, by_status: Outcome) -> Self {
+        match FINER.iter().find(|(known, _)| *known == code) {
             Some((known, outcome)) => Self { outcome: *outcome, code: Cow::Borrowed(known), order: None },
-            None => Self { outcome: otherwise, code: Cow::Owned(code.to_owned()), order: None },
+            None => Self { outcome: by_status, code: Cow::Owned(code.to_owned()), order: None },
         }
     }
 }
 
-/// The stable codes of refusals, the frequent ones first.
-const CODES: [(&str, Outcome); 25] = [
+/// The codes that mean more than their status over HTTP and gRPC. Every other code of the table
+/// (`flashgate_service::error`) counts by its status, and a code that this version does not know too.
+const FINER: [(&str, Outcome); 6] = [
     ("sold_out", Outcome::SoldOut),
     ("over_limit", Outcome::Limited),
     ("not_open", Outcome::NotOpen),
     ("ended", Outcome::NotOpen),
-    ("throttled", Outcome::Throttled),
     ("outcome_unknown", Outcome::Unknown),
-    ("overloaded", Outcome::Unavailable),
-    ("backlog_full", Outcome::Unavailable),
-    ("draining", Outcome::Unavailable),
-    ("ledger_unavailable", Outcome::Unavailable),
-    ("broker_unavailable", Outcome::Unavailable),
-    ("sale_not_ready", Outcome::Unavailable),
-    ("sale_paused", Outcome::Unavailable),
-    ("internal", Outcome::Unavailable),
-    ("idempotency_key_reused", Outcome::Rejected),
-    ("malformed", Outcome::Rejected),
-    ("sale_not_found", Outcome::Rejected),
-    ("unauthenticated", Outcome::Rejected),
-    ("permission_denied", Outcome::Rejected),
-    ("body_too_large", Outcome::Rejected),
-    ("head_too_large", Outcome::Rejected),
-    ("uri_too_long", Outcome::Rejected),
-    ("unsupported_media_type", Outcome::Rejected),
-    ("route_not_found", Outcome::Rejected),
-    ("method_not_allowed", Outcome::Rejected),
+    ("body_timeout", Outcome::Rejected),
 ];
 
 /// Why no answer arrived.
@@ -159,6 +141,29 @@ impl Fault {
             Self::ConnectionLost => "connection_lost",
             Self::RequestTimeout => "request_timeout",
             Self::BadResponse => "bad_response",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flashgate_service::error::StatusMapping;
+
+    use super::{
+        super::{grpc::by_code, http_answer::by_status},
+        *,
+    };
+
+    #[test]
+    fn every_code_of_the_table_counts_the_same_over_http_and_grpc() {
+        for row in StatusMapping::all() {
+            let [http, grpc] = [by_status(row.http), by_code(row.grpc)]
+                .map(|by_status| Answer::refused(row.code, by_status));
+            assert_eq!(http, grpc, "{row:?}");
+            assert_ne!(http.outcome, Outcome::Failed, "{row:?}");
+        }
+        for (code, _outcome) in FINER {
+            assert!(StatusMapping::of_code(code).is_some(), "{code}");
         }
     }
 }

@@ -7,7 +7,7 @@ use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::timeout;
 
-use crate::answer::Failure;
+use crate::error::ApiError;
 
 /// What may be read of a body.
 #[derive(Clone, Copy, Debug)]
@@ -21,24 +21,24 @@ pub struct BodyLimits {
 /// Whether the body is said to be JSON.
 ///
 /// # Errors
-/// [`Failure::UnsupportedMediaType`].
-pub fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
+/// [`ApiError::UnsupportedMediaType`].
+pub fn expect_json(headers: &HeaderMap) -> Result<(), ApiError> {
     let essence = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
     let essence = essence.and_then(|value| value.split(|byte| *byte == b';').next()).map(<[u8]>::trim_ascii);
     let json = essence.is_some_and(|essence| essence.eq_ignore_ascii_case(b"application/json"));
-    json.then_some(()).ok_or(Failure::UnsupportedMediaType)
+    json.then_some(()).ok_or(ApiError::UnsupportedMediaType)
 }
 
 /// The whole body.
 ///
 /// # Errors
-/// [`Failure::BodyTooLarge`], [`Failure::BodyTimeout`], or a wrong field `body` if it was cut off.
-pub async fn read(body: Body, limits: BodyLimits) -> Result<Bytes, Failure> {
+/// [`ApiError::BodyTooLarge`], [`ApiError::BodyTimeout`], or a wrong field `body` if it was cut off.
+pub async fn read(body: Body, limits: BodyLimits) -> Result<Bytes, ApiError> {
     let BodyLimits { bytes_max, time_max } = limits;
     match timeout(time_max, Limited::new(body, bytes_max).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Failure::BodyTooLarge { bytes_max }),
-        Ok(Err(_cut_off)) => Err(Failure::malformed("body", "must arrive whole")),
-        Err(_elapsed) => Err(Failure::BodyTimeout),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::BodyTooLarge { bytes_max }),
+        Ok(Err(_cut_off)) => Err(ApiError::malformed("body", "must arrive whole")),
+        Err(_elapsed) => Err(ApiError::BodyTimeout),
     }
 }

@@ -1,7 +1,7 @@
 //! Serves an HTTP router on a TCP listener, with limits on what a slow or idle peer can hold.
 
 mod first_bytes;
-mod head;
+pub(crate) mod head;
 mod places;
 mod refusal;
 

@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, StreamBody};
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status};
 
-use crate::{answer::Failure, body::BodyLimits};
+use crate::{body::BodyLimits, error::ApiError};
 
 /// Callers of it send as long as they like.
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
@@ -44,7 +44,7 @@ fn in_time(request: Request, time_max: Duration) -> Request {
                 Ok(frame) => {
                     Some((frame?.map_err(|cut_off| Status::cancelled(cut_off.to_string())), Some(body)))
                 }
-                Err(_elapsed) => Some((Err(Status::from(Failure::BodyTimeout)), None)),
+                Err(_elapsed) => Some((Err(Status::from(ApiError::BodyTimeout)), None)),
             }
         });
         Body::new(StreamBody::new(frames))
@@ -52,24 +52,24 @@ fn in_time(request: Request, time_max: Duration) -> Request {
 }
 
 fn explained(response: Response, bytes_max: usize) -> Response {
-    match Status::from_header_map(response.headers()).and_then(|status| failure(&status, bytes_max)) {
-        Some(failure) => Status::from(failure).into_http(),
+    match Status::from_header_map(response.headers()).and_then(|status| error(&status, bytes_max)) {
+        Some(error) => Status::from(error).into_http(),
         None => response,
     }
 }
 
 /// The end of a stream of requests, as [`bounded`] tells it of a single one.
 pub fn explained_status(status: Status, bytes_max: usize) -> Status {
-    failure(&status, bytes_max).map_or(status, Status::from)
+    error(&status, bytes_max).map_or(status, Status::from)
 }
 
 /// What the status means if it comes from the decoder, which gives no details; ours always have some.
-fn failure(status: &Status, bytes_max: usize) -> Option<Failure> {
+fn error(status: &Status, bytes_max: usize) -> Option<ApiError> {
     let from_decoder = status.details().is_empty();
     if from_decoder && status.code() == Code::OutOfRange {
-        Some(Failure::BodyTooLarge { bytes_max })
+        Some(ApiError::BodyTooLarge { bytes_max })
     } else if from_decoder && status.code() == Code::Internal {
-        Some(Failure::malformed("message", format!("cannot be read: {}", status.message())))
+        Some(ApiError::malformed("message", format!("cannot be read: {}", status.message())))
     } else {
         None
     }

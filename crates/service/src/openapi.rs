@@ -1,4 +1,4 @@
-//! What the OpenAPI documents of both services share: ids, tokens and failures, as exactly as the code checks them.
+//! What the OpenAPI documents of both services share: ids, tokens and errors, as exactly as the code checks them.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -11,7 +11,11 @@ use utoipa::{
     },
 };
 
-use crate::problem::MEDIA_TYPE;
+use crate::{
+    error::{ApiError, StatusMapping},
+    listener::head,
+    problem::MEDIA_TYPE,
+};
 
 /// The decimal numbers from 1 to 2^63 - 1, without a leading zero.
 const ID_PATTERN: &str = "^([1-9][0-9]{0,17}|[1-8][0-9]{18}|9[0-1][0-9]{17}|92[0-1][0-9]{16}|922[0-2][0-9]{15}|\
@@ -101,31 +105,46 @@ pub struct Problem {
     pub field: Option<String>,
 }
 
-/// The answers that every path can give.
+/// The responses of `refusals` and of `others`, by status: each code with its sentence, and `Retry-After` where a row has
+/// it.
+pub fn errors(refusals: &'static [StatusMapping], others: &[ApiError]) -> BTreeMap<String, RefOr<Response>> {
+    let refusals = refusals.iter().map(|row| (row, row.detail.to_owned()));
+    let others = others.iter().map(|error| (error.mapping(), error.detail()));
+    let mut by_status = BTreeMap::<_, Vec<_>>::new();
+    for (row, detail) in refusals.chain(others) {
+        by_status.entry(row.http.as_u16()).or_default().push((row, detail));
+    }
+    by_status.iter().map(|(status, outcomes)| (status.to_string(), response(outcomes).into())).collect()
+}
+
+fn response(outcomes: &[(&'static StatusMapping, String)]) -> Response {
+    let description = outcomes.iter().map(|(row, detail)| format!("`{}`: {detail}", row.code));
+    let response = problem(&description.collect::<Vec<_>>().join(". "));
+    if outcomes.iter().all(|(row, _detail)| row.retry_after().is_none()) {
+        return response;
+    }
+    let retry_after =
+        HeaderBuilder::new().schema(seconds()).description(Some("Seconds until it may be asked again"));
+    ResponseBuilder::from(response).header("Retry-After", retry_after.build()).build()
+}
+
+/// The errors that every path can answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Everywhere;
 
 impl IntoResponses for Everywhere {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let failures = [
-            ("414", "`uri_too_long`: more than 8 KiB"),
-            ("431", "`head_too_large`: more than 100 header fields, or more than 16 KiB of them"),
-            ("500", "`internal`: a bug; details are in the log"),
-        ];
-        failures.map(|(status, description)| (status.to_owned(), problem(description).into())).into()
+        errors(&[], &[head::uri_too_long(), head::too_large(), ApiError::Internal])
     }
 }
 
-/// The answer of whatever needs a part that is down.
+/// The error of a path that needs the order store.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreDown;
 
 impl IntoResponses for StoreDown {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let response = ResponseBuilder::from(problem("`store_unavailable`: ask again"))
-            .header("Retry-After", HeaderBuilder::new().schema(seconds()).build())
-            .build();
-        BTreeMap::from([("503".to_owned(), response.into())])
+        errors(&[], &[ApiError::StoreUnavailable])
     }
 }
 

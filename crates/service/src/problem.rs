@@ -1,4 +1,4 @@
-//! Failures as RFC 9457 problem documents.
+//! Errors as RFC 9457 problem documents.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use flashgate_domain::Refusal;
 use http::{HeaderValue, header};
 use serde::Serialize;
 
-use crate::answer::Failure;
+use crate::error::ApiError;
 
 /// The body of every HTTP error, as `application/problem+json`.
 #[derive(Debug, Serialize)]
@@ -33,41 +33,41 @@ pub struct Problem {
     pub field: Option<String>,
 }
 
-impl From<&Failure> for Problem {
-    fn from(failure: &Failure) -> Self {
-        let row = failure.row();
+impl From<&ApiError> for Problem {
+    fn from(error: &ApiError) -> Self {
+        let row = error.mapping();
         Self {
             kind: format!("urn:flashgate:problem:{}", row.code),
             title: row.title,
             status: row.http.as_u16(),
-            detail: failure.detail(),
+            detail: error.detail(),
             code: row.code,
-            retry_safe: failure.retry_safe(),
-            field: failure.violation().map(|violation| violation.field.to_string()),
+            retry_safe: row.retry_safe(),
+            field: error.violation().map(|violation| violation.field.to_string()),
         }
     }
 }
 
-/// What nearly all buyers of a sale hear, always in the same words: written once.
-static SOLD_OUT: LazyLock<Bytes> = LazyLock::new(|| write(&Failure::Refused(Refusal::SoldOut)));
+/// The answer that most buyers of a sale get: encoded once.
+static SOLD_OUT: LazyLock<Bytes> = LazyLock::new(|| write(&ApiError::Refused(Refusal::SoldOut)));
 
 /// The media type of problem documents.
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
-/// The failure as a document.
-pub(crate) fn write(failure: &Failure) -> Bytes {
+/// The error as a document.
+pub(crate) fn write(error: &ApiError) -> Bytes {
     // A struct of strings, numbers and booleans has no way to fail.
-    serde_json::to_vec(&Problem::from(failure)).unwrap_or_default().into()
+    serde_json::to_vec(&Problem::from(error)).unwrap_or_default().into()
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let row = self.row();
+        let row = self.mapping();
         let body = if self == Self::Refused(Refusal::SoldOut) { SOLD_OUT.clone() } else { write(&self) };
         let mut response = (row.http, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        if let Some(after) = row.retry_after {
+        if let Some(after) = row.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs()));
         }
         response

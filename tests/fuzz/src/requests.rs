@@ -1,7 +1,7 @@
 //! Requests of buyers, over HTTP and gRPC.
 
 use flashgate_domain::BuyerId;
-use flashgate_gateway::{grpc, http as gateway_http};
+use flashgate_gateway::edge::{grpc, http as gateway_http};
 use flashgate_proto::v1::{BuyRequest, BuyStreamRequest, GetOrderRequest};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use prost::Message;

@@ -9,10 +9,9 @@ use flashgate_domain::{
     OrderOutcome, Quantity, Sale, SaleDraft, SaleId, SaleState, Shard, Timestamp, Window, id::ShardCount,
 };
 use flashgate_gateway::{
-    auth::TrustedHeader,
-    config::{BatcherConfig, ListenConfig},
+    config::Settings,
+    edge::{api::Api, auth::TrustedHeader, http as gateway_http, openapi},
     engine::{Engine, Parts},
-    http::{self as gateway_http, Api},
     readiness::Readiness,
 };
 use flashgate_messaging::{Subscription, Topic};
@@ -93,21 +92,22 @@ async fn gateway(available: i64) -> anyhow::Result<Router> {
         clock: Arc::new(Stopped(NOW)),
         seed: 1,
     };
-    let (config, leave) = (BatcherConfig::default(), CancellationToken::new());
+    let settings = Settings { refresh: REFRESH, ..Settings::default() };
+    let leave = CancellationToken::new();
     let supervisor = Supervisor::new(leave.clone());
-    let engine = Engine::start(&config, REFRESH, parts, &Arc::<Readiness>::default(), &supervisor).await;
+    let engine = Engine::start(&settings, parts, &Arc::<Readiness>::default(), &supervisor).await;
     let engine = engine.context("the engine starts")?;
     let api = Api {
         auth: Arc::new(TrustedHeader),
         purchase: Arc::clone(&engine.purchase),
         orders: Arc::clone(&engine.orders),
         catalogue: Arc::clone(&engine.catalogue),
-        body_limits: ListenConfig::default().body_limits(),
+        body_limits: settings.listen.body_limits(),
         leave,
     };
     // Dropping it would be a crash.
     std::mem::forget(engine);
-    Ok(gateway_http::router(Arc::new(api)))
+    Ok(gateway_http::router(Arc::new(api), openapi::document()))
 }
 
 /// As long as those of buyers who use UUIDs.

@@ -7,7 +7,7 @@ use flashgate_domain::{
     Batch, BatchId, BatchOutcome, BuyerDigest, Clock, Intent, LedgerId, Node, OrderId, Sale, SaleId,
     SaleState, Shard, StoreId, Timestamp, audit::LedgerStep,
 };
-use flashgate_gateway::registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder};
+use flashgate_gateway::sales::registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder};
 use flashgate_ledger::{
     Activated, Answer, Compensated, Deduction, Fate, Identifying, LedgerFault, LedgerIdentity, LedgerOrder,
     LedgerState, LogEntry, Mending, Note, Observing, Prepared, Probing, Rebuilding, Rebuilt, Restored,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use flashgate_domain::{SaleId, audit::Report};
-use flashgate_gateway::operator::ledger::LedgerDesk;
+use flashgate_gateway::edge::operator::ledger::LedgerDesk;
 use flashgate_operations::{
     audit::{LedgerSide, Plan, SideFault, examine},
     client::{GatewayLedger, WorkerBooks},

@@ -10,7 +10,8 @@ use std::{
 };
 
 use flashgate_domain::{BuyerId, IdempotencyKey, Quantity, Refusal, SaleId, Verdict};
-use flashgate_gateway::purchase::Buy;
+use flashgate_gateway::buy::purchase::Buy;
+use flashgate_service::error::StatusMapping;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::oneshot, time::sleep};
 
@@ -154,27 +155,32 @@ impl std::fmt::Display for Shown<'_> {
             Heard::Nothing => f.write_str("(nothing)"),
             Heard::Answer(Verdict::Accepted(order)) => write!(f, "accepted {order}"),
             Heard::Answer(Verdict::Replayed(order)) => write!(f, "replayed {order}"),
-            Heard::Answer(Verdict::Refused(refusal)) => f.write_str(refusal.code()),
+            Heard::Answer(Verdict::Refused(refusal)) => f.write_str(StatusMapping::of_refusal(refusal).code),
             Heard::Answer(Verdict::Unknown) => f.write_str("unknown"),
         }
     }
 }
 
-/// Whether a healed world may say so. Nothing is overloaded, away or in doubt then.
+/// Whether a healed world may answer so. Nothing is overloaded, unavailable or in doubt then.
 pub const fn is_final(verdict: &Verdict) -> bool {
     match verdict {
         Verdict::Accepted(_) | Verdict::Replayed(_) => true,
-        Verdict::Refused(refusal) => matches!(
-            refusal,
+        Verdict::Refused(refusal) => match refusal {
             Refusal::Malformed(_)
-                | Refusal::KeyReused
-                | Refusal::SoldOut
-                | Refusal::OverLimit
-                | Refusal::NotOpen { .. }
-                | Refusal::Ended
-                | Refusal::SaleNotFound
-                | Refusal::SalePaused
-        ),
+            | Refusal::KeyReused
+            | Refusal::SoldOut
+            | Refusal::OverLimit
+            | Refusal::NotOpen { .. }
+            | Refusal::Ended
+            | Refusal::SaleNotFound
+            | Refusal::SalePaused => true,
+            Refusal::SaleNotReady
+            | Refusal::Backlog
+            | Refusal::Overloaded
+            | Refusal::Draining
+            | Refusal::LedgerUnavailable
+            | Refusal::BrokerUnavailable => false,
+        },
         Verdict::Unknown => false,
     }
 }

@@ -3,16 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use flashgate_gateway::{
-    belonging::Belonging,
-    catalogue::Catalogue,
-    check_back::CheckBack,
-    config::BatcherConfig,
+    buy::{orders::Orders, purchase::Purchase},
+    config::{BatcherConfig, Settings},
+    edge::operator::ledger::LedgerDesk,
     engine::{Engine, Parts},
-    operator::ledger::LedgerDesk,
-    orders::Orders,
-    purchase::Purchase,
+    outcomes::{check_back::CheckBack, redrive::Redrive},
     readiness::Readiness,
-    redrive::Redrive,
+    sales::{belonging::Belonging, catalogue::Catalogue},
 };
 use flashgate_ledger::Ledger;
 use flashgate_messaging::{CheckBackHandler, Join, Subscription};
@@ -123,7 +120,8 @@ async fn run(
     servers.gateway_desk.state().open(Arc::clone(&life), desk);
     let readiness = Arc::<Readiness>::default();
     let supervisor = Supervisor::new(leave.clone());
-    let engine = Engine::start(&plan.batcher, REFRESH, parts, &readiness, &supervisor).await;
+    let settings = Settings { batcher: plan.batcher.clone(), refresh: REFRESH, ..Settings::default() };
+    let engine = Engine::start(&settings, parts, &readiness, &supervisor).await;
     if let Some(engine) = engine {
         process.open(Front {
             purchase: Arc::clone(&engine.purchase),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashgate_domain::{LedgerId, OrderId, Refusal, Sale, SaleId, SaleState};
-use flashgate_gateway::registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder};
+use flashgate_gateway::sales::registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder};
 use flashgate_order_store::{SALE_PAGE_MAX, SalePage};
 use flashgate_order_worker::operator::Sales;
-use flashgate_service::answer::Failure;
+use flashgate_service::error::ApiError;
 
 use crate::{desk::Desk, network::Link};
 
@@ -23,29 +23,29 @@ impl SimRegistry {
         Self { link }
     }
 
-    async fn ask<T: Send + 'static, F: Future<Output = Result<T, Failure>> + Send + 'static>(
+    async fn ask<T: Send + 'static, F: Future<Output = Result<T, ApiError>> + Send + 'static>(
         &self,
         what: &'static str,
         about: String,
         work: impl FnOnce(Arc<Sales>) -> F + Send + 'static,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, ApiError> {
         let server = Arc::clone(self.link.server());
         let at_a_worker = async move {
             let worker = server.state().anyone();
-            let (life, sales) = worker.ok_or(Failure::WorkerUnavailable)?;
+            let (life, sales) = worker.ok_or(ApiError::WorkerUnavailable)?;
             tokio::select! {
                 biased;
-                () = life.ended() => Err(Failure::WorkerUnavailable),
+                () = life.ended() => Err(ApiError::WorkerUnavailable),
                 done = work(sales) => done,
             }
         };
-        let lost = |_lost| Failure::WorkerUnavailable;
+        let lost = |_lost| ApiError::WorkerUnavailable;
         self.link.carry(what, about, at_a_worker).await.map_err(lost)?
     }
 }
 
-fn fault(failure: Failure) -> RegistryFault {
-    if failure == Failure::OtherGeneration {
+fn fault(failure: ApiError) -> RegistryFault {
+    if failure == ApiError::OtherGeneration {
         return RegistryFault::OtherGeneration;
     }
     RegistryFault::Unavailable(format!("{failure:?}"))
@@ -70,7 +70,7 @@ impl Registry for SimRegistry {
         let find = move |sales: Arc<Sales>| async move { sales.find(sale).await };
         match self.ask("sale", sale.to_string(), find).await {
             Ok(sale) => Ok(Some(sale)),
-            Err(Failure::Refused(Refusal::SaleNotFound)) => Ok(None),
+            Err(ApiError::Refused(Refusal::SaleNotFound)) => Ok(None),
             Err(failure) => Err(fault(failure)),
         }
     }
@@ -89,7 +89,7 @@ impl Registry for SimRegistry {
                 quantity: order.intent.quantity().get(),
                 state: order.state,
             })),
-            Err(Failure::OrderNotFound | Failure::Refused(Refusal::SaleNotFound)) => Ok(None),
+            Err(ApiError::OrderNotFound | ApiError::Refused(Refusal::SaleNotFound)) => Ok(None),
             Err(failure) => Err(fault(failure)),
         }
     }

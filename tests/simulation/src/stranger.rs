@@ -6,12 +6,14 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use flashgate_domain::{BatchId, LedgerId, OrderId, Sale, SaleId, SaleState, StoreId};
 use flashgate_gateway::{
-    belonging::Belonging,
-    check_back::CheckBack,
-    config::BatcherConfig,
+    config::Settings,
     engine::{Engine, Parts},
+    outcomes::check_back::CheckBack,
     readiness::Readiness,
-    registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder},
+    sales::{
+        belonging::Belonging,
+        registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder},
+    },
 };
 use flashgate_ledger::{Fate, Ledger, Selling};
 use flashgate_messaging::{CheckBackHandler, CheckedMessage, Join, Resolution, Subscription};
@@ -89,7 +91,8 @@ async fn run(
     };
     let readiness = Arc::<Readiness>::default();
     let supervisor = Supervisor::new(leave.clone());
-    let engine = Engine::start(&BatcherConfig::default(), REFRESH, parts, &readiness, &supervisor).await;
+    let settings = Settings { refresh: REFRESH, ..Settings::default() };
+    let engine = Engine::start(&settings, parts, &readiness, &supervisor).await;
     if let Some(engine) = engine {
         leave.cancelled().await;
         engine.finish().await;

@@ -9,7 +9,7 @@ use flashgate_domain::{
     BatchId, BuyerId, IdempotencyKey, OrderId, Quantity, SaleId, Verdict as Answer,
     audit::{Amount, Finding, LedgerStep, Report, Verdict, Written},
 };
-use flashgate_gateway::{config::BatcherConfig, purchase::Buy};
+use flashgate_gateway::{buy::purchase::Buy, config::BatcherConfig};
 use flashgate_ledger::LedgerState as Stand;
 use flashgate_proto::v1::{self, ledger_service_client::LedgerServiceClient};
 use flashgate_simulation::{

@@ -11,16 +11,15 @@ use flashgate_domain::{
     Sale, SaleId, SaleState, StoreId, SystemClock, Timestamp, Verdict, id::ShardCount,
 };
 use flashgate_gateway::{
-    belonging::Belonging,
-    catalogue::{Catalogue, Entry},
-    check_back::CheckBack,
+    buy::{purchase::Buy, sold_out::SoldOutWatch},
     config::{BatcherConfig, UnscreenedConfig},
-    outcomes_lag,
-    preheat::Preheat,
-    purchase::Buy,
-    registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder},
-    settle::Settlement,
-    sold_out::SoldOutWatch,
+    outcomes::{check_back::CheckBack, outcomes_lag, settle::Settlement},
+    sales::{
+        belonging::Belonging,
+        catalogue::{Catalogue, Entry},
+        preheat::Preheat,
+        registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder},
+    },
 };
 use flashgate_ledger::{
     LedgerState as Stand, Standing,

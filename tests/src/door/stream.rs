@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Streaming, transport::Channel};
 
-use super::{accepted_answer, buy_request, told_as};
+use super::{accepted_answer, buy_request, row_of};
 use crate::purchase::{Answer, Purchase};
 
 /// Who waits for which answer; `None` once no answer will come any more.
@@ -76,8 +76,9 @@ fn answer(response: BuyStreamResponse) -> Answer {
             accepted_answer(&accepted.order_id, accepted.replayed)
         }
         buy_stream_response::Answer::Error(error) => {
-            let (_status, code) = told_as(&error.code);
-            assert_eq!(error.grpc_code, i32::from(code), "{error:?}");
+            let row = row_of(&error.code);
+            let told = (error.grpc_code, error.retry_safe);
+            assert_eq!(told, (i32::from(row.grpc), row.retry_safe()), "{error:?}");
             Answer::of_code(&error.code, error.retry_safe)
         }
     }

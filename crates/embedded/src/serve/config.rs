@@ -10,7 +10,7 @@ use std::{
 
 use flashgate_domain::non_zero;
 use flashgate_embedded_broker::{EmbeddedBrokerConfig, Retention};
-use flashgate_gateway::config::{AuthConfig, BatcherConfig, ListenConfig};
+use flashgate_gateway::config::{AuthConfig, BatcherConfig, ListenConfig, Settings, WorkerConfig};
 use flashgate_messaging::rocketmq::RocketMqConfig;
 use flashgate_order_worker::config::{ConsumeConfig, OperatorConfig};
 use flashgate_output::exit::Failed;
@@ -74,6 +74,19 @@ impl Default for ServeConfig {
 }
 
 impl ServeConfig {
+    /// The settings of the gateway inside, which may open `files` files.
+    pub(crate) fn gateway(&self, files: usize) -> Settings {
+        Settings {
+            files,
+            listen: self.listen.clone(),
+            auth: self.auth.clone(),
+            batcher: self.batcher.clone(),
+            refresh: WorkerConfig::default().refresh(),
+            // The ledger's clock is that of this process.
+            clock_difference_max: Duration::MAX,
+        }
+    }
+
     /// The defaults, on any free ports, and quiet: for a deployment that only this process talks to.
     pub(crate) fn on_free_ports() -> Self {
         let mut config = Self::default();
@@ -185,7 +198,7 @@ pub(crate) fn load(file: Option<&Path>) -> Result<ServeConfig, Failed> {
 mod tests {
     use std::io::Write;
 
-    use flashgate_service::config::contract::variables_are_read_as_the_file;
+    use flashgate_service::config::contract::{sample_names_every_key, variables_are_read_as_the_file};
 
     use super::*;
 
@@ -200,6 +213,11 @@ mod tests {
         let (sample, default) = (check(SAMPLE).unwrap(), ServeConfig::default());
         assert_eq!(format!("{sample:?}"), format!("{default:?}"));
         assert_eq!(format!("{:?}", check("").unwrap()), format!("{default:?}"));
+    }
+
+    #[test]
+    fn the_sample_names_every_key() {
+        sample_names_every_key(SAMPLE, &ServeConfig::default());
     }
 
     #[test]

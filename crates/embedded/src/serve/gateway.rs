@@ -3,10 +3,9 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use flashgate_gateway::{
-    app::{self, Addresses, Parts, Settings, Sockets},
-    belonging::Belonging,
-    check_back::CheckBack,
-    registry::GrpcRegistry,
+    app::{self, Addresses, Parts, Sockets},
+    outcomes::check_back::CheckBack,
+    sales::{belonging::Belonging, registry::GrpcRegistry},
 };
 use flashgate_ledger::Ledger;
 use flashgate_messaging::{BusFault, rocketmq::RocketMqTransactionProducer};
@@ -20,8 +19,6 @@ use super::{config::ServeConfig, doors, part::Part, surroundings::Surroundings, 
 
 /// How long a question to the order worker, in the same process, may take.
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often the live sales are read again, besides at every event.
-const REFRESH_PERIOD: Duration = Duration::from_millis(500);
 
 /// A gateway that answers buyers.
 pub(crate) struct Gateway {
@@ -40,15 +37,7 @@ impl Gateway {
         leave: CancellationToken,
     ) -> Result<(Self, Option<Addresses>), Failed> {
         let files = files::limit_now();
-        let settings = Settings {
-            files: files - files / FILES_PART,
-            listen: config.listen.clone(),
-            auth: config.auth.clone(),
-            batcher: config.batcher.clone(),
-            refresh: REFRESH_PERIOD,
-            // The ledger's clock is that of this process.
-            clock_difference_max: Duration::MAX,
-        };
+        let settings = config.gateway(files - files / FILES_PART);
         let metrics = around.metrics.clone();
         let supervisor = Supervisor::new(leave.clone());
         let (parts, producer) = connect(operator, around, &supervisor).await?;

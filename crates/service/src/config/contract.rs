@@ -55,6 +55,24 @@ pub fn variables_are_read_as_the_file<T: DeserializeOwned + Debug>(sample: &str,
     assert!(texts > 0, "no text in the sample");
 }
 
+/// The sample has a line for every key of `config`, `key = value` or, for an optional one, `# key = value`; a table has its
+/// heading.
+///
+/// # Panics
+/// If a key is missing; it is named.
+pub fn sample_names_every_key(sample: &str, config: &impl Debug) {
+    let lines: Vec<&str> = sample.lines().map(|line| line.trim_start_matches("# ")).collect();
+    let debug = format!("{config:#?}");
+    let fields = debug.lines().filter_map(|line| line.trim().split_once(": "));
+    for (field, _value) in fields {
+        let (key, table, nested) = (format!("{field} = "), format!("[{field}]"), format!(".{field}]"));
+        let named = |line: &&str| {
+            line.starts_with(&key) || *line == table || (line.starts_with('[') && line.ends_with(&nested))
+        };
+        assert!(lines.iter().any(named), "the sample has no line for {field}");
+    }
+}
+
 /// The sample with the keys that it only mentions: `# key = value`.
 fn with_optional_keys(sample: &str) -> String {
     let is_name = |text: &str| text.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');

@@ -19,7 +19,7 @@ use hyper::{body::Incoming, service::Service};
 use hyper_util::service::TowerToHyperService;
 use tonic::Status;
 
-use crate::answer::Failure;
+use crate::error::ApiError;
 
 /// Fields of a head: hyper's own limit for HTTP/1.
 pub(super) const FIELDS_MAX: usize = 100;
@@ -52,17 +52,17 @@ impl Service<Request<Incoming>> for Heads {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         match check(&request) {
             Ok(()) => Either::Right(self.0.call(request)),
-            Err(failure) => Either::Left(ready(Ok(answer(request.headers(), failure)))),
+            Err(error) => Either::Left(ready(Ok(answer(request.headers(), error)))),
         }
     }
 }
 
-fn check<B>(request: &Request<B>) -> Result<(), Failure> {
+fn check<B>(request: &Request<B>) -> Result<(), ApiError> {
     let uri = request.uri();
     let uri_bytes = uri.path_and_query().map_or(0, |path| path.as_str().len())
         + uri.authority().map_or(0, |authority| authority.as_str().len());
     if uri_bytes > URI_BYTES_MAX {
-        return Err(Failure::UriTooLong { bytes_max: URI_BYTES_MAX });
+        return Err(uri_too_long());
     }
     let field = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
         name.as_str().len() + value.len() + FIELD_BYTES
@@ -75,17 +75,22 @@ fn check<B>(request: &Request<B>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A URI beyond the limit.
+pub(crate) const fn uri_too_long() -> ApiError {
+    ApiError::UriTooLong { bytes_max: URI_BYTES_MAX }
+}
+
 /// A head beyond the limits.
-pub(super) const fn too_large() -> Failure {
-    Failure::HeadTooLarge { fields_max: FIELDS_MAX, bytes_max: HEAD_BYTES_MAX }
+pub(crate) const fn too_large() -> ApiError {
+    ApiError::HeadTooLarge { fields_max: FIELDS_MAX, bytes_max: HEAD_BYTES_MAX }
 }
 
 /// The answer in the protocol of whoever asks.
-fn answer(headers: &HeaderMap, failure: Failure) -> Response {
+fn answer(headers: &HeaderMap, error: ApiError) -> Response {
     let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     if content_type.starts_with(b"application/grpc") {
-        Status::from(failure).into_http()
+        Status::from(error).into_http()
     } else {
-        failure.into_response()
+        error.into_response()
     }
 }

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::head;
-use crate::{answer::Failure, problem};
+use crate::{error::ApiError, problem};
 
 /// How long what is left of a request is read after its answer.
 const LINGER_TIME: Duration = Duration::from_secs(2);
@@ -159,9 +159,9 @@ fn explained(written: &[u8]) -> Option<Vec<u8>> {
     let head_at = tail_at + tail.windows(begin.len()).rposition(|window| window == begin)?;
     let (before, head) = written.split_at_checked(head_at)?;
     let head = std::str::from_utf8(head).ok()?;
-    let failure = match head.get(9..12)? {
-        "400" => Failure::malformed("head", "must be a request of HTTP/1.1 or HTTP/2"),
-        "414" => Failure::UriTooLong { bytes_max: head::URI_BYTES_MAX },
+    let error = match head.get(9..12)? {
+        "400" => ApiError::malformed("head", "must be a request of HTTP/1.1 or HTTP/2"),
+        "414" => head::uri_too_long(),
         "431" => head::too_large(),
         _other => return None,
     };
@@ -169,7 +169,7 @@ fn explained(written: &[u8]) -> Option<Vec<u8>> {
     if !head.contains(empty) {
         return None;
     }
-    let body = problem::write(&failure);
+    let body = problem::write(&error);
     let fields = format!("content-type: {}\r\ncontent-length: {}\r\n", problem::MEDIA_TYPE, body.len());
     Some([before, head.replace(empty, &fields).as_bytes(), &body].concat())
 }

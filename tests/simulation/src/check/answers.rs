@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{bail, ensure};
 use flashgate_domain::{BuyerId, OrderId, Refusal, Sale, SaleState, Timestamp, Verdict};
 use flashgate_messaging::Verdict as Resolved;
+use flashgate_service::error::{StatusMapping, verdict_code};
 
 use super::books::Excuses;
 use crate::{
@@ -63,7 +64,12 @@ fn refusal_is_true(ledger: &LedgerState, attempt: &Attempt, refusal: &Refusal) -
     } else {
         held + attempt.quantity > account.limit
     };
-    ensure!(is_true, "refused with {}, with {:?} and {held} held", refusal.code(), account.totals);
+    ensure!(
+        is_true,
+        "refused with {}, with {:?} and {held} held",
+        StatusMapping::of_refusal(refusal).code,
+        account.totals
+    );
     Ok(())
 }
 
@@ -83,7 +89,7 @@ pub(super) fn retry_is_answered(
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let Heard::Answer(verdict) = &attempt.heard else { bail!("no answer: {}", Shown(&attempt.heard)) };
-    ensure!(is_final(verdict), "told {}", verdict.code());
+    ensure!(is_final(verdict), "told {}", verdict_code(verdict));
     let sale = store.sales.get(&attempt.purchase.0);
     window_is_true(sale, verdict, now)?;
     let is_closed = sale.is_some_and(|sale| sale.state == SaleState::Closed);

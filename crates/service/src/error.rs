@@ -1,0 +1,125 @@
+//! The errors that callers get, and the one table of how each is answered (`error/table.rs`).
+//!
+//! [`ApiError`] is what went wrong; its [`StatusMapping`] is the row of the table: code, title, statuses, retry, and the
+//! sentence for people. [`crate::problem`] encodes an error for HTTP, [`crate::status`] for gRPC. The OpenAPI responses
+//! ([`crate::openapi::errors`]), the values of metrics ([`PURCHASE_CODES`]) and the table of `docs/ARCHITECTURE.md` follow
+//! from the same rows.
+
+mod mapping;
+mod table;
+
+use std::borrow::Cow;
+
+use flashgate_domain::{Refusal, SaleId, Verdict, verdict::Violation};
+
+pub use self::{
+    mapping::{Retry, StatusMapping},
+    table::{ERRORS, PURCHASE_CODES, REFUSALS},
+};
+
+/// Every error that a caller of a service can get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApiError {
+    /// No order was created.
+    Refused(Refusal),
+    /// It is unknown whether an order was created.
+    OutcomeUnknown,
+    /// The caller did not authenticate, or not with valid credentials.
+    Unauthenticated(Violation),
+    /// The caller is not allowed to make this request.
+    PermissionDenied,
+    /// There is no such order, or it is someone else's.
+    OrderNotFound,
+    /// The ledger has another generation of the sale than the order store.
+    OtherGeneration,
+    /// The order store is unavailable.
+    StoreUnavailable,
+    /// The order worker is unavailable.
+    WorkerUnavailable,
+    /// The ledger cannot be rebuilt as it stands.
+    NotRebuildable {
+        /// Why.
+        why: Cow<'static, str>,
+    },
+    /// A sale was created with the same key from other fields.
+    SaleKeyReused {
+        /// That sale.
+        sale: SaleId,
+    },
+    /// There is no such repair.
+    RepairNotFound,
+    /// There is no such dead letter, or the broker no longer has it.
+    DeadLetterNotFound {
+        /// Its id.
+        id: String,
+    },
+    /// There is nothing at that path.
+    RouteNotFound,
+    /// The path does not support the method.
+    MethodNotAllowed,
+    /// The body is longer than allowed.
+    BodyTooLarge {
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// The body did not arrive in time. The request was not processed.
+    BodyTimeout,
+    /// The head has too many fields, or too many bytes.
+    HeadTooLarge {
+        /// The maximum of fields.
+        fields_max: usize,
+        /// The maximum of bytes.
+        bytes_max: usize,
+    },
+    /// The URI is longer than allowed.
+    UriTooLong {
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// The media type of the body is not `application/json`.
+    UnsupportedMediaType,
+    /// A bug: an invariant does not hold. The log has the details.
+    Internal,
+}
+
+impl ApiError {
+    /// A wrong field of a request.
+    pub fn malformed(field: impl Into<Cow<'static, str>>, expected: impl ToString) -> Self {
+        Self::Refused(Refusal::Malformed(Violation::new(field, expected)))
+    }
+
+    /// The row of the table.
+    pub const fn mapping(&self) -> &'static StatusMapping {
+        table::error_mapping(self)
+    }
+
+    /// One sentence for people, with the parameters of this occurrence.
+    pub fn detail(&self) -> String {
+        table::error_detail(self)
+    }
+
+    /// The field that is wrong, if the error is about one.
+    pub const fn violation(&self) -> Option<&Violation> {
+        if let Self::Refused(Refusal::Malformed(violation)) | Self::Unauthenticated(violation) = self {
+            Some(violation)
+        } else {
+            None
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// The stable name of a verdict: `code` in answers, `outcome` in metrics. One of [`PURCHASE_CODES`].
+pub const fn verdict_code(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Accepted(_) => table::ACCEPTED,
+        Verdict::Replayed(_) => table::REPLAYED,
+        Verdict::Refused(refusal) => StatusMapping::of_refusal(refusal).code,
+        Verdict::Unknown => ApiError::OutcomeUnknown.mapping().code,
+    }
+}

@@ -1,0 +1,72 @@
+//! Groups intents by shard: what arrives while the lanes of a shard are busy forms their next batches.
+//!
+//! Natural batching: there is no timer, and a lone intent leaves at once. Each shard has a bounded queue and a
+//! few lanes; a free lane takes everything that waits, up to the limit of a batch. One or two lanes are best:
+//! with more, batches get smaller and nothing gets faster.
+
+use std::{sync::Arc, time::Duration};
+
+use flashgate_domain::{Intent, Refusal, Shard, Verdict, id::ShardCount};
+use flashgate_supervision::{Supervisor, Task};
+use tokio::{
+    sync::mpsc::{self, error::TrySendError},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    buy::{
+        lane::Lane,
+        queue::{Pending, ShardQueue},
+    },
+    config::BatcherConfig,
+};
+
+/// The way into the queues.
+pub struct Batcher {
+    shards: ShardCount,
+    queues: Vec<mpsc::Sender<Pending>>,
+    deadline: Duration,
+    leave: CancellationToken,
+}
+
+impl Batcher {
+    /// Starts the lanes of every shard. They end after the shutdown of `supervisor`, when the queues are empty.
+    pub fn start(
+        shards: ShardCount,
+        config: &BatcherConfig,
+        mut lane: impl FnMut(Shard, Arc<ShardQueue>) -> Lane,
+        supervisor: &Supervisor,
+    ) -> (Self, Vec<Task>) {
+        let leave = supervisor.shutdown();
+        let mut lanes = Vec::new();
+        let mut queues = Vec::with_capacity(usize::from(shards.get()));
+        for shard in shards.all() {
+            let (sender, queue) = ShardQueue::new(config, leave.clone());
+            let lane = Arc::new(lane(shard, Arc::new(queue)));
+            for _ in 0..config.lanes_per_shard.get() {
+                lanes.push(supervisor.spawn("lane", Arc::clone(&lane).work()));
+            }
+            queues.push(sender);
+        }
+        (Self { shards, queues, deadline: config.intent_deadline(), leave: leave.clone() }, lanes)
+    }
+
+    /// The verdict on `intent`, from the batch that took it in.
+    pub async fn submit(&self, intent: Intent) -> Verdict {
+        if self.leave.is_cancelled() {
+            return Verdict::Refused(Refusal::Draining);
+        }
+        let shard = intent.sale().shard(self.shards);
+        let Some(queue) = self.queues.get(usize::from(shard.get())) else {
+            return Verdict::Refused(Refusal::Overloaded);
+        };
+        let (pending, verdict) = Pending::new(intent, Instant::now() + self.deadline);
+        match queue.try_send(pending) {
+            // A lane that dies with an intent in hand leaves its outcome open.
+            Ok(()) => verdict.await.unwrap_or(Verdict::Unknown),
+            Err(TrySendError::Full(_)) => Verdict::Refused(Refusal::Overloaded),
+            Err(TrySendError::Closed(_)) => Verdict::Refused(Refusal::Draining),
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Carries groups of intents: screens them, makes batches of what passes, and answers every one of them.
+
+use std::sync::Arc;
+
+use flashgate_domain::{Batch, BatchIds, Clock, Intent, Refusal, SaleState, Shard, Verdict};
+use flashgate_ledger::{Answer, Screening, Selling, Standing};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use tracing::{Instrument, debug, debug_span, warn};
+
+use crate::{
+    buy::{
+        queue::{Group, ShardQueue},
+        screen::Screens,
+        sold_out::SoldOutWatch,
+        transaction::{End, Transactions},
+    },
+    config::BatcherConfig,
+    sales::catalogue::Catalogue,
+};
+
+/// What the lanes of all shards share.
+pub struct Shared {
+    /// The stock.
+    pub ledger: Arc<dyn Selling>,
+    /// Half-message, deduction, commit.
+    pub transactions: Arc<Transactions>,
+    /// The sales, to remember which are paused.
+    pub catalogue: Arc<Catalogue>,
+    /// Told where sales stand after each call.
+    pub sold_out: Arc<SoldOutWatch>,
+    /// Stamps batch ids.
+    pub clock: Arc<dyn Clock>,
+    /// When a group needs no screen, and how many orders may be unsettled.
+    pub config: BatcherConfig,
+}
+
+/// One shard's way from the queue to the answers. Several tasks may work on it.
+pub struct Lane {
+    shard: Shard,
+    queue: Arc<ShardQueue>,
+    ids: Mutex<BatchIds>,
+    screens: Screens,
+    shared: Arc<Shared>,
+}
+
+impl Lane {
+    /// A lane of `shard` that feeds on `queue` and names its batches with `ids`.
+    pub fn new(shard: Shard, queue: Arc<ShardQueue>, ids: BatchIds, shared: Arc<Shared>) -> Self {
+        let screens = Screens::new(shared.config.unscreened);
+        Self { shard, queue, ids: Mutex::new(ids), screens, shared }
+    }
+
+    /// Takes groups and carries them, until the queue has none any more.
+    pub async fn work(self: Arc<Self>) {
+        let on_duty = self.queue.on_duty();
+        while let Some(group) = self.queue.next_group().await {
+            self.carry(group).await;
+        }
+        on_duty.is_done();
+    }
+
+    /// Carries the group until every intent has its verdict.
+    ///
+    /// Ends: the first intent of a sale is behind nobody, so each round leaves fewer; and a group is divided only if it
+    /// has several sales.
+    async fn carry(&self, group: Group) {
+        let (mut alone, mut next) = (Vec::new(), Some(group));
+        while let Some(group) = next {
+            let behind = self.carry_once(group, &mut alone).await;
+            next = if behind.intents.is_empty() { alone.pop() } else { Some(behind) };
+        }
+    }
+
+    /// Carries the group until it has its verdicts; returns the intents that are behind. It is screened first,
+    /// unless all of it will pass as far as can be told. A group that the ledger refuses as a whole goes into `alone`,
+    /// by its sales.
+    async fn carry_once(&self, mut group: Group, alone: &mut Vec<Group>) -> Group {
+        let mut behind = Group::default();
+        if !self.screens.skip(&group.intents, &self.shared.catalogue) {
+            group = self.screen(group, &mut behind, alone).await;
+        }
+        // Ends: a batch goes again only when other batches took units or wrote keys, or a check-back fenced it.
+        while let Some(deadline) = group.deadline() {
+            if deadline <= Instant::now() {
+                self.answer_all(group, &Verdict::Refused(Refusal::Overloaded));
+                break;
+            }
+            group = self.attempt(group, &mut behind, deadline).await;
+        }
+        behind
+    }
+
+    /// Answers what does not pass, or is behind, and returns the rest; nothing if the ledger is away. A call that the
+    /// ledger answers with an error may fail for one of its sales only: then each is carried alone.
+    async fn screen(&self, mut group: Group, behind: &mut Group, alone: &mut Vec<Group>) -> Group {
+        let script = debug_span!("script", script = "screen", intents = group.intents.len());
+        match self.shared.ledger.screen(self.shard, &group.intents).instrument(script).await {
+            Ok(mut screening) => {
+                let all_pass = screening.answers.iter().all(|answer| *answer == Answer::Pass);
+                self.screens.answered(all_pass && !self.backlog_is_full(&screening));
+                self.end_what_is_closed(&group, &mut screening);
+                self.answer_failing(&mut group, behind, &screening);
+                group
+            }
+            Err(fault) if fault.is_refusal() && group.has_several_sales() => {
+                debug!(code = fault.code(), %fault, "no screening of these sales together");
+                alone.extend(group.by_sale());
+                Group::default()
+            }
+            Err(fault) => {
+                warn!(code = fault.code(), %fault, "no screening");
+                self.answer_all(group, &Verdict::Refused(Refusal::LedgerUnavailable));
+                Group::default()
+            }
+        }
+    }
+
+    /// One batch of the whole group. Returns the intents that go again; all others have their verdicts or are
+    /// `behind`.
+    async fn attempt(&self, mut group: Group, behind: &mut Group, deadline: Instant) -> Group {
+        let now = self.shared.clock.now();
+        let id = self.ids.lock().next(now);
+        let intents = std::mem::take(&mut group.intents);
+        let Some(batch) = Batch::new(id, intents) else { return Group::default() };
+        let span = debug_span!("batch", batch = %id, intents = batch.intents().len());
+        let end = self.shared.transactions.run(&batch, deadline).instrument(span).await;
+        let mut group = group.with_intents(batch.into_intents());
+        match end {
+            End::Accepted(standings) => {
+                self.observe(&standings);
+                for (index, ticket) in group.into_tickets().into_iter().enumerate() {
+                    let verdict = id.order(index).map_or(Verdict::Unknown, Verdict::Accepted);
+                    self.queue.answer(ticket, verdict);
+                }
+                return Group::default();
+            }
+            End::Refused(screening) => {
+                self.screens.deduction_refused();
+                self.answer_failing(&mut group, behind, &screening);
+            }
+            End::Again => {}
+            End::Unavailable(refusal) => {
+                self.answer_all(std::mem::take(&mut group), &Verdict::Refused(refusal))
+            }
+            End::Unknown => self.answer_all(std::mem::take(&mut group), &Verdict::Unknown),
+        }
+        group
+    }
+
+    /// Answers what did not pass, and all of it if the order worker is too far behind. What only others of the
+    /// same call stood in the way of is put `behind` them.
+    fn answer_failing(&self, group: &mut Group, behind: &mut Group, screening: &Screening) {
+        self.observe(&screening.standings);
+        for (pending, answer) in group.keep_passing(&screening.answers) {
+            if is_behind(&pending.intent, answer, group, screening) {
+                behind.push(pending);
+            } else {
+                let verdict = self.verdict(&pending.intent, answer);
+                self.queue.answer(pending.ticket, verdict);
+            }
+        }
+        if self.backlog_is_full(screening) {
+            self.answer_all(std::mem::take(group), &Verdict::Refused(Refusal::Backlog));
+        }
+    }
+
+    fn backlog_is_full(&self, screening: &Screening) -> bool {
+        screening.open_orders >= self.shared.config.backlog_orders_max.get()
+    }
+
+    /// The ledger may not know that a sale was closed: a replica took over that had not heard of it, or the sale
+    /// came there after its end. Then only replays are answered as they are, and the next refresh closes it again.
+    fn end_what_is_closed(&self, group: &Group, screening: &mut Screening) {
+        for (intent, answer) in group.intents.iter().zip(&mut screening.answers) {
+            let entry = self.shared.catalogue.get(intent.sale());
+            let Some(closed) = entry.filter(|entry| entry.sale.state == SaleState::Closed) else { continue };
+            match answer {
+                Answer::Pass
+                | Answer::NotReady
+                | Answer::Paused
+                | Answer::NotOpen { .. }
+                | Answer::SoldOut
+                | Answer::OverLimit => {
+                    closed.set_closed_in_ledger(false);
+                    *answer = Answer::Ended;
+                }
+                Answer::Replay(_)
+                | Answer::KeyReused
+                | Answer::Repeated
+                | Answer::Missing
+                | Answer::Ended => {}
+            }
+        }
+    }
+
+    fn answer_all(&self, group: Group, verdict: &Verdict) {
+        for ticket in group.into_tickets() {
+            self.queue.answer(ticket, verdict.clone());
+        }
+    }
+
+    fn verdict(&self, intent: &Intent, answer: Answer) -> Verdict {
+        Verdict::Refused(match answer {
+            Answer::Replay(order) => return Verdict::Replayed(order),
+            Answer::KeyReused => Refusal::KeyReused,
+            Answer::Missing => self.missing(intent),
+            Answer::Paused => {
+                self.set_paused(intent);
+                Refusal::SalePaused
+            }
+            Answer::NotReady => Refusal::SaleNotReady,
+            Answer::NotOpen { opens_at } => Refusal::NotOpen { opens_at },
+            Answer::Ended => Refusal::Ended,
+            Answer::SoldOut => Refusal::SoldOut,
+            Answer::OverLimit => Refusal::OverLimit,
+            // Passing intents are kept, and the queue never puts a key into a group twice. Nothing was ordered.
+            Answer::Pass | Answer::Repeated => Refusal::Overloaded,
+        })
+    }
+
+    /// The ledger does not have a sale that it had: it has lost it.
+    fn missing(&self, intent: &Intent) -> Refusal {
+        let state = self.shared.catalogue.get(intent.sale()).map(|entry| entry.sale.state);
+        match state {
+            Some(SaleState::Preheated) => {
+                self.set_paused(intent);
+                Refusal::SalePaused
+            }
+            Some(SaleState::Closed) => Refusal::Ended,
+            Some(SaleState::Created | SaleState::Preheating) | None => Refusal::SaleNotReady,
+        }
+    }
+
+    fn set_paused(&self, intent: &Intent) {
+        if let Some(entry) = self.shared.catalogue.get(intent.sale()) {
+            entry.set_paused(true);
+        }
+    }
+
+    fn observe(&self, standings: &[Standing]) {
+        standings.iter().for_each(|standing| self.shared.sold_out.observe(*standing));
+    }
+}
+
+/// Whether only intents of the same call stand in the way of `intent`. Those that `pass` have no units yet, and
+/// may never get them: to say "sold out" or "over the limit" before they do could turn out untrue, and the same
+/// key could have its order from another gateway meanwhile.
+fn is_behind(intent: &Intent, answer: Answer, pass: &Group, screening: &Screening) -> bool {
+    match answer {
+        Answer::SoldOut => screening.standings.iter().any(|standing| {
+            standing.sale == intent.sale() && standing.available >= i64::from(intent.quantity().get())
+        }),
+        Answer::OverLimit => pass
+            .intents
+            .iter()
+            .any(|other| other.sale() == intent.sale() && other.buyer_digest() == intent.buyer_digest()),
+        Answer::Pass
+        | Answer::Replay(_)
+        | Answer::KeyReused
+        | Answer::Repeated
+        | Answer::Missing
+        | Answer::NotReady
+        | Answer::Paused
+        | Answer::NotOpen { .. }
+        | Answer::Ended => false,
+    }
+}

@@ -1,0 +1,65 @@
+//! Tells a buyer how an order stands: from the ledger, and from the order worker where the ledger knows nothing.
+
+use std::sync::Arc;
+
+use flashgate_domain::{BuyerId, OrderId, OrderState, Refusal, SaleId};
+use flashgate_ledger::Observing;
+use flashgate_service::error::ApiError;
+use tracing::warn;
+
+use crate::sales::registry::Registry;
+
+/// How an order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderView {
+    /// The order.
+    pub id: OrderId,
+    /// Its sale.
+    pub sale: SaleId,
+    /// How many units.
+    pub quantity: u32,
+    /// How it stands.
+    pub state: OrderState,
+}
+
+/// Looks orders up.
+pub struct Orders {
+    ledger: Arc<dyn Observing>,
+    registry: Arc<dyn Registry>,
+}
+
+impl Orders {
+    /// Asks `ledger` first, then `registry`.
+    pub fn new(ledger: Arc<dyn Observing>, registry: Arc<dyn Registry>) -> Self {
+        Self { ledger, registry }
+    }
+
+    /// The order, if it is the buyer's. [`ApiError::OrderNotFound`] if it is someone else's, just as if there were
+    /// none: whoever guesses ids learns nothing.
+    pub async fn find(&self, id: OrderId, buyer: &BuyerId) -> Result<OrderView, ApiError> {
+        let ledger_away = match self.ledger.order(id).await {
+            Ok(Some(order)) if order.buyer == buyer.digest() => {
+                let (sale, quantity, state) = (order.sale, order.quantity, order.state);
+                return Ok(OrderView { id, sale, quantity, state });
+            }
+            Ok(Some(_)) => return Err(ApiError::OrderNotFound),
+            Ok(None) => false,
+            Err(fault) => {
+                warn!(code = fault.code(), %fault, "the ledger could not be asked for an order");
+                true
+            }
+        };
+        match self.registry.find_order(id).await {
+            Ok(Some(order)) if order.buyer == *buyer => {
+                Ok(OrderView { id, sale: order.sale, quantity: order.quantity, state: order.state })
+            }
+            // With the ledger away, an order that was accepted a moment ago is in neither.
+            Ok(None) if ledger_away => Err(Refusal::LedgerUnavailable.into()),
+            Ok(Some(_) | None) => Err(ApiError::OrderNotFound),
+            Err(fault) => {
+                warn!(code = fault.code(), %fault, "the order worker could not be asked for an order");
+                Err(ApiError::WorkerUnavailable)
+            }
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! One batch through the broker and the ledger: half-message, deduction, commit; and what to do in doubt.
+//!
+//! Invariants:
+//! - A batch is committed only after its log entry was seen. It counts as accepted from then on: a commit that
+//!   does not arrive is repeated, and check-back finishes what is left.
+//! - A deduction in doubt is never rolled back on a guess. The check-back script decides, here as well as when
+//!   the broker asks; if the ledger stays away, the outcome is unknown, and the half-message is left to the
+//!   broker's check-back.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use flashgate_domain::{Batch, BatchId, Clock, Refusal};
+use flashgate_ledger::{Deduction, Fate, Screening, Selling, Standing};
+use flashgate_messaging::{BusFault, HalfMessage, Message, Topic, TransactionProducer, Verdict as Resolved};
+use flashgate_proto::body;
+use flashgate_service::throttle::LogThrottle;
+use flashgate_supervision::Supervisor;
+use metrics::{Histogram, counter, histogram};
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug_span, error, warn};
+
+use crate::sales::belonging::Belonging;
+
+/// The pause before a call that failed is made again.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+/// How a batch ended.
+#[derive(Debug)]
+pub enum End {
+    /// All of its intents are orders.
+    Accepted(Vec<Standing>),
+    /// Some intents did not pass; none is an order.
+    Refused(Screening),
+    /// None is an order; they may go again under a new id.
+    Again,
+    /// None is an order, and something that is needed is away.
+    Unavailable(Refusal),
+    /// It could not be found out in time.
+    Unknown,
+}
+
+/// Carries batches through the broker and the ledger.
+pub struct Transactions {
+    ledger: Arc<dyn Selling>,
+    producer: Arc<dyn TransactionProducer>,
+    topic: Topic,
+    clock: Arc<dyn Clock>,
+    belonging: Arc<Belonging>,
+    /// How long past its deadline a batch in doubt is asked for.
+    doubt_timeout: Duration,
+    /// Rollbacks that nobody waits for.
+    background: TaskTracker,
+    supervisor: Supervisor,
+    half_seconds: Histogram,
+    commit_seconds: Histogram,
+    told: Told,
+}
+
+/// What one server that is away would have every batch say.
+#[derive(Debug, Default)]
+struct Told {
+    no_half_message: LogThrottle,
+    no_deduction: LogThrottle,
+    deduction_in_doubt: LogThrottle,
+    fate_unknown: LogThrottle,
+    commit_unanswered: LogThrottle,
+    accepted_uncommitted: LogThrottle,
+    rollback_unanswered: LogThrottle,
+}
+
+impl Transactions {
+    /// Batches go to `topic` through `producer`, and are deducted from `ledger`.
+    pub fn new(
+        ledger: Arc<dyn Selling>,
+        producer: Arc<dyn TransactionProducer>,
+        topic: Topic,
+        clock: Arc<dyn Clock>,
+        belonging: Arc<Belonging>,
+        doubt_timeout: Duration,
+        supervisor: Supervisor,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            ledger,
+            producer,
+            topic,
+            clock,
+            belonging,
+            doubt_timeout,
+            background: TaskTracker::new(),
+            supervisor,
+            half_seconds: histogram!("flashgate_gateway_half_message_seconds"),
+            commit_seconds: histogram!("flashgate_gateway_commit_seconds"),
+            told: Told::default(),
+        })
+    }
+
+    /// Waits for the rollbacks in the background. Call it when no batch will come any more.
+    pub async fn finish(&self) {
+        self.background.close();
+        self.background.wait().await;
+    }
+
+    /// Sees `batch` to its end. After `deadline` an accepted batch is not waited for any longer.
+    pub async fn run(self: &Arc<Self>, batch: &Batch, deadline: Instant) -> End {
+        if self.belonging.is_estranged() {
+            // Nobody would decide the orders.
+            return End::Unavailable(Refusal::LedgerUnavailable);
+        }
+        let body = body::encode_batch(batch, self.belonging.ledger(), self.clock.now());
+        let half = match self.send_half(batch.id(), body.clone()).await {
+            Ok(half) => half,
+            Err(fault) => {
+                if let Some(suppressed) = self.told.no_half_message.admit() {
+                    warn!(code = fault.code(), %fault, suppressed, "no half-message");
+                }
+                // If it was stored all the same, its check-back finds no log entry and fences it.
+                return End::Unavailable(Refusal::BrokerUnavailable);
+            }
+        };
+        reach("gateway_after_half");
+        let deducting = self.ledger.deduct(batch, &body);
+        let deduction = deducting.instrument(debug_span!("script", script = "deduct")).await;
+        reach("gateway_after_deduct");
+        match deduction {
+            Ok(Deduction::Applied { standings }) => {
+                self.commit(&half, deadline).await;
+                End::Accepted(standings)
+            }
+            Ok(Deduction::Refused(screening)) => self.roll_back(half, End::Refused(screening)),
+            Ok(Deduction::Fenced) => self.roll_back(half, End::Again),
+            Ok(Deduction::IdTaken) => {
+                error!(batch = %batch.id(), "another batch has the same base: two gateways share a node number");
+                counter!("flashgate_gateway_batch_id_taken_total").increment(1);
+                self.roll_back(half, End::Again)
+            }
+            Err(fault) if fault.nothing_done() => {
+                if let Some(suppressed) = self.told.no_deduction.admit() {
+                    warn!(code = fault.code(), %fault, suppressed, "no deduction");
+                }
+                self.roll_back(half, End::Unavailable(Refusal::LedgerUnavailable))
+            }
+            Err(fault) => {
+                if let Some(suppressed) = self.told.deduction_in_doubt.admit() {
+                    warn!(code = fault.code(), %fault, suppressed, "a deduction in doubt");
+                }
+                self.settle_doubt(batch.id(), half, deadline).await
+            }
+        }
+    }
+
+    async fn send_half(&self, batch: BatchId, body: Bytes) -> Result<HalfMessage, BusFault> {
+        let message = Message::new(self.topic.clone(), batch.to_string(), body);
+        let started = Instant::now();
+        let sent = self.producer.send_half(message).instrument(debug_span!("half-message")).await;
+        self.half_seconds.record(started.elapsed());
+        sent
+    }
+
+    /// Finds out what became of a deduction that was not answered, and makes it final.
+    async fn settle_doubt(self: &Arc<Self>, id: BatchId, half: HalfMessage, deadline: Instant) -> End {
+        let (fate, verdict) = match self.fate(id, deadline + self.doubt_timeout).await {
+            Some(Fate::Deducted) => {
+                self.commit(&half, deadline).await;
+                (End::Accepted(Vec::new()), "deducted")
+            }
+            Some(Fate::Fenced) => {
+                (self.roll_back(half, End::Unavailable(Refusal::LedgerUnavailable)), "fenced")
+            }
+            None => (End::Unknown, "unknown"),
+        };
+        counter!("flashgate_gateway_doubts_total", "verdict" => verdict).increment(1);
+        fate
+    }
+
+    /// Asks until the ledger answers; `None` if it did not before `until`.
+    async fn fate(&self, id: BatchId, until: Instant) -> Option<Fate> {
+        let asking = async {
+            loop {
+                match self.ledger.check_back(id).await {
+                    Ok(fate) => return fate,
+                    Err(fault) => {
+                        if let Some(suppressed) = self.told.fate_unknown.admit() {
+                            warn!(code = fault.code(), %fault, suppressed, "the fate of a batch could not be asked for");
+                        }
+                    }
+                }
+                sleep(RETRY_PAUSE).await;
+            }
+        };
+        timeout_at(until, asking).await.ok()
+    }
+
+    /// Commits until the broker has answered, or `deadline` has passed: check-back finishes it then.
+    async fn commit(&self, half: &HalfMessage, deadline: Instant) {
+        if suppress_commit() {
+            return;
+        }
+        let started = Instant::now();
+        let committing = async {
+            loop {
+                match self.producer.resolve(half, Resolved::Commit).await {
+                    Ok(()) => return true,
+                    Err(BusFault::TooLate { .. }) => return false,
+                    Err(fault) => {
+                        if let Some(suppressed) = self.told.commit_unanswered.admit() {
+                            warn!(code = fault.code(), %fault, suppressed, "a commit was not answered");
+                        }
+                    }
+                }
+                sleep(RETRY_PAUSE).await;
+            }
+        };
+        let answered = timeout_at(deadline, committing.instrument(debug_span!("commit"))).await;
+        self.commit_seconds.record(started.elapsed());
+        if answered != Ok(true) {
+            if let Some(suppressed) = self.told.accepted_uncommitted.admit() {
+                let key = &half.transaction_id;
+                warn!(key, suppressed, "accepted without the answer to its commit; left to check-back");
+            }
+            counter!("flashgate_gateway_commits_unanswered_total").increment(1);
+        }
+    }
+
+    /// Rolls back without anybody waiting: if it is lost, the check-back finds no log entry and rolls back.
+    fn roll_back(self: &Arc<Self>, half: HalfMessage, end: End) -> End {
+        let this = Arc::clone(self);
+        let rolling_back = async move {
+            if let Err(fault) = this.producer.resolve(&half, Resolved::Rollback).await
+                && let Some(suppressed) = this.told.rollback_unanswered.admit()
+            {
+                warn!(code = fault.code(), %fault, suppressed, "a rollback was not answered; left to check-back");
+            }
+        };
+        self.supervisor.spawn_job("rollback", self.background.track_future(rolling_back)).detach();
+        end
+    }
+}
+
+/// A place in which a test can end the process.
+#[cfg(feature = "failpoints")]
+fn reach(place: &str) {
+    flashgate_supervision::failpoint::hit(place);
+}
+
+#[cfg(not(feature = "failpoints"))]
+const fn reach(_place: &str) {}
+
+/// With `FLASHGATE_LOSE_COMMITS=5`, every fifth commit is lost on the way, as a one-way commit can be.
+#[cfg(feature = "failpoints")]
+fn suppress_commit() -> bool {
+    flashgate_supervision::failpoint::every_nth("FLASHGATE_LOSE_COMMITS")
+}
+
+#[cfg(not(feature = "failpoints"))]
+const fn suppress_commit() -> bool {
+    false
+}

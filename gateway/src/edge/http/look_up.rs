@@ -1,0 +1,187 @@
+//! `GET /v1/orders/{order_id}` and `GET /v1/sales/{sale_id}`
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{Path, State, rejection::PathRejection},
+};
+use flashgate_domain::{CancelReason, Refusal, SaleId, verdict::Violation};
+use flashgate_service::{
+    error::ApiError,
+    openapi::{Buyer, Everywhere, Id, errors},
+};
+use http::HeaderMap;
+use serde::Serialize;
+use utoipa::{
+    IntoResponses, ToSchema,
+    openapi::{RefOr, Response},
+};
+
+use super::fields;
+use crate::{buy::orders::OrderView, edge::api::Api, sales::catalogue::Entry};
+
+/// How an order stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OrderBody {
+    /// A decimal number, as a string.
+    #[schema(value_type = Id)]
+    pub order_id: String,
+    /// A decimal number, as a string.
+    #[schema(value_type = Id)]
+    pub sale_id: String,
+    /// How many units.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub quantity: u32,
+    /// `pending`, `confirmed`, `paid`, `shipped`, `finished`, `cancelled`, `refunding` or `refunded`.
+    #[schema(pattern = "^(pending|confirmed|paid|shipped|finished|cancelled|refunding|refunded)$")]
+    pub state: &'static str,
+    /// Why it was cancelled, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub cancel_reason: Option<&'static str>,
+}
+
+impl From<OrderView> for OrderBody {
+    fn from(order: OrderView) -> Self {
+        Self {
+            order_id: order.id.to_string(),
+            sale_id: order.sale.to_string(),
+            quantity: order.quantity,
+            state: order.state.as_str(),
+            cancel_reason: order.state.reason().map(CancelReason::as_str),
+        }
+    }
+}
+
+/// A sale, as buyers see it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SaleBody {
+    /// A decimal number, as a string.
+    #[schema(value_type = Id)]
+    pub sale_id: String,
+    /// What people call it.
+    #[schema(min_length = 1, max_length = 200)]
+    pub title: String,
+    /// The price of a unit in the currency's minor unit.
+    #[schema(maximum = 1_000_000_000_000_i64)]
+    pub price_minor: u64,
+    /// ISO 4217.
+    #[schema(pattern = "^[A-Z]{3}$")]
+    pub currency: String,
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub opens_at_ms: u64,
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub closes_at_ms: u64,
+    /// Units that one buyer can hold.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub limit_per_buyer: u32,
+    /// Units that one request can ask for.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub quantity_max: u32,
+    /// Units at the start.
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
+    pub stock: u64,
+    /// `preheating`, `preheated` or `closed`.
+    #[schema(pattern = "^(preheating|preheated|closed)$")]
+    pub state: &'static str,
+    /// Whether it is stopped until an operator has repaired it.
+    pub paused: bool,
+    /// Whether this gateway knows that no unit is left.
+    pub sold_out: bool,
+}
+
+impl From<&Entry> for SaleBody {
+    fn from(entry: &Entry) -> Self {
+        let (sale, draft) = (&entry.sale, &entry.sale.draft);
+        Self {
+            sale_id: sale.id.to_string(),
+            title: draft.title().to_owned(),
+            price_minor: draft.price_minor(),
+            currency: draft.currency().to_owned(),
+            opens_at_ms: draft.window().opens_at().as_millis(),
+            closes_at_ms: draft.window().closes_at().as_millis(),
+            limit_per_buyer: draft.limit_per_buyer().get(),
+            quantity_max: draft.quantity_max().get(),
+            stock: draft.stock(),
+            state: sale.state.as_str(),
+            paused: entry.paused(),
+            sold_out: entry.sold_out_epoch().is_some(),
+        }
+    }
+}
+
+/// The errors of a look at an order.
+struct OrderErrors;
+
+impl IntoResponses for OrderErrors {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let all = [
+            ApiError::malformed("{field}", "{expected}"),
+            ApiError::Unauthenticated(Violation::new("{field}", "{expected}")),
+            ApiError::OrderNotFound,
+            ApiError::Refused(Refusal::LedgerUnavailable),
+            ApiError::WorkerUnavailable,
+        ];
+        errors(&[], &all)
+    }
+}
+
+/// The errors of a look at a sale.
+struct SaleErrors;
+
+impl IntoResponses for SaleErrors {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        errors(&[], &[ApiError::malformed("{field}", "{expected}"), Refusal::SaleNotFound.into()])
+    }
+}
+
+/// How an order stands
+#[utoipa::path(
+    get,
+    path = "/v1/orders/{order_id}",
+    operation_id = "getOrder",
+    tag = "orders",
+    params(
+        ("order_id" = inline(Id), Path, description = "A decimal number from 1 to 2^63 - 1"),
+        ("X-Buyer-Id" = inline(Buyer), Header, description = "The buyer, with auth.mode = trusted-header: 1 to 128 visible ASCII characters, once"),
+    ),
+    responses(
+        (status = 200, description = "The order", body = OrderBody),
+        OrderErrors,
+        Everywhere,
+    )
+)]
+pub(crate) async fn order(
+    State(api): State<Arc<Api>>,
+    order_id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Result<Json<OrderBody>, ApiError> {
+    let buyer = api.auth.buyer(&headers)?;
+    let Path(order_id) = order_id.map_err(|rejection| ApiError::malformed("order_id", rejection))?;
+    let order = api.orders.find(fields::id("order_id", &order_id)?, &buyer).await?;
+    Ok(Json(order.into()))
+}
+
+/// A sale
+#[utoipa::path(
+    get,
+    path = "/v1/sales/{sale_id}",
+    operation_id = "getSale",
+    tag = "sales",
+    params(("sale_id" = inline(Id), Path, description = "A decimal number from 1 to 2^63 - 1")),
+    responses(
+        (status = 200, description = "The sale", body = SaleBody),
+        SaleErrors,
+        Everywhere,
+    )
+)]
+pub(crate) async fn sale(
+    State(api): State<Arc<Api>>,
+    sale_id: Result<Path<String>, PathRejection>,
+) -> Result<Json<SaleBody>, ApiError> {
+    let Path(sale_id) = sale_id.map_err(|rejection| ApiError::malformed("sale_id", rejection))?;
+    let sale_id: SaleId = fields::id("sale_id", &sale_id)?;
+    let entry = api.catalogue.get(sale_id).ok_or(Refusal::SaleNotFound)?;
+    Ok(Json(SaleBody::from(&*entry)))
+}

@@ -1,0 +1,19 @@
+//! The OpenAPI 3.1 document of the HTTP interface, made from the code. `docs/openapi.json` is a copy of it.
+
+use flashgate_service::openapi::{Id, Problem};
+use utoipa::OpenApi;
+
+use super::http::{Accepted, BuyBody, OrderBody, SaleBody};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "flashgate", description = "A flash-sale gateway: the interface for buyers."),
+    paths(super::http::buy::buy, super::http::look_up::order, super::http::look_up::sale),
+    components(schemas(Accepted, BuyBody, OrderBody, SaleBody, Id, Problem))
+)]
+struct Document;
+
+/// The document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}

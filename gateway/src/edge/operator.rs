@@ -1,0 +1,64 @@
+//! For operators: metrics and health over HTTP, the ledger over gRPC, on one port.
+
+pub mod ledger;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Json, Router, response::IntoResponse, routing::get};
+use flashgate_proto::{FILE_DESCRIPTOR_SET, v1::ledger_service_server::LedgerServiceServer};
+use flashgate_service::{body::BodyLimits, error::ApiError, messages};
+use http::StatusCode;
+use ledger::LedgerDesk;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::json;
+use tonic::service::Routes;
+
+use crate::readiness::Readiness;
+
+/// The longest gRPC message that is read: a page of outcomes, with twice as many orders as were asked for.
+const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// `/metrics`, `/healthz/live` and `/healthz/ready` (503 with the parts that are missing), and the ledger.
+///
+/// # Errors
+/// The descriptors of the gRPC services cannot be read: a broken build.
+pub fn router(
+    readiness: Arc<Readiness>,
+    metrics: Option<PrometheusHandle>,
+    ledger: LedgerDesk,
+    body_timeout: Duration,
+) -> Result<Router, tonic_reflection::server::Error> {
+    let render = async move || match &metrics {
+        Some(metrics) => metrics.render().into_response(),
+        None => ApiError::RouteNotFound.into_response(),
+    };
+    Ok(Router::new()
+        .merge(health(readiness))
+        .route("/metrics", get(render))
+        .merge(grpc(ledger, body_timeout)?)
+        .fallback(async || ApiError::RouteNotFound))
+}
+
+/// The services, with reflection, as routes without a fallback.
+fn grpc(ledger: LedgerDesk, time_max: Duration) -> Result<Router, tonic_reflection::server::Error> {
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    let ledger = LedgerServiceServer::new(ledger).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let routes = Routes::new(ledger).add_service(reflection).into_axum_router().reset_fallback();
+    Ok(messages::bounded(routes, BodyLimits { bytes_max: MESSAGE_BYTES_MAX, time_max }, &[]))
+}
+
+/// `/healthz/live` and `/healthz/ready`, for whoever balances load. The latter also names what is `degraded`: the
+/// gateway sells all the same.
+pub fn health(readiness: Arc<Readiness>) -> Router {
+    let ready = async move || {
+        let missing = readiness.missing();
+        let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let degraded = readiness.degraded();
+        (status, Json(json!({ "ready": missing.is_empty(), "missing": missing, "degraded": degraded })))
+    };
+    Router::new()
+        .route("/healthz/live", get(async || Json(json!({ "live": true }))))
+        .route("/healthz/ready", get(ready))
+}

@@ -1,0 +1,369 @@
+//! The ledger for operators and auditors, over gRPC: decodes, asks, encodes.
+
+use std::sync::Arc;
+
+use flashgate_domain::{
+    BatchId, BuyerDigest, CancelReason, Decision, Intent, OrderState, Refusal, SaleId,
+    audit::{LedgerStep, LostEntry, Sums},
+    id::ShardCount,
+};
+use flashgate_ledger::{
+    Answer, Compensated, Ledger, LedgerFault, LedgerOrder, LogEntry, OpenBatch, Rebuilding, Rebuilt,
+    Restored, Snapshot,
+};
+use flashgate_proto::{
+    body, books,
+    v1::{self, ledger_service_server::LedgerService},
+};
+use flashgate_service::error::ApiError;
+use futures::{StreamExt, TryStreamExt, stream};
+use tonic::{Request, Response, Status};
+use tracing::{error, info, warn};
+
+use crate::{
+    outcomes::redrive::{NoLedger, Redrive, Sent},
+    sales::{
+        belonging::{self, Stranger},
+        registry::{self, Registry},
+    },
+};
+
+/// How many batches one request can ask for.
+const BATCHES_MAX: usize = 1_000;
+/// How many of them are looked up at once: it must not crowd the buyers' calls out.
+const LOOK_UPS_MAX: usize = 8;
+/// How many buyers one request can ask for. The ledger reads them in one step.
+const BUYERS_MAX: usize = 1_000;
+
+/// The ledger of this gateway, which is that of all.
+pub struct LedgerDesk {
+    ledger: Arc<dyn Ledger>,
+    registry: Arc<dyn Registry>,
+    shards: ShardCount,
+    redrive: Redrive,
+}
+
+impl LedgerDesk {
+    /// Looks into `ledger`, which has so many shards, and has `redrive` send what is asked for. `registry` tells which
+    /// ledger it must be.
+    pub fn new(
+        ledger: Arc<dyn Ledger>,
+        registry: Arc<dyn Registry>,
+        shards: ShardCount,
+        redrive: Redrive,
+    ) -> Self {
+        Self { ledger, registry, shards, redrive }
+    }
+}
+
+#[tonic::async_trait]
+impl LedgerService for LedgerDesk {
+    async fn snapshot_sale(
+        &self,
+        request: Request<v1::SnapshotSaleRequest>,
+    ) -> Result<Response<v1::LedgerSnapshot>, Status> {
+        let sale = sale_id(request.into_inner().sale_id)?;
+        let snapshot = self.ledger.snapshot(sale).await.map_err(failure)?;
+        let snapshot = snapshot.ok_or(ApiError::Refused(Refusal::SaleNotFound))?;
+        Ok(Response::new(snapshot_message(snapshot)))
+    }
+
+    async fn trace_batches(
+        &self,
+        request: Request<v1::TraceBatchesRequest>,
+    ) -> Result<Response<v1::TraceBatchesResponse>, Status> {
+        let v1::TraceBatchesRequest { sale_id: number, batch_ids, with_orders } = request.into_inner();
+        let (sale, batches) = (sale_id(number)?, batch_ids_of(&batch_ids)?);
+        let looked = stream::iter(batches).map(|batch| async move {
+            let entry = self.ledger.entry(batch).await.map_err(failure)?;
+            Ok::<_, ApiError>(
+                entry.map_or_else(v1::BatchTrace::default, |entry| trace_message(&entry, sale, with_orders)),
+            )
+        });
+        let traces = looked.buffered(LOOK_UPS_MAX).try_collect().await?;
+        Ok(Response::new(v1::TraceBatchesResponse { traces }))
+    }
+
+    async fn find_purchase(
+        &self,
+        request: Request<v1::FindPurchaseRequest>,
+    ) -> Result<Response<v1::FindPurchaseResponse>, Status> {
+        let intent = intent_of(request.into_inner().intent)?;
+        let screened = self.ledger.screen(intent.sale().shard(self.shards), &[intent]).await;
+        let answers = screened.map_err(failure)?.answers;
+        let order_id = match answers.first() {
+            Some(Answer::Replay(order)) => order.to_string(),
+            Some(_) | None => String::new(),
+        };
+        Ok(Response::new(v1::FindPurchaseResponse { order_id }))
+    }
+
+    async fn get_holdings(
+        &self,
+        request: Request<v1::GetHoldingsRequest>,
+    ) -> Result<Response<v1::GetHoldingsResponse>, Status> {
+        let v1::GetHoldingsRequest { sale_id: number, buyer_digests } = request.into_inner();
+        let (sale, buyers) = (sale_id(number)?, buyers_of(buyer_digests)?);
+        let units = self.ledger.holdings(sale, &buyers).await.map_err(failure)?;
+        Ok(Response::new(v1::GetHoldingsResponse { units }))
+    }
+
+    async fn send_again(
+        &self,
+        request: Request<v1::SendAgainRequest>,
+    ) -> Result<Response<v1::SendAgainResponse>, Status> {
+        let mut results = Vec::new();
+        // One after the other: each is a half-message, and buyers' batches go on beside them.
+        for batch in batch_ids_of(&request.into_inner().batch_ids)? {
+            let sent = match self.redrive.send(batch).await {
+                Ok(sent) => sent,
+                // Of this batch alone: what became of the others is told all the same.
+                Err(NoLedger(fault)) if fault.is_refusal() => {
+                    warn!(%batch, code = fault.code(), %fault, "a message could not be read to be sent again");
+                    Sent::Failed
+                }
+                Err(NoLedger(fault)) => return Err(failure(fault).into()),
+            };
+            results.push(sent.as_str().to_owned());
+        }
+        Ok(Response::new(v1::SendAgainResponse { results }))
+    }
+
+    async fn pause_sale(
+        &self,
+        request: Request<v1::PauseSaleRequest>,
+    ) -> Result<Response<v1::PauseSaleResponse>, Status> {
+        let sale = sale_id(request.into_inner().sale_id)?;
+        self.ledger.pause(sale).await.map_err(failure)?;
+        warn!(sale_id = %sale, "an operator has paused the sale");
+        Ok(Response::new(v1::PauseSaleResponse {}))
+    }
+
+    async fn begin_rebuild(
+        &self,
+        request: Request<v1::BeginRebuildRequest>,
+    ) -> Result<Response<v1::BeginRebuildResponse>, Status> {
+        let sale = request.into_inner().sale.ok_or_else(|| ApiError::malformed("sale", "must be there"))?;
+        let sale = registry::grpc::sale(sale).map_err(|wrong| ApiError::malformed("sale", wrong))?;
+        let shard = sale.id.shard(self.shards);
+        belonging::adopt(&*self.ledger, &*self.registry, shard).await.map_err(stranger)?;
+        let begun = self.ledger.begin_rebuild(&sale).await.map_err(failure)?;
+        let why = match begun {
+            Rebuilding::Begun => {
+                info!(sale_id = %sale.id, generation = sale.generation, "the ledger of the sale is built anew");
+                return Ok(Response::new(v1::BeginRebuildResponse {}));
+            }
+            Rebuilding::NotStopped { state } => format!("the sale is {} in the ledger", state.as_str()),
+            Rebuilding::OtherGeneration { generation } => format!("the ledger has generation {generation}"),
+            Rebuilding::Open { orders } => format!("{orders} of its orders are not settled: re-drive them"),
+        };
+        Err(ApiError::NotRebuildable { why: why.into() }.into())
+    }
+
+    async fn restore_batches(
+        &self,
+        request: Request<v1::RestoreBatchesRequest>,
+    ) -> Result<Response<v1::RestoreBatchesResponse>, Status> {
+        let v1::RestoreBatchesRequest { sale_id: number, generation, batches } = request.into_inner();
+        let sale = sale_id(number)?;
+        let outcomes = batches.into_iter().map(body::batch_outcome).collect::<Result<Vec<_>, _>>();
+        let outcomes = outcomes.map_err(|wrong| ApiError::malformed("batches", wrong))?;
+        let restoring = stream::iter(outcomes).map(|outcome| async move {
+            match self.ledger.restore(sale, generation, &outcome).await.map_err(failure)? {
+                Restored::Done => Ok(()),
+                Restored::Missing => {
+                    Err(ApiError::NotRebuildable { why: "the sale is not being rebuilt".into() })
+                }
+            }
+        });
+        let () = restoring.buffer_unordered(LOOK_UPS_MAX).try_collect().await?;
+        Ok(Response::new(v1::RestoreBatchesResponse {}))
+    }
+
+    async fn end_rebuild(
+        &self,
+        request: Request<v1::EndRebuildRequest>,
+    ) -> Result<Response<v1::EndRebuildResponse>, Status> {
+        let v1::EndRebuildRequest { sale_id: number, generation, saleable } = request.into_inner();
+        let sale = sale_id(number)?;
+        let left =
+            i64::try_from(saleable).map_err(|_range| ApiError::malformed("saleable", "is too large"))?;
+        let why = match self.ledger.end_rebuild(sale, generation, left).await.map_err(failure)? {
+            Rebuilt::Stands { state } => {
+                info!(sale_id = %sale, generation, state = state.as_str(), "the ledger of the sale is rebuilt");
+                return Ok(Response::new(v1::EndRebuildResponse { ended: true, available: left }));
+            }
+            Rebuilt::Differs { available } => {
+                return Ok(Response::new(v1::EndRebuildResponse { ended: false, available }));
+            }
+            Rebuilt::Incomplete => {
+                "what buyers hold, or the keys of orders, are not as many as were written: rebuild it again"
+                    .to_owned()
+            }
+            Rebuilt::Missing => "the ledger does not have the sale".to_owned(),
+            Rebuilt::OtherGeneration { generation } => format!("the ledger has generation {generation}"),
+        };
+        Err(ApiError::NotRebuildable { why: why.into() }.into())
+    }
+
+    async fn compensate_ledger(
+        &self,
+        request: Request<v1::CompensateLedgerRequest>,
+    ) -> Result<Response<v1::CompensateLedgerResponse>, Status> {
+        let v1::CompensateLedgerRequest { sale_id: number, generation, adjustments, in_ledger, across } =
+            request.into_inner();
+        let (sale, step) = (sale_id(number)?, LedgerStep { generation, adjustments, in_ledger, across });
+        let response = match self.ledger.compensate(sale, &step).await.map_err(failure)? {
+            Compensated::Done { standing, rest } => {
+                warn!(sale_id = %sale, ?step, available = standing.available, rest, "units of the sale were put right");
+                let available = standing.available;
+                v1::CompensateLedgerResponse {
+                    result: "done".to_owned(),
+                    available,
+                    rest,
+                    ..Default::default()
+                }
+            }
+            Compensated::Moved { generation, adjustments, in_ledger } => v1::CompensateLedgerResponse {
+                result: "moved".to_owned(),
+                generation,
+                adjustments,
+                in_ledger,
+                ..Default::default()
+            },
+            Compensated::Missing => return Err(ApiError::Refused(Refusal::SaleNotFound).into()),
+        };
+        Ok(Response::new(response))
+    }
+}
+
+fn sale_id(number: u64) -> Result<SaleId, ApiError> {
+    SaleId::new(number).map_err(|invalid| ApiError::malformed("sale_id", invalid))
+}
+
+fn batch_ids_of(fields: &[Vec<u8>]) -> Result<Vec<BatchId>, ApiError> {
+    if fields.len() > BATCHES_MAX {
+        return Err(ApiError::malformed("batch_ids", format!("must be at most {BATCHES_MAX}")));
+    }
+    let id = |bytes: &Vec<u8>| {
+        body::batch_id(bytes)
+            .map_err(|_wrong| ApiError::malformed("batch_ids", "must be 16 bytes of a batch id"))
+    };
+    fields.iter().map(id).collect()
+}
+
+fn buyers_of(fields: Vec<Vec<u8>>) -> Result<Vec<BuyerDigest>, ApiError> {
+    if fields.len() > BUYERS_MAX {
+        return Err(ApiError::malformed("buyer_digests", format!("must be at most {BUYERS_MAX}")));
+    }
+    let digest = |bytes: Vec<u8>| {
+        let digest = bytes.try_into().map(BuyerDigest);
+        digest.map_err(|_length| ApiError::malformed("buyer_digests", "must be 16 bytes each"))
+    };
+    fields.into_iter().map(digest).collect()
+}
+
+fn intent_of(field: Option<v1::BatchIntent>) -> Result<Intent, ApiError> {
+    let field = field.ok_or_else(|| ApiError::malformed("intent", "must be there"))?;
+    body::intent(field).map_err(|wrong| ApiError::malformed("intent", wrong))
+}
+
+/// What a fault of the ledger is to a caller.
+fn failure(fault: LedgerFault) -> ApiError {
+    match fault {
+        LedgerFault::Unreachable(_)
+        | LedgerFault::NoAnswer(_)
+        | LedgerFault::Refused(_)
+        | LedgerFault::OtherLedger { .. } => {
+            warn!(code = fault.code(), %fault, "an operator's look into the ledger failed");
+            ApiError::Refused(Refusal::LedgerUnavailable)
+        }
+        LedgerFault::UnknownReply { .. } => {
+            error!(code = fault.code(), %fault, "an operator's look into the ledger failed for good");
+            ApiError::Internal
+        }
+    }
+}
+
+/// What a ledger of somebody else is to a caller.
+fn stranger(stranger: Stranger) -> ApiError {
+    match stranger {
+        Stranger::Ledger(fault) => failure(fault),
+        Stranger::Registry(fault) => {
+            warn!(code = fault.code(), %fault, "the order worker does not tell which ledger it must be");
+            ApiError::WorkerUnavailable
+        }
+        other @ (Stranger::OtherStore { .. } | Stranger::OtherLedger { .. } | Stranger::Lost { .. }) => {
+            ApiError::NotRebuildable { why: other.to_string().into() }
+        }
+    }
+}
+
+fn snapshot_message(snapshot: Snapshot) -> v1::LedgerSnapshot {
+    let (totals, written) = (snapshot.totals, snapshot.written);
+    let held = |open: OpenBatch| v1::HeldBatch {
+        batch_id: open.id.to_bytes().to_vec(),
+        deducted_at_ms: open.deducted_at.as_millis(),
+        orders: open.orders,
+        units: open.units,
+    };
+    let lost = |lost: LostEntry| v1::LostEntry {
+        batch_id: lost.batch.to_bytes().to_vec(),
+        deducted_at_ms: lost.deducted_at.as_millis(),
+    };
+    v1::LedgerSnapshot {
+        state: snapshot.state.as_str().to_owned(),
+        generation: snapshot.generation,
+        sequence: snapshot.sequence,
+        adjustments: snapshot.adjustments,
+        initial: totals.initial,
+        restocked: totals.restocked,
+        returned: totals.returned,
+        deducted: totals.deducted,
+        written_off: totals.written_off,
+        reclaimed: totals.reclaimed,
+        available: totals.available,
+        keys: snapshot.keys,
+        buyers: snapshot.buyers,
+        written: Some(v1::WrittenFields { buyers: written.buyers, keys: written.keys }),
+        taken_at_ms: snapshot.taken_at.as_millis(),
+        open: snapshot.open.into_iter().map(held).collect(),
+        lost: snapshot.lost.into_iter().map(lost).collect(),
+    }
+}
+
+fn trace_message(entry: &LogEntry, sale: SaleId, with_orders: bool) -> v1::BatchTrace {
+    let mut sums = Sums::default();
+    for order in entry.orders.iter().filter(|order| order.sale == sale) {
+        sums.add(decision(order.state), 1, u64::from(order.quantity));
+    }
+    let told = if with_orders { entry.orders.as_slice() } else { &[] };
+    v1::BatchTrace {
+        status: entry.status.as_str().to_owned(),
+        sums: Some(books::sums_message(&sums)),
+        orders: told.iter().map(order_mark).collect(),
+    }
+}
+
+/// What was decided about an order in that state; `None` while it is pending.
+const fn decision(state: OrderState) -> Option<Decision> {
+    match state {
+        OrderState::Pending => None,
+        OrderState::Cancelled(reason) => Some(Decision::Cancelled(reason)),
+        OrderState::Confirmed
+        | OrderState::Paid
+        | OrderState::Shipped
+        | OrderState::Finished
+        | OrderState::Refunding(_)
+        | OrderState::Refunded(_) => Some(Decision::Confirmed),
+    }
+}
+
+fn order_mark(order: &LedgerOrder) -> v1::OrderMark {
+    v1::OrderMark {
+        sale_id: order.sale.get(),
+        quantity: order.quantity,
+        state: order.state.as_str().to_owned(),
+        cancel_reason: order.state.reason().map_or("", CancelReason::as_str).to_owned(),
+    }
+}

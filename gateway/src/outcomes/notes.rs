@@ -1,0 +1,31 @@
+//! The ledger's notes: units that came back, told to every gateway.
+
+use std::{sync::Arc, time::Duration};
+
+use flashgate_ledger::{Ledger, Note};
+use futures::StreamExt;
+use tokio::time::sleep;
+use tracing::warn;
+
+use crate::buy::sold_out::SoldOutWatch;
+
+/// The pause before the channel is opened again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Reads the notes of `ledger` for ever, and passes on where sales stand after units came back.
+pub async fn follow(ledger: Arc<dyn Ledger>, sold_out: Arc<SoldOutWatch>) {
+    loop {
+        match ledger.notes().await {
+            Ok(mut notes) => {
+                while let Some(note) = notes.next().await {
+                    match note {
+                        Note::Returned(standing) => sold_out.observe(standing),
+                        Note::Settled(_) => {}
+                    }
+                }
+            }
+            Err(fault) => warn!(code = fault.code(), %fault, "no notes from the ledger"),
+        }
+        sleep(RETRY_PAUSE).await;
+    }
+}

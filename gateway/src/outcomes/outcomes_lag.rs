@@ -1,0 +1,148 @@
+//! How many outcomes are not settled yet, told also while none can be.
+//!
+//! Whoever settles has the subscription in hand, and has no time while the ledger does not answer: just when an operator
+//! wants to know how much waits. So it is shared: [`Outcomes`] is what the settlement polls and acknowledges, and
+//! [`OutcomesLag`] asks it every other second.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use flashgate_messaging::{BusFault, Delivery, Position, QueueId, Subscription};
+use metrics::gauge;
+use parking_lot::Mutex as SyncMutex;
+use tokio::{
+    sync::Mutex,
+    time::{MissedTickBehavior, interval},
+};
+use tracing::debug;
+
+/// How often it is asked.
+const PERIOD: Duration = Duration::from_secs(2);
+
+/// Outcomes for the settlement.
+pub struct Outcomes(Arc<Shared>);
+
+/// Tells how many outcomes are not acknowledged.
+pub struct OutcomesLag(Arc<Shared>);
+
+struct Shared {
+    /// Held during a poll, an acknowledgement and a question, but not while what was polled is settled.
+    subscription: Mutex<Box<dyn Subscription>>,
+    progress: SyncMutex<Progress>,
+}
+
+/// How far the subscription has come in the queues that it holds.
+#[derive(Default)]
+struct Progress {
+    position: Vec<Position>,
+    /// Of each queue, in the holding of that number, the offset before which everything is acknowledged.
+    acknowledged: HashMap<QueueId, (u64, u64)>,
+}
+
+impl Outcomes {
+    /// Shares `subscription` between the settlement and a gauge.
+    pub fn share(subscription: Box<dyn Subscription>) -> (Self, OutcomesLag) {
+        let shared =
+            Arc::new(Shared { subscription: Mutex::new(subscription), progress: SyncMutex::default() });
+        (Self(Arc::clone(&shared)), OutcomesLag(shared))
+    }
+}
+
+#[async_trait]
+impl Subscription for Outcomes {
+    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault> {
+        let mut subscription = self.0.subscription.lock().await;
+        let polled = subscription.poll(max, wait).await;
+        let position = subscription.position();
+        self.0.change(|progress| progress.polled(position, polled.as_deref().unwrap_or_default()));
+        polled
+    }
+
+    fn position(&self) -> Vec<Position> {
+        self.0.change(|progress| progress.position.clone())
+    }
+
+    async fn commit(&mut self, position: &[Position]) -> Result<(), BusFault> {
+        self.0.subscription.lock().await.commit(position).await?;
+        self.0.change(|progress| progress.acknowledged(position));
+        Ok(())
+    }
+
+    async fn lag(&self) -> Result<u64, BusFault> {
+        self.0.lag().await
+    }
+
+    async fn leave(&mut self) {
+        self.0.subscription.lock().await.leave().await;
+    }
+}
+
+impl OutcomesLag {
+    /// Sets the gauge every other second, for ever. While the broker does not tell, it is not set, and vanishes after
+    /// some minutes.
+    pub async fn watch(self) {
+        let mut ticks = interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            match self.lag().await {
+                Ok(lag) => {
+                    let lag = u32::try_from(lag).unwrap_or(u32::MAX);
+                    gauge!("flashgate_gateway_outcomes_lag_messages").set(f64::from(lag));
+                }
+                Err(fault) => debug!(code = fault.code(), %fault, "how many outcomes wait is not known"),
+            }
+        }
+    }
+
+    /// How many messages with outcomes are not acknowledged: those that wait at the broker, and those in hand.
+    ///
+    /// # Errors
+    /// The broker did not tell.
+    pub async fn lag(&self) -> Result<u64, BusFault> {
+        let beyond = self.0.lag().await?;
+        Ok(beyond.saturating_add(self.0.change(|progress| progress.in_hand())))
+    }
+}
+
+impl Shared {
+    async fn lag(&self) -> Result<u64, BusFault> {
+        self.subscription.lock().await.lag().await
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Progress) -> T) -> T {
+        change(&mut self.progress.lock())
+    }
+}
+
+impl Progress {
+    fn polled(&mut self, position: Vec<Position>, deliveries: &[Delivery]) {
+        let mut acknowledged = HashMap::with_capacity(position.len());
+        for Position { queue, holding, offset } in &position {
+            let known = self.acknowledged.get(queue).filter(|(of, _offset)| of == holding).copied();
+            let first =
+                deliveries.iter().filter(|delivery| delivery.queue == *queue).map(|one| one.offset).min();
+            let from = known.unwrap_or_else(|| (*holding, first.unwrap_or(*offset)));
+            acknowledged.insert(queue.clone(), from);
+        }
+        (self.acknowledged, self.position) = (acknowledged, position);
+    }
+
+    fn acknowledged(&mut self, position: &[Position]) {
+        for Position { queue, holding, offset } in position {
+            if let Some((of, acknowledged)) = self.acknowledged.get_mut(queue)
+                && of == holding
+            {
+                *acknowledged = (*acknowledged).max(*offset);
+            }
+        }
+    }
+
+    fn in_hand(&self) -> u64 {
+        let of = |position: &Position| {
+            let (_holding, acknowledged) = self.acknowledged.get(&position.queue)?;
+            Some(position.offset.saturating_sub(*acknowledged))
+        };
+        self.position.iter().filter_map(of).fold(0, u64::saturating_add)
+    }
+}

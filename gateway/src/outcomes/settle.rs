@@ -1,0 +1,199 @@
+//! Takes the outcomes of batches home to the ledger. One gateway of the group takes each.
+
+use std::{sync::Arc, time::Duration};
+
+use flashgate_domain::BatchOutcome;
+use flashgate_ledger::{Selling, Settled};
+use flashgate_messaging::{Delivery, Join, Subscription};
+use flashgate_proto::body::{self, LedgerOutcomes};
+use flashgate_service::{shutdown::waiting_for, throttle::LogThrottle};
+use futures::{StreamExt, stream};
+use metrics::counter;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, warn};
+
+use crate::{buy::sold_out::SoldOutWatch, outcomes::outcomes_lag::Outcomes, sales::belonging::Belonging};
+
+/// How many messages one poll takes: each carries the outcomes of a chunk.
+const MESSAGES_MAX: usize = 32;
+/// How long one poll waits.
+const POLL_WAIT: Duration = Duration::from_millis(500);
+/// How many batches are settled at once.
+const SETTLING_MAX: usize = 8;
+/// How long an outcome that the ledger answers with a refusal may keep those behind it from being settled.
+const REFUSED_MAX: Duration = Duration::from_mins(1);
+/// The pause after a failure.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// The pause before the group is joined again after outcomes of another ledger came.
+const STRANGERS_PAUSE: Duration = Duration::from_secs(5);
+
+/// Settles what the order store decided.
+pub struct Settlement {
+    ledger: Arc<dyn Selling>,
+    belonging: Arc<Belonging>,
+    sold_out: Arc<SoldOutWatch>,
+    told: LogThrottle,
+}
+
+/// Why a membership of the group ended.
+enum Ended {
+    /// The process was told to leave.
+    Leaving,
+    /// Outcomes of another ledger came, or this ledger and the order store do not belong together.
+    AmongStrangers,
+}
+
+impl Settlement {
+    /// Settles in `ledger` and tells `sold_out` where the sales stand then.
+    pub fn new(ledger: Arc<dyn Selling>, belonging: Arc<Belonging>, sold_out: Arc<SoldOutWatch>) -> Self {
+        Self { ledger, belonging, sold_out, told: LogThrottle::default() }
+    }
+
+    /// Settles what the group's outcomes bring until `leave`. Whoever is among strangers takes nothing from them: it
+    /// leaves the group, and joins again to see whether they are gone.
+    pub async fn run(self, join: Join, leave: CancellationToken) {
+        loop {
+            // To its end, also when the process is told to leave: then the group is left in order.
+            let ended = match join().await {
+                Ok(outcomes) => {
+                    let (mut outcomes, lag) = Outcomes::share(outcomes);
+                    let ended = tokio::select! {
+                        biased;
+                        ended = self.take(&mut outcomes, &leave) => ended,
+                        () = lag.watch() => Ended::Leaving,
+                    };
+                    let waiting = waiting_for("the broker to forget who settles");
+                    outcomes.leave().await;
+                    drop(waiting);
+                    ended
+                }
+                Err(fault) => {
+                    warn!(code = fault.code(), %fault, "no outcomes: the group could not be joined");
+                    if leave.run_until_cancelled(sleep(RETRY_PAUSE)).await.is_none() {
+                        return;
+                    }
+                    continue;
+                }
+            };
+            match ended {
+                Ended::Leaving => return,
+                Ended::AmongStrangers => {
+                    if leave.run_until_cancelled(sleep(STRANGERS_PAUSE)).await.is_none() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Offsets move only after everything before them is settled.
+    async fn take(&self, outcomes: &mut Outcomes, leave: &CancellationToken) -> Ended {
+        while !leave.is_cancelled() {
+            if self.belonging.is_estranged() {
+                return Ended::AmongStrangers;
+            }
+            let deliveries = match outcomes.poll(MESSAGES_MAX, POLL_WAIT).await {
+                Ok(deliveries) => deliveries,
+                Err(fault) => {
+                    warn!(code = fault.code(), %fault, "no outcomes");
+                    sleep(RETRY_PAUSE).await;
+                    continue;
+                }
+            };
+            if deliveries.is_empty() {
+                continue;
+            }
+            let (ours, foreign): (Vec<_>, Vec<_>) = deliveries
+                .into_iter()
+                .filter_map(decode)
+                .partition(|outcomes| self.belonging.is_ours(outcomes.ledger));
+            self.belonging.note_messages(foreign.is_empty());
+            let batches = ours.into_iter().flat_map(|outcomes| outcomes.batches);
+            let settling = stream::iter(batches).map(|outcome| self.settle(outcome, leave));
+            let all_settled =
+                settling.buffer_unordered(SETTLING_MAX).all(|settled| async move { settled }).await;
+            if !all_settled {
+                // Leaving with the ledger away: without a commit, the next gateway gets them again.
+                return Ended::Leaving;
+            }
+            if let Some(LedgerOutcomes { ledger, .. }) = foreign.first() {
+                let (of, ours) =
+                    (ledger.map(|id| id.to_string()), self.belonging.ledger().map(|id| id.to_string()));
+                error!(of, ledger = ours, "outcomes of another ledger: left to its gateways");
+                counter!("flashgate_gateway_foreign_messages_total", "what" => "outcomes").increment(1);
+                return Ended::AmongStrangers;
+            }
+            if let Err(fault) = outcomes.commit(&outcomes.position()).await {
+                warn!(code = fault.code(), %fault, "outcomes will come again");
+            }
+        }
+        Ended::Leaving
+    }
+
+    /// Tries until the ledger has answered; `false` if it had not when the process was told to leave.
+    ///
+    /// An outcome that the ledger refuses for [`REFUSED_MAX`] is passed over: its batch stays open in the ledger, an
+    /// audit names it, and a re-drive brings the outcome again.
+    async fn settle(&self, outcome: BatchOutcome, leave: &CancellationToken) -> bool {
+        let began_at = Instant::now();
+        loop {
+            let fault = match self.ledger.settle(&outcome).await {
+                Ok(settled) => {
+                    self.note(&outcome, &settled);
+                    return true;
+                }
+                Err(fault) => fault,
+            };
+            if fault.is_refusal() && began_at.elapsed() >= REFUSED_MAX {
+                error!(batch = %outcome.batch, code = fault.code(), %fault, "given up: to be re-driven");
+                counter!("flashgate_gateway_settled_batches_total", "result" => "given_up").increment(1);
+                return true;
+            }
+            if let Some(suppressed) = self.told.admit() {
+                warn!(batch = %outcome.batch, code = fault.code(), %fault, suppressed, "not settled yet");
+            }
+            tokio::select! {
+                biased;
+                () = leave.cancelled() => return false,
+                () = sleep(RETRY_PAUSE) => {}
+            }
+        }
+    }
+
+    fn note(&self, outcome: &BatchOutcome, settled: &Settled) {
+        let batch = outcome.batch;
+        let (result, standings) = match settled {
+            Settled::Applied(standings) => ("applied", standings.as_slice()),
+            Settled::Already => ("already", [].as_slice()),
+            Settled::BrokenOff { stopped } => {
+                error!(%batch, ?stopped, "a settlement was broken off half-way: its sales are paused, to be rebuilt");
+                ("broken_off", [].as_slice())
+            }
+            Settled::AppliedLate(standings) => {
+                warn!(%batch, "the ledger did not know the batch: deducted now");
+                ("applied_late", standings.as_slice())
+            }
+            Settled::Contradiction => {
+                error!(%batch, "the batch is fenced in the ledger, and the order store has its orders");
+                ("contradiction", [].as_slice())
+            }
+            Settled::IdTaken => {
+                error!(%batch, "another batch has the same base in the ledger");
+                ("id_taken", [].as_slice())
+            }
+        };
+        debug!(%batch, result, "settled");
+        counter!("flashgate_gateway_settled_batches_total", "result" => result).increment(1);
+        standings.iter().for_each(|standing| self.sold_out.observe(*standing));
+    }
+}
+
+/// The outcomes in a message. One that cannot be read is counted and passed over: it stays on the topic.
+fn decode(delivery: Delivery) -> Option<LedgerOutcomes> {
+    let unreadable = |wrong: &body::BodyError| {
+        error!(key = delivery.key, offset = delivery.offset, error = %wrong, "outcomes that cannot be read");
+        counter!("flashgate_gateway_outcomes_unreadable_total").increment(1);
+    };
+    body::decode_outcomes(delivery.body).inspect_err(unreadable).ok()
+}

@@ -1,0 +1,292 @@
+//! Brings sales from the order store into the ledger, each exactly once, whichever gateway comes first.
+//!
+//! 1. `prepare`: the ledger gets the sale, not sellable, unless it is there.
+//! 2. The order store registers the preheat. From here on, a sale that is missing was lost.
+//! 3. `activate`: the sale becomes sellable. A sale that is missing stays missing, and is paused.
+//!
+//! A gateway can die between any two steps: another does the rest, and no step done twice changes anything.
+//!
+//! Each sale goes alone. Reading them never waits for the ledger, so that a sale that was closed ends here at the next
+//! reading whatever else is broken; and a sale with which something is wrong is named, counted and tried again at each
+//! reading, while the others go on.
+
+mod failing;
+mod sale;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use flashgate_domain::{Sale, SaleId, SaleState, id::ShardCount};
+use flashgate_ledger::{LedgerFault, SaleLifecycle};
+use flashgate_messaging::Subscription;
+use flashgate_service::throttle::LogThrottle;
+use futures::{StreamExt, stream};
+use metrics::counter;
+use thiserror::Error;
+use tokio::{
+    sync::Notify,
+    task::{self, JoinError, JoinSet},
+    time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, warn};
+
+use crate::{
+    readiness::{Degraded, Readiness},
+    sales::{
+        catalogue::Catalogue,
+        preheat::{failing::Failing, sale::Steps},
+        registry::{Registry, RegistryFault},
+    },
+};
+
+/// How many sale events one poll takes.
+const EVENTS_MAX: usize = 64;
+/// How long one poll for sale events waits.
+const EVENTS_WAIT: Duration = Duration::from_secs(10);
+/// The pause after a failure.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// How long the start waits for the sales. Those that take longer are told to be in preparation meanwhile.
+const START_WAIT: Duration = Duration::from_secs(5);
+/// How many sales are looked up at once.
+const LOOK_UPS_MAX: usize = 16;
+/// What a gateway wants to know once: all that buyers may ask for.
+const KNOWN: [SaleState; 3] = [SaleState::Preheating, SaleState::Preheated, SaleState::Closed];
+/// What it reads again and again: few, however many were closed over the years.
+const LIVE: [SaleState; 2] = [SaleState::Preheating, SaleState::Preheated];
+
+/// A sale could not be brought up to date.
+#[derive(Debug, Error)]
+pub enum PreheatFault {
+    /// The order worker did not help.
+    #[error(transparent)]
+    Registry(#[from] RegistryFault),
+    /// The ledger did not help.
+    #[error(transparent)]
+    Ledger(#[from] LedgerFault),
+}
+
+impl PreheatFault {
+    /// The stable name, for logs and metrics.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Registry(fault) => fault.code(),
+            Self::Ledger(fault) => fault.code(),
+        }
+    }
+}
+
+/// What one reading of the sales came to.
+struct Reading {
+    /// The sales for which there is something to do in the ledger.
+    due: Vec<Sale>,
+    /// The sales of which the order worker told nothing that can be used.
+    unread: Vec<(u64, RegistryFault)>,
+}
+
+/// Keeps the catalogue and the ledger in step with the order store.
+pub struct Preheat {
+    registry: Arc<dyn Registry>,
+    catalogue: Arc<Catalogue>,
+    steps: Arc<Steps>,
+    told: LogThrottle,
+}
+
+impl Preheat {
+    /// Reads from `registry`, writes to `ledger`, of so many shards, and to `catalogue`.
+    pub fn new(
+        ledger: Arc<dyn SaleLifecycle>,
+        shards: ShardCount,
+        registry: Arc<dyn Registry>,
+        catalogue: Arc<Catalogue>,
+    ) -> Self {
+        let steps = Steps::new(ledger, shards, Arc::clone(&registry), Arc::clone(&catalogue));
+        Self { registry, catalogue, steps: Arc::new(steps), told: LogThrottle::default() }
+    }
+
+    /// Reads every sale that buyers may ask for, and takes each as far as it goes; but waits no longer than some
+    /// seconds for the ledger. What is left over is due again at the next reading.
+    ///
+    /// # Errors
+    /// The sales could not be read.
+    pub async fn start(&self) -> Result<(), RegistryFault> {
+        let Reading { due, unread } = self.read(&KNOWN).await?;
+        for (sale, fault) in unread {
+            warn!(sale_id = sale, code = fault.code(), %fault, "a sale could not be read");
+        }
+        if timeout(START_WAIT, self.attempt(due)).await.is_err() {
+            warn!("some sales are not in the ledger yet; they are tried again");
+        }
+        Ok(())
+    }
+
+    /// Reads every live sale and takes each as far as it goes; what was wrong with which.
+    ///
+    /// # Errors
+    /// The sales could not be read.
+    pub async fn refresh(&self) -> Result<Vec<(SaleId, PreheatFault)>, RegistryFault> {
+        let due = self.read(&LIVE).await?.due;
+        Ok(self.attempt(due).await)
+    }
+
+    /// Reads the sales whenever `events` says that one changed, and every `period`, until `leave`.
+    pub async fn run(
+        self,
+        events: Box<dyn Subscription>,
+        period: Duration,
+        readiness: Arc<Readiness>,
+        leave: CancellationToken,
+    ) {
+        let news = Notify::new();
+        tokio::select! {
+            biased;
+            () = leave.cancelled() => {}
+            () = hear(events, &news) => {}
+            () = self.keep_up(period, &news, &readiness) => {}
+        }
+    }
+
+    async fn keep_up(&self, period: Duration, news: &Notify, readiness: &Readiness) {
+        let mut ticks = interval_at(Instant::now() + period, period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut updates = Updates::default();
+        let mut failing = Failing::default();
+        loop {
+            tokio::select! {
+                biased;
+                Some((sale, result)) = updates.next() => {
+                    failing.note(sale.get(), result.err());
+                    readiness.set_degraded(Degraded::Sales, failing.any());
+                    continue;
+                }
+                _ = ticks.tick() => {}
+                () = news.notified() => ticks.reset(),
+            }
+            let read = self.read(&LIVE).await;
+            readiness.set_degraded(Degraded::Worker, read.is_err());
+            match read {
+                Ok(Reading { due, unread }) => {
+                    failing.keep(|sale| {
+                        updates.are_running_for(sale)
+                            || due.iter().any(|due| due.id.get() == sale)
+                            || unread.iter().any(|(unread, _fault)| *unread == sale)
+                    });
+                    for (sale, fault) in unread {
+                        failing.note(sale, Some(fault.into()));
+                    }
+                    readiness.set_degraded(Degraded::Sales, failing.any());
+                    due.into_iter().for_each(|sale| updates.start(&self.steps, sale));
+                }
+                Err(fault) => {
+                    counter!("flashgate_gateway_preheat_failures_total", "what" => "list").increment(1);
+                    if let Some(suppressed) = self.told.admit() {
+                        warn!(code = fault.code(), %fault, suppressed, "the sales could not be read");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads the sales in `states`, and those that are known as live and are none of them: they were closed. What is
+    /// new is in the catalogue when this returns.
+    async fn read(&self, states: &[SaleState]) -> Result<Reading, RegistryFault> {
+        let listed = self.registry.sales(states).await?;
+        let (mut sales, mut unread) = (listed.sales, listed.unreadable);
+        let seen: HashSet<u64> =
+            sales.iter().map(|sale| sale.id.get()).chain(unread.iter().map(|(sale, _fault)| *sale)).collect();
+        // What is known already counts before the look-ups, which may take long.
+        sales.iter().for_each(|sale| self.steps.take_in(sale));
+        let known = self.catalogue.all().into_iter().map(|entry| (entry.sale.id, entry.sale.state));
+        let missed = known.filter(|(sale, state)| LIVE.contains(state) && !seen.contains(&sale.get()));
+        let looked = stream::iter(missed.map(|(sale, _state)| sale).collect::<Vec<_>>())
+            .map(|sale| async move { (sale, self.registry.sale(sale).await) })
+            .buffer_unordered(LOOK_UPS_MAX)
+            .collect::<Vec<_>>();
+        for (id, found) in looked.await {
+            match found {
+                Ok(Some(sale)) => {
+                    self.steps.take_in(&sale);
+                    sales.push(sale);
+                }
+                Ok(None) => debug!(sale_id = %id, "the order store no longer has the sale"),
+                Err(fault) => unread.push((id.get(), fault)),
+            }
+        }
+        // Closed ones come from the catalogue: the ledger may have forgotten what it was told long ago.
+        let live = sales.into_iter().filter(|sale| sale.state != SaleState::Closed);
+        let mut due: Vec<Sale> = live.filter(|sale| self.steps.is_due(sale)).collect();
+        let closed = self.catalogue.all().into_iter().filter(|entry| entry.sale.state == SaleState::Closed);
+        due.extend(closed.map(|entry| entry.sale.clone()).filter(|sale| self.steps.is_due(sale)));
+        Ok(Reading { due, unread })
+    }
+
+    async fn attempt(&self, due: Vec<Sale>) -> Vec<(SaleId, PreheatFault)> {
+        let attempts = stream::iter(due).map(|sale| async move {
+            let id = sale.id;
+            self.steps.bring_up_to_date(sale).await.err().map(|fault| (id, fault))
+        });
+        // Each shard lets a few through; here nothing may stand in front of those of another shard.
+        let failed = attempts.buffer_unordered(usize::MAX).filter_map(async |failed| failed);
+        failed.inspect(|(sale, fault)| failing::tell(sale.get(), fault, 0)).collect().await
+    }
+}
+
+/// Says `news` whenever there are sale events, for ever.
+async fn hear(mut events: Box<dyn Subscription>, news: &Notify) {
+    loop {
+        match events.poll(EVENTS_MAX, EVENTS_WAIT).await {
+            Ok(heard) if heard.is_empty() => continue,
+            Ok(_heard) => news.notify_one(),
+            Err(fault) => {
+                debug!(code = fault.code(), %fault, "no sale events; the sales are read all the same");
+                sleep(RETRY_PAUSE).await;
+                continue;
+            }
+        }
+        if let Err(fault) = events.commit(&events.position()).await {
+            debug!(code = fault.code(), %fault, "sale events will come again");
+        }
+    }
+}
+
+/// The sales that are being brought up to date, each in a task of its own.
+#[derive(Default)]
+struct Updates {
+    tasks: JoinSet<Result<(), PreheatFault>>,
+    sales: HashMap<task::Id, SaleId>,
+    running: HashSet<u64>,
+}
+
+impl Updates {
+    /// Starts on the sale, unless it is in hand: it is due again at the next reading, if there is more to do.
+    fn start(&mut self, steps: &Arc<Steps>, sale: Sale) {
+        let (id, steps) = (sale.id, Arc::clone(steps));
+        if self.running.insert(id.get()) {
+            let task = self.tasks.spawn(async move { steps.bring_up_to_date(sale).await });
+            self.sales.insert(task.id(), id);
+        }
+    }
+
+    fn are_running_for(&self, sale: u64) -> bool {
+        self.running.contains(&sale)
+    }
+
+    /// The next sale that is done; `None` if none is in hand.
+    async fn next(&mut self) -> Option<(SaleId, Result<(), PreheatFault>)> {
+        loop {
+            let joined = self.tasks.join_next_with_id().await?;
+            let task = joined.as_ref().map_or_else(JoinError::id, |(task, _result)| *task);
+            let Some(sale) = self.sales.remove(&task) else { continue };
+            self.running.remove(&sale.get());
+            match joined {
+                Ok((_task, result)) => return Some((sale, result)),
+                Err(panicked) => {
+                    error!(sale_id = %sale, error = %panicked, "bringing a sale up to date broke off")
+                }
+            }
+        }
+    }
+}

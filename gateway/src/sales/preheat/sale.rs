@@ -1,0 +1,114 @@
+//! The steps of one sale. They touch no other sale, and a shard that does not answer delays the sales of no other one.
+
+use std::{sync::Arc, time::Duration};
+
+use flashgate_domain::{Sale, SaleState, id::ShardCount};
+use flashgate_ledger::{Activated, SaleLifecycle};
+use tokio::sync::Semaphore;
+use tracing::error;
+
+use super::PreheatFault;
+use crate::sales::{
+    catalogue::{Catalogue, Entry},
+    registry::Registry,
+};
+
+/// How many sales of one shard are brought up to date at once.
+const SALES_OF_SHARD_MAX: usize = 8;
+/// How often the ledger is asked for a sale of which the order store has no news. 2 s: who buys finds out sooner.
+const LEDGER_PERIOD: Duration = Duration::from_secs(2);
+
+/// Brings single sales up to date.
+pub(super) struct Steps {
+    ledger: Arc<dyn SaleLifecycle>,
+    shards: ShardCount,
+    registry: Arc<dyn Registry>,
+    catalogue: Arc<Catalogue>,
+    permits: Vec<Semaphore>,
+}
+
+impl Steps {
+    pub(super) fn new(
+        ledger: Arc<dyn SaleLifecycle>,
+        shards: ShardCount,
+        registry: Arc<dyn Registry>,
+        catalogue: Arc<Catalogue>,
+    ) -> Self {
+        let permits = shards.all().map(|_shard| Semaphore::new(SALES_OF_SHARD_MAX)).collect();
+        Self { ledger, shards, registry, catalogue, permits }
+    }
+
+    /// What buyers are told changes at once, whatever the ledger does: a sale that is closed has ended, and one that is
+    /// new is being prepared.
+    pub(super) fn take_in(&self, sale: &Sale) {
+        match sale.state {
+            SaleState::Created => {}
+            SaleState::Preheating | SaleState::Closed => drop(self.catalogue.put(sale.clone())),
+            SaleState::Preheated => {
+                // As sellable it is known only when the ledger has it: before, its intents would find it missing.
+                if self.catalogue.get(sale.id).is_none() {
+                    self.catalogue.put(Sale { state: SaleState::Preheating, ..sale.clone() });
+                }
+            }
+        }
+    }
+
+    /// Whether there is something to do in the ledger for this sale.
+    pub(super) fn is_due(&self, sale: &Sale) -> bool {
+        let entry = self.catalogue.get(sale.id);
+        match sale.state {
+            SaleState::Created => false,
+            SaleState::Preheating => true,
+            SaleState::Preheated => !entry.is_some_and(|entry| {
+                let Sale { state, generation, draft, .. } = &entry.sale;
+                let no_news = (*state, *generation, draft) == (sale.state, sale.generation, &sale.draft);
+                no_news && !entry.paused() && entry.found_in_ledger_within(LEDGER_PERIOD)
+            }),
+            SaleState::Closed => !entry.is_some_and(|entry| entry.closed_in_ledger()),
+        }
+    }
+
+    /// Takes the sale as far as it goes. Done twice, or at two gateways, it changes nothing more.
+    pub(super) async fn bring_up_to_date(&self, mut sale: Sale) -> Result<(), PreheatFault> {
+        // Never closed, so always granted.
+        let _permit = match self.permits.get(usize::from(sale.id.shard(self.shards).get())) {
+            Some(of_shard) => of_shard.acquire().await.ok(),
+            None => None,
+        };
+        if sale.state == SaleState::Preheating {
+            self.ledger.prepare(&sale).await?;
+            sale = self.registry.confirm_preheat(sale.id, sale.generation).await?;
+        }
+        match sale.state {
+            SaleState::Created | SaleState::Preheating => {}
+            SaleState::Preheated => {
+                let activated = self.ledger.activate(sale.id, sale.generation).await?;
+                let entry = self.catalogue.put(sale);
+                note(&entry, activated);
+            }
+            SaleState::Closed => {
+                let entry = self.catalogue.put(sale);
+                if !entry.closed_in_ledger() {
+                    self.ledger.close(entry.sale.id).await?;
+                    entry.set_closed_in_ledger(true);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn note(entry: &Entry, activated: Activated) {
+    match activated {
+        Activated::Active | Activated::Closed => {
+            entry.set_paused(false);
+            entry.set_found_in_ledger();
+        }
+        Activated::Missing | Activated::Paused => entry.set_paused(true),
+        Activated::OtherGeneration { generation } => {
+            let (sale, stored) = (entry.sale.id, entry.sale.generation);
+            error!(%sale, generation, stored, "the ledger has the sale in another generation than the order store");
+            entry.set_paused(true);
+        }
+    }
+}
