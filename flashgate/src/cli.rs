@@ -42,7 +42,7 @@ Exit codes:
  70  a background task of serve failed; it was shut down in order
 130  a load test was interrupted; its report covers what was sent until then
 
-A reader of standard output that goes away early (`… | head -1`) is no failure. If standard output cannot be written
+A reader of standard output that goes away early (`… | head -1`) is no failure. If cannot write standard output
 otherwise, such as on a full disk, the exit code is 1.";
 
 /// What to do.

@@ -18,14 +18,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-pub use crate::engine::Parts;
+pub use crate::engine::Dependencies;
 use crate::{
     config::{AuthMode, ListenConfig, Settings},
     edge::{
         api::Api,
         auth::{Authenticator, TrustedHeader},
         grpc, http, openapi,
-        operator::{self, ledger::LedgerDesk},
+        operator::{self, ledger::LedgerServiceImpl},
     },
     engine::Engine,
     outcomes::redrive::Redrive,
@@ -51,7 +51,7 @@ pub struct Addresses {
 
 /// An address that cannot be had.
 #[derive(Debug, Error)]
-#[error("listen.{key} = {address}: {source}")]
+#[error("cannot bind cannot bind listen.{key} = {address}: {source}")]
 pub struct BindFault {
     /// The key of [`ListenConfig`] that names it.
     pub key: &'static str,
@@ -113,13 +113,13 @@ fn listen(key: &'static str, address: SocketAddr, socket: TcpSocket) -> Result<T
 /// in its batches, and returns. Says `up` when buyers are answered.
 pub async fn run(
     settings: &Settings,
-    parts: Parts,
+    parts: Dependencies,
     sockets: Sockets,
     metrics: Option<PrometheusHandle>,
     up: oneshot::Sender<Addresses>,
     supervisor: &Supervisor,
 ) -> anyhow::Result<()> {
-    let leave = supervisor.shutdown().clone();
+    let shutdown = supervisor.shutdown().clone();
     let belonging = Arc::clone(&parts.belonging);
     let readiness = Arc::new(Readiness::new(
         settings.clock_difference_max,
@@ -130,7 +130,7 @@ pub async fn run(
     let mut background = Vec::new();
     let (ledger, producer) = (Arc::clone(&parts.ledger), Arc::clone(&parts.producer));
     let redrive = Redrive::new(ledger.clone(), producer, parts.orders_topic.clone());
-    let desk = LedgerDesk::new(ledger, Arc::clone(&parts.registry), parts.shards, redrive);
+    let desk = LedgerServiceImpl::new(ledger, Arc::clone(&parts.registry), parts.shards, redrive);
     let operator =
         operator::router(Arc::clone(&readiness), metrics.clone(), desk, settings.listen.body_timeout())?;
     // Outlives the others: whoever watches sees the gateway leave.
@@ -159,7 +159,7 @@ pub async fn run(
         orders: Arc::clone(&engine.orders),
         catalogue: Arc::clone(&engine.catalogue),
         body_limits: settings.listen.body_limits(),
-        leave: leave.clone(),
+        shutdown: shutdown.clone(),
     });
     let http =
         http::router(Arc::clone(&api), openapi::document()).merge(operator::health(Arc::clone(&readiness)));
@@ -168,15 +168,15 @@ pub async fn run(
     let grpc = grpc::router(api, health)?;
     let http_listening = listen("http", addresses.http, sockets.http)?;
     let grpc_listening = listen("grpc", addresses.grpc, sockets.grpc)?;
-    readiness.doors_are_open();
+    readiness.listeners_ready();
     info!(
         http = %addresses.http, grpc = %addresses.grpc, operator = %addresses.operator,
-        node = engine.node.get(), "gateway is up"
+        node = engine.node.get(), "gateway started"
     );
     // Whoever started it may not care.
     let _ = up.send(addresses);
-    let http = listener::serve(http_listening, http, http_places, limits.clone(), leave.clone());
-    let grpc = listener::serve(grpc_listening, grpc, grpc_places, limits.clone(), leave);
+    let http = listener::serve(http_listening, http, http_places, limits.clone(), shutdown.clone());
+    let grpc = listener::serve(grpc_listening, grpc, grpc_places, limits.clone(), shutdown);
     let (http, grpc) = (supervisor.spawn("http_listener", http), supervisor.spawn("grpc_listener", grpc));
     http.ended().await;
     grpc.ended().await;
@@ -186,7 +186,7 @@ pub async fn run(
     drop(waiting);
     operator_leave.cancel();
     drop(background);
-    info!("gateway has left");
+    info!("gateway stopped");
     Ok(())
 }
 

@@ -84,20 +84,20 @@ pub struct WorkerConfig {
     pub timeout_ms: NonZeroU64,
     /// How often the sales that are not closed are read again, besides at every event. 500 ms: a sale that was closed
     /// ends at every gateway within a second, also when the event was lost.
-    pub refresh_ms: NonZeroU64,
+    pub refresh_interval_ms: NonZeroU64,
 }
 
 impl WorkerConfig {
     /// How often the sales that are not closed are read again, besides at every event.
     pub const fn refresh(&self) -> Duration {
-        Duration::from_millis(self.refresh_ms.get())
+        Duration::from_millis(self.refresh_interval_ms.get())
     }
 }
 
 impl Default for WorkerConfig {
     fn default() -> Self {
         let url = "http://127.0.0.1:7070".to_owned();
-        Self { url, timeout_ms: non_zero!(2_000), refresh_ms: non_zero!(500) }
+        Self { url, timeout_ms: non_zero!(2_000), refresh_interval_ms: non_zero!(500) }
     }
 }
 

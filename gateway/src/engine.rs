@@ -39,7 +39,7 @@ const REREAD_PERIOD: Duration = Duration::from_secs(1);
 
 /// Everything outside the gateway that it works with. In production Redis, RocketMQ and the order worker's gRPC;
 /// in the embedded mode and in simulations their doubles.
-pub struct Parts {
+pub struct Dependencies {
     /// The stock.
     pub ledger: Arc<dyn Ledger>,
     /// How many shards it has.
@@ -84,29 +84,29 @@ impl Engine {
     /// follows.
     pub async fn start(
         settings: &Settings,
-        parts: Parts,
+        parts: Dependencies,
         readiness: &Arc<Readiness>,
         supervisor: &Supervisor,
     ) -> Option<Self> {
-        let leave = supervisor.shutdown().clone();
+        let shutdown = supervisor.shutdown().clone();
         let ledger = Arc::clone(&parts.ledger);
         let (belonging, fresh) = (Arc::clone(&parts.belonging), fresh_identity(parts.seed));
         let agree = || belonging.agree(&*parts.ledger, &*parts.registry, parts.shards, fresh);
-        first_success("agreement of ledger and order store", &leave, agree).await?;
+        first_success("agreement of ledger and order store", &shutdown, agree).await?;
         let clock = LedgerClock::new(Arc::clone(&parts.clock));
         // If it does not tell the time now, it is asked again in two seconds.
         let _silent = clock.compare(&*ledger, readiness).await;
-        let node = first_success("node number", &leave, || ledger.next_node()).await?;
+        let node = first_success("node number", &shutdown, || ledger.next_node()).await?;
         let mut background = Vec::new();
         let agreeing = Arc::clone(&belonging).watch(
             ledger.clone(),
             Arc::clone(&parts.registry),
             parts.shards,
-            leave.clone(),
+            shutdown.clone(),
         );
         background.push(supervisor.spawn("identity", agreeing));
-        background.push(supervisor.spawn("sweep", sweep(ledger.clone(), leave.clone())));
-        let comparing = Arc::clone(&clock).watch(ledger.clone(), Arc::clone(readiness), leave.clone());
+        background.push(supervisor.spawn("sweep", sweep(ledger.clone(), shutdown.clone())));
+        let comparing = Arc::clone(&clock).watch(ledger.clone(), Arc::clone(readiness), shutdown.clone());
         background.push(supervisor.spawn("ledger_clock", comparing));
         let clock: Arc<dyn Clock> = clock;
         let catalogue = Arc::new(Catalogue::default());
@@ -120,13 +120,13 @@ impl Engine {
             Arc::clone(&parts.registry),
             Arc::clone(&catalogue),
         );
-        first_success("reading of the sales", &leave, || preheat.start()).await?;
+        first_success("reading of the sales", &shutdown, || preheat.start()).await?;
         readiness.sales_are_preheated();
         let preheating =
-            preheat.run(parts.sale_events, settings.refresh, Arc::clone(readiness), leave.clone());
+            preheat.run(parts.sale_events, settings.refresh, Arc::clone(readiness), shutdown.clone());
         background.push(supervisor.spawn("preheat", preheating));
         let settlement = Settlement::new(parts.ledger.clone(), Arc::clone(&belonging), Arc::clone(&sold_out));
-        let settling = supervisor.spawn("settle", settlement.run(parts.outcomes, leave.clone()));
+        let settling = supervisor.spawn("settle", settlement.run(parts.outcomes, shutdown.clone()));
 
         let transactions = Transactions::new(
             parts.ledger.clone(),
@@ -172,12 +172,14 @@ fn fresh_identity(seed: u64) -> LedgerId {
 }
 
 /// Frees the keys of sales that are long over, a few at a time.
-async fn sweep(ledger: Arc<dyn SaleLifecycle>, leave: CancellationToken) {
-    while leave.run_until_cancelled(sleep(SWEEP_PERIOD)).await.is_some() {
+async fn sweep(ledger: Arc<dyn SaleLifecycle>, shutdown: CancellationToken) {
+    while shutdown.run_until_cancelled(sleep(SWEEP_PERIOD)).await.is_some() {
         match ledger.sweep().await {
             Ok(0) => {}
-            Ok(sales) => info!(sales, "the keys of closed sales are freed"),
-            Err(fault) => debug!(code = fault.code(), %fault, "the keys of closed sales stay for now"),
+            Ok(sales) => info!(sales, "keys of closed sales removed"),
+            Err(fault) => {
+                debug!(code = fault.code(), error = %fault, "removing keys of closed sales failed; retrying later")
+            }
         }
     }
 }
@@ -194,19 +196,19 @@ fn lanes_of(node: Node, seed: u64, shared: Arc<Shared>) -> impl FnMut(Shard, Arc
 /// Tries until it succeeds; `None` if the process was told to leave first.
 async fn first_success<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
     step: &str,
-    leave: &CancellationToken,
+    shutdown: &CancellationToken,
     attempt: impl Fn() -> F,
 ) -> Option<T> {
     let _waiting = waiting_for("the ledger and the order worker, at the start");
     loop {
         // Each step is done again from its beginning by the next start: it may be broken off anywhere.
-        match leave.run_until_cancelled(attempt()).await? {
+        match shutdown.run_until_cancelled(attempt()).await? {
             Ok(value) => return Some(value),
-            Err(why) => warn!(step, %why, "the start waits"),
+            Err(why) => warn!(step, error = %why, "startup step failed; retrying"),
         }
         tokio::select! {
             biased;
-            () = leave.cancelled() => return None,
+            () = shutdown.cancelled() => return None,
             () = sleep(RETRY_PAUSE) => {}
         }
     }

@@ -5,7 +5,7 @@ use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 use anyhow::Context;
 use flashgate_domain::{Clock, SystemClock};
 use flashgate_gateway::{
-    app::{self, Parts, Sockets},
+    app::{self, Dependencies, Sockets},
     cli::{Cli, Command},
     config::{Config, ENV_PREFIX, SAMPLE},
     metrics::{GATEWAY, REDIS},
@@ -102,13 +102,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::init_logs(&config.log)?;
     let metrics = telemetry::init_metrics(&[GATEWAY, REDIS, BUS])?;
     let limit = config.listen.limits.drain_timeout() + shutdown::AFTER_DRAIN;
-    let leave = shutdown::on_signal(limit).context("signals cannot be had")?;
-    let supervisor = Supervisor::new(leave.clone());
+    let shutdown = shutdown::on_signal(limit).context("signals cannot be had")?;
+    let supervisor = Supervisor::new(shutdown.clone());
     let files = files::raise_limit();
     let sockets = Sockets::bind(&config.listen)?;
     let waiting = shutdown::waiting_for("the first answers of Redis and the broker");
-    let Some(connected) = leave.run_until_cancelled(connect_at_last(&config, &supervisor)).await else {
-        info!("gateway has left before it was up");
+    let Some(connected) = shutdown.run_until_cancelled(connect_at_last(&config, &supervisor)).await else {
+        info!("gateway stopped during startup");
         return Ok(supervisor.check()?);
     };
     drop(waiting);
@@ -125,10 +125,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 async fn connect_at_last(
     config: &Config,
     supervisor: &Supervisor,
-) -> anyhow::Result<(Parts, Arc<RocketMqTransactionProducer>)> {
+) -> anyhow::Result<(Dependencies, Arc<RocketMqTransactionProducer>)> {
     loop {
         match connect(config, supervisor).await {
-            Err(why) if why.is::<BusFault>() => warn!(%why, "the start waits for the broker"),
+            Err(why) if why.is::<BusFault>() => warn!(error = %why, "startup waits for the broker"),
             connected => return connected,
         }
         sleep(RETRY_PAUSE).await;
@@ -139,7 +139,7 @@ async fn connect_at_last(
 async fn connect(
     config: &Config,
     supervisor: &Supervisor,
-) -> anyhow::Result<(Parts, Arc<RocketMqTransactionProducer>)> {
+) -> anyhow::Result<(Dependencies, Arc<RocketMqTransactionProducer>)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ledger: Arc<dyn Ledger> = Arc::new(RedisLedger::new(&config.redis)?);
     let broker = RocketMq::connect(config.rocketmq.clone(), Arc::clone(&clock)).await?;
@@ -156,7 +156,7 @@ async fn connect(
     let sale_events = broker.listen(names.group("gateway-sales")?, names.topic("sales")?).await?;
     let registry =
         GrpcRegistry::new(&config.worker.url, Duration::from_millis(config.worker.timeout_ms.get()))?;
-    let parts = Parts {
+    let parts = Dependencies {
         shards: config.redis.shards,
         ledger,
         producer: Arc::<RocketMqTransactionProducer>::clone(&producer),

@@ -68,7 +68,7 @@ struct State {
     ledger_up: bool,
     broker_up: bool,
     sales_known: bool,
-    doors_open: bool,
+    listeners_ready: bool,
     degraded: BTreeSet<Degraded>,
     /// The shards that failed at the last trial.
     shards_down: Vec<Shard>,
@@ -104,9 +104,9 @@ impl Readiness {
             ("identity", self.identity_holds.as_ref().is_some_and(|holds| !holds())),
             ("clock", self.clocks.are_apart()),
             ("sales", !state.sales_known),
-            ("doors", !state.doors_open),
+            ("listeners", !state.listeners_ready),
             ("tasks", self.supervisor.check().is_err()),
-            ("leaving", self.supervisor.shutdown().is_cancelled()),
+            ("shutting_down", self.supervisor.shutdown().is_cancelled()),
         ];
         parts.into_iter().filter_map(|(name, missing)| missing.then_some(name)).collect()
     }
@@ -130,7 +130,7 @@ impl Readiness {
             note_up(part.as_str(), !degraded);
         }
         match (changed, degraded) {
-            (true, true) => warn!(part = part.as_str(), "degraded: it sells on"),
+            (true, true) => warn!(part = part.as_str(), "degraded; still selling"),
             (true, false) => info!(part = part.as_str(), "no longer degraded"),
             (false, _) => {}
         }
@@ -142,8 +142,8 @@ impl Readiness {
     }
 
     /// Connections of buyers are accepted; until then they are refused.
-    pub fn doors_are_open(&self) {
-        self.state().doors_open = true;
+    pub fn listeners_ready(&self) {
+        self.state().listeners_ready = true;
     }
 
     /// Tries the ledger, shard by shard, and the broker every second, until the shutdown. How long it waits
@@ -236,7 +236,7 @@ mod tests {
             (state.ledger_up, state.broker_up) = (true, true);
         }
         readiness.sales_are_preheated();
-        readiness.doors_are_open();
+        readiness.listeners_ready();
         readiness
     }
 
@@ -255,9 +255,9 @@ mod tests {
     #[test]
     fn a_gateway_that_still_refuses_connections_is_not_ready() {
         let readiness = up();
-        readiness.state().doors_open = false;
-        assert_eq!(readiness.missing(), ["doors"]);
-        readiness.doors_are_open();
+        readiness.state().listeners_ready = false;
+        assert_eq!(readiness.missing(), ["listeners"]);
+        readiness.listeners_ready();
         assert_eq!(readiness.missing(), [""; 0]);
     }
 

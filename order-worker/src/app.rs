@@ -2,7 +2,7 @@
 //! works, and takes it all apart in order.
 
 mod failed;
-mod late;
+mod late_init;
 
 use std::{process, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use flashgate_messaging::{
 use flashgate_order_store::server::{SchemaFault, ServerStore};
 use flashgate_service::{config::ConfigError, shutdown::waiting_for};
 use flashgate_supervision::Supervisor;
-use late::Late;
+use late_init::LateInit;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
     net::TcpListener,
@@ -27,7 +27,7 @@ use tracing::{info, warn};
 use crate::{
     auditor::Auditor,
     config::{OperatorConfig, WorkerConfig},
-    consume::{Parts, Topics, pause},
+    consume::{Dependencies, Topics, pause},
     engine::{self, OperatorPort},
     health::Health,
     operator::{Backlog, DeadLetters, Interface, Repairs, Sales},
@@ -35,23 +35,23 @@ use crate::{
 };
 
 /// The pause before the group is joined again after a batch of another ledger came.
-const STRANGERS_PAUSE: Duration = Duration::from_secs(5);
+const FOREIGN_BATCH_PAUSE: Duration = Duration::from_secs(5);
 /// How long the broker may take to hear that this worker leaves its group.
-const LEAVING_TIMEOUT: Duration = Duration::from_secs(1);
+const UNREGISTER_TIMEOUT: Duration = Duration::from_secs(1);
 /// What open requests get at least, however long the chunks at hand took.
 const CLOSING_TIME_MIN: Duration = Duration::from_millis(500);
 
-/// Brings the schema to this version, or ends when `leave` is cancelled: another migration, or a server that does not
+/// Brings the schema to this version, or ends when `shutdown` is cancelled: another migration, or a server that does not
 /// answer, can be waited for without end.
 ///
 /// # Errors
 /// The migration that failed, or [`Failed::MigrationInterrupted`].
-pub async fn migrate(config: &WorkerConfig, leave: &CancellationToken) -> Result<(), Failed> {
+pub async fn migrate(config: &WorkerConfig, shutdown: &CancellationToken) -> Result<(), Failed> {
     let _waiting = waiting_for("the order store, to migrate it");
     let store = stores::open(&config.order_store, 0, &Supervisor::default())?;
-    let migrated = leave.run_until_cancelled(store.migrate()).await;
+    let migrated = shutdown.run_until_cancelled(store.migrate()).await;
     migrated.ok_or(Failed::MigrationInterrupted)??;
-    info!(database = ?config.order_store.url, "the schema is the one of this version");
+    info!(database = ?config.order_store.url, "schema is up to date");
     Ok(())
 }
 
@@ -69,13 +69,13 @@ pub async fn serve(
     files: usize,
     supervisor: &Supervisor,
 ) -> Result<(), Failed> {
-    let leave = supervisor.shutdown();
+    let shutdown = supervisor.shutdown();
     // Only the pauses before retries are drawn from it: it must differ between processes, nothing more.
     let seed = clock.now().as_millis() ^ (u64::from(process::id()) << 32);
-    let health = Arc::new(Health::new(config.clock.difference_max(), leave.clone()));
+    let health = Arc::new(Health::new(config.clock.difference_max(), shutdown.clone()));
     let store = stores::open(&config.order_store, seed, supervisor)?;
-    let publisher = Arc::new(Late::<RocketMqPublisher>::default());
-    let browser = Arc::new(Late::<RocketMqBrowser>::default());
+    let publisher = Arc::new(LateInit::<RocketMqPublisher>::default());
+    let browser = Arc::new(LateInit::<RocketMqBrowser>::default());
 
     let topic = config.rocketmq.topic("sales")?;
     let sales = Arc::new(Sales::new(store.clone(), publisher.clone(), topic, Arc::clone(&clock)));
@@ -98,17 +98,17 @@ pub async fn serve(
     let interface = Interface { sales, repairs, dead_letters, health: Arc::clone(&health) };
     let port = OperatorPort::open(listener, &config.operator, files, interface, Some(metrics), supervisor)?;
 
-    let ways = Ways { publisher: &publisher, browser: &browser, backlog: &backlog };
-    let telling = supervisor.spawn("leaving", tell(Arc::clone(&health), leave.clone()));
-    let worked = work(&config, clock, store, ways, &health, seed, supervisor).await;
+    let handles = BrokerHandles { publisher: &publisher, browser: &browser, backlog: &backlog };
+    let telling = supervisor.spawn("shutdown_notice", tell(Arc::clone(&health), shutdown.clone()));
+    let worked = work(&config, clock, store, handles, &health, seed, supervisor).await;
     // Also if it ended by itself, such as at another schema: from here on tasks may end.
-    leave.cancel();
+    shutdown.cancel();
     telling.ended().await;
     let drain_timeout = config.operator.limits.drain_timeout();
-    let taken = health.leaving_since().map_or(Duration::ZERO, |at| at.elapsed());
+    let taken = health.shutdown_since().map_or(Duration::ZERO, |at| at.elapsed());
     let rest = drain_timeout.saturating_sub(taken).max(CLOSING_TIME_MIN);
     if timeout(rest, port.close(&health)).await.is_err() {
-        warn!("open requests were not answered in time");
+        warn!("shutdown timeout of open requests");
     }
     if let Some(publisher) = publisher.way() {
         publisher.shutdown();
@@ -121,22 +121,22 @@ pub async fn serve(
 }
 
 /// Tells that the worker leaves, before its last chunk is done.
-async fn tell(health: Arc<Health>, leave: CancellationToken) {
-    leave.cancelled().await;
-    health.leave();
+async fn tell(health: Arc<Health>, shutdown: CancellationToken) {
+    shutdown.cancelled().await;
+    health.shut_down();
 }
 
 async fn bind(config: &OperatorConfig) -> Result<TcpListener, Failed> {
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.map_err(|source| Failed::Listen { address: config.listen, source })?;
-    info!(address = %config.listen, "the operator's port is open");
+    info!(address = %config.listen, "operators' port open");
     Ok(listener)
 }
 
 /// What the operator's port uses of the broker, once it is connected.
-struct Ways<'a> {
-    publisher: &'a Arc<Late<RocketMqPublisher>>,
-    browser: &'a Late<RocketMqBrowser>,
+struct BrokerHandles<'a> {
+    publisher: &'a Arc<LateInit<RocketMqPublisher>>,
+    browser: &'a LateInit<RocketMqBrowser>,
     backlog: &'a Backlog,
 }
 
@@ -144,14 +144,14 @@ async fn work(
     config: &WorkerConfig,
     clock: Arc<dyn Clock>,
     store: Arc<dyn ServerStore>,
-    ways: Ways<'_>,
+    handles: BrokerHandles<'_>,
     health: &Arc<Health>,
     seed: u64,
     supervisor: &Supervisor,
 ) -> Result<(), Failed> {
-    let leave = supervisor.shutdown();
-    let backoff = Backoff::new(config.consume.retry_pause_min(), config.consume.retry_pause_max(), seed);
-    if !await_schema(&*store, health, &backoff, leave).await? {
+    let shutdown = supervisor.shutdown();
+    let backoff = Backoff::new(config.consume.retry_backoff_min(), config.consume.retry_backoff_max(), seed);
+    if !await_schema(&*store, health, &backoff, shutdown).await? {
         return Ok(());
     }
     let topics = Topics {
@@ -164,39 +164,40 @@ async fn work(
     else {
         return Ok(());
     };
-    ways.publisher.connected(sender);
-    ways.browser.connected(mq.browser(topics.dead_letters.clone()));
-    ways.backlog.connected(mq, topics.orders.clone(), config.rocketmq.group("order-worker")?);
+    handles.publisher.connected(sender);
+    handles.browser.connected(mq.browser(topics.dead_letters.clone()));
+    handles.backlog.connected(mq, topics.orders.clone(), config.rocketmq.group("order-worker")?);
     let auditor = Auditor::new(&config.audit, store.clone())
         .map_err(|why| ConfigError::unfit("audit.gateway_url", format!("must be http://host:port: {why}")))?;
-    let auditing = auditor.map(|auditor| supervisor.spawn("audit", auditor.run(leave.clone())));
-    let parts = Parts {
+    let auditing = auditor.map(|auditor| supervisor.spawn("audit", auditor.run(shutdown.clone())));
+    let dependencies = Dependencies {
         store,
-        publisher: ways.publisher.clone(),
+        publisher: handles.publisher.clone(),
         topics,
         clock: Arc::clone(&clock),
         health: Arc::clone(health),
     };
     let mut member = Some(subscription);
     while let Some(subscription) = member.take() {
-        let (parts, consume) = (parts.clone(), config.consume.clone());
-        let Some(subscription) = engine::work(subscription, parts, consume, seed, supervisor).await else {
+        let (dependencies, consume) = (dependencies.clone(), config.consume.clone());
+        let Some(subscription) = engine::work(subscription, dependencies, consume, seed, supervisor).await
+        else {
             break;
         };
         let waiting = waiting_for("the broker to forget this consumer");
-        if timeout(LEAVING_TIMEOUT, subscription.shutdown()).await.is_err() {
-            warn!("the broker was not told that this worker leaves its group: it notices by itself");
+        if timeout(UNREGISTER_TIMEOUT, subscription.shutdown()).await.is_err() {
+            warn!("unregistering from the consumer group timed out; the broker will expire this member");
         }
         drop(waiting);
-        let is_among_strangers = health.condition().among_strangers;
-        if is_among_strangers && leave.run_until_cancelled(sleep(STRANGERS_PAUSE)).await.is_some() {
+        let has_foreign_batches = health.condition().foreign_batches;
+        if has_foreign_batches && shutdown.run_until_cancelled(sleep(FOREIGN_BATCH_PAUSE)).await.is_some() {
             // To see whether they are gone.
             let joined = await_broker(&config.rocketmq, &clock, health, &backoff, supervisor).await?;
             member = joined.map(|(_mq, _sender, subscription)| subscription);
         }
     }
     drop(auditing);
-    info!("left the group");
+    info!("left the consumer group");
     Ok(())
 }
 
@@ -205,20 +206,20 @@ async fn await_schema(
     store: &dyn ServerStore,
     health: &Health,
     backoff: &Backoff,
-    leave: &CancellationToken,
+    shutdown: &CancellationToken,
 ) -> Result<bool, Failed> {
     let _waiting = waiting_for("the order store, at the start");
     let mut retry = 0;
     loop {
-        let fault = match leave.run_until_cancelled(store.check_schema()).await {
+        let fault = match shutdown.run_until_cancelled(store.check_schema()).await {
             None => return Ok(false),
             Some(Ok(())) => break,
             Some(Err(SchemaFault::Store(fault))) => fault,
             Some(Err(fault)) => return Err(fault.into()),
         };
         health.store(false);
-        warn!(%fault, "waiting for the order store");
-        if pause(backoff, retry, leave).await.is_err() {
+        warn!(error = %fault, "waiting for the order store");
+        if pause(backoff, retry, shutdown).await.is_err() {
             return Ok(false);
         }
         retry += 1;
@@ -235,7 +236,7 @@ async fn await_broker(
     backoff: &Backoff,
     supervisor: &Supervisor,
 ) -> Result<Option<(RocketMq, RocketMqPublisher, RocketMqSubscription)>, Failed> {
-    let (leave, group, topic) =
+    let (shutdown, group, topic) =
         (supervisor.shutdown(), config.group("order-worker")?, config.topic("orders")?);
     let _waiting = waiting_for("the broker, at the start");
     let mut retry = 0;
@@ -247,7 +248,7 @@ async fn await_broker(
             let publisher = mq.publisher(group.clone());
             Ok::<_, BusFault>((mq, publisher, subscription))
         };
-        match leave.run_until_cancelled(connect).await {
+        match shutdown.run_until_cancelled(connect).await {
             None => return Ok(None),
             Some(Ok(connected)) => {
                 health.bus(true);
@@ -255,8 +256,8 @@ async fn await_broker(
             }
             Some(Err(fault)) => {
                 health.bus(false);
-                warn!(%fault, code = fault.code(), "waiting for the broker");
-                if pause(backoff, retry, leave).await.is_err() {
+                warn!(error = %fault, code = fault.code(), "waiting for the broker");
+                if pause(backoff, retry, shutdown).await.is_err() {
                     return Ok(None);
                 }
                 retry += 1;

@@ -67,17 +67,17 @@ impl Auditor {
         }
     }
 
-    /// Audits until `leave`.
-    pub(crate) async fn run(mut self, leave: CancellationToken) {
+    /// Audits until `shutdown`.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         loop {
             tokio::select! {
                 biased;
-                () = leave.cancelled() => return,
+                () = shutdown.cancelled() => return,
                 () = sleep(self.period) => {}
             }
             tokio::select! {
                 biased;
-                () = leave.cancelled() => return,
+                () = shutdown.cancelled() => return,
                 () = self.audit_all() => {}
             }
         }
@@ -95,7 +95,7 @@ impl Auditor {
         loop {
             let sales = match self.store.0.sales(&page).await {
                 Ok(sales) => sales,
-                Err(fault) => return warn!(%fault, "the sales to audit are not known"),
+                Err(fault) => return warn!(error = %fault, "listing sales for the audit failed"),
             };
             let Some(last) = sales.last() else { break };
             page.after_id = last.id.get();
@@ -125,7 +125,7 @@ impl Auditor {
             // No ledger need have it, so nothing can be wrong with it.
             Ok(None) => return self.show(sale, &[]),
             Err(fault) => {
-                warn!(sale_id = %sale, %fault, "an audit could not be made");
+                warn!(sale_id = %sale, error = %fault, "audit failed");
                 "failed"
             }
         };
@@ -136,7 +136,7 @@ impl Auditor {
         let sale = report.sale;
         match report.verdict() {
             Verdict::Agrees => {}
-            Verdict::ToRedrive => warn!(sale_id = %sale, "some batches are open for too long"),
+            Verdict::ToRedrive => warn!(sale_id = %sale, "audit: some batches are stuck"),
             Verdict::Differs => error!(sale_id = %sale, "ledger and order store differ"),
         }
         for finding in &report.findings {

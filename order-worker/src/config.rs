@@ -99,9 +99,9 @@ pub struct StoreConfig {
     /// How often a chunk is tried again at once after a deadlock or a lock wait. 8.
     pub contention_retries_max: u32,
     /// The first pause before such a retry. 2 ms: as long as a small chunk takes.
-    pub contention_pause_ms_min: NonZeroU64,
+    pub contention_backoff_min_ms: NonZeroU64,
     /// The longest pause before such a retry. 200 ms.
-    pub contention_pause_ms_max: NonZeroU64,
+    pub contention_backoff_max_ms: NonZeroU64,
 }
 
 impl Default for StoreConfig {
@@ -114,8 +114,8 @@ impl Default for StoreConfig {
             lock_wait_timeout_s: non_zero!(2),
             session_timeout_s: non_zero!(10),
             contention_retries_max: 8,
-            contention_pause_ms_min: non_zero!(2),
-            contention_pause_ms_max: non_zero!(200),
+            contention_backoff_min_ms: non_zero!(2),
+            contention_backoff_max_ms: non_zero!(200),
         }
     }
 }
@@ -130,8 +130,8 @@ impl StoreConfig {
             lock_wait_timeout: Duration::from_secs(self.lock_wait_timeout_s.get().into()),
             session_timeout: Duration::from_secs(self.session_timeout_s.get().into()),
             contention_retries_max: self.contention_retries_max,
-            contention_pause_min: Duration::from_millis(self.contention_pause_ms_min.get()),
-            contention_pause_max: Duration::from_millis(self.contention_pause_ms_max.get()),
+            contention_backoff_min: Duration::from_millis(self.contention_backoff_min_ms.get()),
+            contention_backoff_max: Duration::from_millis(self.contention_backoff_max_ms.get()),
         }
     }
 }
@@ -162,9 +162,9 @@ pub struct ConsumeConfig {
     /// Outcomes that would make a larger message are split. 1 MiB: a quarter of what brokers take.
     pub outcomes_bytes_max: NonZeroUsize,
     /// The first pause after the store or the broker failed. 50 ms.
-    pub retry_pause_ms_min: NonZeroU64,
+    pub retry_backoff_min_ms: NonZeroU64,
     /// The longest pause after the store or the broker failed. 2 s: how late the worker notices that it is back.
-    pub retry_pause_ms_max: NonZeroU64,
+    pub retry_backoff_max_ms: NonZeroU64,
     /// How often the broker is asked how many batches wait. 2 s.
     pub lag_interval_ms: NonZeroU64,
     /// How long chunks at hand may go on after the process was told to leave. 5 s: half of what open requests get; what
@@ -183,8 +183,8 @@ impl Default for ConsumeConfig {
             orders_per_second_max: 0,
             poll_wait_ms: non_zero!(500),
             outcomes_bytes_max: non_zero!(1024 * 1024),
-            retry_pause_ms_min: non_zero!(50),
-            retry_pause_ms_max: non_zero!(2_000),
+            retry_backoff_min_ms: non_zero!(50),
+            retry_backoff_max_ms: non_zero!(2_000),
             lag_interval_ms: non_zero!(2_000),
             drain_timeout_ms: non_zero!(5_000),
         }
@@ -200,12 +200,12 @@ impl ConsumeConfig {
         Duration::from_millis(self.poll_wait_ms.get())
     }
 
-    pub(crate) fn retry_pause_min(&self) -> Duration {
-        Duration::from_millis(self.retry_pause_ms_min.get())
+    pub(crate) fn retry_backoff_min(&self) -> Duration {
+        Duration::from_millis(self.retry_backoff_min_ms.get())
     }
 
-    pub(crate) fn retry_pause_max(&self) -> Duration {
-        Duration::from_millis(self.retry_pause_ms_max.get())
+    pub(crate) fn retry_backoff_max(&self) -> Duration {
+        Duration::from_millis(self.retry_backoff_max_ms.get())
     }
 
     pub(crate) fn drain_timeout(&self) -> Duration {
@@ -256,7 +256,7 @@ pub struct AuditConfig {
     /// The operator's address of any gateway: `http://host:port`. Without it nothing is audited.
     pub gateway_url: Option<String>,
     /// The pause between two audits of all sales. 60 s: an audit reads every order once.
-    pub period_ms: NonZeroU64,
+    pub interval_ms: NonZeroU64,
     /// Batches that are open for longer are to be re-driven. 30 s: a lost commit with a late check-back takes less.
     pub age_ms: NonZeroU64,
     /// How long one call to the gateway may take. 10 s: a snapshot with a backlog of a million orders.
@@ -267,7 +267,7 @@ impl Default for AuditConfig {
     fn default() -> Self {
         Self {
             gateway_url: None,
-            period_ms: non_zero!(60_000),
+            interval_ms: non_zero!(60_000),
             age_ms: non_zero!(30_000),
             timeout_ms: non_zero!(10_000),
         }
@@ -276,7 +276,7 @@ impl Default for AuditConfig {
 
 impl AuditConfig {
     pub(crate) fn period(&self) -> Duration {
-        Duration::from_millis(self.period_ms.get())
+        Duration::from_millis(self.interval_ms.get())
     }
 
     pub(crate) fn age(&self) -> Duration {

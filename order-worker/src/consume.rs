@@ -5,13 +5,13 @@
 //! anywhere, or leaving in the middle, costs nothing but the repetition. For the same reason several chunks may be
 //! at work at once; they are acknowledged in the order in which they came.
 
-mod announce;
 mod at_work;
 mod belonging;
 mod blocked;
 mod chunk;
-mod pace;
 mod place;
+mod rate_limiter;
+mod result_publisher;
 
 use std::{
     sync::{
@@ -21,18 +21,18 @@ use std::{
     time::Duration,
 };
 
-use announce::Announcer;
-pub use announce::Topics;
 use at_work::AtWork;
 use belonging::Belonging;
 use blocked::Blocked;
-use chunk::{Chunk, Gathering};
+use chunk::{Chunk, ChunkBuilder};
 use flashgate_domain::{Backoff, Clock};
 use flashgate_messaging::{BusFault, Position, Publisher, Subscription};
 use flashgate_order_store::OrderStore;
 use metrics::{gauge, histogram};
-use pace::Pace;
 use place::Placer;
+use rate_limiter::RateLimiter;
+use result_publisher::ResultPublisher;
+pub use result_publisher::Topics;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -45,7 +45,7 @@ use crate::{
 
 /// What the consumer works with.
 #[derive(Clone)]
-pub struct Parts {
+pub struct Dependencies {
     /// Where orders are placed.
     pub store: Arc<dyn OrderStore>,
     /// Sends outcomes and dead letters.
@@ -62,14 +62,14 @@ pub struct Parts {
 pub struct Consumer<S> {
     subscription: S,
     placer: Arc<Placer>,
-    announcer: Arc<Announcer>,
+    result_publisher: Arc<ResultPublisher>,
     belonging: Arc<Belonging>,
     health: Arc<Health>,
     config: ConsumeConfig,
     backoff: Backoff,
     lag_asked_at: Option<Instant>,
-    gathering: Gathering,
-    pace: Pace,
+    chunk_builder: ChunkBuilder,
+    rate_limiter: RateLimiter,
     at_work: AtWork,
     /// What waits for sales that others hold.
     blocked: Arc<Blocked>,
@@ -83,14 +83,14 @@ pub struct Consumer<S> {
 #[derive(Debug, Error)]
 pub enum Abandoned {
     /// The worker was told to leave while the store or the broker was away.
-    #[error("told to leave while waiting")]
-    Leaving,
+    #[error("shut down while waiting")]
+    ShuttingDown,
     /// What was at hand took too long after the worker was told to leave.
-    #[error("told to leave, and not done in time")]
+    #[error("shutdown timeout")]
     TooLate,
     /// A batch is of another ledger than the order store's.
     #[error("a batch belongs to another deployment")]
-    AmongStrangers,
+    ForeignBatch,
     /// This end of the broker's connection was shut down.
     #[error("the connection to the broker was shut down")]
     BusClosed,
@@ -116,33 +116,34 @@ struct Done {
 
 impl<S: Subscription> Consumer<S> {
     /// `seed` draws the pauses before retries.
-    pub fn new(subscription: S, parts: Parts, config: ConsumeConfig, seed: u64) -> Self {
-        let backoff = |salt| Backoff::new(config.retry_pause_min(), config.retry_pause_max(), seed ^ salt);
-        let blocked = Arc::new(Blocked::new(parts.store.clone()));
+    pub fn new(subscription: S, dependencies: Dependencies, config: ConsumeConfig, seed: u64) -> Self {
+        let backoff =
+            |salt| Backoff::new(config.retry_backoff_min(), config.retry_backoff_max(), seed ^ salt);
+        let blocked = Arc::new(Blocked::new(dependencies.store.clone()));
         let turns = config.chunks_in_flight.get();
-        let placer = Placer::new(&parts, Arc::clone(&blocked), turns, backoff(1));
-        let health = Arc::clone(&parts.health);
-        let belonging = Belonging::new(parts.store.clone(), Arc::clone(&health), backoff(4));
-        let announcer = Announcer::new(
-            parts.publisher,
-            parts.topics,
+        let placer = Placer::new(&dependencies, Arc::clone(&blocked), turns, backoff(1));
+        let health = Arc::clone(&dependencies.health);
+        let belonging = Belonging::new(dependencies.store.clone(), Arc::clone(&health), backoff(4));
+        let result_publisher = ResultPublisher::new(
+            dependencies.publisher,
+            dependencies.topics,
             config.outcomes_bytes_max.get(),
-            Arc::clone(&parts.health),
+            Arc::clone(&dependencies.health),
             backoff(2),
         );
         let backoff = backoff(3);
-        let pace = Pace::new(config.orders_per_second_max);
+        let rate_limiter = RateLimiter::new(config.orders_per_second_max);
         Self {
             subscription,
             placer: Arc::new(placer),
-            announcer: Arc::new(announcer),
+            result_publisher: Arc::new(result_publisher),
             belonging: Arc::new(belonging),
             health,
             config,
             backoff,
             lag_asked_at: None,
-            gathering: Gathering::default(),
-            pace,
+            chunk_builder: ChunkBuilder::default(),
+            rate_limiter,
             at_work: AtWork::default(),
             blocked,
             busy: Arc::default(),
@@ -150,32 +151,32 @@ impl<S: Subscription> Consumer<S> {
         }
     }
 
-    /// Takes chunk after chunk until `leave` is cancelled, finishing those at hand, for as long as `drain_timeout_ms`
+    /// Takes chunk after chunk until `shutdown` is cancelled, finishing those at hand, for as long as `drain_timeout_ms`
     /// allows. Returns the subscription, whose owner can leave its group in order.
-    pub async fn run(mut self, leave: CancellationToken) -> S {
+    pub async fn run(mut self, shutdown: CancellationToken) -> S {
         let limit = self.config.drain_timeout();
         let too_late = async {
-            leave.cancelled().await;
+            shutdown.cancelled().await;
             sleep(limit).await;
         };
         let ended = tokio::select! {
             biased;
-            ended = self.work(&leave) => ended,
+            ended = self.work(&shutdown) => ended,
             () = too_late => Err(Abandoned::TooLate),
         };
         if let Err(abandoned) = ended {
-            warn!(%abandoned, "chunks were not finished; they come again");
+            warn!(error = %abandoned, "chunks abandoned; will be redelivered");
         }
         self.subscription
     }
 
-    async fn work(&mut self, leave: &CancellationToken) -> Result<(), Abandoned> {
-        while !leave.is_cancelled() {
-            self.step(leave).await?;
-            leave.run_until_cancelled(self.report_lag()).await;
+    async fn work(&mut self, shutdown: &CancellationToken) -> Result<(), Abandoned> {
+        while !shutdown.is_cancelled() {
+            self.step(shutdown).await?;
+            shutdown.run_until_cancelled(self.report_lag()).await;
         }
         while let Some(done) = self.at_work.next().await {
-            self.acknowledge(done?, leave).await?;
+            self.acknowledge(done?, shutdown).await?;
         }
         Ok(())
     }
@@ -184,28 +185,28 @@ impl<S: Subscription> Consumer<S> {
     ///
     /// # Errors
     /// [`Abandoned`], with nothing of that chunk and of those after it acknowledged.
-    pub async fn step(&mut self, leave: &CancellationToken) -> Result<Step, Abandoned> {
+    pub async fn step(&mut self, shutdown: &CancellationToken) -> Result<Step, Abandoned> {
         loop {
             let has_room = self.has_room();
-            let (wait, linger) = (self.pace.wait(), self.linger());
+            let (wait, linger) = (self.rate_limiter.wait(), self.linger());
             let poll_wait = self.config.poll_wait();
             let gathered = tokio::select! {
                 biased;
-                Some(done) = self.at_work.next() => return self.acknowledge(done?, leave).await,
-                () = leave.cancelled() => return Ok(Step::default()),
+                Some(done) = self.at_work.next() => return self.acknowledge(done?, shutdown).await,
+                () = shutdown.cancelled() => return Ok(Step::default()),
                 () = sleep(poll_wait), if !has_room => Ok(Chunk::default()),
-                gathered = self.gathering.chunk(&mut self.subscription, &self.config, wait, linger), if has_room => gathered,
+                gathered = self.chunk_builder.chunk(&mut self.subscription, &self.config, wait, linger), if has_room => gathered,
             };
             match gathered {
-                Ok(chunk) if !chunk.is_empty() => self.begin(chunk, leave),
+                Ok(chunk) if !chunk.is_empty() => self.begin(chunk, shutdown),
                 Err(BusFault::Closed) => return Err(Abandoned::BusClosed),
                 _nothing if self.busy.load(Ordering::Acquire) > 0 => {}
                 // Says nothing about the broker, which may be silent: [`Consumer::report_lag`] asks it.
                 Ok(_empty) => return Ok(Step::default()),
                 Err(fault) => {
                     self.health.bus(false);
-                    warn!(%fault, code = fault.code(), "no batches can be taken");
-                    pause(&self.backoff, 0, leave).await?;
+                    warn!(error = %fault, code = fault.code(), "polling batches failed; retrying");
+                    pause(&self.backoff, 0, shutdown).await?;
                     return Ok(Step::default());
                 }
             }
@@ -223,9 +224,9 @@ impl<S: Subscription> Consumer<S> {
     }
 
     /// Has a chunk decided and announced from now on.
-    fn begin(&mut self, chunk: Chunk, leave: &CancellationToken) {
+    fn begin(&mut self, chunk: Chunk, shutdown: &CancellationToken) {
         self.is_busy = chunk.batches.len() > 1;
-        self.pace.spend(chunk.orders());
+        self.rate_limiter.spend(chunk.orders());
         self.health.bus(true);
         #[cfg(feature = "failpoints")]
         flashgate_supervision::failpoint::hit("after_poll");
@@ -237,28 +238,28 @@ impl<S: Subscription> Consumer<S> {
         let (began_at, position) = (Instant::now(), self.subscription.position());
         let work = Work {
             placer: Arc::clone(&self.placer),
-            announcer: Arc::clone(&self.announcer),
+            result_publisher: Arc::clone(&self.result_publisher),
             belonging: Arc::clone(&self.belonging),
             blocked: Arc::clone(&self.blocked),
             busy: Busy::of(&self.busy),
-            leave: leave.clone(),
+            shutdown: shutdown.clone(),
             unfinished: Arc::clone(&self.health).chunk_begins(),
         };
         let done = async move { Ok(Done { step: work.through(chunk).await?, position, began_at }) };
         self.at_work.push(done.instrument(span));
     }
 
-    async fn acknowledge(&mut self, done: Done, leave: &CancellationToken) -> Result<Step, Abandoned> {
+    async fn acknowledge(&mut self, done: Done, shutdown: &CancellationToken) -> Result<Step, Abandoned> {
         #[cfg(feature = "failpoints")]
         flashgate_supervision::failpoint::hit("before_offset_commit");
         let mut retry = 0;
         while let Err(fault) = self.subscription.commit(&done.position).await {
             self.health.bus(false);
-            warn!(%fault, code = fault.code(), retry, "offsets could not be acknowledged");
+            warn!(error = %fault, code = fault.code(), retry, "offset commit failed; retrying");
             if fault == BusFault::Closed {
                 return Err(Abandoned::BusClosed);
             }
-            pause(&self.backoff, retry, leave).await?;
+            pause(&self.backoff, retry, shutdown).await?;
             retry += 1;
         }
         self.health.bus(true);
@@ -281,7 +282,7 @@ impl<S: Subscription> Consumer<S> {
             }
             Err(fault) => {
                 self.health.bus(false);
-                debug!(%fault, "the lag is not known");
+                debug!(error = %fault, "reading the consumer lag failed");
             }
         }
     }
@@ -316,11 +317,11 @@ impl Drop for Busy {
 /// What works on one chunk.
 struct Work {
     placer: Arc<Placer>,
-    announcer: Arc<Announcer>,
+    result_publisher: Arc<ResultPublisher>,
     belonging: Arc<Belonging>,
     blocked: Arc<Blocked>,
     busy: Busy,
-    leave: CancellationToken,
+    shutdown: CancellationToken,
     unfinished: Unfinished,
 }
 
@@ -328,18 +329,19 @@ impl Work {
     /// Decides and announces the chunk; the batches of blocked sales as soon as those are free, without keeping another
     /// chunk from being taken meanwhile.
     async fn through(self, chunk: Chunk) -> Result<Step, Abandoned> {
-        let Self { placer, announcer, belonging, blocked, busy, leave, unfinished: _unfinished } = self;
-        let ledger = belonging.ledger_of(&chunk, &leave).await?;
+        let Self { placer, result_publisher, belonging, blocked, busy, shutdown, unfinished: _unfinished } =
+            self;
+        let ledger = belonging.ledger_of(&chunk, &shutdown).await?;
         let (mut step, mut busy) = (Step::default(), Some(busy));
         let Chunk { batches: mut rest, mut dead } = chunk;
         loop {
             let (free, held) = blocked.divide(rest);
-            let placement = placer.place(free, dead, &leave).await?;
+            let placement = placer.place(free, dead, &shutdown).await?;
             step.batches += placement.outcomes.len();
             step.orders += placement.outcomes.iter().map(|batch| batch.orders.len()).sum::<usize>();
             step.dead_letters += placement.dead.len();
-            announcer.dead_letters(placement.dead, &leave).await?;
-            announcer.outcomes(&placement.outcomes, ledger, &leave).await?;
+            result_publisher.dead_letters(placement.dead, &shutdown).await?;
+            result_publisher.outcomes(&placement.outcomes, ledger, &shutdown).await?;
             #[cfg(feature = "failpoints")]
             flashgate_supervision::failpoint::hit("after_outcomes");
             (rest, dead) = (held, Vec::new());
@@ -349,7 +351,7 @@ impl Work {
             }
             let _parked = blocked.park(&rest);
             drop(busy.take());
-            rest = until_some_is_free(&blocked, rest, &leave).await?;
+            rest = until_some_is_free(&blocked, rest, &shutdown).await?;
         }
     }
 }
@@ -358,10 +360,10 @@ impl Work {
 async fn until_some_is_free(
     blocked: &Blocked,
     mut batches: Vec<chunk::Taken>,
-    leave: &CancellationToken,
+    shutdown: &CancellationToken,
 ) -> Result<Vec<chunk::Taken>, Abandoned> {
     loop {
-        blocked.look(leave).await?;
+        blocked.look(shutdown).await?;
         let (mut free, held) = blocked.divide(batches);
         let is_over = !free.is_empty();
         free.extend(held);
@@ -373,11 +375,15 @@ async fn until_some_is_free(
 }
 
 /// Waits before retry number `retry`, unless the worker is to leave.
-pub(crate) async fn pause(backoff: &Backoff, retry: u32, leave: &CancellationToken) -> Result<(), Abandoned> {
+pub(crate) async fn pause(
+    backoff: &Backoff,
+    retry: u32,
+    shutdown: &CancellationToken,
+) -> Result<(), Abandoned> {
     let pause: Duration = backoff.pause(retry);
     tokio::select! {
         biased;
-        () = leave.cancelled() => Err(Abandoned::Leaving),
+        () = shutdown.cancelled() => Err(Abandoned::ShuttingDown),
         () = sleep(pause) => Ok(()),
     }
 }

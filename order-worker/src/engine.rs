@@ -29,7 +29,7 @@ use crate::{
 
 /// Everything outside the worker that it works with. In its own process MySQL and RocketMQ; in the embedded mode
 /// whatever the process has.
-pub struct Parts<S> {
+pub struct Dependencies<S> {
     /// Where orders are placed; its schema is the one of this version.
     pub store: Arc<dyn OrderStore>,
     /// Sends outcomes, dead letters and sale events.
@@ -48,7 +48,7 @@ pub struct Parts<S> {
     pub seed: u64,
 }
 
-/// Works on `parts` until the shutdown of `supervisor`, which watches its tasks; finishes the chunk at hand, and acknowledges it. The operator's
+/// Works on `dependencies` until the shutdown of `supervisor`, which watches its tasks; finishes the chunk at hand, and acknowledges it. The operator's
 /// port is `listener`: `operator.listen` is not looked at. Without `metrics` it has no `/metrics`. It may open so many
 /// `files`.
 ///
@@ -60,13 +60,14 @@ pub struct Parts<S> {
 pub async fn run<S: Subscription + 'static>(
     consume: &ConsumeConfig,
     operator: &OperatorConfig,
-    parts: Parts<S>,
+    dependencies: Dependencies<S>,
     listener: TcpListener,
     metrics: Option<PrometheusHandle>,
     files: usize,
     supervisor: &Supervisor,
 ) -> Result<Option<S>, tonic_reflection::server::Error> {
-    let Parts { store, publisher, browser, subscription, topics, sales_topic, clock, seed } = parts;
+    let Dependencies { store, publisher, browser, subscription, topics, sales_topic, clock, seed } =
+        dependencies;
     let health = Arc::new(Health::new(Duration::MAX, supervisor.shutdown().clone()));
     let sales = Sales::new(Arc::clone(&store), Arc::clone(&publisher), sales_topic, Arc::clone(&clock));
     let repairs = Repairs {
@@ -87,8 +88,8 @@ pub async fn run<S: Subscription + 'static>(
     let port = OperatorPort::open(listener, operator, files, interface, metrics, supervisor)?;
     health.store(true);
     health.bus(true);
-    let parts = consume::Parts { store, publisher, topics, clock, health: Arc::clone(&health) };
-    let subscription = work(subscription, parts, consume.clone(), seed, supervisor).await;
+    let dependencies = consume::Dependencies { store, publisher, topics, clock, health: Arc::clone(&health) };
+    let subscription = work(subscription, dependencies, consume.clone(), seed, supervisor).await;
     port.close(&health).await;
     Ok(subscription)
 }
@@ -96,22 +97,22 @@ pub async fn run<S: Subscription + 'static>(
 /// Takes batches until the shutdown of `supervisor`, and watches the store meanwhile. `None` if that failed.
 pub(crate) async fn work<S: Subscription + 'static>(
     subscription: S,
-    parts: consume::Parts,
+    dependencies: consume::Dependencies,
     config: ConsumeConfig,
     seed: u64,
     supervisor: &Supervisor,
 ) -> Option<S> {
-    let (store, clock) = (Arc::clone(&parts.store), Arc::clone(&parts.clock));
-    let watching = supervisor.spawn("health", Arc::clone(&parts.health).watch_store(store, clock));
-    let consumer = Consumer::new(subscription, parts, config, seed);
+    let (store, clock) = (Arc::clone(&dependencies.store), Arc::clone(&dependencies.clock));
+    let watching = supervisor.spawn("health", Arc::clone(&dependencies.health).watch_store(store, clock));
+    let consumer = Consumer::new(subscription, dependencies, config, seed);
     info!("consuming");
     let waiting = waiting_for("the chunk at hand");
     let (done, ended) = oneshot::channel();
-    let leave = supervisor.shutdown().clone();
+    let shutdown = supervisor.shutdown().clone();
     // It ends before the shutdown if there is another reason to leave the group.
     let consuming = supervisor.spawn_job("consume", async move {
         // If nobody waits for the subscription any more, it is dropped.
-        let _unwanted = done.send(consumer.run(leave).await);
+        let _unwanted = done.send(consumer.run(shutdown).await);
     });
     let subscription = ended.await.ok();
     consuming.ended().await;
@@ -153,7 +154,7 @@ impl OperatorPort {
 
     /// Tells that the worker leaves, and lets open requests end.
     pub(crate) async fn close(self, health: &Health) {
-        health.leave();
+        health.shut_down();
         self.done.cancel();
         self.serving.ended().await;
     }

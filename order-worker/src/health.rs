@@ -33,17 +33,17 @@ pub struct Condition {
     /// The broker answered the last call.
     pub bus_up: bool,
     /// A batch of another ledger came: the worker, or somebody else, is where it should not be.
-    pub among_strangers: bool,
+    pub foreign_batches: bool,
     /// The clock of this process is too far from the order store's or the broker's.
     pub clocks_apart: bool,
     /// The worker was told to leave.
-    pub leaving: bool,
+    pub shutting_down: bool,
 }
 
 impl Condition {
     /// Whether batches are being decided.
     pub const fn is_ready(self) -> bool {
-        self.store_up && self.bus_up && !self.among_strangers && !self.clocks_apart && !self.leaving
+        self.store_up && self.bus_up && !self.foreign_batches && !self.clocks_apart && !self.shutting_down
     }
 }
 
@@ -54,7 +54,7 @@ pub struct Health {
     work: Mutex<Work>,
     clocks: Clocks,
     shutdown: CancellationToken,
-    leaving_since: OnceLock<Instant>,
+    shutdown_since: OnceLock<Instant>,
 }
 
 impl Default for Health {
@@ -91,14 +91,14 @@ impl Health {
             work: Mutex::default(),
             clocks: Clocks::new(clock_difference_max),
             shutdown,
-            leaving_since: OnceLock::new(),
+            shutdown_since: OnceLock::new(),
         }
     }
 
     /// The condition now.
     pub fn condition(&self) -> Condition {
         let condition = *self.condition.borrow();
-        Condition { leaving: condition.leaving || self.shutdown.is_cancelled(), ..condition }
+        Condition { shutting_down: condition.shutting_down || self.shutdown.is_cancelled(), ..condition }
     }
 
     /// The condition and its changes.
@@ -108,7 +108,7 @@ impl Health {
 
     /// The order store answered, or did not.
     pub fn store(&self, up: bool) {
-        gauge!("flashgate_worker_store_up").set(f64::from(u8::from(up)));
+        export("order_store", up);
         self.change(|condition| condition.store_up = up);
     }
 
@@ -128,11 +128,11 @@ impl Health {
             // With the broker away chunks wait to be announced.
             let is_stalled = is_stalled && self.condition().bus_up;
             if answers && is_stalled {
-                error!("nothing is being decided: somebody holds rows of the order store");
+                error!("no chunk is decided: rows of the order store are locked");
             }
             self.store(answers && !is_stalled);
             // Said again although nothing changed: a gauge that is not set for some minutes is no longer exported.
-            export_bus(self.condition().bus_up);
+            export("broker", self.condition().bus_up);
         }
     }
 
@@ -165,7 +165,7 @@ impl Health {
 
     /// The broker answered, or did not.
     pub fn bus(&self, up: bool) {
-        export_bus(up);
+        export("broker", up);
         self.change(|condition| condition.bus_up = up);
     }
 
@@ -177,19 +177,19 @@ impl Health {
     }
 
     /// The last chunk had a batch of another ledger, or had not.
-    pub(crate) fn among_strangers(&self, are_there: bool) {
-        self.change(|condition| condition.among_strangers = are_there);
+    pub(crate) fn foreign_batches(&self, are_there: bool) {
+        self.change(|condition| condition.foreign_batches = are_there);
     }
 
     /// The worker was told to leave.
-    pub fn leave(&self) {
-        let _first = self.leaving_since.get_or_init(Instant::now);
-        self.change(|condition| condition.leaving = true);
+    pub fn shut_down(&self) {
+        let _first = self.shutdown_since.get_or_init(Instant::now);
+        self.change(|condition| condition.shutting_down = true);
     }
 
     /// When the worker was told to leave, if it was.
-    pub(crate) fn leaving_since(&self) -> Option<Instant> {
-        self.leaving_since.get().copied()
+    pub(crate) fn shutdown_since(&self) -> Option<Instant> {
+        self.shutdown_since.get().copied()
     }
 
     fn change(&self, change: impl FnOnce(&mut Condition)) {
@@ -201,6 +201,6 @@ impl Health {
     }
 }
 
-fn export_bus(up: bool) {
-    gauge!("flashgate_worker_bus_up").set(f64::from(u8::from(up)));
+fn export(part: &'static str, up: bool) {
+    gauge!("flashgate_worker_dependency_up", "part" => part).set(f64::from(u8::from(up)));
 }

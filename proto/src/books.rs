@@ -91,8 +91,8 @@ fn batch_sums(message: v1::BatchSums) -> Result<BatchSums, BodyError> {
 }
 
 /// The books of the order store as a message.
-pub fn store_books_message(books: &StoreBooks) -> v1::SaleBooks {
-    v1::SaleBooks {
+pub fn store_books_message(books: &StoreBooks) -> v1::StoreSnapshot {
+    v1::StoreSnapshot {
         state: books.state.as_str().to_owned(),
         generation: books.generation,
         initial: books.initial,
@@ -107,7 +107,7 @@ pub fn store_books_message(books: &StoreBooks) -> v1::SaleBooks {
 }
 
 /// The books of the order store in a message, if they are whole.
-pub fn store_books(message: v1::SaleBooks) -> Result<StoreBooks, BodyError> {
+pub fn store_books(message: v1::StoreSnapshot) -> Result<StoreBooks, BodyError> {
     let books = StoreBooks {
         state: SaleState::parse(&message.state).ok_or(wrong("state"))?,
         generation: message.generation,

@@ -73,7 +73,7 @@ rebalance_interval_ms = 500
 
 [worker]
 url = "http://{worker}"
-refresh_ms = 500
+refresh_interval_ms = 500
 
 [log]
 format = "json"

@@ -56,7 +56,7 @@ format = "json"
         Self { process, operator, settings: settings.to_vec() }
     }
 
-    /// A setting for its next starts: `audit.period_ms`.
+    /// A setting for its next starts: `audit.interval_ms`.
     pub fn set(&mut self, key: &str, value: impl ToString) {
         let variable = format!("FLASHGATE_WORKER__{}", key.to_uppercase().replace('.', "__"));
         self.settings.push((variable, value.to_string()));

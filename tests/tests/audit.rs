@@ -97,7 +97,7 @@ async fn change_by_hand(shop: &Deployment, sale: SaleId, column: &str, by: i64) 
 async fn start_auditing(shop: &mut Deployment) {
     let gateway = format!("http://{}", shop.gateways[0].operator());
     shop.workers[0].set("audit.gateway_url", gateway);
-    shop.workers[0].set("audit.period_ms", 300);
+    shop.workers[0].set("audit.interval_ms", 300);
     shop.workers[0].start();
     shop.gateways[0].start();
     shop.workers[0].ready().await;

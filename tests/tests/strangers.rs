@@ -87,7 +87,7 @@ async fn a_worker_with_another_database_decides_nothing() {
     let sale = shop.open_sale(SaleForm::of_stock(STOCK)).await;
     let rush = Rush::start(sale, &[shop.gateways[0].door()], 8);
     stranger.start();
-    until_not_ready(stranger.address(), "among_strangers: true").await;
+    until_not_ready(stranger.address(), "foreign_batches: true").await;
     let heard = rush.end().await;
     let books = shop.conserved(sale, &heard).await;
     assert_eq!(books.confirmed().count(), heard.len(), "each is decided by the right worker");

@@ -39,7 +39,7 @@ const OF_WORKERS: [&str; 14] = [
     "health",
     "consume",
     "audit",
-    "leaving",
+    "shutdown_notice",
     "bus_reader",
     "bus_writer",
     "bus_keep_alive",

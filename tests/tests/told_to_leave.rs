@@ -126,7 +126,7 @@ async fn a_gateway_leaves_while_nothing_that_it_waits_for_listens() {
         shop.workers[0].start();
         shop.workers[0].ready().await;
         shop.gateways[0].start();
-        until_logged(&mut shop.gateways[0].process, "the start waits").await;
+        until_logged(&mut shop.gateways[0].process, "startup step failed; retrying").await;
         leaves(&mut shop.gateways[0].process, Signal::TERM).await;
         shop.stop().await;
     }
@@ -209,7 +209,7 @@ async fn a_request_that_is_held_ends_with_the_drain_limit_and_the_log_names_it()
     let _desk = held_request(operator, "/v1/sales").await;
     for process in [&mut shop.gateways[0].process, &mut shop.workers[0].process] {
         leaves(process, Signal::TERM).await;
-        let told = ["connections were still open", "open requests were not answered in time"];
+        let told = ["connections were still open", "shutdown timeout of open requests"];
         assert!(told.iter().any(|told| process.log().contains(told)), "{}", process.log_tail());
     }
     shop.stop().await;
@@ -234,7 +234,7 @@ async fn a_second_signal_ends_a_process_that_holds_a_request_at_once() {
         let status = timeout(SOON, process.died()).await.expect("it ends at once");
         assert_eq!(status.code(), Some(exit_code), "{}", process.log_tail());
         let log = process.log();
-        assert!(log.contains("ended by a second signal") && log.contains("open requests"), "{log}");
+        assert!(log.contains("terminated by a second signal") && log.contains("open requests"), "{log}");
     }
     shop.stop().await;
 }

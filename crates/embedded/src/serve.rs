@@ -142,7 +142,7 @@ async fn live(deployment: &Deployment, folder: &DataFolder, leave: &Cancellation
     let welcome = Welcome { addresses, folder: folder.path(), command: &command, sale, is_open };
     // Whoever started it may have closed its end, or its disk is full; the deployment runs on.
     if let Err(error) = print_line(welcome) {
-        warn!(%error, "the addresses could not be printed");
+        warn!(%error, "printing the addresses failed");
     }
     deployment.ended(leave).await
 }

@@ -75,7 +75,7 @@ async fn next_note(subscription: &mut Subscription, servers: &Servers) -> Option
 async fn reconnect(servers: &Servers, channel: &str) -> Subscription {
     let mut pause = PAUSE_MIN;
     loop {
-        counter!("flashgate_ledger_notes_reconnects_total").increment(1);
+        counter!("flashgate_ledger_event_reconnects_total").increment(1);
         match connect(servers, channel).await {
             Ok(subscription) => return subscription,
             Err(why) => {

@@ -96,7 +96,7 @@ impl MySqlStore {
     }
 
     fn turn_careful(&self, reason: &'static str) -> Way {
-        counter!("flashgate_worker_careful_chunks_total", "reason" => reason).increment(1);
+        counter!("flashgate_worker_serial_chunks_total", "reason" => reason).increment(1);
         if reason == "shortage" {
             warn!("a sale has fewer units than its ledger promised, or does not exist");
         }

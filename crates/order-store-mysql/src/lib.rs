@@ -66,7 +66,7 @@ impl MySqlStore {
     ) -> Self {
         // Logging each statement with its rows would cost more than the statement.
         let options = options.disable_statement_logging();
-        let (pause_min, pause_max) = (settings.contention_pause_min, settings.contention_pause_max);
+        let (pause_min, pause_max) = (settings.contention_backoff_min, settings.contention_backoff_max);
         Self {
             pool: Pool::new(settings, options, supervisor),
             call_timeout: settings.call_timeout,

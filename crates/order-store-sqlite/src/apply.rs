@@ -31,7 +31,7 @@ pub(crate) fn chunk(
         Err(trouble) if trouble.is_duplicate() => "duplicate",
         Err(trouble) => return Err(trouble),
     };
-    counter!("flashgate_worker_careful_chunks_total", "reason" => reason).increment(1);
+    counter!("flashgate_worker_serial_chunks_total", "reason" => reason).increment(1);
     if reason == "shortage" {
         warn!("a sale has fewer units than its ledger promised, or does not exist");
     }

@@ -103,9 +103,9 @@ pub struct ServerSettings {
     /// How often a chunk is tried again at once after a deadlock or a lock wait.
     pub contention_retries_max: u32,
     /// The first pause before such a retry.
-    pub contention_pause_min: Duration,
+    pub contention_backoff_min: Duration,
     /// The longest pause before such a retry.
-    pub contention_pause_max: Duration,
+    pub contention_backoff_max: Duration,
 }
 
 impl Default for ServerSettings {
@@ -118,8 +118,8 @@ impl Default for ServerSettings {
             lock_wait_timeout: Duration::from_secs(2),
             session_timeout: Duration::from_secs(10),
             contention_retries_max: 8,
-            contention_pause_min: Duration::from_millis(2),
-            contention_pause_max: Duration::from_millis(200),
+            contention_backoff_min: Duration::from_millis(2),
+            contention_backoff_max: Duration::from_millis(200),
         }
     }
 }

@@ -38,7 +38,7 @@ pub enum Reader {
 
 /// Standard output cannot be written, and not because its reader has gone.
 #[derive(Debug, Error)]
-#[error("standard output cannot be written: {0}")]
+#[error("cannot write standard output: {0}")]
 pub struct OutputError(io::Error);
 
 /// Writes `text` to standard output as it stands.
@@ -127,7 +127,7 @@ mod tests {
         let printed = |kind| judge(write_to(&mut Full(kind), b"no line end"));
         assert_eq!(printed(ErrorKind::BrokenPipe).unwrap(), Reader::Gone);
         let full = printed(ErrorKind::StorageFull).unwrap_err().to_string();
-        assert!(full.starts_with("standard output cannot be written: "), "{full}");
+        assert!(full.starts_with("cannot write standard output: "), "{full}");
         assert_eq!(judge(write_to(&mut Vec::new(), b"text")).unwrap(), Reader::Reads);
     }
 }

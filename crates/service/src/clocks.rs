@@ -93,7 +93,7 @@ impl Clocks {
             && let Some(suppressed) = self.warnings.admit()
         {
             let peer = peer.as_str();
-            warn!(peer, ahead_ms, suppressed, "the clock of this process differs from that of a server");
+            warn!(peer, ahead_ms, suppressed, "clock of this process differs from the clock of a server");
         }
     }
 

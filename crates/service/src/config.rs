@@ -23,7 +23,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file is not there, or cannot be read.
-    #[error("the configuration file {path} cannot be read: {source}")]
+    #[error("cannot read the configuration file {path}: {source}")]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -32,10 +32,10 @@ pub enum ConfigError {
     },
     /// A key is unknown, or its value is of the wrong type or out of range. The text names the key, what was
     /// expected, and whether the file or the environment said it.
-    #[error("the configuration is wrong: {0}")]
+    #[error("invalid configuration: {0}")]
     Wrong(String),
     /// Each value is right, but they do not fit each other.
-    #[error("the configuration is wrong: {key} {expected}")]
+    #[error("invalid configuration: {key} {expected}")]
     Unfit {
         /// The key.
         key: &'static str,
@@ -93,7 +93,7 @@ fn load_from<T: DeserializeOwned>(
 /// The key or the variable, what is wrong with it, and where it stands.
 fn tell(wrong: &figment::Error, file: Option<&Path>, env_prefix: &str) -> String {
     let what = if let Kind::UnknownField(_, known) = &wrong.kind {
-        format!("there is no such key; there are: {}", known.join(", "))
+        format!("unknown key; valid keys: {}", known.join(", "))
     } else {
         wrong.kind.to_string()
     };
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_wrong_variable_is_named_with_what_was_expected() {
         let told = |name, value| from_variables(&[(name, value)]).unwrap_err();
-        let wrong = "the configuration is wrong: ";
+        let wrong = "invalid configuration: ";
         assert_eq!(
             told("T__COUNT", "x"),
             format!("{wrong}T__COUNT: invalid type: found string \"x\", expected u32")
@@ -191,7 +191,7 @@ mod tests {
             told("T__TABLE__COUNT", "-1"),
             format!("{wrong}T__TABLE__COUNT: invalid value signed int `-1`, expected u16")
         );
-        assert!(told("T__CUONT", "1").starts_with(&format!("{wrong}T__CUONT: there is no such key")));
+        assert!(told("T__CUONT", "1").starts_with(&format!("{wrong}T__CUONT: unknown key")));
     }
 
     #[test]
@@ -204,10 +204,10 @@ mod tests {
             file.write_all(text.as_bytes()).unwrap();
             load::<Config>(Some(&path), "FLASHGATE_NO_SUCH_PREFIX__").map_err(|wrong| wrong.to_string())
         };
-        let place = format!("the configuration is wrong: {}: ", path.display());
+        let place = format!("invalid configuration: {}: ", path.display());
         check("[listen]\nport = 1").unwrap();
         for (text, told) in [
-            ("[listen]\nprot = 1", "listen.prot: there is no such key; there are: port"),
+            ("[listen]\nprot = 1", "listen.prot: unknown key; valid keys: port"),
             ("[listen]\nport = \"x\"", "listen.port: invalid type: found string \"x\", expected u16"),
             ("listen = 1\nport", ""),
         ] {

@@ -13,7 +13,7 @@ pub fn raise_limit() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     if let Err(error) = raised {
-        warn!(%error, soft = limit.current, hard = limit.maximum, "the limit of open files cannot be raised");
+        warn!(%error, soft = limit.current, hard = limit.maximum, "raising the limit of open files failed");
     }
     limit_now()
 }

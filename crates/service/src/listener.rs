@@ -172,7 +172,7 @@ impl Acceptor {
                 self.failing = None;
                 // Answers are small: without this, the second half of one waits for the peer's acknowledgement.
                 if let Err(error) = stream.set_nodelay(true) {
-                    debug!(%error, "TCP_NODELAY could not be set");
+                    debug!(%error, "setting TCP_NODELAY failed");
                 }
                 Some(stream)
             }
@@ -180,7 +180,7 @@ impl Acceptor {
             Err(error) => {
                 let now = Instant::now();
                 if self.failing.is_none_or(|logged_at| now >= logged_at + Self::LOG_INTERVAL) {
-                    warn!(%error, "connections cannot be accepted; retrying");
+                    warn!(%error, "accepting connections failed; retrying");
                     self.failing = Some(now);
                 }
                 sleep(Self::PAUSE).await;

@@ -144,63 +144,60 @@ const LISTENER: Label = Label { name: "listener", values: &["http", "grpc", "ope
 
 /// What gateways and order workers have in common: listeners, and clients of the broker.
 pub const BUS: &[Metric] = &[
-    Metric::gauge("flashgate_connections", "open connections; worker is the order worker's listener").by(&[LISTENER]),
+    Metric::gauge("flashgate_connections", "open connections; worker is the order worker's listener")
+        .by(&[LISTENER]),
     Metric::gauge(
         "flashgate_connections_max",
-        "how many are accepted at once: `connections_max`, or less if the limit of open files is low",
+        "maximum of open connections: `connections_max`, or less if the limit of open files is low",
     )
     .by(&[LISTENER]),
     Metric::counter(
         "flashgate_task_failures_total",
-        "background tasks that panicked, or ended although nobody asked them to: the process leaves with exit code 70",
+        "background tasks that panicked or ended early: the process shuts down with exit code 70",
     )
     .by(&[Label { name: "task", values: TASKS }]),
-    Metric::counter("flashgate_bus_check_backs_total", "check-backs as the client of the broker sees them")
-        .by(&[Label {
-            name: "what",
-            values: &[
-                "received",
-                "dropped",
-                "commit",
-                "rollback",
-                "unknown",
-                "unanswered",
-                "unreadable",
-                "panicked",
-            ],
-        }]),
     Metric::counter(
-        "flashgate_bus_offsets_moved_total",
-        "the broker no longer had what was to be read: messages are lost to this group",
+        "flashgate_bus_check_backs_total",
+        "check-backs received by the broker client, by result",
+    )
+    .by(&[Label {
+        name: "kind",
+        values: &[
+            "received",
+            "dropped",
+            "commit",
+            "rollback",
+            "unknown",
+            "unanswered",
+            "unreadable",
+            "panicked",
+        ],
+    }]),
+    Metric::counter(
+        "flashgate_bus_offsets_expired_total",
+        "offsets that the broker no longer had: messages are lost to this group",
     ),
     Metric::counter(
         "flashgate_bus_offset_resets_total",
-        "an operator moved the group's place in a queue (`mqadmin resetOffsetByTime`)",
+        "offsets that an operator reset (`mqadmin resetOffsetByTime`)",
     ),
     Metric::counter(
         "flashgate_bus_brokers_passed_over_total",
-        "how often a broker that took no message began to be passed over; the log names it, and says when it is used \
-         again",
+        "brokers excluded from sending after a failure; the log names them",
     ),
     Metric::counter(
         "flashgate_bus_sends_repeated_total",
-        "messages sent once more, to another broker where there is one",
+        "messages sent again, to another broker if there is one",
     ),
-    Metric::counter(
-        "flashgate_bus_connections_silent_total",
-        "connections replaced since nothing passed on them any more",
-    ),
-    Metric::gauge(
-        "flashgate_bus_queues_failing",
-        "queues that cannot be read at present; the log names them",
-    )
-    .by(&[Label { name: "topic", values: &[] }]),
+    Metric::counter("flashgate_bus_connections_silent_total", "silent connections that were replaced"),
+    Metric::gauge("flashgate_bus_queues_failing", "queues whose pulls fail; the log names them")
+        .by(&[Label { name: "topic", values: &[] }]),
     Metric::new(
         "flashgate_clock_difference_seconds",
         Kind::Gauge,
         Unit::Seconds,
-        "how far this process's clock is ahead of the peer's; of several brokers, the one furthest away. That of \
-         a broker is known once something was sent to it",
+        "how far this process's clock is ahead of the peer's; of several brokers, the largest \
+         difference. Known for a broker after the first send",
     )
     .by(&[Label { name: "peer", values: &["ledger", "store", "broker"] }]),
 ];
@@ -226,7 +223,7 @@ pub const TASKS: &[&str] = &[
     "health",
     "consume",
     "audit",
-    "leaving",
+    "shutdown_notice",
     "abandoned_sessions",
     "check_backs",
     "bus_join",

@@ -51,10 +51,10 @@ async fn watch(mut signals: Signals, limit: Duration, token: CancellationToken) 
     log_aside(move || info!(signal, limit_ms, "shutting down"));
     tokio::select! {
         second = signals.next() => end(second.exit_code, move || {
-            warn!(signal = second.name, waiting_for = waits(), "ended by a second signal");
+            warn!(signal = second.name, waiting_for = waits(), "terminated by a second signal");
         }),
         () = sleep(limit) => end(EXPIRED_EXIT_CODE, move || {
-            error!(limit_ms, waiting_for = waits(), "not shut down within the limit; ended");
+            error!(limit_ms, waiting_for = waits(), "shutdown timed out; terminated");
         }),
     }
 }

@@ -59,13 +59,13 @@ impl Default for LogConfig {
 #[derive(Debug, Error)]
 pub enum TelemetryError {
     /// `log.filter` is no list of directives.
-    #[error("the configuration is wrong: log.filter {0}")]
+    #[error("invalid configuration: log.filter {0}")]
     Filter(#[from] ParseError),
     /// The process has a subscriber already.
-    #[error("logs cannot be set up: {0}")]
+    #[error("cannot set up logs: {0}")]
     Logs(#[from] TryInitError),
     /// The process has a recorder already, or the buckets are wrong.
-    #[error("metrics cannot be set up: {0}")]
+    #[error("cannot set up metrics: {0}")]
     Metrics(#[from] BuildError),
 }
 

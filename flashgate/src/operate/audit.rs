@@ -113,7 +113,7 @@ pub async fn run(args: &AuditArgs) -> Result<(), Failed> {
 pub(super) fn heed(verdict: Verdict) -> Result<(), Failed> {
     match verdict {
         Verdict::Agrees => Ok(()),
-        Verdict::ToRedrive => Err(Failed::ToRedrive("some batches are open for too long".to_owned())),
+        Verdict::ToRedrive => Err(Failed::ToRedrive("audit: some batches are stuck".to_owned())),
         Verdict::Differs => Err(Failed::Differs("ledger and order store differ".to_owned())),
     }
 }

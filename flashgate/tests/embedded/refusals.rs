@@ -102,7 +102,7 @@ async fn a_wrong_key_of_the_configuration_is_named() {
     command.arg("--config").arg(&config);
     let (code, said) = refused(command).await;
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("listen.htpp: there is no such key"), "{said}");
+    assert!(said.contains("listen.htpp: unknown key"), "{said}");
     assert!(said.contains(config.to_str().unwrap()), "{said}");
     let mut command = serve(folder.path());
     command.env("FLASHGATE_SERVE__BROKER__PORT", "many");

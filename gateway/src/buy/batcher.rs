@@ -27,7 +27,7 @@ pub struct Batcher {
     shards: ShardCount,
     queues: Vec<mpsc::Sender<Pending>>,
     deadline: Duration,
-    leave: CancellationToken,
+    shutdown: CancellationToken,
 }
 
 impl Batcher {
@@ -38,23 +38,23 @@ impl Batcher {
         mut lane: impl FnMut(Shard, Arc<ShardQueue>) -> Lane,
         supervisor: &Supervisor,
     ) -> (Self, Vec<Task>) {
-        let leave = supervisor.shutdown();
+        let shutdown = supervisor.shutdown();
         let mut lanes = Vec::new();
         let mut queues = Vec::with_capacity(usize::from(shards.get()));
         for shard in shards.all() {
-            let (sender, queue) = ShardQueue::new(config, leave.clone());
+            let (sender, queue) = ShardQueue::new(config, shutdown.clone());
             let lane = Arc::new(lane(shard, Arc::new(queue)));
             for _ in 0..config.lanes_per_shard.get() {
                 lanes.push(supervisor.spawn("lane", Arc::clone(&lane).work()));
             }
             queues.push(sender);
         }
-        (Self { shards, queues, deadline: config.intent_deadline(), leave: leave.clone() }, lanes)
+        (Self { shards, queues, deadline: config.intent_deadline(), shutdown: shutdown.clone() }, lanes)
     }
 
     /// The verdict on `intent`, from the batch that took it in.
     pub async fn submit(&self, intent: Intent) -> Verdict {
-        if self.leave.is_cancelled() {
+        if self.shutdown.is_cancelled() {
             return Verdict::Refused(Refusal::Draining);
         }
         let shard = intent.sale().shard(self.shards);

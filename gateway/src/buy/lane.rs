@@ -13,7 +13,7 @@ use crate::{
         queue::{Group, ShardQueue},
         screen::Screens,
         sold_out::SoldOutWatch,
-        transaction::{End, Transactions},
+        transaction::{BatchResult, Transactions},
     },
     config::BatcherConfig,
     sales::catalogue::Catalogue,
@@ -104,12 +104,12 @@ impl Lane {
                 group
             }
             Err(fault) if fault.is_refusal() && group.has_several_sales() => {
-                debug!(code = fault.code(), %fault, "no screening of these sales together");
+                debug!(code = fault.code(), error = %fault, "screen of several sales failed; screening each sale");
                 alone.extend(group.by_sale());
                 Group::default()
             }
             Err(fault) => {
-                warn!(code = fault.code(), %fault, "no screening");
+                warn!(code = fault.code(), error = %fault, "screen failed; intents are not screened");
                 self.answer_all(group, &Verdict::Refused(Refusal::LedgerUnavailable));
                 Group::default()
             }
@@ -127,7 +127,7 @@ impl Lane {
         let end = self.shared.transactions.run(&batch, deadline).instrument(span).await;
         let mut group = group.with_intents(batch.into_intents());
         match end {
-            End::Accepted(standings) => {
+            BatchResult::Accepted(standings) => {
                 self.observe(&standings);
                 for (index, ticket) in group.into_tickets().into_iter().enumerate() {
                     let verdict = id.order(index).map_or(Verdict::Unknown, Verdict::Accepted);
@@ -135,15 +135,15 @@ impl Lane {
                 }
                 return Group::default();
             }
-            End::Refused(screening) => {
+            BatchResult::Refused(screening) => {
                 self.screens.deduction_refused();
                 self.answer_failing(&mut group, behind, &screening);
             }
-            End::Again => {}
-            End::Unavailable(refusal) => {
+            BatchResult::Retry => {}
+            BatchResult::Unavailable(refusal) => {
                 self.answer_all(std::mem::take(&mut group), &Verdict::Refused(refusal))
             }
-            End::Unknown => self.answer_all(std::mem::take(&mut group), &Verdict::Unknown),
+            BatchResult::Unknown => self.answer_all(std::mem::take(&mut group), &Verdict::Unknown),
         }
         group
     }

@@ -45,7 +45,7 @@ impl Orders {
             Ok(Some(_)) => return Err(ApiError::OrderNotFound),
             Ok(None) => false,
             Err(fault) => {
-                warn!(code = fault.code(), %fault, "the ledger could not be asked for an order");
+                warn!(code = fault.code(), error = %fault, "order look-up in the ledger failed");
                 true
             }
         };
@@ -57,7 +57,7 @@ impl Orders {
             Ok(None) if ledger_away => Err(Refusal::LedgerUnavailable.into()),
             Ok(Some(_) | None) => Err(ApiError::OrderNotFound),
             Err(fault) => {
-                warn!(code = fault.code(), %fault, "the order worker could not be asked for an order");
+                warn!(code = fault.code(), error = %fault, "order look-up at the order worker failed");
                 Err(ApiError::WorkerUnavailable)
             }
         }

@@ -113,7 +113,7 @@ pub struct ShardQueue {
     waiting: Mutex<Waiting>,
     intents_max: usize,
     waiters_max: usize,
-    leave: CancellationToken,
+    shutdown: CancellationToken,
     wait: Histogram,
     size: Histogram,
 }
@@ -148,14 +148,14 @@ impl Drop for OnDuty {
 
 impl ShardQueue {
     /// An empty queue, and the way into it. After `leave`, it takes nothing and gives out what it has.
-    pub fn new(config: &BatcherConfig, leave: CancellationToken) -> (mpsc::Sender<Pending>, Self) {
+    pub fn new(config: &BatcherConfig, shutdown: CancellationToken) -> (mpsc::Sender<Pending>, Self) {
         let (sender, queue) = mpsc::channel(config.queue_intents_max.get());
         let queue = Self {
             queue: AsyncMutex::new(queue),
             waiting: Mutex::default(),
             intents_max: config.intents_in_batch(),
             waiters_max: config.waiters_per_key_max,
-            leave,
+            shutdown,
             wait: histogram!("flashgate_gateway_queue_wait_seconds"),
             size: histogram!("flashgate_gateway_group_intents"),
         };
@@ -199,7 +199,7 @@ impl ShardQueue {
         tokio::select! {
             biased;
             count = queue.recv_many(taken, self.intents_max) => return count > 0,
-            () = self.leave.cancelled() => queue.close(),
+            () = self.shutdown.cancelled() => queue.close(),
         }
         queue.recv_many(taken, self.intents_max).await > 0
     }

@@ -65,7 +65,7 @@ impl Screens {
     }
 
     fn all_passes(&self, now: Instant) -> bool {
-        let period = Duration::from_millis(self.rules.screen_period_ms);
+        let period = Duration::from_millis(self.rules.screen_interval_ms);
         let memory = self.memory();
         memory.clean >= self.rules.clean_screens_min && memory.last.is_some_and(|last| now - last < period)
     }
@@ -74,7 +74,7 @@ impl Screens {
     fn plenty_is_left(&self, intents: &[Intent], catalogue: &Catalogue, now: Instant) -> bool {
         let units: u64 = intents.iter().map(|intent| u64::from(intent.quantity().get())).sum();
         let wanted = units.saturating_add(self.rules.left_units_min);
-        let heard_max = Duration::from_millis(self.rules.heard_ms_max);
+        let heard_max = Duration::from_millis(self.rules.stock_age_max_ms);
         let runs = intents.chunk_by(|one, next| one.sale() == next.sale());
         runs.filter_map(<[Intent]>::first).all(|intent| {
             catalogue.get(intent.sale()).is_some_and(|entry| {

@@ -63,7 +63,7 @@ impl SoldOutWatch {
         let reading = self.supervisor.spawn_job("sold_out_keys", async move {
             if let Err(fault) = watch.read_keys(&entry, epoch).await {
                 // Without a mark the ledger answers: slower, and just as true. The next answer tries again.
-                debug!(sale = %entry.sale.id, code = fault.code(), "the keys of a sold-out sale could not be read");
+                debug!(sale_id = %entry.sale.id, code = fault.code(), "reading the keys of a sold-out sale failed");
             }
             watch.reading.lock().remove(&entry.sale.id);
         });
@@ -97,7 +97,7 @@ impl SoldOutWatch {
             Ok(Some(standing)) => self.observe(standing),
             // Gone from the ledger: let the intents find out, they know what to do about it.
             Ok(None) => entry.set_sold_out(None),
-            Err(fault) => debug!(code = fault.code(), "a sold-out sale could not be read again"),
+            Err(fault) => debug!(code = fault.code(), "re-reading a sold-out sale failed"),
         }
     }
 }

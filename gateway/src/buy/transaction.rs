@@ -28,13 +28,13 @@ const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 /// How a batch ended.
 #[derive(Debug)]
-pub enum End {
+pub enum BatchResult {
     /// All of its intents are orders.
     Accepted(Vec<Standing>),
     /// Some intents did not pass; none is an order.
     Refused(Screening),
     /// None is an order; they may go again under a new id.
-    Again,
+    Retry,
     /// None is an order, and something that is needed is away.
     Unavailable(Refusal),
     /// It could not be found out in time.
@@ -55,12 +55,12 @@ pub struct Transactions {
     supervisor: Supervisor,
     half_seconds: Histogram,
     commit_seconds: Histogram,
-    told: Told,
+    throttles: LogThrottles,
 }
 
 /// What one server that is away would have every batch say.
 #[derive(Debug, Default)]
-struct Told {
+struct LogThrottles {
     no_half_message: LogThrottle,
     no_deduction: LogThrottle,
     deduction_in_doubt: LogThrottle,
@@ -92,7 +92,7 @@ impl Transactions {
             supervisor,
             half_seconds: histogram!("flashgate_gateway_half_message_seconds"),
             commit_seconds: histogram!("flashgate_gateway_commit_seconds"),
-            told: Told::default(),
+            throttles: LogThrottles::default(),
         })
     }
 
@@ -103,20 +103,20 @@ impl Transactions {
     }
 
     /// Sees `batch` to its end. After `deadline` an accepted batch is not waited for any longer.
-    pub async fn run(self: &Arc<Self>, batch: &Batch, deadline: Instant) -> End {
+    pub async fn run(self: &Arc<Self>, batch: &Batch, deadline: Instant) -> BatchResult {
         if self.belonging.is_estranged() {
             // Nobody would decide the orders.
-            return End::Unavailable(Refusal::LedgerUnavailable);
+            return BatchResult::Unavailable(Refusal::LedgerUnavailable);
         }
         let body = body::encode_batch(batch, self.belonging.ledger(), self.clock.now());
         let half = match self.send_half(batch.id(), body.clone()).await {
             Ok(half) => half,
             Err(fault) => {
-                if let Some(suppressed) = self.told.no_half_message.admit() {
-                    warn!(code = fault.code(), %fault, suppressed, "no half-message");
+                if let Some(suppressed) = self.throttles.no_half_message.admit() {
+                    warn!(code = fault.code(), error = %fault, suppressed, "half-message failed");
                 }
                 // If it was stored all the same, its check-back finds no log entry and fences it.
-                return End::Unavailable(Refusal::BrokerUnavailable);
+                return BatchResult::Unavailable(Refusal::BrokerUnavailable);
             }
         };
         reach("gateway_after_half");
@@ -126,26 +126,26 @@ impl Transactions {
         match deduction {
             Ok(Deduction::Applied { standings }) => {
                 self.commit(&half, deadline).await;
-                End::Accepted(standings)
+                BatchResult::Accepted(standings)
             }
-            Ok(Deduction::Refused(screening)) => self.roll_back(half, End::Refused(screening)),
-            Ok(Deduction::Fenced) => self.roll_back(half, End::Again),
+            Ok(Deduction::Refused(screening)) => self.roll_back(half, BatchResult::Refused(screening)),
+            Ok(Deduction::Fenced) => self.roll_back(half, BatchResult::Retry),
             Ok(Deduction::IdTaken) => {
-                error!(batch = %batch.id(), "another batch has the same base: two gateways share a node number");
+                error!(batch_id = %batch.id(), "batch id taken: two gateways share a node number");
                 counter!("flashgate_gateway_batch_id_taken_total").increment(1);
-                self.roll_back(half, End::Again)
+                self.roll_back(half, BatchResult::Retry)
             }
             Err(fault) if fault.nothing_done() => {
-                if let Some(suppressed) = self.told.no_deduction.admit() {
-                    warn!(code = fault.code(), %fault, suppressed, "no deduction");
+                if let Some(suppressed) = self.throttles.no_deduction.admit() {
+                    warn!(code = fault.code(), error = %fault, suppressed, "deduction failed");
                 }
-                self.roll_back(half, End::Unavailable(Refusal::LedgerUnavailable))
+                self.roll_back(half, BatchResult::Unavailable(Refusal::LedgerUnavailable))
             }
             Err(fault) => {
-                if let Some(suppressed) = self.told.deduction_in_doubt.admit() {
-                    warn!(code = fault.code(), %fault, suppressed, "a deduction in doubt");
+                if let Some(suppressed) = self.throttles.deduction_in_doubt.admit() {
+                    warn!(code = fault.code(), error = %fault, suppressed, "deduction in doubt; checking the deduction log");
                 }
-                self.settle_doubt(batch.id(), half, deadline).await
+                self.resolve_in_doubt(batch.id(), half, deadline).await
             }
         }
     }
@@ -159,18 +159,23 @@ impl Transactions {
     }
 
     /// Finds out what became of a deduction that was not answered, and makes it final.
-    async fn settle_doubt(self: &Arc<Self>, id: BatchId, half: HalfMessage, deadline: Instant) -> End {
-        let (fate, verdict) = match self.fate(id, deadline + self.doubt_timeout).await {
+    async fn resolve_in_doubt(
+        self: &Arc<Self>,
+        id: BatchId,
+        half: HalfMessage,
+        deadline: Instant,
+    ) -> BatchResult {
+        let (fate, result) = match self.fate(id, deadline + self.doubt_timeout).await {
             Some(Fate::Deducted) => {
                 self.commit(&half, deadline).await;
-                (End::Accepted(Vec::new()), "deducted")
+                (BatchResult::Accepted(Vec::new()), "deducted")
             }
             Some(Fate::Fenced) => {
-                (self.roll_back(half, End::Unavailable(Refusal::LedgerUnavailable)), "fenced")
+                (self.roll_back(half, BatchResult::Unavailable(Refusal::LedgerUnavailable)), "fenced")
             }
-            None => (End::Unknown, "unknown"),
+            None => (BatchResult::Unknown, "unknown"),
         };
-        counter!("flashgate_gateway_doubts_total", "verdict" => verdict).increment(1);
+        counter!("flashgate_gateway_in_doubt_deductions_total", "result" => result).increment(1);
         fate
     }
 
@@ -181,8 +186,8 @@ impl Transactions {
                 match self.ledger.check_back(id).await {
                     Ok(fate) => return fate,
                     Err(fault) => {
-                        if let Some(suppressed) = self.told.fate_unknown.admit() {
-                            warn!(code = fault.code(), %fault, suppressed, "the fate of a batch could not be asked for");
+                        if let Some(suppressed) = self.throttles.fate_unknown.admit() {
+                            warn!(code = fault.code(), error = %fault, suppressed, "check of the deduction log failed");
                         }
                     }
                 }
@@ -204,8 +209,8 @@ impl Transactions {
                     Ok(()) => return true,
                     Err(BusFault::TooLate { .. }) => return false,
                     Err(fault) => {
-                        if let Some(suppressed) = self.told.commit_unanswered.admit() {
-                            warn!(code = fault.code(), %fault, suppressed, "a commit was not answered");
+                        if let Some(suppressed) = self.throttles.commit_unanswered.admit() {
+                            warn!(code = fault.code(), error = %fault, suppressed, "commit not acknowledged; retrying");
                         }
                     }
                 }
@@ -215,22 +220,26 @@ impl Transactions {
         let answered = timeout_at(deadline, committing.instrument(debug_span!("commit"))).await;
         self.commit_seconds.record(started.elapsed());
         if answered != Ok(true) {
-            if let Some(suppressed) = self.told.accepted_uncommitted.admit() {
+            if let Some(suppressed) = self.throttles.accepted_uncommitted.admit() {
                 let key = &half.transaction_id;
-                warn!(key, suppressed, "accepted without the answer to its commit; left to check-back");
+                warn!(
+                    key,
+                    suppressed,
+                    "commit not acknowledged by the deadline; batch accepted, commit left to check-back"
+                );
             }
             counter!("flashgate_gateway_commits_unanswered_total").increment(1);
         }
     }
 
     /// Rolls back without anybody waiting: if it is lost, the check-back finds no log entry and rolls back.
-    fn roll_back(self: &Arc<Self>, half: HalfMessage, end: End) -> End {
+    fn roll_back(self: &Arc<Self>, half: HalfMessage, end: BatchResult) -> BatchResult {
         let this = Arc::clone(self);
         let rolling_back = async move {
             if let Err(fault) = this.producer.resolve(&half, Resolved::Rollback).await
-                && let Some(suppressed) = this.told.rollback_unanswered.admit()
+                && let Some(suppressed) = this.throttles.rollback_unanswered.admit()
             {
-                warn!(code = fault.code(), %fault, suppressed, "a rollback was not answered; left to check-back");
+                warn!(code = fault.code(), error = %fault, suppressed, "rollback not acknowledged; left to check-back");
             }
         };
         self.supervisor.spawn_job("rollback", self.background.track_future(rolling_back)).detach();

@@ -38,7 +38,7 @@ pub struct BatcherConfig {
     /// How much longer a batch in doubt is asked for before its buyers hear `outcome_unknown`. 2 s.
     pub doubt_timeout_ms: NonZeroU64,
     /// From so many accepted orders that are not confirmed on, a shard refuses with `backlog_full`. It can be more by
-    /// what is accepted within [`UnscreenedConfig::screen_period_ms`]. 1,000,000: ten seconds of the order worker at
+    /// what is accepted within [`UnscreenedConfig::screen_interval_ms`]. 1,000,000: ten seconds of the order worker at
     /// its best.
     pub backlog_orders_max: NonZeroU64,
     /// When a group goes to the broker without having been screened.
@@ -50,19 +50,19 @@ pub struct BatcherConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct UnscreenedConfig {
     /// So many units must be left of each of its sales. 10,000: more than all gateways together sell in
-    /// `heard_ms_max`.
+    /// `stock_age_max_ms`.
     pub left_units_min: u64,
     /// What the ledger said of a sale's stock counts for so long. 50 ms: some batches.
-    pub heard_ms_max: u64,
+    pub stock_age_max_ms: u64,
     /// So many screens in a row must have let everything pass. 4.
     pub clean_screens_min: u32,
     /// There is a screen at least as often: it tells how far the order worker is behind. 100 ms.
-    pub screen_period_ms: u64,
+    pub screen_interval_ms: u64,
 }
 
 impl Default for UnscreenedConfig {
     fn default() -> Self {
-        Self { left_units_min: 10_000, heard_ms_max: 50, clean_screens_min: 4, screen_period_ms: 100 }
+        Self { left_units_min: 10_000, stock_age_max_ms: 50, clean_screens_min: 4, screen_interval_ms: 100 }
     }
 }
 

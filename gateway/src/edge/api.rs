@@ -24,5 +24,5 @@ pub struct Api {
     /// What may be read of the body of a request.
     pub body_limits: BodyLimits,
     /// Cancelled when the gateway is to leave.
-    pub leave: CancellationToken,
+    pub shutdown: CancellationToken,
 }

@@ -87,11 +87,11 @@ impl PurchaseService for Purchases {
     ) -> Result<Response<Self::BuyStreamStream>, Status> {
         let (metadata, _extensions, requests) = request.into_parts();
         self.api.auth.may_act_for_anyone(&metadata.into_headers())?;
-        let (api, leave) = (Arc::clone(&self.api), self.api.leave.clone());
+        let (api, shutdown) = (Arc::clone(&self.api), self.api.shutdown.clone());
         let bytes_max = api.body_limits.bytes_max;
         // A gateway that leaves reads no further; what it has read is still answered. Callers keep streams open for
         // hours: one that went on would hold the whole drain time.
-        let requests = requests.take_until(leave.clone().cancelled_owned());
+        let requests = requests.take_until(shutdown.clone().cancelled_owned());
         let answers = requests.map(move |request| {
             let api = Arc::clone(&api);
             async move {
@@ -99,7 +99,7 @@ impl PurchaseService for Purchases {
                 Ok(buy_one_of_many(&api, request).await)
             }
         });
-        let end = stream::once(async move { leave.is_cancelled().then(draining) }).filter_map(ready);
+        let end = stream::once(async move { shutdown.is_cancelled().then(draining) }).filter_map(ready);
         Ok(Response::new(Box::pin(answers.buffer_unordered(STREAM_REQUESTS_MAX).chain(end))))
     }
 

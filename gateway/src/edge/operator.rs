@@ -8,7 +8,7 @@ use axum::{Json, Router, response::IntoResponse, routing::get};
 use flashgate_proto::{FILE_DESCRIPTOR_SET, v1::ledger_service_server::LedgerServiceServer};
 use flashgate_service::{body::BodyLimits, error::ApiError, messages};
 use http::StatusCode;
-use ledger::LedgerDesk;
+use ledger::LedgerServiceImpl;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use tonic::service::Routes;
@@ -25,7 +25,7 @@ const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub fn router(
     readiness: Arc<Readiness>,
     metrics: Option<PrometheusHandle>,
-    ledger: LedgerDesk,
+    ledger: LedgerServiceImpl,
     body_timeout: Duration,
 ) -> Result<Router, tonic_reflection::server::Error> {
     let render = async move || match &metrics {
@@ -40,7 +40,7 @@ pub fn router(
 }
 
 /// The services, with reflection, as routes without a fallback.
-fn grpc(ledger: LedgerDesk, time_max: Duration) -> Result<Router, tonic_reflection::server::Error> {
+fn grpc(ledger: LedgerServiceImpl, time_max: Duration) -> Result<Router, tonic_reflection::server::Error> {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .build_v1()?;

@@ -31,7 +31,7 @@ impl CheckBack {
         let of = match body::decode_batch(message.body.clone()) {
             Ok(batch) => batch.ledger,
             Err(wrong) => {
-                error!(batch = message.key, %wrong, "a half-message that cannot be read");
+                error!(batch_id = message.key, error = %wrong, "cannot decode half-message");
                 return false;
             }
         };
@@ -39,8 +39,8 @@ impl CheckBack {
         if !ours && let Some(suppressed) = self.told.admit() {
             let (of, ledger) = (display(of), display(self.belonging.ledger()));
             warn!(
-                batch = message.key,
-                of, ledger, suppressed, "the half-message of another ledger: no answer"
+                batch_id = message.key,
+                of, ledger, suppressed, "half-message of another ledger; not answered"
             );
         }
         ours
@@ -49,13 +49,13 @@ impl CheckBack {
     async fn resolve(&self, message: &CheckedMessage) -> Resolution {
         let key = &message.key;
         if !self.is_ours(message) {
-            counter!("flashgate_gateway_foreign_messages_total", "what" => "half_message").increment(1);
+            counter!("flashgate_gateway_foreign_messages_total", "kind" => "half_message").increment(1);
             return Resolution::Unknown;
         }
         let batch: BatchId = match key.parse() {
             Ok(batch) => batch,
             Err(invalid) => {
-                error!(key, %invalid, "a half-message whose key is no batch id");
+                error!(key, error = %invalid, "half-message key is not a batch id");
                 return Resolution::Unknown;
             }
         };
@@ -63,7 +63,7 @@ impl CheckBack {
             Ok(Fate::Deducted) => Resolution::Commit,
             Ok(Fate::Fenced) => Resolution::Rollback,
             Err(fault) => {
-                warn!(%batch, code = fault.code(), %fault, "a check-back is put off");
+                warn!(batch_id = %batch, code = fault.code(), error = %fault, "check-back failed; the broker will retry");
                 Resolution::Unknown
             }
         }
@@ -85,7 +85,7 @@ impl CheckBackHandler for CheckBack {
             Resolution::Unknown => "unknown",
         };
         counter!("flashgate_gateway_check_backs_total", "verdict" => verdict).increment(1);
-        info!(batch = message.key, verdict, asked_before = message.asked_before, "check-back");
+        info!(batch_id = message.key, verdict, asked_before = message.asked_before, "check-back");
         resolution
     }
 }

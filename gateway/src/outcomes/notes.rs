@@ -24,7 +24,9 @@ pub async fn follow(ledger: Arc<dyn Ledger>, sold_out: Arc<SoldOutWatch>) {
                     }
                 }
             }
-            Err(fault) => warn!(code = fault.code(), %fault, "no notes from the ledger"),
+            Err(fault) => {
+                warn!(code = fault.code(), error = %fault, "subscribing to ledger events failed; retrying")
+            }
         }
         sleep(RETRY_PAUSE).await;
     }

@@ -90,7 +90,7 @@ impl OutcomesLag {
                     let lag = u32::try_from(lag).unwrap_or(u32::MAX);
                     gauge!("flashgate_gateway_outcomes_lag_messages").set(f64::from(lag));
                 }
-                Err(fault) => debug!(code = fault.code(), %fault, "how many outcomes wait is not known"),
+                Err(fault) => debug!(code = fault.code(), error = %fault, "reading the outcomes lag failed"),
             }
         }
     }

@@ -66,7 +66,7 @@ impl Redrive {
             None => Sent::NoBody,
             Some(body) => self.publish(batch, body).await,
         };
-        info!(%batch, result = sent.as_str(), "re-driven");
+        info!(batch_id = %batch, result = sent.as_str(), "re-driven");
         counter!("flashgate_gateway_redriven_batches_total", "result" => sent.as_str()).increment(1);
         Ok(sent)
     }
@@ -76,14 +76,14 @@ impl Redrive {
         let half = match self.producer.send_half(message).await {
             Ok(half) => half,
             Err(fault) => {
-                warn!(%batch, code = fault.code(), %fault, "a message could not be sent again");
+                warn!(batch_id = %batch, code = fault.code(), error = %fault, "resending the message failed");
                 return Sent::Failed;
             }
         };
         match self.producer.resolve(&half, Verdict::Commit).await {
             Ok(()) => Sent::Committed,
             Err(fault) => {
-                warn!(%batch, code = fault.code(), %fault, "a commit was not answered; left to check-back");
+                warn!(batch_id = %batch, code = fault.code(), error = %fault, "commit not acknowledged; left to check-back");
                 Sent::InDoubt
             }
         }

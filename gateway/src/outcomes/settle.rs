@@ -41,7 +41,7 @@ enum Ended {
     /// The process was told to leave.
     Leaving,
     /// Outcomes of another ledger came, or this ledger and the order store do not belong together.
-    AmongStrangers,
+    ForeignOutcomes,
 }
 
 impl Settlement {
@@ -52,7 +52,7 @@ impl Settlement {
 
     /// Settles what the group's outcomes bring until `leave`. Whoever is among strangers takes nothing from them: it
     /// leaves the group, and joins again to see whether they are gone.
-    pub async fn run(self, join: Join, leave: CancellationToken) {
+    pub async fn run(self, join: Join, shutdown: CancellationToken) {
         loop {
             // To its end, also when the process is told to leave: then the group is left in order.
             let ended = match join().await {
@@ -60,7 +60,7 @@ impl Settlement {
                     let (mut outcomes, lag) = Outcomes::share(outcomes);
                     let ended = tokio::select! {
                         biased;
-                        ended = self.take(&mut outcomes, &leave) => ended,
+                        ended = self.take(&mut outcomes, &shutdown) => ended,
                         () = lag.watch() => Ended::Leaving,
                     };
                     let waiting = waiting_for("the broker to forget who settles");
@@ -69,8 +69,8 @@ impl Settlement {
                     ended
                 }
                 Err(fault) => {
-                    warn!(code = fault.code(), %fault, "no outcomes: the group could not be joined");
-                    if leave.run_until_cancelled(sleep(RETRY_PAUSE)).await.is_none() {
+                    warn!(code = fault.code(), error = %fault, "joining the settle group failed; retrying");
+                    if shutdown.run_until_cancelled(sleep(RETRY_PAUSE)).await.is_none() {
                         return;
                     }
                     continue;
@@ -78,8 +78,8 @@ impl Settlement {
             };
             match ended {
                 Ended::Leaving => return,
-                Ended::AmongStrangers => {
-                    if leave.run_until_cancelled(sleep(STRANGERS_PAUSE)).await.is_none() {
+                Ended::ForeignOutcomes => {
+                    if shutdown.run_until_cancelled(sleep(STRANGERS_PAUSE)).await.is_none() {
                         return;
                     }
                 }
@@ -88,15 +88,15 @@ impl Settlement {
     }
 
     /// Offsets move only after everything before them is settled.
-    async fn take(&self, outcomes: &mut Outcomes, leave: &CancellationToken) -> Ended {
-        while !leave.is_cancelled() {
+    async fn take(&self, outcomes: &mut Outcomes, shutdown: &CancellationToken) -> Ended {
+        while !shutdown.is_cancelled() {
             if self.belonging.is_estranged() {
-                return Ended::AmongStrangers;
+                return Ended::ForeignOutcomes;
             }
             let deliveries = match outcomes.poll(MESSAGES_MAX, POLL_WAIT).await {
                 Ok(deliveries) => deliveries,
                 Err(fault) => {
-                    warn!(code = fault.code(), %fault, "no outcomes");
+                    warn!(code = fault.code(), error = %fault, "polling outcomes failed; retrying");
                     sleep(RETRY_PAUSE).await;
                     continue;
                 }
@@ -110,7 +110,7 @@ impl Settlement {
                 .partition(|outcomes| self.belonging.is_ours(outcomes.ledger));
             self.belonging.note_messages(foreign.is_empty());
             let batches = ours.into_iter().flat_map(|outcomes| outcomes.batches);
-            let settling = stream::iter(batches).map(|outcome| self.settle(outcome, leave));
+            let settling = stream::iter(batches).map(|outcome| self.settle(outcome, shutdown));
             let all_settled =
                 settling.buffer_unordered(SETTLING_MAX).all(|settled| async move { settled }).await;
             if !all_settled {
@@ -120,12 +120,12 @@ impl Settlement {
             if let Some(LedgerOutcomes { ledger, .. }) = foreign.first() {
                 let (of, ours) =
                     (ledger.map(|id| id.to_string()), self.belonging.ledger().map(|id| id.to_string()));
-                error!(of, ledger = ours, "outcomes of another ledger: left to its gateways");
-                counter!("flashgate_gateway_foreign_messages_total", "what" => "outcomes").increment(1);
-                return Ended::AmongStrangers;
+                error!(of, ledger = ours, "outcomes of another ledger; left to its gateways");
+                counter!("flashgate_gateway_foreign_messages_total", "kind" => "outcomes").increment(1);
+                return Ended::ForeignOutcomes;
             }
             if let Err(fault) = outcomes.commit(&outcomes.position()).await {
-                warn!(code = fault.code(), %fault, "outcomes will come again");
+                warn!(code = fault.code(), error = %fault, "offset commit failed; outcomes will be redelivered");
             }
         }
         Ended::Leaving
@@ -135,7 +135,7 @@ impl Settlement {
     ///
     /// An outcome that the ledger refuses for [`REFUSED_MAX`] is passed over: its batch stays open in the ledger, an
     /// audit names it, and a re-drive brings the outcome again.
-    async fn settle(&self, outcome: BatchOutcome, leave: &CancellationToken) -> bool {
+    async fn settle(&self, outcome: BatchOutcome, shutdown: &CancellationToken) -> bool {
         let began_at = Instant::now();
         loop {
             let fault = match self.ledger.settle(&outcome).await {
@@ -146,16 +146,16 @@ impl Settlement {
                 Err(fault) => fault,
             };
             if fault.is_refusal() && began_at.elapsed() >= REFUSED_MAX {
-                error!(batch = %outcome.batch, code = fault.code(), %fault, "given up: to be re-driven");
+                error!(batch_id = %outcome.batch, code = fault.code(), error = %fault, "settlement given up; re-drive the batch");
                 counter!("flashgate_gateway_settled_batches_total", "result" => "given_up").increment(1);
                 return true;
             }
             if let Some(suppressed) = self.told.admit() {
-                warn!(batch = %outcome.batch, code = fault.code(), %fault, suppressed, "not settled yet");
+                warn!(batch_id = %outcome.batch, code = fault.code(), error = %fault, suppressed, "settlement failed; retrying");
             }
             tokio::select! {
                 biased;
-                () = leave.cancelled() => return false,
+                () = shutdown.cancelled() => return false,
                 () = sleep(RETRY_PAUSE) => {}
             }
         }
@@ -167,23 +167,23 @@ impl Settlement {
             Settled::Applied(standings) => ("applied", standings.as_slice()),
             Settled::Already => ("already", [].as_slice()),
             Settled::BrokenOff { stopped } => {
-                error!(%batch, ?stopped, "a settlement was broken off half-way: its sales are paused, to be rebuilt");
+                error!(batch_id = %batch, ?stopped, "settlement interrupted; its sales are paused and must be rebuilt");
                 ("broken_off", [].as_slice())
             }
             Settled::AppliedLate(standings) => {
-                warn!(%batch, "the ledger did not know the batch: deducted now");
+                warn!(batch_id = %batch, "late deduction applied: the ledger did not have the batch");
                 ("applied_late", standings.as_slice())
             }
             Settled::Contradiction => {
-                error!(%batch, "the batch is fenced in the ledger, and the order store has its orders");
+                error!(batch_id = %batch, "contradiction: the batch is fenced in the ledger and its orders are in the order store");
                 ("contradiction", [].as_slice())
             }
             Settled::IdTaken => {
-                error!(%batch, "another batch has the same base in the ledger");
+                error!(batch_id = %batch, "batch id taken by another batch in the ledger");
                 ("id_taken", [].as_slice())
             }
         };
-        debug!(%batch, result, "settled");
+        debug!(batch_id = %batch, result, "settled");
         counter!("flashgate_gateway_settled_batches_total", "result" => result).increment(1);
         standings.iter().for_each(|standing| self.sold_out.observe(*standing));
     }
@@ -192,7 +192,7 @@ impl Settlement {
 /// The outcomes in a message. One that cannot be read is counted and passed over: it stays on the topic.
 fn decode(delivery: Delivery) -> Option<LedgerOutcomes> {
     let unreadable = |wrong: &body::BodyError| {
-        error!(key = delivery.key, offset = delivery.offset, error = %wrong, "outcomes that cannot be read");
+        error!(key = delivery.key, offset = delivery.offset, error = %wrong, "cannot decode outcomes");
         counter!("flashgate_gateway_outcomes_unreadable_total").increment(1);
     };
     body::decode_outcomes(delivery.body).inspect_err(unreadable).ok()

@@ -69,7 +69,7 @@ impl Patience {
         let why = fault.map(|fault| fault.to_string()).unwrap_or_default();
         match (was_up, self.up) {
             (false, true) => info!(part, "answers"),
-            (true, false) => warn!(part, why, "does not answer: not ready"),
+            (true, false) => warn!(part, why, "dependency down; not ready"),
             (true, true) | (false, false) => {}
         }
         self.up

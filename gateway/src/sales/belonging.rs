@@ -36,7 +36,7 @@ pub enum Stranger {
     #[error(transparent)]
     Registry(#[from] RegistryFault),
     /// The ledger belongs to an order store that the order worker does not have.
-    #[error("the ledger {ledger} belongs to the order store {of}, and the order worker has {found}")]
+    #[error("the ledger {ledger} belongs to the order store {of}, but the order worker has {found}")]
     OtherStore {
         /// The ledger.
         ledger: LedgerId,
@@ -46,7 +46,7 @@ pub enum Stranger {
         found: StoreId,
     },
     /// The order store has another ledger.
-    #[error("the order store {store} has the ledger {registered}, and this one is {found}")]
+    #[error("the order store {store} has the ledger {registered}, but this ledger is {found}")]
     OtherLedger {
         /// The order store.
         store: StoreId,
@@ -111,7 +111,7 @@ impl Belonging {
 
     /// Whether this gateway may do all of its work.
     pub fn holds(&self) -> bool {
-        self.is_agreed() && !self.is_among_strangers()
+        self.is_agreed() && !self.has_foreign_messages()
     }
 
     /// Whether they were found to be strangers: nothing may be sold.
@@ -132,7 +132,7 @@ impl Belonging {
 
     /// Whether the last messages that came were of another ledger: somebody shares topics and groups with this gateway
     /// who should not.
-    pub fn is_among_strangers(&self) -> bool {
+    pub fn has_foreign_messages(&self) -> bool {
         self.foreign.load(Ordering::Relaxed)
     }
 
@@ -180,14 +180,14 @@ impl Belonging {
         ledger: Arc<dyn Identifying>,
         registry: Arc<dyn Registry>,
         shards: ShardCount,
-        leave: CancellationToken,
+        shutdown: CancellationToken,
     ) {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
-                () = leave.cancelled() => return,
+                () = shutdown.cancelled() => return,
                 _ = ticks.tick() => {}
             }
             // It was agreed at the start: there is an identity, and it is not made anew.
@@ -197,10 +197,10 @@ impl Belonging {
             gauge!("flashgate_gateway_ledger_agreed").set(if self.is_agreed() { 1.0 } else { 0.0 });
             match asked {
                 Ok(_same) if !was_agreed => {
-                    info!(ledger = %known, "ledger and order store belong together again")
+                    info!(ledger = %known, "ledger and order store match again")
                 }
                 Err(stranger) if was_agreed && !self.is_agreed() => {
-                    error!(code = stranger.code(), %stranger, "no verdicts, no outcomes and no sales from here on");
+                    error!(code = stranger.code(), error = %stranger, "ledger and order store do not match; verdicts, settlement and sales stopped");
                 }
                 Ok(_) | Err(_) => {}
             }
@@ -230,7 +230,7 @@ async fn agreement(
     };
     if registered.is_some() {
         for shard in lost {
-            warn!(%shard, "a shard of the ledger has lost its identity: what it had is lost as well");
+            warn!(%shard, "ledger shard lost its identity and its data");
         }
         return Ok(id);
     }
@@ -247,7 +247,7 @@ async fn agreement(
     match registry.register_ledger(Some(id)).await?.ledger {
         Some(registered) if registered != id => Err(Stranger::OtherLedger { store, registered, found: id }),
         Some(_) | None => {
-            info!(ledger = %id, %store, "the ledger is registered in the order store");
+            info!(ledger = %id, %store, "ledger registered in the order store");
             Ok(id)
         }
     }
@@ -281,7 +281,7 @@ pub async fn adopt(ledger: &dyn Identifying, registry: &dyn Registry, shard: Sha
     };
     same(store, Some(id), kept)?;
     if before.is_none() {
-        warn!(ledger = %id, %shard, "an empty shard is made a part of the ledger again, for a rebuild");
+        warn!(ledger = %id, %shard, "empty shard added to the ledger again for a rebuild");
     }
     ledger.mean(id);
     Ok(())

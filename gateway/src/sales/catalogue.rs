@@ -22,24 +22,24 @@ use crate::sales::sold_out_mark::SoldOutMark;
 pub struct Entry {
     /// As the order store had it when it was last read.
     pub sale: Sale,
-    memory: Arc<Memory>,
+    memory: Arc<SaleCache>,
 }
 
 /// What outlives a re-read of the sale.
 #[derive(Debug, Default)]
-struct Memory {
+struct SaleCache {
     paused: AtomicBool,
     closed_in_ledger: AtomicBool,
     sold_out: RwLock<Option<SoldOutMark>>,
-    left: Mutex<Option<Left>>,
+    left: Mutex<Option<StockReading>>,
     found_in_ledger_at: Mutex<Option<Instant>>,
 }
 
 /// What the ledger said was left, and when.
 #[derive(Clone, Copy, Debug)]
-struct Left {
+struct StockReading {
     units: u64,
-    heard_at: Instant,
+    read_at: Instant,
 }
 
 impl Entry {
@@ -61,9 +61,9 @@ impl Entry {
             return;
         }
         if paused {
-            error!(%sale, "the ledger has lost the sale or went back behind what it had acknowledged: paused");
+            error!(sale_id = %sale, "sale paused: missing, paused or of another generation in the ledger");
         } else {
-            info!(%sale, "the sale is no longer paused");
+            info!(sale_id = %sale, "sale resumed");
         }
     }
 
@@ -105,16 +105,14 @@ impl Entry {
 
     /// Remembers what the ledger said is left.
     pub fn set_left(&self, available: i64) {
-        let left = Left { units: u64::try_from(available).unwrap_or(0), heard_at: Instant::now() };
+        let left = StockReading { units: u64::try_from(available).unwrap_or(0), read_at: Instant::now() };
         *self.memory.left.lock() = Some(left);
     }
 
-    /// Whether the ledger has said, less than `heard_max` ago, that at least so many units are left.
-    pub fn left_at_least(&self, units: u64, heard_max: Duration, now: Instant) -> bool {
+    /// Whether the ledger has said, less than `age_max` ago, that at least so many units are left.
+    pub fn left_at_least(&self, units: u64, age_max: Duration, now: Instant) -> bool {
         let left = *self.memory.left.lock();
-        left.is_some_and(|left| {
-            left.units >= units && now.saturating_duration_since(left.heard_at) < heard_max
-        })
+        left.is_some_and(|left| left.units >= units && now.saturating_duration_since(left.read_at) < age_max)
     }
 
     /// Sets the sold-out mark or lifts it.

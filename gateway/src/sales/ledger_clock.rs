@@ -62,14 +62,14 @@ impl LedgerClock {
         self: Arc<Self>,
         ledger: Arc<dyn Probing>,
         readiness: Arc<Readiness>,
-        leave: CancellationToken,
+        shutdown: CancellationToken,
     ) {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
-                () = leave.cancelled() => return,
+                () = shutdown.cancelled() => return,
                 _ = ticks.tick() => {}
             }
             // Readiness tells that the ledger does not answer.

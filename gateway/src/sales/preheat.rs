@@ -115,10 +115,10 @@ impl Preheat {
     pub async fn start(&self) -> Result<(), RegistryFault> {
         let Reading { due, unread } = self.read(&KNOWN).await?;
         for (sale, fault) in unread {
-            warn!(sale_id = sale, code = fault.code(), %fault, "a sale could not be read");
+            warn!(sale_id = sale, code = fault.code(), error = %fault, "reading a sale failed");
         }
         if timeout(START_WAIT, self.attempt(due)).await.is_err() {
-            warn!("some sales are not in the ledger yet; they are tried again");
+            warn!("some sales are not in the ledger yet; retrying");
         }
         Ok(())
     }
@@ -138,12 +138,12 @@ impl Preheat {
         events: Box<dyn Subscription>,
         period: Duration,
         readiness: Arc<Readiness>,
-        leave: CancellationToken,
+        shutdown: CancellationToken,
     ) {
         let news = Notify::new();
         tokio::select! {
             biased;
-            () = leave.cancelled() => {}
+            () = shutdown.cancelled() => {}
             () = hear(events, &news) => {}
             () = self.keep_up(period, &news, &readiness) => {}
         }
@@ -181,9 +181,9 @@ impl Preheat {
                     due.into_iter().for_each(|sale| updates.start(&self.steps, sale));
                 }
                 Err(fault) => {
-                    counter!("flashgate_gateway_preheat_failures_total", "what" => "list").increment(1);
+                    counter!("flashgate_gateway_preheat_failures_total", "kind" => "list").increment(1);
                     if let Some(suppressed) = self.told.admit() {
-                        warn!(code = fault.code(), %fault, suppressed, "the sales could not be read");
+                        warn!(code = fault.code(), error = %fault, suppressed, "reading the sales failed; retrying");
                     }
                 }
             }
@@ -211,7 +211,7 @@ impl Preheat {
                     self.steps.take_in(&sale);
                     sales.push(sale);
                 }
-                Ok(None) => debug!(sale_id = %id, "the order store no longer has the sale"),
+                Ok(None) => debug!(sale_id = %id, "sale not found in the order store"),
                 Err(fault) => unread.push((id.get(), fault)),
             }
         }
@@ -241,13 +241,13 @@ async fn hear(mut events: Box<dyn Subscription>, news: &Notify) {
             Ok(heard) if heard.is_empty() => continue,
             Ok(_heard) => news.notify_one(),
             Err(fault) => {
-                debug!(code = fault.code(), %fault, "no sale events; the sales are read all the same");
+                debug!(code = fault.code(), error = %fault, "polling sale events failed; sales are refreshed by interval");
                 sleep(RETRY_PAUSE).await;
                 continue;
             }
         }
         if let Err(fault) = events.commit(&events.position()).await {
-            debug!(code = fault.code(), %fault, "sale events will come again");
+            debug!(code = fault.code(), error = %fault, "offset commit failed; sale events will be redelivered");
         }
     }
 }
@@ -284,7 +284,7 @@ impl Updates {
             match joined {
                 Ok((_task, result)) => return Some((sale, result)),
                 Err(panicked) => {
-                    error!(sale_id = %sale, error = %panicked, "bringing a sale up to date broke off")
+                    error!(sale_id = %sale, error = %panicked, "sale refresh panicked; retrying")
                 }
             }
         }

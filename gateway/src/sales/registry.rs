@@ -64,13 +64,13 @@ pub struct StoredOrder {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RegistryFault {
     /// No answer, or one that says "not now".
-    #[error("the order worker cannot be reached: {0}")]
+    #[error("the order worker is unreachable: {0}")]
     Unavailable(String),
     /// The order store has another generation of the sale.
     #[error("the order store has another generation of the sale")]
     OtherGeneration,
     /// The answer has an impossible value.
-    #[error("the order worker answered with a wrong {0}")]
+    #[error("the order worker returned an invalid {0}")]
     Garbled(&'static str),
 }
 

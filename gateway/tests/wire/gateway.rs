@@ -4,7 +4,7 @@ use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
 use flashgate_domain::{SystemClock, id::ShardCount};
 use flashgate_gateway::{
-    app::{self, Parts, Sockets},
+    app::{self, Dependencies, Sockets},
     config::Config,
 };
 use flashgate_ledger::Retention;
@@ -53,7 +53,7 @@ impl Gateway {
         let config: Config = load(Some(&file), "FLASHGATE_NO_SUCH_PREFIX__").unwrap();
         let (path, shards) = (folder.path().join("ledger.sqlite"), ShardCount::ONE);
         let ledger = SqliteLedger::open(&path, Arc::new(SystemClock), shards, RETENTION).unwrap();
-        let parts = Parts {
+        let parts = Dependencies {
             ledger: Arc::new(ledger),
             shards,
             producer: Arc::new(Broker),

@@ -16,7 +16,7 @@ pub enum Failed {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The prefix makes no name that the broker accepts.
-    #[error("the configuration is wrong: rocketmq.prefix: {0}")]
+    #[error("invalid configuration: rocketmq.prefix: {0}")]
     Name(#[from] InvalidName),
     /// Logs or metrics could not be set up.
     #[error(transparent)]
@@ -28,10 +28,10 @@ pub enum Failed {
     #[error(transparent)]
     Migrate(#[from] MigrationFault),
     /// A signal came before the schema was migrated.
-    #[error("the migration was interrupted: what was applied stays; run it again")]
+    #[error("migration interrupted; applied migrations stay; run it again")]
     MigrationInterrupted,
     /// The operator's port cannot be opened.
-    #[error("operator.listen: {address} cannot be opened: {source}")]
+    #[error("cannot bind operator.listen = {address}: {source}")]
     Listen {
         /// Where.
         address: SocketAddr,
@@ -39,7 +39,7 @@ pub enum Failed {
         source: io::Error,
     },
     /// The descriptors of the gRPC services cannot be read.
-    #[error("the reflection service cannot be made: {0}")]
+    #[error("cannot create the reflection service: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
     /// A background task failed, and the worker left in order.
     #[error(transparent)]

@@ -33,27 +33,27 @@ impl Belonging {
     /// otherwise.
     ///
     /// # Errors
-    /// [`Abandoned::AmongStrangers`] if a batch is of another ledger, with nothing decided.
+    /// [`Abandoned::ForeignBatch`] if a batch is of another ledger, with nothing decided.
     pub(super) async fn ledger_of(
         &self,
         chunk: &Chunk,
-        leave: &CancellationToken,
+        shutdown: &CancellationToken,
     ) -> Result<Option<LedgerId>, Abandoned> {
         let known = *self.ledger.lock();
         let ours = match known {
             Some(ledger) => Some(ledger),
-            None => self.ask(leave).await?,
+            None => self.ask(shutdown).await?,
         };
         let foreign = chunk.batches.iter().find(|taken| taken.ledger.is_some() && taken.ledger != ours);
-        self.health.among_strangers(foreign.is_some());
+        self.health.foreign_batches(foreign.is_some());
         let Some(taken) = foreign else { return Ok(ours) };
         let (of, own) = (taken.ledger.map(|id| id.to_string()), ours.map(|id| id.to_string()));
-        error!(batch = %taken.batch.id(), of, own, "the batch of another ledger: nothing is decided, the group is left");
+        error!(batch_id = %taken.batch.id(), of, own, "batch of another ledger; chunk not decided, leaving the consumer group");
         counter!("flashgate_worker_foreign_batches_total").increment(1);
-        Err(Abandoned::AmongStrangers)
+        Err(Abandoned::ForeignBatch)
     }
 
-    async fn ask(&self, leave: &CancellationToken) -> Result<Option<LedgerId>, Abandoned> {
+    async fn ask(&self, shutdown: &CancellationToken) -> Result<Option<LedgerId>, Abandoned> {
         let mut retry = 0;
         loop {
             match self.store.identity().await {
@@ -64,10 +64,10 @@ impl Belonging {
                 Err(fault) => {
                     self.health.store(false);
                     counter!("flashgate_worker_apply_retries_total", "reason" => fault.code()).increment(1);
-                    warn!(%fault, retry, "the order store does not tell which ledger is its own");
+                    warn!(error = %fault, retry, "reading the registered ledger failed; retrying");
                 }
             }
-            pause(&self.backoff, retry, leave).await?;
+            pause(&self.backoff, retry, shutdown).await?;
             retry += 1;
         }
     }

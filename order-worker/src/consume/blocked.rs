@@ -47,7 +47,7 @@ impl Blocked {
 
     /// These are blocked from now on.
     pub(super) fn add(&self, sales: &[SaleId]) {
-        warn!(?sales, "somebody holds the rows of sales: their batches wait");
+        warn!(?sales, "rows of sales are locked; their batches wait");
         self.sales().extend(sales);
         self.tell();
     }
@@ -75,10 +75,10 @@ impl Blocked {
     }
 
     /// Waits until some sale is free that was not, or for a while.
-    pub(super) async fn look(&self, leave: &CancellationToken) -> Result<(), Abandoned> {
+    pub(super) async fn look(&self, shutdown: &CancellationToken) -> Result<(), Abandoned> {
         tokio::select! {
             biased;
-            () = leave.cancelled() => return Err(Abandoned::Leaving),
+            () = shutdown.cancelled() => return Err(Abandoned::ShuttingDown),
             () = sleep(LOOK_INTERVAL) => {}
         }
         if !self.is_due() {
@@ -87,19 +87,19 @@ impl Blocked {
         let asked: Vec<SaleId> = self.sales().iter().copied().collect();
         let locked = tokio::select! {
             biased;
-            () = leave.cancelled() => return Err(Abandoned::Leaving),
+            () = shutdown.cancelled() => return Err(Abandoned::ShuttingDown),
             locked = self.store.locked_sales(&asked) => locked,
         };
         match locked {
             Ok(locked) => {
                 let free: Vec<SaleId> = asked.iter().copied().filter(|sale| !locked.contains(sale)).collect();
                 if !free.is_empty() {
-                    info!(sales = ?free, "nobody holds the rows of sales any longer");
+                    info!(sales = ?free, "rows of sales are no longer locked");
                     self.sales().retain(|sale| !free.contains(sale));
                 }
                 self.tell();
             }
-            Err(fault) => warn!(%fault, "whether sales are still blocked is not known"),
+            Err(fault) => warn!(error = %fault, "checking locked sales failed; retrying"),
         }
         Ok(())
     }

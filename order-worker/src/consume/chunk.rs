@@ -20,7 +20,7 @@ pub(super) struct Taken {
 
 /// A message that can never be decided, and why.
 #[derive(Clone, Debug)]
-pub(super) struct Dead {
+pub(super) struct DeadMessage {
     pub(super) delivery: Delivery,
     /// The stable name of the reason.
     pub(super) reason: &'static str,
@@ -33,7 +33,7 @@ pub(super) struct Dead {
 pub(super) struct Chunk {
     pub(super) batches: Vec<Taken>,
     /// Messages that are no batches.
-    pub(super) dead: Vec<Dead>,
+    pub(super) dead: Vec<DeadMessage>,
 }
 
 impl Chunk {
@@ -59,7 +59,7 @@ impl Chunk {
                 orders
             }
             Err(error) => {
-                self.dead.push(Dead { delivery, reason: "undecodable", detail: error.to_string() });
+                self.dead.push(DeadMessage { delivery, reason: "undecodable", detail: error.to_string() });
                 0
             }
         }
@@ -71,7 +71,7 @@ impl Chunk {
 /// One message at a time, since only its body tells how many orders it holds, and everything that was polled
 /// is acknowledged together. The subscription reads ahead, so this costs no round trip each.
 #[derive(Debug, Default)]
-pub(super) struct Gathering {
+pub(super) struct ChunkBuilder {
     chunk: Chunk,
     messages: usize,
     orders: usize,
@@ -80,7 +80,7 @@ pub(super) struct Gathering {
     due: Option<Instant>,
 }
 
-impl Gathering {
+impl ChunkBuilder {
     /// Leaves the messages where they are for `wait`; waits for a first one as long as a poll may, then takes what is
     /// at hand or comes within `linger` of the first, until the chunk is full. An empty chunk if nothing came, or if
     /// `wait` is longer than a poll may be.

@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{
-    Abandoned, Parts,
+    Abandoned, Dependencies,
     blocked::Blocked,
-    chunk::{Dead, Taken},
+    chunk::{DeadMessage, Taken},
     pause,
 };
 use crate::health::Health;
@@ -21,7 +21,7 @@ use crate::health::Health;
 #[derive(Debug, Default)]
 pub(super) struct Placement {
     pub(super) outcomes: Vec<BatchOutcome>,
-    pub(super) dead: Vec<Dead>,
+    pub(super) dead: Vec<DeadMessage>,
     /// Batches with an order of a sale that turned out to be blocked.
     pub(super) blocked: Vec<Taken>,
 }
@@ -37,9 +37,17 @@ pub(super) struct Placer {
 }
 
 impl Placer {
-    pub(super) fn new(parts: &Parts, blocked: Arc<Blocked>, turns: usize, backoff: Backoff) -> Self {
-        let (store, clock, health) =
-            (Arc::clone(&parts.store), Arc::clone(&parts.clock), Arc::clone(&parts.health));
+    pub(super) fn new(
+        dependencies: &Dependencies,
+        blocked: Arc<Blocked>,
+        turns: usize,
+        backoff: Backoff,
+    ) -> Self {
+        let (store, clock, health) = (
+            Arc::clone(&dependencies.store),
+            Arc::clone(&dependencies.clock),
+            Arc::clone(&dependencies.health),
+        );
         let turns = Semaphore::new(turns.min(Semaphore::MAX_PERMITS));
         Self { store, clock, health, blocked, turns, backoff }
     }
@@ -49,8 +57,8 @@ impl Placer {
     pub(super) async fn place(
         &self,
         batches: Vec<Taken>,
-        dead: Vec<Dead>,
-        leave: &CancellationToken,
+        dead: Vec<DeadMessage>,
+        shutdown: &CancellationToken,
     ) -> Result<Placement, Abandoned> {
         let mut placement = Placement { dead, ..Placement::default() };
         let mut undecided = vec![batches];
@@ -58,7 +66,7 @@ impl Placer {
             if part.is_empty() {
                 continue;
             }
-            match self.hold(&part, leave).await? {
+            match self.apply_with_retry(&part, shutdown).await? {
                 Ok(placed) => {
                     self.health.progress();
                     placement.take(part, placed);
@@ -70,10 +78,10 @@ impl Placer {
                     undecided.push(free);
                 }
                 Err(refused) if part.len() == 1 => {
-                    placement.bury(mem::take(&mut part), refused.code(), &refused.to_string());
+                    placement.dead_letter(mem::take(&mut part), refused.code(), &refused.to_string());
                 }
                 Err(refused) => {
-                    warn!(%refused, batches = part.len(), "a chunk is halved to find the batch that spoils it");
+                    warn!(error = %refused, batches = part.len(), "bisecting chunk to find the rejected batch");
                     let rest = part.split_off(part.len() / 2);
                     // A stack: the earlier half goes on top.
                     undecided.extend([rest, part]);
@@ -85,10 +93,10 @@ impl Placer {
 
     /// Applies until the store has an opinion. Nothing is lost meanwhile: the broker keeps what is not
     /// acknowledged.
-    async fn hold(
+    async fn apply_with_retry(
         &self,
         part: &[Taken],
-        leave: &CancellationToken,
+        shutdown: &CancellationToken,
     ) -> Result<Result<Vec<Placed>, StoreFault>, Abandoned> {
         let batches: Vec<Batch> = part.iter().map(|taken| taken.batch.clone()).collect();
         let mut retry = 0;
@@ -104,8 +112,8 @@ impl Placer {
                         self.health.store(false);
                     }
                     counter!("flashgate_worker_apply_retries_total", "reason" => fault.code()).increment(1);
-                    warn!(%fault, retry, "a chunk waits for the order store");
-                    pause(&self.backoff, retry, leave).await?;
+                    warn!(error = %fault, retry, "applying a chunk failed; retrying");
+                    pause(&self.backoff, retry, shutdown).await?;
                     retry += 1;
                 }
                 opinion => {
@@ -124,15 +132,15 @@ impl Placement {
         for (taken, placed) in part.into_iter().zip(placed) {
             match placed {
                 Placed::Decided(outcome) => self.outcomes.push(outcome),
-                Placed::Rejected(why) => self.bury(vec![taken], why.code(), &why.to_string()),
+                Placed::Rejected(why) => self.dead_letter(vec![taken], why.code(), &why.to_string()),
             }
         }
     }
 
-    fn bury(&mut self, batches: Vec<Taken>, reason: &'static str, detail: &str) {
+    fn dead_letter(&mut self, batches: Vec<Taken>, reason: &'static str, detail: &str) {
         for Taken { batch, delivery, ledger: _ } in batches {
-            error!(batch_id = %batch.id(), reason, detail, "a batch can never be decided");
-            self.dead.push(Dead { delivery, reason, detail: detail.to_owned() });
+            error!(batch_id = %batch.id(), reason, detail, "batch rejected; moving it to the dead letters");
+            self.dead.push(DeadMessage { delivery, reason, detail: detail.to_owned() });
         }
     }
 }

@@ -30,11 +30,11 @@ impl StoreLooks {
 
 #[tonic::async_trait]
 impl BooksService for StoreLooks {
-    async fn sum_sale(
+    async fn snapshot_store_sale(
         &self,
-        request: Request<v1::SumSaleRequest>,
-    ) -> Result<Response<v1::SaleBooks>, Status> {
-        let v1::SumSaleRequest { sale_id: number, batch_ids } = request.into_inner();
+        request: Request<v1::SnapshotStoreSaleRequest>,
+    ) -> Result<Response<v1::StoreSnapshot>, Status> {
+        let v1::SnapshotStoreSaleRequest { sale_id: number, batch_ids } = request.into_inner();
         let asked = batch_ids.iter().map(|id| batch_id("batch_ids", id)).collect::<Result<Vec<_>, _>>()?;
         let found = self.0.books(sale_id(number)?, &asked).await.map_err(failure)?;
         let found = found.ok_or(Failure::Refused(Refusal::SaleNotFound))?;

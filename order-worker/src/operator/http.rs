@@ -84,11 +84,11 @@ async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
     let status = if condition.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = |up| if up { "up" } else { "down" };
     let (store, bus) = (word(condition.store_up), word(condition.bus_up));
-    let Condition { among_strangers, clocks_apart, leaving, .. } = condition;
+    let Condition { foreign_batches, clocks_apart, shutting_down, .. } = condition;
     (
         status,
         format!(
-            "store: {store}\nbroker: {bus}\namong_strangers: {among_strangers}\nclocks_apart: {clocks_apart}\nleaving: {leaving}\n"
+            "store: {store}\nbroker: {bus}\nforeign_batches: {foreign_batches}\nclocks_apart: {clocks_apart}\nshutting_down: {shutting_down}\n"
         ),
     )
 }

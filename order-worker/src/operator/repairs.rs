@@ -42,10 +42,10 @@ pub struct Repairs {
 
 #[tonic::async_trait]
 impl RepairService for Repairs {
-    async fn announce_again(
+    async fn republish_outcomes(
         &self,
-        request: Request<v1::AnnounceAgainRequest>,
-    ) -> Result<Response<v1::AnnounceAgainResponse>, Status> {
+        request: Request<v1::RepublishOutcomesRequest>,
+    ) -> Result<Response<v1::RepublishOutcomesResponse>, Status> {
         let ids = request.into_inner().batch_ids;
         if ids.len() > BATCHES_MAX {
             return Err(Failure::malformed("batch_ids", format!("must be at most {BATCHES_MAX}")).into());
@@ -59,7 +59,7 @@ impl RepairService for Repairs {
             let announced = self.announce(batch).await?;
             results.push(if announced { "announced" } else { "not_decided" }.to_owned());
         }
-        Ok(Response::new(v1::AnnounceAgainResponse { results }))
+        Ok(Response::new(v1::RepublishOutcomesResponse { results }))
     }
 
     async fn get_backlog(
@@ -67,7 +67,7 @@ impl RepairService for Repairs {
         _request: Request<v1::GetBacklogRequest>,
     ) -> Result<Response<v1::GetBacklogResponse>, Status> {
         let messages = self.backlog.messages().await.map_err(|fault| {
-            warn!(%fault, "the backlog is not known");
+            warn!(error = %fault, "reading the backlog failed");
             Failure::Refused(Refusal::BrokerUnavailable)
         })?;
         let (known, messages) = (messages.is_some(), messages.unwrap_or(0));
@@ -85,7 +85,7 @@ impl RepairService for Repairs {
         if !next.changed {
             return Err(Failure::OtherGeneration.into());
         }
-        info!(sale_id = %sale, generation = next.sale.generation, "the ledger of the sale is to be built anew");
+        info!(sale_id = %sale, generation = next.sale.generation, "rebuild of the sale registered");
         Ok(Response::new(sale_message(&next.sale)))
     }
 
@@ -99,7 +99,7 @@ impl RepairService for Repairs {
         let done = self.store.compensate(sale, &step, self.clock.now()).await.map_err(failure)?;
         let (result, saleable, adjustments) = match done.ok_or(Failure::Refused(Refusal::SaleNotFound))? {
             Compensated::Done { saleable, adjustments } => {
-                warn!(sale_id = %sale, ?step, saleable, "units of the sale were put right");
+                warn!(sale_id = %sale, ?step, saleable, "compensating step applied");
                 ("done", saleable, adjustments)
             }
             Compensated::Moved { saleable, adjustments } => ("moved", saleable, adjustments),
@@ -117,7 +117,7 @@ impl RepairService for Repairs {
         let is_done = self.store.correct_order(&correction, self.clock.now()).await.map_err(failure)?;
         if is_done {
             let Correction { order, seen, settled, .. } = correction;
-            warn!(%order, ?seen, ?settled, "an order was put right");
+            warn!(order_id = %order, ?seen, ?settled, "order corrected");
         }
         let result = if is_done { "done" } else { "moved" }.to_owned();
         Ok(Response::new(v1::CorrectOrderResponse { result }))
@@ -135,7 +135,7 @@ impl RepairService for Repairs {
         let draft = RepairDraft { sale, kind, actor, reason, before }.check();
         let draft = draft.map_err(|wrong| Failure::malformed(wrong.field, wrong.expected))?;
         let event = self.store.begin_repair(&draft, self.clock.now()).await.map_err(failure)?;
-        info!(id = event.id, kind = draft.kind, actor = draft.actor, "a repair begins");
+        info!(id = event.id, kind = draft.kind, actor = draft.actor, "repair started");
         Ok(Response::new(event_message(event)))
     }
 
@@ -184,12 +184,12 @@ impl Repairs {
             body::encode_outcomes(&[outcome], identity.ledger),
         );
         self.publisher.publish(message).await.map_err(|fault| {
-            counter!("flashgate_worker_publish_faults_total", "what" => "outcomes", "code" => fault.code())
+            counter!("flashgate_worker_publish_faults_total", "kind" => "outcomes", "code" => fault.code())
                 .increment(1);
-            warn!(%batch, %fault, "an outcome could not be published again");
+            warn!(batch_id = %batch, error = %fault, "republishing an outcome failed");
             Failure::Refused(Refusal::BrokerUnavailable)
         })?;
-        info!(%batch, "an outcome is published again");
+        info!(batch_id = %batch, "outcome republished");
         Ok(true)
     }
 }

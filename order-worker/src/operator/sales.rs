@@ -87,7 +87,7 @@ impl Sales {
         if let Some(ledger) = ledger {
             let registration = self.store.register_ledger(ledger).await.map_err(failure)?;
             if registration == Registration::Registered {
-                info!(%ledger, "the ledger is registered as that of this order store");
+                info!(%ledger, "ledger registered");
             }
         }
         self.store.identity().await.map_err(failure)
@@ -144,9 +144,9 @@ impl Sales {
     async fn announce(&self, sale: SaleId) {
         let message = Message::new(self.topic.clone(), sale.to_string(), body::encode_sale_event(sale));
         if let Err(fault) = self.publisher.publish(message).await {
-            counter!("flashgate_worker_publish_faults_total", "what" => "sales", "code" => fault.code())
+            counter!("flashgate_worker_publish_faults_total", "kind" => "sales", "code" => fault.code())
                 .increment(1);
-            warn!(sale_id = %sale, %fault, "gateways learn of this change at their next look only");
+            warn!(sale_id = %sale, error = %fault, "publishing the sale event failed; gateways read the change at their next refresh");
         }
     }
 }
@@ -155,11 +155,11 @@ impl Sales {
 pub(super) fn failure(fault: StoreFault) -> Failure {
     match fault {
         StoreFault::Unavailable(_) | StoreFault::Contended(_) | StoreFault::Blocked { .. } => {
-            warn!(%fault, "a call on the order store failed");
+            warn!(error = %fault, "order store call failed");
             Failure::StoreUnavailable
         }
         StoreFault::Refused(_) | StoreFault::Corrupt { .. } => {
-            error!(%fault, "a call on the order store failed for good");
+            error!(error = %fault, "order store call failed; a retry cannot help");
             Failure::Internal
         }
     }

@@ -17,7 +17,7 @@ use flashgate_order_store::{
 };
 use flashgate_order_worker::{
     config::ConsumeConfig,
-    consume::{Abandoned, Consumer, Parts, Step, Topics},
+    consume::{Abandoned, Consumer, Dependencies, Step, Topics},
     health::Health,
 };
 use flashgate_proto::body;
@@ -62,7 +62,7 @@ impl Scene {
             dead_letters: Group::new("t-order-worker").unwrap().dead_letters(),
             orders: Topic::new("t-orders").unwrap(),
         };
-        let parts = Parts {
+        let parts = Dependencies {
             store: store.clone(),
             publisher: Arc::new(bus.clone()),
             topics,
@@ -267,7 +267,7 @@ async fn leaving_while_the_store_is_away_commits_nothing_and_loses_nothing() {
         tokio::time::sleep(std::time::Duration::from_secs(60)).await;
         leave.cancel();
     });
-    assert!(matches!(ended, Err(Abandoned::Leaving)));
+    assert!(matches!(ended, Err(Abandoned::ShuttingDown)));
     assert!(!scene.health.condition().store_up);
     assert!(scene.bus.events().is_empty());
 
@@ -329,7 +329,7 @@ async fn a_chunk_with_a_batch_of_another_ledger_is_not_decided_and_the_group_is_
         scene.bus.send(body::encode_batch(&batch, Some(of), NOW));
     }
     let left = scene.consumer.step(&scene.leave).await;
-    assert!(matches!(left, Err(Abandoned::AmongStrangers)), "{left:?}");
+    assert!(matches!(left, Err(Abandoned::ForeignBatch)), "{left:?}");
     assert!(scene.bus.events().is_empty(), "nothing is told, nothing is acknowledged");
     assert_eq!(scene.saleable().await, before);
     assert!(!scene.health.condition().is_ready());
@@ -341,7 +341,7 @@ async fn a_store_without_a_ledger_decides_nothing_of_one() {
     let batch = singles(1, scene.sale, 3).unwrap();
     scene.bus.send(body::encode_batch(&batch, Some(ledger(1)), NOW));
     let left = scene.consumer.step(&scene.leave).await;
-    assert!(matches!(left, Err(Abandoned::AmongStrangers)), "{left:?}");
+    assert!(matches!(left, Err(Abandoned::ForeignBatch)), "{left:?}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use flashgate_order_store::{
 use flashgate_order_worker::{
     config::{ConsumeConfig, OperatorConfig},
     consume::Topics,
-    engine::{self, Parts},
+    engine::{self, Dependencies},
 };
 use flashgate_proto::body;
 use flashgate_supervision::Supervisor;
@@ -39,7 +39,7 @@ async fn a_worker_works_on_the_parts_and_the_port_that_it_is_given() {
     let sale = store.create_sale(&draft("A thing", 10).unwrap(), NOW).await.unwrap().id;
     let batch = singles(1, sale, 3).unwrap();
     bus.send(body::encode_batch(&batch, None, NOW));
-    let parts = Parts {
+    let parts = Dependencies {
         store: store.clone(),
         publisher: Arc::new(bus.clone()),
         browser: Arc::new(NoTopic),

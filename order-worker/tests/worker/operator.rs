@@ -254,7 +254,7 @@ async fn a_worker_is_ready_when_store_and_broker_answer() {
     scene.health.store(true);
     scene.health.bus(true);
     assert_eq!(scene.get("/healthz/ready").await.0, StatusCode::OK);
-    scene.health.leave();
+    scene.health.shut_down();
     assert_eq!(scene.get("/healthz/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
 }
 

@@ -11,7 +11,7 @@ use flashgate_domain::{
 use flashgate_gateway::{
     config::Settings,
     edge::{api::Api, auth::TrustedHeader, http as gateway_http, openapi},
-    engine::{Engine, Parts},
+    engine::{Dependencies, Engine},
     readiness::Readiness,
 };
 use flashgate_messaging::{Subscription, Topic};
@@ -77,7 +77,7 @@ fn ask(groups: usize, available: i64, expected: StatusCode) -> anyhow::Result<()
 
 async fn gateway(available: i64) -> anyhow::Result<Router> {
     let all = Arc::new(Agreeable { sale: sale()?, available });
-    let parts = Parts {
+    let parts = Dependencies {
         ledger: all.clone(),
         shards: ShardCount::ONE,
         producer: Arc::new(Broker),
@@ -103,7 +103,7 @@ async fn gateway(available: i64) -> anyhow::Result<Router> {
         orders: Arc::clone(&engine.orders),
         catalogue: Arc::clone(&engine.catalogue),
         body_limits: settings.listen.body_limits(),
-        leave,
+        shutdown: leave,
     };
     // Dropping it would be a crash.
     std::mem::forget(engine);

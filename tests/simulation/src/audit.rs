@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use flashgate_domain::{SaleId, audit::Report};
-use flashgate_gateway::edge::operator::ledger::LedgerDesk;
+use flashgate_gateway::edge::operator::ledger::LedgerServiceImpl;
 use flashgate_operations::{
     audit::{LedgerSide, Plan, SideFault, examine},
     client::{GatewayLedger, WorkerBooks},
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What gateways answer operators.
-pub type GatewayDesk = LedgerServiceServer<LedgerDesk>;
+pub type GatewayDesk = LedgerServiceServer<LedgerServiceImpl>;
 /// What workers answer operators.
 pub type WorkerDesk = Routes;
 

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use flashgate_gateway::{
     buy::{orders::Orders, purchase::Purchase},
     config::{BatcherConfig, Settings},
-    edge::operator::ledger::LedgerDesk,
-    engine::{Engine, Parts},
+    edge::operator::ledger::LedgerServiceImpl,
+    engine::{Dependencies, Engine},
     outcomes::{check_back::CheckBack, redrive::Redrive},
     readiness::Readiness,
     sales::{belonging::Belonging, catalogue::Catalogue},
@@ -96,7 +96,7 @@ async fn run(
     let handler = flaw::check_back(check_back, plan.flaw);
     servers.broker.state().register(Witness { life: Arc::clone(&life), handler });
     let broker = || servers.broker_of(&life);
-    let parts = Parts {
+    let parts = Dependencies {
         ledger,
         shards: servers.shards,
         producer: Arc::new(servers.producer_of(&life)),
@@ -111,7 +111,7 @@ async fn run(
     };
     let (stock, producer) = (Arc::clone(&parts.ledger), Arc::clone(&parts.producer));
     let redrive = Redrive::new(stock.clone(), producer, parts.orders_topic.clone());
-    let desk = LedgerServiceServer::new(LedgerDesk::new(
+    let desk = LedgerServiceServer::new(LedgerServiceImpl::new(
         stock,
         Arc::clone(&parts.registry),
         servers.shards,

@@ -175,9 +175,9 @@ fn setup(random: &mut StdRng) -> Setup {
         doubt_timeout_ms: some_u64(random.random_range(100..2_000)),
         unscreened: UnscreenedConfig {
             left_units_min: random.random_range(0..10),
-            heard_ms_max: random.random_range(0..1_000),
+            stock_age_max_ms: random.random_range(0..1_000),
             clean_screens_min: random.random_range(0..3),
-            screen_period_ms: random.random_range(0..1_000),
+            screen_interval_ms: random.random_range(0..1_000),
         },
         ..BatcherConfig::default()
     };

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use flashgate_domain::{BatchId, LedgerId, OrderId, Sale, SaleId, SaleState, StoreId};
 use flashgate_gateway::{
     config::Settings,
-    engine::{Engine, Parts},
+    engine::{Dependencies, Engine},
     outcomes::check_back::CheckBack,
     readiness::Readiness,
     sales::{
@@ -77,7 +77,7 @@ async fn run(
         Stranger::OtherLedger => Arc::new(servers.registry_of(&life)),
         Stranger::OtherDeployment => Arc::new(Elsewhere),
     };
-    let parts = Parts {
+    let parts = Dependencies {
         ledger,
         shards: servers.shards,
         producer: Arc::new(servers.producer_of(&life)),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flashgate_order_worker::{
     config::ConsumeConfig,
-    consume::{Consumer, Parts},
+    consume::{Consumer, Dependencies},
     health::Health,
     operator::{Backlog, Repairs, Sales, StoreLooks, grpc::Operator},
 };
@@ -43,7 +43,7 @@ pub fn start(process: &Arc<Process<()>>, servers: &Arc<Servers>, plan: WorkerPla
 
 async fn run(servers: Arc<Servers>, life: Arc<Life>, leave: CancellationToken, plan: WorkerPlan) {
     let WorkerPlan { config, ahead_ms, flaw } = plan;
-    let parts = Parts {
+    let parts = Dependencies {
         store: Arc::new(servers.store_of(&life)),
         publisher: Arc::new(servers.publisher_of(&life)),
         topics: servers.topics.clone(),
@@ -67,7 +67,7 @@ async fn run(servers: Arc<Servers>, life: Arc<Life>, leave: CancellationToken, p
 }
 
 /// What operators reach of it.
-fn desk(parts: &Parts, sales: &Arc<Sales>) -> WorkerDesk {
+fn desk(parts: &Dependencies, sales: &Arc<Sales>) -> WorkerDesk {
     let repairs = Repairs {
         store: Arc::clone(&parts.store),
         publisher: Arc::clone(&parts.publisher),

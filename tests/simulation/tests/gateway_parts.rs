@@ -355,7 +355,7 @@ async fn a_full_backlog_refuses_everybody_although_plenty_is_left() -> Fact {
     history.setup.limit = 100_000;
     history.setup.batcher = BatcherConfig {
         backlog_orders_max: NonZeroU64::new(10).unwrap(),
-        unscreened: UnscreenedConfig { heard_ms_max: 60_000, ..UnscreenedConfig::default() },
+        unscreened: UnscreenedConfig { stock_age_max_ms: 60_000, ..UnscreenedConfig::default() },
         ..BatcherConfig::default()
     };
     let world = World::new(&history, &Network::new(Trace::new(false)), None)?;

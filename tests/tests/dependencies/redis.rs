@@ -59,7 +59,7 @@ async fn a_deduction_that_redis_answers_too_late_is_unknown_and_then_settled_tru
     let sale = shop.open_sale(SaleForm::of_stock(10_000)).await;
     let doors = [shop.gateways[0].door(), shop.gateways[1].door()];
     let rush = Rush::start(sale, &doors, 24);
-    let doubts = [("verdict", "unknown")];
+    let doubts = [("result", "unknown")];
     // A freeze finds some batch between its half-message and its deduction more often than not.
     for _freeze in 0..20 {
         let sold = rush.accepted();
@@ -71,7 +71,7 @@ async fn a_deduction_that_redis_answers_too_late_is_unknown_and_then_settled_tru
         // Longer than everything that a gateway waits for; time itself is what is tried here.
         sleep(Duration::from_millis(1_200)).await;
         shop.redis.as_mut().unwrap().process.thaw();
-        if shop.gateway_metric("flashgate_gateway_doubts_total", &doubts).await >= 2.0 {
+        if shop.gateway_metric("flashgate_gateway_in_doubt_deductions_total", &doubts).await >= 2.0 {
             break;
         }
     }

@@ -103,7 +103,7 @@ async fn guard(
             () = broker.ended().cancelled() => return,
             () = until(&look, Space::is_full) => {}
         }
-        error!("the disk is full: buyers hear broker_unavailable until there is room");
+        error!("disk full; broker stopped until space is free");
         broker.shutdown().await;
         broker = loop {
             tokio::select! {
@@ -113,11 +113,11 @@ async fn guard(
             }
             match EmbeddedBroker::start(folder.clone(), &config).await {
                 Ok(broker) => break broker,
-                Err(fault) => error!(%fault, "the broker could not be started again; it is tried on"),
+                Err(fault) => error!(error = %fault, "broker restart failed; retrying"),
             }
             sleep(START_PAUSE).await;
         };
-        warn!("the disk has room again, and buyers can buy");
+        warn!("disk has space again; broker restarted");
     }
 }
 

@@ -20,7 +20,7 @@ use serde::Deserialize;
 /// Begins the variables that overlay the file: `FLASHGATE_SERVE__LISTEN__HTTP` is `listen.http`.
 pub(crate) const ENV_PREFIX: &str = "FLASHGATE_SERVE__";
 /// A check-back may come late; what it is answered from must still be there.
-const LOG_RETENTION_H_MIN: u32 = 24;
+const LOG_RETENTION_HOURS_MIN: u32 = 24;
 /// Two batches on the way at once: while one waits for the disk, the other one uses the processors. In most pairs of
 /// runs more than with one where the disk is quick, and nothing clear where it is slow (docs/BENCHMARK.md).
 const LANES: NonZeroUsize = non_zero!(2);
@@ -109,23 +109,26 @@ impl ServeConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LedgerConfig {
     /// How long fences and the entries of settled batches are kept, in hours. 168, a week.
-    pub(crate) log_retention_h: NonZeroU32,
+    pub(crate) log_retention_hours: NonZeroU32,
     /// How long a sale is kept after it was closed and everything is settled, in hours. As long is a replay
     /// answered. 168, a week.
-    pub(crate) sale_retention_h: NonZeroU32,
+    pub(crate) sale_retention_hours: NonZeroU32,
 }
 
 impl Default for LedgerConfig {
     fn default() -> Self {
         let week = non_zero!(168);
-        Self { log_retention_h: week, sale_retention_h: week }
+        Self { log_retention_hours: week, sale_retention_hours: week }
     }
 }
 
 impl LedgerConfig {
     pub(crate) fn retention(&self) -> flashgate_ledger::Retention {
         let hours = |hours: NonZeroU32| Duration::from_secs(u64::from(hours.get()) * 3_600);
-        flashgate_ledger::Retention { log: hours(self.log_retention_h), sale: hours(self.sale_retention_h) }
+        flashgate_ledger::Retention {
+            log: hours(self.log_retention_hours),
+            sale: hours(self.sale_retention_hours),
+        }
     }
 }
 
@@ -138,7 +141,7 @@ pub(crate) struct BrokerConfig {
     /// The broker's port on loopback; 0: any free one. It takes the port two below it, too.
     pub(crate) port: u16,
     /// How long messages are kept, in hours. 12.
-    pub(crate) retention_h: NonZeroU32,
+    pub(crate) retention_hours: NonZeroU32,
     /// How long a batch may stay undecided before its fate is asked for. 1,000.
     pub(crate) check_back_after_ms: NonZeroU64,
     /// Whether a message is on the disk before it counts as stored. With `false`, what was accepted in the last
@@ -156,7 +159,7 @@ impl Default for BrokerConfig {
         Self {
             name_server_port,
             port: broker_port,
-            retention_h: retention.hours,
+            retention_hours: retention.hours,
             check_back_after_ms: check_back_after_ms.and_then(NonZeroU64::new).unwrap_or(NonZeroU64::MIN),
             sync_flush,
             queues: NonZeroU16::MIN,
@@ -169,7 +172,7 @@ impl BrokerConfig {
         EmbeddedBrokerConfig {
             name_server_port: self.name_server_port,
             broker_port: self.port,
-            retention: Retention { hours: self.retention_h },
+            retention: Retention { hours: self.retention_hours },
             check_back_after: Duration::from_millis(self.check_back_after_ms.get()),
             sync_flush: self.sync_flush,
         }
@@ -185,11 +188,15 @@ pub(crate) fn load(file: Option<&Path>) -> Result<ServeConfig, Failed> {
         config::load_over(SAMPLE, file, ENV_PREFIX).map_err(|wrong| Failed::Usage(wrong.to_string()))?;
     let body_bytes_max = RocketMqConfig::default().body_bytes_max;
     config.batcher.check(body_bytes_max).map_err(|wrong| Failed::Usage(wrong.to_string()))?;
-    if config.ledger.log_retention_h.get() < LOG_RETENTION_H_MIN {
-        return Err(Failed::Usage(format!("ledger.log_retention_h must be at least {LOG_RETENTION_H_MIN}")));
+    if config.ledger.log_retention_hours.get() < LOG_RETENTION_HOURS_MIN {
+        return Err(Failed::Usage(format!(
+            "ledger.log_retention_hours must be at least {LOG_RETENTION_HOURS_MIN}"
+        )));
     }
-    if config.broker.retention_h > config.ledger.log_retention_h {
-        return Err(Failed::Usage("broker.retention_h must be at most ledger.log_retention_h".to_owned()));
+    if config.broker.retention_hours > config.ledger.log_retention_hours {
+        return Err(Failed::Usage(
+            "broker.retention_hours must be at most ledger.log_retention_hours".to_owned(),
+        ));
     }
     Ok(config)
 }
@@ -240,10 +247,10 @@ mod tests {
         for (text, key) in [
             ("[listen]\nhtpp = \"127.0.0.1:1\"", "htpp"),
             ("[batcher]\nbatch_intents_max = 2000", "batch_intents_max"),
-            ("[broker]\nretention_h = 0", "retention_h"),
+            ("[broker]\nretention_h = 0", "retention_hours"),
             ("[broker]\nport = 70000", "port"),
-            ("[ledger]\nlog_retention_h = 1", "log_retention_h"),
-            ("[broker]\nretention_h = 1000", "retention_h"),
+            ("[ledger]\nlog_retention_hours = 1", "log_retention_hours"),
+            ("[broker]\nretention_h = 1000", "retention_hours"),
             ("[operator]\nlisten = \"here\"", "listen"),
         ] {
             let error = check(text).unwrap_err();

@@ -93,8 +93,8 @@ impl Deployment {
             () = self.worker.ended() => "order worker",
             () = self.broker.ended().cancelled() => "broker",
         };
-        error!(who, "a part has ended by itself");
-        Err(Failed::Failed(format!("the {who} ended by itself")))
+        error!(who, "component exited unexpectedly");
+        Err(Failed::Failed(format!("the {who} exited unexpectedly")))
     }
 
     /// The gateway first, so that what it commits is still placed by the others; the stores last.
@@ -107,7 +107,7 @@ impl Deployment {
         let worker = worker.stop().await;
         broker.shutdown().await;
         stores.close().await;
-        info!("all has ended");
+        info!("stopped");
         gateway.and(worker)
     }
 }

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use flashgate_gateway::{
-    app::{self, Addresses, Parts, Sockets},
+    app::{self, Addresses, Dependencies, Sockets},
     outcomes::check_back::CheckBack,
     sales::{belonging::Belonging, registry::GrpcRegistry},
 };
@@ -79,7 +79,7 @@ async fn connect(
     operator: SocketAddr,
     around: Surroundings<'_>,
     supervisor: &Supervisor,
-) -> Result<(Parts, Arc<RocketMqTransactionProducer>), Failed> {
+) -> Result<(Dependencies, Arc<RocketMqTransactionProducer>), Failed> {
     let Surroundings { mq, names, stores, clock, metrics: _, seed } = around;
     let mq = mq.clone().supervised(supervisor.clone());
     let ledger: Arc<dyn Ledger> = stores.ledger.clone();
@@ -96,7 +96,7 @@ async fn connect(
     let connected = connected.await;
     let (producer, sale_events) =
         connected.map_err(|fault| Failed::Failed(format!("the gateway at the broker: {fault}")))?;
-    let parts = Parts {
+    let parts = Dependencies {
         shards: stores.shards,
         ledger,
         producer: Arc::<RocketMqTransactionProducer>::clone(&producer),

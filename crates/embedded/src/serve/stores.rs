@@ -48,7 +48,7 @@ impl Stores {
 
 async fn close_ledger(ledger: &SqliteLedger) {
     if let Err(fault) = ledger.shutdown().await {
-        warn!(%fault, "the ledger was not closed in order; nothing is lost");
+        warn!(error = %fault, "closing the ledger failed; no data is lost");
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use flashgate_messaging::rocketmq::{RocketMqBrowser, RocketMqPublisher, RocketMqSubscription};
 use flashgate_order_worker::{
     consume::Topics,
-    engine::{self, Parts},
+    engine::{self, Dependencies},
 };
 use flashgate_output::exit::Failed;
 use flashgate_service::files;
@@ -41,7 +41,7 @@ impl Worker {
             .map_err(|fault| Failed::Failed(format!("the order worker at the broker: {fault}")))?;
         let publisher = Arc::new(mq.publisher(names.worker.clone()));
         let browser = Arc::new(mq.browser(names.dead_letters.clone()));
-        let parts = Parts {
+        let parts = Dependencies {
             store: stores.orders.clone(),
             publisher: Arc::<RocketMqPublisher>::clone(&publisher),
             browser: Arc::<RocketMqBrowser>::clone(&browser),

@@ -68,7 +68,7 @@ async fn until_known(session: &Session, topic: &Topic, brokers: usize) -> Result
         match session.ask_name_server(&Route::request(topic)).await.and_then(Route::parse) {
             Ok(route) if route.brokers().count() >= brokers => return Ok(()),
             Ok(_) | Err(BusFault::Rejected { .. }) if Instant::now() < deadline => {
-                tokio::time::sleep(session.config.retry_pause() / 10).await;
+                tokio::time::sleep(session.config.retry_interval() / 10).await;
             }
             Ok(_) => {
                 return Err(BusFault::unavailable(format!("the name server does not list topic {topic}")));

@@ -304,7 +304,7 @@ pub(super) async fn keep_committing(assignment: Arc<Assignment>) {
             }
         }))
         .await;
-        tokio::time::sleep(source.session.config.retry_pause()).await;
+        tokio::time::sleep(source.session.config.retry_interval()).await;
     }
 }
 
@@ -317,7 +317,7 @@ pub(super) async fn keep_assigned(assignment: Arc<Assignment>, changes: Arc<Grou
         let refreshed = assignment.refresh(false).await;
         assignment.source.note(None, &refreshed);
         if refreshed.is_err() {
-            tokio::time::sleep(config.retry_pause()).await;
+            tokio::time::sleep(config.retry_interval()).await;
         }
     }
 }

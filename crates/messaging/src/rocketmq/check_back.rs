@@ -139,5 +139,5 @@ async fn answer(session: &Session, group: &Group, check_back: CheckBack, handler
 }
 
 fn count(what: &'static str) {
-    metrics::counter!("flashgate_bus_check_backs_total", "what" => what).increment(1);
+    metrics::counter!("flashgate_bus_check_backs_total", "kind" => what).increment(1);
 }

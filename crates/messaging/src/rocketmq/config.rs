@@ -60,7 +60,7 @@ pub struct RocketMqConfig {
     /// Pulled chunks that wait in memory for `poll`, in each subscription. Default 16 (at most 4 MiB).
     pub prefetched_chunks_max: NonZeroUsize,
     /// The pause after a failed pull, heartbeat or rebalance. Default 500.
-    pub retry_pause_ms: NonZeroU64,
+    pub retry_interval_ms: NonZeroU64,
     /// Check-backs that are answered at once. Default 16: each is one ledger script and one broker request.
     pub check_backs_running_max: NonZeroUsize,
     /// Check-backs that wait for their turn; a further one is dropped and counted, and the broker asks again.
@@ -96,7 +96,7 @@ impl Default for RocketMqConfig {
             pull_suspend_ms: non_zero!(10_000),
             pull_messages_max: non_zero!(256),
             prefetched_chunks_max: non_zero!(16),
-            retry_pause_ms: non_zero!(500),
+            retry_interval_ms: non_zero!(500),
             check_backs_running_max: non_zero!(16),
             check_backs_waiting_max: non_zero!(8_192),
             first_check_after_s: None,
@@ -173,8 +173,8 @@ impl RocketMqConfig {
         Duration::from_millis(self.pull_suspend_ms.get())
     }
 
-    pub(super) fn retry_pause(&self) -> Duration {
-        Duration::from_millis(self.retry_pause_ms.get())
+    pub(super) fn retry_interval(&self) -> Duration {
+        Duration::from_millis(self.retry_interval_ms.get())
     }
 }
 

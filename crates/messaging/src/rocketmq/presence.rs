@@ -163,7 +163,7 @@ async fn keep_announcing(session: Arc<Session>, role: Role) {
                 // Both ends of the wait mean the same: time for a heartbeat.
                 let _ = timeout(session.config.heartbeat_interval(), session.lost.notified()).await;
             } else {
-                tokio::time::sleep(session.config.retry_pause()).await;
+                tokio::time::sleep(session.config.retry_interval()).await;
             }
         };
         tokio::select! {

@@ -225,7 +225,7 @@ pub(super) async fn pull_forever(
             Ok(Pulled::Messages(deliveries, offset)) => (deliveries, offset, false),
             Ok(Pulled::Lost(offset)) if !was_reset => {
                 tracing::error!(topic = %source.topic, %queue, offset = next, next = offset, "messages are lost: the broker does not have this offset");
-                metrics::counter!("flashgate_bus_offsets_moved_total").increment(1);
+                metrics::counter!("flashgate_bus_offsets_expired_total").increment(1);
                 (Vec::new(), offset, false)
             }
             Ok(Pulled::Reset(offset) | Pulled::Lost(offset)) => {
@@ -234,7 +234,7 @@ pub(super) async fn pull_forever(
                 (Vec::new(), offset, true)
             }
             Err(_) => {
-                tokio::time::sleep(source.session.config.retry_pause()).await;
+                tokio::time::sleep(source.session.config.retry_interval()).await;
                 continue;
             }
         };

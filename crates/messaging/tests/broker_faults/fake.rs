@@ -213,7 +213,7 @@ impl Cluster {
         RocketMqConfig {
             name_servers: vec![self.name_server.address.to_string()],
             try_timeout_ms: 200.try_into().unwrap(),
-            retry_pause_ms: 50.try_into().unwrap(),
+            retry_interval_ms: 50.try_into().unwrap(),
             ..RocketMqConfig::default()
         }
     }

@@ -235,8 +235,8 @@ impl<C: Carrier> WorkerBooks<C> {
 #[async_trait]
 impl<C: Carrier> StoreSide for WorkerBooks<C> {
     async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, SideFault> {
-        let request = v1::SumSaleRequest { sale_id: sale.get(), batch_ids: bytes(asked) };
-        let sums = found(self.0.clone().sum_sale(request).await, WORKER)?;
+        let request = v1::SnapshotStoreSaleRequest { sale_id: sale.get(), batch_ids: bytes(asked) };
+        let sums = found(self.0.clone().snapshot_store_sale(request).await, WORKER)?;
         sums.map(books::store_books).transpose().map_err(garbled(WORKER))
     }
 

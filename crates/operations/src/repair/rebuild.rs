@@ -56,7 +56,7 @@ pub struct Standing {
     /// `None`: the ledger does not have it.
     pub ledger: Option<v1::LedgerSnapshot>,
     /// Its orders.
-    pub books: v1::SaleBooks,
+    pub books: v1::StoreSnapshot,
     /// What the order workers have yet to do.
     pub backlog: v1::GetBacklogResponse,
 }
@@ -147,9 +147,9 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
         Ok(Standing { sale: sale.into_inner(), ledger, books, backlog: backlog.into_inner() })
     }
 
-    async fn sums(&self) -> Result<v1::SaleBooks, Status> {
-        let request = v1::SumSaleRequest { sale_id: self.sale.get(), batch_ids: Vec::new() };
-        Ok(self.books().sum_sale(request).await?.into_inner())
+    async fn sums(&self) -> Result<v1::StoreSnapshot, Status> {
+        let request = v1::SnapshotStoreSaleRequest { sale_id: self.sale.get(), batch_ids: Vec::new() };
+        Ok(self.books().snapshot_store_sale(request).await?.into_inner())
     }
 
     /// Rebuilds the sale, and lets it go on.
@@ -281,7 +281,7 @@ mod tests {
         let sale = v1::Sale { state: in_store.to_owned(), ..v1::Sale::default() };
         let snapshot = |state: &str| v1::LedgerSnapshot { state: state.to_owned(), ..Default::default() };
         let ledger = in_ledger.map(snapshot);
-        let (books, backlog) = (v1::SaleBooks::default(), v1::GetBacklogResponse::default());
+        let (books, backlog) = (v1::StoreSnapshot::default(), v1::GetBacklogResponse::default());
         Standing { sale, ledger, books, backlog }.refusal(may_sell)
     }
 

@@ -71,14 +71,14 @@ pub async fn redrive<G: Carrier, W: Carrier>(
 
 /// Has the outcomes of decided batches published again; what became of each.
 pub(crate) async fn settle<W: Carrier>(worker: &W, batches: &[BatchId]) -> Result<Vec<String>, Status> {
-    let request = v1::AnnounceAgainRequest { batch_ids: bytes(batches) };
-    let answer = RepairServiceClient::new(worker.clone()).announce_again(request).await?;
+    let request = v1::RepublishOutcomesRequest { batch_ids: bytes(batches) };
+    let answer = RepairServiceClient::new(worker.clone()).republish_outcomes(request).await?;
     Ok(answer.into_inner().results)
 }
 
 /// Has the messages of open batches sent again; what became of each.
 async fn decide<G: Carrier>(gateway: &G, batches: &[BatchId]) -> Result<Vec<String>, Status> {
-    let request = v1::SendAgainRequest { batch_ids: bytes(batches) };
-    let answer = LedgerServiceClient::new(gateway.clone()).send_again(request).await?;
+    let request = v1::ResendBatchesRequest { batch_ids: bytes(batches) };
+    let answer = LedgerServiceClient::new(gateway.clone()).resend_batches(request).await?;
     Ok(answer.into_inner().results)
 }

@@ -36,14 +36,14 @@ const LOOK_UPS_MAX: usize = 8;
 const BUYERS_MAX: usize = 1_000;
 
 /// The ledger of this gateway, which is that of all.
-pub struct LedgerDesk {
+pub struct LedgerServiceImpl {
     ledger: Arc<dyn Ledger>,
     registry: Arc<dyn Registry>,
     shards: ShardCount,
     redrive: Redrive,
 }
 
-impl LedgerDesk {
+impl LedgerServiceImpl {
     /// Looks into `ledger`, which has so many shards, and has `redrive` send what is asked for. `registry` tells which
     /// ledger it must be.
     pub fn new(
@@ -57,7 +57,7 @@ impl LedgerDesk {
 }
 
 #[tonic::async_trait]
-impl LedgerService for LedgerDesk {
+impl LedgerService for LedgerServiceImpl {
     async fn snapshot_sale(
         &self,
         request: Request<v1::SnapshotSaleRequest>,
@@ -108,10 +108,10 @@ impl LedgerService for LedgerDesk {
         Ok(Response::new(v1::GetHoldingsResponse { units }))
     }
 
-    async fn send_again(
+    async fn resend_batches(
         &self,
-        request: Request<v1::SendAgainRequest>,
-    ) -> Result<Response<v1::SendAgainResponse>, Status> {
+        request: Request<v1::ResendBatchesRequest>,
+    ) -> Result<Response<v1::ResendBatchesResponse>, Status> {
         let mut results = Vec::new();
         // One after the other: each is a half-message, and buyers' batches go on beside them.
         for batch in batch_ids_of(&request.into_inner().batch_ids)? {
@@ -119,14 +119,14 @@ impl LedgerService for LedgerDesk {
                 Ok(sent) => sent,
                 // Of this batch alone: what became of the others is told all the same.
                 Err(NoLedger(fault)) if fault.is_refusal() => {
-                    warn!(%batch, code = fault.code(), %fault, "a message could not be read to be sent again");
+                    warn!(batch_id = %batch, code = fault.code(), error = %fault, "reading the message to re-drive failed");
                     Sent::Failed
                 }
                 Err(NoLedger(fault)) => return Err(failure(fault).into()),
             };
             results.push(sent.as_str().to_owned());
         }
-        Ok(Response::new(v1::SendAgainResponse { results }))
+        Ok(Response::new(v1::ResendBatchesResponse { results }))
     }
 
     async fn pause_sale(
@@ -135,7 +135,7 @@ impl LedgerService for LedgerDesk {
     ) -> Result<Response<v1::PauseSaleResponse>, Status> {
         let sale = sale_id(request.into_inner().sale_id)?;
         self.ledger.pause(sale).await.map_err(failure)?;
-        warn!(sale_id = %sale, "an operator has paused the sale");
+        warn!(sale_id = %sale, "sale paused by an operator");
         Ok(Response::new(v1::PauseSaleResponse {}))
     }
 
@@ -150,7 +150,7 @@ impl LedgerService for LedgerDesk {
         let begun = self.ledger.begin_rebuild(&sale).await.map_err(failure)?;
         let why = match begun {
             Rebuilding::Begun => {
-                info!(sale_id = %sale.id, generation = sale.generation, "the ledger of the sale is built anew");
+                info!(sale_id = %sale.id, generation = sale.generation, "rebuild of the sale in the ledger started");
                 return Ok(Response::new(v1::BeginRebuildResponse {}));
             }
             Rebuilding::NotStopped { state } => format!("the sale is {} in the ledger", state.as_str()),
@@ -190,7 +190,7 @@ impl LedgerService for LedgerDesk {
             i64::try_from(saleable).map_err(|_range| ApiError::malformed("saleable", "is too large"))?;
         let why = match self.ledger.end_rebuild(sale, generation, left).await.map_err(failure)? {
             Rebuilt::Stands { state } => {
-                info!(sale_id = %sale, generation, state = state.as_str(), "the ledger of the sale is rebuilt");
+                info!(sale_id = %sale, generation, state = state.as_str(), "sale rebuilt in the ledger");
                 return Ok(Response::new(v1::EndRebuildResponse { ended: true, available: left }));
             }
             Rebuilt::Differs { available } => {
@@ -215,7 +215,7 @@ impl LedgerService for LedgerDesk {
         let (sale, step) = (sale_id(number)?, LedgerStep { generation, adjustments, in_ledger, across });
         let response = match self.ledger.compensate(sale, &step).await.map_err(failure)? {
             Compensated::Done { standing, rest } => {
-                warn!(sale_id = %sale, ?step, available = standing.available, rest, "units of the sale were put right");
+                warn!(sale_id = %sale, ?step, available = standing.available, rest, "compensating step applied");
                 let available = standing.available;
                 v1::CompensateLedgerResponse {
                     result: "done".to_owned(),
@@ -275,11 +275,11 @@ fn failure(fault: LedgerFault) -> ApiError {
         | LedgerFault::NoAnswer(_)
         | LedgerFault::Refused(_)
         | LedgerFault::OtherLedger { .. } => {
-            warn!(code = fault.code(), %fault, "an operator's look into the ledger failed");
+            warn!(code = fault.code(), error = %fault, "operator query on the ledger failed");
             ApiError::Refused(Refusal::LedgerUnavailable)
         }
         LedgerFault::UnknownReply { .. } => {
-            error!(code = fault.code(), %fault, "an operator's look into the ledger failed for good");
+            error!(code = fault.code(), error = %fault, "operator query on the ledger failed; a retry cannot help");
             ApiError::Internal
         }
     }
@@ -290,7 +290,7 @@ fn stranger(stranger: Stranger) -> ApiError {
     match stranger {
         Stranger::Ledger(fault) => failure(fault),
         Stranger::Registry(fault) => {
-            warn!(code = fault.code(), %fault, "the order worker does not tell which ledger it must be");
+            warn!(code = fault.code(), error = %fault, "reading the registered ledger from the order worker failed");
             ApiError::WorkerUnavailable
         }
         other @ (Stranger::OtherStore { .. } | Stranger::OtherLedger { .. } | Stranger::Lost { .. }) => {

@@ -13,10 +13,10 @@ const NAMED_PERIOD: Duration = Duration::from_secs(30);
 
 /// The sales that could not be brought up to date when they were last tried.
 #[derive(Debug, Default)]
-pub(super) struct Failing(BTreeMap<u64, Told>);
+pub(super) struct Failing(BTreeMap<u64, LoggedFailure>);
 
 #[derive(Debug)]
-struct Told {
+struct LoggedFailure {
     code: &'static str,
     at: Instant,
     /// Failures since the line was written.
@@ -29,11 +29,11 @@ impl Failing {
         match fault {
             None => {
                 if self.0.remove(&sale).is_some() {
-                    info!(sale_id = sale, "the sale is up to date again");
+                    info!(sale_id = sale, "sale refreshed again");
                 }
             }
             Some(fault) => {
-                counter!("flashgate_gateway_preheat_failures_total", "what" => "sale").increment(1);
+                counter!("flashgate_gateway_preheat_failures_total", "kind" => "sale").increment(1);
                 self.name(sale, &fault);
             }
         }
@@ -58,7 +58,7 @@ impl Failing {
             told => {
                 let suppressed = told.map_or(0, |told| told.suppressed);
                 tell(sale, fault, suppressed);
-                self.0.insert(sale, Told { code: fault.code(), at: now, suppressed: 0 });
+                self.0.insert(sale, LoggedFailure { code: fault.code(), at: now, suppressed: 0 });
             }
         }
     }
@@ -71,5 +71,5 @@ impl Failing {
 
 /// Names a sale and what is wrong with it.
 pub(super) fn tell(sale: u64, fault: &PreheatFault, suppressed: u64) {
-    warn!(sale_id = sale, code = fault.code(), %fault, suppressed, "a sale could not be brought up to date; it is tried again");
+    warn!(sale_id = sale, code = fault.code(), error = %fault, suppressed, "sale refresh failed; retrying");
 }

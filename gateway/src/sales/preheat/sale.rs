@@ -107,7 +107,7 @@ fn note(entry: &Entry, activated: Activated) {
         Activated::Missing | Activated::Paused => entry.set_paused(true),
         Activated::OtherGeneration { generation } => {
             let (sale, stored) = (entry.sale.id, entry.sale.generation);
-            error!(%sale, generation, stored, "the ledger has the sale in another generation than the order store");
+            error!(sale_id = %sale, generation, stored, "generation of the sale differs between ledger and order store");
             entry.set_paused(true);
         }
     }

@@ -156,9 +156,9 @@ pub(super) async fn decide(parts: &DeadLetters, letter: &Letter, standing: Stand
     let (key, now) = (key(&letter.message), parts.clock.now());
     let written = parts.store.decide_letter(&key, standing, repair_id, now).await;
     if let Err(fault) = &written {
-        warn!(letter = %letter.place, %fault, "what became of a dead letter is not written down");
+        warn!(letter = %letter.place, error = %fault, "storing the decision about a dead letter failed");
     } else {
-        info!(letter = %letter.place, standing = standing.as_str(), repair_id, "a dead letter is decided");
+        info!(letter = %letter.place, standing = standing.as_str(), repair_id, "dead letter decided");
     }
     written.is_ok()
 }
@@ -168,9 +168,9 @@ async fn replay(parts: &DeadLetters, letter: &Letter) -> bool {
     let message = Message::new(parts.orders.clone(), letter.message.key.clone(), letter.message.body.clone());
     let published = parts.publisher.publish(message).await;
     if let Err(fault) = &published {
-        counter!("flashgate_worker_publish_faults_total", "what" => "replays", "code" => fault.code())
+        counter!("flashgate_worker_publish_faults_total", "kind" => "replays", "code" => fault.code())
             .increment(1);
-        warn!(letter = %letter.place, %fault, "a dead letter could not be published again");
+        warn!(letter = %letter.place, error = %fault, "replaying a dead letter failed");
     }
     published.is_ok()
 }
@@ -180,6 +180,6 @@ fn key(message: &Delivery) -> LetterKey {
 }
 
 fn unreadable(fault: BusFault) -> Failure {
-    warn!(%fault, "the dead letters cannot be read");
+    warn!(error = %fault, "reading the dead letters failed");
     Failure::Refused(Refusal::BrokerUnavailable)
 }

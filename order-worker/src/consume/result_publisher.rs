@@ -11,7 +11,7 @@ use metrics::counter;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::{Abandoned, chunk::Dead, pause};
+use super::{Abandoned, chunk::DeadMessage, pause};
 use crate::{
     dead_letter::{DETAIL, MESSAGE_ID, OFFSET, QUEUE, REASON, TOPIC},
     health::Health,
@@ -28,7 +28,7 @@ pub struct Topics {
     pub orders: Topic,
 }
 
-pub(super) struct Announcer {
+pub(super) struct ResultPublisher {
     publisher: Arc<dyn Publisher>,
     topics: Topics,
     outcomes_bytes_max: usize,
@@ -36,7 +36,7 @@ pub(super) struct Announcer {
     backoff: Backoff,
 }
 
-impl Announcer {
+impl ResultPublisher {
     pub(super) fn new(
         publisher: Arc<dyn Publisher>,
         topics: Topics,
@@ -52,12 +52,12 @@ impl Announcer {
         &self,
         outcomes: &[BatchOutcome],
         ledger: Option<LedgerId>,
-        leave: &CancellationToken,
+        shutdown: &CancellationToken,
     ) -> Result<(), Abandoned> {
         for (first, body) in bodies(outcomes, ledger, self.outcomes_bytes_max) {
             let key = first.batch.to_string();
             let message = Message::new(self.topics.outcomes.clone(), key, body);
-            self.publish("outcomes", message, leave).await?;
+            self.publish("outcomes", message, shutdown).await?;
         }
         count(outcomes);
         Ok(())
@@ -66,11 +66,11 @@ impl Announcer {
     /// Publishes each dead message as it came, with the reason and the place where it lay.
     pub(super) async fn dead_letters(
         &self,
-        dead: Vec<Dead>,
-        leave: &CancellationToken,
+        dead: Vec<DeadMessage>,
+        shutdown: &CancellationToken,
     ) -> Result<(), Abandoned> {
-        for Dead { delivery, reason, detail } in dead {
-            error!(reason, detail, queue = ?delivery.queue, offset = delivery.offset, "a message is given up");
+        for DeadMessage { delivery, reason, detail } in dead {
+            error!(reason, detail, queue = ?delivery.queue, offset = delivery.offset, "message moved to the dead-letter topic");
             let properties = [
                 (REASON, reason.to_owned()),
                 (DETAIL, detail),
@@ -86,7 +86,7 @@ impl Announcer {
             let key = if usable { delivery.key } else { delivery.message_id };
             let topic = self.topics.dead_letters.clone();
             let message = Message { properties, ..Message::new(topic, key, delivery.body) };
-            self.publish("dead_letters", message, leave).await?;
+            self.publish("dead_letters", message, shutdown).await?;
             counter!("flashgate_worker_dead_letters_total", "reason" => reason).increment(1);
         }
         Ok(())
@@ -96,18 +96,18 @@ impl Announcer {
         &self,
         what: &'static str,
         message: Message,
-        leave: &CancellationToken,
+        shutdown: &CancellationToken,
     ) -> Result<(), Abandoned> {
         let mut retry = 0;
         while let Err(fault) = self.publisher.publish(message.clone()).await {
             self.health.bus(false);
-            counter!("flashgate_worker_publish_faults_total", "what" => what, "code" => fault.code())
+            counter!("flashgate_worker_publish_faults_total", "kind" => what, "code" => fault.code())
                 .increment(1);
-            warn!(%fault, code = fault.code(), what, retry, "not published");
+            warn!(error = %fault, code = fault.code(), what, retry, "publish failed; retrying");
             if fault == BusFault::Closed {
                 return Err(Abandoned::BusClosed);
             }
-            pause(&self.backoff, retry, leave).await?;
+            pause(&self.backoff, retry, shutdown).await?;
             retry += 1;
         }
         self.health.bus(true);

@@ -9,15 +9,15 @@ use flashgate_messaging::{
 };
 
 /// Refuses until it is connected; operators can do all meanwhile that needs no broker.
-pub(super) struct Late<T>(OnceLock<T>);
+pub(super) struct LateInit<T>(OnceLock<T>);
 
-impl<T> Default for Late<T> {
+impl<T> Default for LateInit<T> {
     fn default() -> Self {
         Self(OnceLock::new())
     }
 }
 
-impl<T: Send + Sync> Late<T> {
+impl<T: Send + Sync> LateInit<T> {
     /// Goes through `way` from now on.
     pub(super) fn connected(&self, way: T) {
         let _already = self.0.set(way);
@@ -34,7 +34,7 @@ impl<T: Send + Sync> Late<T> {
 }
 
 #[async_trait]
-impl Publisher for Late<RocketMqPublisher> {
+impl Publisher for LateInit<RocketMqPublisher> {
     async fn publish(&self, message: Message) -> Result<(), BusFault> {
         self.get()?.publish(message).await
     }
@@ -45,7 +45,7 @@ impl Publisher for Late<RocketMqPublisher> {
 }
 
 #[async_trait]
-impl Browser for Late<RocketMqBrowser> {
+impl Browser for LateInit<RocketMqBrowser> {
     async fn queues(&self) -> Result<Vec<QueueSpan>, BusFault> {
         self.get()?.queues().await
     }

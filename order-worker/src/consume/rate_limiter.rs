@@ -7,14 +7,14 @@ use tokio::time::Instant;
 /// Keeps chunks so far apart that on average no more orders come than allowed. What must wait does so in the
 /// broker.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct RateLimiter {
     /// Zero: no limit.
     time_per_order: Duration,
     /// When the orders so far have had their time.
     free_at: Option<Instant>,
 }
 
-impl Pace {
+impl RateLimiter {
     /// At most so many orders a second; 0: as many as there are.
     pub(super) fn new(orders_per_second_max: u32) -> Self {
         let time_per_order =
