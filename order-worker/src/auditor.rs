@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use flashgate_audit::{GatewayLedger, LedgerSide, Plan, SideFault, StoreSide, examine};
 use flashgate_domain::{
     BatchId, BatchOutcome, BuyerId, SaleId, SaleState,
-    audit::{BuyerUnits, DecidedBatch, Finding, Report, StoreBooks, Verdict},
+    audit::{BuyerUnits, DecidedBatch, Finding, Report, StoreSnapshot, Verdict},
 };
 use metrics::{counter, gauge, histogram};
 use tokio::time::{Instant, sleep};
@@ -174,8 +174,8 @@ fn unavailable(fault: StoreFault) -> SideFault {
 
 #[async_trait]
 impl StoreSide for OwnBooks {
-    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, SideFault> {
-        self.0.books(sale, asked).await.map_err(unavailable)
+    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, SideFault> {
+        self.0.snapshot(sale, asked).await.map_err(unavailable)
     }
 
     async fn batches(
@@ -212,7 +212,7 @@ mod tests {
 
     use async_trait::async_trait;
     use flashgate_audit::{LedgerSide, LogTrace, OrderMark, Plan, SideFault};
-    use flashgate_domain::{BatchId, BuyerDigest, Intent, OrderId, SaleId, Totals, audit::LedgerBooks};
+    use flashgate_domain::{BatchId, BuyerDigest, Intent, OrderId, SaleId, Totals, audit::LedgerSnapshot};
     use metrics_exporter_prometheus::PrometheusBuilder;
     use tempfile::TempDir;
 
@@ -239,13 +239,13 @@ mod tests {
 
     #[async_trait]
     impl LedgerSide for Ledger {
-        async fn snapshot(&self, _sale: SaleId) -> Result<Option<LedgerBooks>, SideFault> {
+        async fn snapshot(&self, _sale: SaleId) -> Result<Option<LedgerSnapshot>, SideFault> {
             self.asked.fetch_add(1, Ordering::Relaxed);
             let available = 10 - i64::from(self.sold) - self.leaked.load(Ordering::Relaxed);
             let sold = u64::from(self.sold);
             let totals = Totals { initial: 10, deducted: sold, available, ..Totals::default() };
-            let books = LedgerBooks { generation: 1, totals, ..LedgerBooks::default() };
-            Ok(Some(LedgerBooks { keys: sold, buyers: sold, ..books }))
+            let books = LedgerSnapshot { generation: 1, totals, ..LedgerSnapshot::default() };
+            Ok(Some(LedgerSnapshot { keys: sold, buyers: sold, ..books }))
         }
 
         async fn trace(&self, _sale: SaleId, _batches: &[BatchId]) -> Result<Vec<LogTrace>, SideFault> {

@@ -50,7 +50,7 @@ pub struct StoredPage {
 
 /// Where a stored message lies: `broker/queue:offset` as text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MessagePlace {
+pub struct MessageLocation {
     /// The queue.
     pub queue: QueueId,
     /// Its place in the queue.
@@ -60,31 +60,31 @@ pub struct MessagePlace {
 /// A text that names no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be broker/queue:offset, such as broker-a/0:12")]
-pub struct InvalidPlace;
+pub struct InvalidLocation;
 
-impl MessagePlace {
+impl MessageLocation {
     /// Where `message` lies.
     pub fn of(message: &Delivery) -> Self {
         Self { queue: message.queue.clone(), offset: message.offset }
     }
 }
 
-impl fmt::Display for MessagePlace {
+impl fmt::Display for MessageLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}:{}", self.queue.broker, self.queue.number, self.offset)
     }
 }
 
-impl FromStr for MessagePlace {
-    type Err = InvalidPlace;
+impl FromStr for MessageLocation {
+    type Err = InvalidLocation;
 
-    fn from_str(text: &str) -> Result<Self, InvalidPlace> {
+    fn from_str(text: &str) -> Result<Self, InvalidLocation> {
         // From the end: a broker may have any name.
-        let (queue, offset) = text.rsplit_once(':').ok_or(InvalidPlace)?;
-        let (broker, number) = queue.rsplit_once('/').ok_or(InvalidPlace)?;
+        let (queue, offset) = text.rsplit_once(':').ok_or(InvalidLocation)?;
+        let (broker, number) = queue.rsplit_once('/').ok_or(InvalidLocation)?;
         let is_name = |byte: u8| byte.is_ascii_graphic();
         if !(1..=BROKER_BYTES_MAX).contains(&broker.len()) || !broker.bytes().all(is_name) {
-            return Err(InvalidPlace);
+            return Err(InvalidLocation);
         }
         let queue = QueueId { broker: broker.into(), number: plain_number(number)? };
         Ok(Self { queue, offset: plain_number(offset)? })
@@ -92,19 +92,19 @@ impl FromStr for MessagePlace {
 }
 
 /// A number in the one form that it is written in: `+1` and `007`, which would be read as well, are none.
-fn plain_number<N: FromStr>(digits: &str) -> Result<N, InvalidPlace> {
+fn plain_number<N: FromStr>(digits: &str) -> Result<N, InvalidLocation> {
     let is_plain = digits == "0" || !digits.starts_with(['0', '+']);
-    is_plain.then(|| digits.parse().ok()).flatten().ok_or(InvalidPlace)
+    is_plain.then(|| digits.parse().ok()).flatten().ok_or(InvalidLocation)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{InvalidPlace, MessagePlace};
+    use super::{InvalidLocation, MessageLocation};
 
     #[test]
     fn a_place_is_read_as_it_is_written() {
         for text in ["broker-a/0:12", "a/b:c/3:18446744073709551615", "b/4294967295:0"] {
-            assert_eq!(text.parse::<MessagePlace>().map(|place| place.to_string()), Ok(text.to_owned()));
+            assert_eq!(text.parse::<MessageLocation>().map(|place| place.to_string()), Ok(text.to_owned()));
         }
     }
 
@@ -129,7 +129,7 @@ mod tests {
             "a b/0:1",
             &long_name,
         ] {
-            assert_eq!(text.parse::<MessagePlace>(), Err(InvalidPlace), "{text:?}");
+            assert_eq!(text.parse::<MessageLocation>(), Err(InvalidLocation), "{text:?}");
         }
     }
 }

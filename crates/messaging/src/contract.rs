@@ -12,9 +12,9 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-mod bench;
 pub mod browsing;
 pub mod deliveries;
+mod fixture;
 pub mod transactions;
 
 /// A broker under test. It may end when this is dropped.

@@ -51,7 +51,7 @@ pub enum BusFault {
     },
     /// The broker's bytes could not be understood.
     #[error("the broker's answer makes no sense: {reason}")]
-    Garbled {
+    InvalidResponse {
         /// What could not be read.
         reason: String,
     },
@@ -71,7 +71,7 @@ impl BusFault {
             Self::TooLate { .. } => "bus_too_late",
             Self::Rejected { .. } => "bus_rejected",
             Self::Invalid { .. } => "bus_invalid",
-            Self::Garbled { .. } => "bus_garbled",
+            Self::InvalidResponse { .. } => "bus_invalid_response",
             Self::Closed => "bus_closed",
         }
     }
@@ -85,7 +85,7 @@ impl BusFault {
             | Self::TooLate { .. }
             | Self::Rejected { .. }
             | Self::Invalid { .. }
-            | Self::Garbled { .. }
+            | Self::InvalidResponse { .. }
             | Self::Closed => false,
         }
     }
@@ -100,7 +100,7 @@ impl BusFault {
             | Self::TooLate { reason }
             | Self::Rejected { reason, .. }
             | Self::Invalid { reason }
-            | Self::Garbled { reason } => *reason = format!("{place}: {reason}"),
+            | Self::InvalidResponse { reason } => *reason = format!("{place}: {reason}"),
             Self::Closed => {}
         }
         self
@@ -118,7 +118,7 @@ impl BusFault {
         Self::Invalid { reason: reason.into() }
     }
 
-    pub(crate) fn garbled(reason: impl Into<String>) -> Self {
-        Self::Garbled { reason: reason.into() }
+    pub(crate) fn invalid_response(reason: impl Into<String>) -> Self {
+        Self::InvalidResponse { reason: reason.into() }
     }
 }

@@ -18,7 +18,7 @@ pub mod message;
 pub mod names;
 pub mod rocketmq;
 
-pub use browse::{Browser, InvalidPlace, MessagePlace, QueueSpan, StoredPage};
+pub use browse::{Browser, InvalidLocation, MessageLocation, QueueSpan, StoredPage};
 pub use bus::{CheckBackHandler, Join, Publisher, Subscription, TransactionProducer};
 pub use fault::BusFault;
 pub use message::{

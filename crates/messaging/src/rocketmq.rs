@@ -45,7 +45,7 @@ pub use self::publisher::RocketMqPublisher;
 pub use self::subscription::RocketMqSubscription;
 pub use self::transaction::RocketMqTransactionProducer;
 
-use self::assignment::Share;
+use self::assignment::MessageModel;
 use crate::bus::{CheckBackHandler, Join, Subscription};
 use crate::fault::BusFault;
 use crate::names::{Group, Topic};
@@ -109,7 +109,7 @@ impl RocketMq {
     /// # Errors
     /// The fault that keeps it from joining the group.
     pub async fn subscribe(&self, group: Group, topic: Topic) -> Result<RocketMqSubscription, BusFault> {
-        RocketMqSubscription::start(self, group, topic, Share::Group).await
+        RocketMqSubscription::start(self, group, topic, MessageModel::Clustering).await
     }
 
     /// [`RocketMq::subscribe`], to be done later, and again after the subscription left its group.
@@ -131,10 +131,10 @@ impl RocketMq {
     /// # Errors
     /// The fault that hides the ends of the queues.
     pub async fn listen(&self, group: Group, topic: Topic) -> Result<RocketMqSubscription, BusFault> {
-        RocketMqSubscription::start(self, group, topic, Share::Everything).await
+        RocketMqSubscription::start(self, group, topic, MessageModel::Broadcasting).await
     }
 
     fn session(&self) -> Arc<session::Session> {
-        session::Session::new(self, Arc::new(publisher::Deaf))
+        session::Session::new(self, Arc::new(publisher::NoInbound))
     }
 }

@@ -3,7 +3,7 @@
 use flashgate_domain::{IdempotencyKey, Sale, SaleDraft, SaleId, SaleState, Timestamp};
 use rusqlite::{Connection, Params, Row, params, params_from_iter, types::Value};
 
-use crate::fault::Trouble;
+use crate::fault::QueryError;
 use flashgate_order_store::{
     SALE_PAGE_MAX, SaleMade, SalePage, Transition,
     sql::columns::{self, SaleColumns},
@@ -18,7 +18,7 @@ pub(crate) fn create(
     key: Option<&IdempotencyKey>,
     draft: SaleDraft,
     now: Timestamp,
-) -> Result<Sale, Trouble> {
+) -> Result<Sale, QueryError> {
     let (state, saleable, now) = (SaleState::Created, draft.stock(), now.as_millis());
     let mut statement = connection.prepare_cached(SALE_INSERT)?;
     statement.execute(params![
@@ -47,7 +47,7 @@ pub(crate) fn create_once(
     key: &IdempotencyKey,
     draft: SaleDraft,
     now: Timestamp,
-) -> Result<SaleMade, Trouble> {
+) -> Result<SaleMade, QueryError> {
     let mut statement = connection.prepare_cached(SALE_BY_KEY_SELECT)?;
     let mut rows = statement.query([key.as_str()])?;
     match rows.next()?.map(from_row).transpose()? {
@@ -60,7 +60,7 @@ pub(crate) fn preheat(
     connection: &Connection,
     sale: SaleId,
     now: Timestamp,
-) -> Result<Option<Transition>, Trouble> {
+) -> Result<Option<Transition>, QueryError> {
     transition(connection, sale, SALE_PREHEAT, (now.as_millis(), sale.get()))
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn confirm_preheat(
     sale: SaleId,
     generation: u32,
     now: Timestamp,
-) -> Result<Option<Transition>, Trouble> {
+) -> Result<Option<Transition>, QueryError> {
     transition(connection, sale, SALE_CONFIRM_PREHEAT, (now.as_millis(), sale.get(), generation))
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn next_generation(
     sale: SaleId,
     generation: u32,
     now: Timestamp,
-) -> Result<Option<Transition>, Trouble> {
+) -> Result<Option<Transition>, QueryError> {
     transition(connection, sale, SALE_NEXT_GENERATION, (now.as_millis(), sale.get(), generation))
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn close(
     connection: &Connection,
     sale: SaleId,
     now: Timestamp,
-) -> Result<Option<Transition>, Trouble> {
+) -> Result<Option<Transition>, QueryError> {
     transition(connection, sale, SALE_CLOSE, (now.as_millis(), sale.get()))
 }
 
@@ -96,18 +96,18 @@ fn transition(
     sale: SaleId,
     update: &str,
     values: impl Params,
-) -> Result<Option<Transition>, Trouble> {
+) -> Result<Option<Transition>, QueryError> {
     let changed = connection.prepare_cached(update)?.execute(values)? == 1;
     Ok(find(connection, sale)?.map(|sale| Transition { sale, changed }))
 }
 
-pub(crate) fn find(connection: &Connection, sale: SaleId) -> Result<Option<Sale>, Trouble> {
+pub(crate) fn find(connection: &Connection, sale: SaleId) -> Result<Option<Sale>, QueryError> {
     let mut statement = connection.prepare_cached(SALE_SELECT)?;
     let mut rows = statement.query([sale.get()])?;
     rows.next()?.map(from_row).transpose()
 }
 
-pub(crate) fn list(connection: &Connection, page: &SalePage) -> Result<Vec<Sale>, Trouble> {
+pub(crate) fn list(connection: &Connection, page: &SalePage) -> Result<Vec<Sale>, QueryError> {
     let states = if page.states.is_empty() { SaleState::ALL.as_slice() } else { &page.states };
     let four =
         states.iter().cycle().take(SaleState::ALL.len()).map(|state| Value::from(state.as_str().to_owned()));
@@ -123,7 +123,7 @@ pub(crate) fn list(connection: &Connection, page: &SalePage) -> Result<Vec<Sale>
     Ok(sales)
 }
 
-fn from_row(row: &Row<'_>) -> Result<Sale, Trouble> {
+fn from_row(row: &Row<'_>) -> Result<Sale, QueryError> {
     Ok(sale_columns(row)?.sale()?)
 }
 

@@ -250,7 +250,7 @@ pub const BUS_FAULTS: &[&str] = &[
     "bus_too_late",
     "bus_rejected",
     "bus_invalid",
-    "bus_garbled",
+    "bus_invalid_response",
     "bus_closed",
 ];
 

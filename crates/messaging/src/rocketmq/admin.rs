@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::RocketMq;
 use super::codes::{expect_success, request};
 use super::frame::Request;
-use super::offsets::Place;
+use super::offsets::QueueOffsets;
 use super::route::Route;
 use super::session::Session;
 use crate::fault::BusFault;
@@ -55,7 +55,7 @@ pub async fn backlog(mq: &RocketMq, topic: &Topic, group: &Group) -> Result<u64,
     let route = session.route(topic).await?;
     let mut waiting = 0_u64;
     for queue in &route.readable {
-        let place = Place { session: &session, topic, queue };
+        let place = QueueOffsets { session: &session, topic, queue };
         let (committed, latest) = (place.committed(group).await?, place.latest().await?);
         waiting = waiting.saturating_add(latest.saturating_sub(committed));
     }
@@ -96,7 +96,7 @@ pub(super) async fn cluster(session: &Session) -> Result<Vec<String>, BusFault> 
     let request = Request::new(request::GET_BROKER_CLUSTER_INFO);
     let body = session.ask_name_server(&request).await.and_then(expect_success)?.body;
     let cluster: Cluster = serde_json::from_slice(&standard_json(&body))
-        .map_err(|error| BusFault::garbled(format!("cluster: {error}")))?;
+        .map_err(|error| BusFault::invalid_response(format!("cluster: {error}")))?;
     let masters = cluster.brokers.into_values().filter_map(|mut broker| broker.addresses.remove("0"));
     Ok(masters.collect())
 }

@@ -38,11 +38,11 @@ impl Inbound for GroupChanges {
 
 /// How a subscription comes by its queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Share {
+pub(super) enum MessageModel {
     /// The members of the group divide them.
-    Group,
+    Clustering,
     /// This subscription reads all of them, from now on, for itself.
-    Everything,
+    Broadcasting,
 }
 
 /// A queue that is held.
@@ -60,7 +60,7 @@ struct Held {
 /// The queues that a subscription holds at the moment.
 pub(super) struct Assignment {
     source: Arc<Source>,
-    share: Share,
+    share: MessageModel,
     chunks: mpsc::Sender<Chunk>,
     held: Mutex<Holdings>,
     /// Notified when a queue begins to owe a commit.
@@ -84,7 +84,7 @@ impl Holdings {
 }
 
 impl Assignment {
-    pub(super) fn new(source: Arc<Source>, share: Share, chunks: mpsc::Sender<Chunk>) -> Self {
+    pub(super) fn new(source: Arc<Source>, share: MessageModel, chunks: mpsc::Sender<Chunk>) -> Self {
         Self { source, share, chunks, held: Mutex::default(), owes: Notify::new() }
     }
 
@@ -101,12 +101,12 @@ impl Assignment {
     pub(super) async fn refresh(&self, first: bool) -> Result<(), BusFault> {
         let queues = self.source.session.route(&self.source.topic).await?.readable.clone();
         let due = match self.share {
-            Share::Group => {
+            MessageModel::Clustering => {
                 let members = self.members().await?;
                 let mine = share_of(&queues, &members, &self.source.session.client_id);
                 mine.iter().map(|queue| (queue.clone(), Start::Committed)).collect()
             }
-            Share::Everything => {
+            MessageModel::Broadcasting => {
                 if first {
                     self.ends(queues).await?
                 } else {
@@ -189,8 +189,9 @@ impl Assignment {
             let until = if is_last { deadline } else { session.try_deadline().min(deadline) };
             match session.call(broker, &request, until).await.and_then(expect_success) {
                 Ok(answer) => {
-                    let members: Members = serde_json::from_slice(&answer.body)
-                        .map_err(|error| BusFault::garbled(format!("members of {group}: {error}")))?;
+                    let members: Members = serde_json::from_slice(&answer.body).map_err(|error| {
+                        BusFault::invalid_response(format!("members of {group}: {error}"))
+                    })?;
                     return Ok(members.ids);
                 }
                 Err(failed) => fault = failed,

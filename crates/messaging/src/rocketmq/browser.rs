@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::codes::{fault_of, flag, request, response};
 use super::frame::Request;
-use super::offsets::Place;
+use super::offsets::QueueOffsets;
 use super::route::Route;
 use super::session::Session;
 use super::stored::Stored;
@@ -53,7 +53,7 @@ impl Browser for RocketMqBrowser {
         }
         let mut spans = Vec::new();
         for queue in &route.readable {
-            let place = Place { session: &self.session, topic: &self.topic, queue };
+            let place = QueueOffsets { session: &self.session, topic: &self.topic, queue };
             let offsets = place.earliest().await?..place.latest().await?;
             spans.push(QueueSpan { queue: queue.clone(), offsets });
         }

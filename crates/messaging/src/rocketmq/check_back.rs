@@ -75,10 +75,10 @@ fn read(address: &str, request: &Frame, group: &Group) -> Result<CheckBack, BusF
     let Half { topic, group: of, message_id, message } =
         Stored::take(&mut request.body.clone())?.into_checked();
     if of != group.as_str() {
-        return Err(BusFault::garbled(format!("it is for group {of:?}, this is {group}")));
+        return Err(BusFault::invalid_response(format!("it is for group {of:?}, this is {group}")));
     }
     let half = HalfMessage {
-        topic: Topic::new(&topic).map_err(|error| BusFault::garbled(error.to_string()))?,
+        topic: Topic::new(&topic).map_err(|error| BusFault::invalid_response(error.to_string()))?,
         broker: address.to_owned(),
         transaction_id: request.text("transactionId").unwrap_or(&message_id).to_owned(),
         message_id,

@@ -28,7 +28,7 @@ const MARGIN_MS: i64 = 50;
 
 /// The differences that are known, by address.
 #[derive(Default)]
-pub(super) struct Clocks(Mutex<HashMap<String, Known>>);
+pub(super) struct Clocks(Mutex<HashMap<String, BrokerClock>>);
 
 /// This process's clock minus the broker's, in milliseconds: the least and the most that it can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ struct Bounds {
 }
 
 #[derive(Default)]
-struct Known {
+struct BrokerClock {
     bounds: Option<(Bounds, Instant)>,
     asked_at: Option<Instant>,
 }
@@ -90,7 +90,7 @@ impl Bounds {
 }
 
 impl Clocks {
-    fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<String, BrokerClock>> {
         self.0.lock()
     }
 

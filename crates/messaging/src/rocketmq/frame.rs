@@ -86,19 +86,19 @@ impl Frame {
     }
 
     pub(super) fn number(&self, name: &str) -> Result<u64, BusFault> {
-        let text = self.text(name).ok_or_else(|| BusFault::garbled(format!("no field {name}")))?;
-        text.parse().map_err(|error| BusFault::garbled(format!("field {name} is {text:?}: {error}")))
+        let text = self.text(name).ok_or_else(|| BusFault::invalid_response(format!("no field {name}")))?;
+        text.parse().map_err(|error| BusFault::invalid_response(format!("field {name} is {text:?}: {error}")))
     }
 
     /// Takes one frame off the front of `buffer`, if a whole one is there.
     ///
     /// # Errors
-    /// [`BusFault::Garbled`]: the stream cannot be followed any further.
+    /// [`BusFault::InvalidResponse`]: the stream cannot be followed any further.
     pub(super) fn take(buffer: &mut BytesMut, bytes_max: usize) -> Result<Option<Self>, BusFault> {
         let Some(prefix) = buffer.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
         let length = usize::try_from(u32::from_be_bytes(*prefix)).unwrap_or(usize::MAX);
         if length < LENGTH_BYTES || length > bytes_max {
-            return Err(BusFault::garbled(format!(
+            return Err(BusFault::invalid_response(format!(
                 "a frame of {length} bytes, at most {bytes_max} are read"
             )));
         }
@@ -111,11 +111,13 @@ impl Frame {
         let word = frame.get_u32();
         let header_length = usize::try_from(word & HEADER_LENGTH_MASK).unwrap_or(usize::MAX);
         if word & !HEADER_LENGTH_MASK != 0 || header_length > frame.len() {
-            return Err(BusFault::garbled("a frame header that is no JSON, or longer than its frame"));
+            return Err(BusFault::invalid_response(
+                "a frame header that is no JSON, or longer than its frame",
+            ));
         }
         let header = frame.split_to(header_length);
         let header: HeaderIn = serde_json::from_slice(&header)
-            .map_err(|error| BusFault::garbled(format!("frame header: {error}")))?;
+            .map_err(|error| BusFault::invalid_response(format!("frame header: {error}")))?;
         Ok(Some(Self {
             code: header.code,
             opaque: header.opaque,

@@ -11,13 +11,13 @@ use crate::names::{Group, Topic};
 
 /// A queue of a topic, and who asks.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct QueueOffsets<'a> {
     pub(super) session: &'a Arc<Session>,
     pub(super) topic: &'a Topic,
     pub(super) queue: &'a QueueId,
 }
 
-impl Place<'_> {
+impl QueueOffsets<'_> {
     /// The offset of the oldest message that the broker still has.
     pub(super) async fn earliest(self) -> Result<u64, BusFault> {
         self.ask(self.request(request::GET_MIN_OFFSET)).await

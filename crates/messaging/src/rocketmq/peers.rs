@@ -16,11 +16,11 @@ use tokio::time::Instant;
 pub(super) struct Peers {
     hold_min: Duration,
     hold_max: Duration,
-    held: Mutex<HashMap<String, Held>>,
+    held: Mutex<HashMap<String, PassedOver>>,
 }
 
 /// What is known against one.
-struct Held {
+struct PassedOver {
     /// Sends that failed since the last one that worked.
     failures: u32,
     /// Whether the last request of any kind got no answer.
@@ -34,7 +34,7 @@ impl Peers {
         Self { hold_min, hold_max, held: Mutex::default() }
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<String, Held>> {
+    fn held(&self) -> MutexGuard<'_, HashMap<String, PassedOver>> {
         self.held.lock()
     }
 
@@ -68,7 +68,7 @@ impl Peers {
     /// A send to `address` failed, by silence or by refusal.
     pub(super) fn failed(&self, address: &str, why: &dyn std::fmt::Display) {
         let mut held = self.held();
-        let fresh = Held { failures: 0, mute: false, until: Instant::now() };
+        let fresh = PassedOver { failures: 0, mute: false, until: Instant::now() };
         let peer = held.entry(address.to_owned()).or_insert(fresh);
         peer.failures = peer.failures.saturating_add(1);
         peer.until = Instant::now() + self.hold(peer.failures);
@@ -89,7 +89,7 @@ impl Peers {
     /// A request of any kind to `address` got no answer.
     pub(super) fn is_silent(&self, address: &str) {
         let mut held = self.held();
-        let fresh = Held { failures: 0, mute: true, until: Instant::now() };
+        let fresh = PassedOver { failures: 0, mute: true, until: Instant::now() };
         let peer = held.entry(address.to_owned()).or_insert(fresh);
         peer.mute = true;
         peer.until = peer.until.max(Instant::now() + self.hold_min);

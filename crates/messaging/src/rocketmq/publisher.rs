@@ -41,9 +41,9 @@ impl Publisher for RocketMqPublisher {
 }
 
 /// Serves no request of the broker's.
-pub(super) struct Deaf;
+pub(super) struct NoInbound;
 
-impl Inbound for Deaf {
+impl Inbound for NoInbound {
     fn take(&self, _address: &str, _request: &Frame) -> bool {
         false
     }

@@ -15,7 +15,7 @@ use tokio::{sync::mpsc, time::Instant};
 use super::{
     codes::{fault_of, flag, request, response},
     frame::Request,
-    offsets::Place,
+    offsets::QueueOffsets,
     session::Session,
     stored::Stored,
 };
@@ -87,8 +87,8 @@ impl Source {
         Self { session, group, topic, holding_next: AtomicU64::new(1), health: Mutex::default() }
     }
 
-    pub(super) fn place<'a>(&'a self, queue: &'a QueueId) -> Place<'a> {
-        Place { session: &self.session, topic: &self.topic, queue }
+    pub(super) fn place<'a>(&'a self, queue: &'a QueueId) -> QueueOffsets<'a> {
+        QueueOffsets { session: &self.session, topic: &self.topic, queue }
     }
 
     /// A number that tells one holding of a queue from every other.

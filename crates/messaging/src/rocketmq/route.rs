@@ -53,11 +53,11 @@ impl Route {
     /// Reads the name server's answer. Queues come in the order that every member of a group agrees on.
     ///
     /// # Errors
-    /// [`BusFault::Rejected`] if there is no such topic, [`BusFault::Garbled`] if the answer cannot be read.
+    /// [`BusFault::Rejected`] if there is no such topic, [`BusFault::InvalidResponse`] if the answer cannot be read.
     pub(super) fn parse(answer: Frame) -> Result<Self, BusFault> {
         let body = expect_success(answer)?.body;
-        let data: RouteData =
-            serde_json::from_slice(&body).map_err(|error| BusFault::garbled(format!("route: {error}")))?;
+        let data: RouteData = serde_json::from_slice(&body)
+            .map_err(|error| BusFault::invalid_response(format!("route: {error}")))?;
         let mut route = Self::default();
         for broker in data.brokers {
             if let Some(address) = broker.addresses.get(MASTER) {
@@ -66,7 +66,9 @@ impl Route {
         }
         for queues in data.queues {
             if queues.readable.max(queues.writable) > QUEUES_MAX {
-                return Err(BusFault::garbled(format!("route: a topic of more than {QUEUES_MAX} queues")));
+                return Err(BusFault::invalid_response(format!(
+                    "route: a topic of more than {QUEUES_MAX} queues"
+                )));
             }
             let Some((broker, address)) = route.addresses.get_key_value(queues.broker.as_str()) else {
                 continue;

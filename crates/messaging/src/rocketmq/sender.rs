@@ -61,11 +61,11 @@ pub(super) fn commit_log_offset(answer: &Frame) -> Result<u64, BusFault> {
     let digits = broker_id.len().checked_sub(OFFSET_DIGITS).and_then(|start| broker_id.get(start..));
     digits
         .and_then(|digits| u64::from_str_radix(digits, 16).ok())
-        .ok_or_else(|| BusFault::garbled(format!("message id {broker_id:?} holds no offset")))
+        .ok_or_else(|| BusFault::invalid_response(format!("message id {broker_id:?} holds no offset")))
 }
 
 /// A message on its way, the same at each try.
-struct Letter<'a> {
+struct Outgoing<'a> {
     message: &'a Message,
     kind: Kind,
     message_id: String,
@@ -73,7 +73,7 @@ struct Letter<'a> {
 }
 
 /// A try that did not work.
-struct Failed {
+struct SendError {
     fault: BusFault,
     /// Whether the broker may have stored the message.
     may_be_stored: bool,
@@ -83,7 +83,7 @@ struct Failed {
     is_the_brokers: bool,
 }
 
-impl Failed {
+impl SendError {
     fn answered(answer: &Frame) -> Self {
         let fault = fault_of(answer);
         let may_be_stored = matches!(fault, BusFault::NotDurable { .. });
@@ -96,7 +96,7 @@ impl Failed {
     }
 
     fn unanswered(fault: BusFault) -> Self {
-        let may_be_stored = matches!(fault, BusFault::Unanswered { .. } | BusFault::Garbled { .. });
+        let may_be_stored = matches!(fault, BusFault::Unanswered { .. } | BusFault::InvalidResponse { .. });
         let goes_elsewhere = !matches!(fault, BusFault::Invalid { .. } | BusFault::Closed);
         let is_the_brokers = goes_elsewhere && !matches!(fault, BusFault::Busy { .. });
         Self { fault, may_be_stored, goes_elsewhere, is_the_brokers }
@@ -131,7 +131,7 @@ impl Sender {
     async fn send_somewhere(&self, message: &Message, kind: Kind) -> Result<Sent, BusFault> {
         let message_id = self.session.new_message_id();
         let properties = self.properties(message, kind, &message_id)?;
-        let letter = Letter { message, kind, message_id, properties };
+        let outgoing = Outgoing { message, kind, message_id, properties };
         let deadline = self.session.deadline();
         let mut route = self.session.route(&message.topic).await?;
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
@@ -152,7 +152,7 @@ impl Sender {
             };
             // With several brokers, the queues of one are in turn each time the broker is.
             let queue = writer.queue(turn / route.writers.len().max(1) + tried.len() - 1);
-            let failed = match self.send_to(writer, queue, &letter, until).await {
+            let failed = match self.send_to(writer, queue, &outgoing, until).await {
                 Ok(sent) => return Ok(sent),
                 Err(failed) => failed,
             };
@@ -184,11 +184,11 @@ impl Sender {
         &self,
         writer: &Writer,
         queue: u32,
-        letter: &Letter<'_>,
+        outgoing: &Outgoing<'_>,
         until: Instant,
-    ) -> Result<Sent, Failed> {
+    ) -> Result<Sent, SendError> {
         let (session, address) = (&self.session, &writer.address);
-        let request = self.request(letter, queue, writer);
+        let request = self.request(outgoing, queue, writer);
         let exchange = Exchange::begin(session);
         let failed = match session.call(address, &request, until).await {
             Ok(answer) if answer.code == response::SUCCESS => {
@@ -196,10 +196,10 @@ impl Sender {
                 if let Ok(place) = commit_log_offset(&answer) {
                     compare(session, address, place, exchange);
                 }
-                return Ok(Sent { broker: address.clone(), message_id: letter.message_id.clone(), answer });
+                return Ok(Sent { broker: address.clone(), message_id: outgoing.message_id.clone(), answer });
             }
-            Ok(answer) => Failed::answered(&answer),
-            Err(fault) => Failed::unanswered(fault),
+            Ok(answer) => SendError::answered(&answer),
+            Err(fault) => SendError::unanswered(fault),
         };
         if failed.is_the_brokers {
             session.peers.failed(address, &failed.fault);
@@ -256,27 +256,27 @@ impl Sender {
         properties.finish()
     }
 
-    /// `SendMessageRequestHeaderV2`: its fields have one letter each.
-    fn request(&self, letter: &Letter<'_>, queue: u32, writer: &Writer) -> Request {
-        let system_flag = match letter.kind {
+    /// `SendMessageRequestHeaderV2`: its fields have one outgoing each.
+    fn request(&self, outgoing: &Outgoing<'_>, queue: u32, writer: &Writer) -> Request {
+        let system_flag = match outgoing.kind {
             Kind::Plain => 0,
             Kind::Half => flag::TRANSACTION_PREPARED,
         };
         let born_at = self.session.clocks.at_broker(&writer.address, self.session.now());
         Request::new(request::SEND_MESSAGE_V2)
             .field("a", &self.group)
-            .field("b", &letter.message.topic)
+            .field("b", &outgoing.message.topic)
             .field("c", TEMPLATE_TOPIC)
             .field("d", TEMPLATE_QUEUES)
             .field("e", queue)
             .field("f", system_flag)
             .field("g", born_at.as_millis())
             .field("h", 0)
-            .field("i", &letter.properties)
+            .field("i", &outgoing.properties)
             .field("j", 0)
             .field("k", false)
             .field("m", false)
             .field("n", &writer.name)
-            .body(letter.message.body.clone())
+            .body(outgoing.message.body.clone())
     }
 }

@@ -37,16 +37,16 @@ impl Stored {
     /// Takes one message off the front of `bytes`.
     ///
     /// # Errors
-    /// [`BusFault::Garbled`] if there is no whole message.
+    /// [`BusFault::InvalidResponse`] if there is no whole message.
     pub(super) fn take(bytes: &mut Bytes) -> Result<Self, BusFault> {
         let size = bytes.as_ref().try_get_u32().ok().and_then(|size| usize::try_from(size).ok());
         match size.filter(|size| *size <= bytes.len()) {
             Some(size) => {
                 let mut message = bytes.split_to(size);
                 Self::read(&mut message)
-                    .map_err(|error| BusFault::garbled(format!("stored message: {error}")))
+                    .map_err(|error| BusFault::invalid_response(format!("stored message: {error}")))
             }
-            None => Err(BusFault::garbled("a stored message longer than what holds it")),
+            None => Err(BusFault::invalid_response("a stored message longer than what holds it")),
         }
     }
 
@@ -58,7 +58,7 @@ impl Stored {
     /// All messages of `bytes`, as a subscription delivers them from a queue of `broker`.
     ///
     /// # Errors
-    /// [`BusFault::Garbled`] if one is not whole.
+    /// [`BusFault::InvalidResponse`] if one is not whole.
     pub(super) fn take_all(mut bytes: Bytes, broker: &Arc<str>) -> Result<Vec<Delivery>, BusFault> {
         let mut deliveries = Vec::new();
         while !bytes.is_empty() {

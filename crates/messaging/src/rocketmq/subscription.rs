@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::RocketMq;
-use super::assignment::{Assignment, GroupChanges, Share, keep_assigned, keep_committing};
+use super::assignment::{Assignment, GroupChanges, MessageModel, keep_assigned, keep_committing};
 use super::presence::{Role, join, leave};
 use super::pull::{Chunk, Source};
 use super::session::Session;
@@ -40,16 +40,16 @@ impl RocketMqSubscription {
         mq: &RocketMq,
         group: Group,
         topic: Topic,
-        share: Share,
+        share: MessageModel,
     ) -> Result<Self, BusFault> {
         let changes = Arc::new(GroupChanges::default());
         let (sender, chunks) = mpsc::channel(mq.config.prefetched_chunks_max.get());
         let session = Session::new(mq, Arc::<GroupChanges>::clone(&changes));
         let mut tasks = Vec::new();
         let role = match share {
-            Share::Group => Some(Role::Consumer { group: group.clone(), topic: topic.clone() }),
+            MessageModel::Clustering => Some(Role::Consumer { group: group.clone(), topic: topic.clone() }),
             // The broker keeps nothing about a listener of its own, so it need not know it either.
-            Share::Everything => None,
+            MessageModel::Broadcasting => None,
         };
         let mut announcing = match &role {
             Some(role) => Some(join(&session, role).await?),

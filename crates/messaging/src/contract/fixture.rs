@@ -20,13 +20,13 @@ pub(crate) const WAIT: Duration = Duration::from_secs(5);
 /// How long one may take that does: the broker of the tests asks after 3 s, every 5 s.
 const WAIT_FOR_CHECK_BACK: Duration = Duration::from_secs(60);
 
-pub(crate) struct Bench {
+pub(crate) struct Fixture {
     pub(crate) mq: RocketMq,
     pub(crate) topic: Topic,
     pub(crate) group: Group,
 }
 
-impl Bench {
+impl Fixture {
     pub(crate) async fn new(name_server: String, name: &str, queues: u32) -> Self {
         let unique = format!("{name}-{}-{}", std::process::id(), SystemClock.now().as_millis());
         let config = RocketMqConfig {
@@ -54,7 +54,7 @@ impl Bench {
         RocketMq::connect(config, Arc::new(ClockOff { ahead_ms })).await.expect("the name server answers")
     }
 
-    pub(crate) async fn producer(&self, answers: Arc<Answers>) -> RocketMqTransactionProducer {
+    pub(crate) async fn producer(&self, answers: Arc<ScriptedResolutions>) -> RocketMqTransactionProducer {
         self.mq.transaction_producer(self.group.clone(), self.topic.clone(), answers).await.unwrap()
     }
 
@@ -103,13 +103,13 @@ pub(crate) fn keys(deliveries: &[Delivery]) -> Vec<&str> {
     deliveries.iter().map(|delivery| delivery.key.as_str()).collect()
 }
 
-/// Answers check-backs as it was told, the last answer for ever, and remembers the keys it was asked for.
-pub(crate) struct Answers {
+/// ScriptedResolutions check-backs as it was told, the last answer for ever, and remembers the keys it was asked for.
+pub(crate) struct ScriptedResolutions {
     answers: Mutex<VecDeque<Resolution>>,
     asked: watch::Sender<Vec<String>>,
 }
 
-impl Answers {
+impl ScriptedResolutions {
     pub(crate) fn always(resolution: Resolution) -> Arc<Self> {
         Self::in_turn([resolution])
     }
@@ -129,7 +129,7 @@ impl Answers {
 }
 
 #[async_trait]
-impl CheckBackHandler for Answers {
+impl CheckBackHandler for ScriptedResolutions {
     async fn check_back(&self, message: CheckedMessage) -> Resolution {
         self.asked.send_modify(|asked| asked.push(message.key));
         let mut answers = self.answers.lock();
