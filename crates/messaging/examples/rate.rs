@@ -1,7 +1,7 @@
-//! How fast the boundary is against a real broker: `FLASHGATE_NAMESRV=host:port cargo run --release --example rate`.
+//! Measures the client against a real broker: `FLASHGATE_NAMESRV=host:port cargo run --release --example rate`.
 //!
-//! Prints, for 1, 2, 4 and 8 in flight, the half-message + acknowledged commit cycles a second with their
-//! latencies, and then how fast one subscription receives them all and commits.
+//! Prints, for 1, 2, 4 and 8 in flight, the cycles of half-message and acknowledged commit per second with their
+//! latencies, and then how fast one subscription receives and commits all messages.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 const BODY_BYTES: usize = 10_000;
 const ROUND: Duration = Duration::from_secs(5);
 
-/// Nothing is left open here, so nothing is asked.
+/// No half-message stays open here, so there are no check-backs.
 struct NeverAsked;
 
 #[async_trait]

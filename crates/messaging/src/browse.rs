@@ -1,4 +1,4 @@
-//! Looking at what a topic holds, for operators.
+//! Reading what a topic stores, for operators.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,61 +9,60 @@ use async_trait::async_trait;
 use crate::fault::BusFault;
 use crate::message::{Delivery, QueueId};
 
-/// How long the name of a broker can be where it is read from a text; RocketMQ's brokers have 127 at most.
+/// The maximum length of a broker's name in a location; RocketMQ's brokers have at most 127 bytes.
 const BROKER_BYTES_MAX: usize = 127;
 
-/// Looks at the messages of one topic. Receives nothing: no group learns of it, and no offset moves.
+/// Reads the messages of one topic without consuming them: it joins no group and moves no offset.
 #[async_trait]
 pub trait Browser: Send + Sync {
-    /// The queues of the topic, in ascending order, each with what the broker still has of it. None if there is no
-    /// such topic.
+    /// The queues of the topic, in ascending order, each with the offsets that the broker still stores. Empty if the
+    /// topic does not exist.
     ///
     /// # Errors
-    /// The fault of the first queue that could not be asked; [`BusFault::Invalid`] if nobody may read the topic.
+    /// The fault of the first queue whose offsets cannot be read; [`BusFault::Invalid`] if no queue is readable.
     async fn queues(&self) -> Result<Vec<QueueSpan>, BusFault>;
 
-    /// The messages of `queue` from `offset` on: `max`, or as many fewer as the broker gives at once. Does not wait
-    /// for messages to come.
+    /// Up to `max` messages of `queue` from `offset` on; the broker may return fewer. Does not wait for new messages.
     ///
     /// # Errors
     /// The broker's fault.
     async fn read(&self, queue: &QueueId, offset: u64, max: u32) -> Result<StoredPage, BusFault>;
 }
 
-/// A queue, with what the broker still has of it.
+/// A queue and the offsets that the broker still stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueSpan {
     /// The queue.
     pub queue: QueueId,
-    /// From the oldest message that is left to where the next one will be.
+    /// From the offset of the oldest stored message to that of the next one.
     pub offsets: Range<u64>,
 }
 
-/// Messages that lie in a queue one after the other.
+/// Consecutive messages of a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredPage {
     /// By ascending offset.
     pub messages: Vec<Delivery>,
-    /// Where to go on; the offset that was asked for if there was nothing.
+    /// The offset of the next page; the requested offset if there was nothing.
     pub next: u64,
 }
 
-/// Where a stored message lies: `broker/queue:offset` as text.
+/// The location of a stored message: `broker/queue:offset` as text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageLocation {
     /// The queue.
     pub queue: QueueId,
-    /// Its place in the queue.
+    /// The offset in the queue.
     pub offset: u64,
 }
 
-/// A text that names no place.
+/// A text that is no location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be broker/queue:offset, such as broker-a/0:12")]
 pub struct InvalidLocation;
 
 impl MessageLocation {
-    /// Where `message` lies.
+    /// The location of `message`.
     pub fn of(message: &Delivery) -> Self {
         Self { queue: message.queue.clone(), offset: message.offset }
     }
@@ -79,7 +78,7 @@ impl FromStr for MessageLocation {
     type Err = InvalidLocation;
 
     fn from_str(text: &str) -> Result<Self, InvalidLocation> {
-        // From the end: a broker may have any name.
+        // Parsed from the end, since a broker's name may contain any character.
         let (queue, offset) = text.rsplit_once(':').ok_or(InvalidLocation)?;
         let (broker, number) = queue.rsplit_once('/').ok_or(InvalidLocation)?;
         let is_name = |byte: u8| byte.is_ascii_graphic();
@@ -91,7 +90,7 @@ impl FromStr for MessageLocation {
     }
 }
 
-/// A number in the one form that it is written in: `+1` and `007`, which would be read as well, are none.
+/// A number in canonical form: `+1` and `007`, which `parse` accepts, are refused.
 fn plain_number<N: FromStr>(digits: &str) -> Result<N, InvalidLocation> {
     let is_plain = digits == "0" || !digits.starts_with(['0', '+']);
     is_plain.then(|| digits.parse().ok()).flatten().ok_or(InvalidLocation)

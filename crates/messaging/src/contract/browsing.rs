@@ -1,9 +1,9 @@
-//! Looking at a topic without receiving from it.
+//! Reading a topic without consuming it.
 
 use super::fixture::{Fixture, keys, message};
 use crate::{Browser, Delivery, MessageLocation, Publisher};
 
-/// Whoever looks sees every message, page by page and again, and takes none from those who receive.
+/// A browser reads every message, page by page and repeatedly, and takes none from subscribers.
 pub async fn whoever_looks_sees_every_message_and_takes_none(name_server: String) {
     let fixture = Fixture::new(name_server, "browse", 2).await;
     let browser = fixture.mq.browser(fixture.topic.clone());

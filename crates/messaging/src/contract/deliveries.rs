@@ -1,4 +1,4 @@
-//! Publishing, and subscriptions: groups, offsets, delays.
+//! Publishing and subscriptions: groups, offsets, delays.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::fixture::{Fixture, ScriptedResolutions, WAIT, keys, message};
 use crate::{BusFault, Delivery, Publisher, Resolution, Subscription, TransactionProducer};
 
-/// What was not committed comes again and the rest does not.
+/// Uncommitted messages are redelivered, committed ones are not.
 pub async fn what_was_not_committed_comes_again_and_the_rest_does_not(name_server: String) {
     let fixture = Fixture::new(name_server, "again", 1).await;
     let publisher = fixture.publisher();
@@ -68,13 +68,13 @@ pub async fn two_members_of_a_group_divide_the_queues(name_server: String) {
     tokio::time::timeout(Duration::from_secs(30), all).await.expect("the one that is left gets all queues");
 }
 
-/// A join may be broken off at any moment. A member that is none would keep its share of the queues from the others
-/// until the broker misses it, which takes two minutes.
+/// A join may be cancelled at any moment. A stale member would keep its share of the queues from the others until the
+/// broker misses its heartbeats, which takes two minutes.
 pub async fn joins_that_are_broken_off_leave_no_member_behind(name_server: String) {
     let fixture = Fixture::new(name_server, "broken-join", 4).await;
     for half_millis in 0..40 {
         let moment = Duration::from_micros(500 * half_millis);
-        // Whether it was broken off or not, what it gave is dropped.
+        // Cancelled or not, the result is dropped.
         let _joined =
             tokio::time::timeout(moment, fixture.mq.subscribe(fixture.group.clone(), fixture.topic.clone()))
                 .await
@@ -99,7 +99,7 @@ pub async fn joins_that_are_broken_off_leave_no_member_behind(name_server: Strin
         .expect("the only one that is there gets all queues");
 }
 
-/// A listener hears all from now on and nothing before.
+/// A broadcasting subscription receives everything from now on and nothing before.
 pub async fn a_listener_hears_all_from_now_on_and_nothing_before(name_server: String) {
     let fixture = Fixture::new(name_server, "listen", 2).await;
     let publisher = fixture.publisher();
@@ -116,7 +116,7 @@ pub async fn a_listener_hears_all_from_now_on_and_nothing_before(name_server: St
     }
 }
 
-/// A delayed message waits for its time.
+/// A delayed message is delivered after its delay.
 pub async fn a_delayed_message_waits_for_its_time(name_server: String) {
     let fixture = Fixture::new(name_server, "delay", 1).await;
     let mut subscription = fixture.subscribe().await;
@@ -127,7 +127,7 @@ pub async fn a_delayed_message_waits_for_its_time(name_server: String) {
     assert_eq!(keys(&fixture.receive(&mut subscription, 1).await), ["late"]);
 }
 
-/// What the broker would mangle is refused before it is sent.
+/// A message that the broker would change is refused before it is sent.
 pub async fn what_the_broker_would_mangle_is_refused_before_it_is_sent(name_server: String) {
     let fixture = Fixture::new(name_server, "invalid", 1).await;
     let publisher = fixture.publisher();

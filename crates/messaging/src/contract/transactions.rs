@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::fixture::{Fixture, ScriptedResolutions, WAIT, keys, message};
 use crate::{Resolution, Subscription, TransactionProducer, Verdict};
 
-/// A committed half message is delivered once and unchanged.
+/// A committed half-message is delivered once and unchanged.
 pub async fn a_committed_half_message_is_delivered_once_and_unchanged(name_server: String) {
     let fixture = Fixture::new(name_server, "commit", 4).await;
     let producer = fixture.producer(ScriptedResolutions::always(Resolution::Unknown)).await;
@@ -29,7 +29,7 @@ pub async fn a_committed_half_message_is_delivered_once_and_unchanged(name_serve
     assert_eq!(subscription.poll(8, Duration::from_secs(1)).await.unwrap(), vec![]);
 }
 
-/// A half message that was rolled back is never delivered nor asked for.
+/// A half-message that was rolled back is neither delivered nor checked back.
 pub async fn a_half_message_that_was_rolled_back_is_never_delivered_nor_asked_for(name_server: String) {
     let fixture = Fixture::new(name_server, "rollback", 1).await;
     let answers = ScriptedResolutions::always(Resolution::Commit);
@@ -46,7 +46,7 @@ pub async fn a_half_message_that_was_rolled_back_is_never_delivered_nor_asked_fo
     assert_eq!(open.topic, fixture.topic);
 }
 
-/// A producer that never sent answers for one that died.
+/// A producer that never sent answers the check-backs of one that crashed.
 pub async fn a_producer_that_never_sent_answers_for_one_that_died(name_server: String) {
     let fixture = Fixture::new(name_server, "heir", 2).await;
     let dead = fixture.producer(ScriptedResolutions::always(Resolution::Unknown)).await;
@@ -63,7 +63,7 @@ pub async fn a_producer_that_never_sent_answers_for_one_that_died(name_server: S
     assert!(answers.asked(20).await.iter().all(|key| key.starts_with("orphan-")));
 }
 
-/// A check back that is answered unknown is asked again.
+/// A check-back that is answered `Unknown` is repeated.
 pub async fn a_check_back_that_is_answered_unknown_is_asked_again(name_server: String) {
     let fixture = Fixture::new(name_server, "unknown", 1).await;
     let answers = ScriptedResolutions::in_turn([Resolution::Unknown, Resolution::Commit]);
@@ -76,7 +76,7 @@ pub async fn a_check_back_that_is_answered_unknown_is_asked_again(name_server: S
     assert_eq!(answers.asked(2).await, ["doubt", "doubt"]);
 }
 
-/// A clock that is off is known and stamps no message.
+/// A wrong clock is detected and stamps no message.
 pub async fn a_clock_that_is_off_is_known_and_stamps_no_message(name_server: String) {
     let fixture = Fixture::new(name_server, "clock", 1).await;
     let mut subscription = fixture.subscribe().await;
@@ -101,7 +101,7 @@ pub async fn a_clock_that_is_off_is_known_and_stamps_no_message(name_server: Str
         let half = producer.send_half(message(&fixture.topic, key)).await.unwrap();
         producer.resolve(&half, Verdict::Commit).await.unwrap();
         let received = fixture.receive(&mut subscription, 1).await.remove(0);
-        // A half-message that is born in the broker's future, or long ago, is asked for at once.
+        // The broker checks a half-message that is born in its future, or long ago, back at once.
         assert_eq!(received.key, key);
         assert!(received.born_at <= received.stored_at, "{received:?}");
         assert!(received.stored_at.saturating_since(received.born_at) < WAIT, "{received:?}");

@@ -1,4 +1,4 @@
-//! Plain messages.
+//! The publisher of plain messages.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ impl RocketMqPublisher {
         Self { sender: Sender::new(session, group) }
     }
 
-    /// Closes the connections. Later calls answer [`BusFault::Closed`].
+    /// Closes the connections. Later calls return [`BusFault::Closed`].
     pub fn shutdown(&self) {
         self.sender.session.close();
     }
@@ -40,7 +40,7 @@ impl Publisher for RocketMqPublisher {
     }
 }
 
-/// Serves no request of the broker's.
+/// Serves no requests of the broker.
 pub(super) struct NoInbound;
 
 impl Inbound for NoInbound {
