@@ -22,7 +22,7 @@ use crate::{
         transaction::Transactions,
     },
     config::Settings,
-    outcomes::{notes, settle::Settlement},
+    outcomes::{ledger_events, settle::Settlement},
     readiness::Readiness,
     sales::{
         belonging::Belonging, catalogue::Catalogue, ledger_clock::LedgerClock, preheat::Preheat,
@@ -111,8 +111,10 @@ impl Engine {
         let clock: Arc<dyn Clock> = clock;
         let catalogue = Arc::new(Catalogue::default());
         let sold_out = SoldOutWatch::new(parts.ledger.clone(), Arc::clone(&catalogue), supervisor.clone());
-        background
-            .push(supervisor.spawn("notes", notes::follow(parts.ledger.clone(), Arc::clone(&sold_out))));
+        background.push(
+            supervisor
+                .spawn("ledger_events", ledger_events::follow(parts.ledger.clone(), Arc::clone(&sold_out))),
+        );
         background.push(supervisor.spawn("sold_out_sales", Arc::clone(&sold_out).reread(REREAD_PERIOD)));
         let preheat = Preheat::new(
             parts.ledger.clone(),

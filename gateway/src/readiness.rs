@@ -203,7 +203,7 @@ impl Readiness {
             Err(
                 BusFault::Rejected { .. }
                 | BusFault::Invalid { .. }
-                | BusFault::Garbled { .. }
+                | BusFault::InvalidResponse { .. }
                 | BusFault::Closed,
             ) => Trial::Refuses,
         };

@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use flashgate_domain::{
     BatchId, BatchOutcome, BuyerId, SaleId, SaleState,
-    audit::{BuyerUnits, DecidedBatch, Finding, Report, StoreBooks, Verdict},
+    audit::{BuyerUnits, DecidedBatch, Finding, Report, StoreSnapshot, Verdict},
 };
 use flashgate_operations::{
     audit::{LedgerSide, Plan, SideFault, StoreSide, examine},
@@ -177,8 +177,8 @@ fn unavailable(fault: StoreFault) -> SideFault {
 
 #[async_trait]
 impl StoreSide for OwnBooks {
-    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, SideFault> {
-        self.0.books(sale, asked).await.map_err(unavailable)
+    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, SideFault> {
+        self.0.snapshot(sale, asked).await.map_err(unavailable)
     }
 
     async fn batches(
@@ -214,7 +214,7 @@ mod tests {
     };
 
     use async_trait::async_trait;
-    use flashgate_domain::{BatchId, BuyerDigest, Intent, OrderId, SaleId, Totals, audit::LedgerBooks};
+    use flashgate_domain::{BatchId, BuyerDigest, Intent, OrderId, SaleId, Totals, audit::LedgerSnapshot};
     use flashgate_operations::audit::{LedgerSide, LogTrace, OrderMark, Plan, SideFault};
     use metrics_exporter_prometheus::PrometheusBuilder;
     use tempfile::TempDir;
@@ -242,13 +242,13 @@ mod tests {
 
     #[async_trait]
     impl LedgerSide for Ledger {
-        async fn snapshot(&self, _sale: SaleId) -> Result<Option<LedgerBooks>, SideFault> {
+        async fn snapshot(&self, _sale: SaleId) -> Result<Option<LedgerSnapshot>, SideFault> {
             self.asked.fetch_add(1, Ordering::Relaxed);
             let available = 10 - i64::from(self.sold) - self.leaked.load(Ordering::Relaxed);
             let sold = u64::from(self.sold);
             let totals = Totals { initial: 10, deducted: sold, available, ..Totals::default() };
-            let books = LedgerBooks { generation: 1, totals, ..LedgerBooks::default() };
-            Ok(Some(LedgerBooks { keys: sold, buyers: sold, ..books }))
+            let books = LedgerSnapshot { generation: 1, totals, ..LedgerSnapshot::default() };
+            Ok(Some(LedgerSnapshot { keys: sold, buyers: sold, ..books }))
         }
 
         async fn trace(&self, _sale: SaleId, _batches: &[BatchId]) -> Result<Vec<LogTrace>, SideFault> {

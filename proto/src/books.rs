@@ -3,7 +3,8 @@
 use flashgate_domain::{
     BuyerId, LedgerState, SaleState, Timestamp, Totals,
     audit::{
-        Amount, BatchSums, BuyerUnits, DecidedBatch, Held, LedgerBooks, LostEntry, StoreBooks, Sums, Written,
+        Amount, BatchSums, BuyerUnits, DecidedBatch, Held, LedgerSnapshot, LostEntry, StoreSnapshot, Sums,
+        WrittenCounts,
     },
 };
 
@@ -46,7 +47,7 @@ pub fn sums(message: Option<v1::DecisionSums>) -> Sums {
 }
 
 /// The books of the ledger in a message.
-pub fn ledger_books(message: v1::LedgerSnapshot) -> Result<LedgerBooks, BodyError> {
+pub fn ledger_books(message: v1::LedgerSnapshot) -> Result<LedgerSnapshot, BodyError> {
     let held = |held: v1::HeldBatch| {
         Ok(Held {
             batch: batch_id(&held.batch_id)?,
@@ -58,7 +59,7 @@ pub fn ledger_books(message: v1::LedgerSnapshot) -> Result<LedgerBooks, BodyErro
         let deducted_at = Timestamp::from_millis(lost.deducted_at_ms);
         Ok(LostEntry { batch: batch_id(&lost.batch_id)?, deducted_at })
     };
-    Ok(LedgerBooks {
+    Ok(LedgerSnapshot {
         generation: message.generation,
         paused: LedgerState::parse(&message.state) == Some(LedgerState::Paused),
         sequence: message.sequence,
@@ -74,7 +75,7 @@ pub fn ledger_books(message: v1::LedgerSnapshot) -> Result<LedgerBooks, BodyErro
         },
         keys: message.keys,
         buyers: message.buyers,
-        written: message.written.map(|fields| Written { buyers: fields.buyers, keys: fields.keys }),
+        written: message.written.map(|fields| WrittenCounts { buyers: fields.buyers, keys: fields.keys }),
         taken_at: Timestamp::from_millis(message.taken_at_ms),
         open: message.open.into_iter().map(held).collect::<Result<_, BodyError>>()?,
         lost: message.lost.into_iter().map(lost).collect::<Result<_, BodyError>>()?,
@@ -91,7 +92,7 @@ fn batch_sums(message: v1::BatchSums) -> Result<BatchSums, BodyError> {
 }
 
 /// The books of the order store as a message.
-pub fn store_books_message(books: &StoreBooks) -> v1::StoreSnapshot {
+pub fn store_books_message(books: &StoreSnapshot) -> v1::StoreSnapshot {
     v1::StoreSnapshot {
         state: books.state.as_str().to_owned(),
         generation: books.generation,
@@ -107,8 +108,8 @@ pub fn store_books_message(books: &StoreBooks) -> v1::StoreSnapshot {
 }
 
 /// The books of the order store in a message, if they are whole.
-pub fn store_books(message: v1::StoreSnapshot) -> Result<StoreBooks, BodyError> {
-    let books = StoreBooks {
+pub fn store_books(message: v1::StoreSnapshot) -> Result<StoreSnapshot, BodyError> {
+    let books = StoreSnapshot {
         state: SaleState::parse(&message.state).ok_or(wrong("state"))?,
         generation: message.generation,
         initial: message.initial,

@@ -51,7 +51,7 @@ impl Stock {
     /// If Redis does not answer.
     pub async fn join(&self) {
         if let Some(identity) = self.ledger.identity(self.shards.all().next().unwrap()).await.unwrap() {
-            self.ledger.mean(identity.ledger);
+            self.ledger.expect_ledger(identity.ledger);
         }
     }
 

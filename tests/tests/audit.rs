@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flashgate_domain::{
     Batch, BatchId, BatchIds, Clock, Node, SaleId, SystemClock,
-    audit::{Finding, Report, Verdict, Written},
+    audit::{Finding, Report, Verdict, WrittenCounts},
 };
 use flashgate_ledger::{Deduction, Fate, Selling};
 use flashgate_operations::{
@@ -314,8 +314,8 @@ async fn holdings_that_were_deleted_are_found_before_anybody_buys_and_are_rebuil
     delete.arg(shop.stock.key(shop.stock.shard(sale), &format!("held:{sale}")));
     let deleted: u64 = shop.stock.query(delete).await;
     assert_eq!(deleted, 1);
-    let written = Written { buyers: 20, keys: 20 };
-    let lost = Finding::PartLost { written, found: Written { buyers: 0, ..written } };
+    let written = WrittenCounts { buyers: 20, keys: 20 };
+    let lost = Finding::PartLost { written, found: WrittenCounts { buyers: 0, ..written } };
     let few = Finding::HeldTooFew { buyers: 20, units: 20 };
     assert_eq!(Auditor::of(&shop).audit(sale).await.findings, [lost, few]);
     let audited = flashgate(&shop, &audit).await;

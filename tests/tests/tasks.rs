@@ -17,7 +17,7 @@ const OF_GATEWAYS: [&str; 22] = [
     "identity",
     "ledger_clock",
     "sweep",
-    "notes",
+    "ledger_events",
     "sold_out_sales",
     "preheat",
     "settle",

@@ -7,8 +7,8 @@ use std::time::Duration;
 use flashgate_domain::{
     BatchId, CancelReason, Decision, SaleId, SaleState, Timestamp, Totals,
     audit::{
-        Amount, BatchSums, DecidedBatch, Evidence, Finding, Gap, Held, LedgerBooks, LedgerStep, LostEntry,
-        Report, Steps, StoreBooks, StoreStep, Sums, Trace, TraceStatus, Verdict, missing_orders,
+        Amount, BatchSums, DecidedBatch, Evidence, Finding, Gap, Held, LedgerSnapshot, LedgerStep, LostEntry,
+        Report, Steps, StoreSnapshot, StoreStep, Sums, Trace, TraceStatus, Verdict, missing_orders,
         open_batches, weigh,
     },
 };
@@ -37,10 +37,10 @@ enum Fate {
 }
 
 /// Both books of a sale of so many units after those batches.
-fn books(initial: u64, stories: &[Story]) -> (LedgerBooks, StoreBooks) {
+fn books(initial: u64, stories: &[Story]) -> (LedgerSnapshot, StoreSnapshot) {
     let totals = Totals { initial, ..Totals::default() };
-    let mut ledger = LedgerBooks { generation: 1, totals, taken_at: NOW, ..LedgerBooks::default() };
-    let mut store = StoreBooks {
+    let mut ledger = LedgerSnapshot { generation: 1, totals, taken_at: NOW, ..LedgerSnapshot::default() };
+    let mut store = StoreSnapshot {
         state: SaleState::Preheated,
         generation: 1,
         initial,
@@ -279,7 +279,7 @@ proptest! {
     }
 }
 
-fn steps(ledger: &LedgerBooks, store: &StoreBooks, evidence: Vec<Finding>) -> Steps {
+fn steps(ledger: &LedgerSnapshot, store: &StoreSnapshot, evidence: Vec<Finding>) -> Steps {
     Steps::of(&Gap::between(ledger, store), &Evidence(evidence), ledger, store)
 }
 
@@ -341,7 +341,7 @@ fn only_what_two_audits_say_is_compensated_and_across_the_smaller() {
 }
 
 /// The store has lost its last orders, as a failover that forgets what it acknowledged does; or does not read them.
-fn books_with_orders_missing(lost: usize) -> (LedgerBooks, StoreBooks) {
+fn books_with_orders_missing(lost: usize) -> (LedgerSnapshot, StoreSnapshot) {
     let stories = [confirmed(3, Fate::Settled), confirmed(2, Fate::Settled), confirmed(4, Fate::Open)];
     let (ledger, _) = books(20, &stories);
     let (_, store) = books(20, &stories[lost..]);

@@ -4,7 +4,7 @@
 
 use flashgate_domain::{
     BatchId, BuyerDigest, Timestamp,
-    audit::{Amount, Finding, Held, Holdings, LedgerBooks, LostEntry, Written, lost_part},
+    audit::{Amount, Finding, Held, Holdings, LedgerSnapshot, LostEntry, WrittenCounts, lost_part},
 };
 
 const fn buyer(number: u8) -> BuyerDigest {
@@ -12,8 +12,8 @@ const fn buyer(number: u8) -> BuyerDigest {
 }
 
 /// A ledger of so many buyers, in which nothing is open.
-fn ledger(buyers: u64) -> LedgerBooks {
-    LedgerBooks { generation: 1, sequence: 50, buyers, ..LedgerBooks::default() }
+fn ledger(buyers: u64) -> LedgerSnapshot {
+    LedgerSnapshot { generation: 1, sequence: 50, buyers, ..LedgerSnapshot::default() }
 }
 
 /// Buyers by their units in the order store and in the ledger.
@@ -39,8 +39,8 @@ fn buyers_that_hold_what_their_orders_say_agree() {
 #[test]
 fn a_buyer_that_holds_too_little_is_certain_whatever_is_in_flight() {
     let one_open = Held { batch: batch(), deducted_at: Timestamp::default(), amount: Amount::default() };
-    let before = LedgerBooks { open: vec![one_open], ..ledger(3) };
-    let after = LedgerBooks { sequence: 60, ..ledger(9) };
+    let before = LedgerSnapshot { open: vec![one_open], ..ledger(3) };
+    let after = LedgerSnapshot { sequence: 60, ..ledger(9) };
     let found = read(&[(1, 0), (3, 1), (1, 1)]);
     assert!(!found.agrees(&before));
     let few = Finding::HeldTooFew { buyers: 2, units: 3 };
@@ -57,12 +57,13 @@ fn a_buyer_that_holds_too_much_is_certain_if_nothing_is_in_flight() {
     let deducted_at = Timestamp::default();
     let held = Held { batch: batch(), deducted_at, amount: Amount::default() };
     let lost = LostEntry { batch: batch(), deducted_at };
-    let busy = [LedgerBooks { open: vec![held], ..ledger(3) }, LedgerBooks { lost: vec![lost], ..ledger(3) }];
+    let busy =
+        [LedgerSnapshot { open: vec![held], ..ledger(3) }, LedgerSnapshot { lost: vec![lost], ..ledger(3) }];
     for before in busy {
         assert!(found.agrees(&before), "it need not be looked at once more");
         assert_eq!(found.clone().confirmed(&before, &ledger(3)).findings(), []);
     }
-    let moved = LedgerBooks { sequence: 51, ..ledger(3) };
+    let moved = LedgerSnapshot { sequence: 51, ..ledger(3) };
     assert_eq!(found.confirmed(&still, &moved).findings(), [], "something was deducted or settled meanwhile");
 }
 
@@ -72,13 +73,13 @@ fn buyers_without_orders_hold_too_much() {
     assert!(!found.agrees(&before));
     let many = Finding::HeldTooMany { buyers: 3, units: 3 };
     assert_eq!(found.clone().confirmed(&before, &before).findings(), [many]);
-    let moved = LedgerBooks { sequence: 51, ..ledger(4) };
+    let moved = LedgerSnapshot { sequence: 51, ..ledger(4) };
     assert_eq!(found.confirmed(&before, &moved).findings(), []);
 }
 
 #[test]
 fn a_sale_that_is_rebuilt_meanwhile_says_nothing() {
-    let rebuilt = LedgerBooks { generation: 2, ..ledger(1) };
+    let rebuilt = LedgerSnapshot { generation: 2, ..ledger(1) };
     assert_eq!(read(&[(2, 1), (1, 3)]).confirmed(&ledger(1), &rebuilt), Holdings::default());
 }
 
@@ -96,12 +97,12 @@ fn only_what_two_readings_say_is_found() {
 
 #[test]
 fn a_part_is_lost_if_there_are_other_fields_than_were_written() {
-    let written = Written { buyers: 3, keys: 5 };
-    let told = |buyers, keys, written| lost_part(&LedgerBooks { keys, written, ..ledger(buyers) });
+    let written = WrittenCounts { buyers: 3, keys: 5 };
+    let told = |buyers, keys, written| lost_part(&LedgerSnapshot { keys, written, ..ledger(buyers) });
     assert_eq!(told(3, 5, Some(written)), None);
     assert_eq!(told(0, 5, None), None, "an older gateway does not tell");
     for (buyers, keys) in [(0, 5), (3, 4), (4, 5)] {
-        let found = Written { buyers, keys };
+        let found = WrittenCounts { buyers, keys };
         assert_eq!(told(buyers, keys, Some(written)), Some(Finding::PartLost { written, found }));
     }
 }

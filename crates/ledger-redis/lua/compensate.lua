@@ -7,9 +7,9 @@
 --            3 what `available` was off from the totals: put right in `available` alone
 --            4 what the totals are off from the order store: below 0, so many units are `returned`; above, so many
 --              are `deducted`
---            5 channel of the notes
+--            5 channel of the events
 -- Reply:     'missing'
---            'moved', then generation, steps, and what `available` is off from the totals, as they are; nothing changed
+--            'conflict', then generation, steps, and what `available` is off from the totals, as they are; nothing changed
 --            'done', then units that were too many and are sold already, then available, epoch, sequence, generation
 -- Notes:     'returned <sale> <available> <epoch>' if units came back
 
@@ -28,7 +28,7 @@ local returned, deducted, written_off, reclaimed, epoch, sequence = sale[6], sal
 local by_totals = sale[4] + sale[5] + returned - deducted
 local in_ledger = available - by_totals
 if generation ~= tonumber(ARGV[1]) or adjustments ~= tonumber(ARGV[2]) or in_ledger ~= tonumber(ARGV[3]) then
-  return { 'moved', generation, adjustments, in_ledger }
+  return { 'conflict', generation, adjustments, in_ledger }
 end
 
 local across = tonumber(ARGV[4])
@@ -38,13 +38,13 @@ local left = by_totals + found - taken
 local again = max(min(-left, written_off - reclaimed), 0)
 left = left + again
 -- The rest is sold and not decided yet: it stays, and no step brings a sale below zero, or further below.
-local rest = max(min(-left, available - left), 0)
-local untaken = min(rest, taken)
-local now_available = left + rest
+local deferred = max(min(-left, available - left), 0)
+local untaken = min(deferred, taken)
+local now_available = left + deferred
 taken = taken - untaken
 
 if now_available == available and found + taken + again == 0 then
-  return { 'done', rest, available, epoch, sequence, generation }
+  return { 'done', deferred, available, epoch, sequence, generation }
 end
 sequence = sequence + 1
 local moved = now_available > available or found + again > 0
@@ -56,4 +56,4 @@ if moved then
   redis.pcall('PUBLISH', ARGV[5],
     string.format('returned %s %.0f %.0f', string.match(key, '%d+$'), now_available, epoch))
 end
-return { 'done', rest, now_available, epoch, sequence, generation }
+return { 'done', deferred, now_available, epoch, sequence, generation }

@@ -2,7 +2,7 @@
 -- nothing else uses. A command is called even if one before it failed, so that all missing rights are told at once.
 --
 -- Keys:      1 a key for the purpose
--- Arguments: 1 channel of the notes
+-- Arguments: 1 channel of the events
 -- Reply:     the errors of the commands that failed; none: all is well
 -- Notes:     'probe'
 

@@ -16,7 +16,7 @@
 --              written off; any other: cancelled, its units go back on sale
 --            7 retention of the log entry, ms
 --            8 retention of the keys of a closed sale, ms
---            9 channel of the notes
+--            9 channel of the events
 -- Reply:     'other_ledger', then the one that is here; nothing changed
 --            'already' | 'taken' | 'contradiction': nothing changed
 --            'broken_off', then for each sale 1 if it was stopped now, else 0: it was settled in part before
@@ -26,7 +26,7 @@
 local id, base, sales, intents, meant, states = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local log_retention, sale_retention, channel = ARGV[7], ARGV[8], ARGV[9]
 local nonce = sub(id, 17)
-local notes = {}
+local events = {}
 
 -- Orders leave the set of open batches with their batch. An empty set has none, whatever was counted.
 local function leave_open_batches(count)
@@ -38,10 +38,10 @@ end
 local function finish()
   call('HDEL', KEYS[1], 'body')
   call('PEXPIRE', KEYS[1], log_retention)
-  notes[#notes + 1] = 'settled ' .. id
+  events[#events + 1] = 'settled ' .. id
   -- A user without rights on the channel must not make a script that has written fail.
-  for number = 1, #notes do
-    redis.pcall('PUBLISH', channel, notes[number])
+  for number = 1, #events do
+    redis.pcall('PUBLISH', channel, events[number])
   end
 end
 
@@ -178,7 +178,7 @@ for number = 1, #groups do
     sale[SEQUENCE] = sale[SEQUENCE] + 1
     if moved then
       sale[EPOCH] = sale[EPOCH] + 1
-      notes[#notes + 1] = string.format('returned %s %.0f %.0f', string.match(key, '%d+$'), sale[AVAILABLE],
+      events[#events + 1] = string.format('returned %s %.0f %.0f', string.match(key, '%d+$'), sale[AVAILABLE],
         sale[EPOCH])
     end
     write_sale(key, sale)

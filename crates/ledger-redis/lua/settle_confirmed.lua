@@ -10,7 +10,7 @@
 --            3 the ledger that the caller means
 --            4 retention of the log entry, ms
 --            5 retention of the keys of a closed sale, ms
---            6 channel of the notes
+--            6 channel of the events
 -- Reply:     'other_ledger', then the one that is here; nothing changed
 --            'otherwise': the ledger does not have this batch as an open one of these sales; nothing changed
 --            'applied', then for each sale: available, epoch, sequence, generation (nil four times: missing)

@@ -3,8 +3,8 @@
 //! A server that says it is the wrong one to ask (a replica now, loading, cut off from its replicas) may have been led
 //! away from its address: the connection is dropped, and the address asked again.
 //!
-//! What a failed call proves depends on when it failed, so the difference is kept: [`Failed::NotSent`] is
-//! certain that the server never got the request, [`Failed::Lost`] and [`Failed::TimedOut`] are not.
+//! What a failed call proves depends on when it failed, so the difference is kept: [`CallError::NotSent`] is
+//! certain that the server never got the request, [`CallError::Lost`] and [`CallError::TimedOut`] are not.
 
 use std::{
     sync::{
@@ -41,7 +41,7 @@ pub(super) fn is_of_wrong_server(code: &str) -> bool {
 
 /// A call that got no value.
 #[derive(Debug)]
-pub(super) enum Failed {
+pub(super) enum CallError {
     /// There was no connection. The server never got the request.
     NotSent(String),
     /// The connection broke after the request had been given to it.
@@ -49,7 +49,7 @@ pub(super) enum Failed {
     /// No answer came in time.
     TimedOut,
     /// The server answered with an error.
-    Error(ServerError),
+    Server(ServerError),
 }
 
 async fn send(mut connection: MultiplexedConnection, command: &Cmd, asking: bool) -> RedisResult<Value> {
@@ -59,8 +59,8 @@ async fn send(mut connection: MultiplexedConnection, command: &Cmd, asking: bool
     // In one piece, so that no other call of the connection comes in between.
     let mut both = redis::pipe();
     both.cmd("ASKING").add_command(command.clone());
-    let mut answers = connection.req_packed_commands(&both, 1, 1).await?;
-    Ok(answers.pop().unwrap_or(Value::Nil))
+    let mut results = connection.req_packed_commands(&both, 1, 1).await?;
+    Ok(results.pop().unwrap_or(Value::Nil))
 }
 
 /// A server and the connection to it.
@@ -110,23 +110,28 @@ impl Link {
 
     /// Sends one command and waits for its answer, until `deadline` at most (connecting has a limit of its own).
     /// `asking` tells a cluster node that the slot is on its way to it.
-    pub(super) async fn call(&self, command: &Cmd, asking: bool, deadline: Instant) -> Result<Value, Failed> {
-        let live = self.live().await.map_err(Failed::NotSent)?;
+    pub(super) async fn call(
+        &self,
+        command: &Cmd,
+        asking: bool,
+        deadline: Instant,
+    ) -> Result<Value, CallError> {
+        let live = self.live().await.map_err(CallError::NotSent)?;
         let answer = timeout_at(deadline, send(live.connection.clone(), command, asking)).await;
         let failed = match answer {
-            Ok(Ok(Value::ServerError(error))) => Failed::Error(error),
+            Ok(Ok(Value::ServerError(error))) => CallError::Server(error),
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => match ServerError::try_from(error) {
-                Ok(error) => Failed::Error(error),
-                Err(broken) => Failed::Lost(broken.to_string()),
+                Ok(error) => CallError::Server(error),
+                Err(broken) => CallError::Lost(broken.to_string()),
             },
             // The server may be gone without a word, and a connection to it would stay silent for minutes.
-            Err(_elapsed) => Failed::TimedOut,
+            Err(_elapsed) => CallError::TimedOut,
         };
         match &failed {
-            Failed::Error(error) if !is_of_wrong_server(error.code()) => return Err(failed),
-            Failed::Error(_wrong_server) => live.astray.store(true, Ordering::Release),
-            Failed::NotSent(_) | Failed::Lost(_) | Failed::TimedOut => {}
+            CallError::Server(error) if !is_of_wrong_server(error.code()) => return Err(failed),
+            CallError::Server(_wrong_server) => live.astray.store(true, Ordering::Release),
+            CallError::NotSent(_) | CallError::Lost(_) | CallError::TimedOut => {}
         }
         live.over.store(true, Ordering::Release);
         Err(failed)

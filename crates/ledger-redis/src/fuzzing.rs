@@ -6,7 +6,7 @@ use flashgate_ledger::Deduction;
 use redis::{Value, parse_redis_value};
 
 use super::{
-    notes,
+    events,
     pack::{INTENT_BYTES, Packed},
     reply,
 };
@@ -27,15 +27,15 @@ pub fn answer(script: u8, sales: u8, intents: u8, bytes: &[u8]) -> bool {
 }
 
 fn value_is_read(script: u8, asked: &Packed, value: &Value) -> bool {
-    let complete = |answers: usize| assert_eq!(answers, asked.sale_of.len(), "an answer to each intent");
+    let complete = |results: usize| assert_eq!(results, asked.sale_of.len(), "an answer to each intent");
     match script % 12 {
-        0 => reply::screening(value, asked).map(|told| complete(told.answer.answers.len())).is_some(),
+        0 => reply::screening(value, asked).map(|decoded| complete(decoded.answer.results.len())).is_some(),
         1 => {
-            let told = reply::deduction(value, asked);
-            if let Some(Deduction::Refused(screening)) = told.as_ref().map(|told| &told.answer) {
-                complete(screening.answers.len());
+            let decoded = reply::deduction(value, asked);
+            if let Some(Deduction::Refused(screening)) = decoded.as_ref().map(|decoded| &decoded.answer) {
+                complete(screening.results.len());
             }
-            told.is_some()
+            decoded.is_some()
         }
         2 => reply::fate(value).is_some(),
         3 => reply::settled(value, &asked.sales).is_some(),
@@ -44,13 +44,13 @@ fn value_is_read(script: u8, asked: &Packed, value: &Value) -> bool {
         6 => reply::stopped(value).is_some(),
         7 => reply::order(value).is_some(),
         8 => reply::snapshot(value).is_some(),
-        9 => asked.sales.first().is_some_and(|sale| reply::standing_of(value, *sale).is_some()),
+        9 => asked.sales.first().is_some_and(|sale| reply::stock_of(value, *sale).is_some()),
         10 => reply::scanned(value, &mut Vec::new()).is_some(),
         _ => reply::started(value).is_some(),
     }
 }
 
-/// A line on the channel of the notes.
-pub fn note(line: &str) -> bool {
-    notes::parse(line).is_some()
+/// A line on the channel of the events.
+pub fn event(line: &str) -> bool {
+    events::parse(line).is_some()
 }

@@ -4,14 +4,14 @@ use async_trait::async_trait;
 use flashgate_domain::{LedgerId, Node, Shard};
 use flashgate_ledger::{Identifying, LedgerFault, LedgerIdentity};
 
-use super::{RedisLedger, decoded, reply, scripts, servers::Place};
+use super::{RedisLedger, decoded, reply, scripts, servers::KeyLocation};
 
 #[async_trait]
 impl Identifying for RedisLedger {
     async fn identity(&self, shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
         let mut command = redis::cmd("HMGET");
         command.arg(self.keys.identity(shard)).arg(&["ledger", "store"]);
-        let reply = self.command("identity", Place::Shard(shard), command).await?;
+        let reply = self.command("identity", KeyLocation::Shard(shard), command).await?;
         decoded("identity", &reply, reply::identity)
     }
 
@@ -25,14 +25,14 @@ impl Identifying for RedisLedger {
         decoded("establish", &reply, |reply| reply::identity(reply).flatten())
     }
 
-    fn mean(&self, ledger: LedgerId) {
-        let _the_first_one_holds = self.meant.set(ledger);
+    fn expect_ledger(&self, ledger: LedgerId) {
+        let _the_first_one_holds = self.expected_ledger.set(ledger);
     }
 
     async fn next_node(&self) -> Result<Node, LedgerFault> {
         let mut command = redis::cmd("INCR");
         command.arg(self.keys.nodes());
-        let reply = self.command("next_node", Place::Nodes, command).await?;
+        let reply = self.command("next_node", KeyLocation::Nodes, command).await?;
         decoded("next_node", &reply, reply::started)
     }
 }

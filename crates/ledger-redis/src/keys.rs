@@ -96,9 +96,9 @@ impl Keys {
         format!("{}:nodes", self.prefix.as_str())
     }
 
-    /// The channel of the notes, one for the deployment.
-    pub(super) fn notes(&self) -> String {
-        format!("{}:notes", self.prefix.as_str())
+    /// The channel of the events, one for the deployment.
+    pub(super) fn events(&self) -> String {
+        format!("{}:events", self.prefix.as_str())
     }
 
     /// Every shard.

@@ -2,33 +2,33 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | `selling`, `lifecycle`, `watching`, `observing`, `mending`, `identifying`, `probing` | the traits, one each |
+//! | `selling`, `lifecycle`, `watching`, `observing`, `repairing`, `identifying`, `probing` | the traits, one each |
 //! | `config` | where Redis is, how long to wait, how long to keep |
 //! | `keys` | the names of the keys |
 //! | `pack`, `reply` | arguments and answers of the scripts, in bytes |
 //! | `scripts` | the scripts (`lua/`), loaded where they are missing |
 //! | `servers`, `connection` | which server a call goes to, and what a failure proves |
-//! | `seen` | notices a server that is behind what this process has seen |
-//! | `notes` | what other processes settled |
+//! | `progress` | notices a server that is behind what this process has seen |
+//! | `events` | what other processes settled |
 //!
 //! Redis must not evict (`maxmemory-policy noeviction`), and acknowledges what it may yet lose unless it runs
 //! with `appendfsync always`; `docs/OPERATIONS.md` tells which settings to use.
 
 mod config;
 mod connection;
+mod events;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod identifying;
 mod keys;
 mod lifecycle;
-mod mending;
-mod notes;
 mod observing;
 mod pack;
 mod probing;
+mod progress;
+mod repairing;
 mod reply;
 mod scripts;
-mod seen;
 mod selling;
 mod servers;
 mod watching;
@@ -49,19 +49,19 @@ pub use self::config::{
 use self::{
     keys::Keys,
     pack::Packed,
-    reply::Told,
+    progress::ProgressTracker,
+    reply::ScriptReply,
     scripts::ScriptCall,
-    seen::Seen,
-    servers::{Place, Servers},
+    servers::{KeyLocation, Servers},
 };
 
 /// The ledger on one Redis server or on a Redis Cluster.
 pub struct RedisLedger {
     servers: Arc<Servers>,
     keys: Keys,
-    seen: Seen,
+    progress: ProgressTracker,
     /// The ledger that the calls are meant for, once it is known.
-    meant: OnceLock<LedgerId>,
+    expected_ledger: OnceLock<LedgerId>,
     retention: Retention,
     /// After how many writes scripts are broken off; below 0: they are not.
     #[cfg(feature = "failpoints")]
@@ -81,8 +81,8 @@ impl RedisLedger {
         Ok(Self {
             servers: Arc::new(servers),
             keys: Keys::new(config.prefix.clone(), config.shards),
-            seen: Seen::default(),
-            meant: OnceLock::new(),
+            progress: ProgressTracker::default(),
+            expected_ledger: OnceLock::new(),
             retention: config.retention(),
             #[cfg(feature = "failpoints")]
             break_off: std::sync::atomic::AtomicI64::new(-1),
@@ -97,8 +97,13 @@ impl RedisLedger {
     }
 
     /// Sends a plain command, with its fault counted.
-    async fn command(&self, name: &'static str, place: Place, command: Cmd) -> Result<Value, LedgerFault> {
-        self.servers.command(name, place, command).await.inspect_err(|fault| count_fault(name, fault))
+    async fn command(
+        &self,
+        name: &'static str,
+        location: KeyLocation,
+        command: Cmd,
+    ) -> Result<Value, LedgerFault> {
+        self.servers.command(name, location, command).await.inspect_err(|fault| count_fault(name, fault))
     }
 
     /// Runs a script, with its time taken and its fault counted.
@@ -110,7 +115,7 @@ impl RedisLedger {
             Err(_none) => call,
         };
         let started = Instant::now();
-        let result = self.servers.run(Place::Shard(shard), &call).await;
+        let result = self.servers.run(KeyLocation::Shard(shard), &call).await;
         histogram!("flashgate_ledger_script_seconds", "script" => name).record(started.elapsed());
         let result = result.and_then(|reply| reply::other_ledger(&reply).map_or(Ok(reply), Err));
         result.inspect_err(|fault| count_fault(name, fault))
@@ -144,18 +149,18 @@ impl RedisLedger {
     }
 
     /// Remembers how far the sales have come, and makes it known if a server was behind.
-    fn take_in<T>(&self, told: Told<T>) -> T {
+    fn take_in<T>(&self, told: ScriptReply<T>) -> T {
         for sale in &told.stopped {
             counter!("flashgate_ledger_sales_behind_total").increment(1);
             warn!(%sale, "Redis has lost a part of the sale that it had acknowledged; the sale is paused");
         }
-        self.seen.record(told.progress);
+        self.progress.record(told.progress);
         told.answer
     }
 
     /// The ledger that the calls are meant for, as the scripts take it; empty: one without an identity.
-    fn meant(&self) -> String {
-        self.meant.get().map(LedgerId::to_string).unwrap_or_default()
+    fn expected_ledger(&self) -> String {
+        self.expected_ledger.get().map(LedgerId::to_string).unwrap_or_default()
     }
 
     fn three_of_each(&self, sales: &[SaleId]) -> impl Iterator<Item = String> {
@@ -184,7 +189,7 @@ impl RedisLedger {
             .arg(id.base().get().to_be_bytes())
             .arg(packed.sale_ids())
             .arg(&*packed.intents)
-            .arg(self.meant())
+            .arg(self.expected_ledger())
     }
 }
 

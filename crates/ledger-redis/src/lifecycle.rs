@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use flashgate_domain::{Sale, SaleId};
 use flashgate_ledger::{Activated, LedgerFault, Prepared, SaleLifecycle};
 
-use super::{RedisLedger, decoded, reply, scripts, servers::Place};
+use super::{RedisLedger, decoded, reply, scripts, servers::KeyLocation};
 
 /// How many sales one call of [`SaleLifecycle::sweep`] frees in a shard.
 const SWEEP_STEP: usize = 16;
@@ -41,7 +41,7 @@ impl SaleLifecycle for RedisLedger {
             .key(self.keys.retired(self.keys.shard_of(sale)))
             .number(self.retention.sale.as_millis());
         self.run_on_sale(sale, call, reply::stopped).await?;
-        self.seen.forget(sale);
+        self.progress.forget(sale);
         Ok(())
     }
 
@@ -51,7 +51,7 @@ impl SaleLifecycle for RedisLedger {
             let retired = self.keys.retired(shard);
             let mut command = redis::cmd("ZRANGE");
             command.arg(&retired).arg(0).arg(SWEEP_STEP.saturating_sub(1));
-            let reply = self.command("sweep", Place::Shard(shard), command).await?;
+            let reply = self.command("sweep", KeyLocation::Shard(shard), command).await?;
             for sale in decoded("sweep", &reply, reply::sale_ids)? {
                 let call =
                     scripts::SWEEP.call().key(retired.clone()).keys(self.keys.three_of(sale)).number(sale);

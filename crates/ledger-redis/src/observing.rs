@@ -10,7 +10,7 @@ use super::{
     RedisLedger, decoded,
     reply::{self, SnapshotPage},
     scripts,
-    servers::Place,
+    servers::KeyLocation,
 };
 
 /// How many open batches one step of [`Observing::snapshot`] looks at: a millisecond of Redis at most.
@@ -27,14 +27,14 @@ impl Observing for RedisLedger {
     async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
         let mut command = redis::cmd("HMGET");
         command.arg(self.keys.log(batch)).arg(&["status", "nonce", "sales", "intents", "states"]);
-        let reply = self.command("entry", Place::Shard(batch.shard()), command).await?;
+        let reply = self.command("entry", KeyLocation::Shard(batch.shard()), command).await?;
         decoded("entry", &reply, |reply| reply::entry(reply, batch))
     }
 
     async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
         let mut command = redis::cmd("HMGET");
         command.arg(self.keys.log(batch)).arg(&["status", "nonce", "body"]);
-        let reply = self.command("message", Place::Shard(batch.shard()), command).await?;
+        let reply = self.command("message", KeyLocation::Shard(batch.shard()), command).await?;
         decoded("message", &reply, |reply| reply::message(reply, batch))
     }
 
@@ -77,7 +77,7 @@ impl Observing for RedisLedger {
         for buyer in buyers {
             command.arg(&buyer.0);
         }
-        let reply = self.command("holdings", Place::Shard(self.keys.shard_of(sale)), command).await?;
+        let reply = self.command("holdings", KeyLocation::Shard(self.keys.shard_of(sale)), command).await?;
         let units = decoded("holdings", &reply, reply::holdings)?;
         if units.len() != buyers.len() {
             return Err(reply::unknown("holdings", &reply));

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use flashgate_domain::{Shard, Timestamp};
 use flashgate_ledger::{LedgerFault, Probing};
 
-use super::{RedisLedger, decoded, reply, scripts, servers::Place};
+use super::{RedisLedger, decoded, reply, scripts, servers::KeyLocation};
 
 /// The only policy with which no part of the ledger is thrown away.
 const NO_EVICTION: &str = "noeviction";
@@ -13,7 +13,7 @@ const NO_EVICTION: &str = "noeviction";
 impl Probing for RedisLedger {
     async fn time(&self) -> Result<Timestamp, LedgerFault> {
         // That of any server will do: their clocks are set alike, and each judges the windows of its own sales.
-        let reply = self.command("time", Place::Nodes, redis::cmd("TIME")).await?;
+        let reply = self.command("time", KeyLocation::Nodes, redis::cmd("TIME")).await?;
         decoded("time", &reply, reply::time)
     }
 
@@ -25,7 +25,7 @@ impl Probing for RedisLedger {
     }
 
     async fn ping_shard(&self, shard: Shard) -> Result<(), LedgerFault> {
-        let call = scripts::PROBE.call().key(self.keys.health(shard)).arg(self.keys.notes());
+        let call = scripts::PROBE.call().key(self.keys.health(shard)).arg(self.keys.events());
         let reply = self.run(shard, call).await?;
         let errors = decoded("probe", &reply, reply::probed)?;
         if !errors.is_empty() {
@@ -33,7 +33,7 @@ impl Probing for RedisLedger {
         }
         let mut command = redis::cmd("INFO");
         command.arg("memory");
-        let reply = self.command("info", Place::Shard(shard), command).await?;
+        let reply = self.command("info", KeyLocation::Shard(shard), command).await?;
         let policy = decoded("info", &reply, reply::eviction_policy)?;
         if policy != NO_EVICTION {
             return Err(LedgerFault::Refused(format!(

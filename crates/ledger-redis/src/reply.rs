@@ -5,24 +5,24 @@
 
 mod identifying;
 mod lifecycle;
-mod mending;
 mod observing;
 mod probing;
+mod repairing;
 mod selling;
 mod watching;
 
 use flashgate_domain::SaleId;
-use flashgate_ledger::{LedgerFault, Standing};
+use flashgate_ledger::{LedgerFault, SaleStock};
 use redis::Value;
 
 pub(super) use self::identifying::{identity, started};
 pub(super) use self::lifecycle::{activated, prepared, sale_ids, stopped, swept};
-pub(super) use self::mending::{compensated, rebuilding, rebuilt, restored};
 pub(super) use self::observing::{SnapshotPage, entry, holdings, message, order, snapshot};
 pub(super) use self::probing::{eviction_policy, probed, time};
+pub(super) use self::repairing::{compensated, rebuilding, rebuilt, restored};
 pub(super) use self::selling::{deduction, fate, screening, settled, settled_confirmed};
-pub(super) use self::watching::{scanned, standing_of};
-use super::seen::Progress;
+pub(super) use self::watching::{scanned, stock_of};
+use super::progress::Progress;
 
 /// How much of an unknown reply is told, in characters.
 const SHOWN_CHARS_MAX: usize = 200;
@@ -86,14 +86,14 @@ impl<'a> Fields<'a> {
 
 /// An answer, and what it tells about how far the sales have come.
 #[derive(Debug)]
-pub(super) struct Told<T> {
+pub(super) struct ScriptReply<T> {
     pub(super) answer: T,
     pub(super) progress: Vec<(SaleId, Progress)>,
     /// The sales that stopped in this call, since the server was behind.
     pub(super) stopped: Vec<SaleId>,
 }
 
-impl<T> Told<T> {
+impl<T> ScriptReply<T> {
     const fn only(answer: T) -> Self {
         Self { answer, progress: Vec::new(), stopped: Vec::new() }
     }
@@ -109,8 +109,8 @@ pub(super) fn other_ledger(value: &Value) -> Option<LedgerFault> {
     Some(LedgerFault::OtherLedger { found: fields.text().and_then(|id| id.parse().ok()) })
 }
 
-fn standing(fields: &mut Fields<'_>, sale: SaleId) -> Option<(Standing, Progress)> {
-    let standing = Standing { sale, available: fields.signed()?, epoch: fields.number()? };
+fn stock(fields: &mut Fields<'_>, sale: SaleId) -> Option<(SaleStock, Progress)> {
+    let stock = SaleStock { sale, available: fields.signed()?, epoch: fields.number()? };
     let sequence = fields.number()?;
-    Some((standing, Progress { sequence, generation: fields.number()? }))
+    Some((stock, Progress { sequence, generation: fields.number()? }))
 }

@@ -183,7 +183,7 @@ mod tests {
         }
     }
 
-    /// An error after a write must be one that was thought of: notes are the only thing that is sent in passing.
+    /// An error after a write must be one that was thought of: events are the only thing that is sent in passing.
     #[test]
     fn notes_are_published_in_protected_calls_only() {
         for script in ALL {

@@ -20,8 +20,8 @@ impl Selling for RedisLedger {
             .key(self.keys.identity(shard))
             .keys(self.three_of_each(&packed.sales))
             .arg(&*packed.intents)
-            .arg(self.seen.pack(&packed.sales))
-            .arg(self.meant());
+            .arg(self.progress.pack(&packed.sales))
+            .arg(self.expected_ledger());
         let reply = self.run(shard, call).await?;
         decoded("screen", &reply, |reply| reply::screening(reply, &packed)).map(|told| self.take_in(told))
     }
@@ -30,7 +30,7 @@ impl Selling for RedisLedger {
         let (id, shard) = (batch.id(), batch.id().shard());
         let packed = self.pack(shard, batch.intents().iter())?;
         let call = self.batch_call(scripts::DEDUCT.call(), id, &packed);
-        let call = call.arg(self.seen.pack(&packed.sales)).arg(body);
+        let call = call.arg(self.progress.pack(&packed.sales)).arg(body);
         let reply = self.run(shard, call).await?;
         decoded("deduct", &reply, |reply| reply::deduction(reply, &packed)).map(|told| self.take_in(told))
     }
@@ -42,7 +42,7 @@ impl Selling for RedisLedger {
             .key(self.keys.identity(batch.shard()))
             .arg(format!("{:016x}", batch.nonce()))
             .number(self.retention.log.as_millis())
-            .arg(self.meant());
+            .arg(self.expected_ledger());
         let reply = self.run(batch.shard(), call).await?;
         decoded("check_back", &reply, reply::fate)
     }
@@ -59,7 +59,7 @@ impl Selling for RedisLedger {
             .arg(pack::states_of(outcome))
             .number(self.retention.log.as_millis())
             .number(self.retention.sale.as_millis())
-            .arg(self.keys.notes());
+            .arg(self.keys.events());
         let reply = self.run(id.shard(), call).await?;
         decoded("settle", &reply, |reply| reply::settled(reply, &packed.sales)).map(|told| self.take_in(told))
     }
@@ -82,10 +82,10 @@ impl RedisLedger {
             .keys(self.three_of_each(&shares.sales))
             .arg(id.to_string())
             .arg(&*shares.packed)
-            .arg(self.meant())
+            .arg(self.expected_ledger())
             .number(self.retention.log.as_millis())
             .number(self.retention.sale.as_millis())
-            .arg(self.keys.notes());
+            .arg(self.keys.events());
         let reply = self.run(shard, call).await?;
         let told =
             decoded("settle_confirmed", &reply, |reply| reply::settled_confirmed(reply, &shares.sales))?;

@@ -28,7 +28,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     config::RedisConfig,
-    connection::{Failed, Link, is_of_wrong_server},
+    connection::{CallError, Link, is_of_wrong_server},
     scripts::ScriptCall,
 };
 
@@ -71,14 +71,14 @@ fn proves_nothing_done(error: &ServerError) -> bool {
 
 /// What a call is about. All its keys live in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum KeyLocation {
     /// The keys of a shard.
     Shard(Shard),
     /// The counter of starts.
     Nodes,
 }
 
-impl Place {
+impl KeyLocation {
     fn index(self) -> u16 {
         match self {
             Self::Shard(shard) => shard.get(),
@@ -93,13 +93,13 @@ pub(super) struct Servers {
     cluster: bool,
     connect_timeout: Duration,
     response_timeout: Duration,
-    known: Mutex<Known>,
+    known: Mutex<Topology>,
     /// How often a server turned out to be gone, silent or the wrong one.
     losses: AtomicU64,
 }
 
 #[derive(Default)]
-struct Known {
+struct Topology {
     /// The nodes that redirections named, by address.
     nodes: HashMap<String, Arc<Link>>,
     /// The node that answered for each place.
@@ -139,35 +139,35 @@ impl Servers {
     }
 
     /// Runs a script where its keys are.
-    pub(super) async fn run(&self, place: Place, call: &ScriptCall) -> Result<Value, LedgerFault> {
-        self.send(call.script.name, place, call.by_digest(), Some(call)).await
+    pub(super) async fn run(&self, location: KeyLocation, call: &ScriptCall) -> Result<Value, LedgerFault> {
+        self.send(call.script.name, location, call.by_digest(), Some(call)).await
     }
 
     /// Sends a command to where its keys are.
     pub(super) async fn command(
         &self,
         name: &'static str,
-        place: Place,
+        location: KeyLocation,
         command: Cmd,
     ) -> Result<Value, LedgerFault> {
-        self.send(name, place, command, None).await
+        self.send(name, location, command, None).await
     }
 
     async fn send(
         &self,
         name: &'static str,
-        place: Place,
+        location: KeyLocation,
         command: Cmd,
         script: Option<&ScriptCall>,
     ) -> Result<Value, LedgerFault> {
         let deadline = Instant::now() + self.response_timeout;
-        let home = self.known().homes.get(&place.index()).cloned();
+        let home = self.known().homes.get(&location.index()).cloned();
         let mut untried = self.links().into_iter();
         let mut target = home.or_else(|| untried.next()).map(|link| (link, false));
         let mut call = Call {
             servers: self,
             name,
-            place,
+            location,
             script,
             command,
             doubt: None,
@@ -179,7 +179,7 @@ impl Servers {
             match link.call(&call.command, asking, deadline).await {
                 Ok(value) => {
                     if !asking {
-                        self.known().homes.insert(place.index(), link);
+                        self.known().homes.insert(location.index(), link);
                     }
                     return Ok(value);
                 }
@@ -200,7 +200,7 @@ impl Servers {
         Err(call.into_fault())
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, Topology> {
         // A panic cannot leave the maps half changed.
         self.known.lock()
     }
@@ -245,7 +245,7 @@ enum Next {
 struct Call<'a> {
     servers: &'a Servers,
     name: &'static str,
-    place: Place,
+    location: KeyLocation,
     script: Option<&'a ScriptCall>,
     command: Cmd,
     /// Set once a server may have got the request and its answer is lost.
@@ -261,27 +261,27 @@ impl Call<'_> {
         self.doubt.map_or_else(|| self.failure.unwrap_or_else(nobody), LedgerFault::NoAnswer)
     }
 
-    fn after(&mut self, failed: Failed, link: &Link) -> Next {
+    fn after(&mut self, failed: CallError, link: &Link) -> Next {
         match failed {
-            Failed::NotSent(why) => {
-                self.servers.known().homes.remove(&self.place.index());
+            CallError::NotSent(why) => {
+                self.servers.known().homes.remove(&self.location.index());
                 self.failure = Some(LedgerFault::Unreachable(why));
                 Next::Elsewhere
             }
-            Failed::Lost(why) => {
+            CallError::Lost(why) => {
                 self.note_loss();
                 let first = self.doubt.is_none();
                 self.doubt = Some(why);
                 let repeats = self.script.is_none_or(|call| call.script.can_be_repeated());
                 if first && repeats { Next::Again } else { Next::Never }
             }
-            Failed::TimedOut => {
+            CallError::TimedOut => {
                 self.note_loss();
                 let limit = self.servers.response_timeout.as_millis();
                 self.doubt = Some(format!("{} took more than {limit} ms", self.name));
                 Next::Never
             }
-            Failed::Error(error) => self.after_error(&error, link),
+            CallError::Server(error) => self.after_error(&error, link),
         }
     }
 
@@ -305,7 +305,7 @@ impl Call<'_> {
             // It changed nothing. Its address may lead to another server by now; on a cluster, another node knows.
             (code, _) if is_of_wrong_server(code) && proves_nothing_done(error) => {
                 self.note_loss();
-                self.servers.known().homes.remove(&self.place.index());
+                self.servers.known().homes.remove(&self.location.index());
                 match (std::mem::replace(&mut self.is_led_back, true), self.servers.cluster) {
                     (true, _) => Next::Never,
                     (false, true) => Next::Elsewhere,

@@ -1,33 +1,33 @@
-//! What gateways remember: standings, keys, and the notes of other processes.
+//! What gateways remember: stocks, keys, and the events of other processes.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashgate_domain::SaleId;
-use flashgate_ledger::{LedgerFault, Note, Standing, Watching};
+use flashgate_ledger::{LedgerEvent, LedgerFault, SaleStock, Watching};
 use futures::stream::BoxStream;
 
-use super::{RedisLedger, decoded, notes, reply, servers::Place};
+use super::{RedisLedger, decoded, events, reply, servers::KeyLocation};
 
 /// How many keys one step of [`Watching::keys`] asks for: a millisecond of Redis at most.
 const KEYS_STEP: usize = 1_000;
 
 #[async_trait]
 impl Watching for RedisLedger {
-    async fn standing(&self, sale: SaleId) -> Result<Option<Standing>, LedgerFault> {
+    async fn stock(&self, sale: SaleId) -> Result<Option<SaleStock>, LedgerFault> {
         let mut command = redis::cmd("HMGET");
         command.arg(self.keys.sale(sale)).arg("available").arg("epoch");
-        let reply = self.command("standing", Place::Shard(self.keys.shard_of(sale)), command).await?;
-        decoded("standing", &reply, |reply| reply::standing_of(reply, sale))
+        let reply = self.command("stock", KeyLocation::Shard(self.keys.shard_of(sale)), command).await?;
+        decoded("stock", &reply, |reply| reply::stock_of(reply, sale))
     }
 
     async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
-        let (key, place) = (self.keys.keys(sale), Place::Shard(self.keys.shard_of(sale)));
+        let (key, location) = (self.keys.keys(sale), KeyLocation::Shard(self.keys.shard_of(sale)));
         let (mut found, mut cursor) = (Vec::new(), 0);
         loop {
             let mut command = redis::cmd("HSCAN");
             command.arg(&key).arg(cursor).arg("COUNT").arg(KEYS_STEP);
-            let reply = self.command("keys", place, command).await?;
+            let reply = self.command("keys", location, command).await?;
             cursor = decoded("keys", &reply, |reply| reply::scanned(reply, &mut found))?;
             if cursor == 0 {
                 break;
@@ -39,7 +39,7 @@ impl Watching for RedisLedger {
         Ok(found)
     }
 
-    async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault> {
-        notes::subscribe(Arc::clone(&self.servers), self.keys.notes()).await
+    async fn events(&self) -> Result<BoxStream<'static, LedgerEvent>, LedgerFault> {
+        events::subscribe(Arc::clone(&self.servers), self.keys.events()).await
     }
 }

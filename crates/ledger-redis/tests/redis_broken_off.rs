@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use flashgate_domain::{Batch, CancelReason, Sale, SaleId, audit::LedgerStep};
 use flashgate_ledger::{
-    Answer, Deduction, Fate, LedgerFault, LedgerState, Mending, Rebuilding, Rebuilt, SaleLifecycle, Selling,
-    Settled,
+    Deduction, Fate, IntentResult, LedgerFault, LedgerState, Rebuilding, Rebuilt, Repairing, SaleLifecycle,
+    Selling, Settled,
     contract::{
         Fact, Subject,
         scene::{MESSAGE, Scene, all_cancelled, all_confirmed, cancelled, intent, open_window, outcome},
@@ -22,13 +22,13 @@ use server::{config, ledger};
 const STOCK: u64 = 6;
 const LIMIT: u32 = 2;
 
-struct Bench {
+struct Fixture {
     ledger: Arc<RedisLedger>,
     scene: Scene,
     sale: SaleId,
 }
 
-impl Bench {
+impl Fixture {
     async fn new() -> Self {
         let url = std::env::var("FLASHGATE_REDIS_URL").expect("FLASHGATE_REDIS_URL must name a Redis server");
         let config = config(&url);
@@ -103,23 +103,23 @@ async fn at_each_write<F: Future<Output = Result<bool, Box<dyn std::error::Error
 #[tokio::test]
 async fn a_deduction_broken_off_sells_no_unit_twice() -> Fact {
     at_each_write(6, |writes| async move {
-        let bench = Bench::new().await;
-        let intents = vec![intent(bench.sale, "ada", "k", 2)?, intent(bench.sale, "bob", "k", 1)?];
-        let batch = bench.scene.batch(intents)?;
-        let answer = bench.broken_off(writes, bench.ledger.deduct(&batch, MESSAGE)).await?;
-        let taken = match bench.ledger.check_back(batch.id()).await? {
+        let fixture = Fixture::new().await;
+        let intents = vec![intent(fixture.sale, "ada", "k", 2)?, intent(fixture.sale, "bob", "k", 1)?];
+        let batch = fixture.scene.batch(intents)?;
+        let answer = fixture.broken_off(writes, fixture.ledger.deduct(&batch, MESSAGE)).await?;
+        let taken = match fixture.ledger.check_back(batch.id()).await? {
             Fate::Deducted => 3,
             Fate::Fenced => 0,
         };
-        let (sold, of_ada) = bench.sell_out().await;
+        let (sold, of_ada) = fixture.sell_out().await;
         assert!(taken + sold <= STOCK, "{taken} and {sold} after {writes} writes");
         assert!(if taken > 0 { of_ada == 0 } else { of_ada <= LIMIT }, "{of_ada} after {writes} writes");
         if answer.is_none() {
             let expected = if writes == 0 { LedgerState::Active } else { LedgerState::Paused };
-            assert_eq!(bench.state().await, expected, "after {writes} writes");
+            assert_eq!(fixture.state().await, expected, "after {writes} writes");
         }
         if taken > 0 {
-            let settled = bench.ledger.settle(&all_confirmed(&batch)).await?;
+            let settled = fixture.ledger.settle(&all_confirmed(&batch)).await?;
             assert!(matches!(settled, Settled::Applied(_)), "{settled:?}");
         }
         Ok(answer.is_none())
@@ -130,25 +130,25 @@ async fn a_deduction_broken_off_sells_no_unit_twice() -> Fact {
 #[tokio::test]
 async fn a_cancellation_broken_off_gives_nothing_back_twice() -> Fact {
     at_each_write(7, |writes| async move {
-        let bench = Bench::new().await;
-        let batch = bench.batch(&[("ada", 2), ("bob", 1)]).await;
-        let other = bench.batch(&[("cyd", 1)]).await;
+        let fixture = Fixture::new().await;
+        let batch = fixture.batch(&[("ada", 2), ("bob", 1)]).await;
+        let other = fixture.batch(&[("cyd", 1)]).await;
         let decided = outcome(&batch, |place| match place {
             0 => cancelled(CancelReason::Timeout),
             _ => flashgate_domain::Decision::Confirmed,
         });
-        let answer = bench.broken_off(writes, bench.ledger.settle(&decided)).await?;
+        let answer = fixture.broken_off(writes, fixture.ledger.settle(&decided)).await?;
         let mut stopped = false;
         for _again in 0..3 {
-            let settled = bench.ledger.settle(&decided).await?;
+            let settled = fixture.ledger.settle(&decided).await?;
             stopped |= matches!(settled, Settled::BrokenOff { .. });
             assert!(!matches!(settled, Settled::Contradiction | Settled::IdTaken), "{settled:?}");
         }
-        bench.ledger.settle(&all_confirmed(&other)).await?;
+        fixture.ledger.settle(&all_confirmed(&other)).await?;
         // Bob's unit and Cyd's are sold for good, those of Ada came back.
-        let (sold, of_ada) = bench.sell_out().await;
+        let (sold, of_ada) = fixture.sell_out().await;
         assert!(sold + 2 <= STOCK && of_ada <= LIMIT, "{sold} and {of_ada} after {writes} writes");
-        let snapshot = bench.scene.snapshot(bench.sale).await?;
+        let snapshot = fixture.scene.snapshot(fixture.sale).await?;
         assert!(snapshot.open.iter().all(|open| open.id != batch.id()), "it is not open any more");
         let was_cut_inside = answer.is_none() && writes > 0;
         assert!(!stopped || was_cut_inside, "only what was broken off is stopped");
@@ -160,22 +160,22 @@ async fn a_cancellation_broken_off_gives_nothing_back_twice() -> Fact {
 #[tokio::test]
 async fn a_confirmation_broken_off_is_ended_by_the_next_call() -> Fact {
     at_each_write(6, |writes| async move {
-        let bench = Bench::new().await;
-        let batch = bench.batch(&[("ada", 2), ("bob", 1)]).await;
-        let answer = bench.broken_off(writes, bench.ledger.settle(&all_confirmed(&batch))).await?;
+        let fixture = Fixture::new().await;
+        let batch = fixture.batch(&[("ada", 2), ("bob", 1)]).await;
+        let answer = fixture.broken_off(writes, fixture.ledger.settle(&all_confirmed(&batch))).await?;
         for _again in 0..2 {
-            let settled = bench.ledger.settle(&all_confirmed(&batch)).await?;
+            let settled = fixture.ledger.settle(&all_confirmed(&batch)).await?;
             assert!(!matches!(settled, Settled::Contradiction | Settled::IdTaken), "{settled:?}");
         }
-        assert_eq!(bench.ledger.check_back(batch.id()).await?, Fate::Deducted);
-        assert!(bench.scene.snapshot(bench.sale).await?.open.is_empty());
-        let (sold, of_ada) = bench.sell_out().await;
+        assert_eq!(fixture.ledger.check_back(batch.id()).await?, Fate::Deducted);
+        assert!(fixture.scene.snapshot(fixture.sale).await?.open.is_empty());
+        let (sold, of_ada) = fixture.sell_out().await;
         assert!(sold + 3 <= STOCK && of_ada == 0, "{sold} and {of_ada} after {writes} writes");
         // Whatever is counted as pending: a sale without open batches can be rebuilt.
-        bench.ledger.pause(bench.sale).await?;
-        let late = bench.scene.snapshot(bench.sale).await?.open;
+        fixture.ledger.pause(fixture.sale).await?;
+        let late = fixture.scene.snapshot(fixture.sale).await?.open;
         if late.is_empty() {
-            assert_eq!(bench.ledger.begin_rebuild(&bench.stored(2)).await?, Rebuilding::Begun);
+            assert_eq!(fixture.ledger.begin_rebuild(&fixture.stored(2)).await?, Rebuilding::Begun);
         }
         Ok(answer.is_none())
     })
@@ -185,15 +185,15 @@ async fn a_confirmation_broken_off_is_ended_by_the_next_call() -> Fact {
 #[tokio::test]
 async fn an_outcome_of_an_unknown_batch_broken_off_is_not_counted_twice() -> Fact {
     at_each_write(6, |writes| async move {
-        let bench = Bench::new().await;
-        let intents = vec![intent(bench.sale, "ada", "k", 2)?, intent(bench.sale, "bob", "k", 1)?];
-        let batch = bench.scene.batch(intents)?;
-        let answer = bench.broken_off(writes, bench.ledger.settle(&all_confirmed(&batch))).await?;
+        let fixture = Fixture::new().await;
+        let intents = vec![intent(fixture.sale, "ada", "k", 2)?, intent(fixture.sale, "bob", "k", 1)?];
+        let batch = fixture.scene.batch(intents)?;
+        let answer = fixture.broken_off(writes, fixture.ledger.settle(&all_confirmed(&batch))).await?;
         for _again in 0..2 {
-            bench.ledger.settle(&all_confirmed(&batch)).await?;
+            fixture.ledger.settle(&all_confirmed(&batch)).await?;
         }
-        assert_eq!(bench.ledger.check_back(batch.id()).await?, Fate::Deducted);
-        let (sold, of_ada) = bench.sell_out().await;
+        assert_eq!(fixture.ledger.check_back(batch.id()).await?, Fate::Deducted);
+        let (sold, of_ada) = fixture.sell_out().await;
         assert!(sold + 3 <= STOCK, "{sold} after {writes} writes");
         assert_eq!(of_ada, 0, "after {writes} writes");
         Ok(answer.is_none())
@@ -204,34 +204,34 @@ async fn an_outcome_of_an_unknown_batch_broken_off_is_not_counted_twice() -> Fac
 #[tokio::test]
 async fn a_rebuild_broken_off_anywhere_does_not_sell_until_it_adds_up() -> Fact {
     at_each_write(4, |writes| async move {
-        let bench = Bench::new().await;
-        let batch = bench.batch(&[("ada", 2), ("bob", 1)]).await;
+        let fixture = Fixture::new().await;
+        let batch = fixture.batch(&[("ada", 2), ("bob", 1)]).await;
         let decided = outcome(&batch, |place| match place {
             0 => flashgate_domain::Decision::Confirmed,
             _ => cancelled(CancelReason::OutOfStock),
         });
-        bench.ledger.settle(&decided).await?;
-        bench.ledger.pause(bench.sale).await?;
+        fixture.ledger.settle(&decided).await?;
+        fixture.ledger.pause(fixture.sale).await?;
         let left = i64::try_from(STOCK)? - 2;
 
-        let began = bench.broken_off(writes, bench.ledger.begin_rebuild(&bench.stored(2))).await?;
+        let began = fixture.broken_off(writes, fixture.ledger.begin_rebuild(&fixture.stored(2))).await?;
         if began.is_none() {
-            bench.ledger.begin_rebuild(&bench.stored(2)).await?;
+            fixture.ledger.begin_rebuild(&fixture.stored(2)).await?;
         }
-        let restored = bench.broken_off(writes, bench.ledger.restore(bench.sale, 2, &decided)).await?;
-        bench.ledger.restore(bench.sale, 2, &decided).await?;
-        let ended = bench.broken_off(writes, bench.ledger.end_rebuild(bench.sale, 2, left)).await?;
-        let stands = Rebuilt::Stands { state: LedgerState::Active };
-        if bench.ledger.end_rebuild(bench.sale, 2, left).await? != stands {
+        let restored = fixture.broken_off(writes, fixture.ledger.restore(fixture.sale, 2, &decided)).await?;
+        fixture.ledger.restore(fixture.sale, 2, &decided).await?;
+        let ended = fixture.broken_off(writes, fixture.ledger.end_rebuild(fixture.sale, 2, left)).await?;
+        let stands = Rebuilt::Done { state: LedgerState::Active };
+        if fixture.ledger.end_rebuild(fixture.sale, 2, left).await? != stands {
             assert!(restored.is_none(), "it adds up unless it was broken off");
-            assert_eq!(bench.ledger.begin_rebuild(&bench.stored(3)).await?, Rebuilding::Begun);
-            bench.ledger.restore(bench.sale, 3, &decided).await?;
-            assert_eq!(bench.ledger.end_rebuild(bench.sale, 3, left).await?, stands);
+            assert_eq!(fixture.ledger.begin_rebuild(&fixture.stored(3)).await?, Rebuilding::Begun);
+            fixture.ledger.restore(fixture.sale, 3, &decided).await?;
+            assert_eq!(fixture.ledger.end_rebuild(fixture.sale, 3, left).await?, stands);
         }
-        let replay = intent(bench.sale, "ada", "k", 2)?;
+        let replay = intent(fixture.sale, "ada", "k", 2)?;
         let order = batch.id().order(0).expect("its first order");
-        assert_eq!(bench.scene.screen(&[replay]).await?, [Answer::Replay(order)]);
-        let (sold, of_ada) = bench.sell_out().await;
+        assert_eq!(fixture.scene.screen(&[replay]).await?, [IntentResult::Replay(order)]);
+        let (sold, of_ada) = fixture.sell_out().await;
         assert_eq!((sold, of_ada), (STOCK - 2, 0), "after {writes} writes");
         Ok(began.is_none() || restored.is_none() || ended.is_none())
     })
@@ -241,12 +241,12 @@ async fn a_rebuild_broken_off_anywhere_does_not_sell_until_it_adds_up() -> Fact 
 #[tokio::test]
 async fn a_step_broken_off_happens_once() -> Fact {
     at_each_write(1, |writes| async move {
-        let bench = Bench::new().await;
-        bench.batch(&[("ada", 2)]).await;
+        let fixture = Fixture::new().await;
+        fixture.batch(&[("ada", 2)]).await;
         let step = LedgerStep { generation: 1, adjustments: 0, in_ledger: 0, across: -1 };
-        let answer = bench.broken_off(writes, bench.ledger.compensate(bench.sale, &step)).await?;
-        bench.ledger.compensate(bench.sale, &step).await?;
-        assert_eq!(bench.scene.available(bench.sale).await?, i64::try_from(STOCK)? - 1);
+        let answer = fixture.broken_off(writes, fixture.ledger.compensate(fixture.sale, &step)).await?;
+        fixture.ledger.compensate(fixture.sale, &step).await?;
+        assert_eq!(fixture.scene.available(fixture.sale).await?, i64::try_from(STOCK)? - 1);
         Ok(answer.is_none())
     })
     .await
@@ -255,28 +255,28 @@ async fn a_step_broken_off_happens_once() -> Fact {
 #[tokio::test]
 async fn the_life_of_a_sale_broken_off_goes_on_with_the_next_call() -> Fact {
     at_each_write(1, |writes| async move {
-        let bench = Bench::new().await;
-        let id = bench.scene.unused()?;
-        let sale = bench.scene.sale(id, STOCK, LIMIT, open_window()?)?;
-        let mut cut = bench.broken_off(writes, bench.ledger.prepare(&sale)).await?.is_none();
-        bench.ledger.prepare(&sale).await?;
-        cut |= bench.broken_off(writes, bench.ledger.activate(id, 1)).await?.is_none();
-        bench.ledger.activate(id, 1).await?;
-        let before = bench.scene.snapshot(id).await?;
+        let fixture = Fixture::new().await;
+        let id = fixture.scene.unused()?;
+        let sale = fixture.scene.sale(id, STOCK, LIMIT, open_window()?)?;
+        let mut cut = fixture.broken_off(writes, fixture.ledger.prepare(&sale)).await?.is_none();
+        fixture.ledger.prepare(&sale).await?;
+        cut |= fixture.broken_off(writes, fixture.ledger.activate(id, 1)).await?.is_none();
+        fixture.ledger.activate(id, 1).await?;
+        let before = fixture.scene.snapshot(id).await?;
         assert_eq!((before.state, before.sequence), (LedgerState::Active, 2));
-        cut |= bench.broken_off(writes, bench.ledger.pause(id)).await?.is_none();
-        bench.ledger.pause(id).await?;
-        let paused = bench.scene.snapshot(id).await?;
+        cut |= fixture.broken_off(writes, fixture.ledger.pause(id)).await?.is_none();
+        fixture.ledger.pause(id).await?;
+        let paused = fixture.scene.snapshot(id).await?;
         assert_eq!((paused.state, paused.sequence), (LedgerState::Paused, 3));
-        cut |= bench.broken_off(writes, bench.ledger.close(id)).await?.is_none();
-        bench.ledger.close(id).await?;
-        let closed = bench.scene.snapshot(id).await?;
+        cut |= fixture.broken_off(writes, fixture.ledger.close(id)).await?.is_none();
+        fixture.ledger.close(id).await?;
+        let closed = fixture.scene.snapshot(id).await?;
         assert_eq!((closed.state, closed.sequence), (LedgerState::Closed, 4));
-        let fenced = bench.scene.batch(vec![intent(bench.sale, "eve", "k", 1)?])?;
-        cut |= bench.broken_off(writes, bench.ledger.check_back(fenced.id())).await?.is_none();
-        assert_eq!(bench.ledger.check_back(fenced.id()).await?, Fate::Fenced);
-        let open = bench.batch(&[("ada", 1)]).await;
-        bench.ledger.settle(&all_cancelled(&open, CancelReason::Timeout)).await?;
+        let fenced = fixture.scene.batch(vec![intent(fixture.sale, "eve", "k", 1)?])?;
+        cut |= fixture.broken_off(writes, fixture.ledger.check_back(fenced.id())).await?.is_none();
+        assert_eq!(fixture.ledger.check_back(fenced.id()).await?, Fate::Fenced);
+        let open = fixture.batch(&[("ada", 1)]).await;
+        fixture.ledger.settle(&all_cancelled(&open, CancelReason::Timeout)).await?;
         Ok(cut)
     })
     .await

@@ -8,7 +8,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use flashgate_domain::id::ShardCount;
 use flashgate_ledger::{
-    Answer, Deduction, Fate, LedgerFault, Note, Prepared, Settled,
+    Deduction, Fate, IntentResult, LedgerEvent, LedgerFault, Prepared, Settled,
     contract::{
         Fact, Subject,
         scene::{Scene, all_confirmed, crowd, open_window},
@@ -32,7 +32,7 @@ async fn a_flushed_ledger_misses_its_sales_and_heals_from_outcomes() -> Fact {
     let batch = scene.deduct(crowd(sale, 3)?).await?;
     command::<()>(&mut server.connect(), "FLUSHALL");
 
-    assert_eq!(scene.screen(&crowd(sale, 1)?).await?, [Answer::Missing]);
+    assert_eq!(scene.screen(&crowd(sale, 1)?).await?, [IntentResult::Missing]);
     assert_eq!(scene.ledger().settle(&all_confirmed(&batch)).await?, Settled::AppliedLate(vec![]));
     assert_eq!(scene.ledger().check_back(batch.id()).await?, Fate::Deducted);
     assert_eq!(scene.ledger().snapshot(sale).await?, None, "the settlement has not created it");
@@ -40,7 +40,7 @@ async fn a_flushed_ledger_misses_its_sales_and_heals_from_outcomes() -> Fact {
     // Whoever prepares it again against the rules finds that this process has seen it further on.
     let again = scene.sale(sale, 10, 5, open_window()?)?;
     assert_eq!(scene.ledger().prepare(&again).await?, Prepared::Created);
-    assert_eq!(scene.screen(&crowd(sale, 1)?).await?, [Answer::Paused]);
+    assert_eq!(scene.screen(&crowd(sale, 1)?).await?, [IntentResult::Paused]);
     Ok(())
 }
 
@@ -156,7 +156,7 @@ async fn notes_go_on_after_the_server_came_back() -> Fact {
     let mut server = Server::start(&[]);
     let scene = scene(&server);
     let sale = scene.on_sale(100, 5).await?;
-    let mut notes = scene.ledger().notes().await?;
+    let mut events = scene.ledger().events().await?;
     server.kill();
     server.restart();
     assert_eq!(scene.available(sale).await?, 100, "the call makes the connection anew");
@@ -166,11 +166,11 @@ async fn notes_go_on_after_the_server_came_back() -> Fact {
         loop {
             let batch = scene.deduct(batches.by_ref().take(1).collect()).await.unwrap();
             scene.ledger().settle(&all_confirmed(&batch)).await.unwrap();
-            if let Ok(note) = timeout(Duration::from_millis(150), notes.next()).await {
-                return note;
+            if let Ok(event) = timeout(Duration::from_millis(150), events.next()).await {
+                return event;
             }
         }
     });
-    assert!(matches!(heard.await?, Some(Note::Settled(_))));
+    assert!(matches!(heard.await?, Some(LedgerEvent::Settled(_))));
     Ok(())
 }

@@ -14,7 +14,7 @@ use std::{
 
 use flashgate_domain::{CancelReason, id::ShardCount};
 use flashgate_ledger::{
-    Answer, Deduction, LedgerFault, Settled,
+    Deduction, IntentResult, LedgerFault, Settled,
     contract::{
         Fact, Subject,
         scene::{Scene, all_cancelled, crowd, intent},
@@ -48,9 +48,13 @@ async fn without_the_channel_everything_but_the_notes_works_and_it_is_told() -> 
         let told = scene.ledger().settle(&all_cancelled(&batch, CancelReason::Timeout)).await?;
         assert_eq!(matches!(told, Settled::Applied(_)), settled == "applied", "{told:?}");
     }
-    assert_eq!(scene.screen(&[intent(sale, "ada", "l", 5)?]).await?, [Answer::Pass]);
+    assert_eq!(scene.screen(&[intent(sale, "ada", "l", 5)?]).await?, [IntentResult::Pass]);
     scene.deduct(vec![intent(sale, "ada", "l", 5)?]).await?;
-    assert_eq!(scene.screen(&[intent(sale, "ada", "m", 1)?]).await?, [Answer::OverLimit], "once is enough");
+    assert_eq!(
+        scene.screen(&[intent(sale, "ada", "m", 1)?]).await?,
+        [IntentResult::OverLimit],
+        "once is enough"
+    );
     let fault = scene.ledger().ping().await.unwrap_err();
     assert!(fault.to_string().contains("channel"), "{fault}");
     Ok(())
@@ -108,7 +112,7 @@ async fn a_server_that_takes_no_writes_is_not_well() -> Fact {
         // A moment in which a new connection is not made again for every call.
         sleep(Duration::from_millis(60)).await;
         scene.ledger().ping().await?;
-        assert_eq!(scene.screen(&crowd(sale, 1)?).await?, [Answer::Pass]);
+        assert_eq!(scene.screen(&crowd(sale, 1)?).await?, [IntentResult::Pass]);
     }
     Ok(())
 }
@@ -142,7 +146,7 @@ async fn after_a_switch_over_the_same_call_goes_to_the_new_primary() -> Fact {
     while !in_step() {
         sleep(Duration::from_millis(20)).await;
     }
-    let mut notes = scene.ledger().notes().await?;
+    let mut events = scene.ledger().events().await?;
     command::<()>(&mut new.connect(), "REPLICAOF NO ONE");
     command::<()>(&mut old.connect(), &format!("REPLICAOF 127.0.0.1 {}", new.port));
     port.store(new.port, Ordering::Relaxed);
@@ -152,13 +156,13 @@ async fn after_a_switch_over_the_same_call_goes_to_the_new_primary() -> Fact {
     assert!(matches!(deduction, Deduction::Applied { .. }), "{deduction:?}");
     scene.ledger().ping().await?;
     assert_eq!(scene.available(sale).await?, 7);
-    // The notes follow: at the latest when they were silent for a while.
+    // The events follow: at the latest when they were silent for a while.
     let heard = async {
         loop {
             scene.ledger().settle(&all_cancelled(&open, CancelReason::Timeout)).await?;
             let more = scene.deduct(vec![intent(sale, &unique_buyer(), "k", 1)?]).await?;
             scene.ledger().settle(&all_cancelled(&more, CancelReason::Timeout)).await?;
-            if tokio::time::timeout(Duration::from_millis(200), futures::StreamExt::next(&mut notes))
+            if tokio::time::timeout(Duration::from_millis(200), futures::StreamExt::next(&mut events))
                 .await
                 .is_ok()
             {

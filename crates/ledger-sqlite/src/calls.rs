@@ -4,15 +4,15 @@ use flashgate_ledger::LedgerFault;
 use tokio::sync::oneshot;
 
 use super::{
-    round::{CallFault, Round},
+    round::{CallError, Round},
     store::Store,
 };
 
 /// Where an answer goes. Whoever asked may be gone.
-pub(super) type Reply<T> = oneshot::Sender<Result<T, LedgerFault>>;
+pub(super) type ReplySender<T> = oneshot::Sender<Result<T, LedgerFault>>;
 
 /// An answer that waits for its transaction: told whether it is committed, it sends itself.
-pub(super) type Answer = Box<dyn FnOnce(Result<(), LedgerFault>) + Send>;
+pub(super) type Responder = Box<dyn FnOnce(Result<(), LedgerFault>) + Send>;
 
 /// One call.
 pub(super) enum Call {
@@ -21,13 +21,13 @@ pub(super) enum Call {
     /// Is answered from what is committed.
     Read(Box<dyn Read>),
     /// The last one: the file is closed behind it.
-    Leave(Reply<()>),
+    Leave(ReplySender<()>),
 }
 
 /// A call that may change something.
 pub(super) trait Write: Send {
     /// Runs it. With an error, the transaction must not be committed.
-    fn run(self: Box<Self>, round: &mut Round<'_>) -> (Answer, Option<rusqlite::Error>);
+    fn run(self: Box<Self>, round: &mut Round<'_>) -> (Responder, Option<rusqlite::Error>);
     /// Answers without having run it.
     fn fail(self: Box<Self>, fault: LedgerFault);
 }
@@ -43,15 +43,15 @@ pub(super) trait Read: Send {
 impl Call {
     /// A call that may change something: what it does, and where its answer goes.
     pub(super) fn write<T: Send + 'static>(
-        reply: Reply<T>,
-        work: impl FnOnce(&mut Round<'_>) -> Result<T, CallFault> + Send + 'static,
+        reply: ReplySender<T>,
+        work: impl FnOnce(&mut Round<'_>) -> Result<T, CallError> + Send + 'static,
     ) -> Self {
         Self::Write(Box::new(Work { reply, work }))
     }
 
     /// A call that changes nothing.
     pub(super) fn read<T: Send + 'static>(
-        reply: Reply<T>,
+        reply: ReplySender<T>,
         work: impl FnOnce(&Store) -> Result<T, LedgerFault> + Send + 'static,
     ) -> Self {
         Self::Read(Box::new(Work { reply, work }))
@@ -59,12 +59,12 @@ impl Call {
 }
 
 struct Work<T, F> {
-    reply: Reply<T>,
+    reply: ReplySender<T>,
     work: F,
 }
 
 impl<T, F> Work<T, F> {
-    fn send(reply: Reply<T>, answer: Result<T, LedgerFault>) {
+    fn send(reply: ReplySender<T>, answer: Result<T, LedgerFault>) {
         let _nobody_waits = reply.send(answer);
     }
 }
@@ -72,14 +72,14 @@ impl<T, F> Work<T, F> {
 impl<T, F> Write for Work<T, F>
 where
     T: Send + 'static,
-    F: FnOnce(&mut Round<'_>) -> Result<T, CallFault> + Send,
+    F: FnOnce(&mut Round<'_>) -> Result<T, CallError> + Send,
 {
-    fn run(self: Box<Self>, round: &mut Round<'_>) -> (Answer, Option<rusqlite::Error>) {
+    fn run(self: Box<Self>, round: &mut Round<'_>) -> (Responder, Option<rusqlite::Error>) {
         let Self { reply, work } = *self;
         let (value, error) = match work(round) {
             Ok(value) => (Ok(value), None),
-            Err(CallFault::Refused(fault)) => (Err(fault), None),
-            Err(CallFault::Store(error)) => (Err(LedgerFault::Refused(error.to_string())), Some(error)),
+            Err(CallError::Refused(fault)) => (Err(fault), None),
+            Err(CallError::Store(error)) => (Err(LedgerFault::Refused(error.to_string())), Some(error)),
         };
         let answer = move |committed: Result<(), LedgerFault>| Self::send(reply, committed.and(value));
         (Box::new(answer), error)

@@ -4,25 +4,25 @@ use flashgate_domain::BatchId;
 use flashgate_ledger::{Deduction, Fate};
 
 use super::{
-    books::{KeyEntry, Share},
     draft::SaleChange,
     entry::Entry,
+    index::{KeyEntry, Share},
     judge::Judged,
-    round::{CallFault, Known, Round, out_of_range},
+    round::{BatchStatus, CallError, Round, out_of_range},
     store::LoggedBatch,
 };
 
 impl Round<'_> {
     /// Applies the whole batch and writes its log entry, or applies nothing.
-    pub(super) fn deduct(&mut self, id: BatchId, entry: &Entry) -> Result<Deduction, CallFault> {
+    pub(super) fn deduct(&mut self, id: BatchId, entry: &Entry) -> Result<Deduction, CallError> {
         match self.known(id)? {
-            Known::Deducted(_) => return Ok(Deduction::Applied { standings: Vec::new() }),
-            Known::Fenced => return Ok(Deduction::Fenced),
-            Known::TakenByBatch(_) | Known::TakenByFence => return Ok(Deduction::IdTaken),
-            Known::Nothing => {}
+            BatchStatus::Deducted(_) => return Ok(Deduction::Applied { stocks: Vec::new() }),
+            BatchStatus::Fenced => return Ok(Deduction::Fenced),
+            BatchStatus::TakenByBatch(_) | BatchStatus::TakenByFence => return Ok(Deduction::IdTaken),
+            BatchStatus::Absent => {}
         }
         let open_orders = self.draft.open_orders(id.shard());
-        let judged = Judged::new(entry, self.now, |sale| self.bench(sale));
+        let judged = Judged::new(entry, self.now, |sale| self.overlay(sale));
         if !judged.all_pass() {
             return Ok(Deduction::Refused(judged.into_screening(open_orders)));
         }
@@ -32,10 +32,10 @@ impl Round<'_> {
 
         let number = self.take_number();
         self.log(number, id, entry, false)?;
-        let standings = changes.iter().map(|change| change.row.standing()).collect();
+        let stocks = changes.iter().map(|change| change.row.stock()).collect();
         self.merge(changes);
         self.draft.set_open_orders(id.shard(), open_orders);
-        Ok(Deduction::Applied { standings })
+        Ok(Deduction::Applied { stocks })
     }
 
     /// What becomes of each sale; `None` if a number would leave its range.
@@ -44,7 +44,7 @@ impl Round<'_> {
         let mut changes = Vec::with_capacity(entry.sales.len());
         for judge in judged.judges {
             let (orders, units) = (judge.orders, judge.units);
-            let mut change = judge.bench?.change;
+            let mut change = judge.overlay?.change;
             change.row.take(units)?;
             change.row.open(orders, units)?;
             change.row.moved()?;
@@ -66,16 +66,16 @@ impl Round<'_> {
     }
 
     /// Tells the fate of a batch and makes it final.
-    pub(super) fn check_back(&mut self, id: BatchId) -> Result<Fate, CallFault> {
+    pub(super) fn check_back(&mut self, id: BatchId) -> Result<Fate, CallError> {
         let keep_until = self.until(self.retention.log);
         match self.known(id)? {
-            Known::Deducted(_) => return Ok(Fate::Deducted),
-            Known::Fenced => {}
-            Known::Nothing => self.store.insert_fence(id, keep_until)?,
+            BatchStatus::Deducted(_) => return Ok(Fate::Deducted),
+            BatchStatus::Fenced => {}
+            BatchStatus::Absent => self.store.insert_fence(id, keep_until)?,
             // As long as the other's entry lives this one cannot be deducted: the entry is the fence. One that
             // is open stays until it is settled, and then for the retention.
-            Known::TakenByBatch(row) => self.store.keep_outcome(row.number, keep_until)?,
-            Known::TakenByFence => self.store.keep_fence(id.base(), keep_until)?,
+            BatchStatus::TakenByBatch(row) => self.store.keep_outcome(row.number, keep_until)?,
+            BatchStatus::TakenByFence => self.store.keep_fence(id.base(), keep_until)?,
         }
         Ok(Fate::Fenced)
     }

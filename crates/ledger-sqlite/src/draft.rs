@@ -1,13 +1,13 @@
-//! Changes that are not committed yet. A [`Bench`] is one sale during one call; the [`Draft`] is all that the
-//! calls of one transaction change. Both lie over the books: what they do not have is looked up beneath.
+//! Changes that are not committed yet. A [`Overlay`] is one sale during one call; the [`Draft`] is all that the
+//! calls of one transaction change. Both lie over the index: what they do not have is looked up beneath.
 
 use std::collections::HashMap;
 
 use flashgate_domain::{BuyerDigest, KeyDigest, SaleId, Shard};
-use flashgate_ledger::{LedgerIdentity, Note};
+use flashgate_ledger::{LedgerEvent, LedgerIdentity};
 
 use super::{
-    books::{Books, KeyEntry, OpenKey, SaleBook, Share},
+    index::{KeyEntry, LedgerIndex, OpenKey, SaleIndex, Share},
     sale::SaleRow,
 };
 
@@ -38,16 +38,16 @@ impl SaleChange {
 
 /// One sale during one call.
 #[derive(Debug)]
-pub(super) struct Bench<'a> {
-    book: Option<&'a SaleBook>,
+pub(super) struct Overlay<'a> {
+    index: Option<&'a SaleIndex>,
     draft: Option<&'a SaleChange>,
     /// What the call makes of it.
     pub(super) change: SaleChange,
 }
 
-impl<'a> Bench<'a> {
-    pub(super) fn new(row: SaleRow, book: Option<&'a SaleBook>, draft: Option<&'a SaleChange>) -> Self {
-        Self { book, draft, change: SaleChange::new(row) }
+impl<'a> Overlay<'a> {
+    pub(super) fn new(row: SaleRow, index: Option<&'a SaleIndex>, draft: Option<&'a SaleChange>) -> Self {
+        Self { index, draft, change: SaleChange::new(row) }
     }
 
     /// How many units the buyer holds.
@@ -55,7 +55,7 @@ impl<'a> Bench<'a> {
         let drafted = self.draft.and_then(|draft| draft.held.get(&buyer));
         match self.change.held.get(&buyer).or(drafted) {
             Some(units) => *units,
-            None => self.book.map_or(0, |book| book.held(buyer)),
+            None => self.index.map_or(0, |index| index.held(buyer)),
         }
     }
 
@@ -63,7 +63,7 @@ impl<'a> Bench<'a> {
     pub(super) fn key(&self, key: KeyDigest) -> Option<KeyEntry> {
         let drafted = self.draft.and_then(|draft| draft.keys.get(&key));
         let changed = self.change.keys.get(&key).or(drafted).copied();
-        changed.or_else(|| self.book.and_then(|book| book.key(key)))
+        changed.or_else(|| self.index.and_then(|index| index.key(key)))
     }
 }
 
@@ -77,32 +77,32 @@ pub(super) struct Draft {
     pub(super) next_number: u64,
     pub(super) retired: Vec<SaleId>,
     /// To be sent once it is committed.
-    pub(super) notes: Vec<Note>,
+    pub(super) events: Vec<LedgerEvent>,
 }
 
 impl Draft {
-    pub(super) fn new(books: &Books) -> Self {
+    pub(super) fn new(index: &LedgerIndex) -> Self {
         Self {
-            identity: books.identity,
+            identity: index.identity,
             sales: HashMap::new(),
-            open_orders: books.open_orders.clone(),
-            starts: books.starts,
-            next_number: books.next_number,
+            open_orders: index.open_orders.clone(),
+            starts: index.starts,
+            next_number: index.next_number,
             retired: Vec::new(),
-            notes: Vec::new(),
+            events: Vec::new(),
         }
     }
 
     /// The sale as it is after the calls so far.
-    pub(super) fn row(&self, books: &Books, sale: SaleId) -> Option<SaleRow> {
+    pub(super) fn row(&self, index: &LedgerIndex, sale: SaleId) -> Option<SaleRow> {
         let drafted = self.sales.get(&sale).map(|change| change.row);
-        drafted.or_else(|| books.sales.get(&sale).map(|book| book.row))
+        drafted.or_else(|| index.sales.get(&sale).map(|index| index.row))
     }
 
     /// The sale for the next call.
-    pub(super) fn bench<'a>(&'a self, books: &'a Books, sale: SaleId) -> Option<Bench<'a>> {
-        let row = self.row(books, sale)?;
-        Some(Bench::new(row, books.sales.get(&sale), self.sales.get(&sale)))
+    pub(super) fn overlay<'a>(&'a self, index: &'a LedgerIndex, sale: SaleId) -> Option<Overlay<'a>> {
+        let row = self.row(index, sale)?;
+        Some(Overlay::new(row, index.sales.get(&sale), self.sales.get(&sale)))
     }
 
     /// Takes in what a call has made of a sale.

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use flashgate_domain::id::{BATCH_INTENTS_MAX, ShardCount};
-use flashgate_domain::{BuyerDigest, Decision, Intent, KeyDigest, OrderState, SaleId, Shard};
+use flashgate_domain::{
+    BuyerDigest, Decision, Intent, KeyDigest, OrderState, SaleId, Shard,
+    id::{BATCH_INTENTS_MAX, ShardCount},
+};
 use flashgate_ledger::{LedgerFault, decision_byte::decision_of};
 
 /// The bytes of one intent.

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use flashgate_domain::{SystemClock, id::ShardCount};
 use flashgate_ledger::{
-    Answer, Deduction, Fate, LedgerFault, Observing, Probing, Retention, Selling,
+    Deduction, Fate, IntentResult, LedgerFault, Observing, Probing, Retention, Selling,
     contract::{
         Fact, Subject,
         scene::{Scene, crowd, intent},
@@ -99,7 +99,7 @@ async fn a_transaction_that_fails_in_its_middle_leaves_nothing_of_any_call() -> 
     let both = ledger.write("both", move |round| {
         let entry = |batch: &flashgate_domain::Batch| {
             let entry = super::Entry::new(ShardCount::ONE, batch.id().shard(), batch.intents().iter());
-            entry.map_err(super::CallFault::Refused)
+            entry.map_err(super::CallError::Refused)
         };
         round.deduct(first.id(), &entry(&first)?)?;
         round.deduct(second.id(), &entry(&second)?)
@@ -111,7 +111,7 @@ async fn a_transaction_that_fails_in_its_middle_leaves_nothing_of_any_call() -> 
 
     // Alone, each is the first.
     assert!(matches!(ledger.deduct(&one, &[]).await?, Deduction::Applied { .. }));
-    let replay = Answer::Replay(one.id().base());
+    let replay = IntentResult::Replay(one.id().base());
     assert_eq!(scene.screen(&[intent(sale, "ada", "k", 1)?]).await?, [replay]);
     Ok(())
 }

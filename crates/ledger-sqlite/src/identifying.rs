@@ -9,7 +9,7 @@ use super::SqliteLedger;
 #[async_trait]
 impl Identifying for SqliteLedger {
     async fn identity(&self, _shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
-        Ok(self.books()?.identity)
+        Ok(self.index()?.identity)
     }
 
     async fn establish(
@@ -20,8 +20,8 @@ impl Identifying for SqliteLedger {
         self.write("establish", move |round| round.establish(identity)).await
     }
 
-    fn mean(&self, ledger: LedgerId) {
-        let _the_first_one_holds = self.meant.set(ledger);
+    fn expect_ledger(&self, ledger: LedgerId) {
+        let _the_first_one_holds = self.expected_ledger.set(ledger);
     }
 
     async fn next_node(&self) -> Result<Node, LedgerFault> {

@@ -1,13 +1,13 @@
 //! The judgement on intents, the same for a screening and a deduction. The order of the checks is that of
-//! [`Answer`]; an intent that does not pass takes nothing from those after it.
+//! [`IntentResult`]; an intent that does not pass takes nothing from those after it.
 
 use std::collections::HashSet;
 
 use flashgate_domain::{KeyDigest, SaleId, Timestamp};
-use flashgate_ledger::{Answer, LedgerState, Screening};
+use flashgate_ledger::{IntentResult, LedgerState, Screening};
 
 use super::{
-    draft::Bench,
+    draft::Overlay,
     entry::{Asked, Entry},
 };
 
@@ -15,9 +15,9 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Judge<'a> {
     /// `None`: the ledger does not have the sale.
-    pub(super) bench: Option<Bench<'a>>,
+    pub(super) overlay: Option<Overlay<'a>>,
     /// What speaks against every intent that is no replay.
-    refusal: Option<Answer>,
+    refusal: Option<IntentResult>,
     seen: HashSet<KeyDigest>,
     left: i64,
     /// Intents that pass, and their units.
@@ -26,20 +26,20 @@ pub(super) struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(bench: Option<Bench<'a>>, now: Timestamp, intents: usize) -> Self {
-        let refusal = refusal_of_all(bench.as_ref(), now);
-        let left = bench.as_ref().map_or(0, |bench| bench.change.row.totals.available);
-        Self { bench, refusal, seen: HashSet::with_capacity(intents), left, orders: 0, units: 0 }
+    fn new(overlay: Option<Overlay<'a>>, now: Timestamp, intents: usize) -> Self {
+        let refusal = refusal_of_all(overlay.as_ref(), now);
+        let left = overlay.as_ref().map_or(0, |overlay| overlay.change.row.totals.available);
+        Self { overlay, refusal, seen: HashSet::with_capacity(intents), left, orders: 0, units: 0 }
     }
 
-    fn judge(&mut self, asked: &Asked) -> Answer {
+    fn judge(&mut self, asked: &Asked) -> IntentResult {
         if !self.seen.insert(asked.key) {
-            return Answer::Repeated;
+            return IntentResult::Repeated;
         }
-        let Some(bench) = &mut self.bench else { return Answer::Missing };
-        match bench.key(asked.key) {
-            Some(entry) if entry.quantity() == asked.quantity => return Answer::Replay(entry.order()),
-            Some(_other_quantity) => return Answer::KeyReused,
+        let Some(overlay) = &mut self.overlay else { return IntentResult::Missing };
+        match overlay.key(asked.key) {
+            Some(entry) if entry.quantity() == asked.quantity => return IntentResult::Replay(entry.order()),
+            Some(_other_quantity) => return IntentResult::KeyReused,
             None => {}
         }
         if let Some(refusal) = self.refusal {
@@ -47,29 +47,29 @@ impl<'a> Judge<'a> {
         }
         let quantity = i64::from(asked.quantity);
         if quantity > self.left {
-            return Answer::SoldOut;
+            return IntentResult::SoldOut;
         }
-        let total = bench.held(asked.buyer).saturating_add(asked.quantity);
-        if total > bench.change.row.limit {
-            return Answer::OverLimit;
+        let total = overlay.held(asked.buyer).saturating_add(asked.quantity);
+        if total > overlay.change.row.limit {
+            return IntentResult::OverLimit;
         }
-        bench.change.held.insert(asked.buyer, total);
+        overlay.change.held.insert(asked.buyer, total);
         self.left -= quantity;
         self.orders += 1;
         self.units += u64::from(asked.quantity);
-        Answer::Pass
+        IntentResult::Pass
     }
 }
 
-fn refusal_of_all(bench: Option<&Bench<'_>>, now: Timestamp) -> Option<Answer> {
-    let Some(bench) = bench else { return Some(Answer::Missing) };
-    let row = &bench.change.row;
+fn refusal_of_all(overlay: Option<&Overlay<'_>>, now: Timestamp) -> Option<IntentResult> {
+    let Some(overlay) = overlay else { return Some(IntentResult::Missing) };
+    let row = &overlay.change.row;
     match row.state {
-        LedgerState::Prepared => Some(Answer::NotReady),
-        LedgerState::Paused => Some(Answer::Paused),
-        LedgerState::Closed => Some(Answer::Ended),
-        LedgerState::Active if now < row.opens_at => Some(Answer::NotOpen { opens_at: row.opens_at }),
-        LedgerState::Active if now >= row.closes_at => Some(Answer::Ended),
+        LedgerState::Prepared => Some(IntentResult::NotReady),
+        LedgerState::Paused => Some(IntentResult::Paused),
+        LedgerState::Closed => Some(IntentResult::Ended),
+        LedgerState::Active if now < row.opens_at => Some(IntentResult::NotOpen { opens_at: row.opens_at }),
+        LedgerState::Active if now >= row.closes_at => Some(IntentResult::Ended),
         LedgerState::Active => None,
     }
 }
@@ -78,33 +78,37 @@ fn refusal_of_all(bench: Option<&Bench<'_>>, now: Timestamp) -> Option<Answer> {
 #[derive(Debug)]
 pub(super) struct Judged<'a> {
     /// One for each intent, in their order.
-    pub(super) answers: Vec<Answer>,
+    pub(super) results: Vec<IntentResult>,
     /// One for each sale of the entry, in their order.
     pub(super) judges: Vec<Judge<'a>>,
 }
 
 impl<'a> Judged<'a> {
-    /// Judges every intent on the sales that `bench` finds.
-    pub(super) fn new(entry: &Entry, now: Timestamp, bench: impl Fn(SaleId) -> Option<Bench<'a>>) -> Self {
+    /// Judges every intent on the sales that `overlay` finds.
+    pub(super) fn new(
+        entry: &Entry,
+        now: Timestamp,
+        overlay: impl Fn(SaleId) -> Option<Overlay<'a>>,
+    ) -> Self {
         let intents_of_sale = entry.asked.len() / entry.sales.len().max(1) + 1;
-        let judge = |sale: &SaleId| Judge::new(bench(*sale), now, intents_of_sale);
+        let judge = |sale: &SaleId| Judge::new(overlay(*sale), now, intents_of_sale);
         let mut judges: Vec<_> = entry.sales.iter().map(judge).collect();
-        let answers = entry.asked.iter().map(|asked| {
+        let results = entry.asked.iter().map(|asked| {
             let judge = judges.get_mut(usize::from(asked.sale));
-            judge.map_or(Answer::Missing, |judge| judge.judge(asked))
+            judge.map_or(IntentResult::Missing, |judge| judge.judge(asked))
         });
-        let answers = answers.collect();
-        Self { answers, judges }
+        let results = results.collect();
+        Self { results, judges }
     }
 
     pub(super) fn all_pass(&self) -> bool {
-        self.answers.iter().all(|answer| *answer == Answer::Pass)
+        self.results.iter().all(|answer| *answer == IntentResult::Pass)
     }
 
     /// The answers, with where the sales stand.
     pub(super) fn into_screening(self, open_orders: u64) -> Screening {
-        let standing = |judge: &Judge<'_>| Some(judge.bench.as_ref()?.change.row.standing());
-        let standings = self.judges.iter().filter_map(standing).collect();
-        Screening { answers: self.answers, standings, open_orders }
+        let stock = |judge: &Judge<'_>| Some(judge.overlay.as_ref()?.change.row.stock());
+        let stocks = self.judges.iter().filter_map(stock).collect();
+        Screening { results: self.results, stocks, open_orders }
     }
 }

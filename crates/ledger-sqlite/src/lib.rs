@@ -5,23 +5,22 @@
 //! since it follows from that log; it is read back when the file is opened. Tables for them would cost a page of
 //! the disk for every digest, 4 KiB for 28 bytes, because digests fall anywhere.
 //!
-//! So reading needs neither the disk nor the thread that writes: a screening looks at the *books*, which move
+//! So reading needs neither the disk nor the thread that writes: a screening looks at the *index*, which move
 //! when a transaction is committed. In return the ledger takes 80 to 110 bytes of memory for every order of the
 //! sales that are not over, and about a second for a million orders when it is opened (`examples/sqlite_cost.rs`).
 //!
 //! | module | subject |
 //! |---|---|
-//! | `selling`, `lifecycle`, `watching`, `observing`, `mending`, `identifying`, `probing` | the traits, one each |
-//! | `open`, `load` | why a file cannot be used; the books from the file |
+//! | `selling`, `lifecycle`, `watching`, `observing`, `repairing`, `identifying`, `probing` | the traits, one each |
+//! | `open`, `load` | why a file cannot be used; the index from the file |
 //! | `writer`, `calls` | the thread, group commit, and what a failure proves |
 //! | `round` | one transaction; `sales`, `deduct`, `settle`, `rebuild`, `sweep` are what can be in it |
 //! | `judge` | the judgement on intents |
 //! | `messages` | the bodies of the messages of open batches |
-//! | `books`, `draft` | what is committed, and what is not yet |
+//! | `index`, `draft` | what is committed, and what is not yet |
 //! | `sale`, `digests`, `entry` | the numbers of a sale; a map of digests; the layout of a row |
 //! | `store` | the statements (`sql/`) |
 
-mod books;
 mod calls;
 mod deduct;
 mod digests;
@@ -30,15 +29,16 @@ mod entry;
 #[cfg(test)]
 mod faults;
 mod identifying;
+mod index;
 mod judge;
 mod lifecycle;
 mod load;
-mod mending;
 mod messages;
 mod observing;
 mod open;
 mod probing;
 mod rebuild;
+mod repairing;
 mod round;
 mod sale;
 mod sales;
@@ -57,7 +57,7 @@ use std::{
 };
 
 use flashgate_domain::{BatchOutcome, Clock, LedgerId, Timestamp, id::ShardCount};
-use flashgate_ledger::{LedgerFault, Note, Retention};
+use flashgate_ledger::{LedgerEvent, LedgerFault, Retention};
 use metrics::counter;
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
@@ -66,11 +66,11 @@ use tokio::{
 
 pub use self::open::{SqliteOpenError, Unusable};
 use self::{
-    books::Books,
-    calls::{Call, Reply},
+    calls::{Call, ReplySender},
     entry::Entry,
+    index::LedgerIndex,
     messages::Messages,
-    round::{CallFault, Round},
+    round::{CallError, Round},
     settle::Decided,
     store::Store,
     writer::{ROUND_CALLS_MAX, Writer},
@@ -80,20 +80,20 @@ use self::{
 const CALLS_WAITING_MAX: usize = 4 * ROUND_CALLS_MAX;
 /// How long a call waits for its answer. A disk that takes longer for one sync is broken.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
-/// How many notes a slow listener can be behind before it loses some.
-const NOTES_WAITING_MAX: usize = 4_096;
+/// How many events a slow listener can be behind before it loses some.
+const EVENTS_WAITING_MAX: usize = 4_096;
 
 /// The ledger in one file, which it keeps to itself.
 pub struct SqliteLedger {
     shards: ShardCount,
     clock: Arc<dyn Clock>,
     /// A lock of std: a panic of the writer between two changes poisons it, and readers then get an error.
-    books: Arc<RwLock<Books>>,
+    index: Arc<RwLock<LedgerIndex>>,
     calls: mpsc::Sender<Call>,
-    notes: broadcast::Sender<Note>,
+    events: broadcast::Sender<LedgerEvent>,
     messages: Messages,
     /// The ledger that the calls are meant for, once it is known.
-    meant: OnceLock<LedgerId>,
+    expected_ledger: OnceLock<LedgerId>,
 }
 
 impl SqliteLedger {
@@ -106,25 +106,25 @@ impl SqliteLedger {
         shards: ShardCount,
         retention: Retention,
     ) -> Result<Self, SqliteOpenError> {
-        let (store, books) = open::open(path, shards)?;
-        let books = Arc::new(RwLock::new(books));
+        let (store, index) = open::open(path, shards)?;
+        let index = Arc::new(RwLock::new(index));
         let (calls, waiting) = mpsc::channel(CALLS_WAITING_MAX);
-        let (notes, _listener) = broadcast::channel(NOTES_WAITING_MAX);
+        let (events, _listener) = broadcast::channel(EVENTS_WAITING_MAX);
         let writer = Writer {
             path: path.to_owned(),
             shards,
             retention,
             clock: Arc::clone(&clock),
             store: Some(store),
-            books: Arc::clone(&books),
-            notes: notes.clone(),
+            index: Arc::clone(&index),
+            events: events.clone(),
             next_sweep: Timestamp::default(),
         };
         let thread = thread::Builder::new().name("ledger".to_owned()).spawn(move || writer.serve(waiting));
         match thread {
             Ok(_detached) => {
-                let (messages, meant) = (Messages::default(), OnceLock::new());
-                Ok(Self { shards, clock, books, calls, notes, messages, meant })
+                let (messages, expected_ledger) = (Messages::default(), OnceLock::new());
+                Ok(Self { shards, clock, index, calls, events, messages, expected_ledger })
             }
             Err(error) => {
                 Err(SqliteOpenError { path: path.to_owned(), reason: Unusable::Io(error.to_string()) })
@@ -152,7 +152,7 @@ impl SqliteLedger {
     async fn ask<T>(
         &self,
         name: &'static str,
-        call: impl FnOnce(Reply<T>) -> Call,
+        call: impl FnOnce(ReplySender<T>) -> Call,
     ) -> Result<T, LedgerFault> {
         let (reply, answer) = oneshot::channel();
         let asked = async {
@@ -174,7 +174,7 @@ impl SqliteLedger {
     async fn write<T: Send + 'static>(
         &self,
         name: &'static str,
-        work: impl FnOnce(&mut Round<'_>) -> Result<T, CallFault> + Send + 'static,
+        work: impl FnOnce(&mut Round<'_>) -> Result<T, CallError> + Send + 'static,
     ) -> Result<T, LedgerFault> {
         self.ask(name, |reply| Call::write(reply, work)).await
     }
@@ -201,15 +201,19 @@ impl SqliteLedger {
 
     /// Fails if this is another ledger than the calls are meant for. Nobody else has the file, so it stays the same.
     fn is_meant(&self) -> Result<(), LedgerFault> {
-        let found = self.books()?.identity.map(|identity| identity.ledger);
-        if found == self.meant.get().copied() { Ok(()) } else { Err(LedgerFault::OtherLedger { found }) }
+        let found = self.index()?.identity.map(|identity| identity.ledger);
+        if found == self.expected_ledger.get().copied() {
+            Ok(())
+        } else {
+            Err(LedgerFault::OtherLedger { found })
+        }
     }
 
     /// What is committed.
-    fn books(&self) -> Result<RwLockReadGuard<'_, Books>, LedgerFault> {
+    fn index(&self) -> Result<RwLockReadGuard<'_, LedgerIndex>, LedgerFault> {
         if self.calls.is_closed() {
             return Err(LedgerFault::Unreachable("the ledger is closed".to_owned()));
         }
-        self.books.read().map_err(|poisoned| LedgerFault::Unreachable(poisoned.to_string()))
+        self.index.read().map_err(|poisoned| LedgerFault::Unreachable(poisoned.to_string()))
     }
 }

@@ -1,11 +1,11 @@
-//! Reads the books from the file. What buyers hold and which keys have an order follow from the log, batch by
+//! Reads the index from the file. What buyers hold and which keys have an order follow from the log, batch by
 //! batch, in the order in which they were applied; the rows of the sales must agree with it.
 
 use flashgate_domain::{OrderId, OrderState, id::ShardCount};
 
 use super::{
-    books::{Books, KeyEntry, SaleBook, Share},
     entry::{Entry, state_of},
+    index::{KeyEntry, LedgerIndex, SaleIndex, Share},
     open::Unusable,
     store::{LoggedBatch, Store},
 };
@@ -14,21 +14,21 @@ fn damaged(what: impl ToString) -> Unusable {
     Unusable::Damaged(what.to_string())
 }
 
-impl Books {
+impl LedgerIndex {
     /// Everything that is committed.
     pub(super) fn load(store: &Store, shards: ShardCount) -> Result<Self, Unusable> {
         let (found, starts) = store.ledger()?.ok_or_else(|| damaged("the row of the ledger is missing"))?;
         if found != shards.get() {
             return Err(Unusable::OtherShards { found, asked: shards.get() });
         }
-        let sales = store.sales()?.into_iter().map(|row| (row.id, SaleBook::new(row))).collect();
+        let sales = store.sales()?.into_iter().map(|row| (row.id, SaleIndex::new(row))).collect();
         let open_orders = vec![0; usize::from(found)];
-        let mut books = Self { identity: store.identity()?, sales, open_orders, starts, next_number: 1 };
-        store.each_batch(|batch| books.replay(&batch))?;
-        let born = books.sales.values().map(|book| book.row.born).max();
-        books.next_number = books.next_number.max(born.unwrap_or_default());
-        books.agree()?;
-        Ok(books)
+        let mut index = Self { identity: store.identity()?, sales, open_orders, starts, next_number: 1 };
+        store.each_batch(|batch| index.replay(&batch))?;
+        let born = index.sales.values().map(|index| index.row.born).max();
+        index.next_number = index.next_number.max(born.unwrap_or_default());
+        index.agree()?;
+        Ok(index)
     }
 
     fn replay(&mut self, batch: &LoggedBatch) -> Result<(), Unusable> {
@@ -51,21 +51,21 @@ impl Books {
                 share.units += u64::from(asked.quantity);
                 self.count_open(order)?;
             }
-            let Some(book) = self.sales.get_mut(&sale).filter(|book| book.row.born <= batch.number) else {
+            let Some(index) = self.sales.get_mut(&sale).filter(|index| index.row.born <= batch.number) else {
                 continue;
             };
             if state.reason().is_none() {
-                let held = book.held(asked.buyer).checked_add(asked.quantity).ok_or_else(unreadable)?;
-                book.hold(asked.buyer, held);
+                let held = index.held(asked.buyer).checked_add(asked.quantity).ok_or_else(unreadable)?;
+                index.hold(asked.buyer, held);
             }
             // An order that was cancelled when it was first heard of left its key to whoever had it.
-            if !(batch.late && state.reason().is_some() && book.key(asked.key).is_some()) {
-                book.own(asked.key, KeyEntry::new(order, asked.quantity));
+            if !(batch.late && state.reason().is_some() && index.key(asked.key).is_some()) {
+                index.own(asked.key, KeyEntry::new(order, asked.quantity));
             }
         }
         for (sale, share) in entry.sales.iter().zip(shares) {
-            if let Some(book) = self.sales.get_mut(sale).filter(|_book| share.orders > 0) {
-                book.open((batch.deducted_at, batch.id), share);
+            if let Some(index) = self.sales.get_mut(sale).filter(|_book| share.orders > 0) {
+                index.open((batch.deducted_at, batch.id), share);
             }
         }
         self.next_number = batch.number.checked_add(1).ok_or_else(unreadable)?;
@@ -80,9 +80,9 @@ impl Books {
     }
 
     fn agree(&self) -> Result<(), Unusable> {
-        for book in self.sales.values() {
-            let row = &book.row;
-            if !row.is_sound() || book.pending() != (row.pending_orders, row.pending_units) {
+        for index in self.sales.values() {
+            let row = &index.row;
+            if !row.is_sound() || index.pending() != (row.pending_orders, row.pending_units) {
                 return Err(damaged(format!("the numbers of sale {} do not agree", row.id)));
             }
         }

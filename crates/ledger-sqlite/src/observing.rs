@@ -40,13 +40,13 @@ impl Observing for SqliteLedger {
 
     async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
         let now = self.clock.now();
-        Ok(self.books()?.snapshot(sale, now))
+        Ok(self.index()?.snapshot(sale, now))
     }
 
     async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault> {
-        let books = self.books()?;
+        let index = self.index()?;
         let held =
-            |buyer: &BuyerDigest| books.sales.get(&sale).map_or(0, |book| u64::from(book.held(*buyer)));
+            |buyer: &BuyerDigest| index.sales.get(&sale).map_or(0, |index| u64::from(index.held(*buyer)));
         Ok(buyers.iter().map(held).collect())
     }
 }

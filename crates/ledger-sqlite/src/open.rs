@@ -12,7 +12,7 @@ use flashgate_domain::id::ShardCount;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use thiserror::Error;
 
-use super::{books::Books, store::Store};
+use super::{index::LedgerIndex, store::Store};
 
 /// What marks a file as a ledger of flashgate: "FLGL".
 const APPLICATION_ID: i32 = 0x464C_474C;
@@ -106,14 +106,14 @@ impl From<rusqlite::Error> for Unusable {
 }
 
 /// Opens the file, or makes it, and reads what is in it.
-pub(super) fn open(path: &Path, shards: ShardCount) -> Result<(Store, Books), SqliteOpenError> {
+pub(super) fn open(path: &Path, shards: ShardCount) -> Result<(Store, LedgerIndex), SqliteOpenError> {
     let fault = |reason| SqliteOpenError { path: path.to_owned(), reason };
     // SQLite takes a path that begins with "file:" for a URI.
     let whole = std::path::absolute(path).map_err(|error| fault(Unusable::Io(error.to_string())))?;
     let opened = connect(&whole).and_then(|store| {
         set_up(&store, shards)?;
-        let books = Books::load(&store, shards)?;
-        Ok((store, books))
+        let index = LedgerIndex::load(&store, shards)?;
+        Ok((store, index))
     });
     opened.map_err(|reason| fault(precise(reason, &whole)))
 }

@@ -9,15 +9,15 @@ use flashgate_ledger::{LedgerState, Rebuilding, Rebuilt, Restored};
 
 use super::{
     draft::SaleChange,
-    round::{CallFault, Round, out_of_range},
+    round::{CallError, Round, out_of_range},
     sale::SaleRow,
     settle::Decided,
 };
 
 impl Round<'_> {
     /// Begins.
-    pub(super) fn begin_rebuild(&mut self, sale: &Sale) -> Result<Rebuilding, CallFault> {
-        let row = match self.draft.row(self.books, sale.id) {
+    pub(super) fn begin_rebuild(&mut self, sale: &Sale) -> Result<Rebuilding, CallError> {
+        let row = match self.draft.row(self.index, sale.id) {
             None => SaleRow::rebuilt(sale, self.draft.next_number).ok_or_else(out_of_range)?,
             Some(row) if row.state != LedgerState::Paused => {
                 return Ok(Rebuilding::NotStopped { state: row.state });
@@ -43,8 +43,8 @@ impl Round<'_> {
         sale: SaleId,
         generation: u32,
         decided: &Decided,
-    ) -> Result<Restored, CallFault> {
-        let row = self.draft.row(self.books, sale);
+    ) -> Result<Restored, CallError> {
+        let row = self.draft.row(self.index, sale);
         let is_it = row.is_some_and(|row| row.state == LedgerState::Paused && row.generation == generation);
         if !is_it {
             return Ok(Restored::Missing);
@@ -59,13 +59,13 @@ impl Round<'_> {
         sale: SaleId,
         generation: u32,
         available: i64,
-    ) -> Result<Rebuilt, CallFault> {
-        let Some(mut row) = self.draft.row(self.books, sale) else { return Ok(Rebuilt::Missing) };
+    ) -> Result<Rebuilt, CallError> {
+        let Some(mut row) = self.draft.row(self.index, sale) else { return Ok(Rebuilt::Missing) };
         if row.generation != generation {
             return Ok(Rebuilt::OtherGeneration { generation: row.generation });
         }
         if row.state != LedgerState::Paused {
-            return Ok(Rebuilt::Stands { state: row.state });
+            return Ok(Rebuilt::Done { state: row.state });
         }
         row.reclaim().ok_or_else(out_of_range)?;
         if row.totals.available != available {
@@ -73,6 +73,6 @@ impl Round<'_> {
         }
         row.become_state(LedgerState::Active).ok_or_else(out_of_range)?;
         self.draft.merge(SaleChange::new(row));
-        Ok(Rebuilt::Stands { state: LedgerState::Active })
+        Ok(Rebuilt::Done { state: LedgerState::Active })
     }
 }

@@ -9,35 +9,35 @@ use flashgate_domain::{BatchId, SaleId, Timestamp};
 use flashgate_ledger::{LedgerFault, Retention};
 
 use super::{
-    books::Books,
-    draft::{Bench, Draft, SaleChange},
+    draft::{Draft, Overlay, SaleChange},
+    index::LedgerIndex,
     store::{BatchRow, Store},
 };
 
 /// Why a call has no answer.
 #[derive(Debug)]
-pub(super) enum CallFault {
+pub(super) enum CallError {
     /// SQLite failed; the transaction cannot go on.
     Store(rusqlite::Error),
     /// The call was refused before it had changed anything.
     Refused(LedgerFault),
 }
 
-impl From<rusqlite::Error> for CallFault {
+impl From<rusqlite::Error> for CallError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Store(error)
     }
 }
 
 /// The refusal of a call that would move a number out of its range.
-pub(super) fn out_of_range() -> CallFault {
-    CallFault::Refused(LedgerFault::Refused("a number would leave its range".to_owned()))
+pub(super) fn out_of_range() -> CallError {
+    CallError::Refused(LedgerFault::Refused("a number would leave its range".to_owned()))
 }
 
 /// What the log knows of a batch id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Known {
-    Nothing,
+pub(super) enum BatchStatus {
+    Absent,
     /// It is in the log, settled or not.
     Deducted(BatchRow),
     Fenced,
@@ -50,7 +50,7 @@ pub(super) enum Known {
 /// A transaction that is being filled.
 pub(super) struct Round<'a> {
     pub(super) store: &'a Store,
-    pub(super) books: &'a Books,
+    pub(super) index: &'a LedgerIndex,
     pub(super) draft: Draft,
     /// The ledger's clock at the beginning of the transaction.
     pub(super) now: Timestamp,
@@ -58,8 +58,13 @@ pub(super) struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    pub(super) fn new(store: &'a Store, books: &'a Books, now: Timestamp, retention: Retention) -> Self {
-        Self { store, books, draft: Draft::new(books), now, retention }
+    pub(super) fn new(
+        store: &'a Store,
+        index: &'a LedgerIndex,
+        now: Timestamp,
+        retention: Retention,
+    ) -> Self {
+        Self { store, index, draft: Draft::new(index), now, retention }
     }
 
     /// Writes what the calls made of their sales. To be called once, before the commit.
@@ -70,8 +75,8 @@ impl<'a> Round<'a> {
         Ok(self.draft)
     }
 
-    pub(super) fn bench(&self, sale: SaleId) -> Option<Bench<'_>> {
-        self.draft.bench(self.books, sale)
+    pub(super) fn overlay(&self, sale: SaleId) -> Option<Overlay<'_>> {
+        self.draft.overlay(self.index, sale)
     }
 
     /// The end of something that begins now, as far as a row can hold it.
@@ -80,15 +85,15 @@ impl<'a> Round<'a> {
         end.min(Timestamp::from_millis(i64::MAX.unsigned_abs()))
     }
 
-    pub(super) fn known(&self, id: BatchId) -> rusqlite::Result<Known> {
+    pub(super) fn known(&self, id: BatchId) -> rusqlite::Result<BatchStatus> {
         if let Some(row) = self.store.batch(id.base())? {
             let same = row.nonce == id.nonce();
-            return Ok(if same { Known::Deducted(row) } else { Known::TakenByBatch(row) });
+            return Ok(if same { BatchStatus::Deducted(row) } else { BatchStatus::TakenByBatch(row) });
         }
         Ok(match self.store.fence(id.base())? {
-            Some(nonce) if nonce == id.nonce() => Known::Fenced,
-            Some(_other) => Known::TakenByFence,
-            None => Known::Nothing,
+            Some(nonce) if nonce == id.nonce() => BatchStatus::Fenced,
+            Some(_other) => BatchStatus::TakenByFence,
+            None => BatchStatus::Absent,
         })
     }
 

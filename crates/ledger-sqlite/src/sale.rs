@@ -2,7 +2,7 @@
 //! its range, and the caller gives the whole call up.
 
 use flashgate_domain::{Sale, SaleId, Timestamp};
-use flashgate_ledger::{LedgerState, Standing, Totals};
+use flashgate_ledger::{LedgerState, SaleStock, Totals};
 
 /// A sale as its row has it (`sql/schema.sql`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +66,8 @@ impl SaleRow {
         self.give_back(units)
     }
 
-    pub(super) const fn standing(&self) -> Standing {
-        Standing { sale: self.id, available: self.totals.available, epoch: self.epoch }
+    pub(super) const fn stock(&self) -> SaleStock {
+        SaleStock { sale: self.id, available: self.totals.available, epoch: self.epoch }
     }
 
     /// Another state is a change.

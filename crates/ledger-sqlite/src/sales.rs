@@ -2,18 +2,18 @@
 
 use flashgate_domain::{Node, Sale, SaleId, audit::LedgerStep};
 use flashgate_ledger::{
-    Activated, Compensated, LedgerIdentity, LedgerState, Note, Prepared, compensation::adjusted,
+    Activated, Compensated, LedgerEvent, LedgerIdentity, LedgerState, Prepared, compensation::adjusted,
 };
 
 use super::{
     draft::SaleChange,
-    round::{CallFault, Round, out_of_range},
+    round::{CallError, Round, out_of_range},
     sale::SaleRow,
 };
 
 impl Round<'_> {
     /// Gives the ledger an identity, unless it has one. Returns what it has now.
-    pub(super) fn establish(&mut self, identity: LedgerIdentity) -> Result<LedgerIdentity, CallFault> {
+    pub(super) fn establish(&mut self, identity: LedgerIdentity) -> Result<LedgerIdentity, CallError> {
         if let Some(kept) = self.draft.identity {
             return Ok(kept);
         }
@@ -23,7 +23,7 @@ impl Round<'_> {
     }
 
     /// Gives out the next node number.
-    pub(super) fn next_node(&mut self) -> Result<Node, CallFault> {
+    pub(super) fn next_node(&mut self) -> Result<Node, CallError> {
         let start = self.draft.starts;
         let starts = start.checked_add(1).ok_or_else(out_of_range)?;
         self.store.write_starts(starts)?;
@@ -32,8 +32,8 @@ impl Round<'_> {
     }
 
     /// Puts a sale into the ledger, not yet sellable, unless it is there.
-    pub(super) fn prepare(&mut self, sale: &Sale) -> Result<Prepared, CallFault> {
-        let Some(row) = self.draft.row(self.books, sale.id) else {
+    pub(super) fn prepare(&mut self, sale: &Sale) -> Result<Prepared, CallError> {
+        let Some(row) = self.draft.row(self.index, sale.id) else {
             let row = SaleRow::new(sale, self.draft.next_number).ok_or_else(out_of_range)?;
             self.draft.merge(SaleChange::new(row));
             return Ok(Prepared::Created);
@@ -48,8 +48,8 @@ impl Round<'_> {
     }
 
     /// Makes a prepared sale sellable.
-    pub(super) fn activate(&mut self, sale: SaleId, generation: u32) -> Result<Activated, CallFault> {
-        let Some(row) = self.draft.row(self.books, sale) else { return Ok(Activated::Missing) };
+    pub(super) fn activate(&mut self, sale: SaleId, generation: u32) -> Result<Activated, CallError> {
+        let Some(row) = self.draft.row(self.index, sale) else { return Ok(Activated::Missing) };
         if row.generation != generation {
             return Ok(Activated::OtherGeneration { generation: row.generation });
         }
@@ -65,8 +65,8 @@ impl Round<'_> {
     }
 
     /// Stops a sale. One that is closed stays closed, one that is missing stays missing.
-    pub(super) fn pause(&mut self, sale: SaleId) -> Result<(), CallFault> {
-        match self.draft.row(self.books, sale) {
+    pub(super) fn pause(&mut self, sale: SaleId) -> Result<(), CallError> {
+        match self.draft.row(self.index, sale) {
             Some(row) if matches!(row.state, LedgerState::Prepared | LedgerState::Active) => {
                 self.turn(row, LedgerState::Paused)
             }
@@ -75,35 +75,35 @@ impl Round<'_> {
     }
 
     /// Ends a sale.
-    pub(super) fn close(&mut self, sale: SaleId) -> Result<(), CallFault> {
-        match self.draft.row(self.books, sale) {
+    pub(super) fn close(&mut self, sale: SaleId) -> Result<(), CallError> {
+        match self.draft.row(self.index, sale) {
             Some(row) if row.state != LedgerState::Closed => self.turn(row, LedgerState::Closed),
             Some(_) | None => Ok(()),
         }
     }
 
     /// Mends what an audit found. The file itself sees to it that `available` and the totals agree.
-    pub(super) fn compensate(&mut self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, CallFault> {
-        let Some(row) = self.draft.row(self.books, sale) else { return Ok(Compensated::Missing) };
+    pub(super) fn compensate(&mut self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, CallError> {
+        let Some(row) = self.draft.row(self.index, sale) else { return Ok(Compensated::Missing) };
         let (generation, adjustments, in_ledger) = (row.generation, row.adjustments, 0);
         if (generation, adjustments, in_ledger) != (step.generation, step.adjustments, step.in_ledger) {
-            return Ok(Compensated::Moved { generation, adjustments, in_ledger });
+            return Ok(Compensated::Conflict { generation, adjustments, in_ledger });
         }
         let done = adjusted(&row.totals, step.across).ok_or_else(out_of_range)?;
         if done.totals == row.totals {
-            return Ok(Compensated::Done { standing: row.standing(), rest: done.rest });
+            return Ok(Compensated::Done { stock: row.stock(), deferred_units: done.deferred_units });
         }
         let mut mended = SaleRow { totals: done.totals, adjustments: adjustments + 1, ..row };
         mended.moved().ok_or_else(out_of_range)?;
         if mended.totals.returned > row.totals.returned {
             mended.epoch = mended.epoch.checked_add(1).ok_or_else(out_of_range)?;
-            self.draft.notes.push(Note::Returned(mended.standing()));
+            self.draft.events.push(LedgerEvent::Returned(mended.stock()));
         }
         self.draft.merge(SaleChange::new(mended));
-        Ok(Compensated::Done { standing: mended.standing(), rest: done.rest })
+        Ok(Compensated::Done { stock: mended.stock(), deferred_units: done.deferred_units })
     }
 
-    fn turn(&mut self, mut row: SaleRow, state: LedgerState) -> Result<(), CallFault> {
+    fn turn(&mut self, mut row: SaleRow, state: LedgerState) -> Result<(), CallError> {
         row.become_state(state).ok_or_else(out_of_range)?;
         row.retire_if_over(self.until(self.retention.sale));
         self.draft.merge(SaleChange::new(row));

@@ -12,9 +12,9 @@ impl Selling for SqliteLedger {
         self.is_meant()?;
         let entry = Entry::new(self.shards, shard, intents.iter())?;
         let now = self.clock.now();
-        let books = self.books()?;
-        let judged = Judged::new(&entry, now, |sale| books.bench(sale));
-        Ok(judged.into_screening(books.open_orders(shard)))
+        let index = self.index()?;
+        let judged = Judged::new(&entry, now, |sale| index.overlay(sale));
+        Ok(judged.into_screening(index.open_orders(shard)))
     }
 
     async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerFault> {

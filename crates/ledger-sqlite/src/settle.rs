@@ -1,13 +1,13 @@
 //! Outcomes: what the order store decided about a batch.
 
 use flashgate_domain::{BatchId, Decision};
-use flashgate_ledger::{Note, Settled, Standing, decision_byte::byte_of};
+use flashgate_ledger::{LedgerEvent, SaleStock, Settled, decision_byte::byte_of};
 
 use super::{
-    books::KeyEntry,
-    draft::{Bench, SaleChange},
+    draft::{Overlay, SaleChange},
     entry::{Asked, Entry},
-    round::{CallFault, Known, Round, out_of_range},
+    index::KeyEntry,
+    round::{BatchStatus, CallError, Round, out_of_range},
     store::BatchRow,
 };
 
@@ -22,34 +22,34 @@ pub(super) struct Decided {
 
 impl Round<'_> {
     /// Records the outcome; a second time changes nothing.
-    pub(super) fn settle(&mut self, decided: &Decided) -> Result<Settled, CallFault> {
+    pub(super) fn settle(&mut self, decided: &Decided) -> Result<Settled, CallError> {
         match self.known(decided.id)? {
-            Known::TakenByBatch(_) | Known::TakenByFence => Ok(Settled::IdTaken),
-            Known::Deducted(row) if row.settled => Ok(Settled::Already),
-            Known::Fenced => Ok(Settled::Contradiction),
-            Known::Deducted(row) => {
+            BatchStatus::TakenByBatch(_) | BatchStatus::TakenByFence => Ok(Settled::IdTaken),
+            BatchStatus::Deducted(row) if row.settled => Ok(Settled::Already),
+            BatchStatus::Fenced => Ok(Settled::Contradiction),
+            BatchStatus::Deducted(row) => {
                 if self.store.intents(row.number)? != decided.entry.pack() {
                     return Ok(Settled::Contradiction);
                 }
                 self.settle_open(decided, row).map(Settled::Applied)
             }
-            Known::Nothing => self.settle_late(decided).map(Settled::AppliedLate),
+            BatchStatus::Absent => self.settle_late(decided).map(Settled::AppliedLate),
         }
     }
 
-    fn settle_open(&mut self, decided: &Decided, row: BatchRow) -> Result<Vec<Standing>, CallFault> {
+    fn settle_open(&mut self, decided: &Decided, row: BatchRow) -> Result<Vec<SaleStock>, CallError> {
         let (shard, orders) =
             (decided.id.shard(), u64::try_from(decided.decisions.len()).unwrap_or(u64::MAX));
         let open_orders = self.draft.open_orders(shard).checked_sub(orders).ok_or_else(out_of_range)?;
         let mut benches = self.benches(&decided.entry);
         let each = decided.entry.asked.iter().zip(&decided.decisions);
         for (asked, decision) in each {
-            if let Some(Some(bench)) = benches.get_mut(usize::from(asked.sale)) {
-                settle_order(bench, asked, *decision).ok_or_else(out_of_range)?;
+            if let Some(Some(overlay)) = benches.get_mut(usize::from(asked.sale)) {
+                settle_order(overlay, asked, *decision).ok_or_else(out_of_range)?;
             }
         }
-        for bench in benches.iter_mut().flatten() {
-            bench.change.settled.push((row.deducted_at, decided.id));
+        for overlay in benches.iter_mut().flatten() {
+            overlay.change.settled.push((row.deducted_at, decided.id));
         }
         let changes = self.closed(benches)?;
         self.record(decided, row.number)?;
@@ -58,14 +58,14 @@ impl Round<'_> {
     }
 
     /// The deduction that the ledger lost, or never had. Sales that are missing are passed over.
-    fn settle_late(&mut self, decided: &Decided) -> Result<Vec<Standing>, CallFault> {
+    fn settle_late(&mut self, decided: &Decided) -> Result<Vec<SaleStock>, CallError> {
         let mut benches = self.benches(&decided.entry);
         let each = decided.entry.asked.iter().zip(&decided.decisions).enumerate();
         for (place, (asked, decision)) in each {
-            if let Some(Some(bench)) = benches.get_mut(usize::from(asked.sale)) {
+            if let Some(Some(overlay)) = benches.get_mut(usize::from(asked.sale)) {
                 let order = decided.id.order(place).ok_or_else(out_of_range)?;
                 let entry = KeyEntry::new(order, asked.quantity);
-                deduct_late(bench, asked, *decision, entry).ok_or_else(out_of_range)?;
+                deduct_late(overlay, asked, *decision, entry).ok_or_else(out_of_range)?;
             }
         }
         let changes = self.closed(benches)?;
@@ -75,16 +75,16 @@ impl Round<'_> {
         Ok(self.publish(decided.id, changes))
     }
 
-    fn benches(&self, entry: &Entry) -> Vec<Option<Bench<'_>>> {
-        entry.sales.iter().map(|sale| self.bench(*sale)).collect()
+    fn benches(&self, entry: &Entry) -> Vec<Option<Overlay<'_>>> {
+        entry.sales.iter().map(|sale| self.overlay(*sale)).collect()
     }
 
-    /// Closes the books of each sale that is there.
-    fn closed(&self, benches: Vec<Option<Bench<'_>>>) -> Result<Vec<Closed>, CallFault> {
+    /// Closes the index of each sale that is there.
+    fn closed(&self, benches: Vec<Option<Overlay<'_>>>) -> Result<Vec<Closed>, CallError> {
         let expires_at = self.until(self.retention.sale);
-        let close = |bench: Bench<'_>| {
-            let before = self.draft.row(self.books, bench.change.row.id)?.totals.returned;
-            let mut change = bench.change;
+        let close = |overlay: Overlay<'_>| {
+            let before = self.draft.row(self.index, overlay.change.row.id)?.totals.returned;
+            let mut change = overlay.change;
             change.row.balance()?;
             change.row.moved()?;
             let returned = change.row.totals.returned > before;
@@ -102,18 +102,18 @@ impl Round<'_> {
         self.store.insert_outcome(number, self.until(self.retention.log), &states)
     }
 
-    fn publish(&mut self, id: BatchId, closed: Vec<Closed>) -> Vec<Standing> {
-        let mut standings = Vec::with_capacity(closed.len());
+    fn publish(&mut self, id: BatchId, closed: Vec<Closed>) -> Vec<SaleStock> {
+        let mut stocks = Vec::with_capacity(closed.len());
         for Closed { change, returned } in closed {
-            let standing = change.row.standing();
+            let stock = change.row.stock();
             if returned {
-                self.draft.notes.push(Note::Returned(standing));
+                self.draft.events.push(LedgerEvent::Returned(stock));
             }
-            standings.push(standing);
+            stocks.push(stock);
             self.draft.merge(change);
         }
-        self.draft.notes.push(Note::Settled(id));
-        standings
+        self.draft.events.push(LedgerEvent::Settled(id));
+        stocks
     }
 }
 
@@ -125,19 +125,19 @@ struct Closed {
 }
 
 /// One order of a batch that was open.
-fn settle_order(bench: &mut Bench<'_>, asked: &Asked, decision: Decision) -> Option<()> {
+fn settle_order(overlay: &mut Overlay<'_>, asked: &Asked, decision: Decision) -> Option<()> {
     let units = u64::from(asked.quantity);
-    bench.change.row.settle(units)?;
+    overlay.change.row.settle(units)?;
     match decision {
         Decision::Confirmed => Some(()),
         Decision::Cancelled(reason) => {
             // A cancelled order gives its buyer's allowance back; its key keeps answering with it.
-            let held = bench.held(asked.buyer).saturating_sub(asked.quantity);
-            bench.change.held.insert(asked.buyer, held);
+            let held = overlay.held(asked.buyer).saturating_sub(asked.quantity);
+            overlay.change.held.insert(asked.buyer, held);
             if reason.returns_units() {
-                bench.change.row.give_back(units)
+                overlay.change.row.give_back(units)
             } else {
-                bench.change.row.write_off(units)
+                overlay.change.row.write_off(units)
             }
         }
     }
@@ -145,24 +145,24 @@ fn settle_order(bench: &mut Bench<'_>, asked: &Asked, decision: Decision) -> Opt
 
 /// One order of a batch that was unknown. A confirmed one owns its key and counts for its buyer; a cancelled one
 /// leaves a key to the order that has it.
-fn deduct_late(bench: &mut Bench<'_>, asked: &Asked, decision: Decision, entry: KeyEntry) -> Option<()> {
+fn deduct_late(overlay: &mut Overlay<'_>, asked: &Asked, decision: Decision, entry: KeyEntry) -> Option<()> {
     let units = u64::from(asked.quantity);
-    bench.change.row.take(units)?;
+    overlay.change.row.take(units)?;
     match decision {
         Decision::Confirmed => {
-            let held = bench.held(asked.buyer).checked_add(asked.quantity)?;
-            bench.change.held.insert(asked.buyer, held);
-            bench.change.keys.insert(asked.key, entry);
+            let held = overlay.held(asked.buyer).checked_add(asked.quantity)?;
+            overlay.change.held.insert(asked.buyer, held);
+            overlay.change.keys.insert(asked.key, entry);
             Some(())
         }
         Decision::Cancelled(reason) => {
-            if bench.key(asked.key).is_none() {
-                bench.change.keys.insert(asked.key, entry);
+            if overlay.key(asked.key).is_none() {
+                overlay.change.keys.insert(asked.key, entry);
             }
             if reason.returns_units() {
-                bench.change.row.give_back(units)
+                overlay.change.row.give_back(units)
             } else {
-                bench.change.row.write_off(units)
+                overlay.change.row.write_off(units)
             }
         }
     }

@@ -39,7 +39,7 @@ impl Round<'_> {
     }
 
     fn expired_sales(&self) -> Vec<SaleId> {
-        let rows = self.books.sales.values().map(|book| book.row);
+        let rows = self.index.sales.values().map(|index| index.row);
         let expired = rows.filter(|row| {
             let over = row.expires_at.is_some_and(|expires_at| expires_at <= self.now);
             over && row.state == LedgerState::Closed && row.pending_orders == 0
@@ -50,6 +50,6 @@ impl Round<'_> {
     /// Whether the sale is there and the batch belongs to it.
     fn needs(&self, sale: SaleId, number: u64) -> bool {
         let gone = self.draft.retired.contains(&sale);
-        !gone && self.books.sales.get(&sale).is_some_and(|book| book.row.born <= number)
+        !gone && self.index.sales.get(&sale).is_some_and(|index| index.row.born <= number)
     }
 }

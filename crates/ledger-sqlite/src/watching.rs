@@ -1,8 +1,8 @@
-//! What gateways remember: standings, keys, and the notes of this process.
+//! What gateways remember: stocks, keys, and the events of this process.
 
 use async_trait::async_trait;
 use flashgate_domain::SaleId;
-use flashgate_ledger::{LedgerFault, Note, Standing, Watching};
+use flashgate_ledger::{LedgerEvent, LedgerFault, SaleStock, Watching};
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::{sync::broadcast, task::yield_now};
 
@@ -13,8 +13,8 @@ const KEYS_PAGE: usize = 8_192;
 
 #[async_trait]
 impl Watching for SqliteLedger {
-    async fn standing(&self, sale: SaleId) -> Result<Option<Standing>, LedgerFault> {
-        Ok(self.books()?.standing(sale))
+    async fn stock(&self, sale: SaleId) -> Result<Option<SaleStock>, LedgerFault> {
+        Ok(self.index()?.stock(sale))
     }
 
     async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
@@ -28,26 +28,26 @@ impl Watching for SqliteLedger {
         Ok(found)
     }
 
-    async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault> {
-        let notes = stream::unfold(self.notes.subscribe(), |mut listener| async move {
+    async fn events(&self) -> Result<BoxStream<'static, LedgerEvent>, LedgerFault> {
+        let events = stream::unfold(self.events.subscribe(), |mut listener| async move {
             loop {
                 match listener.recv().await {
-                    Ok(note) => return Some((note, listener)),
+                    Ok(event) => return Some((event, listener)),
                     Err(broadcast::error::RecvError::Lagged(_lost)) => {}
                     Err(broadcast::error::RecvError::Closed) => return None,
                 }
             }
         });
-        Ok(notes.boxed())
+        Ok(events.boxed())
     }
 }
 
 impl SqliteLedger {
     /// The next keys of a sale, behind `last`; `None` if there are no more, or no sale.
     fn keys_after(&self, sale: SaleId, last: Option<Digest>) -> Result<Option<Vec<Digest>>, LedgerFault> {
-        let books = self.books()?;
+        let index = self.index()?;
         let page =
-            books.sales.get(&sale).map(|book| book.keys.after(last).take(KEYS_PAGE).copied().collect());
+            index.sales.get(&sale).map(|index| index.keys.after(last).take(KEYS_PAGE).copied().collect());
         Ok(page.filter(|page: &Vec<Digest>| !page.is_empty()))
     }
 }

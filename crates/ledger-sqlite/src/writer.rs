@@ -1,6 +1,6 @@
 //! The thread that owns the connection. It takes all calls that wait and runs them in one transaction, so that
 //! one sync of the disk serves them all; while the disk works, the next ones gather. Answers leave after the
-//! commit, and the books that everybody reads move then, too.
+//! commit, and the index that everybody reads move then, too.
 //!
 //! | what fails | what is certain | what the callers hear |
 //! |---|---|---|
@@ -18,7 +18,7 @@ use std::{
 };
 
 use flashgate_domain::{Clock, Timestamp, id::ShardCount};
-use flashgate_ledger::{LedgerFault, Note, Retention};
+use flashgate_ledger::{LedgerEvent, LedgerFault, Retention};
 use metrics::{counter, histogram};
 use rusqlite::ErrorCode;
 use tokio::{
@@ -28,9 +28,9 @@ use tokio::{
 use tracing::{error, warn};
 
 use super::{
-    books::Books,
-    calls::{Answer, Call, Read, Reply, Write},
+    calls::{Call, Read, ReplySender, Responder, Write},
     draft::Draft,
+    index::LedgerIndex,
     open::open,
     round::Round,
     store::Store,
@@ -49,19 +49,19 @@ pub(super) struct Writer {
     pub(super) clock: Arc<dyn Clock>,
     /// `None`: it is not known whether the last commit happened; the file must be opened anew.
     pub(super) store: Option<Store>,
-    pub(super) books: Arc<RwLock<Books>>,
-    pub(super) notes: broadcast::Sender<Note>,
+    pub(super) index: Arc<RwLock<LedgerIndex>>,
+    pub(super) events: broadcast::Sender<LedgerEvent>,
     pub(super) next_sweep: Timestamp,
 }
 
 /// Why a transaction did not come to its end.
-struct Failure {
+struct RoundError {
     error: rusqlite::Error,
     /// Whether it is certain that nothing of it will ever be seen.
     nothing_done: bool,
 }
 
-impl Failure {
+impl RoundError {
     fn fault(&self) -> LedgerFault {
         let said = self.error.to_string();
         if self.nothing_done { LedgerFault::Refused(said) } else { LedgerFault::NoAnswer(said) }
@@ -90,7 +90,7 @@ impl Writer {
         self.leave(leaving);
     }
 
-    fn leave(mut self, leaving: Vec<Reply<()>>) {
+    fn leave(mut self, leaving: Vec<ReplySender<()>>) {
         let closed = match self.store.take() {
             Some(store) => store.close().map_err(|error| LedgerFault::NoAnswer(error.to_string())),
             None => Ok(()),
@@ -123,7 +123,7 @@ impl Writer {
     /// Runs all of the calls in one transaction, and answers them when it has ended.
     fn transact(&mut self, store: Store, mut writes: VecDeque<Box<dyn Write>>) {
         let calls = writes.len();
-        let mut answers: Vec<Answer> = Vec::with_capacity(calls);
+        let mut answers: Vec<Responder> = Vec::with_capacity(calls);
         let ended = self.transaction(store, |round| {
             while let Some(write) = writes.pop_front() {
                 let (answer, error) = write.run(round);
@@ -134,7 +134,7 @@ impl Writer {
         });
         histogram!("flashgate_ledger_commit_calls").record(u32::try_from(calls).unwrap_or(u32::MAX));
         for answer in answers {
-            answer(ended.as_ref().copied().map_err(Failure::fault));
+            answer(ended.as_ref().copied().map_err(RoundError::fault));
         }
         // Those behind the one that failed.
         if let Err(failure) = ended {
@@ -147,25 +147,25 @@ impl Writer {
         &mut self,
         store: Store,
         work: impl FnOnce(&mut Round<'_>) -> rusqlite::Result<()>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), RoundError> {
         let now = self.clock.now();
         let filled = {
-            let books = self.books.read().unwrap_or_else(PoisonError::into_inner);
-            fill(Round::new(&store, &books, now, self.retention), work)
+            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+            fill(Round::new(&store, &index, now, self.retention), work)
         };
         let draft = match filled {
             Ok(draft) => draft,
             Err(error) => {
                 // A connection that cannot even roll back is closed, which does.
                 self.store = store.roll_back().then_some(store);
-                return Err(Failure { error, nothing_done: true });
+                return Err(RoundError { error, nothing_done: true });
             }
         };
         let started = Instant::now();
         if let Err(error) = store.commit() {
             let certain = commits_nothing(&error) && store.roll_back();
             self.store = certain.then_some(store);
-            return Err(Failure { error, nothing_done: certain });
+            return Err(RoundError { error, nothing_done: certain });
         }
         histogram!("flashgate_ledger_commit_seconds").record(started.elapsed());
         self.store = Some(store);
@@ -174,20 +174,20 @@ impl Writer {
     }
 
     fn publish(&self, mut draft: Draft) {
-        let notes = mem::take(&mut draft.notes);
-        let gone = self.books.write().unwrap_or_else(PoisonError::into_inner).apply(draft);
+        let events = mem::take(&mut draft.events);
+        let gone = self.index.write().unwrap_or_else(PoisonError::into_inner).apply(draft);
         drop(gone);
-        for note in notes {
-            let _nobody_listens = self.notes.send(note);
+        for event in events {
+            let _nobody_listens = self.events.send(event);
         }
     }
 
     fn open_anew(&self) -> Option<Store> {
         counter!("flashgate_ledger_reopened_total").increment(1);
         match open(&self.path, self.shards) {
-            Ok((store, books)) => {
+            Ok((store, index)) => {
                 warn!("the ledger's file was opened anew after a commit of which nothing is known");
-                *self.books.write().unwrap_or_else(PoisonError::into_inner) = books;
+                *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
                 Some(store)
             }
             Err(error) => {

@@ -8,7 +8,7 @@ pub struct Adjusted {
     /// As they are then.
     pub totals: Totals,
     /// Units that were too many, and are sold to orders that are not decided yet.
-    pub rest: u64,
+    pub deferred_units: u64,
 }
 
 /// Takes `across` units off sale, or puts as many on sale if it is below 0. The totals must not contradict each other.
@@ -22,16 +22,16 @@ pub fn adjusted(totals: &Totals, across: i64) -> Option<Adjusted> {
     let again = below(wanted).min(totals.written_off.checked_sub(totals.reclaimed)?);
     let left = wanted.checked_add_unsigned(again)?;
     // The rest is sold and not decided yet: it stays, and no step brings a sale below zero, or further below.
-    let rest = below(left).saturating_sub(below(totals.available));
-    let taken = asked.checked_sub(rest)?;
+    let deferred_units = below(left).saturating_sub(below(totals.available));
+    let taken = asked.checked_sub(deferred_units)?;
     let totals = Totals {
         returned: totals.returned.checked_add(found)?.checked_add(again)?,
         deducted: totals.deducted.checked_add(taken)?,
         reclaimed: totals.reclaimed.checked_add(again)?,
-        available: left.checked_add_unsigned(rest)?,
+        available: left.checked_add_unsigned(deferred_units)?,
         ..*totals
     };
-    Some(Adjusted { totals, rest })
+    Some(Adjusted { totals, deferred_units })
 }
 
 #[cfg(test)]
@@ -51,21 +51,34 @@ mod tests {
     #[test]
     fn missing_units_are_returned_and_those_too_many_deducted() {
         let more = adjusted(&TOTALS, -2).unwrap();
-        assert_eq!(more, Adjusted { totals: Totals { returned: 2, available: 5, ..TOTALS }, rest: 0 });
+        assert_eq!(
+            more,
+            Adjusted { totals: Totals { returned: 2, available: 5, ..TOTALS }, deferred_units: 0 }
+        );
         let fewer = adjusted(&TOTALS, 3).unwrap();
-        assert_eq!(fewer, Adjusted { totals: Totals { deducted: 10, available: 0, ..TOTALS }, rest: 0 });
+        assert_eq!(
+            fewer,
+            Adjusted { totals: Totals { deducted: 10, available: 0, ..TOTALS }, deferred_units: 0 }
+        );
     }
 
     #[test]
     fn what_is_sold_and_not_decided_is_left() {
         let some = adjusted(&TOTALS, 5).unwrap();
-        assert_eq!(some, Adjusted { totals: Totals { deducted: 10, available: 0, ..TOTALS }, rest: 2 });
+        assert_eq!(
+            some,
+            Adjusted { totals: Totals { deducted: 10, available: 0, ..TOTALS }, deferred_units: 2 }
+        );
         let nothing = adjusted(&some.totals, 2).unwrap();
-        assert_eq!(nothing, Adjusted { totals: some.totals, rest: 2 });
+        assert_eq!(nothing, Adjusted { totals: some.totals, deferred_units: 2 });
         let below = Totals { deducted: 12, available: -2, ..TOTALS };
-        assert_eq!(adjusted(&below, 1).unwrap(), Adjusted { totals: below, rest: 1 }, "no further below");
+        assert_eq!(
+            adjusted(&below, 1).unwrap(),
+            Adjusted { totals: below, deferred_units: 1 },
+            "no further below"
+        );
         let up = adjusted(&below, -1).unwrap();
-        assert_eq!((up.totals.available, up.rest), (-1, 0));
+        assert_eq!((up.totals.available, up.deferred_units), (-1, 0));
     }
 
     #[test]
@@ -73,6 +86,6 @@ mod tests {
         let written = Totals { deducted: 10, written_off: 2, available: 0, ..TOTALS };
         let mended = adjusted(&written, 2).unwrap();
         let totals = Totals { deducted: 12, returned: 2, reclaimed: 2, ..written };
-        assert_eq!(mended, Adjusted { totals, rest: 0 });
+        assert_eq!(mended, Adjusted { totals, deferred_units: 0 });
     }
 }

@@ -19,12 +19,12 @@ pub trait Identifying: Send + Sync + 'static {
     async fn establish(&self, shard: Shard, identity: LedgerIdentity) -> Result<LedgerIdentity, LedgerFault>;
 
     /// From now on the calls of this process are meant for that ledger. A call that gives or records a verdict on a
-    /// batch (each of [`Selling`], and [`Mending::restore`]) and meets another one is refused with
+    /// batch (each of [`Selling`], and [`Repairing::restore`]) and meets another one is refused with
     /// [`LedgerFault::OtherLedger`]. Until then they are meant for a ledger without an identity.
     ///
     /// [`Selling`]: crate::Selling
-    /// [`Mending::restore`]: crate::Mending::restore
-    fn mean(&self, ledger: LedgerId);
+    /// [`Repairing::restore`]: crate::Repairing::restore
+    fn expect_ledger(&self, ledger: LedgerId);
 
     /// Gives out the next node number: one a start of a gateway, over the whole deployment, in turn.
     async fn next_node(&self) -> Result<Node, LedgerFault>;

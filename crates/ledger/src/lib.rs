@@ -12,9 +12,9 @@
 //! |---|---|---|
 //! | `selling` | [`Selling`] | batcher, check-back, settlement: screen, deduct, tell the fate, settle |
 //! | `lifecycle` | [`SaleLifecycle`] | preheating, operators: prepare, activate, pause, close, sweep |
-//! | `watching` | [`Watching`] | the sold-out watch: standing, keys, notes |
+//! | `watching` | [`Watching`] | the sold-out watch: standing, keys, events |
 //! | `observing` | [`Observing`] | look-ups, audit, re-drive: orders, log entries, messages, snapshots, holdings |
-//! | `mending` | [`Mending`] | repairs: rebuild a sale, put its units right |
+//! | `repairing` | [`Repairing`] | repairs: rebuild a sale, put its units right |
 //! | `identifying` | [`Identifying`] | the start of a process: which ledger it is, and the number of the process |
 //! | `probing` | [`Probing`] | health and clocks: ping, time |
 //!
@@ -41,27 +41,27 @@ pub mod decision_byte;
 mod fault;
 mod identifying;
 mod lifecycle;
-mod mending;
 mod observing;
 mod probing;
+mod repairing;
 mod retention;
 mod selling;
 mod watching;
 
 pub use fault::LedgerFault;
-pub use flashgate_domain::{LedgerState, Totals, audit::Written};
+pub use flashgate_domain::{LedgerState, Totals, audit::WrittenCounts};
 pub use identifying::{Identifying, LedgerIdentity};
 pub use lifecycle::{Activated, Prepared, SaleLifecycle};
-pub use mending::{Compensated, Mending, Rebuilding, Rebuilt, Restored};
 pub use observing::{LedgerOrder, LogEntry, LogStatus, Observing, OpenBatch, Snapshot};
 pub use probing::Probing;
+pub use repairing::{Compensated, Rebuilding, Rebuilt, Repairing, Restored};
 pub use retention::Retention;
-pub use selling::{Answer, Deduction, Fate, Screening, Selling, Settled};
-pub use watching::{Note, Standing, Watching};
+pub use selling::{Deduction, Fate, IntentResult, Screening, Selling, Settled};
+pub use watching::{LedgerEvent, SaleStock, Watching};
 
 /// All that a ledger can do: for whoever hands parts of it to others, and for those who need most of it.
 ///
 /// Whatever has all of the traits is a ledger; nobody implements this one.
-pub trait Ledger: Selling + SaleLifecycle + Watching + Observing + Mending + Identifying + Probing {}
+pub trait Ledger: Selling + SaleLifecycle + Watching + Observing + Repairing + Identifying + Probing {}
 
-impl<T: Selling + SaleLifecycle + Watching + Observing + Mending + Identifying + Probing> Ledger for T {}
+impl<T: Selling + SaleLifecycle + Watching + Observing + Repairing + Identifying + Probing> Ledger for T {}

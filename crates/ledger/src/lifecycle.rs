@@ -18,15 +18,15 @@ pub trait SaleLifecycle: Send + Sync + 'static {
     /// registered the preheat. A sale that is missing stays missing.
     async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerFault>;
 
-    /// Stops the sale until it is rebuilt: every intent gets [`Answer::Paused`], except replays.
+    /// Stops the sale until it is rebuilt: every intent gets [`IntentResult::Paused`], except replays.
     ///
-    /// [`Answer::Paused`]: crate::Answer::Paused
+    /// [`IntentResult::Paused`]: crate::IntentResult::Paused
     async fn pause(&self, sale: SaleId) -> Result<(), LedgerFault>;
 
-    /// Ends the sale: every intent gets [`Answer::Ended`], except replays. Its keys go when everything is
+    /// Ends the sale: every intent gets [`IntentResult::Ended`], except replays. Its keys go when everything is
     /// settled and the retention is over.
     ///
-    /// [`Answer::Ended`]: crate::Answer::Ended
+    /// [`IntentResult::Ended`]: crate::IntentResult::Ended
     async fn close(&self, sale: SaleId) -> Result<(), LedgerFault>;
 
     /// Frees the keys of some closed sales whose retention is over, and returns how many sales that were. To be called

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use flashgate_domain::{
     BatchId, BuyerDigest, LedgerState, OrderId, OrderState, SaleId, Timestamp, Totals,
-    audit::{LostEntry, Written},
+    audit::{LostEntry, WrittenCounts},
 };
 
 use crate::LedgerFault;
@@ -102,7 +102,7 @@ pub struct Snapshot {
     /// Keys that have an order.
     pub keys: u64,
     /// How many buyers, and how many keys, were written. Different from what is there: a part of the sale is lost.
-    pub written: Written,
+    pub written: WrittenCounts,
     /// Orders that are counted as open.
     pub pending_orders: i64,
     /// The moment, by the ledger's clock.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use flashgate_domain::{Batch, BatchId, BatchOutcome, Intent, OrderId, SaleId, Shard, Timestamp};
 
-use crate::{LedgerFault, Standing};
+use crate::{LedgerFault, SaleStock};
 
 /// What a batch goes through: its intents are screened, it is deducted, and settled, or its fate is asked for.
 ///
@@ -12,7 +12,7 @@ use crate::{LedgerFault, Standing};
 #[async_trait]
 pub trait Selling: Send + Sync + 'static {
     /// Judges intents of one shard without changing anything. The other intents of the call count too: a key
-    /// that comes twice passes once ([`Answer::Repeated`]), and so does a buyer's allowance.
+    /// that comes twice passes once ([`IntentResult::Repeated`]), and so does a buyer's allowance.
     async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerFault>;
 
     /// Applies the whole batch and writes its log entry, or applies nothing. Every sale must be of the shard
@@ -36,7 +36,7 @@ pub trait Selling: Send + Sync + 'static {
 /// The judgement on one intent. In this order: a replay is found before the state of the sale is looked at,
 /// the window before the stock, the stock before the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum IntentResult {
     /// Nothing speaks against it.
     Pass,
     /// The same key has an order with the same quantity.
@@ -68,9 +68,9 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Screening {
     /// One for each intent, in their order.
-    pub answers: Vec<Answer>,
+    pub results: Vec<IntentResult>,
     /// One for each sale of the call that the ledger has.
-    pub standings: Vec<Standing>,
+    pub stocks: Vec<SaleStock>,
     /// Orders of the shard that are deducted and not settled: how far the order worker is behind.
     pub open_orders: u64,
 }
@@ -81,7 +81,7 @@ pub enum Deduction {
     /// Every intent is now an order: applied by this call, or by an earlier one of the same batch.
     Applied {
         /// Each sale of the batch, where this call applied it; empty when an earlier one had.
-        standings: Vec<Standing>,
+        stocks: Vec<SaleStock>,
     },
     /// A check-back came first and found nothing. Nothing was applied, and never will be.
     Fenced,
@@ -104,7 +104,7 @@ pub enum Fate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// The entry was open and is acknowledged now.
-    Applied(Vec<Standing>),
+    Applied(Vec<SaleStock>),
     /// The entry was acknowledged before; nothing changed.
     Already,
     /// An earlier call was broken off half-way. It is not known what of the batch was settled, and it is not settled
@@ -115,7 +115,7 @@ pub enum Settled {
     },
     /// The ledger did not know the batch: its deduction was applied now. Sales that the ledger does not
     /// have were passed over.
-    AppliedLate(Vec<Standing>),
+    AppliedLate(Vec<SaleStock>),
     /// The batch is fenced, yet the order store has its orders; or the ledger deducted other intents under its
     /// id. Two truths that an operator must see. Nothing changed.
     Contradiction,

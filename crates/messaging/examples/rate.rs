@@ -1,21 +1,19 @@
-//! How fast the boundary is against a real broker: `FLASHGATE_NAMESRV=host:port cargo run --release --example rate`.
+//! Measures the client against a real broker: `FLASHGATE_NAMESRV=host:port cargo run --release --example rate`.
 //!
-//! Prints, for 1, 2, 4 and 8 in flight, the half-message + acknowledged commit cycles a second with their
-//! latencies, and then how fast one subscription receives them all and commits.
+//! Prints, for 1, 2, 4 and 8 in flight, the cycles of half-message and acknowledged commit per second with their
+//! latencies, and then how fast one subscription receives and commits all messages.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
-use std::error::Error;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{error::Error, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_domain::clock::{Clock, SystemClock};
-use flashgate_messaging::rocketmq::{RocketMq, RocketMqConfig, RocketMqTransactionProducer, admin};
 use flashgate_messaging::{
     BusFault, CheckBackHandler, CheckedMessage, Message, Resolution, Subscription, TransactionProducer,
     Verdict,
+    rocketmq::{RocketMq, RocketMqConfig, RocketMqTransactionProducer, admin},
 };
 use futures::future::try_join_all;
 use tokio::time::Instant;
@@ -23,7 +21,7 @@ use tokio::time::Instant;
 const BODY_BYTES: usize = 10_000;
 const ROUND: Duration = Duration::from_secs(5);
 
-/// Nothing is left open here, so nothing is asked.
+/// No half-message stays open here, so there are no check-backs.
 struct NeverAsked;
 
 #[async_trait]

@@ -1,110 +1,109 @@
-//! Looking at what a topic holds, for operators.
+//! Reading what a topic stores, for operators.
 
-use std::fmt;
-use std::ops::Range;
-use std::str::FromStr;
+use std::{fmt, ops::Range, str::FromStr};
 
 use async_trait::async_trait;
 
-use crate::fault::BusFault;
-use crate::message::{Delivery, QueueId};
+use crate::{
+    fault::BusFault,
+    message::{Delivery, QueueId},
+};
 
-/// How long the name of a broker can be where it is read from a text; RocketMQ's brokers have 127 at most.
+/// The maximum length of a broker's name in a location; RocketMQ's brokers have at most 127 bytes.
 const BROKER_BYTES_MAX: usize = 127;
 
-/// Looks at the messages of one topic. Receives nothing: no group learns of it, and no offset moves.
+/// Reads the messages of one topic without consuming them: it joins no group and moves no offset.
 #[async_trait]
 pub trait Browser: Send + Sync {
-    /// The queues of the topic, in ascending order, each with what the broker still has of it. None if there is no
-    /// such topic.
+    /// The queues of the topic, in ascending order, each with the offsets that the broker still stores. Empty if the
+    /// topic does not exist.
     ///
     /// # Errors
-    /// The fault of the first queue that could not be asked; [`BusFault::Invalid`] if nobody may read the topic.
+    /// The fault of the first queue whose offsets cannot be read; [`BusFault::Invalid`] if no queue is readable.
     async fn queues(&self) -> Result<Vec<QueueSpan>, BusFault>;
 
-    /// The messages of `queue` from `offset` on: `max`, or as many fewer as the broker gives at once. Does not wait
-    /// for messages to come.
+    /// Up to `max` messages of `queue` from `offset` on; the broker may return fewer. Does not wait for new messages.
     ///
     /// # Errors
     /// The broker's fault.
     async fn read(&self, queue: &QueueId, offset: u64, max: u32) -> Result<StoredPage, BusFault>;
 }
 
-/// A queue, with what the broker still has of it.
+/// A queue and the offsets that the broker still stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueSpan {
     /// The queue.
     pub queue: QueueId,
-    /// From the oldest message that is left to where the next one will be.
+    /// From the offset of the oldest stored message to that of the next one.
     pub offsets: Range<u64>,
 }
 
-/// Messages that lie in a queue one after the other.
+/// Consecutive messages of a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredPage {
     /// By ascending offset.
     pub messages: Vec<Delivery>,
-    /// Where to go on; the offset that was asked for if there was nothing.
+    /// The offset of the next page; the requested offset if there was nothing.
     pub next: u64,
 }
 
-/// Where a stored message lies: `broker/queue:offset` as text.
+/// The location of a stored message: `broker/queue:offset` as text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MessagePlace {
+pub struct MessageLocation {
     /// The queue.
     pub queue: QueueId,
-    /// Its place in the queue.
+    /// The offset in the queue.
     pub offset: u64,
 }
 
-/// A text that names no place.
+/// A text that is no location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be broker/queue:offset, such as broker-a/0:12")]
-pub struct InvalidPlace;
+pub struct InvalidLocation;
 
-impl MessagePlace {
-    /// Where `message` lies.
+impl MessageLocation {
+    /// The location of `message`.
     pub fn of(message: &Delivery) -> Self {
         Self { queue: message.queue.clone(), offset: message.offset }
     }
 }
 
-impl fmt::Display for MessagePlace {
+impl fmt::Display for MessageLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}:{}", self.queue.broker, self.queue.number, self.offset)
     }
 }
 
-impl FromStr for MessagePlace {
-    type Err = InvalidPlace;
+impl FromStr for MessageLocation {
+    type Err = InvalidLocation;
 
-    fn from_str(text: &str) -> Result<Self, InvalidPlace> {
-        // From the end: a broker may have any name.
-        let (queue, offset) = text.rsplit_once(':').ok_or(InvalidPlace)?;
-        let (broker, number) = queue.rsplit_once('/').ok_or(InvalidPlace)?;
+    fn from_str(text: &str) -> Result<Self, InvalidLocation> {
+        // Parsed from the end, since a broker's name may contain any character.
+        let (queue, offset) = text.rsplit_once(':').ok_or(InvalidLocation)?;
+        let (broker, number) = queue.rsplit_once('/').ok_or(InvalidLocation)?;
         let is_name = |byte: u8| byte.is_ascii_graphic();
         if !(1..=BROKER_BYTES_MAX).contains(&broker.len()) || !broker.bytes().all(is_name) {
-            return Err(InvalidPlace);
+            return Err(InvalidLocation);
         }
         let queue = QueueId { broker: broker.into(), number: plain_number(number)? };
         Ok(Self { queue, offset: plain_number(offset)? })
     }
 }
 
-/// A number in the one form that it is written in: `+1` and `007`, which would be read as well, are none.
-fn plain_number<N: FromStr>(digits: &str) -> Result<N, InvalidPlace> {
+/// A number in canonical form: `+1` and `007`, which `parse` accepts, are refused.
+fn plain_number<N: FromStr>(digits: &str) -> Result<N, InvalidLocation> {
     let is_plain = digits == "0" || !digits.starts_with(['0', '+']);
-    is_plain.then(|| digits.parse().ok()).flatten().ok_or(InvalidPlace)
+    is_plain.then(|| digits.parse().ok()).flatten().ok_or(InvalidLocation)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{InvalidPlace, MessagePlace};
+    use super::{InvalidLocation, MessageLocation};
 
     #[test]
     fn a_place_is_read_as_it_is_written() {
         for text in ["broker-a/0:12", "a/b:c/3:18446744073709551615", "b/4294967295:0"] {
-            assert_eq!(text.parse::<MessagePlace>().map(|place| place.to_string()), Ok(text.to_owned()));
+            assert_eq!(text.parse::<MessageLocation>().map(|place| place.to_string()), Ok(text.to_owned()));
         }
     }
 
@@ -129,7 +128,7 @@ mod tests {
             "a b/0:1",
             &long_name,
         ] {
-            assert_eq!(text.parse::<MessagePlace>(), Err(InvalidPlace), "{text:?}");
+            assert_eq!(text.parse::<MessageLocation>(), Err(InvalidLocation), "{text:?}");
         }
     }
 }

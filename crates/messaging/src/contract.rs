@@ -1,7 +1,7 @@
-//! What every RocketMQ must do for flashgate, as tests: the contract suite. It runs against Apache's broker and
-//! against the one inside the process.
+//! The contract suite: tests that every RocketMQ must pass for flashgate. It runs against Apache's broker and against
+//! the embedded one.
 //!
-//! A broker puts itself under it with one line, which makes one test of each fact:
+//! One line runs the suite against a broker, one test per fact:
 //!
 //! ```text
 //! struct Mine { … }
@@ -10,11 +10,11 @@
 //! flashgate_messaging::bus_contract!(start);
 //! ```
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may fail where it stands")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may fail at any line")]
 
-mod bench;
 pub mod browsing;
 pub mod deliveries;
+mod fixture;
 pub mod transactions;
 
 /// A broker under test. It may end when this is dropped.
@@ -23,7 +23,7 @@ pub trait Server {
     fn name_server(&self) -> String;
 }
 
-/// Makes one test of each fact. `$start` is an async function without arguments that returns a [`Server`].
+/// Makes one test per fact. `$start` is an async function without arguments that returns a [`Server`].
 #[macro_export]
 macro_rules! bus_contract {
     ($start:path) => {

@@ -1,67 +1,67 @@
-//! What can go wrong between a process and the broker.
+//! The errors of calls to the broker.
 
 use std::fmt;
 
-/// A call to the broker that did not end well. Each variant says what is known about its effect.
+/// A call to the broker that failed. Each variant states what is certain about its effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BusFault {
-    /// The request never left this process: no route, no connection, or a full send queue.
-    #[error("the broker cannot be reached: {reason}")]
+    /// The request was not sent: no route, no connection, or a full send queue.
+    #[error("cannot reach the broker: {reason}")]
     Unavailable {
-        /// What stood in the way.
+        /// Why it was not sent.
         reason: String,
     },
-    /// The request left, and no answer came. It may or may not have had its effect.
-    #[error("the broker did not answer: {reason}")]
+    /// The request was sent, and no answer came. It may or may not have had its effect.
+    #[error("no answer of the broker: {reason}")]
     Unanswered {
-        /// What ended the wait: the time-out, or the loss of the connection.
+        /// The timeout, or the loss of the connection.
         reason: String,
     },
-    /// The broker took the message and says that a crash may lose it (flush or replica behind).
-    #[error("the broker holds the message, but not durably: {reason}")]
+    /// The broker stored the message but reports that a crash may lose it (flush or replica is behind).
+    #[error("the broker stored the message, but not durably: {reason}")]
     NotDurable {
         /// The broker's remark.
         reason: String,
     },
-    /// The broker refuses for now, since it is overloaded. Nothing was stored.
+    /// The broker is overloaded and refused the request. Nothing was stored.
     #[error("the broker is busy: {reason}")]
     Busy {
         /// The broker's remark.
         reason: String,
     },
-    /// The broker takes no verdict on this half-message any more; its check-back decides.
-    #[error("too late to resolve the half-message: {reason}")]
+    /// The broker accepts no verdict on this half-message any more; its check-back decides.
+    #[error("cannot resolve the half-message: too late: {reason}")]
     TooLate {
         /// The broker's remark.
         reason: String,
     },
-    /// The broker refused the request for good.
-    #[error("the broker refused (code {broker_code}): {reason}")]
+    /// The broker refused the request permanently.
+    #[error("the broker refused the request (code {broker_code}): {reason}")]
     Rejected {
         /// The response code of the remoting protocol.
         broker_code: i32,
         /// The broker's remark.
         reason: String,
     },
-    /// The message or the configuration is wrong; nothing was sent.
-    #[error("not sent: {reason}")]
+    /// The message or the configuration is invalid; nothing was sent.
+    #[error("invalid request: {reason}; nothing was sent")]
     Invalid {
-        /// What is wrong with it.
+        /// What is invalid.
         reason: String,
     },
-    /// The broker's bytes could not be understood.
-    #[error("the broker's answer makes no sense: {reason}")]
-    Garbled {
-        /// What could not be read.
+    /// The broker's bytes cannot be decoded.
+    #[error("invalid answer of the broker: {reason}")]
+    InvalidResponse {
+        /// What cannot be decoded.
         reason: String,
     },
-    /// This end was shut down; nothing was sent.
-    #[error("shut down")]
+    /// This client was shut down; nothing was sent.
+    #[error("the broker client is shut down")]
     Closed,
 }
 
 impl BusFault {
-    /// The stable code of the fault, for logs, metrics and error bodies.
+    /// The stable code, for logs, metrics and error bodies.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unavailable { .. } => "bus_unavailable",
@@ -71,12 +71,12 @@ impl BusFault {
             Self::TooLate { .. } => "bus_too_late",
             Self::Rejected { .. } => "bus_rejected",
             Self::Invalid { .. } => "bus_invalid",
-            Self::Garbled { .. } => "bus_garbled",
+            Self::InvalidResponse { .. } => "bus_invalid_response",
             Self::Closed => "bus_closed",
         }
     }
 
-    /// Whether the call certainly had no effect and may succeed later, so that repeating it doubles nothing.
+    /// Whether it is certain that the call had no effect and may succeed later, so that a retry duplicates nothing.
     pub const fn retry_safe(&self) -> bool {
         match self {
             Self::Unavailable { .. } | Self::Busy { .. } => true,
@@ -85,12 +85,12 @@ impl BusFault {
             | Self::TooLate { .. }
             | Self::Rejected { .. }
             | Self::Invalid { .. }
-            | Self::Garbled { .. }
+            | Self::InvalidResponse { .. }
             | Self::Closed => false,
         }
     }
 
-    /// The same fault, which names the place that it is about.
+    /// The same fault with `place` in front of its reason.
     pub(crate) fn at(mut self, place: &impl fmt::Display) -> Self {
         match &mut self {
             Self::Unavailable { reason }
@@ -100,7 +100,7 @@ impl BusFault {
             | Self::TooLate { reason }
             | Self::Rejected { reason, .. }
             | Self::Invalid { reason }
-            | Self::Garbled { reason } => *reason = format!("{place}: {reason}"),
+            | Self::InvalidResponse { reason } => *reason = format!("{place}: {reason}"),
             Self::Closed => {}
         }
         self
@@ -118,7 +118,7 @@ impl BusFault {
         Self::Invalid { reason: reason.into() }
     }
 
-    pub(crate) fn garbled(reason: impl Into<String>) -> Self {
-        Self::Garbled { reason: reason.into() }
+    pub(crate) fn invalid_response(reason: impl Into<String>) -> Self {
+        Self::InvalidResponse { reason: reason.into() }
     }
 }

@@ -1,13 +1,13 @@
 //! The process boundary to the message broker.
 //!
 //! The traits of [`bus`] take and return plain data only, so that they have two real implementations: Apache
-//! RocketMQ ([`rocketmq`]) and the simulated bus of the tests. What they promise:
+//! RocketMQ ([`rocketmq`]) and the simulated bus of the tests. They promise:
 //!
-//! * a half-message is invisible until it is resolved with `Commit`, and `resolve` awaits the broker's word;
-//! * a half-message that nobody resolves comes back as a check-back, to any live producer of its group;
-//! * a subscription delivers at least once: what was not committed comes again, in the order of its queue;
-//! * whoever looks at a topic ([`Browser`]) takes nothing from those who receive;
-//! * every fault says whether the call may have had its effect ([`BusFault::retry_safe`]).
+//! * a half-message is invisible until it is resolved with `Commit`, and `resolve` awaits the broker's answer;
+//! * a half-message that is not resolved comes back as a check-back, to any live producer of its group;
+//! * a subscription delivers at least once: uncommitted messages are redelivered, in the order of their queue;
+//! * reading a topic with a [`Browser`] consumes nothing;
+//! * every fault states whether the call may have had its effect ([`BusFault::retry_safe`]).
 
 pub mod browse;
 pub mod bus;
@@ -18,7 +18,7 @@ pub mod message;
 pub mod names;
 pub mod rocketmq;
 
-pub use browse::{Browser, InvalidPlace, MessagePlace, QueueSpan, StoredPage};
+pub use browse::{Browser, InvalidLocation, MessageLocation, QueueSpan, StoredPage};
 pub use bus::{CheckBackHandler, Join, Publisher, Subscription, TransactionProducer};
 pub use fault::BusFault;
 pub use message::{

@@ -1,67 +1,65 @@
-//! Plain data that crosses the boundary to the broker.
+//! The plain data of the traits.
 
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use flashgate_domain::clock::Timestamp;
 
 use crate::names::Topic;
 
-/// A message to be sent.
+/// A message to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Where it goes. The topic must exist.
+    /// The topic; it must exist.
     pub topic: Topic,
-    /// The message key: what operators search for, and what a check-back names. No whitespace.
+    /// The message key, which operators search for and a check-back names. No whitespace.
     pub key: String,
-    /// Named values beside the body. Names and values without the bytes 1 and 2; names that the broker uses
-    /// itself are refused. Their order is not kept.
+    /// Named values beside the body. Names and values must not contain the bytes 1 and 2; names that the broker
+    /// reserves are refused. Their order is not kept.
     pub properties: Vec<(String, String)>,
     /// Any bytes.
     pub body: Bytes,
-    /// How long the broker holds the message back; for plain publishes only, half-messages refuse it.
+    /// Delivery delay; only for plain messages, half-messages with a delay are refused.
     pub deliver_after: Option<Duration>,
 }
 
 impl Message {
-    /// A message without properties, to be delivered at once.
+    /// A message without properties, delivered at once.
     pub const fn new(topic: Topic, key: String, body: Bytes) -> Self {
         Self { topic, key, properties: Vec::new(), body, deliver_after: None }
     }
 }
 
-/// What the broker said about a half-message: enough to resolve it later, by whoever holds this.
+/// The broker's answer to a half-message: everything that is needed to resolve it later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HalfMessage {
     /// The topic that the message goes to once it is committed.
     pub topic: Topic,
     /// `host:port` of the broker that took the half-message.
     pub broker: String,
-    /// The id that the producer gave to the message.
+    /// The id that the producer assigned to the message.
     pub message_id: String,
-    /// The id that the broker knows the transaction by.
+    /// The broker's id of the transaction.
     pub transaction_id: String,
-    /// Its place in the broker's queue of half-messages.
+    /// The offset in the broker's queue of half-messages.
     pub queue_offset: u64,
-    /// Its place in the broker's commit log.
+    /// The offset in the broker's commit log.
     pub commit_log_offset: u64,
 }
 
-/// What a transaction came to, as far as anybody knows.
+/// The result of a transaction, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resolution {
-    /// The local transaction stands: deliver the message.
+    /// The local transaction is committed: deliver the message.
     Commit,
-    /// It does not and never will: drop the message.
+    /// The local transaction did not happen and never will: drop the message.
     Rollback,
-    /// Nobody can say now: the broker asks again later.
+    /// Not known now: the broker asks again later.
     Unknown,
 }
 
 impl Resolution {
-    /// The verdict in it, if there is one.
+    /// The verdict, unless the result is unknown.
     pub const fn verdict(self) -> Option<Verdict> {
         match self {
             Self::Commit => Some(Verdict::Commit),
@@ -71,7 +69,7 @@ impl Resolution {
     }
 }
 
-/// A final word on a half-message. Doubt has no place here: whoever doubts leaves it to the check-back.
+/// A final verdict on a half-message. If in doubt, leave it to check-back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Deliver the message.
@@ -80,7 +78,7 @@ pub enum Verdict {
     Rollback,
 }
 
-/// A half-message whose fate the broker asks for.
+/// A half-message whose result the broker asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedMessage {
     /// The key of the message.
@@ -89,9 +87,9 @@ pub struct CheckedMessage {
     pub properties: Vec<(String, String)>,
     /// The body that it was sent with.
     pub body: Bytes,
-    /// How often the broker has asked before.
+    /// How many check-backs of this message came before.
     pub asked_before: u32,
-    /// When the producer made it, by the broker's clock as far as the producer knew it.
+    /// When the producer created it, by the broker's clock as far as the producer knew it.
     pub born_at: Timestamp,
 }
 
@@ -110,14 +108,14 @@ impl fmt::Display for QueueId {
     }
 }
 
-/// How far a subscription has come in a queue.
+/// The position of a subscription in a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// The queue.
     pub queue: QueueId,
-    /// Tells this holding of the queue from an earlier one by the same subscription.
+    /// Distinguishes this holding of the queue from earlier ones of the same subscription.
     pub holding: u64,
-    /// The offset after the last message that was delivered.
+    /// The offset after the last delivered message.
     pub offset: u64,
 }
 
@@ -126,14 +124,14 @@ pub struct Position {
 pub struct ClockDifference {
     /// The estimate, in milliseconds; negative if this process's clock is behind.
     pub ahead_ms: i64,
-    /// The truth is no further from the estimate than this, in milliseconds.
+    /// The maximum error of the estimate, in milliseconds.
     pub bound_ms: u64,
 }
 
-/// A message that a subscription delivers.
+/// A message delivered by a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// The id that its producer gave to the message. A message that was committed twice has it twice.
+    /// The id that its producer assigned. A message that was committed twice is delivered twice with the same id.
     pub message_id: String,
     /// The key of the message.
     pub key: String,
@@ -141,11 +139,11 @@ pub struct Delivery {
     pub properties: Vec<(String, String)>,
     /// The body that it was sent with.
     pub body: Bytes,
-    /// The queue that it came from.
+    /// The queue that stores it.
     pub queue: QueueId,
-    /// Its place in that queue.
+    /// Its offset in that queue.
     pub offset: u64,
-    /// When its producer made it, by the broker's clock as far as the producer knew it.
+    /// When its producer created it, by the broker's clock as far as the producer knew it.
     pub born_at: Timestamp,
     /// When the broker stored it, by the broker's clock.
     pub stored_at: Timestamp,

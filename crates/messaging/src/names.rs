@@ -1,14 +1,13 @@
-//! Names that the broker accepts, checked once.
+//! Names of topics and groups, validated once.
 
-use std::fmt;
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// RocketMQ's `Validators.TOPIC_MAX_LENGTH`; groups may be longer, but one limit is easier to remember.
 const NAME_BYTES_MAX: usize = 120;
 
 /// A name that the broker would refuse.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} is no broker name: expected 1 to {NAME_BYTES_MAX} of a-z A-Z 0-9 _ -")]
+#[error("invalid name {name:?}: must be 1 to {NAME_BYTES_MAX} characters of a-z A-Z 0-9 _ -")]
 pub struct InvalidName {
     name: String,
 }
@@ -30,7 +29,7 @@ pub struct Topic(Arc<str>);
 pub struct Group(Arc<str>);
 
 impl Topic {
-    /// Takes `name` if the broker accepts it.
+    /// Validates `name`.
     ///
     /// # Errors
     /// [`InvalidName`] for an empty or long name, or one with other characters than letters, digits, `_`, `-`.
@@ -38,14 +37,14 @@ impl Topic {
         checked(name).map(Self)
     }
 
-    /// The name as the broker knows it.
+    /// The name as the broker stores it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl Group {
-    /// Takes `name` if the broker accepts it.
+    /// Validates `name`.
     ///
     /// # Errors
     /// [`InvalidName`] for an empty or long name, or one with other characters than letters, digits, `_`, `-`.
@@ -53,13 +52,13 @@ impl Group {
         checked(name).map(Self)
     }
 
-    /// The name as the broker knows it.
+    /// The name as the broker stores it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The topic for what members of this group give up on. RocketMQ's own name for it (`MixAll.getDLQTopic`),
-    /// and the only topic with a `%` in it.
+    /// The topic of this group's dead letters. RocketMQ's own name for it (`MixAll.getDLQTopic`), and the only topic
+    /// with a `%` in it.
     pub fn dead_letters(&self) -> Topic {
         Topic(format!("%DLQ%{self}").into())
     }

@@ -1,14 +1,14 @@
-//! Apache RocketMQ, spoken to in its own remoting protocol.
+//! A client of Apache RocketMQ's remoting protocol.
 //!
-//! This is no general client. It does the few things that flashgate needs, each as a request whose answer is
-//! awaited within a time-out: half-messages and their verdicts, check-backs, publishes, pulls, offsets. The
+//! This is not a general client. It does what flashgate needs, each operation as a request whose answer is
+//! awaited within a timeout: half-messages and their verdicts, check-backs, publishes, pulls, offsets. The
 //! public client (`rocketmq-client-rust` 1.0.0) sends verdicts one-way, runs the local transaction on a bounded
-//! synchronous lane and commits offsets on a timer; under load its commits get lost, and nobody is told.
+//! synchronous lane and commits offsets on a timer; under load it loses commits without an error.
 //!
-//! From the wire inwards: `frame` and `stored` know the bytes, `connection` pairs requests with answers,
-//! `session` finds the way to a broker, `peers` knows those that are no use now, `presence` keeps a broker knowing who
-//! is there, `clocks` compares its clock with ours. Above them stand `sender` and
-//! `transaction`, `check_back`, and `subscription` with its `assignment` of queues that `pull` reads.
+//! From the wire inwards: `frame` and `stored` encode and decode bytes, `connection` pairs requests with answers,
+//! `session` finds a broker's connection, `peers` tracks brokers that fail, `presence` keeps a client registered,
+//! `clocks` measures clock differences. On top of them: `sender` and `transaction`, `check_back`, and `subscription`
+//! with its `assignment` of queues that `pull` reads.
 
 pub mod admin;
 mod assignment;
@@ -39,19 +39,18 @@ use std::sync::Arc;
 use flashgate_domain::clock::Clock;
 use flashgate_supervision::Supervisor;
 
-pub use self::browser::RocketMqBrowser;
-pub use self::config::RocketMqConfig;
-pub use self::publisher::RocketMqPublisher;
-pub use self::subscription::RocketMqSubscription;
-pub use self::transaction::RocketMqTransactionProducer;
+use self::assignment::MessageModel;
+pub use self::{
+    browser::RocketMqBrowser, config::RocketMqConfig, publisher::RocketMqPublisher,
+    subscription::RocketMqSubscription, transaction::RocketMqTransactionProducer,
+};
+use crate::{
+    bus::{CheckBackHandler, Join, Subscription},
+    fault::BusFault,
+    names::{Group, Topic},
+};
 
-use self::assignment::Share;
-use crate::bus::{CheckBackHandler, Join, Subscription};
-use crate::fault::BusFault;
-use crate::names::{Group, Topic};
-
-/// The way to a RocketMQ cluster: makes producers and subscriptions. Each of them has connections of its own and
-/// is shut down by itself.
+/// A RocketMQ cluster: makes producers and subscriptions. Each has its own connections and is shut down separately.
 #[derive(Clone)]
 pub struct RocketMq {
     config: Arc<RocketMqConfig>,
@@ -60,7 +59,7 @@ pub struct RocketMq {
 }
 
 impl RocketMq {
-    /// Takes the configuration and makes sure that a name server answers. `clock` stamps the messages.
+    /// Takes the configuration and checks that a name server answers. `clock` stamps the messages.
     ///
     /// # Errors
     /// [`BusFault::Unavailable`] if no name server answers, [`BusFault::Invalid`] if none is configured.
@@ -70,31 +69,31 @@ impl RocketMq {
         Ok(mq)
     }
 
-    /// The background tasks of what is made from now on are watched by `supervisor`.
+    /// Lets `supervisor` watch the background tasks of all clients made from now on.
     pub fn supervised(self, supervisor: Supervisor) -> Self {
         Self { supervisor, ..self }
     }
 
-    /// The configuration, with which topics and groups get their prefix.
+    /// The configuration, whose prefix names topics and groups.
     pub fn config(&self) -> &RocketMqConfig {
         &self.config
     }
 
-    /// A producer of plain messages in `group`. It connects when it first sends.
+    /// A producer of plain messages in `group`. Connects at the first send.
     pub fn publisher(&self, group: Group) -> RocketMqPublisher {
         RocketMqPublisher::new(self.session(), group)
     }
 
-    /// Looks at what `topic` holds. It connects when it is first asked.
+    /// A reader of the messages that `topic` stores. Connects at the first call.
     pub fn browser(&self, topic: Topic) -> RocketMqBrowser {
         RocketMqBrowser::new(self.session(), topic)
     }
 
-    /// The producer of one kind of transaction, whose half-messages all go to `topic`. From now on `handler`
-    /// answers the check-backs of `group`, whichever process sent the half-message.
+    /// The producer of one kind of transaction, whose half-messages all go to `topic`. From now on `handler` answers
+    /// the check-backs of `group`, whichever process sent the half-message.
     ///
     /// # Errors
-    /// The fault that keeps the brokers of `topic` from knowing this producer.
+    /// The fault of registering with the brokers of `topic`.
     pub async fn transaction_producer(
         &self,
         group: Group,
@@ -104,15 +103,15 @@ impl RocketMq {
         RocketMqTransactionProducer::start(self, group, topic, handler).await
     }
 
-    /// A member of `group`, whose members divide the queues of `topic`. A new group starts at the oldest message.
+    /// A member of `group`, whose members share the queues of `topic`. A new group starts at the oldest message.
     ///
     /// # Errors
-    /// The fault that keeps it from joining the group.
+    /// The fault of joining the group.
     pub async fn subscribe(&self, group: Group, topic: Topic) -> Result<RocketMqSubscription, BusFault> {
-        RocketMqSubscription::start(self, group, topic, Share::Group).await
+        RocketMqSubscription::start(self, group, topic, MessageModel::Clustering).await
     }
 
-    /// [`RocketMq::subscribe`], to be done later, and again after the subscription left its group.
+    /// [`RocketMq::subscribe`], to be called later, and again after the subscription left its group.
     pub fn joining(&self, group: Group, topic: Topic) -> Join {
         let mq = self.clone();
         Box::new(move || {
@@ -125,16 +124,16 @@ impl RocketMq {
         })
     }
 
-    /// A listener to every message of `topic` that is stored from now on. The broker keeps no offsets for it,
-    /// `commit` does nothing, and any number of processes may listen under one `group`.
+    /// A subscription to every message of `topic` that is stored from now on, without a group: the broker keeps no
+    /// offsets for it, `commit` does nothing, and any number of processes may listen under one `group` name.
     ///
     /// # Errors
-    /// The fault that hides the ends of the queues.
+    /// The fault of reading the ends of the queues.
     pub async fn listen(&self, group: Group, topic: Topic) -> Result<RocketMqSubscription, BusFault> {
-        RocketMqSubscription::start(self, group, topic, Share::Everything).await
+        RocketMqSubscription::start(self, group, topic, MessageModel::Broadcasting).await
     }
 
     fn session(&self) -> Arc<session::Session> {
-        session::Session::new(self, Arc::new(publisher::Deaf))
+        session::Session::new(self, Arc::new(publisher::NoInbound))
     }
 }

@@ -1,5 +1,5 @@
 //! The contract suite against the RocketMQ at `FLASHGATE_NAMESRV` (`host:port`).
-#![expect(clippy::expect_used, reason = "a test that cannot have its server must stop")]
+#![expect(clippy::expect_used, reason = "a test without its server must stop")]
 
 use flashgate_messaging::contract::Server;
 

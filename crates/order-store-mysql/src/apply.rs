@@ -15,20 +15,20 @@ use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use crate::{
-    MySqlStore, careful,
-    fault::{Cause, Trouble},
-    lend, locked, plain, within,
+    MySqlStore, fast_path,
+    fault::{Cause, QueryError},
+    lend, locked, slow_path, within,
 };
 
 /// The two ways to decide a chunk. Each is a transaction of its own: the careful one reads what it must know
 /// before it writes, and a savepoint inside of the plain one would not help: rows that were inserted stay locked
 /// until the transaction ends, also when they are rolled back to a savepoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum Path {
     /// Writes all orders as confirmed. Right for every chunk of an ordinary sale.
-    Plain,
+    Fast,
     /// Looks first, then decides order by order.
-    Careful,
+    Slow,
 }
 
 /// How often a sale must be found locked to count as held.
@@ -55,13 +55,13 @@ impl MySqlStore {
         batches: &[&Batch],
         now: Timestamp,
     ) -> Result<BTreeMap<BatchId, Placed>, StoreFault> {
-        let mut way = Way::Plain;
+        let mut path = Path::Fast;
         let mut retry = 0;
         loop {
-            let trouble = match self.attempt(way, batches, now).await {
+            let trouble = match self.attempt(path, batches, now).await {
                 Ok(Some(placed)) => return Ok(placed),
                 Ok(None) => {
-                    way = self.turn_careful("shortage");
+                    path = self.take_slow_path("shortage");
                     continue;
                 }
                 Err(trouble) => trouble,
@@ -74,7 +74,7 @@ impl MySqlStore {
                 }
             }
             match cause {
-                Cause::Duplicate if way == Way::Plain => way = self.turn_careful("duplicate"),
+                Cause::Duplicate if path == Path::Fast => path = self.take_slow_path("duplicate"),
                 Cause::Duplicate | Cause::Deadlock | Cause::LockWait
                     if retry < self.contention_retries_max =>
                 {
@@ -95,29 +95,29 @@ impl MySqlStore {
         }
     }
 
-    fn turn_careful(&self, reason: &'static str) -> Way {
+    fn take_slow_path(&self, reason: &'static str) -> Path {
         counter!("flashgate_worker_serial_chunks_total", "reason" => reason).increment(1);
         if reason == "shortage" {
             warn!("a sale has fewer units than its ledger promised, or does not exist");
         }
-        Way::Careful
+        Path::Slow
     }
 
     /// One transaction; `None` if the plain way found too little.
     async fn attempt(
         &self,
-        way: Way,
+        path: Path,
         batches: &[&Batch],
         now: Timestamp,
-    ) -> Result<Option<BTreeMap<BatchId, Placed>>, Trouble> {
-        match way {
-            Way::Plain => {
+    ) -> Result<Option<BTreeMap<BatchId, Placed>>, QueryError> {
+        match path {
+            Path::Fast => {
                 let placing =
-                    lend!(self, self.call_timeout, |connection| plain::place(connection, batches, now));
+                    lend!(self, self.call_timeout, |connection| fast_path::place(connection, batches, now));
                 Ok(placing?.map(decided))
             }
-            Way::Careful => {
-                lend!(self, self.call_timeout, |connection| careful::place(connection, batches, now))
+            Path::Slow => {
+                lend!(self, self.call_timeout, |connection| slow_path::place(connection, batches, now))
                     .map(Some)
             }
         }

@@ -7,7 +7,7 @@ use flashgate_order_store::{
 };
 use sqlx::{MySqlConnection, Row};
 
-use crate::fault::Trouble;
+use crate::fault::QueryError;
 
 const ORDER_CORRECT: &str = include_str!("../sql/order_correct.sql");
 
@@ -17,7 +17,7 @@ pub(crate) async fn of_sale(
     sale: SaleId,
     step: &StoreStep,
     now: Timestamp,
-) -> Result<Option<Compensated>, Trouble> {
+) -> Result<Option<Compensated>, QueryError> {
     let (add, take) = step.added_and_taken();
     let update = sqlx::query(SALE_COMPENSATE)
         .bind(add)
@@ -38,7 +38,7 @@ pub(crate) async fn of_order(
     connection: &mut MySqlConnection,
     correction: &Correction,
     now: Timestamp,
-) -> Result<bool, Trouble> {
+) -> Result<bool, QueryError> {
     let Correction { order, sale, seen, settled } = correction;
     let update = sqlx::query(ORDER_CORRECT)
         .bind(settled.quantity)

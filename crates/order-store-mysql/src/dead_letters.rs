@@ -2,7 +2,7 @@
 
 use flashgate_domain::Timestamp;
 use flashgate_order_store::{
-    LetterDecision, LetterKey, Standing,
+    LetterDecision, LetterKey, LetterStatus,
     sql::{
         columns,
         texts::{DEAD_LETTER_DECIDE, DEAD_LETTER_SELECT},
@@ -10,19 +10,19 @@ use flashgate_order_store::{
 };
 use sqlx::{MySqlConnection, Row};
 
-use crate::fault::Trouble;
+use crate::fault::QueryError;
 
 pub(crate) async fn decide(
     connection: &mut MySqlConnection,
     letter: &LetterKey,
-    standing: Standing,
+    status: LetterStatus,
     repair_id: u64,
     now: Timestamp,
-) -> Result<(), Trouble> {
+) -> Result<(), QueryError> {
     let query = sqlx::query(DEAD_LETTER_DECIDE)
         .bind(&letter.place)
         .bind(letter.given_up_at.as_millis())
-        .bind(standing.as_str())
+        .bind(status.as_str())
         .bind(repair_id)
         .bind(now.as_millis());
     query.execute(&mut *connection).await?;
@@ -32,11 +32,11 @@ pub(crate) async fn decide(
 pub(crate) async fn decision(
     connection: &mut MySqlConnection,
     letter: &LetterKey,
-) -> Result<Option<LetterDecision>, Trouble> {
+) -> Result<Option<LetterDecision>, QueryError> {
     let query = sqlx::query(DEAD_LETTER_SELECT).bind(&letter.place).bind(letter.given_up_at.as_millis());
     let Some(row) = query.fetch_optional(&mut *connection).await? else { return Ok(None) };
     Ok(Some(LetterDecision {
-        standing: columns::standing(row.try_get("standing")?)?,
+        status: columns::letter_status(row.try_get("status")?)?,
         repair_id: row.try_get("repair_id")?,
         actor: row.try_get("actor")?,
         reason: row.try_get("reason")?,

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use flashgate_order_store::{StoreFault, sql::columns::InvalidColumn};
 use sqlx::mysql::MySqlDatabaseError;
 use thiserror::Error;
-
-use flashgate_order_store::{StoreFault, sql::columns::Impossible};
 
 /// `ER_DUP_ENTRY`.
 const DUPLICATE_ENTRY: u16 = 1062;
@@ -21,13 +20,13 @@ const READ_ONLY: [u16; 4] = [1290, 1792, 1836, 3100];
 
 /// Why a transaction did not end.
 #[derive(Debug, Error)]
-pub(crate) enum Trouble {
+pub(crate) enum QueryError {
     /// A statement failed.
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
     /// A row is not what this version writes.
     #[error(transparent)]
-    Corrupt(#[from] Impossible),
+    Corrupt(#[from] InvalidColumn),
     /// No connection could be had in time.
     #[error("{0}")]
     Unavailable(String),
@@ -36,7 +35,7 @@ pub(crate) enum Trouble {
     Late(Duration),
 }
 
-impl Trouble {
+impl QueryError {
     /// What to do about it, if a statement failed.
     pub(crate) fn cause(&self) -> Option<Cause> {
         match self {
@@ -106,12 +105,12 @@ impl Cause {
     }
 }
 
-impl From<Trouble> for StoreFault {
-    fn from(trouble: Trouble) -> Self {
+impl From<QueryError> for StoreFault {
+    fn from(trouble: QueryError) -> Self {
         match trouble {
-            Trouble::Corrupt(impossible) => impossible.into(),
-            Trouble::Unavailable(_) | Trouble::Late(_) => Self::Unavailable(trouble.to_string()),
-            Trouble::Sql(error) => {
+            QueryError::Corrupt(impossible) => impossible.into(),
+            QueryError::Unavailable(_) | QueryError::Late(_) => Self::Unavailable(trouble.to_string()),
+            QueryError::Sql(error) => {
                 let text = error.to_string();
                 match Cause::of(&error) {
                     Cause::Duplicate | Cause::Deadlock | Cause::LockWait => Self::Contended(text),

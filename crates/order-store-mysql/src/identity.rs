@@ -4,20 +4,20 @@ use flashgate_domain::LedgerId;
 use flashgate_order_store::{
     Registration, StoreIdentity,
     sql::{
-        columns::{self, Impossible},
+        columns::{self, InvalidColumn},
         texts::{IDENTITY_SELECT, LEDGER_REGISTER},
     },
 };
 use sqlx::{MySqlConnection, Row};
 
-use crate::fault::Trouble;
+use crate::fault::QueryError;
 
 /// See [`OrderStore::identity`](flashgate_order_store::OrderStore::identity).
-pub(crate) async fn find(connection: &mut MySqlConnection) -> Result<StoreIdentity, Trouble> {
+pub(crate) async fn find(connection: &mut MySqlConnection) -> Result<StoreIdentity, QueryError> {
     let row = sqlx::query(IDENTITY_SELECT)
         .fetch_optional(&mut *connection)
         .await?
-        .ok_or(Impossible("deployment"))?;
+        .ok_or(InvalidColumn("deployment"))?;
     let (store, ledger): (Vec<u8>, Option<Vec<u8>>) = (row.try_get(0)?, row.try_get(1)?);
     Ok(columns::identity(&store, ledger.as_deref())?)
 }
@@ -26,9 +26,9 @@ pub(crate) async fn find(connection: &mut MySqlConnection) -> Result<StoreIdenti
 pub(crate) async fn register(
     connection: &mut MySqlConnection,
     ledger: LedgerId,
-) -> Result<Registration, Trouble> {
+) -> Result<Registration, QueryError> {
     let update = sqlx::query(LEDGER_REGISTER).bind(ledger.to_bytes().to_vec());
     let is_done = update.execute(&mut *connection).await?.rows_affected() == 1;
     let registration = Registration::of(is_done, ledger, find(connection).await?);
-    Ok(registration.ok_or(Impossible("ledger of the deployment"))?)
+    Ok(registration.ok_or(InvalidColumn("ledger of the deployment"))?)
 }

@@ -7,21 +7,21 @@
 
 mod abandoned;
 mod apply;
-mod books;
-mod careful;
 mod compensation;
 mod dead_letters;
 mod driver;
+mod fast_path;
 mod fault;
 mod identity;
 mod locked;
-mod plain;
 mod pool;
 mod repairs;
 mod rows;
 mod sales;
 mod schema;
 mod session;
+mod slow_path;
+mod snapshot;
 mod write;
 
 use std::{sync::Arc, time::Duration};
@@ -31,20 +31,20 @@ pub use driver::MySql;
 use flashgate_domain::{
     Backoff, Batch, BatchId, BatchOutcome, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId,
     Timestamp,
-    audit::{BuyerUnits, DecidedBatch, StoreBooks, StoreStep},
+    audit::{BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep},
 };
 use flashgate_order_store::{
     BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
-    OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
-    RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, Standing, StoreFault,
-    StoreIdentity, StoredOrder, Transition, server::ServerSettings, sql::columns::Impossible,
+    LetterStatus, OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
+    RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreFault, StoreIdentity,
+    StoredOrder, Transition, server::ServerSettings, sql::columns::InvalidColumn,
 };
 use flashgate_supervision::Supervisor;
 use pool::Pool;
 use sqlx::{AssertSqlSafe, ConnectOptions, MySqlConnection, SqlSafeStr, SqlStr, mysql::MySqlConnectOptions};
 use tokio::time::timeout;
 
-use crate::fault::Trouble;
+use crate::fault::QueryError;
 
 /// The order store on MySQL.
 #[derive(Debug)]
@@ -91,8 +91,11 @@ macro_rules! lend {
 }
 use lend;
 
-async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
-    timeout(limit, call).await.unwrap_or(Err(Trouble::Late(limit)))
+async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, QueryError>>,
+) -> Result<T, QueryError> {
+    timeout(limit, call).await.unwrap_or(Err(QueryError::Late(limit)))
 }
 
 /// How long a health check may take, which writes one row: a server that takes longer is away.
@@ -102,9 +105,9 @@ const NOW_MS: &str = "SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)";
 const HEALTH_CHECK: &str = include_str!("../sql/health_check.sql");
 
 /// Does what the work does: writes. A server that can only be read is the wrong one.
-async fn health_check(connection: &mut MySqlConnection) -> Result<Timestamp, Trouble> {
+async fn health_check(connection: &mut MySqlConnection) -> Result<Timestamp, QueryError> {
     if sqlx::query(HEALTH_CHECK).execute(&mut *connection).await?.rows_affected() != 1 {
-        return Err(Impossible("number of rows for health checks").into());
+        return Err(InvalidColumn("number of rows for health checks").into());
     }
     let (now,): (u64,) = sqlx::query_as(NOW_MS).fetch_one(connection).await?;
     Ok(Timestamp::from_millis(now))
@@ -186,24 +189,24 @@ impl SaleRepository for MySqlStore {
 
 #[async_trait]
 impl SnapshotRepository for MySqlStore {
-    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, StoreFault> {
-        Ok(lend!(self, books::TIMEOUT, |connection| books::of_sale(connection, sale, asked))?)
+    async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, StoreFault> {
+        Ok(lend!(self, snapshot::TIMEOUT, |connection| snapshot::of_sale(connection, sale, asked))?)
     }
 
     async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault> {
-        Ok(lend!(self, self.call_timeout, |connection| books::outcome(connection, batch))?)
+        Ok(lend!(self, self.call_timeout, |connection| snapshot::outcome(connection, batch))?)
     }
 
     async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault> {
-        Ok(lend!(self, self.call_timeout, |connection| books::batches(connection, page))?)
+        Ok(lend!(self, self.call_timeout, |connection| snapshot::batches(connection, page))?)
     }
 
     async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault> {
-        Ok(lend!(self, books::TIMEOUT, |connection| books::outcomes(connection, page))?)
+        Ok(lend!(self, snapshot::TIMEOUT, |connection| snapshot::outcomes(connection, page))?)
     }
 
     async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreFault> {
-        Ok(lend!(self, books::TIMEOUT, |connection| books::buyers(connection, page))?)
+        Ok(lend!(self, snapshot::TIMEOUT, |connection| snapshot::buyers(connection, page))?)
     }
 }
 
@@ -242,12 +245,12 @@ impl RepairRepository for MySqlStore {
     async fn decide_letter(
         &self,
         letter: &LetterKey,
-        standing: Standing,
+        status: LetterStatus,
         repair_id: u64,
         now: Timestamp,
     ) -> Result<(), StoreFault> {
         Ok(lend!(self, self.call_timeout, |connection| dead_letters::decide(
-            connection, letter, standing, repair_id, now
+            connection, letter, status, repair_id, now
         ))?)
     }
 

@@ -9,7 +9,7 @@ use flashgate_order_store::sql::{
 };
 use sqlx::{MySqlConnection, Row};
 
-use crate::{fault::Trouble, sql};
+use crate::{fault::QueryError, sql};
 
 static SALES_EXIST: LazyLock<Sized> = LazyLock::new(|| Sized::new(include_str!("../sql/sales_exist.sql")));
 static SALES_FREE: LazyLock<Sized> = LazyLock::new(|| Sized::new(include_str!("../sql/sales_free.sql")));
@@ -18,7 +18,7 @@ static SALES_FREE: LazyLock<Sized> = LazyLock::new(|| Sized::new(include_str!(".
 pub(crate) async fn among(
     connection: &mut MySqlConnection,
     sales: &[SaleId],
-) -> Result<Vec<SaleId>, Trouble> {
+) -> Result<Vec<SaleId>, QueryError> {
     let exist = find(connection, &SALES_EXIST, sales).await?;
     let free = find(connection, &SALES_FREE, sales).await?;
     Ok(exist.difference(&free).copied().collect())
@@ -28,7 +28,7 @@ async fn find(
     connection: &mut MySqlConnection,
     template: &Sized,
     sales: &[SaleId],
-) -> Result<BTreeSet<SaleId>, Trouble> {
+) -> Result<BTreeSet<SaleId>, QueryError> {
     let mut found = BTreeSet::new();
     for (size, asked) in padded(sales) {
         let mut query = sqlx::query(sql(template.text(size)));

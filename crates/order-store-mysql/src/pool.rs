@@ -27,7 +27,7 @@ use tracing::warn;
 
 use crate::{
     abandoned::{Abandoned, Reaper},
-    fault::{Cause, Trouble},
+    fault::{Cause, QueryError},
     session::{Session, SessionSettings},
 };
 
@@ -108,16 +108,16 @@ impl Pool {
     ///
     /// # Errors
     /// None could be had in time.
-    pub(crate) async fn lease(&self) -> Result<Lease<'_>, Trouble> {
+    pub(crate) async fn lease(&self) -> Result<Lease<'_>, QueryError> {
         let limit = self.acquire_timeout;
         timeout(limit, self.lend())
             .await
-            .unwrap_or_else(|_late| Err(Trouble::Unavailable(format!("no connection within {limit:?}"))))
+            .unwrap_or_else(|_late| Err(QueryError::Unavailable(format!("no connection within {limit:?}"))))
     }
 
-    async fn lend(&self) -> Result<Lease<'_>, Trouble> {
+    async fn lend(&self) -> Result<Lease<'_>, QueryError> {
         let place = self.places.acquire().await;
-        let place = place.map_err(|closed| Trouble::Unavailable(closed.to_string()))?;
+        let place = place.map_err(|closed| QueryError::Unavailable(closed.to_string()))?;
         let round = self.round.load(Ordering::Acquire);
         while let Some(Idle { mut session, since }) = self.pop() {
             let idle_for = since.elapsed();
@@ -172,7 +172,7 @@ impl Lease<'_> {
     }
 
     /// Gives the connection back after a call that ended so, if it can be used again.
-    pub(crate) async fn end<T>(self, ended: Result<T, Trouble>) -> Result<T, Trouble> {
+    pub(crate) async fn end<T>(self, ended: Result<T, QueryError>) -> Result<T, QueryError> {
         let Self { mut session, mut guard } = self;
         match &ended {
             Err(trouble) if trouble.leaves_the_connection() => return ended,

@@ -10,13 +10,13 @@ use flashgate_order_store::{
 };
 use sqlx::{MySqlConnection, Row, mysql::MySqlRow};
 
-use crate::fault::Trouble;
+use crate::fault::QueryError;
 
 pub(crate) async fn begin(
     connection: &mut MySqlConnection,
     draft: &RepairDraft,
     now: Timestamp,
-) -> Result<RepairEvent, Trouble> {
+) -> Result<RepairEvent, QueryError> {
     let query = sqlx::query(REPAIR_INSERT)
         .bind(draft.sale.map(SaleId::get))
         .bind(&draft.kind)
@@ -33,7 +33,7 @@ pub(crate) async fn end(
     id: u64,
     after: &str,
     now: Timestamp,
-) -> Result<Option<RepairEvent>, Trouble> {
+) -> Result<Option<RepairEvent>, QueryError> {
     sqlx::query(REPAIR_END).bind(after).bind(now.as_millis()).bind(id).execute(&mut *connection).await?;
     let row = sqlx::query(REPAIR_SELECT).bind(id).fetch_optional(&mut *connection).await?;
     row.as_ref().map(from_row).transpose()
@@ -43,12 +43,12 @@ pub(crate) async fn list(
     connection: &mut MySqlConnection,
     before: Option<u64>,
     size: u32,
-) -> Result<Vec<RepairEvent>, Trouble> {
+) -> Result<Vec<RepairEvent>, QueryError> {
     let query = sqlx::query(REPAIRS_SELECT).bind(before.unwrap_or(u64::MAX)).bind(size.min(REPAIR_PAGE_MAX));
     query.fetch_all(&mut *connection).await?.iter().map(from_row).collect()
 }
 
-fn from_row(row: &MySqlRow) -> Result<RepairEvent, Trouble> {
+fn from_row(row: &MySqlRow) -> Result<RepairEvent, QueryError> {
     let sale: Option<u64> = row.try_get("sale_id")?;
     let ended_at: Option<u64> = row.try_get("ended_at_ms")?;
     let after: Option<String> = row.try_get("after_text")?;

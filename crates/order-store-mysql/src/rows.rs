@@ -4,17 +4,17 @@ use flashgate_domain::{BatchId, BatchOutcome, OrderId, OrderOutcome, id::BATCH_I
 use flashgate_order_store::{
     StoredOrder,
     sql::{
-        columns::{self, Impossible, OrderColumns},
+        columns::{self, InvalidColumn, OrderColumns},
         texts::BATCH_ORDERS_SELECT,
     },
 };
 use sqlx::{MySqlConnection, Row, mysql::MySqlRow};
 
-use crate::fault::Trouble;
+use crate::fault::QueryError;
 
 const ORDER_SELECT: &str = include_str!("../sql/order_select.sql");
 
-pub(crate) fn batch_id(row: &MySqlRow) -> Result<BatchId, Trouble> {
+pub(crate) fn batch_id(row: &MySqlRow) -> Result<BatchId, QueryError> {
     Ok(columns::batch_id(row.try_get("batch_id")?)?)
 }
 
@@ -35,11 +35,11 @@ pub(crate) async fn outcome(
     connection: &mut MySqlConnection,
     batch: BatchId,
     order_count: u32,
-) -> Result<BatchOutcome, Trouble> {
+) -> Result<BatchOutcome, QueryError> {
     let last = batch.order(BATCH_INTENTS_MAX - 1).unwrap_or(batch.base());
     let orders = outcomes_between(connection, batch.base().get(), last.get()).await?;
     if u32::try_from(orders.len()) != Ok(order_count) {
-        return Err(Impossible("number of orders in a batch").into());
+        return Err(InvalidColumn("number of orders in a batch").into());
     }
     Ok(BatchOutcome { batch, orders })
 }
@@ -49,7 +49,7 @@ pub(crate) async fn outcomes_between(
     connection: &mut MySqlConnection,
     first: u64,
     last: u64,
-) -> Result<Vec<OrderOutcome>, Trouble> {
+) -> Result<Vec<OrderOutcome>, QueryError> {
     let rows = sqlx::query(BATCH_ORDERS_SELECT).bind(first).bind(last).fetch_all(connection).await?;
     rows.iter().map(|row| Ok(order_columns(row)?.outcome()?)).collect()
 }
@@ -58,7 +58,7 @@ pub(crate) async fn outcomes_between(
 pub(crate) async fn order(
     connection: &mut MySqlConnection,
     order: OrderId,
-) -> Result<Option<StoredOrder>, Trouble> {
+) -> Result<Option<StoredOrder>, QueryError> {
     let query = sqlx::query(ORDER_SELECT).bind(order.base().get()).bind(order.get());
     let Some(row) = query.fetch_optional(&mut *connection).await? else { return Ok(None) };
     Ok(Some(order_columns(&row)?.stored(batch_id(&row)?, row.try_get("created_at_ms")?)?))

@@ -17,14 +17,14 @@ use sqlx::{
     query::Query,
 };
 
-use crate::fault::{Cause, Trouble};
+use crate::fault::{Cause, QueryError};
 
 pub(crate) async fn create(
     connection: &mut MySqlConnection,
     key: Option<&IdempotencyKey>,
     draft: &SaleDraft,
     now: Timestamp,
-) -> Result<Sale, Trouble> {
+) -> Result<Sale, QueryError> {
     let query = sqlx::query(SALE_INSERT)
         .bind(draft.title())
         .bind(draft.price_minor())
@@ -51,14 +51,14 @@ pub(crate) async fn create_once(
     key: &IdempotencyKey,
     draft: &SaleDraft,
     now: Timestamp,
-) -> Result<SaleMade, Trouble> {
+) -> Result<SaleMade, QueryError> {
     let refused = match create(&mut *connection, Some(key), draft, now).await {
         Ok(sale) => return Ok(SaleMade::Now(sale)),
         Err(trouble) => trouble,
     };
     match &refused {
-        Trouble::Sql(error) if Cause::of(error) == Cause::Duplicate => {}
-        Trouble::Sql(_) | Trouble::Corrupt(_) | Trouble::Unavailable(_) | Trouble::Late(_) => {
+        QueryError::Sql(error) if Cause::of(error) == Cause::Duplicate => {}
+        QueryError::Sql(_) | QueryError::Corrupt(_) | QueryError::Unavailable(_) | QueryError::Late(_) => {
             return Err(refused);
         }
     }
@@ -71,7 +71,7 @@ pub(crate) async fn preheat(
     connection: &mut MySqlConnection,
     sale: SaleId,
     now: Timestamp,
-) -> Result<Option<Transition>, Trouble> {
+) -> Result<Option<Transition>, QueryError> {
     let update = sqlx::query(SALE_PREHEAT).bind(now.as_millis()).bind(sale.get());
     transition(connection, sale, update).await
 }
@@ -81,7 +81,7 @@ pub(crate) async fn confirm_preheat(
     sale: SaleId,
     generation: u32,
     now: Timestamp,
-) -> Result<Option<Transition>, Trouble> {
+) -> Result<Option<Transition>, QueryError> {
     let update = sqlx::query(SALE_CONFIRM_PREHEAT).bind(now.as_millis()).bind(sale.get()).bind(generation);
     transition(connection, sale, update).await
 }
@@ -91,7 +91,7 @@ pub(crate) async fn next_generation(
     sale: SaleId,
     generation: u32,
     now: Timestamp,
-) -> Result<Option<Transition>, Trouble> {
+) -> Result<Option<Transition>, QueryError> {
     let update = sqlx::query(SALE_NEXT_GENERATION).bind(now.as_millis()).bind(sale.get()).bind(generation);
     transition(connection, sale, update).await
 }
@@ -100,7 +100,7 @@ pub(crate) async fn close(
     connection: &mut MySqlConnection,
     sale: SaleId,
     now: Timestamp,
-) -> Result<Option<Transition>, Trouble> {
+) -> Result<Option<Transition>, QueryError> {
     let update = sqlx::query(SALE_CLOSE).bind(now.as_millis()).bind(sale.get());
     transition(connection, sale, update).await
 }
@@ -110,17 +110,17 @@ async fn transition(
     connection: &mut MySqlConnection,
     sale: SaleId,
     update: Query<'_, MySql, MySqlArguments>,
-) -> Result<Option<Transition>, Trouble> {
+) -> Result<Option<Transition>, QueryError> {
     let changed = update.execute(&mut *connection).await?.rows_affected() == 1;
     Ok(find(connection, sale).await?.map(|sale| Transition { sale, changed }))
 }
 
-pub(crate) async fn find(executor: impl MySqlExecutor<'_>, sale: SaleId) -> Result<Option<Sale>, Trouble> {
+pub(crate) async fn find(executor: impl MySqlExecutor<'_>, sale: SaleId) -> Result<Option<Sale>, QueryError> {
     let row = sqlx::query(SALE_SELECT).bind(sale.get()).fetch_optional(executor).await?;
     row.as_ref().map(from_row).transpose()
 }
 
-pub(crate) async fn list(connection: &mut MySqlConnection, page: &SalePage) -> Result<Vec<Sale>, Trouble> {
+pub(crate) async fn list(connection: &mut MySqlConnection, page: &SalePage) -> Result<Vec<Sale>, QueryError> {
     let states = if page.states.is_empty() { SaleState::ALL.as_slice() } else { &page.states };
     let mut query = sqlx::query(SALES_SELECT).bind(page.after_id);
     for state in states.iter().cycle().take(SaleState::ALL.len()) {
@@ -130,7 +130,7 @@ pub(crate) async fn list(connection: &mut MySqlConnection, page: &SalePage) -> R
     rows.iter().map(from_row).collect()
 }
 
-fn from_row(row: &MySqlRow) -> Result<Sale, Trouble> {
+fn from_row(row: &MySqlRow) -> Result<Sale, QueryError> {
     let columns = SaleColumns {
         id: row.try_get("id")?,
         title: row.try_get("title")?,

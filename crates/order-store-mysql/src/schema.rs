@@ -11,7 +11,7 @@ use sqlx::{
     mysql::MySqlDatabaseError,
 };
 
-use crate::{MySqlStore, fault::Trouble, lend, within};
+use crate::{MySqlStore, fault::QueryError, lend, within};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/mysql");
 const MIGRATIONS_SELECT: &str = include_str!("../sql/migrations_select.sql");
@@ -44,7 +44,7 @@ impl ServerStore for MySqlStore {
     }
 }
 
-async fn applied(connection: &mut MySqlConnection) -> Result<Vec<Applied>, Trouble> {
+async fn applied(connection: &mut MySqlConnection) -> Result<Vec<Applied>, QueryError> {
     let rows = match sqlx::query(MIGRATIONS_SELECT).fetch_all(connection).await {
         Err(error) if is_missing_table(&error) => Vec::new(),
         rows => rows?,

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use flashgate_order_store::server::ServerSettings;
 use sqlx::{Connection, Executor, MySqlConnection, Row, mysql::MySqlConnectOptions};
 use tokio::time::Instant;
-
-use flashgate_order_store::server::ServerSettings;
 
 const SESSION_SET: &str = include_str!("../sql/session_set.sql");
 pub(crate) const SESSION_SELECT: &str = include_str!("../sql/session_select.sql");

@@ -10,7 +10,7 @@ use flashgate_order_store::sql::{
 use serde_json::Value;
 use sqlx::MySqlConnection;
 
-use crate::{fault::Trouble, sql};
+use crate::{fault::QueryError, sql};
 
 const TAKE_STOCKS: &str = include_str!("../sql/take_stocks.sql");
 static BATCHES_INSERT: LazyLock<Sized> =
@@ -73,7 +73,7 @@ pub(crate) async fn orders(
 pub(crate) async fn take_stock(
     connection: &mut MySqlConnection,
     units: &BTreeMap<SaleId, u64>,
-) -> Result<bool, Trouble> {
+) -> Result<bool, QueryError> {
     let query = match (units.first_key_value(), units.len()) {
         (None, _) => return Ok(true),
         (Some((sale, units)), 1) => sqlx::query(TAKE_STOCK).bind(units).bind(sale.get()).bind(units),

@@ -6,14 +6,14 @@ use flashgate_domain::{Batch, BatchId, BatchOutcome, SaleId, Timestamp};
 use flashgate_order_store::{
     Placed,
     decide::{Purchase, all_confirmed, confirmed_units, order_by_order, purchase},
-    sql::columns::Impossible,
+    sql::columns::InvalidColumn,
     triage::{Decided, by_ascending_id, decided, sort_out},
 };
 use metrics::counter;
 use rusqlite::{Connection, TransactionBehavior};
 use tracing::warn;
 
-use crate::{fault::Trouble, rows, write};
+use crate::{fault::QueryError, rows, write};
 
 /// See [`OrderStore::apply`](flashgate_order_store::OrderStore::apply).
 ///
@@ -23,9 +23,9 @@ pub(crate) fn chunk(
     connection: &mut Connection,
     batches: &[Batch],
     now: Timestamp,
-) -> Result<BTreeMap<BatchId, Placed>, Trouble> {
+) -> Result<BTreeMap<BatchId, Placed>, QueryError> {
     let batches = by_ascending_id(batches);
-    let reason = match plain(connection, &batches, now) {
+    let reason = match fast_path(connection, &batches, now) {
         Ok(Some(outcomes)) => return Ok(decided(outcomes)),
         Ok(None) => "shortage",
         Err(trouble) if trouble.is_duplicate() => "duplicate",
@@ -35,17 +35,17 @@ pub(crate) fn chunk(
     if reason == "shortage" {
         warn!("a sale has fewer units than its ledger promised, or does not exist");
     }
-    careful(connection, &batches, now)
+    slow_path(connection, &batches, now)
 }
 
 /// Writes all orders as confirmed and takes their units; `None`, and nothing done, if a sale has too few or does
 /// not exist. A unique key objects to a batch that was decided before, to order ids that another batch has, and
 /// to a purchase that has an order.
-fn plain(
+fn fast_path(
     connection: &mut Connection,
     batches: &[&Batch],
     now: Timestamp,
-) -> Result<Option<Vec<BatchOutcome>>, Trouble> {
+) -> Result<Option<Vec<BatchOutcome>>, QueryError> {
     let outcomes: Vec<BatchOutcome> = batches.iter().map(|batch| all_confirmed(batch)).collect();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     #[cfg(feature = "failpoints")]
@@ -66,11 +66,11 @@ fn plain(
 }
 
 /// Looks first, then decides order by order, and tells what was decided of the batches that are not new.
-fn careful(
+fn slow_path(
     connection: &mut Connection,
     batches: &[&Batch],
     now: Timestamp,
-) -> Result<BTreeMap<BatchId, Placed>, Trouble> {
+) -> Result<BTreeMap<BatchId, Placed>, QueryError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let before = decided_before(&transaction, batches)?;
     let undecided = batches.iter().filter(|batch| !before.contains_key(&batch.id().base()));
@@ -82,7 +82,7 @@ fn careful(
     write::decided(&transaction, &outcomes, now)?;
     for (sale, units) in confirmed_units(&outcomes) {
         if !write::take_stock(&transaction, sale, units)? {
-            return Err(Impossible("stock of a sale").into());
+            return Err(InvalidColumn("stock of a sale").into());
         }
     }
     let mut placed = decided(outcomes);
@@ -98,7 +98,7 @@ fn careful(
     Ok(placed)
 }
 
-fn decided_before(connection: &Connection, batches: &[&Batch]) -> Result<Decided, Trouble> {
+fn decided_before(connection: &Connection, batches: &[&Batch]) -> Result<Decided, QueryError> {
     let mut decided = Decided::new();
     for batch in batches {
         let base = batch.id().base();
@@ -113,7 +113,7 @@ fn decided_before(connection: &Connection, batches: &[&Batch]) -> Result<Decided
 fn stock_of<'a>(
     connection: &Connection,
     batches: impl Iterator<Item = &'a &'a Batch>,
-) -> Result<BTreeMap<SaleId, u64>, Trouble> {
+) -> Result<BTreeMap<SaleId, u64>, QueryError> {
     let sales: BTreeSet<SaleId> =
         batches.flat_map(|batch| batch.intents()).map(|intent| intent.sale()).collect();
     let mut saleable = BTreeMap::new();
@@ -126,7 +126,7 @@ fn stock_of<'a>(
 }
 
 /// Which purchases of `batches` have an order already.
-fn known_purchases(connection: &Connection, batches: &[&Batch]) -> Result<HashSet<Purchase>, Trouble> {
+fn known_purchases(connection: &Connection, batches: &[&Batch]) -> Result<HashSet<Purchase>, QueryError> {
     let mut known = HashSet::new();
     for intent in batches.iter().flat_map(|batch| batch.intents()) {
         if rows::is_known(connection, intent.sale(), intent.key_digest().0)? {

@@ -7,7 +7,7 @@ use flashgate_order_store::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::fault::Trouble;
+use crate::fault::QueryError;
 
 const ORDER_CORRECT: &str = include_str!("../sql/order_correct.sql");
 
@@ -17,7 +17,7 @@ pub(crate) fn of_sale(
     sale: SaleId,
     step: &StoreStep,
     now: Timestamp,
-) -> Result<Option<Compensated>, Trouble> {
+) -> Result<Option<Compensated>, QueryError> {
     let (add, take) = step.added_and_taken();
     let values = params![add, take, now.as_millis(), sale.get(), step.adjustments, add, take];
     let is_done = connection.prepare_cached(SALE_COMPENSATE)?.execute(values)? == 1;
@@ -27,7 +27,7 @@ pub(crate) fn of_sale(
 }
 
 /// See [`OrderStore::correct_order`](flashgate_order_store::OrderStore::correct_order).
-pub(crate) fn of_order(connection: &Connection, correction: &Correction) -> Result<bool, Trouble> {
+pub(crate) fn of_order(connection: &Connection, correction: &Correction) -> Result<bool, QueryError> {
     let Correction { order, sale, seen, settled } = correction;
     let values = params![
         settled.quantity,

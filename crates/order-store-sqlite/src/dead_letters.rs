@@ -2,7 +2,7 @@
 
 use flashgate_domain::Timestamp;
 use flashgate_order_store::{
-    LetterDecision, LetterKey, Standing,
+    LetterDecision, LetterKey, LetterStatus,
     sql::{
         columns,
         texts::{DEAD_LETTER_DECIDE, DEAD_LETTER_SELECT},
@@ -10,19 +10,19 @@ use flashgate_order_store::{
 };
 use rusqlite::{Connection, params};
 
-use crate::fault::Trouble;
+use crate::fault::QueryError;
 
 pub(crate) fn decide(
     connection: &Connection,
     letter: &LetterKey,
-    standing: Standing,
+    status: LetterStatus,
     repair_id: u64,
     now: Timestamp,
-) -> Result<(), Trouble> {
+) -> Result<(), QueryError> {
     connection.prepare_cached(DEAD_LETTER_DECIDE)?.execute(params![
         letter.place,
         letter.given_up_at.as_millis(),
-        standing.as_str(),
+        status.as_str(),
         repair_id,
         now.as_millis(),
     ])?;
@@ -32,13 +32,13 @@ pub(crate) fn decide(
 pub(crate) fn decision(
     connection: &Connection,
     letter: &LetterKey,
-) -> Result<Option<LetterDecision>, Trouble> {
+) -> Result<Option<LetterDecision>, QueryError> {
     let mut statement = connection.prepare_cached(DEAD_LETTER_SELECT)?;
     let mut rows = statement.query(params![letter.place, letter.given_up_at.as_millis()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let standing: String = row.get(0)?;
+    let status: String = row.get(0)?;
     Ok(Some(LetterDecision {
-        standing: columns::standing(&standing)?,
+        status: columns::letter_status(&status)?,
         repair_id: row.get(1)?,
         decided_at: Timestamp::from_millis(row.get(2)?),
         actor: row.get(3)?,

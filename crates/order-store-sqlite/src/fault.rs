@@ -1,22 +1,21 @@
 //! What an error of SQLite means for the caller of the store.
 
+use flashgate_order_store::{StoreFault, sql::columns::InvalidColumn};
 use rusqlite::{Error, ErrorCode};
 use thiserror::Error as ThisError;
 
-use flashgate_order_store::{StoreFault, sql::columns::Impossible};
-
 /// Why a transaction did not end.
 #[derive(Debug, ThisError)]
-pub(crate) enum Trouble {
+pub(crate) enum QueryError {
     /// A statement failed.
     #[error(transparent)]
     Sql(#[from] Error),
     /// A row is not what this version writes.
     #[error(transparent)]
-    Corrupt(#[from] Impossible),
+    Corrupt(#[from] InvalidColumn),
 }
 
-impl Trouble {
+impl QueryError {
     /// Whether a unique key objects.
     pub(crate) fn is_duplicate(&self) -> bool {
         matches!(self, Self::Sql(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation))
@@ -25,14 +24,14 @@ impl Trouble {
 
 /// A full disk, a file that turned out damaged, one that cannot be read: no reason to give an order up. The caller
 /// waits until there is room, or until an operator has mended it. Only values that cannot be stored are refused.
-impl From<Trouble> for StoreFault {
-    fn from(trouble: Trouble) -> Self {
+impl From<QueryError> for StoreFault {
+    fn from(trouble: QueryError) -> Self {
         let error = match trouble {
-            Trouble::Corrupt(impossible) => return impossible.into(),
-            Trouble::Sql(error) => error,
+            QueryError::Corrupt(impossible) => return impossible.into(),
+            QueryError::Sql(error) => error,
         };
         if is_impossible_column(&error) {
-            return Impossible("type of a column").into();
+            return InvalidColumn("type of a column").into();
         }
         let is_refused = match error.sqlite_error_code() {
             Some(code) => {

@@ -5,7 +5,6 @@
 //! until it writes, and no transaction ever waits for another or is tried again.
 
 mod apply;
-mod books;
 mod compensation;
 mod dead_letters;
 mod fault;
@@ -16,29 +15,29 @@ mod rows;
 mod sales;
 mod schema;
 mod settings;
+mod snapshot;
 mod thread;
 mod write;
 
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use fault::Trouble;
+use fault::QueryError;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, Clock, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId,
     SystemClock, Timestamp,
-    audit::{BuyerUnits, DecidedBatch, StoreBooks, StoreStep},
+    audit::{BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep},
+};
+use flashgate_order_store::{
+    BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
+    LetterStatus, OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
+    RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreFault, StoreIdentity,
+    StoredOrder, Transition, sql::columns::InvalidColumn, triage::in_the_order_of,
 };
 pub use open::OpenFault;
 use rusqlite::Connection;
 pub use settings::SqliteSettings;
 use thread::Thread;
-
-use flashgate_order_store::{
-    BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
-    OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
-    RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, Standing, StoreFault,
-    StoreIdentity, StoredOrder, Transition, sql::columns::Impossible, triage::in_the_order_of,
-};
 
 /// The order store on SQLite.
 ///
@@ -76,9 +75,9 @@ impl SqliteStore {
 const HEALTH_CHECK: &str = include_str!("../sql/health_check.sql");
 
 /// Does what the work does: writes.
-fn health_check(connection: &Connection) -> Result<Timestamp, Trouble> {
+fn health_check(connection: &Connection) -> Result<Timestamp, QueryError> {
     if connection.prepare_cached(HEALTH_CHECK)?.execute(())? != 1 {
-        return Err(Impossible("number of rows for health checks").into());
+        return Err(InvalidColumn("number of rows for health checks").into());
     }
     // Of this process.
     Ok(SystemClock.now())
@@ -158,28 +157,28 @@ impl SaleRepository for SqliteStore {
 
 #[async_trait]
 impl SnapshotRepository for SqliteStore {
-    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, StoreFault> {
+    async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, StoreFault> {
         let asked = asked.to_vec();
-        self.thread.call(move |connection| books::of_sale(connection, sale, &asked)).await
+        self.thread.call(move |connection| snapshot::of_sale(connection, sale, &asked)).await
     }
 
     async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault> {
-        self.thread.call(move |connection| books::outcome(connection, batch)).await
+        self.thread.call(move |connection| snapshot::outcome(connection, batch)).await
     }
 
     async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault> {
         let page = *page;
-        self.thread.call(move |connection| books::batches(connection, &page)).await
+        self.thread.call(move |connection| snapshot::batches(connection, &page)).await
     }
 
     async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault> {
         let page = *page;
-        self.thread.call(move |connection| books::outcomes(connection, &page)).await
+        self.thread.call(move |connection| snapshot::outcomes(connection, &page)).await
     }
 
     async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreFault> {
         let page = page.clone();
-        self.thread.call(move |connection| books::buyers(connection, &page)).await
+        self.thread.call(move |connection| snapshot::buyers(connection, &page)).await
     }
 }
 
@@ -222,13 +221,13 @@ impl RepairRepository for SqliteStore {
     async fn decide_letter(
         &self,
         letter: &LetterKey,
-        standing: Standing,
+        status: LetterStatus,
         repair_id: u64,
         now: Timestamp,
     ) -> Result<(), StoreFault> {
         let letter = letter.clone();
         self.thread
-            .call(move |connection| dead_letters::decide(connection, &letter, standing, repair_id, now))
+            .call(move |connection| dead_letters::decide(connection, &letter, status, repair_id, now))
             .await
     }
 

@@ -10,13 +10,13 @@ use flashgate_order_store::{
 };
 use rusqlite::{Connection, Row, params};
 
-use crate::fault::Trouble;
+use crate::fault::QueryError;
 
 pub(crate) fn begin(
     connection: &Connection,
     draft: RepairDraft,
     now: Timestamp,
-) -> Result<RepairEvent, Trouble> {
+) -> Result<RepairEvent, QueryError> {
     connection.prepare_cached(REPAIR_INSERT)?.execute(params![
         draft.sale.map(SaleId::get),
         draft.kind,
@@ -34,7 +34,7 @@ pub(crate) fn end(
     id: u64,
     after: &str,
     now: Timestamp,
-) -> Result<Option<RepairEvent>, Trouble> {
+) -> Result<Option<RepairEvent>, QueryError> {
     connection.prepare_cached(REPAIR_END)?.execute(params![after, now.as_millis(), id])?;
     let mut statement = connection.prepare_cached(REPAIR_SELECT)?;
     let mut rows = statement.query([id])?;
@@ -45,7 +45,7 @@ pub(crate) fn list(
     connection: &Connection,
     before: Option<u64>,
     size: u32,
-) -> Result<Vec<RepairEvent>, Trouble> {
+) -> Result<Vec<RepairEvent>, QueryError> {
     let before = before.unwrap_or(i64::MAX.unsigned_abs());
     let mut statement = connection.prepare_cached(REPAIRS_SELECT)?;
     let mut rows = statement.query((before, size.min(REPAIR_PAGE_MAX)))?;
@@ -56,7 +56,7 @@ pub(crate) fn list(
     Ok(repairs)
 }
 
-fn from_row(row: &Row<'_>) -> Result<RepairEvent, Trouble> {
+fn from_row(row: &Row<'_>) -> Result<RepairEvent, QueryError> {
     let sale: Option<u64> = row.get(1)?;
     let after: Option<String> = row.get(6)?;
     let ended_at: Option<u64> = row.get(8)?;

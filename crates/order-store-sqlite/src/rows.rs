@@ -4,13 +4,13 @@ use flashgate_domain::{BatchId, BatchOutcome, OrderId, OrderOutcome, SaleId, id:
 use flashgate_order_store::{
     StoredOrder,
     sql::{
-        columns::{self, Impossible, OrderColumns},
+        columns::{self, InvalidColumn, OrderColumns},
         texts::BATCH_ORDERS_SELECT,
     },
 };
 use rusqlite::{Connection, OptionalExtension, Row, Rows};
 
-use crate::fault::Trouble;
+use crate::fault::QueryError;
 
 const BATCH_SELECT: &str = include_str!("../sql/batch_select.sql");
 const ORDER_SELECT: &str = include_str!("../sql/order_select.sql");
@@ -31,7 +31,7 @@ fn order_columns<'r>(row: &'r Row<'_>) -> rusqlite::Result<OrderColumns<'r>> {
 }
 
 /// The batch that has the order ids from `base` on, and the number of its orders.
-pub(crate) fn batch_at(connection: &Connection, base: OrderId) -> Result<Option<(BatchId, u32)>, Trouble> {
+pub(crate) fn batch_at(connection: &Connection, base: OrderId) -> Result<Option<(BatchId, u32)>, QueryError> {
     let mut statement = connection.prepare_cached(BATCH_SELECT)?;
     let mut rows = statement.query([base.get()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
@@ -44,11 +44,11 @@ pub(crate) fn outcome(
     connection: &Connection,
     batch: BatchId,
     order_count: u32,
-) -> Result<BatchOutcome, Trouble> {
+) -> Result<BatchOutcome, QueryError> {
     let last = batch.order(BATCH_INTENTS_MAX - 1).unwrap_or(batch.base());
     let orders = outcomes_between(connection, batch.base().get(), last.get())?;
     if u32::try_from(orders.len()) != Ok(order_count) {
-        return Err(Impossible("number of orders in a batch").into());
+        return Err(InvalidColumn("number of orders in a batch").into());
     }
     Ok(BatchOutcome { batch, orders })
 }
@@ -58,7 +58,7 @@ pub(crate) fn outcomes_between(
     connection: &Connection,
     first: u64,
     last: u64,
-) -> Result<Vec<OrderOutcome>, Trouble> {
+) -> Result<Vec<OrderOutcome>, QueryError> {
     let mut statement = connection.prepare_cached(BATCH_ORDERS_SELECT)?;
     let mut rows: Rows<'_> = statement.query([first, last])?;
     let mut orders = Vec::new();
@@ -69,7 +69,7 @@ pub(crate) fn outcomes_between(
 }
 
 /// One order as it is now.
-pub(crate) fn order(connection: &Connection, order: OrderId) -> Result<Option<StoredOrder>, Trouble> {
+pub(crate) fn order(connection: &Connection, order: OrderId) -> Result<Option<StoredOrder>, QueryError> {
     let mut statement = connection.prepare_cached(ORDER_SELECT)?;
     let mut rows = statement.query([order.base().get(), order.get()])?;
     let Some(row) = rows.next()? else { return Ok(None) };

@@ -13,14 +13,14 @@ use flashgate_order_store::{
 };
 use rusqlite::{Connection, Params, Row, params, params_from_iter, types::Value};
 
-use crate::fault::Trouble;
+use crate::fault::QueryError;
 
 pub(crate) fn create(
     connection: &Connection,
     key: Option<&IdempotencyKey>,
     draft: SaleDraft,
     now: Timestamp,
-) -> Result<Sale, Trouble> {
+) -> Result<Sale, QueryError> {
     let (state, saleable, now) = (SaleState::Created, draft.stock(), now.as_millis());
     let mut statement = connection.prepare_cached(SALE_INSERT)?;
     statement.execute(params![
@@ -49,7 +49,7 @@ pub(crate) fn create_once(
     key: &IdempotencyKey,
     draft: SaleDraft,
     now: Timestamp,
-) -> Result<SaleMade, Trouble> {
+) -> Result<SaleMade, QueryError> {
     let mut statement = connection.prepare_cached(SALE_BY_KEY_SELECT)?;
     let mut rows = statement.query([key.as_str()])?;
     match rows.next()?.map(from_row).transpose()? {
@@ -62,7 +62,7 @@ pub(crate) fn preheat(
     connection: &Connection,
     sale: SaleId,
     now: Timestamp,
-) -> Result<Option<Transition>, Trouble> {
+) -> Result<Option<Transition>, QueryError> {
     transition(connection, sale, SALE_PREHEAT, (now.as_millis(), sale.get()))
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn confirm_preheat(
     sale: SaleId,
     generation: u32,
     now: Timestamp,
-) -> Result<Option<Transition>, Trouble> {
+) -> Result<Option<Transition>, QueryError> {
     transition(connection, sale, SALE_CONFIRM_PREHEAT, (now.as_millis(), sale.get(), generation))
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn next_generation(
     sale: SaleId,
     generation: u32,
     now: Timestamp,
-) -> Result<Option<Transition>, Trouble> {
+) -> Result<Option<Transition>, QueryError> {
     transition(connection, sale, SALE_NEXT_GENERATION, (now.as_millis(), sale.get(), generation))
 }
 
@@ -88,7 +88,7 @@ pub(crate) fn close(
     connection: &Connection,
     sale: SaleId,
     now: Timestamp,
-) -> Result<Option<Transition>, Trouble> {
+) -> Result<Option<Transition>, QueryError> {
     transition(connection, sale, SALE_CLOSE, (now.as_millis(), sale.get()))
 }
 
@@ -98,18 +98,18 @@ fn transition(
     sale: SaleId,
     update: &str,
     values: impl Params,
-) -> Result<Option<Transition>, Trouble> {
+) -> Result<Option<Transition>, QueryError> {
     let changed = connection.prepare_cached(update)?.execute(values)? == 1;
     Ok(find(connection, sale)?.map(|sale| Transition { sale, changed }))
 }
 
-pub(crate) fn find(connection: &Connection, sale: SaleId) -> Result<Option<Sale>, Trouble> {
+pub(crate) fn find(connection: &Connection, sale: SaleId) -> Result<Option<Sale>, QueryError> {
     let mut statement = connection.prepare_cached(SALE_SELECT)?;
     let mut rows = statement.query([sale.get()])?;
     rows.next()?.map(from_row).transpose()
 }
 
-pub(crate) fn list(connection: &Connection, page: &SalePage) -> Result<Vec<Sale>, Trouble> {
+pub(crate) fn list(connection: &Connection, page: &SalePage) -> Result<Vec<Sale>, QueryError> {
     let states = if page.states.is_empty() { SaleState::ALL.as_slice() } else { &page.states };
     let four =
         states.iter().cycle().take(SaleState::ALL.len()).map(|state| Value::from(state.as_str().to_owned()));
@@ -125,7 +125,7 @@ pub(crate) fn list(connection: &Connection, page: &SalePage) -> Result<Vec<Sale>
     Ok(sales)
 }
 
-fn from_row(row: &Row<'_>) -> Result<Sale, Trouble> {
+fn from_row(row: &Row<'_>) -> Result<Sale, QueryError> {
     Ok(sale_columns(row)?.sale()?)
 }
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
-    fault::Trouble,
+    fault::QueryError,
     open::{self, OpenFault},
     settings::SqliteSettings,
 };
@@ -59,7 +59,7 @@ impl Thread {
     /// Has the thread do `work`. After a time-out it may happen all the same, if it had begun.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Connection) -> Result<T, Trouble> + Send + 'static,
+        work: impl FnOnce(&mut Connection) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, StoreFault> {
         let (answer, answered) = oneshot::channel();
         let call: Call = Box::new(move |connection| {

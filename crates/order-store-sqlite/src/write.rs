@@ -3,14 +3,13 @@
 use std::sync::LazyLock;
 
 use flashgate_domain::{BatchOutcome, CancelReason, Decision, OrderOutcome, SaleId, Timestamp};
+use flashgate_order_store::sql::{
+    statement::{Sized, exact},
+    texts::TAKE_STOCK,
+};
 use rusqlite::{
     Connection, Error, Result,
     types::{ToSqlOutput, Value, ValueRef},
-};
-
-use flashgate_order_store::{
-    sql::statement::{Sized, exact},
-    sql::texts::TAKE_STOCK,
 };
 
 static BATCHES_INSERT: LazyLock<Sized> =

@@ -13,14 +13,14 @@ pub enum Compensated {
         adjustments: u64,
     },
     /// There were other steps than the caller saw; nothing changed.
-    Moved {
+    Conflict {
         /// Units left.
         saleable: u64,
         /// How many steps there were.
         adjustments: u64,
     },
     /// `saleable` would fall below zero; nothing changed.
-    Short {
+    Insufficient {
         /// Units left.
         saleable: u64,
         /// How many steps there were.
@@ -30,7 +30,7 @@ pub enum Compensated {
 
 /// How many units an order has, and how it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OrderMark {
+pub struct OrderSnapshot {
     /// Its units.
     pub quantity: u32,
     /// Confirmed, or cancelled with its reason.
@@ -45,9 +45,9 @@ pub struct Correction {
     /// Its sale.
     pub sale: SaleId,
     /// As it was seen.
-    pub seen: OrderMark,
+    pub seen: OrderSnapshot,
     /// As it was settled.
-    pub settled: OrderMark,
+    pub settled: OrderSnapshot,
 }
 
 impl Compensated {
@@ -56,9 +56,9 @@ impl Compensated {
         if is_done {
             Self::Done { saleable, adjustments }
         } else if adjustments == step.adjustments {
-            Self::Short { saleable, adjustments }
+            Self::Insufficient { saleable, adjustments }
         } else {
-            Self::Moved { saleable, adjustments }
+            Self::Conflict { saleable, adjustments }
         }
     }
 }

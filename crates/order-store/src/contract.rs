@@ -8,7 +8,6 @@
 //! flashgate_order_store::order_store_contract!(fresh);
 //! ```
 
-pub mod books;
 pub mod compensating;
 pub mod dead_letters;
 pub mod identity;
@@ -21,6 +20,7 @@ pub mod repeating;
 pub mod sales;
 pub mod scene;
 pub mod shortage;
+pub mod snapshot;
 
 use std::{any::Any, error::Error, sync::Arc};
 
@@ -79,7 +79,7 @@ macro_rules! order_store_contract {
                 two_stores_with_the_same_keys_sell_each_once;
             random:
                 the_numbers_agree_after_any_chunks;
-            books:
+            snapshot:
                 the_books_sum_the_orders_of_the_sale_up
                 the_books_agree_while_chunks_are_applied
                 batches_are_listed_page_by_page

@@ -13,14 +13,14 @@ pub struct LetterKey {
 
 /// What an operator did with a dead letter. One of which nothing is stored waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum LetterStatus {
     /// It was published again, to be decided as any other message.
     Replayed,
     /// It was given up for good.
     Dropped,
 }
 
-impl Standing {
+impl LetterStatus {
     /// The stable name: in rows and answers.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -31,7 +31,7 @@ impl Standing {
 
     /// The standing of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Replayed, Self::Dropped].into_iter().find(|standing| standing.as_str() == name)
+        [Self::Replayed, Self::Dropped].into_iter().find(|status| status.as_str() == name)
     }
 }
 
@@ -39,7 +39,7 @@ impl Standing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LetterDecision {
     /// What was done.
-    pub standing: Standing,
+    pub status: LetterStatus,
     /// The repair that it belongs to.
     pub repair_id: u64,
     /// Who did it: the actor of the repair.

@@ -39,8 +39,8 @@ mod snapshot;
 pub mod sql;
 pub mod triage;
 
-pub use compensation::{Compensated, Correction, OrderMark};
-pub use dead_letter::{LetterDecision, LetterKey, Standing};
+pub use compensation::{Compensated, Correction, OrderSnapshot};
+pub use dead_letter::{LetterDecision, LetterKey, LetterStatus};
 pub use deployment::{DeploymentRepository, Registration, StoreIdentity};
 pub use fault::StoreFault;
 pub use order::{OrderRepository, Placed, Rejection, StoredOrder};

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use flashgate_domain::{SaleId, Timestamp, audit::StoreStep};
 use thiserror::Error;
 
-use crate::{Compensated, Correction, LetterDecision, LetterKey, Standing, StoreFault};
+use crate::{Compensated, Correction, LetterDecision, LetterKey, LetterStatus, StoreFault};
 
 /// Corrects what is not as it was settled, and keeps a record of who did it: what operators' repairs need.
 #[async_trait]
@@ -43,7 +43,7 @@ pub trait RepairRepository: Send + Sync + 'static {
     async fn decide_letter(
         &self,
         letter: &LetterKey,
-        standing: Standing,
+        status: LetterStatus,
         repair_id: u64,
         now: Timestamp,
     ) -> Result<(), StoreFault>;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use flashgate_domain::{
     BatchId, BatchOutcome, BuyerId, OrderId, SaleId,
-    audit::{BuyerUnits, DecidedBatch, StoreBooks},
+    audit::{BuyerUnits, DecidedBatch, StoreSnapshot},
 };
 
 use crate::StoreFault;
@@ -13,7 +13,7 @@ use crate::StoreFault;
 pub trait SnapshotRepository: Send + Sync + 'static {
     /// The sale with the sums of its orders, and what those of `asked` that are decided have of it, all at one
     /// moment; `None` if there is no such sale. Reads every order of the sale without locking any.
-    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, StoreFault>;
+    async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, StoreFault>;
 
     /// What was decided about a batch; `None` if it is not decided.
     async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault>;

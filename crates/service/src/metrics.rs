@@ -213,7 +213,7 @@ pub const TASKS: &[&str] = &[
     "identity",
     "ledger_clock",
     "sweep",
-    "notes",
+    "ledger_events",
     "sold_out_sales",
     "sold_out_keys",
     "preheat",
@@ -247,7 +247,7 @@ pub const BUS_FAULTS: &[&str] = &[
     "bus_too_late",
     "bus_rejected",
     "bus_invalid",
-    "bus_garbled",
+    "bus_invalid_response",
     "bus_closed",
 ];
 

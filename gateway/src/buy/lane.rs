@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flashgate_domain::{Batch, BatchIds, Clock, Intent, Refusal, SaleState, Shard, Verdict};
-use flashgate_ledger::{Answer, Screening, Selling, Standing};
+use flashgate_ledger::{IntentResult, SaleStock, Screening, Selling};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::{Instrument, debug, debug_span, warn};
@@ -97,7 +97,7 @@ impl Lane {
         let script = debug_span!("script", script = "screen", intents = group.intents.len());
         match self.shared.ledger.screen(self.shard, &group.intents).instrument(script).await {
             Ok(mut screening) => {
-                let all_pass = screening.answers.iter().all(|answer| *answer == Answer::Pass);
+                let all_pass = screening.results.iter().all(|answer| *answer == IntentResult::Pass);
                 self.screens.answered(all_pass && !self.backlog_is_full(&screening));
                 self.end_what_is_closed(&group, &mut screening);
                 self.answer_failing(&mut group, behind, &screening);
@@ -127,8 +127,8 @@ impl Lane {
         let end = self.shared.transactions.run(&batch, deadline).instrument(span).await;
         let mut group = group.with_intents(batch.into_intents());
         match end {
-            BatchResult::Accepted(standings) => {
-                self.observe(&standings);
+            BatchResult::Accepted(stocks) => {
+                self.observe(&stocks);
                 for (index, ticket) in group.into_tickets().into_iter().enumerate() {
                     let verdict = id.order(index).map_or(Verdict::Unknown, Verdict::Accepted);
                     self.queue.answer(ticket, verdict);
@@ -151,8 +151,8 @@ impl Lane {
     /// Answers what did not pass, and all of it if the order worker is too far behind. What only others of the
     /// same call stood in the way of is put `behind` them.
     fn answer_failing(&self, group: &mut Group, behind: &mut Group, screening: &Screening) {
-        self.observe(&screening.standings);
-        for (pending, answer) in group.keep_passing(&screening.answers) {
+        self.observe(&screening.stocks);
+        for (pending, answer) in group.keep_passing(&screening.results) {
             if is_behind(&pending.intent, answer, group, screening) {
                 behind.push(pending);
             } else {
@@ -172,24 +172,24 @@ impl Lane {
     /// The ledger may not know that a sale was closed: a replica took over that had not heard of it, or the sale
     /// came there after its end. Then only replays are answered as they are, and the next refresh closes it again.
     fn end_what_is_closed(&self, group: &Group, screening: &mut Screening) {
-        for (intent, answer) in group.intents.iter().zip(&mut screening.answers) {
+        for (intent, answer) in group.intents.iter().zip(&mut screening.results) {
             let entry = self.shared.catalogue.get(intent.sale());
             let Some(closed) = entry.filter(|entry| entry.sale.state == SaleState::Closed) else { continue };
             match answer {
-                Answer::Pass
-                | Answer::NotReady
-                | Answer::Paused
-                | Answer::NotOpen { .. }
-                | Answer::SoldOut
-                | Answer::OverLimit => {
+                IntentResult::Pass
+                | IntentResult::NotReady
+                | IntentResult::Paused
+                | IntentResult::NotOpen { .. }
+                | IntentResult::SoldOut
+                | IntentResult::OverLimit => {
                     closed.set_closed_in_ledger(false);
-                    *answer = Answer::Ended;
+                    *answer = IntentResult::Ended;
                 }
-                Answer::Replay(_)
-                | Answer::KeyReused
-                | Answer::Repeated
-                | Answer::Missing
-                | Answer::Ended => {}
+                IntentResult::Replay(_)
+                | IntentResult::KeyReused
+                | IntentResult::Repeated
+                | IntentResult::Missing
+                | IntentResult::Ended => {}
             }
         }
     }
@@ -200,22 +200,22 @@ impl Lane {
         }
     }
 
-    fn verdict(&self, intent: &Intent, answer: Answer) -> Verdict {
+    fn verdict(&self, intent: &Intent, answer: IntentResult) -> Verdict {
         Verdict::Refused(match answer {
-            Answer::Replay(order) => return Verdict::Replayed(order),
-            Answer::KeyReused => Refusal::KeyReused,
-            Answer::Missing => self.missing(intent),
-            Answer::Paused => {
+            IntentResult::Replay(order) => return Verdict::Replayed(order),
+            IntentResult::KeyReused => Refusal::KeyReused,
+            IntentResult::Missing => self.missing(intent),
+            IntentResult::Paused => {
                 self.set_paused(intent);
                 Refusal::SalePaused
             }
-            Answer::NotReady => Refusal::SaleNotReady,
-            Answer::NotOpen { opens_at } => Refusal::NotOpen { opens_at },
-            Answer::Ended => Refusal::Ended,
-            Answer::SoldOut => Refusal::SoldOut,
-            Answer::OverLimit => Refusal::OverLimit,
+            IntentResult::NotReady => Refusal::SaleNotReady,
+            IntentResult::NotOpen { opens_at } => Refusal::NotOpen { opens_at },
+            IntentResult::Ended => Refusal::Ended,
+            IntentResult::SoldOut => Refusal::SoldOut,
+            IntentResult::OverLimit => Refusal::OverLimit,
             // Passing intents are kept, and the queue never puts a key into a group twice. Nothing was ordered.
-            Answer::Pass | Answer::Repeated => Refusal::Overloaded,
+            IntentResult::Pass | IntentResult::Repeated => Refusal::Overloaded,
         })
     }
 
@@ -238,31 +238,31 @@ impl Lane {
         }
     }
 
-    fn observe(&self, standings: &[Standing]) {
-        standings.iter().for_each(|standing| self.shared.sold_out.observe(*standing));
+    fn observe(&self, stocks: &[SaleStock]) {
+        stocks.iter().for_each(|standing| self.shared.sold_out.observe(*standing));
     }
 }
 
 /// Whether only intents of the same call stand in the way of `intent`. Those that `pass` have no units yet, and
 /// may never get them: to say "sold out" or "over the limit" before they do could turn out untrue, and the same
 /// key could have its order from another gateway meanwhile.
-fn is_behind(intent: &Intent, answer: Answer, pass: &Group, screening: &Screening) -> bool {
+fn is_behind(intent: &Intent, answer: IntentResult, pass: &Group, screening: &Screening) -> bool {
     match answer {
-        Answer::SoldOut => screening.standings.iter().any(|standing| {
+        IntentResult::SoldOut => screening.stocks.iter().any(|standing| {
             standing.sale == intent.sale() && standing.available >= i64::from(intent.quantity().get())
         }),
-        Answer::OverLimit => pass
+        IntentResult::OverLimit => pass
             .intents
             .iter()
             .any(|other| other.sale() == intent.sale() && other.buyer_digest() == intent.buyer_digest()),
-        Answer::Pass
-        | Answer::Replay(_)
-        | Answer::KeyReused
-        | Answer::Repeated
-        | Answer::Missing
-        | Answer::NotReady
-        | Answer::Paused
-        | Answer::NotOpen { .. }
-        | Answer::Ended => false,
+        IntentResult::Pass
+        | IntentResult::Replay(_)
+        | IntentResult::KeyReused
+        | IntentResult::Repeated
+        | IntentResult::Missing
+        | IntentResult::NotReady
+        | IntentResult::Paused
+        | IntentResult::NotOpen { .. }
+        | IntentResult::Ended => false,
     }
 }

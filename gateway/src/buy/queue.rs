@@ -6,7 +6,7 @@ use std::{
 };
 
 use flashgate_domain::{Intent, KeyDigest, Quantity, Refusal, SaleId, Verdict};
-use flashgate_ledger::Answer;
+use flashgate_ledger::IntentResult;
 use metrics::{Histogram, histogram};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::{
@@ -68,11 +68,11 @@ impl Group {
     }
 
     /// Keeps what passed and returns the rest with the answers to it.
-    pub fn keep_passing(&mut self, answers: &[Answer]) -> Vec<(Pending, Answer)> {
+    pub fn keep_passing(&mut self, answers: &[IntentResult]) -> Vec<(Pending, IntentResult)> {
         let all = std::mem::take(self);
         let mut rest = Vec::new();
         for ((intent, ticket), answer) in all.intents.into_iter().zip(all.tickets).zip(answers) {
-            if *answer == Answer::Pass {
+            if *answer == IntentResult::Pass {
                 self.push(Pending { intent, ticket });
             } else {
                 rest.push((Pending { intent, ticket }, *answer));

@@ -12,7 +12,7 @@ use std::{
 };
 
 use flashgate_domain::SaleId;
-use flashgate_ledger::{LedgerFault, Standing, Watching};
+use flashgate_ledger::{LedgerFault, SaleStock, Watching};
 use flashgate_supervision::Supervisor;
 use futures::{StreamExt, stream};
 use metrics::counter;
@@ -44,7 +44,7 @@ impl SoldOutWatch {
     }
 
     /// Looks at where a sale stands after a call on the ledger.
-    pub fn observe(self: &Arc<Self>, standing: Standing) {
+    pub fn observe(self: &Arc<Self>, standing: SaleStock) {
         let Some(entry) = self.catalogue.get(standing.sale) else { return };
         entry.set_left(standing.available);
         match entry.sold_out_epoch() {
@@ -72,7 +72,7 @@ impl SoldOutWatch {
 
     async fn read_keys(&self, entry: &Entry, epoch: u64) -> Result<(), LedgerFault> {
         let keys = self.ledger.keys(entry.sale.id).await?;
-        let standing = self.ledger.standing(entry.sale.id).await?;
+        let standing = self.ledger.stock(entry.sale.id).await?;
         if standing.is_some_and(|now| now.epoch == epoch && now.available <= 0) {
             entry.set_sold_out(Some(SoldOutMark::new(epoch, keys)));
             counter!("flashgate_gateway_sold_out_marks_total").increment(1);
@@ -93,7 +93,7 @@ impl SoldOutWatch {
     }
 
     async fn reread_one(self: &Arc<Self>, entry: Arc<Entry>) {
-        match self.ledger.standing(entry.sale.id).await {
+        match self.ledger.stock(entry.sale.id).await {
             Ok(Some(standing)) => self.observe(standing),
             // Gone from the ledger: let the intents find out, they know what to do about it.
             Ok(None) => entry.set_sold_out(None),

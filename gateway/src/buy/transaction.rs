@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use flashgate_domain::{Batch, BatchId, Clock, Refusal};
-use flashgate_ledger::{Deduction, Fate, Screening, Selling, Standing};
+use flashgate_ledger::{Deduction, Fate, SaleStock, Screening, Selling};
 use flashgate_messaging::{BusFault, HalfMessage, Message, Topic, TransactionProducer, Verdict as Resolved};
 use flashgate_proto::body;
 use flashgate_service::throttle::LogThrottle;
@@ -30,7 +30,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub enum BatchResult {
     /// All of its intents are orders.
-    Accepted(Vec<Standing>),
+    Accepted(Vec<SaleStock>),
     /// Some intents did not pass; none is an order.
     Refused(Screening),
     /// None is an order; they may go again under a new id.
@@ -124,9 +124,9 @@ impl Transactions {
         let deduction = deducting.instrument(debug_span!("script", script = "deduct")).await;
         reach("gateway_after_deduct");
         match deduction {
-            Ok(Deduction::Applied { standings }) => {
+            Ok(Deduction::Applied { stocks }) => {
                 self.commit(&half, deadline).await;
-                BatchResult::Accepted(standings)
+                BatchResult::Accepted(stocks)
             }
             Ok(Deduction::Refused(screening)) => self.roll_back(half, BatchResult::Refused(screening)),
             Ok(Deduction::Fenced) => self.roll_back(half, BatchResult::Retry),

@@ -163,16 +163,16 @@ impl Settlement {
 
     fn note(&self, outcome: &BatchOutcome, settled: &Settled) {
         let batch = outcome.batch;
-        let (result, standings) = match settled {
-            Settled::Applied(standings) => ("applied", standings.as_slice()),
+        let (result, stocks) = match settled {
+            Settled::Applied(stocks) => ("applied", stocks.as_slice()),
             Settled::Already => ("already", [].as_slice()),
             Settled::BrokenOff { stopped } => {
                 error!(batch_id = %batch, ?stopped, "settlement interrupted; its sales are paused and must be rebuilt");
                 ("broken_off", [].as_slice())
             }
-            Settled::AppliedLate(standings) => {
+            Settled::AppliedLate(stocks) => {
                 warn!(batch_id = %batch, "late deduction applied: the ledger did not have the batch");
-                ("applied_late", standings.as_slice())
+                ("applied_late", stocks.as_slice())
             }
             Settled::Contradiction => {
                 error!(batch_id = %batch, "contradiction: the batch is fenced in the ledger and its orders are in the order store");
@@ -185,7 +185,7 @@ impl Settlement {
         };
         debug!(batch_id = %batch, result, "settled");
         counter!("flashgate_gateway_settled_batches_total", "result" => result).increment(1);
-        standings.iter().for_each(|standing| self.sold_out.observe(*standing));
+        stocks.iter().for_each(|standing| self.sold_out.observe(*standing));
     }
 }
 

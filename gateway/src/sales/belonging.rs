@@ -157,7 +157,7 @@ impl Belonging {
                     let store = registry.register_ledger(None).await?.store;
                     return Err(Stranger::OtherLedger { store, registered: meant, found: *id });
                 }
-                ledger.mean(*id);
+                ledger.expect_ledger(*id);
                 self.set(true, false);
             }
             // Its scripts refuse what they do not have; buyers are told that the sale is paused.
@@ -283,6 +283,6 @@ pub async fn adopt(ledger: &dyn Identifying, registry: &dyn Registry, shard: Sha
     if before.is_none() {
         warn!(ledger = %id, %shard, "empty shard added to the ledger again for a rebuild");
     }
-    ledger.mean(id);
+    ledger.expect_ledger(id);
     Ok(())
 }

@@ -36,7 +36,7 @@ impl BooksService for StoreLooks {
     ) -> Result<Response<v1::StoreSnapshot>, Status> {
         let v1::SnapshotStoreSaleRequest { sale_id: number, batch_ids } = request.into_inner();
         let asked = batch_ids.iter().map(|id| batch_id("batch_ids", id)).collect::<Result<Vec<_>, _>>()?;
-        let found = self.0.books(sale_id(number)?, &asked).await.map_err(failure)?;
+        let found = self.0.snapshot(sale_id(number)?, &asked).await.map_err(failure)?;
         let found = found.ok_or(Failure::Refused(Refusal::SaleNotFound))?;
         Ok(Response::new(books::store_books_message(&found)))
     }

@@ -5,8 +5,8 @@ mod shelf;
 use std::sync::Arc;
 
 use flashgate_domain::Clock;
-use flashgate_messaging::{Browser, MessagePlace, Publisher, Topic};
-use flashgate_order_store::{OrderStore, RepairEvent, Standing};
+use flashgate_messaging::{Browser, MessageLocation, Publisher, Topic};
+use flashgate_order_store::{LetterStatus, OrderStore, RepairEvent};
 use flashgate_proto::{
     body,
     v1::{self, dead_letter_service_server::DeadLetterService},
@@ -80,14 +80,14 @@ impl DeadLetterService for DeadLetters {
         &self,
         request: Request<v1::DecideDeadLettersRequest>,
     ) -> Result<Response<v1::DecideDeadLettersResponse>, Status> {
-        self.decide(request.into_inner(), Standing::Replayed).await
+        self.decide(request.into_inner(), LetterStatus::Replayed).await
     }
 
     async fn drop_dead_letters(
         &self,
         request: Request<v1::DecideDeadLettersRequest>,
     ) -> Result<Response<v1::DecideDeadLettersResponse>, Status> {
-        self.decide(request.into_inner(), Standing::Dropped).await
+        self.decide(request.into_inner(), LetterStatus::Dropped).await
     }
 }
 
@@ -99,7 +99,7 @@ impl DeadLetters {
     async fn decide(
         &self,
         request: v1::DecideDeadLettersRequest,
-        standing: Standing,
+        standing: LetterStatus,
     ) -> Result<Response<v1::DecideDeadLettersResponse>, Status> {
         let v1::DecideDeadLettersRequest { repair_id, ids } = request;
         if !(1..=LETTERS_MAX).contains(&u32::try_from(ids.len()).unwrap_or(u32::MAX)) {
@@ -119,24 +119,24 @@ impl DeadLetters {
     }
 
     /// The repair, if it is under way and of the right kind.
-    async fn repair(&self, id: u64, standing: Standing) -> Result<RepairEvent, Failure> {
+    async fn repair(&self, id: u64, standing: LetterStatus) -> Result<RepairEvent, Failure> {
         let kind = match standing {
-            Standing::Replayed => "replay_letters",
-            Standing::Dropped => "drop_letters",
+            LetterStatus::Replayed => "replay_letters",
+            LetterStatus::Dropped => "drop_letters",
         };
         // Above, no store can have one.
         let after = i64::try_from(id).ok().and_then(|id| id.checked_add(1)).ok_or(Failure::RepairNotFound)?;
         let found = self.store.repairs(Some(after.unsigned_abs()), 1).await.map_err(failure)?;
         let is_it = |event: &RepairEvent| event.id == id && event.draft.kind == kind && event.ended.is_none();
         let repair = found.into_iter().find(is_it).ok_or(Failure::RepairNotFound)?;
-        if standing == Standing::Dropped && repair.draft.reason.trim().is_empty() {
+        if standing == LetterStatus::Dropped && repair.draft.reason.trim().is_empty() {
             return Err(Failure::malformed("repair_id", "must be of a repair that tells its reason"));
         }
         Ok(repair)
     }
 }
 
-fn place(field: &'static str, text: &str) -> Result<MessagePlace, Failure> {
+fn place(field: &'static str, text: &str) -> Result<MessageLocation, Failure> {
     text.parse().map_err(|invalid| Failure::malformed(field, invalid))
 }
 
@@ -160,7 +160,7 @@ fn letter_message(letter: &Letter) -> v1::DeadLetter {
         orders: letter.orders(),
         units: letter.units(),
         decided: letter.decided,
-        standing: decision.map_or("waiting", |decision| decision.standing.as_str()).to_owned(),
+        standing: decision.map_or("waiting", |decision| decision.status.as_str()).to_owned(),
         decision: decision.map(|decision| v1::DeadLetterDecision {
             repair_id: decision.repair_id,
             actor: decision.actor.clone(),

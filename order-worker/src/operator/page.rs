@@ -3,11 +3,10 @@
 use std::str::FromStr;
 
 use flashgate_domain::SaleState;
+use flashgate_order_store::{SALE_PAGE_MAX, SalePage};
 use flashgate_proto::v1::ListSalesRequest;
 use flashgate_service::answer::Failure;
 use utoipa::IntoParams;
-
-use flashgate_order_store::{SALE_PAGE_MAX, SalePage};
 
 /// How many sales a page holds if nobody says.
 const SIZE_DEFAULT: u32 = 100;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use flashgate_domain::{BatchId, CancelReason, Clock, OrderState, Refusal, SaleId, audit::StoreStep};
 use flashgate_messaging::{Message, Publisher, Topic};
 use flashgate_order_store::{
-    Compensated, Correction, OrderMark, OrderStore, REPAIR_PAGE_MAX, RepairDraft, RepairEvent, TEXT_BYTES_MAX,
+    Compensated, Correction, OrderSnapshot, OrderStore, REPAIR_PAGE_MAX, RepairDraft, RepairEvent,
+    TEXT_BYTES_MAX,
 };
 use flashgate_proto::{
     body,
@@ -102,8 +103,8 @@ impl RepairService for Repairs {
                 warn!(sale_id = %sale, ?step, saleable, "compensating step applied");
                 ("done", saleable, adjustments)
             }
-            Compensated::Moved { saleable, adjustments } => ("moved", saleable, adjustments),
-            Compensated::Short { saleable, adjustments } => ("short", saleable, adjustments),
+            Compensated::Conflict { saleable, adjustments } => ("moved", saleable, adjustments),
+            Compensated::Insufficient { saleable, adjustments } => ("short", saleable, adjustments),
         };
         let result = result.to_owned();
         Ok(Response::new(v1::CompensateStoreResponse { result, saleable, adjustments }))
@@ -208,7 +209,7 @@ fn correction(request: v1::CorrectOrderRequest) -> Result<Correction, Failure> {
 }
 
 /// Only states in which an order is decided: what became of it later is no word of the ledger.
-fn mark(field: &'static str, mark: &v1::OrderMark) -> Result<OrderMark, Failure> {
+fn mark(field: &'static str, mark: &v1::OrderMark) -> Result<OrderSnapshot, Failure> {
     let reason = match mark.cancel_reason.as_str() {
         "" => None,
         reason => Some(
@@ -218,7 +219,7 @@ fn mark(field: &'static str, mark: &v1::OrderMark) -> Result<OrderMark, Failure>
     };
     match OrderState::from_parts(&mark.state, reason) {
         Some(state @ (OrderState::Confirmed | OrderState::Cancelled(_))) if mark.quantity > 0 => {
-            Ok(OrderMark { quantity: mark.quantity, state })
+            Ok(OrderSnapshot { quantity: mark.quantity, state })
         }
         Some(_) | None => Err(Failure::malformed(field, "must be an order that is confirmed or cancelled")),
     }

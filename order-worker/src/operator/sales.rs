@@ -6,14 +6,13 @@ use flashgate_domain::{
     Clock, DeductPolicy, IdempotencyKey, LedgerId, OrderId, Refusal, Sale, SaleDraft, SaleId, SaleState,
 };
 use flashgate_messaging::{Message, Publisher, Topic};
+use flashgate_order_store::{
+    OrderStore, Registration, SaleMade, SalePage, StoreFault, StoreIdentity, StoredOrder, Transition,
+};
 use flashgate_proto::body;
 use flashgate_service::answer::Failure;
 use metrics::counter;
 use tracing::{error, info, warn};
-
-use flashgate_order_store::{
-    OrderStore, Registration, SaleMade, SalePage, StoreFault, StoreIdentity, StoredOrder, Transition,
-};
 
 /// Creates, preheats, closes and finds sales; finds orders. Announces each change on the topic of sales.
 pub struct Sales {

@@ -1,11 +1,10 @@
 //! Sales and orders as the operator's HTTP shows them.
 
 use flashgate_domain::{CancelReason, Sale};
+use flashgate_order_store::StoredOrder;
 use flashgate_service::openapi::{Buyer, Id, Key};
 use serde::Serialize;
 use utoipa::ToSchema;
-
-use flashgate_order_store::StoredOrder;
 
 /// A sale. Its id is a string, as every id in JSON: numbers above 2^53 do not survive every reader.
 #[derive(Clone, Debug, Serialize, ToSchema)]

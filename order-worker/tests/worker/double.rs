@@ -14,15 +14,15 @@ use bytes::Bytes;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, Clock, Decision, IdempotencyKey, Intent, LedgerId, OrderId, Quantity, Sale,
     SaleDraft, SaleId, SaleState, StoreId, SystemClock, Timestamp,
-    audit::{BatchSums, BuyerUnits, DecidedBatch, StoreBooks, StoreStep, Sums},
+    audit::{BatchSums, BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep, Sums},
 };
 use flashgate_messaging::{
     Browser, BusFault, Delivery, Message, Position, Publisher, QueueId, QueueSpan, StoredPage, Subscription,
 };
 use flashgate_order_store::{
     BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
-    OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, Rejection, RepairDraft, RepairEvent,
-    RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, Standing, StoreFault,
+    LetterStatus, OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, Rejection, RepairDraft,
+    RepairEvent, RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreFault,
     StoreIdentity, StoredOrder, Transition,
     decide::{Purchase, order_by_order},
 };
@@ -212,7 +212,7 @@ impl SaleRepository for MemoryStore {
 
 #[async_trait]
 impl SnapshotRepository for MemoryStore {
-    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, StoreFault> {
+    async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, StoreFault> {
         let tables = self.tables.lock();
         let Some(row) = tables.sales.get(&sale) else { return Ok(None) };
         let mut orders = Sums::default();
@@ -226,7 +226,7 @@ impl SnapshotRepository for MemoryStore {
             batch: outcome.batch,
             sums: Sums::of_outcome(outcome, sale),
         };
-        Ok(Some(StoreBooks {
+        Ok(Some(StoreSnapshot {
             state: row.state,
             generation: row.generation,
             initial: row.draft.stock(),
@@ -349,14 +349,14 @@ impl RepairRepository for MemoryStore {
     async fn decide_letter(
         &self,
         letter: &LetterKey,
-        standing: Standing,
+        status: LetterStatus,
         repair_id: u64,
         now: Timestamp,
     ) -> Result<(), StoreFault> {
         let mut tables = self.tables.lock();
         let repair = tables.repairs.iter().find(|event| event.id == repair_id).unwrap().draft.clone();
         let RepairDraft { actor, reason, .. } = repair;
-        let decision = LetterDecision { standing, repair_id, actor, reason, decided_at: now };
+        let decision = LetterDecision { status, repair_id, actor, reason, decided_at: now };
         tables.letters.push((letter.clone(), decision));
         Ok(())
     }

@@ -11,7 +11,7 @@ pub fn redis_reply(bytes: &[u8]) -> bool {
 
 /// A line on the channel of the notes.
 pub fn ledger_note(bytes: &[u8]) -> bool {
-    std::str::from_utf8(bytes).is_ok_and(redis::note)
+    std::str::from_utf8(bytes).is_ok_and(redis::event)
 }
 
 /// Two bytes: where the stream is cut; then its bytes. The same bytes are the body and a field of a request, too.

@@ -9,9 +9,9 @@ use flashgate_domain::{
 };
 use flashgate_gateway::sales::registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder};
 use flashgate_ledger::{
-    Activated, Answer, Compensated, Deduction, Fate, Identifying, LedgerFault, LedgerIdentity, LedgerOrder,
-    LedgerState, LogEntry, Mending, Note, Observing, Prepared, Probing, Rebuilding, Rebuilt, Restored,
-    SaleLifecycle, Screening, Selling, Settled, Snapshot, Standing, Watching,
+    Activated, Compensated, Deduction, Fate, Identifying, IntentResult, LedgerEvent, LedgerFault,
+    LedgerIdentity, LedgerOrder, LedgerState, LogEntry, Observing, Prepared, Probing, Rebuilding, Rebuilt,
+    Repairing, Restored, SaleLifecycle, SaleStock, Screening, Selling, Settled, Snapshot, Watching,
 };
 use flashgate_messaging::{
     BusFault, Delivery, HalfMessage, Message, Position, Subscription, TransactionProducer, Verdict,
@@ -38,20 +38,20 @@ pub(crate) struct Agreeable {
 }
 
 impl Agreeable {
-    fn standings(&self) -> Vec<Standing> {
-        vec![Standing { sale: self.sale.id, available: self.available, epoch: 0 }]
+    fn stocks(&self) -> Vec<SaleStock> {
+        vec![SaleStock { sale: self.sale.id, available: self.available, epoch: 0 }]
     }
 }
 
 #[async_trait]
 impl Selling for Agreeable {
     async fn screen(&self, _shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerFault> {
-        let answer = if self.available > 0 { Answer::Pass } else { Answer::SoldOut };
-        Ok(Screening { answers: vec![answer; intents.len()], standings: self.standings(), open_orders: 0 })
+        let answer = if self.available > 0 { IntentResult::Pass } else { IntentResult::SoldOut };
+        Ok(Screening { results: vec![answer; intents.len()], stocks: self.stocks(), open_orders: 0 })
     }
 
     async fn deduct(&self, _batch: &Batch, _body: &[u8]) -> Result<Deduction, LedgerFault> {
-        Ok(Deduction::Applied { standings: self.standings() })
+        Ok(Deduction::Applied { stocks: self.stocks() })
     }
 
     async fn check_back(&self, _batch: BatchId) -> Result<Fate, LedgerFault> {
@@ -111,21 +111,21 @@ impl Observing for Agreeable {
 
 #[async_trait]
 impl Watching for Agreeable {
-    async fn standing(&self, _sale: SaleId) -> Result<Option<Standing>, LedgerFault> {
-        Ok(self.standings().pop())
+    async fn stock(&self, _sale: SaleId) -> Result<Option<SaleStock>, LedgerFault> {
+        Ok(self.stocks().pop())
     }
 
     async fn keys(&self, _sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
         Ok(Vec::new())
     }
 
-    async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault> {
+    async fn events(&self) -> Result<BoxStream<'static, LedgerEvent>, LedgerFault> {
         Ok(stream::pending().boxed())
     }
 }
 
 #[async_trait]
-impl Mending for Agreeable {
+impl Repairing for Agreeable {
     async fn begin_rebuild(&self, _sale: &Sale) -> Result<Rebuilding, LedgerFault> {
         Ok(Rebuilding::Begun)
     }
@@ -145,7 +145,7 @@ impl Mending for Agreeable {
         _generation: u32,
         _available: i64,
     ) -> Result<Rebuilt, LedgerFault> {
-        Ok(Rebuilt::Stands { state: LedgerState::Active })
+        Ok(Rebuilt::Done { state: LedgerState::Active })
     }
 
     async fn compensate(&self, _sale: SaleId, _step: &LedgerStep) -> Result<Compensated, LedgerFault> {
@@ -167,7 +167,7 @@ impl Identifying for Agreeable {
         Ok(identity)
     }
 
-    fn mean(&self, _ledger: LedgerId) {}
+    fn expect_ledger(&self, _ledger: LedgerId) {}
 
     async fn next_node(&self) -> Result<Node, LedgerFault> {
         Ok(Node::of_start(1))

@@ -8,12 +8,12 @@ use bytes::Bytes;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, BuyerDigest, Intent, LedgerId, Node, OrderId, Sale, SaleId, Shard,
     Timestamp,
-    audit::{LedgerBooks, LedgerStep},
+    audit::{LedgerSnapshot, LedgerStep},
 };
 use flashgate_ledger::{
-    Activated, Compensated, Deduction, Fate, Identifying, Ledger, LedgerFault, LedgerIdentity, LedgerOrder,
-    LogEntry, Mending, Note, Observing, Prepared, Probing, Rebuilding, Rebuilt, Restored, SaleLifecycle,
-    Screening, Selling, Settled, Snapshot, Standing, Watching,
+    Activated, Compensated, Deduction, Fate, Identifying, Ledger, LedgerEvent, LedgerFault, LedgerIdentity,
+    LedgerOrder, LogEntry, Observing, Prepared, Probing, Rebuilding, Rebuilt, Repairing, Restored,
+    SaleLifecycle, SaleStock, Screening, Selling, Settled, Snapshot, Watching,
 };
 use flashgate_messaging::{
     BusFault, CheckBackHandler, CheckedMessage, Delivery, Position, Resolution, Subscription,
@@ -166,9 +166,9 @@ struct Blind<L>(L);
 
 #[async_trait]
 impl<L: LedgerSide> LedgerSide for Blind<L> {
-    async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerBooks>, SideFault> {
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerSnapshot>, SideFault> {
         let told = self.0.snapshot(sale).await?;
-        Ok(told.map(|books| LedgerBooks { open: Vec::new(), keys: 0, written: None, ..books }))
+        Ok(told.map(|books| LedgerSnapshot { open: Vec::new(), keys: 0, written: None, ..books }))
     }
 
     async fn trace(&self, sale: SaleId, batches: &[BatchId]) -> Result<Vec<LogTrace>, SideFault> {
@@ -330,21 +330,21 @@ impl Observing for FlawedLedger {
 
 #[async_trait]
 impl Watching for FlawedLedger {
-    async fn standing(&self, sale: SaleId) -> Result<Option<Standing>, LedgerFault> {
-        self.ledger.standing(sale).await
+    async fn stock(&self, sale: SaleId) -> Result<Option<SaleStock>, LedgerFault> {
+        self.ledger.stock(sale).await
     }
 
     async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
         self.ledger.keys(sale).await
     }
 
-    async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault> {
-        self.ledger.notes().await
+    async fn events(&self) -> Result<BoxStream<'static, LedgerEvent>, LedgerFault> {
+        self.ledger.events().await
     }
 }
 
 #[async_trait]
-impl Mending for FlawedLedger {
+impl Repairing for FlawedLedger {
     async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault> {
         self.ledger.begin_rebuild(sale).await
     }
@@ -368,7 +368,7 @@ impl Mending for FlawedLedger {
         available: i64,
     ) -> Result<Rebuilt, LedgerFault> {
         let left = match self.flaw {
-            Some(Flaw::EmptyRebuild) => self.ledger.standing(sale).await?.map(|standing| standing.available),
+            Some(Flaw::EmptyRebuild) => self.ledger.stock(sale).await?.map(|stock| stock.available),
             Some(_) | None => None,
         };
         self.ledger.end_rebuild(sale, generation, left.unwrap_or(available)).await
@@ -389,8 +389,8 @@ impl Identifying for FlawedLedger {
         self.ledger.establish(shard, identity).await
     }
 
-    fn mean(&self, ledger: LedgerId) {
-        self.ledger.mean(ledger);
+    fn expect_ledger(&self, ledger: LedgerId) {
+        self.ledger.expect_ledger(ledger);
     }
 
     async fn next_node(&self) -> Result<Node, LedgerFault> {

@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, VecDeque};
 pub use books::{Account, Books, Entry, Status};
 pub use client::SimLedger;
 use flashgate_domain::{BatchId, SaleId, Timestamp};
-use flashgate_ledger::Note;
+use flashgate_ledger::LedgerEvent;
 use fuse::Fuse;
 pub use fuse::{BrokenOff, Order, Script};
 use rand::rngs::StdRng;
@@ -30,9 +30,9 @@ pub struct LedgerState {
     /// What it knew before each of its last writes, oldest first.
     past: VecDeque<Books>,
     past_max: usize,
-    listeners: Vec<mpsc::UnboundedSender<Note>>,
+    listeners: Vec<mpsc::UnboundedSender<LedgerEvent>>,
     /// Listeners over frozen connections, which hear nothing and are not told so.
-    silent: Vec<mpsc::UnboundedSender<Note>>,
+    silent: Vec<mpsc::UnboundedSender<LedgerEvent>>,
     /// Notes that get lost, in 1,000, and who decides it.
     note_loss: (u32, StdRng),
     /// What failovers have lost.
@@ -101,11 +101,11 @@ impl LedgerState {
         }
     }
 
-    fn publish(&mut self, notes: Vec<Note>) {
+    fn publish(&mut self, events: Vec<LedgerEvent>) {
         let (permille, random) = &mut self.note_loss;
-        for note in notes {
+        for event in events {
             self.listeners
-                .retain(|listener| happens(random, *permille) || listener.send(note.clone()).is_ok());
+                .retain(|listener| happens(random, *permille) || listener.send(event.clone()).is_ok());
         }
     }
 
@@ -114,10 +114,10 @@ impl LedgerState {
         self.silent.append(&mut self.listeners);
     }
 
-    fn listen(&mut self) -> mpsc::UnboundedReceiver<Note> {
-        let (listener, notes) = mpsc::unbounded_channel();
+    fn listen(&mut self) -> mpsc::UnboundedReceiver<LedgerEvent> {
+        let (listener, events) = mpsc::unbounded_channel();
         self.listeners.push(listener);
-        notes
+        events
     }
 
     fn check_back(&mut self, batch: BatchId, now: Timestamp) -> flashgate_ledger::Fate {

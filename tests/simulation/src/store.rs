@@ -10,12 +10,12 @@ pub use client::SimStore;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, BuyerId, IdempotencyKey, Intent, LedgerId, OrderId, OrderOutcome, Quantity,
     Sale, SaleDraft, SaleId, SaleState, Timestamp,
-    audit::{BatchSums, BuyerUnits, DecidedBatch, StoreBooks, StoreStep, Sums},
+    audit::{BatchSums, BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep, Sums},
 };
 use flashgate_order_store::{
     BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, Compensated, Correction, LetterDecision, LetterKey,
-    OutcomePage, OutcomesPage, Placed, REPAIR_PAGE_MAX, Registration, Rejection, RepairDraft, RepairEvent,
-    SALE_PAGE_MAX, SaleMade, SalePage, Standing, StoredOrder, Transition,
+    LetterStatus, OutcomePage, OutcomesPage, Placed, REPAIR_PAGE_MAX, Registration, Rejection, RepairDraft,
+    RepairEvent, SALE_PAGE_MAX, SaleMade, SalePage, StoredOrder, Transition,
     decide::{Purchase, confirmed_units, first_decision, order_by_order},
 };
 use zombie::Transactions;
@@ -33,7 +33,7 @@ pub struct StoreState {
     repairs: BTreeMap<u64, RepairEvent>,
     /// Compensating steps, of sales that have seen one.
     adjustments: BTreeMap<SaleId, u64>,
-    letters: BTreeMap<(String, Timestamp), (Standing, u64, Timestamp)>,
+    letters: BTreeMap<(String, Timestamp), (LetterStatus, u64, Timestamp)>,
     ledger: Option<LedgerId>,
     sale_keys: BTreeMap<String, SaleId>,
     /// Never iterated: its order is not the same in two runs.
@@ -172,7 +172,7 @@ impl StoreState {
         BatchOutcome { batch: decided.batch, orders: decided.orders.iter().filter_map(row).collect() }
     }
 
-    fn books(&self, sale: SaleId, asked: &[BatchId]) -> Option<StoreBooks> {
+    fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Option<StoreSnapshot> {
         let row = self.sales.get(&sale)?;
         let mut orders = Sums::default();
         for order in self.orders.values().filter(|order| order.intent.sale() == sale) {
@@ -184,7 +184,7 @@ impl StoreState {
             sums: Sums::of_outcome(outcome, sale),
         };
         let decided = asked.iter().filter_map(|batch| self.outcome(*batch));
-        Some(StoreBooks {
+        Some(StoreSnapshot {
             state: row.state,
             generation: row.generation,
             initial: row.draft.stock(),
@@ -292,16 +292,16 @@ impl StoreState {
         earlier.take(size).map(|(_id, event)| event.clone()).collect()
     }
 
-    fn decide_letter(&mut self, letter: LetterKey, standing: Standing, repair_id: u64, now: Timestamp) {
-        self.letters.insert((letter.place, letter.given_up_at), (standing, repair_id, now));
+    fn decide_letter(&mut self, letter: LetterKey, status: LetterStatus, repair_id: u64, now: Timestamp) {
+        self.letters.insert((letter.place, letter.given_up_at), (status, repair_id, now));
     }
 
     fn letter_decision(&self, letter: &LetterKey) -> Option<LetterDecision> {
-        let (standing, repair_id, decided_at) =
+        let (status, repair_id, decided_at) =
             *self.letters.get(&(letter.place.clone(), letter.given_up_at))?;
         let draft = &self.repairs.get(&repair_id)?.draft;
         let (actor, reason) = (draft.actor.clone(), draft.reason.clone());
-        Some(LetterDecision { standing, repair_id, actor, reason, decided_at })
+        Some(LetterDecision { status, repair_id, actor, reason, decided_at })
     }
 
     /// Whether a ledger is registered.

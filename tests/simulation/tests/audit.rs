@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::{
     BatchId, BuyerId, IdempotencyKey, OrderId, Quantity, SaleId, Verdict as Answer,
-    audit::{Amount, Finding, LedgerStep, Report, Verdict, Written},
+    audit::{Amount, Finding, LedgerStep, Report, Verdict, WrittenCounts},
 };
 use flashgate_gateway::{buy::purchase::Buy, config::BatcherConfig};
 use flashgate_ledger::LedgerState as Stand;
@@ -296,13 +296,13 @@ async fn a_batch_whose_settlement_is_gone_is_to_be_redriven_when_it_is_old() {
 #[tokio::test(start_paused = true)]
 async fn holdings_or_keys_that_are_gone_are_a_lost_part() {
     let sold = Sold::new().await;
-    let written = Written { buyers: 12, keys: 12 };
+    let written = WrittenCounts { buyers: 12, keys: 12 };
     let keys = sold.account(|account| std::mem::take(&mut account.keys));
-    sold.finds(&[Finding::PartLost { written, found: Written { keys: 0, ..written } }]).await;
+    sold.finds(&[Finding::PartLost { written, found: WrittenCounts { keys: 0, ..written } }]).await;
     sold.account(|account| account.keys = keys);
     sold.agrees().await;
     sold.account(|account| account.held.clear());
-    let lost = Finding::PartLost { written, found: Written { buyers: 0, ..written } };
+    let lost = Finding::PartLost { written, found: WrittenCounts { buyers: 0, ..written } };
     sold.finds(&[lost, Finding::HeldTooFew { buyers: 12, units: 24 }]).await;
 }
 

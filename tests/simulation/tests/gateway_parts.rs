@@ -22,7 +22,7 @@ use flashgate_gateway::{
     },
 };
 use flashgate_ledger::{
-    LedgerState as Stand, Standing,
+    LedgerState as Stand, SaleStock,
     contract::{
         Fact, Subject,
         scene::{Scene, all_cancelled, all_confirmed, crowd, intent, open_window},
@@ -104,8 +104,8 @@ impl Stage {
         self.catalogue.get(self.sale).unwrap()
     }
 
-    async fn standing(&self) -> Standing {
-        self.scene.ledger().standing(self.sale).await.unwrap().unwrap()
+    async fn stock(&self) -> SaleStock {
+        self.scene.ledger().stock(self.sale).await.unwrap().unwrap()
     }
 
     fn winner(&self) -> &Intent {
@@ -116,7 +116,7 @@ impl Stage {
     async fn unit_comes_back(&self) {
         let outcome = all_cancelled(&self.sold, CancelReason::Timeout);
         self.scene.ledger().settle(&outcome).await.unwrap();
-        assert_eq!(self.standing().await.available, 1);
+        assert_eq!(self.stock().await.available, 1);
     }
 
     fn is_sold_out_for_a_newcomer(&self) -> bool {
@@ -129,7 +129,7 @@ impl Stage {
 async fn a_mark_refuses_newcomers_and_never_the_one_who_has_the_unit() -> Fact {
     let stage = Stage::new().await?;
     assert!(!stage.is_sold_out_for_a_newcomer(), "nobody has looked yet");
-    stage.watch.observe(stage.standing().await);
+    stage.watch.observe(stage.stock().await);
     sleep(MEANWHILE).await;
     assert!(stage.is_sold_out_for_a_newcomer());
     assert!(!stage.entry().is_sold_out_for(stage.winner().key_digest(), NOW));
@@ -139,10 +139,10 @@ async fn a_mark_refuses_newcomers_and_never_the_one_who_has_the_unit() -> Fact {
 #[tokio::test(start_paused = true)]
 async fn a_mark_is_lifted_by_the_first_answer_after_a_unit_came_back() -> Fact {
     let stage = Stage::new().await?;
-    stage.watch.observe(stage.standing().await);
+    stage.watch.observe(stage.stock().await);
     sleep(MEANWHILE).await;
     stage.unit_comes_back().await;
-    stage.watch.observe(stage.standing().await);
+    stage.watch.observe(stage.stock().await);
     assert!(!stage.is_sold_out_for_a_newcomer());
     Ok(())
 }
@@ -151,7 +151,7 @@ async fn a_mark_is_lifted_by_the_first_answer_after_a_unit_came_back() -> Fact {
 async fn a_mark_is_lifted_although_the_note_of_the_unit_was_lost() -> Fact {
     let stage = Stage::new().await?;
     let _rereading = tokio::spawn(Arc::clone(&stage.watch).reread(REREAD));
-    stage.watch.observe(stage.standing().await);
+    stage.watch.observe(stage.stock().await);
     sleep(MEANWHILE).await;
     stage.unit_comes_back().await;
     assert!(stage.is_sold_out_for_a_newcomer(), "nobody was told");
@@ -164,7 +164,7 @@ async fn a_mark_is_lifted_although_the_note_of_the_unit_was_lost() -> Fact {
 #[tokio::test(start_paused = true)]
 async fn a_mark_is_not_set_once_the_unit_is_back() -> Fact {
     let stage = Stage::new().await?;
-    let late_answer = stage.standing().await;
+    let late_answer = stage.stock().await;
     stage.unit_comes_back().await;
     stage.watch.observe(late_answer);
     sleep(MEANWHILE).await;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    books::{Amount, Written},
+    snapshot::{Amount, WrittenCounts},
     step::Steps,
 };
 use crate::{
@@ -79,9 +79,9 @@ pub enum Finding {
     /// there.
     PartLost {
         /// What was written.
-        written: Written,
+        written: WrittenCounts,
         /// What is there.
-        found: Written,
+        found: WrittenCounts,
     },
     /// Buyers hold fewer units in the ledger than the order store has sold them: they can buy beyond the limit.
     HeldTooFew {

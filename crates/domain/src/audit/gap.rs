@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::books::{LedgerBooks, StoreBooks, Sums};
+use super::snapshot::{LedgerSnapshot, StoreSnapshot, Sums};
 use crate::id::BatchId;
 
 /// How far the books of one sale are from agreeing, in units.
@@ -22,7 +22,7 @@ pub struct Gap {
 impl Gap {
     /// The gap between books that were read one after the other, the ledger's first. The store must have been asked
     /// for all open and lost batches of the ledger.
-    pub fn between(ledger: &LedgerBooks, store: &StoreBooks) -> Self {
+    pub fn between(ledger: &LedgerSnapshot, store: &StoreSnapshot) -> Self {
         let totals = &ledger.totals;
         let by_totals =
             sum([totals.initial, totals.restocked, totals.returned]) - i128::from(totals.deducted);
@@ -54,7 +54,7 @@ impl Gap {
 /// How many orders the order store has lost, at least: the ledger has the keys of so many more than the store has orders
 /// and the open batches have undecided ones. Orders only become more, so if the ledger was read before the store, the
 /// true number is never below it.
-pub fn missing_orders(ledger: &LedgerBooks, store: &StoreBooks) -> u64 {
+pub fn missing_orders(ledger: &LedgerSnapshot, store: &StoreSnapshot) -> u64 {
     let decided: HashMap<BatchId, Sums> =
         store.decided.iter().map(|decided| (decided.batch, decided.sums)).collect();
     let undecided = ledger.open.iter().map(|held| {

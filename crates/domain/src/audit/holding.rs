@@ -3,8 +3,8 @@
 use std::{cmp::Ordering, collections::HashMap};
 
 use super::{
-    books::{LedgerBooks, Written},
     finding::Finding,
+    snapshot::{LedgerSnapshot, WrittenCounts},
 };
 use crate::buyer::BuyerDigest;
 
@@ -13,8 +13,8 @@ const DIFFERENCES_MAX: usize = 100_000;
 
 /// A sale of which the ledger has other buyers or keys than were written. A snapshot is one moment, and scripts write both
 /// in one step: nothing that is under way makes a difference.
-pub fn lost_part(ledger: &LedgerBooks) -> Option<Finding> {
-    let (written, found) = (ledger.written?, Written { buyers: ledger.buyers, keys: ledger.keys });
+pub fn lost_part(ledger: &LedgerSnapshot) -> Option<Finding> {
+    let (written, found) = (ledger.written?, WrittenCounts { buyers: ledger.buyers, keys: ledger.keys });
     (written != found).then_some(Finding::PartLost { written, found })
 }
 
@@ -52,13 +52,13 @@ impl Holdings {
 
     /// Whether nothing differs that a second snapshot of the ledger could confirm. `before`: the ledger, read before the
     /// first buyer.
-    pub fn agrees(&self, before: &LedgerBooks) -> bool {
+    pub fn agrees(&self, before: &LedgerSnapshot) -> bool {
         let more = !self.more.is_empty() || before.buyers > self.holders;
         self.fewer.is_empty() && !(more && nothing_is_open(before))
     }
 
     /// The differences that are certain, given the ledger before the first buyer and after the last one.
-    pub fn confirmed(mut self, before: &LedgerBooks, after: &LedgerBooks) -> Self {
+    pub fn confirmed(mut self, before: &LedgerSnapshot, after: &LedgerSnapshot) -> Self {
         if before.generation != after.generation {
             // It was rebuilt meanwhile.
             return Self::default();
@@ -106,6 +106,6 @@ impl Holdings {
 }
 
 /// Whether each order that the ledger knows of the sale is settled.
-const fn nothing_is_open(ledger: &LedgerBooks) -> bool {
+const fn nothing_is_open(ledger: &LedgerSnapshot) -> bool {
     ledger.open.is_empty() && ledger.lost.is_empty()
 }

@@ -6,9 +6,9 @@ use std::{
 };
 
 use super::{
-    books::{Amount, DecidedBatch, LedgerBooks, StoreBooks, Sums},
     finding::Finding,
     gap::{Gap, missing_orders},
+    snapshot::{Amount, DecidedBatch, LedgerSnapshot, StoreSnapshot, Sums},
 };
 use crate::{clock::Timestamp, id::BatchId};
 
@@ -101,7 +101,11 @@ fn difference(more: u64, less: u64) -> i64 {
 
 /// The open batches: how many are in flight and what they hold, and those that are older than `age`, by the
 /// ledger's clock.
-pub fn open_batches(ledger: &LedgerBooks, store: &StoreBooks, age: Duration) -> (u64, Amount, Vec<Finding>) {
+pub fn open_batches(
+    ledger: &LedgerSnapshot,
+    store: &StoreSnapshot,
+    age: Duration,
+) -> (u64, Amount, Vec<Finding>) {
     let decided: HashSet<BatchId> = store.decided.iter().map(|decided| decided.batch).collect();
     let old = |at: Timestamp| ledger.taken_at.saturating_since(at) > age;
     let (mut batches, mut in_flight, mut findings) = (0, Amount::default(), Vec::new());
@@ -129,7 +133,7 @@ pub fn open_batches(ledger: &LedgerBooks, store: &StoreBooks, age: Duration) -> 
 }
 
 /// What a gap that was confirmed means, given what the batches told.
-pub fn weigh(gap: &Gap, evidence: Evidence, ledger: &LedgerBooks, store: &StoreBooks) -> Vec<Finding> {
+pub fn weigh(gap: &Gap, evidence: Evidence, ledger: &LedgerSnapshot, store: &StoreSnapshot) -> Vec<Finding> {
     let mut findings = Vec::new();
     let (orders, suspects) = (missing_orders(ledger, store), suspects(ledger, store));
     // The keys may be those of a batch that is yet to be decided.
@@ -155,7 +159,7 @@ pub fn weigh(gap: &Gap, evidence: Evidence, ledger: &LedgerBooks, store: &StoreB
 }
 
 /// Open batches without a log entry that the order store has not decided: nobody knows what they hold.
-pub(super) fn suspects(ledger: &LedgerBooks, store: &StoreBooks) -> Vec<BatchId> {
+pub(super) fn suspects(ledger: &LedgerSnapshot, store: &StoreSnapshot) -> Vec<BatchId> {
     let decided: HashSet<BatchId> = store.decided.iter().map(|decided| decided.batch).collect();
     ledger.lost.iter().map(|lost| lost.batch).filter(|batch| !decided.contains(batch)).collect()
 }

@@ -4,10 +4,10 @@
 //! many steps there were before. So it is refused if somebody else was first, and needs no stop of the sale.
 
 use super::{
-    books::{LedgerBooks, StoreBooks},
     finding::Finding,
     gap::{Gap, missing_orders},
     judge::{Evidence, suspects},
+    snapshot::{LedgerSnapshot, StoreSnapshot},
 };
 
 /// A step in the ledger.
@@ -66,7 +66,7 @@ impl Steps {
     /// The steps for a gap that was confirmed. What a batch explains is not compensated: the batch is put right, and
     /// what is left after that is looked at again. No step adds units while orders are missing in the order store, or
     /// were left out of its sums: theirs would be sold twice.
-    pub fn of(gap: &Gap, evidence: &Evidence, ledger: &LedgerBooks, store: &StoreBooks) -> Self {
+    pub fn of(gap: &Gap, evidence: &Evidence, ledger: &LedgerSnapshot, store: &StoreSnapshot) -> Self {
         if ledger.generation != store.generation {
             return Self::default();
         }

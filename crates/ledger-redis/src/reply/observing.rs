@@ -1,7 +1,9 @@
 //! What is recorded of orders, batches and sales.
 
 use flashgate_domain::{BatchId, SaleId, Timestamp, audit::LostEntry};
-use flashgate_ledger::{LedgerOrder, LedgerState, LogEntry, LogStatus, OpenBatch, Snapshot, Totals, Written};
+use flashgate_ledger::{
+    LedgerOrder, LedgerState, LogEntry, LogStatus, OpenBatch, Snapshot, Totals, WrittenCounts,
+};
 use redis::Value;
 
 use super::Fields;
@@ -60,7 +62,7 @@ pub(crate) fn snapshot(value: &Value) -> Option<Option<SnapshotPage>> {
     };
     let (epoch, sequence, adjustments) = (fields.number()?, fields.number()?, fields.number()?);
     let (pending_orders, _pending_units) = (fields.signed()?, fields.signed()?);
-    let written = Written { buyers: fields.number()?, keys: fields.number()? };
+    let written = WrittenCounts { buyers: fields.number()?, keys: fields.number()? };
     let (buyers, keys) = (fields.number()?, fields.number()?);
     let taken_at = Timestamp::from_millis(fields.number()?);
     let next_from = Some(fields.number()?).filter(|at| *at > 0).map(Timestamp::from_millis);

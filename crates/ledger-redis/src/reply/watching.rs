@@ -1,18 +1,18 @@
 //! What gateways remember.
 
 use flashgate_domain::SaleId;
-use flashgate_ledger::Standing;
+use flashgate_ledger::SaleStock;
 use redis::Value;
 
 use super::Fields;
 
 /// The columns `available` and `epoch` of a sale.
-pub(crate) fn standing_of(value: &Value, sale: SaleId) -> Option<Option<Standing>> {
+pub(crate) fn stock_of(value: &Value, sale: SaleId) -> Option<Option<SaleStock>> {
     let mut fields = Fields::new(value)?;
     if fields.next_is_nil(2) {
         return Some(None);
     }
-    Some(Some(Standing { sale, available: fields.signed()?, epoch: fields.number()? }))
+    Some(Some(SaleStock { sale, available: fields.signed()?, epoch: fields.number()? }))
 }
 
 /// One step of HSCAN on the keys of a sale: adds to `found`, and returns the cursor of the next step.

@@ -11,7 +11,7 @@ use std::{
 
 use flashgate_domain::{Clock, Timestamp, id::ShardCount};
 use flashgate_ledger::{
-    Answer, Deduction, Fate, Observing, Probing, SaleLifecycle, Selling, Settled,
+    Deduction, Fate, IntentResult, Observing, Probing, SaleLifecycle, Selling, Settled,
     contract::{
         Fact, Subject,
         scene::{Scene, all_confirmed, crowd, intent},
@@ -93,7 +93,7 @@ async fn a_closed_sale_goes_after_its_retention_and_its_batches_with_it() -> Fac
     ledger.settle(&all_confirmed(&batch)).await?;
     clock.advance(RETENTION.sale - Duration::from_secs(60));
     sweep(&ledger).await?;
-    assert_eq!(stage.screen(&crowd(sale, 1)?).await?, [Answer::Replay(batch.id().base())]);
+    assert_eq!(stage.screen(&crowd(sale, 1)?).await?, [IntentResult::Replay(batch.id().base())]);
 
     clock.advance(Duration::from_secs(120));
     sweep(&ledger).await?;
@@ -124,7 +124,7 @@ async fn a_batch_stays_as_long_as_one_of_its_sales() -> Fact {
 
     let (_clock, _ledger, stage) = timed(&place);
     let asked = [intent(lasting, "ada", "k", 1)?, intent(lasting, "ada", "l", 1)?];
-    let replay = Answer::Replay(batch.id().order(1).ok_or("a place")?);
-    assert_eq!(stage.screen(&asked).await?, [replay, Answer::OverLimit]);
+    let replay = IntentResult::Replay(batch.id().order(1).ok_or("a place")?);
+    assert_eq!(stage.screen(&asked).await?, [replay, IntentResult::OverLimit]);
     Ok(())
 }

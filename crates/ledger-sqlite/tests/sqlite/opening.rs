@@ -11,8 +11,8 @@ use flashgate_domain::{
     BatchId, CancelReason, Decision, OrderState, SaleId, Timestamp, audit::LedgerStep, id::ShardCount,
 };
 use flashgate_ledger::{
-    Answer, Compensated, Deduction, Fate, Ledger, LedgerFault, LedgerState, Mending, Observing, Probing,
-    Selling, Settled, Snapshot, Watching,
+    Compensated, Deduction, Fate, IntentResult, Ledger, LedgerFault, LedgerState, Observing, Probing,
+    Repairing, Selling, Settled, Snapshot, Watching,
     contract::{
         Fact,
         scene::{NO_LIMIT, all_confirmed, cancelled, crowd, intent, outcome},
@@ -66,7 +66,7 @@ async fn a_restart_on_the_same_file_goes_on() -> Fact {
     assert_eq!(snapshots(&*ledger, &[sale, paused]).await, before);
     assert_eq!(ledger.keys(sale).await?.len(), keys);
     assert_eq!(stage.ledger().next_node().await?.get(), 1);
-    assert_eq!(ledger.deduct(&open, &[]).await?, Deduction::Applied { standings: vec![] });
+    assert_eq!(ledger.deduct(&open, &[]).await?, Deduction::Applied { stocks: vec![] });
     assert_eq!(ledger.deduct(&fenced, &[]).await?, Deduction::Fenced);
     let asked = [
         intent(sale, "ada", "k", 2)?,
@@ -76,15 +76,15 @@ async fn a_restart_on_the_same_file_goes_on() -> Fact {
         intent(sale, "crowd-299", "k", 1)?,
     ];
     let screening = ledger.screen(stage.shard(sale), &asked).await?;
-    let replay = |id: BatchId, place| Answer::Replay(id.order(place).unwrap());
+    let replay = |id: BatchId, place| IntentResult::Replay(id.order(place).unwrap());
     let expected = [
         replay(settled.id(), 0),
-        Answer::OverLimit,
-        Answer::Pass,
+        IntentResult::OverLimit,
+        IntentResult::Pass,
         replay(late.id(), 0),
         replay(open.id(), 299),
     ];
-    assert_eq!(screening.answers, expected);
+    assert_eq!(screening.results, expected);
     assert_eq!(screening.open_orders, 300);
     let order = ledger.order(settled.id().order(1).ok_or("a place")?).await?.ok_or("an order")?;
     assert_eq!(order.state, OrderState::Cancelled(CancelReason::Timeout));
@@ -107,8 +107,10 @@ async fn a_key_keeps_the_order_that_it_had_before_the_restart() -> Fact {
     let first = stage.deduct(vec![intent(sale, "ada", "k", 1)?, intent(sale, "bob", "k", 1)?]).await?;
     stage.ledger().settle(&all_confirmed(&confirmed_late)).await?;
     stage.ledger().settle(&outcome(&cancelled_late, |_place| cancelled(CancelReason::DuplicateKey))).await?;
-    let expected =
-        [Answer::Replay(confirmed_late.id().base()), Answer::Replay(first.id().order(1).ok_or("a place")?)];
+    let expected = [
+        IntentResult::Replay(confirmed_late.id().base()),
+        IntentResult::Replay(first.id().order(1).ok_or("a place")?),
+    ];
     let asked = [intent(sale, "ada", "k", 1)?, intent(sale, "bob", "k", 1)?];
     assert_eq!(stage.screen(&asked).await?, expected);
     ledger.shutdown().await?;
@@ -129,7 +131,7 @@ async fn a_sale_prepared_after_a_late_settlement_has_none_of_it_after_a_restart(
     ledger.shutdown().await?;
     let stage = scene(&place.ledger());
     assert_eq!(stage.snapshot(sale).await?, before);
-    assert_eq!(stage.screen(&crowd(sale, 3)?).await?, [Answer::Pass; 3]);
+    assert_eq!(stage.screen(&crowd(sale, 3)?).await?, [IntentResult::Pass; 3]);
     assert_eq!(stage.ledger().check_back(stray.id()).await?, Fate::Deducted);
     Ok(())
 }
@@ -296,7 +298,7 @@ async fn a_file_of_the_version_before_is_brought_to_this_one() -> Fact {
     ledger.shutdown().await?;
     let ledger = place.ledger();
     let again = ledger.compensate(sale, &step).await?;
-    assert_eq!(again, Compensated::Moved { generation: 1, adjustments: 1, in_ledger: 0 }, "it is kept");
+    assert_eq!(again, Compensated::Conflict { generation: 1, adjustments: 1, in_ledger: 0 }, "it is kept");
     assert_eq!(scene(&ledger).available(sale).await?, 12);
     Ok(())
 }

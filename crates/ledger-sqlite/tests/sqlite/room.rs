@@ -46,7 +46,11 @@ async fn a_full_disk_refuses_and_works_as_soon_as_there_is_room() -> Fact {
     let again = stage.batch(crowd(sale, 500)?)?;
     let fault = ledger.deduct(&again, &[]).await.unwrap_err();
     assert!(fault.nothing_done(), "{fault}");
-    assert_eq!(stage.screen(&crowd(sale, 1)?).await?, [flashgate_ledger::Answer::Pass], "reading goes on");
+    assert_eq!(
+        stage.screen(&crowd(sale, 1)?).await?,
+        [flashgate_ledger::IntentResult::Pass],
+        "reading goes on"
+    );
     assert_eq!(stage.snapshot(sale).await?, full);
 
     ledger.limit_pages(NO_BOUND).await?;

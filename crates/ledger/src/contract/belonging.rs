@@ -47,7 +47,7 @@ pub async fn a_call_for_another_ledger_changes_nothing(subject: Subject) -> Fact
     let before = scene.snapshot(sale).await?;
     let here = identity(1)?;
     establish_everywhere(&scene, here).await?;
-    scene.ledger().mean(identity(2)?.ledger);
+    scene.ledger().expect_ledger(identity(2)?.ledger);
 
     let is_other = |fault: LedgerFault| {
         let found = Some(here.ledger);
@@ -74,7 +74,7 @@ pub async fn a_process_that_means_none_is_a_stranger_to_a_ledger_with_one(subjec
     establish_everywhere(&scene, identity(1)?).await?;
     let fault = scene.ledger().check_back(batch.id()).await.err().ok_or("a verdict was given")?;
     assert!(matches!(fault, LedgerFault::OtherLedger { found: Some(_) }), "{fault}");
-    scene.ledger().mean(identity(1)?.ledger);
+    scene.ledger().expect_ledger(identity(1)?.ledger);
     scene.ledger().check_back(batch.id()).await?;
     scene.ledger().settle(&all_confirmed(&batch)).await?;
     Ok(())

@@ -10,12 +10,12 @@ use super::{
     Fact, Subject,
     scene::{Scene, all_cancelled, all_confirmed, crowd, intent},
 };
-use crate::{Answer, Compensated, LedgerState, Note, Totals};
+use crate::{Compensated, IntentResult, LedgerEvent, LedgerState, Totals};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// How long a note may take.
-const NOTE_WAIT: Duration = Duration::from_secs(5);
+/// How long a event may take.
+const EVENT_WAIT: Duration = Duration::from_secs(5);
 
 /// A step for a sale of the first generation whose totals agree with each other.
 const fn step(adjustments: u64, across: i64) -> LedgerStep {
@@ -25,8 +25,8 @@ const fn step(adjustments: u64, across: i64) -> LedgerStep {
 /// Does it; what is left then, and the rest.
 async fn done(scene: &Scene, sale: SaleId, step: &LedgerStep) -> Result<(i64, u64)> {
     match scene.ledger().compensate(sale, step).await? {
-        Compensated::Done { standing, rest } => Ok((standing.available, rest)),
-        refused @ (Compensated::Moved { .. } | Compensated::Missing) => Err(format!("{refused:?}").into()),
+        Compensated::Done { stock, deferred_units } => Ok((stock.available, deferred_units)),
+        refused @ (Compensated::Conflict { .. } | Compensated::Missing) => Err(format!("{refused:?}").into()),
     }
 }
 
@@ -37,16 +37,16 @@ pub async fn missing_units_come_back_on_sale(subject: Subject) -> Fact {
     scene.deduct(crowd(sale, 3)?).await?;
     let before = scene.snapshot(sale).await?;
     let another = intent(sale, "ada", "k", 2)?;
-    assert_eq!(scene.screen(std::slice::from_ref(&another)).await?, [Answer::SoldOut]);
-    let mut notes = scene.ledger().notes().await?;
+    assert_eq!(scene.screen(std::slice::from_ref(&another)).await?, [IntentResult::SoldOut]);
+    let mut events = scene.ledger().events().await?;
     assert_eq!(done(&scene, sale, &step(0, -2)).await?, (2, 0));
     let after = scene.snapshot(sale).await?;
     assert_eq!(after.totals, Totals { returned: 2, available: 2, ..before.totals });
     assert_eq!((after.epoch, after.adjustments), (before.epoch + 1, 1));
     assert!(after.sequence > before.sequence);
-    let note = timeout(NOTE_WAIT, notes.next()).await?.ok_or("a note")?;
-    assert!(matches!(note, Note::Returned(standing) if (standing.sale, standing.available) == (sale, 2)));
-    assert_eq!(scene.screen(&[another]).await?, [Answer::Pass]);
+    let event = timeout(EVENT_WAIT, events.next()).await?.ok_or("a event")?;
+    assert!(matches!(event, LedgerEvent::Returned(stock) if (stock.sale, stock.available) == (sale, 2)));
+    assert_eq!(scene.screen(&[another]).await?, [IntentResult::Pass]);
     Ok(())
 }
 
@@ -69,12 +69,12 @@ pub async fn a_step_happens_once(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
     let same = step(0, -2);
-    let answers = join_all((0..16).map(|_desk| scene.ledger().compensate(sale, &same))).await;
-    let answers = answers.into_iter().collect::<std::result::Result<Vec<_>, _>>()?;
+    let results = join_all((0..16).map(|_desk| scene.ledger().compensate(sale, &same))).await;
+    let results = results.into_iter().collect::<std::result::Result<Vec<_>, _>>()?;
     let was_done = |answer: &&Compensated| matches!(answer, Compensated::Done { .. });
-    assert_eq!(answers.iter().filter(was_done).count(), 1);
-    let moved = Compensated::Moved { generation: 1, adjustments: 1, in_ledger: 0 };
-    assert_eq!(answers.iter().filter(|answer| **answer == moved).count(), 15, "{answers:?}");
+    assert_eq!(results.iter().filter(was_done).count(), 1);
+    let moved = Compensated::Conflict { generation: 1, adjustments: 1, in_ledger: 0 };
+    assert_eq!(results.iter().filter(|answer| **answer == moved).count(), 15, "{results:?}");
     assert_eq!(scene.available(sale).await?, 12);
     assert_eq!(done(&scene, sale, &step(1, 2)).await?, (10, 0), "the next one names the first");
     Ok(())
@@ -105,7 +105,7 @@ pub async fn a_step_that_saw_other_totals_changes_nothing(subject: Subject) -> F
         step(1, -2),
     ];
     for other in others {
-        let moved = Compensated::Moved { generation: 1, adjustments: 0, in_ledger: 0 };
+        let moved = Compensated::Conflict { generation: 1, adjustments: 0, in_ledger: 0 };
         assert_eq!(ledger.compensate(sale, &other).await?, moved, "{other:?}");
     }
     assert_eq!(scene.snapshot(sale).await?, before);
@@ -126,7 +126,7 @@ pub async fn a_step_never_brings_a_sale_below_zero(subject: Subject) -> Fact {
     assert_eq!(done(&scene, sale, &step(1, 2)).await?, (0, 0));
     let totals = scene.snapshot(sale).await?.totals;
     assert_eq!((totals.written_off, totals.reclaimed, totals.available), (3, 2, 0));
-    assert_eq!(scene.screen(&[intent(sale, "ada", "k", 1)?]).await?, [Answer::SoldOut]);
+    assert_eq!(scene.screen(&[intent(sale, "ada", "k", 1)?]).await?, [IntentResult::SoldOut]);
     Ok(())
 }
 
@@ -139,7 +139,7 @@ pub async fn a_step_leaves_the_state_of_the_sale_alone(subject: Subject) -> Fact
     ledger.pause(sale).await?;
     assert_eq!(done(&scene, sale, &step(0, -1)).await?, (9, 0));
     assert_eq!(scene.snapshot(sale).await?.state, LedgerState::Paused);
-    assert_eq!(scene.screen(&crowd(sale, 3)?[2..]).await?, [Answer::Paused]);
+    assert_eq!(scene.screen(&crowd(sale, 3)?[2..]).await?, [IntentResult::Paused]);
     let stored = scene.sale(sale, 10, 5, super::scene::open_window()?)?;
     ledger.begin_rebuild(&flashgate_domain::Sale { generation: 2, ..stored }).await?;
     assert_eq!(scene.snapshot(sale).await?.adjustments, 0);

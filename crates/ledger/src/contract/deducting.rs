@@ -7,7 +7,7 @@ use super::{
     Fact, Subject,
     scene::{NO_LIMIT, Scene, crowd, intent},
 };
-use crate::{Answer, Deduction, Standing};
+use crate::{Deduction, IntentResult, SaleStock};
 
 /// One intent that does not pass, and nothing is applied; the answer to each comes back.
 pub async fn a_batch_is_all_or_nothing(subject: Subject) -> Fact {
@@ -18,12 +18,16 @@ pub async fn a_batch_is_all_or_nothing(subject: Subject) -> Fact {
     let Deduction::Refused(screening) = scene.ledger().deduct(&batch, &[]).await? else {
         panic!("three units of two were deducted");
     };
-    assert_eq!(screening.answers, [Answer::Pass, Answer::Pass, Answer::SoldOut]);
-    assert_eq!(screening.standings, [Standing { sale, available: 2, epoch: 0 }]);
+    assert_eq!(screening.results, [IntentResult::Pass, IntentResult::Pass, IntentResult::SoldOut]);
+    assert_eq!(screening.stocks, [SaleStock { sale, available: 2, epoch: 0 }]);
     assert_eq!(screening.open_orders, 0);
     assert_eq!(scene.snapshot(sale).await?, before);
     assert_eq!(scene.ledger().order(batch.id().base()).await?, None);
-    assert_eq!(scene.screen(&crowd(sale, 2)?).await?, [Answer::Pass; 2], "no key and no holding is left");
+    assert_eq!(
+        scene.screen(&crowd(sale, 2)?).await?,
+        [IntentResult::Pass; 2],
+        "no key and no holding is left"
+    );
     Ok(())
 }
 
@@ -32,10 +36,10 @@ pub async fn deducting_again_answers_the_same(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
     let batch = scene.batch(crowd(sale, 2)?)?;
-    let standings = vec![Standing { sale, available: 8, epoch: 0 }];
-    assert_eq!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Applied { standings });
+    let stocks = vec![SaleStock { sale, available: 8, epoch: 0 }];
+    assert_eq!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Applied { stocks });
     let before = scene.snapshot(sale).await?;
-    assert_eq!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Applied { standings: vec![] });
+    assert_eq!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Applied { stocks: vec![] });
     assert_eq!(scene.snapshot(sale).await?, before);
     Ok(())
 }
@@ -59,7 +63,7 @@ pub async fn one_key_twice_in_a_batch_is_refused(subject: Subject) -> Fact {
     let batch = scene.batch(vec![intent(sale, "ada", "k", 1)?, intent(sale, "ada", "k", 1)?])?;
     let deduction = scene.ledger().deduct(&batch, &[]).await?;
     let Deduction::Refused(screening) = deduction else { panic!("{deduction:?}") };
-    assert_eq!(screening.answers, [Answer::Pass, Answer::Repeated]);
+    assert_eq!(screening.results, [IntentResult::Pass, IntentResult::Repeated]);
     assert_eq!(scene.available(sale).await?, 10);
     Ok(())
 }
@@ -78,10 +82,10 @@ pub async fn a_batch_may_hold_two_sales(subject: Subject) -> Fact {
     };
     let batch = scene.deduct(mixed("k")?).await?;
     assert_eq!([scene.available(one).await?, scene.available(other).await?], [7, 0]);
-    let replays = [0, 1, 2].map(|place| batch.id().order(place).map(Answer::Replay));
+    let replays = [0, 1, 2].map(|place| batch.id().order(place).map(IntentResult::Replay));
     assert_eq!(scene.screen(&mixed("k")?).await?.into_iter().map(Some).collect::<Vec<_>>(), replays);
     let refused = scene.screen(&mixed("l")?).await?;
-    assert_eq!(refused, [Answer::OverLimit, Answer::SoldOut, Answer::Pass]);
+    assert_eq!(refused, [IntentResult::OverLimit, IntentResult::SoldOut, IntentResult::Pass]);
     for (sale, orders, units) in [(one, 2, 3), (other, 1, 1)] {
         let open = scene.snapshot(sale).await?.open;
         let open = open.first().ok_or("an open batch")?;
@@ -102,7 +106,7 @@ pub async fn a_batch_may_hold_a_thousand_sales(subject: Subject) -> Fact {
     let again = intents.clone();
     let last = again.last().ok_or("an intent")?.sale();
     scene.deduct(intents).await?;
-    assert!(scene.screen(&again).await?.iter().all(|answer| matches!(answer, Answer::Replay(_))));
+    assert!(scene.screen(&again).await?.iter().all(|answer| matches!(answer, IntentResult::Replay(_))));
     assert_eq!(scene.available(last).await?, 0);
     Ok(())
 }
@@ -113,7 +117,7 @@ pub async fn a_full_batch_is_applied(subject: Subject) -> Fact {
     let sale = scene.on_sale(2_000, 1).await?;
     let batch = scene.deduct(crowd(sale, 1_024)?).await?;
     assert_eq!(scene.available(sale).await?, 976);
-    let replays: Vec<_> = batch.orders().map(|(order, _intent)| Answer::Replay(order)).collect();
+    let replays: Vec<_> = batch.orders().map(|(order, _intent)| IntentResult::Replay(order)).collect();
     assert_eq!(scene.screen(&crowd(sale, 1_024)?).await?, replays);
     let (last, intent) = batch.orders().last().ok_or("an order")?;
     let found = scene.ledger().order(last).await?.ok_or("the last order")?;
@@ -131,7 +135,7 @@ pub async fn order_ids_above_2_to_the_53_survive(subject: Subject) -> Fact {
     scene.ledger().deduct(&batch, &[]).await?;
     let last = batch.id().order(999).ok_or("an order")?;
     let again = [crowd(sale, 1_000)?.pop().ok_or("an intent")?];
-    assert_eq!(scene.screen(&again).await?, [Answer::Replay(last)]);
+    assert_eq!(scene.screen(&again).await?, [IntentResult::Replay(last)]);
     assert_eq!(scene.snapshot(sale).await?.open.first().map(|open| open.id), Some(batch.id()));
     Ok(())
 }
@@ -144,7 +148,7 @@ pub async fn shards_are_apart(subject: Subject) -> Fact {
         scene.deduct(crowd(sale, usize::from(number))?).await?;
         let screening = scene.ledger().screen(shard, &crowd(sale, 1)?).await?;
         assert_eq!(screening.open_orders, u64::from(number));
-        assert_eq!(screening.standings.first().map(|standing| standing.sale), Some(sale));
+        assert_eq!(screening.stocks.first().map(|stock| stock.sale), Some(sale));
     }
     Ok(())
 }

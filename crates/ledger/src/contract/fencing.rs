@@ -6,7 +6,7 @@ use super::{
     Fact, Subject,
     scene::{Scene, all_confirmed, crowd},
 };
-use crate::{Answer, Deduction, Fate};
+use crate::{Deduction, Fate, IntentResult};
 
 /// The race that would leak units: check-back says "roll back", and then the deduction arrives.
 pub async fn late_deduct_after_check_back_is_refused(subject: Subject) -> Fact {
@@ -17,7 +17,7 @@ pub async fn late_deduct_after_check_back_is_refused(subject: Subject) -> Fact {
     assert_eq!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Fenced);
     assert_eq!(scene.ledger().check_back(batch.id()).await?, Fate::Fenced);
     assert_eq!(scene.available(sale).await?, 10);
-    assert_eq!(scene.screen(&crowd(sale, 1)?).await?, [Answer::Pass], "no key of it is left");
+    assert_eq!(scene.screen(&crowd(sale, 1)?).await?, [IntentResult::Pass], "no key of it is left");
     assert_eq!(scene.ledger().order(batch.id().base()).await?, None);
     Ok(())
 }

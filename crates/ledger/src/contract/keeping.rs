@@ -11,11 +11,12 @@ use super::{
     scene::{Scene, all_confirmed, cancelled, crowd, intent, open_window, outcome},
 };
 use crate::{
-    Activated, Answer, LedgerOrder, LedgerState, LogEntry, LogStatus, Note, OpenBatch, Prepared, Standing,
+    Activated, IntentResult, LedgerEvent, LedgerOrder, LedgerState, LogEntry, LogStatus, OpenBatch, Prepared,
+    SaleStock,
 };
 
-/// How long a note may take.
-const NOTE_WAIT: Duration = Duration::from_secs(5);
+/// How long a event may take.
+const EVENT_WAIT: Duration = Duration::from_secs(5);
 
 /// Every gateway prepares every sale; the first one counts.
 pub async fn preparing_twice_changes_nothing(subject: Subject) -> Fact {
@@ -41,7 +42,7 @@ pub async fn a_missing_sale_is_not_recreated_by_activate(subject: Subject) -> Fa
     ledger.pause(id).await?;
     ledger.close(id).await?;
     assert_eq!(ledger.snapshot(id).await?, None);
-    assert_eq!(scene.screen(&crowd(id, 1)?).await?, [Answer::Missing]);
+    assert_eq!(scene.screen(&crowd(id, 1)?).await?, [IntentResult::Missing]);
     Ok(())
 }
 
@@ -192,9 +193,9 @@ pub async fn a_standing_is_that_of_the_snapshot(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
     scene.deduct(crowd(sale, 3)?).await?;
-    let standing = Standing { sale, available: 7, epoch: 0 };
-    assert_eq!(scene.ledger().standing(sale).await?, Some(standing));
-    assert_eq!(scene.ledger().standing(scene.unused()?).await?, None);
+    let stock = SaleStock { sale, available: 7, epoch: 0 };
+    assert_eq!(scene.ledger().stock(sale).await?, Some(stock));
+    assert_eq!(scene.ledger().stock(scene.unused()?).await?, None);
     Ok(())
 }
 
@@ -219,7 +220,7 @@ pub async fn keys_lists_every_key_once(subject: Subject) -> Fact {
 pub async fn notes_tell_what_was_settled_and_returned(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
-    let mut listeners = [scene.ledger().notes().await?, scene.ledger().notes().await?];
+    let mut listeners = [scene.ledger().events().await?, scene.ledger().events().await?];
     let quiet = scene.deduct(crowd(sale, 1)?).await?;
     scene.ledger().settle(&all_confirmed(&quiet)).await?;
     let batch = scene.deduct(vec![intent(sale, "ada", "k", 4)?]).await?;
@@ -227,12 +228,12 @@ pub async fn notes_tell_what_was_settled_and_returned(subject: Subject) -> Fact 
     for listener in &mut listeners {
         let mut heard = Vec::new();
         for _note in 0..3 {
-            heard.push(timeout(NOTE_WAIT, listener.next()).await?.ok_or("the stream ended")?);
+            heard.push(timeout(EVENT_WAIT, listener.next()).await?.ok_or("the stream ended")?);
         }
-        assert_eq!(heard.first(), Some(&Note::Settled(quiet.id())));
-        assert!(heard.contains(&Note::Settled(batch.id())), "{heard:?}");
-        let returned = Standing { sale, available: 9, epoch: 1 };
-        assert!(heard.contains(&Note::Returned(returned)), "{heard:?}");
+        assert_eq!(heard.first(), Some(&LedgerEvent::Settled(quiet.id())));
+        assert!(heard.contains(&LedgerEvent::Settled(batch.id())), "{heard:?}");
+        let returned = SaleStock { sale, available: 9, epoch: 1 };
+        assert!(heard.contains(&LedgerEvent::Returned(returned)), "{heard:?}");
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::{
     Fact, Subject,
     scene::{Scene, intent, outcome},
 };
-use crate::{Answer, Deduction, Fate, Settled, Totals};
+use crate::{Deduction, Fate, IntentResult, Settled, Totals};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -48,9 +48,9 @@ impl Model {
         self.sales.entry(sale).or_default()
     }
 
-    fn judge(&self, intents: &[Intent]) -> Result<Vec<Answer>> {
+    fn judge(&self, intents: &[Intent]) -> Result<Vec<IntentResult>> {
         let (mut seen, mut taken, mut holds) = (Vec::new(), HashMap::new(), HashMap::new());
-        let mut answers = Vec::new();
+        let mut results = Vec::new();
         for intent in intents {
             let sale = self.sales.get(&intent.sale()).ok_or("no such sale")?;
             let (key, quantity) = (intent.key_digest(), intent.quantity().get());
@@ -58,21 +58,23 @@ impl Model {
             let taken: &mut u32 = taken.entry(intent.sale()).or_default();
             let holds: &mut u32 = holds.entry((intent.sale(), intent.buyer_digest())).or_default();
             let answer = match sale.keys.get(&key) {
-                _ if seen.contains(&(intent.sale(), key)) => Answer::Repeated,
-                Some((order, same)) if *same == quantity => Answer::Replay(*order),
-                Some(_other) => Answer::KeyReused,
-                None if i64::from(quantity) > sale.totals.available - i64::from(*taken) => Answer::SoldOut,
-                None if held + *holds + quantity > LIMIT => Answer::OverLimit,
+                _ if seen.contains(&(intent.sale(), key)) => IntentResult::Repeated,
+                Some((order, same)) if *same == quantity => IntentResult::Replay(*order),
+                Some(_other) => IntentResult::KeyReused,
+                None if i64::from(quantity) > sale.totals.available - i64::from(*taken) => {
+                    IntentResult::SoldOut
+                }
+                None if held + *holds + quantity > LIMIT => IntentResult::OverLimit,
                 None => {
                     *taken += quantity;
                     *holds += quantity;
-                    Answer::Pass
+                    IntentResult::Pass
                 }
             };
             seen.push((intent.sale(), key));
-            answers.push(answer);
+            results.push(answer);
         }
-        Ok(answers)
+        Ok(results)
     }
 
     fn deduct(&mut self, batch: &Batch) {
@@ -212,16 +214,16 @@ async fn deduct(scene: &Scene, model: &mut Model, batch: &Batch, context: &str) 
     match (model.log.get(&batch.id()), deduction) {
         (Some(Entry::Fenced), deduction) => assert_eq!(deduction, Deduction::Fenced, "{context}"),
         (Some(Entry::Deducted | Entry::Acknowledged), deduction) => {
-            assert_eq!(deduction, Deduction::Applied { standings: vec![] }, "{context}");
+            assert_eq!(deduction, Deduction::Applied { stocks: vec![] }, "{context}");
         }
         (None, Deduction::Applied { .. }) => {
-            let answers = model.judge(batch.intents())?;
-            assert!(answers.iter().all(|answer| *answer == Answer::Pass), "{context}: {answers:?}");
+            let results = model.judge(batch.intents())?;
+            assert!(results.iter().all(|answer| *answer == IntentResult::Pass), "{context}: {results:?}");
             model.deduct(batch);
         }
         (None, Deduction::Refused(screening)) => {
-            assert_eq!(screening.answers, model.judge(batch.intents())?, "{context}");
-            assert!(screening.answers.iter().any(|answer| *answer != Answer::Pass), "{context}");
+            assert_eq!(screening.results, model.judge(batch.intents())?, "{context}");
+            assert!(screening.results.iter().any(|answer| *answer != IntentResult::Pass), "{context}");
         }
         (None, deduction @ (Deduction::Fenced | Deduction::IdTaken)) => panic!("{context}: {deduction:?}"),
     }

@@ -6,11 +6,11 @@ use super::{
     Fact, Subject,
     scene::{Scene, all_confirmed, cancelled, crowd, intent, open_window, outcome},
 };
-use crate::{Answer, LedgerState, Rebuilding, Rebuilt, Restored, Settled};
+use crate::{IntentResult, LedgerState, Rebuilding, Rebuilt, Restored, Settled};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-const ACTIVE: Rebuilt = Rebuilt::Stands { state: LedgerState::Active };
+const ACTIVE: Rebuilt = Rebuilt::Done { state: LedgerState::Active };
 
 /// The sale as the order store has it after so many rebuilds.
 fn stored(scene: &Scene, id: SaleId, stock: u64, generation: u32) -> Result<Sale> {
@@ -28,7 +28,7 @@ pub async fn a_lost_sale_is_rebuilt_and_sells_what_is_left(subject: Subject) -> 
         _ => cancelled(CancelReason::OutOfStock),
     });
     assert_eq!(ledger.begin_rebuild(&stored(&scene, id, 11, 2)?).await?, Rebuilding::Begun);
-    assert_eq!(scene.screen(&crowd(id, 1)?).await?, [Answer::Paused], "it sells nothing meanwhile");
+    assert_eq!(scene.screen(&crowd(id, 1)?).await?, [IntentResult::Paused], "it sells nothing meanwhile");
     for _time in 0..2 {
         assert_eq!(ledger.restore(id, 2, &all_confirmed(&first)).await?, Restored::Done);
         assert_eq!(ledger.restore(id, 2, &short).await?, Restored::Done);
@@ -41,12 +41,12 @@ pub async fn a_lost_sale_is_rebuilt_and_sells_what_is_left(subject: Subject) -> 
     assert_eq!((snapshot.totals.available, snapshot.open.len()), (2, 0));
     let replays = [intent(id, "ada", "k", 4)?, intent(id, "ada", "k2", 5)?];
     let orders = [first.id().order(0).ok_or("an order")?, second.id().order(1).ok_or("an order")?];
-    assert_eq!(scene.screen(&replays).await?, orders.map(Answer::Replay), "keys keep answering");
+    assert_eq!(scene.screen(&replays).await?, orders.map(IntentResult::Replay), "keys keep answering");
     let held = [intent(id, "ada", "k3", 2)?, intent(id, "ada", "k4", 1)?];
-    assert_eq!(scene.screen(&held[..1]).await?, [Answer::OverLimit], "4 of 5 are held");
-    assert_eq!(scene.screen(&held[1..]).await?, [Answer::Pass]);
+    assert_eq!(scene.screen(&held[..1]).await?, [IntentResult::OverLimit], "4 of 5 are held");
+    assert_eq!(scene.screen(&held[1..]).await?, [IntentResult::Pass]);
     scene.deduct(crowd(id, 2)?).await?;
-    assert_eq!(scene.screen(&[intent(id, "eve", "k", 1)?]).await?, [Answer::SoldOut]);
+    assert_eq!(scene.screen(&[intent(id, "eve", "k", 1)?]).await?, [IntentResult::SoldOut]);
     Ok(())
 }
 

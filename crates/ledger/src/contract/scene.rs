@@ -9,7 +9,7 @@ use flashgate_domain::{
 use parking_lot::Mutex;
 
 use super::Subject;
-use crate::{Activated, Answer, Deduction, Ledger, Snapshot};
+use crate::{Activated, Deduction, IntentResult, Ledger, Snapshot};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -143,9 +143,9 @@ impl Scene {
     }
 
     /// The answers to the intents.
-    pub async fn screen(&self, intents: &[Intent]) -> Result<Vec<Answer>> {
+    pub async fn screen(&self, intents: &[Intent]) -> Result<Vec<IntentResult>> {
         let first = intents.first().ok_or("nothing to screen")?;
-        Ok(self.ledger().screen(self.shard(first.sale()), intents).await?.answers)
+        Ok(self.ledger().screen(self.shard(first.sale()), intents).await?.results)
     }
 
     /// The snapshot of a sale that must be there. Checks the sum that must hold at every moment. Leaves out when it

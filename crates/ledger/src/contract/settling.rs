@@ -6,7 +6,7 @@ use super::{
     Fact, Subject,
     scene::{NO_LIMIT, Scene, all_cancelled, all_confirmed, cancelled, crowd, intent, outcome},
 };
-use crate::{Answer, Deduction, Settled, Standing, Totals};
+use crate::{Deduction, IntentResult, SaleStock, Settled, Totals};
 
 /// The units are sold.
 pub async fn confirmed_orders_stay_deducted(subject: Subject) -> Fact {
@@ -14,12 +14,12 @@ pub async fn confirmed_orders_stay_deducted(subject: Subject) -> Fact {
     let sale = scene.on_sale(10, 1).await?;
     let batch = scene.deduct(crowd(sale, 3)?).await?;
     let settled = scene.ledger().settle(&all_confirmed(&batch)).await?;
-    assert_eq!(settled, Settled::Applied(vec![Standing { sale, available: 7, epoch: 0 }]));
+    assert_eq!(settled, Settled::Applied(vec![SaleStock { sale, available: 7, epoch: 0 }]));
     let snapshot = scene.snapshot(sale).await?;
     assert_eq!(snapshot.totals, Totals { initial: 10, deducted: 3, available: 7, ..Totals::default() });
     assert_eq!((snapshot.open, snapshot.buyers, snapshot.keys), (vec![], 3, 3));
     let screening = scene.ledger().screen(scene.shard(sale), &[intent(sale, "crowd-0", "l", 1)?]).await?;
-    assert_eq!((screening.answers, screening.open_orders), (vec![Answer::OverLimit], 0));
+    assert_eq!((screening.results, screening.open_orders), (vec![IntentResult::OverLimit], 0));
     Ok(())
 }
 
@@ -43,7 +43,7 @@ pub async fn settling_twice_changes_nothing(subject: Subject) -> Fact {
         assert_eq!(scene.ledger().settle(&outcome).await?, Settled::Already);
     }
     assert_eq!(scene.snapshot(sale).await?, before);
-    assert_eq!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Applied { standings: vec![] });
+    assert_eq!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Applied { stocks: vec![] });
     assert_eq!(scene.snapshot(sale).await?, before);
     Ok(())
 }
@@ -53,10 +53,10 @@ pub async fn returned_units_are_sold_again(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(3, 5).await?;
     let batch = scene.deduct(crowd(sale, 3)?).await?;
-    assert_eq!(scene.screen(&[intent(sale, "late", "k", 1)?]).await?, [Answer::SoldOut]);
+    assert_eq!(scene.screen(&[intent(sale, "late", "k", 1)?]).await?, [IntentResult::SoldOut]);
     let settled = scene.ledger().settle(&all_cancelled(&batch, CancelReason::Timeout)).await?;
-    assert_eq!(settled, Settled::Applied(vec![Standing { sale, available: 3, epoch: 1 }]));
-    assert_eq!(scene.screen(&[intent(sale, "late", "k", 3)?]).await?, [Answer::Pass]);
+    assert_eq!(settled, Settled::Applied(vec![SaleStock { sale, available: 3, epoch: 1 }]));
+    assert_eq!(scene.screen(&[intent(sale, "late", "k", 3)?]).await?, [IntentResult::Pass]);
     Ok(())
 }
 
@@ -66,8 +66,8 @@ pub async fn written_off_units_never_come_back(subject: Subject) -> Fact {
     let sale = scene.on_sale(3, 5).await?;
     let batch = scene.deduct(crowd(sale, 3)?).await?;
     let settled = scene.ledger().settle(&all_cancelled(&batch, CancelReason::OutOfStock)).await?;
-    assert_eq!(settled, Settled::Applied(vec![Standing { sale, available: 0, epoch: 0 }]));
-    assert_eq!(scene.screen(&[intent(sale, "late", "k", 1)?]).await?, [Answer::SoldOut]);
+    assert_eq!(settled, Settled::Applied(vec![SaleStock { sale, available: 0, epoch: 0 }]));
+    assert_eq!(scene.screen(&[intent(sale, "late", "k", 1)?]).await?, [IntentResult::SoldOut]);
     assert_eq!(scene.snapshot(sale).await?.totals.written_off, 3);
     Ok(())
 }
@@ -79,10 +79,10 @@ pub async fn a_cancelled_order_gives_the_allowance_back_and_keeps_its_key(subjec
         let sale = scene.on_sale(100, 2).await?;
         let [first, second] = [intent(sale, "ada", "first", 2)?, intent(sale, "ada", "second", 2)?];
         let batch = scene.deduct(vec![first.clone()]).await?;
-        assert_eq!(scene.screen(std::slice::from_ref(&second)).await?, [Answer::OverLimit]);
+        assert_eq!(scene.screen(std::slice::from_ref(&second)).await?, [IntentResult::OverLimit]);
         scene.ledger().settle(&all_cancelled(&batch, reason)).await?;
-        let answers = scene.screen(&[first, second]).await?;
-        assert_eq!(answers, [Answer::Replay(batch.id().base()), Answer::Pass], "{reason}");
+        let results = scene.screen(&[first, second]).await?;
+        assert_eq!(results, [IntentResult::Replay(batch.id().base()), IntentResult::Pass], "{reason}");
         let order = scene.ledger().order(batch.id().base()).await?.ok_or("the order")?;
         assert_eq!(order.state, OrderState::Cancelled(reason));
     }
@@ -95,13 +95,13 @@ pub async fn an_unknown_batch_is_deducted_at_settle(subject: Subject) -> Fact {
     let sale = scene.on_sale(10, 2).await?;
     let batch = scene.batch(vec![intent(sale, "ada", "k", 2)?, intent(sale, "bob", "k", 1)?])?;
     let settled = scene.ledger().settle(&all_confirmed(&batch)).await?;
-    assert_eq!(settled, Settled::AppliedLate(vec![Standing { sale, available: 7, epoch: 0 }]));
+    assert_eq!(settled, Settled::AppliedLate(vec![SaleStock { sale, available: 7, epoch: 0 }]));
     assert_eq!(scene.ledger().settle(&all_confirmed(&batch)).await?, Settled::Already);
     let snapshot = scene.snapshot(sale).await?;
     assert_eq!(snapshot.totals, Totals { initial: 10, deducted: 3, available: 7, ..Totals::default() });
     assert_eq!((snapshot.open, snapshot.buyers, snapshot.keys), (vec![], 2, 2));
     let again = [intent(sale, "ada", "k", 2)?, intent(sale, "ada", "l", 1)?];
-    let expected = [Answer::Replay(batch.id().base()), Answer::OverLimit];
+    let expected = [IntentResult::Replay(batch.id().base()), IntentResult::OverLimit];
     assert_eq!(scene.screen(&again).await?, expected);
     let order = scene.ledger().order(batch.id().base()).await?.ok_or("the order")?;
     assert_eq!((order.quantity, order.state), (2, OrderState::Confirmed));
@@ -119,7 +119,7 @@ pub async fn an_unknown_batch_can_return_units(subject: Subject) -> Fact {
         _ => cancelled(CancelReason::OutOfStock),
     });
     let settled = scene.ledger().settle(&mixed).await?;
-    assert_eq!(settled, Settled::AppliedLate(vec![Standing { sale, available: 8, epoch: 1 }]));
+    assert_eq!(settled, Settled::AppliedLate(vec![SaleStock { sale, available: 8, epoch: 1 }]));
     let snapshot = scene.snapshot(sale).await?;
     let totals =
         Totals { initial: 10, deducted: 3, returned: 1, written_off: 1, available: 8, ..Totals::default() };
@@ -134,7 +134,7 @@ pub async fn an_unknown_batch_passes_over_missing_sales(subject: Subject) -> Fac
     let missing = scene.unused_of(scene.shard(there))?;
     let batch = scene.batch(vec![intent(missing, "ada", "k", 1)?, intent(there, "ada", "k", 1)?])?;
     let settled = scene.ledger().settle(&all_confirmed(&batch)).await?;
-    assert_eq!(settled, Settled::AppliedLate(vec![Standing { sale: there, available: 9, epoch: 0 }]));
+    assert_eq!(settled, Settled::AppliedLate(vec![SaleStock { sale: there, available: 9, epoch: 0 }]));
     assert_eq!(scene.ledger().snapshot(missing).await?, None);
     assert_eq!(scene.ledger().keys(missing).await?, Vec::<[u8; 8]>::new());
     assert_eq!(scene.ledger().settle(&all_confirmed(&batch)).await?, Settled::Already);
@@ -147,7 +147,7 @@ pub async fn a_batch_settled_late_cannot_be_deducted_again(subject: Subject) -> 
     let sale = scene.on_sale(10, 5).await?;
     let batch = scene.batch(crowd(sale, 3)?)?;
     scene.ledger().settle(&all_confirmed(&batch)).await?;
-    assert_eq!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Applied { standings: vec![] });
+    assert_eq!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Applied { stocks: vec![] });
     assert_eq!(scene.available(sale).await?, 7);
     Ok(())
 }
@@ -165,7 +165,7 @@ pub async fn a_late_deduction_reclaims_written_off_units(subject: Subject) -> Fa
     });
     scene.ledger().settle(&shortage).await?;
     let settled = scene.ledger().settle(&all_confirmed(&lost)).await?;
-    assert_eq!(settled, Settled::AppliedLate(vec![Standing { sale, available: 0, epoch: 1 }]));
+    assert_eq!(settled, Settled::AppliedLate(vec![SaleStock { sale, available: 0, epoch: 1 }]));
     assert_eq!(scene.snapshot(sale).await?.totals, reclaimed_totals());
     Ok(())
 }
@@ -177,8 +177,8 @@ pub async fn a_write_off_after_a_late_deduction_is_reclaimed(subject: Subject) -
     let lost = scene.batch(vec![intent(sale, "ada", "k", 4)?])?;
     let second = scene.deduct(vec![intent(sale, "bob", "k", 4)?, intent(sale, "cyd", "k", 6)?]).await?;
     let settled = scene.ledger().settle(&all_confirmed(&lost)).await?;
-    assert_eq!(settled, Settled::AppliedLate(vec![Standing { sale, available: -4, epoch: 0 }]));
-    assert_eq!(scene.screen(&[intent(sale, "dan", "k", 1)?]).await?, [Answer::SoldOut]);
+    assert_eq!(settled, Settled::AppliedLate(vec![SaleStock { sale, available: -4, epoch: 0 }]));
+    assert_eq!(scene.screen(&[intent(sale, "dan", "k", 1)?]).await?, [IntentResult::SoldOut]);
     let shortage = outcome(&second, |place| match place {
         0 => cancelled(CancelReason::OutOfStock),
         _ => Decision::Confirmed,

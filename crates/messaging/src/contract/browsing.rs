@@ -1,17 +1,17 @@
-//! Looking at a topic without receiving from it.
+//! Reading a topic without consuming it.
 
-use super::bench::{Bench, keys, message};
-use crate::{Browser, Delivery, MessagePlace, Publisher};
+use super::fixture::{Fixture, keys, message};
+use crate::{Browser, Delivery, MessageLocation, Publisher};
 
-/// Whoever looks sees every message, page by page and again, and takes none from those who receive.
+/// A browser reads every message, page by page and repeatedly, and takes none from subscribers.
 pub async fn whoever_looks_sees_every_message_and_takes_none(name_server: String) {
-    let bench = Bench::new(name_server, "browse", 2).await;
-    let browser = bench.mq.browser(bench.topic.clone());
+    let fixture = Fixture::new(name_server, "browse", 2).await;
+    let browser = fixture.mq.browser(fixture.topic.clone());
     let spans = browser.queues().await.unwrap();
     assert!(spans.len() == 2 && spans.iter().all(|span| span.offsets.is_empty()), "{spans:?}");
-    let publisher = bench.publisher();
+    let publisher = fixture.publisher();
     for number in 0..10 {
-        publisher.publish(message(&bench.topic, &number.to_string())).await.unwrap();
+        publisher.publish(message(&fixture.topic, &number.to_string())).await.unwrap();
     }
 
     let seen = read_all(&browser, 3).await;
@@ -19,22 +19,22 @@ pub async fn whoever_looks_sees_every_message_and_takes_none(name_server: String
     by_key.sort_by(|one, other| one.key.cmp(&other.key));
     assert_eq!(keys(&by_key), ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
     assert!(seen.iter().all(|message| &message.body[..] == b"body" && !message.message_id.is_empty()));
-    let mut places: Vec<MessagePlace> = seen.iter().map(MessagePlace::of).collect();
+    let mut places: Vec<MessageLocation> = seen.iter().map(MessageLocation::of).collect();
     assert!(places.is_sorted(), "{places:?}");
     places.dedup();
     assert_eq!(places.len(), 10);
     assert_eq!(read_all(&browser, 32).await, seen, "a second look sees the same");
 
-    let mut subscription = bench.subscribe().await;
-    assert_eq!(bench.receive(&mut subscription, 10).await.len(), 10, "a group gets all of them");
+    let mut subscription = fixture.subscribe().await;
+    assert_eq!(fixture.receive(&mut subscription, 10).await.len(), 10, "a group gets all of them");
     subscription.shutdown().await;
     browser.shutdown();
 }
 
 /// A topic that does not exist has no queues.
 pub async fn a_topic_that_does_not_exist_has_no_queues(name_server: String) {
-    let bench = Bench::new(name_server, "browse-none", 1).await;
-    let browser = bench.mq.browser(bench.group.dead_letters());
+    let fixture = Fixture::new(name_server, "browse-none", 1).await;
+    let browser = fixture.mq.browser(fixture.group.dead_letters());
     assert_eq!(browser.queues().await, Ok(Vec::new()));
     browser.shutdown();
 }

@@ -1,29 +1,29 @@
-//! Publishing, and subscriptions: groups, offsets, delays.
+//! Publishing and subscriptions: groups, offsets, delays.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 
-use super::bench::{Answers, Bench, WAIT, keys, message};
+use super::fixture::{Fixture, ScriptedResolutions, WAIT, keys, message};
 use crate::{BusFault, Delivery, Publisher, Resolution, Subscription, TransactionProducer};
 
-/// What was not committed comes again and the rest does not.
+/// Uncommitted messages are redelivered, committed ones are not.
 pub async fn what_was_not_committed_comes_again_and_the_rest_does_not(name_server: String) {
-    let bench = Bench::new(name_server, "again", 1).await;
-    let publisher = bench.publisher();
+    let fixture = Fixture::new(name_server, "again", 1).await;
+    let publisher = fixture.publisher();
     for number in 0..10 {
-        publisher.publish(message(&bench.topic, &number.to_string())).await.unwrap();
+        publisher.publish(message(&fixture.topic, &number.to_string())).await.unwrap();
     }
-    let mut first = bench.subscribe().await;
+    let mut first = fixture.subscribe().await;
     assert_eq!(first.poll(4, WAIT).await.unwrap().len(), 4);
     first.commit(&first.position()).await.unwrap();
     assert_eq!(first.lag().await.unwrap(), 6);
     assert_eq!(first.poll(3, WAIT).await.unwrap().len(), 3);
     first.shutdown().await;
 
-    let mut second = bench.subscribe().await;
+    let mut second = fixture.subscribe().await;
     assert_eq!(second.lag().await.unwrap(), 6);
-    let received = bench.receive(&mut second, 6).await;
+    let received = fixture.receive(&mut second, 6).await;
     assert_eq!(keys(&received), ["4", "5", "6", "7", "8", "9"]);
 }
 
@@ -33,14 +33,14 @@ fn queues(batch: &[Delivery]) -> BTreeSet<u32> {
 
 /// Two members of a group divide the queues.
 pub async fn two_members_of_a_group_divide_the_queues(name_server: String) {
-    let bench = Bench::new(name_server, "share", 4).await;
-    let publisher = bench.publisher();
-    let mut first = bench.subscribe().await;
-    let mut second = bench.subscribe().await;
+    let fixture = Fixture::new(name_server, "share", 4).await;
+    let publisher = fixture.publisher();
+    let mut first = fixture.subscribe().await;
+    let mut second = fixture.subscribe().await;
     let shared = async {
         loop {
             for number in 0..8 {
-                publisher.publish(message(&bench.topic, &number.to_string())).await.unwrap();
+                publisher.publish(message(&fixture.topic, &number.to_string())).await.unwrap();
             }
             let (one, two) = tokio::join!(first.poll(64, WAIT), second.poll(64, WAIT));
             let (one, two) = (queues(&one.unwrap()), queues(&two.unwrap()));
@@ -58,7 +58,7 @@ pub async fn two_members_of_a_group_divide_the_queues(name_server: String) {
     let all = async {
         loop {
             for number in 0..8 {
-                publisher.publish(message(&bench.topic, &number.to_string())).await.unwrap();
+                publisher.publish(message(&fixture.topic, &number.to_string())).await.unwrap();
             }
             if queues(&second.poll(64, WAIT).await.unwrap()).len() == 4 {
                 return;
@@ -68,26 +68,26 @@ pub async fn two_members_of_a_group_divide_the_queues(name_server: String) {
     tokio::time::timeout(Duration::from_secs(30), all).await.expect("the one that is left gets all queues");
 }
 
-/// A join may be broken off at any moment. A member that is none would keep its share of the queues from the others
-/// until the broker misses it, which takes two minutes.
+/// A join may be cancelled at any moment. A stale member would keep its share of the queues from the others until the
+/// broker misses its heartbeats, which takes two minutes.
 pub async fn joins_that_are_broken_off_leave_no_member_behind(name_server: String) {
-    let bench = Bench::new(name_server, "broken-join", 4).await;
+    let fixture = Fixture::new(name_server, "broken-join", 4).await;
     for half_millis in 0..40 {
         let moment = Duration::from_micros(500 * half_millis);
-        // Whether it was broken off or not, what it gave is dropped.
+        // Cancelled or not, the result is dropped.
         let _joined =
-            tokio::time::timeout(moment, bench.mq.subscribe(bench.group.clone(), bench.topic.clone()))
+            tokio::time::timeout(moment, fixture.mq.subscribe(fixture.group.clone(), fixture.topic.clone()))
                 .await
                 .map(|joined| joined.map(drop));
     }
-    let publisher = bench.publisher();
-    let mut only = bench.subscribe().await;
+    let publisher = fixture.publisher();
+    let mut only = fixture.subscribe().await;
     let all = async {
         let mut number = 0;
         loop {
             for _ in 0..16 {
                 number += 1;
-                publisher.publish(message(&bench.topic, &number.to_string())).await.unwrap();
+                publisher.publish(message(&fixture.topic, &number.to_string())).await.unwrap();
             }
             if queues(&only.poll(64, WAIT).await.unwrap()).len() == 4 {
                 return;
@@ -99,51 +99,51 @@ pub async fn joins_that_are_broken_off_leave_no_member_behind(name_server: Strin
         .expect("the only one that is there gets all queues");
 }
 
-/// A listener hears all from now on and nothing before.
+/// A broadcasting subscription receives everything from now on and nothing before.
 pub async fn a_listener_hears_all_from_now_on_and_nothing_before(name_server: String) {
-    let bench = Bench::new(name_server, "listen", 2).await;
-    let publisher = bench.publisher();
-    publisher.publish(message(&bench.topic, "before")).await.unwrap();
-    let mut one = bench.mq.listen(bench.group.clone(), bench.topic.clone()).await.unwrap();
-    let mut two = bench.mq.listen(bench.group.clone(), bench.topic.clone()).await.unwrap();
+    let fixture = Fixture::new(name_server, "listen", 2).await;
+    let publisher = fixture.publisher();
+    publisher.publish(message(&fixture.topic, "before")).await.unwrap();
+    let mut one = fixture.mq.listen(fixture.group.clone(), fixture.topic.clone()).await.unwrap();
+    let mut two = fixture.mq.listen(fixture.group.clone(), fixture.topic.clone()).await.unwrap();
     for number in 0..4 {
-        publisher.publish(message(&bench.topic, &number.to_string())).await.unwrap();
+        publisher.publish(message(&fixture.topic, &number.to_string())).await.unwrap();
     }
     for listener in [&mut one, &mut two] {
-        let received = bench.receive(listener, 4).await;
+        let received = fixture.receive(listener, 4).await;
         assert_eq!(keys(&received), ["0", "1", "2", "3"]);
         assert_eq!(listener.lag().await.unwrap(), 0);
     }
 }
 
-/// A delayed message waits for its time.
+/// A delayed message is delivered after its delay.
 pub async fn a_delayed_message_waits_for_its_time(name_server: String) {
-    let bench = Bench::new(name_server, "delay", 1).await;
-    let mut subscription = bench.subscribe().await;
-    let mut late = message(&bench.topic, "late");
+    let fixture = Fixture::new(name_server, "delay", 1).await;
+    let mut subscription = fixture.subscribe().await;
+    let mut late = message(&fixture.topic, "late");
     late.deliver_after = Some(Duration::from_secs(3));
-    bench.publisher().publish(late).await.unwrap();
+    fixture.publisher().publish(late).await.unwrap();
     assert_eq!(subscription.poll(1, Duration::from_millis(1_500)).await.unwrap(), vec![]);
-    assert_eq!(keys(&bench.receive(&mut subscription, 1).await), ["late"]);
+    assert_eq!(keys(&fixture.receive(&mut subscription, 1).await), ["late"]);
 }
 
-/// What the broker would mangle is refused before it is sent.
+/// A message that the broker would change is refused before it is sent.
 pub async fn what_the_broker_would_mangle_is_refused_before_it_is_sent(name_server: String) {
-    let bench = Bench::new(name_server, "invalid", 1).await;
-    let publisher = bench.publisher();
+    let fixture = Fixture::new(name_server, "invalid", 1).await;
+    let publisher = fixture.publisher();
     let invalid = |result: Result<(), BusFault>| assert!(matches!(result, Err(BusFault::Invalid { .. })));
     let with = |name: &str, value: &str| {
-        let mut message = message(&bench.topic, "key");
+        let mut message = message(&fixture.topic, "key");
         message.properties = vec![(name.to_owned(), value.to_owned())];
         message
     };
     invalid(publisher.publish(with("KEYS", "x")).await);
     invalid(publisher.publish(with("name", "a\u{2}b")).await);
-    let mut large = message(&bench.topic, "large");
+    let mut large = message(&fixture.topic, "large");
     large.body = Bytes::from(vec![0; 4_000_001]);
     invalid(publisher.publish(large).await);
-    let producer = bench.producer(Answers::always(Resolution::Unknown)).await;
-    let mut delayed = message(&bench.topic, "delayed");
+    let producer = fixture.producer(ScriptedResolutions::always(Resolution::Unknown)).await;
+    let mut delayed = message(&fixture.topic, "delayed");
     delayed.deliver_after = Some(Duration::from_secs(1));
     invalid(producer.send_half(delayed).await.map(drop));
 }

@@ -4,15 +4,15 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::bench::{Answers, Bench, WAIT, keys, message};
+use super::fixture::{Fixture, ScriptedResolutions, WAIT, keys, message};
 use crate::{Resolution, Subscription, TransactionProducer, Verdict};
 
-/// A committed half message is delivered once and unchanged.
+/// A committed half-message is delivered once and unchanged.
 pub async fn a_committed_half_message_is_delivered_once_and_unchanged(name_server: String) {
-    let bench = Bench::new(name_server, "commit", 4).await;
-    let producer = bench.producer(Answers::always(Resolution::Unknown)).await;
-    let mut subscription = bench.subscribe().await;
-    let mut sent = message(&bench.topic, "batch-1");
+    let fixture = Fixture::new(name_server, "commit", 4).await;
+    let producer = fixture.producer(ScriptedResolutions::always(Resolution::Unknown)).await;
+    let mut subscription = fixture.subscribe().await;
+    let mut sent = message(&fixture.topic, "batch-1");
     sent.body = Bytes::from((0..=255_u8).cycle().take(10_000).collect::<Vec<_>>());
     sent.properties = vec![("zone".into(), "ä=\"1\"; \n".into()), ("batch_id".into(), "x".into())];
 
@@ -20,7 +20,7 @@ pub async fn a_committed_half_message_is_delivered_once_and_unchanged(name_serve
     assert_eq!(subscription.poll(8, Duration::from_millis(500)).await.unwrap(), vec![]);
     producer.resolve(&half, Verdict::Commit).await.unwrap();
 
-    let received = bench.receive(&mut subscription, 1).await;
+    let received = fixture.receive(&mut subscription, 1).await;
     assert_eq!(keys(&received), ["batch-1"]);
     assert_eq!(received[0].body, sent.body);
     assert_eq!(received[0].message_id, half.message_id);
@@ -29,62 +29,62 @@ pub async fn a_committed_half_message_is_delivered_once_and_unchanged(name_serve
     assert_eq!(subscription.poll(8, Duration::from_secs(1)).await.unwrap(), vec![]);
 }
 
-/// A half message that was rolled back is never delivered nor asked for.
+/// A half-message that was rolled back is neither delivered nor checked back.
 pub async fn a_half_message_that_was_rolled_back_is_never_delivered_nor_asked_for(name_server: String) {
-    let bench = Bench::new(name_server, "rollback", 1).await;
-    let answers = Answers::always(Resolution::Commit);
-    let producer = bench.producer(Arc::clone(&answers)).await;
-    let mut subscription = bench.subscribe().await;
+    let fixture = Fixture::new(name_server, "rollback", 1).await;
+    let answers = ScriptedResolutions::always(Resolution::Commit);
+    let producer = fixture.producer(Arc::clone(&answers)).await;
+    let mut subscription = fixture.subscribe().await;
 
-    let half = producer.send_half(message(&bench.topic, "gone")).await.unwrap();
+    let half = producer.send_half(message(&fixture.topic, "gone")).await.unwrap();
     producer.resolve(&half, Verdict::Rollback).await.unwrap();
-    let open = producer.send_half(message(&bench.topic, "open")).await.unwrap();
+    let open = producer.send_half(message(&fixture.topic, "open")).await.unwrap();
 
     // The check-back of the later one shows that the time for the earlier one has passed.
     assert_eq!(answers.asked(1).await, ["open"]);
-    assert_eq!(keys(&bench.receive(&mut subscription, 1).await), ["open"]);
-    assert_eq!(open.topic, bench.topic);
+    assert_eq!(keys(&fixture.receive(&mut subscription, 1).await), ["open"]);
+    assert_eq!(open.topic, fixture.topic);
 }
 
-/// A producer that never sent answers for one that died.
+/// A producer that never sent answers the check-backs of one that crashed.
 pub async fn a_producer_that_never_sent_answers_for_one_that_died(name_server: String) {
-    let bench = Bench::new(name_server, "heir", 2).await;
-    let dead = bench.producer(Answers::always(Resolution::Unknown)).await;
+    let fixture = Fixture::new(name_server, "heir", 2).await;
+    let dead = fixture.producer(ScriptedResolutions::always(Resolution::Unknown)).await;
     for number in 0..20 {
-        dead.send_half(message(&bench.topic, &format!("orphan-{number}"))).await.unwrap();
+        dead.send_half(message(&fixture.topic, &format!("orphan-{number}"))).await.unwrap();
     }
     drop(dead);
-    let answers = Answers::always(Resolution::Commit);
-    let _heir = bench.producer(Arc::clone(&answers)).await;
-    let mut subscription = bench.subscribe().await;
+    let answers = ScriptedResolutions::always(Resolution::Commit);
+    let _heir = fixture.producer(Arc::clone(&answers)).await;
+    let mut subscription = fixture.subscribe().await;
 
-    let received = bench.receive(&mut subscription, 20).await;
+    let received = fixture.receive(&mut subscription, 20).await;
     assert_eq!(keys(&received).len(), 20);
     assert!(answers.asked(20).await.iter().all(|key| key.starts_with("orphan-")));
 }
 
-/// A check back that is answered unknown is asked again.
+/// A check-back that is answered `Unknown` is repeated.
 pub async fn a_check_back_that_is_answered_unknown_is_asked_again(name_server: String) {
-    let bench = Bench::new(name_server, "unknown", 1).await;
-    let answers = Answers::in_turn([Resolution::Unknown, Resolution::Commit]);
-    let producer = bench.producer(Arc::clone(&answers)).await;
-    let mut subscription = bench.subscribe().await;
+    let fixture = Fixture::new(name_server, "unknown", 1).await;
+    let answers = ScriptedResolutions::in_turn([Resolution::Unknown, Resolution::Commit]);
+    let producer = fixture.producer(Arc::clone(&answers)).await;
+    let mut subscription = fixture.subscribe().await;
 
-    producer.send_half(message(&bench.topic, "doubt")).await.unwrap();
+    producer.send_half(message(&fixture.topic, "doubt")).await.unwrap();
 
-    assert_eq!(keys(&bench.receive(&mut subscription, 1).await), ["doubt"]);
+    assert_eq!(keys(&fixture.receive(&mut subscription, 1).await), ["doubt"]);
     assert_eq!(answers.asked(2).await, ["doubt", "doubt"]);
 }
 
-/// A clock that is off is known and stamps no message.
+/// A wrong clock is detected and stamps no message.
 pub async fn a_clock_that_is_off_is_known_and_stamps_no_message(name_server: String) {
-    let bench = Bench::new(name_server, "clock", 1).await;
-    let mut subscription = bench.subscribe().await;
+    let fixture = Fixture::new(name_server, "clock", 1).await;
+    let mut subscription = fixture.subscribe().await;
     for (ahead_ms, key) in [(60_000, "ahead"), (-60_000, "behind")] {
-        let mq = bench.with_clock_off_by(ahead_ms).await;
-        let answers = Answers::always(Resolution::Unknown);
+        let mq = fixture.with_clock_off_by(ahead_ms).await;
+        let answers = ScriptedResolutions::always(Resolution::Unknown);
         let producer =
-            mq.transaction_producer(bench.group.clone(), bench.topic.clone(), answers).await.unwrap();
+            mq.transaction_producer(fixture.group.clone(), fixture.topic.clone(), answers).await.unwrap();
         producer.ping().await.unwrap();
         let known = async {
             loop {
@@ -98,10 +98,10 @@ pub async fn a_clock_that_is_off_is_known_and_stamps_no_message(name_server: Str
         let off_by = difference.ahead_ms.abs_diff(ahead_ms);
         assert!(off_by <= difference.bound_ms, "{difference:?}, it is {ahead_ms}");
 
-        let half = producer.send_half(message(&bench.topic, key)).await.unwrap();
+        let half = producer.send_half(message(&fixture.topic, key)).await.unwrap();
         producer.resolve(&half, Verdict::Commit).await.unwrap();
-        let received = bench.receive(&mut subscription, 1).await.remove(0);
-        // A half-message that is born in the broker's future, or long ago, is asked for at once.
+        let received = fixture.receive(&mut subscription, 1).await.remove(0);
+        // The broker checks a half-message that is born in its future, or long ago, back at once.
         assert_eq!(received.key, key);
         assert!(received.born_at <= received.stored_at, "{received:?}");
         assert!(received.stored_at.saturating_since(received.born_at) < WAIT, "{received:?}");

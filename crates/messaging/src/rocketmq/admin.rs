@@ -1,30 +1,36 @@
-//! Setting up topics, for installations and tests; and what waits on them, for operators.
+//! Creating topics, for installations and tests; reading the backlog, for operators.
 
-use std::collections::{BTreeMap, HashMap};
-use std::num::NonZeroU32;
+use std::{
+    collections::{BTreeMap, HashMap},
+    num::NonZeroU32,
+};
 
 use bytes::Bytes;
 use futures::future::join_all;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::RocketMq;
-use super::codes::{expect_success, request};
-use super::frame::Request;
-use super::offsets::Place;
-use super::route::Route;
-use super::session::Session;
-use crate::fault::BusFault;
-use crate::names::{Group, Topic};
+use super::{
+    RocketMq,
+    codes::{expect_success, request},
+    frame::Request,
+    offsets::QueueOffsets,
+    route::Route,
+    session::Session,
+};
+use crate::{
+    fault::BusFault,
+    names::{Group, Topic},
+};
 
 const READ_AND_WRITE: u32 = 6;
 
-/// Creates `topic` with `queues` queues on every master of the cluster, or changes it to that, and returns once
-/// the name server knows it.
+/// Creates `topic` with `queues` queues on every master of the cluster, or updates it, and returns once the name
+/// server lists it.
 ///
 /// # Errors
-/// The first broker's fault, or [`BusFault::Unavailable`] if the name server does not learn of the topic within
-/// the send time-out.
+/// The first broker's fault, or [`BusFault::Unavailable`] if the name server does not list the topic within the send
+/// timeout.
 pub async fn create_topic(mq: &RocketMq, topic: &Topic, queues: NonZeroU32) -> Result<(), BusFault> {
     let session = mq.session();
     let request = Request::new(request::CREATE_OR_UPDATE_TOPIC)
@@ -37,7 +43,7 @@ pub async fn create_topic(mq: &RocketMq, topic: &Topic, queues: NonZeroU32) -> R
         .field("topicSysFlag", 0)
         .field("order", false);
     let masters = cluster(&session).await?;
-    // To all of them, whatever becomes of the first.
+    // To all masters, even if one fails.
     let created = join_all(masters.iter().map(async |master| {
         let created = session.call(master, &request, session.deadline()).await.and_then(expect_success);
         created.map_err(|fault| fault.at(master))
@@ -46,16 +52,16 @@ pub async fn create_topic(mq: &RocketMq, topic: &Topic, queues: NonZeroU32) -> R
     until_known(&session, topic, masters.len()).await
 }
 
-/// How many messages of `topic` are stored beyond what `group` has committed, over all queues, whoever reads them.
+/// The number of messages of `topic` that `group` has not committed, over all queues and all members.
 ///
 /// # Errors
-/// The fault of the first queue that could not be asked.
+/// The fault of the first queue whose offsets cannot be read.
 pub async fn backlog(mq: &RocketMq, topic: &Topic, group: &Group) -> Result<u64, BusFault> {
     let session = mq.session();
     let route = session.route(topic).await?;
     let mut waiting = 0_u64;
     for queue in &route.readable {
-        let place = Place { session: &session, topic, queue };
+        let place = QueueOffsets { session: &session, topic, queue };
         let (committed, latest) = (place.committed(group).await?, place.latest().await?);
         waiting = waiting.saturating_add(latest.saturating_sub(committed));
     }
@@ -96,12 +102,12 @@ pub(super) async fn cluster(session: &Session) -> Result<Vec<String>, BusFault> 
     let request = Request::new(request::GET_BROKER_CLUSTER_INFO);
     let body = session.ask_name_server(&request).await.and_then(expect_success)?.body;
     let cluster: Cluster = serde_json::from_slice(&standard_json(&body))
-        .map_err(|error| BusFault::garbled(format!("cluster: {error}")))?;
+        .map_err(|error| BusFault::invalid_response(format!("cluster: {error}")))?;
     let masters = cluster.brokers.into_values().filter_map(|mut broker| broker.addresses.remove("0"));
     Ok(masters.collect())
 }
 
-/// Java's name server leaves numeric keys without quotes (`{0:"a"}`) in this answer; this puts them there.
+/// Java's name server leaves numeric keys without quotes (`{0:"a"}`) in this answer; this adds the quotes.
 fn standard_json(body: &Bytes) -> Vec<u8> {
     let mut quoted = Vec::with_capacity(body.len() + 64);
     let (mut in_string, mut escaped, mut key) = (false, false, false);

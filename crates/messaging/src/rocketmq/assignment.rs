@@ -1,4 +1,4 @@
-//! Which queues a subscription holds, and how far it is in each.
+//! The queues that a subscription holds, and its position in each.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,7 +22,7 @@ use crate::{
     message::{Delivery, Position, QueueId},
 };
 
-/// Hears from the broker that a group got or lost a member.
+/// Receives the broker's notification that a group gained or lost a member.
 #[derive(Default)]
 pub(super) struct GroupChanges(pub(super) Notify);
 
@@ -36,34 +36,34 @@ impl Inbound for GroupChanges {
     }
 }
 
-/// How a subscription comes by its queues.
+/// How the messages of a topic are distributed, in RocketMQ's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Share {
-    /// The members of the group divide them.
-    Group,
-    /// This subscription reads all of them, from now on, for itself.
-    Everything,
+pub(super) enum MessageModel {
+    /// The members of the group share the queues.
+    Clustering,
+    /// This subscription reads all queues from now on.
+    Broadcasting,
 }
 
-/// A queue that is held.
+/// A queue of the subscription.
 struct Held {
-    /// Tells this holding from an earlier one of the same queue.
+    /// Distinguishes this holding from earlier ones of the same queue.
     holding: u64,
-    /// The offset after the last message that `poll` returned, and the last one that was committed.
+    /// The offset after the last message that `poll` returned, and the last committed one.
     returned: Option<u64>,
     committed: Option<u64>,
-    /// What the broker is still to be told, after it could not be: [`keep_committing`] does it, and nobody waits.
+    /// An offset whose commit failed; [`keep_committing`] retries it in the background.
     owed: Option<u64>,
     _puller: Task,
 }
 
-/// The queues that a subscription holds at the moment.
+/// The queues that a subscription holds now.
 pub(super) struct Assignment {
     source: Arc<Source>,
-    share: Share,
+    share: MessageModel,
     chunks: mpsc::Sender<Chunk>,
     held: Mutex<Holdings>,
-    /// Notified when a queue begins to owe a commit.
+    /// Notified when the commit of a queue becomes overdue.
     owes: Notify,
 }
 
@@ -73,7 +73,7 @@ struct Holdings {
 }
 
 impl Holdings {
-    /// Whether a queue of `broker` owes a commit, so that nobody should wait for that broker.
+    /// Whether a commit to `broker` is overdue, so that no call should wait for that broker.
     fn owes(&self, broker: &str) -> bool {
         self.queues.iter().any(|(queue, held)| *queue.broker == *broker && held.owed.is_some())
     }
@@ -84,7 +84,7 @@ impl Holdings {
 }
 
 impl Assignment {
-    pub(super) fn new(source: Arc<Source>, share: Share, chunks: mpsc::Sender<Chunk>) -> Self {
+    pub(super) fn new(source: Arc<Source>, share: MessageModel, chunks: mpsc::Sender<Chunk>) -> Self {
         Self { source, share, chunks, held: Mutex::default(), owes: Notify::new() }
     }
 
@@ -92,21 +92,21 @@ impl Assignment {
         self.held.lock()
     }
 
-    /// Takes the queues that are due to this subscription and gives up the others. The first time, a
-    /// subscription to everything starts at the end of each queue (of one whose broker does not answer, at the end that
-    /// it has when it does); queues that appear later, at their beginning.
+    /// Takes the queues that belong to this subscription and releases the others. At the first call, a broadcasting
+    /// subscription starts at the end of each queue (of a queue whose broker does not answer, at the end that it has
+    /// once the broker answers); queues that appear later are read from their beginning.
     ///
     /// # Errors
-    /// The fault that hides the queues or the members; everything stays as it is then.
+    /// The fault of reading the queues or the members; the assignment is then unchanged.
     pub(super) async fn refresh(&self, first: bool) -> Result<(), BusFault> {
         let queues = self.source.session.route(&self.source.topic).await?.readable.clone();
         let due = match self.share {
-            Share::Group => {
+            MessageModel::Clustering => {
                 let members = self.members().await?;
                 let mine = share_of(&queues, &members, &self.source.session.client_id);
                 mine.iter().map(|queue| (queue.clone(), Start::Committed)).collect()
             }
-            Share::Everything => {
+            MessageModel::Broadcasting => {
                 if first {
                     self.ends(queues).await?
                 } else {
@@ -118,10 +118,10 @@ impl Assignment {
         Ok(())
     }
 
-    /// The ends of `queues`, each asked for by itself.
+    /// The ends of `queues`, each read separately.
     ///
     /// # Errors
-    /// The fault of the first, if none of them tells.
+    /// The fault of the first queue, if no broker answers.
     async fn ends(&self, queues: Vec<QueueId>) -> Result<Vec<(QueueId, Start)>, BusFault> {
         let ends = join_all(queues.iter().map(|queue| self.source.place(queue).latest())).await;
         if let Some(Err(fault)) = ends.first()
@@ -132,7 +132,7 @@ impl Assignment {
         let start = |(queue, end): (QueueId, Result<u64, BusFault>)| match end {
             Ok(end) => (queue, Start::At(end)),
             Err(fault) => {
-                tracing::warn!(topic = %self.source.topic, %queue, %fault, "the end of a queue is not known yet");
+                tracing::warn!(topic = %self.source.topic, %queue, error = %fault, "reading the end of a queue failed; retrying");
                 (queue, Start::Latest)
             }
         };
@@ -156,13 +156,13 @@ impl Assignment {
         self.source.forget_all_but(|queue| held.queues.contains_key(queue));
     }
 
-    /// How many queues are held.
+    /// The number of held queues.
     pub(super) fn count(&self) -> usize {
         self.held().queues.len()
     }
 
-    /// An operator has moved the group's place in the queue of `holding`, which goes on as `next`: what was returned
-    /// before, and what is still to be returned, is not committed any more.
+    /// Handles an operator's reset of the group's offset in the queue of `holding`, which continues as `next`: messages
+    /// returned before, and those still to be returned, are not committed any more.
     pub(super) fn note_reset(&self, holding: u64, next: u64) {
         let mut held = self.held();
         if let Some(held) = held.queues.values_mut().find(|held| held.holding == holding) {
@@ -180,7 +180,7 @@ impl Assignment {
         let route = session.route(topic).await?;
         let request = Request::new(request::GET_CONSUMER_LIST_BY_GROUP).field("consumerGroup", group);
         let mut fault = BusFault::unavailable(format!("topic {topic} has no broker"));
-        // Each broker knows every member. One that does not answer is asked last.
+        // Each broker lists every member. A broker that does not answer is asked last.
         let mut brokers: Vec<_> = route.brokers().collect();
         brokers.sort_by_key(|broker| session.peers.is_mute(broker));
         let deadline = session.deadline();
@@ -189,8 +189,9 @@ impl Assignment {
             let until = if is_last { deadline } else { session.try_deadline().min(deadline) };
             match session.call(broker, &request, until).await.and_then(expect_success) {
                 Ok(answer) => {
-                    let members: Members = serde_json::from_slice(&answer.body)
-                        .map_err(|error| BusFault::garbled(format!("members of {group}: {error}")))?;
+                    let members: Members = serde_json::from_slice(&answer.body).map_err(|error| {
+                        BusFault::invalid_response(format!("members of {group}: {error}"))
+                    })?;
                     return Ok(members.ids);
                 }
                 Err(failed) => fault = failed,
@@ -199,7 +200,7 @@ impl Assignment {
         Err(fault)
     }
 
-    /// Notes that `poll` is about to return `delivery`; false if its queue is no longer held.
+    /// Records that `poll` is about to return `delivery`; false if its queue is no longer held.
     pub(super) fn note_returned(&self, holding: u64, delivery: &Delivery) -> bool {
         let mut held = self.held();
         match held.queues.get_mut(&delivery.queue).filter(|held| held.holding == holding) {
@@ -211,7 +212,7 @@ impl Assignment {
         }
     }
 
-    /// How far `poll` is in the queues that are held.
+    /// The position of `poll` in the held queues.
     pub(super) fn position(&self) -> Vec<Position> {
         let position = |(queue, held): (&QueueId, &Held)| {
             Some(Position { queue: queue.clone(), holding: held.holding, offset: held.returned? })
@@ -219,9 +220,9 @@ impl Assignment {
         self.held().queues.iter().filter_map(position).collect()
     }
 
-    /// What of `position` is still held, and not committed yet, and is worth waiting for. What a broker is to be told
-    /// that could not be told before, or does not answer (`is_mute`), is left to [`keep_committing`], unless it is so
-    /// with every broker.
+    /// The part of `position` that is still held, not committed yet, and worth waiting for. An overdue commit, and a
+    /// commit to a broker that does not answer (`is_mute`), is left to [`keep_committing`], unless this applies to
+    /// every broker.
     pub(super) fn due<'a>(
         &self,
         position: &'a [Position],
@@ -246,7 +247,7 @@ impl Assignment {
         now
     }
 
-    /// Notes that the broker took the commit.
+    /// Records that the broker accepted the commit.
     pub(super) fn note_committed(&self, done: &Position) {
         let mut held = self.held();
         if let Some(held) = held.queues.get_mut(&done.queue).filter(|held| held.holding == done.holding) {
@@ -255,7 +256,7 @@ impl Assignment {
         }
     }
 
-    /// Notes that the broker could not be told, and whether that is so with every broker by now.
+    /// Records that the commit failed, and returns whether commits are now overdue at every broker.
     pub(super) fn note_owed(&self, failed: &Position) -> bool {
         let mut held = self.held();
         owe(&mut held, failed);
@@ -263,7 +264,7 @@ impl Assignment {
         held.every_broker_owes()
     }
 
-    /// What brokers are still to be told.
+    /// The overdue commits.
     fn owed(&self) -> Vec<Position> {
         let position = |(queue, held): (&QueueId, &Held)| {
             Some(Position { queue: queue.clone(), holding: held.holding, offset: held.owed? })
@@ -271,7 +272,7 @@ impl Assignment {
         self.held().queues.iter().filter_map(position).collect()
     }
 
-    /// The queues that are held, and how far `poll` is in each, if it returned anything yet.
+    /// The held queues, each with the position of `poll` in it, if it returned anything yet.
     pub(super) fn progress(&self) -> Vec<(QueueId, Option<u64>)> {
         self.held().queues.iter().map(|(queue, held)| (queue.clone(), held.returned)).collect()
     }
@@ -283,7 +284,7 @@ fn owe(held: &mut Holdings, position: &Position) {
     }
 }
 
-/// Tells brokers for ever what they are still to be told, each queue for itself.
+/// Retries overdue commits until the subscription ends, each queue separately.
 pub(super) async fn keep_committing(assignment: Arc<Assignment>) {
     let source = &assignment.source;
     loop {
@@ -296,10 +297,10 @@ pub(super) async fn keep_committing(assignment: Arc<Assignment>) {
             match source.place(&owed.queue).commit(&source.group, owed.offset).await {
                 Ok(()) => {
                     assignment.note_committed(owed);
-                    tracing::info!(topic = %source.topic, queue = %owed.queue, "its offset is committed now");
+                    tracing::info!(topic = %source.topic, queue = %owed.queue, "overdue offset committed");
                 }
                 Err(fault) => {
-                    tracing::debug!(topic = %source.topic, queue = %owed.queue, %fault, "its offset is still to be committed");
+                    tracing::debug!(topic = %source.topic, queue = %owed.queue, error = %fault, "offset commit failed; retrying");
                 }
             }
         }))
@@ -308,11 +309,11 @@ pub(super) async fn keep_committing(assignment: Arc<Assignment>) {
     }
 }
 
-/// Refreshes `assignment` for ever: at every interval, and at once when the group changes.
+/// Refreshes `assignment` until the subscription ends: at every interval, and at once when the group changes.
 pub(super) async fn keep_assigned(assignment: Arc<Assignment>, changes: Arc<GroupChanges>) {
     let config = Arc::clone(&assignment.source.session.config);
     loop {
-        // Both ends of the wait mean the same: time for a look.
+        // Both ends of the wait mean that a refresh is due.
         let _ = timeout(config.rebalance_interval(), changes.0.notified()).await;
         let refreshed = assignment.refresh(false).await;
         assignment.source.note(None, &refreshed);
@@ -322,7 +323,7 @@ pub(super) async fn keep_assigned(assignment: Arc<Assignment>, changes: Arc<Grou
     }
 }
 
-/// The share of `me` when `members` divide `queues`: consecutive runs whose lengths differ by one at most, the
+/// The queues of `me` when `members` share `queues`: consecutive runs whose lengths differ by at most one, the
 /// longer ones first (RocketMQ's `AllocateMessageQueueAveragely`, so that other clients may be members too).
 fn share_of<'a>(queues: &'a [QueueId], members: &[String], me: &str) -> &'a [QueueId] {
     let mut members: Vec<&str> = members.iter().map(String::as_str).collect();

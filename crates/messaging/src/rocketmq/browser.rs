@@ -1,25 +1,29 @@
-//! Looking at a topic, as RocketMQ's own tools do: pulls that wait for nothing and commit nothing.
+//! Reading a topic as RocketMQ's own tools do: with pulls that do not wait and do not commit.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::codes::{fault_of, flag, request, response};
-use super::frame::Request;
-use super::offsets::Place;
-use super::route::Route;
-use super::session::Session;
-use super::stored::Stored;
-use crate::browse::{Browser, QueueSpan, StoredPage};
-use crate::fault::BusFault;
-use crate::message::QueueId;
-use crate::names::Topic;
+use super::{
+    codes::{fault_of, flag, request, response},
+    frame::Request,
+    offsets::QueueOffsets,
+    route::Route,
+    session::Session,
+    stored::Stored,
+};
+use crate::{
+    browse::{Browser, QueueSpan, StoredPage},
+    fault::BusFault,
+    message::QueueId,
+    names::Topic,
+};
 
-/// The group of RocketMQ's tools (`MixAll.TOOLS_CONSUMER_GROUP`): every broker has it from the start, and a pull must
-/// name one.
+/// The group of RocketMQ's tools (`MixAll.TOOLS_CONSUMER_GROUP`): it exists on every broker, and a pull must name a
+/// group.
 const GROUP: &str = "TOOLS_CONSUMER";
 
-/// Looks at one topic.
+/// Reads one topic.
 pub struct RocketMqBrowser {
     session: Arc<Session>,
     topic: Topic,
@@ -30,12 +34,12 @@ impl RocketMqBrowser {
         Self { session, topic }
     }
 
-    /// Closes the connections. Later calls answer [`BusFault::Closed`].
+    /// Closes the connections. Later calls return [`BusFault::Closed`].
     pub fn shutdown(&self) {
         self.session.close();
     }
 
-    /// `None` if there is no such topic.
+    /// The route of the topic; `None` if the topic does not exist.
     async fn route(&self) -> Result<Option<Arc<Route>>, BusFault> {
         match self.session.route(&self.topic).await {
             Err(BusFault::Rejected { broker_code: response::TOPIC_NOT_EXIST, .. }) => Ok(None),
@@ -49,11 +53,11 @@ impl Browser for RocketMqBrowser {
     async fn queues(&self) -> Result<Vec<QueueSpan>, BusFault> {
         let Some(route) = self.route().await? else { return Ok(Vec::new()) };
         if route.readable.is_empty() && !route.writers.is_empty() {
-            return Err(BusFault::invalid(format!("topic {} has no queue that may be read", self.topic)));
+            return Err(BusFault::invalid(format!("topic {} has no readable queue", self.topic)));
         }
         let mut spans = Vec::new();
         for queue in &route.readable {
-            let place = Place { session: &self.session, topic: &self.topic, queue };
+            let place = QueueOffsets { session: &self.session, topic: &self.topic, queue };
             let offsets = place.earliest().await?..place.latest().await?;
             spans.push(QueueSpan { queue: queue.clone(), offsets });
         }

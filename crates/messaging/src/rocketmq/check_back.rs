@@ -1,4 +1,4 @@
-//! The broker's question for the fate of a half-message, from the connection to the answer.
+//! Check-backs, from the connection to the answer.
 
 use std::sync::Arc;
 
@@ -23,16 +23,16 @@ use crate::{
     names::{Group, Topic},
 };
 
-/// The property of a half-message that only shows whether the brokers take any. It never stands for a batch.
+/// The property of a half-message that only probes whether the brokers accept half-messages. It belongs to no batch.
 pub(super) const PROBE: &str = "flashgate-probe";
 
-/// A question that waits for its answer.
+/// A check-back that waits for its answer.
 pub(super) struct CheckBack {
     half: HalfMessage,
     message: CheckedMessage,
 }
 
-/// Takes questions off the connections and queues them.
+/// Receives check-backs from the connections and queues them.
 pub(super) struct CheckBacks {
     group: Group,
     queue: Mutex<Option<mpsc::Sender<CheckBack>>>,
@@ -44,7 +44,7 @@ impl CheckBacks {
         (Self { group: group.clone(), queue: Mutex::new(Some(queue)) }, inbox)
     }
 
-    /// Takes no further questions; what is queued is still answered.
+    /// Accepts no further check-backs; queued ones are still answered.
     pub(super) fn close(&self) {
         self.queue.lock().take();
     }
@@ -58,13 +58,13 @@ impl Inbound for CheckBacks {
         match read(address, request, &self.group) {
             Ok(check_back) => {
                 let queue = self.queue.lock().clone();
-                // The broker asks again later, so a question that finds no room is late, not lost.
+                // The broker asks again later, so a check-back that finds the queue full is late, not lost.
                 let queued = queue.is_some_and(|queue| queue.try_send(check_back).is_ok());
                 count(if queued { "received" } else { "dropped" });
             }
             Err(fault) => {
                 count("unreadable");
-                tracing::error!(address, %fault, "a check-back cannot be read");
+                tracing::error!(address, error = %fault, "cannot decode check-back; dropped");
             }
         }
         true
@@ -75,10 +75,10 @@ fn read(address: &str, request: &Frame, group: &Group) -> Result<CheckBack, BusF
     let Half { topic, group: of, message_id, message } =
         Stored::take(&mut request.body.clone())?.into_checked();
     if of != group.as_str() {
-        return Err(BusFault::garbled(format!("it is for group {of:?}, this is {group}")));
+        return Err(BusFault::invalid_response(format!("check-back is for group {of:?}, not {group}")));
     }
     let half = HalfMessage {
-        topic: Topic::new(&topic).map_err(|error| BusFault::garbled(error.to_string()))?,
+        topic: Topic::new(&topic).map_err(|error| BusFault::invalid_response(error.to_string()))?,
         broker: address.to_owned(),
         transaction_id: request.text("transactionId").unwrap_or(&message_id).to_owned(),
         message_id,
@@ -88,7 +88,7 @@ fn read(address: &str, request: &Frame, group: &Group) -> Result<CheckBack, BusF
     Ok(CheckBack { half, message })
 }
 
-/// Answers what comes out of `inbox`, `check_backs_running_max` at a time, until it is closed and empty.
+/// Answers the check-backs of `inbox`, up to `check_backs_running_max` at a time, until it is closed and empty.
 pub(super) async fn answer_all(
     session: Arc<Session>,
     group: Group,
@@ -117,7 +117,7 @@ pub(super) async fn answer_all(
 fn report_panic(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
         count("panicked");
-        tracing::error!(%error, "a check-back handler panicked; the broker asks again");
+        tracing::error!(%error, "check-back handler panicked; the broker will retry");
     }
 }
 
@@ -130,11 +130,11 @@ async fn answer(session: &Session, group: &Group, check_back: CheckBack, handler
         Resolution::Rollback => "rollback",
         Resolution::Unknown => "unknown",
     });
-    // Unknown is said by silence: the broker asks again at its next round.
+    // Unknown is not sent: without an answer, the broker asks again at its next round.
     let Some(verdict) = resolution.verdict() else { return };
     if let Err(fault) = end_transaction(session, group, &half, verdict, Asked::ByBroker).await {
         count("unanswered");
-        tracing::warn!(%fault, message_id = half.message_id, "a check-back's verdict did not arrive");
+        tracing::warn!(error = %fault, message_id = half.message_id, "sending the verdict of a check-back failed; the broker will retry");
     }
 }
 

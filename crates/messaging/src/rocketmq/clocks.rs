@@ -1,8 +1,8 @@
-//! How far this process's clock is from those of the brokers.
+//! The differences between this process's clock and those of the brokers.
 //!
-//! A broker stamps what it stores, and that moment lies between the sending of a message and its answer. So each
-//! message bounds the difference from both sides, as closely as the exchange was quick. Several of them bound it more
-//! closely, for as long as they agree; one that contradicts them means that a clock was set.
+//! A broker stamps each message that it stores, between the sending of the message and its answer. So each
+//! exchange bounds the difference from both sides, and a quicker exchange bounds it more closely. Bounds of several
+//! exchanges are intersected as long as they agree; bounds that contradict them mean that a clock was set.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -18,19 +18,19 @@ use super::{
 };
 use crate::{fault::BusFault, message::ClockDifference};
 
-/// What two clocks may drift apart, one part in so many: far more than clocks that are kept by NTP do.
+/// The maximum drift between two clocks, as 1 part in 2,000: far more than between clocks that NTP adjusts.
 const DRIFT: u128 = 2_000;
-/// If the wall clock and the steady one differ by more than this over one exchange, the wall clock was set meanwhile.
+/// If the wall clock and the monotonic clock differ by more than this over one exchange, the wall clock was set.
 const STEP_MS: u128 = 20;
-/// How much earlier than the broker's estimated present a message is said to be born, so that it is never born in the
-/// broker's future: such a half-message would be asked for at once.
+/// How much earlier than the broker's estimated present a message is stamped, so that its birth is never in the
+/// broker's future: the broker would check such a half-message back at once.
 const MARGIN_MS: i64 = 50;
 
-/// The differences that are known, by address.
+/// The known differences, by address.
 #[derive(Default)]
-pub(super) struct Clocks(Mutex<HashMap<String, Known>>);
+pub(super) struct Clocks(Mutex<HashMap<String, BrokerClock>>);
 
-/// This process's clock minus the broker's, in milliseconds: the least and the most that it can be.
+/// The minimum and maximum of this process's clock minus the broker's, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Bounds {
     low: i64,
@@ -38,12 +38,12 @@ struct Bounds {
 }
 
 #[derive(Default)]
-struct Known {
+struct BrokerClock {
     bounds: Option<(Bounds, Instant)>,
     asked_at: Option<Instant>,
 }
 
-/// An exchange with a broker, by this process's clocks.
+/// The start of an exchange with a broker, by this process's clocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Exchange {
     sent_at: Timestamp,
@@ -55,7 +55,7 @@ impl Exchange {
         Self { sent_at: session.now(), began_at: Instant::now() }
     }
 
-    /// What it says about the clocks if it ended at `answered_at`, and the broker stamped it with `stored_at`.
+    /// The bounds from an exchange that ended at `answered_at` and whose message the broker stamped with `stored_at`.
     fn bounds(self, stored_at: Timestamp, answered_at: Timestamp, took: Duration) -> Option<Bounds> {
         let passed = u128::from(answered_at.as_millis().saturating_sub(self.sent_at.as_millis()));
         if passed.abs_diff(took.as_millis()) > STEP_MS {
@@ -66,7 +66,7 @@ impl Exchange {
                 (i64::try_from(own.as_millis()).ok()?, i64::try_from(stored_at.as_millis()).ok()?);
             Some(own.saturating_sub(stored))
         };
-        // A stamp is cut off to whole milliseconds.
+        // A stamp is truncated to whole milliseconds.
         Some(Bounds {
             low: minus(self.sent_at)?.saturating_sub(1),
             high: minus(answered_at)?.saturating_add(1),
@@ -75,7 +75,7 @@ impl Exchange {
 }
 
 impl Bounds {
-    /// What is known once `newer` is too, `age` after `self` was.
+    /// The bounds `self` narrowed by `newer`, where `age` is the time between them.
     fn and(self, newer: Self, age: Duration) -> Self {
         let drift = i64::try_from(age.as_millis() / DRIFT).unwrap_or(i64::MAX);
         let low = self.low.saturating_sub(drift).max(newer.low);
@@ -90,12 +90,12 @@ impl Bounds {
 }
 
 impl Clocks {
-    fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<String, BrokerClock>> {
         self.0.lock()
     }
 
-    /// The present by the clock of `broker`, if this process's clock says `own`: rather a little earlier than later.
-    /// For as long as its clock is not known, it is taken to agree with those of other brokers; `own` itself if none is.
+    /// The present by the clock of `broker`, if this process's clock reads `own`: rather a little early than late.
+    /// Until the clock of `broker` is known, another broker's stands in for it; `own` if none is known.
     pub(super) fn at_broker(&self, broker: &str, own: Timestamp) -> Timestamp {
         let known = self.known();
         let bounds = known.get(broker).and_then(|known| known.bounds);
@@ -105,14 +105,14 @@ impl Clocks {
         Timestamp::from_millis(own.as_millis().saturating_add_signed(ahead.saturating_neg()))
     }
 
-    /// The difference to the broker whose clock is furthest away; `None` for as long as nothing is known.
+    /// The largest difference of all brokers; `None` until one is known.
     pub(super) fn furthest(&self) -> Option<ClockDifference> {
         let known = self.known();
         let differences = known.values().filter_map(|known| Some(known.bounds?.0.difference()));
         differences.max_by_key(|difference| difference.ahead_ms.unsigned_abs())
     }
 
-    /// Whether it is time to compare with `broker` again; only one caller is told so.
+    /// Whether a comparison with `broker` is due; true for one caller only.
     fn is_due(&self, broker: &str, interval: Duration) -> bool {
         let mut known = self.known();
         let known = known.entry(broker.to_owned()).or_default();
@@ -134,8 +134,8 @@ impl Clocks {
     }
 }
 
-/// Compares the clocks by a message that `broker` has just taken and put at `commit_log_offset`, if it is time to; in
-/// the background, since nobody waits for it.
+/// Compares the clocks in the background by a message that `broker` has just stored at `commit_log_offset`, if a
+/// comparison is due.
 pub(super) fn compare(session: &Arc<Session>, broker: &str, commit_log_offset: u64, exchange: Exchange) {
     let (answered_at, took) = (session.now(), exchange.began_at.elapsed());
     if !session.clocks.is_due(broker, session.config.clock_interval()) {
@@ -150,7 +150,7 @@ pub(super) fn compare(session: &Arc<Session>, broker: &str, commit_log_offset: u
                     session.clocks.learn(&broker, bounds);
                 }
             }
-            Err(fault) => tracing::debug!(%fault, broker, "the broker's clock is not known"),
+            Err(fault) => tracing::debug!(error = %fault, broker, "comparing clocks failed"),
         }
     };
     supervisor.spawn_job("bus_clock", comparing).detach();

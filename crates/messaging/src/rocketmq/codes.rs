@@ -1,4 +1,4 @@
-//! The numbers of the remoting protocol that are used here, and what each answer means for the caller.
+//! The codes of the remoting protocol that this client uses, and what each answer means for the caller.
 //!
 //! Source: `RequestCode.java`, `ResponseCode.java`, `MessageSysFlag.java`, `PullSysFlag.java`, RocketMQ 5.4.0.
 
@@ -57,12 +57,12 @@ pub(super) mod flag {
     /// The born host (store host) of a stored message is an IPv6 address.
     pub(crate) const BORN_HOST_V6: u32 = 1 << 4;
     pub(crate) const STORE_HOST_V6: u32 = 1 << 5;
-    /// The broker may hold a pull that finds nothing; the pull brings its own subscription.
+    /// The broker may hold a pull that finds nothing; the pull carries its own subscription.
     pub(crate) const PULL_SUSPEND: u32 = 1 << 1;
     pub(crate) const PULL_SUBSCRIPTION: u32 = 1 << 2;
 }
 
-/// What an answer other than success means.
+/// The fault of an answer other than success.
 pub(super) fn fault_of(answer: &Frame) -> BusFault {
     let reason = answer.remark();
     match answer.code {
@@ -76,27 +76,26 @@ pub(super) fn fault_of(answer: &Frame) -> BusFault {
     }
 }
 
-/// Whether an answer with that code says that another peer should be asked: this one is a replica by now, may not be
-/// read or written, no longer has the topic, is broken, or is no server of that kind at all. A broker that is only
-/// busy is the right one.
+/// Whether an answer with that code means that another peer should be asked: this one has become a replica, may not be
+/// read or written, no longer has the topic, is broken, or is no server of that kind. A busy broker is the right peer.
 ///
-/// `SLAVE_NOT_AVAILABLE` is said of a send by a master that stored the message and misses its replica, and of a
-/// verdict by a replica.
+/// `SLAVE_NOT_AVAILABLE` answers a send on a master that stored the message but misses its replica, and a verdict on a
+/// replica.
 pub(super) const fn is_wrong_peer(request: i32, answer: i32) -> bool {
     match answer {
         response::NO_PERMISSION | response::REQUEST_CODE_NOT_SUPPORTED | response::NOT_LEADER_FOR_QUEUE => {
             true
         }
-        // A full disk says the same as a replica: another broker is to take it.
+        // A full disk gets the same code as a replica: another broker should take the message.
         response::SERVICE_NOT_AVAILABLE | response::SYSTEM_ERROR => request == request::SEND_MESSAGE_V2,
-        // Of a name server it is the answer.
+        // From a name server this is the answer.
         response::TOPIC_NOT_EXIST => request != request::GET_ROUTE_BY_TOPIC,
         response::SLAVE_NOT_AVAILABLE => request == request::END_TRANSACTION,
         _ => false,
     }
 }
 
-/// `answer` if it is a success.
+/// `answer` if it is a success, else its fault.
 pub(super) fn expect_success(answer: Frame) -> Result<Frame, BusFault> {
     if answer.code == response::SUCCESS { Ok(answer) } else { Err(fault_of(&answer)) }
 }

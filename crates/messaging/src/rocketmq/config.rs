@@ -1,74 +1,75 @@
 //! The configuration of the broker client.
 
-use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
-use std::time::Duration;
+use std::{
+    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
+    time::Duration,
+};
 
 use flashgate_domain::non_zero;
 use serde::Deserialize;
 
 use crate::names::{Group, InvalidName, Topic};
 
-/// How to reach RocketMQ, and the limits of everything that talks to it. Every key has a default.
+/// The addresses and limits of the RocketMQ client. Every key has a default.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RocketMqConfig {
-    /// `host:port` of each name server; any one of them is enough. Default: `["127.0.0.1:9876"]`.
+    /// `host:port` of each name server; one is enough. Default: `["127.0.0.1:9876"]`.
     pub name_servers: Vec<String>,
-    /// Put in front of every topic and group, so that two deployments share a broker. Default: `flashgate`.
+    /// Prefix of every topic and group, so that two deployments can share a broker. Default: `flashgate`.
     pub prefix: String,
-    /// How long to wait for a TCP connection. Default 1,000: a broker is near, or it is not there.
+    /// Timeout for a TCP connection. Default 1,000: a broker is near or down.
     pub connect_timeout_ms: NonZeroU64,
-    /// How long one request to the broker or name server may take in all. Default 3,000, RocketMQ's own.
+    /// Timeout for one request to the broker or name server in total. Default 3,000, RocketMQ's own.
     pub send_timeout_ms: NonZeroU64,
-    /// How long one try of a send, a heartbeat or a question may take while another broker or name server is left
-    /// that could be tried instead. Default 1,000. The last that is left gets all of `send_timeout_ms`.
+    /// Timeout for one attempt of a send, a heartbeat or a query while another broker or name server can be tried
+    /// instead. Default 1,000. The last one gets the rest of `send_timeout_ms`.
     pub try_timeout_ms: NonZeroU64,
-    /// How often a send is tried again, within the same time-out: on another broker, or, if it certainly had no
-    /// effect and there is no other, on another queue. Default 2, RocketMQ's own.
+    /// Maximum retries of a send, within the same timeout: on another broker, or, if the attempt certainly had no
+    /// effect and there is no other broker, on another queue. Default 2, RocketMQ's own.
     pub send_retries_max: u32,
-    /// How long a broker is passed over after a send that failed there; the time doubles with each further one,
-    /// until a send works. Default 1,000.
+    /// How long a broker is skipped after a failed send; the time doubles with each further failure until a send
+    /// succeeds. Default 1,000.
     pub hold_min_ms: NonZeroU64,
-    /// The longest such time. Default 8,000.
+    /// Maximum of that time. Default 8,000.
     pub hold_max_ms: NonZeroU64,
-    /// A connection on which nothing came for so long is asked whether it still passes anything. Default 2,000.
+    /// A connection without input for this long is probed. Default 2,000.
     pub keep_alive_interval_ms: NonZeroU64,
-    /// A connection that passes nothing for so long after that question is replaced. Default 3,000.
+    /// A connection that stays silent for this long after the probe is replaced. Default 3,000.
     pub silence_max_ms: NonZeroU64,
-    /// A producer that sent no half-message for so long shows with one of its own, rolled back at once, whether the
-    /// brokers take them. Default 5,000.
+    /// A producer that sent no half-message for this long sends a probe of its own, rolled back at once, to check that
+    /// the brokers accept half-messages. Default 5,000.
     pub probe_interval_ms: NonZeroU64,
-    /// How often a broker's clock is compared with this process's, in a message that is sent anyhow. Default 30,000.
+    /// Interval at which a broker's clock is compared with this process's, by a message that is sent anyway. Default
+    /// 30,000.
     pub clock_interval_ms: NonZeroU64,
-    /// The largest body that is sent. Default 4,000,000: the broker's `maxMessageSize` is 4 MiB.
+    /// Maximum size of a body that is sent. Default 4,000,000: the broker's `maxMessageSize` is 4 MiB.
     pub body_bytes_max: NonZeroUsize,
-    /// The largest frame that is read. Default 16 MiB, RocketMQ's own.
+    /// Maximum size of a frame that is read. Default 16 MiB, RocketMQ's own.
     pub frame_bytes_max: NonZeroUsize,
-    /// Requests that one connection holds unanswered before further ones are refused. Default 4,096.
+    /// Maximum unanswered requests per connection; further ones are refused. Default 4,096.
     pub requests_in_flight_max: NonZeroUsize,
-    /// Between two heartbeats. Default 5,000: the broker forgets a silent producer or consumer after 120 s.
+    /// Heartbeat interval. Default 5,000: the broker removes a silent producer or consumer after 120 s.
     pub heartbeat_interval_ms: NonZeroU64,
-    /// How old a route may be before the name server is asked again. Default 10,000.
+    /// Maximum age of a route before the name server is asked again. Default 10,000.
     pub route_age_max_ms: NonZeroU64,
-    /// Between two looks at who shares the queues of a group; changes are also announced by the broker.
-    /// Default 5,000.
+    /// Interval at which the members of a group are read again; the broker also announces changes. Default 5,000.
     pub rebalance_interval_ms: NonZeroU64,
-    /// How long the broker may hold a pull that finds nothing. Default 10,000.
+    /// Maximum time that the broker may hold a pull that finds nothing. Default 10,000.
     pub pull_suspend_ms: NonZeroU64,
-    /// The most messages a pull asks for. Default 256; the broker gives 32 or 256 KiB unless told otherwise.
+    /// Maximum messages per pull. Default 256; the broker returns 32 or 256 KiB unless configured otherwise.
     pub pull_messages_max: NonZeroU32,
-    /// Pulled chunks that wait in memory for `poll`, in each subscription. Default 16 (at most 4 MiB).
+    /// Maximum pulled chunks per subscription that wait in memory for `poll`. Default 16 (at most 4 MiB).
     pub prefetched_chunks_max: NonZeroUsize,
-    /// The pause after a failed pull, heartbeat or rebalance. Default 500.
+    /// Pause after a failed pull, heartbeat or rebalance. Default 500.
     pub retry_interval_ms: NonZeroU64,
-    /// Check-backs that are answered at once. Default 16: each is one ledger script and one broker request.
+    /// Maximum check-backs answered concurrently. Default 16: each is one ledger script and one broker request.
     pub check_backs_running_max: NonZeroUsize,
-    /// Check-backs that wait for their turn; a further one is dropped and counted, and the broker asks again.
-    /// Default 8,192.
+    /// Maximum queued check-backs; a further one is dropped and counted, and the broker asks again. Default 8,192.
     pub check_backs_waiting_max: NonZeroUsize,
-    /// How long the broker waits before it first asks for a half-message's fate, in seconds. Default: absent,
-    /// the broker's `transactionTimeOut`. With it the broker stores an open half-message once more at each of
-    /// its rounds, and refuses a verdict that comes after that time ([`BusFault::TooLate`](crate::BusFault)).
+    /// Time until the broker's first check-back of a half-message, in seconds. Default: absent, the broker's
+    /// `transactionTimeOut`. If set, the broker stores an open half-message once more at each of its rounds, and
+    /// refuses a verdict that arrives after that time ([`BusFault::TooLate`](crate::BusFault)).
     pub first_check_after_s: Option<NonZeroU32>,
 }
 
@@ -105,18 +106,18 @@ impl Default for RocketMqConfig {
 }
 
 impl RocketMqConfig {
-    /// The topic of this deployment that is called `name`.
+    /// The topic `name` of this deployment.
     ///
     /// # Errors
-    /// [`InvalidName`] if the prefix and the name make no name that the broker accepts.
+    /// [`InvalidName`] if the broker would refuse the prefix with the name.
     pub fn topic(&self, name: &str) -> Result<Topic, InvalidName> {
         Topic::new(&format!("{}-{name}", self.prefix))
     }
 
-    /// The producer or consumer group of this deployment that is called `name`.
+    /// The producer or consumer group `name` of this deployment.
     ///
     /// # Errors
-    /// [`InvalidName`] if the prefix and the name make no name that the broker accepts.
+    /// [`InvalidName`] if the broker would refuse the prefix with the name.
     pub fn group(&self, name: &str) -> Result<Group, InvalidName> {
         Group::new(&format!("{}-{name}", self.prefix))
     }

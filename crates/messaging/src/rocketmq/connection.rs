@@ -29,12 +29,12 @@ use super::{
 use crate::fault::BusFault;
 
 const READ_BUFFER_BYTES: usize = 64 * 1024;
-/// Frames that are written in one go: what piled up while the last write ran.
+/// Maximum frames per write: those that queued up during the previous write.
 const WRITE_FRAMES_MAX: usize = 64;
 
-/// Takes the requests that the broker sends by itself. Must not block.
+/// Handles requests that the broker sends. Must not block.
 pub(super) trait Inbound: Send + Sync + 'static {
-    /// Takes `request`, which the broker at `address` sent; false if it is of a kind that is not served.
+    /// Handles `request`, which the broker at `address` sent; false if its kind is not served.
     fn take(&self, address: &str, request: &Frame) -> bool;
 }
 
@@ -48,19 +48,19 @@ pub(super) struct Connection {
     _tasks: [Task; 3],
 }
 
-/// What the connection shares with its tasks.
+/// The state that the connection shares with its tasks.
 struct Shared {
     waiting: Mutex<Waiting>,
     opaque_next: AtomicI32,
-    /// Counts what was read: it moves for as long as the peer says anything.
+    /// Counts reads, so that any input of the peer changes it.
     heard: AtomicU64,
-    /// Notified when a request went unanswered while nothing was heard.
+    /// Notified when a request timed out without any input.
     doubted: Notify,
     requests_max: usize,
     lost: Arc<Notify>,
 }
 
-/// Who waits for which answer. `None` once the connection is lost.
+/// The waiting request of each answer. `None` once the connection is lost.
 type Waiting = Option<HashMap<i32, oneshot::Sender<Frame>>>;
 
 impl Shared {
@@ -84,8 +84,8 @@ impl Shared {
 }
 
 impl Connection {
-    /// Connects to `address`; `lost` is notified when the connection ends. Where nothing is heard for long, `probe` is
-    /// sent, a request that every such peer answers somehow; a connection that stays silent even so is closed.
+    /// Connects to `address`; `lost` is notified when the connection ends. A silent connection is probed with `probe`,
+    /// a request that every such peer answers; a connection that stays silent is closed.
     ///
     /// # Errors
     /// [`BusFault::Unavailable`] if there is no connection at `deadline`.
@@ -97,7 +97,7 @@ impl Connection {
         probe: Request,
         deadline: Instant,
     ) -> Result<Self, BusFault> {
-        let failed = |reason: String| BusFault::unavailable(format!("connect to {address}: {reason}"));
+        let failed = |reason: String| BusFault::unavailable(format!("cannot connect to {address}: {reason}"));
         let stream = timeout_at(deadline, TcpStream::connect(address))
             .await
             .map_err(|elapsed| failed(elapsed.to_string()))?
@@ -147,7 +147,7 @@ impl Connection {
         self.shared.waiting().is_some()
     }
 
-    /// Sends `request` and awaits its answer, whatever its code.
+    /// Sends `request` and awaits its answer, with any code.
     ///
     /// # Errors
     /// [`BusFault::Unavailable`] if it was not sent, [`BusFault::Unanswered`] if it may have been.
@@ -158,15 +158,18 @@ impl Connection {
         let (heard_before, asked_at) = (self.shared.heard(), Instant::now());
         match timeout_at(deadline, self.outgoing.send(bytes)).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => return Err(BusFault::unavailable(format!("{} hung up", self.address))),
-            Err(_) => return Err(BusFault::unavailable(format!("{} does not take bytes", self.address))),
+            Ok(Err(_)) => {
+                return Err(BusFault::unavailable(format!("{} closed the connection", self.address)));
+            }
+            Err(_) => return Err(BusFault::unavailable(format!("{} accepts no data", self.address))),
         }
         match timeout_at(deadline, answer).await {
             Ok(Ok(frame)) => Ok(frame),
-            Ok(Err(_)) => Err(BusFault::unanswered(format!("{} hung up", self.address))),
+            Ok(Err(_)) => Err(BusFault::unanswered(format!("{} closed the connection", self.address))),
             Err(_) => {
-                // Nothing since: the peer is frozen or gone, and the next request deserves a new connection instead
-                // of waiting out TCP's own patience. A short wait proves nothing yet, so it is asked.
+                // No input since the request was sent: the peer is frozen or down, and the next request needs a new
+                // connection instead of waiting for TCP's timeout. A short wait proves nothing yet, so the peer is
+                // probed.
                 if self.shared.heard() == heard_before {
                     if asked_at.elapsed() >= self.silence_max {
                         self.shared.close();
@@ -174,7 +177,7 @@ impl Connection {
                         self.shared.doubted.notify_one();
                     }
                 }
-                Err(BusFault::unanswered(format!("{} was silent until the deadline", self.address)))
+                Err(BusFault::unanswered(format!("{} did not answer before the deadline", self.address)))
             }
         }
     }
@@ -182,10 +185,12 @@ impl Connection {
     fn register(&self, opaque: i32) -> Result<(oneshot::Receiver<Frame>, Forget<'_>), BusFault> {
         let mut waiting = self.shared.waiting();
         let Some(waiting) = waiting.as_mut() else {
-            return Err(BusFault::unavailable(format!("{} hung up", self.address)));
+            return Err(BusFault::unavailable(format!("{} closed the connection", self.address)));
         };
         if waiting.len() >= self.shared.requests_max {
-            return Err(BusFault::Busy { reason: format!("{} owes too many answers", self.address) });
+            return Err(BusFault::Busy {
+                reason: format!("too many requests to {} are unanswered", self.address),
+            });
         }
         let (sender, receiver) = oneshot::channel();
         waiting.insert(opaque, sender);
@@ -199,7 +204,7 @@ impl Drop for Connection {
     }
 }
 
-/// Takes a waiter off the list when its request ends, also by being dropped.
+/// Removes the waiting request when it ends, also by being dropped.
 struct Forget<'a> {
     shared: &'a Shared,
     opaque: i32,
@@ -233,7 +238,7 @@ impl Reader {
                 }
                 Ok(None) => {}
                 Err(fault) => {
-                    tracing::error!(address = %self.address, %fault, "the connection is dropped");
+                    tracing::error!(address = %self.address, error = %fault, "invalid data on the connection; closing");
                     break;
                 }
             }
@@ -244,7 +249,7 @@ impl Reader {
                     self.shared.heard.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(error) => {
-                    tracing::debug!(address = %self.address, %error, "the connection broke");
+                    tracing::debug!(address = %self.address, %error, "connection lost");
                     break;
                 }
             }
@@ -256,7 +261,7 @@ impl Reader {
         if frame.is_response() {
             let waiter = self.shared.waiting().as_mut().and_then(|waiting| waiting.remove(&frame.opaque));
             if let Some(waiter) = waiter {
-                // The waiter may have given up this very moment; then nobody wants the answer.
+                // The waiting request may have just been dropped; the answer is then not needed.
                 let _ = waiter.send(frame);
             }
             return;
@@ -266,7 +271,7 @@ impl Reader {
         }
     }
 
-    /// Best effort: the broker's own time-out covers an answer that finds no room.
+    /// Best effort: the broker's own timeout covers an answer that finds the queue full.
     fn refuse(&self, request: &Frame) {
         if let (Ok(bytes), Some(replies)) = (refusal(request), self.replies.upgrade()) {
             let _ = replies.try_send(bytes);
@@ -274,8 +279,8 @@ impl Reader {
     }
 }
 
-/// Finds out that the peer is gone, or that something between took the connection over and passes nothing: neither
-/// end hears of that from TCP for minutes, nor ever if nothing is sent.
+/// Detects that the peer is down, or that a middlebox keeps the connection open without passing data: TCP reports
+/// neither for minutes, and never on an idle connection.
 struct KeepAlive {
     address: Arc<str>,
     shared: Arc<Shared>,
@@ -296,12 +301,12 @@ impl KeepAlive {
             let heard = self.shared.heard();
             let Ok(probe) = self.probe.encode(self.shared.new_opaque()) else { return };
             let Some(outgoing) = self.outgoing.upgrade() else { return };
-            // A queue that is full is question enough.
+            // A full queue already contains requests that the peer must answer.
             let _ = outgoing.try_send(probe);
             drop(outgoing);
             sleep(self.silence_max).await;
             if self.shared.heard() == heard {
-                tracing::warn!(address = %self.address, "nothing passes on the connection: it is replaced");
+                tracing::warn!(address = %self.address, "connection silent; replacing");
                 metrics::counter!("flashgate_bus_connections_silent_total").increment(1);
                 self.shared.close();
                 return;
@@ -310,13 +315,13 @@ impl KeepAlive {
     }
 }
 
-/// The only writer of the stream, so that a caller that gives up never leaves half a frame in it.
+/// The only writer of the stream, so that a dropped request never leaves half a frame in it.
 async fn write_all(mut write: OwnedWriteHalf, mut queue: mpsc::Receiver<BytesMut>, shared: Arc<Shared>) {
     let mut frames = Vec::with_capacity(WRITE_FRAMES_MAX);
     while queue.recv_many(&mut frames, WRITE_FRAMES_MAX).await > 0 {
         let bytes = joined(&mut frames);
         if let Err(error) = write.write_all(&bytes).await {
-            tracing::debug!(%error, "the connection broke");
+            tracing::debug!(%error, "connection lost");
             break;
         }
     }

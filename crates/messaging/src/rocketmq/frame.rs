@@ -7,19 +7,18 @@
 use std::collections::HashMap;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
 
 use crate::fault::BusFault;
 
 const FLAG_RESPONSE: i32 = 1;
 const FLAG_ONE_WAY: i32 = 2;
-/// The protocol version that is claimed: 4.7.1, which every later broker serves alike.
+/// The protocol version that the client reports: 4.7.1, which every later broker serves alike.
 const VERSION: i32 = 317;
 const LENGTH_BYTES: usize = 4;
 const HEADER_LENGTH_MASK: u32 = 0x00ff_ffff;
 
-/// A request, before it has a place on a connection.
+/// A request that is not assigned to a connection yet.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) code: i32,
@@ -42,7 +41,7 @@ impl Request {
         self
     }
 
-    /// The bytes of this request as number `opaque` of its connection.
+    /// The bytes of this request with the number `opaque` on its connection.
     pub(super) fn encode(&self, opaque: i32) -> Result<BytesMut, BusFault> {
         let header = HeaderOut {
             code: self.code,
@@ -55,7 +54,7 @@ impl Request {
     }
 }
 
-/// A frame that came in: the answer to a request, or a request of the broker's.
+/// A received frame: the answer to a request, or a request of the broker.
 #[derive(Debug)]
 pub(super) struct Frame {
     pub(super) code: i32,
@@ -75,7 +74,7 @@ impl Frame {
         self.flag & (FLAG_RESPONSE | FLAG_ONE_WAY) == 0
     }
 
-    /// The first line of what the other side says; Java's exceptions bring a link in a second one.
+    /// The first line of the peer's remark; Java's exceptions add a link in a second line.
     pub(super) fn remark(&self) -> String {
         let remark = self.remark.as_deref().unwrap_or_default();
         remark.lines().next().unwrap_or_default().to_owned()
@@ -86,20 +85,21 @@ impl Frame {
     }
 
     pub(super) fn number(&self, name: &str) -> Result<u64, BusFault> {
-        let text = self.text(name).ok_or_else(|| BusFault::garbled(format!("no field {name}")))?;
-        text.parse().map_err(|error| BusFault::garbled(format!("field {name} is {text:?}: {error}")))
+        let text =
+            self.text(name).ok_or_else(|| BusFault::invalid_response(format!("field {name} is missing")))?;
+        text.parse().map_err(|error| BusFault::invalid_response(format!("field {name} is {text:?}: {error}")))
     }
 
-    /// Takes one frame off the front of `buffer`, if a whole one is there.
+    /// Takes one frame off the front of `buffer`, if it is complete.
     ///
     /// # Errors
-    /// [`BusFault::Garbled`]: the stream cannot be followed any further.
+    /// [`BusFault::InvalidResponse`]: the rest of the stream cannot be decoded.
     pub(super) fn take(buffer: &mut BytesMut, bytes_max: usize) -> Result<Option<Self>, BusFault> {
         let Some(prefix) = buffer.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
         let length = usize::try_from(u32::from_be_bytes(*prefix)).unwrap_or(usize::MAX);
         if length < LENGTH_BYTES || length > bytes_max {
-            return Err(BusFault::garbled(format!(
-                "a frame of {length} bytes, at most {bytes_max} are read"
+            return Err(BusFault::invalid_response(format!(
+                "a frame of {length} bytes exceeds the limit of {bytes_max}"
             )));
         }
         if buffer.len() < LENGTH_BYTES + length {
@@ -111,11 +111,11 @@ impl Frame {
         let word = frame.get_u32();
         let header_length = usize::try_from(word & HEADER_LENGTH_MASK).unwrap_or(usize::MAX);
         if word & !HEADER_LENGTH_MASK != 0 || header_length > frame.len() {
-            return Err(BusFault::garbled("a frame header that is no JSON, or longer than its frame"));
+            return Err(BusFault::invalid_response("a frame header is not JSON, or exceeds its frame"));
         }
         let header = frame.split_to(header_length);
         let header: HeaderIn = serde_json::from_slice(&header)
-            .map_err(|error| BusFault::garbled(format!("frame header: {error}")))?;
+            .map_err(|error| BusFault::invalid_response(format!("frame header: {error}")))?;
         Ok(Some(Self {
             code: header.code,
             opaque: header.opaque,
@@ -127,13 +127,13 @@ impl Frame {
     }
 }
 
-/// The answer to a request of the broker's that this client does not serve.
+/// The answer to a request of a kind that this client does not serve.
 pub(super) fn refusal(request: &Frame) -> Result<BytesMut, BusFault> {
     let header = HeaderOut {
         code: super::codes::response::REQUEST_CODE_NOT_SUPPORTED,
         flag: FLAG_RESPONSE,
         opaque: request.opaque,
-        remark: Some("flashgate does not serve this"),
+        remark: Some("flashgate does not serve this request"),
         ..HeaderOut::default()
     };
     encode(&header, &[])
@@ -141,7 +141,7 @@ pub(super) fn refusal(request: &Frame) -> Result<BytesMut, BusFault> {
 
 fn encode(header: &HeaderOut<'_>, body: &[u8]) -> Result<BytesMut, BusFault> {
     let header = serde_json::to_vec(header).map_err(|error| BusFault::invalid(error.to_string()))?;
-    let too_long = |_| BusFault::invalid("a frame longer than its length field can say");
+    let too_long = |_| BusFault::invalid("the frame exceeds its length field");
     let header_length = u32::try_from(header.len()).map_err(too_long)? & HEADER_LENGTH_MASK;
     let length = u32::try_from(LENGTH_BYTES + header.len() + body.len()).map_err(too_long)?;
     let mut frame = BytesMut::with_capacity(2 * LENGTH_BYTES + header.len() + body.len());

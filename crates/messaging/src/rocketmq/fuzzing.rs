@@ -1,7 +1,11 @@
-//! The decoders of RocketMQ's bytes, as the fuzz targets of `tests/fuzz` call them. Each tells whether it took
-//! what it was given, and panics where a law is broken.
+//! The decoders of RocketMQ's bytes, for the fuzz targets of `tests/fuzz`. Each returns whether it decoded its input,
+//! and panics if an invariant is violated.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a broken law is what a fuzz target is to find")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a fuzz target panics if an invariant is violated"
+)]
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,10 +18,10 @@ use super::{
     stored::Stored,
 };
 
-/// The longest frame that the targets read.
+/// The maximum frame length of the targets.
 const FRAME_BYTES_MAX: usize = 64 * 1024;
 
-/// What a frame is, as far as a caller sees.
+/// The content of a frame that callers can see.
 type Seen = (i32, i32, bool, String, Bytes);
 
 fn take_all(buffer: &mut BytesMut) -> (Vec<Seen>, bool) {
@@ -34,7 +38,7 @@ fn take_all(buffer: &mut BytesMut) -> (Vec<Seen>, bool) {
     }
 }
 
-/// Frames of a connection. However the bytes are cut on their way, the same frames come out.
+/// Frames of a connection. The same frames are decoded, however the bytes are split.
 pub fn frames(cut: usize, bytes: &[u8]) -> bool {
     let (whole, can_go_on) = take_all(&mut BytesMut::from(bytes));
     let (head, tail) = bytes.split_at(cut.checked_rem(bytes.len()).unwrap_or(0));
@@ -50,7 +54,7 @@ pub fn frames(cut: usize, bytes: &[u8]) -> bool {
     !whole.is_empty()
 }
 
-/// A request with that body and that field is read as it was written.
+/// A request with that body and that field decodes to what was encoded.
 pub fn request(code: i32, opaque: i32, value: &str, body: &[u8]) -> bool {
     let request = Request::new(code).field("a", value).body(body.to_vec());
     let mut bytes = request.encode(opaque).expect("a short request");
@@ -63,7 +67,7 @@ pub fn request(code: i32, opaque: i32, value: &str, body: &[u8]) -> bool {
     true
 }
 
-/// Messages as a pull or a check-back brings them.
+/// Messages as in the answer to a pull or in a check-back.
 pub fn stored(bytes: &[u8]) -> bool {
     let (mut bytes, broker, mut taken) = (Bytes::copy_from_slice(bytes), Arc::from("broker"), 0_usize);
     while !bytes.is_empty() {
@@ -83,7 +87,7 @@ pub fn properties(text: &str) -> bool {
     !PropertiesIn::parse(text).into_own().is_empty()
 }
 
-/// Properties that are put come out again.
+/// Encoded properties decode to the same properties.
 pub fn own_properties(pairs: &[(&str, &str)]) -> bool {
     let mut out = PropertiesOut::default();
     let mut put = BTreeMap::new();

@@ -1,34 +1,38 @@
-//! Places in a queue, as the broker knows them.
+//! The offsets of a queue at its broker.
 
 use std::sync::Arc;
 
-use super::codes::{expect_success, fault_of, request, response};
-use super::frame::{Frame, Request};
-use super::session::Session;
-use crate::fault::BusFault;
-use crate::message::QueueId;
-use crate::names::{Group, Topic};
+use super::{
+    codes::{expect_success, fault_of, request, response},
+    frame::{Frame, Request},
+    session::Session,
+};
+use crate::{
+    fault::BusFault,
+    message::QueueId,
+    names::{Group, Topic},
+};
 
-/// A queue of a topic, and who asks.
+/// A queue of a topic, with the session to ask with.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct QueueOffsets<'a> {
     pub(super) session: &'a Arc<Session>,
     pub(super) topic: &'a Topic,
     pub(super) queue: &'a QueueId,
 }
 
-impl Place<'_> {
-    /// The offset of the oldest message that the broker still has.
+impl QueueOffsets<'_> {
+    /// The offset of the oldest stored message.
     pub(super) async fn earliest(self) -> Result<u64, BusFault> {
         self.ask(self.request(request::GET_MIN_OFFSET)).await
     }
 
-    /// The offset that the next message will have.
+    /// The offset of the next message.
     pub(super) async fn latest(self) -> Result<u64, BusFault> {
         self.ask(self.request(request::GET_MAX_OFFSET)).await
     }
 
-    /// The offset that `group` has committed, or the earliest if it never did.
+    /// The committed offset of `group`, or the earliest if it never committed.
     pub(super) async fn committed(self, group: &Group) -> Result<u64, BusFault> {
         let request = self.request(request::QUERY_CONSUMER_OFFSET).field("consumerGroup", group);
         let answer = self.call(&request).await?;
@@ -39,14 +43,14 @@ impl Place<'_> {
         }
     }
 
-    /// Whether its broker has left the last request without an answer.
+    /// Whether the queue's broker left the last request unanswered.
     pub(super) async fn is_mute(self) -> bool {
         let Ok(route) = self.session.route(self.topic).await else { return false };
         route.address(&self.queue.broker).is_ok_and(|address| self.session.peers.is_mute(address))
     }
 
-    /// Tells the broker that `group` is done with everything before `offset`, and awaits its answer. The broker
-    /// writes offsets to its disk every 5 s (`flushConsumerOffsetInterval`): after its crash they may be older.
+    /// Commits `offset` for `group`: everything before it is handled. Awaits the broker's answer. The broker writes
+    /// offsets to its disk every 5 s (`flushConsumerOffsetInterval`): after its crash they may be older.
     pub(super) async fn commit(self, group: &Group, offset: u64) -> Result<(), BusFault> {
         let request = self
             .request(request::UPDATE_CONSUMER_OFFSET)

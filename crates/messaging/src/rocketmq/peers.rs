@@ -1,40 +1,41 @@
-//! Which brokers are passed over for now.
+//! Skips brokers that failed recently.
 //!
-//! A broker at which a send failed is left alone for a while, which doubles with each further failure. Then one send,
-//! and only one, tries whether it works again. So a broker that is dead, frozen or refuses costs a few sends their
-//! time, and not all of them; and nobody needs to tell that it is back. One that did not answer at all is tried
-//! again as soon as it answers anything, a heartbeat for instance.
+//! A broker is skipped for a while after a failed send, and the time doubles with each further failure. Then one send,
+//! and only one, tries the broker again. So a broker that is down, frozen or refusing delays a few sends and not all of
+//! them, and its recovery is detected without a notification. A broker that did not answer at all is tried again as
+//! soon as it answers any request, such as a heartbeat.
 //!
-//! This is advice only: where every broker is passed over, the one whose time ends first is used all the same.
+//! This is advice only: if every broker is skipped, the one whose time ends first is used.
 
 use std::{collections::HashMap, time::Duration};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-/// What is known against the brokers, by address; nothing about those that work.
+/// The brokers that failed recently, by address.
 pub(super) struct Peers {
     hold_min: Duration,
     hold_max: Duration,
-    held: Mutex<HashMap<String, Held>>,
+    held: Mutex<HashMap<String, PassedOver>>,
 }
 
-/// What is known against one.
-struct Held {
-    /// Sends that failed since the last one that worked.
+/// A broker that is skipped.
+struct PassedOver {
+    /// Failed sends since the last successful one.
     failures: u32,
-    /// Whether the last request of any kind got no answer.
+    /// Whether the last request of any kind timed out.
     mute: bool,
     until: Instant,
 }
 
 impl Peers {
-    /// Nobody is passed over yet; a first failure does it for `hold_min`, no row of them for more than `hold_max`.
+    /// No broker is skipped yet; a first failure skips a broker for `hold_min`, repeated failures for at most
+    /// `hold_max`.
     pub(super) fn new(hold_min: Duration, hold_max: Duration) -> Self {
         Self { hold_min, hold_max, held: Mutex::default() }
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<String, Held>> {
+    fn held(&self) -> MutexGuard<'_, HashMap<String, PassedOver>> {
         self.held.lock()
     }
 
@@ -43,8 +44,8 @@ impl Peers {
         self.hold_min.saturating_mul(doubled).min(self.hold_max)
     }
 
-    /// Whether a send may go to `address` now. Of a broker that is passed over, one caller hears yes when the time is
-    /// up, and the others no until that one has failed or worked, or the same time is up again.
+    /// Whether a send may go to `address` now. Of a skipped broker, one caller gets true when the time is up, and the
+    /// others get false until that caller's send has failed or succeeded, or the same time is up again.
     pub(super) fn claim(&self, address: &str) -> bool {
         let mut held = self.held();
         let Some(peer) = held.get_mut(address) else { return true };
@@ -55,47 +56,47 @@ impl Peers {
         is_due
     }
 
-    /// Until when `address` is passed over; `None` if it is not.
+    /// Until when `address` is skipped; `None` if it is not.
     pub(super) fn held_until(&self, address: &str) -> Option<Instant> {
         self.held().get(address).map(|peer| peer.until)
     }
 
-    /// Whether the last request to `address` got no answer.
+    /// Whether the last request to `address` timed out.
     pub(super) fn is_mute(&self, address: &str) -> bool {
         self.held().get(address).is_some_and(|peer| peer.mute)
     }
 
-    /// A send to `address` failed, by silence or by refusal.
+    /// Records a failed send to `address`, by timeout or refusal.
     pub(super) fn failed(&self, address: &str, why: &dyn std::fmt::Display) {
         let mut held = self.held();
-        let fresh = Held { failures: 0, mute: false, until: Instant::now() };
+        let fresh = PassedOver { failures: 0, mute: false, until: Instant::now() };
         let peer = held.entry(address.to_owned()).or_insert(fresh);
         peer.failures = peer.failures.saturating_add(1);
         peer.until = Instant::now() + self.hold(peer.failures);
-        // A broker that stays away is logged once, not at every try.
+        // A broker that stays down is logged once, not at every attempt.
         if peer.failures == 1 {
-            tracing::warn!(address, %why, "the broker is passed over until a send works there again");
+            tracing::warn!(address, error = %why, "send to the broker failed; skipping the broker until a send succeeds");
             metrics::counter!("flashgate_bus_brokers_passed_over_total").increment(1);
         }
     }
 
-    /// A send to `address` worked.
+    /// Records a successful send to `address`.
     pub(super) fn works(&self, address: &str) {
         if self.held().remove(address).is_some_and(|peer| peer.failures > 0) {
-            tracing::info!(address, "sends work there again");
+            tracing::info!(address, "broker is used again");
         }
     }
 
-    /// A request of any kind to `address` got no answer.
+    /// Records that a request of any kind to `address` timed out.
     pub(super) fn is_silent(&self, address: &str) {
         let mut held = self.held();
-        let fresh = Held { failures: 0, mute: true, until: Instant::now() };
+        let fresh = PassedOver { failures: 0, mute: true, until: Instant::now() };
         let peer = held.entry(address.to_owned()).or_insert(fresh);
         peer.mute = true;
         peer.until = peer.until.max(Instant::now() + self.hold_min);
     }
 
-    /// A request of any kind to `address` got an answer.
+    /// Records that a request of any kind to `address` was answered.
     pub(super) fn answered(&self, address: &str) {
         let mut held = self.held();
         let Some(peer) = held.get_mut(address).filter(|peer| peer.mute) else { return };

@@ -1,25 +1,27 @@
-//! Being known to the brokers as a member of a group.
+//! Registering with the brokers as a member of a group.
 //!
-//! A broker asks for the fate of a half-message, and tells of changed groups, only on connections that sent a
-//! heartbeat. So a producer that never sent anything says hello to every broker of its topic, and again as soon
-//! as a connection was lost.
+//! A broker sends check-backs and notifications about changed groups only on connections that sent a heartbeat. So
+//! every producer sends a heartbeat to every broker of its topic before its first message, and again as soon as a
+//! connection was lost.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use flashgate_supervision::Task;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::{sync::oneshot, time::timeout};
 
-use super::codes::{expect_success, request};
-use super::frame::Request;
-use super::session::Session;
-use crate::fault::BusFault;
-use crate::names::{Group, Topic};
+use super::{
+    codes::{expect_success, request},
+    frame::Request,
+    session::Session,
+};
+use crate::{
+    fault::BusFault,
+    names::{Group, Topic},
+};
 
-/// What a session is to the brokers of its topic.
+/// The role of a session towards the brokers of its topic.
 #[derive(Clone, Debug)]
 pub(super) enum Role {
     Producer { group: Group, topic: Topic },
@@ -57,7 +59,7 @@ impl Role {
     }
 }
 
-/// A heartbeat of nobody: it tells the broker nothing and is answered.
+/// A heartbeat without groups: it registers nothing, and the broker answers it.
 pub(super) fn anonymous(client_id: &str) -> Request {
     let body = json!({
         "clientID": client_id,
@@ -88,18 +90,18 @@ fn consumer(group: &Group, topic: &Topic) -> Value {
     })
 }
 
-/// How the brokers of a topic took a heartbeat.
+/// The brokers' answers to a heartbeat.
 struct Announced {
     taken: usize,
-    /// Those that did not, with their addresses.
+    /// The brokers that did not accept it, with their addresses.
     missed: Vec<(String, BusFault)>,
 }
 
 impl Announced {
-    /// Whether one broker at least knows the member now; [`keep_announcing`] sees to the others.
+    /// Success if at least one broker accepted the heartbeat; [`keep_announcing`] retries the others.
     ///
     /// # Errors
-    /// The fault of the first that does not, if none does.
+    /// The fault of the first broker, if none accepted it.
     fn by_any(self) -> Result<(), BusFault> {
         match self.missed.into_iter().next() {
             Some((_address, fault)) if self.taken == 0 => Err(fault),
@@ -108,10 +110,10 @@ impl Announced {
     }
 }
 
-/// Sends one heartbeat to every broker of the topic, to all at once: a frozen one stands in front of no other.
+/// Sends one heartbeat to every broker of the topic, concurrently, so that a frozen broker delays no other.
 ///
 /// # Errors
-/// The fault that hides the brokers.
+/// The fault of finding the brokers.
 async fn announce(session: &Arc<Session>, role: &Role) -> Result<Announced, BusFault> {
     let route = session.route(role.topic()).await?;
     let heartbeat = role.heartbeat(&session.client_id);
@@ -130,11 +132,11 @@ async fn announce(session: &Arc<Session>, role: &Role) -> Result<Announced, BusF
     Ok(Announced { taken: all - missed.len(), missed })
 }
 
-/// Makes the member known to the brokers, and keeps it known until it [leaves](leave). In a task of its own, which leaves
-/// by itself if nobody waits for it any more: a join that is broken off half-way could leave a member behind that is none.
+/// Registers the member with the brokers, and keeps it registered until it [leaves](leave). Runs in a task of its own,
+/// which leaves the group if the caller drops this call: otherwise a cancelled join could leave a stale member behind.
 ///
 /// # Errors
-/// The fault of the first broker, if none knows the member.
+/// The fault of the first broker, if none accepted the member.
 pub(super) async fn join(session: &Arc<Session>, role: &Role) -> Result<Task, BusFault> {
     let (done, joined) = oneshot::channel();
     let (session, role) = (Arc::clone(session), role.clone());
@@ -153,14 +155,14 @@ pub(super) async fn join(session: &Arc<Session>, role: &Role) -> Result<Task, Bu
     joined.await.unwrap_or(Err(BusFault::Closed))
 }
 
-/// Announces `role` until the session is left: at every interval, at once when a connection was lost, and soon again
-/// while a broker does not take it.
+/// Sends the heartbeats of `role` until the session is closed: at every interval, at once after a lost connection, and
+/// after a short pause while a broker does not accept them.
 async fn keep_announcing(session: Arc<Session>, role: Role) {
     let mut missing = BTreeSet::new();
     loop {
         let due = async {
             if missing.is_empty() {
-                // Both ends of the wait mean the same: time for a heartbeat.
+                // Both ends of the wait mean that a heartbeat is due.
                 let _ = timeout(session.config.heartbeat_interval(), session.lost.notified()).await;
             } else {
                 tokio::time::sleep(session.config.retry_interval()).await;
@@ -175,19 +177,20 @@ async fn keep_announcing(session: Arc<Session>, role: Role) {
             Ok(announced) => announced.missed,
             Err(fault) => vec![("every broker".to_owned(), fault)],
         };
-        // An outage is logged once, not at every try.
+        // An outage is logged once, not at every attempt.
         for (broker, fault) in missed.iter().filter(|(broker, _)| !missing.contains(broker)) {
-            tracing::warn!(%fault, broker, ?role, "heartbeats fail");
+            tracing::warn!(error = %fault, broker, ?role, "heartbeat failed; retrying");
         }
         missing = missed.into_iter().map(|(broker, _fault)| broker).collect();
     }
 }
 
-/// Leaves the group: ends the heartbeats, and tells the brokers, so that they need not find out by silence. Best effort.
+/// Leaves the group: ends the heartbeats and unregisters from the brokers, so that they need not wait for missing
+/// heartbeats. Best effort.
 ///
-/// A broker handles a heartbeat, a farewell and the end of a connection in threads of their own. A heartbeat that is
-/// handled last makes a member of a connection that is gone, and the broker keeps it, with its share of the queues, for two
-/// minutes. So a heartbeat that is under way is awaited before the farewell.
+/// A broker handles a heartbeat, an unregistration and the end of a connection in separate threads. A heartbeat that is
+/// handled last registers a member whose connection is closed, and the broker keeps that member, with its share of the
+/// queues, for two minutes. So a heartbeat that is under way is awaited before the unregistration.
 pub(super) async fn leave(session: &Arc<Session>, role: &Role, announcing: Option<Task>) {
     session.leaving.cancel();
     if let Some(announcing) = announcing {
@@ -198,7 +201,7 @@ pub(super) async fn leave(session: &Arc<Session>, role: &Role, announcing: Optio
     let deadline = session.try_deadline();
     join_all(route.brokers().map(async |broker| {
         if let Err(fault) = session.call(broker, &farewell, deadline).await {
-            tracing::warn!(%fault, broker, "the broker was not told that this client leaves");
+            tracing::warn!(error = %fault, broker, "unregistering from the broker failed");
         }
     }))
     .await;

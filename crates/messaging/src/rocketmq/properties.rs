@@ -6,7 +6,7 @@ use crate::fault::BusFault;
 
 const NAME_END: char = '\u{1}';
 const VALUE_END: char = '\u{2}';
-/// The broker's limit is 32,767 with what it adds itself.
+/// The broker's limit is 32,767, including the properties that it adds.
 const BYTES_MAX: usize = 30_000;
 
 pub(super) const KEYS: &str = "KEYS";
@@ -18,7 +18,7 @@ pub(super) const FIRST_CHECK_AFTER_S: &str = "CHECK_IMMUNITY_TIME_IN_SECONDS";
 pub(super) const DELIVER_AFTER_MS: &str = "TIMER_DELAY_MS";
 pub(super) const WAIT_STORED: &str = "WAIT";
 
-/// Names that clients and brokers use themselves (`MessageConst.java`, RocketMQ 5.4.0).
+/// Names that clients and brokers reserve (`MessageConst.java`, RocketMQ 5.4.0).
 const RESERVED: &[&str] = &[
     KEYS,
     UNIQUE_ID,
@@ -91,7 +91,7 @@ const RESERVED: &[&str] = &[
     "__transactionId__",
 ];
 
-/// Writes properties in the order they are put in.
+/// Encodes properties in the order in which they are put.
 #[derive(Debug, Default)]
 pub(super) struct PropertiesOut(String);
 
@@ -99,34 +99,34 @@ impl PropertiesOut {
     /// Puts a property of the protocol.
     ///
     /// # Errors
-    /// [`BusFault::Invalid`] if a separator is in it.
+    /// [`BusFault::Invalid`] if the name is empty or a separator is in the property.
     pub(super) fn put(&mut self, name: &str, value: &str) -> Result<(), BusFault> {
         if name.is_empty() || [name, value].iter().any(|text| text.contains([NAME_END, VALUE_END])) {
-            return Err(BusFault::invalid(format!("property {name:?}: empty, or a separator is in it")));
+            return Err(BusFault::invalid(format!("property {name:?} is empty or contains a separator")));
         }
         self.0.extend([name, "\u{1}", value, "\u{2}"]);
         Ok(())
     }
 
-    /// Puts a property of the caller's.
+    /// Puts a property of the caller.
     ///
     /// # Errors
     /// [`BusFault::Invalid`] if the name is reserved or a separator is in it.
     pub(super) fn put_own(&mut self, name: &str, value: &str) -> Result<(), BusFault> {
         if RESERVED.contains(&name) {
-            return Err(BusFault::invalid(format!("property {name:?} is the broker's own")));
+            return Err(BusFault::invalid(format!("property {name:?} is reserved by the broker")));
         }
         self.put(name, value)
     }
 
-    /// The text for the wire.
+    /// The encoded text.
     ///
     /// # Errors
-    /// [`BusFault::Invalid`] if it is longer than the broker stores.
+    /// [`BusFault::Invalid`] if it exceeds the broker's limit.
     pub(super) fn finish(self) -> Result<String, BusFault> {
         if self.0.len() > BYTES_MAX {
             return Err(BusFault::invalid(format!(
-                "{} bytes of properties, at most {BYTES_MAX}",
+                "{} bytes of properties exceed the limit of {BYTES_MAX}",
                 self.0.len()
             )));
         }
@@ -139,18 +139,18 @@ impl PropertiesOut {
 pub(super) struct PropertiesIn(HashMap<String, String>);
 
 impl PropertiesIn {
-    /// Reads what the broker stored; whatever has no separator is left out.
+    /// Decodes stored properties; a pair without a separator is left out.
     pub(super) fn parse(text: &str) -> Self {
         let pairs = text.split(VALUE_END).filter_map(|pair| pair.split_once(NAME_END));
         Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
-    /// Takes a property of the protocol out; empty if it is absent.
+    /// Removes and returns a property of the protocol; empty if it is absent.
     pub(super) fn take(&mut self, name: &str) -> String {
         self.0.remove(name).unwrap_or_default()
     }
 
-    /// What is left once the protocol's own are gone, sorted by name.
+    /// The remaining properties without the protocol's own, sorted by name.
     pub(super) fn into_own(self) -> Vec<(String, String)> {
         let mut own: Vec<_> =
             self.0.into_iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())).collect();

@@ -1,17 +1,21 @@
-//! Plain messages.
+//! The publisher of plain messages.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::connection::Inbound;
-use super::frame::Frame;
-use super::sender::{Kind, Sender};
-use super::session::Session;
-use crate::bus::Publisher;
-use crate::fault::BusFault;
-use crate::message::{ClockDifference, Message};
-use crate::names::Group;
+use super::{
+    connection::Inbound,
+    frame::Frame,
+    sender::{Kind, Sender},
+    session::Session,
+};
+use crate::{
+    bus::Publisher,
+    fault::BusFault,
+    message::{ClockDifference, Message},
+    names::Group,
+};
 
 /// Sends plain messages, to the brokers of their topic in turn.
 pub struct RocketMqPublisher {
@@ -23,7 +27,7 @@ impl RocketMqPublisher {
         Self { sender: Sender::new(session, group) }
     }
 
-    /// Closes the connections. Later calls answer [`BusFault::Closed`].
+    /// Closes the connections. Later calls return [`BusFault::Closed`].
     pub fn shutdown(&self) {
         self.sender.session.close();
     }
@@ -40,10 +44,10 @@ impl Publisher for RocketMqPublisher {
     }
 }
 
-/// Serves no request of the broker's.
-pub(super) struct Deaf;
+/// Serves no requests of the broker.
+pub(super) struct NoInbound;
 
-impl Inbound for Deaf {
+impl Inbound for NoInbound {
     fn take(&self, _address: &str, _request: &Frame) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! Pulling one queue, without end, into the memory of a subscription.
+//! Pulls one queue continuously into the memory of a subscription.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use tokio::{sync::mpsc, time::Instant};
 use super::{
     codes::{fault_of, flag, request, response},
     frame::Request,
-    offsets::Place,
+    offsets::QueueOffsets,
     session::Session,
     stored::Stored,
 };
@@ -25,14 +25,14 @@ use crate::{
     names::{Group, Topic},
 };
 
-/// How often the broker looks at the pulls that it holds (`PullRequestHoldService`): the answer to one whose time
-/// is up can come so much later.
+/// The interval at which the broker checks the pulls that it holds (`PullRequestHoldService`): the answer to an expired
+/// pull can be late by this much.
 const HOLD_CHECK_PERIOD: Duration = Duration::from_secs(5);
 
-/// What a broker remarks when it moves a group's place for an operator (`GetMessageStatus`).
+/// The broker's remark when it resets a group's offset for an operator (`GetMessageStatus`).
 const OFFSET_RESET: &str = "OFFSET_RESET";
 
-/// What every queue of one subscription shares.
+/// The state that all queues of one subscription share.
 pub(super) struct Source {
     pub(super) session: Arc<Session>,
     pub(super) group: Group,
@@ -41,44 +41,44 @@ pub(super) struct Source {
     health: Mutex<Health>,
 }
 
-/// How the background tasks of a subscription fare.
+/// The health of a subscription's background tasks.
 #[derive(Default)]
 struct Health {
-    /// What fails at present, each for itself: a queue that cannot be pulled, or, as `None`, the assignment of queues.
+    /// Current faults by queue; `None` is the assignment of queues.
     failing: BTreeMap<Option<QueueId>, BusFault>,
-    /// Whether a call has failed since `poll` told it last.
+    /// Whether a call has failed since `poll` last returned a fault.
     is_news: bool,
 }
 
-/// Messages of one pull, with the holding of the queue that they belong to.
+/// The messages of one pull, with the holding of their queue.
 pub(super) struct Chunk {
     pub(super) holding: u64,
     pub(super) deliveries: Vec<Delivery>,
-    /// Set if the group's place in the queue was moved instead: what follows belongs to this holding.
+    /// Set if the group's offset was reset instead: later messages belong to this holding.
     pub(super) goes_on_as: Option<u64>,
 }
 
-/// Where pulling begins.
+/// The offset of the first pull.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Start {
-    /// Where the group's last commit left off.
+    /// At the group's committed offset.
     Committed,
     /// At the oldest message.
     Earliest,
-    /// At the end, as soon as the broker tells where that is.
+    /// At the end, as soon as the broker returns it.
     Latest,
     /// At this offset.
     At(u64),
 }
 
-/// What one pull came to.
+/// The result of one pull.
 #[derive(Debug)]
 enum Pulled {
-    /// These messages, perhaps none, and where the next pull begins.
+    /// These messages, possibly none, and the offset of the next pull.
     Messages(Vec<Delivery>, u64),
-    /// An operator has moved the group's place.
+    /// An operator reset the group's offset.
     Reset(u64),
-    /// The broker does not have what was asked for, and goes on there.
+    /// The broker does not have the offset and continues at this one.
     Lost(u64),
 }
 
@@ -87,11 +87,11 @@ impl Source {
         Self { session, group, topic, holding_next: AtomicU64::new(1), health: Mutex::default() }
     }
 
-    pub(super) fn place<'a>(&'a self, queue: &'a QueueId) -> Place<'a> {
-        Place { session: &self.session, topic: &self.topic, queue }
+    pub(super) fn place<'a>(&'a self, queue: &'a QueueId) -> QueueOffsets<'a> {
+        QueueOffsets { session: &self.session, topic: &self.topic, queue }
     }
 
-    /// A number that tells one holding of a queue from every other.
+    /// A number that is unique to one holding of a queue.
     pub(super) fn new_holding(&self) -> u64 {
         self.holding_next.fetch_add(1, Ordering::Relaxed)
     }
@@ -100,8 +100,8 @@ impl Source {
         self.health.lock()
     }
 
-    /// Keeps `result`'s fault for the next `poll` that comes back empty, or forgets the last one. `queue` is the one
-    /// that was pulled; `None` stands for the assignment of queues.
+    /// Stores the fault of `result` for the next empty `poll`, or clears the previous one. `queue` is the pulled queue;
+    /// `None` stands for the assignment of queues.
     pub(super) fn note<T>(&self, queue: Option<&QueueId>, result: &Result<T, BusFault>) {
         let what = if queue.is_some() { "pulling" } else { "the assignment of queues" };
         let queue = queue.cloned();
@@ -109,22 +109,22 @@ impl Source {
         let mut health = self.health();
         match result {
             Ok(_) if health.failing.remove(&queue).is_some() => {
-                tracing::info!(topic = %self.topic, queue = name, "{what} works again");
+                tracing::info!(topic = %self.topic, queue = name, "{what} recovered");
             }
             Ok(_) => return,
             Err(fault) => {
                 health.is_news = true;
                 if health.failing.insert(queue, fault.clone()).is_none() {
-                    tracing::warn!(topic = %self.topic, queue = name, %fault, "{what} fails");
+                    tracing::warn!(topic = %self.topic, queue = name, error = %fault, "{what} failed; retrying");
                 } else {
-                    tracing::debug!(topic = %self.topic, queue = name, %fault, "{what} still fails");
+                    tracing::debug!(topic = %self.topic, queue = name, error = %fault, "{what} still fails; retrying");
                 }
             }
         }
         self.report(&health);
     }
 
-    /// Forgets the faults of queues that are not in `held`.
+    /// Clears the faults of queues that are not in `held`.
     pub(super) fn forget_all_but(&self, held: impl Fn(&QueueId) -> bool) {
         let mut health = self.health();
         health.failing.retain(|queue, _| queue.as_ref().is_none_or(&held));
@@ -136,8 +136,8 @@ impl Source {
         metrics::gauge!("flashgate_bus_queues_failing", "topic" => self.topic.to_string()).set(failing);
     }
 
-    /// The fault that keeps messages from arriving, if it is news: all of `held` queues fail, or there is none and the
-    /// assignment fails. A queue that fails beside others that do not is only logged and counted.
+    /// The fault that keeps messages from arriving, if it is new: all `held` queues fail, or there is none and the
+    /// assignment fails. A fault of only some queues is logged and counted, not returned.
     pub(super) fn take_fault(&self, held: usize) -> Option<BusFault> {
         let mut health = self.health();
         let failing = health.failing.keys().filter(|queue| queue.is_some()).count();
@@ -157,7 +157,7 @@ impl Source {
         }
     }
 
-    /// One pull at `offset`; the broker may hold it until a message comes.
+    /// One pull at `offset`; the broker may hold it until a message arrives.
     async fn pull(&self, queue: &QueueId, offset: u64) -> Result<Pulled, BusFault> {
         let config = &self.session.config;
         let request = Request::new(request::PULL_MESSAGE)
@@ -186,15 +186,15 @@ impl Source {
             response::PULL_RETRY_IMMEDIATELY => {
                 let next = answer.number("nextBeginOffset")?;
                 if next <= offset {
-                    // What a replica says that is not to be read from: asked at once, it says the same.
+                    // The answer of a replica that may not be read: an immediate retry would get the same answer.
                     self.session.distrust(address);
-                    return Err(BusFault::unavailable(format!("{address} sends pulls to its master")));
+                    return Err(BusFault::unavailable(format!("{address} redirects pulls to its master")));
                 }
                 Ok(Pulled::Messages(Vec::new(), next))
             }
             response::PULL_OFFSET_MOVED => {
                 let next = answer.number("nextBeginOffset")?;
-                // Apache's broker says so; whoever does not say it would not move a place that is there.
+                // Apache's broker sends this remark; a broker that does not would not reset an existing offset.
                 let there_is = answer.number("minOffset")?..=answer.number("maxOffset")?;
                 let is_reset = answer.remark() == OFFSET_RESET || there_is.contains(&offset);
                 Ok(if is_reset { Pulled::Reset(next) } else { Pulled::Lost(next) })
@@ -204,7 +204,7 @@ impl Source {
     }
 }
 
-/// Pulls `queue` until the subscription is gone. A fault pauses it; it never skips a message by itself.
+/// Pulls `queue` until the subscription ends. A fault pauses it; it never skips a message by itself.
 pub(super) async fn pull_forever(
     source: Arc<Source>,
     queue: QueueId,
@@ -213,7 +213,7 @@ pub(super) async fn pull_forever(
     chunks: mpsc::Sender<Chunk>,
 ) {
     let mut next = None;
-    // Whether an operator put the place there, who may have named one that is long gone.
+    // Whether an operator set the offset, possibly to one that is no longer stored.
     let mut was_reset = false;
     loop {
         let pulled = match next {
@@ -224,12 +224,12 @@ pub(super) async fn pull_forever(
         let (deliveries, offset, is_reset) = match pulled {
             Ok(Pulled::Messages(deliveries, offset)) => (deliveries, offset, false),
             Ok(Pulled::Lost(offset)) if !was_reset => {
-                tracing::error!(topic = %source.topic, %queue, offset = next, next = offset, "messages are lost: the broker does not have this offset");
+                tracing::error!(topic = %source.topic, %queue, offset = next, next = offset, "broker no longer has this offset; messages lost, continuing at `next`");
                 metrics::counter!("flashgate_bus_offsets_expired_total").increment(1);
                 (Vec::new(), offset, false)
             }
             Ok(Pulled::Reset(offset) | Pulled::Lost(offset)) => {
-                tracing::info!(topic = %source.topic, %queue, offset = next, next = offset, "the group's place in the queue was reset");
+                tracing::info!(topic = %source.topic, %queue, offset = next, next = offset, "group offset reset by an operator");
                 metrics::counter!("flashgate_bus_offset_resets_total").increment(1);
                 (Vec::new(), offset, true)
             }

@@ -1,21 +1,23 @@
 //! Which broker has which queues of a topic.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use serde::Deserialize;
 
-use super::codes::{expect_success, request};
-use super::frame::{Frame, Request};
-use crate::fault::BusFault;
-use crate::message::QueueId;
-use crate::names::Topic;
+use super::{
+    codes::{expect_success, request},
+    frame::{Frame, Request},
+};
+use crate::{fault::BusFault, message::QueueId, names::Topic};
 
 const PERMISSION_READ: u32 = 4;
 const PERMISSION_WRITE: u32 = 2;
-/// How many queues of a topic a broker is believed to have: far more than any has, and few enough to be listed.
+/// The maximum accepted number of queues of a topic at a broker: far more than any has, and few enough to be listed.
 const QUEUES_MAX: u32 = 16_384;
-/// The broker id of a master; only masters are talked to.
+/// The broker id of a master; the client uses masters only.
 const MASTER: &str = "0";
 
 /// The queues of a topic and the addresses of their brokers.
@@ -27,7 +29,7 @@ pub(super) struct Route {
     pub(super) writers: Vec<Writer>,
 }
 
-/// A broker with queues that may be written to.
+/// A broker with writable queues.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) name: Arc<str>,
@@ -36,7 +38,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// The queue that is due at the `turn`th message.
+    /// The queue of the `turn`th message, round robin.
     pub(super) fn queue(&self, turn: usize) -> u32 {
         let turn = u32::try_from(turn % usize::try_from(QUEUES_MAX).unwrap_or(usize::MAX)).unwrap_or(0);
         turn.checked_rem(self.queues).unwrap_or(0)
@@ -46,18 +48,19 @@ impl Writer {
 impl Route {
     /// The request that asks a name server for the route of `topic`.
     pub(super) fn request(topic: &Topic) -> Request {
-        // Without the second field the broker quotes no numeric keys, which is no JSON.
+        // Without the second field the broker does not quote numeric keys, which is invalid JSON.
         Request::new(request::GET_ROUTE_BY_TOPIC).field("topic", topic).field("acceptStandardJsonOnly", true)
     }
 
-    /// Reads the name server's answer. Queues come in the order that every member of a group agrees on.
+    /// Decodes the name server's answer. The queues are in the order that all members of a group agree on.
     ///
     /// # Errors
-    /// [`BusFault::Rejected`] if there is no such topic, [`BusFault::Garbled`] if the answer cannot be read.
+    /// [`BusFault::Rejected`] if the topic does not exist, [`BusFault::InvalidResponse`] if the answer cannot be
+    /// decoded.
     pub(super) fn parse(answer: Frame) -> Result<Self, BusFault> {
         let body = expect_success(answer)?.body;
-        let data: RouteData =
-            serde_json::from_slice(&body).map_err(|error| BusFault::garbled(format!("route: {error}")))?;
+        let data: RouteData = serde_json::from_slice(&body)
+            .map_err(|error| BusFault::invalid_response(format!("route: {error}")))?;
         let mut route = Self::default();
         for broker in data.brokers {
             if let Some(address) = broker.addresses.get(MASTER) {
@@ -66,7 +69,9 @@ impl Route {
         }
         for queues in data.queues {
             if queues.readable.max(queues.writable) > QUEUES_MAX {
-                return Err(BusFault::garbled(format!("route: a topic of more than {QUEUES_MAX} queues")));
+                return Err(BusFault::invalid_response(format!(
+                    "route: the topic has more than {QUEUES_MAX} queues"
+                )));
             }
             let Some((broker, address)) = route.addresses.get_key_value(queues.broker.as_str()) else {
                 continue;
@@ -91,7 +96,7 @@ impl Route {
     /// [`BusFault::Unavailable`] if it is not in the route.
     pub(super) fn address(&self, name: &str) -> Result<&str, BusFault> {
         let address = self.addresses.get(name).map(String::as_str);
-        address.ok_or_else(|| BusFault::unavailable(format!("no address of broker {name}")))
+        address.ok_or_else(|| BusFault::unavailable(format!("the route has no address of broker {name}")))
     }
 
     /// Whether a broker of the topic has that address.

@@ -1,4 +1,4 @@
-//! Sending messages, plain and half.
+//! Sending plain messages and half-messages.
 
 use std::{
     sync::{
@@ -24,16 +24,16 @@ use super::{
 };
 use crate::{fault::BusFault, message::Message, names::Group};
 
-/// The topic and queue count that a broker would create an unknown topic after; it never gets to that here.
+/// The topic and queue count of which a broker would copy an unknown topic; this client's topics always exist.
 const TEMPLATE_TOPIC: &str = "TBW102";
 const TEMPLATE_QUEUES: u32 = 4;
 
-/// Sends for one producer group, to the brokers in turn, and at each to its writable queues in turn.
+/// Sends for one producer group, to the brokers in turn, and at each broker to its writable queues in turn.
 pub(super) struct Sender {
     pub(super) session: Arc<Session>,
     pub(super) group: Group,
     turn: AtomicUsize,
-    /// When a broker last took a half-message; `None` if the last one was not taken.
+    /// When a broker last stored a half-message; `None` if the last one failed.
     half_taken_at: Mutex<Option<Instant>>,
 }
 
@@ -44,46 +44,46 @@ pub(super) enum Kind {
     Half,
 }
 
-/// A message that a broker took.
+/// A message that a broker stored.
 pub(super) struct Sent {
     pub(super) broker: String,
     pub(super) message_id: String,
     pub(super) answer: Frame,
 }
 
-/// The hex digits of a broker's message id that hold the offset in its commit log; before them stand its
-/// address and port.
+/// The number of hex digits at the end of a broker's message id that contain the offset in its commit log; the
+/// broker's address and port precede them.
 const OFFSET_DIGITS: usize = 16;
 
-/// Where in its commit log the broker put the message that it answers.
+/// The commit-log offset of the message that the broker's answer is about.
 pub(super) fn commit_log_offset(answer: &Frame) -> Result<u64, BusFault> {
     let broker_id = answer.text("msgId").unwrap_or_default();
     let digits = broker_id.len().checked_sub(OFFSET_DIGITS).and_then(|start| broker_id.get(start..));
     digits
         .and_then(|digits| u64::from_str_radix(digits, 16).ok())
-        .ok_or_else(|| BusFault::garbled(format!("message id {broker_id:?} holds no offset")))
+        .ok_or_else(|| BusFault::invalid_response(format!("message id {broker_id:?} contains no offset")))
 }
 
-/// A message on its way, the same at each try.
-struct Letter<'a> {
+/// A message that is being sent, the same at each attempt.
+struct Outgoing<'a> {
     message: &'a Message,
     kind: Kind,
     message_id: String,
     properties: String,
 }
 
-/// A try that did not work.
-struct Failed {
+/// A failed attempt.
+struct SendError {
     fault: BusFault,
     /// Whether the broker may have stored the message.
     may_be_stored: bool,
-    /// Whether another broker may take it.
+    /// Whether another broker may accept the message.
     goes_elsewhere: bool,
-    /// Whether it is the broker's own fault: one that is only busy is asked again next time.
+    /// Whether the broker itself failed: a broker that is only busy is asked again next time.
     is_the_brokers: bool,
 }
 
-impl Failed {
+impl SendError {
     fn answered(answer: &Frame) -> Self {
         let fault = fault_of(answer);
         let may_be_stored = matches!(fault, BusFault::NotDurable { .. });
@@ -96,7 +96,7 @@ impl Failed {
     }
 
     fn unanswered(fault: BusFault) -> Self {
-        let may_be_stored = matches!(fault, BusFault::Unanswered { .. } | BusFault::Garbled { .. });
+        let may_be_stored = matches!(fault, BusFault::Unanswered { .. } | BusFault::InvalidResponse { .. });
         let goes_elsewhere = !matches!(fault, BusFault::Invalid { .. } | BusFault::Closed);
         let is_the_brokers = goes_elsewhere && !matches!(fault, BusFault::Busy { .. });
         Self { fault, may_be_stored, goes_elsewhere, is_the_brokers }
@@ -113,13 +113,13 @@ impl Sender {
         Self { session, group, turn: AtomicUsize::new(0), half_taken_at: Mutex::default() }
     }
 
-    /// Sends `message`, to the brokers in turn; a broker that failed lately is passed over. What does not work at one
-    /// is tried at another, also if the first may have stored it: a message that is there twice harms nobody, since
-    /// whoever receives it must drop doubles anyhow, and the half-message that nobody knows of is checked back under
-    /// the same key, so that it ends as the other one does.
+    /// Sends `message` to the brokers in turn; a broker that failed recently is skipped. A failed attempt is repeated
+    /// at another broker, also if the first may have stored the message: a duplicate does no harm, since consumers
+    /// must drop duplicates anyway, and the broker checks the unknown half-message back under the same key, so that
+    /// both half-messages get the same verdict.
     ///
     /// # Errors
-    /// The fault of the last try; but if the message may be stored, the fault that says so.
+    /// The fault of the last attempt; but if the message may be stored, the fault that reports it.
     pub(super) async fn send(&self, message: &Message, kind: Kind) -> Result<Sent, BusFault> {
         let sent = self.send_somewhere(message, kind).await;
         if kind == Kind::Half {
@@ -131,7 +131,7 @@ impl Sender {
     async fn send_somewhere(&self, message: &Message, kind: Kind) -> Result<Sent, BusFault> {
         let message_id = self.session.new_message_id();
         let properties = self.properties(message, kind, &message_id)?;
-        let letter = Letter { message, kind, message_id, properties };
+        let outgoing = Outgoing { message, kind, message_id, properties };
         let deadline = self.session.deadline();
         let mut route = self.session.route(&message.topic).await?;
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
@@ -150,9 +150,9 @@ impl Sender {
             } else {
                 deadline
             };
-            // With several brokers, the queues of one are in turn each time the broker is.
+            // With several brokers, the queues of one advance each time the broker is chosen.
             let queue = writer.queue(turn / route.writers.len().max(1) + tried.len() - 1);
-            let failed = match self.send_to(writer, queue, &letter, until).await {
+            let failed = match self.send_to(writer, queue, &outgoing, until).await {
                 Ok(sent) => return Ok(sent),
                 Err(failed) => failed,
             };
@@ -163,32 +163,32 @@ impl Sender {
                 return Err(in_doubt.unwrap_or(failed.fault));
             }
             if !has_others {
-                // A broker that has moved, or a new one, is worth a question before giving up.
+                // A broker that moved, or a new one, is worth a query before giving up.
                 route = self.session.newer_route(&message.topic, &route, deadline).await.unwrap_or(route);
             }
             if !has_untried(&route, &tried) {
-                // Once more to one that was asked, but only what certainly had no effect there.
+                // Another attempt at the same broker, but only if the previous one certainly had no effect there.
                 if in_doubt.is_some() || !failed.fault.retry_safe() {
                     return Err(in_doubt.unwrap_or(failed.fault));
                 }
                 tried.clear();
             }
             tries_left -= 1;
-            tracing::debug!(fault = %failed.fault, tries_left, "the message is sent again");
+            tracing::debug!(error = %failed.fault, tries_left, "send failed; retrying");
             metrics::counter!("flashgate_bus_sends_repeated_total").increment(1);
         }
     }
 
-    /// One try at one broker, whose peers learn how it went.
+    /// One attempt at one broker. Updates the broker's health.
     async fn send_to(
         &self,
         writer: &Writer,
         queue: u32,
-        letter: &Letter<'_>,
+        outgoing: &Outgoing<'_>,
         until: Instant,
-    ) -> Result<Sent, Failed> {
+    ) -> Result<Sent, SendError> {
         let (session, address) = (&self.session, &writer.address);
-        let request = self.request(letter, queue, writer);
+        let request = self.request(outgoing, queue, writer);
         let exchange = Exchange::begin(session);
         let failed = match session.call(address, &request, until).await {
             Ok(answer) if answer.code == response::SUCCESS => {
@@ -196,10 +196,10 @@ impl Sender {
                 if let Ok(place) = commit_log_offset(&answer) {
                     compare(session, address, place, exchange);
                 }
-                return Ok(Sent { broker: address.clone(), message_id: letter.message_id.clone(), answer });
+                return Ok(Sent { broker: address.clone(), message_id: outgoing.message_id.clone(), answer });
             }
-            Ok(answer) => Failed::answered(&answer),
-            Err(fault) => Failed::unanswered(fault),
+            Ok(answer) => SendError::answered(&answer),
+            Err(fault) => SendError::unanswered(fault),
         };
         if failed.is_the_brokers {
             session.peers.failed(address, &failed.fault);
@@ -207,8 +207,8 @@ impl Sender {
         Err(failed)
     }
 
-    /// The broker that is next in turn, has not been tried, and is not passed over. If there is none: the one whose
-    /// time is up first.
+    /// The next broker in turn that was not tried and is not skipped. If there is none: the one whose skip time ends
+    /// first.
     fn choose<'a>(&self, route: &'a Route, turn: usize, tried: &[String]) -> Option<&'a Writer> {
         let first = turn.checked_rem(route.writers.len())?;
         let (earlier, later) = route.writers.split_at(first);
@@ -222,7 +222,7 @@ impl Sender {
         self.half_taken_at.lock()
     }
 
-    /// Whether the last half-message was taken, and that less than `age_max` ago.
+    /// Whether the last half-message was stored, less than `age_max` ago.
     pub(super) fn half_was_taken_within(&self, age_max: Duration) -> bool {
         self.half_taken_at().is_some_and(|at| at.elapsed() < age_max)
     }
@@ -231,7 +231,9 @@ impl Sender {
         let bytes_max = self.session.config.body_bytes_max.get();
         if message.body.len() > bytes_max {
             let size = message.body.len();
-            return Err(BusFault::invalid(format!("a body of {size} bytes, body_bytes_max is {bytes_max}")));
+            return Err(BusFault::invalid(format!(
+                "a body of {size} bytes exceeds body_bytes_max = {bytes_max}"
+            )));
         }
         let mut properties = PropertiesOut::default();
         properties.put(KEYS, &message.key)?;
@@ -256,27 +258,27 @@ impl Sender {
         properties.finish()
     }
 
-    /// `SendMessageRequestHeaderV2`: its fields have one letter each.
-    fn request(&self, letter: &Letter<'_>, queue: u32, writer: &Writer) -> Request {
-        let system_flag = match letter.kind {
+    /// `SendMessageRequestHeaderV2`: the names of its fields have one letter each.
+    fn request(&self, outgoing: &Outgoing<'_>, queue: u32, writer: &Writer) -> Request {
+        let system_flag = match outgoing.kind {
             Kind::Plain => 0,
             Kind::Half => flag::TRANSACTION_PREPARED,
         };
         let born_at = self.session.clocks.at_broker(&writer.address, self.session.now());
         Request::new(request::SEND_MESSAGE_V2)
             .field("a", &self.group)
-            .field("b", &letter.message.topic)
+            .field("b", &outgoing.message.topic)
             .field("c", TEMPLATE_TOPIC)
             .field("d", TEMPLATE_QUEUES)
             .field("e", queue)
             .field("f", system_flag)
             .field("g", born_at.as_millis())
             .field("h", 0)
-            .field("i", &letter.properties)
+            .field("i", &outgoing.properties)
             .field("j", 0)
             .field("k", false)
             .field("m", false)
             .field("n", &writer.name)
-            .body(letter.message.body.clone())
+            .body(outgoing.message.body.clone())
     }
 }

@@ -1,7 +1,7 @@
 //! One identity towards the brokers: a client id, its connections, its routes.
 //!
-//! Every producer and every subscription has a session of its own, since the broker knows a member of a group
-//! by its connection, and so that a pull of 256 KiB never stands in front of a commit.
+//! Every producer and every subscription has its own session, since the broker identifies a member of a group by its
+//! connection, and so that a pull of 256 KiB never delays a commit.
 
 use std::{
     collections::HashMap,
@@ -37,7 +37,7 @@ pub(super) struct Session {
     identity: u64,
     pub(super) config: Arc<RocketMqConfig>,
     pub(super) supervisor: Supervisor,
-    /// Notified when a connection is lost: whoever must be known to the broker says hello again.
+    /// Notified when a connection is lost, so that a registered member sends its heartbeat again.
     pub(super) lost: Arc<Notify>,
     pub(super) peers: Peers,
     pub(super) clocks: Clocks,
@@ -48,24 +48,24 @@ pub(super) struct Session {
     name_server: AtomicUsize,
     message_next: AtomicU64,
     closed: AtomicBool,
-    /// Cancelled when the member is not to say any more that it is there.
+    /// Cancelled when the member must stop sending heartbeats.
     pub(super) leaving: CancellationToken,
 }
 
-/// The place of one connection; the lock is held while it is opened, so that only one caller does.
+/// The slot of one connection; its lock is held while the connection is opened, so that only one caller opens it.
 type Slot = tokio::sync::Mutex<Option<Arc<Connection>>>;
 
-/// A route, and how it came to be known.
+/// A cached route.
 struct KnownRoute {
     route: Arc<Route>,
-    /// When it was last read, or somebody set out to read it anew.
+    /// When it was last read, or a caller began to read it again.
     read_at: Instant,
-    /// Whether one of its brokers has shown that it may be out of date.
+    /// Whether one of its brokers indicated that the route may be out of date.
     is_doubted: bool,
 }
 
-/// A route that is doubted is read anew no more often than this, and a connection that has led to the wrong peer is
-/// not replaced sooner.
+/// The minimum interval between two reads of a route that may be out of date, and between two replacements of a
+/// connection to the wrong peer.
 const DOUBT_PAUSE: Duration = Duration::from_secs(1);
 
 impl Session {
@@ -73,8 +73,8 @@ impl Session {
         RocketMq { config, clock, supervisor }: &RocketMq,
         inbound: Arc<dyn Inbound>,
     ) -> Arc<Self> {
-        // Two sessions must never be taken for one, and in containers every process has the id 1 and they start
-        // together: the keys of a hasher come from the operating system's randomness and differ each time.
+        // Two sessions must have different ids, but in containers every process has the id 1 and they start together:
+        // a hasher's keys come from the operating system's randomness and differ each time.
         let identity = RandomState::new().hash_one(clock.now().as_millis());
         Arc::new(Self {
             client_id: format!("flashgate@{}#{identity:016x}", std::process::id()),
@@ -99,7 +99,7 @@ impl Session {
         self.clock.now()
     }
 
-    /// An id for a new message: 32 hex digits, as every RocketMQ client makes them.
+    /// An id for a new message: 32 hex digits, the format of every RocketMQ client.
     pub(super) fn new_message_id(&self) -> String {
         let number = self.message_next.fetch_add(1, Ordering::Relaxed);
         format!("{:016X}{number:016X}", self.identity)
@@ -110,13 +110,13 @@ impl Session {
         Instant::now() + self.config.send_timeout()
     }
 
-    /// The deadline of a try that starts now, where another peer is left to be tried.
+    /// The deadline of an attempt that starts now, if another peer can be tried after it.
     pub(super) fn try_deadline(&self) -> Instant {
         Instant::now() + self.config.try_timeout()
     }
 
-    /// Sends `request` to `address` and awaits the answer, whatever its code. A peer that turns out to be silent or
-    /// the wrong one is remembered as such, its connection is replaced, and routes that lead there are read anew.
+    /// Sends `request` to `address` and awaits the answer, with any code. If the peer is silent or the wrong one, this
+    /// is recorded, its connection is replaced, and the routes to it are read again.
     ///
     /// # Errors
     /// See [`Connection::request`]; [`BusFault::Closed`] after [`Session::close`].
@@ -146,11 +146,11 @@ impl Session {
         answer
     }
 
-    /// `address` has led to the wrong peer: the next request gets a new connection, and routes are read anew. What is
-    /// under way on the old connection goes on there.
+    /// Records that `address` is the wrong peer: the next request gets a new connection, and routes are read again.
+    /// Requests under way continue on the old connection.
     pub(super) fn distrust(&self, address: &str) {
         let slot = self.connections.lock().get(address).map(Arc::clone);
-        // Whoever holds the lock is opening a new one.
+        // Another caller that holds the lock is opening a new one.
         if let Some(mut slot) = slot.as_ref().and_then(|slot| slot.try_lock().ok())
             && slot.as_ref().is_some_and(|connection| connection.age() >= DOUBT_PAUSE)
         {
@@ -193,13 +193,13 @@ impl Session {
         Ok(connection)
     }
 
-    /// Asks the name servers in turn, beginning with the one that answered last. One that does not answer, or does not
-    /// know what another may know, stands in front of none.
+    /// Asks the name servers in turn, beginning with the last one that answered. A server that does not answer, or
+    /// lacks an entry that another may have, does not block the others.
     pub(super) async fn ask_name_server(&self, request: &Request) -> Result<Frame, BusFault> {
         let deadline = self.deadline();
         let servers = &self.config.name_servers;
         let first = self.name_server.load(Ordering::Relaxed);
-        let mut last = Err(BusFault::invalid("name_servers is empty: expected at least one host:port"));
+        let mut last = Err(BusFault::invalid("name_servers must have at least one host:port"));
         for turn in 0..servers.len() {
             let index = first.wrapping_add(turn) % servers.len();
             let Some(server) = servers.get(index) else { continue };
@@ -211,9 +211,9 @@ impl Session {
                     return Ok(answer);
                 }
                 Ok(answer) => last = Ok(answer),
-                // What one says for sure is better than that another does not answer.
+                // A definite answer outweighs the silence of another server.
                 Err(_) if last.is_ok() => {}
-                // A question to a name server changes nothing: asked in vain, it was as good as never sent.
+                // A query changes nothing: unanswered, it counts as never sent.
                 Err(BusFault::Unanswered { reason }) => last = Err(BusFault::Unavailable { reason }),
                 Err(fault) => last = Err(fault),
             }
@@ -221,8 +221,8 @@ impl Session {
         last
     }
 
-    /// The route of `topic`. One older than `route_age_max_ms` is still used while a new one is fetched, so that
-    /// a frozen name server never stands in front of a send.
+    /// The route of `topic`. A route older than `route_age_max_ms` is still used while a new one is fetched, so that a
+    /// frozen name server never delays a send.
     ///
     /// # Errors
     /// The name server's fault, if there is no older route either.
@@ -232,7 +232,7 @@ impl Session {
             let (session, topic) = (Arc::clone(self), topic.clone());
             let refreshing = async move {
                 if let Err(fault) = session.fetch_route(&topic).await {
-                    tracing::warn!(%topic, %fault, "the route cannot be refreshed, the old one is used");
+                    tracing::warn!(%topic, error = %fault, "refreshing the route failed; using the previous one");
                 }
             };
             self.supervisor.spawn_job("bus_route", refreshing).detach();
@@ -240,8 +240,8 @@ impl Session {
         Ok(route)
     }
 
-    /// The route of `topic` as the name server knows it now, for whoever has nobody left to ask in `old`; `None` if
-    /// it says nothing new before `deadline`, or was asked a moment ago.
+    /// The current route of `topic` from the name server, for a caller that tried every broker of `old`; `None` if the
+    /// name server has no newer one before `deadline`, or was asked a moment ago.
     pub(super) async fn newer_route(
         &self,
         topic: &Topic,
@@ -258,7 +258,7 @@ impl Session {
         tokio::time::timeout_at(deadline, self.fetch_route(topic)).await.ok()?.ok()
     }
 
-    /// The last route of `topic`, and whether it is time for a new one; only one caller is told so.
+    /// The cached route of `topic`, and whether a refresh is due; true for one caller only.
     fn known_route(&self, topic: &Topic) -> Option<(Arc<Route>, bool)> {
         let mut routes = self.routes.lock();
         let known = routes.get_mut(topic)?;
@@ -280,7 +280,7 @@ impl Session {
         Ok(route)
     }
 
-    /// Closes every connection; further calls answer [`BusFault::Closed`].
+    /// Closes every connection; further calls return [`BusFault::Closed`].
     pub(super) fn close(&self) {
         self.leaving.cancel();
         self.closed.store(true, Ordering::Release);
@@ -288,8 +288,8 @@ impl Session {
     }
 }
 
-/// Whether no other name server can know better: one that was just started knows no topic until its brokers have
-/// found it, and one that serves no such question is none.
+/// Whether another name server cannot have a better answer: a server that was just started has no topics until the
+/// brokers registered, and one that does not support the request is not a name server.
 fn is_final(answer: &Frame) -> bool {
     !matches!(answer.code, response::TOPIC_NOT_EXIST | response::REQUEST_CODE_NOT_SUPPORTED)
 }

@@ -1,4 +1,4 @@
-//! A message in the form the broker stores it in, as pulls and check-backs bring it.
+//! A message in the broker's storage format, as in pulls and check-backs.
 //!
 //! Source: `MessageDecoder.java`, RocketMQ 5.4.0. Integers are big-endian; addresses are 4 or 16 bytes and a port:
 //!
@@ -13,15 +13,19 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes, TryGetError};
 use flashgate_domain::clock::Timestamp;
 
-use super::codes::flag;
-use super::properties::{CHECK_TIMES, KEYS, PRODUCER_GROUP, PropertiesIn, UNIQUE_ID};
-use crate::fault::BusFault;
-use crate::message::{CheckedMessage, Delivery, QueueId};
+use super::{
+    codes::flag,
+    properties::{CHECK_TIMES, KEYS, PRODUCER_GROUP, PropertiesIn, UNIQUE_ID},
+};
+use crate::{
+    fault::BusFault,
+    message::{CheckedMessage, Delivery, QueueId},
+};
 
 const MAGIC: u32 = 0xdaa3_20a7;
 const MAGIC_LONG_TOPIC: u32 = 0xdaa3_20ab;
 
-/// A decoded message. A body that another kind of client compressed is left as it is.
+/// A decoded message. A body that another client compressed is not decompressed.
 #[derive(Debug)]
 pub(super) struct Stored {
     number: u32,
@@ -37,16 +41,16 @@ impl Stored {
     /// Takes one message off the front of `bytes`.
     ///
     /// # Errors
-    /// [`BusFault::Garbled`] if there is no whole message.
+    /// [`BusFault::InvalidResponse`] if the message is incomplete or invalid.
     pub(super) fn take(bytes: &mut Bytes) -> Result<Self, BusFault> {
         let size = bytes.as_ref().try_get_u32().ok().and_then(|size| usize::try_from(size).ok());
         match size.filter(|size| *size <= bytes.len()) {
             Some(size) => {
                 let mut message = bytes.split_to(size);
                 Self::read(&mut message)
-                    .map_err(|error| BusFault::garbled(format!("stored message: {error}")))
+                    .map_err(|error| BusFault::invalid_response(format!("stored message: {error}")))
             }
-            None => Err(BusFault::garbled("a stored message longer than what holds it")),
+            None => Err(BusFault::invalid_response("a stored message exceeds the data that contains it")),
         }
     }
 
@@ -55,10 +59,10 @@ impl Stored {
         self.stored_at
     }
 
-    /// All messages of `bytes`, as a subscription delivers them from a queue of `broker`.
+    /// All messages of `bytes`, as deliveries from a queue of `broker`.
     ///
     /// # Errors
-    /// [`BusFault::Garbled`] if one is not whole.
+    /// [`BusFault::InvalidResponse`] if one is incomplete or invalid.
     pub(super) fn take_all(mut bytes: Bytes, broker: &Arc<str>) -> Result<Vec<Delivery>, BusFault> {
         let mut deliveries = Vec::new();
         while !bytes.is_empty() {
@@ -96,7 +100,7 @@ impl Stored {
         Ok(Self { number, offset, born_at, stored_at, body, topic, properties })
     }
 
-    /// The message as a subscription delivers it, from a queue of `broker`.
+    /// The message as a delivery from a queue of `broker`.
     pub(super) fn into_delivery(mut self, broker: &Arc<str>) -> Delivery {
         Delivery {
             message_id: self.properties.take(UNIQUE_ID),
@@ -110,7 +114,7 @@ impl Stored {
         }
     }
 
-    /// The half-message as a check-back brings it.
+    /// The half-message of a check-back.
     pub(super) fn into_checked(mut self) -> Half {
         let asked_before = self.properties.take(CHECK_TIMES).parse().unwrap_or(0);
         Half {
@@ -128,7 +132,7 @@ impl Stored {
     }
 }
 
-/// A half-message that is checked, with what its verdict must name.
+/// The half-message of a check-back, with the fields that its verdict must name.
 #[derive(Debug)]
 pub(super) struct Half {
     pub(super) topic: String,
@@ -141,7 +145,7 @@ pub(super) struct Half {
 enum Malformed {
     #[error("unknown magic number {0:#x}")]
     Magic(u32),
-    #[error("{needed} bytes wanted, {left} left")]
+    #[error("{needed} bytes expected, {left} left")]
     Short { needed: usize, left: usize },
 }
 

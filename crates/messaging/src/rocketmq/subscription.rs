@@ -1,34 +1,43 @@
-//! Receiving the messages of a topic.
+//! Subscriptions to a topic.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use flashgate_supervision::Task;
 use futures::future::join_all;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
 
-use super::RocketMq;
-use super::assignment::{Assignment, GroupChanges, Share, keep_assigned, keep_committing};
-use super::presence::{Role, join, leave};
-use super::pull::{Chunk, Source};
-use super::session::Session;
-use crate::bus::Subscription;
-use crate::fault::BusFault;
-use crate::message::{Delivery, Position, QueueId};
-use crate::names::{Group, Topic};
+use super::{
+    RocketMq,
+    assignment::{Assignment, GroupChanges, MessageModel, keep_assigned, keep_committing},
+    presence::{Role, join, leave},
+    pull::{Chunk, Source},
+    session::Session,
+};
+use crate::{
+    bus::Subscription,
+    fault::BusFault,
+    message::{Delivery, Position, QueueId},
+    names::{Group, Topic},
+};
 
-/// A subscription to one topic: either a member of a group whose members divide the queues, starting where the
-/// group left off (at the oldest message if it is new), or a listener of its own to everything from now on.
+/// A subscription to one topic: either a member of a group whose members share the queues, starting at the group's
+/// committed offsets (at the oldest message if the group is new), or a subscription without a group that receives
+/// everything from now on.
 ///
-/// Dropping it is like a crash: what was not committed goes to the other members, once the broker misses it.
+/// Dropping it is like a crash: uncommitted messages go to the other members once the broker misses its heartbeats.
 pub struct RocketMqSubscription {
     source: Arc<Source>,
     assignment: Arc<Assignment>,
     chunks: mpsc::Receiver<Chunk>,
-    /// Pulled messages that the last poll had no room for, with their holding.
+    /// Pulled messages beyond the maximum of the last poll, with their holding.
     ready: VecDeque<(u64, Delivery)>,
     role: Option<Role>,
     announcing: Option<Task>,
@@ -40,16 +49,16 @@ impl RocketMqSubscription {
         mq: &RocketMq,
         group: Group,
         topic: Topic,
-        share: Share,
+        share: MessageModel,
     ) -> Result<Self, BusFault> {
         let changes = Arc::new(GroupChanges::default());
         let (sender, chunks) = mpsc::channel(mq.config.prefetched_chunks_max.get());
         let session = Session::new(mq, Arc::<GroupChanges>::clone(&changes));
         let mut tasks = Vec::new();
         let role = match share {
-            Share::Group => Some(Role::Consumer { group: group.clone(), topic: topic.clone() }),
-            // The broker keeps nothing about a listener of its own, so it need not know it either.
-            Share::Everything => None,
+            MessageModel::Clustering => Some(Role::Consumer { group: group.clone(), topic: topic.clone() }),
+            // The broker keeps no state for a broadcasting subscription, so it need not register.
+            MessageModel::Broadcasting => None,
         };
         let mut announcing = match &role {
             Some(role) => Some(join(&session, role).await?),
@@ -73,7 +82,7 @@ impl RocketMqSubscription {
         self.leave().await;
     }
 
-    /// Those of the brokers of `queues` that do not answer at present.
+    /// The brokers of `queues` that do not answer now.
     async fn mute_queues(&self, queues: impl Iterator<Item = &QueueId>) -> BTreeSet<Arc<str>> {
         let mut mute = BTreeSet::new();
         for queue in queues {
@@ -91,7 +100,7 @@ impl RocketMqSubscription {
         self.ready.extend(chunk.deliveries.into_iter().map(|delivery| (chunk.holding, delivery)));
     }
 
-    /// Moves up to `max` ready messages whose queue is still held into `batch`.
+    /// Moves up to `max` ready messages into `batch`, without those whose queue is no longer held.
     fn hand_over(&mut self, batch: &mut Vec<Delivery>, max: usize) {
         while batch.len() < max
             && let Some((holding, delivery)) = self.ready.pop_front()
@@ -143,7 +152,7 @@ impl Subscription for RocketMqSubscription {
                     Ok(())
                 }
                 Err(fault) => {
-                    tracing::warn!(topic = %source.topic, queue = %due.queue, %fault, "its offset is committed later");
+                    tracing::warn!(topic = %source.topic, queue = %due.queue, error = %fault, "offset commit failed; retrying");
                     if assignment.note_owed(due) { Err(fault) } else { Ok(()) }
                 }
             }
@@ -162,7 +171,7 @@ impl Subscription for RocketMqSubscription {
             let at = match (returned, &self.role) {
                 (Some(returned), _) => *returned,
                 (None, Some(_)) => place.committed(&self.source.group).await?,
-                // A listener of its own starts at the end: nothing returned means nothing came.
+                // A broadcasting subscription starts at the end: nothing returned means nothing came.
                 (None, None) => return Ok(0),
             };
             Ok::<_, BusFault>(place.latest().await?.saturating_sub(at))
@@ -176,7 +185,7 @@ impl Subscription for RocketMqSubscription {
     }
 
     async fn leave(&mut self) {
-        // Nothing is pulled any more for a member that is about to be none.
+        // A member that is about to leave must not pull any more.
         self.tasks.clear();
         if let Some(role) = self.role.take() {
             leave(&self.source.session, &role, self.announcing.take()).await;

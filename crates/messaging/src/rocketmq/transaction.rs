@@ -1,4 +1,4 @@
-//! Half-messages: sent like any other message, resolved by a request whose answer is awaited.
+//! Half-messages: sent like other messages, resolved by a request whose answer is awaited.
 
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ use crate::{
     names::{Group, Topic},
 };
 
-/// The producer of one kind of transaction. Answers check-backs from the moment it exists until
-/// [`RocketMqTransactionProducer::shutdown`], also for half-messages that another process left behind.
+/// The producer of one kind of transaction. Answers check-backs from its start until
+/// [`RocketMqTransactionProducer::shutdown`], also for half-messages of other processes.
 pub struct RocketMqTransactionProducer {
     sender: Sender,
     role: Role,
@@ -56,15 +56,15 @@ impl RocketMqTransactionProducer {
         })
     }
 
-    /// Leaves the group, finishes the check-backs that are under way and closes the connections. Half-messages
-    /// that are open still go to the other producers of the group. Later calls answer [`BusFault::Closed`].
+    /// Leaves the group, finishes the check-backs under way and closes the connections. The broker sends check-backs
+    /// of open half-messages to the other producers of the group. Later calls return [`BusFault::Closed`].
     pub async fn shutdown(&self) {
         let announcing = self.announcing.lock().take();
         leave(&self.sender.session, &self.role, announcing).await;
         self.check_backs.close();
         let answering = self.answering.lock().take();
         if let Some(answering) = answering {
-            // What is not answered by then is asked again, somewhere else.
+            // The broker asks another producer about check-backs that are unanswered by then.
             let limit = self.sender.session.config.send_timeout();
             let _in_time = tokio::time::timeout(limit, answering.ended()).await;
         }
@@ -73,8 +73,8 @@ impl RocketMqTransactionProducer {
 }
 
 impl RocketMqTransactionProducer {
-    /// Does what a batch does, with a half-message of its own that is rolled back. If the verdict gets lost, its
-    /// check-back rolls it back without asking anybody.
+    /// Sends a half-message as for a batch, and rolls it back. If the verdict gets lost, the check-back rolls it back
+    /// without calling the handler.
     async fn probe(&self) -> Result<(), BusFault> {
         let message = Message {
             properties: vec![(PROBE.to_owned(), "1".to_owned())],
@@ -121,14 +121,14 @@ fn half_message(topic: &Topic, sent: Sent) -> Result<HalfMessage, BusFault> {
     })
 }
 
-/// Whether a verdict answers a check-back. The broker takes the others only while no check-back is due.
+/// Who asked for a verdict. The broker accepts unsolicited verdicts only while no check-back is due.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     ByNobody,
     ByBroker,
 }
 
-/// Sends `verdict` to the broker that holds `half`, as a request, not one-way, and awaits its answer.
+/// Sends `verdict` to the broker of `half` as a request, not one-way, and awaits its answer.
 pub(super) async fn end_transaction(
     session: &Session,
     group: &Group,
@@ -153,9 +153,9 @@ pub(super) async fn end_transaction(
     match answer.code {
         response::SUCCESS => Ok(()),
         response::ILLEGAL_OPERATION => Err(BusFault::TooLate { reason: answer.remark() }),
-        // Said by a replica, which stores nothing of its own.
+        // A replica's answer: it stores nothing of its own.
         response::SLAVE_NOT_AVAILABLE => {
-            Err(BusFault::unavailable(format!("{} is a replica: it takes no verdict", half.broker)))
+            Err(BusFault::unavailable(format!("{} is a replica and accepts no verdicts", half.broker)))
         }
         _ => Err(fault_of(&answer)),
     }

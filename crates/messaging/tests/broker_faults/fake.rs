@@ -1,4 +1,4 @@
-//! A name server and brokers that speak the protocol and answer as they are told.
+//! A fake name server and fake brokers with scripted answers.
 
 use std::{
     collections::BTreeMap,
@@ -34,17 +34,17 @@ pub(crate) const NO_PERMISSION: i32 = 16;
 pub(crate) const SERVICE_NOT_AVAILABLE: i32 = 14;
 pub(crate) const OFFSET_MOVED: i32 = 21;
 
-/// A request that came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) code: i32,
     pub(crate) fields: BTreeMap<String, String>,
     pub(crate) body: Vec<u8>,
-    /// Which connection of the server it came on, the first is 0.
+    /// The number of its connection at the server, from 0.
     pub(crate) connection: u64,
 }
 
-/// What is answered.
+/// An answer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answer {
     code: i32,
@@ -68,7 +68,7 @@ impl Answer {
     }
 }
 
-/// What becomes of a request; `None` is silence.
+/// Makes the answer to a request; `None` is silence.
 type Handler = Box<dyn FnMut(&Asked) -> Option<Answer> + Send>;
 
 pub(crate) struct Server {
@@ -104,17 +104,17 @@ impl Server {
         Self { address, control, accepting }
     }
 
-    /// From now on requests are answered so.
+    /// Answers requests with `handler` from now on.
     pub(crate) fn answer_with(&self, handler: impl FnMut(&Asked) -> Option<Answer> + Send + 'static) {
         *self.control.handler.lock() = Box::new(handler);
     }
 
-    /// Nothing passes any more on the connections that are open, for good; new ones work.
+    /// Freezes the open connections for good; new ones work.
     pub(crate) fn freeze_open_connections(&self) {
         self.control.frozen_below.store(self.control.opened.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 
-    /// The requests with that code that have come.
+    /// The received requests with that code.
     pub(crate) fn asked(&self, code: i32) -> Vec<Asked> {
         self.control.asked.lock().iter().filter(|asked| asked.code == code).cloned().collect()
     }
@@ -164,7 +164,7 @@ async fn serve(mut stream: TcpStream, number: u64, control: Arc<Control>) {
     }
 }
 
-/// What a broker that works answers.
+/// The answers of a working broker.
 pub(crate) fn works(asked: &Asked) -> Option<Answer> {
     Some(match asked.code {
         SEND => Answer::default()
@@ -177,12 +177,12 @@ pub(crate) fn works(asked: &Asked) -> Option<Answer> {
     })
 }
 
-/// What a frozen broker answers.
+/// The answers of a frozen broker: none.
 pub(crate) fn silent(_asked: &Asked) -> Option<Answer> {
     None
 }
 
-/// A name server, and the brokers that it tells of.
+/// A name server and the brokers that it lists.
 pub(crate) struct Cluster {
     pub(crate) name_server: Server,
     pub(crate) brokers: Vec<Server>,
@@ -190,7 +190,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Brokers that work, each with two queues of every topic.
+    /// Working brokers, each with two queues of every topic.
     pub(crate) async fn of(brokers: usize) -> Self {
         let listed = Arc::new(Mutex::new(Vec::new()));
         let mut all = Vec::new();
@@ -203,12 +203,12 @@ impl Cluster {
         Self { name_server, brokers: all, listed }
     }
 
-    /// From now on the name server tells of these brokers only.
+    /// Lets the name server list only these brokers from now on.
     pub(crate) fn list(&self, brokers: &[usize]) {
         *self.listed.lock() = brokers.iter().map(|number| self.brokers[*number].address).collect();
     }
 
-    /// Quick, so that a test need not wait for a default.
+    /// Short timeouts, so that a test does not wait for the defaults.
     pub(crate) fn config(&self) -> RocketMqConfig {
         RocketMqConfig {
             name_servers: vec![self.name_server.address.to_string()],
@@ -219,7 +219,7 @@ impl Cluster {
     }
 }
 
-/// What a name server answers that knows `brokers`.
+/// The answers of a name server that lists `brokers`.
 pub(crate) fn tell(
     brokers: Arc<Mutex<Vec<SocketAddr>>>,
 ) -> impl FnMut(&Asked) -> Option<Answer> + Send + 'static {
@@ -245,7 +245,7 @@ fn name(address: &SocketAddr) -> String {
     format!("broker-{}", address.port())
 }
 
-/// The messages with these offsets of queue `queue`, as a pull brings them.
+/// The messages with these offsets of queue `queue`, in the format of a pull.
 pub(crate) fn stored(queue: u32, offsets: std::ops::Range<u64>) -> Vec<u8> {
     offsets.flat_map(|offset| one(queue, offset)).collect()
 }

@@ -1,6 +1,6 @@
-//! What the client makes of brokers and name servers that are dead, frozen, or the wrong ones.
+//! The client's behaviour towards brokers and name servers that are down, frozen, or the wrong ones.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+#![expect(clippy::unwrap_used, reason = "a test may fail at any line")]
 
 mod fake;
 
@@ -47,7 +47,7 @@ async fn producer(config: RocketMqConfig) -> RocketMqTransactionProducer {
     mq.transaction_producer(Group::new("group").unwrap(), topic(), Arc::new(NeverAsked)).await.unwrap()
 }
 
-/// The number of the message that a send carried.
+/// The message id in a send request.
 fn unique_id(asked: &Asked) -> &str {
     let properties = &asked.fields["i"];
     properties.split('\u{2}').find_map(|property| property.strip_prefix("UNIQ_KEY\u{1}")).unwrap()
@@ -85,7 +85,7 @@ async fn the_last_broker_that_is_left_gets_all_the_time_there_is() {
     let cluster = Cluster::of(1).await;
     let producer = producer(cluster.config()).await;
     let first = Arc::new(Mutex::new(None));
-    // Answers nothing for longer than one try may take; then it does, also what had been asked.
+    // Silent for longer than the timeout of one attempt; then it answers, also earlier requests.
     cluster.brokers[0].answer_with(move |asked| {
         let mut first = first.lock();
         if first.is_none() && asked.code == SEND {
@@ -120,7 +120,7 @@ async fn a_broker_that_refuses_as_a_replica_does_is_left_for_the_one_that_the_na
     cluster.list(&[0]);
     let producer = producer(cluster.config()).await;
     producer.send_half(message()).await.unwrap();
-    // Older than what is read anew at once.
+    // Older than the minimum interval between two reads.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     cluster.brokers[0].answer_with(|asked| match asked.code {
         SEND => Some(Answer::code(SERVICE_NOT_AVAILABLE)),
@@ -198,7 +198,7 @@ async fn a_name_server_that_does_not_know_a_topic_yet_hides_none_that_does() {
     publisher.publish(message()).await.unwrap();
 }
 
-/// Holds every pull, as a broker does that has nothing.
+/// Holds every pull, like a broker without messages.
 fn holds_pulls(asked: &Asked) -> Option<Answer> {
     if asked.code == PULL { None } else { works(asked) }
 }
@@ -214,7 +214,7 @@ async fn a_connection_that_passes_nothing_any_more_is_replaced_while_a_pull_wait
         ..cluster.config()
     };
     let mq = connect(config).await;
-    // A listener reads all queues, and sends no heartbeat of its own that could notice.
+    // A broadcasting subscription reads all queues, and sends no heartbeat that could detect the fault.
     let _listener = mq.listen(Group::new("group").unwrap(), topic()).await.unwrap();
     until("pulls", || cluster.brokers[0].asked(PULL).len() == 2).await;
     cluster.brokers[0].freeze_open_connections();
@@ -237,7 +237,7 @@ async fn a_connection_on_which_nothing_happens_stays() {
     assert!(cluster.brokers[0].asked(HEART_BEAT).iter().all(|asked| asked.connection == 0));
 }
 
-/// A broker of one queue's messages: gives those of `span` once, then holds pulls; queue 1 stays empty.
+/// A broker with the messages of one queue: returns those of `span` once, then holds pulls; queue 1 stays empty.
 fn gives(span: std::ops::Range<u64>) -> impl FnMut(&Asked) -> Option<Answer> + Send + 'static {
     move |asked| match asked.code {
         PULL if asked.fields["queueId"] == "0" && asked.fields["queueOffset"] == span.start.to_string() => {
@@ -252,7 +252,7 @@ async fn subscribe(mq: &RocketMq) -> RocketMqSubscription {
     mq.subscribe(Group::new("group").unwrap(), topic()).await.unwrap()
 }
 
-/// Names whoever said hello as the only member of the group; the rest by `handler`.
+/// Names each client that sent a heartbeat as the only member of the group; other requests go to `handler`.
 fn with_members(
     mut handler: impl FnMut(&Asked) -> Option<Answer> + Send + 'static,
 ) -> impl FnMut(&Asked) -> Option<Answer> + Send + 'static {
@@ -327,7 +327,7 @@ async fn after_an_operators_reset_the_messages_come_again_and_their_offsets_are_
     assert_eq!(commits("5"), 1);
     let old_position = subscription.position();
 
-    // What was held is answered so at its next pull; the held one is lost with its connection.
+    // The held pull is answered at its next attempt; the held one is lost with its connection.
     let mut gives_again = gives(2..5);
     cluster.brokers[0].answer_with(with_members(move |asked| {
         if asked.code == PULL && asked.fields["queueId"] == "0" && asked.fields["queueOffset"] == "5" {

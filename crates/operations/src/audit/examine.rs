@@ -9,8 +9,8 @@ use std::time::Duration;
 use flashgate_domain::{
     BatchId, OrderId, SaleId, SaleState,
     audit::{
-        DecidedBatch, Evidence, Finding, Gap, LedgerBooks, Report, Steps, StoreBooks, Trace, TraceStatus,
-        lost_part, missing_orders, open_batches, weigh,
+        DecidedBatch, Evidence, Finding, Gap, LedgerSnapshot, Report, Steps, StoreSnapshot, Trace,
+        TraceStatus, lost_part, missing_orders, open_batches, weigh,
     },
 };
 use tokio::time::sleep;
@@ -49,8 +49,8 @@ impl Default for Plan {
 
 /// Both sides, the ledger's read first.
 struct Look {
-    ledger: LedgerBooks,
-    store: StoreBooks,
+    ledger: LedgerSnapshot,
+    store: StoreSnapshot,
     gap: Gap,
 }
 
@@ -58,7 +58,7 @@ struct Look {
 enum Seen {
     Both(Box<Look>),
     /// The ledger does not have the sale.
-    StoreOnly(StoreBooks),
+    StoreOnly(StoreSnapshot),
     Nothing,
 }
 
@@ -73,7 +73,7 @@ pub async fn examine(
     plan: &Plan,
 ) -> Result<Option<Report>, SideFault> {
     let mut best: Option<Box<Look>> = None;
-    let (mut missing, mut was_due) = (None::<StoreBooks>, false);
+    let (mut missing, mut was_due) = (None::<StoreSnapshot>, false);
     for look in 0..plan.looks.max(2) {
         if look > 0 {
             sleep(plan.pause).await;
@@ -147,7 +147,7 @@ async fn of_buyers(
 }
 
 /// A sale that the ledger does not have. Before its preheat, and after it was closed, it need not.
-fn lost(sale: SaleId, books: &StoreBooks) -> Option<Report> {
+fn lost(sale: SaleId, books: &StoreSnapshot) -> Option<Report> {
     match books.state {
         SaleState::Created | SaleState::Preheating | SaleState::Closed => None,
         SaleState::Preheated => Some(Report {

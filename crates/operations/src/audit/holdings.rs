@@ -2,7 +2,7 @@
 
 use flashgate_domain::{
     BuyerDigest, SaleId,
-    audit::{BuyerUnits, Finding, Holdings, LedgerBooks},
+    audit::{BuyerUnits, Finding, Holdings, LedgerSnapshot},
 };
 use tokio::time::sleep;
 
@@ -21,7 +21,7 @@ pub(crate) async fn compare(
     sale: SaleId,
     ledger: &dyn LedgerSide,
     store: &dyn StoreSide,
-    before: &LedgerBooks,
+    before: &LedgerSnapshot,
     plan: &Plan,
 ) -> Result<Vec<Finding>, SideFault> {
     let Some(first) = differences(sale, ledger, store, before).await? else { return Ok(Vec::new()) };
@@ -37,7 +37,7 @@ async fn differences(
     sale: SaleId,
     ledger: &dyn LedgerSide,
     store: &dyn StoreSide,
-    before: &LedgerBooks,
+    before: &LedgerSnapshot,
 ) -> Result<Option<Holdings>, SideFault> {
     let (mut read, mut after) = (Holdings::default(), None);
     while !read.is_full() {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use flashgate_domain::{
     BatchId, BatchOutcome, BuyerDigest, BuyerId, Intent, OrderId, OrderState, SaleId,
-    audit::{BuyerUnits, DecidedBatch, LedgerBooks, StoreBooks, Sums},
+    audit::{BuyerUnits, DecidedBatch, LedgerSnapshot, StoreSnapshot, Sums},
 };
 use thiserror::Error;
 
@@ -11,7 +11,7 @@ use thiserror::Error;
 #[async_trait]
 pub trait LedgerSide: Send + Sync {
     /// The sale at one moment; `None` if the ledger does not have it.
-    async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerBooks>, SideFault>;
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerSnapshot>, SideFault>;
 
     /// What the deduction log says of each of `batches`, in their order.
     async fn trace(&self, sale: SaleId, batches: &[BatchId]) -> Result<Vec<LogTrace>, SideFault>;
@@ -31,7 +31,7 @@ pub trait LedgerSide: Send + Sync {
 pub trait StoreSide: Send + Sync {
     /// The sale at one moment, and what those of `asked` that are decided have of it; `None` if there is no such
     /// sale.
-    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, SideFault>;
+    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, SideFault>;
 
     /// A page of decided batches before `before`, the latest ids first; fewer than `size`: there are no more.
     async fn batches(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flashgate_domain::{
     BatchId, BatchOutcome, BuyerDigest, BuyerId, CancelReason, Intent, OrderId, OrderState, SaleId,
-    audit::{BuyerUnits, DecidedBatch, LedgerBooks, StoreBooks},
+    audit::{BuyerUnits, DecidedBatch, LedgerSnapshot, StoreSnapshot},
 };
 use flashgate_proto::{
     body, books,
@@ -172,7 +172,7 @@ fn order_mark(mark: &v1::OrderMark) -> Option<OrderMark> {
 
 #[async_trait]
 impl<C: Carrier> LedgerSide for GatewayLedger<C> {
-    async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerBooks>, SideFault> {
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerSnapshot>, SideFault> {
         let request = v1::SnapshotSaleRequest { sale_id: sale.get() };
         let snapshot = found(self.0.clone().snapshot_sale(request).await, GATEWAY)?;
         snapshot.map(books::ledger_books).transpose().map_err(garbled(GATEWAY))
@@ -234,7 +234,7 @@ impl<C: Carrier> WorkerBooks<C> {
 
 #[async_trait]
 impl<C: Carrier> StoreSide for WorkerBooks<C> {
-    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, SideFault> {
+    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, SideFault> {
         let request = v1::SnapshotStoreSaleRequest { sale_id: sale.get(), batch_ids: bytes(asked) };
         let sums = found(self.0.clone().snapshot_store_sale(request).await, WORKER)?;
         sums.map(books::store_books).transpose().map_err(garbled(WORKER))

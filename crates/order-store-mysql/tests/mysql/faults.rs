@@ -152,8 +152,8 @@ async fn a_commit_whose_answer_never_comes_is_done_once() {
         }
     };
     tokio::join!(applying, freezing);
-    let books = store.books(sale, &[]).await.unwrap().unwrap();
-    assert_eq!((books.orders.confirmed.orders, books.saleable), (80, 1_000 - 80));
+    let snapshot = store.snapshot(sale, &[]).await.unwrap().unwrap();
+    assert_eq!((snapshot.orders.confirmed.orders, snapshot.saleable), (80, 1_000 - 80));
 }
 
 #[tokio::test(flavor = "multi_thread")]

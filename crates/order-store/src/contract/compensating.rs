@@ -6,15 +6,15 @@ use super::{
     Broken, Fact, Subject,
     scene::{NOW, batch, intent, singles},
 };
-use crate::{Compensated, Correction, OrderMark};
+use crate::{Compensated, Correction, OrderSnapshot};
 
-const fn confirmed(quantity: u32) -> OrderMark {
-    OrderMark { quantity, state: OrderState::Confirmed }
+const fn confirmed(quantity: u32) -> OrderSnapshot {
+    OrderSnapshot { quantity, state: OrderState::Confirmed }
 }
 
 async fn saleable(subject: &Subject, sale: SaleId) -> Result<(u64, u64), Broken> {
-    let books = subject.store().books(sale, &[]).await?.ok_or("the sale is gone")?;
-    Ok((books.saleable, books.adjustments))
+    let snapshot = subject.store().snapshot(sale, &[]).await?.ok_or("the sale is gone")?;
+    Ok((snapshot.saleable, snapshot.adjustments))
 }
 
 /// By either desk: the step names how many there were.
@@ -26,7 +26,7 @@ pub async fn a_step_corrects_what_is_saleable_once(subject: &Subject) -> Fact {
     assert_eq!(done, Some(Compensated::Done { saleable: 13, adjustments: 1 }));
     for desk in [desk, other_desk] {
         let again = desk.compensate(sale, &step, NOW).await?;
-        assert_eq!(again, Some(Compensated::Moved { saleable: 13, adjustments: 1 }));
+        assert_eq!(again, Some(Compensated::Conflict { saleable: 13, adjustments: 1 }));
     }
     let back = StoreStep { adjustments: 1, in_store: 3 };
     let done = other_desk.compensate(sale, &back, NOW).await?;
@@ -42,7 +42,7 @@ pub async fn a_step_never_brings_what_is_saleable_below_zero(subject: &Subject) 
     subject.apply(&[singles(1, sale, 3)?]).await?;
     let step = StoreStep { adjustments: 0, in_store: 3 };
     let refused = subject.store().compensate(sale, &step, NOW).await?;
-    assert_eq!(refused, Some(Compensated::Short { saleable: 2, adjustments: 0 }));
+    assert_eq!(refused, Some(Compensated::Insufficient { saleable: 2, adjustments: 0 }));
     let all = StoreStep { adjustments: 0, in_store: 2 };
     let done = subject.store().compensate(sale, &all, NOW).await?;
     assert_eq!(done, Some(Compensated::Done { saleable: 0, adjustments: 1 }));
@@ -79,7 +79,7 @@ pub async fn an_order_that_was_changed_is_corrected_once(subject: &Subject) -> F
     let placed = batch(1, vec![intent(sale, "ann", "k", 2)?, intent(sale, "bob", "k", 1)?])?;
     let outcome = subject.apply(std::slice::from_ref(&placed)).await?.swap_remove(0);
     let order = placed.id().order(0).ok_or("an order")?;
-    let cancelled = OrderMark { quantity: 3, state: OrderState::Cancelled(CancelReason::OutOfStock) };
+    let cancelled = OrderSnapshot { quantity: 3, state: OrderState::Cancelled(CancelReason::OutOfStock) };
     // As somebody changes it, and as it is put right.
     let change = Correction { order, sale, seen: confirmed(2), settled: cancelled };
     let correction = Correction { order, sale, seen: cancelled, settled: confirmed(2) };

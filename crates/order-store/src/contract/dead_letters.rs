@@ -3,7 +3,7 @@
 use flashgate_domain::Timestamp;
 
 use super::{Fact, Subject, scene::NOW};
-use crate::{LetterDecision, LetterKey, RepairDraft, Standing};
+use crate::{LetterDecision, LetterKey, LetterStatus, RepairDraft};
 
 fn letter(place: &str) -> LetterKey {
     LetterKey { place: place.to_owned(), given_up_at: NOW }
@@ -20,14 +20,16 @@ pub async fn a_dead_letter_waits_until_it_is_decided_and_the_last_decision_count
     let [one, other] = &subject.stores;
     let ours = letter("broker-a/0:12");
     assert_eq!(one.letter_decision(&ours).await?, None);
-    for (standing, reason) in [(Standing::Replayed, "mended"), (Standing::Dropped, "a stranger's: née X")] {
+    for (status, reason) in
+        [(LetterStatus::Replayed, "mended"), (LetterStatus::Dropped, "a stranger's: née X")]
+    {
         let repair_id = repair(subject, reason).await?;
         let decided_at = Timestamp::from_millis(NOW.as_millis() + repair_id);
         for _again in 0..2 {
-            one.decide_letter(&ours, standing, repair_id, decided_at).await?;
+            one.decide_letter(&ours, status, repair_id, decided_at).await?;
         }
         let (actor, reason) = ("Zoë".to_owned(), reason.to_owned());
-        let expected = LetterDecision { standing, repair_id, actor, reason, decided_at };
+        let expected = LetterDecision { status, repair_id, actor, reason, decided_at };
         assert_eq!(other.letter_decision(&ours).await?, Some(expected));
     }
     Ok(())
@@ -37,7 +39,7 @@ pub async fn a_dead_letter_waits_until_it_is_decided_and_the_last_decision_count
 pub async fn a_decision_is_about_one_dead_letter_only(subject: &Subject) -> Fact {
     let ours = letter("broker-a/0:1");
     let repair_id = repair(subject, "why").await?;
-    subject.store().decide_letter(&ours, Standing::Dropped, repair_id, NOW).await?;
+    subject.store().decide_letter(&ours, LetterStatus::Dropped, repair_id, NOW).await?;
     let later = Timestamp::from_millis(NOW.as_millis() + 1);
     for other in [
         letter("broker-a/0:11"),
@@ -48,10 +50,10 @@ pub async fn a_decision_is_about_one_dead_letter_only(subject: &Subject) -> Fact
         assert_eq!(subject.store().letter_decision(&other).await?, None, "{other:?}");
     }
     let longest = letter(&format!("{}/4294967295:18446744073709551615", "b".repeat(127)));
-    subject.store().decide_letter(&longest, Standing::Replayed, repair_id, NOW).await?;
-    for (letter, standing) in [(&longest, Standing::Replayed), (&ours, Standing::Dropped)] {
+    subject.store().decide_letter(&longest, LetterStatus::Replayed, repair_id, NOW).await?;
+    for (letter, status) in [(&longest, LetterStatus::Replayed), (&ours, LetterStatus::Dropped)] {
         let found = subject.store().letter_decision(letter).await?;
-        assert_eq!(found.map(|decision| decision.standing), Some(standing));
+        assert_eq!(found.map(|decision| decision.status), Some(status));
     }
     Ok(())
 }

@@ -7,51 +7,51 @@ use flashgate_domain::{
 };
 use thiserror::Error;
 
-use crate::{Standing, StoreFault, StoreIdentity, StoredOrder, decide::first_decision};
+use crate::{LetterStatus, StoreFault, StoreIdentity, StoredOrder, decide::first_decision};
 
 /// A value that this version cannot have written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("impossible {0}")]
-pub struct Impossible(pub &'static str);
+pub struct InvalidColumn(pub &'static str);
 
-impl From<Impossible> for StoreFault {
-    fn from(Impossible(what): Impossible) -> Self {
+impl From<InvalidColumn> for StoreFault {
+    fn from(InvalidColumn(what): InvalidColumn) -> Self {
         Self::Corrupt { what }
     }
 }
 
-fn impossible<E>(what: &'static str) -> impl FnOnce(E) -> Impossible {
-    move |_why| Impossible(what)
+fn impossible<E>(what: &'static str) -> impl FnOnce(E) -> InvalidColumn {
+    move |_why| InvalidColumn(what)
 }
 
 /// `sale_id`, or the `id` of a sale.
-pub fn sale_id(number: u64) -> Result<SaleId, Impossible> {
+pub fn sale_id(number: u64) -> Result<SaleId, InvalidColumn> {
     SaleId::new(number).map_err(impossible("sale id"))
 }
 
 /// `buyer_id`.
-pub fn buyer_id(text: &str) -> Result<BuyerId, Impossible> {
+pub fn buyer_id(text: &str) -> Result<BuyerId, InvalidColumn> {
     BuyerId::new(text).map_err(impossible("buyer id"))
 }
 
 /// `idempotency_key`.
-pub fn key(text: &str) -> Result<IdempotencyKey, Impossible> {
+pub fn key(text: &str) -> Result<IdempotencyKey, InvalidColumn> {
     IdempotencyKey::new(text).map_err(impossible("idempotency key"))
 }
 
 /// `batch_id`: 16 bytes.
-pub fn batch_id(bytes: &[u8]) -> Result<BatchId, Impossible> {
+pub fn batch_id(bytes: &[u8]) -> Result<BatchId, InvalidColumn> {
     let bytes = bytes.try_into().map_err(impossible("batch id"))?;
     BatchId::from_bytes(bytes).map_err(impossible("batch id"))
 }
 
 /// `standing` of a dead letter.
-pub fn standing(name: &str) -> Result<Standing, Impossible> {
-    Standing::parse(name).ok_or(Impossible("standing of a dead letter"))
+pub fn letter_status(name: &str) -> Result<LetterStatus, InvalidColumn> {
+    LetterStatus::parse(name).ok_or(InvalidColumn("standing of a dead letter"))
 }
 
 /// `store_id` and `ledger_id` of the deployment: 16 bytes each.
-pub fn identity(store: &[u8], ledger: Option<&[u8]>) -> Result<StoreIdentity, Impossible> {
+pub fn identity(store: &[u8], ledger: Option<&[u8]>) -> Result<StoreIdentity, InvalidColumn> {
     let store = store.try_into().map_err(impossible("store id"))?;
     let ledger = ledger.map(|ledger| {
         let ledger = ledger.try_into().map_err(impossible("ledger id"))?;
@@ -77,11 +77,11 @@ pub struct OrderColumns<'a> {
 }
 
 impl OrderColumns<'_> {
-    fn id(self) -> Result<OrderId, Impossible> {
+    fn id(self) -> Result<OrderId, InvalidColumn> {
         OrderId::new(self.id).map_err(impossible("order id"))
     }
 
-    fn intent(self) -> Result<Intent, Impossible> {
+    fn intent(self) -> Result<Intent, InvalidColumn> {
         Ok(Intent::new(
             sale_id(self.sale_id)?,
             buyer_id(self.buyer_id)?,
@@ -90,22 +90,22 @@ impl OrderColumns<'_> {
         ))
     }
 
-    fn state(self) -> Result<OrderState, Impossible> {
+    fn state(self) -> Result<OrderState, InvalidColumn> {
         let reason = match self.cancel_reason {
-            Some(reason) => Some(CancelReason::parse(reason).ok_or(Impossible("cancel reason"))?),
+            Some(reason) => Some(CancelReason::parse(reason).ok_or(InvalidColumn("cancel reason"))?),
             None => None,
         };
-        OrderState::from_parts(self.state, reason).ok_or(Impossible("order state"))
+        OrderState::from_parts(self.state, reason).ok_or(InvalidColumn("order state"))
     }
 
     /// What was decided about the order when it came.
-    pub fn outcome(self) -> Result<OrderOutcome, Impossible> {
+    pub fn outcome(self) -> Result<OrderOutcome, InvalidColumn> {
         let (order, intent) = (self.id()?, self.intent()?);
         Ok(OrderOutcome { order, intent, decision: first_decision(self.state()?) })
     }
 
     /// The order as it is now.
-    pub fn stored(self, batch: BatchId, created_at_ms: u64) -> Result<StoredOrder, Impossible> {
+    pub fn stored(self, batch: BatchId, created_at_ms: u64) -> Result<StoredOrder, InvalidColumn> {
         let (id, intent, state) = (self.id()?, self.intent()?, self.state()?);
         Ok(StoredOrder { id, intent, state, batch, created_at: Timestamp::from_millis(created_at_ms) })
     }
@@ -134,8 +134,8 @@ pub struct SaleColumns<'a> {
 
 impl SaleColumns<'_> {
     /// The sale as it is now.
-    pub fn sale(self) -> Result<Sale, Impossible> {
-        let corrupt = |wrong: InvalidSale| Impossible(wrong.field);
+    pub fn sale(self) -> Result<Sale, InvalidColumn> {
+        let corrupt = |wrong: InvalidSale| InvalidColumn(wrong.field);
         let opens_at = Timestamp::from_millis(self.opens_at_ms);
         let draft = SaleDraft::new(
             self.title,
@@ -145,12 +145,12 @@ impl SaleColumns<'_> {
             self.initial_stock,
             self.limit_per_buyer,
             self.quantity_max,
-            DeductPolicy::parse(self.deduct_policy).ok_or(Impossible("deduct policy"))?,
+            DeductPolicy::parse(self.deduct_policy).ok_or(InvalidColumn("deduct policy"))?,
         );
         Ok(Sale {
             id: sale_id(self.id)?,
             draft: draft.map_err(corrupt)?,
-            state: SaleState::parse(self.state).ok_or(Impossible("sale state"))?,
+            state: SaleState::parse(self.state).ok_or(InvalidColumn("sale state"))?,
             generation: self.generation,
             saleable: self.saleable,
             restocked: self.restocked,

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use flashgate_domain::{
     BatchId, BatchOutcome, CancelReason, OrderId, OrderOutcome, OrderState, Sale, SaleId,
-    audit::{BatchSums, DecidedBatch, StoreBooks, Sums},
+    audit::{BatchSums, DecidedBatch, StoreSnapshot, Sums},
     id::BATCH_INTENTS_MAX,
 };
 
-use super::columns::Impossible;
+use super::columns::InvalidColumn;
 use crate::decide::first_decision;
 
 /// Orders of one state.
@@ -23,12 +23,12 @@ pub struct StateRow<'a> {
 
 impl StateRow<'_> {
     /// Adds the orders to those of the same first decision.
-    pub fn add_to(self, sums: &mut Sums) -> Result<(), Impossible> {
+    pub fn add_to(self, sums: &mut Sums) -> Result<(), InvalidColumn> {
         let reason = match self.cancel_reason {
-            Some(reason) => Some(CancelReason::parse(reason).ok_or(Impossible("cancel reason"))?),
+            Some(reason) => Some(CancelReason::parse(reason).ok_or(InvalidColumn("cancel reason"))?),
             None => None,
         };
-        let state = OrderState::from_parts(self.state, reason).ok_or(Impossible("order state"))?;
+        let state = OrderState::from_parts(self.state, reason).ok_or(InvalidColumn("order state"))?;
         sums.add(Some(first_decision(state)), self.orders, self.units);
         Ok(())
     }
@@ -73,7 +73,7 @@ pub fn outcomes(
     batches: &[(BatchId, u32)],
     orders: Vec<OrderOutcome>,
     sale: SaleId,
-) -> Result<Vec<BatchOutcome>, Impossible> {
+) -> Result<Vec<BatchOutcome>, InvalidColumn> {
     let mut by_batch: BTreeMap<OrderId, Vec<OrderOutcome>> = BTreeMap::new();
     for order in orders {
         by_batch.entry(order.order.base()).or_default().push(order);
@@ -82,7 +82,7 @@ pub fn outcomes(
     for (batch, count) in batches {
         let orders = by_batch.remove(&batch.base()).unwrap_or_default();
         if u32::try_from(orders.len()) != Ok(*count) {
-            return Err(Impossible("number of orders in a batch"));
+            return Err(InvalidColumn("number of orders in a batch"));
         }
         if orders.iter().any(|order| order.intent.sale() == sale) {
             found.push(BatchOutcome { batch: *batch, orders });
@@ -104,14 +104,14 @@ pub fn with_sums(page: Vec<(BatchId, u32)>, sums: &BTreeMap<OrderId, Sums>) -> V
 ///
 /// # Errors
 /// The sums are not those of so many orders: they are of no use to anybody.
-pub fn books(
+pub fn snapshot(
     sale: &Sale,
     adjustments: u64,
     counted: u64,
     orders: Sums,
     decided: Vec<BatchSums>,
-) -> Result<StoreBooks, Impossible> {
-    let books = StoreBooks {
+) -> Result<StoreSnapshot, InvalidColumn> {
+    let snapshot = StoreSnapshot {
         state: sale.state,
         generation: sale.generation,
         initial: sale.draft.stock(),
@@ -123,5 +123,5 @@ pub fn books(
         orders,
         decided,
     };
-    if books.is_whole() { Ok(books) } else { Err(Impossible("number of orders of a sale")) }
+    if snapshot.is_whole() { Ok(snapshot) } else { Err(InvalidColumn("number of orders of a sale")) }
 }

@@ -8,7 +8,7 @@ use flashgate_domain::{
     id::ShardCount,
 };
 use flashgate_ledger::{
-    Answer, Compensated, Ledger, LedgerFault, LedgerOrder, LogEntry, OpenBatch, Rebuilding, Rebuilt,
+    Compensated, IntentResult, Ledger, LedgerFault, LedgerOrder, LogEntry, OpenBatch, Rebuilding, Rebuilt,
     Restored, Snapshot,
 };
 use flashgate_proto::{
@@ -90,9 +90,9 @@ impl LedgerService for LedgerServiceImpl {
     ) -> Result<Response<v1::FindPurchaseResponse>, Status> {
         let intent = intent_of(request.into_inner().intent)?;
         let screened = self.ledger.screen(intent.sale().shard(self.shards), &[intent]).await;
-        let answers = screened.map_err(failure)?.answers;
+        let answers = screened.map_err(failure)?.results;
         let order_id = match answers.first() {
-            Some(Answer::Replay(order)) => order.to_string(),
+            Some(IntentResult::Replay(order)) => order.to_string(),
             Some(_) | None => String::new(),
         };
         Ok(Response::new(v1::FindPurchaseResponse { order_id }))
@@ -189,7 +189,7 @@ impl LedgerService for LedgerServiceImpl {
         let left =
             i64::try_from(saleable).map_err(|_range| ApiError::malformed("saleable", "is too large"))?;
         let why = match self.ledger.end_rebuild(sale, generation, left).await.map_err(failure)? {
-            Rebuilt::Stands { state } => {
+            Rebuilt::Done { state } => {
                 info!(sale_id = %sale, generation, state = state.as_str(), "sale rebuilt in the ledger");
                 return Ok(Response::new(v1::EndRebuildResponse { ended: true, available: left }));
             }
@@ -214,17 +214,17 @@ impl LedgerService for LedgerServiceImpl {
             request.into_inner();
         let (sale, step) = (sale_id(number)?, LedgerStep { generation, adjustments, in_ledger, across });
         let response = match self.ledger.compensate(sale, &step).await.map_err(failure)? {
-            Compensated::Done { standing, rest } => {
-                warn!(sale_id = %sale, ?step, available = standing.available, rest, "compensating step applied");
-                let available = standing.available;
+            Compensated::Done { stock, deferred_units } => {
+                warn!(sale_id = %sale, ?step, available = stock.available, deferred_units, "compensating step applied");
+                let available = stock.available;
                 v1::CompensateLedgerResponse {
                     result: "done".to_owned(),
                     available,
-                    rest,
+                    rest: deferred_units,
                     ..Default::default()
                 }
             }
-            Compensated::Moved { generation, adjustments, in_ledger } => v1::CompensateLedgerResponse {
+            Compensated::Conflict { generation, adjustments, in_ledger } => v1::CompensateLedgerResponse {
                 result: "moved".to_owned(),
                 generation,
                 adjustments,

@@ -1,8 +1,8 @@
 //! The dead letters as they lie on their topic, each with what the order store knows of it.
 
 use flashgate_domain::{Batch, BatchId, Refusal};
-use flashgate_messaging::{Browser, BusFault, Delivery, Message, MessagePlace};
-use flashgate_order_store::{LetterDecision, LetterKey, OrderStore, Standing};
+use flashgate_messaging::{Browser, BusFault, Delivery, Message, MessageLocation};
+use flashgate_order_store::{LetterDecision, LetterKey, LetterStatus, OrderStore};
 use flashgate_proto::body;
 use flashgate_service::answer::Failure;
 use metrics::counter;
@@ -24,7 +24,7 @@ pub(super) struct Shelf<'a> {
 
 /// A dead letter.
 pub(super) struct Letter {
-    pub(super) place: MessagePlace,
+    pub(super) place: MessageLocation,
     pub(super) message: Delivery,
     /// What its body holds, if it can be decoded.
     pub(super) batch: Option<Batch>,
@@ -39,14 +39,14 @@ pub(super) struct Letter {
 pub(super) struct Page {
     pub(super) letters: Vec<Letter>,
     /// Where it ended, if there may be more.
-    pub(super) next: Option<MessagePlace>,
+    pub(super) next: Option<MessageLocation>,
 }
 
 impl Shelf<'_> {
     /// Up to `size` letters after `after`: those that wait, or `all`.
     pub(super) async fn page(
         self,
-        after: Option<MessagePlace>,
+        after: Option<MessageLocation>,
         size: u32,
         all: bool,
     ) -> Result<Page, Failure> {
@@ -70,7 +70,7 @@ impl Shelf<'_> {
                 }
                 for message in read.messages {
                     looked_at += 1;
-                    let place = MessagePlace::of(&message);
+                    let place = MessageLocation::of(&message);
                     let decision = self.decision(&message).await?;
                     if all || decision.is_none() {
                         page.letters.push(self.letter(message, decision).await?);
@@ -90,7 +90,7 @@ impl Shelf<'_> {
     ///
     /// # Errors
     /// [`Failure::DeadLetterNotFound`] if one is not there.
-    pub(super) async fn find(self, places: &[MessagePlace]) -> Result<Vec<Letter>, Failure> {
+    pub(super) async fn find(self, places: &[MessageLocation]) -> Result<Vec<Letter>, Failure> {
         let spans = self.browser.queues().await.map_err(unreadable)?;
         let mut letters = Vec::new();
         for place in places {
@@ -114,7 +114,7 @@ impl Shelf<'_> {
 
     async fn letter(self, message: Delivery, decision: Option<LetterDecision>) -> Result<Letter, Failure> {
         let batch = body::decode_batch(message.body.clone()).ok().map(|decoded| decoded.batch);
-        let place = MessagePlace::of(&message);
+        let place = MessageLocation::of(&message);
         let mut letter = Letter { place, message, batch, decision, decided: false };
         if let Some(batch) = letter.batch_id() {
             letter.decided = self.store.outcome(batch).await.map_err(failure)?.is_some();
@@ -149,8 +149,13 @@ impl Letter {
 
 /// Does with the letter what was decided, and writes it down afterwards: if that fails it is done again, which does no
 /// harm. Whether all of it succeeded.
-pub(super) async fn decide(parts: &DeadLetters, letter: &Letter, standing: Standing, repair_id: u64) -> bool {
-    if standing == Standing::Replayed && !replay(parts, letter).await {
+pub(super) async fn decide(
+    parts: &DeadLetters,
+    letter: &Letter,
+    standing: LetterStatus,
+    repair_id: u64,
+) -> bool {
+    if standing == LetterStatus::Replayed && !replay(parts, letter).await {
         return false;
     }
     let (key, now) = (key(&letter.message), parts.clock.now());
@@ -176,7 +181,7 @@ async fn replay(parts: &DeadLetters, letter: &Letter) -> bool {
 }
 
 fn key(message: &Delivery) -> LetterKey {
-    LetterKey { place: MessagePlace::of(message).to_string(), given_up_at: message.stored_at }
+    LetterKey { place: MessageLocation::of(message).to_string(), given_up_at: message.stored_at }
 }
 
 fn unreadable(fault: BusFault) -> Failure {

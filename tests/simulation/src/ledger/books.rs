@@ -8,7 +8,7 @@ use flashgate_domain::{
 };
 use flashgate_ledger::{
     Activated, Compensated, LedgerIdentity, LedgerOrder, LedgerState as State, LogEntry, LogStatus,
-    OpenBatch, Prepared, Rebuilding, Rebuilt, Restored, Snapshot, Standing, Totals, Written,
+    OpenBatch, Prepared, Rebuilding, Rebuilt, Restored, SaleStock, Snapshot, Totals, WrittenCounts,
     compensation::adjusted,
 };
 
@@ -49,7 +49,7 @@ pub struct Account {
     /// The order and the quantity of each key.
     pub keys: BTreeMap<KeyDigest, (OrderId, u32)>,
     /// How many buyers and keys were written.
-    pub written: Written,
+    pub written: WrittenCounts,
 }
 
 /// An entry of the deduction log.
@@ -110,14 +110,14 @@ impl Account {
             adjustments: 0,
             held: BTreeMap::new(),
             keys: BTreeMap::new(),
-            written: Written::default(),
+            written: WrittenCounts::default(),
         }
     }
 
     /// How many buyers and keys there are.
-    pub(super) fn fields(&self) -> Written {
+    pub(super) fn fields(&self) -> WrittenCounts {
         let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
-        Written { buyers: count(self.held.len()), keys: count(self.keys.len()) }
+        WrittenCounts { buyers: count(self.held.len()), keys: count(self.keys.len()) }
     }
 
     /// Whether it has other buyers or keys than were written: a script was broken off.
@@ -140,8 +140,8 @@ impl Account {
         changed
     }
 
-    pub(super) const fn standing(&self, sale: SaleId) -> Standing {
-        Standing { sale, available: self.totals.available, epoch: self.epoch }
+    pub(super) const fn stock(&self, sale: SaleId) -> SaleStock {
+        SaleStock { sale, available: self.totals.available, epoch: self.epoch }
     }
 
     pub(super) fn take(&mut self, units: u32) {
@@ -246,7 +246,7 @@ impl Books {
             return Rebuilt::OtherGeneration { generation: account.generation };
         }
         if account.state != State::Paused {
-            return Rebuilt::Stands { state: account.state };
+            return Rebuilt::Done { state: account.state };
         }
         if account.is_incomplete() {
             return Rebuilt::Incomplete;
@@ -256,7 +256,7 @@ impl Books {
         }
         account.state = State::Active;
         account.sequence += 1;
-        Rebuilt::Stands { state: State::Active }
+        Rebuilt::Done { state: State::Active }
     }
 
     /// The answer, and whether units came back.
@@ -266,7 +266,7 @@ impl Books {
         let seen = (step.generation, step.adjustments, step.in_ledger);
         let done = adjusted(&account.totals, step.across);
         let Some(done) = done.filter(|_done| (generation, adjustments, in_ledger) == seen) else {
-            return (Compensated::Moved { generation, adjustments, in_ledger }, false);
+            return (Compensated::Conflict { generation, adjustments, in_ledger }, false);
         };
         let came_back = done.totals.returned > account.totals.returned;
         if done.totals != account.totals {
@@ -275,7 +275,7 @@ impl Books {
             account.sequence += 1;
             account.epoch += u64::from(came_back);
         }
-        (Compensated::Done { standing: account.standing(sale), rest: done.rest }, came_back)
+        (Compensated::Done { stock: account.stock(sale), deferred_units: done.deferred_units }, came_back)
     }
 
     /// Orders of the shard that are deducted and not settled.

@@ -11,9 +11,9 @@ use flashgate_domain::{
     Timestamp, audit::LedgerStep, id::ShardCount,
 };
 use flashgate_ledger::{
-    Activated, Compensated, Deduction, Fate, Identifying, LedgerFault, LedgerIdentity, LedgerOrder,
-    LedgerState as State, LogEntry, Mending, Note, Observing, Prepared, Probing, Rebuilding, Rebuilt,
-    Restored, SaleLifecycle, Screening, Selling, Settled, Snapshot, Standing, Watching,
+    Activated, Compensated, Deduction, Fate, Identifying, LedgerEvent, LedgerFault, LedgerIdentity,
+    LedgerOrder, LedgerState as State, LogEntry, Observing, Prepared, Probing, Rebuilding, Rebuilt,
+    Repairing, Restored, SaleLifecycle, SaleStock, Screening, Selling, Settled, Snapshot, Watching,
 };
 use futures::stream::{self, BoxStream, StreamExt};
 use parking_lot::Mutex;
@@ -216,10 +216,10 @@ impl Observing for SimLedger {
 
 #[async_trait]
 impl Watching for SimLedger {
-    async fn standing(&self, sale: SaleId) -> Result<Option<Standing>, LedgerFault> {
-        let standing =
-            move |state: &mut LedgerState| state.books.sales.get(&sale).map(|account| account.standing(sale));
-        self.link.call("standing", sale, standing).await.map_err(fault)
+    async fn stock(&self, sale: SaleId) -> Result<Option<SaleStock>, LedgerFault> {
+        let stock =
+            move |state: &mut LedgerState| state.books.sales.get(&sale).map(|account| account.stock(sale));
+        self.link.call("stock", sale, stock).await.map_err(fault)
     }
 
     async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
@@ -231,17 +231,17 @@ impl Watching for SimLedger {
         self.link.call("keys", sale, keys).await.map_err(fault)
     }
 
-    async fn notes(&self) -> Result<BoxStream<'static, Note>, LedgerFault> {
-        let notes = self.link.call("notes", "", LedgerState::listen).await.map_err(fault)?;
-        let next = |mut notes: tokio::sync::mpsc::UnboundedReceiver<Note>| async move {
-            Some((notes.recv().await?, notes))
+    async fn events(&self) -> Result<BoxStream<'static, LedgerEvent>, LedgerFault> {
+        let events = self.link.call("events", "", LedgerState::listen).await.map_err(fault)?;
+        let next = |mut events: tokio::sync::mpsc::UnboundedReceiver<LedgerEvent>| async move {
+            Some((events.recv().await?, events))
         };
-        Ok(stream::unfold(notes, next).boxed())
+        Ok(stream::unfold(events, next).boxed())
     }
 }
 
 #[async_trait]
-impl Mending for SimLedger {
+impl Repairing for SimLedger {
     async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault> {
         let sale = sale.clone();
         let begin = move |state: &mut LedgerState| state.write().begin_rebuild(&sale);
@@ -275,10 +275,10 @@ impl Mending for SimLedger {
         let step = *step;
         let compensate = move |state: &mut LedgerState| {
             let (answer, came_back) = state.write().compensate(sale, &step);
-            if let Compensated::Done { standing, .. } = answer
+            if let Compensated::Done { stock, .. } = answer
                 && came_back
             {
-                state.publish(vec![Note::Returned(standing)]);
+                state.publish(vec![LedgerEvent::Returned(stock)]);
             }
             answer
         };
@@ -301,7 +301,7 @@ impl Identifying for SimLedger {
         self.link.call("establish", "", establish).await.map_err(fault)
     }
 
-    fn mean(&self, ledger: LedgerId) {
+    fn expect_ledger(&self, ledger: LedgerId) {
         let _the_first_one_holds = self.meant.set(ledger);
     }
 

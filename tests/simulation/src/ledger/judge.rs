@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flashgate_domain::{Batch, BuyerDigest, Intent, OrderState, SaleId, Shard, Timestamp};
-use flashgate_ledger::{Answer, Deduction, LedgerState as State, Screening, Standing};
+use flashgate_ledger::{Deduction, IntentResult, LedgerState as State, SaleStock, Screening};
 
 use super::{Account, Books, BrokenOff, Entry, LedgerState, Order, Progress, Status};
 
@@ -21,8 +21,8 @@ impl LedgerState {
     ) -> Screening {
         self.stop_those_behind(seen);
         Screening {
-            answers: judge(&self.books, intents, now),
-            standings: standings(&self.books, intents),
+            results: judge(&self.books, intents, now),
+            stocks: stocks(&self.books, intents),
             open_orders: self.books.open_orders(shard),
         }
     }
@@ -43,18 +43,18 @@ impl LedgerState {
             Some(entry) if entry.id != id => return Ok(Deduction::IdTaken),
             Some(Entry { status: Status::Fenced, .. }) => return Ok(Deduction::Fenced),
             Some(Entry { status: Status::Known { .. }, .. }) => {
-                return Ok(Deduction::Applied { standings: Vec::new() });
+                return Ok(Deduction::Applied { stocks: Vec::new() });
             }
             None => {}
         }
         let screening = self.screen(id.shard(), batch.intents(), seen, now);
-        if screening.answers.iter().any(|answer| *answer != Answer::Pass) {
+        if screening.results.iter().any(|answer| *answer != IntentResult::Pass) {
             return Ok(Deduction::Refused(screening));
         }
         self.write();
         self.light(false);
         self.write_deduction(batch, body, now)?;
-        Ok(Deduction::Applied { standings: standings(&self.books, batch.intents()) })
+        Ok(Deduction::Applied { stocks: stocks(&self.books, batch.intents()) })
     }
 
     /// The units and the counts first, then what buyers hold, the entry, and the keys.
@@ -116,7 +116,7 @@ impl LedgerState {
     }
 }
 
-fn judge(books: &Books, intents: &[Intent], now: Timestamp) -> Vec<Answer> {
+fn judge(books: &Books, intents: &[Intent], now: Timestamp) -> Vec<IntentResult> {
     let mut call = Call::default();
     intents.iter().map(|intent| call.judge(books, intent, now)).collect()
 }
@@ -130,15 +130,15 @@ struct Call {
 }
 
 impl Call {
-    fn judge(&mut self, books: &Books, intent: &Intent, now: Timestamp) -> Answer {
+    fn judge(&mut self, books: &Books, intent: &Intent, now: Timestamp) -> IntentResult {
         let (sale, quantity) = (intent.sale(), intent.quantity().get());
         if !self.keys.insert((sale, intent.key_digest())) {
-            return Answer::Repeated;
+            return IntentResult::Repeated;
         }
-        let Some(account) = books.sales.get(&sale) else { return Answer::Missing };
+        let Some(account) = books.sales.get(&sale) else { return IntentResult::Missing };
         match account.keys.get(&intent.key_digest()) {
-            Some((order, same)) if *same == quantity => return Answer::Replay(*order),
-            Some(_) => return Answer::KeyReused,
+            Some((order, same)) if *same == quantity => return IntentResult::Replay(*order),
+            Some(_) => return IntentResult::KeyReused,
             None => {}
         }
         if let Some(answer) = refusal_of_all(account, now) {
@@ -148,36 +148,36 @@ impl Call {
         let holds = self.holds.entry((sale, intent.buyer_digest())).or_default();
         let held = account.held.get(&intent.buyer_digest()).copied().unwrap_or(0);
         if i64::from(quantity) > account.totals.available - *units {
-            Answer::SoldOut
+            IntentResult::SoldOut
         } else if held + *holds + quantity > account.limit {
-            Answer::OverLimit
+            IntentResult::OverLimit
         } else {
             *units += i64::from(quantity);
             *holds += quantity;
-            Answer::Pass
+            IntentResult::Pass
         }
     }
 }
 
-fn refusal_of_all(account: &Account, now: Timestamp) -> Option<Answer> {
+fn refusal_of_all(account: &Account, now: Timestamp) -> Option<IntentResult> {
     let opens_at = account.window.opens_at();
     match account.state {
-        State::Prepared => Some(Answer::NotReady),
-        State::Paused => Some(Answer::Paused),
-        State::Closed => Some(Answer::Ended),
-        State::Active if now < opens_at => Some(Answer::NotOpen { opens_at }),
-        State::Active if now >= account.window.closes_at() => Some(Answer::Ended),
+        State::Prepared => Some(IntentResult::NotReady),
+        State::Paused => Some(IntentResult::Paused),
+        State::Closed => Some(IntentResult::Ended),
+        State::Active if now < opens_at => Some(IntentResult::NotOpen { opens_at }),
+        State::Active if now >= account.window.closes_at() => Some(IntentResult::Ended),
         State::Active => None,
     }
 }
 
 /// One for each sale of the intents that is there.
-pub(super) fn standings<'a>(books: &Books, intents: impl IntoIterator<Item = &'a Intent>) -> Vec<Standing> {
+pub(super) fn stocks<'a>(books: &Books, intents: impl IntoIterator<Item = &'a Intent>) -> Vec<SaleStock> {
     let mut sales: Vec<SaleId> = Vec::new();
     for intent in intents {
         if !sales.contains(&intent.sale()) {
             sales.push(intent.sale());
         }
     }
-    sales.iter().filter_map(|sale| Some(books.sales.get(sale)?.standing(*sale))).collect()
+    sales.iter().filter_map(|sale| Some(books.sales.get(sale)?.stock(*sale))).collect()
 }

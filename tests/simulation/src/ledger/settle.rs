@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use flashgate_domain::{BatchOutcome, Decision, Intent, OrderId, OrderOutcome, SaleId, Timestamp};
-use flashgate_ledger::{LedgerState as State, Note, Settled};
+use flashgate_ledger::{LedgerEvent, LedgerState as State, Settled};
 
-use super::{Account, BrokenOff, Entry, LedgerState, Order, Status, judge::standings};
+use super::{Account, BrokenOff, Entry, LedgerState, Order, Status, judge::stocks};
 
 impl LedgerState {
     /// The script.
@@ -33,9 +33,9 @@ impl LedgerState {
         self.write();
         let cancels = outcome.orders.iter().any(|order| matches!(order.decision, Decision::Cancelled(_)));
         self.light(cancels);
-        let notes = self.write_settlement(outcome, &intents, known, now)?;
-        let told = standings(&self.books, &intents);
-        self.publish(notes);
+        let events = self.write_settlement(outcome, &intents, known, now)?;
+        let told = stocks(&self.books, &intents);
+        self.publish(events);
         Ok(if known { Settled::Applied(told) } else { Settled::AppliedLate(told) })
     }
 
@@ -46,7 +46,7 @@ impl LedgerState {
         intents: &[Intent],
         known: bool,
         now: Timestamp,
-    ) -> Result<Vec<Note>, BrokenOff> {
+    ) -> Result<Vec<LedgerEvent>, BrokenOff> {
         let (id, base) = (outcome.batch, outcome.batch.base());
         let states = outcome.orders.iter().map(|order| order.decision.state()).collect();
         let at = self.books.log.get(&base).map_or(now, |entry| entry.at);
@@ -57,7 +57,7 @@ impl LedgerState {
             self.burn(id, intents)?;
             self.books.log.insert(base, entry.clone());
         }
-        let mut notes = Vec::new();
+        let mut events = Vec::new();
         let sales: BTreeSet<SaleId> = intents.iter().map(Intent::sale).collect();
         for sale in sales {
             self.burn(id, intents)?;
@@ -75,13 +75,13 @@ impl LedgerState {
             account.sequence += 1;
             if moved > 0 {
                 account.epoch += 1;
-                notes.push(Note::Returned(account.standing(sale)));
+                events.push(LedgerEvent::Returned(account.stock(sale)));
             }
         }
         self.burn(id, intents)?;
         self.books.log.insert(base, Entry { settling: false, ..entry });
-        notes.push(Note::Settled(id));
-        Ok(notes)
+        events.push(LedgerEvent::Settled(id));
+        Ok(events)
     }
 
     /// It was settled in part, nobody knows how far: its sales stop, and are rebuilt.

@@ -6,13 +6,13 @@ use async_trait::async_trait;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, Clock, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId, StoreId,
     Timestamp,
-    audit::{BuyerUnits, DecidedBatch, StoreBooks, StoreStep},
+    audit::{BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep},
 };
 use flashgate_order_store::{
     BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
-    OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
-    RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, Standing, StoreFault,
-    StoreIdentity, StoredOrder, Transition,
+    LetterStatus, OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
+    RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreFault, StoreIdentity,
+    StoredOrder, Transition,
 };
 
 use super::{StoreState, zombie};
@@ -133,9 +133,9 @@ impl SaleRepository for SimStore {
 
 #[async_trait]
 impl SnapshotRepository for SimStore {
-    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreBooks>, StoreFault> {
+    async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, StoreFault> {
         let asked = asked.to_vec();
-        self.ask("books", sale.to_string(), move |state| state.books(sale, &asked)).await
+        self.ask("snapshot", sale.to_string(), move |state| state.snapshot(sale, &asked)).await
     }
 
     async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault> {
@@ -198,12 +198,12 @@ impl RepairRepository for SimStore {
     async fn decide_letter(
         &self,
         letter: &LetterKey,
-        standing: Standing,
+        status: LetterStatus,
         repair_id: u64,
         now: Timestamp,
     ) -> Result<(), StoreFault> {
         let letter = letter.clone();
-        let decide = move |state: &mut StoreState| state.decide_letter(letter, standing, repair_id, now);
+        let decide = move |state: &mut StoreState| state.decide_letter(letter, status, repair_id, now);
         self.ask("decide_letter", repair_id.to_string(), decide).await
     }
 

@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use flashgate_domain::{BatchOutcome, Sale, SaleId, audit::LedgerStep};
-use flashgate_ledger::{Compensated, LedgerFault, Mending, Rebuilding, Rebuilt, Restored};
+use flashgate_ledger::{Compensated, LedgerFault, Rebuilding, Rebuilt, Repairing, Restored};
 
 use super::SqliteLedger;
 
 #[async_trait]
-impl Mending for SqliteLedger {
+impl Repairing for SqliteLedger {
     async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault> {
         let sale = sale.clone();
         self.write("begin_rebuild", move |round| round.begin_rebuild(&sale)).await

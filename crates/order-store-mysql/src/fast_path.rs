@@ -4,7 +4,7 @@ use flashgate_domain::{Batch, BatchOutcome, Timestamp};
 use flashgate_order_store::decide::{all_confirmed, confirmed_units};
 use sqlx::{Connection, MySqlConnection};
 
-use crate::{fault::Trouble, write};
+use crate::{fault::QueryError, write};
 
 /// Writes all orders of `batches` as confirmed and takes their units; `None`, and nothing done, if a sale has
 /// too few or does not exist. A unique key objects (1062) to a batch that was decided before, to order ids that
@@ -15,7 +15,7 @@ pub(crate) async fn place(
     connection: &mut MySqlConnection,
     batches: &[&Batch],
     now: Timestamp,
-) -> Result<Option<Vec<BatchOutcome>>, Trouble> {
+) -> Result<Option<Vec<BatchOutcome>>, QueryError> {
     let outcomes: Vec<BatchOutcome> = batches.iter().map(|batch| all_confirmed(batch)).collect();
     let mut transaction = connection.begin().await?;
     #[cfg(feature = "failpoints")]

@@ -18,9 +18,9 @@ pub(super) struct Progress {
 
 /// The furthest progress seen, by sale.
 #[derive(Debug, Default)]
-pub(super) struct Seen(Mutex<HashMap<SaleId, Progress>>);
+pub(super) struct ProgressTracker(Mutex<HashMap<SaleId, Progress>>);
 
-impl Seen {
+impl ProgressTracker {
     fn lock(&self) -> MutexGuard<'_, HashMap<SaleId, Progress>> {
         // A panic cannot leave the map half changed.
         self.0.lock()
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn progress_never_goes_back_within_a_generation() {
-        let (seen, sale) = (Seen::default(), SaleId::new(1).unwrap());
+        let (seen, sale) = (ProgressTracker::default(), SaleId::new(1).unwrap());
         let at = |generation, sequence| [(sale, Progress { generation, sequence })];
         seen.record(at(1, 9));
         seen.record(at(1, 4));

@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use flashgate_domain::{BatchOutcome, Sale, SaleId, audit::LedgerStep};
 use flashgate_ledger::{
-    Compensated, LedgerFault, Mending, Observing, Rebuilding, Rebuilt, Restored, Snapshot,
+    Compensated, LedgerFault, Observing, Rebuilding, Rebuilt, Repairing, Restored, Snapshot,
 };
 
 use super::{RedisLedger, pack, reply, scripts};
 
 #[async_trait]
-impl Mending for RedisLedger {
+impl Repairing for RedisLedger {
     async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault> {
         match self.rebuild(sale, None).await? {
             Rebuilding::Open { orders } => {
@@ -64,7 +64,7 @@ impl Mending for RedisLedger {
             .number(step.adjustments)
             .number(step.in_ledger)
             .number(step.across)
-            .arg(self.keys.notes());
+            .arg(self.keys.events());
         let told = self.run_on_sale(sale, call, |reply| reply::compensated(reply, sale)).await?;
         Ok(self.take_in(told))
     }

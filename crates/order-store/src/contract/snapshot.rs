@@ -34,21 +34,21 @@ pub async fn the_books_sum_the_orders_of_the_sale_up(subject: &Subject) -> Fact 
 
     let unknown = batch_with_nonce(1, 77, vec![intent(sale, "eve", "k", 1)?])?;
     let asked = [mixed.id(), unknown.id(), batch(9, vec![intent(sale, "eve", "k", 1)?])?.id()];
-    let books = subject.store().books(sale, &asked).await?.ok_or("the sale is gone")?;
-    assert_eq!((books.initial, books.saleable, books.restocked, books.returned), (5, 0, 0, 0));
+    let snapshot = subject.store().snapshot(sale, &asked).await?.ok_or("the sale is gone")?;
+    assert_eq!((snapshot.initial, snapshot.saleable, snapshot.restocked, snapshot.returned), (5, 0, 0, 0));
     let of_mixed = Sums {
         pending: amount(0, 0),
         confirmed: amount(2, 5),
         written_off: amount(1, 1),
         returned: amount(1, 4),
     };
-    assert_eq!(books.orders, Sums { written_off: amount(3, 3), ..of_mixed });
-    assert_eq!(books.decided, [BatchSums { batch: mixed.id(), sums: of_mixed }], "and no other batch");
-    let of_other = subject.store().books(other, &[later.id()]).await?.ok_or("the sale is gone")?;
+    assert_eq!(snapshot.orders, Sums { written_off: amount(3, 3), ..of_mixed });
+    assert_eq!(snapshot.decided, [BatchSums { batch: mixed.id(), sums: of_mixed }], "and no other batch");
+    let of_other = subject.store().snapshot(other, &[later.id()]).await?.ok_or("the sale is gone")?;
     assert_eq!(of_other.orders.confirmed, amount(4, 10));
     let nothing = BatchSums { batch: later.id(), sums: Sums::default() };
     assert_eq!(of_other.decided, [nothing], "decided, but of another sale");
-    assert!(subject.store().books(flashgate_domain::SaleId::new(999_999)?, &[]).await?.is_none());
+    assert!(subject.store().snapshot(flashgate_domain::SaleId::new(999_999)?, &[]).await?.is_none());
     Ok(())
 }
 
@@ -65,9 +65,9 @@ pub async fn the_books_agree_while_chunks_are_applied(subject: &Subject) -> Fact
     let reading = async {
         let mut seen = Vec::new();
         while seen.last() != Some(&420) {
-            let books = reader.books(sale, &[]).await?.ok_or("the sale is gone")?;
-            assert_eq!(books.saleable, books.initial - books.orders.confirmed.units, "{books:?}");
-            seen.push(books.orders.confirmed.units);
+            let snapshot = reader.snapshot(sale, &[]).await?.ok_or("the sale is gone")?;
+            assert_eq!(snapshot.saleable, snapshot.initial - snapshot.orders.confirmed.units, "{snapshot:?}");
+            seen.push(snapshot.orders.confirmed.units);
         }
         assert!(seen.is_sorted());
         Ok::<_, super::Broken>(())
@@ -137,11 +137,11 @@ pub async fn orders_with_ids_of_any_time_are_in_the_books(subject: &Subject) -> 
     let decided = subject.apply(&chunk).await?;
     let [first, _neighbour, last] = chunk.each_ref().map(flashgate_domain::Batch::id);
 
-    let books = subject.store().books(sale, &[first, last]).await?.ok_or("the sale is gone")?;
-    assert_eq!((books.counted, books.orders.confirmed), (2, amount(2, 5)));
-    assert_eq!(books.saleable, books.initial - books.orders.confirmed.units);
-    assert_eq!(books.decided.len(), 2);
-    let of_other = subject.store().books(other, &[]).await?.ok_or("the sale is gone")?;
+    let snapshot = subject.store().snapshot(sale, &[first, last]).await?.ok_or("the sale is gone")?;
+    assert_eq!((snapshot.counted, snapshot.orders.confirmed), (2, amount(2, 5)));
+    assert_eq!(snapshot.saleable, snapshot.initial - snapshot.orders.confirmed.units);
+    assert_eq!(snapshot.decided.len(), 2);
+    let of_other = subject.store().snapshot(other, &[]).await?.ok_or("the sale is gone")?;
     assert_eq!((of_other.counted, of_other.orders.confirmed), (2, amount(2, 2)));
     let page = OutcomePage { sale, after: None, orders_max: 100 };
     let listed = subject.store().outcomes(&page).await?.ok_or("the sale is gone")?.outcomes;
@@ -155,8 +155,8 @@ pub async fn orders_with_ids_of_any_time_are_in_the_books(subject: &Subject) -> 
 pub async fn a_sale_without_orders_has_empty_books(subject: &Subject) -> Fact {
     let (sale, other) = (subject.sale(7).await?, subject.sale(100).await?);
     subject.apply(&[singles(1, other, 2)?]).await?;
-    let books = subject.store().books(sale, &[]).await?.ok_or("the sale is gone")?;
-    assert_eq!((books.saleable, books.counted, books.orders), (7, 0, Sums::default()));
+    let snapshot = subject.store().snapshot(sale, &[]).await?.ok_or("the sale is gone")?;
+    assert_eq!((snapshot.saleable, snapshot.counted, snapshot.orders), (7, 0, Sums::default()));
     let page = OutcomePage { sale, after: None, orders_max: 100 };
     let listed = subject.store().outcomes(&page).await?.ok_or("the sale is gone")?;
     assert_eq!((listed.outcomes.len(), listed.next), (0, None));

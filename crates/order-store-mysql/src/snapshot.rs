@@ -1,22 +1,22 @@
-//! The books of a sale: sums of its orders, for whoever compares them with the ledger's.
+//! The snapshot of a sale: sums of its orders, for whoever compares them with the ledger's.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use flashgate_domain::{
     BatchId, BatchOutcome, BuyerId, OrderId, SaleId,
-    audit::{BatchSums, BuyerUnits, DecidedBatch, StoreBooks, Sums},
+    audit::{BatchSums, BuyerUnits, DecidedBatch, StoreSnapshot, Sums},
 };
 use flashgate_order_store::{
     BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage, OutcomesPage,
     sql::{
-        columns::{Impossible, buyer_id},
+        columns::{InvalidColumn, buyer_id},
         summing::{self, StateRow},
         texts::{BATCHES_AFTER_SELECT, BATCHES_PAGE_SELECT, SALE_ADJUSTED_SELECT},
     },
 };
 use sqlx::{Connection, Executor, MySqlConnection, Row, mysql::MySqlRow};
 
-use crate::{careful, fault::Trouble, rows, sales};
+use crate::{fault::QueryError, rows, sales, slow_path};
 
 const ORDERS_SPAN_SELECT: &str = include_str!("../sql/orders_span_select.sql");
 const ORDER_SUMS_SELECT: &str = include_str!("../sql/order_sums_select.sql");
@@ -26,34 +26,37 @@ const BUYERS_PAGE_SELECT: &str = include_str!("../sql/buyers_page_select.sql");
 /// How long the books of one sale may take: 100 million orders, at the rate that was measured.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// See [`OrderStore::books`](flashgate_order_store::OrderStore::books). One snapshot, which takes no locks: chunks go on.
+/// See [`OrderStore::snapshot`](flashgate_order_store::OrderStore::snapshot). One snapshot, which takes no locks: chunks go on.
 pub(crate) async fn of_sale(
     connection: &mut MySqlConnection,
     sale: SaleId,
     asked: &[BatchId],
-) -> Result<Option<StoreBooks>, Trouble> {
+) -> Result<Option<StoreSnapshot>, QueryError> {
     // For the next transaction only. READ COMMITTED would have a snapshot for each statement.
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
-    let mut snapshot = connection.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
-    let Some(row) = sales::find(&mut *snapshot, sale).await? else { return Ok(None) };
-    let rest = sqlx::query(SALE_ADJUSTED_SELECT).bind(sale.get()).fetch_one(&mut *snapshot).await?;
+    let mut reading = connection.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+    let Some(row) = sales::find(&mut *reading, sale).await? else { return Ok(None) };
+    let rest = sqlx::query(SALE_ADJUSTED_SELECT).bind(sale.get()).fetch_one(&mut *reading).await?;
     let adjustments: u64 = rest.try_get("adjustments")?;
     let mut decided = Vec::new();
-    for (batch, _orders) in careful::decided_among(&mut snapshot, asked).await?.into_values() {
-        let sums = sums(&mut snapshot, summing::ids_of(batch), sale).await?;
+    for (batch, _orders) in slow_path::decided_among(&mut reading, asked).await?.into_values() {
+        let sums = sums(&mut reading, summing::ids_of(batch), sale).await?;
         decided.push(BatchSums { batch, sums });
     }
-    let (counted, ids) = span(&mut snapshot, sale).await?;
+    let (counted, ids) = span(&mut reading, sale).await?;
     let orders = match ids {
-        Some(ids) => sums(&mut snapshot, ids, sale).await?,
+        Some(ids) => sums(&mut reading, ids, sale).await?,
         None => Sums::default(),
     };
-    snapshot.rollback().await?;
-    Ok(Some(summing::books(&row, adjustments, counted, orders, decided)?))
+    reading.rollback().await?;
+    Ok(Some(summing::snapshot(&row, adjustments, counted, orders, decided)?))
 }
 
 /// How many orders the sale has, and the first and the last of their ids.
-async fn span(connection: &mut MySqlConnection, sale: SaleId) -> Result<(u64, Option<(u64, u64)>), Trouble> {
+async fn span(
+    connection: &mut MySqlConnection,
+    sale: SaleId,
+) -> Result<(u64, Option<(u64, u64)>), QueryError> {
     let row = sqlx::query(ORDERS_SPAN_SELECT).bind(sale.get()).fetch_one(connection).await?;
     let counted: i64 = row.try_get("orders")?;
     let (first, last): (Option<u64>, Option<u64>) = (row.try_get("first_id")?, row.try_get("last_id")?);
@@ -64,7 +67,7 @@ async fn sums(
     connection: &mut MySqlConnection,
     (first, last): (u64, u64),
     sale: SaleId,
-) -> Result<Sums, Trouble> {
+) -> Result<Sums, QueryError> {
     let query = sqlx::query(ORDER_SUMS_SELECT).bind(first).bind(last).bind(sale.get());
     let query = query.bind(first).bind(last).bind(sale.get());
     let mut sums = Sums::default();
@@ -87,17 +90,17 @@ fn state_row(row: &MySqlRow) -> sqlx::Result<StateRow<'_>> {
 pub(crate) async fn batches(
     connection: &mut MySqlConnection,
     page: &BatchPage,
-) -> Result<Vec<DecidedBatch>, Trouble> {
+) -> Result<Vec<DecidedBatch>, QueryError> {
     let before = page.before.map_or(u64::MAX, OrderId::get);
     let rows = sqlx::query(BATCHES_PAGE_SELECT).bind(before).bind(page.size.min(BATCH_PAGE_MAX));
     let rows = rows.fetch_all(&mut *connection).await?;
     let found = rows.iter().map(|row| Ok((rows::batch_id(row)?, row.try_get("order_count")?)));
-    let found = found.collect::<Result<Vec<(BatchId, u32)>, Trouble>>()?;
+    let found = found.collect::<Result<Vec<(BatchId, u32)>, QueryError>>()?;
     let Some((first, last)) = summing::ids_of_page(&found) else { return Ok(Vec::new()) };
     let mut sums: BTreeMap<OrderId, Sums> = BTreeMap::new();
     let query = sqlx::query(BATCH_SUMS_SELECT).bind(first).bind(last).bind(page.sale.get());
     for row in query.fetch_all(&mut *connection).await? {
-        let base = OrderId::new(row.try_get("first_order_id")?).map_err(|_zero| Impossible("order id"))?;
+        let base = OrderId::new(row.try_get("first_order_id")?).map_err(|_zero| InvalidColumn("order id"))?;
         state_row(&row)?.add_to(sums.entry(base).or_default())?;
     }
     Ok(summing::with_sums(found, &sums))
@@ -107,7 +110,7 @@ pub(crate) async fn batches(
 pub(crate) async fn outcomes(
     connection: &mut MySqlConnection,
     page: &OutcomePage,
-) -> Result<Option<OutcomesPage>, Trouble> {
+) -> Result<Option<OutcomesPage>, QueryError> {
     if sales::find(&mut *connection, page.sale).await?.is_none() {
         return Ok(None);
     }
@@ -120,7 +123,7 @@ pub(crate) async fn outcomes(
         .fetch_all(&mut *connection)
         .await?;
     let found = rows.iter().map(|row| Ok((rows::batch_id(row)?, row.try_get("order_count")?)));
-    let found = found.collect::<Result<Vec<(BatchId, u32)>, Trouble>>()?;
+    let found = found.collect::<Result<Vec<(BatchId, u32)>, QueryError>>()?;
     let (taken, next) = summing::one_page(&found, BATCH_PAGE_MAX, page.orders_max);
     let batches = found.get(..taken).unwrap_or(&found);
     let outcomes = match summing::ids_of_page(batches) {
@@ -134,20 +137,20 @@ pub(crate) async fn outcomes(
 }
 
 /// The id before the page; `None` if the sale has no orders.
-async fn after(connection: &mut MySqlConnection, page: &OutcomePage) -> Result<Option<u64>, Trouble> {
+async fn after(connection: &mut MySqlConnection, page: &OutcomePage) -> Result<Option<u64>, QueryError> {
     if let Some(after) = page.after {
         return Ok(Some(after.get()));
     }
     let (_counted, ids) = span(connection, page.sale).await?;
     let Some((first, _last)) = ids else { return Ok(None) };
-    Ok(Some(summing::before(OrderId::new(first).map_err(|_zero| Impossible("order id"))?)))
+    Ok(Some(summing::before(OrderId::new(first).map_err(|_zero| InvalidColumn("order id"))?)))
 }
 
 /// See [`OrderStore::buyers`](flashgate_order_store::OrderStore::buyers).
 pub(crate) async fn buyers(
     connection: &mut MySqlConnection,
     page: &BuyerPage,
-) -> Result<Vec<BuyerUnits>, Trouble> {
+) -> Result<Vec<BuyerUnits>, QueryError> {
     let query = sqlx::query(BUYERS_PAGE_SELECT)
         .bind(page.sale.get())
         .bind(page.after.as_ref().map_or("", BuyerId::as_str))
@@ -163,8 +166,8 @@ pub(crate) async fn buyers(
 pub(crate) async fn outcome(
     connection: &mut MySqlConnection,
     batch: BatchId,
-) -> Result<Option<BatchOutcome>, Trouble> {
-    let decided = careful::decided_among(&mut *connection, &[batch]).await?;
+) -> Result<Option<BatchOutcome>, QueryError> {
+    let decided = slow_path::decided_among(&mut *connection, &[batch]).await?;
     match decided.get(&batch.base()) {
         Some((_batch, orders)) => Ok(Some(rows::outcome(connection, batch, *orders).await?)),
         None => Ok(None),

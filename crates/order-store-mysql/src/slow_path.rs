@@ -10,14 +10,14 @@ use flashgate_order_store::{
     Placed,
     decide::{Purchase, confirmed_units, order_by_order, purchase},
     sql::{
-        columns::{self, Impossible},
+        columns::{self, InvalidColumn},
         statement::{Sized, padded},
     },
     triage::{Decided, decided, sort_out},
 };
 use sqlx::{Connection, MySqlConnection, Row};
 
-use crate::{fault::Trouble, rows, sql, write};
+use crate::{fault::QueryError, rows, sql, write};
 
 static BATCHES_SELECT: LazyLock<Sized> =
     LazyLock::new(|| Sized::new(include_str!("../sql/batches_select.sql")));
@@ -33,7 +33,7 @@ pub(crate) async fn place(
     connection: &mut MySqlConnection,
     batches: &[&Batch],
     now: Timestamp,
-) -> Result<BTreeMap<BatchId, Placed>, Trouble> {
+) -> Result<BTreeMap<BatchId, Placed>, QueryError> {
     let mut transaction = connection.begin().await?;
     let before = decided_before(&mut transaction, batches).await?;
     let undecided: Vec<&Batch> =
@@ -46,7 +46,7 @@ pub(crate) async fn place(
     write::batches(&mut transaction, &outcomes, now).await?;
     write::orders(&mut transaction, &outcomes, now).await?;
     if !write::take_stock(&mut transaction, &confirmed_units(&outcomes)).await? {
-        return Err(Impossible("stock of a locked sale").into());
+        return Err(InvalidColumn("stock of a locked sale").into());
     }
     let mut placed = decided(outcomes);
     for (batch, order_count) in sorted.decided {
@@ -62,7 +62,7 @@ pub(crate) async fn place(
     Ok(placed)
 }
 
-async fn decided_before(connection: &mut MySqlConnection, batches: &[&Batch]) -> Result<Decided, Trouble> {
+async fn decided_before(connection: &mut MySqlConnection, batches: &[&Batch]) -> Result<Decided, QueryError> {
     let bases: Vec<OrderId> = batches.iter().map(|batch| batch.id().base()).collect();
     who_has(connection, &bases).await
 }
@@ -71,7 +71,7 @@ async fn decided_before(connection: &mut MySqlConnection, batches: &[&Batch]) ->
 pub(crate) async fn decided_among(
     connection: &mut MySqlConnection,
     asked: &[BatchId],
-) -> Result<Decided, Trouble> {
+) -> Result<Decided, QueryError> {
     let bases: Vec<OrderId> = asked.iter().map(|batch| batch.base()).collect();
     let mut decided = who_has(connection, &bases).await?;
     let asked: HashSet<BatchId> = asked.iter().copied().collect();
@@ -79,7 +79,7 @@ pub(crate) async fn decided_among(
     Ok(decided)
 }
 
-async fn who_has(connection: &mut MySqlConnection, bases: &[OrderId]) -> Result<Decided, Trouble> {
+async fn who_has(connection: &mut MySqlConnection, bases: &[OrderId]) -> Result<Decided, QueryError> {
     let mut decided = BTreeMap::new();
     for (size, asked) in padded(bases) {
         let mut query = sqlx::query(sql(BATCHES_SELECT.text(size)));
@@ -98,7 +98,7 @@ async fn who_has(connection: &mut MySqlConnection, bases: &[OrderId]) -> Result<
 async fn lock_sales(
     connection: &mut MySqlConnection,
     batches: &[&Batch],
-) -> Result<BTreeMap<SaleId, u64>, Trouble> {
+) -> Result<BTreeMap<SaleId, u64>, QueryError> {
     let sales: BTreeSet<SaleId> =
         batches.iter().flat_map(|batch| batch.intents()).map(|intent| intent.sale()).collect();
     let sales: Vec<SaleId> = sales.into_iter().collect();
@@ -119,7 +119,7 @@ async fn lock_sales(
 async fn known_purchases(
     connection: &mut MySqlConnection,
     batches: &[&Batch],
-) -> Result<HashSet<Purchase>, Trouble> {
+) -> Result<HashSet<Purchase>, QueryError> {
     let asked: Vec<Purchase> = batches.iter().flat_map(|batch| batch.intents()).map(purchase).collect();
     let mut known = HashSet::new();
     for (size, asked) in padded(&asked) {

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use flashgate_domain::{BatchId, BuyerDigest, KeyDigest, OrderId, SaleId, Shard, Timestamp};
-use flashgate_ledger::{LedgerIdentity, OpenBatch, Snapshot, Standing, Written};
+use flashgate_ledger::{LedgerIdentity, OpenBatch, SaleStock, Snapshot, WrittenCounts};
 
 use super::{
     digests::Digests,
-    draft::{Bench, Draft, SaleChange},
+    draft::{Draft, Overlay, SaleChange},
     sale::SaleRow,
 };
 
@@ -46,14 +46,14 @@ pub(super) struct Share {
 
 /// One sale.
 #[derive(Debug)]
-pub(super) struct SaleBook {
+pub(super) struct SaleIndex {
     pub(super) row: SaleRow,
     held: Digests<u32>,
     pub(super) keys: Digests<KeyEntry>,
     open: BTreeMap<OpenKey, Share>,
 }
 
-impl SaleBook {
+impl SaleIndex {
     pub(super) fn new(row: SaleRow) -> Self {
         Self { row, held: Digests::default(), keys: Digests::default(), open: BTreeMap::new() }
     }
@@ -123,7 +123,7 @@ impl SaleBook {
             buyers,
             keys,
             // Both follow from the log, which is checked when the file is opened.
-            written: Written { buyers, keys },
+            written: WrittenCounts { buyers, keys },
             pending_orders: row.pending_orders.try_into().unwrap_or(i64::MAX),
             taken_at,
             open: open.collect(),
@@ -135,9 +135,9 @@ impl SaleBook {
 
 /// Everything.
 #[derive(Debug)]
-pub(super) struct Books {
+pub(super) struct LedgerIndex {
     pub(super) identity: Option<LedgerIdentity>,
-    pub(super) sales: HashMap<SaleId, SaleBook>,
+    pub(super) sales: HashMap<SaleId, SaleIndex>,
     /// By shard: orders in batches that are not settled.
     pub(super) open_orders: Vec<u64>,
     /// How many starts of gateways there were.
@@ -146,13 +146,13 @@ pub(super) struct Books {
     pub(super) next_number: u64,
 }
 
-impl Books {
-    pub(super) fn standing(&self, sale: SaleId) -> Option<Standing> {
-        self.sales.get(&sale).map(|book| book.row.standing())
+impl LedgerIndex {
+    pub(super) fn stock(&self, sale: SaleId) -> Option<SaleStock> {
+        self.sales.get(&sale).map(|index| index.row.stock())
     }
 
     pub(super) fn snapshot(&self, sale: SaleId, now: Timestamp) -> Option<Snapshot> {
-        self.sales.get(&sale).map(|book| book.snapshot(now))
+        self.sales.get(&sale).map(|index| index.snapshot(now))
     }
 
     pub(super) fn open_orders(&self, shard: Shard) -> u64 {
@@ -160,18 +160,18 @@ impl Books {
     }
 
     /// The sale for a call that will change nothing.
-    pub(super) fn bench(&self, sale: SaleId) -> Option<Bench<'_>> {
-        let book = self.sales.get(&sale)?;
-        Some(Bench::new(book.row, Some(book), None))
+    pub(super) fn overlay(&self, sale: SaleId) -> Option<Overlay<'_>> {
+        let index = self.sales.get(&sale)?;
+        Some(Overlay::new(index.row, Some(index), None))
     }
 
     /// Takes in what was committed. Returns the sales that went, for the caller to drop when nobody waits.
-    pub(super) fn apply(&mut self, draft: Draft) -> Vec<SaleBook> {
-        let Draft { identity, sales, open_orders, starts, next_number, retired, notes: _ } = draft;
+    pub(super) fn apply(&mut self, draft: Draft) -> Vec<SaleIndex> {
+        let Draft { identity, sales, open_orders, starts, next_number, retired, events: _ } = draft;
         (self.identity, self.open_orders) = (identity, open_orders);
         (self.starts, self.next_number) = (starts, next_number);
         for (id, change) in sales {
-            self.sales.entry(id).or_insert_with(|| SaleBook::new(change.row)).apply(change);
+            self.sales.entry(id).or_insert_with(|| SaleIndex::new(change.row)).apply(change);
         }
         retired.iter().filter_map(|sale| self.sales.remove(sale)).collect()
     }

@@ -1,12 +1,12 @@
 //! Notes: what `settle.lua` publishes, on a connection of its own that is made anew whenever it breaks.
 //!
-//! A note is one line of text: `settled <batch id, 32 hexadecimal digits>`, or `returned <sale> <available>
-//! <epoch>`. On a cluster every node passes every note on, so any of them will do.
+//! A event is one line of text: `settled <batch id, 32 hexadecimal digits>`, or `returned <sale> <available>
+//! <epoch>`. On a cluster every node passes every event on, so any of them will do.
 
 use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::{BatchId, SaleId};
-use flashgate_ledger::{LedgerFault, Note, Standing};
+use flashgate_ledger::{LedgerEvent, LedgerFault, SaleStock};
 use futures::stream::{self, BoxStream, StreamExt};
 use metrics::counter;
 use redis::aio::{PubSubSink, PubSubStream};
@@ -34,31 +34,31 @@ struct Subscription {
 pub(super) async fn subscribe(
     servers: Arc<Servers>,
     channel: String,
-) -> Result<BoxStream<'static, Note>, LedgerFault> {
+) -> Result<BoxStream<'static, LedgerEvent>, LedgerFault> {
     let first = connect(&servers, &channel).await.map_err(LedgerFault::Unreachable)?;
     let state = (servers, channel, first);
-    let notes = stream::unfold(state, |(servers, channel, mut subscription)| async move {
+    let events = stream::unfold(state, |(servers, channel, mut subscription)| async move {
         loop {
-            if let Some(note) = next_note(&mut subscription, &servers).await {
-                return Some((note, (servers, channel, subscription)));
+            if let Some(event) = next_event(&mut subscription, &servers).await {
+                return Some((event, (servers, channel, subscription)));
             }
-            warn!("the connection for notes is lost");
+            warn!("the connection for events is lost");
             subscription = reconnect(&servers, &channel).await;
         }
     });
-    Ok(notes.boxed())
+    Ok(events.boxed())
 }
 
-/// The next note that is understood; `None` once the connection is of no use any more.
-async fn next_note(subscription: &mut Subscription, servers: &Servers) -> Option<Note> {
+/// The next event that is understood; `None` once the connection is of no use any more.
+async fn next_event(subscription: &mut Subscription, servers: &Servers) -> Option<LedgerEvent> {
     loop {
         let losses = servers.losses();
         match timeout(LOOK_PERIOD, subscription.messages.next()).await {
             Ok(message) => {
                 let message = message?;
                 match std::str::from_utf8(message.get_payload_bytes()).ok().and_then(parse) {
-                    Some(note) => return Some(note),
-                    None => debug!("a note that this version does not know"),
+                    Some(event) => return Some(event),
+                    None => debug!("a event that this version does not know"),
                 }
             }
             // A server was lost meanwhile: this connection may lead to one that nobody settles at any more.
@@ -79,7 +79,7 @@ async fn reconnect(servers: &Servers, channel: &str) -> Subscription {
         match connect(servers, channel).await {
             Ok(subscription) => return subscription,
             Err(why) => {
-                debug!(why, "no connection for notes");
+                debug!(why, "no connection for events");
                 sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_MAX);
             }
@@ -106,10 +106,10 @@ async fn connect(servers: &Servers, channel: &str) -> Result<Subscription, Strin
     Err(failure)
 }
 
-pub(super) fn parse(line: &str) -> Option<Note> {
+pub(super) fn parse(line: &str) -> Option<LedgerEvent> {
     match *line.split(' ').collect::<Vec<_>>() {
-        ["settled", batch] => Some(Note::Settled(batch.parse::<BatchId>().ok()?)),
-        ["returned", sale, available, epoch] => Some(Note::Returned(Standing {
+        ["settled", batch] => Some(LedgerEvent::Settled(batch.parse::<BatchId>().ok()?)),
+        ["returned", sale, available, epoch] => Some(LedgerEvent::Returned(SaleStock {
             sale: sale.parse::<SaleId>().ok()?,
             available: available.parse().ok()?,
             epoch: epoch.parse().ok()?,
@@ -125,9 +125,9 @@ mod tests {
     #[test]
     fn notes_are_read_as_the_script_writes_them() {
         let batch: BatchId = "0000000000020400000000000000002a".parse().unwrap();
-        assert_eq!(parse(&format!("settled {batch}")), Some(Note::Settled(batch)));
-        let standing = Standing { sale: SaleId::new(7).unwrap(), available: -3, epoch: 2 };
-        assert_eq!(parse("returned 7 -3 2"), Some(Note::Returned(standing)));
+        assert_eq!(parse(&format!("settled {batch}")), Some(LedgerEvent::Settled(batch)));
+        let stock = SaleStock { sale: SaleId::new(7).unwrap(), available: -3, epoch: 2 };
+        assert_eq!(parse("returned 7 -3 2"), Some(LedgerEvent::Returned(stock)));
         for unknown in ["", "settled", "settled x", "returned 7 -3", "returned 0 1 1", "closed 7"] {
             assert_eq!(parse(unknown), None, "{unknown}");
         }

@@ -1,35 +1,35 @@
-//! The books of a sale: sums of its orders, for whoever compares them with the ledger's.
+//! The snapshot of a sale: sums of its orders, for whoever compares them with the ledger's.
 
 use std::collections::BTreeMap;
 
 use flashgate_domain::{
     BatchId, BatchOutcome, BuyerId, OrderId, SaleId,
-    audit::{BatchSums, BuyerUnits, DecidedBatch, StoreBooks, Sums},
+    audit::{BatchSums, BuyerUnits, DecidedBatch, StoreSnapshot, Sums},
 };
 use flashgate_order_store::{
     BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage, OutcomesPage,
     sql::{
-        columns::{self, Impossible},
+        columns::{self, InvalidColumn},
         summing::{self, StateRow},
         texts::{BATCHES_AFTER_SELECT, BATCHES_PAGE_SELECT, SALE_ADJUSTED_SELECT},
     },
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::{fault::Trouble, rows, sales};
+use crate::{fault::QueryError, rows, sales};
 
 const FIRST_ORDER_SELECT: &str = include_str!("../sql/first_order_select.sql");
 const ORDER_SUMS_SELECT: &str = include_str!("../sql/order_sums_select.sql");
 const BATCH_SUMS_SELECT: &str = include_str!("../sql/batch_sums_select.sql");
 const BUYERS_PAGE_SELECT: &str = include_str!("../sql/buyers_page_select.sql");
 
-/// See [`OrderStore::books`](flashgate_order_store::OrderStore::books). Nobody else has the file: what is read in one call
+/// See [`OrderStore::snapshot`](flashgate_order_store::OrderStore::snapshot). Nobody else has the file: what is read in one call
 /// is one moment.
 pub(crate) fn of_sale(
     connection: &Connection,
     sale: SaleId,
     asked: &[BatchId],
-) -> Result<Option<StoreBooks>, Trouble> {
+) -> Result<Option<StoreSnapshot>, QueryError> {
     let Some(row) = sales::find(connection, sale)? else { return Ok(None) };
     let mut statement = connection.prepare_cached(SALE_ADJUSTED_SELECT)?;
     let adjustments: u64 = statement.query_row([sale.get()], |row| row.get(1))?;
@@ -42,10 +42,10 @@ pub(crate) fn of_sale(
     }
     // No id is left out, so that as many are counted as are summed up.
     let orders = sums(connection, (0, i64::MAX.unsigned_abs()), sale)?;
-    Ok(Some(summing::books(&row, adjustments, orders.total().orders, orders, decided)?))
+    Ok(Some(summing::snapshot(&row, adjustments, orders.total().orders, orders, decided)?))
 }
 
-fn sums(connection: &Connection, (first, last): (u64, u64), sale: SaleId) -> Result<Sums, Trouble> {
+fn sums(connection: &Connection, (first, last): (u64, u64), sale: SaleId) -> Result<Sums, QueryError> {
     let mut statement = connection.prepare_cached(ORDER_SUMS_SELECT)?;
     let mut rows = statement.query((first, last, sale.get()))?;
     let mut sums = Sums::default();
@@ -71,7 +71,7 @@ fn page_of(
     select: &str,
     id: u64,
     rows_max: u32,
-) -> Result<Vec<(BatchId, u32)>, Trouble> {
+) -> Result<Vec<(BatchId, u32)>, QueryError> {
     let mut found = Vec::new();
     let mut statement = connection.prepare_cached(select)?;
     let mut rows = statement.query((id, rows_max))?;
@@ -83,7 +83,7 @@ fn page_of(
 }
 
 /// See [`OrderStore::batches`](flashgate_order_store::OrderStore::batches).
-pub(crate) fn batches(connection: &Connection, page: &BatchPage) -> Result<Vec<DecidedBatch>, Trouble> {
+pub(crate) fn batches(connection: &Connection, page: &BatchPage) -> Result<Vec<DecidedBatch>, QueryError> {
     let before = page.before.map_or(i64::MAX.unsigned_abs(), OrderId::get);
     let found = page_of(connection, BATCHES_PAGE_SELECT, before, page.size.min(BATCH_PAGE_MAX))?;
     let Some((first, last)) = summing::ids_of_page(&found) else { return Ok(Vec::new()) };
@@ -91,14 +91,17 @@ pub(crate) fn batches(connection: &Connection, page: &BatchPage) -> Result<Vec<D
     let mut statement = connection.prepare_cached(BATCH_SUMS_SELECT)?;
     let mut rows = statement.query((first, last, page.sale.get()))?;
     while let Some(row) = rows.next()? {
-        let base = OrderId::new(row.get(0)?).map_err(|_zero| Impossible("order id"))?;
+        let base = OrderId::new(row.get(0)?).map_err(|_zero| InvalidColumn("order id"))?;
         state_row(row, 1)?.add_to(sums.entry(base).or_default())?;
     }
     Ok(summing::with_sums(found, &sums))
 }
 
 /// See [`OrderStore::outcomes`](flashgate_order_store::OrderStore::outcomes).
-pub(crate) fn outcomes(connection: &Connection, page: &OutcomePage) -> Result<Option<OutcomesPage>, Trouble> {
+pub(crate) fn outcomes(
+    connection: &Connection,
+    page: &OutcomePage,
+) -> Result<Option<OutcomesPage>, QueryError> {
     if sales::find(connection, page.sale)?.is_none() {
         return Ok(None);
     }
@@ -118,7 +121,7 @@ pub(crate) fn outcomes(connection: &Connection, page: &OutcomePage) -> Result<Op
 }
 
 /// The id before the page; `None` if the sale has no orders.
-fn after(connection: &Connection, page: &OutcomePage) -> Result<Option<u64>, Trouble> {
+fn after(connection: &Connection, page: &OutcomePage) -> Result<Option<u64>, QueryError> {
     if let Some(after) = page.after {
         return Ok(Some(after.get()));
     }
@@ -126,12 +129,12 @@ fn after(connection: &Connection, page: &OutcomePage) -> Result<Option<u64>, Tro
     let Some(first) = statement.query_row([page.sale.get()], |row| row.get(0)).optional()? else {
         return Ok(None);
     };
-    Ok(Some(summing::before(OrderId::new(first).map_err(|_zero| Impossible("order id"))?)))
+    Ok(Some(summing::before(OrderId::new(first).map_err(|_zero| InvalidColumn("order id"))?)))
 }
 
 /// See [`OrderStore::buyers`](flashgate_order_store::OrderStore::buyers). Keeps no more buyers than the page has: a buyer that is
 /// left out since enough smaller ones were found stays left out.
-pub(crate) fn buyers(connection: &Connection, page: &BuyerPage) -> Result<Vec<BuyerUnits>, Trouble> {
+pub(crate) fn buyers(connection: &Connection, page: &BuyerPage) -> Result<Vec<BuyerUnits>, QueryError> {
     let size = usize::try_from(page.size.min(BUYER_PAGE_MAX)).unwrap_or(usize::MAX);
     let after = page.after.as_ref().map_or("", BuyerId::as_str);
     let mut statement = connection.prepare_cached(BUYERS_PAGE_SELECT)?;
@@ -159,7 +162,7 @@ fn buyer_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<(&'r str, u64)> {
 }
 
 /// See [`OrderStore::outcome`](flashgate_order_store::OrderStore::outcome).
-pub(crate) fn outcome(connection: &Connection, batch: BatchId) -> Result<Option<BatchOutcome>, Trouble> {
+pub(crate) fn outcome(connection: &Connection, batch: BatchId) -> Result<Option<BatchOutcome>, QueryError> {
     match rows::batch_at(connection, batch.base())? {
         Some((found, orders)) if found == batch => Ok(Some(rows::outcome(connection, batch, orders)?)),
         Some(_) | None => Ok(None),

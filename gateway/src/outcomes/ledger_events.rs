@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flashgate_ledger::{Ledger, Note};
+use flashgate_ledger::{LedgerEvent, Watching};
 use futures::StreamExt;
 use tokio::time::sleep;
 use tracing::warn;
@@ -13,14 +13,14 @@ use crate::buy::sold_out::SoldOutWatch;
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Reads the notes of `ledger` for ever, and passes on where sales stand after units came back.
-pub async fn follow(ledger: Arc<dyn Ledger>, sold_out: Arc<SoldOutWatch>) {
+pub async fn follow(ledger: Arc<dyn Watching>, sold_out: Arc<SoldOutWatch>) {
     loop {
-        match ledger.notes().await {
+        match ledger.events().await {
             Ok(mut notes) => {
                 while let Some(note) = notes.next().await {
                     match note {
-                        Note::Returned(standing) => sold_out.observe(standing),
-                        Note::Settled(_) => {}
+                        LedgerEvent::Returned(standing) => sold_out.observe(standing),
+                        LedgerEvent::Settled(_) => {}
                     }
                 }
             }

@@ -78,7 +78,7 @@ impl Sums {
 
 /// A sale in the ledger at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LedgerBooks {
+pub struct LedgerSnapshot {
     /// How often it was built.
     pub generation: u32,
     /// Whether it was stopped.
@@ -95,7 +95,7 @@ pub struct LedgerBooks {
     /// Buyers that hold something.
     pub buyers: u64,
     /// How many buyers and keys were written; `None` where it is not told.
-    pub written: Option<Written>,
+    pub written: Option<WrittenCounts>,
     /// The moment, by the ledger's clock.
     pub taken_at: Timestamp,
     /// The batches that hold units and are not settled, oldest first.
@@ -106,7 +106,7 @@ pub struct LedgerBooks {
 
 /// How many fields a sale must have in the ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Written {
+pub struct WrittenCounts {
     /// Buyers that hold something.
     pub buyers: u64,
     /// Keys that have an order.
@@ -135,7 +135,7 @@ pub struct LostEntry {
 
 /// A sale in the order store at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoreBooks {
+pub struct StoreSnapshot {
     /// How far the sale has come.
     pub state: SaleState,
     /// How often its ledger was built.
@@ -158,7 +158,7 @@ pub struct StoreBooks {
     pub decided: Vec<BatchSums>,
 }
 
-impl StoreBooks {
+impl StoreSnapshot {
     /// Whether as many orders were summed up as there are. Books that are not whole say nothing: an order that is left
     /// out looks like units that nobody has.
     pub const fn is_whole(&self) -> bool {

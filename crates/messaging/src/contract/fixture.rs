@@ -1,4 +1,4 @@
-//! A topic and a group of its own for each fact.
+//! A topic and a group for each test.
 
 use std::{collections::VecDeque, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -15,18 +15,18 @@ use crate::{
     },
 };
 
-/// How long a message may take to arrive that needs no check-back.
+/// Maximum delivery time of a message that needs no check-back.
 pub(crate) const WAIT: Duration = Duration::from_secs(5);
-/// How long one may take that does: the broker of the tests asks after 3 s, every 5 s.
+/// Maximum delivery time of one that does: the broker of the tests asks after 3 s, every 5 s.
 const WAIT_FOR_CHECK_BACK: Duration = Duration::from_secs(60);
 
-pub(crate) struct Bench {
+pub(crate) struct Fixture {
     pub(crate) mq: RocketMq,
     pub(crate) topic: Topic,
     pub(crate) group: Group,
 }
 
-impl Bench {
+impl Fixture {
     pub(crate) async fn new(name_server: String, name: &str, queues: u32) -> Self {
         let unique = format!("{name}-{}-{}", std::process::id(), SystemClock.now().as_millis());
         let config = RocketMqConfig {
@@ -38,7 +38,7 @@ impl Bench {
         let (topic, group) = (config.topic(&unique).unwrap(), config.group(&unique).unwrap());
         let mq = RocketMq::connect(config, Arc::new(SystemClock)).await.expect("the name server answers");
         let queues = NonZeroU32::new(queues).unwrap();
-        // A broker that has just come up may not be in the name server's routes yet.
+        // A broker that just started may not be in the name server's routes yet.
         let created = async {
             while admin::create_topic(&mq, &topic, queues).await.is_err() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -48,13 +48,13 @@ impl Bench {
         Self { mq, topic, group }
     }
 
-    /// The way to the same brokers for a process whose clock is `ahead_ms` ahead.
+    /// A client of the same brokers for a process whose clock is `ahead_ms` ahead.
     pub(crate) async fn with_clock_off_by(&self, ahead_ms: i64) -> RocketMq {
         let config = self.mq.config().clone();
         RocketMq::connect(config, Arc::new(ClockOff { ahead_ms })).await.expect("the name server answers")
     }
 
-    pub(crate) async fn producer(&self, answers: Arc<Answers>) -> RocketMqTransactionProducer {
+    pub(crate) async fn producer(&self, answers: Arc<ScriptedResolutions>) -> RocketMqTransactionProducer {
         self.mq.transaction_producer(self.group.clone(), self.topic.clone(), answers).await.unwrap()
     }
 
@@ -84,7 +84,7 @@ impl Bench {
     }
 }
 
-/// The system's clock, but wrong.
+/// The system clock, shifted.
 struct ClockOff {
     ahead_ms: i64,
 }
@@ -103,13 +103,13 @@ pub(crate) fn keys(deliveries: &[Delivery]) -> Vec<&str> {
     deliveries.iter().map(|delivery| delivery.key.as_str()).collect()
 }
 
-/// Answers check-backs as it was told, the last answer for ever, and remembers the keys it was asked for.
-pub(crate) struct Answers {
+/// Answers check-backs with the scripted resolutions, the last one repeatedly, and records the keys.
+pub(crate) struct ScriptedResolutions {
     answers: Mutex<VecDeque<Resolution>>,
     asked: watch::Sender<Vec<String>>,
 }
 
-impl Answers {
+impl ScriptedResolutions {
     pub(crate) fn always(resolution: Resolution) -> Arc<Self> {
         Self::in_turn([resolution])
     }
@@ -119,7 +119,7 @@ impl Answers {
         Arc::new(Self { answers, asked: watch::Sender::new(Vec::new()) })
     }
 
-    /// Waits until it was asked `count` times and returns the keys.
+    /// Waits for `count` check-backs and returns their keys.
     pub(crate) async fn asked(&self, count: usize) -> Vec<String> {
         let mut asked = self.asked.subscribe();
         let enough = asked.wait_for(|asked| asked.len() >= count);
@@ -129,7 +129,7 @@ impl Answers {
 }
 
 #[async_trait]
-impl CheckBackHandler for Answers {
+impl CheckBackHandler for ScriptedResolutions {
     async fn check_back(&self, message: CheckedMessage) -> Resolution {
         self.asked.send_modify(|asked| asked.push(message.key));
         let mut answers = self.answers.lock();

@@ -4,7 +4,7 @@ use flashgate_domain::SaleId;
 use flashgate_ledger::{Compensated, LedgerState, Rebuilding, Rebuilt, Restored};
 use redis::Value;
 
-use super::{Fields, Told, standing};
+use super::{Fields, ScriptReply, stock};
 
 /// The reply of `rebuild.lua`.
 pub(crate) fn rebuilding(value: &Value) -> Option<Rebuilding> {
@@ -34,25 +34,25 @@ pub(crate) fn rebuilt(value: &Value) -> Option<Rebuilt> {
         "other_generation" => Rebuilt::OtherGeneration { generation: fields.number()? },
         "differs" => Rebuilt::Differs { available: fields.signed()? },
         "incomplete" => Rebuilt::Incomplete,
-        state => Rebuilt::Stands { state: LedgerState::parse(state)? },
+        state => Rebuilt::Done { state: LedgerState::parse(state)? },
     })
 }
 
 /// The reply of `compensate.lua`.
-pub(crate) fn compensated(value: &Value, sale: SaleId) -> Option<Told<Compensated>> {
+pub(crate) fn compensated(value: &Value, sale: SaleId) -> Option<ScriptReply<Compensated>> {
     let mut fields = Fields::new(value)?;
     match fields.text()? {
-        "missing" => Some(Told::only(Compensated::Missing)),
-        "moved" => Some(Told::only(Compensated::Moved {
+        "missing" => Some(ScriptReply::only(Compensated::Missing)),
+        "conflict" => Some(ScriptReply::only(Compensated::Conflict {
             generation: fields.number()?,
             adjustments: fields.number()?,
             in_ledger: fields.signed()?,
         })),
         "done" => {
-            let rest = fields.number()?;
-            let (standing, reached) = standing(&mut fields, sale)?;
-            let answer = Compensated::Done { standing, rest };
-            Some(Told { answer, progress: vec![(sale, reached)], stopped: Vec::new() })
+            let deferred_units = fields.number()?;
+            let (stock, reached) = stock(&mut fields, sale)?;
+            let answer = Compensated::Done { stock, deferred_units };
+            Some(ScriptReply { answer, progress: vec![(sale, reached)], stopped: Vec::new() })
         }
         _ => None,
     }

@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use flashgate_domain::{BatchOutcome, LedgerState, Sale, SaleId, audit::LedgerStep};
 
-use crate::{LedgerFault, Standing};
+use crate::{LedgerFault, SaleStock};
 
 /// Puts a sale right that the ledger has lost, or whose totals do not agree with the order store.
 ///
 /// Called by an operator's commands alone. It changes when there is another way to repair.
 #[async_trait]
-pub trait Mending: Send + Sync + 'static {
+pub trait Repairing: Send + Sync + 'static {
     /// Begins to build a sale anew, in the generation of `sale`, as the order store has it: stopped, with nothing sold
     /// yet. Only a sale that is paused or missing, in an older generation, and without open batches.
     async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault>;
@@ -41,7 +41,7 @@ pub trait Mending: Send + Sync + 'static {
     async fn compensate(&self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, LedgerFault>;
 }
 
-/// What [`Mending::begin_rebuild`] found.
+/// What [`Repairing::begin_rebuild`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rebuilding {
     /// It is being rebuilt from now on.
@@ -63,7 +63,7 @@ pub enum Rebuilding {
     },
 }
 
-/// What [`Mending::restore`] found.
+/// What [`Repairing::restore`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restored {
     /// Its orders are in the ledger, now or before.
@@ -72,11 +72,11 @@ pub enum Restored {
     Missing,
 }
 
-/// What [`Mending::end_rebuild`] found.
+/// What [`Repairing::end_rebuild`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rebuilt {
     /// It was paused and is active now, or it was not paused.
-    Stands {
+    Done {
         /// How it stands now.
         state: LedgerState,
     },
@@ -102,13 +102,13 @@ pub enum Compensated {
     /// It is done, as far as it goes.
     Done {
         /// Where the sale stands now.
-        standing: Standing,
+        stock: SaleStock,
         /// Units that were too many, and are sold to orders that are not decided yet: a later step takes them. If
         /// there was nothing else to do, nothing changed.
-        rest: u64,
+        deferred_units: u64,
     },
     /// Something that the step names is not as it was seen; nothing changed.
-    Moved {
+    Conflict {
         /// The generation that is there.
         generation: u32,
         /// How many steps there were.
