@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-use flashgate_output::exit::{Failed, causes};
+use flashgate_domain::causes;
+use flashgate_output::exit::Failed;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 

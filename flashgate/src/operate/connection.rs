@@ -1,7 +1,8 @@
 //! A connection to a server that is known to be the right one, with time-outs.
 use std::time::Duration;
 
-use flashgate_output::exit::{Failed, causes};
+use flashgate_domain::causes;
+use flashgate_output::exit::Failed;
 use flashgate_proto::channel::kept_alive;
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};

@@ -117,6 +117,6 @@ fn sale_id(number: u64) -> Result<SaleId, Failure> {
     SaleId::new(number).map_err(|invalid| Failure::malformed("sale_id", invalid))
 }
 
-fn batch_id(field: &'static str, bytes: &[u8]) -> Result<BatchId, Failure> {
-    body::batch_id(bytes).map_err(|_wrong| Failure::malformed(field, "must be 16 bytes of a batch id"))
+pub(super) fn batch_id(field: &'static str, bytes: &[u8]) -> Result<BatchId, Failure> {
+    BatchId::from_bytes(bytes).map_err(|invalid| Failure::malformed(field, invalid))
 }

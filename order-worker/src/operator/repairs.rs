@@ -15,7 +15,7 @@ use metrics::counter;
 use tonic::{Request, Response, Status};
 use tracing::{info, warn};
 
-use super::{Backlog, grpc::sale_message, sales::failure};
+use super::{Backlog, books::batch_id, grpc::sale_message, sales::failure};
 
 /// The longest message that is read: a text of [`TEXT_BYTES_MAX`] and what is around it.
 pub(super) const MESSAGE_BYTES_MAX: usize = 128 * 1024;
@@ -49,10 +49,7 @@ impl RepairService for Repairs {
         if ids.len() > BATCHES_MAX {
             return Err(Failure::malformed("batch_ids", format!("must be at most {BATCHES_MAX}")).into());
         }
-        let id = |bytes: &Vec<u8>| {
-            body::batch_id(bytes)
-                .map_err(|_wrong| Failure::malformed("batch_ids", "must be 16 bytes of a batch id"))
-        };
+        let id = |bytes: &Vec<u8>| batch_id("batch_ids", bytes);
         let mut results = Vec::new();
         for batch in ids.iter().map(id).collect::<Result<Vec<_>, _>>()? {
             let announced = self.announce(batch).await?;

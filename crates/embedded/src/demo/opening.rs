@@ -6,8 +6,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use flashgate_domain::{Clock, SaleId, SystemClock};
-use flashgate_output::exit::{Failed, causes};
+use flashgate_domain::{Clock, SaleId, SystemClock, causes};
+use flashgate_output::exit::Failed;
 use flashgate_proto::v1::{self, sale_service_client::SaleServiceClient};
 use http::{Request, header};
 use http_body_util::{BodyExt, Empty};

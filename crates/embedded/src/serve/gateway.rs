@@ -1,6 +1,7 @@
 //! The gateway of the deployment: the same as in a process of its own, on the ledger in this one.
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use flashgate_domain::causes;
 use flashgate_gateway::{
     app::{self, Addresses, Parts, Settings, Sockets},
     belonging::Belonging,
@@ -9,7 +10,7 @@ use flashgate_gateway::{
 };
 use flashgate_ledger::Ledger;
 use flashgate_messaging::{BusFault, rocketmq::RocketMqTransactionProducer};
-use flashgate_output::exit::{Failed, causes};
+use flashgate_output::exit::Failed;
 use flashgate_service::files;
 use flashgate_supervision::Supervisor;
 use tokio::sync::oneshot;

@@ -41,7 +41,6 @@ pub fn key(text: &str) -> Result<IdempotencyKey, Impossible> {
 
 /// `batch_id`: 16 bytes.
 pub fn batch_id(bytes: &[u8]) -> Result<BatchId, Impossible> {
-    let bytes = bytes.try_into().map_err(impossible("batch id"))?;
     BatchId::from_bytes(bytes).map_err(impossible("batch id"))
 }
 
