@@ -29,7 +29,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 pub use driver::MySql;
 use flashgate_domain::{
-    Backoff, Batch, BatchId, BatchOutcome, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId,
+    Backoff, Batch, BatchId, BatchOutcome, IdempotencyKey, LedgerId, Order, OrderId, Sale, SaleDraft, SaleId,
     Timestamp,
     audit::{BuyerUnits, DecidedBatch, StoreBooks, StoreStep},
 };
@@ -37,7 +37,7 @@ use flashgate_order_store::{
     BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
     OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
     RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, Standing, StoreFault,
-    StoreIdentity, StoredOrder, Transition, server::ServerSettings, sql::columns::Impossible,
+    StoreIdentity, Transition, server::ServerSettings, sql::columns::Impossible,
 };
 use flashgate_supervision::Supervisor;
 use pool::Pool;
@@ -121,7 +121,7 @@ impl OrderRepository for MySqlStore {
         self.apply_chunk(batches, now).await
     }
 
-    async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
+    async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreFault> {
         Ok(lend!(self, self.call_timeout, |connection| rows::order(connection, order))?)
     }
 

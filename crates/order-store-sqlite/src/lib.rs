@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use fault::Trouble;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Clock, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId,
+    Batch, BatchId, BatchOutcome, Clock, IdempotencyKey, LedgerId, Order, OrderId, Sale, SaleDraft, SaleId,
     SystemClock, Timestamp,
     audit::{BuyerUnits, DecidedBatch, StoreBooks, StoreStep},
 };
@@ -37,7 +37,7 @@ use flashgate_order_store::{
     BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
     OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
     RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, Standing, StoreFault,
-    StoreIdentity, StoredOrder, Transition, sql::columns::Impossible, triage::in_the_order_of,
+    StoreIdentity, Transition, sql::columns::Impossible, triage::in_the_order_of,
 };
 
 /// The order store on SQLite.
@@ -93,7 +93,7 @@ impl OrderRepository for SqliteStore {
         in_the_order_of(batches, &placed)
     }
 
-    async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
+    async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreFault> {
         self.thread.call(move |connection| rows::order(connection, order)).await
     }
 

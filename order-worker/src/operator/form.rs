@@ -1,6 +1,7 @@
 //! A new sale as it comes from outside, field by field, into a checked draft.
 
-use flashgate_domain::{DeductPolicy, SaleDraft, Timestamp, Window, sale::InvalidSale};
+use flashgate_domain::{DeductPolicy, SaleDraft, SaleFields, Timestamp, sale::InvalidSale};
+use flashgate_proto::{sale::policy, v1::CreateSaleRequest};
 use flashgate_service::{answer::Failure, integers};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -41,27 +42,35 @@ pub struct SaleForm {
 
 impl SaleForm {
     /// The draft, if every field is right; the failure names the first that is not.
-    pub fn check(&self) -> Result<SaleDraft, Failure> {
+    pub fn check(self) -> Result<SaleDraft, Failure> {
         let wrong = |invalid: InvalidSale| Failure::malformed(invalid.field, invalid.expected);
-        let policy = match self.deduct_policy.as_str() {
-            "" => Some(DeductPolicy::AtOrder),
-            name => DeductPolicy::parse(name),
-        };
-        let policy =
-            policy.ok_or_else(|| Failure::malformed("deduct_policy", "must be at_order or at_payment"))?;
-        let [opens_at, closes_at] = [self.opens_at_ms, self.closes_at_ms].map(Timestamp::from_millis);
-        let quantity_max = if self.quantity_max == 0 { self.limit_per_buyer } else { self.quantity_max };
-        let draft = SaleDraft::new(
-            &self.title,
-            self.price_minor,
-            &self.currency,
-            Window::new(opens_at, closes_at).map_err(wrong)?,
-            self.stock,
-            self.limit_per_buyer,
+        let Self {
+            title,
+            price_minor,
+            currency,
+            opens_at_ms,
+            closes_at_ms,
+            stock,
+            limit_per_buyer,
             quantity_max,
-            policy,
-        );
-        draft.map_err(wrong)
+            deduct_policy,
+        } = self;
+        let deduct_policy = match deduct_policy.as_str() {
+            "" => DeductPolicy::default(),
+            name => policy(name).map_err(wrong)?,
+        };
+        let fields = SaleFields {
+            title,
+            price_minor,
+            currency,
+            opens_at: Timestamp::from_millis(opens_at_ms),
+            closes_at: Timestamp::from_millis(closes_at_ms),
+            stock,
+            limit_per_buyer,
+            quantity_max: if quantity_max == 0 { limit_per_buyer } else { quantity_max },
+            deduct_policy,
+        };
+        fields.check().map_err(wrong)
     }
 
     /// The form in a JSON object. Every member must be known, present (the last two are optional) and of the
@@ -86,6 +95,35 @@ impl SaleForm {
         match members.keys().next() {
             Some(unknown) => Err(Failure::malformed(unknown.clone(), "is no field of a sale")),
             None => Ok(form),
+        }
+    }
+}
+
+impl From<CreateSaleRequest> for SaleForm {
+    fn from(request: CreateSaleRequest) -> Self {
+        let CreateSaleRequest {
+            title,
+            price_minor,
+            currency,
+            opens_at_ms,
+            closes_at_ms,
+            stock,
+            limit_per_buyer,
+            quantity_max,
+            deduct_policy,
+            // A header over HTTP.
+            idempotency_key: _,
+        } = request;
+        Self {
+            title,
+            price_minor,
+            currency,
+            opens_at_ms,
+            closes_at_ms,
+            stock,
+            limit_per_buyer,
+            quantity_max,
+            deduct_policy,
         }
     }
 }

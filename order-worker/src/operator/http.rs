@@ -10,6 +10,7 @@ use axum::{
     routing::{get, post},
 };
 use flashgate_domain::{IdempotencyKey, OrderId, SaleId, id::InvalidId};
+use flashgate_operations::view::{SaleView, SalesView, StoredOrderView};
 use flashgate_service::{
     answer::Failure,
     body::{self, BodyLimits},
@@ -20,12 +21,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tonic::Status;
 use utoipa::IntoParams;
 
-use super::{
-    form::SaleForm,
-    page,
-    sales::Sales,
-    view::{OrderView, SaleView, SalesView},
-};
+use super::{form::SaleForm, page, sales::Sales};
 use crate::{
     health::{Condition, Health},
     openapi,
@@ -245,7 +241,7 @@ pub(crate) async fn close(State(operator): State<Operator>, sale: PathText) -> S
     operation_id = "getOrder",
     params(("order_id" = inline(Id), Path, description = "The order")),
     responses(
-        (status = 200, description = "The order", body = OrderView),
+        (status = 200, description = "The order", body = StoredOrderView),
         (status = 400, description = "`malformed`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`order_not_found`: it was not placed, or not yet", body = Problem, content_type = "application/problem+json"),
         StoreDown,
@@ -255,9 +251,9 @@ pub(crate) async fn close(State(operator): State<Operator>, sale: PathText) -> S
 pub(crate) async fn order(
     State(operator): State<Operator>,
     order: PathText,
-) -> Result<Json<OrderView>, Failure> {
+) -> Result<Json<StoredOrderView>, Failure> {
     let order: OrderId = parse(order, "order_id")?;
-    Ok(Json(OrderView::from(&operator.sales.order(order).await?)))
+    Ok(Json(StoredOrderView::from(&operator.sales.order(order).await?)))
 }
 
 fn sale_id(text: PathText) -> Result<SaleId, Failure> {

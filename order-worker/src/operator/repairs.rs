@@ -8,6 +8,7 @@ use flashgate_order_store::{
 };
 use flashgate_proto::{
     body,
+    sale::sale_message,
     v1::{self, repair_service_server::RepairService},
 };
 use flashgate_service::answer::Failure;
@@ -15,7 +16,7 @@ use metrics::counter;
 use tonic::{Request, Response, Status};
 use tracing::{info, warn};
 
-use super::{Backlog, books::batch_id, grpc::sale_message, sales::failure};
+use super::{Backlog, books::batch_id, sales::failure};
 
 /// The longest message that is read: a text of [`TEXT_BYTES_MAX`] and what is around it.
 pub(super) const MESSAGE_BYTES_MAX: usize = 128 * 1024;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use flashgate_domain::{
-    Clock, DeductPolicy, IdempotencyKey, LedgerId, OrderId, Refusal, Sale, SaleDraft, SaleId, SaleState,
+    Clock, DeductPolicy, IdempotencyKey, LedgerId, Order, OrderId, Refusal, Sale, SaleDraft, SaleId,
+    SaleState,
 };
 use flashgate_messaging::{Message, Publisher, Topic};
 use flashgate_proto::body;
@@ -12,7 +13,7 @@ use metrics::counter;
 use tracing::{error, info, warn};
 
 use flashgate_order_store::{
-    OrderStore, Registration, SaleMade, SalePage, StoreFault, StoreIdentity, StoredOrder, Transition,
+    OrderStore, Registration, SaleMade, SalePage, StoreFault, StoreIdentity, Transition,
 };
 
 /// Creates, preheats, closes and finds sales; finds orders. Announces each change on the topic of sales.
@@ -128,7 +129,7 @@ impl Sales {
     }
 
     /// One order, whoever's it is.
-    pub async fn order(&self, order: OrderId) -> Result<StoredOrder, Failure> {
+    pub async fn order(&self, order: OrderId) -> Result<Order, Failure> {
         self.store.order(order).await.map_err(failure)?.ok_or(Failure::OrderNotFound)
     }
 
