@@ -3,33 +3,26 @@
 
 mod answer;
 pub mod audit;
-mod audit_view;
-mod connection;
 mod dead_letters;
-mod dead_letters_view;
 mod drift;
-mod drift_view;
 mod moment;
 mod money;
 pub mod order;
-mod peer;
 mod rebuild;
 mod redrive;
 pub mod repair;
-mod repair_view;
 pub mod sale;
 mod sale_create;
 mod server;
-mod view;
+mod table;
 
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use flashgate_operations::client::SalesClient;
 use flashgate_output::{Reader, exit::Failed, print_line, time};
-use flashgate_proto::v1::{order_service_client::OrderServiceClient, sale_service_client::SaleServiceClient};
 use serde::Serialize;
 use server::WorkerArgs;
-use tonic::transport::Channel;
 
 /// The order worker, and how to ask it.
 #[derive(Clone, Debug, Args)]
@@ -61,12 +54,8 @@ pub enum Output {
 }
 
 impl OperatorArgs {
-    async fn sales(&self) -> Result<SaleServiceClient<Channel>, Failed> {
-        Ok(SaleServiceClient::new(self.worker.connect(self.call.timeout).await?))
-    }
-
-    async fn orders(&self) -> Result<OrderServiceClient<Channel>, Failed> {
-        Ok(OrderServiceClient::new(self.worker.connect(self.call.timeout).await?))
+    async fn sales(&self) -> Result<SalesClient, Failed> {
+        Ok(SalesClient::on(self.worker.connect(self.call.timeout).await?))
     }
 }
 

@@ -46,7 +46,7 @@ const CREATE: [&str; 14] = [
 async fn a_sale_goes_from_created_to_closed() {
     let operator = Operator::start().await;
     let created = json_of(&flashgate(&operator, &CREATE).await);
-    assert_eq!((&created["id"], &created["state"]), (&json!("1"), &json!("created")));
+    assert_eq!((&created["sale_id"], &created["state"]), (&json!("1"), &json!("created")));
     assert_eq!((&created["title"], &created["stock"]), (&json!("phone"), &json!(500)));
     let window = created["closes_at_ms"].as_u64().unwrap() - created["opens_at_ms"].as_u64().unwrap();
     assert_eq!(window, 3_600_000);
@@ -83,7 +83,7 @@ async fn refusals_have_their_exit_codes_and_say_the_stable_code() {
 async fn an_order_is_shown_whole() {
     let operator = Operator::start().await;
     let order = json_of(&flashgate(&operator, &["order", "show", "77", "--output", "json"]).await);
-    assert_eq!((&order["id"], &order["state"]), (&json!("77"), &json!("confirmed")));
+    assert_eq!((&order["order_id"], &order["state"]), (&json!("77"), &json!("confirmed")));
     assert_eq!(order["buyer_id"], "ann");
     assert_eq!(order.get("cancel_reason"), None);
     let missing = flashgate(&operator, &["order", "show", "78"]).await;
@@ -95,7 +95,7 @@ async fn a_creation_whose_answer_is_lost_is_repeated_and_makes_one_sale() {
     let operator = Operator::losing_answers(1).await;
     let created = flashgate(&operator, &[&CREATE[..], &["--timeout", "1s"]].concat()).await;
     assert!(String::from_utf8_lossy(&created.stderr).contains("asking again"), "{created:?}");
-    assert_eq!(json_of(&created)["id"], "1");
+    assert_eq!(json_of(&created)["sale_id"], "1");
     let list = json_of(&flashgate(&operator, &["sale", "list", "--output", "json"]).await);
     assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
     // Another command is another sale, and a key that is given makes one.
@@ -112,8 +112,8 @@ async fn a_creation_whose_answer_is_lost_is_repeated_and_makes_one_sale() {
     let closes = words.iter().position(|word| *word == "--closes").unwrap();
     words.drain(closes..closes + 2);
     let words = [&words[..], &named].concat();
-    assert_eq!(json_of(&flashgate(&operator, &words).await)["id"], "3");
-    assert_eq!(json_of(&flashgate(&operator, &words).await)["id"], "3");
+    assert_eq!(json_of(&flashgate(&operator, &words).await)["sale_id"], "3");
+    assert_eq!(json_of(&flashgate(&operator, &words).await)["sale_id"], "3");
     let other = flashgate(&operator, &[&words[..], &["--limit-per-buyer", "7"]].concat()).await;
     assert_eq!(other.status.code(), Some(4), "{other:?}");
     assert!(String::from_utf8_lossy(&other.stderr).contains("sale_key_reused"), "{other:?}");

@@ -11,8 +11,8 @@
 use std::{env, error::Error, fs};
 
 use flashgate_domain::{
-    Batch, BatchIds, BuyerId, Clock, DeductPolicy, IdempotencyKey, Intent, Node, Quantity, SaleDraft, SaleId,
-    Shard, SystemClock, Timestamp, Window,
+    Batch, BatchIds, BuyerId, Clock, IdempotencyKey, Intent, Node, Quantity, SaleDraft, SaleFields, SaleId,
+    Shard, SystemClock, Timestamp,
 };
 use flashgate_order_store::{OrderStore, server::ServerSettings};
 use flashgate_order_store_mysql::MySqlStore;
@@ -76,8 +76,16 @@ fn processor_ticks() -> Result<u32, Box<dyn Error>> {
 }
 
 fn draft(now: Timestamp) -> Result<SaleDraft, Box<dyn Error>> {
-    let window = Window::new(Timestamp::default(), now)?;
-    Ok(SaleDraft::new("drain", 1, "EUR", window, 1_000_000_000, 1, 1, DeductPolicy::AtOrder)?)
+    let fields = SaleFields {
+        title: "drain".to_owned(),
+        currency: "EUR".to_owned(),
+        closes_at: now,
+        stock: 1_000_000_000,
+        limit_per_buyer: 1,
+        quantity_max: 1,
+        ..SaleFields::default()
+    };
+    Ok(fields.check()?)
 }
 
 fn chunk(ids: &mut BatchIds, sale: SaleId, orders: usize) -> Result<Vec<Batch>, Box<dyn Error>> {

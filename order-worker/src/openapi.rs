@@ -1,14 +1,12 @@
 //! The OpenAPI 3.1 document of the operators' HTTP interface, made from the code. `docs/openapi.order-worker.json` is a
 //! copy of it.
 
+use flashgate_operations::view::{OrderView, SaleView, SalesView, StoredOrderView};
+use flashgate_proto::sale::SaleTerms;
 use flashgate_service::openapi::{Buyer, Id, Key, Problem};
 use utoipa::OpenApi;
 
-use crate::operator::{
-    form::SaleForm,
-    http,
-    view::{OrderView, SaleView, SalesView},
-};
+use crate::operator::{form::SaleForm, http};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,7 +15,18 @@ use crate::operator::{
         description = "The interface for operators: sales and orders. Unauthenticated: keep it off the network."
     ),
     paths(http::create, http::list, http::find, http::preheat, http::close, http::order),
-    components(schemas(SaleForm, SaleView, SalesView, OrderView, Buyer, Id, Key, Problem))
+    components(schemas(
+        SaleForm,
+        SaleTerms,
+        SaleView,
+        SalesView,
+        OrderView,
+        StoredOrderView,
+        Buyer,
+        Id,
+        Key,
+        Problem
+    ))
 )]
 struct Document;
 

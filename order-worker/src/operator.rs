@@ -12,7 +12,6 @@ pub mod http;
 mod page;
 mod repairs;
 pub mod sales;
-pub mod view;
 
 use std::sync::Arc;
 

@@ -50,7 +50,6 @@ pub fn intent(body: v1::BatchIntent) -> Result<Intent, BodyError> {
 
 /// The batch id in a field.
 pub fn batch_id(bytes: &[u8]) -> Result<BatchId, BodyError> {
-    let bytes = bytes.try_into().map_err(wrong("batch_id"))?;
     BatchId::from_bytes(bytes).map_err(wrong("batch_id"))
 }
 

@@ -1,12 +1,16 @@
 //! `flashgate.v1`: the generated code of the .proto files, and the bodies of the messages on the topics.
 //!
 //! The comments of the .proto files are the reference of the gRPC interface. [`body`] is the one module that
-//! knows how a message on a topic is laid out, [`books`] how the books of both layers are told, [`channel`] how clients
-//! keep their connections.
+//! knows how a message on a topic is laid out, [`books`] how the books of both layers are told, [`sale`] and [`order`]
+//! convert a sale and an order, [`json`] describes ids and tokens in JSON, [`channel`] is how clients keep their
+//! connections.
 
 pub mod body;
 pub mod books;
 pub mod channel;
+pub mod json;
+pub mod order;
+pub mod sale;
 
 /// The generated code.
 pub mod v1 {

@@ -81,7 +81,7 @@ impl Operator {
     /// If it is refused.
     pub async fn create(&self, form: SaleForm) -> SaleId {
         let sale = self.sales.clone().create_sale(form.0).await.unwrap().into_inner();
-        SaleId::new(sale.id).unwrap()
+        SaleId::new(sale.sale_id).unwrap()
     }
 
     /// Creates a sale and has it preheated.
@@ -90,8 +90,8 @@ impl Operator {
     /// What the worker says, if it is refused.
     pub async fn open(&self, form: SaleForm) -> Result<SaleId, Status> {
         let sale = self.sales.clone().create_sale(form.0).await?.into_inner();
-        self.sales.clone().preheat_sale(PreheatSaleRequest { sale_id: sale.id }).await?;
-        Ok(SaleId::new(sale.id).unwrap())
+        self.sales.clone().preheat_sale(PreheatSaleRequest { sale_id: sale.sale_id }).await?;
+        Ok(SaleId::new(sale.sale_id).unwrap())
     }
 
     /// Has it preheated; it becomes sellable moments later.

@@ -146,7 +146,7 @@ impl OrderStore {
         let rows = sqlx::query("SELECT batch_id FROM batches ORDER BY first_order_id").fetch_all(&self.pool);
         let batch = |row: &sqlx::mysql::MySqlRow| {
             let bytes: Vec<u8> = row.get("batch_id");
-            BatchId::from_bytes(bytes.try_into().expect("16 bytes")).unwrap()
+            BatchId::from_bytes(&bytes).unwrap()
         };
         rows.await.expect("the batches").iter().map(batch).collect()
     }

@@ -12,7 +12,7 @@ use flashgate_proto::body;
 use flashgate_tests::{Deployment, Purchase, SaleForm, ask_all};
 
 fn batch_of_an_unknown_sale() -> Bytes {
-    let id = BatchId::from_bytes([0, 0, 0, 0, 1, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0, 42]).unwrap();
+    let id = BatchId::from_bytes(&[0, 0, 0, 0, 1, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0, 42]).unwrap();
     let (buyer, key) = (BuyerId::new("buyer").unwrap(), IdempotencyKey::new("key").unwrap());
     let intent = Intent::new(SaleId::new(999_999).unwrap(), buyer, key, Quantity::ONE);
     body::encode_batch(&Batch::new(id, vec![intent]).unwrap(), None, SystemClock.now())

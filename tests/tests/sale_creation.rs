@@ -65,14 +65,14 @@ async fn a_creation_whose_answer_was_lost_is_repeated_and_found() {
     proxy.set(Line::Open);
     let mut far = client(proxy.address());
     let again = far.create_sale(request.clone()).await.unwrap().into_inner();
-    assert_eq!(again.id, made.id);
+    assert_eq!(again.sale_id, made.sale_id);
     assert_eq!(sales(&mut near).await.len(), before + 1, "no second sale");
 
     let other = CreateSaleRequest { stock: 11, ..request };
     let refused = far.create_sale(other).await.unwrap_err();
     assert_eq!(refused.code(), Code::AlreadyExists);
     assert_eq!(refused.get_details_error_info().unwrap().reason, "sale_key_reused");
-    assert!(refused.message().contains(&format!("sale {}", made.id)), "{}", refused.message());
+    assert!(refused.message().contains(&format!("sale {}", made.sale_id)), "{}", refused.message());
     assert_eq!(sales(&mut near).await.len(), before + 1);
     shop.stop().await;
 }

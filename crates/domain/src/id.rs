@@ -39,6 +39,9 @@ pub enum InvalidId {
     /// Not 32 hexadecimal digits.
     #[error("must be 32 hexadecimal digits")]
     NotABatchId,
+    /// Not the 16 bytes of a batch id.
+    #[error("must be 16 bytes of a batch id")]
+    NotBatchBytes,
     /// A shard or node beyond its range.
     #[error("must be below {limit}")]
     OutOfRange {
@@ -257,13 +260,20 @@ impl BatchId {
         ((u128::from(self.base.0) << 64) | u128::from(self.nonce)).to_be_bytes()
     }
 
-    /// The inverse of [`BatchId::to_bytes`]; [`InvalidId::NotABatchId`] if the base is no order id of index 0.
-    pub fn from_bytes(bytes: [u8; 16]) -> Result<Self, InvalidId> {
+    /// The inverse of [`BatchId::to_bytes`], for a column or a field of a message.
+    ///
+    /// # Errors
+    /// [`InvalidId::NotBatchBytes`] if there are not 16 bytes, or the base is no order id of index 0.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidId> {
+        let bytes = bytes.try_into().map_err(|_length| InvalidId::NotBatchBytes)?;
+        Self::from_bits(u128::from_be_bytes(bytes)).ok_or(InvalidId::NotBatchBytes)
+    }
+
+    fn from_bits(bits: u128) -> Option<Self> {
         let [base, nonce] =
-            [u128::from_be_bytes(bytes) >> 64, u128::from_be_bytes(bytes) & u128::from(u64::MAX)]
-                .map(|half| u64::try_from(half).unwrap_or(0));
-        let base = OrderId::new(base).map_err(|_zero| InvalidId::NotABatchId)?;
-        (base.index() == 0).then_some(Self { base, nonce }).ok_or(InvalidId::NotABatchId)
+            [bits >> 64, bits & u128::from(u64::MAX)].map(|half| u64::try_from(half).unwrap_or(0));
+        let base = OrderId::new(base).ok()?;
+        (base.index() == 0).then_some(Self { base, nonce })
     }
 }
 
@@ -284,8 +294,7 @@ impl FromStr for BatchId {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let bits =
-            hex.then(|| u128::from_str_radix(text, 16).ok()).flatten().ok_or(InvalidId::NotABatchId)?;
-        Self::from_bytes(bits.to_be_bytes())
+        let bits = hex.then(|| u128::from_str_radix(text, 16).ok()).flatten();
+        bits.and_then(Self::from_bits).ok_or(InvalidId::NotABatchId)
     }
 }

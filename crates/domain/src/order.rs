@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+use crate::{
+    clock::Timestamp,
+    id::{BatchId, OrderId},
+    intent::Intent,
+};
+
 /// Why an order was cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CancelReason {
@@ -124,4 +130,19 @@ impl OrderState {
             _ => false,
         }
     }
+}
+
+/// An order as the order store has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Its name.
+    pub id: OrderId,
+    /// What was asked for, and by whom.
+    pub intent: Intent,
+    /// How it stands.
+    pub state: OrderState,
+    /// The batch that brought it.
+    pub batch: BatchId,
+    /// When the store took it.
+    pub created_at: Timestamp,
 }

@@ -61,9 +61,10 @@ impl Window {
 }
 
 /// When the database stock goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeductPolicy {
     /// When the order is created: nothing is shown as won before the database agreed.
+    #[default]
     AtOrder,
     /// In the outbound step, after payment.
     AtPayment,
@@ -84,6 +85,32 @@ impl DeductPolicy {
     }
 }
 
+/// A sale as an operator asks for it, field by field: nothing is checked yet.
+///
+/// A place that must not forget a field names all of them: it destructures without `..`, or builds without
+/// [`Default`], which is for callers that need only some.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SaleFields {
+    /// What people call it.
+    pub title: String,
+    /// The price of one unit, in the currency's minor unit (cents).
+    pub price_minor: u64,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// The first moment at which it is open.
+    pub opens_at: Timestamp,
+    /// The first moment after the end.
+    pub closes_at: Timestamp,
+    /// Units at the start.
+    pub stock: u64,
+    /// How many units one buyer can hold.
+    pub limit_per_buyer: u32,
+    /// How many units one intent can ask for.
+    pub quantity_max: u32,
+    /// When the database stock goes.
+    pub deduct_policy: DeductPolicy,
+}
+
 /// A sale as the operator asks for it: every field checked, no id yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SaleDraft {
@@ -97,23 +124,22 @@ pub struct SaleDraft {
     policy: DeductPolicy,
 }
 
-impl SaleDraft {
+impl SaleFields {
     /// Checks each field; the error names the first that is wrong, as it is called on the wire.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one argument a field of the form; a builder could leave one out"
-    )]
-    pub fn new(
-        title: &str,
-        price_minor: u64,
-        currency: &str,
-        window: Window,
-        stock: u64,
-        limit_per_buyer: u32,
-        quantity_max: u32,
-        policy: DeductPolicy,
-    ) -> Result<Self, InvalidSale> {
+    pub fn check(self) -> Result<SaleDraft, InvalidSale> {
+        let Self {
+            title,
+            price_minor,
+            currency,
+            opens_at,
+            closes_at,
+            stock,
+            limit_per_buyer,
+            quantity_max,
+            deduct_policy: policy,
+        } = self;
         let wrong = |field, expected| InvalidSale { field, expected };
+        let window = Window::new(opens_at, closes_at)?;
         let title_ok =
             (1..=TITLE_CHARS_MAX).contains(&title.chars().count()) && !title.chars().any(char::is_control);
         if !title_ok {
@@ -137,8 +163,26 @@ impl SaleDraft {
         if quantity_max > limit_per_buyer {
             return Err(wrong("quantity_max", "must be at most limit_per_buyer"));
         }
-        let title = title.to_owned();
-        Ok(Self { title, price_minor, currency, window, stock, limit_per_buyer, quantity_max, policy })
+        Ok(SaleDraft { title, price_minor, currency, window, stock, limit_per_buyer, quantity_max, policy })
+    }
+}
+
+impl SaleDraft {
+    /// Every field, for whoever stores or shows them all.
+    pub fn fields(&self) -> SaleFields {
+        let Self { title, price_minor, currency: _, window, stock, limit_per_buyer, quantity_max, policy } =
+            self;
+        SaleFields {
+            title: title.clone(),
+            price_minor: *price_minor,
+            currency: self.currency().to_owned(),
+            opens_at: window.opens_at(),
+            closes_at: window.closes_at(),
+            stock: *stock,
+            limit_per_buyer: limit_per_buyer.get(),
+            quantity_max: quantity_max.get(),
+            deduct_policy: *policy,
+        }
     }
 
     /// What people call it.
@@ -146,13 +190,7 @@ impl SaleDraft {
         &self.title
     }
 
-    /// The price of one unit, in the currency's minor unit (cents).
-    pub const fn price_minor(&self) -> u64 {
-        self.price_minor
-    }
-
-    /// ISO 4217 code.
-    pub fn currency(&self) -> &str {
+    fn currency(&self) -> &str {
         std::str::from_utf8(&self.currency).unwrap_or("XXX")
     }
 

@@ -32,7 +32,7 @@ proptest! {
     #[test]
     fn a_batch_id_survives_text_and_bytes(id in batch_ids()) {
         prop_assert_eq!(id.to_string().parse(), Ok(id));
-        prop_assert_eq!(BatchId::from_bytes(id.to_bytes()), Ok(id));
+        prop_assert_eq!(BatchId::from_bytes(&id.to_bytes()), Ok(id));
         prop_assert_eq!(BatchId::from_parts(id.base(), id.nonce()), id);
     }
 
@@ -85,6 +85,7 @@ fn zero_and_what_a_signed_column_cannot_hold_are_no_ids() {
     assert!(ShardCount::new(65).is_err());
     assert!(Shard::new(64).is_err());
     assert!("0".repeat(32).parse::<BatchId>().is_err());
+    assert!(BatchId::from_bytes(&[0; 16]).is_err() && BatchId::from_bytes(&[1; 15]).is_err());
 }
 
 #[test]

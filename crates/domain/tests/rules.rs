@@ -2,50 +2,28 @@
 #![expect(clippy::unwrap_used, reason = "the builders of the tests are outside of test functions")]
 
 use flashgate_domain::{
-    BuyerId, CancelReason, DeductPolicy, IdempotencyKey, OrderState, Quantity, Refusal, Sale, SaleDraft,
-    SaleId, SaleState, Timestamp, Window,
+    BuyerId, CancelReason, IdempotencyKey, OrderState, Quantity, Refusal, Sale, SaleDraft, SaleFields,
+    SaleId, SaleState, Timestamp,
     buyer::InvalidToken,
     checks::{CLOCK_SKEW_MS_MAX, Request, check},
 };
 
 const OPENS_AT: u64 = 1_000_000_000;
 
-fn draft(edit: impl FnOnce(&mut Form)) -> Result<SaleDraft, &'static str> {
-    let mut form = Form {
+fn draft(edit: impl FnOnce(&mut SaleFields)) -> Result<SaleDraft, &'static str> {
+    let mut fields = SaleFields {
         title: "tickets".to_owned(),
         price_minor: 100,
-        currency: "EUR",
-        opens_at: OPENS_AT,
-        closes_at: OPENS_AT + 1_000,
+        currency: "EUR".to_owned(),
+        opens_at: Timestamp::from_millis(OPENS_AT),
+        closes_at: Timestamp::from_millis(OPENS_AT + 1_000),
         stock: 10,
         limit_per_buyer: 4,
         quantity_max: 2,
+        ..SaleFields::default()
     };
-    edit(&mut form);
-    let window = Window::new(Timestamp::from_millis(form.opens_at), Timestamp::from_millis(form.closes_at));
-    let window = window.map_err(|invalid| invalid.field)?;
-    SaleDraft::new(
-        &form.title,
-        form.price_minor,
-        form.currency,
-        window,
-        form.stock,
-        form.limit_per_buyer,
-        form.quantity_max,
-        DeductPolicy::AtOrder,
-    )
-    .map_err(|invalid| invalid.field)
-}
-
-struct Form {
-    title: String,
-    price_minor: u64,
-    currency: &'static str,
-    opens_at: u64,
-    closes_at: u64,
-    stock: u64,
-    limit_per_buyer: u32,
-    quantity_max: u32,
+    edit(&mut fields);
+    fields.check().map_err(|invalid| invalid.field)
 }
 
 #[test]
@@ -55,10 +33,10 @@ fn a_wrong_field_of_a_sale_is_named() {
     assert_eq!(draft(|form| form.title = "x".repeat(201)), Err("title"));
     assert_eq!(draft(|form| form.title = "a\nb".to_owned()), Err("title"));
     assert_eq!(draft(|form| form.price_minor = 1_000_000_000_001), Err("price_minor"));
-    assert_eq!(draft(|form| form.currency = "eur"), Err("currency"));
-    assert_eq!(draft(|form| form.currency = "EURO"), Err("currency"));
+    assert_eq!(draft(|form| form.currency = "eur".to_owned()), Err("currency"));
+    assert_eq!(draft(|form| form.currency = "EURO".to_owned()), Err("currency"));
     assert_eq!(draft(|form| form.closes_at = form.opens_at), Err("closes_at_ms"));
-    assert_eq!(draft(|form| form.closes_at = u64::MAX), Err("closes_at_ms"));
+    assert_eq!(draft(|form| form.closes_at = Timestamp::from_millis(u64::MAX)), Err("closes_at_ms"));
     assert_eq!(draft(|form| form.stock = 0), Err("stock"));
     assert_eq!(draft(|form| form.stock = 1_000_000_001), Err("stock"));
     assert_eq!(draft(|form| form.limit_per_buyer = 0), Err("limit_per_buyer"));

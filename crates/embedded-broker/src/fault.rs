@@ -1,6 +1,6 @@
 //! Why the embedded broker did not start.
 
-use std::{error::Error, fmt::Write, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
@@ -61,19 +61,4 @@ pub enum Server {
     /// The broker.
     #[error("broker")]
     Broker,
-}
-
-/// An error with all that caused it: RocketMQ's own texts say little, their causes tell.
-pub(crate) fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.to_string();
-        if !text.ends_with(&said) {
-            // Writing to a string cannot fail.
-            let _ = write!(text, ": {said}");
-        }
-        next = cause.source();
-    }
-    text
 }

@@ -2,6 +2,7 @@
 
 use std::{fs, path::PathBuf, thread, time::Duration};
 
+use flashgate_domain::causes;
 use rocketmq_broker::{BrokerBootstrap, BrokerStartupError, BrokerStartupPhase, Builder, Running};
 use rocketmq_observability::TelemetryRuntimeGuard;
 use rocketmq_runtime::{RuntimeConfig, RuntimeOwner};
@@ -11,7 +12,7 @@ use tracing::{info, warn};
 
 use crate::{
     config::EmbeddedBrokerConfig,
-    fault::{Server, StartFault, causes},
+    fault::{Server, StartFault},
     name_server::NameServer,
     ports::Ports,
     settings,

@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use flashgate_domain::causes;
 use rocketmq_namesrv::bootstrap::Builder;
 use rocketmq_observability::TelemetryRuntimeGuard;
 use rocketmq_runtime::RuntimeOwner;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
-    fault::{Server, StartFault, causes},
+    fault::{Server, StartFault},
     ports::Ports,
     settings,
 };

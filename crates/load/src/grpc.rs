@@ -1,7 +1,7 @@
 //! gRPC, one call a request, by the generated client. Several workers share a connection.
+use std::{error::Error, io, iter::once, sync::Arc};
 
-use std::{error::Error, io, sync::Arc};
-
+use flashgate_domain::causes::sources;
 use flashgate_output::exit::Failed;
 use flashgate_proto::{
     channel::kept_alive,
@@ -180,12 +180,5 @@ pub(super) fn by_code(code: Code) -> Outcome {
 
 /// The error of the operating system at the root of another one, if there is one.
 fn io_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            return Some(io.kind());
-        }
-        next = error.source();
-    }
-    None
+    once(error).chain(sources(error)).find_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind)
 }

@@ -8,10 +8,13 @@
 //! | [`sides`] | what an audit asks of each side |
 //! | [`mod@examine`] | one sale: read both sides, read again, walk the batches, compare what buyers hold, judge |
 //! | `holdings` | what each buyer holds, compared with its orders |
+//! | [`round`] | several sales, each alone |
 
 pub mod examine;
 mod holdings;
+pub mod round;
 pub mod sides;
 
 pub use examine::{Plan, examine};
+pub use round::{Round, examine_all};
 pub use sides::{LedgerSide, LogTrace, LogWord, OrderMark, SideFault, StoreSide};

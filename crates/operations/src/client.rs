@@ -2,8 +2,20 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`grpc`] | both sides of an audit over gRPC |
+//! | [`connection`] | a connection to a server that is verified to be the expected one |
+//! | [`port`] | the ports of flashgate, and which one answers at an address |
+//! | [`sales`] | sales and orders |
+//! | [`grpc`] | both sides of an audit |
+//! | [`error`] | why a call failed |
 
+pub mod connection;
+pub mod error;
 pub mod grpc;
+pub mod port;
+pub mod sales;
 
+pub use connection::connect;
+pub use error::{ClientError, Refusal};
 pub use grpc::{Carrier, GatewayLedger, Sides, WorkerBooks};
+pub use port::Port;
+pub use sales::{SalesClient, find_order};

@@ -9,7 +9,9 @@
 //! | [`audit`] | compares the ledger with the order store while traffic runs |
 //! | [`repair`] | corrects what an audit found |
 //! | [`client`] | the operators' interfaces of both services, over gRPC |
+//! | [`view`] | what operators see, as JSON |
 
 pub mod audit;
 pub mod client;
 pub mod repair;
+pub mod view;

@@ -4,12 +4,15 @@
 //! |---|---|
 //! | [`mod@redrive`] | open batches that are too old: settle or decide them |
 //! | [`drift`] | a difference that no open batch explains: compensate it while buyers buy |
+//! | [`record`] | the record of a repair in the order store |
 //! | [`rebuild`] | the ledger of a paused sale: build it again from the orders |
 
 pub mod drift;
 pub mod rebuild;
+pub mod record;
 pub mod redrive;
 
 pub use drift::Drift;
 pub use rebuild::Rebuild;
+pub use record::{Draft, Record};
 pub use redrive::{Stuck, redrive};

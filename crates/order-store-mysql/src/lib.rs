@@ -29,7 +29,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 pub use driver::MySql;
 use flashgate_domain::{
-    Backoff, Batch, BatchId, BatchOutcome, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId,
+    Backoff, Batch, BatchId, BatchOutcome, IdempotencyKey, LedgerId, Order, OrderId, Sale, SaleDraft, SaleId,
     Timestamp,
     audit::{BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep},
 };
@@ -37,7 +37,7 @@ use flashgate_order_store::{
     BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
     LetterStatus, OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
     RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreFault, StoreIdentity,
-    StoredOrder, Transition, server::ServerSettings, sql::columns::InvalidColumn,
+    Transition, server::ServerSettings, sql::columns::InvalidColumn,
 };
 use flashgate_supervision::Supervisor;
 use pool::Pool;
@@ -124,7 +124,7 @@ impl OrderRepository for MySqlStore {
         self.apply_chunk(batches, now).await
     }
 
-    async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
+    async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreFault> {
         Ok(lend!(self, self.call_timeout, |connection| rows::order(connection, order))?)
     }
 

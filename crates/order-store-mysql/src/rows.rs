@@ -1,12 +1,8 @@
 //! Rows of batches and orders, read back.
-
-use flashgate_domain::{BatchId, BatchOutcome, OrderId, OrderOutcome, id::BATCH_INTENTS_MAX};
-use flashgate_order_store::{
-    StoredOrder,
-    sql::{
-        columns::{self, InvalidColumn, OrderColumns},
-        texts::BATCH_ORDERS_SELECT,
-    },
+use flashgate_domain::{BatchId, BatchOutcome, Order, OrderId, OrderOutcome, id::BATCH_INTENTS_MAX};
+use flashgate_order_store::sql::{
+    columns::{self, InvalidColumn, OrderColumns},
+    texts::BATCH_ORDERS_SELECT,
 };
 use sqlx::{MySqlConnection, Row, mysql::MySqlRow};
 
@@ -58,7 +54,7 @@ pub(crate) async fn outcomes_between(
 pub(crate) async fn order(
     connection: &mut MySqlConnection,
     order: OrderId,
-) -> Result<Option<StoredOrder>, QueryError> {
+) -> Result<Option<Order>, QueryError> {
     let query = sqlx::query(ORDER_SELECT).bind(order.base().get()).bind(order.get());
     let Some(row) = query.fetch_optional(&mut *connection).await? else { return Ok(None) };
     Ok(Some(order_columns(&row)?.stored(batch_id(&row)?, row.try_get("created_at_ms")?)?))

@@ -4,11 +4,10 @@ use flashgate_domain::{IdempotencyKey, Sale, SaleDraft, SaleId, SaleState, Times
 use flashgate_order_store::{
     SALE_PAGE_MAX, SaleMade, SalePage, Transition,
     sql::{
-        columns::{self, SaleColumns},
-        texts::{
-            SALE_BY_KEY_SELECT, SALE_CLOSE, SALE_CONFIRM_PREHEAT, SALE_INSERT, SALE_NEXT_GENERATION,
-            SALE_PREHEAT, SALE_SELECT, SALES_SELECT,
+        sale::{
+            self, SALE_BY_KEY_SELECT, SALE_INSERT, SALE_SELECT, SALES_SELECT, SaleRow, Value, insert_values,
         },
+        texts::{SALE_CLOSE, SALE_CONFIRM_PREHEAT, SALE_NEXT_GENERATION, SALE_PREHEAT},
     },
 };
 use sqlx::{
@@ -25,24 +24,15 @@ pub(crate) async fn create(
     draft: &SaleDraft,
     now: Timestamp,
 ) -> Result<Sale, QueryError> {
-    let query = sqlx::query(SALE_INSERT)
-        .bind(draft.title())
-        .bind(draft.price_minor())
-        .bind(draft.currency())
-        .bind(draft.window().opens_at().as_millis())
-        .bind(draft.window().closes_at().as_millis())
-        .bind(draft.stock())
-        .bind(draft.limit_per_buyer().get())
-        .bind(draft.quantity_max().get())
-        .bind(draft.policy().as_str())
-        .bind(SaleState::Created.as_str())
-        .bind(draft.stock())
-        .bind(now.as_millis())
-        .bind(now.as_millis())
-        .bind(key.map(IdempotencyKey::as_str));
-    let id = columns::sale_id(query.execute(&mut *connection).await?.last_insert_id())?;
-    let (state, saleable) = (SaleState::Created, draft.stock());
-    Ok(Sale { id, draft: draft.clone(), state, generation: 0, saleable, restocked: 0, returned: 0 })
+    let mut query = sqlx::query(SALE_INSERT.as_str());
+    for value in insert_values(draft, key, now) {
+        query = match value {
+            Value::Text(text) => query.bind(text),
+            Value::Number(number) => query.bind(number),
+        };
+    }
+    let id = query.execute(&mut *connection).await?.last_insert_id();
+    Ok(sale::inserted(id, draft.clone())?)
 }
 
 /// The unique key decides which of two calls at once makes the sale.
@@ -62,7 +52,7 @@ pub(crate) async fn create_once(
             return Err(refused);
         }
     }
-    let row = sqlx::query(SALE_BY_KEY_SELECT).bind(key.as_str()).fetch_optional(connection).await?;
+    let row = sqlx::query(SALE_BY_KEY_SELECT.as_str()).bind(key.as_str()).fetch_optional(connection).await?;
     let found = row.as_ref().map(from_row).transpose()?;
     found.map(|sale| SaleMade::found(sale, draft)).ok_or(refused)
 }
@@ -116,13 +106,13 @@ async fn transition(
 }
 
 pub(crate) async fn find(executor: impl MySqlExecutor<'_>, sale: SaleId) -> Result<Option<Sale>, QueryError> {
-    let row = sqlx::query(SALE_SELECT).bind(sale.get()).fetch_optional(executor).await?;
+    let row = sqlx::query(SALE_SELECT.as_str()).bind(sale.get()).fetch_optional(executor).await?;
     row.as_ref().map(from_row).transpose()
 }
 
 pub(crate) async fn list(connection: &mut MySqlConnection, page: &SalePage) -> Result<Vec<Sale>, QueryError> {
     let states = if page.states.is_empty() { SaleState::ALL.as_slice() } else { &page.states };
-    let mut query = sqlx::query(SALES_SELECT).bind(page.after_id);
+    let mut query = sqlx::query(SALES_SELECT.as_str()).bind(page.after_id);
     for state in states.iter().cycle().take(SaleState::ALL.len()) {
         query = query.bind(state.as_str());
     }
@@ -131,22 +121,19 @@ pub(crate) async fn list(connection: &mut MySqlConnection, page: &SalePage) -> R
 }
 
 fn from_row(row: &MySqlRow) -> Result<Sale, QueryError> {
-    let columns = SaleColumns {
-        id: row.try_get("id")?,
-        title: row.try_get("title")?,
-        price_minor: row.try_get("price_minor")?,
-        currency: row.try_get("currency")?,
-        opens_at_ms: row.try_get("opens_at_ms")?,
-        closes_at_ms: row.try_get("closes_at_ms")?,
-        initial_stock: row.try_get("initial_stock")?,
-        limit_per_buyer: row.try_get("limit_per_buyer")?,
-        quantity_max: row.try_get("quantity_max")?,
-        deduct_policy: row.try_get("deduct_policy")?,
-        state: row.try_get("state")?,
-        generation: row.try_get("generation")?,
-        saleable: row.try_get("saleable")?,
-        restocked: row.try_get("restocked")?,
-        returned: row.try_get("returned")?,
-    };
-    Ok(columns.sale()?)
+    sale::sale(&Columns(row))
+}
+
+struct Columns<'r>(&'r MySqlRow);
+
+impl SaleRow for Columns<'_> {
+    type Error = QueryError;
+
+    fn text(&self, column: &'static str) -> Result<Option<String>, QueryError> {
+        Ok(self.0.try_get(column)?)
+    }
+
+    fn number(&self, column: &'static str) -> Result<u64, QueryError> {
+        Ok(self.0.try_get(column)?)
+    }
 }

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use fault::QueryError;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Clock, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId,
+    Batch, BatchId, BatchOutcome, Clock, IdempotencyKey, LedgerId, Order, OrderId, Sale, SaleDraft, SaleId,
     SystemClock, Timestamp,
     audit::{BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep},
 };
@@ -32,7 +32,7 @@ use flashgate_order_store::{
     BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
     LetterStatus, OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
     RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreFault, StoreIdentity,
-    StoredOrder, Transition, sql::columns::InvalidColumn, triage::in_the_order_of,
+    Transition, sql::columns::InvalidColumn, triage::in_the_order_of,
 };
 pub use open::OpenFault;
 use rusqlite::Connection;
@@ -92,7 +92,7 @@ impl OrderRepository for SqliteStore {
         in_the_order_of(batches, &placed)
     }
 
-    async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
+    async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreFault> {
         self.thread.call(move |connection| rows::order(connection, order)).await
     }
 

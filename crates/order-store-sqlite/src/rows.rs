@@ -1,12 +1,8 @@
 //! Rows of batches and orders, read back.
-
-use flashgate_domain::{BatchId, BatchOutcome, OrderId, OrderOutcome, SaleId, id::BATCH_INTENTS_MAX};
-use flashgate_order_store::{
-    StoredOrder,
-    sql::{
-        columns::{self, InvalidColumn, OrderColumns},
-        texts::BATCH_ORDERS_SELECT,
-    },
+use flashgate_domain::{BatchId, BatchOutcome, Order, OrderId, OrderOutcome, SaleId, id::BATCH_INTENTS_MAX};
+use flashgate_order_store::sql::{
+    columns::{self, InvalidColumn, OrderColumns},
+    texts::BATCH_ORDERS_SELECT,
 };
 use rusqlite::{Connection, OptionalExtension, Row, Rows};
 
@@ -69,7 +65,7 @@ pub(crate) fn outcomes_between(
 }
 
 /// One order as it is now.
-pub(crate) fn order(connection: &Connection, order: OrderId) -> Result<Option<StoredOrder>, QueryError> {
+pub(crate) fn order(connection: &Connection, order: OrderId) -> Result<Option<Order>, QueryError> {
     let mut statement = connection.prepare_cached(ORDER_SELECT)?;
     let mut rows = statement.query([order.base().get(), order.get()])?;
     let Some(row) = rows.next()? else { return Ok(None) };

@@ -4,14 +4,13 @@ use flashgate_domain::{IdempotencyKey, Sale, SaleDraft, SaleId, SaleState, Times
 use flashgate_order_store::{
     SALE_PAGE_MAX, SaleMade, SalePage, Transition,
     sql::{
-        columns::{self, SaleColumns},
-        texts::{
-            SALE_BY_KEY_SELECT, SALE_CLOSE, SALE_CONFIRM_PREHEAT, SALE_INSERT, SALE_NEXT_GENERATION,
-            SALE_PREHEAT, SALE_SELECT, SALES_SELECT,
+        sale::{
+            self, SALE_BY_KEY_SELECT, SALE_INSERT, SALE_SELECT, SALES_SELECT, SaleRow, Value, insert_values,
         },
+        texts::{SALE_CLOSE, SALE_CONFIRM_PREHEAT, SALE_NEXT_GENERATION, SALE_PREHEAT},
     },
 };
-use rusqlite::{Connection, Params, Row, params, params_from_iter, types::Value};
+use rusqlite::{Connection, Params, Row, params_from_iter, types::Value as Cell};
 
 use crate::fault::QueryError;
 
@@ -21,26 +20,15 @@ pub(crate) fn create(
     draft: SaleDraft,
     now: Timestamp,
 ) -> Result<Sale, QueryError> {
-    let (state, saleable, now) = (SaleState::Created, draft.stock(), now.as_millis());
-    let mut statement = connection.prepare_cached(SALE_INSERT)?;
-    statement.execute(params![
-        draft.title(),
-        draft.price_minor(),
-        draft.currency(),
-        draft.window().opens_at().as_millis(),
-        draft.window().closes_at().as_millis(),
-        draft.stock(),
-        draft.limit_per_buyer().get(),
-        draft.quantity_max().get(),
-        draft.policy().as_str(),
-        state.as_str(),
-        saleable,
-        now,
-        now,
-        key.map(IdempotencyKey::as_str),
-    ])?;
-    let id = columns::sale_id(u64::try_from(connection.last_insert_rowid()).unwrap_or(0))?;
-    Ok(Sale { id, draft, state, generation: 0, saleable, restocked: 0, returned: 0 })
+    let cell = |value| match value {
+        Value::Text(text) => Ok(Cell::from(text)),
+        Value::Number(number) => i64::try_from(number).map(Cell::from),
+    };
+    let cells: Result<Vec<Cell>, _> = insert_values(&draft, key, now).map(cell).collect();
+    let cells = cells.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    connection.prepare_cached(&SALE_INSERT)?.execute(params_from_iter(cells))?;
+    let id = u64::try_from(connection.last_insert_rowid()).unwrap_or(0);
+    Ok(sale::inserted(id, draft)?)
 }
 
 /// Nobody else has the file: what is not there before the insert is not there at it.
@@ -50,7 +38,7 @@ pub(crate) fn create_once(
     draft: SaleDraft,
     now: Timestamp,
 ) -> Result<SaleMade, QueryError> {
-    let mut statement = connection.prepare_cached(SALE_BY_KEY_SELECT)?;
+    let mut statement = connection.prepare_cached(&SALE_BY_KEY_SELECT)?;
     let mut rows = statement.query([key.as_str()])?;
     match rows.next()?.map(from_row).transpose()? {
         Some(sale) => Ok(SaleMade::found(sale, &draft)),
@@ -104,7 +92,7 @@ fn transition(
 }
 
 pub(crate) fn find(connection: &Connection, sale: SaleId) -> Result<Option<Sale>, QueryError> {
-    let mut statement = connection.prepare_cached(SALE_SELECT)?;
+    let mut statement = connection.prepare_cached(&SALE_SELECT)?;
     let mut rows = statement.query([sale.get()])?;
     rows.next()?.map(from_row).transpose()
 }
@@ -112,11 +100,11 @@ pub(crate) fn find(connection: &Connection, sale: SaleId) -> Result<Option<Sale>
 pub(crate) fn list(connection: &Connection, page: &SalePage) -> Result<Vec<Sale>, QueryError> {
     let states = if page.states.is_empty() { SaleState::ALL.as_slice() } else { &page.states };
     let four =
-        states.iter().cycle().take(SaleState::ALL.len()).map(|state| Value::from(state.as_str().to_owned()));
+        states.iter().cycle().take(SaleState::ALL.len()).map(|state| Cell::from(state.as_str().to_owned()));
     // Ids end at 2^63 - 1: beyond it there are none.
-    let after = Value::from(i64::try_from(page.after_id).unwrap_or(i64::MAX));
-    let size = Value::from(page.size.min(SALE_PAGE_MAX));
-    let mut statement = connection.prepare_cached(SALES_SELECT)?;
+    let after = Cell::from(i64::try_from(page.after_id).unwrap_or(i64::MAX));
+    let size = Cell::from(page.size.min(SALE_PAGE_MAX));
+    let mut statement = connection.prepare_cached(&SALES_SELECT)?;
     let mut rows = statement.query(params_from_iter([after].into_iter().chain(four).chain([size])))?;
     let mut sales = Vec::new();
     while let Some(row) = rows.next()? {
@@ -126,25 +114,19 @@ pub(crate) fn list(connection: &Connection, page: &SalePage) -> Result<Vec<Sale>
 }
 
 fn from_row(row: &Row<'_>) -> Result<Sale, QueryError> {
-    Ok(sale_columns(row)?.sale()?)
+    sale::sale(&Columns(row))
 }
 
-fn sale_columns<'r>(row: &'r Row<'_>) -> rusqlite::Result<SaleColumns<'r>> {
-    Ok(SaleColumns {
-        id: row.get(0)?,
-        title: row.get_ref(1)?.as_str()?,
-        price_minor: row.get(2)?,
-        currency: row.get_ref(3)?.as_str()?,
-        opens_at_ms: row.get(4)?,
-        closes_at_ms: row.get(5)?,
-        initial_stock: row.get(6)?,
-        limit_per_buyer: row.get(7)?,
-        quantity_max: row.get(8)?,
-        deduct_policy: row.get_ref(9)?.as_str()?,
-        state: row.get_ref(10)?.as_str()?,
-        generation: row.get(11)?,
-        saleable: row.get(12)?,
-        restocked: row.get(13)?,
-        returned: row.get(14)?,
-    })
+struct Columns<'r, 's>(&'r Row<'s>);
+
+impl SaleRow for Columns<'_, '_> {
+    type Error = QueryError;
+
+    fn text(&self, column: &'static str) -> Result<Option<String>, QueryError> {
+        Ok(self.0.get(column)?)
+    }
+
+    fn number(&self, column: &'static str) -> Result<u64, QueryError> {
+        Ok(self.0.get(column)?)
+    }
 }

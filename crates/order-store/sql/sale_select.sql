@@ -1,4 +1,3 @@
 -- One sale. Arguments: sale id. Rows: at most one.
-SELECT id, title, price_minor, currency, opens_at_ms, closes_at_ms, initial_stock, limit_per_buyer,
-       quantity_max, deduct_policy, state, generation, saleable, restocked, returned
+SELECT id, /*draft*/, state, generation, saleable, restocked, returned
 FROM sales WHERE id = ?

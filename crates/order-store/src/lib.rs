@@ -43,7 +43,7 @@ pub use compensation::{Compensated, Correction, OrderSnapshot};
 pub use dead_letter::{LetterDecision, LetterKey, LetterStatus};
 pub use deployment::{DeploymentRepository, Registration, StoreIdentity};
 pub use fault::StoreFault;
-pub use order::{OrderRepository, Placed, Rejection, StoredOrder};
+pub use order::{OrderRepository, Placed, Rejection};
 pub use repair::{
     ACTOR_CHARS_MAX, InvalidRepair, KIND_BYTES_MAX, REASON_CHARS_MAX, REPAIR_PAGE_MAX, RepairDraft,
     RepairEvent, RepairRepository, TEXT_BYTES_MAX,

@@ -1,7 +1,7 @@
 //! Orders: placed batch by batch, and looked up.
 
 use async_trait::async_trait;
-use flashgate_domain::{Batch, BatchId, BatchOutcome, Intent, OrderId, OrderState, SaleId, Timestamp};
+use flashgate_domain::{Batch, BatchId, BatchOutcome, Order, OrderId, SaleId, Timestamp};
 use thiserror::Error;
 
 use crate::StoreFault;
@@ -21,7 +21,7 @@ pub trait OrderRepository: Send + Sync + 'static {
     async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreFault>;
 
     /// The order as it is now.
-    async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault>;
+    async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreFault>;
 
     /// Those of `sales` whose rows somebody holds at this moment, so that no order of theirs can be placed. Waits for
     /// nobody.
@@ -62,19 +62,4 @@ impl Rejection {
             Self::IdsTaken { .. } => "order_ids_taken",
         }
     }
-}
-
-/// An order as the store has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredOrder {
-    /// Its name.
-    pub id: OrderId,
-    /// What was asked for, and by whom.
-    pub intent: Intent,
-    /// How it stands.
-    pub state: OrderState,
-    /// The batch that brought it.
-    pub batch: BatchId,
-    /// When the store took it.
-    pub created_at: Timestamp,
 }

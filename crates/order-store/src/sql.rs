@@ -5,9 +5,11 @@
 //! | [`texts`] | statements that every dialect runs as they are |
 //! | [`statement`] | statements over many rows, in a bounded number of sizes |
 //! | [`columns`] | columns into values of the domain |
+//! | [`sale`] | the columns of a sale, into the domain and out of it |
 //! | [`summing`] | rows grouped by state into sums, and pages of batches |
 
 pub mod columns;
+pub mod sale;
 pub mod statement;
 pub mod summing;
 pub mod texts;

@@ -1,6 +1,6 @@
 //! How a command ends: what went wrong, and the exit code that says so.
 
-use std::{error::Error, process::ExitCode};
+use std::process::ExitCode;
 
 use flashgate_supervision::{EXIT_CODE, TaskError};
 use thiserror::Error;
@@ -127,18 +127,4 @@ impl From<OutputError> for Failed {
     fn from(why: OutputError) -> Self {
         Self::because(why)
     }
-}
-
-/// An error with all that caused it.
-pub fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.to_string();
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
-        }
-        next = cause.source();
-    }
-    text
 }

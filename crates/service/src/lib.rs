@@ -1,10 +1,16 @@
 //! What both services share at their start and at their edges.
 //!
-//! [`config`] parses a file and the environment once; [`telemetry`] sets up logs and metrics, [`metrics`] is how a
-//! program tells what it measures; [`shutdown`] turns signals into a token; [`files`] divides the files that a process
-//! may open; [`listener`] serves HTTP with its time-outs; [`error`] is the one table from outcomes to HTTP and gRPC;
-//! [`clocks`] compares the clocks of the servers; [`throttle`] keeps log lines few; [`cli`] has the sub-commands of every program;
-//! [`body`] reads bodies, [`integers`] their numbers; [`messages`] makes gRPC keep to the same limits and the same table.
+//! | module | subject |
+//! |---|---|
+//! | [`config`] | one TOML file and the environment, parsed once |
+//! | [`cli`] | the sub-commands that every program has |
+//! | [`telemetry`], [`metrics`] | logs; what a program measures |
+//! | [`throttle`] | at most one log line per second and kind |
+//! | [`shutdown`], [`files`], [`clocks`] | signals as a token; the files that a process may open; clocks of the servers |
+//! | [`listener`] | HTTP with its timeouts |
+//! | [`error`] | the one table from outcomes to HTTP and gRPC |
+//! | [`problem`], [`status`], [`openapi`] | errors as problem documents, as gRPC statuses, and in OpenAPI documents |
+//! | [`body`], [`integers`], [`messages`] | bodies, the numbers in them, and gRPC messages within the same limits |
 
 pub mod body;
 pub mod cli;
@@ -22,8 +28,3 @@ pub mod shutdown;
 pub mod status;
 pub mod telemetry;
 pub mod throttle;
-
-/// The former names, for callers that are not renamed yet.
-pub mod answer {
-    pub use crate::error::ApiError as Failure;
-}

@@ -1,22 +1,34 @@
-//! What a gRPC status means for a command: its message and its exit code.
+//! What an error of a client means for a command: its message in the words of the command line, and its exit code.
 
-use std::error::Error;
+use flashgate_operations::{
+    audit::SideFault,
+    client::{ClientError, Port, Refusal, error::InvalidField},
+    repair::{drift::BrokenOff, rebuild::NotRebuilt},
+};
+use flashgate_output::exit::Failed;
+use tonic::Code;
 
-use flashgate_output::exit::{Failed, causes};
-use tonic::{Code, Status};
-use tonic_types::StatusExt;
-
-/// Why the call did not do what it was to do.
-pub(super) fn failed(status: &Status) -> Failed {
-    if let Some(why) = status.source() {
-        // No server sent this: tonic made it out of a fault of the connection.
-        return Failed::Unavailable(format!("the connection failed: {}", causes(why)));
+/// How a command ends whose call failed.
+pub(super) fn failed(error: impl Into<ClientError>) -> Failed {
+    match error.into() {
+        ClientError::InvalidUrl { port, expected } => Failed::flag(flag(port), expected),
+        ClientError::OtherServer { port, url, found } => {
+            let (flag, number) = (flag(port), port.number());
+            Failed::Usage(format!("{flag} {url} {found}; {flag} must name {port}, {number} by default"))
+        }
+        ClientError::Unreachable { port, url, error } => {
+            Failed::Unavailable(format!("{} {url} cannot be reached: {error}", flag(port)))
+        }
+        error @ ClientError::ConnectionFailed(_) => Failed::Unavailable(error.to_string()),
+        error @ ClientError::InvalidResponse { .. } => Failed::because(error),
+        ClientError::Refused(refusal) => refused(refusal),
     }
-    let message = match status.get_details_error_info() {
-        Some(info) => format!("{}: {}", info.reason, in_options(status)),
-        None => format!("{:?}: {}", status.code(), status.message()),
-    };
-    match status.code() {
+}
+
+fn refused(refusal: Refusal) -> Failed {
+    let Refusal { code, status, message, field } = refusal;
+    let message = format!("{code}: {}", field.map_or(message, in_options));
+    match status {
         Code::InvalidArgument | Code::OutOfRange => Failed::Usage(message),
         Code::NotFound => Failed::NotFound(message),
         Code::FailedPrecondition
@@ -30,6 +42,41 @@ pub(super) fn failed(status: &Status) -> Failed {
         Code::Ok | Code::Unknown | Code::Unimplemented | Code::Internal | Code::DataLoss => {
             Failed::Failed(message)
         }
+    }
+}
+
+/// How a command ends whose audit got no answer from a side.
+pub(super) fn unanswered(fault: SideFault) -> Failed {
+    match fault {
+        SideFault::Unavailable { .. } => Failed::Unavailable(fault.to_string()),
+        SideFault::Garbled { .. } => Failed::Failed(fault.to_string()),
+    }
+}
+
+/// How a command ends whose compensation was broken off.
+pub(super) fn broken_off(error: BrokenOff) -> Failed {
+    match error {
+        BrokenOff::Audit(fault) => unanswered(fault),
+        BrokenOff::Step(error) => failed(error),
+    }
+}
+
+/// How a command ends that did not rebuild the ledger.
+pub(super) fn not_rebuilt(error: NotRebuilt) -> Failed {
+    match error {
+        NotRebuilt::Refused(why) => Failed::Refused(why),
+        NotRebuilt::Call(error) => failed(error),
+        NotRebuilt::NotQuiet { .. } => Failed::Unavailable(error.to_string()),
+        NotRebuilt::Differs { .. } => Failed::Failed(error.to_string()),
+    }
+}
+
+/// The flag that names a port, in every command.
+const fn flag(port: Port) -> &'static str {
+    match port {
+        Port::Worker => "--worker",
+        Port::GatewayOperators => "--gateway",
+        Port::GatewayGrpc => "--gateway-grpc",
     }
 }
 
@@ -57,23 +104,19 @@ fn option(field: &str) -> String {
     known.map_or_else(|| format!("--{}", field.replace('_', "-")), |(_, option)| (*option).to_owned())
 }
 
-/// The server's sentence, with what was typed in place of the wire's fields.
-fn in_options(status: &Status) -> String {
-    let details = status.get_details_bad_request();
-    let Some(violation) = details.and_then(|wrong| wrong.field_violations.into_iter().next()) else {
-        return status.message().to_owned();
-    };
-    let expected = NAMED_IN_MESSAGES
-        .iter()
-        .fold(violation.description, |text, field| text.replace(field, &option(field)));
-    format!("{} {expected}", option(&violation.field))
+/// The server's sentence about a field, with what was typed in place of the wire's fields.
+fn in_options(field: InvalidField) -> String {
+    let InvalidField { name, expected } = field;
+    let expected = NAMED_IN_MESSAGES.iter().fold(expected, |text, other| text.replace(other, &option(other)));
+    format!("{} {expected}", option(&name))
 }
 
 #[cfg(test)]
 mod tests {
     use std::process::ExitCode;
 
-    use tonic_types::ErrorDetails;
+    use tonic::Status;
+    use tonic_types::{ErrorDetails, StatusExt};
 
     use super::*;
 
@@ -82,7 +125,7 @@ mod tests {
         let said = |field: &str, expected: &str| {
             let mut details = ErrorDetails::with_error_info("malformed", "flashgate", []);
             details.add_bad_request_violation(field, expected);
-            failed(&Status::with_error_details(Code::InvalidArgument, "as on the wire", details)).to_string()
+            failed(Status::with_error_details(Code::InvalidArgument, "as on the wire", details)).to_string()
         };
         assert_eq!(said("stock", "must be from 1 to 9"), "malformed: --stock must be from 1 to 9");
         let closes = said("closes_at_ms", "must be later than opens_at_ms");
@@ -95,10 +138,10 @@ mod tests {
     #[test]
     fn each_kind_of_answer_has_its_exit_code_and_names_the_stable_code() {
         let details = ErrorDetails::with_error_info("sale_not_found", "flashgate", []);
-        let failed = failed(&Status::with_error_details(Code::NotFound, "there is no such sale", details));
+        let failed = failed(Status::with_error_details(Code::NotFound, "there is no such sale", details));
         assert_eq!(failed.to_string(), "sale_not_found: there is no such sale");
         assert_eq!(failed.exit_code(), ExitCode::from(3));
-        let exit = |code| super::failed(&Status::new(code, "")).exit_code();
+        let exit = |code| super::failed(Status::new(code, "")).exit_code();
         assert_eq!(exit(Code::InvalidArgument), ExitCode::from(2));
         assert_eq!(exit(Code::FailedPrecondition), ExitCode::from(4));
         assert_eq!(exit(Code::Unavailable), ExitCode::from(5));

@@ -1,34 +1,29 @@
 //! `flashgate audit`: compares the ledger with the order store while traffic runs.
 
 use std::{
+    fmt::Display,
     io::{Write, stderr},
     str::FromStr,
     time::Duration,
 };
 
 use clap::Args;
-use flashgate_domain::{
-    SaleId,
-    audit::{Report, Verdict},
-};
+use flashgate_domain::{SaleId, audit::Verdict};
 use flashgate_operations::{
-    audit::{Plan, SideFault, examine},
-    client::Sides,
+    audit::{Plan, Round, examine, examine_all},
+    client::{SalesClient, Sides},
+    view::{AuditView, audit::worst},
 };
 use flashgate_output::{Reader, exit::Failed, time};
-use flashgate_proto::v1::{self, sale_service_client::SaleServiceClient};
 use tokio::time::sleep;
 use tonic::transport::Channel;
 
 use super::{
     CallArgs,
-    answer::failed,
-    audit_view::AuditView,
+    answer::{failed, unanswered},
     server::{GatewayArgs, WorkerArgs},
+    table,
 };
-
-/// How many sales are asked for at a time.
-const PAGE_SIZE: u32 = 1_000;
 
 /// What to audit.
 #[derive(Clone, Debug, Args)]
@@ -92,21 +87,43 @@ pub async fn run(args: &AuditArgs) -> Result<(), Failed> {
     let sides = args.sides.connect().await?;
     loop {
         let audited = args.audit(&sides).await;
-        if let Ok(view) = &audited {
-            let reader = args.sides.call.show(view, AuditView::table)?;
+        if let Ok(round) = &audited {
+            let view = AuditView::new(&round.reports, &round.failed);
+            let reader = args.sides.call.show(&view, table::audit::audit)?;
             if args.watch.is_some() && reader == Reader::Gone {
                 // Nobody would learn of a further audit.
                 return Ok(());
             }
         }
         match (args.watch, audited) {
-            (None, audited) => return audited.and_then(AuditView::end),
+            (None, audited) => return audited.and_then(end),
             // The next round may be told more.
             (Some(_pause), Err(why)) => writeln!(stderr(), "{why}").map_err(Failed::because)?,
-            (Some(_pause), Ok(_view)) => {}
+            (Some(_pause), Ok(_round)) => {}
         }
         sleep(args.watch.unwrap_or_default()).await;
     }
+}
+
+/// How the command ends: the worst of all sales counts. A difference is certain; of a sale that could not be audited,
+/// anything may be true; batches that are open for too long are only late.
+fn end(round: Round) -> Result<(), Failed> {
+    let Round { reports, failed } = round;
+    let (worst, sales) = (worst(&reports), failed.len());
+    match (worst, failed.into_iter().next()) {
+        (Verdict::Agrees | Verdict::ToRedrive, Some((first, why))) => {
+            Err(not_audited(sales, first, unanswered(why)))
+        }
+        (Verdict::Agrees | Verdict::ToRedrive | Verdict::Differs, _) => heed(worst),
+    }
+}
+
+/// How a command ends that could not audit so many sales, `first` before the others.
+pub(super) fn not_audited(sales: usize, first: impl Display, why: Failed) -> Failed {
+    why.reworded(|why| match sales {
+        1 => format!("sale {first} could not be audited: {why}"),
+        _ => format!("{sales} sales could not be audited, sale {first} first: {why}"),
+    })
 }
 
 /// What a verdict means for how a command ends.
@@ -120,30 +137,18 @@ pub(super) fn heed(verdict: Verdict) -> Result<(), Failed> {
 
 impl AuditArgs {
     /// Each sale alone: one that cannot be audited is told beside the others.
-    async fn audit(&self, sides: &Sides) -> Result<AuditView, Failed> {
-        let sales = match self.sale {
+    async fn audit(&self, sides: &Sides) -> Result<Round, Failed> {
+        let plan = Plan { age: self.age, ..Plan::default() };
+        let (ledger, store) = (sides.ledger(), sides.books());
+        match self.sale {
             Which::One(sale) => {
-                let report = audit_one(sides, sale, self.age).await?;
+                let report = examine(sale, &ledger, &store, &plan).await.map_err(unanswered)?;
                 let report = report.ok_or_else(|| nothing_to_audit(sale))?;
-                return Ok(AuditView::of(&[report], Vec::new()));
+                Ok(Round { reports: vec![report], failed: Vec::new() })
             }
-            Which::All => all_sales(&sides.worker).await?,
-        };
-        let (mut reports, mut failed) = (Vec::new(), Vec::new());
-        for sale in sales {
-            match audit_one(sides, sale, self.age).await {
-                Ok(report) => reports.extend(report),
-                Err(why) => failed.push((sale, why)),
-            }
+            Which::All => Ok(examine_all(all_sales(&sides.worker).await?, &ledger, &store, &plan).await),
         }
-        Ok(AuditView::of(&reports, failed))
     }
-}
-
-/// The audit of one sale; `None` if there is none that a ledger should have.
-pub(super) async fn audit_one(sides: &Sides, sale: SaleId, age: Duration) -> Result<Option<Report>, Failed> {
-    let plan = Plan { age, ..Plan::default() };
-    examine(sale, &sides.ledger(), &sides.books(), &plan).await.map_err(unanswered)
 }
 
 /// The order store has no such sale, or one that no gateway has ever put into the ledger.
@@ -154,26 +159,7 @@ pub(super) fn nothing_to_audit(sale: SaleId) -> Failed {
     ))
 }
 
-/// What it means for a command that a side did not tell.
-pub(super) fn unanswered(fault: SideFault) -> Failed {
-    match fault {
-        SideFault::Unavailable { .. } => Failed::Unavailable(fault.to_string()),
-        SideFault::Garbled { .. } => Failed::Failed(fault.to_string()),
-    }
-}
-
 /// Every sale that was preheated.
 pub(super) async fn all_sales(worker: &Channel) -> Result<Vec<SaleId>, Failed> {
-    let mut sales = SaleServiceClient::new(worker.clone());
-    let states = ["preheated", "closed"].map(str::to_owned).to_vec();
-    let (mut found, mut after_id) = (Vec::new(), 0);
-    loop {
-        let request = v1::ListSalesRequest { after_id, page_size: PAGE_SIZE, states: states.clone() };
-        let page = sales.list_sales(request).await.map_err(|status| failed(&status))?.into_inner().sales;
-        let Some(last) = page.last() else { return Ok(found) };
-        after_id = last.id;
-        for sale in page {
-            found.push(SaleId::new(sale.id).map_err(Failed::because)?);
-        }
-    }
+    SalesClient::on(worker.clone()).preheated().await.map_err(failed)
 }

@@ -6,17 +6,15 @@
 //! decision.
 
 use clap::{Args, Subcommand};
+use flashgate_operations::view::{
+    DecidedLetterView, DecidedLettersView, LetterView, LetterWithBodyView, LettersView,
+    dead_letter::{Decision, record},
+};
 use flashgate_output::{exit::Failed, number::whole};
 use flashgate_proto::v1::{self, dead_letter_service_client::DeadLetterServiceClient};
 use tonic::transport::Channel;
 
-use super::{
-    CallArgs,
-    answer::failed,
-    dead_letters_view::{DecidedLetter, DecidedView, LetterView, LettersView, ShownLetter, told},
-    repair::ApplyArgs,
-    server::WorkerArgs,
-};
+use super::{CallArgs, answer::failed, repair::ApplyArgs, server::WorkerArgs, table};
 
 /// How many letters one call names or brings. Each that is replayed takes a round trip to the broker.
 const LETTERS_MAX: usize = 50;
@@ -83,22 +81,6 @@ pub struct DecideArgs {
     at: DeskArgs,
 }
 
-/// What is done with dead letters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Decision {
-    Replay,
-    Drop,
-}
-
-impl Decision {
-    const fn kind(self) -> &'static str {
-        match self {
-            Self::Replay => "replay_letters",
-            Self::Drop => "drop_letters",
-        }
-    }
-}
-
 type Client = DeadLetterServiceClient<Channel>;
 
 /// Does what the command says.
@@ -130,7 +112,7 @@ impl ListArgs {
         loop {
             let page_size = u32::try_from(LETTERS_MAX.min(limit - letters.len())).unwrap_or(0);
             let request = v1::ListDeadLettersRequest { after_id, page_size, all: self.all };
-            let page = worker.list_dead_letters(request).await.map_err(|status| failed(&status))?;
+            let page = worker.list_dead_letters(request).await.map_err(failed)?;
             let v1::ListDeadLettersResponse { letters: more, next_id } = page.into_inner();
             letters.extend(more.into_iter().map(LetterView::from));
             after_id = next_id;
@@ -139,7 +121,7 @@ impl ListArgs {
             }
         }
         let view = LettersView::new(letters, after_id);
-        self.at.call.print(&view, LettersView::table)
+        self.at.call.print(&view, table::dead_letters::list)
     }
 }
 
@@ -147,14 +129,14 @@ impl ShowArgs {
     async fn run(&self) -> Result<(), Failed> {
         let (_channel, mut worker) = self.at.connect().await?;
         let shown = show(&mut worker, &self.id).await?;
-        self.at.call.print(&shown, ShownLetter::table)
+        self.at.call.print(&shown, table::dead_letters::letter)
     }
 }
 
-async fn show(worker: &mut Client, id: &str) -> Result<ShownLetter, Failed> {
+async fn show(worker: &mut Client, id: &str) -> Result<LetterWithBodyView, Failed> {
     let request = v1::ShowDeadLetterRequest { id: id.to_owned() };
-    let shown = worker.show_dead_letter(request).await.map_err(|status| failed(&status))?;
-    ShownLetter::new(shown.into_inner())
+    let shown = worker.show_dead_letter(request).await.map_err(failed)?;
+    LetterWithBodyView::new(shown.into_inner())
         .ok_or_else(|| Failed::because(format!("the order worker's answer about {id} makes no sense")))
 }
 
@@ -164,19 +146,19 @@ impl DecideArgs {
             return Err(Failed::flag("--reason", "must tell why they are dropped"));
         }
         let (channel, mut worker) = self.at.connect().await?;
-        let mut letters: Vec<DecidedLetter> = Vec::new();
+        let mut letters: Vec<DecidedLetterView> = Vec::new();
         // All are looked at before anything is done: an id that is wrong spoils nothing.
         for id in &self.ids {
-            if letters.iter().all(|letter| letter.id() != id) {
-                letters.push(DecidedLetter::from(show(&mut worker, id).await?));
+            if letters.iter().all(|letter| letter.letter.id != *id) {
+                letters.push(DecidedLetterView::from(show(&mut worker, id).await?));
             }
         }
         let mut repair_id = None;
         if self.apply.apply {
             repair_id = Some(self.decide(decision, &channel, &mut worker, &mut letters).await?);
         }
-        let view = DecidedView::new(decision, repair_id, letters);
-        self.at.call.print(&view, DecidedView::table)?;
+        let view = DecidedLettersView::new(decision, repair_id, letters);
+        self.at.call.print(&view, table::dead_letters::decided)?;
         if view.has_failed() {
             return Err(Failed::Unavailable(
                 "not all letters were taken: the same command may be given again".to_owned(),
@@ -191,10 +173,10 @@ impl DecideArgs {
         decision: Decision,
         channel: &Channel,
         worker: &mut Client,
-        letters: &mut [DecidedLetter],
+        letters: &mut [DecidedLetterView],
     ) -> Result<u64, Failed> {
-        let record = self.apply.begin(channel, decision.kind(), 0, &told(letters)).await?;
-        let repair_id = record.id;
+        let repair = self.apply.begin(channel, decision.kind(), None, &record(letters)).await?;
+        let repair_id = repair.id;
         let mut failure = None;
         for some in letters.chunks_mut(LETTERS_MAX) {
             if let Err(why) = decide_some(decision, repair_id, worker, some).await {
@@ -202,7 +184,7 @@ impl DecideArgs {
                 break;
             }
         }
-        record.end(&told(letters)).await?;
+        repair.end(&record(letters)).await.map_err(failed)?;
         failure.map_or(Ok(repair_id), Err)
     }
 }
@@ -211,15 +193,15 @@ async fn decide_some(
     decision: Decision,
     repair_id: u64,
     worker: &mut Client,
-    letters: &mut [DecidedLetter],
+    letters: &mut [DecidedLetterView],
 ) -> Result<(), Failed> {
-    let ids = letters.iter().map(|letter| letter.id().to_owned()).collect();
+    let ids = letters.iter().map(|letter| letter.letter.id.clone()).collect();
     let request = v1::DecideDeadLettersRequest { repair_id, ids };
     let answer = match decision {
         Decision::Replay => worker.replay_dead_letters(request).await,
         Decision::Drop => worker.drop_dead_letters(request).await,
     };
-    let results = answer.map_err(|status| failed(&status))?.into_inner().results;
+    let results = answer.map_err(failed)?.into_inner().results;
     for (letter, result) in letters.iter_mut().zip(results) {
         letter.result = Some(result);
     }

@@ -1,20 +1,20 @@
-//! `flashgate repair drift`: puts units right that an audit found, while buyers buy, as [`flashgate_operations::repair::drift`] does.
-
+//! `flashgate repair drift`: puts units right that an audit found, while buyers buy, as
+//! [`flashgate_operations::repair::drift`] does.
 use std::{sync::Arc, time::Duration};
 
 use clap::Args;
 use flashgate_domain::SaleId;
-use flashgate_operations::repair::{
-    Drift,
-    drift::{BrokenOff, Look},
+use flashgate_operations::{
+    repair::{Drift, drift::Look},
+    view::DriftView,
 };
 use flashgate_output::{exit::Failed, time};
 
 use super::{
-    answer::failed,
-    audit::{SideArgs, heed, nothing_to_audit, unanswered},
-    drift_view::DriftView,
+    answer::{broken_off, failed, unanswered},
+    audit::{SideArgs, heed, nothing_to_audit},
     repair::ApplyArgs,
+    table,
 };
 
 /// Which sale to put right.
@@ -42,30 +42,23 @@ impl DriftArgs {
         let mut view = DriftView::new(self.apply.apply, &look);
         if self.apply.apply && !look.steps.is_empty() {
             let worker = &drift.sides.worker;
-            let record = self.apply.begin(worker, "drift", self.sale.get(), &view.told()).await?;
+            let record = self.apply.begin(worker, "drift", Some(self.sale), &view.record()).await?;
             view.is_recorded_as(record.id);
             let mended = drift.mend(look, &mut view).await.map_err(broken_off);
             let mended = mended.and_then(|look| self.found(look));
             let end = match &mended {
-                Ok(look) => format!("{}{}", view.told(), look.report.verdict().as_str()),
-                Err(why) => format!("{}failed: {why}", view.told()),
+                Ok(look) => format!("{}{}", view.record(), look.report.verdict().as_str()),
+                Err(why) => format!("{}failed: {why}", view.record()),
             };
-            record.end(&end).await?;
+            record.end(&end).await.map_err(failed)?;
             look = mended?;
             view.ends_with(&look);
         }
-        self.sides.call.print(&view, DriftView::table)?;
+        self.sides.call.print(&view, table::drift::drift)?;
         heed(look.report.verdict())
     }
 
     fn found(&self, look: Option<Look>) -> Result<Look, Failed> {
         look.ok_or_else(|| nothing_to_audit(self.sale))
-    }
-}
-
-fn broken_off(why: BrokenOff) -> Failed {
-    match why {
-        BrokenOff::Audit(fault) => unanswered(fault),
-        BrokenOff::Step(status) => failed(&status),
     }
 }

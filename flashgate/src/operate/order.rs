@@ -2,11 +2,15 @@
 
 use clap::{Args, Subcommand};
 use flashgate_domain::OrderId;
+use flashgate_operations::{
+    client::find_order,
+    view::{OrderView, StoredOrderView},
+};
 use flashgate_output::exit::Failed;
 use flashgate_proto::v1::{self, purchase_service_client::PurchaseServiceClient};
 use tonic::{Request, metadata::AsciiMetadataValue};
 
-use super::{OperatorArgs, answer::failed, server::BuyersArgs, view::OrderView};
+use super::{OperatorArgs, answer::failed, server::BuyersArgs, table};
 
 /// Looks orders up.
 #[derive(Clone, Debug, Subcommand)]
@@ -36,18 +40,17 @@ pub struct ShowArgs {
 /// With the exit codes of [`Failed`].
 pub async fn run(command: &OrderCommand) -> Result<(), Failed> {
     let OrderCommand::Show(show) = command;
-    let order = match &show.buyer {
-        Some(buyer) => show.as_buyer(buyer).await?,
-        None => show.as_operator().await?,
-    };
-    show.at.call.print(&order, OrderView::table)
+    match &show.buyer {
+        Some(buyer) => show.at.call.print(&show.as_buyer(buyer).await?, table::order::order),
+        None => show.at.call.print(&show.as_operator().await?, table::order::stored_order),
+    }
 }
 
 impl ShowArgs {
-    async fn as_operator(&self) -> Result<OrderView, Failed> {
-        let request = v1::FindOrderRequest { order_id: self.order.to_string() };
-        let found = self.at.orders().await?.find_order(request).await;
-        Ok(found.map_err(|status| failed(&status))?.into_inner().into())
+    async fn as_operator(&self) -> Result<StoredOrderView, Failed> {
+        let worker = self.at.worker.connect(self.at.call.timeout).await?;
+        let order = find_order(worker, self.order).await.map_err(failed)?;
+        Ok(StoredOrderView::from(&order))
     }
 
     async fn as_buyer(&self, buyer: &str) -> Result<OrderView, Failed> {
@@ -57,6 +60,6 @@ impl ShowArgs {
         request.metadata_mut().insert("x-buyer-id", buyer);
         let channel = self.gateway.connect(self.at.call.timeout).await?;
         let found = PurchaseServiceClient::new(channel).get_order(request).await;
-        Ok(found.map_err(|status| failed(&status))?.into_inner().into())
+        Ok(found.map_err(failed)?.into_inner().into())
     }
 }

@@ -2,6 +2,11 @@
 //! row in the order store.
 
 use clap::{Args, Subcommand};
+use flashgate_domain::SaleId;
+use flashgate_operations::{
+    repair::{Draft, Record},
+    view::RepairView,
+};
 use flashgate_output::{exit::Failed, number::whole};
 use flashgate_proto::v1::{self, repair_service_client::RepairServiceClient};
 use tonic::transport::Channel;
@@ -13,12 +18,9 @@ use super::{
     drift::DriftArgs,
     rebuild::RebuildArgs,
     redrive::RedriveArgs,
-    repair_view::RepairView,
     server::WorkerArgs,
+    table,
 };
-
-/// The longest text before and after that a row holds, in bytes.
-const TEXT_BYTES_MAX: usize = 60_000;
 
 /// Mends what an audit found.
 #[derive(Clone, Debug, Subcommand)]
@@ -81,16 +83,10 @@ impl ListArgs {
         let worker = self.worker.connect(self.call.timeout).await?;
         let request = v1::ListRepairsRequest { before_id: 0, page_size: self.limit };
         let page = RepairServiceClient::new(worker).list_repairs(request).await;
-        let repairs = page.map_err(|status| failed(&status))?.into_inner().repairs;
+        let repairs = page.map_err(failed)?.into_inner().repairs;
         let views: Vec<RepairView> = repairs.into_iter().map(RepairView::from).collect();
-        self.call.print(&views, |views| RepairView::list(views))
+        self.call.print(&views, |views| table::repair::list(views))
     }
-}
-
-/// A repair that was written down and has not ended.
-pub(super) struct Recorded {
-    service: RepairServiceClient<Channel>,
-    pub(super) id: u64,
 }
 
 impl ApplyArgs {
@@ -99,59 +95,15 @@ impl ApplyArgs {
         &self.reason
     }
 
-    /// Writes down that a repair begins.
+    /// Records that a repair begins.
     pub(super) async fn begin(
         &self,
         worker: &Channel,
         kind: &str,
-        sale_id: u64,
+        sale: Option<SaleId>,
         before: &str,
-    ) -> Result<Recorded, Failed> {
-        let mut service = RepairServiceClient::new(worker.clone());
-        let request = v1::BeginRepairRequest {
-            sale_id,
-            kind: kind.to_owned(),
-            actor: self.by.clone(),
-            reason: self.reason.clone(),
-            before: shortened(before),
-        };
-        let event = service.begin_repair(request).await.map_err(|status| failed(&status))?.into_inner();
-        Ok(Recorded { service, id: event.id })
-    }
-}
-
-impl Recorded {
-    /// Writes down how it has ended.
-    pub(super) async fn end(mut self, after: &str) -> Result<(), Failed> {
-        let request = v1::EndRepairRequest { id: self.id, after: shortened(after) };
-        self.service.end_repair(request).await.map(drop).map_err(|status| failed(&status))
-    }
-}
-
-/// As much as a row holds, whole lines.
-fn shortened(text: &str) -> String {
-    let Some(end) = text.char_indices().map(|(at, _char)| at).find(|at| *at > TEXT_BYTES_MAX - 100) else {
-        return text.to_owned();
-    };
-    let (head, rest) = text.split_at(end);
-    let (head, tail) = head.rsplit_once('\n').unwrap_or((head, ""));
-    format!("{head}\n… and {} more bytes", tail.len() + rest.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_that_is_too_long_loses_its_last_lines() {
-        assert_eq!(shortened("short"), "short");
-        let long = "ä line\n".repeat(10_000);
-        let cut = shortened(&long);
-        assert!(cut.len() <= TEXT_BYTES_MAX);
-        assert!(
-            cut.starts_with("ä line\nä line") && cut.ends_with("more bytes"),
-            "{}",
-            &cut[cut.len() - 60..]
-        );
+    ) -> Result<Record, Failed> {
+        let draft = Draft { sale, kind, actor: &self.by, reason: &self.reason };
+        Record::begin(worker.clone(), draft, before).await.map_err(failed)
     }
 }

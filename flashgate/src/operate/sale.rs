@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand, builder::PossibleValuesParser};
-use flashgate_domain::{SaleId, SaleState};
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use flashgate_domain::{Sale, SaleId, SaleState};
+use flashgate_operations::{client::ClientError, view::SaleView};
 use flashgate_output::{
     exit::Failed,
     number::{self, whole},
     time,
 };
-use flashgate_proto::v1;
 use tokio::time::{Instant, sleep};
-use tonic::Response;
 
-use super::{OperatorArgs, answer::failed, sale_create::CreateArgs, view::SaleView};
+use super::{OperatorArgs, answer::failed, sale_create::CreateArgs, table};
 
 /// How often a sale is looked at while it is preheated.
 const PREHEAT_LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -57,8 +59,8 @@ pub struct OneArgs {
 #[derive(Clone, Debug, Args)]
 pub struct ListArgs {
     /// Only sales in this state; may be repeated
-    #[arg(long = "state", value_name = "STATE", value_parser = PossibleValuesParser::new(SaleState::ALL.map(SaleState::as_str)))]
-    states: Vec<String>,
+    #[arg(long = "state", value_name = "STATE", value_parser = state())]
+    states: Vec<SaleState>,
     /// Only sales with a greater id
     #[arg(long, value_name = "ID", default_value = "0", hide_default_value = true, value_parser = number::any::<u64>)]
     after: u64,
@@ -69,6 +71,12 @@ pub struct ListArgs {
     at: OperatorArgs,
 }
 
+/// The state of a sale, by its name.
+fn state() -> impl TypedValueParser<Value = SaleState> {
+    PossibleValuesParser::new(SaleState::ALL.map(SaleState::as_str))
+        .try_map(|name| SaleState::parse(&name).ok_or("must be a state"))
+}
+
 /// Does what the command says.
 ///
 /// # Errors
@@ -77,34 +85,25 @@ pub async fn run(command: &SaleCommand) -> Result<(), Failed> {
     match command {
         SaleCommand::Create(create) => create.run().await,
         SaleCommand::Preheat(preheat) => preheat.run().await,
-        SaleCommand::Show(OneArgs { sale, at }) => {
-            let request = v1::GetSaleRequest { sale_id: sale.get() };
-            print(at, at.sales().await?.get_sale(request).await)
-        }
+        SaleCommand::Show(OneArgs { sale, at }) => print(at, at.sales().await?.find(*sale).await),
         SaleCommand::List(list) => list.run().await,
-        SaleCommand::Close(OneArgs { sale, at }) => {
-            let request = v1::CloseSaleRequest { sale_id: sale.get() };
-            print(at, at.sales().await?.close_sale(request).await)
-        }
+        SaleCommand::Close(OneArgs { sale, at }) => print(at, at.sales().await?.close(*sale).await),
     }
 }
 
-pub(super) fn print(
-    at: &OperatorArgs,
-    answer: Result<Response<v1::Sale>, tonic::Status>,
-) -> Result<(), Failed> {
-    let sale = SaleView::from(answer.map_err(|status| failed(&status))?.into_inner());
-    at.call.print(&sale, SaleView::table)
+pub(super) fn print(at: &OperatorArgs, answer: Result<Sale, ClientError>) -> Result<(), Failed> {
+    let sale = SaleView::from(&answer.map_err(failed)?);
+    at.call.print(&sale, table::sale::sale)
 }
 
 impl PreheatArgs {
     async fn run(&self) -> Result<(), Failed> {
         let OneArgs { sale, at } = &self.one;
         let mut sales = at.sales().await?;
-        let mut answer = sales.preheat_sale(v1::PreheatSaleRequest { sale_id: sale.get() }).await;
+        let mut answer = sales.preheat(*sale).await;
         let start = Instant::now();
         while let (Some(wait), Ok(sale)) = (self.wait, &answer)
-            && sale.get_ref().state == "preheating"
+            && sale.state == SaleState::Preheating
         {
             if start.elapsed() >= wait {
                 return Err(Failed::Unavailable(
@@ -112,7 +111,7 @@ impl PreheatArgs {
                 ));
             }
             sleep(PREHEAT_LOOK_INTERVAL).await;
-            answer = sales.get_sale(v1::GetSaleRequest { sale_id: sale.get_ref().id }).await;
+            answer = sales.find(sale.id).await;
         }
         print(at, answer)
     }
@@ -120,10 +119,8 @@ impl PreheatArgs {
 
 impl ListArgs {
     async fn run(&self) -> Result<(), Failed> {
-        let request =
-            v1::ListSalesRequest { after_id: self.after, page_size: self.limit, states: self.states.clone() };
-        let page = self.at.sales().await?.list_sales(request).await.map_err(|status| failed(&status))?;
-        let sales: Vec<SaleView> = page.into_inner().sales.into_iter().map(SaleView::from).collect();
-        self.at.call.print(&sales, |sales| SaleView::list(sales))
+        let page = self.at.sales().await?.list(self.after, self.limit, &self.states).await.map_err(failed)?;
+        let sales: Vec<SaleView> = page.iter().map(SaleView::from).collect();
+        self.at.call.print(&sales, |sales| table::sale::list(sales))
     }
 }

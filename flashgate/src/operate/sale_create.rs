@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use flashgate_domain::{
-    Clock, IdempotencyKey, SystemClock,
+    Clock, DeductPolicy, IdempotencyKey, SaleFields, SystemClock,
     intent::QUANTITY_MAX,
     sale::{PRICE_MINOR_MAX, STOCK_MAX},
 };
@@ -16,7 +16,7 @@ use flashgate_output::{
     note,
     number::{price_minor, whole},
 };
-use flashgate_proto::v1;
+use flashgate_proto::{sale::create_request, v1};
 use tokio::time::sleep;
 
 use super::{
@@ -58,74 +58,71 @@ pub struct CreateArgs {
     quantity_max: Option<u32>,
     /// When the database stock goes. There is no choice yet, hence hidden
     #[arg(long, value_name = "POLICY", default_value = "at-order", value_parser = policy, hide = true)]
-    deduct_policy: &'static str,
+    deduct_policy: DeductPolicy,
     /// Makes the command repeatable: the same key and fields give the same sale, never a second one [default: a new
     /// key for each command]
     #[arg(long, value_name = "KEY", value_parser = idempotency_key)]
-    idempotency_key: Option<String>,
+    idempotency_key: Option<IdempotencyKey>,
     #[command(flatten)]
     at: OperatorArgs,
 }
 
-/// How the wire calls the policy.
-fn policy(text: &str) -> Result<&'static str, String> {
+/// The one policy that there is.
+fn policy(text: &str) -> Result<DeductPolicy, String> {
     match text {
-        "at-order" => Ok("at_order"),
+        "at-order" => Ok(DeductPolicy::AtOrder),
         "at-payment" => Err("orders cannot be paid yet: must be at-order".to_owned()),
         _ => Err("must be at-order".to_owned()),
     }
 }
 
-/// A key as the wire takes it.
-fn idempotency_key(text: &str) -> Result<String, String> {
-    IdempotencyKey::new(text).map(|key| key.as_str().to_owned()).map_err(|wrong| wrong.to_string())
+fn idempotency_key(text: &str) -> Result<IdempotencyKey, String> {
+    IdempotencyKey::new(text).map_err(|wrong| wrong.to_string())
 }
 
 /// 128 bits that no other command has: the operating system seeds each `RandomState`.
-fn new_key() -> String {
+fn new_key() -> Result<IdempotencyKey, Failed> {
     let random = || RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", random(), random())
+    IdempotencyKey::new(format!("{:016x}{:016x}", random(), random())).map_err(Failed::because)
 }
 
 impl CreateArgs {
     /// Does what the command says. A call whose answer is lost is repeated with the same key and the same moments.
     pub(super) async fn run(&self) -> Result<(), Failed> {
-        let request = self.request();
+        let request = self.request()?;
         let mut sales = self.at.sales().await?;
         let mut pauses = PAUSES.into_iter();
         loop {
-            let answer = sales.create_sale(request.clone()).await;
-            let Err(status) = &answer else { return print(&self.at, answer) };
-            match (failed(status), pauses.next()) {
-                (Failed::Unavailable(why), Some(pause)) => {
-                    note(format_args!("flashgate: {why}; asking again, with the same idempotency key"));
-                    sleep(pause).await;
-                }
-                (Failed::Unavailable(why), None) => return Err(in_doubt(&why, &request)),
-                (failed, _) => return Err(failed),
-            }
+            let error = match sales.create(request.clone()).await {
+                Err(error) if error.is_unavailable() => error,
+                answer => return print(&self.at, answer),
+            };
+            let Some(pause) = pauses.next() else { return Err(in_doubt(&failed(error), &request)) };
+            note(format_args!("flashgate: {}; asking again, with the same idempotency key", failed(error)));
+            sleep(pause).await;
         }
     }
 
-    fn request(&self) -> v1::CreateSaleRequest {
+    fn request(&self) -> Result<v1::CreateSaleRequest, Failed> {
         let now = SystemClock.now();
-        v1::CreateSaleRequest {
+        let fields = SaleFields {
             title: self.title.clone(),
             price_minor: self.price_minor,
             currency: self.currency.clone(),
-            opens_at_ms: self.opens.from(now).as_millis(),
-            closes_at_ms: self.closes.from(now).as_millis(),
+            opens_at: self.opens.from(now),
+            closes_at: self.closes.from(now),
             stock: self.stock,
             limit_per_buyer: self.limit_per_buyer,
             quantity_max: self.quantity_max.unwrap_or(0),
-            deduct_policy: self.deduct_policy.to_owned(),
-            idempotency_key: self.idempotency_key.clone().unwrap_or_else(new_key),
-        }
+            deduct_policy: self.deduct_policy,
+        };
+        let key = self.idempotency_key.clone().map_or_else(new_key, Ok)?;
+        Ok(create_request(fields, Some(&key)))
     }
 }
 
 /// The answer is lost for good.
-fn in_doubt(why: &str, request: &v1::CreateSaleRequest) -> Failed {
+fn in_doubt(why: &Failed, request: &v1::CreateSaleRequest) -> Failed {
     let (opens, closes) = (show(request.opens_at_ms), show(request.closes_at_ms));
     Failed::Unavailable(format!(
         "{why}; the sale may have been created: `flashgate sale list` shows every sale. The same command with \

@@ -3,10 +3,11 @@
 use std::{env, time::Duration};
 
 use clap::Args;
+use flashgate_operations::client::{Port, connect};
 use flashgate_output::exit::Failed;
 use tonic::transport::Channel;
 
-use super::{connection, peer::Service};
+use super::answer::failed;
 
 /// Where an order worker's operators' port is.
 #[derive(Clone, Debug, Args)]
@@ -36,7 +37,7 @@ impl WorkerArgs {
     /// Connects. Each call ends within `within`.
     pub(super) async fn connect(&self, within: Duration) -> Result<Channel, Failed> {
         let url = named(self.worker.as_ref(), "FLASHGATE_OPERATOR", "http://127.0.0.1:7070");
-        connection::open(Service::Worker, &url, within).await
+        connect(Port::Worker, &url, within).await.map_err(failed)
     }
 }
 
@@ -44,7 +45,7 @@ impl GatewayArgs {
     /// Connects. Each call ends within `within`.
     pub(super) async fn connect(&self, within: Duration) -> Result<Channel, Failed> {
         let url = named(self.gateway.as_ref(), "FLASHGATE_GATEWAY", "http://127.0.0.1:7003");
-        connection::open(Service::GatewayOperators, &url, within).await
+        connect(Port::GatewayOperators, &url, within).await.map_err(failed)
     }
 }
 
@@ -52,7 +53,7 @@ impl BuyersArgs {
     /// Connects. Each call ends within `within`.
     pub(super) async fn connect(&self, within: Duration) -> Result<Channel, Failed> {
         let url = self.gateway_grpc.as_deref().unwrap_or("http://127.0.0.1:7002");
-        connection::open(Service::GatewayGrpc, url, within).await
+        connect(Port::GatewayGrpc, url, within).await.map_err(failed)
     }
 }
 

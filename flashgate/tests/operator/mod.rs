@@ -77,7 +77,7 @@ fn refused(code: Code, reason: &str, message: &str) -> Status {
 impl Sales {
     fn change(&self, id: u64, change: impl FnOnce(&mut v1::Sale)) -> Result<Response<v1::Sale>, Status> {
         let mut sales = self.sales.lock();
-        let sale = sales.iter_mut().find(|sale| sale.id == id);
+        let sale = sales.iter_mut().find(|sale| sale.sale_id == id);
         let sale = sale.ok_or_else(|| refused(Code::NotFound, "sale_not_found", "there is no such sale"))?;
         change(sale);
         Ok(Response::new(sale.clone()))
@@ -113,7 +113,7 @@ impl SaleService for Sales {
             let id = u64::try_from(sales.len()).unwrap() + 1;
             self.keys.lock().insert(draft.idempotency_key.clone(), (draft.clone(), id));
             sales.push(v1::Sale {
-                id,
+                sale_id: id,
                 title: draft.title,
                 price_minor: draft.price_minor,
                 currency: draft.currency,
@@ -121,6 +121,8 @@ impl SaleService for Sales {
                 closes_at_ms: draft.closes_at_ms,
                 stock: draft.stock,
                 limit_per_buyer: draft.limit_per_buyer,
+                quantity_max: draft.limit_per_buyer,
+                deduct_policy: draft.deduct_policy,
                 state: "created".to_owned(),
                 ..v1::Sale::default()
             });
@@ -175,7 +177,16 @@ impl OrderService for Sales {
         if id != "77" {
             return Err(refused(Code::NotFound, "order_not_found", "there is no such order"));
         }
-        let (buyer_id, state) = ("ann".to_owned(), "confirmed".to_owned());
-        Ok(Response::new(v1::Order { id, buyer_id, state, ..v1::Order::default() }))
+        Ok(Response::new(v1::Order {
+            order_id: id,
+            sale_id: 7,
+            buyer_id: "ann".to_owned(),
+            idempotency_key: "key".to_owned(),
+            quantity: 1,
+            state: "confirmed".to_owned(),
+            cancel_reason: String::new(),
+            batch_id: "0000000001020400000000000000002a".to_owned(),
+            created_at_ms: 1,
+        }))
     }
 }

@@ -1,5 +1,6 @@
 //! The OpenAPI 3.1 document of the HTTP interface, made from the code. `docs/openapi.json` is a copy of it.
 
+use flashgate_proto::sale::SaleTerms;
 use flashgate_service::openapi::{Id, Problem};
 use utoipa::OpenApi;
 
@@ -9,7 +10,7 @@ use super::http::{Accepted, BuyBody, OrderBody, SaleBody};
 #[openapi(
     info(title = "flashgate", description = "A flash-sale gateway: the interface for buyers."),
     paths(super::http::buy::buy, super::http::look_up::order, super::http::look_up::sale),
-    components(schemas(Accepted, BuyBody, OrderBody, SaleBody, Id, Problem))
+    components(schemas(Accepted, BuyBody, OrderBody, SaleBody, SaleTerms, Id, Problem))
 )]
 struct Document;
 

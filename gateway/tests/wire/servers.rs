@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    DeductPolicy, LedgerId, OrderId, Sale, SaleDraft, SaleId, SaleState, StoreId, Timestamp, Window,
+    DeductPolicy, LedgerId, OrderId, Sale, SaleFields, SaleId, SaleState, StoreId, Timestamp,
 };
 use flashgate_gateway::sales::registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder};
 use flashgate_messaging::{
@@ -28,11 +28,21 @@ pub(crate) struct Sales {
 
 impl Sales {
     fn sale(&self) -> Sale {
-        let window = Window::new(Timestamp::default(), Timestamp::from_millis(END_MS)).unwrap();
+        let fields = SaleFields {
+            title: "Kettle".to_owned(),
+            price_minor: 1_999,
+            currency: "EUR".to_owned(),
+            opens_at: Timestamp::default(),
+            closes_at: Timestamp::from_millis(END_MS),
+            stock: 2,
+            limit_per_buyer: 1,
+            quantity_max: 1,
+            deduct_policy: DeductPolicy::AtOrder,
+        };
         let preheated = self.preheated.load(Ordering::SeqCst);
         Sale {
             id: SaleId::new(SALE).unwrap(),
-            draft: SaleDraft::new("Kettle", 1_999, "EUR", window, 2, 1, 1, DeductPolicy::AtOrder).unwrap(),
+            draft: fields.check().unwrap(),
             state: if preheated { SaleState::Preheated } else { SaleState::Preheating },
             generation: 1,
             saleable: 2,

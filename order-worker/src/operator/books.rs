@@ -10,7 +10,7 @@ use flashgate_proto::{
     body, books,
     v1::{self, books_service_server::BooksService},
 };
-use flashgate_service::answer::Failure;
+use flashgate_service::error::ApiError;
 use tonic::{Request, Response, Status};
 
 use super::sales::failure;
@@ -37,7 +37,7 @@ impl BooksService for StoreLooks {
         let v1::SnapshotStoreSaleRequest { sale_id: number, batch_ids } = request.into_inner();
         let asked = batch_ids.iter().map(|id| batch_id("batch_ids", id)).collect::<Result<Vec<_>, _>>()?;
         let found = self.0.snapshot(sale_id(number)?, &asked).await.map_err(failure)?;
-        let found = found.ok_or(Failure::Refused(Refusal::SaleNotFound))?;
+        let found = found.ok_or(ApiError::Refused(Refusal::SaleNotFound))?;
         Ok(Response::new(books::store_books_message(&found)))
     }
 
@@ -71,16 +71,16 @@ impl BooksService for StoreLooks {
         let v1::ListOutcomesRequest { sale_id: number, after_order_id, orders_max } = request.into_inner();
         let after = match after_order_id {
             0 => None,
-            id => Some(OrderId::new(id).map_err(|wrong| Failure::malformed("after_order_id", wrong))?),
+            id => Some(OrderId::new(id).map_err(|wrong| ApiError::malformed("after_order_id", wrong))?),
         };
         let (usual, most) = PAGE_ORDERS;
         let orders_max = if orders_max == 0 { usual } else { orders_max };
         if orders_max > most {
-            return Err(Failure::malformed("orders_max", format!("must be at most {most}")).into());
+            return Err(ApiError::malformed("orders_max", format!("must be at most {most}")).into());
         }
         let page = OutcomePage { sale: sale_id(number)?, after, orders_max };
         let found = self.0.outcomes(&page).await.map_err(failure)?;
-        let found = found.ok_or(Failure::Refused(Refusal::SaleNotFound))?;
+        let found = found.ok_or(ApiError::Refused(Refusal::SaleNotFound))?;
         Ok(Response::new(v1::ListOutcomesResponse {
             batches: found.outcomes.iter().map(body::outcome_body).collect(),
             next_order_id: found.next.map_or(0, OrderId::get),
@@ -94,7 +94,7 @@ impl BooksService for StoreLooks {
         let v1::ListBuyersRequest { sale_id: number, after_buyer_id, page_size } = request.into_inner();
         let after = match after_buyer_id.as_str() {
             "" => None,
-            id => Some(BuyerId::new(id).map_err(|wrong| Failure::malformed("after_buyer_id", wrong))?),
+            id => Some(BuyerId::new(id).map_err(|wrong| ApiError::malformed("after_buyer_id", wrong))?),
         };
         let page = BuyerPage { sale: sale_id(number)?, after, size: size(page_size, BUYER_PAGE_MAX)? };
         let found = self.0.buyers(&page).await.map_err(failure)?;
@@ -103,21 +103,21 @@ impl BooksService for StoreLooks {
 }
 
 /// How many a page is to have: as many as it can if nobody says.
-fn size(asked: u32, most: u32) -> Result<u32, Failure> {
+fn size(asked: u32, most: u32) -> Result<u32, ApiError> {
     match asked {
         0 => Ok(most),
         asked if asked <= most => Ok(asked),
-        _ => Err(Failure::malformed("page_size", format!("must be at most {most}"))),
+        _ => Err(ApiError::malformed("page_size", format!("must be at most {most}"))),
     }
 }
 
 /// How many orders a page of outcomes has if nobody says, and at most.
 const PAGE_ORDERS: (u32, u32) = (4_000, 10_000);
 
-fn sale_id(number: u64) -> Result<SaleId, Failure> {
-    SaleId::new(number).map_err(|invalid| Failure::malformed("sale_id", invalid))
+fn sale_id(number: u64) -> Result<SaleId, ApiError> {
+    SaleId::new(number).map_err(|invalid| ApiError::malformed("sale_id", invalid))
 }
 
-fn batch_id(field: &'static str, bytes: &[u8]) -> Result<BatchId, Failure> {
-    body::batch_id(bytes).map_err(|_wrong| Failure::malformed(field, "must be 16 bytes of a batch id"))
+pub(super) fn batch_id(field: &'static str, bytes: &[u8]) -> Result<BatchId, ApiError> {
+    BatchId::from_bytes(bytes).map_err(|invalid| ApiError::malformed(field, invalid))
 }

@@ -11,7 +11,7 @@ use flashgate_proto::{
     body,
     v1::{self, dead_letter_service_server::DeadLetterService},
 };
-use flashgate_service::answer::Failure;
+use flashgate_service::error::ApiError;
 use shelf::{Letter, Shelf};
 use tonic::{Request, Response, Status};
 
@@ -52,7 +52,7 @@ impl DeadLetterService for DeadLetters {
             0 => LETTERS_MAX,
             1..=LETTERS_MAX => page_size,
             _ => {
-                return Err(Failure::malformed("page_size", format!("must be at most {LETTERS_MAX}")).into());
+                return Err(ApiError::malformed("page_size", format!("must be at most {LETTERS_MAX}")).into());
             }
         };
         let page = self.shelf().page(after, size, all).await?;
@@ -67,7 +67,7 @@ impl DeadLetterService for DeadLetters {
         request: Request<v1::ShowDeadLetterRequest>,
     ) -> Result<Response<v1::ShowDeadLetterResponse>, Status> {
         let place = place("id", &request.into_inner().id)?;
-        let letter = self.shelf().find(&[place]).await?.pop().ok_or(Failure::Internal)?;
+        let letter = self.shelf().find(&[place]).await?.pop().ok_or(ApiError::Internal)?;
         let (intents, head) = match &letter.batch {
             Some(batch) => (batch.intents().iter().map(body::intent_body).collect(), Vec::new()),
             None => (Vec::new(), letter.message.body.iter().copied().take(HEAD_BYTES).collect()),
@@ -103,7 +103,7 @@ impl DeadLetters {
     ) -> Result<Response<v1::DecideDeadLettersResponse>, Status> {
         let v1::DecideDeadLettersRequest { repair_id, ids } = request;
         if !(1..=LETTERS_MAX).contains(&u32::try_from(ids.len()).unwrap_or(u32::MAX)) {
-            return Err(Failure::malformed("ids", format!("must be 1 to {LETTERS_MAX}")).into());
+            return Err(ApiError::malformed("ids", format!("must be 1 to {LETTERS_MAX}")).into());
         }
         let places = ids.iter().map(|id| place("ids", id)).collect::<Result<Vec<_>, _>>()?;
         self.repair(repair_id, standing).await?;
@@ -119,25 +119,26 @@ impl DeadLetters {
     }
 
     /// The repair, if it is under way and of the right kind.
-    async fn repair(&self, id: u64, standing: LetterStatus) -> Result<RepairEvent, Failure> {
+    async fn repair(&self, id: u64, standing: LetterStatus) -> Result<RepairEvent, ApiError> {
         let kind = match standing {
             LetterStatus::Replayed => "replay_letters",
             LetterStatus::Dropped => "drop_letters",
         };
         // Above, no store can have one.
-        let after = i64::try_from(id).ok().and_then(|id| id.checked_add(1)).ok_or(Failure::RepairNotFound)?;
+        let after =
+            i64::try_from(id).ok().and_then(|id| id.checked_add(1)).ok_or(ApiError::RepairNotFound)?;
         let found = self.store.repairs(Some(after.unsigned_abs()), 1).await.map_err(failure)?;
         let is_it = |event: &RepairEvent| event.id == id && event.draft.kind == kind && event.ended.is_none();
-        let repair = found.into_iter().find(is_it).ok_or(Failure::RepairNotFound)?;
+        let repair = found.into_iter().find(is_it).ok_or(ApiError::RepairNotFound)?;
         if standing == LetterStatus::Dropped && repair.draft.reason.trim().is_empty() {
-            return Err(Failure::malformed("repair_id", "must be of a repair that tells its reason"));
+            return Err(ApiError::malformed("repair_id", "must be of a repair that tells its reason"));
         }
         Ok(repair)
     }
 }
 
-fn place(field: &'static str, text: &str) -> Result<MessageLocation, Failure> {
-    text.parse().map_err(|invalid| Failure::malformed(field, invalid))
+fn place(field: &'static str, text: &str) -> Result<MessageLocation, ApiError> {
+    text.parse().map_err(|invalid| ApiError::malformed(field, invalid))
 }
 
 fn letter_message(letter: &Letter) -> v1::DeadLetter {

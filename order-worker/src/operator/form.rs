@@ -1,7 +1,8 @@
 //! A new sale as it comes from outside, field by field, into a checked draft.
 
-use flashgate_domain::{DeductPolicy, SaleDraft, Timestamp, Window, sale::InvalidSale};
-use flashgate_service::{answer::Failure, integers};
+use flashgate_domain::{DeductPolicy, SaleDraft, SaleFields, Timestamp, sale::InvalidSale};
+use flashgate_proto::{sale::policy, v1::CreateSaleRequest};
+use flashgate_service::{error::ApiError, integers};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -41,36 +42,44 @@ pub struct SaleForm {
 
 impl SaleForm {
     /// The draft, if every field is right; the failure names the first that is not.
-    pub fn check(&self) -> Result<SaleDraft, Failure> {
-        let wrong = |invalid: InvalidSale| Failure::malformed(invalid.field, invalid.expected);
-        let policy = match self.deduct_policy.as_str() {
-            "" => Some(DeductPolicy::AtOrder),
-            name => DeductPolicy::parse(name),
-        };
-        let policy =
-            policy.ok_or_else(|| Failure::malformed("deduct_policy", "must be at_order or at_payment"))?;
-        let [opens_at, closes_at] = [self.opens_at_ms, self.closes_at_ms].map(Timestamp::from_millis);
-        let quantity_max = if self.quantity_max == 0 { self.limit_per_buyer } else { self.quantity_max };
-        let draft = SaleDraft::new(
-            &self.title,
-            self.price_minor,
-            &self.currency,
-            Window::new(opens_at, closes_at).map_err(wrong)?,
-            self.stock,
-            self.limit_per_buyer,
+    pub fn check(self) -> Result<SaleDraft, ApiError> {
+        let wrong = |invalid: InvalidSale| ApiError::malformed(invalid.field, invalid.expected);
+        let Self {
+            title,
+            price_minor,
+            currency,
+            opens_at_ms,
+            closes_at_ms,
+            stock,
+            limit_per_buyer,
             quantity_max,
-            policy,
-        );
-        draft.map_err(wrong)
+            deduct_policy,
+        } = self;
+        let deduct_policy = match deduct_policy.as_str() {
+            "" => DeductPolicy::default(),
+            name => policy(name).map_err(wrong)?,
+        };
+        let fields = SaleFields {
+            title,
+            price_minor,
+            currency,
+            opens_at: Timestamp::from_millis(opens_at_ms),
+            closes_at: Timestamp::from_millis(closes_at_ms),
+            stock,
+            limit_per_buyer,
+            quantity_max: if quantity_max == 0 { limit_per_buyer } else { quantity_max },
+            deduct_policy,
+        };
+        fields.check().map_err(wrong)
     }
 
     /// The form in a JSON object. Every member must be known, present (the last two are optional) and of the
     /// right type; the failure names the first that is not.
-    pub fn from_json(body: &[u8]) -> Result<Self, Failure> {
+    pub fn from_json(body: &[u8]) -> Result<Self, ApiError> {
         let value = serde_json::from_slice(&integers::plain(body))
-            .map_err(|error| Failure::malformed("body", format!("must be JSON: {error}")))?;
+            .map_err(|error| ApiError::malformed("body", format!("must be JSON: {error}")))?;
         let Value::Object(mut members) = value else {
-            return Err(Failure::malformed("body", "must be a JSON object"));
+            return Err(ApiError::malformed("body", "must be a JSON object"));
         };
         let form = Self {
             title: text(&mut members, "title", None)?,
@@ -84,8 +93,37 @@ impl SaleForm {
             deduct_policy: text(&mut members, "deduct_policy", Some(""))?,
         };
         match members.keys().next() {
-            Some(unknown) => Err(Failure::malformed(unknown.clone(), "is no field of a sale")),
+            Some(unknown) => Err(ApiError::malformed(unknown.clone(), "is no field of a sale")),
             None => Ok(form),
+        }
+    }
+}
+
+impl From<CreateSaleRequest> for SaleForm {
+    fn from(request: CreateSaleRequest) -> Self {
+        let CreateSaleRequest {
+            title,
+            price_minor,
+            currency,
+            opens_at_ms,
+            closes_at_ms,
+            stock,
+            limit_per_buyer,
+            quantity_max,
+            deduct_policy,
+            // A header over HTTP.
+            idempotency_key: _,
+        } = request;
+        Self {
+            title,
+            price_minor,
+            currency,
+            opens_at_ms,
+            closes_at_ms,
+            stock,
+            limit_per_buyer,
+            quantity_max,
+            deduct_policy,
         }
     }
 }
@@ -95,14 +133,14 @@ fn text(
     members: &mut Map<String, Value>,
     field: &'static str,
     absent: Option<&str>,
-) -> Result<String, Failure> {
+) -> Result<String, ApiError> {
     match (members.remove(field), absent) {
         (Some(Value::String(text)), Some(_)) if text.is_empty() => {
-            Err(Failure::malformed(field, "must not be empty; leave it out"))
+            Err(ApiError::malformed(field, "must not be empty; leave it out"))
         }
         (Some(Value::String(text)), _) => Ok(text),
         (None, Some(absent)) => Ok(absent.to_owned()),
-        (Some(_) | None, _) => Err(Failure::malformed(field, "must be a string")),
+        (Some(_) | None, _) => Err(ApiError::malformed(field, "must be a string")),
     }
 }
 
@@ -111,8 +149,8 @@ fn number<N: TryFrom<u64>>(
     members: &mut Map<String, Value>,
     field: &'static str,
     absent: Option<N>,
-) -> Result<N, Failure> {
-    let wrong = || Failure::malformed(field, "must be a whole number in its range, not negative");
+) -> Result<N, ApiError> {
+    let wrong = || ApiError::malformed(field, "must be a whole number in its range, not negative");
     match (members.remove(field), absent) {
         (Some(value), _) => value.as_u64().and_then(|number| N::try_from(number).ok()).ok_or_else(wrong),
         (None, Some(absent)) => Ok(absent),

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use axum::Router;
-use flashgate_domain::{CancelReason, IdempotencyKey, Sale, SaleId};
-use flashgate_order_store::StoredOrder;
+use flashgate_domain::{IdempotencyKey, SaleId};
 use flashgate_proto::{
     FILE_DESCRIPTOR_SET, body,
+    order::order_message,
+    sale::sale_message,
     v1::{
         self,
         books_service_server::BooksServiceServer,
@@ -17,7 +18,7 @@ use flashgate_proto::{
         sale_service_server::{SaleService, SaleServiceServer},
     },
 };
-use flashgate_service::{answer::Failure, body::BodyLimits, messages};
+use flashgate_service::{body::BodyLimits, error::ApiError, messages};
 use tonic::{Request, Response, Status, service::Routes};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
@@ -86,8 +87,8 @@ async fn report_health(
 #[derive(Clone)]
 pub struct Operator(pub Arc<Sales>);
 
-fn sale_id(number: u64) -> Result<SaleId, Failure> {
-    SaleId::new(number).map_err(|invalid| Failure::malformed("sale_id", invalid))
+fn sale_id(number: u64) -> Result<SaleId, ApiError> {
+    SaleId::new(number).map_err(|invalid| ApiError::malformed("sale_id", invalid))
 }
 
 #[tonic::async_trait]
@@ -99,11 +100,11 @@ impl SaleService for Operator {
         let request = request.into_inner();
         let key = match request.idempotency_key.as_str() {
             "" => None,
-            key => {
-                Some(IdempotencyKey::new(key).map_err(|wrong| Failure::malformed("idempotency_key", wrong))?)
-            }
+            key => Some(
+                IdempotencyKey::new(key).map_err(|wrong| ApiError::malformed("idempotency_key", wrong))?,
+            ),
         };
-        let (sale, _is_repeated) = self.0.create(key.as_ref(), &form(request).check()?).await?;
+        let (sale, _is_repeated) = self.0.create(key.as_ref(), &SaleForm::from(request).check()?).await?;
         Ok(Response::new(sale_message(&sale)))
     }
 
@@ -141,7 +142,7 @@ impl PreheatService for Operator {
         request: Request<v1::RegisterLedgerRequest>,
     ) -> Result<Response<v1::StoreIdentity>, Status> {
         let ledger = body::ledger_id(&request.into_inner().ledger_id);
-        let ledger = ledger.map_err(|wrong| Failure::malformed("ledger_id", wrong))?;
+        let ledger = ledger.map_err(|wrong| ApiError::malformed("ledger_id", wrong))?;
         let identity = self.0.register_ledger(ledger).await?;
         Ok(Response::new(v1::StoreIdentity {
             store_id: identity.store.to_bytes().to_vec(),
@@ -166,56 +167,7 @@ impl OrderService for Operator {
         request: Request<v1::FindOrderRequest>,
     ) -> Result<Response<v1::Order>, Status> {
         let order = request.into_inner().order_id.parse();
-        let order = order.map_err(|invalid| Failure::malformed("order_id", invalid))?;
+        let order = order.map_err(|invalid| ApiError::malformed("order_id", invalid))?;
         Ok(Response::new(order_message(&self.0.order(order).await?)))
-    }
-}
-
-fn form(request: v1::CreateSaleRequest) -> SaleForm {
-    SaleForm {
-        title: request.title,
-        price_minor: request.price_minor,
-        currency: request.currency,
-        opens_at_ms: request.opens_at_ms,
-        closes_at_ms: request.closes_at_ms,
-        stock: request.stock,
-        limit_per_buyer: request.limit_per_buyer,
-        quantity_max: request.quantity_max,
-        deduct_policy: request.deduct_policy,
-    }
-}
-
-pub(super) fn sale_message(sale: &Sale) -> v1::Sale {
-    let draft = &sale.draft;
-    v1::Sale {
-        id: sale.id.get(),
-        title: draft.title().to_owned(),
-        price_minor: draft.price_minor(),
-        currency: draft.currency().to_owned(),
-        opens_at_ms: draft.window().opens_at().as_millis(),
-        closes_at_ms: draft.window().closes_at().as_millis(),
-        stock: draft.stock(),
-        limit_per_buyer: draft.limit_per_buyer().get(),
-        quantity_max: draft.quantity_max().get(),
-        deduct_policy: draft.policy().as_str().to_owned(),
-        state: sale.state.as_str().to_owned(),
-        generation: sale.generation,
-        saleable: sale.saleable,
-        restocked: sale.restocked,
-        returned: sale.returned,
-    }
-}
-
-fn order_message(order: &StoredOrder) -> v1::Order {
-    v1::Order {
-        id: order.id.to_string(),
-        sale_id: order.intent.sale().get(),
-        buyer_id: order.intent.buyer().as_str().to_owned(),
-        idempotency_key: order.intent.key().as_str().to_owned(),
-        quantity: order.intent.quantity().get(),
-        state: order.state.as_str().to_owned(),
-        cancel_reason: order.state.reason().map_or("", CancelReason::as_str).to_owned(),
-        batch_id: order.batch.to_string(),
-        created_at_ms: order.created_at.as_millis(),
     }
 }

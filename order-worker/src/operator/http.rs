@@ -10,9 +10,10 @@ use axum::{
     routing::{get, post},
 };
 use flashgate_domain::{IdempotencyKey, OrderId, SaleId, id::InvalidId};
+use flashgate_operations::view::{SaleView, SalesView, StoredOrderView};
 use flashgate_service::{
-    answer::Failure,
     body::{self, BodyLimits},
+    error::ApiError,
     openapi::{Everywhere, Id, Problem, StoreDown},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -20,12 +21,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tonic::Status;
 use utoipa::IntoParams;
 
-use super::{
-    form::SaleForm,
-    page,
-    sales::Sales,
-    view::{OrderView, SaleView, SalesView},
-};
+use super::{form::SaleForm, page, sales::Sales};
 use crate::{
     health::{Condition, Health},
     openapi,
@@ -37,7 +33,7 @@ const KEY_HEADER: &str = "idempotency-key";
 const REPLAYED_HEADER: &str = "idempotency-replayed";
 
 type PathText = Result<Path<String>, PathRejection>;
-type SaleAnswer = Result<Json<SaleView>, Failure>;
+type SaleAnswer = Result<Json<SaleView>, ApiError>;
 
 /// The routes, without a fallback.
 pub fn routes(
@@ -61,7 +57,7 @@ pub fn routes(
         .with_state(Operator { sales, body_limits })
         .route("/openapi.json", get(async || Json(openapi::document())))
         .merge(probes)
-        .method_not_allowed_fallback(|| async { Failure::MethodNotAllowed })
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
 }
 
 /// A path that is no route, in the protocol of whoever asks.
@@ -70,7 +66,7 @@ pub async fn nothing_here(headers: HeaderMap) -> Response {
     if content_type.starts_with(b"application/grpc") {
         return Status::unimplemented("no such service").into_http();
     }
-    Failure::RouteNotFound.into_response()
+    ApiError::RouteNotFound.into_response()
 }
 
 #[derive(Clone)]
@@ -134,7 +130,7 @@ pub(crate) async fn create(
     State(operator): State<Operator>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Failure> {
+) -> Result<Response, ApiError> {
     body::expect_json(&headers)?;
     let body = body::read(body, operator.body_limits).await?;
     let (key, draft) = (key(&headers)?, SaleForm::from_json(&body)?.check()?);
@@ -148,14 +144,14 @@ pub(crate) async fn create(
 }
 
 /// The idempotency key of the request, if it has one.
-fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Failure> {
+fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
     let mut values = headers.get_all(KEY_HEADER).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Failure::malformed(KEY_HEADER, "must come once"));
+        return Err(ApiError::malformed(KEY_HEADER, "must come once"));
     }
     let key = IdempotencyKey::new(value.as_bytes());
-    key.map(Some).map_err(|wrong| Failure::malformed(KEY_HEADER, wrong))
+    key.map(Some).map_err(|wrong| ApiError::malformed(KEY_HEADER, wrong))
 }
 
 /// A page of sales, by ascending id
@@ -174,7 +170,7 @@ fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Failure> {
 pub(crate) async fn list(
     State(operator): State<Operator>,
     RawQuery(query): RawQuery,
-) -> Result<Json<SalesView>, Failure> {
+) -> Result<Json<SalesView>, ApiError> {
     let sales = operator.sales.list(&page::from_query(query.as_deref().unwrap_or(""))?).await?;
     Ok(Json(SalesView::from(sales.as_slice())))
 }
@@ -245,7 +241,7 @@ pub(crate) async fn close(State(operator): State<Operator>, sale: PathText) -> S
     operation_id = "getOrder",
     params(("order_id" = inline(Id), Path, description = "The order")),
     responses(
-        (status = 200, description = "The order", body = OrderView),
+        (status = 200, description = "The order", body = StoredOrderView),
         (status = 400, description = "`malformed`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`order_not_found`: it was not placed, or not yet", body = Problem, content_type = "application/problem+json"),
         StoreDown,
@@ -255,17 +251,17 @@ pub(crate) async fn close(State(operator): State<Operator>, sale: PathText) -> S
 pub(crate) async fn order(
     State(operator): State<Operator>,
     order: PathText,
-) -> Result<Json<OrderView>, Failure> {
+) -> Result<Json<StoredOrderView>, ApiError> {
     let order: OrderId = parse(order, "order_id")?;
-    Ok(Json(OrderView::from(&operator.sales.order(order).await?)))
+    Ok(Json(StoredOrderView::from(&operator.sales.order(order).await?)))
 }
 
-fn sale_id(text: PathText) -> Result<SaleId, Failure> {
+fn sale_id(text: PathText) -> Result<SaleId, ApiError> {
     parse(text, "sale_id")
 }
 
 /// A parameter of the path; axum refuses one that is not UTF-8.
-fn parse<I: FromStr<Err = InvalidId>>(text: PathText, field: &'static str) -> Result<I, Failure> {
-    let Ok(Path(text)) = text else { return Err(Failure::malformed(field, InvalidId::NotANumber)) };
-    text.parse().map_err(|invalid| Failure::malformed(field, invalid))
+fn parse<I: FromStr<Err = InvalidId>>(text: PathText, field: &'static str) -> Result<I, ApiError> {
+    let Ok(Path(text)) = text else { return Err(ApiError::malformed(field, InvalidId::NotANumber)) };
+    text.parse().map_err(|invalid| ApiError::malformed(field, invalid))
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use flashgate_domain::SaleState;
 use flashgate_order_store::{SALE_PAGE_MAX, SalePage};
 use flashgate_proto::v1::ListSalesRequest;
-use flashgate_service::answer::Failure;
+use flashgate_service::error::ApiError;
 use utoipa::IntoParams;
 
 /// How many sales a page holds if nobody says.
@@ -31,7 +31,7 @@ pub(crate) struct Parameters {
 }
 
 /// The page of a query: `after_id`, `page_size` and `states` (separated by commas); the last of each counts.
-pub(super) fn from_query(query: &str) -> Result<SalePage, Failure> {
+pub(super) fn from_query(query: &str) -> Result<SalePage, ApiError> {
     let mut request = ListSalesRequest::default();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {
@@ -39,27 +39,27 @@ pub(super) fn from_query(query: &str) -> Result<SalePage, Failure> {
             "after_id" => request.after_id = number::<i64>("after_id", &value)?.unsigned_abs(),
             "page_size" => request.page_size = number("page_size", &value)?,
             "states" => request.states = value.split(',').map(str::to_owned).collect(),
-            unknown => return Err(Failure::malformed(unknown.to_owned(), "is no parameter of this list")),
+            unknown => return Err(ApiError::malformed(unknown.to_owned(), "is no parameter of this list")),
         }
     }
     checked(&request)
 }
 
-fn number<N: FromStr>(field: &'static str, value: &str) -> Result<N, Failure> {
+fn number<N: FromStr>(field: &'static str, value: &str) -> Result<N, ApiError> {
     // `parse` takes a sign, too.
     let digits = Some(value).filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
     let number = digits.and_then(|digits| digits.parse().ok());
-    number.ok_or_else(|| Failure::malformed(field, "must be a whole number, not negative"))
+    number.ok_or_else(|| ApiError::malformed(field, "must be a whole number, not negative"))
 }
 
 /// The page of a request.
-pub(super) fn checked(request: &ListSalesRequest) -> Result<SalePage, Failure> {
+pub(super) fn checked(request: &ListSalesRequest) -> Result<SalePage, ApiError> {
     let expected = "must be created, preheating, preheated or closed";
-    let state = |name: &String| SaleState::parse(name).ok_or_else(|| Failure::malformed("states", expected));
+    let state = |name: &String| SaleState::parse(name).ok_or_else(|| ApiError::malformed("states", expected));
     let size = match request.page_size {
         0 => SIZE_DEFAULT,
         size @ 1..=SALE_PAGE_MAX => size,
-        _ => return Err(Failure::malformed("page_size", format!("must be at most {SALE_PAGE_MAX}"))),
+        _ => return Err(ApiError::malformed("page_size", format!("must be at most {SALE_PAGE_MAX}"))),
     };
     let mut states = request.states.iter().map(state).collect::<Result<Vec<_>, _>>()?;
     // Each once: a store has room for as many as there are.

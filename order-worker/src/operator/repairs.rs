@@ -10,14 +10,15 @@ use flashgate_order_store::{
 };
 use flashgate_proto::{
     body,
+    sale::sale_message,
     v1::{self, repair_service_server::RepairService},
 };
-use flashgate_service::answer::Failure;
+use flashgate_service::error::ApiError;
 use metrics::counter;
 use tonic::{Request, Response, Status};
 use tracing::{info, warn};
 
-use super::{Backlog, grpc::sale_message, sales::failure};
+use super::{Backlog, books::batch_id, sales::failure};
 
 /// The longest message that is read: a text of [`TEXT_BYTES_MAX`] and what is around it.
 pub(super) const MESSAGE_BYTES_MAX: usize = 128 * 1024;
@@ -49,12 +50,9 @@ impl RepairService for Repairs {
     ) -> Result<Response<v1::RepublishOutcomesResponse>, Status> {
         let ids = request.into_inner().batch_ids;
         if ids.len() > BATCHES_MAX {
-            return Err(Failure::malformed("batch_ids", format!("must be at most {BATCHES_MAX}")).into());
+            return Err(ApiError::malformed("batch_ids", format!("must be at most {BATCHES_MAX}")).into());
         }
-        let id = |bytes: &Vec<u8>| {
-            body::batch_id(bytes)
-                .map_err(|_wrong| Failure::malformed("batch_ids", "must be 16 bytes of a batch id"))
-        };
+        let id = |bytes: &Vec<u8>| batch_id("batch_ids", bytes);
         let mut results = Vec::new();
         for batch in ids.iter().map(id).collect::<Result<Vec<_>, _>>()? {
             let announced = self.announce(batch).await?;
@@ -69,7 +67,7 @@ impl RepairService for Repairs {
     ) -> Result<Response<v1::GetBacklogResponse>, Status> {
         let messages = self.backlog.messages().await.map_err(|fault| {
             warn!(error = %fault, "reading the backlog failed");
-            Failure::Refused(Refusal::BrokerUnavailable)
+            ApiError::Refused(Refusal::BrokerUnavailable)
         })?;
         let (known, messages) = (messages.is_some(), messages.unwrap_or(0));
         Ok(Response::new(v1::GetBacklogResponse { known, messages }))
@@ -80,11 +78,11 @@ impl RepairService for Repairs {
         request: Request<v1::NextGenerationRequest>,
     ) -> Result<Response<v1::Sale>, Status> {
         let v1::NextGenerationRequest { sale_id, generation } = request.into_inner();
-        let sale = SaleId::new(sale_id).map_err(|invalid| Failure::malformed("sale_id", invalid))?;
+        let sale = SaleId::new(sale_id).map_err(|invalid| ApiError::malformed("sale_id", invalid))?;
         let next = self.store.next_generation(sale, generation, self.clock.now()).await.map_err(failure)?;
-        let next = next.ok_or(Failure::Refused(Refusal::SaleNotFound))?;
+        let next = next.ok_or(ApiError::Refused(Refusal::SaleNotFound))?;
         if !next.changed {
-            return Err(Failure::OtherGeneration.into());
+            return Err(ApiError::OtherGeneration.into());
         }
         info!(sale_id = %sale, generation = next.sale.generation, "rebuild of the sale registered");
         Ok(Response::new(sale_message(&next.sale)))
@@ -95,10 +93,10 @@ impl RepairService for Repairs {
         request: Request<v1::CompensateStoreRequest>,
     ) -> Result<Response<v1::CompensateStoreResponse>, Status> {
         let v1::CompensateStoreRequest { sale_id, adjustments, in_store } = request.into_inner();
-        let sale = SaleId::new(sale_id).map_err(|invalid| Failure::malformed("sale_id", invalid))?;
+        let sale = SaleId::new(sale_id).map_err(|invalid| ApiError::malformed("sale_id", invalid))?;
         let step = StoreStep { adjustments, in_store };
         let done = self.store.compensate(sale, &step, self.clock.now()).await.map_err(failure)?;
-        let (result, saleable, adjustments) = match done.ok_or(Failure::Refused(Refusal::SaleNotFound))? {
+        let (result, saleable, adjustments) = match done.ok_or(ApiError::Refused(Refusal::SaleNotFound))? {
             Compensated::Done { saleable, adjustments } => {
                 warn!(sale_id = %sale, ?step, saleable, "compensating step applied");
                 ("done", saleable, adjustments)
@@ -131,10 +129,10 @@ impl RepairService for Repairs {
         let v1::BeginRepairRequest { sale_id, kind, actor, reason, before } = request.into_inner();
         let sale = match sale_id {
             0 => None,
-            id => Some(SaleId::new(id).map_err(|invalid| Failure::malformed("sale_id", invalid))?),
+            id => Some(SaleId::new(id).map_err(|invalid| ApiError::malformed("sale_id", invalid))?),
         };
         let draft = RepairDraft { sale, kind, actor, reason, before }.check();
-        let draft = draft.map_err(|wrong| Failure::malformed(wrong.field, wrong.expected))?;
+        let draft = draft.map_err(|wrong| ApiError::malformed(wrong.field, wrong.expected))?;
         let event = self.store.begin_repair(&draft, self.clock.now()).await.map_err(failure)?;
         info!(id = event.id, kind = draft.kind, actor = draft.actor, "repair started");
         Ok(Response::new(event_message(event)))
@@ -146,10 +144,12 @@ impl RepairService for Repairs {
     ) -> Result<Response<v1::RepairEvent>, Status> {
         let v1::EndRepairRequest { id, after } = request.into_inner();
         if after.len() > TEXT_BYTES_MAX {
-            return Err(Failure::malformed("after", format!("must be at most {TEXT_BYTES_MAX} bytes")).into());
+            return Err(
+                ApiError::malformed("after", format!("must be at most {TEXT_BYTES_MAX} bytes")).into()
+            );
         }
         let event = self.store.end_repair(id, &after, self.clock.now()).await.map_err(failure)?;
-        Ok(Response::new(event_message(event.ok_or(Failure::RepairNotFound)?)))
+        Ok(Response::new(event_message(event.ok_or(ApiError::RepairNotFound)?)))
     }
 
     async fn list_repairs(
@@ -162,7 +162,7 @@ impl RepairService for Repairs {
             1..=REPAIR_PAGE_MAX => page_size,
             _ => {
                 return Err(
-                    Failure::malformed("page_size", format!("must be at most {REPAIR_PAGE_MAX}")).into()
+                    ApiError::malformed("page_size", format!("must be at most {REPAIR_PAGE_MAX}")).into()
                 );
             }
         };
@@ -176,7 +176,7 @@ impl RepairService for Repairs {
 
 impl Repairs {
     /// Publishes the outcome of the batch; `false` if it is not decided.
-    async fn announce(&self, batch: BatchId) -> Result<bool, Failure> {
+    async fn announce(&self, batch: BatchId) -> Result<bool, ApiError> {
         let Some(outcome) = self.store.outcome(batch).await.map_err(failure)? else { return Ok(false) };
         let identity = self.store.identity().await.map_err(failure)?;
         let message = Message::new(
@@ -188,40 +188,40 @@ impl Repairs {
             counter!("flashgate_worker_publish_faults_total", "kind" => "outcomes", "code" => fault.code())
                 .increment(1);
             warn!(batch_id = %batch, error = %fault, "republishing an outcome failed");
-            Failure::Refused(Refusal::BrokerUnavailable)
+            ApiError::Refused(Refusal::BrokerUnavailable)
         })?;
         info!(batch_id = %batch, "outcome republished");
         Ok(true)
     }
 }
 
-fn correction(request: v1::CorrectOrderRequest) -> Result<Correction, Failure> {
+fn correction(request: v1::CorrectOrderRequest) -> Result<Correction, ApiError> {
     let v1::CorrectOrderRequest { order_id, seen, settled } = request;
-    let order = order_id.parse().map_err(|wrong| Failure::malformed("order_id", wrong))?;
+    let order = order_id.parse().map_err(|wrong| ApiError::malformed("order_id", wrong))?;
     let there =
-        |field, mark: Option<v1::OrderMark>| mark.ok_or_else(|| Failure::malformed(field, "must be there"));
+        |field, mark: Option<v1::OrderMark>| mark.ok_or_else(|| ApiError::malformed(field, "must be there"));
     let (seen, settled) = (there("seen", seen)?, there("settled", settled)?);
     if seen.sale_id != settled.sale_id {
-        return Err(Failure::malformed("settled", "must be of the sale that was seen"));
+        return Err(ApiError::malformed("settled", "must be of the sale that was seen"));
     }
-    let sale = SaleId::new(seen.sale_id).map_err(|invalid| Failure::malformed("seen", invalid))?;
+    let sale = SaleId::new(seen.sale_id).map_err(|invalid| ApiError::malformed("seen", invalid))?;
     Ok(Correction { order, sale, seen: mark("seen", &seen)?, settled: mark("settled", &settled)? })
 }
 
 /// Only states in which an order is decided: what became of it later is no word of the ledger.
-fn mark(field: &'static str, mark: &v1::OrderMark) -> Result<OrderSnapshot, Failure> {
+fn mark(field: &'static str, mark: &v1::OrderMark) -> Result<OrderSnapshot, ApiError> {
     let reason = match mark.cancel_reason.as_str() {
         "" => None,
         reason => Some(
             CancelReason::parse(reason)
-                .ok_or_else(|| Failure::malformed(field, "must have a known reason"))?,
+                .ok_or_else(|| ApiError::malformed(field, "must have a known reason"))?,
         ),
     };
     match OrderState::from_parts(&mark.state, reason) {
         Some(state @ (OrderState::Confirmed | OrderState::Cancelled(_))) if mark.quantity > 0 => {
             Ok(OrderSnapshot { quantity: mark.quantity, state })
         }
-        Some(_) | None => Err(Failure::malformed(field, "must be an order that is confirmed or cancelled")),
+        Some(_) | None => Err(ApiError::malformed(field, "must be an order that is confirmed or cancelled")),
     }
 }
 

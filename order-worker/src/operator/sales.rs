@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use flashgate_domain::{
-    Clock, DeductPolicy, IdempotencyKey, LedgerId, OrderId, Refusal, Sale, SaleDraft, SaleId, SaleState,
+    Clock, DeductPolicy, IdempotencyKey, LedgerId, Order, OrderId, Refusal, Sale, SaleDraft, SaleId,
+    SaleState,
 };
 use flashgate_messaging::{Message, Publisher, Topic};
 use flashgate_order_store::{
-    OrderStore, Registration, SaleMade, SalePage, StoreFault, StoreIdentity, StoredOrder, Transition,
+    OrderStore, Registration, SaleMade, SalePage, StoreFault, StoreIdentity, Transition,
 };
 use flashgate_proto::body;
-use flashgate_service::answer::Failure;
+use flashgate_service::error::ApiError;
 use metrics::counter;
 use tracing::{error, info, warn};
 
@@ -42,13 +43,13 @@ impl Sales {
         &self,
         key: Option<&IdempotencyKey>,
         draft: &SaleDraft,
-    ) -> Result<(Sale, bool), Failure> {
+    ) -> Result<(Sale, bool), ApiError> {
         match draft.policy() {
             DeductPolicy::AtOrder => {}
             DeductPolicy::AtPayment => {
                 let expected =
                     "must be at_order: orders cannot be paid yet, and at_payment takes the stock then";
-                return Err(Failure::malformed("deduct_policy", expected));
+                return Err(ApiError::malformed("deduct_policy", expected));
             }
         }
         let now = self.clock.now();
@@ -59,7 +60,7 @@ impl Sales {
         let (sale, is_repeated) = match made {
             SaleMade::Now(sale) => (sale, false),
             SaleMade::Before(sale) => (sale, true),
-            SaleMade::Otherwise(sale) => return Err(Failure::SaleKeyReused { sale }),
+            SaleMade::Otherwise(sale) => return Err(ApiError::SaleKeyReused { sale }),
         };
         if !is_repeated {
             info!(sale_id = %sale.id, stock = sale.saleable, "sale created");
@@ -70,7 +71,7 @@ impl Sales {
     }
 
     /// Has the gateways put the sale into the ledger; a second call only announces it again.
-    pub async fn preheat(&self, sale: SaleId) -> Result<Sale, Failure> {
+    pub async fn preheat(&self, sale: SaleId) -> Result<Sale, ApiError> {
         let transition = self.store.preheat_sale(sale, self.clock.now()).await.map_err(failure)?;
         let sale = self.changed(transition)?;
         self.announce(sale.id).await;
@@ -82,7 +83,7 @@ impl Sales {
 
     /// Registers the ledger as the one that belongs to the store, unless one is registered; with `None` it only tells
     /// which one is.
-    pub async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, Failure> {
+    pub async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, ApiError> {
         if let Some(ledger) = ledger {
             let registration = self.store.register_ledger(ledger).await.map_err(failure)?;
             if registration == Registration::Registered {
@@ -93,13 +94,13 @@ impl Sales {
     }
 
     /// Registers that a ledger has the sale in that generation.
-    pub async fn confirm_preheat(&self, sale: SaleId, generation: u32) -> Result<Sale, Failure> {
+    pub async fn confirm_preheat(&self, sale: SaleId, generation: u32) -> Result<Sale, ApiError> {
         let transition =
             self.store.confirm_preheat(sale, generation, self.clock.now()).await.map_err(failure)?;
         let is_news = transition.as_ref().is_some_and(|transition| transition.changed);
         let sale = self.changed(transition)?;
         if sale.generation != generation || sale.state == SaleState::Created {
-            return Err(Failure::OtherGeneration);
+            return Err(ApiError::OtherGeneration);
         }
         // Every gateway confirms; only the first one has something to tell.
         if is_news {
@@ -109,7 +110,7 @@ impl Sales {
     }
 
     /// Ends the sale for good; a second call only announces it again.
-    pub async fn close(&self, sale: SaleId) -> Result<Sale, Failure> {
+    pub async fn close(&self, sale: SaleId) -> Result<Sale, ApiError> {
         let transition = self.store.close_sale(sale, self.clock.now()).await.map_err(failure)?;
         let sale = self.changed(transition)?;
         self.announce(sale.id).await;
@@ -117,22 +118,22 @@ impl Sales {
     }
 
     /// One sale.
-    pub async fn find(&self, sale: SaleId) -> Result<Sale, Failure> {
+    pub async fn find(&self, sale: SaleId) -> Result<Sale, ApiError> {
         self.store.sale(sale).await.map_err(failure)?.ok_or(Refusal::SaleNotFound.into())
     }
 
     /// A page of sales by ascending id.
-    pub async fn list(&self, page: &SalePage) -> Result<Vec<Sale>, Failure> {
+    pub async fn list(&self, page: &SalePage) -> Result<Vec<Sale>, ApiError> {
         self.store.sales(page).await.map_err(failure)
     }
 
     /// One order, whoever's it is.
-    pub async fn order(&self, order: OrderId) -> Result<StoredOrder, Failure> {
-        self.store.order(order).await.map_err(failure)?.ok_or(Failure::OrderNotFound)
+    pub async fn order(&self, order: OrderId) -> Result<Order, ApiError> {
+        self.store.order(order).await.map_err(failure)?.ok_or(ApiError::OrderNotFound)
     }
 
-    fn changed(&self, transition: Option<Transition>) -> Result<Sale, Failure> {
-        let Transition { sale, changed } = transition.ok_or(Failure::Refused(Refusal::SaleNotFound))?;
+    fn changed(&self, transition: Option<Transition>) -> Result<Sale, ApiError> {
+        let Transition { sale, changed } = transition.ok_or(ApiError::Refused(Refusal::SaleNotFound))?;
         if changed {
             info!(sale_id = %sale.id, state = %sale.state, generation = sale.generation, "sale changed");
         }
@@ -151,15 +152,15 @@ impl Sales {
 }
 
 /// What a fault of the store is to a caller.
-pub(super) fn failure(fault: StoreFault) -> Failure {
+pub(super) fn failure(fault: StoreFault) -> ApiError {
     match fault {
         StoreFault::Unavailable(_) | StoreFault::Contended(_) | StoreFault::Blocked { .. } => {
             warn!(error = %fault, "order store call failed");
-            Failure::StoreUnavailable
+            ApiError::StoreUnavailable
         }
         StoreFault::Refused(_) | StoreFault::Corrupt { .. } => {
             error!(error = %fault, "order store call failed; a retry cannot help");
-            Failure::Internal
+            ApiError::Internal
         }
     }
 }

@@ -12,8 +12,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Clock, Decision, IdempotencyKey, Intent, LedgerId, OrderId, Quantity, Sale,
-    SaleDraft, SaleId, SaleState, StoreId, SystemClock, Timestamp,
+    Batch, BatchId, BatchOutcome, Clock, Decision, IdempotencyKey, Intent, LedgerId, Order, OrderId,
+    Quantity, Sale, SaleDraft, SaleId, SaleState, StoreId, SystemClock, Timestamp,
     audit::{BatchSums, BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep, Sums},
 };
 use flashgate_messaging::{
@@ -23,7 +23,7 @@ use flashgate_order_store::{
     BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
     LetterStatus, OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, Rejection, RepairDraft,
     RepairEvent, RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreFault,
-    StoreIdentity, StoredOrder, Transition,
+    StoreIdentity, Transition,
     decide::{Purchase, order_by_order},
 };
 use parking_lot::Mutex;
@@ -115,10 +115,10 @@ impl OrderRepository for MemoryStore {
         Ok(batches.iter().map(|batch| placed[&batch.id()].clone()).collect())
     }
 
-    async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
+    async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreFault> {
         let tables = self.tables.lock();
         let Some((outcome, created_at)) = tables.decided.get(&order.base()) else { return Ok(None) };
-        Ok(outcome.orders.get(order.index()).map(|found| StoredOrder {
+        Ok(outcome.orders.get(order.index()).map(|found| Order {
             id: order,
             intent: found.intent.clone(),
             state: found.decision.state(),

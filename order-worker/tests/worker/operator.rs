@@ -276,7 +276,7 @@ async fn grpc_tells_the_same() {
         ..CreateSaleRequest::default()
     };
     let sale = sales.create_sale(form.clone()).await.unwrap().into_inner();
-    assert_eq!((sale.id, sale.state.as_str(), sale.quantity_max), (1, "created", 2));
+    assert_eq!((sale.sale_id, sale.state.as_str(), sale.quantity_max), (1, "created", 2));
 
     let wrong = sales.create_sale(CreateSaleRequest { stock: 0, ..form }).await.unwrap_err();
     assert_eq!(wrong.code(), Code::InvalidArgument);
@@ -317,8 +317,8 @@ async fn a_key_makes_a_creation_repeatable_over_both_protocols() {
         idempotency_key: "tonight".to_owned(),
         ..CreateSaleRequest::default()
     };
-    assert_eq!(sales.create_sale(form.clone()).await.unwrap().into_inner().id, 1);
-    assert_eq!(sales.create_sale(form.clone()).await.unwrap().into_inner().id, 1);
+    assert_eq!(sales.create_sale(form.clone()).await.unwrap().into_inner().sale_id, 1);
+    assert_eq!(sales.create_sale(form.clone()).await.unwrap().into_inner().sale_id, 1);
     let other = sales.create_sale(CreateSaleRequest { stock: 501, ..form.clone() }).await.unwrap_err();
     assert_eq!((other.code(), other.message().contains("sale 1")), (Code::AlreadyExists, true), "{other:?}");
     let wrong = CreateSaleRequest { idempotency_key: "\u{e9}".to_owned(), ..form };

@@ -165,7 +165,7 @@ impl Deployment {
                 deduct_policy: String::new(),
                 idempotency_key: String::new(),
             };
-            sales.push(SaleId::new(self.operator.create_sale(form).await?.into_inner().id)?);
+            sales.push(SaleId::new(self.operator.create_sale(form).await?.into_inner().sale_id)?);
         }
         for sale in &sales {
             self.operator.preheat_sale(PreheatSaleRequest { sale_id: sale.get() }).await?;

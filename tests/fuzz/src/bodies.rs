@@ -31,9 +31,7 @@ pub fn sale_event(bytes: &[u8]) -> bool {
 
 /// Ids, keys and names: what they are written as is read as the same.
 pub fn ids(bytes: &[u8]) -> bool {
-    if let Ok(batch) =
-        <[u8; 16]>::try_from(bytes).map_or(Err(()), |bytes| BatchId::from_bytes(bytes).map_err(drop))
-    {
+    if let Ok(batch) = BatchId::from_bytes(bytes) {
         assert_eq!(batch.to_bytes(), bytes);
         assert_eq!(batch.to_string().parse().ok(), Some(batch));
         return true;
@@ -41,7 +39,7 @@ pub fn ids(bytes: &[u8]) -> bool {
     let named = BuyerId::new(bytes).is_ok() | IdempotencyKey::new(bytes).is_ok();
     let Ok(text) = std::str::from_utf8(bytes) else { return named };
     if let Ok(batch) = text.parse::<BatchId>() {
-        assert_eq!(BatchId::from_bytes(batch.to_bytes()).ok(), Some(batch));
+        assert_eq!(BatchId::from_bytes(&batch.to_bytes()).ok(), Some(batch));
     }
     if let Ok(order) = text.parse::<OrderId>() {
         assert_eq!(order.to_string().parse().ok(), Some(order));

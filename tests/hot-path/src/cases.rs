@@ -5,8 +5,8 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 use anyhow::{Context, ensure};
 use axum::{Router, body::Body};
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, BuyerId, Clock, Decision, DeductPolicy, IdempotencyKey, Intent, Node,
-    OrderOutcome, Quantity, Sale, SaleDraft, SaleId, SaleState, Shard, Timestamp, Window, id::ShardCount,
+    Batch, BatchId, BatchOutcome, BuyerId, Clock, Decision, IdempotencyKey, Intent, Node, OrderOutcome,
+    Quantity, Sale, SaleFields, SaleId, SaleState, Shard, Timestamp, id::ShardCount,
 };
 use flashgate_gateway::{
     config::Settings,
@@ -122,11 +122,19 @@ fn request(number: usize) -> anyhow::Result<Request<Body>> {
 }
 
 fn sale() -> anyhow::Result<Sale> {
-    let window = Window::new(Timestamp::default(), NOW.saturating_add(Duration::from_secs(3_600)))?;
-    let draft = SaleDraft::new("Kettle", 1_999, "EUR", window, 1_000_000, 2, 2, DeductPolicy::AtOrder)?;
+    let fields = SaleFields {
+        title: "Kettle".to_owned(),
+        price_minor: 1_999,
+        currency: "EUR".to_owned(),
+        closes_at: NOW.saturating_add(Duration::from_secs(3_600)),
+        stock: 1_000_000,
+        limit_per_buyer: 2,
+        quantity_max: 2,
+        ..SaleFields::default()
+    };
     Ok(Sale {
         id: SaleId::new(7)?,
-        draft,
+        draft: fields.check()?,
         state: SaleState::Preheated,
         generation: 1,
         saleable: 1_000_000,

@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, HashSet};
 
 pub use client::SimStore;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, BuyerId, IdempotencyKey, Intent, LedgerId, OrderId, OrderOutcome, Quantity,
-    Sale, SaleDraft, SaleId, SaleState, Timestamp,
+    Batch, BatchId, BatchOutcome, BuyerId, IdempotencyKey, Intent, LedgerId, Order, OrderId, OrderOutcome,
+    Quantity, Sale, SaleDraft, SaleId, SaleState, Timestamp,
     audit::{BatchSums, BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep, Sums},
 };
 use flashgate_order_store::{
     BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, Compensated, Correction, LetterDecision, LetterKey,
     LetterStatus, OutcomePage, OutcomesPage, Placed, REPAIR_PAGE_MAX, Registration, Rejection, RepairDraft,
-    RepairEvent, SALE_PAGE_MAX, SaleMade, SalePage, StoredOrder, Transition,
+    RepairEvent, SALE_PAGE_MAX, SaleMade, SalePage, Transition,
     decide::{Purchase, confirmed_units, first_decision, order_by_order},
 };
 use zombie::Transactions;
@@ -27,7 +27,7 @@ pub struct StoreState {
     /// Sales by id.
     pub sales: BTreeMap<SaleId, Sale>,
     /// Orders by id.
-    pub orders: BTreeMap<OrderId, StoredOrder>,
+    pub orders: BTreeMap<OrderId, Order>,
     /// What was decided, by the base of the batch.
     pub decided: BTreeMap<OrderId, BatchOutcome>,
     repairs: BTreeMap<u64, RepairEvent>,
@@ -102,7 +102,7 @@ impl StoreState {
         for outcome in outcomes {
             for order in &outcome.orders {
                 let (id, intent, state) = (order.order, order.intent.clone(), order.decision.state());
-                let stored = StoredOrder { id, intent, state, batch: outcome.batch, created_at: now };
+                let stored = Order { id, intent, state, batch: outcome.batch, created_at: now };
                 self.orders.insert(id, stored);
             }
             self.decided.insert(outcome.batch.base(), outcome);

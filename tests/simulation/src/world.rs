@@ -5,7 +5,7 @@ mod healing;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use flashgate_domain::{DeductPolicy, SaleDraft, SaleId, Window, audit::Report};
+use flashgate_domain::{SaleFields, SaleId, audit::Report};
 use flashgate_order_worker::config::ConsumeConfig;
 use rand::{Rng, rngs::StdRng};
 use tokio::time::sleep;
@@ -299,10 +299,18 @@ impl World {
 fn put_up(history: &History, servers: &Servers, number: usize, stock: u64) -> anyhow::Result<SaleId> {
     let (setup, mut state) = (&history.setup, servers.store.state());
     let lasts = if number == 0 { setup.closes_after_ms } else { 86_400_000 };
-    let window = Window::new(START, START.saturating_add(Duration::from_millis(lasts)))?;
-    let (limit, policy) = (setup.limit, DeductPolicy::AtOrder);
-    let draft = SaleDraft::new("A thing", 1_999, "EUR", window, stock, limit, limit, policy)?;
-    let sale = state.create_sale(&draft).context("a sale")?;
+    let fields = SaleFields {
+        title: "A thing".to_owned(),
+        price_minor: 1_999,
+        currency: "EUR".to_owned(),
+        opens_at: START,
+        closes_at: START.saturating_add(Duration::from_millis(lasts)),
+        stock,
+        limit_per_buyer: setup.limit,
+        quantity_max: setup.limit,
+        ..SaleFields::default()
+    };
+    let sale = state.create_sale(&fields.check()?).context("a sale")?;
     let late = number + 1 == SALES && history.seed.is_multiple_of(3);
     if !late {
         state.preheat_sale(sale.id).context("a sale")?;

@@ -7,9 +7,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use flashgate_domain::{Clock, SaleId, SystemClock};
-use flashgate_output::exit::{Failed, causes};
-use flashgate_proto::v1::{self, sale_service_client::SaleServiceClient};
+use flashgate_domain::{Clock, SaleFields, SaleId, SystemClock, causes};
+use flashgate_output::exit::Failed;
+use flashgate_proto::{
+    sale::create_request,
+    v1::{self, sale_service_client::SaleServiceClient},
+};
 use http::{Request, header};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::handshake;
@@ -34,21 +37,21 @@ pub(super) async fn open(
 ) -> Result<SaleId, Failed> {
     let client = SaleServiceClient::connect(format!("http://{}", addresses.operator)).await;
     let mut client = client.map_err(|why| Failed::Failed(causes(&why)))?;
-    let now_ms = SystemClock.now().as_millis();
-    let open_for_ms = u64::try_from(OPEN_FOR.as_millis()).unwrap_or(u64::MAX);
-    let request = v1::CreateSaleRequest {
-        title: "Demo".to_owned(),
-        price_minor: 2_999,
-        currency: "EUR".to_owned(),
-        opens_at_ms: now_ms,
-        closes_at_ms: now_ms.saturating_add(open_for_ms),
-        stock: units.get(),
-        limit_per_buyer: limit_per_buyer.get(),
-        quantity_max: 0,
-        deduct_policy: "at_order".to_owned(),
-        idempotency_key: String::new(),
-    };
-    let sale_id = client.create_sale(request).await.map_err(refused)?.into_inner().id;
+    let now = SystemClock.now();
+    let request = create_request(
+        SaleFields {
+            title: "Demo".to_owned(),
+            price_minor: 2_999,
+            currency: "EUR".to_owned(),
+            opens_at: now,
+            closes_at: now.saturating_add(OPEN_FOR),
+            stock: units.get(),
+            limit_per_buyer: limit_per_buyer.get(),
+            ..SaleFields::default()
+        },
+        None,
+    );
+    let sale_id = client.create_sale(request).await.map_err(refused)?.into_inner().sale_id;
     client.preheat_sale(v1::PreheatSaleRequest { sale_id }).await.map_err(refused)?;
     let sale = SaleId::new(sale_id).map_err(Failed::because)?;
     timeout(PREHEAT_MAX, on_sale(addresses.http, sale))

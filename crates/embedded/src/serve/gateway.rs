@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use flashgate_domain::causes;
 use flashgate_gateway::{
     app::{self, Addresses, Dependencies, Sockets},
     outcomes::check_back::CheckBack,
@@ -9,7 +10,7 @@ use flashgate_gateway::{
 };
 use flashgate_ledger::Ledger;
 use flashgate_messaging::{BusFault, rocketmq::RocketMqTransactionProducer};
-use flashgate_output::exit::{Failed, causes};
+use flashgate_output::exit::Failed;
 use flashgate_service::files;
 use flashgate_supervision::Supervisor;
 use tokio::sync::oneshot;

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flashgate_domain::{
-    Batch, BatchId, BatchIds, BatchOutcome, BuyerId, CancelReason, Decision, DeductPolicy, IdempotencyKey,
-    Intent, Node, OrderOutcome, Quantity, Sale, SaleDraft, SaleId, SaleState, Shard, Timestamp, Window,
+    Batch, BatchId, BatchIds, BatchOutcome, BuyerId, CancelReason, Decision, IdempotencyKey, Intent, Node,
+    OrderOutcome, Quantity, Sale, SaleFields, SaleId, SaleState, Shard, Timestamp, Window,
 };
 use parking_lot::Mutex;
 
@@ -94,8 +94,18 @@ impl Scene {
 
     /// A sale as the order store would have it, in its first generation.
     pub fn sale(&self, id: SaleId, stock: u64, limit: u32, window: Window) -> Result<Sale> {
-        let (price, policy) = (100, DeductPolicy::AtOrder);
-        let draft = SaleDraft::new("a sale", price, "EUR", window, stock, limit, limit, policy)?;
+        let fields = SaleFields {
+            title: "a sale".to_owned(),
+            price_minor: 100,
+            currency: "EUR".to_owned(),
+            opens_at: window.opens_at(),
+            closes_at: window.closes_at(),
+            stock,
+            limit_per_buyer: limit,
+            quantity_max: limit,
+            ..SaleFields::default()
+        };
+        let draft = fields.check()?;
         let state = SaleState::Preheating;
         Ok(Sale { id, draft, state, generation: 1, saleable: stock, restocked: 0, returned: 0 })
     }

@@ -18,12 +18,12 @@ use flashgate_proto::v1::{
 };
 use thiserror::Error;
 use tokio::time::sleep;
-use tonic::{Status, transport::Channel};
+use tonic::transport::Channel;
 
 use super::redrive::settle;
 use crate::{
     audit::{LedgerSide, OrderMark, Plan, SideFault, StoreSide, examine},
-    client::{Carrier, Sides},
+    client::{Carrier, ClientError, Sides},
 };
 
 /// How often it audits and compensates: batches and orders, what they hid, and what was sold meanwhile.
@@ -80,7 +80,7 @@ pub enum BrokenOff {
     Audit(#[from] SideFault),
     /// A step: whether it was taken is not known.
     #[error(transparent)]
-    Step(#[from] Status),
+    Step(#[from] ClientError),
 }
 
 /// Puts one sale right.
@@ -178,7 +178,7 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
     }
 
     /// Does a step; what became of it.
-    async fn take(&self, step: &Step) -> Result<String, Status> {
+    async fn take(&self, step: &Step) -> Result<String, ClientError> {
         match step {
             Step::Ledger(step) => self.in_ledger(step).await,
             Step::Store(step) => self.in_store(step).await,
@@ -192,7 +192,7 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
         }
     }
 
-    async fn in_ledger(&self, step: &LedgerStep) -> Result<String, Status> {
+    async fn in_ledger(&self, step: &LedgerStep) -> Result<String, ClientError> {
         let LedgerStep { generation, adjustments, in_ledger, across } = *step;
         let sale_id = self.sale.get();
         let request = v1::CompensateLedgerRequest { sale_id, generation, adjustments, in_ledger, across };
@@ -206,7 +206,7 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
         })
     }
 
-    async fn in_store(&self, step: &StoreStep) -> Result<String, Status> {
+    async fn in_store(&self, step: &StoreStep) -> Result<String, ClientError> {
         let StoreStep { adjustments, in_store } = *step;
         let request = v1::CompensateStoreRequest { sale_id: self.sale.get(), adjustments, in_store };
         let answer = RepairServiceClient::new(self.sides.worker.clone()).compensate_store(request).await?;

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 use tonic::{Code, Status, transport::Channel};
 
 use crate::client::{
-    Carrier, Sides,
+    Carrier, ClientError, Sides,
     grpc::{books_client, ledger_client},
 };
 
@@ -78,7 +78,7 @@ pub enum NotRebuilt {
     Refused(String),
     /// A side did not answer, or refused.
     #[error(transparent)]
-    Call(#[from] Status),
+    Call(#[from] ClientError),
     /// The orders did not come to rest.
     #[error("the orders are still coming: {messages} messages wait, {open} batches are open (re-drive them)")]
     NotQuiet {
@@ -97,6 +97,12 @@ pub enum NotRebuilt {
         /// Left by the row.
         store: u64,
     },
+}
+
+impl From<Status> for NotRebuilt {
+    fn from(status: Status) -> Self {
+        Self::Call(status.into())
+    }
 }
 
 impl Standing {
@@ -134,20 +140,20 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
     ///
     /// # Errors
     /// A side that did not answer.
-    pub async fn standing(&self) -> Result<Standing, Status> {
+    pub async fn standing(&self) -> Result<Standing, ClientError> {
         let (sale_id, worker) = (self.sale.get(), || self.sides.worker.clone());
         let sale = SaleServiceClient::new(worker()).get_sale(v1::GetSaleRequest { sale_id }).await?;
         let ledger = match self.ledger().snapshot_sale(v1::SnapshotSaleRequest { sale_id }).await {
             Ok(snapshot) => Some(snapshot.into_inner()),
             Err(status) if status.code() == Code::NotFound => None,
-            Err(status) => return Err(status),
+            Err(status) => return Err(status.into()),
         };
         let books = self.sums().await?;
         let backlog = RepairServiceClient::new(worker()).get_backlog(v1::GetBacklogRequest {}).await?;
         Ok(Standing { sale: sale.into_inner(), ledger, books, backlog: backlog.into_inner() })
     }
 
-    async fn sums(&self) -> Result<v1::StoreSnapshot, Status> {
+    async fn sums(&self) -> Result<v1::StoreSnapshot, ClientError> {
         let request = v1::SnapshotStoreSaleRequest { sale_id: self.sale.get(), batch_ids: Vec::new() };
         Ok(self.books().snapshot_store_sale(request).await?.into_inner())
     }
@@ -213,7 +219,7 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
     }
 
     /// Whether there was a moment in which the workers had done everything. Where nobody knows, the quiet must do.
-    async fn until_done(&self) -> Result<bool, Status> {
+    async fn until_done(&self) -> Result<bool, ClientError> {
         let mut repairs = RepairServiceClient::new(self.sides.worker.clone());
         for _look in 0..BACKLOG_LOOKS {
             let backlog = repairs.get_backlog(v1::GetBacklogRequest {}).await?.into_inner();
@@ -226,7 +232,7 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
     }
 
     /// Goes through all pages: the next one is fetched while the one before is put into the ledger.
-    async fn restore(&self, generation: u32) -> Result<u64, Status> {
+    async fn restore(&self, generation: u32) -> Result<u64, ClientError> {
         let (mut orders, mut page) = (0, self.page(0).await?);
         loop {
             let v1::ListOutcomesResponse { batches, next_order_id } = page;
@@ -250,18 +256,19 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
         u64::try_from(batch.orders.iter().filter(of_sale).count()).unwrap_or(u64::MAX)
     }
 
-    async fn page(&self, after_order_id: u64) -> Result<v1::ListOutcomesResponse, Status> {
+    async fn page(&self, after_order_id: u64) -> Result<v1::ListOutcomesResponse, ClientError> {
         let (sale_id, orders_max) = (self.sale.get(), PAGE_ORDERS);
         let request = v1::ListOutcomesRequest { sale_id, after_order_id, orders_max };
         Ok(self.books().list_outcomes(request).await?.into_inner())
     }
 
-    async fn put(&self, generation: u32, batches: Vec<v1::BatchOutcome>) -> Result<(), Status> {
+    async fn put(&self, generation: u32, batches: Vec<v1::BatchOutcome>) -> Result<(), ClientError> {
         if batches.is_empty() {
             return Ok(());
         }
         let request = v1::RestoreBatchesRequest { sale_id: self.sale.get(), generation, batches };
-        self.ledger().restore_batches(request).await.map(drop)
+        self.ledger().restore_batches(request).await?;
+        Ok(())
     }
 
     fn ledger(&self) -> LedgerServiceClient<G> {

@@ -4,6 +4,8 @@
 //! decided: a gateway sends its message again, from the deduction log. Both can be done twice, at two desks, and to a
 //! batch that is in flight, without harm.
 
+use std::fmt::Write;
+
 use flashgate_domain::{
     BatchId, SaleId,
     audit::{Amount, Finding, Report},
@@ -11,9 +13,8 @@ use flashgate_domain::{
 use flashgate_proto::v1::{
     self, ledger_service_client::LedgerServiceClient, repair_service_client::RepairServiceClient,
 };
-use tonic::Status;
 
-use crate::client::{Carrier, Sides, grpc::bytes};
+use crate::client::{Carrier, ClientError, Sides, grpc::bytes};
 
 /// How many batches one call asks for.
 const BATCHES_MAX: usize = 100;
@@ -51,7 +52,7 @@ impl Stuck {
 pub async fn redrive<G: Carrier, W: Carrier>(
     sides: &Sides<G, W>,
     batches: &mut [Stuck],
-) -> Result<(), Status> {
+) -> Result<(), ClientError> {
     for chunk in batches.chunks_mut(BATCHES_MAX) {
         for decided in [true, false] {
             let ours: Vec<&mut Stuck> = chunk.iter_mut().filter(|stuck| stuck.decided == decided).collect();
@@ -70,15 +71,28 @@ pub async fn redrive<G: Carrier, W: Carrier>(
 }
 
 /// Has the outcomes of decided batches published again; what became of each.
-pub(crate) async fn settle<W: Carrier>(worker: &W, batches: &[BatchId]) -> Result<Vec<String>, Status> {
+pub(crate) async fn settle<W: Carrier>(worker: &W, batches: &[BatchId]) -> Result<Vec<String>, ClientError> {
     let request = v1::RepublishOutcomesRequest { batch_ids: bytes(batches) };
     let answer = RepairServiceClient::new(worker.clone()).republish_outcomes(request).await?;
     Ok(answer.into_inner().results)
 }
 
 /// Has the messages of open batches sent again; what became of each.
-async fn decide<G: Carrier>(gateway: &G, batches: &[BatchId]) -> Result<Vec<String>, Status> {
+async fn decide<G: Carrier>(gateway: &G, batches: &[BatchId]) -> Result<Vec<String>, ClientError> {
     let request = v1::ResendBatchesRequest { batch_ids: bytes(batches) };
     let answer = LedgerServiceClient::new(gateway.clone()).resend_batches(request).await?;
     Ok(answer.into_inner().results)
+}
+
+/// One line a batch, for the record of the repair.
+pub fn record(batches: &[Stuck]) -> String {
+    let mut text = String::new();
+    for Stuck { batch, sale, amount, decided, result } in batches {
+        let (orders, units) = (amount.orders, amount.units);
+        let state = if *decided { "decided" } else { "not decided" };
+        let result = result.as_deref().map(|result| format!(": {result}")).unwrap_or_default();
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "{batch} sale {sale}, {orders} orders, {units} units, {state}{result}");
+    }
+    text
 }

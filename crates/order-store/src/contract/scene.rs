@@ -2,7 +2,7 @@
 
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, BuyerId, Decision, DeductPolicy, IdempotencyKey, Intent, Node, Quantity,
-    Sale, SaleDraft, SaleId, Shard, Timestamp, Window,
+    Sale, SaleDraft, SaleFields, SaleId, Shard, Timestamp,
 };
 
 use super::{Broken, Subject};
@@ -60,10 +60,20 @@ pub fn confirmed_units(outcomes: &[BatchOutcome], sale: SaleId) -> u64 {
     crate::decide::confirmed_units(outcomes).get(&sale).copied().unwrap_or(0)
 }
 
-/// A sale that is open for a day.
+/// A sale that is open for a day. Every field is set, so that the suite finds a store that loses one.
 pub fn draft(title: &str, stock: u64) -> Result<SaleDraft> {
-    let window = Window::new(NOW, Timestamp::from_millis(NOW.as_millis() + 86_400_000))?;
-    Ok(SaleDraft::new(title, 1_999, "EUR", window, stock, 1_000, 100, DeductPolicy::AtOrder)?)
+    let fields = SaleFields {
+        title: title.to_owned(),
+        price_minor: 1_999,
+        currency: "EUR".to_owned(),
+        opens_at: NOW,
+        closes_at: Timestamp::from_millis(NOW.as_millis() + 86_400_000),
+        stock,
+        limit_per_buyer: 1_000,
+        quantity_max: 100,
+        deduct_policy: DeductPolicy::AtOrder,
+    };
+    Ok(fields.check()?)
 }
 
 /// `buyer` wants `quantity` units of `sale`, under `key`.

@@ -1,13 +1,13 @@
-//! The columns of sales, orders and batches, read back into the words of the domain: the same in every order
+//! The columns of orders and batches, read back into the words of the domain: the same in every order
 //! store. No I/O.
 
 use flashgate_domain::{
-    BatchId, BuyerId, CancelReason, DeductPolicy, IdempotencyKey, Intent, LedgerId, OrderId, OrderOutcome,
-    OrderState, Quantity, Sale, SaleDraft, SaleId, SaleState, StoreId, Timestamp, Window, sale::InvalidSale,
+    BatchId, BuyerId, CancelReason, IdempotencyKey, Intent, LedgerId, Order, OrderId, OrderOutcome,
+    OrderState, Quantity, SaleId, StoreId, Timestamp,
 };
 use thiserror::Error;
 
-use crate::{LetterStatus, StoreFault, StoreIdentity, StoredOrder, decide::first_decision};
+use crate::{LetterStatus, StoreFault, StoreIdentity, decide::first_decision};
 
 /// A value that this version cannot have written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -41,7 +41,6 @@ pub fn key(text: &str) -> Result<IdempotencyKey, InvalidColumn> {
 
 /// `batch_id`: 16 bytes.
 pub fn batch_id(bytes: &[u8]) -> Result<BatchId, InvalidColumn> {
-    let bytes = bytes.try_into().map_err(impossible("batch id"))?;
     BatchId::from_bytes(bytes).map_err(impossible("batch id"))
 }
 
@@ -105,56 +104,8 @@ impl OrderColumns<'_> {
     }
 
     /// The order as it is now.
-    pub fn stored(self, batch: BatchId, created_at_ms: u64) -> Result<StoredOrder, InvalidColumn> {
+    pub fn stored(self, batch: BatchId, created_at_ms: u64) -> Result<Order, InvalidColumn> {
         let (id, intent, state) = (self.id()?, self.intent()?, self.state()?);
-        Ok(StoredOrder { id, intent, state, batch, created_at: Timestamp::from_millis(created_at_ms) })
-    }
-}
-
-/// The columns of a sale.
-#[derive(Clone, Copy, Debug)]
-#[expect(missing_docs, reason = "the fields are named as the columns")]
-pub struct SaleColumns<'a> {
-    pub id: u64,
-    pub title: &'a str,
-    pub price_minor: u64,
-    pub currency: &'a str,
-    pub opens_at_ms: u64,
-    pub closes_at_ms: u64,
-    pub initial_stock: u64,
-    pub limit_per_buyer: u32,
-    pub quantity_max: u32,
-    pub deduct_policy: &'a str,
-    pub state: &'a str,
-    pub generation: u32,
-    pub saleable: u64,
-    pub restocked: u64,
-    pub returned: u64,
-}
-
-impl SaleColumns<'_> {
-    /// The sale as it is now.
-    pub fn sale(self) -> Result<Sale, InvalidColumn> {
-        let corrupt = |wrong: InvalidSale| InvalidColumn(wrong.field);
-        let opens_at = Timestamp::from_millis(self.opens_at_ms);
-        let draft = SaleDraft::new(
-            self.title,
-            self.price_minor,
-            self.currency,
-            Window::new(opens_at, Timestamp::from_millis(self.closes_at_ms)).map_err(corrupt)?,
-            self.initial_stock,
-            self.limit_per_buyer,
-            self.quantity_max,
-            DeductPolicy::parse(self.deduct_policy).ok_or(InvalidColumn("deduct policy"))?,
-        );
-        Ok(Sale {
-            id: sale_id(self.id)?,
-            draft: draft.map_err(corrupt)?,
-            state: SaleState::parse(self.state).ok_or(InvalidColumn("sale state"))?,
-            generation: self.generation,
-            saleable: self.saleable,
-            restocked: self.restocked,
-            returned: self.returned,
-        })
+        Ok(Order { id, intent, state, batch, created_at: Timestamp::from_millis(created_at_ms) })
     }
 }

@@ -7,6 +7,7 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
 };
 use flashgate_domain::{CancelReason, Refusal, SaleId, verdict::Violation};
+use flashgate_proto::sale::SaleTerms;
 use flashgate_service::{
     error::ApiError,
     openapi::{Buyer, Everywhere, Id, errors},
@@ -60,28 +61,9 @@ pub struct SaleBody {
     /// A decimal number, as a string.
     #[schema(value_type = Id)]
     pub sale_id: String,
-    /// What people call it.
-    #[schema(min_length = 1, max_length = 200)]
-    pub title: String,
-    /// The price of a unit in the currency's minor unit.
-    #[schema(maximum = 1_000_000_000_000_i64)]
-    pub price_minor: u64,
-    /// ISO 4217.
-    #[schema(pattern = "^[A-Z]{3}$")]
-    pub currency: String,
-    /// Milliseconds since 1970-01-01T00:00:00Z.
-    pub opens_at_ms: u64,
-    /// Milliseconds since 1970-01-01T00:00:00Z.
-    pub closes_at_ms: u64,
-    /// Units that one buyer can hold.
-    #[schema(minimum = 1, maximum = 1_000_000)]
-    pub limit_per_buyer: u32,
-    /// Units that one request can ask for.
-    #[schema(minimum = 1, maximum = 1_000_000)]
-    pub quantity_max: u32,
-    /// Units at the start.
-    #[schema(minimum = 1, maximum = 1_000_000_000)]
-    pub stock: u64,
+    /// What its operator set.
+    #[serde(flatten)]
+    pub terms: SaleTerms,
     /// `preheating`, `preheated` or `closed`.
     #[schema(pattern = "^(preheating|preheated|closed)$")]
     pub state: &'static str,
@@ -93,17 +75,10 @@ pub struct SaleBody {
 
 impl From<&Entry> for SaleBody {
     fn from(entry: &Entry) -> Self {
-        let (sale, draft) = (&entry.sale, &entry.sale.draft);
+        let sale = &entry.sale;
         Self {
             sale_id: sale.id.to_string(),
-            title: draft.title().to_owned(),
-            price_minor: draft.price_minor(),
-            currency: draft.currency().to_owned(),
-            opens_at_ms: draft.window().opens_at().as_millis(),
-            closes_at_ms: draft.window().closes_at().as_millis(),
-            limit_per_buyer: draft.limit_per_buyer().get(),
-            quantity_max: draft.quantity_max().get(),
-            stock: draft.stock(),
+            terms: SaleTerms::from(&sale.draft),
             state: sale.state.as_str(),
             paused: entry.paused(),
             sold_out: entry.sold_out_epoch().is_some(),

@@ -246,8 +246,7 @@ fn batch_ids_of(fields: &[Vec<u8>]) -> Result<Vec<BatchId>, ApiError> {
         return Err(ApiError::malformed("batch_ids", format!("must be at most {BATCHES_MAX}")));
     }
     let id = |bytes: &Vec<u8>| {
-        body::batch_id(bytes)
-            .map_err(|_wrong| ApiError::malformed("batch_ids", "must be 16 bytes of a batch id"))
+        BatchId::from_bytes(bytes).map_err(|invalid| ApiError::malformed("batch_ids", invalid))
     };
     fields.iter().map(id).collect()
 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    BuyerId, CancelReason, DeductPolicy, LedgerId, OrderId, OrderState, Sale, SaleDraft, SaleId, SaleState,
-    StoreId, Timestamp, Window,
+    BuyerId, CancelReason, LedgerId, OrderId, OrderState, Sale, SaleId, SaleState, StoreId,
 };
 use flashgate_proto::{
     body,
     channel::kept_alive,
+    sale,
     v1::{
         self, order_service_client::OrderServiceClient, preheat_service_client::PreheatServiceClient,
         sale_service_client::SaleServiceClient,
@@ -70,12 +70,12 @@ impl Registry for GrpcRegistry {
             let page =
                 self.sales.clone().list_sales(request.clone()).await.map_err(unavailable)?.into_inner().sales;
             let Some(last) = page.last() else { return Ok(listed) };
-            if last.id <= request.after_id {
+            if last.sale_id <= request.after_id {
                 return Err(RegistryFault::Garbled("order of sales"));
             }
-            request.after_id = last.id;
+            request.after_id = last.sale_id;
             for body in page {
-                let number = body.id;
+                let number = body.sale_id;
                 match sale(body) {
                     Ok(sale) => listed.sales.push(sale),
                     Err(fault) => listed.unreadable.push((number, fault)),
@@ -121,30 +121,8 @@ fn garbled<E>(field: &'static str) -> impl FnOnce(E) -> RegistryFault {
 }
 
 /// The sale in a message.
-pub(crate) fn sale(body: v1::Sale) -> Result<Sale, RegistryFault> {
-    let window =
-        Window::new(Timestamp::from_millis(body.opens_at_ms), Timestamp::from_millis(body.closes_at_ms));
-    let window = window.map_err(|invalid| RegistryFault::Garbled(invalid.field))?;
-    let policy = DeductPolicy::parse(&body.deduct_policy).ok_or(RegistryFault::Garbled("deduct_policy"))?;
-    let draft = SaleDraft::new(
-        &body.title,
-        body.price_minor,
-        &body.currency,
-        window,
-        body.stock,
-        body.limit_per_buyer,
-        body.quantity_max,
-        policy,
-    );
-    Ok(Sale {
-        id: SaleId::new(body.id).map_err(garbled("id"))?,
-        draft: draft.map_err(|invalid| RegistryFault::Garbled(invalid.field))?,
-        state: SaleState::parse(&body.state).ok_or(RegistryFault::Garbled("state"))?,
-        generation: body.generation,
-        saleable: body.saleable,
-        restocked: body.restocked,
-        returned: body.returned,
-    })
+pub(crate) fn sale(message: v1::Sale) -> Result<Sale, RegistryFault> {
+    sale::sale(message).map_err(|invalid| RegistryFault::Garbled(invalid.field))
 }
 
 fn stored_order(body: v1::Order) -> Result<StoredOrder, RegistryFault> {

@@ -4,7 +4,7 @@ use flashgate_domain::{Batch, BatchId, Refusal};
 use flashgate_messaging::{Browser, BusFault, Delivery, Message, MessageLocation};
 use flashgate_order_store::{LetterDecision, LetterKey, LetterStatus, OrderStore};
 use flashgate_proto::body;
-use flashgate_service::answer::Failure;
+use flashgate_service::error::ApiError;
 use metrics::counter;
 use tracing::{info, warn};
 
@@ -49,7 +49,7 @@ impl Shelf<'_> {
         after: Option<MessageLocation>,
         size: u32,
         all: bool,
-    ) -> Result<Page, Failure> {
+    ) -> Result<Page, ApiError> {
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let (mut page, mut looked_at) = (Page::default(), 0);
         for span in self.browser.queues().await.map_err(unreadable)? {
@@ -89,15 +89,15 @@ impl Shelf<'_> {
     /// The letters at `places`, in that order.
     ///
     /// # Errors
-    /// [`Failure::DeadLetterNotFound`] if one is not there.
-    pub(super) async fn find(self, places: &[MessageLocation]) -> Result<Vec<Letter>, Failure> {
+    /// [`ApiError::DeadLetterNotFound`] if one is not there.
+    pub(super) async fn find(self, places: &[MessageLocation]) -> Result<Vec<Letter>, ApiError> {
         let spans = self.browser.queues().await.map_err(unreadable)?;
         let mut letters = Vec::new();
         for place in places {
             let is_there = |span: &&flashgate_messaging::QueueSpan| {
                 span.queue == place.queue && span.offsets.contains(&place.offset)
             };
-            let missing = || Failure::DeadLetterNotFound { id: place.to_string() };
+            let missing = || ApiError::DeadLetterNotFound { id: place.to_string() };
             let span = spans.iter().find(is_there).ok_or_else(missing)?;
             let read = self.browser.read(&span.queue, place.offset, 1).await.map_err(unreadable)?;
             let message = read.messages.into_iter().find(|message| message.offset == place.offset);
@@ -108,11 +108,11 @@ impl Shelf<'_> {
         Ok(letters)
     }
 
-    async fn decision(self, message: &Delivery) -> Result<Option<LetterDecision>, Failure> {
+    async fn decision(self, message: &Delivery) -> Result<Option<LetterDecision>, ApiError> {
         self.store.letter_decision(&key(message)).await.map_err(failure)
     }
 
-    async fn letter(self, message: Delivery, decision: Option<LetterDecision>) -> Result<Letter, Failure> {
+    async fn letter(self, message: Delivery, decision: Option<LetterDecision>) -> Result<Letter, ApiError> {
         let batch = body::decode_batch(message.body.clone()).ok().map(|decoded| decoded.batch);
         let place = MessageLocation::of(&message);
         let mut letter = Letter { place, message, batch, decision, decided: false };
@@ -184,7 +184,7 @@ fn key(message: &Delivery) -> LetterKey {
     LetterKey { place: MessageLocation::of(message).to_string(), given_up_at: message.stored_at }
 }
 
-fn unreadable(fault: BusFault) -> Failure {
+fn unreadable(fault: BusFault) -> ApiError {
     warn!(error = %fault, "reading the dead letters failed");
-    Failure::Refused(Refusal::BrokerUnavailable)
+    ApiError::Refused(Refusal::BrokerUnavailable)
 }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Clock, IdempotencyKey, LedgerId, OrderId, Sale, SaleDraft, SaleId, StoreId,
-    Timestamp,
+    Batch, BatchId, BatchOutcome, Clock, IdempotencyKey, LedgerId, Order, OrderId, Sale, SaleDraft, SaleId,
+    StoreId, Timestamp,
     audit::{BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep},
 };
 use flashgate_order_store::{
     BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
     LetterStatus, OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
     RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreFault, StoreIdentity,
-    StoredOrder, Transition,
+    Transition,
 };
 
 use super::{StoreState, zombie};
@@ -63,7 +63,7 @@ impl OrderRepository for SimStore {
         applied
     }
 
-    async fn order(&self, order: OrderId) -> Result<Option<StoredOrder>, StoreFault> {
+    async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreFault> {
         self.ask("order", order.to_string(), move |state| state.orders.get(&order).cloned()).await
     }
 

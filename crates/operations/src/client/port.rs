@@ -1,9 +1,8 @@
-//! What answers at an address. A gRPC client that meets another kind of server is told of compression flags or of lost
-//! frames; an operator is to be told which port that is, and which one to name instead.
+//! Which port of flashgate answers at an address. A gRPC client that connects to another kind of server only gets errors
+//! about compression flags or lost frames; an operator needs to know which port that is and which one to name instead.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use flashgate_output::exit::Failed;
 use flashgate_proto::v1::{
     self, ledger_service_client::LedgerServiceClient, purchase_service_client::PurchaseServiceClient,
     sale_service_client::SaleServiceClient,
@@ -17,16 +16,16 @@ use tokio::{
 use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt;
 
-use super::answer::failed;
+use super::error::ClientError;
 
-/// More of an answer is not looked at.
+/// The longest part of an answer that is read.
 const ANSWER_BYTES_MAX: usize = 4 * 1024;
 /// The `domain` of flashgate's `google.rpc.ErrorInfo`.
 const ERROR_DOMAIN: &str = "flashgate";
 
 /// A port of flashgate that serves gRPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Service {
+pub enum Port {
     /// The operators' port of an order worker.
     Worker,
     /// The operators' port of a gateway.
@@ -35,27 +34,21 @@ pub(crate) enum Service {
     GatewayGrpc,
 }
 
-impl Service {
-    const ALL: [Self; 3] = [Self::Worker, Self::GatewayOperators, Self::GatewayGrpc];
-
-    /// The flag that names it, in every command.
-    pub(super) const fn flag(self) -> &'static str {
-        match self {
-            Self::Worker => "--worker",
-            Self::GatewayOperators => "--gateway",
-            Self::GatewayGrpc => "--gateway-grpc",
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::Worker => "the operators' port of an order worker",
             Self::GatewayOperators => "the operators' port of a gateway",
             Self::GatewayGrpc => "the gRPC port for buyers of a gateway",
-        }
+        })
     }
+}
 
-    const fn port(self) -> u16 {
+impl Port {
+    const ALL: [Self; 3] = [Self::Worker, Self::GatewayOperators, Self::GatewayGrpc];
+
+    /// Its number, unless the configuration sets another one.
+    pub const fn number(self) -> u16 {
         match self {
             Self::Worker => 7070,
             Self::GatewayOperators => 7003,
@@ -63,7 +56,7 @@ impl Service {
         }
     }
 
-    /// Whether it answers on the channel: a question with a wrong id, which is refused before anything is looked up.
+    /// Whether it answers on the channel: a request with an invalid id, which is refused before any look-up.
     async fn answers(self, channel: &Channel) -> Result<(), Status> {
         let channel = channel.clone();
         let answer = match self {
@@ -91,62 +84,66 @@ fn is_ours(status: &Status) -> bool {
     status.get_details_error_info().is_some_and(|info| info.domain == ERROR_DOMAIN)
 }
 
-/// What was met instead.
-enum Met {
-    Port(Service),
+/// What answers instead of the expected port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Another port of flashgate.
+    Port(Port),
+    /// The HTTP port for buyers of a gateway.
     BuyersHttp,
+    /// An HTTP server that is no flashgate.
     OtherHttp,
+    /// Something that does not speak HTTP.
     NoHttp,
 }
 
-/// Whether `wanted` answers on the channel.
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(port) => write!(f, "is {port}"),
+            Self::BuyersHttp => f.write_str("is the HTTP port for buyers of a gateway"),
+            Self::OtherHttp => f.write_str("is an HTTP server, but no flashgate"),
+            Self::NoHttp => f.write_str("is no flashgate: what answers there does not speak HTTP"),
+        }
+    }
+}
+
+/// Whether `expected` answers on the channel.
 ///
 /// # Errors
-/// [`Failed::Usage`] says what answers there instead. A server that answers nothing that can be understood is as
-/// [`failed`] has it.
+/// [`ClientError::OtherServer`] names what answers instead; the server's own error if its answer cannot be understood.
 pub(super) async fn check(
-    wanted: Service,
+    expected: Port,
     url: &str,
     uri: &Uri,
     channel: &Channel,
     within: Duration,
-) -> Result<(), Failed> {
-    let Err(status) = wanted.answers(channel).await else { return Ok(()) };
+) -> Result<(), ClientError> {
+    let Err(status) = expected.answers(channel).await else { return Ok(()) };
     // A server that is silent would only be silent again.
     if matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded) {
-        return Err(failed(&status));
+        return Err(status.into());
     }
-    let Some(met) = met(wanted, uri, channel, within).await else { return Err(failed(&status)) };
-    Err(Failed::Usage(told(wanted, url, &met)))
+    let Some(found) = find(expected, uri, channel, within).await else { return Err(status.into()) };
+    Err(ClientError::OtherServer { port: expected, url: url.to_owned(), found })
 }
 
-fn told(wanted: Service, url: &str, met: &Met) -> String {
-    let (flag, name, port) = (wanted.flag(), wanted.name(), wanted.port());
-    let met = match met {
-        Met::Port(service) => format!("is {}", service.name()),
-        Met::BuyersHttp => "is the HTTP port for buyers of a gateway".to_owned(),
-        Met::OtherHttp => "is an HTTP server, but no flashgate".to_owned(),
-        Met::NoHttp => "is no flashgate: what answers there does not speak HTTP".to_owned(),
-    };
-    format!("{flag} {url} {met}; {flag} must name {name}, {port} by default")
-}
-
-/// Who else it is; `None` if it answers nothing that can be understood.
-async fn met(wanted: Service, uri: &Uri, channel: &Channel, within: Duration) -> Option<Met> {
-    for other in Service::ALL.into_iter().filter(|other| *other != wanted) {
+/// What else it is; `None` if its answer cannot be understood.
+async fn find(expected: Port, uri: &Uri, channel: &Channel, within: Duration) -> Option<Found> {
+    for other in Port::ALL.into_iter().filter(|other| *other != expected) {
         if other.answers(channel).await.is_ok() {
-            return Some(Met::Port(other));
+            return Some(Found::Port(other));
         }
     }
     let answer = timeout(within, http1_answer(uri)).await.ok()??;
     Some(match answer {
-        answer if !answer.starts_with("HTTP/") => Met::NoHttp,
-        answer if answer.contains("urn:flashgate:problem:") => Met::BuyersHttp,
-        _ => Met::OtherHttp,
+        answer if !answer.starts_with("HTTP/") => Found::NoHttp,
+        answer if answer.contains("urn:flashgate:problem:") => Found::BuyersHttp,
+        _ => Found::OtherHttp,
     })
 }
 
-/// The beginning of the answer to a plain HTTP request for nothing.
+/// The beginning of the answer to a plain HTTP request for an unknown path.
 async fn http1_answer(uri: &Uri) -> Option<String> {
     let authority = uri.authority()?;
     let address = (authority.host().trim_matches(['[', ']']), uri.port_u16().unwrap_or(80));
@@ -154,7 +151,7 @@ async fn http1_answer(uri: &Uri) -> Option<String> {
     let request = format!("GET /v1/nothing HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut answer = Vec::new();
-    // What arrived before a fault counts.
+    // What arrived before an error counts.
     let _ = stream.take(u64::try_from(ANSWER_BYTES_MAX).ok()?).read_to_end(&mut answer).await;
     (!answer.is_empty()).then(|| String::from_utf8_lossy(&answer).into_owned())
 }

@@ -1,55 +1,66 @@
-//! Compensating steps, for people and for programs.
+//! Compensating steps: what is, or would be, done about a drift.
 
 use std::fmt::Write;
 
-use comfy_table::{Table, presets};
 use flashgate_domain::audit::Finding;
-use flashgate_operations::{
+use serde::Serialize;
+
+use crate::{
     audit::OrderMark,
     repair::drift::{Journal, Look, Step},
 };
-use serde::Serialize;
 
 /// What was found, what is or would be done about it, and how it ends.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct DriftView {
-    sale_id: String,
-    applied: bool,
+pub struct DriftView {
+    /// The sale.
+    pub sale_id: String,
+    /// Whether the steps are taken; else this is a dry run.
+    pub applied: bool,
+    /// The number of the record, if there was anything to do.
     #[serde(skip_serializing_if = "Option::is_none")]
-    repair_id: Option<String>,
-    /// Of the audit before.
-    verdict: &'static str,
-    steps: Vec<StepView>,
-    /// What no step here puts right, as the last audit found it.
-    remedies: Vec<RemedyView>,
-    /// Of the audit afterwards, if anything was done.
+    pub repair_id: Option<String>,
+    /// The verdict of the audit before.
+    pub verdict: &'static str,
+    /// What is done, in this order.
+    pub steps: Vec<StepView>,
+    /// What no step corrects, as the last audit found it.
+    pub remedies: Vec<RemedyView>,
+    /// The verdict of the audit afterwards, if anything was done.
     #[serde(skip_serializing_if = "Option::is_none")]
-    verdict_after: Option<&'static str>,
+    pub verdict_after: Option<&'static str>,
 }
 
+/// One step.
 #[derive(Clone, Debug, Serialize)]
-struct StepView {
+pub struct StepView {
     /// `ledger` or `order_store`.
-    side: &'static str,
+    pub side: &'static str,
     /// What is done.
-    what: String,
-    /// What it names: it is refused if that has moved.
-    seen: String,
-    /// By how many units what is left changes.
-    units: i64,
+    pub what: String,
+    /// The state that the step expects: it is refused if that has changed.
+    pub seen: String,
+    /// By how many units the units left change.
+    pub units: i64,
+    /// The result; absent in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<String>,
+    pub result: Option<String>,
 }
 
+/// What corrects a finding that no step corrects.
 #[derive(Clone, Debug, Serialize)]
-struct RemedyView {
-    kind: &'static str,
-    found: String,
-    remedy: &'static str,
+pub struct RemedyView {
+    /// The name of the finding.
+    pub kind: &'static str,
+    /// The finding as a sentence.
+    pub found: String,
+    /// What to do.
+    pub remedy: &'static str,
 }
 
 impl DriftView {
-    pub(super) fn new(applied: bool, look: &Look) -> Self {
+    /// Before the first step.
+    pub fn new(applied: bool, look: &Look) -> Self {
         Self {
             sale_id: look.report.sale.to_string(),
             applied,
@@ -61,19 +72,19 @@ impl DriftView {
         }
     }
 
-    /// It was written down under this number.
-    pub(super) fn is_recorded_as(&mut self, repair_id: u64) {
+    /// Notes the number of the record.
+    pub fn is_recorded_as(&mut self, repair_id: u64) {
         self.repair_id = Some(repair_id.to_string());
     }
 
-    /// What the last audit says.
-    pub(super) fn ends_with(&mut self, look: &Look) {
+    /// Notes what the last audit says.
+    pub fn ends_with(&mut self, look: &Look) {
         self.remedies = remedies(look);
         self.verdict_after = Some(look.report.verdict().as_str());
     }
 
     /// One line a step, for the record.
-    pub(super) fn told(&self) -> String {
+    pub fn record(&self) -> String {
         let mut text = String::new();
         for StepView { side, what, seen, result, .. } in &self.steps {
             let result = result.as_deref().map(|result| format!(": {result}")).unwrap_or_default();
@@ -81,31 +92,6 @@ impl DriftView {
             let _ = writeln!(text, "{side}: {what} (seen: {seen}){result}");
         }
         text
-    }
-
-    /// One line a step, and one for whatever needs something else.
-    pub(super) fn table(&self) -> String {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING);
-        table.set_header(["SIDE", "STEP", "SEEN", "RESULT"]);
-        for step in &self.steps {
-            let result = step.result.clone().unwrap_or_default();
-            table.add_row([step.side.to_owned(), step.what.clone(), step.seen.clone(), result]);
-        }
-        let mut text = format!("sale {}: {}\n", self.sale_id, self.verdict);
-        if !self.steps.is_empty() {
-            text.push_str(&table.trim_fmt());
-            text.push('\n');
-        }
-        for RemedyView { kind, found, remedy } in &self.remedies {
-            let _ = writeln!(text, "{kind}: {found}. {remedy}");
-        }
-        let end = match (&self.repair_id, self.verdict_after) {
-            (Some(id), Some(verdict)) => format!("repair {id}: {verdict}"),
-            _ if self.steps.is_empty() => "nothing to compensate".to_owned(),
-            _ => "a dry run: nothing was done; --apply does it".to_owned(),
-        };
-        text + &end
     }
 }
 

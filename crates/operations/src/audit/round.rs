@@ -1,0 +1,31 @@
+//! An audit of every sale: one that cannot be audited does not hide the others.
+
+use flashgate_domain::{SaleId, audit::Report};
+
+use super::{LedgerSide, Plan, SideFault, StoreSide, examine};
+
+/// What an audit of several sales found.
+#[derive(Clone, Debug, Default)]
+pub struct Round {
+    /// The reports, in the order of the sales. A sale that no ledger should have has none.
+    pub reports: Vec<Report>,
+    /// The sales that could not be audited, and why.
+    pub failed: Vec<(SaleId, SideFault)>,
+}
+
+/// Audits `sales`, each alone.
+pub async fn examine_all(
+    sales: Vec<SaleId>,
+    ledger: &dyn LedgerSide,
+    store: &dyn StoreSide,
+    plan: &Plan,
+) -> Round {
+    let mut round = Round::default();
+    for sale in sales {
+        match examine(sale, ledger, store, plan).await {
+            Ok(report) => round.reports.extend(report),
+            Err(error) => round.failed.push((sale, error)),
+        }
+    }
+    round
+}

@@ -1,0 +1,112 @@
+//! Sales and orders, as the order worker has them.
+
+use std::fmt::Display;
+
+use flashgate_domain::{Order, OrderId, Sale, SaleId, SaleState};
+use flashgate_proto::{
+    order, sale,
+    v1::{self, order_service_client::OrderServiceClient, sale_service_client::SaleServiceClient},
+};
+use tonic::{Response, Status, transport::Channel};
+
+use super::{Carrier, ClientError, Port};
+
+/// How many sales [`preheated`](SalesClient::preheated) asks for at a time.
+const PAGE_SIZE: u32 = 1_000;
+
+/// Sales behind any order worker.
+#[derive(Clone, Debug)]
+pub struct SalesClient<C = Channel>(SaleServiceClient<C>);
+
+impl<C: Carrier> SalesClient<C> {
+    /// Over a connection to an order worker.
+    pub fn on(worker: C) -> Self {
+        Self(SaleServiceClient::new(worker))
+    }
+
+    /// Creates a sale. Repeatable if the request has an idempotency key.
+    ///
+    /// # Errors
+    /// Of the call.
+    pub async fn create(&mut self, request: v1::CreateSaleRequest) -> Result<Sale, ClientError> {
+        decoded(self.0.create_sale(request).await)
+    }
+
+    /// Has the gateways put the sale into the ledger.
+    ///
+    /// # Errors
+    /// Of the call.
+    pub async fn preheat(&mut self, sale: SaleId) -> Result<Sale, ClientError> {
+        decoded(self.0.preheat_sale(v1::PreheatSaleRequest { sale_id: sale.get() }).await)
+    }
+
+    /// One sale.
+    ///
+    /// # Errors
+    /// Of the call.
+    pub async fn find(&mut self, sale: SaleId) -> Result<Sale, ClientError> {
+        decoded(self.0.get_sale(v1::GetSaleRequest { sale_id: sale.get() }).await)
+    }
+
+    /// Ends the sale for good.
+    ///
+    /// # Errors
+    /// Of the call.
+    pub async fn close(&mut self, sale: SaleId) -> Result<Sale, ClientError> {
+        decoded(self.0.close_sale(v1::CloseSaleRequest { sale_id: sale.get() }).await)
+    }
+
+    /// At most `size` sales with an id greater than `after`, by ascending id; only those in one of `states`, unless
+    /// `states` is empty.
+    ///
+    /// # Errors
+    /// Of the call.
+    pub async fn list(
+        &mut self,
+        after: u64,
+        size: u32,
+        states: &[SaleState],
+    ) -> Result<Vec<Sale>, ClientError> {
+        let states = states.iter().map(|state| state.as_str().to_owned()).collect();
+        let request = v1::ListSalesRequest { after_id: after, page_size: size, states };
+        let page = self.0.list_sales(request).await?.into_inner().sales;
+        page.into_iter().map(sale).collect()
+    }
+
+    /// Every sale that was preheated, by ascending id: those that a ledger has, or has had.
+    ///
+    /// # Errors
+    /// Of the calls.
+    pub async fn preheated(&mut self) -> Result<Vec<SaleId>, ClientError> {
+        let states = [SaleState::Preheated, SaleState::Closed];
+        let (mut found, mut after) = (Vec::new(), 0);
+        loop {
+            let page = self.list(after, PAGE_SIZE, &states).await?;
+            let Some(last) = page.last() else { return Ok(found) };
+            after = last.id.get();
+            found.extend(page.iter().map(|sale| sale.id));
+        }
+    }
+}
+
+/// The order as the order store behind `worker` has it.
+///
+/// # Errors
+/// Of the call.
+pub async fn find_order<C: Carrier>(worker: C, order_id: OrderId) -> Result<Order, ClientError> {
+    let request = v1::FindOrderRequest { order_id: order_id.to_string() };
+    let found = OrderServiceClient::new(worker).find_order(request).await?.into_inner();
+    order::order(found).map_err(invalid)
+}
+
+fn decoded(answer: Result<Response<v1::Sale>, Status>) -> Result<Sale, ClientError> {
+    sale(answer?.into_inner())
+}
+
+fn sale(message: v1::Sale) -> Result<Sale, ClientError> {
+    sale::sale(message).map_err(invalid)
+}
+
+fn invalid(error: impl Display) -> ClientError {
+    ClientError::InvalidResponse { port: Port::Worker, error: error.to_string() }
+}

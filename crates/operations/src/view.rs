@@ -1,0 +1,36 @@
+//! What operators see, as JSON: the same fields at every interface, and no formatting for people.
+//!
+//! Ids are strings: numbers above 2^53 do not survive every reader. Times are milliseconds since 1970.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`sale`] | a sale, and pages of sales |
+//! | [`order`] | an order |
+//! | [`audit`] | the reports of an audit |
+//! | [`drift`] | compensating steps |
+//! | [`rebuild`] | a rebuild of a ledger |
+//! | [`redrive`] | batches that are re-driven |
+//! | [`repair`] | recorded repairs |
+//! | [`dead_letter`] | dead letters, and decisions about them |
+
+pub mod audit;
+pub mod dead_letter;
+pub mod drift;
+pub mod order;
+pub mod rebuild;
+pub mod redrive;
+pub mod repair;
+pub mod sale;
+
+pub use audit::AuditView;
+pub use dead_letter::{DecidedLetterView, DecidedLettersView, LetterView, LetterWithBodyView, LettersView};
+pub use drift::DriftView;
+pub use order::{OrderView, StoredOrderView};
+pub use rebuild::RebuildView;
+pub use redrive::RedriveView;
+pub use repair::RepairView;
+pub use sale::{SaleView, SalesView};
+
+fn not_empty(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}

@@ -1,0 +1,56 @@
+//! Sales.
+
+use flashgate_operations::view::SaleView;
+use flashgate_proto::sale::SaleTerms;
+
+use super::{fields, table};
+use crate::operate::{moment::show, money::money};
+
+/// All of one sale.
+pub(crate) fn sale(sale: &SaleView) -> String {
+    let SaleView { sale_id, terms, deduct_policy, state, generation, saleable, restocked, returned } = sale;
+    let SaleTerms {
+        title,
+        price_minor,
+        currency,
+        opens_at_ms,
+        closes_at_ms,
+        stock,
+        limit_per_buyer,
+        quantity_max,
+    } = terms;
+    fields([
+        ("sale", sale_id.clone()),
+        ("title", title.clone()),
+        ("state", (*state).to_owned()),
+        ("price", money(*price_minor, currency)),
+        ("opens", show(*opens_at_ms)),
+        ("closes", show(*closes_at_ms)),
+        ("limit per buyer", limit_per_buyer.to_string()),
+        ("limit per request", quantity_max.to_string()),
+        ("stock at the start", stock.to_string()),
+        ("left in the database", saleable.to_string()),
+        ("restocked", restocked.to_string()),
+        ("returned", returned.to_string()),
+        ("deduct policy", (*deduct_policy).to_owned()),
+        ("generation", generation.to_string()),
+    ])
+}
+
+/// One line a sale.
+pub(crate) fn list(sales: &[SaleView]) -> String {
+    let row = |sale: &SaleView| {
+        let SaleView { sale_id, terms, state, saleable, .. } = sale;
+        [
+            sale_id.clone(),
+            (*state).to_owned(),
+            terms.stock.to_string(),
+            saleable.to_string(),
+            show(terms.opens_at_ms),
+            show(terms.closes_at_ms),
+            terms.title.clone(),
+        ]
+    };
+    let columns = ["SALE", "STATE", "STOCK", "LEFT", "OPENS", "CLOSES", "TITLE"];
+    table(columns, &[0, 2, 3], sales.iter().map(row))
+}

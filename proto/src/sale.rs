@@ -1,0 +1,217 @@
+//! A sale on the wire: as a message of gRPC, and the part of its JSON that operators and buyers share. The only place
+//! that converts one.
+
+use flashgate_domain::{
+    DeductPolicy, IdempotencyKey, Sale, SaleDraft, SaleFields, SaleId, SaleState, Timestamp,
+    sale::InvalidSale,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::v1;
+
+/// `sale` as a message.
+pub fn sale_message(sale: &Sale) -> v1::Sale {
+    let Sale { id, draft, state, generation, saleable, restocked, returned } = sale;
+    let SaleFields {
+        title,
+        price_minor,
+        currency,
+        opens_at,
+        closes_at,
+        stock,
+        limit_per_buyer,
+        quantity_max,
+        deduct_policy,
+    } = draft.fields();
+    v1::Sale {
+        sale_id: id.get(),
+        title,
+        price_minor,
+        currency,
+        opens_at_ms: opens_at.as_millis(),
+        closes_at_ms: closes_at.as_millis(),
+        stock,
+        limit_per_buyer,
+        quantity_max,
+        deduct_policy: deduct_policy.as_str().to_owned(),
+        state: state.as_str().to_owned(),
+        generation: *generation,
+        saleable: *saleable,
+        restocked: *restocked,
+        returned: *returned,
+    }
+}
+
+/// The sale in a message.
+///
+/// # Errors
+/// The first field that is wrong, as in the .proto file.
+pub fn sale(message: v1::Sale) -> Result<Sale, InvalidSale> {
+    let v1::Sale {
+        sale_id,
+        title,
+        price_minor,
+        currency,
+        opens_at_ms,
+        closes_at_ms,
+        stock,
+        limit_per_buyer,
+        quantity_max,
+        deduct_policy,
+        state,
+        generation,
+        saleable,
+        restocked,
+        returned,
+    } = message;
+    let fields = SaleFields {
+        title,
+        price_minor,
+        currency,
+        opens_at: Timestamp::from_millis(opens_at_ms),
+        closes_at: Timestamp::from_millis(closes_at_ms),
+        stock,
+        limit_per_buyer,
+        quantity_max,
+        deduct_policy: policy(&deduct_policy)?,
+    };
+    let invalid = |field, expected| InvalidSale { field, expected };
+    Ok(Sale {
+        id: SaleId::new(sale_id).map_err(|_range| invalid("sale_id", "must be from 1 to 2^63 - 1"))?,
+        draft: fields.check()?,
+        state: SaleState::parse(&state).ok_or(invalid("state", "must be the state of a sale"))?,
+        generation,
+        saleable,
+        restocked,
+        returned,
+    })
+}
+
+/// The request that creates a sale with these fields; repeatable with a key.
+pub fn create_request(fields: SaleFields, key: Option<&IdempotencyKey>) -> v1::CreateSaleRequest {
+    let SaleFields {
+        title,
+        price_minor,
+        currency,
+        opens_at,
+        closes_at,
+        stock,
+        limit_per_buyer,
+        quantity_max,
+        deduct_policy,
+    } = fields;
+    v1::CreateSaleRequest {
+        title,
+        price_minor,
+        currency,
+        opens_at_ms: opens_at.as_millis(),
+        closes_at_ms: closes_at.as_millis(),
+        stock,
+        limit_per_buyer,
+        quantity_max,
+        deduct_policy: deduct_policy.as_str().to_owned(),
+        idempotency_key: key.map_or("", IdempotencyKey::as_str).to_owned(),
+    }
+}
+
+/// The deduct policy of that name.
+///
+/// # Errors
+/// What is expected.
+pub fn policy(name: &str) -> Result<DeductPolicy, InvalidSale> {
+    let expected = "must be at_order or at_payment";
+    DeductPolicy::parse(name).ok_or(InvalidSale { field: "deduct_policy", expected })
+}
+
+/// The terms of a sale: what its operator sets and its buyers see.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SaleTerms {
+    /// What people call it.
+    #[schema(min_length = 1, max_length = 200)]
+    pub title: String,
+    /// The price of one unit in the currency's minor unit.
+    #[schema(maximum = 1_000_000_000_000_i64)]
+    pub price_minor: u64,
+    /// ISO 4217.
+    #[schema(pattern = "^[A-Z]{3}$")]
+    pub currency: String,
+    /// Milliseconds since 1970-01-01T00:00:00Z: the first moment at which it is open.
+    pub opens_at_ms: u64,
+    /// Milliseconds since 1970-01-01T00:00:00Z: the first moment after the end.
+    pub closes_at_ms: u64,
+    /// Units at the start.
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
+    pub stock: u64,
+    /// Units that one buyer can hold.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub limit_per_buyer: u32,
+    /// Units that one request can ask for.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub quantity_max: u32,
+}
+
+impl From<&SaleDraft> for SaleTerms {
+    fn from(draft: &SaleDraft) -> Self {
+        let SaleFields {
+            title,
+            price_minor,
+            currency,
+            opens_at,
+            closes_at,
+            stock,
+            limit_per_buyer,
+            quantity_max,
+            // Of no concern to buyers: the operators' view has it beside the terms.
+            deduct_policy: _,
+        } = draft.fields();
+        Self {
+            title,
+            price_minor,
+            currency,
+            opens_at_ms: opens_at.as_millis(),
+            closes_at_ms: closes_at.as_millis(),
+            stock,
+            limit_per_buyer,
+            quantity_max,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sale_comes_out_of_its_message_as_it_went_in() {
+        let fields = SaleFields {
+            title: "Kettle".to_owned(),
+            price_minor: 1_999,
+            currency: "EUR".to_owned(),
+            opens_at: Timestamp::from_millis(5),
+            closes_at: Timestamp::from_millis(6),
+            stock: 10,
+            limit_per_buyer: 3,
+            quantity_max: 2,
+            deduct_policy: DeductPolicy::AtPayment,
+        };
+        let sale = Sale {
+            id: SaleId::new(3).unwrap(),
+            draft: fields.check().unwrap(),
+            state: SaleState::Closed,
+            generation: 4,
+            saleable: 7,
+            restocked: 8,
+            returned: 9,
+        };
+        assert_eq!(super::sale(sale_message(&sale)), Ok(sale));
+    }
+
+    #[test]
+    fn a_wrong_field_of_a_message_is_named() {
+        let named = |message: v1::Sale| sale(message).map_err(|invalid| invalid.field);
+        assert_eq!(named(v1::Sale::default()), Err("deduct_policy"));
+        let policy = v1::Sale { deduct_policy: "at_order".to_owned(), ..v1::Sale::default() };
+        assert_eq!(named(policy), Err("sale_id"));
+    }
+}
