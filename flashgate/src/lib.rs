@@ -7,7 +7,7 @@
 //! | [`shell`] | completions and the manual |
 //!
 //! `serve` and `demo` are in `flashgate-embedded`, `load` in `flashgate-load`. Each command ends well or in a
-//! [`flashgate_output::exit::Failed`].
+//! [`flashgate_output::exit::CliError`].
 
 pub mod cli;
 pub mod operate;

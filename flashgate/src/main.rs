@@ -10,7 +10,7 @@ use flashgate::{
 #[cfg(feature = "embedded")]
 use flashgate_embedded::{demo, serve};
 use flashgate_load as load;
-use flashgate_output::{exit::Failed, fail, parse};
+use flashgate_output::{exit::CliError, fail, parse};
 use tokio::runtime;
 
 fn main() -> ExitCode {
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<(), Failed> {
+fn run(command: Command) -> Result<(), CliError> {
     match command {
         #[cfg(feature = "embedded")]
         Command::Serve(args) => wait_on_all_cores(serve::run(&args)),
@@ -44,13 +44,13 @@ fn run(command: Command) -> Result<(), Failed> {
 
 /// Runs a command that is a server itself.
 #[cfg(feature = "embedded")]
-fn wait_on_all_cores(command: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {
+fn wait_on_all_cores(command: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(Failed::because)?.block_on(command)
+    runtime.map_err(CliError::other)?.block_on(command)
 }
 
 /// Runs a command that asks a server and waits for its answers.
-fn wait_for(command: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {
+fn wait_for(command: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(Failed::because)?.block_on(command)
+    runtime.map_err(CliError::other)?.block_on(command)
 }

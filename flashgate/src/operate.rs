@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use flashgate_operations::client::SalesClient;
-use flashgate_output::{Reader, exit::Failed, print_line, time};
+use flashgate_output::{Reader, exit::CliError, print_line, time};
 use serde::Serialize;
 use server::WorkerArgs;
 
@@ -54,24 +54,24 @@ pub enum Output {
 }
 
 impl OperatorArgs {
-    async fn sales(&self) -> Result<SalesClient, Failed> {
+    async fn sales(&self) -> Result<SalesClient, CliError> {
         Ok(SalesClient::on(self.worker.connect(self.call.timeout).await?))
     }
 }
 
 impl CallArgs {
     /// Prints `value` as JSON, or what `table` makes of it.
-    fn print<T: Serialize>(&self, value: &T, table: impl FnOnce(&T) -> String) -> Result<(), Failed> {
+    fn print<T: Serialize>(&self, value: &T, table: impl FnOnce(&T) -> String) -> Result<(), CliError> {
         self.show(value, table).map(drop)
     }
 
     /// As [`Self::print`]; tells whether somebody still reads.
-    fn show<T: Serialize>(&self, value: &T, table: impl FnOnce(&T) -> String) -> Result<Reader, Failed> {
+    fn show<T: Serialize>(&self, value: &T, table: impl FnOnce(&T) -> String) -> Result<Reader, CliError> {
         let text = match self.output {
             Output::Table => table(value),
-            Output::Json => serde_json::to_string_pretty(value).map_err(Failed::because)?,
+            Output::Json => serde_json::to_string_pretty(value).map_err(CliError::other)?,
         };
         // What the command was to do is done by now: who gives it again must know.
-        print_line(text).map_err(|why| Failed::Failed(format!("the server has answered, but {why}")))
+        print_line(text).map_err(|why| CliError::Other(format!("the server has answered, but {why}")))
     }
 }

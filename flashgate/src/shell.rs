@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
-use flashgate_output::{exit::Failed, print};
+use flashgate_output::{exit::CliError, print};
 
 use crate::cli::Cli;
 
@@ -25,7 +25,7 @@ pub struct ManArgs {
 }
 
 /// Prints the completions.
-pub fn completions(args: &CompletionsArgs) -> Result<(), Failed> {
+pub fn completions(args: &CompletionsArgs) -> Result<(), CliError> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "flashgate", &mut text);
     print(text)?;
@@ -33,13 +33,13 @@ pub fn completions(args: &CompletionsArgs) -> Result<(), Failed> {
 }
 
 /// Prints the manual, or writes its pages.
-pub fn man(args: &ManArgs) -> Result<(), Failed> {
+pub fn man(args: &ManArgs) -> Result<(), CliError> {
     match &args.dir {
         Some(dir) => clap_mangen::generate_to(Cli::command(), dir)
-            .map_err(|why| Failed::Failed(format!("{}: {why}", dir.display()))),
+            .map_err(|why| CliError::Other(format!("{}: {why}", dir.display()))),
         None => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(Failed::because)?;
+            clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(CliError::other)?;
             print(page)?;
             Ok(())
         }

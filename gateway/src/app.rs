@@ -52,7 +52,7 @@ pub struct Addresses {
 /// An address that cannot be had.
 #[derive(Debug, Error)]
 #[error("cannot bind cannot bind listen.{key} = {address}: {source}")]
-pub struct BindFault {
+pub struct BindError {
     /// The key of [`ListenConfig`] that names it.
     pub key: &'static str,
     /// The address.
@@ -74,7 +74,7 @@ pub struct Sockets {
 
 impl Sockets {
     /// Takes the addresses of `config`; the error names the one that cannot be had.
-    pub fn bind(config: &ListenConfig) -> Result<Self, BindFault> {
+    pub fn bind(config: &ListenConfig) -> Result<Self, BindError> {
         Ok(Self {
             http: bind("http", config.http)?,
             grpc: bind("grpc", config.grpc)?,
@@ -92,7 +92,7 @@ impl Sockets {
     }
 }
 
-fn bind(key: &'static str, address: SocketAddr) -> Result<TcpSocket, BindFault> {
+fn bind(key: &'static str, address: SocketAddr) -> Result<TcpSocket, BindError> {
     let bound = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         // With it, an address that was in use a moment ago can be had at once. But until it listens, such a socket
@@ -101,12 +101,12 @@ fn bind(key: &'static str, address: SocketAddr) -> Result<TcpSocket, BindFault> 
         socket.bind(address)?;
         Ok(socket)
     };
-    bound().map_err(|source| BindFault { key, address, source })
+    bound().map_err(|source| BindError { key, address, source })
 }
 
 /// Another process may have taken the address and listened first.
-fn listen(key: &'static str, address: SocketAddr, socket: TcpSocket) -> Result<TcpListener, BindFault> {
-    socket.listen(ACCEPT_QUEUE).map_err(|source| BindFault { key, address, source })
+fn listen(key: &'static str, address: SocketAddr, socket: TcpSocket) -> Result<TcpListener, BindError> {
+    socket.listen(ACCEPT_QUEUE).map_err(|source| BindError { key, address, source })
 }
 
 /// Runs a gateway until the shutdown of `supervisor`, which watches its tasks: then it takes nothing new, finishes what is

@@ -15,7 +15,7 @@ use flashgate_gateway::{
 use flashgate_ledger::Ledger;
 use flashgate_ledger_redis::RedisLedger;
 use flashgate_messaging::{
-    BusFault, InvalidName,
+    BusError, InvalidName,
     rocketmq::{RocketMq, RocketMqTransactionProducer},
 };
 use flashgate_output::{fail, parse, print, print_line};
@@ -128,7 +128,7 @@ async fn connect_at_last(
 ) -> anyhow::Result<(Dependencies, Arc<RocketMqTransactionProducer>)> {
     loop {
         match connect(config, supervisor).await {
-            Err(why) if why.is::<BusFault>() => warn!(error = %why, "startup waits for the broker"),
+            Err(why) if why.is::<BusError>() => warn!(error = %why, "startup waits for the broker"),
             connected => return connected,
         }
         sleep(RETRY_PAUSE).await;

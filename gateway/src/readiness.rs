@@ -10,8 +10,8 @@ mod patience;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use flashgate_domain::{Shard, id::ShardCount};
-use flashgate_ledger::{LedgerFault, Probing};
-use flashgate_messaging::{BusFault, TransactionProducer};
+use flashgate_ledger::{LedgerError, Probing};
+use flashgate_messaging::{BusError, TransactionProducer};
 use flashgate_service::clocks::{Clocks, Peer};
 use flashgate_supervision::Supervisor;
 use futures::future::join_all;
@@ -174,12 +174,12 @@ impl Readiness {
     }
 
     /// One shard that works is enough to be ready: a gateway that is not would keep its sales from buyers as well.
-    fn note_ledger(&self, shards: &[(Shard, Result<(), LedgerFault>)], patience: &mut Patience) {
+    fn note_ledger(&self, shards: &[(Shard, Result<(), LedgerError>)], patience: &mut Patience) {
         let down: Vec<Shard> =
             shards.iter().filter(|(_shard, answer)| answer.is_err()).map(|(shard, _answer)| *shard).collect();
         let trial = if down.len() < shards.len() {
             Trial::Works
-        } else if shards.iter().all(|(_shard, answer)| answer.as_ref().is_err_and(LedgerFault::is_refusal)) {
+        } else if shards.iter().all(|(_shard, answer)| answer.as_ref().is_err_and(LedgerError::is_refusal)) {
             Trial::Refuses
         } else {
             Trial::Stalls
@@ -190,21 +190,21 @@ impl Readiness {
         self.state().shards_down = down;
     }
 
-    fn note_broker(&self, answer: &Result<(), BusFault>, patience: &mut Patience) {
+    fn note_broker(&self, answer: &Result<(), BusError>, patience: &mut Patience) {
         let trial = match answer {
             Ok(()) => Trial::Works,
             Err(
-                BusFault::Unavailable { .. }
-                | BusFault::Unanswered { .. }
-                | BusFault::NotDurable { .. }
-                | BusFault::Busy { .. }
-                | BusFault::TooLate { .. },
+                BusError::Unavailable { .. }
+                | BusError::Unanswered { .. }
+                | BusError::NotDurable { .. }
+                | BusError::Busy { .. }
+                | BusError::TooLate { .. },
             ) => Trial::Stalls,
             Err(
-                BusFault::Rejected { .. }
-                | BusFault::Invalid { .. }
-                | BusFault::InvalidResponse { .. }
-                | BusFault::Closed,
+                BusError::Rejected { .. }
+                | BusError::Invalid { .. }
+                | BusError::InvalidResponse { .. }
+                | BusError::Closed,
             ) => Trial::Refuses,
         };
         self.state().broker_up = patience.after("broker", trial, answer.as_ref().err(), Instant::now());
@@ -221,7 +221,7 @@ fn note_up(part: &'static str, up: bool) {
     gauge!("flashgate_gateway_dependency_up", "part" => part).set(f64::from(u8::from(up)));
 }
 
-async fn try_shards(ledger: &dyn Probing, shards: ShardCount) -> Vec<(Shard, Result<(), LedgerFault>)> {
+async fn try_shards(ledger: &dyn Probing, shards: ShardCount) -> Vec<(Shard, Result<(), LedgerError>)> {
     join_all(shards.all().map(|shard| async move { (shard, ledger.ping_shard(shard).await) })).await
 }
 
@@ -240,16 +240,16 @@ mod tests {
         readiness
     }
 
-    fn shards(answers: [Result<(), LedgerFault>; 2]) -> Vec<(Shard, Result<(), LedgerFault>)> {
+    fn shards(answers: [Result<(), LedgerError>; 2]) -> Vec<(Shard, Result<(), LedgerError>)> {
         ShardCount::new(2).unwrap().all().zip(answers).collect()
     }
 
-    fn stall() -> Result<(), LedgerFault> {
-        Err(LedgerFault::NoAnswer("late".to_owned()))
+    fn stall() -> Result<(), LedgerError> {
+        Err(LedgerError::NoAnswer("late".to_owned()))
     }
 
-    fn refusal() -> Result<(), LedgerFault> {
-        Err(LedgerFault::Refused("READONLY".to_owned()))
+    fn refusal() -> Result<(), LedgerError> {
+        Err(LedgerError::Refused("READONLY".to_owned()))
     }
 
     #[test]

@@ -1,18 +1,18 @@
 //! The worker as a process of its own, on the store that the configuration names and RocketMQ: opens the operator's port, waits for the others,
 //! works, and takes it all apart in order.
 
-mod failed;
+mod error;
 mod late_init;
 
 use std::{process, sync::Arc, time::Duration};
 
-pub use failed::Failed;
+pub use error::WorkerError;
 use flashgate_domain::{Backoff, Clock};
 use flashgate_messaging::{
-    BusFault,
+    BusError,
     rocketmq::{RocketMq, RocketMqBrowser, RocketMqConfig, RocketMqPublisher, RocketMqSubscription},
 };
-use flashgate_order_store::server::{SchemaFault, ServerStore};
+use flashgate_order_store::server::{SchemaError, ServerStore};
 use flashgate_service::{config::ConfigError, shutdown::waiting_for};
 use flashgate_supervision::Supervisor;
 use late_init::LateInit;
@@ -45,12 +45,12 @@ const CLOSING_TIME_MIN: Duration = Duration::from_millis(500);
 /// answer, can be waited for without end.
 ///
 /// # Errors
-/// The migration that failed, or [`Failed::MigrationInterrupted`].
-pub async fn migrate(config: &WorkerConfig, shutdown: &CancellationToken) -> Result<(), Failed> {
+/// The migration that failed, or [`WorkerError::MigrationInterrupted`].
+pub async fn migrate(config: &WorkerConfig, shutdown: &CancellationToken) -> Result<(), WorkerError> {
     let _waiting = waiting_for("the order store, to migrate it");
     let store = stores::open(&config.order_store, 0, &Supervisor::default())?;
     let migrated = shutdown.run_until_cancelled(store.migrate()).await;
-    migrated.ok_or(Failed::MigrationInterrupted)??;
+    migrated.ok_or(WorkerError::MigrationInterrupted)??;
     info!(database = ?config.order_store.url, "schema is up to date");
     Ok(())
 }
@@ -68,7 +68,7 @@ pub async fn serve(
     metrics: PrometheusHandle,
     files: usize,
     supervisor: &Supervisor,
-) -> Result<(), Failed> {
+) -> Result<(), WorkerError> {
     let shutdown = supervisor.shutdown();
     // Only the pauses before retries are drawn from it: it must differ between processes, nothing more.
     let seed = clock.now().as_millis() ^ (u64::from(process::id()) << 32);
@@ -126,9 +126,9 @@ async fn tell(health: Arc<Health>, shutdown: CancellationToken) {
     health.shut_down();
 }
 
-async fn bind(config: &OperatorConfig) -> Result<TcpListener, Failed> {
+async fn bind(config: &OperatorConfig) -> Result<TcpListener, WorkerError> {
     let listener = TcpListener::bind(config.listen).await;
-    let listener = listener.map_err(|source| Failed::Listen { address: config.listen, source })?;
+    let listener = listener.map_err(|source| WorkerError::Listen { address: config.listen, source })?;
     info!(address = %config.listen, "operators' port open");
     Ok(listener)
 }
@@ -148,7 +148,7 @@ async fn work(
     health: &Arc<Health>,
     seed: u64,
     supervisor: &Supervisor,
-) -> Result<(), Failed> {
+) -> Result<(), WorkerError> {
     let shutdown = supervisor.shutdown();
     let backoff = Backoff::new(config.consume.retry_backoff_min(), config.consume.retry_backoff_max(), seed);
     if !await_schema(&*store, health, &backoff, shutdown).await? {
@@ -207,14 +207,14 @@ async fn await_schema(
     health: &Health,
     backoff: &Backoff,
     shutdown: &CancellationToken,
-) -> Result<bool, Failed> {
+) -> Result<bool, WorkerError> {
     let _waiting = waiting_for("the order store, at the start");
     let mut retry = 0;
     loop {
         let fault = match shutdown.run_until_cancelled(store.check_schema()).await {
             None => return Ok(false),
             Some(Ok(())) => break,
-            Some(Err(SchemaFault::Store(fault))) => fault,
+            Some(Err(SchemaError::Store(fault))) => fault,
             Some(Err(fault)) => return Err(fault.into()),
         };
         health.store(false);
@@ -235,7 +235,7 @@ async fn await_broker(
     health: &Health,
     backoff: &Backoff,
     supervisor: &Supervisor,
-) -> Result<Option<(RocketMq, RocketMqPublisher, RocketMqSubscription)>, Failed> {
+) -> Result<Option<(RocketMq, RocketMqPublisher, RocketMqSubscription)>, WorkerError> {
     let (shutdown, group, topic) =
         (supervisor.shutdown(), config.group("order-worker")?, config.topic("orders")?);
     let _waiting = waiting_for("the broker, at the start");
@@ -246,7 +246,7 @@ async fn await_broker(
             let mq = mq.supervised(supervisor.clone());
             let subscription = mq.subscribe(group.clone(), topic.clone()).await?;
             let publisher = mq.publisher(group.clone());
-            Ok::<_, BusFault>((mq, publisher, subscription))
+            Ok::<_, BusError>((mq, publisher, subscription))
         };
         match shutdown.run_until_cancelled(connect).await {
             None => return Ok(None),

@@ -12,10 +12,10 @@ use flashgate_domain::{
     audit::{BuyerUnits, DecidedBatch, Finding, Report, StoreSnapshot, Verdict},
 };
 use flashgate_operations::{
-    audit::{LedgerSide, Plan, SideFault, StoreSide, examine},
+    audit::{LedgerSide, Plan, SideError, StoreSide, examine},
     client::GatewayLedger,
 };
-use flashgate_order_store::{BatchPage, BuyerPage, OrderStore, SALE_PAGE_MAX, SalePage, StoreFault};
+use flashgate_order_store::{BatchPage, BuyerPage, OrderStore, SALE_PAGE_MAX, SalePage, StoreError};
 use metrics::{counter, gauge, histogram};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -171,13 +171,13 @@ fn units(finding: &Finding) -> u64 {
 struct OwnBooks(Arc<dyn OrderStore>);
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-fn unavailable(fault: StoreFault) -> SideFault {
-    SideFault::Unavailable { side: "the order store", why: fault.to_string() }
+fn unavailable(fault: StoreError) -> SideError {
+    SideError::Unavailable { side: "the order store", why: fault.to_string() }
 }
 
 #[async_trait]
 impl StoreSide for OwnBooks {
-    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, SideFault> {
+    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, SideError> {
         self.0.snapshot(sale, asked).await.map_err(unavailable)
     }
 
@@ -186,12 +186,12 @@ impl StoreSide for OwnBooks {
         sale: SaleId,
         before: Option<BatchId>,
         size: u32,
-    ) -> Result<Vec<DecidedBatch>, SideFault> {
+    ) -> Result<Vec<DecidedBatch>, SideError> {
         let page = BatchPage { sale, before: before.map(BatchId::base), size };
         self.0.batches(&page).await.map_err(unavailable)
     }
 
-    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, SideFault> {
+    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, SideError> {
         self.0.outcome(batch).await.map_err(unavailable)
     }
 
@@ -200,7 +200,7 @@ impl StoreSide for OwnBooks {
         sale: SaleId,
         after: Option<&BuyerId>,
         size: u32,
-    ) -> Result<Vec<BuyerUnits>, SideFault> {
+    ) -> Result<Vec<BuyerUnits>, SideError> {
         let page = BuyerPage { sale, after: after.cloned(), size };
         self.0.buyers(&page).await.map_err(unavailable)
     }
@@ -215,7 +215,7 @@ mod tests {
 
     use async_trait::async_trait;
     use flashgate_domain::{BatchId, BuyerDigest, Intent, OrderId, SaleId, Totals, audit::LedgerSnapshot};
-    use flashgate_operations::audit::{LedgerSide, LogTrace, OrderMark, Plan, SideFault};
+    use flashgate_operations::audit::{LedgerSide, LogTrace, OrderMark, Plan, SideError};
     use metrics_exporter_prometheus::PrometheusBuilder;
     use tempfile::TempDir;
 
@@ -242,7 +242,7 @@ mod tests {
 
     #[async_trait]
     impl LedgerSide for Ledger {
-        async fn snapshot(&self, _sale: SaleId) -> Result<Option<LedgerSnapshot>, SideFault> {
+        async fn snapshot(&self, _sale: SaleId) -> Result<Option<LedgerSnapshot>, SideError> {
             self.asked.fetch_add(1, Ordering::Relaxed);
             let available = 10 - i64::from(self.sold) - self.leaked.load(Ordering::Relaxed);
             let sold = u64::from(self.sold);
@@ -251,19 +251,19 @@ mod tests {
             Ok(Some(LedgerSnapshot { keys: sold, buyers: sold, ..books }))
         }
 
-        async fn trace(&self, _sale: SaleId, _batches: &[BatchId]) -> Result<Vec<LogTrace>, SideFault> {
+        async fn trace(&self, _sale: SaleId, _batches: &[BatchId]) -> Result<Vec<LogTrace>, SideError> {
             Ok(Vec::new())
         }
 
-        async fn orders(&self, _batch: BatchId) -> Result<Vec<OrderMark>, SideFault> {
+        async fn orders(&self, _batch: BatchId) -> Result<Vec<OrderMark>, SideError> {
             Ok(Vec::new())
         }
 
-        async fn purchase(&self, _intent: &Intent) -> Result<Option<OrderId>, SideFault> {
+        async fn purchase(&self, _intent: &Intent) -> Result<Option<OrderId>, SideError> {
             Ok(None)
         }
 
-        async fn holdings(&self, _sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, SideFault> {
+        async fn holdings(&self, _sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, SideError> {
             self.compared.fetch_add(1, Ordering::Relaxed);
             Ok(vec![u64::from(!self.forgets.load(Ordering::Relaxed)); buyers.len()])
         }

@@ -26,7 +26,7 @@ use belonging::Belonging;
 use blocked::Blocked;
 use chunk::{Chunk, ChunkBuilder};
 use flashgate_domain::{Backoff, Clock};
-use flashgate_messaging::{BusFault, Position, Publisher, Subscription};
+use flashgate_messaging::{BusError, Position, Publisher, Subscription};
 use flashgate_order_store::OrderStore;
 use metrics::{gauge, histogram};
 use place::Placer;
@@ -199,7 +199,7 @@ impl<S: Subscription> Consumer<S> {
             };
             match gathered {
                 Ok(chunk) if !chunk.is_empty() => self.begin(chunk, shutdown),
-                Err(BusFault::Closed) => return Err(Abandoned::BusClosed),
+                Err(BusError::Closed) => return Err(Abandoned::BusClosed),
                 _nothing if self.busy.load(Ordering::Acquire) > 0 => {}
                 // Says nothing about the broker, which may be silent: [`Consumer::report_lag`] asks it.
                 Ok(_empty) => return Ok(Step::default()),
@@ -256,7 +256,7 @@ impl<S: Subscription> Consumer<S> {
         while let Err(fault) = self.subscription.commit(&done.position).await {
             self.health.bus(false);
             warn!(error = %fault, code = fault.code(), retry, "offset commit failed; retrying");
-            if fault == BusFault::Closed {
+            if fault == BusError::Closed {
                 return Err(Abandoned::BusClosed);
             }
             pause(&self.backoff, retry, shutdown).await?;

@@ -4,7 +4,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use flashgate_domain::SystemClock;
 use flashgate_order_worker::{
-    app::{self, Failed},
+    app::{self, WorkerError},
     cli::{Cli, Command},
     config::{SAMPLE, WorkerConfig},
     metrics::WORKER,
@@ -30,14 +30,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(command: Command) -> Result<(), Failed> {
+fn start(command: Command) -> Result<(), WorkerError> {
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
     let ran = runtime.block_on(run(command));
     runtime.shutdown_timeout(REST_TIME);
     ran
 }
 
-async fn run(command: Command) -> Result<(), Failed> {
+async fn run(command: Command) -> Result<(), WorkerError> {
     match command {
         Command::Serve(at) => {
             let config = WorkerConfig::load(at.file.as_deref())?;

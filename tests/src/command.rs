@@ -5,7 +5,7 @@ use flashgate::{
     cli::{Cli, Command},
     operate::{audit, repair},
 };
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 
 use crate::deployment::Deployment;
 
@@ -16,7 +16,7 @@ use crate::deployment::Deployment;
 ///
 /// # Panics
 /// If the words are no such command.
-pub async fn flashgate(shop: &Deployment, words: &[&str]) -> Result<(), Failed> {
+pub async fn flashgate(shop: &Deployment, words: &[&str]) -> Result<(), CliError> {
     let gateway = format!("http://{}", shop.gateways[0].operator());
     let worker = format!("http://{}", shop.workers[0].address());
     let words = [&["flashgate"], words, &["--gateway", &gateway, "--worker", &worker]].concat();

@@ -13,7 +13,7 @@ use flashgate_operations::{
     audit::{Plan, examine},
     client::{GatewayLedger, WorkerBooks},
 };
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use flashgate_proto::body;
 use flashgate_tests::{Answer, Deployment, Door, Purchase, Rush, SaleForm, ask_all, eventually, flashgate};
 use tokio::time::sleep;
@@ -319,7 +319,7 @@ async fn holdings_that_were_deleted_are_found_before_anybody_buys_and_are_rebuil
     let few = Finding::HeldTooFew { buyers: 20, units: 20 };
     assert_eq!(Auditor::of(&shop).audit(sale).await.findings, [lost, few]);
     let audited = flashgate(&shop, &audit).await;
-    assert!(matches!(audited, Err(Failed::Differs(_))), "exit code 13: {audited:?}");
+    assert!(matches!(audited, Err(CliError::Differs(_))), "exit code 13: {audited:?}");
     for (finding, units) in [("part_lost", 1.0), ("held_too_few", 20.0)] {
         eventually("the worker finds it", TIME_TO_SEE, async || {
             let labels = [("sale", name.as_str()), ("finding", finding)];
@@ -333,7 +333,7 @@ async fn holdings_that_were_deleted_are_found_before_anybody_buys_and_are_rebuil
     let again = Purchase::new(sale, &heard[0].purchase.buyer, "another-key", 1);
     assert_eq!(door.buy(&again).await.word(), "sale_paused");
     let audited = flashgate(&shop, &audit).await;
-    assert!(matches!(audited, Err(Failed::Differs(_))), "{audited:?}");
+    assert!(matches!(audited, Err(CliError::Differs(_))), "{audited:?}");
     flashgate(&shop, &["repair", "rebuild", &name, "--quiet", "2s", "--apply", "--by", "ops"]).await.unwrap();
     flashgate(&shop, &audit).await.unwrap();
     eventually("it sells again, and keeps its limit", TIME_TO_SEE, async || {

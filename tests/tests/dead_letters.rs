@@ -11,7 +11,7 @@ use flashgate::{
     operate::{audit, repair},
 };
 use flashgate_domain::SaleId;
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use flashgate_proto::v1::{self, dead_letter_service_client::DeadLetterServiceClient};
 use flashgate_tests::{Books, Deployment, Heard, Purchase, SaleForm, ask_all, eventually};
 use sqlx::{Connection, MySqlConnection};
@@ -22,7 +22,7 @@ const TIME_TO_SEE: Duration = Duration::from_secs(90);
 const ELSEWHERE: u64 = 1_000_000;
 
 /// The command, as an operator types it.
-async fn dead_letters(shop: &Deployment, words: &[&str]) -> Result<(), Failed> {
+async fn dead_letters(shop: &Deployment, words: &[&str]) -> Result<(), CliError> {
     let worker = format!("http://{}", shop.workers[0].address());
     let head = ["flashgate", "repair", "dead-letters"];
     let words = [&head, words, &["--worker", &worker, "--timeout", "20s"]].concat();
@@ -30,7 +30,7 @@ async fn dead_letters(shop: &Deployment, words: &[&str]) -> Result<(), Failed> {
     repair::run(&command).await
 }
 
-async fn audit(shop: &Deployment) -> Result<(), Failed> {
+async fn audit(shop: &Deployment) -> Result<(), CliError> {
     let gateway = format!("http://{}", shop.gateways[0].operator());
     let worker = format!("http://{}", shop.workers[0].address());
     let words = ["flashgate", "audit", "--age", "3s", "--gateway", &gateway, "--worker", &worker];
@@ -128,11 +128,11 @@ async fn a_batch_that_was_given_up_is_replayed_and_confirmed_once_and_a_stranger
     dead_letters(&shop, &[&["replay"], &batches[..]].concat()).await.unwrap();
     dead_letters(&shop, &["drop", strange[0]]).await.unwrap();
     let reasonless = dead_letters(&shop, &["drop", strange[0], "--apply"]).await;
-    assert!(matches!(&reasonless, Err(Failed::Usage(why)) if why.contains("--reason")), "{reasonless:?}");
+    assert!(matches!(&reasonless, Err(CliError::Usage(why)) if why.contains("--reason")), "{reasonless:?}");
     let missing = dead_letters(&shop, &["replay", batches[0], "nobody/0:0", "--apply"]).await;
-    assert!(matches!(&missing, Err(Failed::NotFound(why)) if why.contains("nobody/0:0")), "{missing:?}");
+    assert!(matches!(&missing, Err(CliError::NotFound(why)) if why.contains("nobody/0:0")), "{missing:?}");
     let wrong = dead_letters(&shop, &["show", "nothing"]).await;
-    assert!(matches!(&wrong, Err(Failed::Usage(why)) if why.contains("id")), "{wrong:?}");
+    assert!(matches!(&wrong, Err(CliError::Usage(why)) if why.contains("id")), "{wrong:?}");
     assert_eq!((listed(&shop, false).await, repairs(&shop).await), (letters.clone(), Vec::new()));
     until_all_is_consumed(&shop).await;
     assert_eq!(shop.store.orders(sale).await, []);
@@ -181,7 +181,7 @@ async fn an_accepted_batch_that_is_dropped_stays_open_until_it_is_replayed_after
     assert_eq!(listed(&shop, false).await, []);
     eventually("the audit goes on naming it", TIME_TO_SEE, async || {
         let audited = audit(&shop).await;
-        matches!(audited, Err(Failed::ToRedrive(_))).then_some(()).ok_or(format!("{audited:?}"))
+        matches!(audited, Err(CliError::ToRedrive(_))).then_some(()).ok_or(format!("{audited:?}"))
     })
     .await;
     let open = shop.stock.snapshot(sale).await.unwrap();

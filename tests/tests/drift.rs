@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use flashgate_domain::{Batch, BatchIds, Clock, Node, SaleId, SystemClock};
 use flashgate_ledger::{Deduction, Fate, LogStatus, Observing, Selling};
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use flashgate_proto::{body, v1};
 use flashgate_tests::{Answer, Deployment, Heard, Purchase, Rush, SaleForm, ask_all, eventually, flashgate};
 
 const TIME_TO_SEE: Duration = Duration::from_secs(90);
 
-async fn drift(shop: &Deployment, sale: SaleId, more: &[&str]) -> Result<(), Failed> {
+async fn drift(shop: &Deployment, sale: SaleId, more: &[&str]) -> Result<(), CliError> {
     let name = sale.to_string();
     flashgate(shop, &[&["repair", "drift", &name], more].concat()).await
 }
@@ -85,14 +85,14 @@ async fn assert_conserved(shop: &Deployment, sale: SaleId, heard: &[Heard]) {
 async fn put_right(shop: &Deployment, sale: SaleId, rush: &Rush, told: &str) {
     eventually("the audit finds it", TIME_TO_SEE, async || {
         let audited = flashgate(shop, &["audit", "--sale", &sale.to_string()]).await;
-        matches!(audited, Err(Failed::Differs(_))).then_some(()).ok_or(format!("{audited:?}"))
+        matches!(audited, Err(CliError::Differs(_))).then_some(()).ok_or(format!("{audited:?}"))
     })
     .await;
     let written = repairs(shop).await.len();
     let steps = async || shop.stock.snapshot(sale).await.unwrap().adjustments;
     let before = (steps().await, shop.store.sale(sale).await.initial);
     let dry = drift(shop, sale, &[]).await;
-    assert!(matches!(dry, Err(Failed::Differs(_))), "{told}: {dry:?}");
+    assert!(matches!(dry, Err(CliError::Differs(_))), "{told}: {dry:?}");
     assert_eq!((steps().await, shop.store.sale(sale).await.initial), before, "a dry run does nothing");
     assert_eq!(repairs(shop).await.len(), written);
 
@@ -210,7 +210,7 @@ async fn batches_that_were_lost_on_either_side_are_put_right_or_their_remedy_is_
     assert!(matches!(deducted, Deduction::Applied { .. }), "{deducted:?}");
     eventually("its remedy is told", TIME_TO_SEE, async || {
         let found = drift(&shop, sale, &["--age", "3s", "--apply"]).await;
-        matches!(found, Err(Failed::ToRedrive(_))).then_some(()).ok_or(format!("{found:?}"))
+        matches!(found, Err(CliError::ToRedrive(_))).then_some(()).ok_or(format!("{found:?}"))
     })
     .await;
     let re_drive = ["repair", "re-drive", "--sale", &name, "--older-than", "3s", "--apply"];
@@ -233,12 +233,12 @@ async fn batches_that_were_lost_on_either_side_are_put_right_or_their_remedy_is_
     shop.broker.publish(&shop.broker.topic("orders"), &phantom.id().to_string(), body).await;
     eventually("it is found", TIME_TO_SEE, async || {
         let audited = flashgate(&shop, &["audit", "--sale", &name]).await;
-        matches!(audited, Err(Failed::Differs(_))).then_some(()).ok_or(format!("{audited:?}"))
+        matches!(audited, Err(CliError::Differs(_))).then_some(()).ok_or(format!("{audited:?}"))
     })
     .await;
     let steps = shop.stock.snapshot(sale).await.unwrap().adjustments;
     let refused = drift(&shop, sale, &["--apply"]).await;
-    assert!(matches!(refused, Err(Failed::Differs(_))), "it needs a rebuild: {refused:?}");
+    assert!(matches!(refused, Err(CliError::Differs(_))), "it needs a rebuild: {refused:?}");
     assert_eq!(shop.stock.snapshot(sale).await.unwrap().adjustments, steps);
     assert_unharmed(&rush.end().await);
     shop.stop().await;
@@ -255,11 +255,11 @@ async fn a_batch_that_only_the_order_store_has_is_settled_from_there() {
     let status = async || shop.stock.ledger().entry(phantom.id()).await.unwrap().map(|entry| entry.status);
     eventually("the audit finds it", TIME_TO_SEE, async || {
         let audited = audit().await;
-        matches!(audited, Err(Failed::Differs(_))).then_some(()).ok_or(format!("{audited:?}"))
+        matches!(audited, Err(CliError::Differs(_))).then_some(()).ok_or(format!("{audited:?}"))
     })
     .await;
     let dry = drift(&shop, sale, &[]).await;
-    assert!(matches!(dry, Err(Failed::Differs(_))), "{dry:?}");
+    assert!(matches!(dry, Err(CliError::Differs(_))), "{dry:?}");
     assert_eq!((status().await, repairs(&shop).await.len()), (None, 0), "a dry run does nothing");
 
     let steps = shop.stock.snapshot(sale).await.unwrap().adjustments;
@@ -349,9 +349,9 @@ async fn units_of_orders_that_the_store_has_lost_are_not_put_back() {
     }
     let name = sale.to_string();
     let audited = flashgate(&shop, &["audit", "--sale", &name]).await;
-    assert!(matches!(audited, Err(Failed::Differs(_))), "{audited:?}");
+    assert!(matches!(audited, Err(CliError::Differs(_))), "{audited:?}");
     let drifted = drift(&shop, sale, &["--apply", "--by", "ops", "--reason", "leaked?"]).await;
-    assert!(matches!(drifted, Err(Failed::Differs(_))), "{drifted:?}");
+    assert!(matches!(drifted, Err(CliError::Differs(_))), "{drifted:?}");
     assert_eq!(available(&shop, sale).await, 460, "they were sold");
     shop.stop().await;
 }

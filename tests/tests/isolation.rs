@@ -12,7 +12,7 @@ use flashgate::{
     operate::audit,
 };
 use flashgate_domain::SaleId;
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use flashgate_tests::{
     Answer, Deployment, Door, Heard, Purchase, SaleForm, ask_all, eventually, gateway::Gateway,
 };
@@ -102,7 +102,7 @@ async fn a_sale_that_redis_holds_wrongly_stops_no_other_sale_and_no_gateway() {
     }
     let audited = audit_all(&shop).await.unwrap_err();
     assert!(
-        matches!(&audited, Failed::Unavailable(why) if why.contains(&format!("sale {bad} "))),
+        matches!(&audited, CliError::Unavailable(why) if why.contains(&format!("sale {bad} "))),
         "{audited:?}"
     );
 
@@ -116,7 +116,7 @@ async fn a_sale_that_redis_holds_wrongly_stops_no_other_sale_and_no_gateway() {
     .await;
     // What remains is told as it is: a sale that is missing.
     let differs = audit_all(&shop).await.unwrap_err();
-    assert!(matches!(differs, Failed::Differs(_)), "{differs:?}");
+    assert!(matches!(differs, CliError::Differs(_)), "{differs:?}");
     for sale in [good, later] {
         let heard: Vec<Heard> = purchases
             .iter()
@@ -130,7 +130,7 @@ async fn a_sale_that_redis_holds_wrongly_stops_no_other_sale_and_no_gateway() {
 }
 
 /// The command, as an operator types it.
-async fn audit_all(shop: &Deployment) -> Result<(), Failed> {
+async fn audit_all(shop: &Deployment) -> Result<(), CliError> {
     let gateway = format!("http://{}", shop.gateways[0].operator());
     let worker = format!("http://{}", shop.workers[0].address());
     let words = ["flashgate", "audit", "--gateway", &gateway, "--worker", &worker];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flashgate_domain::{Batch, BatchIds, Clock, Node, SaleId, SystemClock};
 use flashgate_ledger::{Deduction, LogStatus, Observing, Selling};
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use flashgate_proto::{body, v1};
 use flashgate_tests::{Answer, Deployment, Purchase, Rush, SaleForm, ask_all, eventually, flashgate};
 
@@ -52,7 +52,7 @@ async fn a_batch_whose_message_was_lost_is_sent_again_from_the_log_while_buyers_
     assert!(matches!(deducted, Deduction::Applied { .. }), "{deducted:?}");
     eventually("the audit says that it is to be re-driven", TIME_TO_SEE, async || {
         let audited = flashgate(&shop, &["audit", "--age", "3s"]).await;
-        matches!(audited, Err(Failed::ToRedrive(_))).then_some(()).ok_or(format!("{audited:?}"))
+        matches!(audited, Err(CliError::ToRedrive(_))).then_some(()).ok_or(format!("{audited:?}"))
     })
     .await;
 
@@ -152,7 +152,7 @@ async fn a_sale_whose_ledger_was_emptied_is_rebuilt_by_one_command_and_sold_to_t
     flashgate(&shop, &[&rebuild[..], &["--apply", "--by", "ops"]].concat()).await.unwrap();
     assert!(other_rush.accepted() > before, "other sales go on");
     let refused = flashgate(&shop, &[&rebuild[..], &["--apply"]].concat()).await;
-    assert!(matches!(refused, Err(Failed::Refused(_))), "it is not paused any more: {refused:?}");
+    assert!(matches!(refused, Err(CliError::Refused(_))), "it is not paused any more: {refused:?}");
     let event = repairs(&shop).await.pop().unwrap();
     assert_eq!((event.kind.as_str(), event.sale_id), ("rebuild", sale.get()));
     assert!(
@@ -215,12 +215,12 @@ async fn units_that_leaked_are_on_sale_again_after_a_rebuild_that_pauses_the_sal
         let _now: i64 = shop.stock.query(command).await;
     }
     let audited = flashgate(&shop, &["audit"]).await;
-    assert!(matches!(audited, Err(Failed::Differs(_))), "{audited:?}");
+    assert!(matches!(audited, Err(CliError::Differs(_))), "{audited:?}");
 
     let name = sale.to_string();
     let rebuild = ["repair", "rebuild", &name, "--quiet", "4s", "--apply"];
     let refused = flashgate(&shop, &rebuild).await;
-    assert!(matches!(refused, Err(Failed::Refused(_))), "it sells: {refused:?}");
+    assert!(matches!(refused, Err(CliError::Refused(_))), "it sells: {refused:?}");
     flashgate(&shop, &[&rebuild[..], &["--pause"]].concat()).await.unwrap();
     flashgate(&shop, &["audit"]).await.unwrap();
     let snapshot = shop.stock.snapshot(sale).await.unwrap();

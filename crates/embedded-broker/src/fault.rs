@@ -6,7 +6,7 @@ use thiserror::Error;
 
 /// Why the embedded broker did not start.
 #[derive(Debug, Error)]
-pub enum StartFault {
+pub enum StartError {
     /// The port that was asked for is not to be had.
     #[error("port {port} for the {server} cannot be had: {source}")]
     PortTaken {

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use crate::{
     config::EmbeddedBrokerConfig,
-    fault::{Server, StartFault},
+    fault::{Server, StartError},
     name_server::NameServer,
     ports::Ports,
     settings,
@@ -31,16 +31,16 @@ pub(crate) struct Plan {
     pub(crate) leave: CancellationToken,
 }
 
-type Ready = oneshot::Sender<Result<(), StartFault>>;
+type Ready = oneshot::Sender<Result<(), StartError>>;
 
 /// Starts the thread. It says on `ready` how the start went, and drops `end` when everything has ended.
-pub(crate) fn spawn(plan: Plan, ready: Ready, end: DropGuard) -> Result<(), StartFault> {
+pub(crate) fn spawn(plan: Plan, ready: Ready, end: DropGuard) -> Result<(), StartError> {
     let host = thread::Builder::new().name("embedded-broker".to_owned()).stack_size(STACK_BYTES);
     let spawned = host.spawn(move || {
         let _end = end;
         run(plan, ready);
     });
-    spawned.map(drop).map_err(|why| StartFault::NoRuntime(why.to_string()))
+    spawned.map(drop).map_err(|why| StartError::NoRuntime(why.to_string()))
 }
 
 fn run(plan: Plan, ready: Ready) {
@@ -57,20 +57,20 @@ fn run(plan: Plan, ready: Ready) {
 }
 
 /// Nobody listens any more if the start was given up.
-fn say(ready: Ready, started: Result<(), StartFault>) {
+fn say(ready: Ready, started: Result<(), StartError>) {
     let _ = ready.send(started);
 }
 
-fn runtime() -> Result<RuntimeOwner, StartFault> {
+fn runtime() -> Result<RuntimeOwner, StartError> {
     let plan = RuntimeOwner::plan(RuntimeConfig::server_default("embedded-broker"));
-    let plan = plan.map_err(|why| StartFault::NoRuntime(causes(&why)))?;
-    plan.build().map_err(|why| StartFault::NoRuntime(causes(&why)))
+    let plan = plan.map_err(|why| StartError::NoRuntime(causes(&why)))?;
+    plan.build().map_err(|why| StartError::NoRuntime(causes(&why)))
 }
 
 async fn serve(owner: &RuntimeOwner, plan: Plan, ready: Ready) {
     let Plan { folder, config, ports, leave } = plan;
     if let Err(source) = fs::create_dir_all(&folder) {
-        return say(ready, Err(StartFault::Folder { path: folder, source }));
+        return say(ready, Err(StartError::Folder { path: folder, source }));
     }
     let name_server = match NameServer::start(owner, &folder, ports).await {
         Ok(name_server) => name_server,
@@ -94,7 +94,7 @@ async fn start_broker(
     folder: &std::path::Path,
     ports: Ports,
     config: &EmbeddedBrokerConfig,
-) -> Result<BrokerBootstrap<Running>, StartFault> {
+) -> Result<BrokerBootstrap<Running>, StartError> {
     let config = settings::broker(folder, ports, config).map_err(|why| refused(&why))?;
     let bootstrap = Builder::new(owner.root_context().component("broker"), TelemetryRuntimeGuard::noop())
         .with_validated_config(config)
@@ -103,15 +103,15 @@ async fn start_broker(
     Box::pin(initialized.start()).await.map_err(|why| fault_of(&why))
 }
 
-fn refused(why: &dyn std::error::Error) -> StartFault {
-    StartFault::Refused { server: Server::Broker, reason: causes(why) }
+fn refused(why: &dyn std::error::Error) -> StartError {
+    StartError::Refused { server: Server::Broker, reason: causes(why) }
 }
 
-fn fault_of(why: &BrokerStartupError) -> StartFault {
+fn fault_of(why: &BrokerStartupError) -> StartError {
     let phase = why.rollback_cause().map_or(why.phase(), BrokerStartupError::phase);
     match phase {
         BrokerStartupPhase::ListenerStartup | BrokerStartupPhase::ListenerReadiness => {
-            StartFault::PortLost { server: Server::Broker, reason: causes(why) }
+            StartError::PortLost { server: Server::Broker, reason: causes(why) }
         }
         BrokerStartupPhase::CapabilityValidation
         | BrokerStartupPhase::MetadataLoad

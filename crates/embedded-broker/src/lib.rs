@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::{
     config::{EmbeddedBrokerConfig, Retention},
-    fault::{Server, StartFault},
+    fault::{Server, StartError},
 };
 
 /// How often free ports are chosen anew when somebody else took them in between.
@@ -42,13 +42,13 @@ impl EmbeddedBroker {
     /// the broker.
     ///
     /// # Errors
-    /// [`StartFault`]; nothing of it runs any more then.
-    pub async fn start(folder: PathBuf, config: &EmbeddedBrokerConfig) -> Result<Self, StartFault> {
+    /// [`StartError`]; nothing of it runs any more then.
+    pub async fn start(folder: PathBuf, config: &EmbeddedBrokerConfig) -> Result<Self, StartError> {
         let mut tries_left = FREE_PORT_TRIES;
         loop {
             let ports = ports::Ports::choose(config)?;
             match Self::start_on(folder.clone(), config, ports).await {
-                Err(StartFault::PortLost { .. }) if tries_left > 0 && ports.were_free => tries_left -= 1,
+                Err(StartError::PortLost { .. }) if tries_left > 0 && ports.were_free => tries_left -= 1,
                 started => return started,
             }
         }
@@ -58,13 +58,13 @@ impl EmbeddedBroker {
         folder: PathBuf,
         config: &EmbeddedBrokerConfig,
         ports: ports::Ports,
-    ) -> Result<Self, StartFault> {
+    ) -> Result<Self, StartError> {
         let (leave, ended) = (CancellationToken::new(), CancellationToken::new());
         let (ready, started) = oneshot::channel();
         let plan = host::Plan { folder, config: config.clone(), ports, leave: leave.clone() };
         host::spawn(plan, ready, ended.clone().drop_guard())?;
         // The host says how the start went before it ends.
-        started.await.unwrap_or(Err(StartFault::Died))?;
+        started.await.unwrap_or(Err(StartError::Died))?;
         Ok(Self { name_server: ports.name_server(), port: ports.broker, leave, ended })
     }
 

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
-    fault::{Server, StartFault},
+    fault::{Server, StartError},
     ports::Ports,
     settings,
 };
@@ -32,7 +32,7 @@ pub(crate) struct NameServer {
 
 impl NameServer {
     /// Returns when it takes connections.
-    pub(crate) async fn start(owner: &RuntimeOwner, folder: &Path, ports: Ports) -> Result<Self, StartFault> {
+    pub(crate) async fn start(owner: &RuntimeOwner, folder: &Path, ports: Ports) -> Result<Self, StartError> {
         let (config, server) = settings::name_server(folder, ports);
         let telemetry = TelemetryRuntimeGuard::noop().handle();
         let bootstrap = Builder::new(owner.root_context().component("name-server"), telemetry)
@@ -71,12 +71,12 @@ impl NameServer {
     }
 }
 
-const fn refused(reason: String) -> StartFault {
-    StartFault::Refused { server: Server::NameServer, reason }
+const fn refused(reason: String) -> StartError {
+    StartError::Refused { server: Server::NameServer, reason }
 }
 
 /// All that it does before it takes connections is to take its port.
-fn lost(ended: Result<(), String>) -> StartFault {
+fn lost(ended: Result<(), String>) -> StartError {
     let reason = ended.err().unwrap_or_else(|| "it ended at once".to_owned());
-    StartFault::PortLost { server: Server::NameServer, reason }
+    StartError::PortLost { server: Server::NameServer, reason }
 }

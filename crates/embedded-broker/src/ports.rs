@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     config::EmbeddedBrokerConfig,
-    fault::{Server, StartFault},
+    fault::{Server, StartError},
 };
 
 /// The broker's second port is its port less this.
@@ -27,7 +27,7 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    pub(crate) fn choose(config: &EmbeddedBrokerConfig) -> Result<Self, StartFault> {
+    pub(crate) fn choose(config: &EmbeddedBrokerConfig) -> Result<Self, StartError> {
         let (name_server, held_name_server) = match config.name_server_port {
             0 => free()?,
             port => given(Server::NameServer, port)?,
@@ -48,15 +48,15 @@ impl Ports {
     }
 }
 
-fn free() -> Result<(u16, TcpListener), StartFault> {
+fn free() -> Result<(u16, TcpListener), StartError> {
     let found = || {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         Ok((listener.local_addr()?.port(), listener))
     };
-    found().map_err(StartFault::NoFreePorts)
+    found().map_err(StartError::NoFreePorts)
 }
 
-fn free_pair() -> Result<(u16, [TcpListener; 2]), StartFault> {
+fn free_pair() -> Result<(u16, [TcpListener; 2]), StartError> {
     let mut refused = io::Error::from(io::ErrorKind::AddrInUse);
     for _ in 0..SEARCHES_MAX {
         let (port, listener) = free()?;
@@ -66,21 +66,21 @@ fn free_pair() -> Result<(u16, [TcpListener; 2]), StartFault> {
             Err(why) => refused = why,
         }
     }
-    Err(StartFault::NoFreePorts(refused))
+    Err(StartError::NoFreePorts(refused))
 }
 
-fn given(server: Server, port: u16) -> Result<(u16, TcpListener), StartFault> {
+fn given(server: Server, port: u16) -> Result<(u16, TcpListener), StartError> {
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
         Ok(listener) => Ok((port, listener)),
-        Err(source) => Err(StartFault::PortTaken { server, port, source }),
+        Err(source) => Err(StartError::PortTaken { server, port, source }),
     }
 }
 
-fn given_pair(port: u16) -> Result<(u16, [TcpListener; 2]), StartFault> {
+fn given_pair(port: u16) -> Result<(u16, [TcpListener; 2]), StartError> {
     let (port, listener) = given(Server::Broker, port)?;
     let Some(below) = port.checked_sub(FAST_PORT_BELOW).filter(|below| *below > 0) else {
         let source = io::Error::new(io::ErrorKind::InvalidInput, "the port two below it is needed, too");
-        return Err(StartFault::PortTaken { server: Server::Broker, port, source });
+        return Err(StartError::PortTaken { server: Server::Broker, port, source });
     };
     let (_, fast) = given(Server::Broker, below)?;
     Ok((port, [listener, fast]))
@@ -100,6 +100,6 @@ mod tests {
         let (port, _held) = free().unwrap();
         let config = EmbeddedBrokerConfig { name_server_port: port, ..EmbeddedBrokerConfig::default() };
         let fault = Ports::choose(&config).unwrap_err();
-        assert!(matches!(fault, StartFault::PortTaken { port: named, .. } if named == port), "{fault}");
+        assert!(matches!(fault, StartError::PortTaken { port: named, .. } if named == port), "{fault}");
     }
 }

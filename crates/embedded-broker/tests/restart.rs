@@ -6,7 +6,7 @@ use std::{fs, num::NonZeroU32, os::unix::fs::MetadataExt, path::Path, sync::Arc,
 use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_domain::SystemClock;
-use flashgate_embedded_broker::{EmbeddedBroker, EmbeddedBrokerConfig, StartFault};
+use flashgate_embedded_broker::{EmbeddedBroker, EmbeddedBrokerConfig, StartError};
 use flashgate_messaging::{
     CheckBackHandler, CheckedMessage, Group, Message, Publisher, Resolution, Subscription, Topic,
     TransactionProducer,
@@ -101,7 +101,7 @@ async fn a_second_broker_on_the_folder_is_refused_and_harms_nothing() {
     let (broker, mq) = start(folder.path()).await;
     let second = EmbeddedBroker::start(folder.path().to_owned(), &EmbeddedBrokerConfig::default()).await;
     let fault = second.expect_err("one of them is enough");
-    assert!(matches!(fault, StartFault::Refused { .. }), "{fault}");
+    assert!(matches!(fault, StartError::Refused { .. }), "{fault}");
     admin::create_topic(&mq, &names().0, NonZeroU32::MIN).await.unwrap();
     mq.publisher(names().1).publish(message("after")).await.unwrap();
     broker.shutdown().await;
@@ -112,5 +112,5 @@ async fn a_folder_that_cannot_be_made_is_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().join("below-a-file");
     let fault = EmbeddedBroker::start(path.clone(), &EmbeddedBrokerConfig::default()).await.unwrap_err();
-    assert!(matches!(&fault, StartFault::Folder { path: named, .. } if *named == path), "{fault}");
+    assert!(matches!(&fault, StartError::Folder { path: named, .. } if *named == path), "{fault}");
 }

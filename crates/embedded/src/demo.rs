@@ -21,7 +21,7 @@ use flashgate_domain::{SaleId, intent::QUANTITY_MAX, sale::STOCK_MAX};
 use flashgate_ledger::Observing;
 use flashgate_load::rush::{self, Rush, Rushed};
 use flashgate_output::{
-    exit::Failed,
+    exit::CliError,
     number::{self, whole},
     print, print_line,
 };
@@ -82,10 +82,10 @@ pub struct DemoArgs {
 /// Runs the sale and the proof.
 ///
 /// # Errors
-/// [`Failed::NotProved`] if the stores do not hold what was promised; or why there was no sale.
-pub async fn run(args: &DemoArgs) -> Result<(), Failed> {
+/// [`CliError::NotProved`] if the stores do not hold what was promised; or why there was no sale.
+pub async fn run(args: &DemoArgs) -> Result<(), CliError> {
     let config = ServeConfig::on_free_ports();
-    telemetry::init_logs(&config.log).map_err(Failed::because)?;
+    telemetry::init_logs(&config.log).map_err(CliError::other)?;
     let temporary = temporary_folder()?;
     let path = args.data_dir.as_deref().unwrap_or(temporary.path());
     let folder = DataFolder::take(path)?;
@@ -96,20 +96,20 @@ pub async fn run(args: &DemoArgs) -> Result<(), Failed> {
     let text = table::render(&rushed, &proof, took);
     print(text)?;
     tell_folder(args.data_dir.as_deref())?;
-    if proof.holds() { Ok(()) } else { Err(Failed::NotProved("the proof did not hold".to_owned())) }
+    if proof.holds() { Ok(()) } else { Err(CliError::NotProved("the proof did not hold".to_owned())) }
 }
 
 /// On a disk with room, if there is one: the broker takes no messages on one that is nearly full. A sale of a minute
 /// fits into memory.
-pub(crate) fn temporary_folder() -> Result<TempDir, Failed> {
+pub(crate) fn temporary_folder() -> Result<TempDir, CliError> {
     let usual = env::temp_dir();
     let has_room = |place: &Path| place.is_dir() && folder::enough_space(place).is_ok();
     let memory = Path::new(MEMORY);
     let place = if !has_room(&usual) && has_room(memory) { memory } else { &usual };
-    tempfile::Builder::new().prefix("flashgate-demo-").tempdir_in(place).map_err(Failed::because)
+    tempfile::Builder::new().prefix("flashgate-demo-").tempdir_in(place).map_err(CliError::other)
 }
 
-fn tell_folder(kept: Option<&Path>) -> Result<(), Failed> {
+fn tell_folder(kept: Option<&Path>) -> Result<(), CliError> {
     let Some(path) = kept else { return Ok(()) };
     print_line(format_args!("the data is in {}", path.display()))?;
     Ok(())
@@ -120,8 +120,8 @@ async fn hold(
     args: &DemoArgs,
     config: &ServeConfig,
     folder: &DataFolder,
-) -> Result<(SaleId, Rushed), Failed> {
-    let metrics = telemetry::init_metrics(&serve::METRICS).map_err(Failed::because)?;
+) -> Result<(SaleId, Rushed), CliError> {
+    let metrics = telemetry::init_metrics(&serve::METRICS).map_err(CliError::other)?;
     let display = Display::new();
     display.say(&format!("starting everything on {}", folder.path().display()));
     let deployment = Deployment::start(config, folder, metrics, CancellationToken::new()).await?;
@@ -135,9 +135,9 @@ async fn rush_at(
     args: &DemoArgs,
     deployment: &Deployment,
     display: &Display,
-) -> Result<(SaleId, Rushed), Failed> {
+) -> Result<(SaleId, Rushed), CliError> {
     let Some(addresses) = deployment.addresses() else {
-        return Err(Failed::Failed("the deployment did not start".to_owned()));
+        return Err(CliError::Other("the deployment did not start".to_owned()));
     };
     let sale = opening::open(addresses, args.units, args.limit_per_buyer).await?;
     display.say(&format!(
@@ -162,10 +162,10 @@ async fn rush_at(
 }
 
 /// Waits until no batch of the sale is open.
-async fn settled(stores: &Stores, sale: SaleId) -> Result<(), Failed> {
+async fn settled(stores: &Stores, sale: SaleId) -> Result<(), CliError> {
     let deadline = Instant::now() + SETTLE_MAX;
     loop {
-        let snapshot = stores.ledger.snapshot(sale).await.map_err(Failed::because)?;
+        let snapshot = stores.ledger.snapshot(sale).await.map_err(CliError::other)?;
         // What is still open is the proof's to find: it reads the files.
         if snapshot.is_none_or(|snapshot| snapshot.open.is_empty()) || Instant::now() >= deadline {
             return Ok(());

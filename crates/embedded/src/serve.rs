@@ -27,7 +27,7 @@ use std::{
 use clap::Args;
 use flashgate_gateway::metrics::{GATEWAY, SQLITE};
 use flashgate_order_worker::metrics::WORKER;
-use flashgate_output::{exit::Failed, number::whole, print, print_line};
+use flashgate_output::{exit::CliError, number::whole, print, print_line};
 use flashgate_service::{
     cli::ConfigCommand,
     files,
@@ -93,7 +93,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 
 impl ServeArgs {
     /// The configuration with the flags on top.
-    fn config(&self) -> Result<ServeConfig, Failed> {
+    fn config(&self) -> Result<ServeConfig, CliError> {
         let mut config = config::load(self.config.as_deref())?;
         let Self { data_dir, http, grpc, gateway, worker, name_server_port, broker_port, log, config: _ } =
             self;
@@ -116,26 +116,30 @@ impl ServeArgs {
 /// the two `drain_timeout_ms` and 10 s, and exit code 124.
 ///
 /// # Errors
-/// Each reason not to start has an exit code of its own: see [`Failed`].
-pub async fn run(args: &ServeArgs) -> Result<(), Failed> {
+/// Each reason not to start has an exit code of its own: see [`CliError`].
+pub async fn run(args: &ServeArgs) -> Result<(), CliError> {
     let config = args.config()?;
-    telemetry::init_logs(&config.log).map_err(|why| Failed::Usage(why.to_string()))?;
+    telemetry::init_logs(&config.log).map_err(|why| CliError::Usage(why.to_string()))?;
     let path = config.data_dir.clone().map_or_else(DataFolder::default_path, Ok)?;
     let folder = DataFolder::take(&path)?;
     // Gateway and order worker shut down one after the other.
     let limit = config.listen.limits.drain_timeout()
         + config.operator.limits.drain_timeout()
         + shutdown::AFTER_DRAIN * 2;
-    let leave = shutdown::on_signal(limit).map_err(Failed::because)?;
+    let leave = shutdown::on_signal(limit).map_err(CliError::other)?;
     files::raise_limit();
-    let metrics = telemetry::init_metrics(&METRICS).map_err(Failed::because)?;
+    let metrics = telemetry::init_metrics(&METRICS).map_err(CliError::other)?;
     let deployment = Deployment::start(&config, &folder, metrics, leave.clone()).await?;
     let lived = live(&deployment, &folder, &leave).await;
     lived.and(deployment.stop().await)
 }
 
 /// Tells where everything is, and waits for the end.
-async fn live(deployment: &Deployment, folder: &DataFolder, leave: &CancellationToken) -> Result<(), Failed> {
+async fn live(
+    deployment: &Deployment,
+    folder: &DataFolder,
+    leave: &CancellationToken,
+) -> Result<(), CliError> {
     let Some(addresses) = deployment.addresses() else { return Ok(()) };
     let (sale, is_open) = deployment.sale_to_buy_from().await?;
     let command = std::env::args().next().unwrap_or_else(|| "flashgate".to_owned());
@@ -150,8 +154,8 @@ async fn live(deployment: &Deployment, folder: &DataFolder, leave: &Cancellation
 /// Prints or checks the configuration.
 ///
 /// # Errors
-/// [`Failed::Usage`], which names the key that is wrong.
-pub fn configuration(command: &ConfigCommand) -> Result<(), Failed> {
+/// [`CliError::Usage`], which names the key that is wrong.
+pub fn configuration(command: &ConfigCommand) -> Result<(), CliError> {
     match command {
         ConfigCommand::Default => print(SAMPLE).map(drop)?,
         ConfigCommand::Check { file } => {

@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::{BatchId, SaleId};
-use flashgate_ledger::{LedgerEvent, LedgerFault, SaleStock};
+use flashgate_ledger::{LedgerError, LedgerEvent, SaleStock};
 use futures::stream::{self, BoxStream, StreamExt};
 use metrics::counter;
 use redis::aio::{PubSubSink, PubSubStream};
@@ -34,8 +34,8 @@ struct Subscription {
 pub(super) async fn subscribe(
     servers: Arc<Servers>,
     channel: String,
-) -> Result<BoxStream<'static, LedgerEvent>, LedgerFault> {
-    let first = connect(&servers, &channel).await.map_err(LedgerFault::Unreachable)?;
+) -> Result<BoxStream<'static, LedgerEvent>, LedgerError> {
+    let first = connect(&servers, &channel).await.map_err(LedgerError::Unreachable)?;
     let state = (servers, channel, first);
     let events = stream::unfold(state, |(servers, channel, mut subscription)| async move {
         loop {

@@ -2,20 +2,20 @@
 
 use async_trait::async_trait;
 use flashgate_domain::{LedgerId, Node, Shard};
-use flashgate_ledger::{Identifying, LedgerFault, LedgerIdentity};
+use flashgate_ledger::{Identifying, LedgerError, LedgerIdentity};
 
 use super::{RedisLedger, decoded, reply, scripts, servers::KeyLocation};
 
 #[async_trait]
 impl Identifying for RedisLedger {
-    async fn identity(&self, shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
+    async fn identity(&self, shard: Shard) -> Result<Option<LedgerIdentity>, LedgerError> {
         let mut command = redis::cmd("HMGET");
         command.arg(self.keys.identity(shard)).arg(&["ledger", "store"]);
         let reply = self.command("identity", KeyLocation::Shard(shard), command).await?;
         decoded("identity", &reply, reply::identity)
     }
 
-    async fn establish(&self, shard: Shard, identity: LedgerIdentity) -> Result<LedgerIdentity, LedgerFault> {
+    async fn establish(&self, shard: Shard, identity: LedgerIdentity) -> Result<LedgerIdentity, LedgerError> {
         let call = scripts::ESTABLISH
             .call()
             .key(self.keys.identity(shard))
@@ -29,7 +29,7 @@ impl Identifying for RedisLedger {
         let _the_first_one_holds = self.expected_ledger.set(ledger);
     }
 
-    async fn next_node(&self) -> Result<Node, LedgerFault> {
+    async fn next_node(&self) -> Result<Node, LedgerError> {
         let mut command = redis::cmd("INCR");
         command.arg(self.keys.nodes());
         let reply = self.command("next_node", KeyLocation::Nodes, command).await?;

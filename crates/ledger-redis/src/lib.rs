@@ -36,7 +36,7 @@ mod watching;
 use std::sync::{Arc, OnceLock};
 
 use flashgate_domain::{BatchId, BatchOutcome, Intent, LedgerId, SaleId, Shard, id::BATCH_INTENTS_MAX};
-use flashgate_ledger::{LedgerFault, Retention};
+use flashgate_ledger::{LedgerError, Retention};
 use metrics::{counter, histogram};
 use redis::{Cmd, Value};
 use tokio::time::Instant;
@@ -102,12 +102,12 @@ impl RedisLedger {
         name: &'static str,
         location: KeyLocation,
         command: Cmd,
-    ) -> Result<Value, LedgerFault> {
+    ) -> Result<Value, LedgerError> {
         self.servers.command(name, location, command).await.inspect_err(|fault| count_fault(name, fault))
     }
 
     /// Runs a script, with its time taken and its fault counted.
-    async fn run(&self, shard: Shard, call: ScriptCall) -> Result<Value, LedgerFault> {
+    async fn run(&self, shard: Shard, call: ScriptCall) -> Result<Value, LedgerError> {
         let name = call.script.name;
         #[cfg(feature = "failpoints")]
         let call = match u32::try_from(self.break_off.load(std::sync::atomic::Ordering::Relaxed)) {
@@ -126,7 +126,7 @@ impl RedisLedger {
         sale: SaleId,
         call: ScriptCall,
         decode: impl FnOnce(&Value) -> Option<T>,
-    ) -> Result<T, LedgerFault> {
+    ) -> Result<T, LedgerError> {
         let name = call.script.name;
         let reply = self.run(self.keys.shard_of(sale), call).await?;
         decoded(name, &reply, decode)
@@ -137,13 +137,13 @@ impl RedisLedger {
         &self,
         shard: Shard,
         intents: impl ExactSizeIterator<Item = &'a Intent>,
-    ) -> Result<Packed, LedgerFault> {
+    ) -> Result<Packed, LedgerError> {
         let count = intents.len();
         let packed = Packed::new(intents).filter(|_packed| (1..=BATCH_INTENTS_MAX).contains(&count));
         let packed = packed
-            .ok_or_else(|| LedgerFault::Refused(format!("{count} intents, not 1 to {BATCH_INTENTS_MAX}")))?;
+            .ok_or_else(|| LedgerError::Refused(format!("{count} intents, not 1 to {BATCH_INTENTS_MAX}")))?;
         match packed.sales.iter().find(|sale| self.keys.shard_of(**sale) != shard) {
-            Some(sale) => Err(LedgerFault::Refused(format!("sale {sale} is not of shard {shard}"))),
+            Some(sale) => Err(LedgerError::Refused(format!("sale {sale} is not of shard {shard}"))),
             None => Ok(packed),
         }
     }
@@ -168,10 +168,10 @@ impl RedisLedger {
     }
 
     /// Packs the intents of an outcome, which must be whole.
-    fn pack_outcome(&self, outcome: &BatchOutcome) -> Result<Packed, LedgerFault> {
+    fn pack_outcome(&self, outcome: &BatchOutcome) -> Result<Packed, LedgerError> {
         let id = outcome.batch;
         if !outcome.is_whole() {
-            return Err(LedgerFault::Refused(format!("the outcome of batch {id} is not of its orders")));
+            return Err(LedgerError::Refused(format!("the outcome of batch {id} is not of its orders")));
         }
         self.pack(id.shard(), outcome.orders.iter().map(|order| &order.intent))
     }
@@ -193,7 +193,7 @@ impl RedisLedger {
     }
 }
 
-fn count_fault(call: &'static str, fault: &LedgerFault) {
+fn count_fault(call: &'static str, fault: &LedgerError) {
     counter!("flashgate_ledger_faults_total", "call" => call, "fault" => fault.code()).increment(1);
 }
 
@@ -201,7 +201,7 @@ fn decoded<T>(
     call: &'static str,
     reply: &Value,
     decode: impl FnOnce(&Value) -> Option<T>,
-) -> Result<T, LedgerFault> {
+) -> Result<T, LedgerError> {
     let unknown = || reply::unknown(call, reply);
     decode(reply).ok_or_else(unknown).inspect_err(|fault| count_fault(call, fault))
 }

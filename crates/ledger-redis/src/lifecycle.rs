@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use flashgate_domain::{Sale, SaleId};
-use flashgate_ledger::{Activated, LedgerFault, Prepared, SaleLifecycle};
+use flashgate_ledger::{Activated, LedgerError, Prepared, SaleLifecycle};
 
 use super::{RedisLedger, decoded, reply, scripts, servers::KeyLocation};
 
@@ -11,7 +11,7 @@ const SWEEP_STEP: usize = 16;
 
 #[async_trait]
 impl SaleLifecycle for RedisLedger {
-    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerFault> {
+    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerError> {
         let (draft, window) = (&sale.draft, sale.draft.window());
         let call = scripts::PREPARE
             .call()
@@ -24,17 +24,17 @@ impl SaleLifecycle for RedisLedger {
         self.run_on_sale(sale.id, call, reply::prepared).await
     }
 
-    async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerFault> {
+    async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerError> {
         let call = scripts::ACTIVATE.call().key(self.keys.sale(sale)).number(generation);
         self.run_on_sale(sale, call, reply::activated).await
     }
 
-    async fn pause(&self, sale: SaleId) -> Result<(), LedgerFault> {
+    async fn pause(&self, sale: SaleId) -> Result<(), LedgerError> {
         let call = scripts::PAUSE.call().key(self.keys.sale(sale));
         self.run_on_sale(sale, call, reply::stopped).await
     }
 
-    async fn close(&self, sale: SaleId) -> Result<(), LedgerFault> {
+    async fn close(&self, sale: SaleId) -> Result<(), LedgerError> {
         let call = scripts::CLOSE
             .call()
             .key(self.keys.sale(sale))
@@ -45,7 +45,7 @@ impl SaleLifecycle for RedisLedger {
         Ok(())
     }
 
-    async fn sweep(&self) -> Result<u64, LedgerFault> {
+    async fn sweep(&self) -> Result<u64, LedgerError> {
         let mut freed = 0;
         for shard in self.keys.shards() {
             let retired = self.keys.retired(shard);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use flashgate_domain::{BatchId, BuyerDigest, OrderId, SaleId, Timestamp};
-use flashgate_ledger::{LedgerFault, LedgerOrder, LogEntry, Observing, Snapshot};
+use flashgate_ledger::{LedgerError, LedgerOrder, LogEntry, Observing, Snapshot};
 
 use super::{
     RedisLedger, decoded,
@@ -18,27 +18,27 @@ const SNAPSHOT_STEP: usize = 512;
 
 #[async_trait]
 impl Observing for RedisLedger {
-    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
+    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerError> {
         let call = scripts::ORDER.call().key(self.keys.log_of(order)).number(order.index());
         let reply = self.run(order.shard(), call).await?;
         decoded("order", &reply, reply::order)
     }
 
-    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
+    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerError> {
         let mut command = redis::cmd("HMGET");
         command.arg(self.keys.log(batch)).arg(&["status", "nonce", "sales", "intents", "states"]);
         let reply = self.command("entry", KeyLocation::Shard(batch.shard()), command).await?;
         decoded("entry", &reply, |reply| reply::entry(reply, batch))
     }
 
-    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
+    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerError> {
         let mut command = redis::cmd("HMGET");
         command.arg(self.keys.log(batch)).arg(&["status", "nonce", "body"]);
         let reply = self.command("message", KeyLocation::Shard(batch.shard()), command).await?;
         decoded("message", &reply, |reply| reply::message(reply, batch))
     }
 
-    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerError> {
         let shard = self.keys.shard_of(sale);
         let (mut from, mut step) = (None, SNAPSHOT_STEP);
         let (mut open, mut lost, mut known) = (Vec::new(), Vec::new(), HashSet::new());
@@ -68,7 +68,7 @@ impl Observing for RedisLedger {
         }
     }
 
-    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault> {
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerError> {
         if buyers.is_empty() {
             return Ok(Vec::new());
         }

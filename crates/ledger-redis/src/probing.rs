@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use flashgate_domain::{Shard, Timestamp};
-use flashgate_ledger::{LedgerFault, Probing};
+use flashgate_ledger::{LedgerError, Probing};
 
 use super::{RedisLedger, decoded, reply, scripts, servers::KeyLocation};
 
@@ -11,32 +11,32 @@ const NO_EVICTION: &str = "noeviction";
 
 #[async_trait]
 impl Probing for RedisLedger {
-    async fn time(&self) -> Result<Timestamp, LedgerFault> {
+    async fn time(&self) -> Result<Timestamp, LedgerError> {
         // That of any server will do: their clocks are set alike, and each judges the windows of its own sales.
         let reply = self.command("time", KeyLocation::Nodes, redis::cmd("TIME")).await?;
         decoded("time", &reply, reply::time)
     }
 
-    async fn ping(&self) -> Result<(), LedgerFault> {
+    async fn ping(&self) -> Result<(), LedgerError> {
         for shard in self.keys.shards() {
             self.ping_shard(shard).await?;
         }
         Ok(())
     }
 
-    async fn ping_shard(&self, shard: Shard) -> Result<(), LedgerFault> {
+    async fn ping_shard(&self, shard: Shard) -> Result<(), LedgerError> {
         let call = scripts::PROBE.call().key(self.keys.health(shard)).arg(self.keys.events());
         let reply = self.run(shard, call).await?;
         let errors = decoded("probe", &reply, reply::probed)?;
         if !errors.is_empty() {
-            return Err(LedgerFault::Refused(errors.join("; ")));
+            return Err(LedgerError::Refused(errors.join("; ")));
         }
         let mut command = redis::cmd("INFO");
         command.arg("memory");
         let reply = self.command("info", KeyLocation::Shard(shard), command).await?;
         let policy = decoded("info", &reply, reply::eviction_policy)?;
         if policy != NO_EVICTION {
-            return Err(LedgerFault::Refused(format!(
+            return Err(LedgerError::Refused(format!(
                 "maxmemory-policy is {policy}, and must be {NO_EVICTION}"
             )));
         }

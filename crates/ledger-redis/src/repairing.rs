@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use flashgate_domain::{BatchOutcome, Sale, SaleId, audit::LedgerStep};
 use flashgate_ledger::{
-    Compensated, LedgerFault, Observing, Rebuilding, Rebuilt, Repairing, Restored, Snapshot,
+    Compensated, LedgerError, Observing, Rebuilding, Rebuilt, Repairing, Restored, Snapshot,
 };
 
 use super::{RedisLedger, pack, reply, scripts};
 
 #[async_trait]
 impl Repairing for RedisLedger {
-    async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault> {
+    async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerError> {
         match self.rebuild(sale, None).await? {
             Rebuilding::Open { orders } => {
                 // A script that was broken off leaves too many counted as pending. The log tells what is open.
@@ -32,10 +32,10 @@ impl Repairing for RedisLedger {
         sale: SaleId,
         generation: u32,
         outcome: &BatchOutcome,
-    ) -> Result<Restored, LedgerFault> {
+    ) -> Result<Restored, LedgerError> {
         let (id, packed) = (outcome.batch, self.pack_outcome(outcome)?);
         let Some(number) = packed.sales.iter().position(|other| *other == sale) else {
-            return Err(LedgerFault::Refused(format!("batch {id} has no order of sale {sale}")));
+            return Err(LedgerError::Refused(format!("batch {id} has no order of sale {sale}")));
         };
         let call = self
             .batch_call(scripts::RESTORE.call(), id, &packed)
@@ -51,12 +51,12 @@ impl Repairing for RedisLedger {
         sale: SaleId,
         generation: u32,
         available: i64,
-    ) -> Result<Rebuilt, LedgerFault> {
+    ) -> Result<Rebuilt, LedgerError> {
         let call = scripts::RESUME.call().keys(self.keys.three_of(sale)).number(generation).number(available);
         self.run_on_sale(sale, call, reply::rebuilt).await
     }
 
-    async fn compensate(&self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, LedgerFault> {
+    async fn compensate(&self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, LedgerError> {
         let call = scripts::COMPENSATE
             .call()
             .key(self.keys.sale(sale))
@@ -72,7 +72,7 @@ impl Repairing for RedisLedger {
 
 impl RedisLedger {
     /// Begins a rebuild. `settled_at`: the sequence at which no open batch had orders of the sale.
-    async fn rebuild(&self, sale: &Sale, settled_at: Option<u64>) -> Result<Rebuilding, LedgerFault> {
+    async fn rebuild(&self, sale: &Sale, settled_at: Option<u64>) -> Result<Rebuilding, LedgerError> {
         let (draft, window) = (&sale.draft, sale.draft.window());
         let call = scripts::REBUILD
             .call()

@@ -1,5 +1,5 @@
 //! What the scripts answer, as typed values. Anything unexpected is `None` here, and a
-//! [`LedgerFault::UnknownReply`] for the caller: an answer is never guessed.
+//! [`LedgerError::UnknownReply`] for the caller: an answer is never guessed.
 //!
 //! A module a trait of the ledger; here is what they share.
 
@@ -12,7 +12,7 @@ mod selling;
 mod watching;
 
 use flashgate_domain::SaleId;
-use flashgate_ledger::{LedgerFault, SaleStock};
+use flashgate_ledger::{LedgerError, SaleStock};
 use redis::Value;
 
 pub(super) use self::identifying::{identity, started};
@@ -28,8 +28,8 @@ use super::progress::Progress;
 const SHOWN_CHARS_MAX: usize = 200;
 
 /// The fault for a reply that is not understood.
-pub(super) fn unknown(call: &'static str, reply: &dyn std::fmt::Debug) -> LedgerFault {
-    LedgerFault::UnknownReply { call, reply: format!("{reply:?}").chars().take(SHOWN_CHARS_MAX).collect() }
+pub(super) fn unknown(call: &'static str, reply: &dyn std::fmt::Debug) -> LedgerError {
+    LedgerError::UnknownReply { call, reply: format!("{reply:?}").chars().take(SHOWN_CHARS_MAX).collect() }
 }
 
 /// An array reply, read from its beginning.
@@ -100,13 +100,13 @@ impl<T> ScriptReply<T> {
 }
 
 /// The fault if a script met another ledger than it was meant for.
-pub(super) fn other_ledger(value: &Value) -> Option<LedgerFault> {
+pub(super) fn other_ledger(value: &Value) -> Option<LedgerError> {
     let mut fields = Fields::new(value)?;
     if fields.bytes()? != b"other_ledger" {
         return None;
     }
     // Its identity, or nothing.
-    Some(LedgerFault::OtherLedger { found: fields.text().and_then(|id| id.parse().ok()) })
+    Some(LedgerError::OtherLedger { found: fields.text().and_then(|id| id.parse().ok()) })
 }
 
 fn stock(fields: &mut Fields<'_>, sale: SaleId) -> Option<(SaleStock, Progress)> {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use flashgate_domain::{Batch, BatchId, BatchOutcome, Decision, Intent, Shard};
-use flashgate_ledger::{Deduction, Fate, LedgerFault, Screening, Selling, Settled};
+use flashgate_ledger::{Deduction, Fate, LedgerError, Screening, Selling, Settled};
 
 use super::{
     RedisLedger, decoded,
@@ -12,7 +12,7 @@ use super::{
 
 #[async_trait]
 impl Selling for RedisLedger {
-    async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerFault> {
+    async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerError> {
         let packed = self.pack(shard, intents.iter())?;
         let call = scripts::SCREEN
             .call()
@@ -26,7 +26,7 @@ impl Selling for RedisLedger {
         decoded("screen", &reply, |reply| reply::screening(reply, &packed)).map(|told| self.take_in(told))
     }
 
-    async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerFault> {
+    async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerError> {
         let (id, shard) = (batch.id(), batch.id().shard());
         let packed = self.pack(shard, batch.intents().iter())?;
         let call = self.batch_call(scripts::DEDUCT.call(), id, &packed);
@@ -35,7 +35,7 @@ impl Selling for RedisLedger {
         decoded("deduct", &reply, |reply| reply::deduction(reply, &packed)).map(|told| self.take_in(told))
     }
 
-    async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerFault> {
+    async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerError> {
         let call = scripts::CHECK_BACK
             .call()
             .key(self.keys.log(batch))
@@ -47,7 +47,7 @@ impl Selling for RedisLedger {
         decoded("check_back", &reply, reply::fate)
     }
 
-    async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerFault> {
+    async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerError> {
         let (id, packed) = (outcome.batch, self.pack_outcome(outcome)?);
         if outcome.orders.iter().all(|order| order.decision == Decision::Confirmed)
             && let Some(settled) = self.settle_confirmed(outcome).await?
@@ -67,7 +67,7 @@ impl Selling for RedisLedger {
 
 impl RedisLedger {
     /// Settles a batch whose orders were all confirmed; `None`, and nothing changed, if there is more to it.
-    async fn settle_confirmed(&self, outcome: &BatchOutcome) -> Result<Option<Settled>, LedgerFault> {
+    async fn settle_confirmed(&self, outcome: &BatchOutcome) -> Result<Option<Settled>, LedgerError> {
         let (id, shard) = (outcome.batch, outcome.batch.shard());
         let Some(shares) = Shares::new(outcome.orders.iter().map(|order| &order.intent)) else {
             return Ok(None);

@@ -5,7 +5,7 @@
 //!
 //! A call whose connection broke is sent once more. That is sound, since every script does nothing the second
 //! time (batches go by their id, sales by their state), and nobody misses a number that [`next_node`] skips.
-//! But once a request may have reached a server, the failure of the call is [`LedgerFault::NoAnswer`], whatever
+//! But once a request may have reached a server, the failure of the call is [`LedgerError::NoAnswer`], whatever
 //! became of the repetition.
 //!
 //! [`next_node`]: flashgate_ledger::Identifying::next_node
@@ -20,7 +20,7 @@ use std::{
 };
 
 use flashgate_domain::{Shard, id::SHARDS_MAX};
-use flashgate_ledger::LedgerFault;
+use flashgate_ledger::LedgerError;
 use metrics::counter;
 use parking_lot::{Mutex, MutexGuard};
 use redis::{Cmd, ConnectionAddr, RedisError, ServerError, Value};
@@ -139,7 +139,7 @@ impl Servers {
     }
 
     /// Runs a script where its keys are.
-    pub(super) async fn run(&self, location: KeyLocation, call: &ScriptCall) -> Result<Value, LedgerFault> {
+    pub(super) async fn run(&self, location: KeyLocation, call: &ScriptCall) -> Result<Value, LedgerError> {
         self.send(call.script.name, location, call.by_digest(), Some(call)).await
     }
 
@@ -149,7 +149,7 @@ impl Servers {
         name: &'static str,
         location: KeyLocation,
         command: Cmd,
-    ) -> Result<Value, LedgerFault> {
+    ) -> Result<Value, LedgerError> {
         self.send(name, location, command, None).await
     }
 
@@ -159,7 +159,7 @@ impl Servers {
         location: KeyLocation,
         command: Cmd,
         script: Option<&ScriptCall>,
-    ) -> Result<Value, LedgerFault> {
+    ) -> Result<Value, LedgerError> {
         let deadline = Instant::now() + self.response_timeout;
         let home = self.known().homes.get(&location.index()).cloned();
         let mut untried = self.links().into_iter();
@@ -250,22 +250,22 @@ struct Call<'a> {
     command: Cmd,
     /// Set once a server may have got the request and its answer is lost.
     doubt: Option<String>,
-    failure: Option<LedgerFault>,
+    failure: Option<LedgerError>,
     /// Set once the wrong server was met: its address is asked again, once.
     is_led_back: bool,
 }
 
 impl Call<'_> {
-    fn into_fault(self) -> LedgerFault {
-        let nobody = || LedgerFault::Unreachable("no server is left to ask".to_owned());
-        self.doubt.map_or_else(|| self.failure.unwrap_or_else(nobody), LedgerFault::NoAnswer)
+    fn into_fault(self) -> LedgerError {
+        let nobody = || LedgerError::Unreachable("no server is left to ask".to_owned());
+        self.doubt.map_or_else(|| self.failure.unwrap_or_else(nobody), LedgerError::NoAnswer)
     }
 
     fn after(&mut self, failed: CallError, link: &Link) -> Next {
         match failed {
             CallError::NotSent(why) => {
                 self.servers.known().homes.remove(&self.location.index());
-                self.failure = Some(LedgerFault::Unreachable(why));
+                self.failure = Some(LedgerError::Unreachable(why));
                 Next::Elsewhere
             }
             CallError::Lost(why) => {
@@ -316,9 +316,9 @@ impl Call<'_> {
         }
     }
 
-    fn fault_of(&self, error: &ServerError) -> LedgerFault {
+    fn fault_of(&self, error: &ServerError) -> LedgerError {
         if proves_nothing_done(error) {
-            LedgerFault::Refused(error.to_string())
+            LedgerError::Refused(error.to_string())
         } else {
             // A script that failed half-way leaves what it had written.
             super::reply::unknown(self.name, error)

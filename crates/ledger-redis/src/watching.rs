@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashgate_domain::SaleId;
-use flashgate_ledger::{LedgerEvent, LedgerFault, SaleStock, Watching};
+use flashgate_ledger::{LedgerError, LedgerEvent, SaleStock, Watching};
 use futures::stream::BoxStream;
 
 use super::{RedisLedger, decoded, events, reply, servers::KeyLocation};
@@ -14,14 +14,14 @@ const KEYS_STEP: usize = 1_000;
 
 #[async_trait]
 impl Watching for RedisLedger {
-    async fn stock(&self, sale: SaleId) -> Result<Option<SaleStock>, LedgerFault> {
+    async fn stock(&self, sale: SaleId) -> Result<Option<SaleStock>, LedgerError> {
         let mut command = redis::cmd("HMGET");
         command.arg(self.keys.sale(sale)).arg("available").arg("epoch");
         let reply = self.command("stock", KeyLocation::Shard(self.keys.shard_of(sale)), command).await?;
         decoded("stock", &reply, |reply| reply::stock_of(reply, sale))
     }
 
-    async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
+    async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerError> {
         let (key, location) = (self.keys.keys(sale), KeyLocation::Shard(self.keys.shard_of(sale)));
         let (mut found, mut cursor) = (Vec::new(), 0);
         loop {
@@ -39,7 +39,7 @@ impl Watching for RedisLedger {
         Ok(found)
     }
 
-    async fn events(&self) -> Result<BoxStream<'static, LedgerEvent>, LedgerFault> {
+    async fn events(&self) -> Result<BoxStream<'static, LedgerEvent>, LedgerError> {
         events::subscribe(Arc::clone(&self.servers), self.keys.events()).await
     }
 }

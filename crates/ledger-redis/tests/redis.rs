@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use flashgate_domain::{CancelReason, audit::LedgerStep, id::ShardCount};
 use flashgate_ledger::{
-    Compensated, Fate, IntentResult, LedgerFault, LedgerState, Settled, Totals,
+    Compensated, Fate, IntentResult, LedgerError, LedgerState, Settled, Totals,
     contract::{
         Fact, Subject,
         scene::{Scene, all_cancelled, all_confirmed, crowd, intent},
@@ -294,7 +294,7 @@ async fn an_unknown_reply_is_a_fault() -> Fact {
     let sale = fixture.scene.on_sale(10, 5).await?;
     fixture.command::<()>(&format!("HSET @sale:{sale} state haunted"));
     let fault = fixture.scene.ledger().snapshot(sale).await.unwrap_err();
-    assert!(matches!(fault, LedgerFault::UnknownReply { call: "snapshot", .. }), "{fault}");
+    assert!(matches!(fault, LedgerError::UnknownReply { call: "snapshot", .. }), "{fault}");
     assert!(!fault.nothing_done());
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use flashgate_domain::{Batch, CancelReason, Sale, SaleId, audit::LedgerStep};
 use flashgate_ledger::{
-    Deduction, Fate, IntentResult, LedgerFault, LedgerState, Rebuilding, Rebuilt, Repairing, SaleLifecycle,
+    Deduction, Fate, IntentResult, LedgerError, LedgerState, Rebuilding, Rebuilt, Repairing, SaleLifecycle,
     Selling, Settled,
     contract::{
         Fact, Subject,
@@ -43,7 +43,7 @@ impl Fixture {
     async fn broken_off<T>(
         &self,
         writes: u32,
-        call: impl Future<Output = Result<T, LedgerFault>>,
+        call: impl Future<Output = Result<T, LedgerError>>,
     ) -> Result<Option<T>, Box<dyn std::error::Error + Send + Sync>> {
         self.ledger.break_off_after(Some(writes));
         let answer = call.await;

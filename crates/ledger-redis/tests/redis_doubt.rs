@@ -11,7 +11,7 @@ use std::sync::{
 
 use flashgate_domain::{CancelReason, SaleId};
 use flashgate_ledger::{
-    LedgerFault,
+    LedgerError,
     contract::{
         Fact, Subject,
         scene::{Scene, all_cancelled, crowd, intent},
@@ -75,8 +75,8 @@ async fn a_deduction_whose_connection_broke_is_in_doubt_and_never_sent_again() -
     let config = config(&url);
     let scene = Scene::new(Subject { ledger: Arc::new(ledger(&config)), shards: config.shards });
     let refused = scene.deduct(crowd(SaleId::new(1)?, 2)?).await.unwrap_err();
-    let fault = refused.downcast::<LedgerFault>()?;
-    assert!(matches!(*fault, LedgerFault::NoAnswer(_)), "{fault}");
+    let fault = refused.downcast::<LedgerError>()?;
+    assert!(matches!(*fault, LedgerError::NoAnswer(_)), "{fault}");
     assert_eq!(
         scripts.load(Ordering::Relaxed),
         1,
@@ -85,7 +85,7 @@ async fn a_deduction_whose_connection_broke_is_in_doubt_and_never_sent_again() -
 
     let batch = scene.batch(crowd(SaleId::new(1)?, 2)?)?;
     let fault = scene.ledger().check_back(batch.id()).await.unwrap_err();
-    assert!(matches!(fault, LedgerFault::NoAnswer(_)), "{fault}");
+    assert!(matches!(fault, LedgerError::NoAnswer(_)), "{fault}");
     assert_eq!(scripts.load(Ordering::Relaxed), 3, "a question may be asked twice");
     Ok(())
 }

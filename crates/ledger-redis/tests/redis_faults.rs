@@ -8,7 +8,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use flashgate_domain::id::ShardCount;
 use flashgate_ledger::{
-    Deduction, Fate, IntentResult, LedgerEvent, LedgerFault, Prepared, Settled,
+    Deduction, Fate, IntentResult, LedgerError, LedgerEvent, Prepared, Settled,
     contract::{
         Fact, Subject,
         scene::{Scene, all_confirmed, crowd, open_window},
@@ -55,7 +55,7 @@ async fn a_server_that_died_is_unreachable_and_works_at_once_when_it_is_back() -
     for _call in 0..3 {
         faults.push(scene.ledger().check_back(batch.id()).await.unwrap_err());
     }
-    let unreachable = |fault: &LedgerFault| matches!(fault, LedgerFault::Unreachable(_));
+    let unreachable = |fault: &LedgerError| matches!(fault, LedgerError::Unreachable(_));
     assert!(faults.iter().skip(1).all(unreachable), "{faults:?}");
 
     server.restart();
@@ -78,7 +78,7 @@ async fn a_stalled_server_leaves_doubt_within_the_timeout() -> Fact {
     let stall = server.stall();
     let started = Instant::now();
     let fault = scene.ledger().deduct(&batch, &[]).await.unwrap_err();
-    assert!(matches!(fault, LedgerFault::NoAnswer(_)) && !fault.nothing_done(), "{fault}");
+    assert!(matches!(fault, LedgerError::NoAnswer(_)) && !fault.nothing_done(), "{fault}");
     assert!(started.elapsed() < Duration::from_millis(450), "{:?}", started.elapsed());
 
     drop(stall);
@@ -112,7 +112,7 @@ async fn a_deduction_on_a_connection_that_was_cut_is_in_doubt_and_its_fate_can_b
         command::<()>(&mut server.connect(), "CLIENT KILL TYPE normal");
         match scene.ledger().deduct(&batch, &[]).await {
             Ok(Deduction::Applied { .. }) => deducted += 1,
-            Err(LedgerFault::NoAnswer(_)) => match scene.ledger().check_back(batch.id()).await? {
+            Err(LedgerError::NoAnswer(_)) => match scene.ledger().check_back(batch.id()).await? {
                 Fate::Deducted => deducted += 1,
                 Fate::Fenced => assert_eq!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Fenced),
             },
@@ -132,7 +132,7 @@ async fn a_server_out_of_memory_refuses_and_has_changed_nothing() -> Fact {
     let batch = scene.batch(crowd(sale, 3)?)?;
     command::<()>(&mut server.connect(), "CONFIG SET maxmemory 1mb");
     let fault = scene.ledger().deduct(&batch, &[]).await.unwrap_err();
-    assert!(matches!(fault, LedgerFault::Refused(_)), "{fault}");
+    assert!(matches!(fault, LedgerError::Refused(_)), "{fault}");
     assert_eq!(scene.snapshot(sale).await?, before);
     command::<()>(&mut server.connect(), "CONFIG SET maxmemory 0");
     assert!(matches!(scene.ledger().deduct(&batch, &[]).await?, Deduction::Applied { .. }));
@@ -147,7 +147,7 @@ async fn a_read_only_replica_refuses() -> Fact {
     command::<()>(&mut server.connect(), "REPLICAOF 127.0.0.1 1");
     command::<()>(&mut server.connect(), "CONFIG SET replica-serve-stale-data yes");
     let fault = scene.ledger().deduct(&scene.batch(crowd(sale, 3)?)?, &[]).await.unwrap_err();
-    assert!(matches!(fault, LedgerFault::Refused(_)), "{fault}");
+    assert!(matches!(fault, LedgerError::Refused(_)), "{fault}");
     Ok(())
 }
 

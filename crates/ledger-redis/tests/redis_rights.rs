@@ -14,7 +14,7 @@ use std::{
 
 use flashgate_domain::{CancelReason, id::ShardCount};
 use flashgate_ledger::{
-    Deduction, IntentResult, LedgerFault, Settled,
+    Deduction, IntentResult, LedgerError, Settled,
     contract::{
         Fact, Subject,
         scene::{Scene, all_cancelled, crowd, intent},
@@ -193,7 +193,7 @@ async fn a_server_that_stays_the_wrong_one_is_not_asked_by_every_call_anew() -> 
     for buyer in 0..200 {
         let batch = scene.batch(vec![intent(sale, &format!("buyer-{buyer}"), "k", 1)?])?;
         let fault = scene.ledger().deduct(&batch, &[]).await.unwrap_err();
-        assert!(matches!(fault, LedgerFault::Refused(_) | LedgerFault::Unreachable(_)), "{fault}");
+        assert!(matches!(fault, LedgerError::Refused(_) | LedgerError::Unreachable(_)), "{fault}");
     }
     let made = connections() - before;
     assert!(made < 100, "{made} connections for 200 calls");

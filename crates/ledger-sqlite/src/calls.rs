@@ -1,6 +1,6 @@
 //! Calls on their way to the thread, and answers on their way back.
 
-use flashgate_ledger::LedgerFault;
+use flashgate_ledger::LedgerError;
 use tokio::sync::oneshot;
 
 use super::{
@@ -9,10 +9,10 @@ use super::{
 };
 
 /// Where an answer goes. Whoever asked may be gone.
-pub(super) type ReplySender<T> = oneshot::Sender<Result<T, LedgerFault>>;
+pub(super) type ReplySender<T> = oneshot::Sender<Result<T, LedgerError>>;
 
 /// An answer that waits for its transaction: told whether it is committed, it sends itself.
-pub(super) type Responder = Box<dyn FnOnce(Result<(), LedgerFault>) + Send>;
+pub(super) type Responder = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
 
 /// One call.
 pub(super) enum Call {
@@ -29,7 +29,7 @@ pub(super) trait Write: Send {
     /// Runs it. With an error, the transaction must not be committed.
     fn run(self: Box<Self>, round: &mut Round<'_>) -> (Responder, Option<rusqlite::Error>);
     /// Answers without having run it.
-    fn fail(self: Box<Self>, fault: LedgerFault);
+    fn fail(self: Box<Self>, fault: LedgerError);
 }
 
 /// A call that changes nothing.
@@ -37,7 +37,7 @@ pub(super) trait Read: Send {
     /// Runs it and answers.
     fn run(self: Box<Self>, store: &Store);
     /// Answers without having run it.
-    fn fail(self: Box<Self>, fault: LedgerFault);
+    fn fail(self: Box<Self>, fault: LedgerError);
 }
 
 impl Call {
@@ -52,7 +52,7 @@ impl Call {
     /// A call that changes nothing.
     pub(super) fn read<T: Send + 'static>(
         reply: ReplySender<T>,
-        work: impl FnOnce(&Store) -> Result<T, LedgerFault> + Send + 'static,
+        work: impl FnOnce(&Store) -> Result<T, LedgerError> + Send + 'static,
     ) -> Self {
         Self::Read(Box::new(Work { reply, work }))
     }
@@ -64,7 +64,7 @@ struct Work<T, F> {
 }
 
 impl<T, F> Work<T, F> {
-    fn send(reply: ReplySender<T>, answer: Result<T, LedgerFault>) {
+    fn send(reply: ReplySender<T>, answer: Result<T, LedgerError>) {
         let _nobody_waits = reply.send(answer);
     }
 }
@@ -79,13 +79,13 @@ where
         let (value, error) = match work(round) {
             Ok(value) => (Ok(value), None),
             Err(CallError::Refused(fault)) => (Err(fault), None),
-            Err(CallError::Store(error)) => (Err(LedgerFault::Refused(error.to_string())), Some(error)),
+            Err(CallError::Store(error)) => (Err(LedgerError::Refused(error.to_string())), Some(error)),
         };
-        let answer = move |committed: Result<(), LedgerFault>| Self::send(reply, committed.and(value));
+        let answer = move |committed: Result<(), LedgerError>| Self::send(reply, committed.and(value));
         (Box::new(answer), error)
     }
 
-    fn fail(self: Box<Self>, fault: LedgerFault) {
+    fn fail(self: Box<Self>, fault: LedgerError) {
         Self::send(self.reply, Err(fault));
     }
 }
@@ -93,14 +93,14 @@ where
 impl<T, F> Read for Work<T, F>
 where
     T: Send,
-    F: FnOnce(&Store) -> Result<T, LedgerFault> + Send,
+    F: FnOnce(&Store) -> Result<T, LedgerError> + Send,
 {
     fn run(self: Box<Self>, store: &Store) {
         let Self { reply, work } = *self;
         Self::send(reply, work(store));
     }
 
-    fn fail(self: Box<Self>, fault: LedgerFault) {
+    fn fail(self: Box<Self>, fault: LedgerError) {
         Self::send(self.reply, Err(fault));
     }
 }

@@ -6,7 +6,7 @@ use flashgate_domain::{
     BuyerDigest, Decision, Intent, KeyDigest, OrderState, SaleId, Shard,
     id::{BATCH_INTENTS_MAX, ShardCount},
 };
-use flashgate_ledger::{LedgerFault, decision_byte::decision_of};
+use flashgate_ledger::{LedgerError, decision_byte::decision_of};
 
 /// The bytes of one intent.
 const INTENT_BYTES: usize = 38;
@@ -37,10 +37,10 @@ impl Entry {
         shards: ShardCount,
         shard: Shard,
         intents: impl ExactSizeIterator<Item = &'a Intent>,
-    ) -> Result<Self, LedgerFault> {
+    ) -> Result<Self, LedgerError> {
         let count = intents.len();
         if !(1..=BATCH_INTENTS_MAX).contains(&count) {
-            return Err(LedgerFault::Refused(format!("{count} intents, not 1 to {BATCH_INTENTS_MAX}")));
+            return Err(LedgerError::Refused(format!("{count} intents, not 1 to {BATCH_INTENTS_MAX}")));
         }
         let mut entry = Self { sales: Vec::new(), asked: Vec::with_capacity(count) };
         let mut numbers = HashMap::new();
@@ -64,12 +64,12 @@ impl Entry {
         sale: SaleId,
         shards: ShardCount,
         shard: Shard,
-    ) -> Result<u16, LedgerFault> {
+    ) -> Result<u16, LedgerError> {
         if let Some(number) = numbers.get(&sale) {
             return Ok(*number);
         }
         if sale.shard(shards) != shard {
-            return Err(LedgerFault::Refused(format!("sale {sale} is not of shard {shard}")));
+            return Err(LedgerError::Refused(format!("sale {sale} is not of shard {shard}")));
         }
         // A batch has fewer intents, and so fewer sales, than a u16 can count.
         let number = u16::try_from(self.sales.len()).unwrap_or(u16::MAX);
@@ -142,7 +142,7 @@ mod tests {
         Intent::new(SaleId::new(sale).unwrap(), buyer, key, Quantity::new(quantity).unwrap())
     }
 
-    fn entry(intents: &[Intent]) -> Result<Entry, LedgerFault> {
+    fn entry(intents: &[Intent]) -> Result<Entry, LedgerError> {
         Entry::new(ShardCount::ONE, Shard::new(0).unwrap(), intents.iter())
     }
 

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use flashgate_domain::{SystemClock, id::ShardCount};
 use flashgate_ledger::{
-    Deduction, Fate, IntentResult, LedgerFault, Observing, Probing, Retention, Selling,
+    Deduction, Fate, IntentResult, LedgerError, Observing, Probing, Retention, Selling,
     contract::{
         Fact, Subject,
         scene::{Scene, crowd, intent},
@@ -32,8 +32,8 @@ fn stage(folder: &Path) -> Result<(Arc<SqliteLedger>, Scene), super::SqliteOpenE
     Ok((ledger, Scene::new(Subject { ledger: shared, shards: ShardCount::ONE })))
 }
 
-async fn sabotage(ledger: &SqliteLedger, sql: &'static str) -> Result<(), LedgerFault> {
-    let broken = |error: rusqlite::Error| LedgerFault::Refused(error.to_string());
+async fn sabotage(ledger: &SqliteLedger, sql: &'static str) -> Result<(), LedgerError> {
+    let broken = |error: rusqlite::Error| LedgerError::Refused(error.to_string());
     ledger.read("sabotage", move |store| store.connection().execute_batch(sql).map_err(broken)).await
 }
 
@@ -48,7 +48,7 @@ async fn a_commit_of_which_nothing_is_known_is_no_answer_and_the_file_is_opened_
 
     let batch = scene.batch(crowd(sale, 3)?)?;
     let fault = ledger.deduct(&batch, &[]).await.unwrap_err();
-    assert!(matches!(fault, LedgerFault::NoAnswer(_)), "{fault}");
+    assert!(matches!(fault, LedgerError::NoAnswer(_)), "{fault}");
     assert!(!fault.nothing_done());
     assert_eq!(scene.snapshot(sale).await?, before, "what is not known to be committed is not shown");
 
@@ -74,7 +74,7 @@ async fn a_file_that_cannot_be_opened_anew_is_unreachable_until_it_can() -> Fact
     thief.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE")?;
     for _time in 0..2 {
         let fault = ledger.deduct(&batch, &[]).await.unwrap_err();
-        assert!(matches!(fault, LedgerFault::Unreachable(_)), "{fault}");
+        assert!(matches!(fault, LedgerError::Unreachable(_)), "{fault}");
         assert!(ledger.ping().await.is_err());
     }
     drop(thief);
@@ -105,7 +105,7 @@ async fn a_transaction_that_fails_in_its_middle_leaves_nothing_of_any_call() -> 
         round.deduct(second.id(), &entry(&second)?)
     });
     let fault = both.await.unwrap_err();
-    assert!(matches!(fault, LedgerFault::Refused(_)), "{fault}");
+    assert!(matches!(fault, LedgerError::Refused(_)), "{fault}");
     assert_eq!(scene.snapshot(sale).await?, before);
     assert_eq!(ledger.order(one.id().base()).await?, None);
 

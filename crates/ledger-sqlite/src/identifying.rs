@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use flashgate_domain::{LedgerId, Node, Shard};
-use flashgate_ledger::{Identifying, LedgerFault, LedgerIdentity};
+use flashgate_ledger::{Identifying, LedgerError, LedgerIdentity};
 
 use super::SqliteLedger;
 
 #[async_trait]
 impl Identifying for SqliteLedger {
-    async fn identity(&self, _shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
+    async fn identity(&self, _shard: Shard) -> Result<Option<LedgerIdentity>, LedgerError> {
         Ok(self.index()?.identity)
     }
 
@@ -16,7 +16,7 @@ impl Identifying for SqliteLedger {
         &self,
         _shard: Shard,
         identity: LedgerIdentity,
-    ) -> Result<LedgerIdentity, LedgerFault> {
+    ) -> Result<LedgerIdentity, LedgerError> {
         self.write("establish", move |round| round.establish(identity)).await
     }
 
@@ -24,7 +24,7 @@ impl Identifying for SqliteLedger {
         let _the_first_one_holds = self.expected_ledger.set(ledger);
     }
 
-    async fn next_node(&self) -> Result<Node, LedgerFault> {
+    async fn next_node(&self) -> Result<Node, LedgerError> {
         self.write("next_node", |round| round.next_node()).await
     }
 }

@@ -57,7 +57,7 @@ use std::{
 };
 
 use flashgate_domain::{BatchOutcome, Clock, LedgerId, Timestamp, id::ShardCount};
-use flashgate_ledger::{LedgerEvent, LedgerFault, Retention};
+use flashgate_ledger::{LedgerError, LedgerEvent, Retention};
 use metrics::counter;
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
@@ -134,16 +134,16 @@ impl SqliteLedger {
 
     /// Answers the calls that wait, refuses all others, and closes the file: another can open it then. Without
     /// it nothing is lost, and the next opening takes a little longer.
-    pub async fn shutdown(&self) -> Result<(), LedgerFault> {
+    pub async fn shutdown(&self) -> Result<(), LedgerError> {
         self.ask("shutdown", Call::Leave).await
     }
 
     /// Bounds the file to that many pages of 4 KiB from now on, or to what it has if it is larger already. Calls
     /// that need more room are refused, as if the disk were full.
-    pub async fn limit_pages(&self, pages_max: u32) -> Result<(), LedgerFault> {
+    pub async fn limit_pages(&self, pages_max: u32) -> Result<(), LedgerError> {
         self.read("limit_pages", move |store| {
             let limited = store.limit_pages(pages_max);
-            limited.map_err(|error| LedgerFault::Refused(error.to_string()))
+            limited.map_err(|error| LedgerError::Refused(error.to_string()))
         })
         .await
     }
@@ -153,17 +153,17 @@ impl SqliteLedger {
         &self,
         name: &'static str,
         call: impl FnOnce(ReplySender<T>) -> Call,
-    ) -> Result<T, LedgerFault> {
+    ) -> Result<T, LedgerError> {
         let (reply, answer) = oneshot::channel();
         let asked = async {
             // Nothing is sent before there is room.
             let place = timeout(ANSWER_WAIT_MAX, self.calls.reserve()).await;
             match place {
                 Ok(Ok(place)) => place.send(call(reply)),
-                Ok(Err(closed)) => return Err(LedgerFault::Unreachable(closed.to_string())),
-                Err(elapsed) => return Err(LedgerFault::Unreachable(elapsed.to_string())),
+                Ok(Err(closed)) => return Err(LedgerError::Unreachable(closed.to_string())),
+                Err(elapsed) => return Err(LedgerError::Unreachable(elapsed.to_string())),
             }
-            let silence = |dropped: oneshot::error::RecvError| LedgerFault::NoAnswer(dropped.to_string());
+            let silence = |dropped: oneshot::error::RecvError| LedgerError::NoAnswer(dropped.to_string());
             timeout(ANSWER_WAIT_MAX, answer).await?.unwrap_or_else(|dropped| Err(silence(dropped)))
         };
         asked.await.inspect_err(|fault| {
@@ -175,23 +175,23 @@ impl SqliteLedger {
         &self,
         name: &'static str,
         work: impl FnOnce(&mut Round<'_>) -> Result<T, CallError> + Send + 'static,
-    ) -> Result<T, LedgerFault> {
+    ) -> Result<T, LedgerError> {
         self.ask(name, |reply| Call::write(reply, work)).await
     }
 
     async fn read<T: Send + 'static>(
         &self,
         name: &'static str,
-        work: impl FnOnce(&Store) -> Result<T, LedgerFault> + Send + 'static,
-    ) -> Result<T, LedgerFault> {
+        work: impl FnOnce(&Store) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, LedgerError> {
         self.ask(name, |reply| Call::read(reply, work)).await
     }
 
     /// An outcome as the thread takes it.
-    fn decided(&self, outcome: &BatchOutcome) -> Result<Decided, LedgerFault> {
+    fn decided(&self, outcome: &BatchOutcome) -> Result<Decided, LedgerError> {
         let id = outcome.batch;
         if !outcome.is_whole() {
-            return Err(LedgerFault::Refused(format!("the outcome of batch {id} is not of its orders")));
+            return Err(LedgerError::Refused(format!("the outcome of batch {id} is not of its orders")));
         }
         let intents = outcome.orders.iter().map(|order| &order.intent);
         let entry = Entry::new(self.shards, id.shard(), intents)?;
@@ -200,20 +200,20 @@ impl SqliteLedger {
     }
 
     /// Fails if this is another ledger than the calls are meant for. Nobody else has the file, so it stays the same.
-    fn is_meant(&self) -> Result<(), LedgerFault> {
+    fn is_meant(&self) -> Result<(), LedgerError> {
         let found = self.index()?.identity.map(|identity| identity.ledger);
         if found == self.expected_ledger.get().copied() {
             Ok(())
         } else {
-            Err(LedgerFault::OtherLedger { found })
+            Err(LedgerError::OtherLedger { found })
         }
     }
 
     /// What is committed.
-    fn index(&self) -> Result<RwLockReadGuard<'_, LedgerIndex>, LedgerFault> {
+    fn index(&self) -> Result<RwLockReadGuard<'_, LedgerIndex>, LedgerError> {
         if self.calls.is_closed() {
-            return Err(LedgerFault::Unreachable("the ledger is closed".to_owned()));
+            return Err(LedgerError::Unreachable("the ledger is closed".to_owned()));
         }
-        self.index.read().map_err(|poisoned| LedgerFault::Unreachable(poisoned.to_string()))
+        self.index.read().map_err(|poisoned| LedgerError::Unreachable(poisoned.to_string()))
     }
 }

@@ -2,31 +2,31 @@
 
 use async_trait::async_trait;
 use flashgate_domain::{Sale, SaleId};
-use flashgate_ledger::{Activated, LedgerFault, Prepared, SaleLifecycle};
+use flashgate_ledger::{Activated, LedgerError, Prepared, SaleLifecycle};
 
 use super::SqliteLedger;
 
 #[async_trait]
 impl SaleLifecycle for SqliteLedger {
-    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerFault> {
+    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerError> {
         let sale = sale.clone();
         self.write("prepare", move |round| round.prepare(&sale)).await
     }
 
-    async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerFault> {
+    async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerError> {
         self.write("activate", move |round| round.activate(sale, generation)).await
     }
 
-    async fn pause(&self, sale: SaleId) -> Result<(), LedgerFault> {
+    async fn pause(&self, sale: SaleId) -> Result<(), LedgerError> {
         self.write("pause", move |round| round.pause(sale)).await
     }
 
-    async fn close(&self, sale: SaleId) -> Result<(), LedgerFault> {
+    async fn close(&self, sale: SaleId) -> Result<(), LedgerError> {
         self.write("close", move |round| round.close(sale)).await
     }
 
     /// The thread frees them by itself.
-    async fn sweep(&self) -> Result<u64, LedgerFault> {
+    async fn sweep(&self) -> Result<u64, LedgerError> {
         Ok(0)
     }
 }

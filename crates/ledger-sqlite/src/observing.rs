@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use flashgate_domain::{BatchId, BuyerDigest, OrderId, OrderState, SaleId};
-use flashgate_ledger::{LedgerFault, LedgerOrder, LogEntry, LogStatus, Observing, Snapshot};
+use flashgate_ledger::{LedgerError, LedgerOrder, LogEntry, LogStatus, Observing, Snapshot};
 
 use super::{
     SqliteLedger,
@@ -12,38 +12,38 @@ use super::{
 
 #[async_trait]
 impl Observing for SqliteLedger {
-    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
+    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerError> {
         self.read("order", move |store| {
             let found =
-                store.orders(order.base()).map_err(|error| LedgerFault::Refused(error.to_string()))?;
+                store.orders(order.base()).map_err(|error| LedgerError::Refused(error.to_string()))?;
             let Some((sales, intents, states)) = found else { return Ok(None) };
             let found = Entry::unpack(&sales, &intents).ok_or("the intents of its batch".to_owned());
             let found = found.and_then(|entry| order_of(&entry, states.as_deref(), order.index()));
-            found.map_err(|reply| LedgerFault::UnknownReply { call: "order", reply })
+            found.map_err(|reply| LedgerError::UnknownReply { call: "order", reply })
         })
         .await
     }
 
-    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
+    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerError> {
         self.read("entry", move |store| {
-            let found = store.log_entry(batch).map_err(|error| LedgerFault::Refused(error.to_string()))?;
+            let found = store.log_entry(batch).map_err(|error| LedgerError::Refused(error.to_string()))?;
             let entry = found.map(|logged| entry_of(&logged)).transpose();
-            entry.map_err(|reply| LedgerFault::UnknownReply { call: "entry", reply })
+            entry.map_err(|reply| LedgerError::UnknownReply { call: "entry", reply })
         })
         .await
     }
 
-    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
+    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerError> {
         let open = self.entry(batch).await?.is_some_and(|entry| entry.status == LogStatus::Deducted);
         Ok(if open { self.messages.find(batch) } else { None })
     }
 
-    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerError> {
         let now = self.clock.now();
         Ok(self.index()?.snapshot(sale, now))
     }
 
-    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault> {
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerError> {
         let index = self.index()?;
         let held =
             |buyer: &BuyerDigest| index.sales.get(&sale).map_or(0, |index| u64::from(index.held(*buyer)));

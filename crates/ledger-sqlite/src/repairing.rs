@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use flashgate_domain::{BatchOutcome, Sale, SaleId, audit::LedgerStep};
-use flashgate_ledger::{Compensated, LedgerFault, Rebuilding, Rebuilt, Repairing, Restored};
+use flashgate_ledger::{Compensated, LedgerError, Rebuilding, Rebuilt, Repairing, Restored};
 
 use super::SqliteLedger;
 
 #[async_trait]
 impl Repairing for SqliteLedger {
-    async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault> {
+    async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerError> {
         let sale = sale.clone();
         self.write("begin_rebuild", move |round| round.begin_rebuild(&sale)).await
     }
@@ -18,7 +18,7 @@ impl Repairing for SqliteLedger {
         sale: SaleId,
         generation: u32,
         outcome: &BatchOutcome,
-    ) -> Result<Restored, LedgerFault> {
+    ) -> Result<Restored, LedgerError> {
         self.is_meant()?;
         let decided = self.decided(outcome)?;
         self.write("restore", move |round| round.restore(sale, generation, &decided)).await
@@ -29,11 +29,11 @@ impl Repairing for SqliteLedger {
         sale: SaleId,
         generation: u32,
         available: i64,
-    ) -> Result<Rebuilt, LedgerFault> {
+    ) -> Result<Rebuilt, LedgerError> {
         self.write("end_rebuild", move |round| round.end_rebuild(sale, generation, available)).await
     }
 
-    async fn compensate(&self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, LedgerFault> {
+    async fn compensate(&self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, LedgerError> {
         let step = *step;
         self.write("compensate", move |round| round.compensate(sale, &step)).await
     }

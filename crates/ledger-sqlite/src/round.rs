@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use flashgate_domain::{BatchId, SaleId, Timestamp};
-use flashgate_ledger::{LedgerFault, Retention};
+use flashgate_ledger::{LedgerError, Retention};
 
 use super::{
     draft::{Draft, Overlay, SaleChange},
@@ -20,7 +20,7 @@ pub(super) enum CallError {
     /// SQLite failed; the transaction cannot go on.
     Store(rusqlite::Error),
     /// The call was refused before it had changed anything.
-    Refused(LedgerFault),
+    Refused(LedgerError),
 }
 
 impl From<rusqlite::Error> for CallError {
@@ -31,7 +31,7 @@ impl From<rusqlite::Error> for CallError {
 
 /// The refusal of a call that would move a number out of its range.
 pub(super) fn out_of_range() -> CallError {
-    CallError::Refused(LedgerFault::Refused("a number would leave its range".to_owned()))
+    CallError::Refused(LedgerError::Refused("a number would leave its range".to_owned()))
 }
 
 /// What the log knows of a batch id.

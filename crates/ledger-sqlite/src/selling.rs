@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use flashgate_domain::{Batch, BatchId, BatchOutcome, Intent, Shard};
-use flashgate_ledger::{Deduction, Fate, LedgerFault, Screening, Selling, Settled};
+use flashgate_ledger::{Deduction, Fate, LedgerError, Screening, Selling, Settled};
 
 use super::{SqliteLedger, entry::Entry, judge::Judged};
 
 #[async_trait]
 impl Selling for SqliteLedger {
-    async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerFault> {
+    async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerError> {
         self.is_meant()?;
         let entry = Entry::new(self.shards, shard, intents.iter())?;
         let now = self.clock.now();
@@ -17,7 +17,7 @@ impl Selling for SqliteLedger {
         Ok(judged.into_screening(index.open_orders(shard)))
     }
 
-    async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerFault> {
+    async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerError> {
         self.is_meant()?;
         let id = batch.id();
         let entry = Entry::new(self.shards, id.shard(), batch.intents().iter())?;
@@ -30,12 +30,12 @@ impl Selling for SqliteLedger {
         deducted
     }
 
-    async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerFault> {
+    async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerError> {
         self.is_meant()?;
         self.write("check_back", move |round| round.check_back(batch)).await
     }
 
-    async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerFault> {
+    async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerError> {
         self.is_meant()?;
         let id = outcome.batch;
         let decided = self.decided(outcome)?;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use flashgate_domain::SaleId;
-use flashgate_ledger::{LedgerEvent, LedgerFault, SaleStock, Watching};
+use flashgate_ledger::{LedgerError, LedgerEvent, SaleStock, Watching};
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::{sync::broadcast, task::yield_now};
 
@@ -13,11 +13,11 @@ const KEYS_PAGE: usize = 8_192;
 
 #[async_trait]
 impl Watching for SqliteLedger {
-    async fn stock(&self, sale: SaleId) -> Result<Option<SaleStock>, LedgerFault> {
+    async fn stock(&self, sale: SaleId) -> Result<Option<SaleStock>, LedgerError> {
         Ok(self.index()?.stock(sale))
     }
 
-    async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
+    async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerError> {
         let (mut found, mut last) = (Vec::new(), None);
         // Some at a time, so that nobody waits for a sale with a million keys.
         while let Some(page) = self.keys_after(sale, last)? {
@@ -28,7 +28,7 @@ impl Watching for SqliteLedger {
         Ok(found)
     }
 
-    async fn events(&self) -> Result<BoxStream<'static, LedgerEvent>, LedgerFault> {
+    async fn events(&self) -> Result<BoxStream<'static, LedgerEvent>, LedgerError> {
         let events = stream::unfold(self.events.subscribe(), |mut listener| async move {
             loop {
                 match listener.recv().await {
@@ -44,7 +44,7 @@ impl Watching for SqliteLedger {
 
 impl SqliteLedger {
     /// The next keys of a sale, behind `last`; `None` if there are no more, or no sale.
-    fn keys_after(&self, sale: SaleId, last: Option<Digest>) -> Result<Option<Vec<Digest>>, LedgerFault> {
+    fn keys_after(&self, sale: SaleId, last: Option<Digest>) -> Result<Option<Vec<Digest>>, LedgerError> {
         let index = self.index()?;
         let page =
             index.sales.get(&sale).map(|index| index.keys.after(last).take(KEYS_PAGE).copied().collect());

@@ -18,7 +18,7 @@ use std::{
 };
 
 use flashgate_domain::{Clock, Timestamp, id::ShardCount};
-use flashgate_ledger::{LedgerEvent, LedgerFault, Retention};
+use flashgate_ledger::{LedgerError, LedgerEvent, Retention};
 use metrics::{counter, histogram};
 use rusqlite::ErrorCode;
 use tokio::{
@@ -62,9 +62,9 @@ struct RoundError {
 }
 
 impl RoundError {
-    fn fault(&self) -> LedgerFault {
+    fn fault(&self) -> LedgerError {
         let said = self.error.to_string();
-        if self.nothing_done { LedgerFault::Refused(said) } else { LedgerFault::NoAnswer(said) }
+        if self.nothing_done { LedgerError::Refused(said) } else { LedgerError::NoAnswer(said) }
     }
 }
 
@@ -92,7 +92,7 @@ impl Writer {
 
     fn leave(mut self, leaving: Vec<ReplySender<()>>) {
         let closed = match self.store.take() {
-            Some(store) => store.close().map_err(|error| LedgerFault::NoAnswer(error.to_string())),
+            Some(store) => store.close().map_err(|error| LedgerError::NoAnswer(error.to_string())),
             None => Ok(()),
         };
         if let Err(fault) = &closed {
@@ -100,14 +100,14 @@ impl Writer {
         }
         let failed = closed.err().map(|fault| fault.to_string());
         for reply in leaving {
-            let answer = failed.clone().map_or(Ok(()), |said| Err(LedgerFault::NoAnswer(said)));
+            let answer = failed.clone().map_or(Ok(()), |said| Err(LedgerError::NoAnswer(said)));
             let _nobody_waits = reply.send(answer);
         }
     }
 
     fn answer(&mut self, reads: Vec<Box<dyn Read>>, writes: VecDeque<Box<dyn Write>>) {
         let Some(store) = self.store.take().or_else(|| self.open_anew()) else {
-            let fault = || LedgerFault::Unreachable("its file cannot be opened anew".to_owned());
+            let fault = || LedgerError::Unreachable("its file cannot be opened anew".to_owned());
             reads.into_iter().for_each(|read| read.fail(fault()));
             writes.into_iter().for_each(|write| write.fail(fault()));
             return;

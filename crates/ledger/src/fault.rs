@@ -6,7 +6,7 @@ use tokio::time::error::Elapsed;
 
 /// A call on the ledger failed.
 #[derive(Debug, Error)]
-pub enum LedgerFault {
+pub enum LedgerError {
     /// No connection could be had; nothing was sent.
     #[error("the ledger cannot be reached: {0}")]
     Unreachable(String),
@@ -32,7 +32,7 @@ pub enum LedgerFault {
     },
 }
 
-impl LedgerFault {
+impl LedgerError {
     /// The stable name, for metrics and logs.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ impl LedgerFault {
     }
 }
 
-impl From<Elapsed> for LedgerFault {
+impl From<Elapsed> for LedgerError {
     fn from(elapsed: Elapsed) -> Self {
         Self::NoAnswer(elapsed.to_string())
     }

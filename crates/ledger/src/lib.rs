@@ -20,7 +20,7 @@
 //!
 //! | module | what implementations share |
 //! |---|---|
-//! | `fault` | [`LedgerFault`]: what can go wrong, and what it proves |
+//! | `fault` | [`LedgerError`]: what can go wrong, and what it proves |
 //! | `retention` | [`Retention`]: how long evidence is kept |
 //! | [`compensation`] | what a compensating step makes of the totals |
 //! | [`decision_byte`] | the byte of a decided order in a log entry |
@@ -29,7 +29,7 @@
 //! # What every implementation promises
 //!
 //! - Each call on a shard is atomic: it happens whole, or not at all, and no other call sees it half done.
-//! - An error means that **it is not known** whether the call happened, unless [`LedgerFault::nothing_done`]
+//! - An error means that **it is not known** whether the call happened, unless [`LedgerError::nothing_done`]
 //!   says otherwise. Nobody may take an error for a "no".
 //! - Evidence is never deleted by a call: a log entry or a fence lives until its retention is over.
 //! - `available = initial + restocked + returned - deducted`, at every moment.
@@ -48,7 +48,7 @@ mod retention;
 mod selling;
 mod watching;
 
-pub use fault::LedgerFault;
+pub use fault::LedgerError;
 pub use flashgate_domain::{LedgerState, Totals, audit::WrittenCounts};
 pub use identifying::{Identifying, LedgerIdentity};
 pub use lifecycle::{Activated, Prepared, SaleLifecycle};

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use flashgate_domain::{Sale, SaleId};
 
-use crate::LedgerFault;
+use crate::LedgerError;
 
 /// The life of a sale in the ledger: prepared, active, paused or closed, and at last swept away.
 ///
@@ -12,26 +12,26 @@ use crate::LedgerFault;
 #[async_trait]
 pub trait SaleLifecycle: Send + Sync + 'static {
     /// Puts the sale into the ledger, not yet sellable, unless it is there already.
-    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerFault>;
+    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerError>;
 
     /// Makes a prepared sale of that generation sellable. To be called only after the order store has
     /// registered the preheat. A sale that is missing stays missing.
-    async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerFault>;
+    async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerError>;
 
     /// Stops the sale until it is rebuilt: every intent gets [`IntentResult::Paused`], except replays.
     ///
     /// [`IntentResult::Paused`]: crate::IntentResult::Paused
-    async fn pause(&self, sale: SaleId) -> Result<(), LedgerFault>;
+    async fn pause(&self, sale: SaleId) -> Result<(), LedgerError>;
 
     /// Ends the sale: every intent gets [`IntentResult::Ended`], except replays. Its keys go when everything is
     /// settled and the retention is over.
     ///
     /// [`IntentResult::Ended`]: crate::IntentResult::Ended
-    async fn close(&self, sale: SaleId) -> Result<(), LedgerFault>;
+    async fn close(&self, sale: SaleId) -> Result<(), LedgerError>;
 
     /// Frees the keys of some closed sales whose retention is over, and returns how many sales that were. To be called
     /// now and then.
-    async fn sweep(&self) -> Result<u64, LedgerFault>;
+    async fn sweep(&self) -> Result<u64, LedgerError>;
 }
 
 /// What [`SaleLifecycle::prepare`] found.

@@ -6,7 +6,7 @@ use flashgate_domain::{
     audit::{LostEntry, WrittenCounts},
 };
 
-use crate::LedgerFault;
+use crate::LedgerError;
 
 /// Reads what the ledger has recorded of an order, of a batch or of a sale, and changes nothing.
 ///
@@ -15,22 +15,22 @@ use crate::LedgerFault;
 #[async_trait]
 pub trait Observing: Send + Sync + 'static {
     /// What the ledger knows of an order; `None` if it never knew it, lost it, or its retention is over.
-    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault>;
+    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerError>;
 
     /// What the deduction log says of a batch; `None` if it never had it, lost it, its retention is over, or
     /// another batch has the base.
-    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault>;
+    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerError>;
 
     /// The body of the message of an open batch; `None` if it is not open, or its body is not known.
-    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault>;
+    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerError>;
 
     /// The sale's totals and its open batches; `None` if the ledger does not have it. The totals are of the end of the
     /// call; a batch that is settled during the call may still be among the open ones, and none that is open at its end
     /// is missing.
-    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault>;
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerError>;
 
     /// How many units each of the buyers holds in the sale, in their order; 0 for one that it does not know.
-    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault>;
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerError>;
 }
 
 /// An order as the ledger knows it.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use flashgate_domain::{BatchOutcome, LedgerState, Sale, SaleId, audit::LedgerStep};
 
-use crate::{LedgerFault, SaleStock};
+use crate::{LedgerError, SaleStock};
 
 /// Puts a sale right that the ledger has lost, or whose totals do not agree with the order store.
 ///
@@ -12,7 +12,7 @@ use crate::{LedgerFault, SaleStock};
 pub trait Repairing: Send + Sync + 'static {
     /// Begins to build a sale anew, in the generation of `sale`, as the order store has it: stopped, with nothing sold
     /// yet. Only a sale that is paused or missing, in an older generation, and without open batches.
-    async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault>;
+    async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerError>;
 
     /// Puts the orders that a decided batch has of the sale into a ledger that is being rebuilt; a second time changes
     /// nothing. At least one order must be of the sale.
@@ -21,7 +21,7 @@ pub trait Repairing: Send + Sync + 'static {
         sale: SaleId,
         generation: u32,
         outcome: &BatchOutcome,
-    ) -> Result<Restored, LedgerFault>;
+    ) -> Result<Restored, LedgerError>;
 
     /// Ends the rebuilding: the sale sells again, if `available` units are left in it.
     async fn end_rebuild(
@@ -29,7 +29,7 @@ pub trait Repairing: Send + Sync + 'static {
         sale: SaleId,
         generation: u32,
         available: i64,
-    ) -> Result<Rebuilt, LedgerFault>;
+    ) -> Result<Rebuilt, LedgerError>;
 
     /// Does a compensating step, if the sale still has what the step names. None of that is moved by ordinary traffic,
     /// so a step that is done twice, or at two desks, happens once.
@@ -38,7 +38,7 @@ pub trait Repairing: Send + Sync + 'static {
     /// much as `deducted`: totals only grow. Units that come back move the epoch. A step never brings `available`
     /// below zero, or further below: of a surplus that was sold meanwhile, it takes what is left, and what the order
     /// store did not give (`written_off`) is `reclaimed`.
-    async fn compensate(&self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, LedgerFault>;
+    async fn compensate(&self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, LedgerError>;
 }
 
 /// What [`Repairing::begin_rebuild`] found.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use flashgate_domain::{Batch, BatchId, BatchOutcome, Intent, OrderId, SaleId, Shard, Timestamp};
 
-use crate::{LedgerFault, SaleStock};
+use crate::{LedgerError, SaleStock};
 
 /// What a batch goes through: its intents are screened, it is deducted, and settled, or its fate is asked for.
 ///
@@ -13,7 +13,7 @@ use crate::{LedgerFault, SaleStock};
 pub trait Selling: Send + Sync + 'static {
     /// Judges intents of one shard without changing anything. The other intents of the call count too: a key
     /// that comes twice passes once ([`IntentResult::Repeated`]), and so does a buyer's allowance.
-    async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerFault>;
+    async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerError>;
 
     /// Applies the whole batch and writes its log entry, or applies nothing. Every sale must be of the shard
     /// of the batch id.
@@ -22,15 +22,15 @@ pub trait Selling: Send + Sync + 'static {
     /// lost can be sent again ([`Observing::message`]).
     ///
     /// [`Observing::message`]: crate::Observing::message
-    async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerFault>;
+    async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerError>;
 
     /// Tells the fate of a batch, and makes it final: where there is no log entry, the batch is fenced, and a
     /// deduction that comes later is refused.
-    async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerFault>;
+    async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerError>;
 
     /// Records what the order store decided about a batch; a second time changes nothing. A batch that the
     /// ledger does not know is deducted now, from the outcome.
-    async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerFault>;
+    async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerError>;
 }
 
 /// The judgement on one intent. In this order: a replay is found before the state of the sale is looked at,

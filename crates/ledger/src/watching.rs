@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use flashgate_domain::{BatchId, SaleId};
 use futures::stream::BoxStream;
 
-use crate::LedgerFault;
+use crate::LedgerError;
 
 /// Lets a process answer from its own memory that a sale is sold out: what to remember, and when to forget it.
 ///
@@ -12,14 +12,14 @@ use crate::LedgerFault;
 #[async_trait]
 pub trait Watching: Send + Sync + 'static {
     /// Where the sale stands: cheap enough to be asked every second. `None` if the ledger does not have it.
-    async fn stock(&self, sale: SaleId) -> Result<Option<SaleStock>, LedgerFault>;
+    async fn stock(&self, sale: SaleId) -> Result<Option<SaleStock>, LedgerError>;
 
     /// The first 8 bytes of every key digest that has an order in the sale. Complete for the moment of the
     /// call if no deduction comes in between; the caller makes sure by comparing [`SaleStock::epoch`].
-    async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault>;
+    async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerError>;
 
     /// Notes from every process that settles or restocks. Notes can be lost; the stream reconnects for ever.
-    async fn events(&self) -> Result<BoxStream<'static, LedgerEvent>, LedgerFault>;
+    async fn events(&self) -> Result<BoxStream<'static, LedgerEvent>, LedgerError>;
 }
 
 /// Where a sale stood at the end of a call.

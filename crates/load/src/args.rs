@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use flashgate_domain::{Clock, SaleId, SystemClock, intent::QUANTITY_MAX};
 use flashgate_output::{
-    exit::Failed,
+    exit::CliError,
     number::{self, whole},
     time,
 };
@@ -113,22 +113,22 @@ pub struct LoadArgs {
 
 impl LoadArgs {
     /// The plan, or which flag is wrong.
-    pub(super) fn plan(&self) -> Result<Plan, Failed> {
+    pub(super) fn plan(&self) -> Result<Plan, CliError> {
         if self.protocol == Protocol::Http1 && self.in_flight.get() > 1 {
-            return Err(Failed::flag(
+            return Err(CliError::flag(
                 "--in-flight",
                 "must be 1 with --protocol http1: use more --connections",
             ));
         }
         if self.threads > self.connections {
-            return Err(Failed::flag("--threads", "must be at most --connections"));
+            return Err(CliError::flag("--threads", "must be at most --connections"));
         }
         if self.echo.is_some() && matches!(self.protocol, Protocol::Grpc | Protocol::GrpcStream) {
-            return Err(Failed::flag("--echo", "needs --protocol http1 or http2"));
+            return Err(CliError::flag("--echo", "needs --protocol http1 or http2"));
         }
         let aim = match &self.echo {
             Some(path) if path.starts_with('/') => Aim::Echo(path.clone()),
-            Some(_) => return Err(Failed::flag("--echo", "must be a path that begins with /")),
+            Some(_) => return Err(CliError::flag("--echo", "must be a path that begins with /")),
             None => Aim::Sales(self.sales.clone()),
         };
         let seed = self.seed.unwrap_or_else(new_seed);
@@ -178,7 +178,7 @@ impl LoadArgs {
         self.duration.or((!ends).then_some(Duration::from_secs(10)))
     }
 
-    fn targets_or_default(&self) -> Result<Vec<Target>, Failed> {
+    fn targets_or_default(&self) -> Result<Vec<Target>, CliError> {
         if !self.targets.is_empty() {
             return Ok(self.targets.clone());
         }
@@ -186,7 +186,7 @@ impl LoadArgs {
             Protocol::Http1 | Protocol::Http2 => "http://127.0.0.1:7001",
             Protocol::Grpc | Protocol::GrpcStream => "http://127.0.0.1:7002",
         };
-        Ok(vec![default.parse().map_err(|expected| Failed::flag("--target", expected))?])
+        Ok(vec![default.parse().map_err(|expected| CliError::flag("--target", expected))?])
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use tokio::{
     runtime, select,
     sync::mpsc,
@@ -39,7 +39,7 @@ pub(super) fn start(
     run: &Arc<Run>,
     servers: &[Server],
     intervals: mpsc::Sender<Interval>,
-) -> Result<(), Failed> {
+) -> Result<(), CliError> {
     let lines = servers.iter().map(|server| Line::new(&run.plan, server)).collect::<Result<Vec<_>, _>>()?;
     if run.pacer.is_some() {
         let run = Arc::clone(run);
@@ -51,7 +51,7 @@ pub(super) fn start(
     }
     for index in 0..run.plan.threads.get() {
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|why| Failed::Failed(why.to_string()))?;
+        let runtime = runtime.map_err(|why| CliError::Other(why.to_string()))?;
         let (run, intervals) = (Arc::clone(run), intervals.clone());
         let places = places(&run.plan, &lines, index);
         spawn(format!("load-{index}"), move || runtime.block_on(send(run, places, intervals)))?;
@@ -59,9 +59,9 @@ pub(super) fn start(
     Ok(())
 }
 
-fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<(), Failed> {
+fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<(), CliError> {
     let started = thread::Builder::new().name(name).spawn(run);
-    started.map(drop).map_err(|why| Failed::Failed(format!("no thread can be started: {why}")))
+    started.map(drop).map_err(|why| CliError::Other(format!("no thread can be started: {why}")))
 }
 
 /// How one server is talked to.
@@ -74,7 +74,7 @@ enum Line {
 }
 
 impl Line {
-    fn new(plan: &Arc<Plan>, server: &Server) -> Result<Self, Failed> {
+    fn new(plan: &Arc<Plan>, server: &Server) -> Result<Self, CliError> {
         Ok(match plan.protocol {
             Protocol::Http1 => Self::Http1(Http1::new(plan, server)),
             Protocol::Http2 => Self::Http2(Http2::new(plan, server)?, Http1::new(plan, server)),

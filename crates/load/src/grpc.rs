@@ -2,7 +2,7 @@
 use std::{error::Error, io, iter::once, sync::Arc};
 
 use flashgate_domain::causes::sources;
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use flashgate_proto::{
     channel::kept_alive,
     v1::{BuyRequest, GetOrderRequest, purchase_service_client::PurchaseServiceClient},
@@ -37,9 +37,9 @@ pub(super) struct Grpc {
 }
 
 impl Grpc {
-    pub(super) fn new(plan: &Arc<Plan>, server: &Server) -> Result<Arc<Self>, Failed> {
+    pub(super) fn new(plan: &Arc<Plan>, server: &Server) -> Result<Arc<Self>, CliError> {
         let endpoint = Endpoint::from_shared(format!("http://{}", server.authority));
-        let endpoint = endpoint.map_err(|why| Failed::flag("--target", why))?;
+        let endpoint = endpoint.map_err(|why| CliError::flag("--target", why))?;
         let headers = plan.headers.iter().cloned().collect();
         Ok(Arc::new(Self {
             plan: Arc::clone(plan),

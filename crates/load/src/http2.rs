@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http2::{SendRequest, handshake};
@@ -32,11 +32,11 @@ pub(super) struct Http2 {
 }
 
 impl Http2 {
-    pub(super) fn new(plan: &Arc<Plan>, server: &Server) -> Result<Self, Failed> {
+    pub(super) fn new(plan: &Arc<Plan>, server: &Server) -> Result<Self, CliError> {
         let uri = |path: &String| {
             let built =
                 Uri::builder().scheme("http").authority(&*server.authority).path_and_query(path.as_str());
-            built.build().map_err(|why| Failed::flag("--echo", why))
+            built.build().map_err(|why| CliError::flag("--echo", why))
         };
         let mut headers: HeaderMap = plan.headers.iter().cloned().collect();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

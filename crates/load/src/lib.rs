@@ -40,7 +40,7 @@ use std::{
 use collector::{Collector, Ended};
 use crowd::Ask;
 use flashgate_domain::{Clock, SystemClock, Timestamp};
-use flashgate_output::{exit::Failed, print};
+use flashgate_output::{exit::CliError, print};
 use pacer::Pacer;
 use plan::{Pace, Plan};
 use progress::Progress;
@@ -64,14 +64,14 @@ const INTERVALS_WAITING_MAX: usize = 64;
 /// Sends the load, shows its progress, prints the summary and writes the reports.
 ///
 /// # Errors
-/// [`Failed::Usage`] for flags that do not fit and reports that cannot be written, before anything is sent. After the
+/// [`CliError::Usage`] for flags that do not fit and reports that cannot be written, before anything is sent. After the
 /// run, with its reports written: what `Report::verdict` says.
-pub fn run(args: args::LoadArgs) -> Result<(), Failed> {
+pub fn run(args: args::LoadArgs) -> Result<(), CliError> {
     let plan = Arc::new(args.plan()?);
     let json = ReportFile::open("--json", args.json.as_deref())?;
     let html = ReportFile::open("--html", args.html.as_deref())?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let report = runtime.map_err(Failed::because)?.block_on(report(plan))?;
+    let report = runtime.map_err(CliError::other)?.block_on(report(plan))?;
     // Each is tried, whatever becomes of the others: a run cannot be had again.
     let json = json.map_or(Ok(()), |file| file.write(&report.json()?));
     let html = html.map_or(Ok(()), |file| file.write(report.html()?.as_bytes()));
@@ -82,7 +82,7 @@ pub fn run(args: args::LoadArgs) -> Result<(), Failed> {
 }
 
 /// The run with its progress on the terminal, as a report.
-async fn report(plan: Arc<Plan>) -> Result<Report, Failed> {
+async fn report(plan: Arc<Plan>) -> Result<Report, CliError> {
     let progress = Progress::new(&plan);
     let measured = measure(Arc::clone(&plan), |elapsed, total, last| {
         progress.show(elapsed, total, last, crew::INTERVAL)
@@ -105,7 +105,7 @@ struct Measured {
 
 /// The whole run, from the first connection to the last answer. `show` hears of each interval: the time since the
 /// start, all that was counted, and what was counted last.
-async fn measure(plan: Arc<Plan>, show: impl FnMut(Duration, &Tally, &Tally)) -> Result<Measured, Failed> {
+async fn measure(plan: Arc<Plan>, show: impl FnMut(Duration, &Tally, &Tally)) -> Result<Measured, CliError> {
     let mut servers: Vec<Server> = Vec::new();
     for target in &plan.targets {
         servers.push(target.resolve().await?);
@@ -137,9 +137,9 @@ async fn collect(
     run: &Run,
     mut intervals: mpsc::Receiver<crew::Interval>,
     mut show: impl FnMut(Duration, &Tally, &Tally),
-) -> Result<(Collector, Ended), Failed> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failed::because)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failed::because)?;
+) -> Result<(Collector, Ended), CliError> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::other)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(CliError::other)?;
     let mut collector = Collector::new(run.start);
     let mut ended = Ended::Done;
     loop {

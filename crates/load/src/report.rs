@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use figures::{Percentiles, Slot, outcomes};
 use flashgate_domain::Timestamp;
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use serde::Serialize;
 
 use super::{
@@ -133,31 +133,31 @@ impl Report {
     /// The report as JSON.
     ///
     /// # Errors
-    /// [`Failed::Failed`]; none is known.
-    pub(super) fn json(&self) -> Result<Vec<u8>, Failed> {
-        serde_json::to_vec_pretty(self).map_err(Failed::because)
+    /// [`CliError::Failed`]; none is known.
+    pub(super) fn json(&self) -> Result<Vec<u8>, CliError> {
+        serde_json::to_vec_pretty(self).map_err(CliError::other)
     }
 
     /// Whether the run has shown what it was to show.
     ///
     /// # Errors
-    /// [`Failed::Interrupted`]; [`Failed::Unavailable`] if nothing was answered, or nothing any more;
-    /// [`Failed::NotFound`] if a sale does not exist; [`Failed::Usage`] if no gateway answers at the target;
-    /// [`Failed::Refused`] if every request was called wrong.
-    pub(super) fn verdict(&self) -> Result<(), Failed> {
+    /// [`CliError::Interrupted`]; [`CliError::Unavailable`] if nothing was answered, or nothing any more;
+    /// [`CliError::NotFound`] if a sale does not exist; [`CliError::Usage`] if no gateway answers at the target;
+    /// [`CliError::Refused`] if every request was called wrong.
+    pub(super) fn verdict(&self) -> Result<(), CliError> {
         let count = |outcome| self.outcomes.get(&outcome).copied().unwrap_or(0);
         let answers = self.answered_us.count;
         if self.ended == Ended::Interrupted {
-            return Err(Failed::Interrupted(format!("interrupted after {} requests", self.requests)));
+            return Err(CliError::Interrupted(format!("interrupted after {} requests", self.requests)));
         }
         if answers == 0 {
-            return Err(Failed::Unavailable("no request was answered".to_owned()));
+            return Err(CliError::Unavailable("no request was answered".to_owned()));
         }
         let unknown_sales = self.codes.get("sale_not_found").copied().unwrap_or(0);
         if unknown_sales > 0 {
             let sales = self.sales.join(", ");
             let told = format!("--sale {sales}: {unknown_sales} of {answers} answers were `sale_not_found`");
-            return Err(Failed::NotFound(told));
+            return Err(CliError::NotFound(told));
         }
         // An answer of the kind that only an echo has is none of a gateway.
         let strange = if self.sales.is_empty() { 0 } else { count(Outcome::Answered) };
@@ -168,21 +168,21 @@ impl Report {
         }
         if count(Outcome::Rejected) == answers {
             let codes: Vec<&str> = self.codes.keys().map(String::as_str).collect();
-            return Err(Failed::Refused(format!("every request was rejected: {}", codes.join(", "))));
+            return Err(CliError::Refused(format!("every request was rejected: {}", codes.join(", "))));
         }
         if self.ended == Ended::GaveUp {
-            return Err(Failed::Unavailable("given up: requests only failed".to_owned()));
+            return Err(CliError::Unavailable("given up: requests only failed".to_owned()));
         }
         Ok(())
     }
 
-    fn no_gateway(&self) -> Failed {
+    fn no_gateway(&self) -> CliError {
         let (port, number) = match self.protocol {
             Protocol::Http1 | Protocol::Http2 => ("HTTP port", 7001),
             Protocol::Grpc | Protocol::GrpcStream => ("gRPC port", 7002),
         };
         let codes: Vec<&str> = self.codes.keys().map(String::as_str).collect();
-        Failed::Usage(format!(
+        CliError::Usage(format!(
             "--target {} sells nothing (it answered {}); --target must name the {port} for buyers of a gateway, \
              {number} by default",
             self.targets.join(", "),

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 
 /// An open file, as it was until the report is written.
 #[derive(Debug)]
@@ -23,24 +23,25 @@ impl ReportFile {
     /// Opens the file that `flag` names, if it names one.
     ///
     /// # Errors
-    /// [`Failed::Usage`] if it cannot be written.
-    pub(super) fn open(flag: &'static str, path: Option<&Path>) -> Result<Option<Self>, Failed> {
+    /// [`CliError::Usage`] if it cannot be written.
+    pub(super) fn open(flag: &'static str, path: Option<&Path>) -> Result<Option<Self>, CliError> {
         let Some(path) = path else { return Ok(None) };
         let is_new = !path.exists();
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-        let file = file
-            .map_err(|why| Failed::flag(flag, format_args!("{} cannot be written: {why}", path.display())))?;
+        let file = file.map_err(|why| {
+            CliError::flag(flag, format_args!("{} cannot be written: {why}", path.display()))
+        })?;
         Ok(Some(Self { flag, path: path.to_owned(), file, is_new, is_written: false }))
     }
 
     /// Puts the report in place of what the file held.
-    pub(super) fn write(mut self, report: &[u8]) -> Result<(), Failed> {
+    pub(super) fn write(mut self, report: &[u8]) -> Result<(), CliError> {
         let is_regular = self.file.metadata().is_ok_and(|about| about.is_file());
         let emptied = if is_regular { self.file.set_len(0) } else { Ok(()) };
         let written = emptied.and_then(|()| self.file.write_all(report));
         self.is_written = true;
         written.map_err(|why| {
-            Failed::Failed(format!("{} {} cannot be written: {why}", self.flag, self.path.display()))
+            CliError::Other(format!("{} {} cannot be written: {why}", self.flag, self.path.display()))
         })
     }
 }

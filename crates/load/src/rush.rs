@@ -8,7 +8,7 @@ use std::{
 };
 
 use flashgate_domain::SaleId;
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use parking_lot::Mutex;
 
 use super::{
@@ -108,8 +108,8 @@ pub struct Rushed {
 /// Sends the rush. `show` hears the figures a few times a second.
 ///
 /// # Errors
-/// [`Failed`] if it could not be sent at all.
-pub async fn run(rush: Rush, mut show: impl FnMut(&Figures)) -> Result<Rushed, Failed> {
+/// [`CliError`] if it could not be sent at all.
+pub async fn run(rush: Rush, mut show: impl FnMut(&Figures)) -> Result<Rushed, CliError> {
     let plan = rush.plan()?;
     let names = plan.names.clone();
     let due = plan.requests_max.unwrap_or(0);
@@ -129,13 +129,13 @@ pub async fn run(rush: Rush, mut show: impl FnMut(&Figures)) -> Result<Rushed, F
 }
 
 impl Rush {
-    fn plan(&self) -> Result<Plan, Failed> {
+    fn plan(&self) -> Result<Plan, CliError> {
         let target = format!("http://{}", self.http);
         let bots = (self.bots > 0).then_some(Bots { count: self.bots, share: BOT_SHARE });
         let crowd = Crowd::new(self.seed, None, DOUBLE_CLICKS, 1, 0.0).with_bots(bots);
         Ok(Plan {
             protocol: Protocol::Http1,
-            targets: vec![target.parse().map_err(|expected| Failed::flag("--target", expected))?],
+            targets: vec![target.parse().map_err(|expected| CliError::flag("--target", expected))?],
             aim: Aim::Sales(vec![self.sale]),
             quantity: NonZeroU32::MIN,
             pace: Pace::Open(Schedule::new(Some(self.rate), RAMP, None)),

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, str::FromStr, sync::Arc};
 
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use http::Uri;
 use tokio::net::lookup_host;
 
@@ -46,9 +46,9 @@ impl fmt::Display for Target {
 
 impl Target {
     /// Looks the address up, once: name servers are not what is to be measured.
-    pub(super) async fn resolve(&self) -> Result<Server, Failed> {
+    pub(super) async fn resolve(&self) -> Result<Server, CliError> {
         let unknown =
-            |why: &dyn fmt::Display| Failed::flag("--target", format!("{self} has no address: {why}"));
+            |why: &dyn fmt::Display| CliError::flag("--target", format!("{self} has no address: {why}"));
         let mut addresses = lookup_host(&*self.authority).await.map_err(|why| unknown(&why))?;
         let address = addresses.next().ok_or_else(|| unknown(&"the name is not known"))?;
         Ok(Server { authority: Arc::clone(&self.authority), address })

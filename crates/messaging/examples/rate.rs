@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_domain::clock::{Clock, SystemClock};
 use flashgate_messaging::{
-    BusFault, CheckBackHandler, CheckedMessage, Message, Resolution, Subscription, TransactionProducer,
+    BusError, CheckBackHandler, CheckedMessage, Message, Resolution, Subscription, TransactionProducer,
     Verdict,
     rocketmq::{RocketMq, RocketMqConfig, RocketMqTransactionProducer, admin},
 };
@@ -77,7 +77,7 @@ async fn cycle(
     producer: &RocketMqTransactionProducer,
     message: &Message,
     until: Instant,
-) -> Result<Vec<Duration>, BusFault> {
+) -> Result<Vec<Duration>, BusError> {
     let mut taken = Vec::new();
     while Instant::now() < until {
         let start = Instant::now();

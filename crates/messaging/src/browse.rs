@@ -5,7 +5,7 @@ use std::{fmt, ops::Range, str::FromStr};
 use async_trait::async_trait;
 
 use crate::{
-    fault::BusFault,
+    fault::BusError,
     message::{Delivery, QueueId},
 };
 
@@ -19,14 +19,14 @@ pub trait Browser: Send + Sync {
     /// topic does not exist.
     ///
     /// # Errors
-    /// The fault of the first queue whose offsets cannot be read; [`BusFault::Invalid`] if no queue is readable.
-    async fn queues(&self) -> Result<Vec<QueueSpan>, BusFault>;
+    /// The fault of the first queue whose offsets cannot be read; [`BusError::Invalid`] if no queue is readable.
+    async fn queues(&self) -> Result<Vec<QueueSpan>, BusError>;
 
     /// Up to `max` messages of `queue` from `offset` on; the broker may return fewer. Does not wait for new messages.
     ///
     /// # Errors
     /// The broker's fault.
-    async fn read(&self, queue: &QueueId, offset: u64, max: u32) -> Result<StoredPage, BusFault>;
+    async fn read(&self, queue: &QueueId, offset: u64, max: u32) -> Result<StoredPage, BusError>;
 }
 
 /// A queue and the offsets that the broker still stores.

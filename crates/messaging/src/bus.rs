@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 
 use crate::{
-    fault::BusFault,
+    fault::BusError,
     message::{
         CheckedMessage, ClockDifference, Delivery, HalfMessage, Message, Position, Resolution, Verdict,
     },
@@ -20,23 +20,23 @@ pub trait TransactionProducer: Send + Sync {
     /// message may be stored at a second broker too, and is checked back there under the same key.
     ///
     /// # Errors
-    /// After [`BusFault::Unanswered`] or [`BusFault::NotDurable`] a half-message may exist; its check-back resolves it.
+    /// After [`BusError::Unanswered`] or [`BusError::NotDurable`] a half-message may exist; its check-back resolves it.
     /// After any other fault, none exists.
-    async fn send_half(&self, message: Message) -> Result<HalfMessage, BusFault>;
+    async fn send_half(&self, message: Message) -> Result<HalfMessage, BusError>;
 
     /// Sends the verdict on `half` to the broker and awaits its answer. `Ok` means that the broker stored the verdict:
     /// a commit is then visible to subscribers. Two commits deliver two messages.
     ///
     /// # Errors
-    /// [`BusFault::Unanswered`]: the verdict may or may not be stored. [`BusFault::TooLate`]: it is not stored, and
+    /// [`BusError::Unanswered`]: the verdict may or may not be stored. [`BusError::TooLate`]: it is not stored, and
     /// only the check-back can decide now.
-    async fn resolve(&self, half: &HalfMessage, verdict: Verdict) -> Result<(), BusFault>;
+    async fn resolve(&self, half: &HalfMessage, verdict: Verdict) -> Result<(), BusError>;
 
     /// Checks that half-messages can be sent and resolved: a recent one was stored, or a probe is sent and rolled back.
     ///
     /// # Errors
     /// The fault of the probe.
-    async fn ping(&self) -> Result<(), BusFault>;
+    async fn ping(&self) -> Result<(), BusError>;
 
     /// How far this process's clock is ahead of the brokers'; with several brokers, the largest difference. `None`
     /// until it is measured.
@@ -60,8 +60,8 @@ pub trait Publisher: Send + Sync {
     /// may be stored at a second broker too, and is then delivered twice.
     ///
     /// # Errors
-    /// After [`BusFault::Unanswered`] or [`BusFault::NotDurable`] the message may still be delivered.
-    async fn publish(&self, message: Message) -> Result<(), BusFault>;
+    /// After [`BusError::Unanswered`] or [`BusError::NotDurable`] the message may still be delivered.
+    async fn publish(&self, message: Message) -> Result<(), BusError>;
 
     /// How far this process's clock is ahead of the brokers'; with several brokers, the largest difference. `None`
     /// until it is measured, which takes a publish.
@@ -80,7 +80,7 @@ pub trait Subscription: Send {
     /// # Errors
     /// The fault that keeps messages from arriving, if every queue has one and none arrived. The subscription keeps
     /// retrying in the background.
-    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault>;
+    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusError>;
 
     /// The position that `poll` reached in each queue of which it returned messages.
     fn position(&self) -> Vec<Position>;
@@ -92,13 +92,13 @@ pub trait Subscription: Send {
     ///
     /// # Errors
     /// The fault of the first queue, if no broker accepts the commit. Repeating the call is safe.
-    async fn commit(&mut self, position: &[Position]) -> Result<(), BusFault>;
+    async fn commit(&mut self, position: &[Position]) -> Result<(), BusError>;
 
     /// The number of messages in the subscription's queues that `poll` has not returned yet, as far as brokers answer.
     ///
     /// # Errors
     /// The fault of the first queue, if no broker answers.
-    async fn lag(&self) -> Result<u64, BusFault>;
+    async fn lag(&self) -> Result<u64, BusError>;
 
     /// Leaves the group, so that its other members take over the queues at once. Without it, or if it is dropped before
     /// its end, the broker removes the member only after missing heartbeats. Takes a second or two at most. Commit
@@ -108,4 +108,4 @@ pub trait Subscription: Send {
 
 /// Makes a subscription, and makes it again after it [left](Subscription::leave) its group. A call that is dropped
 /// before its end leaves the group by itself.
-pub type Join = Box<dyn Fn() -> BoxFuture<'static, Result<Box<dyn Subscription>, BusFault>> + Send + Sync>;
+pub type Join = Box<dyn Fn() -> BoxFuture<'static, Result<Box<dyn Subscription>, BusError>> + Send + Sync>;

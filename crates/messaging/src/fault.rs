@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A call to the broker that failed. Each variant states what is certain about its effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BusFault {
+pub enum BusError {
     /// The request was not sent: no route, no connection, or a full send queue.
     #[error("cannot reach the broker: {reason}")]
     Unavailable {
@@ -60,7 +60,7 @@ pub enum BusFault {
     Closed,
 }
 
-impl BusFault {
+impl BusError {
     /// The stable code, for logs, metrics and error bodies.
     pub const fn code(&self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@
 //! * a half-message that is not resolved comes back as a check-back, to any live producer of its group;
 //! * a subscription delivers at least once: uncommitted messages are redelivered, in the order of their queue;
 //! * reading a topic with a [`Browser`] consumes nothing;
-//! * every fault states whether the call may have had its effect ([`BusFault::retry_safe`]).
+//! * every fault states whether the call may have had its effect ([`BusError::retry_safe`]).
 
 pub mod browse;
 pub mod bus;
@@ -20,7 +20,7 @@ pub mod rocketmq;
 
 pub use browse::{Browser, InvalidLocation, MessageLocation, QueueSpan, StoredPage};
 pub use bus::{CheckBackHandler, Join, Publisher, Subscription, TransactionProducer};
-pub use fault::BusFault;
+pub use fault::BusError;
 pub use message::{
     CheckedMessage, ClockDifference, Delivery, HalfMessage, Message, Position, QueueId, Resolution, Verdict,
 };

@@ -46,7 +46,7 @@ pub use self::{
 };
 use crate::{
     bus::{CheckBackHandler, Join, Subscription},
-    fault::BusFault,
+    fault::BusError,
     names::{Group, Topic},
 };
 
@@ -62,8 +62,8 @@ impl RocketMq {
     /// Takes the configuration and checks that a name server answers. `clock` stamps the messages.
     ///
     /// # Errors
-    /// [`BusFault::Unavailable`] if no name server answers, [`BusFault::Invalid`] if none is configured.
-    pub async fn connect(config: RocketMqConfig, clock: Arc<dyn Clock>) -> Result<Self, BusFault> {
+    /// [`BusError::Unavailable`] if no name server answers, [`BusError::Invalid`] if none is configured.
+    pub async fn connect(config: RocketMqConfig, clock: Arc<dyn Clock>) -> Result<Self, BusError> {
         let mq = Self { config: Arc::new(config), clock, supervisor: Supervisor::default() };
         admin::cluster(&mq.session()).await?;
         Ok(mq)
@@ -99,7 +99,7 @@ impl RocketMq {
         group: Group,
         topic: Topic,
         handler: Arc<dyn CheckBackHandler>,
-    ) -> Result<RocketMqTransactionProducer, BusFault> {
+    ) -> Result<RocketMqTransactionProducer, BusError> {
         RocketMqTransactionProducer::start(self, group, topic, handler).await
     }
 
@@ -107,7 +107,7 @@ impl RocketMq {
     ///
     /// # Errors
     /// The fault of joining the group.
-    pub async fn subscribe(&self, group: Group, topic: Topic) -> Result<RocketMqSubscription, BusFault> {
+    pub async fn subscribe(&self, group: Group, topic: Topic) -> Result<RocketMqSubscription, BusError> {
         RocketMqSubscription::start(self, group, topic, MessageModel::Clustering).await
     }
 
@@ -129,7 +129,7 @@ impl RocketMq {
     ///
     /// # Errors
     /// The fault of reading the ends of the queues.
-    pub async fn listen(&self, group: Group, topic: Topic) -> Result<RocketMqSubscription, BusFault> {
+    pub async fn listen(&self, group: Group, topic: Topic) -> Result<RocketMqSubscription, BusError> {
         RocketMqSubscription::start(self, group, topic, MessageModel::Broadcasting).await
     }
 

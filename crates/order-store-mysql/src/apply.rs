@@ -7,7 +7,7 @@ use std::{
 
 use flashgate_domain::{Batch, BatchId, SaleId, Timestamp};
 use flashgate_order_store::{
-    Placed, StoreFault,
+    Placed, StoreError,
     triage::{by_ascending_id, decided, in_the_order_of},
 };
 use metrics::counter;
@@ -42,7 +42,7 @@ impl MySqlStore {
         &self,
         batches: &[Batch],
         now: Timestamp,
-    ) -> Result<Vec<Placed>, StoreFault> {
+    ) -> Result<Vec<Placed>, StoreError> {
         let placed = self.decide(&by_ascending_id(batches), now).await?;
         in_the_order_of(batches, &placed)
     }
@@ -54,7 +54,7 @@ impl MySqlStore {
         &self,
         batches: &[&Batch],
         now: Timestamp,
-    ) -> Result<BTreeMap<BatchId, Placed>, StoreFault> {
+    ) -> Result<BTreeMap<BatchId, Placed>, StoreError> {
         let mut path = Path::Fast;
         let mut retry = 0;
         loop {
@@ -70,7 +70,7 @@ impl MySqlStore {
             if cause == Cause::LockWait {
                 let sales = self.locked_for_long(batches).await?;
                 if !sales.is_empty() {
-                    return Err(StoreFault::Blocked { sales });
+                    return Err(StoreError::Blocked { sales });
                 }
             }
             match cause {
@@ -124,7 +124,7 @@ impl MySqlStore {
     }
 
     /// The sales of `batches` that somebody holds, and still holds a moment later: another chunk is done by then.
-    async fn locked_for_long(&self, batches: &[&Batch]) -> Result<Vec<SaleId>, StoreFault> {
+    async fn locked_for_long(&self, batches: &[&Batch]) -> Result<Vec<SaleId>, StoreError> {
         let sales: BTreeSet<SaleId> =
             batches.iter().flat_map(|batch| batch.intents()).map(|intent| intent.sale()).collect();
         let mut sales: Vec<SaleId> = sales.into_iter().collect();

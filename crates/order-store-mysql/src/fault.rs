@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flashgate_order_store::{StoreFault, sql::columns::InvalidColumn};
+use flashgate_order_store::{StoreError, sql::columns::InvalidColumn};
 use sqlx::mysql::MySqlDatabaseError;
 use thiserror::Error;
 
@@ -105,7 +105,7 @@ impl Cause {
     }
 }
 
-impl From<QueryError> for StoreFault {
+impl From<QueryError> for StoreError {
     fn from(trouble: QueryError) -> Self {
         match trouble {
             QueryError::Corrupt(impossible) => impossible.into(),

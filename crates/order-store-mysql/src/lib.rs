@@ -36,7 +36,7 @@ use flashgate_domain::{
 use flashgate_order_store::{
     BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
     LetterStatus, OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
-    RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreFault, StoreIdentity,
+    RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreError, StoreIdentity,
     Transition, server::ServerSettings, sql::columns::InvalidColumn,
 };
 use flashgate_supervision::Supervisor;
@@ -120,22 +120,22 @@ fn sql(text: &Arc<str>) -> SqlStr {
 
 #[async_trait]
 impl OrderRepository for MySqlStore {
-    async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreFault> {
+    async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreError> {
         self.apply_chunk(batches, now).await
     }
 
-    async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreFault> {
+    async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| rows::order(connection, order))?)
     }
 
-    async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreFault> {
+    async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| locked::among(connection, sales))?)
     }
 }
 
 #[async_trait]
 impl SaleRepository for MySqlStore {
-    async fn create_sale(&self, draft: &SaleDraft, now: Timestamp) -> Result<Sale, StoreFault> {
+    async fn create_sale(&self, draft: &SaleDraft, now: Timestamp) -> Result<Sale, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| sales::create(connection, None, draft, now))?)
     }
 
@@ -144,11 +144,11 @@ impl SaleRepository for MySqlStore {
         key: &IdempotencyKey,
         draft: &SaleDraft,
         now: Timestamp,
-    ) -> Result<SaleMade, StoreFault> {
+    ) -> Result<SaleMade, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| sales::create_once(connection, key, draft, now))?)
     }
 
-    async fn preheat_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreFault> {
+    async fn preheat_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| sales::preheat(connection, sale, now))?)
     }
 
@@ -157,7 +157,7 @@ impl SaleRepository for MySqlStore {
         sale: SaleId,
         generation: u32,
         now: Timestamp,
-    ) -> Result<Option<Transition>, StoreFault> {
+    ) -> Result<Option<Transition>, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| sales::confirm_preheat(
             connection, sale, generation, now
         ))?)
@@ -168,44 +168,44 @@ impl SaleRepository for MySqlStore {
         sale: SaleId,
         generation: u32,
         now: Timestamp,
-    ) -> Result<Option<Transition>, StoreFault> {
+    ) -> Result<Option<Transition>, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| sales::next_generation(
             connection, sale, generation, now
         ))?)
     }
 
-    async fn close_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreFault> {
+    async fn close_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| sales::close(connection, sale, now))?)
     }
 
-    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, StoreFault> {
+    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| sales::find(connection, sale))?)
     }
 
-    async fn sales(&self, page: &SalePage) -> Result<Vec<Sale>, StoreFault> {
+    async fn sales(&self, page: &SalePage) -> Result<Vec<Sale>, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| sales::list(connection, page))?)
     }
 }
 
 #[async_trait]
 impl SnapshotRepository for MySqlStore {
-    async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, StoreFault> {
+    async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, StoreError> {
         Ok(lend!(self, snapshot::TIMEOUT, |connection| snapshot::of_sale(connection, sale, asked))?)
     }
 
-    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault> {
+    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| snapshot::outcome(connection, batch))?)
     }
 
-    async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault> {
+    async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| snapshot::batches(connection, page))?)
     }
 
-    async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault> {
+    async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreError> {
         Ok(lend!(self, snapshot::TIMEOUT, |connection| snapshot::outcomes(connection, page))?)
     }
 
-    async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreFault> {
+    async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreError> {
         Ok(lend!(self, snapshot::TIMEOUT, |connection| snapshot::buyers(connection, page))?)
     }
 }
@@ -217,15 +217,15 @@ impl RepairRepository for MySqlStore {
         sale: SaleId,
         step: &StoreStep,
         now: Timestamp,
-    ) -> Result<Option<Compensated>, StoreFault> {
+    ) -> Result<Option<Compensated>, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| compensation::of_sale(connection, sale, step, now))?)
     }
 
-    async fn correct_order(&self, correction: &Correction, now: Timestamp) -> Result<bool, StoreFault> {
+    async fn correct_order(&self, correction: &Correction, now: Timestamp) -> Result<bool, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| compensation::of_order(connection, correction, now))?)
     }
 
-    async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreFault> {
+    async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| repairs::begin(connection, draft, now))?)
     }
 
@@ -234,11 +234,11 @@ impl RepairRepository for MySqlStore {
         id: u64,
         after: &str,
         now: Timestamp,
-    ) -> Result<Option<RepairEvent>, StoreFault> {
+    ) -> Result<Option<RepairEvent>, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| repairs::end(connection, id, after, now))?)
     }
 
-    async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreFault> {
+    async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| repairs::list(connection, before, size))?)
     }
 
@@ -248,28 +248,28 @@ impl RepairRepository for MySqlStore {
         status: LetterStatus,
         repair_id: u64,
         now: Timestamp,
-    ) -> Result<(), StoreFault> {
+    ) -> Result<(), StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| dead_letters::decide(
             connection, letter, status, repair_id, now
         ))?)
     }
 
-    async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreFault> {
+    async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| dead_letters::decision(connection, letter))?)
     }
 }
 
 #[async_trait]
 impl DeploymentRepository for MySqlStore {
-    async fn identity(&self) -> Result<StoreIdentity, StoreFault> {
+    async fn identity(&self) -> Result<StoreIdentity, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| identity::find(connection))?)
     }
 
-    async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreFault> {
+    async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| identity::register(connection, ledger))?)
     }
 
-    async fn ping(&self) -> Result<Timestamp, StoreFault> {
+    async fn ping(&self) -> Result<Timestamp, StoreError> {
         let check = async { lend!(self, self.call_timeout, |connection| health_check(connection)) };
         Ok(within(HEALTH_CHECK_TIMEOUT, check).await?)
     }

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use flashgate_order_store::{
-    StoreFault,
-    server::{MigrationFault, SchemaFault, ServerStore},
+    StoreError,
+    server::{MigrationError, SchemaError, ServerStore},
 };
 use sqlx::{
     Connection, MySqlConnection, Row,
@@ -26,12 +26,12 @@ struct Applied {
 
 #[async_trait]
 impl ServerStore for MySqlStore {
-    async fn check_schema(&self) -> Result<(), SchemaFault> {
-        compare(&lend!(self, self.call_timeout, |connection| applied(connection)).map_err(StoreFault::from)?)
+    async fn check_schema(&self) -> Result<(), SchemaError> {
+        compare(&lend!(self, self.call_timeout, |connection| applied(connection)).map_err(StoreError::from)?)
     }
 
     /// MySQL cannot undo the statements that succeeded of a migration that failed.
-    async fn migrate(&self) -> Result<(), MigrationFault> {
+    async fn migrate(&self) -> Result<(), MigrationError> {
         let migrated = async {
             // A connection of its own: a migration may take as long as it needs, also with the lock that keeps others
             // out.
@@ -40,7 +40,7 @@ impl ServerStore for MySqlStore {
             MIGRATIONS.run_direct(None, &mut connection, false).await?;
             Ok::<_, MigrateError>(connection.close().await?)
         };
-        migrated.await.map_err(|error| MigrationFault(error.into()))
+        migrated.await.map_err(|error| MigrationError(error.into()))
     }
 }
 
@@ -61,24 +61,24 @@ fn is_missing_table(error: &sqlx::Error) -> bool {
     error.is_some_and(|error| error.number() == NO_SUCH_TABLE)
 }
 
-fn compare(applied: &[Applied]) -> Result<(), SchemaFault> {
+fn compare(applied: &[Applied]) -> Result<(), SchemaError> {
     let needed = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
     let found = applied.iter().map(|row| row.version).max().unwrap_or(0);
     for row in applied {
         let ours = MIGRATIONS.iter().find(|migration| migration.version == row.version);
         match ours {
             Some(ours) if row.success && ours.checksum.as_ref() == row.checksum => {}
-            Some(_) => return Err(SchemaFault::Different { version: row.version }),
-            None if row.version > needed => return Err(SchemaFault::New { found, known: needed }),
-            None => return Err(SchemaFault::Different { version: row.version }),
+            Some(_) => return Err(SchemaError::Different { version: row.version }),
+            None if row.version > needed => return Err(SchemaError::New { found, known: needed }),
+            None => return Err(SchemaError::Different { version: row.version }),
         }
     }
-    if applied.len() < MIGRATIONS.iter().count() { Err(SchemaFault::Old { found, needed }) } else { Ok(()) }
+    if applied.len() < MIGRATIONS.iter().count() { Err(SchemaError::Old { found, needed }) } else { Ok(()) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Applied, MIGRATIONS, SchemaFault, compare};
+    use super::{Applied, MIGRATIONS, SchemaError, compare};
 
     fn ours() -> Vec<Applied> {
         let applied = MIGRATIONS.iter().map(|migration| Applied {
@@ -92,18 +92,18 @@ mod tests {
     #[test]
     fn only_the_schema_of_this_version_is_served() {
         assert!(compare(&ours()).is_ok());
-        assert!(matches!(compare(&[]), Err(SchemaFault::Old { found: 0, .. })));
+        assert!(matches!(compare(&[]), Err(SchemaError::Old { found: 0, .. })));
 
         let mut newer = ours();
         newer.push(Applied { version: 9_999, checksum: Vec::new(), success: true });
-        assert!(matches!(compare(&newer), Err(SchemaFault::New { found: 9_999, .. })));
+        assert!(matches!(compare(&newer), Err(SchemaError::New { found: 9_999, .. })));
 
         let mut half_applied = ours();
         half_applied[0].success = false;
-        assert!(matches!(compare(&half_applied), Err(SchemaFault::Different { version: 1 })));
+        assert!(matches!(compare(&half_applied), Err(SchemaError::Different { version: 1 })));
 
         let mut altered = ours();
         altered[0].checksum = vec![0];
-        assert!(matches!(compare(&altered), Err(SchemaFault::Different { version: 1 })));
+        assert!(matches!(compare(&altered), Err(SchemaError::Different { version: 1 })));
     }
 }

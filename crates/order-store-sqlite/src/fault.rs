@@ -1,6 +1,6 @@
 //! What an error of SQLite means for the caller of the store.
 
-use flashgate_order_store::{StoreFault, sql::columns::InvalidColumn};
+use flashgate_order_store::{StoreError, sql::columns::InvalidColumn};
 use rusqlite::{Error, ErrorCode};
 use thiserror::Error as ThisError;
 
@@ -24,7 +24,7 @@ impl QueryError {
 
 /// A full disk, a file that turned out damaged, one that cannot be read: no reason to give an order up. The caller
 /// waits until there is room, or until an operator has mended it. Only values that cannot be stored are refused.
-impl From<QueryError> for StoreFault {
+impl From<QueryError> for StoreError {
     fn from(trouble: QueryError) -> Self {
         let error = match trouble {
             QueryError::Corrupt(impossible) => return impossible.into(),

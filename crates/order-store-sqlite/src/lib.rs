@@ -31,10 +31,10 @@ use flashgate_domain::{
 use flashgate_order_store::{
     BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
     LetterStatus, OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
-    RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreFault, StoreIdentity,
+    RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreError, StoreIdentity,
     Transition, sql::columns::InvalidColumn, triage::in_the_order_of,
 };
-pub use open::OpenFault;
+pub use open::OpenError;
 use rusqlite::Connection;
 pub use settings::SqliteSettings;
 use thread::Thread;
@@ -53,7 +53,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// What an operator must mend. A file that was there is as it was.
-    pub async fn open(path: impl Into<PathBuf>, settings: SqliteSettings) -> Result<Self, OpenFault> {
+    pub async fn open(path: impl Into<PathBuf>, settings: SqliteSettings) -> Result<Self, OpenError> {
         Ok(Self { thread: Thread::start(path.into(), settings).await? })
     }
 
@@ -62,7 +62,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// The store does not answer.
-    pub async fn limit_file(&self, bytes_max: Option<u64>) -> Result<(), StoreFault> {
+    pub async fn limit_file(&self, bytes_max: Option<u64>) -> Result<(), StoreError> {
         self.thread.call(move |connection| Ok(settings::limit_file(connection, bytes_max)?)).await
     }
 
@@ -85,18 +85,18 @@ fn health_check(connection: &Connection) -> Result<Timestamp, QueryError> {
 
 #[async_trait]
 impl OrderRepository for SqliteStore {
-    async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreFault> {
+    async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreError> {
         // A name shares its memory: the clone counts, it does not copy.
         let ours = batches.to_vec();
         let placed = self.thread.call(move |connection| apply::chunk(connection, &ours, now)).await?;
         in_the_order_of(batches, &placed)
     }
 
-    async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreFault> {
+    async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreError> {
         self.thread.call(move |connection| rows::order(connection, order)).await
     }
 
-    async fn locked_sales(&self, _sales: &[SaleId]) -> Result<Vec<SaleId>, StoreFault> {
+    async fn locked_sales(&self, _sales: &[SaleId]) -> Result<Vec<SaleId>, StoreError> {
         // Nobody else has the file.
         Ok(Vec::new())
     }
@@ -104,7 +104,7 @@ impl OrderRepository for SqliteStore {
 
 #[async_trait]
 impl SaleRepository for SqliteStore {
-    async fn create_sale(&self, draft: &SaleDraft, now: Timestamp) -> Result<Sale, StoreFault> {
+    async fn create_sale(&self, draft: &SaleDraft, now: Timestamp) -> Result<Sale, StoreError> {
         let draft = draft.clone();
         self.thread.call(move |connection| sales::create(connection, None, draft, now)).await
     }
@@ -114,12 +114,12 @@ impl SaleRepository for SqliteStore {
         key: &IdempotencyKey,
         draft: &SaleDraft,
         now: Timestamp,
-    ) -> Result<SaleMade, StoreFault> {
+    ) -> Result<SaleMade, StoreError> {
         let (key, draft) = (key.clone(), draft.clone());
         self.thread.call(move |connection| sales::create_once(connection, &key, draft, now)).await
     }
 
-    async fn preheat_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreFault> {
+    async fn preheat_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreError> {
         self.thread.call(move |connection| sales::preheat(connection, sale, now)).await
     }
 
@@ -128,7 +128,7 @@ impl SaleRepository for SqliteStore {
         sale: SaleId,
         generation: u32,
         now: Timestamp,
-    ) -> Result<Option<Transition>, StoreFault> {
+    ) -> Result<Option<Transition>, StoreError> {
         self.thread.call(move |connection| sales::confirm_preheat(connection, sale, generation, now)).await
     }
 
@@ -137,19 +137,19 @@ impl SaleRepository for SqliteStore {
         sale: SaleId,
         generation: u32,
         now: Timestamp,
-    ) -> Result<Option<Transition>, StoreFault> {
+    ) -> Result<Option<Transition>, StoreError> {
         self.thread.call(move |connection| sales::next_generation(connection, sale, generation, now)).await
     }
 
-    async fn close_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreFault> {
+    async fn close_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreError> {
         self.thread.call(move |connection| sales::close(connection, sale, now)).await
     }
 
-    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, StoreFault> {
+    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, StoreError> {
         self.thread.call(move |connection| sales::find(connection, sale)).await
     }
 
-    async fn sales(&self, page: &SalePage) -> Result<Vec<Sale>, StoreFault> {
+    async fn sales(&self, page: &SalePage) -> Result<Vec<Sale>, StoreError> {
         let page = page.clone();
         self.thread.call(move |connection| sales::list(connection, &page)).await
     }
@@ -157,26 +157,26 @@ impl SaleRepository for SqliteStore {
 
 #[async_trait]
 impl SnapshotRepository for SqliteStore {
-    async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, StoreFault> {
+    async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, StoreError> {
         let asked = asked.to_vec();
         self.thread.call(move |connection| snapshot::of_sale(connection, sale, &asked)).await
     }
 
-    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault> {
+    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreError> {
         self.thread.call(move |connection| snapshot::outcome(connection, batch)).await
     }
 
-    async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault> {
+    async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreError> {
         let page = *page;
         self.thread.call(move |connection| snapshot::batches(connection, &page)).await
     }
 
-    async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault> {
+    async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreError> {
         let page = *page;
         self.thread.call(move |connection| snapshot::outcomes(connection, &page)).await
     }
 
-    async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreFault> {
+    async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreError> {
         let page = page.clone();
         self.thread.call(move |connection| snapshot::buyers(connection, &page)).await
     }
@@ -189,17 +189,17 @@ impl RepairRepository for SqliteStore {
         sale: SaleId,
         step: &StoreStep,
         now: Timestamp,
-    ) -> Result<Option<Compensated>, StoreFault> {
+    ) -> Result<Option<Compensated>, StoreError> {
         let step = *step;
         self.thread.call(move |connection| compensation::of_sale(connection, sale, &step, now)).await
     }
 
-    async fn correct_order(&self, correction: &Correction, _now: Timestamp) -> Result<bool, StoreFault> {
+    async fn correct_order(&self, correction: &Correction, _now: Timestamp) -> Result<bool, StoreError> {
         let correction = *correction;
         self.thread.call(move |connection| compensation::of_order(connection, &correction)).await
     }
 
-    async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreFault> {
+    async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreError> {
         let draft = draft.clone();
         self.thread.call(move |connection| repairs::begin(connection, draft, now)).await
     }
@@ -209,12 +209,12 @@ impl RepairRepository for SqliteStore {
         id: u64,
         after: &str,
         now: Timestamp,
-    ) -> Result<Option<RepairEvent>, StoreFault> {
+    ) -> Result<Option<RepairEvent>, StoreError> {
         let after = after.to_owned();
         self.thread.call(move |connection| repairs::end(connection, id, &after, now)).await
     }
 
-    async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreFault> {
+    async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreError> {
         self.thread.call(move |connection| repairs::list(connection, before, size)).await
     }
 
@@ -224,14 +224,14 @@ impl RepairRepository for SqliteStore {
         status: LetterStatus,
         repair_id: u64,
         now: Timestamp,
-    ) -> Result<(), StoreFault> {
+    ) -> Result<(), StoreError> {
         let letter = letter.clone();
         self.thread
             .call(move |connection| dead_letters::decide(connection, &letter, status, repair_id, now))
             .await
     }
 
-    async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreFault> {
+    async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreError> {
         let letter = letter.clone();
         self.thread.call(move |connection| dead_letters::decision(connection, &letter)).await
     }
@@ -239,15 +239,15 @@ impl RepairRepository for SqliteStore {
 
 #[async_trait]
 impl DeploymentRepository for SqliteStore {
-    async fn identity(&self) -> Result<StoreIdentity, StoreFault> {
+    async fn identity(&self) -> Result<StoreIdentity, StoreError> {
         self.thread.call(|connection| identity::find(connection)).await
     }
 
-    async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreFault> {
+    async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreError> {
         self.thread.call(move |connection| identity::register(connection, ledger)).await
     }
 
-    async fn ping(&self) -> Result<Timestamp, StoreFault> {
+    async fn ping(&self) -> Result<Timestamp, StoreError> {
         self.thread.call(|connection| health_check(connection)).await
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 
 /// Why the order store cannot be opened. Nothing was changed in a file that is not one, or is damaged, or newer.
 #[derive(Debug, ThisError)]
-pub enum OpenFault {
+pub enum OpenError {
     /// The file is no database, or that of another program.
     #[error("{} is not an order store of flashgate", path.display())]
     Foreign {
@@ -70,7 +70,7 @@ pub enum OpenFault {
     },
 }
 
-impl OpenFault {
+impl OpenError {
     /// The stable name, for logs and exit codes.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -127,40 +127,40 @@ fn obstacle(path: &Path) -> &'static str {
 }
 
 /// Opens or makes the file, and brings it to the schema of this version.
-pub(crate) fn open(path: &Path, settings: &SqliteSettings) -> Result<Connection, OpenFault> {
+pub(crate) fn open(path: &Path, settings: &SqliteSettings) -> Result<Connection, OpenError> {
     if is_scrap(path) {
-        return Err(OpenFault::Foreign { path: path.to_owned() });
+        return Err(OpenError::Foreign { path: path.to_owned() });
     }
     // No URIs, so that a path is a path; no mutex, since one thread has the connection.
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let fault = |error: Error| OpenFault::of(path, &error);
+    let fault = |error: Error| OpenError::of(path, &error);
     let mut connection = Connection::open_with_flags(path, flags).map_err(fault)?;
     settings::before_first_look(&connection).map_err(fault)?;
     let marks = schema::marks(&connection).map_err(fault)?;
     check(path, marks)?;
     if connection.is_readonly("main").map_err(fault)? {
-        return Err(OpenFault::Unusable { path: path.to_owned(), why: obstacle(path) });
+        return Err(OpenError::Unusable { path: path.to_owned(), why: obstacle(path) });
     }
     check_pages(path, &connection)?;
     let mode = settings::before_first_write(&connection, settings).map_err(fault)?;
     if mode != "wal" {
         let reason = format!("its journal mode is {mode}, not wal");
-        return Err(OpenFault::Io { path: path.to_owned(), reason });
+        return Err(OpenError::Io { path: path.to_owned(), reason });
     }
     schema::migrate(&mut connection, marks.version).map_err(fault)?;
     Ok(connection)
 }
 
 /// Whether the file is an order store that this version can read, or new.
-fn check(path: &Path, marks: Marks) -> Result<(), OpenFault> {
+fn check(path: &Path, marks: Marks) -> Result<(), OpenError> {
     let path = path.to_owned();
     let is_new = marks == Marks { application_id: 0, version: 0, is_empty: true };
     let known = schema::known_version();
     if marks.application_id != APPLICATION_ID && !is_new {
-        Err(OpenFault::Foreign { path })
+        Err(OpenError::Foreign { path })
     } else if marks.version > known {
-        Err(OpenFault::Newer { path, found: marks.version, known })
+        Err(OpenError::Newer { path, found: marks.version, known })
     } else {
         Ok(())
     }
@@ -170,11 +170,11 @@ fn check(path: &Path, marks: Marks) -> Result<(), OpenFault> {
 const QUICK_CHECK: &str = "PRAGMA quick_check(3)";
 
 /// Reads every page once. What breaks later is found by the call that meets it.
-fn check_pages(path: &Path, connection: &Connection) -> Result<(), OpenFault> {
+fn check_pages(path: &Path, connection: &Connection) -> Result<(), OpenError> {
     let finding = connection.query_row(QUICK_CHECK, (), |row| row.get::<_, String>(0));
     match finding {
         Ok(finding) if finding == "ok" => Ok(()),
-        Ok(finding) => Err(OpenFault::Corrupted { path: path.to_owned(), finding }),
-        Err(error) => Err(OpenFault::of(path, &error)),
+        Ok(finding) => Err(OpenError::Corrupted { path: path.to_owned(), finding }),
+        Err(error) => Err(OpenError::of(path, &error)),
     }
 }

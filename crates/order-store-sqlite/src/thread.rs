@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, thread, time::Duration};
 
-use flashgate_order_store::StoreFault;
+use flashgate_order_store::StoreError;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::{
@@ -14,7 +14,7 @@ use tracing::warn;
 
 use crate::{
     fault::QueryError,
-    open::{self, OpenFault},
+    open::{self, OpenError},
     settings::SqliteSettings,
 };
 
@@ -32,11 +32,11 @@ pub(crate) struct Thread {
 
 impl Thread {
     /// Starts the thread, which opens the file.
-    pub(crate) async fn start(path: PathBuf, settings: SqliteSettings) -> Result<Self, OpenFault> {
+    pub(crate) async fn start(path: PathBuf, settings: SqliteSettings) -> Result<Self, OpenError> {
         let (calls, waiting) = mpsc::channel(settings.calls_queued_max.get());
         let (answer, opened) = oneshot::channel();
         let (call_timeout, ended) = (settings.call_timeout, CancellationToken::new());
-        let failed = |path, why: &dyn ToString| OpenFault::Io { path, reason: why.to_string() };
+        let failed = |path, why: &dyn ToString| OpenError::Io { path, reason: why.to_string() };
         let (ours, mark) = (path.clone(), ended.clone());
         let body = move || {
             let _mark_of_the_end = mark.drop_guard();
@@ -60,7 +60,7 @@ impl Thread {
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, QueryError> + Send + 'static,
-    ) -> Result<T, StoreFault> {
+    ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let call: Call = Box::new(move |connection| {
             // Nobody waits for it any more: it is better not to begin.
@@ -75,8 +75,8 @@ impl Thread {
         };
         match timeout(self.call_timeout, asked).await {
             Ok(Some(answer)) => Ok(answer?),
-            Ok(None) => Err(StoreFault::Unavailable("the store is shut down".to_owned())),
-            Err(elapsed) => Err(StoreFault::Unavailable(elapsed.to_string())),
+            Ok(None) => Err(StoreError::Unavailable("the store is shut down".to_owned())),
+            Err(elapsed) => Err(StoreError::Unavailable(elapsed.to_string())),
         }
     }
 

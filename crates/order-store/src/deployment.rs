@@ -3,20 +3,20 @@
 use async_trait::async_trait;
 use flashgate_domain::{LedgerId, StoreId, Timestamp};
 
-use crate::StoreFault;
+use crate::StoreError;
 
 /// Tells which deployment the store belongs to, and whether it can do its work.
 #[async_trait]
 pub trait DeploymentRepository: Send + Sync + 'static {
     /// Which store this is, and which ledger belongs to it.
-    async fn identity(&self) -> Result<StoreIdentity, StoreFault>;
+    async fn identity(&self) -> Result<StoreIdentity, StoreError>;
 
     /// Registers the ledger as the one that belongs to this store, unless one is registered: that one stays.
-    async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreFault>;
+    async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreError>;
 
     /// Whether the store does what the work needs: it writes something, since one that can only be read is of no use. Tells
     /// the time by its clock.
-    async fn ping(&self) -> Result<Timestamp, StoreFault>;
+    async fn ping(&self) -> Result<Timestamp, StoreError>;
 }
 
 /// Which store this is, and which ledger belongs to it.

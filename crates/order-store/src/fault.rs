@@ -5,7 +5,7 @@ use thiserror::Error;
 
 /// A call on the order store failed.
 #[derive(Debug, Error)]
-pub enum StoreFault {
+pub enum StoreError {
     /// The store cannot be reached, did not answer in time, or cannot work now (full disk, read-only, wrong
     /// schema). Whether the call happened is not known.
     #[error("the order store is not available: {0}")]
@@ -30,7 +30,7 @@ pub enum StoreFault {
     },
 }
 
-impl StoreFault {
+impl StoreError {
     /// The stable name, for metrics and logs.
     pub const fn code(&self) -> &'static str {
         match self {

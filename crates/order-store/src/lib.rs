@@ -42,7 +42,7 @@ pub mod triage;
 pub use compensation::{Compensated, Correction, OrderSnapshot};
 pub use dead_letter::{LetterDecision, LetterKey, LetterStatus};
 pub use deployment::{DeploymentRepository, Registration, StoreIdentity};
-pub use fault::StoreFault;
+pub use fault::StoreError;
 pub use order::{OrderRepository, Placed, Rejection};
 pub use repair::{
     ACTOR_CHARS_MAX, InvalidRepair, KIND_BYTES_MAX, REASON_CHARS_MAX, REPAIR_PAGE_MAX, RepairDraft,

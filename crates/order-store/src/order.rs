@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use flashgate_domain::{Batch, BatchId, BatchOutcome, Order, OrderId, SaleId, Timestamp};
 use thiserror::Error;
 
-use crate::StoreFault;
+use crate::StoreError;
 
 /// Places orders and finds them again: what the work of a worker needs.
 #[async_trait]
@@ -16,16 +16,16 @@ pub trait OrderRepository: Send + Sync + 'static {
     /// and sale has its key; else it is stored as cancelled. Orders are judged by ascending id within a call.
     ///
     /// # Errors
-    /// [`StoreFault::Refused`] if a value of some batch cannot be stored: nothing was done, and the caller
+    /// [`StoreError::Refused`] if a value of some batch cannot be stored: nothing was done, and the caller
     /// may try the batches one by one.
-    async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreFault>;
+    async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreError>;
 
     /// The order as it is now.
-    async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreFault>;
+    async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreError>;
 
     /// Those of `sales` whose rows somebody holds at this moment, so that no order of theirs can be placed. Waits for
     /// nobody.
-    async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreFault>;
+    async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreError>;
 }
 
 /// What became of one batch that was handed to [`OrderStore::apply`].

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use flashgate_domain::{SaleId, Timestamp, audit::StoreStep};
 use thiserror::Error;
 
-use crate::{Compensated, Correction, LetterDecision, LetterKey, LetterStatus, StoreFault};
+use crate::{Compensated, Correction, LetterDecision, LetterKey, LetterStatus, StoreError};
 
 /// Corrects what is not as it was settled, and keeps a record of who did it: what operators' repairs need.
 #[async_trait]
@@ -17,14 +17,14 @@ pub trait RepairRepository: Send + Sync + 'static {
         sale: SaleId,
         step: &StoreStep,
         now: Timestamp,
-    ) -> Result<Option<Compensated>, StoreFault>;
+    ) -> Result<Option<Compensated>, StoreError>;
 
     /// Gives an order that somebody changed back what was settled; `false`, and nothing changed, if it is not as it was
     /// seen. What is saleable stays as it is.
-    async fn correct_order(&self, correction: &Correction, now: Timestamp) -> Result<bool, StoreFault>;
+    async fn correct_order(&self, correction: &Correction, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Writes down that a repair begins. Not repeatable: a call whose answer was lost may have written a row.
-    async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreFault>;
+    async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreError>;
 
     /// Writes down how a repair has ended; one that has ended already stays as it is. `None` if there is no such
     /// repair.
@@ -33,10 +33,10 @@ pub trait RepairRepository: Send + Sync + 'static {
         id: u64,
         after: &str,
         now: Timestamp,
-    ) -> Result<Option<RepairEvent>, StoreFault>;
+    ) -> Result<Option<RepairEvent>, StoreError>;
 
     /// A page of repairs with ids below `before`, the latest first; at most `size`, and [`REPAIR_PAGE_MAX`].
-    async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreFault>;
+    async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreError>;
 
     /// Writes down what an operator decided about a dead letter, in place of what was decided before. The repair must
     /// be there.
@@ -46,10 +46,10 @@ pub trait RepairRepository: Send + Sync + 'static {
         status: LetterStatus,
         repair_id: u64,
         now: Timestamp,
-    ) -> Result<(), StoreFault>;
+    ) -> Result<(), StoreError>;
 
     /// What was last decided about a dead letter; `None` if it waits.
-    async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreFault>;
+    async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreError>;
 }
 
 /// How many repairs one page holds at most.

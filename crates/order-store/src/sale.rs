@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use flashgate_domain::{IdempotencyKey, Sale, SaleDraft, SaleId, SaleState, Timestamp};
 
-use crate::StoreFault;
+use crate::StoreError;
 
 /// Keeps the sales and their states: what operators and the gateways' preheat need.
 #[async_trait]
 pub trait SaleRepository: Send + Sync + 'static {
     /// Stores a new sale in the state `created`, generation 0, all of its stock saleable.
-    async fn create_sale(&self, draft: &SaleDraft, now: Timestamp) -> Result<Sale, StoreFault>;
+    async fn create_sale(&self, draft: &SaleDraft, now: Timestamp) -> Result<Sale, StoreError>;
 
     /// As [`OrderStore::create_sale`], once a key: the same key with the same draft finds the sale that was made, however it
     /// stands now, and with another draft makes nothing.
@@ -18,11 +18,11 @@ pub trait SaleRepository: Send + Sync + 'static {
         key: &IdempotencyKey,
         draft: &SaleDraft,
         now: Timestamp,
-    ) -> Result<SaleMade, StoreFault>;
+    ) -> Result<SaleMade, StoreError>;
 
     /// Takes a sale from `created` to `preheating`, generation 1. In any other state it stays as it is; `None`
     /// if there is no such sale.
-    async fn preheat_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreFault>;
+    async fn preheat_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreError>;
 
     /// Takes a sale of that generation from `preheating` to `preheated`. In any other state or generation it
     /// stays as it is; `None` if there is no such sale.
@@ -31,7 +31,7 @@ pub trait SaleRepository: Send + Sync + 'static {
         sale: SaleId,
         generation: u32,
         now: Timestamp,
-    ) -> Result<Option<Transition>, StoreFault>;
+    ) -> Result<Option<Transition>, StoreError>;
 
     /// Gives a preheated sale of that generation its next one, before its ledger is built anew. In any other state or
     /// generation it stays as it is; `None` if there is no such sale.
@@ -40,16 +40,16 @@ pub trait SaleRepository: Send + Sync + 'static {
         sale: SaleId,
         generation: u32,
         now: Timestamp,
-    ) -> Result<Option<Transition>, StoreFault>;
+    ) -> Result<Option<Transition>, StoreError>;
 
     /// Takes a sale from any state to `closed`; `None` if there is no such sale. Its accepted orders go on.
-    async fn close_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreFault>;
+    async fn close_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreError>;
 
     /// The sale as it is now.
-    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, StoreFault>;
+    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, StoreError>;
 
     /// A page of sales by ascending id.
-    async fn sales(&self, page: &SalePage) -> Result<Vec<Sale>, StoreFault>;
+    async fn sales(&self, page: &SalePage) -> Result<Vec<Sale>, StoreError>;
 }
 
 /// What became of a sale that was to be created with a key.

@@ -8,7 +8,7 @@ use flashgate_supervision::Supervisor;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::{OrderStore, StoreFault};
+use crate::{OrderStore, StoreError};
 
 /// A kind of database, behind the scheme of its URLs.
 pub trait StoreDriver: fmt::Debug + Send + Sync {
@@ -41,24 +41,24 @@ pub trait ServerStore: OrderStore {
     /// Whether the schema is the one of this version.
     ///
     /// # Errors
-    /// [`SchemaFault::Store`] passes when the database is back; the others need an operator.
-    async fn check_schema(&self) -> Result<(), SchemaFault>;
+    /// [`SchemaError::Store`] passes when the database is back; the others need an operator.
+    async fn check_schema(&self) -> Result<(), SchemaError>;
 
     /// Applies the migrations that are missing. Safe to run twice, and twice at once.
     ///
     /// # Errors
     /// What the migration that failed was told. What succeeded of it may stay.
-    async fn migrate(&self) -> Result<(), MigrationFault>;
+    async fn migrate(&self) -> Result<(), MigrationError>;
 }
 
 /// A migration failed.
 #[derive(Debug, Error)]
 #[error("the schema could not be migrated: {0}")]
-pub struct MigrationFault(#[source] pub Box<dyn Error + Send + Sync>);
+pub struct MigrationError(#[source] pub Box<dyn Error + Send + Sync>);
 
 /// Why this version of the worker cannot serve on the database.
 #[derive(Debug, Error)]
-pub enum SchemaFault {
+pub enum SchemaError {
     /// Migrations are missing.
     #[error("the schema is old: it is at {found}, this version needs {needed}; run `order-worker migrate`")]
     Old {
@@ -83,7 +83,7 @@ pub enum SchemaFault {
     },
     /// The database does not answer, so nobody knows.
     #[error(transparent)]
-    Store(#[from] StoreFault),
+    Store(#[from] StoreError),
 }
 
 /// How patiently a store deals with its server.

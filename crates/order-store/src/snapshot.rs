@@ -6,27 +6,27 @@ use flashgate_domain::{
     audit::{BuyerUnits, DecidedBatch, StoreSnapshot},
 };
 
-use crate::StoreFault;
+use crate::StoreError;
 
 /// Sums and lists what was decided: what an audit or a rebuild reads. Changes nothing and locks nothing.
 #[async_trait]
 pub trait SnapshotRepository: Send + Sync + 'static {
     /// The sale with the sums of its orders, and what those of `asked` that are decided have of it, all at one
     /// moment; `None` if there is no such sale. Reads every order of the sale without locking any.
-    async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, StoreFault>;
+    async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, StoreError>;
 
     /// What was decided about a batch; `None` if it is not decided.
-    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault>;
+    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreError>;
 
     /// A page of the decided batches, the latest ids first.
-    async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault>;
+    async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreError>;
 
     /// A page of the outcomes that have orders of a sale, by ascending id; `None` if there is no such sale.
-    async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault>;
+    async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreError>;
 
     /// A page of the buyers that have orders of a sale, by ascending id, byte by byte; also those whose orders are all
     /// cancelled, with 0 units. Each with what its orders came to at one moment; none if there is no such sale.
-    async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreFault>;
+    async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreError>;
 }
 
 /// How many batches one page holds at most.

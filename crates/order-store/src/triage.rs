@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use flashgate_domain::{Batch, BatchId, BatchOutcome, OrderId, SaleId};
 
-use crate::{Placed, Rejection, StoreFault};
+use crate::{Placed, Rejection, StoreError};
 
 /// By ascending id, each once: the order in which orders are judged and rows are written.
 pub fn by_ascending_id(batches: &[Batch]) -> Vec<&Batch> {
@@ -15,13 +15,13 @@ pub fn by_ascending_id(batches: &[Batch]) -> Vec<&Batch> {
 /// What each of `batches` came to, in their order, also of one that is there twice.
 ///
 /// # Errors
-/// [`StoreFault::Corrupt`] if one of them is not in `placed`.
+/// [`StoreError::Corrupt`] if one of them is not in `placed`.
 pub fn in_the_order_of(
     batches: &[Batch],
     placed: &BTreeMap<BatchId, Placed>,
-) -> Result<Vec<Placed>, StoreFault> {
+) -> Result<Vec<Placed>, StoreError> {
     let placed: Option<Vec<Placed>> = batches.iter().map(|batch| placed.get(&batch.id()).cloned()).collect();
-    placed.ok_or(StoreFault::Corrupt { what: "number of decided batches" })
+    placed.ok_or(StoreError::Corrupt { what: "number of decided batches" })
 }
 
 /// Outcomes by their batches.

@@ -9,13 +9,13 @@ use crate::OutputError;
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug, Error)]
-pub enum Failed {
+pub enum CliError {
     /// A background task failed, and the process left in order. Exit code 70.
     #[error("{0}")]
     Task(String),
     /// It was tried, and went wrong. Exit code 1.
     #[error("{0}")]
-    Failed(String),
+    Other(String),
     /// The command line, or a field of the request, is wrong. Exit code 2, as clap's own.
     #[error("{0}")]
     Usage(String),
@@ -60,21 +60,21 @@ pub enum Failed {
     ToRedrive(String),
 }
 
-impl Failed {
+impl CliError {
     /// The flag `flag` must be as `expected` says.
     pub fn flag(flag: &str, expected: impl std::fmt::Display) -> Self {
         Self::Usage(format!("{flag} {expected}"))
     }
 
     /// It failed for this reason.
-    pub fn because(why: impl std::fmt::Display) -> Self {
-        Self::Failed(why.to_string())
+    pub fn other(why: impl std::fmt::Display) -> Self {
+        Self::Other(why.to_string())
     }
 
     /// The same end in other words.
     pub fn reworded(self, words: impl FnOnce(&str) -> String) -> Self {
         let (build, text): (fn(String) -> Self, String) = match self {
-            Self::Failed(text) => (Self::Failed, text),
+            Self::Other(text) => (Self::Other, text),
             Self::Usage(text) => (Self::Usage, text),
             Self::NotFound(text) => (Self::NotFound, text),
             Self::Refused(text) => (Self::Refused, text),
@@ -97,7 +97,7 @@ impl Failed {
     /// The exit code.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Failed(_) => 1,
+            Self::Other(_) => 1,
             Self::Usage(_) => 2,
             Self::NotFound(_) => 3,
             Self::Refused(_) => 4,
@@ -117,14 +117,14 @@ impl Failed {
     }
 }
 
-impl From<TaskError> for Failed {
+impl From<TaskError> for CliError {
     fn from(why: TaskError) -> Self {
         Self::Task(why.to_string())
     }
 }
 
-impl From<OutputError> for Failed {
+impl From<OutputError> for CliError {
     fn from(why: OutputError) -> Self {
-        Self::because(why)
+        Self::other(why)
     }
 }

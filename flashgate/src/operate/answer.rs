@@ -1,60 +1,60 @@
 //! What an error of a client means for a command: its message in the words of the command line, and its exit code.
 
 use flashgate_operations::{
-    audit::SideFault,
+    audit::SideError,
     client::{ClientError, Port, Refusal, error::InvalidField},
     repair::{drift::BrokenOff, rebuild::NotRebuilt},
 };
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use tonic::Code;
 
 /// How a command ends whose call failed.
-pub(super) fn failed(error: impl Into<ClientError>) -> Failed {
+pub(super) fn failed(error: impl Into<ClientError>) -> CliError {
     match error.into() {
-        ClientError::InvalidUrl { port, expected } => Failed::flag(flag(port), expected),
+        ClientError::InvalidUrl { port, expected } => CliError::flag(flag(port), expected),
         ClientError::OtherServer { port, url, found } => {
             let (flag, number) = (flag(port), port.number());
-            Failed::Usage(format!("{flag} {url} {found}; {flag} must name {port}, {number} by default"))
+            CliError::Usage(format!("{flag} {url} {found}; {flag} must name {port}, {number} by default"))
         }
         ClientError::Unreachable { port, url, error } => {
-            Failed::Unavailable(format!("{} {url} cannot be reached: {error}", flag(port)))
+            CliError::Unavailable(format!("{} {url} cannot be reached: {error}", flag(port)))
         }
-        error @ ClientError::ConnectionFailed(_) => Failed::Unavailable(error.to_string()),
-        error @ ClientError::InvalidResponse { .. } => Failed::because(error),
+        error @ ClientError::ConnectionFailed(_) => CliError::Unavailable(error.to_string()),
+        error @ ClientError::InvalidResponse { .. } => CliError::other(error),
         ClientError::Refused(refusal) => refused(refusal),
     }
 }
 
-fn refused(refusal: Refusal) -> Failed {
+fn refused(refusal: Refusal) -> CliError {
     let Refusal { code, status, message, field } = refusal;
     let message = format!("{code}: {}", field.map_or(message, in_options));
     match status {
-        Code::InvalidArgument | Code::OutOfRange => Failed::Usage(message),
-        Code::NotFound => Failed::NotFound(message),
+        Code::InvalidArgument | Code::OutOfRange => CliError::Usage(message),
+        Code::NotFound => CliError::NotFound(message),
         Code::FailedPrecondition
         | Code::AlreadyExists
         | Code::Aborted
         | Code::PermissionDenied
-        | Code::Unauthenticated => Failed::Refused(message),
+        | Code::Unauthenticated => CliError::Refused(message),
         Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Cancelled => {
-            Failed::Unavailable(message)
+            CliError::Unavailable(message)
         }
         Code::Ok | Code::Unknown | Code::Unimplemented | Code::Internal | Code::DataLoss => {
-            Failed::Failed(message)
+            CliError::Other(message)
         }
     }
 }
 
 /// How a command ends whose audit got no answer from a side.
-pub(super) fn unanswered(fault: SideFault) -> Failed {
+pub(super) fn unanswered(fault: SideError) -> CliError {
     match fault {
-        SideFault::Unavailable { .. } => Failed::Unavailable(fault.to_string()),
-        SideFault::Garbled { .. } => Failed::Failed(fault.to_string()),
+        SideError::Unavailable { .. } => CliError::Unavailable(fault.to_string()),
+        SideError::Garbled { .. } => CliError::Other(fault.to_string()),
     }
 }
 
 /// How a command ends whose compensation was broken off.
-pub(super) fn broken_off(error: BrokenOff) -> Failed {
+pub(super) fn broken_off(error: BrokenOff) -> CliError {
     match error {
         BrokenOff::Audit(fault) => unanswered(fault),
         BrokenOff::Step(error) => failed(error),
@@ -62,12 +62,12 @@ pub(super) fn broken_off(error: BrokenOff) -> Failed {
 }
 
 /// How a command ends that did not rebuild the ledger.
-pub(super) fn not_rebuilt(error: NotRebuilt) -> Failed {
+pub(super) fn not_rebuilt(error: NotRebuilt) -> CliError {
     match error {
-        NotRebuilt::Refused(why) => Failed::Refused(why),
+        NotRebuilt::Refused(why) => CliError::Refused(why),
         NotRebuilt::Call(error) => failed(error),
-        NotRebuilt::NotQuiet { .. } => Failed::Unavailable(error.to_string()),
-        NotRebuilt::Differs { .. } => Failed::Failed(error.to_string()),
+        NotRebuilt::NotQuiet { .. } => CliError::Unavailable(error.to_string()),
+        NotRebuilt::Differs { .. } => CliError::Other(error.to_string()),
     }
 }
 

@@ -14,7 +14,7 @@ use flashgate_operations::{
     client::{SalesClient, Sides},
     view::{AuditView, audit::worst},
 };
-use flashgate_output::{Reader, exit::Failed, time};
+use flashgate_output::{Reader, exit::CliError, time};
 use tokio::time::sleep;
 use tonic::transport::Channel;
 
@@ -72,7 +72,7 @@ impl FromStr for Which {
 
 impl SideArgs {
     /// Connects to both.
-    pub(super) async fn connect(&self) -> Result<Sides, Failed> {
+    pub(super) async fn connect(&self) -> Result<Sides, CliError> {
         // Summing a million orders up takes longer than an ordinary answer.
         let within = self.call.timeout.max(Duration::from_secs(60));
         Ok(Sides { gateway: self.gateway.connect(within).await?, worker: self.worker.connect(within).await? })
@@ -82,8 +82,8 @@ impl SideArgs {
 /// Does what the command says.
 ///
 /// # Errors
-/// With the exit codes of [`Failed`]: 13 if the sides differ, 14 if batches are to be re-driven.
-pub async fn run(args: &AuditArgs) -> Result<(), Failed> {
+/// With the exit codes of [`CliError`]: 13 if the sides differ, 14 if batches are to be re-driven.
+pub async fn run(args: &AuditArgs) -> Result<(), CliError> {
     let sides = args.sides.connect().await?;
     loop {
         let audited = args.audit(&sides).await;
@@ -98,7 +98,7 @@ pub async fn run(args: &AuditArgs) -> Result<(), Failed> {
         match (args.watch, audited) {
             (None, audited) => return audited.and_then(end),
             // The next round may be told more.
-            (Some(_pause), Err(why)) => writeln!(stderr(), "{why}").map_err(Failed::because)?,
+            (Some(_pause), Err(why)) => writeln!(stderr(), "{why}").map_err(CliError::other)?,
             (Some(_pause), Ok(_round)) => {}
         }
         sleep(args.watch.unwrap_or_default()).await;
@@ -107,7 +107,7 @@ pub async fn run(args: &AuditArgs) -> Result<(), Failed> {
 
 /// How the command ends: the worst of all sales counts. A difference is certain; of a sale that could not be audited,
 /// anything may be true; batches that are open for too long are only late.
-fn end(round: Round) -> Result<(), Failed> {
+fn end(round: Round) -> Result<(), CliError> {
     let Round { reports, failed } = round;
     let (worst, sales) = (worst(&reports), failed.len());
     match (worst, failed.into_iter().next()) {
@@ -119,7 +119,7 @@ fn end(round: Round) -> Result<(), Failed> {
 }
 
 /// How a command ends that could not audit so many sales, `first` before the others.
-pub(super) fn not_audited(sales: usize, first: impl Display, why: Failed) -> Failed {
+pub(super) fn not_audited(sales: usize, first: impl Display, why: CliError) -> CliError {
     why.reworded(|why| match sales {
         1 => format!("sale {first} could not be audited: {why}"),
         _ => format!("{sales} sales could not be audited, sale {first} first: {why}"),
@@ -127,17 +127,17 @@ pub(super) fn not_audited(sales: usize, first: impl Display, why: Failed) -> Fai
 }
 
 /// What a verdict means for how a command ends.
-pub(super) fn heed(verdict: Verdict) -> Result<(), Failed> {
+pub(super) fn heed(verdict: Verdict) -> Result<(), CliError> {
     match verdict {
         Verdict::Agrees => Ok(()),
-        Verdict::ToRedrive => Err(Failed::ToRedrive("audit: some batches are stuck".to_owned())),
-        Verdict::Differs => Err(Failed::Differs("ledger and order store differ".to_owned())),
+        Verdict::ToRedrive => Err(CliError::ToRedrive("audit: some batches are stuck".to_owned())),
+        Verdict::Differs => Err(CliError::Differs("ledger and order store differ".to_owned())),
     }
 }
 
 impl AuditArgs {
     /// Each sale alone: one that cannot be audited is told beside the others.
-    async fn audit(&self, sides: &Sides) -> Result<Round, Failed> {
+    async fn audit(&self, sides: &Sides) -> Result<Round, CliError> {
         let plan = Plan { age: self.age, ..Plan::default() };
         let (ledger, store) = (sides.ledger(), sides.books());
         match self.sale {
@@ -152,14 +152,14 @@ impl AuditArgs {
 }
 
 /// The order store has no such sale, or one that no gateway has ever put into the ledger.
-pub(super) fn nothing_to_audit(sale: SaleId) -> Failed {
-    Failed::NotFound(format!(
+pub(super) fn nothing_to_audit(sale: SaleId) -> CliError {
+    CliError::NotFound(format!(
         "sale {sale} has nothing to audit: there is no such sale, or it was never preheated; `flashgate sale list` shows \
          every sale and its state"
     ))
 }
 
 /// Every sale that was preheated.
-pub(super) async fn all_sales(worker: &Channel) -> Result<Vec<SaleId>, Failed> {
+pub(super) async fn all_sales(worker: &Channel) -> Result<Vec<SaleId>, CliError> {
     SalesClient::on(worker.clone()).preheated().await.map_err(failed)
 }

@@ -10,7 +10,7 @@ use flashgate_operations::view::{
     DecidedLetterView, DecidedLettersView, LetterView, LetterWithBodyView, LettersView,
     dead_letter::{Decision, record},
 };
-use flashgate_output::{exit::Failed, number::whole};
+use flashgate_output::{exit::CliError, number::whole};
 use flashgate_proto::v1::{self, dead_letter_service_client::DeadLetterServiceClient};
 use tonic::transport::Channel;
 
@@ -86,8 +86,8 @@ type Client = DeadLetterServiceClient<Channel>;
 /// Does what the command says.
 ///
 /// # Errors
-/// With the exit codes of [`Failed`].
-pub(super) async fn run(command: &DeadLettersCommand) -> Result<(), Failed> {
+/// With the exit codes of [`CliError`].
+pub(super) async fn run(command: &DeadLettersCommand) -> Result<(), CliError> {
     match command {
         DeadLettersCommand::List(args) => args.run().await,
         DeadLettersCommand::Show(args) => args.run().await,
@@ -97,7 +97,7 @@ pub(super) async fn run(command: &DeadLettersCommand) -> Result<(), Failed> {
 }
 
 impl DeskArgs {
-    async fn connect(&self) -> Result<(Channel, Client), Failed> {
+    async fn connect(&self) -> Result<(Channel, Client), CliError> {
         let channel = self.worker.connect(self.call.timeout).await?;
         let client = Client::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
         Ok((channel, client))
@@ -105,7 +105,7 @@ impl DeskArgs {
 }
 
 impl ListArgs {
-    async fn run(&self) -> Result<(), Failed> {
+    async fn run(&self) -> Result<(), CliError> {
         let (_channel, mut worker) = self.at.connect().await?;
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let (mut letters, mut after_id) = (Vec::new(), self.after.clone());
@@ -126,24 +126,24 @@ impl ListArgs {
 }
 
 impl ShowArgs {
-    async fn run(&self) -> Result<(), Failed> {
+    async fn run(&self) -> Result<(), CliError> {
         let (_channel, mut worker) = self.at.connect().await?;
         let shown = show(&mut worker, &self.id).await?;
         self.at.call.print(&shown, table::dead_letters::letter)
     }
 }
 
-async fn show(worker: &mut Client, id: &str) -> Result<LetterWithBodyView, Failed> {
+async fn show(worker: &mut Client, id: &str) -> Result<LetterWithBodyView, CliError> {
     let request = v1::ShowDeadLetterRequest { id: id.to_owned() };
     let shown = worker.show_dead_letter(request).await.map_err(failed)?;
     LetterWithBodyView::new(shown.into_inner())
-        .ok_or_else(|| Failed::because(format!("the order worker's answer about {id} makes no sense")))
+        .ok_or_else(|| CliError::other(format!("the order worker's answer about {id} makes no sense")))
 }
 
 impl DecideArgs {
-    async fn run(&self, decision: Decision) -> Result<(), Failed> {
+    async fn run(&self, decision: Decision) -> Result<(), CliError> {
         if self.apply.apply && decision == Decision::Drop && self.apply.reason().trim().is_empty() {
-            return Err(Failed::flag("--reason", "must tell why they are dropped"));
+            return Err(CliError::flag("--reason", "must tell why they are dropped"));
         }
         let (channel, mut worker) = self.at.connect().await?;
         let mut letters: Vec<DecidedLetterView> = Vec::new();
@@ -160,7 +160,7 @@ impl DecideArgs {
         let view = DecidedLettersView::new(decision, repair_id, letters);
         self.at.call.print(&view, table::dead_letters::decided)?;
         if view.has_failed() {
-            return Err(Failed::Unavailable(
+            return Err(CliError::Unavailable(
                 "not all letters were taken: the same command may be given again".to_owned(),
             ));
         }
@@ -174,7 +174,7 @@ impl DecideArgs {
         channel: &Channel,
         worker: &mut Client,
         letters: &mut [DecidedLetterView],
-    ) -> Result<u64, Failed> {
+    ) -> Result<u64, CliError> {
         let repair = self.apply.begin(channel, decision.kind(), None, &record(letters)).await?;
         let repair_id = repair.id;
         let mut failure = None;
@@ -194,7 +194,7 @@ async fn decide_some(
     repair_id: u64,
     worker: &mut Client,
     letters: &mut [DecidedLetterView],
-) -> Result<(), Failed> {
+) -> Result<(), CliError> {
     let ids = letters.iter().map(|letter| letter.letter.id.clone()).collect();
     let request = v1::DecideDeadLettersRequest { repair_id, ids };
     let answer = match decision {

@@ -8,7 +8,7 @@ use flashgate_operations::{
     repair::{Drift, drift::Look},
     view::DriftView,
 };
-use flashgate_output::{exit::Failed, time};
+use flashgate_output::{exit::CliError, time};
 
 use super::{
     answer::{broken_off, failed, unanswered},
@@ -34,7 +34,7 @@ pub struct DriftArgs {
 
 impl DriftArgs {
     /// Does what the command says. The exit code is that of the last audit.
-    pub(super) async fn run(&self) -> Result<(), Failed> {
+    pub(super) async fn run(&self) -> Result<(), CliError> {
         let sides = self.sides.connect().await?;
         let ledger = Arc::new(sides.ledger());
         let drift = Drift { sale: self.sale, age: self.age, ledger, sides };
@@ -58,7 +58,7 @@ impl DriftArgs {
         heed(look.report.verdict())
     }
 
-    fn found(&self, look: Option<Look>) -> Result<Look, Failed> {
+    fn found(&self, look: Option<Look>) -> Result<Look, CliError> {
         look.ok_or_else(|| nothing_to_audit(self.sale))
     }
 }

@@ -6,7 +6,7 @@ use flashgate_operations::{
     client::find_order,
     view::{OrderView, StoredOrderView},
 };
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use flashgate_proto::v1::{self, purchase_service_client::PurchaseServiceClient};
 use tonic::{Request, metadata::AsciiMetadataValue};
 
@@ -37,8 +37,8 @@ pub struct ShowArgs {
 /// Does what the command says.
 ///
 /// # Errors
-/// With the exit codes of [`Failed`].
-pub async fn run(command: &OrderCommand) -> Result<(), Failed> {
+/// With the exit codes of [`CliError`].
+pub async fn run(command: &OrderCommand) -> Result<(), CliError> {
     let OrderCommand::Show(show) = command;
     match &show.buyer {
         Some(buyer) => show.at.call.print(&show.as_buyer(buyer).await?, table::order::order),
@@ -47,16 +47,16 @@ pub async fn run(command: &OrderCommand) -> Result<(), Failed> {
 }
 
 impl ShowArgs {
-    async fn as_operator(&self) -> Result<StoredOrderView, Failed> {
+    async fn as_operator(&self) -> Result<StoredOrderView, CliError> {
         let worker = self.at.worker.connect(self.at.call.timeout).await?;
         let order = find_order(worker, self.order).await.map_err(failed)?;
         Ok(StoredOrderView::from(&order))
     }
 
-    async fn as_buyer(&self, buyer: &str) -> Result<OrderView, Failed> {
+    async fn as_buyer(&self, buyer: &str) -> Result<OrderView, CliError> {
         let mut request = Request::new(v1::GetOrderRequest { order_id: self.order.to_string() });
         let buyer = AsciiMetadataValue::try_from(buyer);
-        let buyer = buyer.map_err(|_why| Failed::flag("--buyer", "must be visible ASCII characters"))?;
+        let buyer = buyer.map_err(|_why| CliError::flag("--buyer", "must be visible ASCII characters"))?;
         request.metadata_mut().insert("x-buyer-id", buyer);
         let channel = self.gateway.connect(self.at.call.timeout).await?;
         let found = PurchaseServiceClient::new(channel).get_order(request).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use flashgate_domain::SaleId;
 use flashgate_operations::{repair::Rebuild, view::RebuildView};
-use flashgate_output::{exit::Failed, time};
+use flashgate_output::{exit::CliError, time};
 use tokio::time::Instant;
 
 use super::{
@@ -38,12 +38,12 @@ pub struct RebuildArgs {
 
 impl RebuildArgs {
     /// Does what the command says.
-    pub(super) async fn run(&self) -> Result<(), Failed> {
+    pub(super) async fn run(&self) -> Result<(), CliError> {
         let Self { sale, pause, quiet, wait, .. } = *self;
         let rebuild = Rebuild { sale, pause, quiet, wait, sides: self.sides.connect().await? };
         let standing = rebuild.standing().await.map_err(failed)?;
         if let Some(why) = standing.refusal(pause) {
-            return Err(Failed::Refused(why));
+            return Err(CliError::Refused(why));
         }
         let mut view = RebuildView::new(&standing);
         if self.apply.apply {

@@ -7,12 +7,12 @@ use std::{collections::BTreeMap, time::Duration};
 use clap::Args;
 use flashgate_domain::{BatchId, SaleId};
 use flashgate_operations::{
-    audit::{Plan, SideFault, examine_all},
+    audit::{Plan, SideError, examine_all},
     client::Sides,
     repair::{Stuck, redrive, redrive::record},
     view::RedriveView,
 };
-use flashgate_output::{exit::Failed, time};
+use flashgate_output::{exit::CliError, time};
 
 use super::{
     answer::{failed, unanswered},
@@ -38,7 +38,7 @@ pub struct RedriveArgs {
 
 impl RedriveArgs {
     /// Does what the command says.
-    pub(super) async fn run(&self) -> Result<(), Failed> {
+    pub(super) async fn run(&self) -> Result<(), CliError> {
         let sides = self.sides.connect().await?;
         let (mut batches, failed) = self.stuck(&sides).await?;
         let mut repair_id = None;
@@ -54,7 +54,7 @@ impl RedriveArgs {
 
     /// The batches, by id: one that holds units of several sales is told once. And the sales that could not be audited:
     /// the batches of the others are re-driven all the same.
-    async fn stuck(&self, sides: &Sides) -> Result<(Vec<Stuck>, Vec<(SaleId, SideFault)>), Failed> {
+    async fn stuck(&self, sides: &Sides) -> Result<(Vec<Stuck>, Vec<(SaleId, SideError)>), CliError> {
         let sales = match self.sale {
             Which::One(sale) => vec![sale],
             Which::All => all_sales(&sides.worker).await?,
@@ -69,7 +69,7 @@ impl RedriveArgs {
     }
 
     /// Re-drives the batches, and records the result of each.
-    async fn redrive(&self, sides: &Sides, batches: &mut [Stuck]) -> Result<u64, Failed> {
+    async fn redrive(&self, sides: &Sides, batches: &mut [Stuck]) -> Result<u64, CliError> {
         let sale = match self.sale {
             Which::One(sale) => Some(sale),
             Which::All => None,

@@ -7,7 +7,7 @@ use flashgate_operations::{
     repair::{Draft, Record},
     view::RepairView,
 };
-use flashgate_output::{exit::Failed, number::whole};
+use flashgate_output::{exit::CliError, number::whole};
 use flashgate_proto::v1::{self, repair_service_client::RepairServiceClient};
 use tonic::transport::Channel;
 
@@ -67,8 +67,8 @@ pub struct ListArgs {
 /// Does what the command says.
 ///
 /// # Errors
-/// With the exit codes of [`Failed`].
-pub async fn run(command: &RepairCommand) -> Result<(), Failed> {
+/// With the exit codes of [`CliError`].
+pub async fn run(command: &RepairCommand) -> Result<(), CliError> {
     match command {
         RepairCommand::ReDrive(args) => args.run().await,
         RepairCommand::Drift(args) => args.run().await,
@@ -79,7 +79,7 @@ pub async fn run(command: &RepairCommand) -> Result<(), Failed> {
 }
 
 impl ListArgs {
-    async fn run(&self) -> Result<(), Failed> {
+    async fn run(&self) -> Result<(), CliError> {
         let worker = self.worker.connect(self.call.timeout).await?;
         let request = v1::ListRepairsRequest { before_id: 0, page_size: self.limit };
         let page = RepairServiceClient::new(worker).list_repairs(request).await;
@@ -102,7 +102,7 @@ impl ApplyArgs {
         kind: &str,
         sale: Option<SaleId>,
         before: &str,
-    ) -> Result<Record, Failed> {
+    ) -> Result<Record, CliError> {
         let draft = Draft { sale, kind, actor: &self.by, reason: &self.reason };
         Record::begin(worker.clone(), draft, before).await.map_err(failed)
     }

@@ -9,7 +9,7 @@ use clap::{
 use flashgate_domain::{Sale, SaleId, SaleState};
 use flashgate_operations::{client::ClientError, view::SaleView};
 use flashgate_output::{
-    exit::Failed,
+    exit::CliError,
     number::{self, whole},
     time,
 };
@@ -80,8 +80,8 @@ fn state() -> impl TypedValueParser<Value = SaleState> {
 /// Does what the command says.
 ///
 /// # Errors
-/// With the exit codes of [`Failed`].
-pub async fn run(command: &SaleCommand) -> Result<(), Failed> {
+/// With the exit codes of [`CliError`].
+pub async fn run(command: &SaleCommand) -> Result<(), CliError> {
     match command {
         SaleCommand::Create(create) => create.run().await,
         SaleCommand::Preheat(preheat) => preheat.run().await,
@@ -91,13 +91,13 @@ pub async fn run(command: &SaleCommand) -> Result<(), Failed> {
     }
 }
 
-pub(super) fn print(at: &OperatorArgs, answer: Result<Sale, ClientError>) -> Result<(), Failed> {
+pub(super) fn print(at: &OperatorArgs, answer: Result<Sale, ClientError>) -> Result<(), CliError> {
     let sale = SaleView::from(&answer.map_err(failed)?);
     at.call.print(&sale, table::sale::sale)
 }
 
 impl PreheatArgs {
-    async fn run(&self) -> Result<(), Failed> {
+    async fn run(&self) -> Result<(), CliError> {
         let OneArgs { sale, at } = &self.one;
         let mut sales = at.sales().await?;
         let mut answer = sales.preheat(*sale).await;
@@ -106,7 +106,7 @@ impl PreheatArgs {
             && sale.state == SaleState::Preheating
         {
             if start.elapsed() >= wait {
-                return Err(Failed::Unavailable(
+                return Err(CliError::Unavailable(
                     "no gateway has put the sale into the ledger yet".to_owned(),
                 ));
             }
@@ -118,7 +118,7 @@ impl PreheatArgs {
 }
 
 impl ListArgs {
-    async fn run(&self) -> Result<(), Failed> {
+    async fn run(&self) -> Result<(), CliError> {
         let page = self.at.sales().await?.list(self.after, self.limit, &self.states).await.map_err(failed)?;
         let sales: Vec<SaleView> = page.iter().map(SaleView::from).collect();
         self.at.call.print(&sales, |sales| table::sale::list(sales))

@@ -12,7 +12,7 @@ use flashgate_domain::{
     sale::{PRICE_MINOR_MAX, STOCK_MAX},
 };
 use flashgate_output::{
-    exit::Failed,
+    exit::CliError,
     note,
     number::{price_minor, whole},
 };
@@ -81,14 +81,14 @@ fn idempotency_key(text: &str) -> Result<IdempotencyKey, String> {
 }
 
 /// 128 bits that no other command has: the operating system seeds each `RandomState`.
-fn new_key() -> Result<IdempotencyKey, Failed> {
+fn new_key() -> Result<IdempotencyKey, CliError> {
     let random = || RandomState::new().build_hasher().finish();
-    IdempotencyKey::new(format!("{:016x}{:016x}", random(), random())).map_err(Failed::because)
+    IdempotencyKey::new(format!("{:016x}{:016x}", random(), random())).map_err(CliError::other)
 }
 
 impl CreateArgs {
     /// Does what the command says. A call whose answer is lost is repeated with the same key and the same moments.
-    pub(super) async fn run(&self) -> Result<(), Failed> {
+    pub(super) async fn run(&self) -> Result<(), CliError> {
         let request = self.request()?;
         let mut sales = self.at.sales().await?;
         let mut pauses = PAUSES.into_iter();
@@ -103,7 +103,7 @@ impl CreateArgs {
         }
     }
 
-    fn request(&self) -> Result<v1::CreateSaleRequest, Failed> {
+    fn request(&self) -> Result<v1::CreateSaleRequest, CliError> {
         let now = SystemClock.now();
         let fields = SaleFields {
             title: self.title.clone(),
@@ -122,9 +122,9 @@ impl CreateArgs {
 }
 
 /// The answer is lost for good.
-fn in_doubt(why: &Failed, request: &v1::CreateSaleRequest) -> Failed {
+fn in_doubt(why: &CliError, request: &v1::CreateSaleRequest) -> CliError {
     let (opens, closes) = (show(request.opens_at_ms), show(request.closes_at_ms));
-    Failed::Unavailable(format!(
+    CliError::Unavailable(format!(
         "{why}; the sale may have been created: `flashgate sale list` shows every sale. The same command with \
          --idempotency-key {} --opens {opens} --closes {closes} finds it, or creates it once",
         request.idempotency_key

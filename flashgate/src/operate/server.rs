@@ -4,7 +4,7 @@ use std::{env, time::Duration};
 
 use clap::Args;
 use flashgate_operations::client::{Port, connect};
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use tonic::transport::Channel;
 
 use super::answer::failed;
@@ -35,7 +35,7 @@ pub(super) struct BuyersArgs {
 
 impl WorkerArgs {
     /// Connects. Each call ends within `within`.
-    pub(super) async fn connect(&self, within: Duration) -> Result<Channel, Failed> {
+    pub(super) async fn connect(&self, within: Duration) -> Result<Channel, CliError> {
         let url = named(self.worker.as_ref(), "FLASHGATE_OPERATOR", "http://127.0.0.1:7070");
         connect(Port::Worker, &url, within).await.map_err(failed)
     }
@@ -43,7 +43,7 @@ impl WorkerArgs {
 
 impl GatewayArgs {
     /// Connects. Each call ends within `within`.
-    pub(super) async fn connect(&self, within: Duration) -> Result<Channel, Failed> {
+    pub(super) async fn connect(&self, within: Duration) -> Result<Channel, CliError> {
         let url = named(self.gateway.as_ref(), "FLASHGATE_GATEWAY", "http://127.0.0.1:7003");
         connect(Port::GatewayOperators, &url, within).await.map_err(failed)
     }
@@ -51,7 +51,7 @@ impl GatewayArgs {
 
 impl BuyersArgs {
     /// Connects. Each call ends within `within`.
-    pub(super) async fn connect(&self, within: Duration) -> Result<Channel, Failed> {
+    pub(super) async fn connect(&self, within: Duration) -> Result<Channel, CliError> {
         let url = self.gateway_grpc.as_deref().unwrap_or("http://127.0.0.1:7002");
         connect(Port::GatewayGrpc, url, within).await.map_err(failed)
     }

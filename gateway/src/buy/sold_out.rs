@@ -12,7 +12,7 @@ use std::{
 };
 
 use flashgate_domain::SaleId;
-use flashgate_ledger::{LedgerFault, SaleStock, Watching};
+use flashgate_ledger::{LedgerError, SaleStock, Watching};
 use flashgate_supervision::Supervisor;
 use futures::{StreamExt, stream};
 use metrics::counter;
@@ -70,7 +70,7 @@ impl SoldOutWatch {
         reading.detach();
     }
 
-    async fn read_keys(&self, entry: &Entry, epoch: u64) -> Result<(), LedgerFault> {
+    async fn read_keys(&self, entry: &Entry, epoch: u64) -> Result<(), LedgerError> {
         let keys = self.ledger.keys(entry.sale.id).await?;
         let standing = self.ledger.stock(entry.sale.id).await?;
         if standing.is_some_and(|now| now.epoch == epoch && now.available <= 0) {

@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use flashgate_domain::{Batch, BatchId, Clock, Refusal};
 use flashgate_ledger::{Deduction, Fate, SaleStock, Screening, Selling};
-use flashgate_messaging::{BusFault, HalfMessage, Message, Topic, TransactionProducer, Verdict as Resolved};
+use flashgate_messaging::{BusError, HalfMessage, Message, Topic, TransactionProducer, Verdict as Resolved};
 use flashgate_proto::body;
 use flashgate_service::throttle::LogThrottle;
 use flashgate_supervision::Supervisor;
@@ -150,7 +150,7 @@ impl Transactions {
         }
     }
 
-    async fn send_half(&self, batch: BatchId, body: Bytes) -> Result<HalfMessage, BusFault> {
+    async fn send_half(&self, batch: BatchId, body: Bytes) -> Result<HalfMessage, BusError> {
         let message = Message::new(self.topic.clone(), batch.to_string(), body);
         let started = Instant::now();
         let sent = self.producer.send_half(message).instrument(debug_span!("half-message")).await;
@@ -207,7 +207,7 @@ impl Transactions {
             loop {
                 match self.producer.resolve(half, Resolved::Commit).await {
                     Ok(()) => return true,
-                    Err(BusFault::TooLate { .. }) => return false,
+                    Err(BusError::TooLate { .. }) => return false,
                     Err(fault) => {
                         if let Some(suppressed) = self.throttles.commit_unanswered.admit() {
                             warn!(code = fault.code(), error = %fault, suppressed, "commit not acknowledged; retrying");

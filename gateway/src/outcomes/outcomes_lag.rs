@@ -7,7 +7,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use flashgate_messaging::{BusFault, Delivery, Position, QueueId, Subscription};
+use flashgate_messaging::{BusError, Delivery, Position, QueueId, Subscription};
 use metrics::gauge;
 use parking_lot::Mutex as SyncMutex;
 use tokio::{
@@ -50,7 +50,7 @@ impl Outcomes {
 
 #[async_trait]
 impl Subscription for Outcomes {
-    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault> {
+    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusError> {
         let mut subscription = self.0.subscription.lock().await;
         let polled = subscription.poll(max, wait).await;
         let position = subscription.position();
@@ -62,13 +62,13 @@ impl Subscription for Outcomes {
         self.0.change(|progress| progress.position.clone())
     }
 
-    async fn commit(&mut self, position: &[Position]) -> Result<(), BusFault> {
+    async fn commit(&mut self, position: &[Position]) -> Result<(), BusError> {
         self.0.subscription.lock().await.commit(position).await?;
         self.0.change(|progress| progress.acknowledged(position));
         Ok(())
     }
 
-    async fn lag(&self) -> Result<u64, BusFault> {
+    async fn lag(&self) -> Result<u64, BusError> {
         self.0.lag().await
     }
 
@@ -99,14 +99,14 @@ impl OutcomesLag {
     ///
     /// # Errors
     /// The broker did not tell.
-    pub async fn lag(&self) -> Result<u64, BusFault> {
+    pub async fn lag(&self) -> Result<u64, BusError> {
         let beyond = self.0.lag().await?;
         Ok(beyond.saturating_add(self.0.change(|progress| progress.in_hand())))
     }
 }
 
 impl Shared {
-    async fn lag(&self) -> Result<u64, BusFault> {
+    async fn lag(&self) -> Result<u64, BusError> {
         self.subscription.lock().await.lag().await
     }
 

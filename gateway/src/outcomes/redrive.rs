@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use flashgate_domain::BatchId;
-use flashgate_ledger::{LedgerFault, Observing};
+use flashgate_ledger::{LedgerError, Observing};
 use flashgate_messaging::{Message, Topic, TransactionProducer, Verdict};
 use metrics::counter;
 use thiserror::Error;
@@ -49,7 +49,7 @@ impl Sent {
 /// The ledger did not tell the body.
 #[derive(Debug, Error)]
 #[error(transparent)]
-pub struct NoLedger(#[from] pub LedgerFault);
+pub struct NoLedger(#[from] pub LedgerError);
 
 impl Redrive {
     /// Reads `ledger`, sends to `topic`.

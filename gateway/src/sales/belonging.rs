@@ -14,14 +14,14 @@ use std::{
 };
 
 use flashgate_domain::{LedgerId, Shard, StoreId, id::ShardCount};
-use flashgate_ledger::{Identifying, LedgerFault, LedgerIdentity};
+use flashgate_ledger::{Identifying, LedgerError, LedgerIdentity};
 use metrics::gauge;
 use thiserror::Error;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::sales::registry::{Registry, RegistryFault, StoreIdentity};
+use crate::sales::registry::{Registry, RegistryError, StoreIdentity};
 
 /// How often it is asked again: an address can be led to another server at any time.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -31,10 +31,10 @@ const PERIOD: Duration = Duration::from_secs(5);
 pub enum Stranger {
     /// The ledger could not be asked.
     #[error(transparent)]
-    Ledger(#[from] LedgerFault),
+    Ledger(#[from] LedgerError),
     /// The order worker could not be asked.
     #[error(transparent)]
-    Registry(#[from] RegistryFault),
+    Registry(#[from] RegistryError),
     /// The ledger belongs to an order store that the order worker does not have.
     #[error("the ledger {ledger} belongs to the order store {of}, but the order worker has {found}")]
     OtherStore {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use flashgate_domain::{Clock, Timestamp};
-use flashgate_ledger::{LedgerFault, Probing};
+use flashgate_ledger::{LedgerError, Probing};
 use flashgate_service::clocks::{self, Peer};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -48,7 +48,7 @@ impl LedgerClock {
     ///
     /// # Errors
     /// It did not tell; the difference stays what it was.
-    pub async fn compare(&self, ledger: &dyn Probing, readiness: &Readiness) -> Result<(), LedgerFault> {
+    pub async fn compare(&self, ledger: &dyn Probing, readiness: &Readiness) -> Result<(), LedgerError> {
         let before = self.own.now();
         let there = ledger.time().await?;
         let ahead = clocks::ahead_ms(before, there, self.own.now());

@@ -20,7 +20,7 @@ use std::{
 };
 
 use flashgate_domain::{Sale, SaleId, SaleState, id::ShardCount};
-use flashgate_ledger::{LedgerFault, SaleLifecycle};
+use flashgate_ledger::{LedgerError, SaleLifecycle};
 use flashgate_messaging::Subscription;
 use flashgate_service::throttle::LogThrottle;
 use futures::{StreamExt, stream};
@@ -39,7 +39,7 @@ use crate::{
     sales::{
         catalogue::Catalogue,
         preheat::{failing::Failing, sale::Steps},
-        registry::{Registry, RegistryFault},
+        registry::{Registry, RegistryError},
     },
 };
 
@@ -60,16 +60,16 @@ const LIVE: [SaleState; 2] = [SaleState::Preheating, SaleState::Preheated];
 
 /// A sale could not be brought up to date.
 #[derive(Debug, Error)]
-pub enum PreheatFault {
+pub enum PreheatError {
     /// The order worker did not help.
     #[error(transparent)]
-    Registry(#[from] RegistryFault),
+    Registry(#[from] RegistryError),
     /// The ledger did not help.
     #[error(transparent)]
-    Ledger(#[from] LedgerFault),
+    Ledger(#[from] LedgerError),
 }
 
-impl PreheatFault {
+impl PreheatError {
     /// The stable name, for logs and metrics.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -84,7 +84,7 @@ struct Reading {
     /// The sales for which there is something to do in the ledger.
     due: Vec<Sale>,
     /// The sales of which the order worker told nothing that can be used.
-    unread: Vec<(u64, RegistryFault)>,
+    unread: Vec<(u64, RegistryError)>,
 }
 
 /// Keeps the catalogue and the ledger in step with the order store.
@@ -112,7 +112,7 @@ impl Preheat {
     ///
     /// # Errors
     /// The sales could not be read.
-    pub async fn start(&self) -> Result<(), RegistryFault> {
+    pub async fn start(&self) -> Result<(), RegistryError> {
         let Reading { due, unread } = self.read(&KNOWN).await?;
         for (sale, fault) in unread {
             warn!(sale_id = sale, code = fault.code(), error = %fault, "reading a sale failed");
@@ -127,7 +127,7 @@ impl Preheat {
     ///
     /// # Errors
     /// The sales could not be read.
-    pub async fn refresh(&self) -> Result<Vec<(SaleId, PreheatFault)>, RegistryFault> {
+    pub async fn refresh(&self) -> Result<Vec<(SaleId, PreheatError)>, RegistryError> {
         let due = self.read(&LIVE).await?.due;
         Ok(self.attempt(due).await)
     }
@@ -192,7 +192,7 @@ impl Preheat {
 
     /// Reads the sales in `states`, and those that are known as live and are none of them: they were closed. What is
     /// new is in the catalogue when this returns.
-    async fn read(&self, states: &[SaleState]) -> Result<Reading, RegistryFault> {
+    async fn read(&self, states: &[SaleState]) -> Result<Reading, RegistryError> {
         let listed = self.registry.sales(states).await?;
         let (mut sales, mut unread) = (listed.sales, listed.unreadable);
         let seen: HashSet<u64> =
@@ -223,7 +223,7 @@ impl Preheat {
         Ok(Reading { due, unread })
     }
 
-    async fn attempt(&self, due: Vec<Sale>) -> Vec<(SaleId, PreheatFault)> {
+    async fn attempt(&self, due: Vec<Sale>) -> Vec<(SaleId, PreheatError)> {
         let attempts = stream::iter(due).map(|sale| async move {
             let id = sale.id;
             self.steps.bring_up_to_date(sale).await.err().map(|fault| (id, fault))
@@ -255,7 +255,7 @@ async fn hear(mut events: Box<dyn Subscription>, news: &Notify) {
 /// The sales that are being brought up to date, each in a task of its own.
 #[derive(Default)]
 struct Updates {
-    tasks: JoinSet<Result<(), PreheatFault>>,
+    tasks: JoinSet<Result<(), PreheatError>>,
     sales: HashMap<task::Id, SaleId>,
     running: HashSet<u64>,
 }
@@ -275,7 +275,7 @@ impl Updates {
     }
 
     /// The next sale that is done; `None` if none is in hand.
-    async fn next(&mut self) -> Option<(SaleId, Result<(), PreheatFault>)> {
+    async fn next(&mut self) -> Option<(SaleId, Result<(), PreheatError>)> {
         loop {
             let joined = self.tasks.join_next_with_id().await?;
             let task = joined.as_ref().map_or_else(JoinError::id, |(task, _result)| *task);

@@ -14,19 +14,19 @@ pub use grpc::GrpcRegistry;
 pub trait Registry: Send + Sync + 'static {
     /// Registers the ledger as the one that belongs to the order store, unless one is registered: that one stays. With
     /// `None` it only asks. Returns what is registered now.
-    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryFault>;
+    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryError>;
 
     /// Every sale in one of `states`, by ascending id. One that cannot be read is told beside the others.
-    async fn sales(&self, states: &[SaleState]) -> Result<Listed, RegistryFault>;
+    async fn sales(&self, states: &[SaleState]) -> Result<Listed, RegistryError>;
 
     /// One sale, in whatever state.
-    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, RegistryFault>;
+    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, RegistryError>;
 
     /// Registers that the ledger has the sale in that generation, before anybody can buy from it.
-    async fn confirm_preheat(&self, sale: SaleId, generation: u32) -> Result<Sale, RegistryFault>;
+    async fn confirm_preheat(&self, sale: SaleId, generation: u32) -> Result<Sale, RegistryError>;
 
     /// The order as the order store has it.
-    async fn find_order(&self, order: OrderId) -> Result<Option<StoredOrder>, RegistryFault>;
+    async fn find_order(&self, order: OrderId) -> Result<Option<StoredOrder>, RegistryError>;
 }
 
 /// Which order store this is.
@@ -44,7 +44,7 @@ pub struct Listed {
     /// Those that can be read.
     pub sales: Vec<Sale>,
     /// Those that cannot, by the number that they have instead of an id, and why.
-    pub unreadable: Vec<(u64, RegistryFault)>,
+    pub unreadable: Vec<(u64, RegistryError)>,
 }
 
 /// An order in the order store.
@@ -62,7 +62,7 @@ pub struct StoredOrder {
 
 /// The order worker could not be asked, or refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum RegistryFault {
+pub enum RegistryError {
     /// No answer, or one that says "not now".
     #[error("the order worker is unreachable: {0}")]
     Unavailable(String),
@@ -74,7 +74,7 @@ pub enum RegistryFault {
     Garbled(&'static str),
 }
 
-impl RegistryFault {
+impl RegistryError {
     /// The stable name, for logs and metrics.
     pub const fn code(&self) -> &'static str {
         match self {

@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use flashgate_domain::{
     DeductPolicy, LedgerId, OrderId, Sale, SaleFields, SaleId, SaleState, StoreId, Timestamp,
 };
-use flashgate_gateway::sales::registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder};
+use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError, StoreIdentity, StoredOrder};
 use flashgate_messaging::{
-    BusFault, Delivery, HalfMessage, Message, Position, Subscription, TransactionProducer, Verdict,
+    BusError, Delivery, HalfMessage, Message, Position, Subscription, TransactionProducer, Verdict,
 };
 use tokio::time::sleep;
 
@@ -54,24 +54,24 @@ impl Sales {
 
 #[async_trait]
 impl Registry for Sales {
-    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryFault> {
+    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryError> {
         Ok(StoreIdentity { store: StoreId::from_bytes([1; 16]).unwrap(), ledger })
     }
 
-    async fn sales(&self, _states: &[SaleState]) -> Result<Listed, RegistryFault> {
+    async fn sales(&self, _states: &[SaleState]) -> Result<Listed, RegistryError> {
         Ok(Listed { sales: vec![self.sale()], unreadable: Vec::new() })
     }
 
-    async fn sale(&self, _sale: SaleId) -> Result<Option<Sale>, RegistryFault> {
+    async fn sale(&self, _sale: SaleId) -> Result<Option<Sale>, RegistryError> {
         Ok(Some(self.sale()))
     }
 
-    async fn confirm_preheat(&self, _sale: SaleId, _generation: u32) -> Result<Sale, RegistryFault> {
+    async fn confirm_preheat(&self, _sale: SaleId, _generation: u32) -> Result<Sale, RegistryError> {
         self.preheated.store(true, Ordering::SeqCst);
         Ok(self.sale())
     }
 
-    async fn find_order(&self, _order: OrderId) -> Result<Option<StoredOrder>, RegistryFault> {
+    async fn find_order(&self, _order: OrderId) -> Result<Option<StoredOrder>, RegistryError> {
         Ok(None)
     }
 }
@@ -82,7 +82,7 @@ pub(crate) struct Broker;
 
 #[async_trait]
 impl TransactionProducer for Broker {
-    async fn send_half(&self, message: Message) -> Result<HalfMessage, BusFault> {
+    async fn send_half(&self, message: Message) -> Result<HalfMessage, BusError> {
         Ok(HalfMessage {
             topic: message.topic,
             broker: String::new(),
@@ -93,18 +93,18 @@ impl TransactionProducer for Broker {
         })
     }
 
-    async fn resolve(&self, _half: &HalfMessage, _verdict: Verdict) -> Result<(), BusFault> {
+    async fn resolve(&self, _half: &HalfMessage, _verdict: Verdict) -> Result<(), BusError> {
         Ok(())
     }
 
-    async fn ping(&self) -> Result<(), BusFault> {
+    async fn ping(&self) -> Result<(), BusError> {
         Ok(())
     }
 }
 
 #[async_trait]
 impl Subscription for Broker {
-    async fn poll(&mut self, _max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault> {
+    async fn poll(&mut self, _max: usize, wait: Duration) -> Result<Vec<Delivery>, BusError> {
         sleep(wait).await;
         Ok(Vec::new())
     }
@@ -113,11 +113,11 @@ impl Subscription for Broker {
         Vec::new()
     }
 
-    async fn commit(&mut self, _position: &[Position]) -> Result<(), BusFault> {
+    async fn commit(&mut self, _position: &[Position]) -> Result<(), BusError> {
         Ok(())
     }
 
-    async fn lag(&self) -> Result<u64, BusFault> {
+    async fn lag(&self) -> Result<u64, BusError> {
         Ok(0)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use flashgate_messaging::{
-    Browser, BusFault, ClockDifference, Message, Publisher, QueueId, QueueSpan, StoredPage,
+    Browser, BusError, ClockDifference, Message, Publisher, QueueId, QueueSpan, StoredPage,
     rocketmq::{RocketMqBrowser, RocketMqPublisher},
 };
 
@@ -28,14 +28,14 @@ impl<T: Send + Sync> LateInit<T> {
         self.0.get()
     }
 
-    fn get(&self) -> Result<&T, BusFault> {
-        self.way().ok_or_else(|| BusFault::Unavailable { reason: "not connected yet".to_owned() })
+    fn get(&self) -> Result<&T, BusError> {
+        self.way().ok_or_else(|| BusError::Unavailable { reason: "not connected yet".to_owned() })
     }
 }
 
 #[async_trait]
 impl Publisher for LateInit<RocketMqPublisher> {
-    async fn publish(&self, message: Message) -> Result<(), BusFault> {
+    async fn publish(&self, message: Message) -> Result<(), BusError> {
         self.get()?.publish(message).await
     }
 
@@ -46,11 +46,11 @@ impl Publisher for LateInit<RocketMqPublisher> {
 
 #[async_trait]
 impl Browser for LateInit<RocketMqBrowser> {
-    async fn queues(&self) -> Result<Vec<QueueSpan>, BusFault> {
+    async fn queues(&self) -> Result<Vec<QueueSpan>, BusError> {
         self.get()?.queues().await
     }
 
-    async fn read(&self, queue: &QueueId, offset: u64, max: u32) -> Result<StoredPage, BusFault> {
+    async fn read(&self, queue: &QueueId, offset: u64, max: u32) -> Result<StoredPage, BusError> {
         self.get()?.read(queue, offset, max).await
     }
 }

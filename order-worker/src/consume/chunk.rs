@@ -3,7 +3,7 @@
 use std::{mem, time::Duration};
 
 use flashgate_domain::{Batch, BatchId, LedgerId};
-use flashgate_messaging::{BusFault, Delivery, Subscription};
+use flashgate_messaging::{BusError, Delivery, Subscription};
 use flashgate_proto::body::{self, LedgerBatch};
 use tokio::time::{Instant, sleep};
 
@@ -95,7 +95,7 @@ impl ChunkBuilder {
         config: &ConsumeConfig,
         wait: Duration,
         linger: Duration,
-    ) -> Result<Chunk, BusFault> {
+    ) -> Result<Chunk, BusError> {
         if !wait.is_zero() {
             sleep(wait.min(config.poll_wait())).await;
         }

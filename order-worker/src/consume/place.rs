@@ -3,7 +3,7 @@
 use std::{mem, sync::Arc};
 
 use flashgate_domain::{Backoff, Batch, BatchOutcome, Clock};
-use flashgate_order_store::{OrderRepository, Placed, StoreFault};
+use flashgate_order_store::{OrderRepository, Placed, StoreError};
 use metrics::counter;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -71,7 +71,7 @@ impl Placer {
                     self.health.progress();
                     placement.take(part, placed);
                 }
-                Err(StoreFault::Blocked { sales }) => {
+                Err(StoreError::Blocked { sales }) => {
                     self.blocked.add(&sales);
                     let (free, blocked) = self.blocked.divide(part);
                     placement.blocked.extend(blocked);
@@ -97,7 +97,7 @@ impl Placer {
         &self,
         part: &[Taken],
         shutdown: &CancellationToken,
-    ) -> Result<Result<Vec<Placed>, StoreFault>, Abandoned> {
+    ) -> Result<Result<Vec<Placed>, StoreError>, Abandoned> {
         let batches: Vec<Batch> = part.iter().map(|taken| taken.batch.clone()).collect();
         let mut retry = 0;
         loop {
@@ -106,9 +106,9 @@ impl Placer {
                 self.store.apply(&batches, self.clock.now()).await
             };
             match applied {
-                Err(fault @ StoreFault::Blocked { .. }) => return Ok(Err(fault)),
+                Err(fault @ StoreError::Blocked { .. }) => return Ok(Err(fault)),
                 Err(fault) if fault.retry_safe() => {
-                    if matches!(fault, StoreFault::Unavailable(_)) {
+                    if matches!(fault, StoreError::Unavailable(_)) {
                         self.health.store(false);
                     }
                     counter!("flashgate_worker_apply_retries_total", "reason" => fault.code()).increment(1);

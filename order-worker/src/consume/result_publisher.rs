@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use flashgate_domain::{Backoff, BatchOutcome, Decision, LedgerId};
-use flashgate_messaging::{BusFault, Message, Publisher, Topic};
+use flashgate_messaging::{BusError, Message, Publisher, Topic};
 use flashgate_proto::body;
 use flashgate_service::clocks::Peer;
 use metrics::counter;
@@ -104,7 +104,7 @@ impl ResultPublisher {
             counter!("flashgate_worker_publish_faults_total", "kind" => what, "code" => fault.code())
                 .increment(1);
             warn!(error = %fault, code = fault.code(), what, retry, "publish failed; retrying");
-            if fault == BusFault::Closed {
+            if fault == BusError::Closed {
                 return Err(Abandoned::BusClosed);
             }
             pause(&self.backoff, retry, shutdown).await?;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use flashgate_messaging::{
-    BusFault, Group, Topic,
+    BusError, Group, Topic,
     rocketmq::{RocketMq, admin},
 };
 
@@ -19,7 +19,7 @@ impl Backlog {
     }
 
     /// How many messages are stored beyond what the group has acknowledged; `None` if the broker is not known.
-    pub(super) async fn messages(&self) -> Result<Option<u64>, BusFault> {
+    pub(super) async fn messages(&self) -> Result<Option<u64>, BusError> {
         match self.0.get() {
             Some((mq, orders, group)) => admin::backlog(mq, orders, group).await.map(Some),
             None => Ok(None),

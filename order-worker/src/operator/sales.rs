@@ -8,7 +8,7 @@ use flashgate_domain::{
 };
 use flashgate_messaging::{Message, Publisher, Topic};
 use flashgate_order_store::{
-    OrderStore, Registration, SaleMade, SalePage, StoreFault, StoreIdentity, Transition,
+    OrderStore, Registration, SaleMade, SalePage, StoreError, StoreIdentity, Transition,
 };
 use flashgate_proto::body;
 use flashgate_service::error::ApiError;
@@ -152,13 +152,13 @@ impl Sales {
 }
 
 /// What a fault of the store is to a caller.
-pub(super) fn failure(fault: StoreFault) -> ApiError {
+pub(super) fn failure(fault: StoreError) -> ApiError {
     match fault {
-        StoreFault::Unavailable(_) | StoreFault::Contended(_) | StoreFault::Blocked { .. } => {
+        StoreError::Unavailable(_) | StoreError::Contended(_) | StoreError::Blocked { .. } => {
             warn!(error = %fault, "order store call failed");
             ApiError::StoreUnavailable
         }
-        StoreFault::Refused(_) | StoreFault::Corrupt { .. } => {
+        StoreError::Refused(_) | StoreError::Corrupt { .. } => {
             error!(error = %fault, "order store call failed; a retry cannot help");
             ApiError::Internal
         }

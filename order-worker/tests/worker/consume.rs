@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use flashgate_domain::{Batch, Decision, LedgerId, SaleId, SystemClock};
-use flashgate_messaging::{BusFault, Group, Topic};
+use flashgate_messaging::{BusError, Group, Topic};
 use flashgate_order_store::{
     DeploymentRepository, SaleRepository,
     contract::{
@@ -144,7 +144,7 @@ async fn a_chunk_is_decided_while_the_one_before_it_is_announced_and_acknowledge
     for number in 1..=3 {
         scene.send(number, 4);
     }
-    scene.bus.fail_next(BusFault::Unanswered { reason: "away".to_owned() });
+    scene.bus.fail_next(BusError::Unanswered { reason: "away".to_owned() });
     assert_eq!(scene.step().await.orders, 4);
     assert_eq!(scene.saleable().await, 1_000_000 - 8, "two at a time");
     assert_eq!(scene.bus.events().last(), Some(&Event::Committed { offset: 1 }), "of the first one only");
@@ -281,7 +281,7 @@ async fn leaving_while_the_store_is_away_commits_nothing_and_loses_nothing() {
 async fn what_the_broker_does_not_take_is_sent_again() {
     let mut scene = Scene::new(ConsumeConfig::default()).await;
     scene.send(1, 2);
-    let away = || BusFault::Unanswered { reason: "away".to_owned() };
+    let away = || BusError::Unanswered { reason: "away".to_owned() };
     scene.bus.fail_next(away());
     scene.bus.fail_next(away());
     assert_eq!(scene.step().await.orders, 2);
@@ -292,7 +292,7 @@ async fn what_the_broker_does_not_take_is_sent_again() {
 async fn a_chunk_that_comes_again_has_the_same_outcomes_and_takes_nothing() {
     let mut scene = Scene::new(ConsumeConfig::default()).await;
     scene.send(1, 5);
-    scene.bus.fail_next(BusFault::Closed);
+    scene.bus.fail_next(BusError::Closed);
     assert!(matches!(scene.consumer.step(&scene.leave).await, Err(Abandoned::BusClosed)));
     assert_eq!(scene.saleable().await, 1_000_000 - 5, "decided, and nobody told");
     scene.bus.restart();

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_domain::{BatchId, SystemClock, Timestamp};
-use flashgate_messaging::{Browser, BusFault, Delivery, QueueId, QueueSpan, StoredPage, Topic};
+use flashgate_messaging::{Browser, BusError, Delivery, QueueId, QueueSpan, StoredPage, Topic};
 use flashgate_order_store::{
     OrderRepository, RepairDraft, RepairRepository, SaleRepository,
     contract::scene::{NOW, draft, singles},
@@ -50,7 +50,7 @@ impl Shelf {
 
 #[async_trait]
 impl Browser for Shelf {
-    async fn queues(&self) -> Result<Vec<QueueSpan>, BusFault> {
+    async fn queues(&self) -> Result<Vec<QueueSpan>, BusError> {
         let span = |(queue, messages): (&QueueId, &Vec<Delivery>)| QueueSpan {
             queue: queue.clone(),
             offsets: messages[0].offset..messages[messages.len() - 1].offset + 1,
@@ -58,7 +58,7 @@ impl Browser for Shelf {
         Ok(self.0.iter().map(span).collect())
     }
 
-    async fn read(&self, queue: &QueueId, offset: u64, max: u32) -> Result<StoredPage, BusFault> {
+    async fn read(&self, queue: &QueueId, offset: u64, max: u32) -> Result<StoredPage, BusError> {
         // Fewer than asked for, as a broker does.
         let rest = self.0[queue].iter().filter(|message| message.offset >= offset);
         let messages: Vec<Delivery> = rest.take(usize::try_from(max.min(2)).unwrap()).cloned().collect();
@@ -203,7 +203,7 @@ async fn a_letter_is_shown_with_its_orders_or_with_its_first_bytes() {
 async fn a_letter_is_replayed_as_it_came_and_waits_if_the_broker_does_not_take_it() {
     let scene = Scene::new(five());
     let repair = scene.repair("replay_letters", "").await;
-    scene.bus.fail_next(BusFault::Unavailable { reason: "away".to_owned() });
+    scene.bus.fail_next(BusError::Unavailable { reason: "away".to_owned() });
     let ids = ["broker-a/0:3", "broker-a/0:4"];
     assert_eq!(scene.replay(repair, &ids).await.unwrap(), ["failed", "failed"]);
     assert_eq!((scene.bus.events(), scene.waiting(100).await.len()), (Vec::new(), 5));

@@ -17,12 +17,12 @@ use flashgate_domain::{
     audit::{BatchSums, BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep, Sums},
 };
 use flashgate_messaging::{
-    Browser, BusFault, Delivery, Message, Position, Publisher, QueueId, QueueSpan, StoredPage, Subscription,
+    Browser, BusError, Delivery, Message, Position, Publisher, QueueId, QueueSpan, StoredPage, Subscription,
 };
 use flashgate_order_store::{
     BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
     LetterStatus, OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, Rejection, RepairDraft,
-    RepairEvent, RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreFault,
+    RepairEvent, RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreError,
     StoreIdentity, Transition,
     decide::{Purchase, order_by_order},
 };
@@ -87,10 +87,10 @@ impl Tables {
 
 #[async_trait]
 impl OrderRepository for MemoryStore {
-    async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreFault> {
+    async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreError> {
         let away = self.away.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         if away.is_ok() {
-            return Err(StoreFault::Unavailable("away".to_owned()));
+            return Err(StoreError::Unavailable("away".to_owned()));
         }
         if self.hangs.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
@@ -101,11 +101,11 @@ impl OrderRepository for MemoryStore {
         if !sales.is_empty() {
             // As long as a statement waits for a row.
             tokio::time::sleep(Duration::from_secs(2)).await;
-            return Err(StoreFault::Blocked { sales });
+            return Err(StoreError::Blocked { sales });
         }
         let refused = *self.refuses.lock();
         if batches.iter().any(|batch| Some(batch.id()) == refused) {
-            return Err(StoreFault::Refused("a value".to_owned()));
+            return Err(StoreError::Refused("a value".to_owned()));
         }
         let mut sorted: Vec<&Batch> = batches.iter().collect();
         sorted.sort_by_key(|batch| batch.id());
@@ -115,7 +115,7 @@ impl OrderRepository for MemoryStore {
         Ok(batches.iter().map(|batch| placed[&batch.id()].clone()).collect())
     }
 
-    async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreFault> {
+    async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreError> {
         let tables = self.tables.lock();
         let Some((outcome, created_at)) = tables.decided.get(&order.base()) else { return Ok(None) };
         Ok(outcome.orders.get(order.index()).map(|found| Order {
@@ -127,7 +127,7 @@ impl OrderRepository for MemoryStore {
         }))
     }
 
-    async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreFault> {
+    async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreError> {
         let locked = self.locked.lock();
         Ok(sales.iter().copied().filter(|sale| locked.contains(sale)).collect())
     }
@@ -135,7 +135,7 @@ impl OrderRepository for MemoryStore {
 
 #[async_trait]
 impl SaleRepository for MemoryStore {
-    async fn create_sale(&self, draft: &SaleDraft, _now: Timestamp) -> Result<Sale, StoreFault> {
+    async fn create_sale(&self, draft: &SaleDraft, _now: Timestamp) -> Result<Sale, StoreError> {
         let sales = &mut self.tables.lock().sales;
         let id = SaleId::new(u64::try_from(sales.len()).unwrap() + 1).unwrap();
         let (draft, state, saleable) = (draft.clone(), SaleState::Created, draft.stock());
@@ -149,7 +149,7 @@ impl SaleRepository for MemoryStore {
         key: &IdempotencyKey,
         draft: &SaleDraft,
         now: Timestamp,
-    ) -> Result<SaleMade, StoreFault> {
+    ) -> Result<SaleMade, StoreError> {
         let known = self.tables.lock().sale_keys.get(key.as_str()).copied();
         if let Some(id) = known {
             return Ok(SaleMade::found(self.tables.lock().sales[&id].clone(), draft));
@@ -159,7 +159,7 @@ impl SaleRepository for MemoryStore {
         Ok(SaleMade::Now(sale))
     }
 
-    async fn preheat_sale(&self, sale: SaleId, _now: Timestamp) -> Result<Option<Transition>, StoreFault> {
+    async fn preheat_sale(&self, sale: SaleId, _now: Timestamp) -> Result<Option<Transition>, StoreError> {
         Ok(self.tables.lock().change(sale, |sale| {
             if sale.state == SaleState::Created {
                 (sale.state, sale.generation) = (SaleState::Preheating, 1);
@@ -172,7 +172,7 @@ impl SaleRepository for MemoryStore {
         sale: SaleId,
         generation: u32,
         _now: Timestamp,
-    ) -> Result<Option<Transition>, StoreFault> {
+    ) -> Result<Option<Transition>, StoreError> {
         Ok(self.tables.lock().change(sale, |sale| {
             if (sale.state, sale.generation) == (SaleState::Preheating, generation) {
                 sale.state = SaleState::Preheated;
@@ -185,7 +185,7 @@ impl SaleRepository for MemoryStore {
         sale: SaleId,
         generation: u32,
         _now: Timestamp,
-    ) -> Result<Option<Transition>, StoreFault> {
+    ) -> Result<Option<Transition>, StoreError> {
         Ok(self.tables.lock().change(sale, |sale| {
             if (sale.state, sale.generation) == (SaleState::Preheated, generation) {
                 sale.generation += 1;
@@ -193,15 +193,15 @@ impl SaleRepository for MemoryStore {
         }))
     }
 
-    async fn close_sale(&self, sale: SaleId, _now: Timestamp) -> Result<Option<Transition>, StoreFault> {
+    async fn close_sale(&self, sale: SaleId, _now: Timestamp) -> Result<Option<Transition>, StoreError> {
         Ok(self.tables.lock().change(sale, |sale| sale.state = SaleState::Closed))
     }
 
-    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, StoreFault> {
+    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, StoreError> {
         Ok(self.tables.lock().sales.get(&sale).cloned())
     }
 
-    async fn sales(&self, page: &SalePage) -> Result<Vec<Sale>, StoreFault> {
+    async fn sales(&self, page: &SalePage) -> Result<Vec<Sale>, StoreError> {
         let tables = self.tables.lock();
         let wanted = tables.sales.values().filter(|sale| {
             sale.id.get() > page.after_id && (page.states.is_empty() || page.states.contains(&sale.state))
@@ -212,7 +212,7 @@ impl SaleRepository for MemoryStore {
 
 #[async_trait]
 impl SnapshotRepository for MemoryStore {
-    async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, StoreFault> {
+    async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, StoreError> {
         let tables = self.tables.lock();
         let Some(row) = tables.sales.get(&sale) else { return Ok(None) };
         let mut orders = Sums::default();
@@ -240,13 +240,13 @@ impl SnapshotRepository for MemoryStore {
         }))
     }
 
-    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault> {
+    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreError> {
         let tables = self.tables.lock();
         let found = tables.decided.get(&batch.base()).filter(|(outcome, _)| outcome.batch == batch);
         Ok(found.map(|(outcome, _)| outcome.clone()))
     }
 
-    async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault> {
+    async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreError> {
         let tables = self.tables.lock();
         let earlier = tables.decided.values().rev().map(|(outcome, _)| outcome);
         let earlier = earlier.filter(|outcome| page.before.is_none_or(|id| outcome.batch.base() < id));
@@ -257,7 +257,7 @@ impl SnapshotRepository for MemoryStore {
         Ok(earlier.take(usize::try_from(page.size).unwrap()).map(decided).collect())
     }
 
-    async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault> {
+    async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreError> {
         let tables = self.tables.lock();
         if !tables.sales.contains_key(&page.sale) {
             return Ok(None);
@@ -269,7 +269,7 @@ impl SnapshotRepository for MemoryStore {
         Ok(Some(OutcomesPage { outcomes: of_sale.cloned().collect(), next: None }))
     }
 
-    async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreFault> {
+    async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreError> {
         let tables = self.tables.lock();
         let mut units: BTreeMap<String, BuyerUnits> = BTreeMap::new();
         for order in tables.decided.values().flat_map(|(outcome, _)| &outcome.orders) {
@@ -292,7 +292,7 @@ impl RepairRepository for MemoryStore {
         sale: SaleId,
         step: &StoreStep,
         _now: Timestamp,
-    ) -> Result<Option<Compensated>, StoreFault> {
+    ) -> Result<Option<Compensated>, StoreError> {
         let Tables { sales, adjustments, .. } = &mut *self.tables.lock();
         let Some(sale) = sales.get_mut(&sale) else { return Ok(None) };
         let steps = adjustments.entry(sale.id).or_default();
@@ -304,7 +304,7 @@ impl RepairRepository for MemoryStore {
         Ok(Some(Compensated::of(corrected.is_some(), step, sale.saleable, *steps)))
     }
 
-    async fn correct_order(&self, correction: &Correction, _now: Timestamp) -> Result<bool, StoreFault> {
+    async fn correct_order(&self, correction: &Correction, _now: Timestamp) -> Result<bool, StoreError> {
         let Correction { order, sale, seen, settled } = correction;
         let mut tables = self.tables.lock();
         let batch = tables.decided.get_mut(&order.base());
@@ -321,7 +321,7 @@ impl RepairRepository for MemoryStore {
         Ok(true)
     }
 
-    async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreFault> {
+    async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreError> {
         let repairs = &mut self.tables.lock().repairs;
         let id = u64::try_from(repairs.len()).unwrap() + 1;
         repairs.push(RepairEvent { id, draft: draft.clone(), began_at: now, ended: None });
@@ -333,14 +333,14 @@ impl RepairRepository for MemoryStore {
         id: u64,
         after: &str,
         now: Timestamp,
-    ) -> Result<Option<RepairEvent>, StoreFault> {
+    ) -> Result<Option<RepairEvent>, StoreError> {
         let repairs = &mut self.tables.lock().repairs;
         let Some(event) = repairs.iter_mut().find(|event| event.id == id) else { return Ok(None) };
         event.ended.get_or_insert((after.to_owned(), now));
         Ok(Some(event.clone()))
     }
 
-    async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreFault> {
+    async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreError> {
         let tables = self.tables.lock();
         let earlier = tables.repairs.iter().rev().filter(|event| before.is_none_or(|id| event.id < id));
         Ok(earlier.take(usize::try_from(size).unwrap()).cloned().collect())
@@ -352,7 +352,7 @@ impl RepairRepository for MemoryStore {
         status: LetterStatus,
         repair_id: u64,
         now: Timestamp,
-    ) -> Result<(), StoreFault> {
+    ) -> Result<(), StoreError> {
         let mut tables = self.tables.lock();
         let repair = tables.repairs.iter().find(|event| event.id == repair_id).unwrap().draft.clone();
         let RepairDraft { actor, reason, .. } = repair;
@@ -361,7 +361,7 @@ impl RepairRepository for MemoryStore {
         Ok(())
     }
 
-    async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreFault> {
+    async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreError> {
         let tables = self.tables.lock();
         let last = tables.letters.iter().rev().find(|(decided, _)| decided == letter);
         Ok(last.map(|(_, decision)| decision.clone()))
@@ -370,12 +370,12 @@ impl RepairRepository for MemoryStore {
 
 #[async_trait]
 impl DeploymentRepository for MemoryStore {
-    async fn identity(&self) -> Result<StoreIdentity, StoreFault> {
+    async fn identity(&self) -> Result<StoreIdentity, StoreError> {
         let store = StoreId::from_bytes([5; 16]).unwrap();
         Ok(StoreIdentity { store, ledger: self.tables.lock().ledger })
     }
 
-    async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreFault> {
+    async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreError> {
         let registered = &mut self.tables.lock().ledger;
         match *registered {
             None => {
@@ -387,7 +387,7 @@ impl DeploymentRepository for MemoryStore {
         }
     }
 
-    async fn ping(&self) -> Result<Timestamp, StoreFault> {
+    async fn ping(&self) -> Result<Timestamp, StoreError> {
         Ok(SystemClock.now())
     }
 }
@@ -409,7 +409,7 @@ struct Queue {
     committed: usize,
     polled: usize,
     events: Vec<Event>,
-    faults: VecDeque<BusFault>,
+    faults: VecDeque<BusError>,
     waits: Vec<Duration>,
     frozen: bool,
 }
@@ -420,7 +420,7 @@ impl MemoryBus {
     }
 
     /// The next publish or commit ends with this fault.
-    pub(crate) fn fail_next(&self, fault: BusFault) {
+    pub(crate) fn fail_next(&self, fault: BusError) {
         self.0.lock().faults.push_back(fault);
     }
 
@@ -470,7 +470,7 @@ fn queue_id() -> QueueId {
 
 #[async_trait]
 impl Subscription for MemoryBus {
-    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault> {
+    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusError> {
         self.answer().await;
         // Whoever polls for ever lets the others work, too.
         tokio::task::yield_now().await;
@@ -498,7 +498,7 @@ impl Subscription for MemoryBus {
         vec![Position { queue: queue_id(), holding: 0, offset }]
     }
 
-    async fn commit(&mut self, position: &[Position]) -> Result<(), BusFault> {
+    async fn commit(&mut self, position: &[Position]) -> Result<(), BusError> {
         self.answer().await;
         let mut queue = self.0.lock();
         if let Some(fault) = queue.faults.pop_front() {
@@ -510,7 +510,7 @@ impl Subscription for MemoryBus {
         Ok(())
     }
 
-    async fn lag(&self) -> Result<u64, BusFault> {
+    async fn lag(&self) -> Result<u64, BusError> {
         self.answer().await;
         Ok(0)
     }
@@ -518,7 +518,7 @@ impl Subscription for MemoryBus {
 
 #[async_trait]
 impl Publisher for MemoryBus {
-    async fn publish(&self, message: Message) -> Result<(), BusFault> {
+    async fn publish(&self, message: Message) -> Result<(), BusError> {
         self.answer().await;
         let mut queue = self.0.lock();
         if let Some(fault) = queue.faults.pop_front() {
@@ -535,11 +535,11 @@ pub(crate) struct NoTopic;
 
 #[async_trait]
 impl Browser for NoTopic {
-    async fn queues(&self) -> Result<Vec<QueueSpan>, BusFault> {
+    async fn queues(&self) -> Result<Vec<QueueSpan>, BusError> {
         Ok(Vec::new())
     }
 
-    async fn read(&self, _queue: &QueueId, offset: u64, _max: u32) -> Result<StoredPage, BusFault> {
+    async fn read(&self, _queue: &QueueId, offset: u64, _max: u32) -> Result<StoredPage, BusError> {
         Ok(StoredPage { messages: Vec::new(), next: offset })
     }
 }

@@ -7,14 +7,14 @@ use flashgate_domain::{
     Batch, BatchId, BatchOutcome, BuyerDigest, Clock, Intent, LedgerId, Node, OrderId, Sale, SaleId,
     SaleState, Shard, StoreId, Timestamp, audit::LedgerStep,
 };
-use flashgate_gateway::sales::registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder};
+use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError, StoreIdentity, StoredOrder};
 use flashgate_ledger::{
-    Activated, Compensated, Deduction, Fate, Identifying, IntentResult, LedgerEvent, LedgerFault,
+    Activated, Compensated, Deduction, Fate, Identifying, IntentResult, LedgerError, LedgerEvent,
     LedgerIdentity, LedgerOrder, LedgerState, LogEntry, Observing, Prepared, Probing, Rebuilding, Rebuilt,
     Repairing, Restored, SaleLifecycle, SaleStock, Screening, Selling, Settled, Snapshot, Watching,
 };
 use flashgate_messaging::{
-    BusFault, Delivery, HalfMessage, Message, Position, Subscription, TransactionProducer, Verdict,
+    BusError, Delivery, HalfMessage, Message, Position, Subscription, TransactionProducer, Verdict,
 };
 use futures::stream::{self, BoxStream, StreamExt};
 
@@ -45,88 +45,88 @@ impl Agreeable {
 
 #[async_trait]
 impl Selling for Agreeable {
-    async fn screen(&self, _shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerFault> {
+    async fn screen(&self, _shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerError> {
         let answer = if self.available > 0 { IntentResult::Pass } else { IntentResult::SoldOut };
         Ok(Screening { results: vec![answer; intents.len()], stocks: self.stocks(), open_orders: 0 })
     }
 
-    async fn deduct(&self, _batch: &Batch, _body: &[u8]) -> Result<Deduction, LedgerFault> {
+    async fn deduct(&self, _batch: &Batch, _body: &[u8]) -> Result<Deduction, LedgerError> {
         Ok(Deduction::Applied { stocks: self.stocks() })
     }
 
-    async fn check_back(&self, _batch: BatchId) -> Result<Fate, LedgerFault> {
+    async fn check_back(&self, _batch: BatchId) -> Result<Fate, LedgerError> {
         Ok(Fate::Deducted)
     }
 
-    async fn settle(&self, _outcome: &BatchOutcome) -> Result<Settled, LedgerFault> {
+    async fn settle(&self, _outcome: &BatchOutcome) -> Result<Settled, LedgerError> {
         Ok(Settled::Already)
     }
 }
 
 #[async_trait]
 impl SaleLifecycle for Agreeable {
-    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerFault> {
+    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerError> {
         Ok(Prepared::Active { generation: sale.generation })
     }
 
-    async fn activate(&self, _sale: SaleId, _generation: u32) -> Result<Activated, LedgerFault> {
+    async fn activate(&self, _sale: SaleId, _generation: u32) -> Result<Activated, LedgerError> {
         Ok(Activated::Active)
     }
 
-    async fn pause(&self, _sale: SaleId) -> Result<(), LedgerFault> {
+    async fn pause(&self, _sale: SaleId) -> Result<(), LedgerError> {
         Ok(())
     }
 
-    async fn close(&self, _sale: SaleId) -> Result<(), LedgerFault> {
+    async fn close(&self, _sale: SaleId) -> Result<(), LedgerError> {
         Ok(())
     }
 
-    async fn sweep(&self) -> Result<u64, LedgerFault> {
+    async fn sweep(&self) -> Result<u64, LedgerError> {
         Ok(0)
     }
 }
 
 #[async_trait]
 impl Observing for Agreeable {
-    async fn order(&self, _order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
+    async fn order(&self, _order: OrderId) -> Result<Option<LedgerOrder>, LedgerError> {
         Ok(None)
     }
 
-    async fn entry(&self, _batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
+    async fn entry(&self, _batch: BatchId) -> Result<Option<LogEntry>, LedgerError> {
         Ok(None)
     }
 
-    async fn message(&self, _batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
+    async fn message(&self, _batch: BatchId) -> Result<Option<Vec<u8>>, LedgerError> {
         Ok(None)
     }
 
-    async fn snapshot(&self, _sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
+    async fn snapshot(&self, _sale: SaleId) -> Result<Option<Snapshot>, LedgerError> {
         Ok(None)
     }
 
-    async fn holdings(&self, _sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault> {
+    async fn holdings(&self, _sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerError> {
         Ok(vec![0; buyers.len()])
     }
 }
 
 #[async_trait]
 impl Watching for Agreeable {
-    async fn stock(&self, _sale: SaleId) -> Result<Option<SaleStock>, LedgerFault> {
+    async fn stock(&self, _sale: SaleId) -> Result<Option<SaleStock>, LedgerError> {
         Ok(self.stocks().pop())
     }
 
-    async fn keys(&self, _sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
+    async fn keys(&self, _sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerError> {
         Ok(Vec::new())
     }
 
-    async fn events(&self) -> Result<BoxStream<'static, LedgerEvent>, LedgerFault> {
+    async fn events(&self) -> Result<BoxStream<'static, LedgerEvent>, LedgerError> {
         Ok(stream::pending().boxed())
     }
 }
 
 #[async_trait]
 impl Repairing for Agreeable {
-    async fn begin_rebuild(&self, _sale: &Sale) -> Result<Rebuilding, LedgerFault> {
+    async fn begin_rebuild(&self, _sale: &Sale) -> Result<Rebuilding, LedgerError> {
         Ok(Rebuilding::Begun)
     }
 
@@ -135,7 +135,7 @@ impl Repairing for Agreeable {
         _sale: SaleId,
         _generation: u32,
         _outcome: &BatchOutcome,
-    ) -> Result<Restored, LedgerFault> {
+    ) -> Result<Restored, LedgerError> {
         Ok(Restored::Done)
     }
 
@@ -144,18 +144,18 @@ impl Repairing for Agreeable {
         _sale: SaleId,
         _generation: u32,
         _available: i64,
-    ) -> Result<Rebuilt, LedgerFault> {
+    ) -> Result<Rebuilt, LedgerError> {
         Ok(Rebuilt::Done { state: LedgerState::Active })
     }
 
-    async fn compensate(&self, _sale: SaleId, _step: &LedgerStep) -> Result<Compensated, LedgerFault> {
+    async fn compensate(&self, _sale: SaleId, _step: &LedgerStep) -> Result<Compensated, LedgerError> {
         Ok(Compensated::Missing)
     }
 }
 
 #[async_trait]
 impl Identifying for Agreeable {
-    async fn identity(&self, _shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
+    async fn identity(&self, _shard: Shard) -> Result<Option<LedgerIdentity>, LedgerError> {
         Ok(None)
     }
 
@@ -163,48 +163,48 @@ impl Identifying for Agreeable {
         &self,
         _shard: Shard,
         identity: LedgerIdentity,
-    ) -> Result<LedgerIdentity, LedgerFault> {
+    ) -> Result<LedgerIdentity, LedgerError> {
         Ok(identity)
     }
 
     fn expect_ledger(&self, _ledger: LedgerId) {}
 
-    async fn next_node(&self) -> Result<Node, LedgerFault> {
+    async fn next_node(&self) -> Result<Node, LedgerError> {
         Ok(Node::of_start(1))
     }
 }
 
 #[async_trait]
 impl Probing for Agreeable {
-    async fn time(&self) -> Result<Timestamp, LedgerFault> {
-        Err(LedgerFault::Refused("it has no clock".to_owned()))
+    async fn time(&self) -> Result<Timestamp, LedgerError> {
+        Err(LedgerError::Refused("it has no clock".to_owned()))
     }
 
-    async fn ping(&self) -> Result<(), LedgerFault> {
+    async fn ping(&self) -> Result<(), LedgerError> {
         Ok(())
     }
 }
 
 #[async_trait]
 impl Registry for Agreeable {
-    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryFault> {
-        let store = StoreId::from_bytes([1; 16]).map_err(|_zero| RegistryFault::Garbled("store_id"))?;
+    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryError> {
+        let store = StoreId::from_bytes([1; 16]).map_err(|_zero| RegistryError::Garbled("store_id"))?;
         Ok(StoreIdentity { store, ledger })
     }
 
-    async fn sales(&self, _states: &[SaleState]) -> Result<Listed, RegistryFault> {
+    async fn sales(&self, _states: &[SaleState]) -> Result<Listed, RegistryError> {
         Ok(Listed { sales: vec![self.sale.clone()], unreadable: Vec::new() })
     }
 
-    async fn sale(&self, _sale: SaleId) -> Result<Option<Sale>, RegistryFault> {
+    async fn sale(&self, _sale: SaleId) -> Result<Option<Sale>, RegistryError> {
         Ok(Some(self.sale.clone()))
     }
 
-    async fn confirm_preheat(&self, _sale: SaleId, _generation: u32) -> Result<Sale, RegistryFault> {
+    async fn confirm_preheat(&self, _sale: SaleId, _generation: u32) -> Result<Sale, RegistryError> {
         Ok(self.sale.clone())
     }
 
-    async fn find_order(&self, _order: OrderId) -> Result<Option<StoredOrder>, RegistryFault> {
+    async fn find_order(&self, _order: OrderId) -> Result<Option<StoredOrder>, RegistryError> {
         Ok(None)
     }
 }
@@ -215,7 +215,7 @@ pub(crate) struct Broker;
 
 #[async_trait]
 impl TransactionProducer for Broker {
-    async fn send_half(&self, message: Message) -> Result<HalfMessage, BusFault> {
+    async fn send_half(&self, message: Message) -> Result<HalfMessage, BusError> {
         Ok(HalfMessage {
             topic: message.topic,
             broker: String::new(),
@@ -226,18 +226,18 @@ impl TransactionProducer for Broker {
         })
     }
 
-    async fn resolve(&self, _half: &HalfMessage, _verdict: Verdict) -> Result<(), BusFault> {
+    async fn resolve(&self, _half: &HalfMessage, _verdict: Verdict) -> Result<(), BusError> {
         Ok(())
     }
 
-    async fn ping(&self) -> Result<(), BusFault> {
+    async fn ping(&self) -> Result<(), BusError> {
         Ok(())
     }
 }
 
 #[async_trait]
 impl Subscription for Broker {
-    async fn poll(&mut self, _max: usize, _wait: Duration) -> Result<Vec<Delivery>, BusFault> {
+    async fn poll(&mut self, _max: usize, _wait: Duration) -> Result<Vec<Delivery>, BusError> {
         pending().await
     }
 
@@ -245,11 +245,11 @@ impl Subscription for Broker {
         Vec::new()
     }
 
-    async fn commit(&mut self, _position: &[Position]) -> Result<(), BusFault> {
+    async fn commit(&mut self, _position: &[Position]) -> Result<(), BusError> {
         Ok(())
     }
 
-    async fn lag(&self) -> Result<u64, BusFault> {
+    async fn lag(&self) -> Result<u64, BusError> {
         Ok(0)
     }
 }

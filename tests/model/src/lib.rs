@@ -19,9 +19,9 @@
 //! |---|---|
 //! | `SendHalf` | `Transactions::send_half`, and the call of `Selling::deduct` that follows its answer |
 //! | `Deduct`, `DeductLate` | `deduct.lua`; `Transactions::run` hears the answer, or nobody does |
-//! | `DeductNothing` | `LedgerFault::nothing_done` in `Transactions::run` |
-//! | `Resend` | `Servers::send` of the Redis ledger, after `Failed::Lost` |
-//! | `TimeOut` | `LedgerFault::NoAnswer` in `Transactions::run` |
+//! | `DeductNothing` | `LedgerError::nothing_done` in `Transactions::run` |
+//! | `Resend` | `Servers::send` of the Redis ledger, after `CliError::Lost` |
+//! | `TimeOut` | `LedgerError::NoAnswer` in `Transactions::run` |
 //! | `AskFate`, `GiveUp` | `Transactions::settle_doubt`: `check_back.lua`, or `End::Unknown` |
 //! | `Commit`, `Rollback` | `TransactionProducer::resolve` arrives at the broker, from whomever it comes |
 //! | `PassDeadline` | `Transactions::commit`, accepted without an answer |

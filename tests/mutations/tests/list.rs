@@ -25,8 +25,9 @@ fn every_part_of_the_deployment_is_broken_somewhere() {
     for part in [
         "gateway/src/",
         "order-worker/src/consume",
-        "order-worker/src/mysql/",
-        "order-worker/src/sqlite/",
+        "crates/order-store/",
+        "crates/order-store-mysql/src/",
+        "crates/order-store-sqlite/src/",
         "crates/ledger-redis/lua/",
         "crates/ledger-redis/src/",
         "crates/ledger-sqlite/src/",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use flashgate_domain::{SaleId, audit::Report};
 use flashgate_gateway::edge::operator::ledger::LedgerServiceImpl;
 use flashgate_operations::{
-    audit::{LedgerSide, Plan, SideFault, examine},
+    audit::{LedgerSide, Plan, SideError, examine},
     client::{GatewayLedger, WorkerBooks},
 };
 use flashgate_proto::v1::ledger_service_server::LedgerServiceServer;
@@ -73,7 +73,7 @@ impl Auditor {
     ///
     /// # Errors
     /// The side that did not answer.
-    pub async fn audit(&self, sale: SaleId) -> Result<Option<Report>, SideFault> {
+    pub async fn audit(&self, sale: SaleId) -> Result<Option<Report>, SideError> {
         self.trace().note(format_args!("an audit of sale {sale} begins"));
         let audited = examine(sale, &*self.ledger, &self.store, &Plan::default()).await;
         self.count(&audited);
@@ -93,7 +93,7 @@ impl Auditor {
         *self.audits.lock()
     }
 
-    fn count(&self, audited: &Result<Option<Report>, SideFault>) {
+    fn count(&self, audited: &Result<Option<Report>, SideError>) {
         let mut audits = self.audits.lock();
         match audited {
             Ok(Some(report)) => {

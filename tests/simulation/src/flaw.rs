@@ -11,14 +11,14 @@ use flashgate_domain::{
     audit::{LedgerSnapshot, LedgerStep},
 };
 use flashgate_ledger::{
-    Activated, Compensated, Deduction, Fate, Identifying, Ledger, LedgerEvent, LedgerFault, LedgerIdentity,
+    Activated, Compensated, Deduction, Fate, Identifying, Ledger, LedgerError, LedgerEvent, LedgerIdentity,
     LedgerOrder, LogEntry, Observing, Prepared, Probing, Rebuilding, Rebuilt, Repairing, Restored,
     SaleLifecycle, SaleStock, Screening, Selling, Settled, Snapshot, Watching,
 };
 use flashgate_messaging::{
-    BusFault, CheckBackHandler, CheckedMessage, Delivery, Position, Resolution, Subscription,
+    BusError, CheckBackHandler, CheckedMessage, Delivery, Position, Resolution, Subscription,
 };
-use flashgate_operations::audit::{LedgerSide, LogTrace, OrderMark, SideFault};
+use flashgate_operations::audit::{LedgerSide, LogTrace, OrderMark, SideError};
 use flashgate_proto::body;
 use futures::stream::BoxStream;
 
@@ -166,24 +166,24 @@ struct Blind<L>(L);
 
 #[async_trait]
 impl<L: LedgerSide> LedgerSide for Blind<L> {
-    async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerSnapshot>, SideFault> {
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerSnapshot>, SideError> {
         let told = self.0.snapshot(sale).await?;
         Ok(told.map(|books| LedgerSnapshot { open: Vec::new(), keys: 0, written: None, ..books }))
     }
 
-    async fn trace(&self, sale: SaleId, batches: &[BatchId]) -> Result<Vec<LogTrace>, SideFault> {
+    async fn trace(&self, sale: SaleId, batches: &[BatchId]) -> Result<Vec<LogTrace>, SideError> {
         self.0.trace(sale, batches).await
     }
 
-    async fn orders(&self, batch: BatchId) -> Result<Vec<OrderMark>, SideFault> {
+    async fn orders(&self, batch: BatchId) -> Result<Vec<OrderMark>, SideError> {
         self.0.orders(batch).await
     }
 
-    async fn purchase(&self, intent: &Intent) -> Result<Option<OrderId>, SideFault> {
+    async fn purchase(&self, intent: &Intent) -> Result<Option<OrderId>, SideError> {
         self.0.purchase(intent).await
     }
 
-    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, SideFault> {
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, SideError> {
         self.0.holdings(sale, buyers).await
     }
 }
@@ -211,7 +211,7 @@ pub struct Hasty {
 
 #[async_trait]
 impl Subscription for Hasty {
-    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault> {
+    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusError> {
         let polled = self.subscription.poll(max, wait).await;
         if self.is_hasty {
             self.subscription.commit(&self.subscription.position()).await?;
@@ -223,11 +223,11 @@ impl Subscription for Hasty {
         self.subscription.position()
     }
 
-    async fn commit(&mut self, position: &[Position]) -> Result<(), BusFault> {
+    async fn commit(&mut self, position: &[Position]) -> Result<(), BusError> {
         self.subscription.commit(position).await
     }
 
-    async fn lag(&self) -> Result<u64, BusFault> {
+    async fn lag(&self) -> Result<u64, BusError> {
         self.subscription.lag().await
     }
 }
@@ -248,20 +248,20 @@ struct FlawedLedger {
 
 #[async_trait]
 impl Selling for FlawedLedger {
-    async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerFault> {
+    async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerError> {
         self.ledger.screen(shard, intents).await
     }
 
-    async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerFault> {
+    async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerError> {
         match self.ledger.deduct(batch, body).await {
-            Err(LedgerFault::NoAnswer(why)) if self.flaw == Some(Flaw::TimeoutIsNo) => {
-                Err(LedgerFault::Refused(why))
+            Err(LedgerError::NoAnswer(why)) if self.flaw == Some(Flaw::TimeoutIsNo) => {
+                Err(LedgerError::Refused(why))
             }
             answer => answer,
         }
     }
 
-    async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerFault> {
+    async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerError> {
         if self.flaw != Some(Flaw::NoFence) {
             return self.ledger.check_back(batch).await;
         }
@@ -269,9 +269,9 @@ impl Selling for FlawedLedger {
         Ok(if known.is_some() { Fate::Deducted } else { Fate::Fenced })
     }
 
-    async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerFault> {
+    async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerError> {
         if self.refused == Some(outcome.batch) {
-            return Err(LedgerFault::Refused("simulated".to_owned()));
+            return Err(LedgerError::Refused("simulated".to_owned()));
         }
         self.ledger.settle(outcome).await
     }
@@ -279,38 +279,38 @@ impl Selling for FlawedLedger {
 
 #[async_trait]
 impl SaleLifecycle for FlawedLedger {
-    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerFault> {
+    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerError> {
         self.ledger.prepare(sale).await
     }
 
-    async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerFault> {
+    async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerError> {
         self.ledger.activate(sale, generation).await
     }
 
-    async fn pause(&self, sale: SaleId) -> Result<(), LedgerFault> {
+    async fn pause(&self, sale: SaleId) -> Result<(), LedgerError> {
         self.ledger.pause(sale).await
     }
 
-    async fn close(&self, sale: SaleId) -> Result<(), LedgerFault> {
+    async fn close(&self, sale: SaleId) -> Result<(), LedgerError> {
         self.ledger.close(sale).await
     }
 
-    async fn sweep(&self) -> Result<u64, LedgerFault> {
+    async fn sweep(&self) -> Result<u64, LedgerError> {
         self.ledger.sweep().await
     }
 }
 
 #[async_trait]
 impl Observing for FlawedLedger {
-    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
+    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerError> {
         self.ledger.order(order).await
     }
 
-    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
+    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerError> {
         self.ledger.entry(batch).await
     }
 
-    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
+    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerError> {
         let body = self.ledger.message(batch).await?;
         Ok(match self.flaw {
             Some(Flaw::NoBodies) => None,
@@ -319,33 +319,33 @@ impl Observing for FlawedLedger {
         })
     }
 
-    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerError> {
         self.ledger.snapshot(sale).await
     }
 
-    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault> {
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerError> {
         self.ledger.holdings(sale, buyers).await
     }
 }
 
 #[async_trait]
 impl Watching for FlawedLedger {
-    async fn stock(&self, sale: SaleId) -> Result<Option<SaleStock>, LedgerFault> {
+    async fn stock(&self, sale: SaleId) -> Result<Option<SaleStock>, LedgerError> {
         self.ledger.stock(sale).await
     }
 
-    async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
+    async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerError> {
         self.ledger.keys(sale).await
     }
 
-    async fn events(&self) -> Result<BoxStream<'static, LedgerEvent>, LedgerFault> {
+    async fn events(&self) -> Result<BoxStream<'static, LedgerEvent>, LedgerError> {
         self.ledger.events().await
     }
 }
 
 #[async_trait]
 impl Repairing for FlawedLedger {
-    async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault> {
+    async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerError> {
         self.ledger.begin_rebuild(sale).await
     }
 
@@ -354,7 +354,7 @@ impl Repairing for FlawedLedger {
         sale: SaleId,
         generation: u32,
         outcome: &BatchOutcome,
-    ) -> Result<Restored, LedgerFault> {
+    ) -> Result<Restored, LedgerError> {
         if self.flaw == Some(Flaw::EmptyRebuild) {
             return Ok(Restored::Done);
         }
@@ -366,7 +366,7 @@ impl Repairing for FlawedLedger {
         sale: SaleId,
         generation: u32,
         available: i64,
-    ) -> Result<Rebuilt, LedgerFault> {
+    ) -> Result<Rebuilt, LedgerError> {
         let left = match self.flaw {
             Some(Flaw::EmptyRebuild) => self.ledger.stock(sale).await?.map(|stock| stock.available),
             Some(_) | None => None,
@@ -374,18 +374,18 @@ impl Repairing for FlawedLedger {
         self.ledger.end_rebuild(sale, generation, left.unwrap_or(available)).await
     }
 
-    async fn compensate(&self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, LedgerFault> {
+    async fn compensate(&self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, LedgerError> {
         self.ledger.compensate(sale, step).await
     }
 }
 
 #[async_trait]
 impl Identifying for FlawedLedger {
-    async fn identity(&self, shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
+    async fn identity(&self, shard: Shard) -> Result<Option<LedgerIdentity>, LedgerError> {
         self.ledger.identity(shard).await
     }
 
-    async fn establish(&self, shard: Shard, identity: LedgerIdentity) -> Result<LedgerIdentity, LedgerFault> {
+    async fn establish(&self, shard: Shard, identity: LedgerIdentity) -> Result<LedgerIdentity, LedgerError> {
         self.ledger.establish(shard, identity).await
     }
 
@@ -393,18 +393,18 @@ impl Identifying for FlawedLedger {
         self.ledger.expect_ledger(ledger);
     }
 
-    async fn next_node(&self) -> Result<Node, LedgerFault> {
+    async fn next_node(&self) -> Result<Node, LedgerError> {
         self.ledger.next_node().await
     }
 }
 
 #[async_trait]
 impl Probing for FlawedLedger {
-    async fn time(&self) -> Result<Timestamp, LedgerFault> {
+    async fn time(&self) -> Result<Timestamp, LedgerError> {
         self.ledger.time().await
     }
 
-    async fn ping(&self) -> Result<(), LedgerFault> {
+    async fn ping(&self) -> Result<(), LedgerError> {
         self.ledger.ping().await
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashgate_domain::{LedgerId, OrderId, Refusal, Sale, SaleId, SaleState};
-use flashgate_gateway::sales::registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder};
+use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError, StoreIdentity, StoredOrder};
 use flashgate_order_store::{SALE_PAGE_MAX, SalePage};
 use flashgate_order_worker::operator::Sales;
 use flashgate_service::error::ApiError;
@@ -44,29 +44,29 @@ impl SimRegistry {
     }
 }
 
-fn fault(failure: ApiError) -> RegistryFault {
+fn fault(failure: ApiError) -> RegistryError {
     if failure == ApiError::OtherGeneration {
-        return RegistryFault::OtherGeneration;
+        return RegistryError::OtherGeneration;
     }
-    RegistryFault::Unavailable(format!("{failure:?}"))
+    RegistryError::Unavailable(format!("{failure:?}"))
 }
 
 #[async_trait]
 impl Registry for SimRegistry {
-    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryFault> {
+    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryError> {
         let register = move |sales: Arc<Sales>| async move { sales.register_ledger(ledger).await };
         let answer = self.ask("register_ledger", String::new(), register).await.map_err(fault)?;
         Ok(StoreIdentity { store: answer.store, ledger: answer.ledger })
     }
 
-    async fn sales(&self, states: &[SaleState]) -> Result<Listed, RegistryFault> {
+    async fn sales(&self, states: &[SaleState]) -> Result<Listed, RegistryError> {
         let page = SalePage { after_id: 0, size: SALE_PAGE_MAX, states: states.to_vec() };
         let list = move |sales: Arc<Sales>| async move { sales.list(&page).await };
         let sales = self.ask("sales", String::new(), list).await.map_err(fault)?;
         Ok(Listed { sales, unreadable: Vec::new() })
     }
 
-    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, RegistryFault> {
+    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, RegistryError> {
         let find = move |sales: Arc<Sales>| async move { sales.find(sale).await };
         match self.ask("sale", sale.to_string(), find).await {
             Ok(sale) => Ok(Some(sale)),
@@ -75,12 +75,12 @@ impl Registry for SimRegistry {
         }
     }
 
-    async fn confirm_preheat(&self, sale: SaleId, generation: u32) -> Result<Sale, RegistryFault> {
+    async fn confirm_preheat(&self, sale: SaleId, generation: u32) -> Result<Sale, RegistryError> {
         let confirm = move |sales: Arc<Sales>| async move { sales.confirm_preheat(sale, generation).await };
         self.ask("confirm_preheat", sale.to_string(), confirm).await.map_err(fault)
     }
 
-    async fn find_order(&self, order: OrderId) -> Result<Option<StoredOrder>, RegistryFault> {
+    async fn find_order(&self, order: OrderId) -> Result<Option<StoredOrder>, RegistryError> {
         let find = move |sales: Arc<Sales>| async move { sales.order(order).await };
         match self.ask("find_order", order.to_string(), find).await {
             Ok(order) => Ok(Some(StoredOrder {

@@ -12,7 +12,7 @@ use flashgate_gateway::{
     readiness::Readiness,
     sales::{
         belonging::Belonging,
-        registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder},
+        registry::{Listed, Registry, RegistryError, StoreIdentity, StoredOrder},
     },
 };
 use flashgate_ledger::{Fate, Ledger, Selling};
@@ -105,24 +105,24 @@ struct Elsewhere;
 
 #[async_trait]
 impl Registry for Elsewhere {
-    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryFault> {
-        let store = StoreId::from_bytes([7; 16]).map_err(|_zeros| RegistryFault::Garbled("identity"))?;
+    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryError> {
+        let store = StoreId::from_bytes([7; 16]).map_err(|_zeros| RegistryError::Garbled("identity"))?;
         Ok(StoreIdentity { store, ledger })
     }
 
-    async fn sales(&self, _states: &[SaleState]) -> Result<Listed, RegistryFault> {
+    async fn sales(&self, _states: &[SaleState]) -> Result<Listed, RegistryError> {
         Ok(Listed::default())
     }
 
-    async fn sale(&self, _sale: SaleId) -> Result<Option<Sale>, RegistryFault> {
+    async fn sale(&self, _sale: SaleId) -> Result<Option<Sale>, RegistryError> {
         Ok(None)
     }
 
-    async fn confirm_preheat(&self, _sale: SaleId, _generation: u32) -> Result<Sale, RegistryFault> {
-        Err(RegistryFault::OtherGeneration)
+    async fn confirm_preheat(&self, _sale: SaleId, _generation: u32) -> Result<Sale, RegistryError> {
+        Err(RegistryError::OtherGeneration)
     }
 
-    async fn find_order(&self, _order: OrderId) -> Result<Option<StoredOrder>, RegistryFault> {
+    async fn find_order(&self, _order: OrderId) -> Result<Option<StoredOrder>, RegistryError> {
         Ok(None)
     }
 }

@@ -18,7 +18,7 @@ use flashgate_gateway::{
         belonging::Belonging,
         catalogue::{Catalogue, Entry},
         preheat::Preheat,
-        registry::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder},
+        registry::{Listed, Registry, RegistryError, StoreIdentity, StoredOrder},
     },
 };
 use flashgate_ledger::{
@@ -29,7 +29,7 @@ use flashgate_ledger::{
     },
 };
 use flashgate_messaging::{
-    BusFault, CheckBackHandler, CheckedMessage, Delivery, Join, Position, QueueId, Resolution, Subscription,
+    BusError, CheckBackHandler, CheckedMessage, Delivery, Join, Position, QueueId, Resolution, Subscription,
 };
 use flashgate_proto::body;
 use flashgate_simulation::{
@@ -181,22 +181,22 @@ struct SomeSales {
 
 #[async_trait]
 impl Registry for SomeSales {
-    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryFault> {
+    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryError> {
         Ok(StoreIdentity { store: StoreId::from_bytes([1; 16]).unwrap(), ledger })
     }
 
-    async fn sales(&self, states: &[SaleState]) -> Result<Listed, RegistryFault> {
+    async fn sales(&self, states: &[SaleState]) -> Result<Listed, RegistryError> {
         let sales = self.sales.lock().iter().filter(|sale| states.contains(&sale.state)).cloned().collect();
         Ok(Listed { sales, unreadable: Vec::new() })
     }
 
-    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, RegistryFault> {
+    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, RegistryError> {
         Ok(self.sales.lock().iter().find(|one| one.id == sale).cloned())
     }
 
-    async fn confirm_preheat(&self, sale: SaleId, _generation: u32) -> Result<Sale, RegistryFault> {
+    async fn confirm_preheat(&self, sale: SaleId, _generation: u32) -> Result<Sale, RegistryError> {
         if self.refused.contains(&sale) {
-            return Err(RegistryFault::Unavailable("away".to_owned()));
+            return Err(RegistryError::Unavailable("away".to_owned()));
         }
         let mut sales = self.sales.lock();
         let sale = sales.iter_mut().find(|one| one.id == sale).unwrap();
@@ -204,7 +204,7 @@ impl Registry for SomeSales {
         Ok(sale.clone())
     }
 
-    async fn find_order(&self, _order: OrderId) -> Result<Option<StoredOrder>, RegistryFault> {
+    async fn find_order(&self, _order: OrderId) -> Result<Option<StoredOrder>, RegistryError> {
         Ok(None)
     }
 }
@@ -389,7 +389,7 @@ struct Outcomes {
 
 #[async_trait]
 impl Subscription for Outcomes {
-    async fn poll(&mut self, _max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault> {
+    async fn poll(&mut self, _max: usize, wait: Duration) -> Result<Vec<Delivery>, BusError> {
         let Some(outcome) = self.coming.pop_front() else {
             sleep(wait).await;
             return Ok(Vec::new());
@@ -411,12 +411,12 @@ impl Subscription for Outcomes {
         vec![Position { queue: QueueId { broker: "b".into(), number: 0 }, holding: 0, offset: self.taken }]
     }
 
-    async fn commit(&mut self, position: &[Position]) -> Result<(), BusFault> {
+    async fn commit(&mut self, position: &[Position]) -> Result<(), BusError> {
         self.acknowledged.send_replace(position[0].offset);
         Ok(())
     }
 
-    async fn lag(&self) -> Result<u64, BusFault> {
+    async fn lag(&self) -> Result<u64, BusError> {
         Ok(0)
     }
 }
@@ -425,7 +425,7 @@ impl Subscription for Outcomes {
 fn joining(outcomes: impl Subscription + 'static) -> Join {
     let waiting = Mutex::new(Some(outcomes));
     Box::new(move || {
-        let joined = waiting.lock().take().ok_or(BusFault::Closed);
+        let joined = waiting.lock().take().ok_or(BusError::Closed);
         Box::pin(async move {
             let joined: Box<dyn Subscription> = Box::new(joined?);
             Ok(joined)

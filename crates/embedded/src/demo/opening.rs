@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use flashgate_domain::{Clock, SaleFields, SaleId, SystemClock, causes};
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use flashgate_proto::{
     sale::create_request,
     v1::{self, sale_service_client::SaleServiceClient},
@@ -34,9 +34,9 @@ pub(super) async fn open(
     addresses: &Addresses,
     units: NonZeroU64,
     limit_per_buyer: NonZeroU32,
-) -> Result<SaleId, Failed> {
+) -> Result<SaleId, CliError> {
     let client = SaleServiceClient::connect(format!("http://{}", addresses.operator)).await;
-    let mut client = client.map_err(|why| Failed::Failed(causes(&why)))?;
+    let mut client = client.map_err(|why| CliError::Other(causes(&why)))?;
     let now = SystemClock.now();
     let request = create_request(
         SaleFields {
@@ -53,25 +53,25 @@ pub(super) async fn open(
     );
     let sale_id = client.create_sale(request).await.map_err(refused)?.into_inner().sale_id;
     client.preheat_sale(v1::PreheatSaleRequest { sale_id }).await.map_err(refused)?;
-    let sale = SaleId::new(sale_id).map_err(Failed::because)?;
+    let sale = SaleId::new(sale_id).map_err(CliError::other)?;
     timeout(PREHEAT_MAX, on_sale(addresses.http, sale))
         .await
-        .unwrap_or_else(|_elapsed| Err(Failed::Failed("the gateway did not preheat the sale".to_owned())))?;
+        .unwrap_or_else(|_elapsed| Err(CliError::Other("the gateway did not preheat the sale".to_owned())))?;
     Ok(sale)
 }
 
 /// Waits at the buyers' door: the order store knows the sale as preheated a moment before the gateway sells it.
-async fn on_sale(http: SocketAddr, sale: SaleId) -> Result<(), Failed> {
-    let stream = TcpStream::connect(http).await.map_err(Failed::because)?;
-    let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(Failed::because)?;
+async fn on_sale(http: SocketAddr, sale: SaleId) -> Result<(), CliError> {
+    let stream = TcpStream::connect(http).await.map_err(CliError::other)?;
+    let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(CliError::other)?;
     tokio::spawn(connection);
     loop {
         let request = Request::get(format!("/v1/sales/{sale}")).header(header::HOST, http.to_string());
-        let request = request.body(Empty::<Bytes>::new()).map_err(Failed::because)?;
-        sender.ready().await.map_err(Failed::because)?;
-        let answer = sender.send_request(request).await.map_err(Failed::because)?.into_body();
-        let body = answer.collect().await.map_err(Failed::because)?.to_bytes();
-        let told: Value = serde_json::from_slice(&body).map_err(Failed::because)?;
+        let request = request.body(Empty::<Bytes>::new()).map_err(CliError::other)?;
+        sender.ready().await.map_err(CliError::other)?;
+        let answer = sender.send_request(request).await.map_err(CliError::other)?.into_body();
+        let body = answer.collect().await.map_err(CliError::other)?.to_bytes();
+        let told: Value = serde_json::from_slice(&body).map_err(CliError::other)?;
         if told["state"] == "preheated" {
             return Ok(());
         }
@@ -80,6 +80,6 @@ async fn on_sale(http: SocketAddr, sale: SaleId) -> Result<(), Failed> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-fn refused(status: tonic::Status) -> Failed {
-    Failed::Failed(format!("the order worker: {}: {}", status.code(), status.message()))
+fn refused(status: tonic::Status) -> CliError {
+    CliError::Other(format!("the order worker: {}: {}", status.code(), status.message()))
 }

@@ -6,7 +6,7 @@ use std::{collections::HashSet, path::Path};
 
 use flashgate_domain::SaleId;
 use flashgate_load::rush::Receipt;
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::serve::folder::DataFolder;
@@ -50,8 +50,8 @@ impl Proof {
     /// Reads both files. Nobody may have them open.
     ///
     /// # Errors
-    /// [`Failed::Failed`] if one cannot be read.
-    pub(super) fn read(folder: &DataFolder, sale: SaleId, receipts: &[Receipt]) -> Result<Self, Failed> {
+    /// [`CliError::Other`] if one cannot be read.
+    pub(super) fn read(folder: &DataFolder, sale: SaleId, receipts: &[Receipt]) -> Result<Self, CliError> {
         let mut proof = Self::default();
         let orders = open(&folder.orders())?;
         proof.read_orders(&orders, sale, receipts).map_err(|why| unreadable(&folder.orders(), &why))?;
@@ -117,13 +117,13 @@ impl Proof {
     }
 }
 
-fn open(path: &Path) -> Result<Connection, Failed> {
+fn open(path: &Path) -> Result<Connection, CliError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags(path, flags).map_err(|why| unreadable(path, &why))
 }
 
-fn unreadable(path: &Path, why: &rusqlite::Error) -> Failed {
-    Failed::Failed(format!("{} cannot be read: {why}", path.display()))
+fn unreadable(path: &Path, why: &rusqlite::Error) -> CliError {
+    CliError::Other(format!("{} cannot be read: {why}", path.display()))
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use flashgate_embedded_broker::{EmbeddedBroker, EmbeddedBrokerConfig, Server, StartFault};
-use flashgate_output::exit::Failed;
+use flashgate_embedded_broker::{EmbeddedBroker, EmbeddedBrokerConfig, Server, StartError};
+use flashgate_output::exit::CliError;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -40,13 +40,13 @@ impl Broker {
     ///
     /// # Errors
     /// Which port or folder cannot be had.
-    pub(crate) async fn start(config: &BrokerConfig, folder: &DataFolder) -> Result<Self, Failed> {
+    pub(crate) async fn start(config: &BrokerConfig, folder: &DataFolder) -> Result<Self, CliError> {
         let path = folder.path().to_owned();
         let look: Look = Arc::new(move || Space::of(&path).ok());
         Self::start_on(config.embedded(), folder.broker(), look).await.map_err(refused)
     }
 
-    async fn start_on(config: EmbeddedBrokerConfig, folder: PathBuf, look: Look) -> Result<Self, StartFault> {
+    async fn start_on(config: EmbeddedBrokerConfig, folder: PathBuf, look: Look) -> Result<Self, StartError> {
         let broker = EmbeddedBroker::start(folder.clone(), &config).await?;
         let name_server = broker.name_server();
         // Half-messages name the broker by its address: it keeps it.
@@ -128,21 +128,21 @@ async fn until(look: &Look, so: impl Fn(Space) -> bool) {
     }
 }
 
-fn refused(fault: StartFault) -> Failed {
+fn refused(fault: StartError) -> CliError {
     match fault {
-        StartFault::PortTaken { server, port, source } => {
+        StartError::PortTaken { server, port, source } => {
             let flag = match server {
                 Server::NameServer => "--name-server-port",
                 Server::Broker => "--broker-port",
             };
-            Failed::PortTaken(format!("{flag} {port}: {source}"))
+            CliError::PortTaken(format!("{flag} {port}: {source}"))
         }
-        StartFault::Folder { path, source } => folder::unusable(&path, &source),
-        StartFault::PortLost { .. }
-        | StartFault::Refused { .. }
-        | StartFault::NoFreePorts(_)
-        | StartFault::NoRuntime(_)
-        | StartFault::Died => Failed::because(fault),
+        StartError::Folder { path, source } => folder::unusable(&path, &source),
+        StartError::PortLost { .. }
+        | StartError::Refused { .. }
+        | StartError::NoFreePorts(_)
+        | StartError::NoRuntime(_)
+        | StartError::Died => CliError::other(fault),
     }
 }
 

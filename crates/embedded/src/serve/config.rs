@@ -13,7 +13,7 @@ use flashgate_embedded_broker::{EmbeddedBrokerConfig, Retention};
 use flashgate_gateway::config::{AuthConfig, BatcherConfig, ListenConfig, Settings, WorkerConfig};
 use flashgate_messaging::rocketmq::RocketMqConfig;
 use flashgate_order_worker::config::{ConsumeConfig, OperatorConfig};
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use flashgate_service::{config, telemetry::LogConfig};
 use serde::Deserialize;
 
@@ -182,19 +182,19 @@ impl BrokerConfig {
 /// The file, if one is named, with the environment on top.
 ///
 /// # Errors
-/// [`Failed::Usage`], which names the key and what was expected.
-pub(crate) fn load(file: Option<&Path>) -> Result<ServeConfig, Failed> {
+/// [`CliError::Usage`], which names the key and what was expected.
+pub(crate) fn load(file: Option<&Path>) -> Result<ServeConfig, CliError> {
     let config: ServeConfig =
-        config::load_over(SAMPLE, file, ENV_PREFIX).map_err(|wrong| Failed::Usage(wrong.to_string()))?;
+        config::load_over(SAMPLE, file, ENV_PREFIX).map_err(|wrong| CliError::Usage(wrong.to_string()))?;
     let body_bytes_max = RocketMqConfig::default().body_bytes_max;
-    config.batcher.check(body_bytes_max).map_err(|wrong| Failed::Usage(wrong.to_string()))?;
+    config.batcher.check(body_bytes_max).map_err(|wrong| CliError::Usage(wrong.to_string()))?;
     if config.ledger.log_retention_hours.get() < LOG_RETENTION_HOURS_MIN {
-        return Err(Failed::Usage(format!(
+        return Err(CliError::Usage(format!(
             "ledger.log_retention_hours must be at least {LOG_RETENTION_HOURS_MIN}"
         )));
     }
     if config.broker.retention_hours > config.ledger.log_retention_hours {
-        return Err(Failed::Usage(
+        return Err(CliError::Usage(
             "broker.retention_hours must be at most ledger.log_retention_hours".to_owned(),
         ));
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flashgate_domain::{Clock, Sale, SaleId, SaleState, SystemClock};
 use flashgate_order_store::{SALE_PAGE_MAX, SalePage, SaleRepository};
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -33,7 +33,7 @@ impl Deployment {
         folder: &DataFolder,
         metrics: PrometheusHandle,
         leave: CancellationToken,
-    ) -> Result<Self, Failed> {
+    ) -> Result<Self, CliError> {
         // The cheapest first, and all that can be refused before anything runs.
         disk::heed_file_limit()?;
         let doors = Doors::open(config).await?;
@@ -66,18 +66,18 @@ impl Deployment {
     }
 
     /// The latest sale that can be bought from, and `true`; or the next one that will be made.
-    pub(crate) async fn sale_to_buy_from(&self) -> Result<(SaleId, bool), Failed> {
+    pub(crate) async fn sale_to_buy_from(&self) -> Result<(SaleId, bool), CliError> {
         let (mut after_id, mut open) = (0, None);
         loop {
             let page = SalePage { after_id, size: SALE_PAGE_MAX, states: Vec::new() };
-            let sales = self.stores.orders.sales(&page).await.map_err(Failed::because)?;
+            let sales = self.stores.orders.sales(&page).await.map_err(CliError::other)?;
             let Some(last) = sales.last() else { break };
             after_id = last.id.get();
             open = sales.iter().rfind(|sale| is_open(sale)).map(|sale| sale.id).or(open);
         }
         match open {
             Some(sale) => Ok((sale, true)),
-            None => Ok((SaleId::new(after_id.saturating_add(1)).map_err(Failed::because)?, false)),
+            None => Ok((SaleId::new(after_id.saturating_add(1)).map_err(CliError::other)?, false)),
         }
     }
 
@@ -85,7 +85,7 @@ impl Deployment {
     ///
     /// # Errors
     /// Which part ended by itself.
-    pub(crate) async fn ended(&self, leave: &CancellationToken) -> Result<(), Failed> {
+    pub(crate) async fn ended(&self, leave: &CancellationToken) -> Result<(), CliError> {
         let who = tokio::select! {
             biased;
             () = leave.cancelled() => return Ok(()),
@@ -94,14 +94,14 @@ impl Deployment {
             () = self.broker.ended().cancelled() => "broker",
         };
         error!(who, "component exited unexpectedly");
-        Err(Failed::Failed(format!("the {who} exited unexpectedly")))
+        Err(CliError::Other(format!("the {who} exited unexpectedly")))
     }
 
     /// The gateway first, so that what it commits is still placed by the others; the stores last.
     ///
     /// # Errors
     /// The first part that did not end well. The others were ended all the same.
-    pub(crate) async fn stop(self) -> Result<(), Failed> {
+    pub(crate) async fn stop(self) -> Result<(), CliError> {
         let Self { gateway, worker, broker, stores, .. } = self;
         let gateway = gateway.stop().await;
         let worker = worker.stop().await;
@@ -124,12 +124,12 @@ async fn assemble(
     broker: &Broker,
     metrics: PrometheusHandle,
     leave: CancellationToken,
-) -> Result<(Option<Addresses>, Gateway, Worker), Failed> {
+) -> Result<(Option<Addresses>, Gateway, Worker), CliError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let seed = random_seed();
     let (mq, names) = topics::connect(broker, &config.broker, Arc::clone(&clock)).await?;
     let (mq, names) = (&mq, &names);
-    let operator = doors.operator.local_addr().map_err(Failed::because)?;
+    let operator = doors.operator.local_addr().map_err(CliError::other)?;
     let around = Surroundings { mq, names, stores, clock, metrics, seed };
     let worker = Worker::start(config, doors.operator, around.clone()).await?;
     match Gateway::start(config, doors.gateway, operator, around, leave).await {

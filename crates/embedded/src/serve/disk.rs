@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use rustix::{
     fs::statvfs,
     process::{Resource, Signal, getrlimit},
@@ -28,17 +28,17 @@ const FILE_BYTES_MIN: u64 = 64 * MIB;
 /// write beyond it fails from now on, as on a full disk. Otherwise it would kill the process.
 ///
 /// # Errors
-/// [`Failed::DiskFull`], or the signal cannot be had.
-pub(crate) fn heed_file_limit() -> Result<(), Failed> {
+/// [`CliError::DiskFull`], or the signal cannot be had.
+pub(crate) fn heed_file_limit() -> Result<(), CliError> {
     let limit = getrlimit(Resource::Fsize).current;
     if let Some(bytes) = limit.filter(|bytes| *bytes < FILE_BYTES_MIN) {
         let (limit, needed) = (bytes / 1024, FILE_BYTES_MIN / 1024);
-        return Err(Failed::DiskFull(format!(
+        return Err(CliError::DiskFull(format!(
             "a file may have {limit} KiB at most, {needed} are needed: see ulimit -f, or LimitFSIZE of systemd"
         )));
     }
     // Whoever has asked for a signal once is not ended by it any more.
-    signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop).map_err(Failed::because)
+    signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop).map_err(CliError::other)
 }
 
 /// What a disk has left for us. Where root has a reserve, it does not count.

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use flashgate_gateway::app::{BindFault, Sockets};
-use flashgate_output::exit::Failed;
+use flashgate_gateway::app::{BindError, Sockets};
+use flashgate_output::exit::CliError;
 use tokio::net::TcpListener;
 
 use super::config::ServeConfig;
@@ -18,8 +18,8 @@ impl Doors {
     /// Takes all of them.
     ///
     /// # Errors
-    /// [`Failed::PortTaken`] with the flag that names another one.
-    pub(crate) async fn open(config: &ServeConfig) -> Result<Self, Failed> {
+    /// [`CliError::PortTaken`] with the flag that names another one.
+    pub(crate) async fn open(config: &ServeConfig) -> Result<Self, CliError> {
         let gateway = Sockets::bind(&config.listen).map_err(|fault| taken(&fault))?;
         let address = config.operator.listen;
         let operator = TcpListener::bind(address).await;
@@ -28,13 +28,13 @@ impl Doors {
     }
 }
 
-/// [`Failed::PortTaken`] with the flag that names another address.
-pub(super) fn taken(BindFault { key, address, source }: &BindFault) -> Failed {
+/// [`CliError::PortTaken`] with the flag that names another address.
+pub(super) fn taken(BindError { key, address, source }: &BindError) -> CliError {
     refused(if *key == "operator" { "gateway" } else { key }, &address.to_string(), source)
 }
 
-fn refused(flag: &str, address: &str, why: &io::Error) -> Failed {
-    Failed::PortTaken(format!(
+fn refused(flag: &str, address: &str, why: &io::Error) -> CliError {
+    CliError::PortTaken(format!(
         "{address} cannot be had ({why}); --{flag} ADDRESS names another one, 0 any free port"
     ))
 }

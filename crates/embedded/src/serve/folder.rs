@@ -7,7 +7,7 @@ use std::{
     process,
 };
 
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 
 use super::disk::Space;
 
@@ -20,21 +20,21 @@ pub(crate) struct DataFolder {
 
 impl DataFolder {
     /// Where data lies unless something else is said: the user's data folder.
-    pub(crate) fn default_path() -> Result<PathBuf, Failed> {
+    pub(crate) fn default_path() -> Result<PathBuf, CliError> {
         let user = dirs::data_local_dir()
-            .ok_or_else(|| Failed::flag("--data-dir", "is needed: this user has no data folder"))?;
+            .ok_or_else(|| CliError::flag("--data-dir", "is needed: this user has no data folder"))?;
         Ok(user.join("flashgate"))
     }
 
     /// Makes the folder if it is not there, and takes it.
     ///
     /// # Errors
-    /// [`Failed::FolderInUse`], [`Failed::NotWritable`] or [`Failed::DiskFull`]; nothing in it was changed then.
-    pub(crate) fn take(path: &Path) -> Result<Self, Failed> {
+    /// [`CliError::FolderInUse`], [`CliError::NotWritable`] or [`CliError::DiskFull`]; nothing in it was changed then.
+    pub(crate) fn take(path: &Path) -> Result<Self, CliError> {
         fs::create_dir_all(path).map_err(|why| unusable(path, &why))?;
         let path = fs::canonicalize(path).map_err(|why| unusable(path, &why))?;
         if path.to_str().is_none() {
-            return Err(Failed::flag("--data-dir", "must be a path in Unicode: the broker needs one"));
+            return Err(CliError::flag("--data-dir", "must be a path in Unicode: the broker needs one"));
         }
         let file = path.join("lock");
         let lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&file);
@@ -71,7 +71,7 @@ impl DataFolder {
     }
 }
 
-fn in_use(path: &Path, lock: &mut File) -> Failed {
+fn in_use(path: &Path, lock: &mut File) -> CliError {
     let mut holder = String::new();
     let read = lock.read_to_string(&mut holder);
     let holder = match read {
@@ -79,15 +79,15 @@ fn in_use(path: &Path, lock: &mut File) -> Failed {
         Ok(_) | Err(_) => "another process".to_owned(),
     };
     let path = path.display();
-    Failed::FolderInUse(format!("{path} is in use by {holder}; --data-dir FOLDER names another folder"))
+    CliError::FolderInUse(format!("{path} is in use by {holder}; --data-dir FOLDER names another folder"))
 }
 
 /// Whether a deployment can start on the disk below `path`.
-pub(crate) fn enough_space(path: &Path) -> Result<(), Failed> {
+pub(crate) fn enough_space(path: &Path) -> Result<(), CliError> {
     let space = Space::of(path).map_err(|why| unusable(path, &why))?;
     match space.too_small_to_start() {
         None => Ok(()),
-        Some(why) => Err(Failed::DiskFull(format!(
+        Some(why) => Err(CliError::DiskFull(format!(
             "{}: {why}; make room, or name a folder on another disk with --data-dir",
             path.display()
         ))),
@@ -95,12 +95,12 @@ pub(crate) fn enough_space(path: &Path) -> Result<(), Failed> {
 }
 
 /// What an error of the file system means for the folder.
-pub(crate) fn unusable(path: &Path, why: &io::Error) -> Failed {
+pub(crate) fn unusable(path: &Path, why: &io::Error) -> CliError {
     let text = format!("{}: {why}", path.display());
     if matches!(why.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-        return Failed::DiskFull(text);
+        return CliError::DiskFull(text);
     }
-    Failed::NotWritable(format!("{text}; --data-dir FOLDER names another folder"))
+    CliError::NotWritable(format!("{text}; --data-dir FOLDER names another folder"))
 }
 
 #[cfg(test)]
@@ -113,7 +113,7 @@ mod tests {
         let path = folder.path().join("made/here");
         let held = DataFolder::take(&path).unwrap();
         let second = DataFolder::take(&path).unwrap_err();
-        assert!(matches!(second, Failed::FolderInUse(_)), "{second}");
+        assert!(matches!(second, CliError::FolderInUse(_)), "{second}");
         assert!(second.to_string().contains(&process::id().to_string()), "{second}");
         drop(held);
         assert!(DataFolder::take(&path).is_ok());
@@ -123,6 +123,6 @@ mod tests {
     fn a_path_that_is_a_file_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let fault = DataFolder::take(file.path()).unwrap_err();
-        assert!(matches!(fault, Failed::NotWritable(_)), "{fault}");
+        assert!(matches!(fault, CliError::NotWritable(_)), "{fault}");
     }
 }

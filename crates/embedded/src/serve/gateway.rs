@@ -9,8 +9,8 @@ use flashgate_gateway::{
     sales::{belonging::Belonging, registry::GrpcRegistry},
 };
 use flashgate_ledger::Ledger;
-use flashgate_messaging::{BusFault, rocketmq::RocketMqTransactionProducer};
-use flashgate_output::exit::Failed;
+use flashgate_messaging::{BusError, rocketmq::RocketMqTransactionProducer};
+use flashgate_output::exit::CliError;
 use flashgate_service::files;
 use flashgate_supervision::Supervisor;
 use tokio::sync::oneshot;
@@ -36,7 +36,7 @@ impl Gateway {
         operator: SocketAddr,
         around: Surroundings<'_>,
         leave: CancellationToken,
-    ) -> Result<(Self, Option<Addresses>), Failed> {
+    ) -> Result<(Self, Option<Addresses>), CliError> {
         let files = files::limit_now();
         let settings = config.gateway(files - files / FILES_PART);
         let metrics = around.metrics.clone();
@@ -48,7 +48,7 @@ impl Gateway {
             supervisor.check()?;
             ran.map_err(|why| match why.downcast_ref() {
                 Some(fault) => doors::taken(fault),
-                None => Failed::Failed(format!("the gateway: {why:#}")),
+                None => CliError::Other(format!("the gateway: {why:#}")),
             })
         });
         let gateway = Self { part, producer };
@@ -58,7 +58,7 @@ impl Gateway {
             Err(_ended) if gateway.part.is_told_to_leave() => Ok((gateway, None)),
             Err(_ended) => {
                 gateway.stop().await?;
-                Err(Failed::Failed("the gateway ended at once".to_owned()))
+                Err(CliError::Other("the gateway ended at once".to_owned()))
             }
         }
     }
@@ -69,7 +69,7 @@ impl Gateway {
     }
 
     /// Takes nothing new, finishes what is in its batches, and leaves the broker.
-    pub(crate) async fn stop(self) -> Result<(), Failed> {
+    pub(crate) async fn stop(self) -> Result<(), CliError> {
         let stopped = self.part.stop("gateway").await;
         self.producer.shutdown().await;
         stopped
@@ -80,23 +80,23 @@ async fn connect(
     operator: SocketAddr,
     around: Surroundings<'_>,
     supervisor: &Supervisor,
-) -> Result<(Dependencies, Arc<RocketMqTransactionProducer>), Failed> {
+) -> Result<(Dependencies, Arc<RocketMqTransactionProducer>), CliError> {
     let Surroundings { mq, names, stores, clock, metrics: _, seed } = around;
     let mq = mq.clone().supervised(supervisor.clone());
     let ledger: Arc<dyn Ledger> = stores.ledger.clone();
     let registry = GrpcRegistry::new(&format!("http://{operator}"), REGISTRY_TIMEOUT);
-    let registry = registry.map_err(|why| Failed::Failed(causes(&why)))?;
+    let registry = registry.map_err(|why| CliError::Other(causes(&why)))?;
     let belonging = Arc::<Belonging>::default();
     let check_back = Arc::new(CheckBack::new(ledger.clone(), Arc::clone(&belonging)));
     let connected = async {
         let producer =
             mq.transaction_producer(names.gateway_batches.clone(), names.orders.clone(), check_back).await?;
         let sale_events = mq.listen(names.gateway_sales.clone(), names.sales.clone()).await?;
-        Ok::<_, BusFault>((Arc::new(producer), sale_events))
+        Ok::<_, BusError>((Arc::new(producer), sale_events))
     };
     let connected = connected.await;
     let (producer, sale_events) =
-        connected.map_err(|fault| Failed::Failed(format!("the gateway at the broker: {fault}")))?;
+        connected.map_err(|fault| CliError::Other(format!("the gateway at the broker: {fault}")))?;
     let parts = Dependencies {
         shards: stores.shards,
         ledger,

@@ -2,14 +2,14 @@
 
 use std::future::Future;
 
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// A running part.
 #[derive(Debug)]
 pub(crate) struct Part<T> {
-    running: JoinHandle<Result<T, Failed>>,
+    running: JoinHandle<Result<T, CliError>>,
     ended: CancellationToken,
     leave: CancellationToken,
 }
@@ -18,7 +18,7 @@ impl<T: Send + 'static> Part<T> {
     /// Runs `work`, which ends soon after `leave` is cancelled.
     pub(crate) fn spawn(
         leave: CancellationToken,
-        work: impl Future<Output = Result<T, Failed>> + Send + 'static,
+        work: impl Future<Output = Result<T, CliError>> + Send + 'static,
     ) -> Self {
         let ended = CancellationToken::new();
         let guard = ended.clone().drop_guard();
@@ -43,8 +43,8 @@ impl<T: Send + 'static> Part<T> {
     ///
     /// # Errors
     /// How it ended, if not well.
-    pub(crate) async fn stop(self, name: &str) -> Result<T, Failed> {
+    pub(crate) async fn stop(self, name: &str) -> Result<T, CliError> {
         self.leave.cancel();
-        self.running.await.map_err(|died| Failed::Failed(format!("the {name} died: {died}")))?
+        self.running.await.map_err(|died| CliError::Other(format!("the {name} died: {died}")))?
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use flashgate_domain::{Clock, SystemClock, id::ShardCount};
 use flashgate_ledger_sqlite::{SqliteLedger, SqliteOpenError, Unusable};
-use flashgate_order_store_sqlite::{OpenFault, SqliteSettings, SqliteStore};
-use flashgate_output::exit::Failed;
+use flashgate_order_store_sqlite::{OpenError, SqliteSettings, SqliteStore};
+use flashgate_output::exit::CliError;
 use tracing::warn;
 
 use super::{config::LedgerConfig, folder::DataFolder};
@@ -21,15 +21,15 @@ impl Stores {
     /// Opens both, or makes them.
     ///
     /// # Errors
-    /// [`Failed::Damaged`], [`Failed::Newer`] and others that name the file. What was there is as it was.
-    pub(crate) async fn open(folder: &DataFolder, config: &LedgerConfig) -> Result<Self, Failed> {
+    /// [`CliError::Damaged`], [`CliError::Newer`] and others that name the file. What was there is as it was.
+    pub(crate) async fn open(folder: &DataFolder, config: &LedgerConfig) -> Result<Self, CliError> {
         let shards = ShardCount::ONE;
         let (path, retention) = (folder.ledger(), config.retention());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         // Reading the whole file blocks.
         let opened =
             tokio::task::spawn_blocking(move || SqliteLedger::open(&path, clock, shards, retention)).await;
-        let ledger = Arc::new(opened.map_err(Failed::because)?.map_err(refused_ledger)?);
+        let ledger = Arc::new(opened.map_err(CliError::other)?.map_err(refused_ledger)?);
         match SqliteStore::open(folder.orders(), SqliteSettings::default()).await {
             Ok(orders) => Ok(Self { ledger, orders: Arc::new(orders), shards }),
             Err(fault) => {
@@ -52,25 +52,25 @@ async fn close_ledger(ledger: &SqliteLedger) {
     }
 }
 
-fn refused_ledger(fault: SqliteOpenError) -> Failed {
+fn refused_ledger(fault: SqliteOpenError) -> CliError {
     let text = fault.to_string();
     match fault.reason {
-        Unusable::NotADatabase | Unusable::NotALedger | Unusable::Damaged(_) => Failed::Damaged(text),
-        Unusable::NewerSchema { .. } => Failed::Newer(text),
-        Unusable::Locked => Failed::FolderInUse(text),
-        Unusable::ReadOnly | Unusable::Io(_) => Failed::NotWritable(text),
-        Unusable::OtherShards { .. } => Failed::Failed(text),
+        Unusable::NotADatabase | Unusable::NotALedger | Unusable::Damaged(_) => CliError::Damaged(text),
+        Unusable::NewerSchema { .. } => CliError::Newer(text),
+        Unusable::Locked => CliError::FolderInUse(text),
+        Unusable::ReadOnly | Unusable::Io(_) => CliError::NotWritable(text),
+        Unusable::OtherShards { .. } => CliError::Other(text),
     }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-fn refused_orders(fault: OpenFault) -> Failed {
+fn refused_orders(fault: OpenError) -> CliError {
     let text = fault.to_string();
     match fault {
-        OpenFault::Foreign { .. } | OpenFault::Corrupted { .. } => Failed::Damaged(text),
-        OpenFault::Newer { .. } => Failed::Newer(text),
-        OpenFault::Held { .. } => Failed::FolderInUse(text),
-        OpenFault::Full { .. } => Failed::DiskFull(text),
-        OpenFault::Unusable { .. } | OpenFault::Io { .. } => Failed::NotWritable(text),
+        OpenError::Foreign { .. } | OpenError::Corrupted { .. } => CliError::Damaged(text),
+        OpenError::Newer { .. } => CliError::Newer(text),
+        OpenError::Held { .. } => CliError::FolderInUse(text),
+        OpenError::Full { .. } => CliError::DiskFull(text),
+        OpenError::Unusable { .. } | OpenError::Io { .. } => CliError::NotWritable(text),
     }
 }

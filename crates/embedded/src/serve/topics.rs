@@ -4,10 +4,10 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use flashgate_domain::Clock;
 use flashgate_messaging::{
-    BusFault, Group, InvalidName, Topic,
+    BusError, Group, InvalidName, Topic,
     rocketmq::{RocketMq, RocketMqConfig, admin},
 };
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 
 use super::{broker::Broker, config::BrokerConfig};
 
@@ -45,10 +45,10 @@ pub(crate) async fn connect(
     broker: &Broker,
     config: &BrokerConfig,
     clock: Arc<dyn Clock>,
-) -> Result<(RocketMq, Names), Failed> {
+) -> Result<(RocketMq, Names), CliError> {
     let client =
         RocketMqConfig { name_servers: vec![broker.name_server().to_string()], ..RocketMqConfig::default() };
-    let names = Names::new(&client).map_err(Failed::because)?;
+    let names = Names::new(&client).map_err(CliError::other)?;
     let queues = NonZeroU32::from(config.queues);
     let prepare = async {
         let mq = RocketMq::connect(client, clock).await?;
@@ -60,8 +60,8 @@ pub(crate) async fn connect(
         ] {
             admin::create_topic(&mq, topic, queues).await?;
         }
-        Ok::<_, BusFault>(mq)
+        Ok::<_, BusError>(mq)
     };
-    let mq = prepare.await.map_err(|fault| Failed::Failed(format!("the broker inside: {fault}")))?;
+    let mq = prepare.await.map_err(|fault| CliError::Other(format!("the broker inside: {fault}")))?;
     Ok((mq, names))
 }

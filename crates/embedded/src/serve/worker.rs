@@ -7,7 +7,7 @@ use flashgate_order_worker::{
     consume::Topics,
     engine::{self, Dependencies},
 };
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use flashgate_service::files;
 use flashgate_supervision::Supervisor;
 use tokio::net::TcpListener;
@@ -31,14 +31,14 @@ impl Worker {
         config: &ServeConfig,
         operator: TcpListener,
         around: Surroundings<'_>,
-    ) -> Result<Self, Failed> {
+    ) -> Result<Self, CliError> {
         let Surroundings { mq, names, stores, clock, metrics, seed } = around;
         let leave = CancellationToken::new();
         let supervisor = Supervisor::new(leave.clone());
         let mq = mq.clone().supervised(supervisor.clone());
         let subscription = mq.subscribe(names.worker.clone(), names.orders.clone()).await;
         let subscription = subscription
-            .map_err(|fault| Failed::Failed(format!("the order worker at the broker: {fault}")))?;
+            .map_err(|fault| CliError::Other(format!("the order worker at the broker: {fault}")))?;
         let publisher = Arc::new(mq.publisher(names.worker.clone()));
         let browser = Arc::new(mq.browser(names.dead_letters.clone()));
         let parts = Dependencies {
@@ -61,7 +61,7 @@ impl Worker {
             let ran =
                 engine::run(&consume, &operation, parts, operator, Some(metrics), files, &supervisor).await;
             supervisor.check()?;
-            ran.map_err(|why| Failed::Failed(format!("the order worker: {why}")))
+            ran.map_err(|why| CliError::Other(format!("the order worker: {why}")))
         });
         Ok(Self { part, publisher, browser })
     }
@@ -72,7 +72,7 @@ impl Worker {
     }
 
     /// Finishes the chunk at hand, acknowledges it, and leaves its group.
-    pub(crate) async fn stop(self) -> Result<(), Failed> {
+    pub(crate) async fn stop(self) -> Result<(), CliError> {
         let stopped = self.part.stop("order worker").await;
         self.publisher.shutdown();
         self.browser.shutdown();

@@ -11,7 +11,7 @@ use flashgate_domain::{
     BatchId, CancelReason, Decision, OrderState, SaleId, Timestamp, audit::LedgerStep, id::ShardCount,
 };
 use flashgate_ledger::{
-    Compensated, Deduction, Fate, IntentResult, Ledger, LedgerFault, LedgerState, Observing, Probing,
+    Compensated, Deduction, Fate, IntentResult, Ledger, LedgerError, LedgerState, Observing, Probing,
     Repairing, Selling, Settled, Snapshot, Watching,
     contract::{
         Fact,
@@ -149,7 +149,7 @@ async fn what_is_asked_after_the_shutdown_is_unreachable() -> Fact {
         ledger.screen(stage.shard(sale), &crowd(sale, 1)?).await.unwrap_err(),
         ledger.shutdown().await.unwrap_err(),
     ];
-    assert!(faults.iter().all(|fault| matches!(fault, LedgerFault::Unreachable(_))), "{faults:?}");
+    assert!(faults.iter().all(|fault| matches!(fault, LedgerError::Unreachable(_))), "{faults:?}");
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! A disk that is full, and has room again.
 
 use flashgate_ledger::{
-    Deduction, Fate, LedgerFault, Selling,
+    Deduction, Fate, LedgerError, Selling,
     contract::{
         Fact,
         scene::{Scene, crowd, intent},
@@ -13,7 +13,7 @@ use super::{Place, scene};
 /// More pages than the disk has.
 const NO_BOUND: u32 = 1 << 30;
 
-async fn fill(stage: &Scene, sale: flashgate_domain::SaleId) -> Result<(u64, LedgerFault), String> {
+async fn fill(stage: &Scene, sale: flashgate_domain::SaleId) -> Result<(u64, LedgerError), String> {
     for number in 0..1_000_u64 {
         let intents = (0..100).map(|place| intent(sale, &format!("b{number}-{place}"), "k", 1));
         let batch = intents.collect::<Result<_, _>>().and_then(|intents| stage.batch(intents));
@@ -34,7 +34,7 @@ async fn a_full_disk_refuses_and_works_as_soon_as_there_is_room() -> Fact {
     let sale = stage.on_sale(1_000_000, 5).await?;
     ledger.limit_pages(60).await?;
     let (applied, fault) = fill(&stage, sale).await?;
-    assert!(matches!(fault, LedgerFault::Refused(_)), "{fault}");
+    assert!(matches!(fault, LedgerError::Refused(_)), "{fault}");
     assert!(fault.nothing_done());
     let full = stage.snapshot(sale).await?;
     assert_eq!(

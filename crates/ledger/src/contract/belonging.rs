@@ -6,7 +6,7 @@ use super::{
     Fact, Subject,
     scene::{MESSAGE, Scene, all_confirmed, crowd},
 };
-use crate::{LedgerFault, LedgerIdentity};
+use crate::{LedgerError, LedgerIdentity};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -49,12 +49,12 @@ pub async fn a_call_for_another_ledger_changes_nothing(subject: Subject) -> Fact
     establish_everywhere(&scene, here).await?;
     scene.ledger().expect_ledger(identity(2)?.ledger);
 
-    let is_other = |fault: LedgerFault| {
+    let is_other = |fault: LedgerError| {
         let found = Some(here.ledger);
-        assert!(matches!(fault, LedgerFault::OtherLedger { found: there } if there == found), "{fault}");
+        assert!(matches!(fault, LedgerError::OtherLedger { found: there } if there == found), "{fault}");
         assert!(fault.nothing_done());
     };
-    let refused = |answer: std::result::Result<(), LedgerFault>| answer.err().ok_or("a verdict was given");
+    let refused = |answer: std::result::Result<(), LedgerError>| answer.err().ok_or("a verdict was given");
     let ledger = scene.ledger();
     is_other(refused(ledger.screen(scene.shard(sale), other.intents()).await.map(drop))?);
     is_other(refused(ledger.deduct(&other, MESSAGE).await.map(drop))?);
@@ -73,7 +73,7 @@ pub async fn a_process_that_means_none_is_a_stranger_to_a_ledger_with_one(subjec
     let batch = scene.deduct(crowd(sale, 2)?).await?;
     establish_everywhere(&scene, identity(1)?).await?;
     let fault = scene.ledger().check_back(batch.id()).await.err().ok_or("a verdict was given")?;
-    assert!(matches!(fault, LedgerFault::OtherLedger { found: Some(_) }), "{fault}");
+    assert!(matches!(fault, LedgerError::OtherLedger { found: Some(_) }), "{fault}");
     scene.ledger().expect_ledger(identity(1)?.ledger);
     scene.ledger().check_back(batch.id()).await?;
     scene.ledger().settle(&all_confirmed(&batch)).await?;

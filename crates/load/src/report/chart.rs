@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Range};
 
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use plotters::{
     coord::{Shift, ranged1d::ValueFormatter},
     prelude::*,
@@ -53,14 +53,14 @@ pub(super) const fn color(outcome: Outcome) -> RGBColor {
     }
 }
 
-fn undrawn(why: impl fmt::Display) -> Failed {
-    Failed::Failed(format!("a chart cannot be drawn: {why}"))
+fn undrawn(why: impl fmt::Display) -> CliError {
+    CliError::Other(format!("a chart cannot be drawn: {why}"))
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Draws with `draw` and gives the SVG.
-fn svg(draw: impl FnOnce(&Area<'_>) -> Result<(), Failed>) -> Result<String, Failed> {
+fn svg(draw: impl FnOnce(&Area<'_>) -> Result<(), CliError>) -> Result<String, CliError> {
     let mut text = String::new();
     let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
     draw(&area)?;
@@ -72,7 +72,7 @@ fn svg(draw: impl FnOnce(&Area<'_>) -> Result<(), Failed>) -> Result<String, Fai
 
 impl Report {
     /// Requests a second over time, by outcome, one above the other.
-    pub(super) fn outcomes_chart(&self) -> Result<String, Failed> {
+    pub(super) fn outcomes_chart(&self) -> Result<String, CliError> {
         let height = |slot: &Slot| slot.rates().map(|(_, rate)| rate).sum::<f64>();
         let top = self.drawn_slots().iter().map(height).fold(0.0, f64::max) * 1.05;
         svg(|area| {
@@ -101,12 +101,12 @@ impl Report {
     }
 
     /// Latency over time.
-    pub(super) fn latency_chart(&self, lines: &[Line]) -> Result<String, Failed> {
+    pub(super) fn latency_chart(&self, lines: &[Line]) -> Result<String, CliError> {
         lines_chart(lines, 0.0..self.chart_end(), "seconds since the start", &|second| short(*second))
     }
 
     /// The percentiles of latency; each further nine takes as much room as the one before.
-    pub(super) fn percentiles_chart(lines: &[Line]) -> Result<String, Failed> {
+    pub(super) fn percentiles_chart(lines: &[Line]) -> Result<String, CliError> {
         lines_chart(lines, 0.0..NINES_MAX, "percentile", &|nines| percent(*nines).to_string())
     }
 
@@ -143,7 +143,7 @@ fn lines_chart(
     along: Range<f64>,
     along_name: &str,
     along_label: &dyn Fn(&f64) -> String,
-) -> Result<String, Failed> {
+) -> Result<String, CliError> {
     let highest = lines.iter().flat_map(|line| &line.points).map(|(_, ms)| *ms).fold(1.0, f64::max);
     svg(|area| {
         let mut chart = ChartBuilder::on(area)
@@ -171,7 +171,7 @@ fn mesh<'a, X, Y>(
     up_name: &str,
     along_label: &dyn Fn(&f64) -> String,
     up_label: &dyn Fn(&f64) -> String,
-) -> Result<(), Failed>
+) -> Result<(), CliError>
 where
     X: Ranged<ValueType = f64> + ValueFormatter<f64>,
     Y: Ranged<ValueType = f64> + ValueFormatter<f64>,

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use flashgate_output::exit::Failed;
+use flashgate_output::exit::CliError;
 use jiff::Timestamp as Calendar;
 use plotters::style::RGBColor;
 
@@ -21,13 +21,13 @@ impl Report {
     ///
     /// # Errors
     /// A chart that cannot be drawn.
-    pub(in super::super) fn html(&self) -> Result<String, Failed> {
+    pub(in super::super) fn html(&self) -> Result<String, CliError> {
         let mut page = String::new();
         self.write_page(&mut page)?;
         Ok(page)
     }
 
-    fn write_page(&self, page: &mut String) -> Result<(), Failed> {
+    fn write_page(&self, page: &mut String) -> Result<(), CliError> {
         let title = format!("flashgate load: {} to {}", self.protocol, self.targets.join(", "));
         let title = escape(&title);
         write!(
@@ -38,20 +38,20 @@ impl Report {
              <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{}</p>\n",
             escape(&self.conditions())
         )
-        .map_err(Failed::because)?;
-        self.write_cards(page).map_err(Failed::because)?;
+        .map_err(CliError::other)?;
+        self.write_cards(page).map_err(CliError::other)?;
         page.push_str("<h2>Outcomes over time</h2>\n");
         let legend = self.outcomes.keys().map(|outcome| (outcome.as_str(), color(*outcome)));
-        write_figure(page, legend, &self.outcomes_chart()?).map_err(Failed::because)?;
+        write_figure(page, legend, &self.outcomes_chart()?).map_err(CliError::other)?;
         page.push_str("<h2>Latency over time</h2>\n");
         let lines = self.latency_lines();
         write_figure(page, lines.iter().map(legend_of), &self.latency_chart(&lines)?)
-            .map_err(Failed::because)?;
+            .map_err(CliError::other)?;
         page.push_str("<h2>Latency by percentile</h2>\n");
         let lines = self.percentile_lines();
         write_figure(page, lines.iter().map(legend_of), &Self::percentiles_chart(&lines)?)
-            .map_err(Failed::because)?;
-        self.write_tables(page).map_err(Failed::because)?;
+            .map_err(CliError::other)?;
+        self.write_tables(page).map_err(CliError::other)?;
         page.push_str("</body>\n</html>\n");
         Ok(())
     }

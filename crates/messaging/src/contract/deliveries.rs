@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use bytes::Bytes;
 
 use super::fixture::{Fixture, ScriptedResolutions, WAIT, keys, message};
-use crate::{BusFault, Delivery, Publisher, Resolution, Subscription, TransactionProducer};
+use crate::{BusError, Delivery, Publisher, Resolution, Subscription, TransactionProducer};
 
 /// Uncommitted messages are redelivered, committed ones are not.
 pub async fn what_was_not_committed_comes_again_and_the_rest_does_not(name_server: String) {
@@ -131,7 +131,7 @@ pub async fn a_delayed_message_waits_for_its_time(name_server: String) {
 pub async fn what_the_broker_would_mangle_is_refused_before_it_is_sent(name_server: String) {
     let fixture = Fixture::new(name_server, "invalid", 1).await;
     let publisher = fixture.publisher();
-    let invalid = |result: Result<(), BusFault>| assert!(matches!(result, Err(BusFault::Invalid { .. })));
+    let invalid = |result: Result<(), BusError>| assert!(matches!(result, Err(BusError::Invalid { .. })));
     let with = |name: &str, value: &str| {
         let mut message = message(&fixture.topic, "key");
         message.properties = vec![(name.to_owned(), value.to_owned())];

@@ -19,7 +19,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    fault::BusFault,
+    fault::BusError,
     names::{Group, Topic},
 };
 
@@ -29,9 +29,9 @@ const READ_AND_WRITE: u32 = 6;
 /// server lists it.
 ///
 /// # Errors
-/// The first broker's fault, or [`BusFault::Unavailable`] if the name server does not list the topic within the send
+/// The first broker's fault, or [`BusError::Unavailable`] if the name server does not list the topic within the send
 /// timeout.
-pub async fn create_topic(mq: &RocketMq, topic: &Topic, queues: NonZeroU32) -> Result<(), BusFault> {
+pub async fn create_topic(mq: &RocketMq, topic: &Topic, queues: NonZeroU32) -> Result<(), BusError> {
     let session = mq.session();
     let request = Request::new(request::CREATE_OR_UPDATE_TOPIC)
         .field("topic", topic)
@@ -56,7 +56,7 @@ pub async fn create_topic(mq: &RocketMq, topic: &Topic, queues: NonZeroU32) -> R
 ///
 /// # Errors
 /// The fault of the first queue whose offsets cannot be read.
-pub async fn backlog(mq: &RocketMq, topic: &Topic, group: &Group) -> Result<u64, BusFault> {
+pub async fn backlog(mq: &RocketMq, topic: &Topic, group: &Group) -> Result<u64, BusError> {
     let session = mq.session();
     let route = session.route(topic).await?;
     let mut waiting = 0_u64;
@@ -68,16 +68,16 @@ pub async fn backlog(mq: &RocketMq, topic: &Topic, group: &Group) -> Result<u64,
     Ok(waiting)
 }
 
-async fn until_known(session: &Session, topic: &Topic, brokers: usize) -> Result<(), BusFault> {
+async fn until_known(session: &Session, topic: &Topic, brokers: usize) -> Result<(), BusError> {
     let deadline = session.deadline();
     loop {
         match session.ask_name_server(&Route::request(topic)).await.and_then(Route::parse) {
             Ok(route) if route.brokers().count() >= brokers => return Ok(()),
-            Ok(_) | Err(BusFault::Rejected { .. }) if Instant::now() < deadline => {
+            Ok(_) | Err(BusError::Rejected { .. }) if Instant::now() < deadline => {
                 tokio::time::sleep(session.config.retry_interval() / 10).await;
             }
             Ok(_) => {
-                return Err(BusFault::unavailable(format!("the name server does not list topic {topic}")));
+                return Err(BusError::unavailable(format!("the name server does not list topic {topic}")));
             }
             Err(fault) => return Err(fault),
         }
@@ -88,7 +88,7 @@ async fn until_known(session: &Session, topic: &Topic, brokers: usize) -> Result
 ///
 /// # Errors
 /// The name server's fault.
-pub(super) async fn cluster(session: &Session) -> Result<Vec<String>, BusFault> {
+pub(super) async fn cluster(session: &Session) -> Result<Vec<String>, BusError> {
     #[derive(Deserialize)]
     struct Cluster {
         #[serde(rename = "brokerAddrTable")]
@@ -102,7 +102,7 @@ pub(super) async fn cluster(session: &Session) -> Result<Vec<String>, BusFault> 
     let request = Request::new(request::GET_BROKER_CLUSTER_INFO);
     let body = session.ask_name_server(&request).await.and_then(expect_success)?.body;
     let cluster: Cluster = serde_json::from_slice(&standard_json(&body))
-        .map_err(|error| BusFault::invalid_response(format!("cluster: {error}")))?;
+        .map_err(|error| BusError::invalid_response(format!("cluster: {error}")))?;
     let masters = cluster.brokers.into_values().filter_map(|mut broker| broker.addresses.remove("0"));
     Ok(masters.collect())
 }

@@ -18,7 +18,7 @@ use super::{
     pull::{Chunk, Source, Start, pull_forever},
 };
 use crate::{
-    fault::BusFault,
+    fault::BusError,
     message::{Delivery, Position, QueueId},
 };
 
@@ -98,7 +98,7 @@ impl Assignment {
     ///
     /// # Errors
     /// The fault of reading the queues or the members; the assignment is then unchanged.
-    pub(super) async fn refresh(&self, first: bool) -> Result<(), BusFault> {
+    pub(super) async fn refresh(&self, first: bool) -> Result<(), BusError> {
         let queues = self.source.session.route(&self.source.topic).await?.readable.clone();
         let due = match self.share {
             MessageModel::Clustering => {
@@ -122,14 +122,14 @@ impl Assignment {
     ///
     /// # Errors
     /// The fault of the first queue, if no broker answers.
-    async fn ends(&self, queues: Vec<QueueId>) -> Result<Vec<(QueueId, Start)>, BusFault> {
+    async fn ends(&self, queues: Vec<QueueId>) -> Result<Vec<(QueueId, Start)>, BusError> {
         let ends = join_all(queues.iter().map(|queue| self.source.place(queue).latest())).await;
         if let Some(Err(fault)) = ends.first()
             && ends.iter().all(Result::is_err)
         {
             return Err(fault.clone());
         }
-        let start = |(queue, end): (QueueId, Result<u64, BusFault>)| match end {
+        let start = |(queue, end): (QueueId, Result<u64, BusError>)| match end {
             Ok(end) => (queue, Start::At(end)),
             Err(fault) => {
                 tracing::warn!(topic = %self.source.topic, %queue, error = %fault, "reading the end of a queue failed; retrying");
@@ -170,7 +170,7 @@ impl Assignment {
         }
     }
 
-    async fn members(&self) -> Result<Vec<String>, BusFault> {
+    async fn members(&self) -> Result<Vec<String>, BusError> {
         #[derive(Deserialize)]
         struct Members {
             #[serde(rename = "consumerIdList")]
@@ -179,7 +179,7 @@ impl Assignment {
         let Source { session, group, topic, .. } = self.source.as_ref();
         let route = session.route(topic).await?;
         let request = Request::new(request::GET_CONSUMER_LIST_BY_GROUP).field("consumerGroup", group);
-        let mut fault = BusFault::unavailable(format!("topic {topic} has no broker"));
+        let mut fault = BusError::unavailable(format!("topic {topic} has no broker"));
         // Each broker lists every member. A broker that does not answer is asked last.
         let mut brokers: Vec<_> = route.brokers().collect();
         brokers.sort_by_key(|broker| session.peers.is_mute(broker));
@@ -190,7 +190,7 @@ impl Assignment {
             match session.call(broker, &request, until).await.and_then(expect_success) {
                 Ok(answer) => {
                     let members: Members = serde_json::from_slice(&answer.body).map_err(|error| {
-                        BusFault::invalid_response(format!("members of {group}: {error}"))
+                        BusError::invalid_response(format!("members of {group}: {error}"))
                     })?;
                     return Ok(members.ids);
                 }

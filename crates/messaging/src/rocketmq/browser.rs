@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     browse::{Browser, QueueSpan, StoredPage},
-    fault::BusFault,
+    fault::BusError,
     message::QueueId,
     names::Topic,
 };
@@ -34,15 +34,15 @@ impl RocketMqBrowser {
         Self { session, topic }
     }
 
-    /// Closes the connections. Later calls return [`BusFault::Closed`].
+    /// Closes the connections. Later calls return [`BusError::Closed`].
     pub fn shutdown(&self) {
         self.session.close();
     }
 
     /// The route of the topic; `None` if the topic does not exist.
-    async fn route(&self) -> Result<Option<Arc<Route>>, BusFault> {
+    async fn route(&self) -> Result<Option<Arc<Route>>, BusError> {
         match self.session.route(&self.topic).await {
-            Err(BusFault::Rejected { broker_code: response::TOPIC_NOT_EXIST, .. }) => Ok(None),
+            Err(BusError::Rejected { broker_code: response::TOPIC_NOT_EXIST, .. }) => Ok(None),
             route => route.map(Some),
         }
     }
@@ -50,10 +50,10 @@ impl RocketMqBrowser {
 
 #[async_trait]
 impl Browser for RocketMqBrowser {
-    async fn queues(&self) -> Result<Vec<QueueSpan>, BusFault> {
+    async fn queues(&self) -> Result<Vec<QueueSpan>, BusError> {
         let Some(route) = self.route().await? else { return Ok(Vec::new()) };
         if route.readable.is_empty() && !route.writers.is_empty() {
-            return Err(BusFault::invalid(format!("topic {} has no readable queue", self.topic)));
+            return Err(BusError::invalid(format!("topic {} has no readable queue", self.topic)));
         }
         let mut spans = Vec::new();
         for queue in &route.readable {
@@ -64,7 +64,7 @@ impl Browser for RocketMqBrowser {
         Ok(spans)
     }
 
-    async fn read(&self, queue: &QueueId, offset: u64, max: u32) -> Result<StoredPage, BusFault> {
+    async fn read(&self, queue: &QueueId, offset: u64, max: u32) -> Result<StoredPage, BusError> {
         let request = Request::new(request::PULL_MESSAGE)
             .field("consumerGroup", GROUP)
             .field("topic", &self.topic)

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     bus::CheckBackHandler,
-    fault::BusFault,
+    fault::BusError,
     message::{CheckedMessage, HalfMessage, Resolution},
     names::{Group, Topic},
 };
@@ -71,14 +71,14 @@ impl Inbound for CheckBacks {
     }
 }
 
-fn read(address: &str, request: &Frame, group: &Group) -> Result<CheckBack, BusFault> {
+fn read(address: &str, request: &Frame, group: &Group) -> Result<CheckBack, BusError> {
     let Half { topic, group: of, message_id, message } =
         Stored::take(&mut request.body.clone())?.into_checked();
     if of != group.as_str() {
-        return Err(BusFault::invalid_response(format!("check-back is for group {of:?}, not {group}")));
+        return Err(BusError::invalid_response(format!("check-back is for group {of:?}, not {group}")));
     }
     let half = HalfMessage {
-        topic: Topic::new(&topic).map_err(|error| BusFault::invalid_response(error.to_string()))?,
+        topic: Topic::new(&topic).map_err(|error| BusError::invalid_response(error.to_string()))?,
         broker: address.to_owned(),
         transaction_id: request.text("transactionId").unwrap_or(&message_id).to_owned(),
         message_id,

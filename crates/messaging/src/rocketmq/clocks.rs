@@ -16,7 +16,7 @@ use super::{
     session::Session,
     stored::Stored,
 };
-use crate::{fault::BusFault, message::ClockDifference};
+use crate::{fault::BusError, message::ClockDifference};
 
 /// The maximum drift between two clocks, as 1 part in 2,000: far more than between clocks that NTP adjusts.
 const DRIFT: u128 = 2_000;
@@ -157,7 +157,7 @@ pub(super) fn compare(session: &Arc<Session>, broker: &str, commit_log_offset: u
 }
 
 /// When `broker` stored the message at `commit_log_offset`, by its clock.
-async fn stored_at(session: &Session, broker: &str, commit_log_offset: u64) -> Result<Timestamp, BusFault> {
+async fn stored_at(session: &Session, broker: &str, commit_log_offset: u64) -> Result<Timestamp, BusError> {
     let request = Request::new(request::VIEW_MESSAGE_BY_ID).field("offset", commit_log_offset);
     let answer = session.call(broker, &request, session.deadline()).await.and_then(expect_success)?;
     Stored::take(&mut answer.body.clone()).map(|stored| stored.stored_at())

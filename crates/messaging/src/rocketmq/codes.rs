@@ -3,7 +3,7 @@
 //! Source: `RequestCode.java`, `ResponseCode.java`, `MessageSysFlag.java`, `PullSysFlag.java`, RocketMQ 5.4.0.
 
 use super::frame::Frame;
-use crate::fault::BusFault;
+use crate::fault::BusError;
 
 /// Request codes.
 pub(super) mod request {
@@ -63,16 +63,16 @@ pub(super) mod flag {
 }
 
 /// The fault of an answer other than success.
-pub(super) fn fault_of(answer: &Frame) -> BusFault {
+pub(super) fn fault_of(answer: &Frame) -> BusError {
     let reason = answer.remark();
     match answer.code {
         response::SYSTEM_BUSY | response::SERVICE_NOT_AVAILABLE | response::FLOW_CONTROL => {
-            BusFault::Busy { reason }
+            BusError::Busy { reason }
         }
         response::FLUSH_DISK_TIMEOUT | response::SLAVE_NOT_AVAILABLE | response::FLUSH_SLAVE_TIMEOUT => {
-            BusFault::NotDurable { reason }
+            BusError::NotDurable { reason }
         }
-        broker_code => BusFault::Rejected { broker_code, reason },
+        broker_code => BusError::Rejected { broker_code, reason },
     }
 }
 
@@ -96,7 +96,7 @@ pub(super) const fn is_wrong_peer(request: i32, answer: i32) -> bool {
 }
 
 /// `answer` if it is a success, else its fault.
-pub(super) fn expect_success(answer: Frame) -> Result<Frame, BusFault> {
+pub(super) fn expect_success(answer: Frame) -> Result<Frame, BusError> {
     if answer.code == response::SUCCESS { Ok(answer) } else { Err(fault_of(&answer)) }
 }
 

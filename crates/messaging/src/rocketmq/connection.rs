@@ -26,7 +26,7 @@ use super::{
     frame::{Frame, Request, refusal},
     session::Session,
 };
-use crate::fault::BusFault;
+use crate::fault::BusError;
 
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 /// Maximum frames per write: those that queued up during the previous write.
@@ -88,7 +88,7 @@ impl Connection {
     /// a request that every such peer answers; a connection that stays silent is closed.
     ///
     /// # Errors
-    /// [`BusFault::Unavailable`] if there is no connection at `deadline`.
+    /// [`BusError::Unavailable`] if there is no connection at `deadline`.
     pub(super) async fn open(
         Session { config, supervisor, .. }: &Session,
         address: &str,
@@ -96,8 +96,8 @@ impl Connection {
         lost: Arc<Notify>,
         probe: Request,
         deadline: Instant,
-    ) -> Result<Self, BusFault> {
-        let failed = |reason: String| BusFault::unavailable(format!("cannot connect to {address}: {reason}"));
+    ) -> Result<Self, BusError> {
+        let failed = |reason: String| BusError::unavailable(format!("cannot connect to {address}: {reason}"));
         let stream = timeout_at(deadline, TcpStream::connect(address))
             .await
             .map_err(|elapsed| failed(elapsed.to_string()))?
@@ -150,8 +150,8 @@ impl Connection {
     /// Sends `request` and awaits its answer, with any code.
     ///
     /// # Errors
-    /// [`BusFault::Unavailable`] if it was not sent, [`BusFault::Unanswered`] if it may have been.
-    pub(super) async fn request(&self, request: &Request, deadline: Instant) -> Result<Frame, BusFault> {
+    /// [`BusError::Unavailable`] if it was not sent, [`BusError::Unanswered`] if it may have been.
+    pub(super) async fn request(&self, request: &Request, deadline: Instant) -> Result<Frame, BusError> {
         let opaque = self.shared.new_opaque();
         let bytes = request.encode(opaque)?;
         let (answer, _forget) = self.register(opaque)?;
@@ -159,13 +159,13 @@ impl Connection {
         match timeout_at(deadline, self.outgoing.send(bytes)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => {
-                return Err(BusFault::unavailable(format!("{} closed the connection", self.address)));
+                return Err(BusError::unavailable(format!("{} closed the connection", self.address)));
             }
-            Err(_) => return Err(BusFault::unavailable(format!("{} accepts no data", self.address))),
+            Err(_) => return Err(BusError::unavailable(format!("{} accepts no data", self.address))),
         }
         match timeout_at(deadline, answer).await {
             Ok(Ok(frame)) => Ok(frame),
-            Ok(Err(_)) => Err(BusFault::unanswered(format!("{} closed the connection", self.address))),
+            Ok(Err(_)) => Err(BusError::unanswered(format!("{} closed the connection", self.address))),
             Err(_) => {
                 // No input since the request was sent: the peer is frozen or down, and the next request needs a new
                 // connection instead of waiting for TCP's timeout. A short wait proves nothing yet, so the peer is
@@ -177,18 +177,18 @@ impl Connection {
                         self.shared.doubted.notify_one();
                     }
                 }
-                Err(BusFault::unanswered(format!("{} did not answer before the deadline", self.address)))
+                Err(BusError::unanswered(format!("{} did not answer before the deadline", self.address)))
             }
         }
     }
 
-    fn register(&self, opaque: i32) -> Result<(oneshot::Receiver<Frame>, Forget<'_>), BusFault> {
+    fn register(&self, opaque: i32) -> Result<(oneshot::Receiver<Frame>, Forget<'_>), BusError> {
         let mut waiting = self.shared.waiting();
         let Some(waiting) = waiting.as_mut() else {
-            return Err(BusFault::unavailable(format!("{} closed the connection", self.address)));
+            return Err(BusError::unavailable(format!("{} closed the connection", self.address)));
         };
         if waiting.len() >= self.shared.requests_max {
-            return Err(BusFault::Busy {
+            return Err(BusError::Busy {
                 reason: format!("too many requests to {} are unanswered", self.address),
             });
         }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
 
-use crate::fault::BusFault;
+use crate::fault::BusError;
 
 const FLAG_RESPONSE: i32 = 1;
 const FLAG_ONE_WAY: i32 = 2;
@@ -42,7 +42,7 @@ impl Request {
     }
 
     /// The bytes of this request with the number `opaque` on its connection.
-    pub(super) fn encode(&self, opaque: i32) -> Result<BytesMut, BusFault> {
+    pub(super) fn encode(&self, opaque: i32) -> Result<BytesMut, BusError> {
         let header = HeaderOut {
             code: self.code,
             flag: 0,
@@ -84,21 +84,21 @@ impl Frame {
         self.fields.get(name).map(String::as_str)
     }
 
-    pub(super) fn number(&self, name: &str) -> Result<u64, BusFault> {
+    pub(super) fn number(&self, name: &str) -> Result<u64, BusError> {
         let text =
-            self.text(name).ok_or_else(|| BusFault::invalid_response(format!("field {name} is missing")))?;
-        text.parse().map_err(|error| BusFault::invalid_response(format!("field {name} is {text:?}: {error}")))
+            self.text(name).ok_or_else(|| BusError::invalid_response(format!("field {name} is missing")))?;
+        text.parse().map_err(|error| BusError::invalid_response(format!("field {name} is {text:?}: {error}")))
     }
 
     /// Takes one frame off the front of `buffer`, if it is complete.
     ///
     /// # Errors
-    /// [`BusFault::InvalidResponse`]: the rest of the stream cannot be decoded.
-    pub(super) fn take(buffer: &mut BytesMut, bytes_max: usize) -> Result<Option<Self>, BusFault> {
+    /// [`BusError::InvalidResponse`]: the rest of the stream cannot be decoded.
+    pub(super) fn take(buffer: &mut BytesMut, bytes_max: usize) -> Result<Option<Self>, BusError> {
         let Some(prefix) = buffer.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
         let length = usize::try_from(u32::from_be_bytes(*prefix)).unwrap_or(usize::MAX);
         if length < LENGTH_BYTES || length > bytes_max {
-            return Err(BusFault::invalid_response(format!(
+            return Err(BusError::invalid_response(format!(
                 "a frame of {length} bytes exceeds the limit of {bytes_max}"
             )));
         }
@@ -111,11 +111,11 @@ impl Frame {
         let word = frame.get_u32();
         let header_length = usize::try_from(word & HEADER_LENGTH_MASK).unwrap_or(usize::MAX);
         if word & !HEADER_LENGTH_MASK != 0 || header_length > frame.len() {
-            return Err(BusFault::invalid_response("a frame header is not JSON, or exceeds its frame"));
+            return Err(BusError::invalid_response("a frame header is not JSON, or exceeds its frame"));
         }
         let header = frame.split_to(header_length);
         let header: HeaderIn = serde_json::from_slice(&header)
-            .map_err(|error| BusFault::invalid_response(format!("frame header: {error}")))?;
+            .map_err(|error| BusError::invalid_response(format!("frame header: {error}")))?;
         Ok(Some(Self {
             code: header.code,
             opaque: header.opaque,
@@ -128,7 +128,7 @@ impl Frame {
 }
 
 /// The answer to a request of a kind that this client does not serve.
-pub(super) fn refusal(request: &Frame) -> Result<BytesMut, BusFault> {
+pub(super) fn refusal(request: &Frame) -> Result<BytesMut, BusError> {
     let header = HeaderOut {
         code: super::codes::response::REQUEST_CODE_NOT_SUPPORTED,
         flag: FLAG_RESPONSE,
@@ -139,9 +139,9 @@ pub(super) fn refusal(request: &Frame) -> Result<BytesMut, BusFault> {
     encode(&header, &[])
 }
 
-fn encode(header: &HeaderOut<'_>, body: &[u8]) -> Result<BytesMut, BusFault> {
-    let header = serde_json::to_vec(header).map_err(|error| BusFault::invalid(error.to_string()))?;
-    let too_long = |_| BusFault::invalid("the frame exceeds its length field");
+fn encode(header: &HeaderOut<'_>, body: &[u8]) -> Result<BytesMut, BusError> {
+    let header = serde_json::to_vec(header).map_err(|error| BusError::invalid(error.to_string()))?;
+    let too_long = |_| BusError::invalid("the frame exceeds its length field");
     let header_length = u32::try_from(header.len()).map_err(too_long)? & HEADER_LENGTH_MASK;
     let length = u32::try_from(LENGTH_BYTES + header.len() + body.len()).map_err(too_long)?;
     let mut frame = BytesMut::with_capacity(2 * LENGTH_BYTES + header.len() + body.len());

@@ -8,7 +8,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    fault::BusFault,
+    fault::BusError,
     message::QueueId,
     names::{Group, Topic},
 };
@@ -23,17 +23,17 @@ pub(super) struct QueueOffsets<'a> {
 
 impl QueueOffsets<'_> {
     /// The offset of the oldest stored message.
-    pub(super) async fn earliest(self) -> Result<u64, BusFault> {
+    pub(super) async fn earliest(self) -> Result<u64, BusError> {
         self.ask(self.request(request::GET_MIN_OFFSET)).await
     }
 
     /// The offset of the next message.
-    pub(super) async fn latest(self) -> Result<u64, BusFault> {
+    pub(super) async fn latest(self) -> Result<u64, BusError> {
         self.ask(self.request(request::GET_MAX_OFFSET)).await
     }
 
     /// The committed offset of `group`, or the earliest if it never committed.
-    pub(super) async fn committed(self, group: &Group) -> Result<u64, BusFault> {
+    pub(super) async fn committed(self, group: &Group) -> Result<u64, BusError> {
         let request = self.request(request::QUERY_CONSUMER_OFFSET).field("consumerGroup", group);
         let answer = self.call(&request).await?;
         match answer.code {
@@ -51,7 +51,7 @@ impl QueueOffsets<'_> {
 
     /// Commits `offset` for `group`: everything before it is handled. Awaits the broker's answer. The broker writes
     /// offsets to its disk every 5 s (`flushConsumerOffsetInterval`): after its crash they may be older.
-    pub(super) async fn commit(self, group: &Group, offset: u64) -> Result<(), BusFault> {
+    pub(super) async fn commit(self, group: &Group, offset: u64) -> Result<(), BusError> {
         let request = self
             .request(request::UPDATE_CONSUMER_OFFSET)
             .field("consumerGroup", group)
@@ -66,15 +66,15 @@ impl QueueOffsets<'_> {
             .field("bname", &self.queue.broker)
     }
 
-    fn expect_success(self, answer: Frame) -> Result<Frame, BusFault> {
+    fn expect_success(self, answer: Frame) -> Result<Frame, BusError> {
         expect_success(answer).map_err(|fault| fault.at(self.queue))
     }
 
-    async fn ask(self, request: Request) -> Result<u64, BusFault> {
+    async fn ask(self, request: Request) -> Result<u64, BusError> {
         self.call(&request).await.and_then(|answer| self.expect_success(answer))?.number("offset")
     }
 
-    async fn call(self, request: &Request) -> Result<Frame, BusFault> {
+    async fn call(self, request: &Request) -> Result<Frame, BusError> {
         let route = self.session.route(self.topic).await?;
         let address = route.address(&self.queue.broker)?;
         let answer = self.session.call(address, request, self.session.deadline()).await;

@@ -17,7 +17,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    fault::BusFault,
+    fault::BusError,
     names::{Group, Topic},
 };
 
@@ -94,7 +94,7 @@ fn consumer(group: &Group, topic: &Topic) -> Value {
 struct Announced {
     taken: usize,
     /// The brokers that did not accept it, with their addresses.
-    missed: Vec<(String, BusFault)>,
+    missed: Vec<(String, BusError)>,
 }
 
 impl Announced {
@@ -102,7 +102,7 @@ impl Announced {
     ///
     /// # Errors
     /// The fault of the first broker, if none accepted it.
-    fn by_any(self) -> Result<(), BusFault> {
+    fn by_any(self) -> Result<(), BusError> {
         match self.missed.into_iter().next() {
             Some((_address, fault)) if self.taken == 0 => Err(fault),
             _ => Ok(()),
@@ -114,7 +114,7 @@ impl Announced {
 ///
 /// # Errors
 /// The fault of finding the brokers.
-async fn announce(session: &Arc<Session>, role: &Role) -> Result<Announced, BusFault> {
+async fn announce(session: &Arc<Session>, role: &Role) -> Result<Announced, BusError> {
     let route = session.route(role.topic()).await?;
     let heartbeat = role.heartbeat(&session.client_id);
     let is_alone = route.brokers().count() == 1;
@@ -125,7 +125,7 @@ async fn announce(session: &Arc<Session>, role: &Role) -> Result<Announced, BusF
     });
     let answers = join_all(heartbeats).await;
     if answers.is_empty() {
-        return Err(BusFault::unavailable(format!("topic {} has no broker", role.topic())));
+        return Err(BusError::unavailable(format!("topic {} has no broker", role.topic())));
     }
     let all = answers.len();
     let missed: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
@@ -137,7 +137,7 @@ async fn announce(session: &Arc<Session>, role: &Role) -> Result<Announced, BusF
 ///
 /// # Errors
 /// The fault of the first broker, if none accepted the member.
-pub(super) async fn join(session: &Arc<Session>, role: &Role) -> Result<Task, BusFault> {
+pub(super) async fn join(session: &Arc<Session>, role: &Role) -> Result<Task, BusError> {
     let (done, joined) = oneshot::channel();
     let (session, role) = (Arc::clone(session), role.clone());
     let supervisor = session.supervisor.clone();
@@ -152,7 +152,7 @@ pub(super) async fn join(session: &Arc<Session>, role: &Role) -> Result<Task, Bu
         }
     };
     supervisor.spawn_job("bus_join", joining).detach();
-    joined.await.unwrap_or(Err(BusFault::Closed))
+    joined.await.unwrap_or(Err(BusError::Closed))
 }
 
 /// Sends the heartbeats of `role` until the session is closed: at every interval, at once after a lost connection, and

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::fault::BusFault;
+use crate::fault::BusError;
 
 const NAME_END: char = '\u{1}';
 const VALUE_END: char = '\u{2}';
@@ -99,10 +99,10 @@ impl PropertiesOut {
     /// Puts a property of the protocol.
     ///
     /// # Errors
-    /// [`BusFault::Invalid`] if the name is empty or a separator is in the property.
-    pub(super) fn put(&mut self, name: &str, value: &str) -> Result<(), BusFault> {
+    /// [`BusError::Invalid`] if the name is empty or a separator is in the property.
+    pub(super) fn put(&mut self, name: &str, value: &str) -> Result<(), BusError> {
         if name.is_empty() || [name, value].iter().any(|text| text.contains([NAME_END, VALUE_END])) {
-            return Err(BusFault::invalid(format!("property {name:?} is empty or contains a separator")));
+            return Err(BusError::invalid(format!("property {name:?} is empty or contains a separator")));
         }
         self.0.extend([name, "\u{1}", value, "\u{2}"]);
         Ok(())
@@ -111,10 +111,10 @@ impl PropertiesOut {
     /// Puts a property of the caller.
     ///
     /// # Errors
-    /// [`BusFault::Invalid`] if the name is reserved or a separator is in it.
-    pub(super) fn put_own(&mut self, name: &str, value: &str) -> Result<(), BusFault> {
+    /// [`BusError::Invalid`] if the name is reserved or a separator is in it.
+    pub(super) fn put_own(&mut self, name: &str, value: &str) -> Result<(), BusError> {
         if RESERVED.contains(&name) {
-            return Err(BusFault::invalid(format!("property {name:?} is reserved by the broker")));
+            return Err(BusError::invalid(format!("property {name:?} is reserved by the broker")));
         }
         self.put(name, value)
     }
@@ -122,10 +122,10 @@ impl PropertiesOut {
     /// The encoded text.
     ///
     /// # Errors
-    /// [`BusFault::Invalid`] if it exceeds the broker's limit.
-    pub(super) fn finish(self) -> Result<String, BusFault> {
+    /// [`BusError::Invalid`] if it exceeds the broker's limit.
+    pub(super) fn finish(self) -> Result<String, BusError> {
         if self.0.len() > BYTES_MAX {
-            return Err(BusFault::invalid(format!(
+            return Err(BusError::invalid(format!(
                 "{} bytes of properties exceed the limit of {BYTES_MAX}",
                 self.0.len()
             )));

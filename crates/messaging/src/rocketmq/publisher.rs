@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     bus::Publisher,
-    fault::BusFault,
+    fault::BusError,
     message::{ClockDifference, Message},
     names::Group,
 };
@@ -27,7 +27,7 @@ impl RocketMqPublisher {
         Self { sender: Sender::new(session, group) }
     }
 
-    /// Closes the connections. Later calls return [`BusFault::Closed`].
+    /// Closes the connections. Later calls return [`BusError::Closed`].
     pub fn shutdown(&self) {
         self.sender.session.close();
     }
@@ -35,7 +35,7 @@ impl RocketMqPublisher {
 
 #[async_trait]
 impl Publisher for RocketMqPublisher {
-    async fn publish(&self, message: Message) -> Result<(), BusFault> {
+    async fn publish(&self, message: Message) -> Result<(), BusError> {
         self.sender.send(&message, Kind::Plain).await.map(drop)
     }
 

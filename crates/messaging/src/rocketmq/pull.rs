@@ -20,7 +20,7 @@ use super::{
     stored::Stored,
 };
 use crate::{
-    fault::BusFault,
+    fault::BusError,
     message::{Delivery, QueueId},
     names::{Group, Topic},
 };
@@ -45,7 +45,7 @@ pub(super) struct Source {
 #[derive(Default)]
 struct Health {
     /// Current faults by queue; `None` is the assignment of queues.
-    failing: BTreeMap<Option<QueueId>, BusFault>,
+    failing: BTreeMap<Option<QueueId>, BusError>,
     /// Whether a call has failed since `poll` last returned a fault.
     is_news: bool,
 }
@@ -102,7 +102,7 @@ impl Source {
 
     /// Stores the fault of `result` for the next empty `poll`, or clears the previous one. `queue` is the pulled queue;
     /// `None` stands for the assignment of queues.
-    pub(super) fn note<T>(&self, queue: Option<&QueueId>, result: &Result<T, BusFault>) {
+    pub(super) fn note<T>(&self, queue: Option<&QueueId>, result: &Result<T, BusError>) {
         let what = if queue.is_some() { "pulling" } else { "the assignment of queues" };
         let queue = queue.cloned();
         let name = queue.as_ref().map(ToString::to_string);
@@ -138,7 +138,7 @@ impl Source {
 
     /// The fault that keeps messages from arriving, if it is new: all `held` queues fail, or there is none and the
     /// assignment fails. A fault of only some queues is logged and counted, not returned.
-    pub(super) fn take_fault(&self, held: usize) -> Option<BusFault> {
+    pub(super) fn take_fault(&self, held: usize) -> Option<BusError> {
         let mut health = self.health();
         let failing = health.failing.keys().filter(|queue| queue.is_some()).count();
         if !health.is_news || failing < held {
@@ -148,7 +148,7 @@ impl Source {
         health.failing.values().next().cloned()
     }
 
-    async fn start(&self, queue: &QueueId, start: Start) -> Result<u64, BusFault> {
+    async fn start(&self, queue: &QueueId, start: Start) -> Result<u64, BusError> {
         match start {
             Start::Committed => self.place(queue).committed(&self.group).await,
             Start::Earliest => self.place(queue).earliest().await,
@@ -158,7 +158,7 @@ impl Source {
     }
 
     /// One pull at `offset`; the broker may hold it until a message arrives.
-    async fn pull(&self, queue: &QueueId, offset: u64) -> Result<Pulled, BusFault> {
+    async fn pull(&self, queue: &QueueId, offset: u64) -> Result<Pulled, BusError> {
         let config = &self.session.config;
         let request = Request::new(request::PULL_MESSAGE)
             .field("consumerGroup", &self.group)
@@ -188,7 +188,7 @@ impl Source {
                 if next <= offset {
                     // The answer of a replica that may not be read: an immediate retry would get the same answer.
                     self.session.distrust(address);
-                    return Err(BusFault::unavailable(format!("{address} redirects pulls to its master")));
+                    return Err(BusError::unavailable(format!("{address} redirects pulls to its master")));
                 }
                 Ok(Pulled::Messages(Vec::new(), next))
             }

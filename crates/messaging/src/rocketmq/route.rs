@@ -11,7 +11,7 @@ use super::{
     codes::{expect_success, request},
     frame::{Frame, Request},
 };
-use crate::{fault::BusFault, message::QueueId, names::Topic};
+use crate::{fault::BusError, message::QueueId, names::Topic};
 
 const PERMISSION_READ: u32 = 4;
 const PERMISSION_WRITE: u32 = 2;
@@ -55,12 +55,12 @@ impl Route {
     /// Decodes the name server's answer. The queues are in the order that all members of a group agree on.
     ///
     /// # Errors
-    /// [`BusFault::Rejected`] if the topic does not exist, [`BusFault::InvalidResponse`] if the answer cannot be
+    /// [`BusError::Rejected`] if the topic does not exist, [`BusError::InvalidResponse`] if the answer cannot be
     /// decoded.
-    pub(super) fn parse(answer: Frame) -> Result<Self, BusFault> {
+    pub(super) fn parse(answer: Frame) -> Result<Self, BusError> {
         let body = expect_success(answer)?.body;
         let data: RouteData = serde_json::from_slice(&body)
-            .map_err(|error| BusFault::invalid_response(format!("route: {error}")))?;
+            .map_err(|error| BusError::invalid_response(format!("route: {error}")))?;
         let mut route = Self::default();
         for broker in data.brokers {
             if let Some(address) = broker.addresses.get(MASTER) {
@@ -69,7 +69,7 @@ impl Route {
         }
         for queues in data.queues {
             if queues.readable.max(queues.writable) > QUEUES_MAX {
-                return Err(BusFault::invalid_response(format!(
+                return Err(BusError::invalid_response(format!(
                     "route: the topic has more than {QUEUES_MAX} queues"
                 )));
             }
@@ -93,10 +93,10 @@ impl Route {
     /// `host:port` of the broker called `name`.
     ///
     /// # Errors
-    /// [`BusFault::Unavailable`] if it is not in the route.
-    pub(super) fn address(&self, name: &str) -> Result<&str, BusFault> {
+    /// [`BusError::Unavailable`] if it is not in the route.
+    pub(super) fn address(&self, name: &str) -> Result<&str, BusError> {
         let address = self.addresses.get(name).map(String::as_str);
-        address.ok_or_else(|| BusFault::unavailable(format!("the route has no address of broker {name}")))
+        address.ok_or_else(|| BusError::unavailable(format!("the route has no address of broker {name}")))
     }
 
     /// Whether a broker of the topic has that address.

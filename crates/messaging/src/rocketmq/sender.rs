@@ -22,7 +22,7 @@ use super::{
     route::{Route, Writer},
     session::Session,
 };
-use crate::{fault::BusFault, message::Message, names::Group};
+use crate::{fault::BusError, message::Message, names::Group};
 
 /// The topic and queue count of which a broker would copy an unknown topic; this client's topics always exist.
 const TEMPLATE_TOPIC: &str = "TBW102";
@@ -56,12 +56,12 @@ pub(super) struct Sent {
 const OFFSET_DIGITS: usize = 16;
 
 /// The commit-log offset of the message that the broker's answer is about.
-pub(super) fn commit_log_offset(answer: &Frame) -> Result<u64, BusFault> {
+pub(super) fn commit_log_offset(answer: &Frame) -> Result<u64, BusError> {
     let broker_id = answer.text("msgId").unwrap_or_default();
     let digits = broker_id.len().checked_sub(OFFSET_DIGITS).and_then(|start| broker_id.get(start..));
     digits
         .and_then(|digits| u64::from_str_radix(digits, 16).ok())
-        .ok_or_else(|| BusFault::invalid_response(format!("message id {broker_id:?} contains no offset")))
+        .ok_or_else(|| BusError::invalid_response(format!("message id {broker_id:?} contains no offset")))
 }
 
 /// A message that is being sent, the same at each attempt.
@@ -74,7 +74,7 @@ struct Outgoing<'a> {
 
 /// A failed attempt.
 struct SendError {
-    fault: BusFault,
+    fault: BusError,
     /// Whether the broker may have stored the message.
     may_be_stored: bool,
     /// Whether another broker may accept the message.
@@ -86,7 +86,7 @@ struct SendError {
 impl SendError {
     fn answered(answer: &Frame) -> Self {
         let fault = fault_of(answer);
-        let may_be_stored = matches!(fault, BusFault::NotDurable { .. });
+        let may_be_stored = matches!(fault, BusError::NotDurable { .. });
         Self {
             may_be_stored,
             goes_elsewhere: answer.code != response::MESSAGE_ILLEGAL,
@@ -95,10 +95,10 @@ impl SendError {
         }
     }
 
-    fn unanswered(fault: BusFault) -> Self {
-        let may_be_stored = matches!(fault, BusFault::Unanswered { .. } | BusFault::InvalidResponse { .. });
-        let goes_elsewhere = !matches!(fault, BusFault::Invalid { .. } | BusFault::Closed);
-        let is_the_brokers = goes_elsewhere && !matches!(fault, BusFault::Busy { .. });
+    fn unanswered(fault: BusError) -> Self {
+        let may_be_stored = matches!(fault, BusError::Unanswered { .. } | BusError::InvalidResponse { .. });
+        let goes_elsewhere = !matches!(fault, BusError::Invalid { .. } | BusError::Closed);
+        let is_the_brokers = goes_elsewhere && !matches!(fault, BusError::Busy { .. });
         Self { fault, may_be_stored, goes_elsewhere, is_the_brokers }
     }
 }
@@ -120,7 +120,7 @@ impl Sender {
     ///
     /// # Errors
     /// The fault of the last attempt; but if the message may be stored, the fault that reports it.
-    pub(super) async fn send(&self, message: &Message, kind: Kind) -> Result<Sent, BusFault> {
+    pub(super) async fn send(&self, message: &Message, kind: Kind) -> Result<Sent, BusError> {
         let sent = self.send_somewhere(message, kind).await;
         if kind == Kind::Half {
             *self.half_taken_at() = sent.is_ok().then(Instant::now);
@@ -128,7 +128,7 @@ impl Sender {
         sent
     }
 
-    async fn send_somewhere(&self, message: &Message, kind: Kind) -> Result<Sent, BusFault> {
+    async fn send_somewhere(&self, message: &Message, kind: Kind) -> Result<Sent, BusError> {
         let message_id = self.session.new_message_id();
         let properties = self.properties(message, kind, &message_id)?;
         let outgoing = Outgoing { message, kind, message_id, properties };
@@ -140,7 +140,7 @@ impl Sender {
         loop {
             let Some(writer) = self.choose(&route, turn, &tried) else {
                 let no_queue =
-                    BusFault::unavailable(format!("topic {} has no writable queue", message.topic));
+                    BusError::unavailable(format!("topic {} has no writable queue", message.topic));
                 return Err(in_doubt.unwrap_or(no_queue));
             };
             tried.push(writer.address.clone());
@@ -227,11 +227,11 @@ impl Sender {
         self.half_taken_at().is_some_and(|at| at.elapsed() < age_max)
     }
 
-    fn properties(&self, message: &Message, kind: Kind, message_id: &str) -> Result<String, BusFault> {
+    fn properties(&self, message: &Message, kind: Kind, message_id: &str) -> Result<String, BusError> {
         let bytes_max = self.session.config.body_bytes_max.get();
         if message.body.len() > bytes_max {
             let size = message.body.len();
-            return Err(BusFault::invalid(format!(
+            return Err(BusError::invalid(format!(
                 "a body of {size} bytes exceeds body_bytes_max = {bytes_max}"
             )));
         }
@@ -241,7 +241,7 @@ impl Sender {
         properties.put(WAIT_STORED, "true")?;
         if let Some(delay) = message.deliver_after {
             if kind == Kind::Half {
-                return Err(BusFault::invalid("a half-message cannot be delayed"));
+                return Err(BusError::invalid("a half-message cannot be delayed"));
             }
             properties.put(DELIVER_AFTER_MS, &delay.as_millis().to_string())?;
         }

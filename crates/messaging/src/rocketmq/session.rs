@@ -30,7 +30,7 @@ use super::{
     presence::anonymous,
     route::Route,
 };
-use crate::{fault::BusFault, names::Topic};
+use crate::{fault::BusError, names::Topic};
 
 pub(super) struct Session {
     pub(super) client_id: String,
@@ -119,13 +119,13 @@ impl Session {
     /// is recorded, its connection is replaced, and the routes to it are read again.
     ///
     /// # Errors
-    /// See [`Connection::request`]; [`BusFault::Closed`] after [`Session::close`].
+    /// See [`Connection::request`]; [`BusError::Closed`] after [`Session::close`].
     pub(super) async fn call(
         &self,
         address: &str,
         request: &Request,
         deadline: Instant,
-    ) -> Result<Frame, BusFault> {
+    ) -> Result<Frame, BusError> {
         let answer = match self.connection(address, deadline).await {
             Ok(connection) => connection.request(request, deadline).await,
             Err(fault) => Err(fault),
@@ -137,7 +137,7 @@ impl Session {
                     self.distrust(address);
                 }
             }
-            Err(BusFault::Unavailable { .. } | BusFault::Unanswered { .. }) => {
+            Err(BusError::Unavailable { .. } | BusError::Unanswered { .. }) => {
                 self.peers.is_silent(address);
                 self.doubt_routes(address);
             }
@@ -166,15 +166,15 @@ impl Session {
         }
     }
 
-    async fn connection(&self, address: &str, deadline: Instant) -> Result<Arc<Connection>, BusFault> {
+    async fn connection(&self, address: &str, deadline: Instant) -> Result<Arc<Connection>, BusError> {
         if self.closed.load(Ordering::Acquire) {
-            return Err(BusFault::Closed);
+            return Err(BusError::Closed);
         }
         let slot = {
             let mut connections = self.connections.lock();
             Arc::clone(connections.entry(address.to_owned()).or_default())
         };
-        let waited = || BusFault::unavailable(format!("no connection to {address} before the deadline"));
+        let waited = || BusError::unavailable(format!("no connection to {address} before the deadline"));
         let mut slot = tokio::time::timeout_at(deadline, slot.lock()).await.map_err(|_elapsed| waited())?;
         if let Some(connection) = slot.as_ref().filter(|connection| connection.is_open()) {
             return Ok(Arc::clone(connection));
@@ -195,11 +195,11 @@ impl Session {
 
     /// Asks the name servers in turn, beginning with the last one that answered. A server that does not answer, or
     /// lacks an entry that another may have, does not block the others.
-    pub(super) async fn ask_name_server(&self, request: &Request) -> Result<Frame, BusFault> {
+    pub(super) async fn ask_name_server(&self, request: &Request) -> Result<Frame, BusError> {
         let deadline = self.deadline();
         let servers = &self.config.name_servers;
         let first = self.name_server.load(Ordering::Relaxed);
-        let mut last = Err(BusFault::invalid("name_servers must have at least one host:port"));
+        let mut last = Err(BusError::invalid("name_servers must have at least one host:port"));
         for turn in 0..servers.len() {
             let index = first.wrapping_add(turn) % servers.len();
             let Some(server) = servers.get(index) else { continue };
@@ -214,7 +214,7 @@ impl Session {
                 // A definite answer outweighs the silence of another server.
                 Err(_) if last.is_ok() => {}
                 // A query changes nothing: unanswered, it counts as never sent.
-                Err(BusFault::Unanswered { reason }) => last = Err(BusFault::Unavailable { reason }),
+                Err(BusError::Unanswered { reason }) => last = Err(BusError::Unavailable { reason }),
                 Err(fault) => last = Err(fault),
             }
         }
@@ -226,7 +226,7 @@ impl Session {
     ///
     /// # Errors
     /// The name server's fault, if there is no older route either.
-    pub(super) async fn route(self: &Arc<Self>, topic: &Topic) -> Result<Arc<Route>, BusFault> {
+    pub(super) async fn route(self: &Arc<Self>, topic: &Topic) -> Result<Arc<Route>, BusError> {
         let Some((route, stale)) = self.known_route(topic) else { return self.fetch_route(topic).await };
         if stale {
             let (session, topic) = (Arc::clone(self), topic.clone());
@@ -272,7 +272,7 @@ impl Session {
         Some((Arc::clone(&known.route), stale))
     }
 
-    async fn fetch_route(&self, topic: &Topic) -> Result<Arc<Route>, BusFault> {
+    async fn fetch_route(&self, topic: &Topic) -> Result<Arc<Route>, BusError> {
         let route = Arc::new(Route::parse(self.ask_name_server(&Route::request(topic)).await?)?);
         let mut routes = self.routes.lock();
         let known = KnownRoute { route: Arc::clone(&route), read_at: Instant::now(), is_doubted: false };
@@ -280,7 +280,7 @@ impl Session {
         Ok(route)
     }
 
-    /// Closes every connection; further calls return [`BusFault::Closed`].
+    /// Closes every connection; further calls return [`BusError::Closed`].
     pub(super) fn close(&self) {
         self.leaving.cancel();
         self.closed.store(true, Ordering::Release);

@@ -18,7 +18,7 @@ use super::{
     properties::{CHECK_TIMES, KEYS, PRODUCER_GROUP, PropertiesIn, UNIQUE_ID},
 };
 use crate::{
-    fault::BusFault,
+    fault::BusError,
     message::{CheckedMessage, Delivery, QueueId},
 };
 
@@ -41,16 +41,16 @@ impl Stored {
     /// Takes one message off the front of `bytes`.
     ///
     /// # Errors
-    /// [`BusFault::InvalidResponse`] if the message is incomplete or invalid.
-    pub(super) fn take(bytes: &mut Bytes) -> Result<Self, BusFault> {
+    /// [`BusError::InvalidResponse`] if the message is incomplete or invalid.
+    pub(super) fn take(bytes: &mut Bytes) -> Result<Self, BusError> {
         let size = bytes.as_ref().try_get_u32().ok().and_then(|size| usize::try_from(size).ok());
         match size.filter(|size| *size <= bytes.len()) {
             Some(size) => {
                 let mut message = bytes.split_to(size);
                 Self::read(&mut message)
-                    .map_err(|error| BusFault::invalid_response(format!("stored message: {error}")))
+                    .map_err(|error| BusError::invalid_response(format!("stored message: {error}")))
             }
-            None => Err(BusFault::invalid_response("a stored message exceeds the data that contains it")),
+            None => Err(BusError::invalid_response("a stored message exceeds the data that contains it")),
         }
     }
 
@@ -62,8 +62,8 @@ impl Stored {
     /// All messages of `bytes`, as deliveries from a queue of `broker`.
     ///
     /// # Errors
-    /// [`BusFault::InvalidResponse`] if one is incomplete or invalid.
-    pub(super) fn take_all(mut bytes: Bytes, broker: &Arc<str>) -> Result<Vec<Delivery>, BusFault> {
+    /// [`BusError::InvalidResponse`] if one is incomplete or invalid.
+    pub(super) fn take_all(mut bytes: Bytes, broker: &Arc<str>) -> Result<Vec<Delivery>, BusError> {
         let mut deliveries = Vec::new();
         while !bytes.is_empty() {
             deliveries.push(Self::take(&mut bytes)?.into_delivery(broker));

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     bus::Subscription,
-    fault::BusFault,
+    fault::BusError,
     message::{Delivery, Position, QueueId},
     names::{Group, Topic},
 };
@@ -50,7 +50,7 @@ impl RocketMqSubscription {
         group: Group,
         topic: Topic,
         share: MessageModel,
-    ) -> Result<Self, BusFault> {
+    ) -> Result<Self, BusError> {
         let changes = Arc::new(GroupChanges::default());
         let (sender, chunks) = mpsc::channel(mq.config.prefetched_chunks_max.get());
         let session = Session::new(mq, Arc::<GroupChanges>::clone(&changes));
@@ -114,7 +114,7 @@ impl RocketMqSubscription {
 
 #[async_trait]
 impl Subscription for RocketMqSubscription {
-    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault> {
+    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusError> {
         let deadline = Instant::now() + wait;
         let mut batch = Vec::new();
         loop {
@@ -138,7 +138,7 @@ impl Subscription for RocketMqSubscription {
         self.assignment.position()
     }
 
-    async fn commit(&mut self, position: &[Position]) -> Result<(), BusFault> {
+    async fn commit(&mut self, position: &[Position]) -> Result<(), BusError> {
         if self.role.is_none() {
             return Ok(());
         }
@@ -161,7 +161,7 @@ impl Subscription for RocketMqSubscription {
         committed.into_iter().collect()
     }
 
-    async fn lag(&self) -> Result<u64, BusFault> {
+    async fn lag(&self) -> Result<u64, BusError> {
         let progress = self.assignment.progress();
         let mute = self.mute_queues(progress.iter().map(|(queue, _)| queue)).await;
         let all_are_mute = progress.iter().all(|(queue, _)| mute.contains(&queue.broker));
@@ -174,7 +174,7 @@ impl Subscription for RocketMqSubscription {
                 // A broadcasting subscription starts at the end: nothing returned means nothing came.
                 (None, None) => return Ok(0),
             };
-            Ok::<_, BusFault>(place.latest().await?.saturating_sub(at))
+            Ok::<_, BusError>(place.latest().await?.saturating_sub(at))
         });
         let lags = join_all(lags).await;
         let all_failed = !lags.is_empty() && lags.iter().all(Result::is_err);

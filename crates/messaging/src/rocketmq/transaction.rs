@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     bus::{CheckBackHandler, TransactionProducer},
-    fault::BusFault,
+    fault::BusError,
     message::{ClockDifference, HalfMessage, Message, Verdict},
     names::{Group, Topic},
 };
@@ -39,7 +39,7 @@ impl RocketMqTransactionProducer {
         group: Group,
         topic: Topic,
         handler: Arc<dyn CheckBackHandler>,
-    ) -> Result<Self, BusFault> {
+    ) -> Result<Self, BusError> {
         let (check_backs, inbox) = CheckBacks::new(&group, mq.config.check_backs_waiting_max.get());
         let check_backs = Arc::new(check_backs);
         let session = Session::new(mq, Arc::<CheckBacks>::clone(&check_backs));
@@ -57,7 +57,7 @@ impl RocketMqTransactionProducer {
     }
 
     /// Leaves the group, finishes the check-backs under way and closes the connections. The broker sends check-backs
-    /// of open half-messages to the other producers of the group. Later calls return [`BusFault::Closed`].
+    /// of open half-messages to the other producers of the group. Later calls return [`BusError::Closed`].
     pub async fn shutdown(&self) {
         let announcing = self.announcing.lock().take();
         leave(&self.sender.session, &self.role, announcing).await;
@@ -75,14 +75,14 @@ impl RocketMqTransactionProducer {
 impl RocketMqTransactionProducer {
     /// Sends a half-message as for a batch, and rolls it back. If the verdict gets lost, the check-back rolls it back
     /// without calling the handler.
-    async fn probe(&self) -> Result<(), BusFault> {
+    async fn probe(&self) -> Result<(), BusError> {
         let message = Message {
             properties: vec![(PROBE.to_owned(), "1".to_owned())],
             ..Message::new(self.role.topic().clone(), PROBE.to_owned(), Bytes::from_static(PROBE.as_bytes()))
         };
         let half = self.send_half(message).await?;
         match self.resolve(&half, Verdict::Rollback).await {
-            Ok(()) | Err(BusFault::TooLate { .. }) => Ok(()),
+            Ok(()) | Err(BusError::TooLate { .. }) => Ok(()),
             Err(fault) => Err(fault),
         }
     }
@@ -90,15 +90,15 @@ impl RocketMqTransactionProducer {
 
 #[async_trait]
 impl TransactionProducer for RocketMqTransactionProducer {
-    async fn send_half(&self, message: Message) -> Result<HalfMessage, BusFault> {
+    async fn send_half(&self, message: Message) -> Result<HalfMessage, BusError> {
         half_message(&message.topic, self.sender.send(&message, Kind::Half).await?)
     }
 
-    async fn resolve(&self, half: &HalfMessage, verdict: Verdict) -> Result<(), BusFault> {
+    async fn resolve(&self, half: &HalfMessage, verdict: Verdict) -> Result<(), BusError> {
         end_transaction(&self.sender.session, &self.sender.group, half, verdict, Asked::ByNobody).await
     }
 
-    async fn ping(&self) -> Result<(), BusFault> {
+    async fn ping(&self) -> Result<(), BusError> {
         if self.sender.half_was_taken_within(self.sender.session.config.probe_interval()) {
             return Ok(());
         }
@@ -110,7 +110,7 @@ impl TransactionProducer for RocketMqTransactionProducer {
     }
 }
 
-fn half_message(topic: &Topic, sent: Sent) -> Result<HalfMessage, BusFault> {
+fn half_message(topic: &Topic, sent: Sent) -> Result<HalfMessage, BusError> {
     Ok(HalfMessage {
         topic: topic.clone(),
         broker: sent.broker,
@@ -135,7 +135,7 @@ pub(super) async fn end_transaction(
     half: &HalfMessage,
     verdict: Verdict,
     asked: Asked,
-) -> Result<(), BusFault> {
+) -> Result<(), BusError> {
     let commit_or_rollback = match verdict {
         Verdict::Commit => flag::TRANSACTION_COMMIT,
         Verdict::Rollback => flag::TRANSACTION_ROLLBACK,
@@ -152,10 +152,10 @@ pub(super) async fn end_transaction(
     let answer = session.call(&half.broker, &request, session.deadline()).await?;
     match answer.code {
         response::SUCCESS => Ok(()),
-        response::ILLEGAL_OPERATION => Err(BusFault::TooLate { reason: answer.remark() }),
+        response::ILLEGAL_OPERATION => Err(BusError::TooLate { reason: answer.remark() }),
         // A replica's answer: it stores nothing of its own.
         response::SLAVE_NOT_AVAILABLE => {
-            Err(BusFault::unavailable(format!("{} is a replica and accepts no verdicts", half.broker)))
+            Err(BusError::unavailable(format!("{} is a replica and accepts no verdicts", half.broker)))
         }
         _ => Err(fault_of(&answer)),
     }

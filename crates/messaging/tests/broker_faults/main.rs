@@ -14,7 +14,7 @@ use fake::{
 };
 use flashgate_domain::clock::SystemClock;
 use flashgate_messaging::{
-    BusFault, CheckBackHandler, CheckedMessage, Group, Message, Publisher, Resolution, Subscription, Topic,
+    BusError, CheckBackHandler, CheckedMessage, Group, Message, Publisher, Resolution, Subscription, Topic,
     TransactionProducer,
     rocketmq::{RocketMq, RocketMqConfig, RocketMqSubscription, RocketMqTransactionProducer},
 };
@@ -107,7 +107,7 @@ async fn a_half_message_that_one_broker_may_have_is_in_doubt_whatever_the_other_
     assert_eq!(config.send_retries_max, 2);
     let mut doubts = 0;
     for _ in 0..2 {
-        if let Err(BusFault::Unanswered { .. }) = producer.send_half(message()).await {
+        if let Err(BusError::Unanswered { .. }) = producer.send_half(message()).await {
             doubts += 1;
         }
     }
@@ -138,7 +138,7 @@ async fn a_verdict_that_a_replica_does_not_take_is_not_taken_for_stored() {
     let half = producer.send_half(message()).await.unwrap();
     cluster.brokers[0].answer_with(|_| Some(Answer::code(11)));
     let refused = producer.resolve(&half, flashgate_messaging::Verdict::Commit).await;
-    assert!(matches!(refused, Err(BusFault::Unavailable { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(BusError::Unavailable { .. })), "{refused:?}");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 use super::{
     holdings,
-    sides::{LedgerSide, LogTrace, LogWord, SideFault, StoreSide},
+    sides::{LedgerSide, LogTrace, LogWord, SideError, StoreSide},
 };
 
 /// How many batches are asked for at a time.
@@ -71,7 +71,7 @@ pub async fn examine(
     ledger: &dyn LedgerSide,
     store: &dyn StoreSide,
     plan: &Plan,
-) -> Result<Option<Report>, SideFault> {
+) -> Result<Option<Report>, SideError> {
     let mut best: Option<Box<Look>> = None;
     let (mut missing, mut was_due) = (None::<StoreSnapshot>, false);
     for look in 0..plan.looks.max(2) {
@@ -112,7 +112,7 @@ pub async fn examine(
     }
 }
 
-async fn seen(sale: SaleId, ledger: &dyn LedgerSide, store: &dyn StoreSide) -> Result<Seen, SideFault> {
+async fn seen(sale: SaleId, ledger: &dyn LedgerSide, store: &dyn StoreSide) -> Result<Seen, SideError> {
     let Some(first) = ledger.snapshot(sale).await? else {
         return Ok(store.books(sale, &[]).await?.map_or(Seen::Nothing, Seen::StoreOnly));
     };
@@ -131,7 +131,7 @@ async fn of_buyers(
     look: &Look,
     evidence: &Evidence,
     plan: &Plan,
-) -> Result<Vec<Finding>, SideFault> {
+) -> Result<Vec<Finding>, SideError> {
     let mut findings: Vec<Finding> = lost_part(&look.ledger).into_iter().collect();
     // The buyers of a batch that is named hold something else as well.
     let is_named = !evidence.0.is_empty();
@@ -199,7 +199,7 @@ async fn walk(
     store: &dyn StoreSide,
     look: &Look,
     plan: &Plan,
-) -> Result<Walked, SideFault> {
+) -> Result<Walked, SideError> {
     let mut evidence = Evidence::default();
     if look.gap.across == 0 && look.gap.in_store == 0 {
         return Ok(Walked { evidence, all: true });
@@ -237,7 +237,7 @@ async fn compare(
     ledger: &dyn LedgerSide,
     store: &dyn StoreSide,
     decided: &[DecidedBatch],
-) -> Result<Vec<(DecidedBatch, Finding)>, SideFault> {
+) -> Result<Vec<(DecidedBatch, Finding)>, SideError> {
     let ids: Vec<BatchId> = decided.iter().map(|batch| batch.of_sale.batch).collect();
     let mut found = Vec::new();
     for (batch, told) in decided.iter().zip(ledger.trace(sale, &ids).await?) {
@@ -260,7 +260,7 @@ async fn trace(
     store: &dyn StoreSide,
     batch: BatchId,
     told: LogTrace,
-) -> Result<Trace, SideFault> {
+) -> Result<Trace, SideError> {
     let status = match told.status {
         Some(LogWord::Deducted) => TraceStatus::Open,
         Some(LogWord::Acknowledged) => TraceStatus::Settled,
@@ -278,7 +278,7 @@ async fn is_held(
     ledger: &dyn LedgerSide,
     store: &dyn StoreSide,
     batch: BatchId,
-) -> Result<bool, SideFault> {
+) -> Result<bool, SideError> {
     let Some(outcome) = store.outcome(batch).await? else { return Ok(false) };
     let Some(witness) = outcome.orders.iter().find(|order| order.intent.sale() == sale) else {
         return Ok(false);
@@ -291,7 +291,7 @@ async fn changed_orders(
     ledger: &dyn LedgerSide,
     store: &dyn StoreSide,
     batch: BatchId,
-) -> Result<Vec<OrderId>, SideFault> {
+) -> Result<Vec<OrderId>, SideError> {
     // A batch with a row too few cannot be told as a whole: the batch is named, its orders are not.
     let Ok(Some(outcome)) = store.outcome(batch).await else { return Ok(Vec::new()) };
     let marks = ledger.orders(batch).await?;

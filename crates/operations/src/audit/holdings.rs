@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::{
     examine::Plan,
-    sides::{LedgerSide, SideFault, StoreSide},
+    sides::{LedgerSide, SideError, StoreSide},
 };
 
 /// How many buyers the order store is asked for at a time.
@@ -23,7 +23,7 @@ pub(crate) async fn compare(
     store: &dyn StoreSide,
     before: &LedgerSnapshot,
     plan: &Plan,
-) -> Result<Vec<Finding>, SideFault> {
+) -> Result<Vec<Finding>, SideError> {
     let Some(first) = differences(sale, ledger, store, before).await? else { return Ok(Vec::new()) };
     sleep(plan.pause).await;
     let Some(again) = ledger.snapshot(sale).await? else { return Ok(Vec::new()) };
@@ -38,7 +38,7 @@ async fn differences(
     ledger: &dyn LedgerSide,
     store: &dyn StoreSide,
     before: &LedgerSnapshot,
-) -> Result<Option<Holdings>, SideFault> {
+) -> Result<Option<Holdings>, SideError> {
     let (mut read, mut after) = (Holdings::default(), None);
     while !read.is_full() {
         let page = store.buyers(sale, after.as_ref(), PAGE).await?;

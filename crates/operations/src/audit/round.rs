@@ -2,7 +2,7 @@
 
 use flashgate_domain::{SaleId, audit::Report};
 
-use super::{LedgerSide, Plan, SideFault, StoreSide, examine};
+use super::{LedgerSide, Plan, SideError, StoreSide, examine};
 
 /// What an audit of several sales found.
 #[derive(Clone, Debug, Default)]
@@ -10,7 +10,7 @@ pub struct Round {
     /// The reports, in the order of the sales. A sale that no ledger should have has none.
     pub reports: Vec<Report>,
     /// The sales that could not be audited, and why.
-    pub failed: Vec<(SaleId, SideFault)>,
+    pub failed: Vec<(SaleId, SideError)>,
 }
 
 /// Audits `sales`, each alone.

@@ -11,19 +11,19 @@ use thiserror::Error;
 #[async_trait]
 pub trait LedgerSide: Send + Sync {
     /// The sale at one moment; `None` if the ledger does not have it.
-    async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerSnapshot>, SideFault>;
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerSnapshot>, SideError>;
 
     /// What the deduction log says of each of `batches`, in their order.
-    async fn trace(&self, sale: SaleId, batches: &[BatchId]) -> Result<Vec<LogTrace>, SideFault>;
+    async fn trace(&self, sale: SaleId, batches: &[BatchId]) -> Result<Vec<LogTrace>, SideError>;
 
     /// Every order of a batch in the deduction log; none without an entry.
-    async fn orders(&self, batch: BatchId) -> Result<Vec<OrderMark>, SideFault>;
+    async fn orders(&self, batch: BatchId) -> Result<Vec<OrderMark>, SideError>;
 
     /// The order that the purchase has, if it has one of this quantity.
-    async fn purchase(&self, intent: &Intent) -> Result<Option<OrderId>, SideFault>;
+    async fn purchase(&self, intent: &Intent) -> Result<Option<OrderId>, SideError>;
 
     /// How many units each of at most 1,000 buyers holds in the sale, in their order.
-    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, SideFault>;
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, SideError>;
 }
 
 /// The order store. Behind it an order worker, over gRPC; in the worker itself its own store.
@@ -31,7 +31,7 @@ pub trait LedgerSide: Send + Sync {
 pub trait StoreSide: Send + Sync {
     /// The sale at one moment, and what those of `asked` that are decided have of it; `None` if there is no such
     /// sale.
-    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, SideFault>;
+    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, SideError>;
 
     /// A page of decided batches before `before`, the latest ids first; fewer than `size`: there are no more.
     async fn batches(
@@ -39,10 +39,10 @@ pub trait StoreSide: Send + Sync {
         sale: SaleId,
         before: Option<BatchId>,
         size: u32,
-    ) -> Result<Vec<DecidedBatch>, SideFault>;
+    ) -> Result<Vec<DecidedBatch>, SideError>;
 
     /// What was decided about a batch.
-    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, SideFault>;
+    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, SideError>;
 
     /// A page of the buyers after `after` that have orders of the sale, by ascending id; fewer than `size`: there are no
     /// more.
@@ -51,7 +51,7 @@ pub trait StoreSide: Send + Sync {
         sale: SaleId,
         after: Option<&BuyerId>,
         size: u32,
-    ) -> Result<Vec<BuyerUnits>, SideFault>;
+    ) -> Result<Vec<BuyerUnits>, SideError>;
 }
 
 /// What the deduction log says of a batch.
@@ -87,7 +87,7 @@ pub struct OrderMark {
 
 /// A side did not tell.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum SideFault {
+pub enum SideError {
     /// It cannot be reached, or cannot answer now.
     #[error("{side} does not answer: {why}")]
     Unavailable {

@@ -20,7 +20,7 @@ use tonic::{
     transport::{Channel, Endpoint, Error},
 };
 
-use crate::audit::sides::{LedgerSide, LogTrace, LogWord, OrderMark, SideFault, StoreSide};
+use crate::audit::sides::{LedgerSide, LogTrace, LogWord, OrderMark, SideError, StoreSide};
 
 /// The longest answer that is read: a snapshot with a million open batches.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -94,12 +94,12 @@ fn channel(url: &str, timeout: Duration) -> Result<Channel, Error> {
     Ok(endpoint.timeout(timeout).connect_timeout(CONNECT_TIMEOUT).connect_lazy())
 }
 
-fn unavailable(side: &'static str) -> impl FnOnce(Status) -> SideFault {
-    move |status| SideFault::Unavailable { side, why: format!("{}: {}", status.code(), status.message()) }
+fn unavailable(side: &'static str) -> impl FnOnce(Status) -> SideError {
+    move |status| SideError::Unavailable { side, why: format!("{}: {}", status.code(), status.message()) }
 }
 
-fn garbled<E: std::fmt::Display>(side: &'static str) -> impl FnOnce(E) -> SideFault {
-    move |why| SideFault::Garbled { side, why: why.to_string() }
+fn garbled<E: std::fmt::Display>(side: &'static str) -> impl FnOnce(E) -> SideError {
+    move |why| SideError::Garbled { side, why: why.to_string() }
 }
 
 /// As messages name batches.
@@ -108,7 +108,7 @@ pub(crate) fn bytes(batches: &[BatchId]) -> Vec<Vec<u8>> {
 }
 
 /// `None` for NOT_FOUND.
-fn found<T>(answer: Result<tonic::Response<T>, Status>, side: &'static str) -> Result<Option<T>, SideFault> {
+fn found<T>(answer: Result<tonic::Response<T>, Status>, side: &'static str) -> Result<Option<T>, SideError> {
     match answer {
         Ok(answer) => Ok(Some(answer.into_inner())),
         Err(status) if status.code() == Code::NotFound => Ok(None),
@@ -142,7 +142,7 @@ impl<C: Carrier> GatewayLedger<C> {
         sale_id: u64,
         batches: &[BatchId],
         with_orders: bool,
-    ) -> Result<Vec<v1::BatchTrace>, SideFault> {
+    ) -> Result<Vec<v1::BatchTrace>, SideError> {
         let request = v1::TraceBatchesRequest { sale_id, batch_ids: bytes(batches), with_orders };
         let traces = self.0.clone().trace_batches(request).await.map_err(unavailable(GATEWAY))?;
         let traces = traces.into_inner().traces;
@@ -150,7 +150,7 @@ impl<C: Carrier> GatewayLedger<C> {
     }
 }
 
-fn log_trace(trace: v1::BatchTrace) -> Result<LogTrace, SideFault> {
+fn log_trace(trace: v1::BatchTrace) -> Result<LogTrace, SideError> {
     let status = match trace.status.as_str() {
         "" => None,
         "deducted" => Some(LogWord::Deducted),
@@ -172,24 +172,24 @@ fn order_mark(mark: &v1::OrderMark) -> Option<OrderMark> {
 
 #[async_trait]
 impl<C: Carrier> LedgerSide for GatewayLedger<C> {
-    async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerSnapshot>, SideFault> {
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerSnapshot>, SideError> {
         let request = v1::SnapshotSaleRequest { sale_id: sale.get() };
         let snapshot = found(self.0.clone().snapshot_sale(request).await, GATEWAY)?;
         snapshot.map(books::ledger_books).transpose().map_err(garbled(GATEWAY))
     }
 
-    async fn trace(&self, sale: SaleId, batches: &[BatchId]) -> Result<Vec<LogTrace>, SideFault> {
+    async fn trace(&self, sale: SaleId, batches: &[BatchId]) -> Result<Vec<LogTrace>, SideError> {
         self.traces(sale.get(), batches, false).await?.into_iter().map(log_trace).collect()
     }
 
-    async fn orders(&self, batch: BatchId) -> Result<Vec<OrderMark>, SideFault> {
+    async fn orders(&self, batch: BatchId) -> Result<Vec<OrderMark>, SideError> {
         // The sums are not looked at, so any sale will do.
         let traces = self.traces(1, &[batch], true).await?;
         let marks = traces.iter().flat_map(|trace| &trace.orders).map(order_mark);
         marks.collect::<Option<_>>().ok_or_else(|| garbled(GATEWAY)("an order"))
     }
 
-    async fn purchase(&self, intent: &Intent) -> Result<Option<OrderId>, SideFault> {
+    async fn purchase(&self, intent: &Intent) -> Result<Option<OrderId>, SideError> {
         let request = v1::FindPurchaseRequest { intent: Some(body::intent_body(intent)) };
         let found = self.0.clone().find_purchase(request).await.map_err(unavailable(GATEWAY))?.into_inner();
         if found.order_id.is_empty() {
@@ -198,7 +198,7 @@ impl<C: Carrier> LedgerSide for GatewayLedger<C> {
         found.order_id.parse().map(Some).map_err(garbled(GATEWAY))
     }
 
-    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, SideFault> {
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, SideError> {
         let buyer_digests = buyers.iter().map(|buyer| buyer.0.to_vec()).collect();
         let request = v1::GetHoldingsRequest { sale_id: sale.get(), buyer_digests };
         let held = self.0.clone().get_holdings(request).await.map_err(unavailable(GATEWAY))?.into_inner();
@@ -234,7 +234,7 @@ impl<C: Carrier> WorkerBooks<C> {
 
 #[async_trait]
 impl<C: Carrier> StoreSide for WorkerBooks<C> {
-    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, SideFault> {
+    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, SideError> {
         let request = v1::SnapshotStoreSaleRequest { sale_id: sale.get(), batch_ids: bytes(asked) };
         let sums = found(self.0.clone().snapshot_store_sale(request).await, WORKER)?;
         sums.map(books::store_books).transpose().map_err(garbled(WORKER))
@@ -245,14 +245,14 @@ impl<C: Carrier> StoreSide for WorkerBooks<C> {
         sale: SaleId,
         before: Option<BatchId>,
         size: u32,
-    ) -> Result<Vec<DecidedBatch>, SideFault> {
+    ) -> Result<Vec<DecidedBatch>, SideError> {
         let before_batch_id = before.map(|batch| batch.to_bytes().to_vec()).unwrap_or_default();
         let request = v1::ListBatchesRequest { sale_id: sale.get(), before_batch_id, page_size: size };
         let page = self.0.clone().list_batches(request).await.map_err(unavailable(WORKER))?;
         books::batches(page.into_inner()).map_err(garbled(WORKER))
     }
 
-    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, SideFault> {
+    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, SideError> {
         let request = v1::GetOutcomeRequest { batch_id: batch.to_bytes().to_vec() };
         let found = self.0.clone().get_outcome(request).await.map_err(unavailable(WORKER))?.into_inner();
         found.outcome.map(body::batch_outcome).transpose().map_err(garbled(WORKER))
@@ -263,7 +263,7 @@ impl<C: Carrier> StoreSide for WorkerBooks<C> {
         sale: SaleId,
         after: Option<&BuyerId>,
         size: u32,
-    ) -> Result<Vec<BuyerUnits>, SideFault> {
+    ) -> Result<Vec<BuyerUnits>, SideError> {
         let after_buyer_id = after.map_or("", BuyerId::as_str).to_owned();
         let request = v1::ListBuyersRequest { sale_id: sale.get(), after_buyer_id, page_size: size };
         let page = self.0.clone().list_buyers(request).await.map_err(unavailable(WORKER))?;

@@ -22,7 +22,7 @@ use tonic::transport::Channel;
 
 use super::redrive::settle;
 use crate::{
-    audit::{LedgerSide, OrderMark, Plan, SideFault, StoreSide, examine},
+    audit::{LedgerSide, OrderMark, Plan, SideError, StoreSide, examine},
     client::{Carrier, ClientError, Sides},
 };
 
@@ -77,7 +77,7 @@ pub trait Journal: Send {
 pub enum BrokenOff {
     /// An audit.
     #[error(transparent)]
-    Audit(#[from] SideFault),
+    Audit(#[from] SideError),
     /// A step: whether it was taken is not known.
     #[error(transparent)]
     Step(#[from] ClientError),
@@ -100,7 +100,7 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
     ///
     /// # Errors
     /// The side that did not answer.
-    pub async fn look(&self) -> Result<Option<Look>, SideFault> {
+    pub async fn look(&self) -> Result<Option<Look>, SideError> {
         let Some(first) = self.audit().await? else { return Ok(None) };
         if first.findings.is_empty() {
             return Ok(Some(Look { report: first, steps: Vec::new() }));
@@ -158,13 +158,13 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
         Ok(Some(look))
     }
 
-    async fn audit(&self) -> Result<Option<Report>, SideFault> {
+    async fn audit(&self) -> Result<Option<Report>, SideError> {
         let plan = Plan { age: self.age, ..Plan::default() };
         examine(self.sale, &*self.ledger, &self.sides.books(), &plan).await
     }
 
     /// What gives the orders back what the ledger has settled, as far as both sides know them as orders of this sale.
-    async fn corrections(&self, batch: BatchId, orders: &[OrderId]) -> Result<Vec<Step>, SideFault> {
+    async fn corrections(&self, batch: BatchId, orders: &[OrderId]) -> Result<Vec<Step>, SideError> {
         let settled = self.ledger.orders(batch).await?;
         let Some(outcome) = self.sides.books().outcome(batch).await? else { return Ok(Vec::new()) };
         let correction = |order: &OrderId| {

@@ -6,7 +6,7 @@ use flashgate_domain::{
 };
 use serde::Serialize;
 
-use crate::audit::SideFault;
+use crate::audit::SideError;
 
 /// The reports of one round.
 #[derive(Clone, Debug, Serialize)]
@@ -132,8 +132,8 @@ impl From<&Report> for SaleReportView {
 
 impl AuditView {
     /// What the reports say, and of which sales there is none.
-    pub fn new(reports: &[Report], failed: &[(SaleId, SideFault)]) -> Self {
-        let failed_view = |(sale, error): &(SaleId, SideFault)| FailedSaleView {
+    pub fn new(reports: &[Report], failed: &[(SaleId, SideError)]) -> Self {
+        let failed_view = |(sale, error): &(SaleId, SideError)| FailedSaleView {
             sale_id: sale.to_string(),
             error: error.to_string(),
         };

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use flashgate_domain::{Batch, SaleId};
 use flashgate_order_store::{
-    DeploymentRepository, OrderRepository, SaleRepository, SnapshotRepository, StoreFault,
+    DeploymentRepository, OrderRepository, SaleRepository, SnapshotRepository, StoreError,
     contract::scene::{NOW, decided, decisions, draft, singles},
     server::ServerSettings,
 };
@@ -76,7 +76,7 @@ async fn a_connection_at_which_nothing_happens_any_more_does_not_keep_its_place(
     for _round in 0..3 {
         proxy.freeze(false);
         let late = store.sale(sale).await;
-        assert!(matches!(late, Err(StoreFault::Unavailable(_))), "{late:?}");
+        assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
         timeout(GENEROUS, store.sale(sale)).await.unwrap().unwrap();
     }
     // A call that is dropped in flight leaves its connection as well.
@@ -93,7 +93,7 @@ async fn a_server_that_answers_nobody_is_waited_for_with_a_limit() {
     proxy.freeze(true);
     for _call in 0..2 {
         let pinged = timeout(GENEROUS, store.ping()).await.expect("it ends");
-        assert!(matches!(pinged, Err(StoreFault::Unavailable(_))), "{pinged:?}");
+        assert!(matches!(pinged, Err(StoreError::Unavailable(_))), "{pinged:?}");
     }
     proxy.freeze(false);
     store.ping().await.unwrap();
@@ -126,7 +126,7 @@ async fn a_transaction_that_nobody_ends_any_more_gives_its_rows_up() {
     proxy.freeze(false);
     other.execute("ROLLBACK").await.unwrap();
     let late = applying.await.unwrap();
-    assert!(matches!(late, Err(StoreFault::Unavailable(_))), "{late:?}");
+    assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
 
     until_applied(&store, &batch).await;
     assert_eq!(store.sale(sale).await.unwrap().unwrap().saleable, 1_000 - 3, "once");
@@ -167,7 +167,7 @@ async fn whoever_holds_the_row_of_a_sale_is_told_by_the_sale_and_holds_up_no_oth
 
     let batches = [singles(1, held, 1).unwrap(), singles(2, free, 2).unwrap()];
     let blocked = store.apply(&batches, NOW).await;
-    assert!(matches!(&blocked, Err(StoreFault::Blocked { sales }) if *sales == [held]), "{blocked:?}");
+    assert!(matches!(&blocked, Err(StoreError::Blocked { sales }) if *sales == [held]), "{blocked:?}");
     assert_eq!(store.locked_sales(&[held, free]).await.unwrap(), [held]);
     let placed = decided(store.apply(&batches[1..], NOW).await.unwrap()).unwrap();
     assert_eq!(decisions(&placed).len(), 2);

@@ -17,7 +17,7 @@ use std::{
 
 use flashgate_order_store::{
     contract::Subject,
-    server::{SchemaFault, ServerSettings, ServerStore},
+    server::{SchemaError, ServerSettings, ServerStore},
 };
 use flashgate_order_store_mysql::MySqlStore;
 use flashgate_supervision::Supervisor;
@@ -98,7 +98,7 @@ async fn fresh() -> Subject {
 async fn an_unmigrated_database_is_told_from_a_migrated_one() {
     let database = Database::create().await;
     let store = database.store(1);
-    assert!(matches!(store.check_schema().await, Err(SchemaFault::Old { found: 0, .. })));
+    assert!(matches!(store.check_schema().await, Err(SchemaError::Old { found: 0, .. })));
     store.migrate().await.unwrap();
     store.migrate().await.unwrap();
     store.check_schema().await.unwrap();

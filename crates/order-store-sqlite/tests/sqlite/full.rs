@@ -2,7 +2,7 @@
 
 use flashgate_domain::{Decision, SaleId};
 use flashgate_order_store::{
-    OrderRepository, SaleRepository, StoreFault,
+    OrderRepository, SaleRepository, StoreError,
     contract::scene::{NOW, decided, decisions, draft, singles},
 };
 use flashgate_order_store_sqlite::{SqliteSettings, SqliteStore};
@@ -31,7 +31,7 @@ async fn a_full_store_refuses_whole_chunks_and_goes_on_when_there_is_room() {
         }
         assert!(stored < 10_000, "it never fills");
     };
-    assert!(matches!(&fault, StoreFault::Unavailable(why) if why.contains("full")), "{fault}");
+    assert!(matches!(&fault, StoreError::Unavailable(why) if why.contains("full")), "{fault}");
     assert!(fault.retry_safe());
     assert!(stored > 5, "{stored}");
 

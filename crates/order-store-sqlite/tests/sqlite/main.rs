@@ -12,7 +12,7 @@ use std::{
 };
 
 use flashgate_order_store::contract::Subject;
-use flashgate_order_store_sqlite::{OpenFault, SqliteSettings, SqliteStore};
+use flashgate_order_store_sqlite::{OpenError, SqliteSettings, SqliteStore};
 use tempfile::TempDir;
 
 flashgate_order_store::order_store_contract!(fresh);
@@ -41,6 +41,6 @@ impl Folder {
     }
 }
 
-async fn open(file: &Path) -> Result<SqliteStore, OpenFault> {
+async fn open(file: &Path) -> Result<SqliteStore, OpenError> {
     SqliteStore::open(file, SqliteSettings::default()).await
 }

@@ -3,10 +3,10 @@
 use std::fs;
 
 use flashgate_order_store::{
-    OrderRepository, SaleRepository, StoreFault,
+    OrderRepository, SaleRepository, StoreError,
     contract::scene::{NOW, draft, singles},
 };
-use flashgate_order_store_sqlite::OpenFault;
+use flashgate_order_store_sqlite::OpenError;
 use rusqlite::Connection;
 
 use crate::{Folder, open};
@@ -19,7 +19,7 @@ async fn a_store_that_is_opened_again_goes_on() {
     let chunk = [singles(1, sale, 4).unwrap()];
     let placed = store.apply(&chunk, NOW).await.unwrap();
     store.shutdown().await;
-    assert!(matches!(store.sale(sale).await, Err(StoreFault::Unavailable(_))), "it is shut down");
+    assert!(matches!(store.sale(sale).await, Err(StoreError::Unavailable(_))), "it is shut down");
 
     let store = folder.store().await;
     assert_eq!(store.apply(&chunk, NOW).await.unwrap(), placed, "decided once");
@@ -56,7 +56,7 @@ async fn a_file_that_is_no_database_is_left_as_it_was() {
     for text in ["x", "# not a database\n", &"not a database ".repeat(1_000)] {
         fs::write(folder.file(), text).unwrap();
         let fault = open(&folder.file()).await.unwrap_err();
-        assert!(matches!(fault, OpenFault::Foreign { .. }), "{fault}");
+        assert!(matches!(fault, OpenError::Foreign { .. }), "{fault}");
         assert_eq!(fs::read_to_string(folder.file()).unwrap(), text);
     }
 }
@@ -70,7 +70,7 @@ async fn a_database_of_another_program_is_left_as_it_was() {
         drop(theirs);
         let before = fs::read(folder.file()).unwrap();
         let fault = open(&folder.file()).await.unwrap_err();
-        assert!(matches!(fault, OpenFault::Foreign { .. }), "{fault}");
+        assert!(matches!(fault, OpenError::Foreign { .. }), "{fault}");
         assert_eq!(fs::read(folder.file()).unwrap(), before);
     }
 }
@@ -90,7 +90,7 @@ async fn a_damaged_file_is_refused_and_left_as_it_was() {
     for damaged in [zeroed, whole[..last_page].to_vec(), whole[..last_page + 512].to_vec()] {
         fs::write(folder.file(), &damaged).unwrap();
         let fault = open(&folder.file()).await.unwrap_err();
-        assert!(matches!(fault, OpenFault::Corrupted { .. }), "{fault}");
+        assert!(matches!(fault, OpenError::Corrupted { .. }), "{fault}");
         assert_eq!(fs::read(folder.file()).unwrap(), damaged);
     }
     fs::write(folder.file(), whole).unwrap();
@@ -106,7 +106,7 @@ async fn a_newer_schema_is_refused_and_left_as_it_was() {
     later.close().unwrap();
     let before = fs::read(folder.file()).unwrap();
     let fault = open(&folder.file()).await.unwrap_err();
-    assert!(matches!(fault, OpenFault::Newer { found: 9_999, known: 6, .. }), "{fault}");
+    assert!(matches!(fault, OpenError::Newer { found: 9_999, known: 6, .. }), "{fault}");
     assert_eq!(fs::read(folder.file()).unwrap(), before);
 }
 
@@ -122,11 +122,11 @@ async fn a_path_that_cannot_be_written_is_told_with_what_is_in_the_way() {
         ("folder", "it is a folder"),
     ] {
         let fault = open(&folder.0.path().join(path)).await.unwrap_err();
-        assert!(matches!(&fault, OpenFault::Unusable { why, .. } if *why == expected), "{path}: {fault}");
+        assert!(matches!(&fault, OpenError::Unusable { why, .. } if *why == expected), "{path}: {fault}");
     }
     // The system's own read-only folder.
     let fault = open("/proc/orders.db".as_ref()).await.unwrap_err();
-    assert!(matches!(fault, OpenFault::Unusable { .. }), "{fault}");
+    assert!(matches!(fault, OpenError::Unusable { .. }), "{fault}");
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn a_file_in_use_is_refused_until_it_is_closed() {
     let store = folder.store().await;
     for _ in 0..2 {
         let fault = open(&folder.file()).await.unwrap_err();
-        assert!(matches!(fault, OpenFault::Held { .. }), "{fault}");
+        assert!(matches!(fault, OpenError::Held { .. }), "{fault}");
     }
     store.create_sale(&draft("A thing", 10).unwrap(), NOW).await.unwrap();
     let stranger = Connection::open(folder.file()).unwrap();

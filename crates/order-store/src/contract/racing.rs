@@ -8,7 +8,7 @@ use super::{
     Broken, Fact, Subject,
     scene::{NOW, batch, confirmed_units, decided, intent, singles},
 };
-use crate::{OrderStore, StoreFault};
+use crate::{OrderStore, StoreError};
 
 /// Applies as a worker does: until the store has an opinion.
 async fn persist(store: Arc<dyn OrderStore>, chunks: Vec<Vec<Batch>>) -> Result<Vec<BatchOutcome>, Broken> {
@@ -16,7 +16,7 @@ async fn persist(store: Arc<dyn OrderStore>, chunks: Vec<Vec<Batch>>) -> Result<
     for chunk in chunks {
         let placed = loop {
             match store.apply(&chunk, NOW).await {
-                Err(StoreFault::Contended(_) | StoreFault::Blocked { .. }) => tokio::task::yield_now().await,
+                Err(StoreError::Contended(_) | StoreError::Blocked { .. }) => tokio::task::yield_now().await,
                 opinion => break opinion?,
             }
         };

@@ -145,7 +145,7 @@ pub async fn sales_are_listed_by_id_and_state(subject: &Subject) -> Fact {
     let list = async |after_id: u64, size: u32, states: &[SaleState]| {
         let page = SalePage { after_id, size, states: states.to_vec() };
         let sales = subject.store().sales(&page).await?;
-        Ok::<Vec<SaleId>, crate::StoreFault>(sales.iter().map(|sale| sale.id).collect())
+        Ok::<Vec<SaleId>, crate::StoreError>(sales.iter().map(|sale| sale.id).collect())
     };
     assert_eq!(list(0, 100, &[]).await?, ids);
     assert_eq!(list(0, 2, &[]).await?, ids[..2]);

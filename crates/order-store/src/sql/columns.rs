@@ -7,14 +7,14 @@ use flashgate_domain::{
 };
 use thiserror::Error;
 
-use crate::{LetterStatus, StoreFault, StoreIdentity, decide::first_decision};
+use crate::{LetterStatus, StoreError, StoreIdentity, decide::first_decision};
 
 /// A value that this version cannot have written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("impossible {0}")]
 pub struct InvalidColumn(pub &'static str);
 
-impl From<InvalidColumn> for StoreFault {
+impl From<InvalidColumn> for StoreError {
     fn from(InvalidColumn(what): InvalidColumn) -> Self {
         Self::Corrupt { what }
     }

@@ -8,7 +8,7 @@ use flashgate_domain::{
     id::ShardCount,
 };
 use flashgate_ledger::{
-    Compensated, IntentResult, Ledger, LedgerFault, LedgerOrder, LogEntry, OpenBatch, Rebuilding, Rebuilt,
+    Compensated, IntentResult, Ledger, LedgerError, LedgerOrder, LogEntry, OpenBatch, Rebuilding, Rebuilt,
     Restored, Snapshot,
 };
 use flashgate_proto::{
@@ -268,16 +268,16 @@ fn intent_of(field: Option<v1::BatchIntent>) -> Result<Intent, ApiError> {
 }
 
 /// What a fault of the ledger is to a caller.
-fn failure(fault: LedgerFault) -> ApiError {
+fn failure(fault: LedgerError) -> ApiError {
     match fault {
-        LedgerFault::Unreachable(_)
-        | LedgerFault::NoAnswer(_)
-        | LedgerFault::Refused(_)
-        | LedgerFault::OtherLedger { .. } => {
+        LedgerError::Unreachable(_)
+        | LedgerError::NoAnswer(_)
+        | LedgerError::Refused(_)
+        | LedgerError::OtherLedger { .. } => {
             warn!(code = fault.code(), error = %fault, "operator query on the ledger failed");
             ApiError::Refused(Refusal::LedgerUnavailable)
         }
-        LedgerFault::UnknownReply { .. } => {
+        LedgerError::UnknownReply { .. } => {
             error!(code = fault.code(), error = %fault, "operator query on the ledger failed; a retry cannot help");
             ApiError::Internal
         }

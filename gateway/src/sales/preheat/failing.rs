@@ -6,7 +6,7 @@ use metrics::{counter, gauge};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::PreheatFault;
+use super::PreheatError;
 
 /// How often a sale that goes on failing is named.
 const NAMED_PERIOD: Duration = Duration::from_secs(30);
@@ -25,7 +25,7 @@ struct LoggedFailure {
 
 impl Failing {
     /// The sale was tried; `None` if it is up to date.
-    pub(super) fn note(&mut self, sale: u64, fault: Option<PreheatFault>) {
+    pub(super) fn note(&mut self, sale: u64, fault: Option<PreheatError>) {
         match fault {
             None => {
                 if self.0.remove(&sale).is_some() {
@@ -51,7 +51,7 @@ impl Failing {
         !self.0.is_empty()
     }
 
-    fn name(&mut self, sale: u64, fault: &PreheatFault) {
+    fn name(&mut self, sale: u64, fault: &PreheatError) {
         let now = Instant::now();
         match self.0.get_mut(&sale) {
             Some(told) if told.code == fault.code() && now < told.at + NAMED_PERIOD => told.suppressed += 1,
@@ -70,6 +70,6 @@ impl Failing {
 }
 
 /// Names a sale and what is wrong with it.
-pub(super) fn tell(sale: u64, fault: &PreheatFault, suppressed: u64) {
+pub(super) fn tell(sale: u64, fault: &PreheatError, suppressed: u64) {
     warn!(sale_id = sale, code = fault.code(), error = %fault, suppressed, "sale refresh failed; retrying");
 }

@@ -7,7 +7,7 @@ use flashgate_ledger::{Activated, SaleLifecycle};
 use tokio::sync::Semaphore;
 use tracing::error;
 
-use super::PreheatFault;
+use super::PreheatError;
 use crate::sales::{
     catalogue::{Catalogue, Entry},
     registry::Registry,
@@ -69,7 +69,7 @@ impl Steps {
     }
 
     /// Takes the sale as far as it goes. Done twice, or at two gateways, it changes nothing more.
-    pub(super) async fn bring_up_to_date(&self, mut sale: Sale) -> Result<(), PreheatFault> {
+    pub(super) async fn bring_up_to_date(&self, mut sale: Sale) -> Result<(), PreheatError> {
         // Never closed, so always granted.
         let _permit = match self.permits.get(usize::from(sale.id.shard(self.shards).get())) {
             Some(of_shard) => of_shard.acquire().await.ok(),

@@ -20,7 +20,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::{Listed, Registry, RegistryFault, StoreIdentity, StoredOrder};
+use super::{Listed, Registry, RegistryError, StoreIdentity, StoredOrder};
 
 /// How many sales are asked for at a time.
 const PAGE_SIZE: u32 = 1_000;
@@ -48,7 +48,7 @@ impl GrpcRegistry {
 
 #[async_trait]
 impl Registry for GrpcRegistry {
-    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryFault> {
+    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryError> {
         let ledger_id = ledger.map_or_else(Vec::new, |ledger| ledger.to_bytes().to_vec());
         let request = v1::RegisterLedgerRequest { ledger_id };
         let answer = self.preheats.clone().register_ledger(request).await.map_err(unavailable)?.into_inner();
@@ -59,7 +59,7 @@ impl Registry for GrpcRegistry {
         })
     }
 
-    async fn sales(&self, states: &[SaleState]) -> Result<Listed, RegistryFault> {
+    async fn sales(&self, states: &[SaleState]) -> Result<Listed, RegistryError> {
         let mut request = v1::ListSalesRequest {
             after_id: 0,
             page_size: PAGE_SIZE,
@@ -71,7 +71,7 @@ impl Registry for GrpcRegistry {
                 self.sales.clone().list_sales(request.clone()).await.map_err(unavailable)?.into_inner().sales;
             let Some(last) = page.last() else { return Ok(listed) };
             if last.sale_id <= request.after_id {
-                return Err(RegistryFault::Garbled("order of sales"));
+                return Err(RegistryError::Garbled("order of sales"));
             }
             request.after_id = last.sale_id;
             for body in page {
@@ -84,7 +84,7 @@ impl Registry for GrpcRegistry {
         }
     }
 
-    async fn sale(&self, id: SaleId) -> Result<Option<Sale>, RegistryFault> {
+    async fn sale(&self, id: SaleId) -> Result<Option<Sale>, RegistryError> {
         match self.sales.clone().get_sale(v1::GetSaleRequest { sale_id: id.get() }).await {
             Ok(body) => sale(body.into_inner()).map(Some),
             Err(status) if status.code() == Code::NotFound => Ok(None),
@@ -92,16 +92,16 @@ impl Registry for GrpcRegistry {
         }
     }
 
-    async fn confirm_preheat(&self, id: SaleId, generation: u32) -> Result<Sale, RegistryFault> {
+    async fn confirm_preheat(&self, id: SaleId, generation: u32) -> Result<Sale, RegistryError> {
         let request = v1::ConfirmPreheatRequest { sale_id: id.get(), generation };
         match self.preheats.clone().confirm_preheat(request).await {
             Ok(body) => sale(body.into_inner()),
-            Err(status) if status.code() == Code::FailedPrecondition => Err(RegistryFault::OtherGeneration),
+            Err(status) if status.code() == Code::FailedPrecondition => Err(RegistryError::OtherGeneration),
             Err(status) => Err(unavailable(status)),
         }
     }
 
-    async fn find_order(&self, order: OrderId) -> Result<Option<StoredOrder>, RegistryFault> {
+    async fn find_order(&self, order: OrderId) -> Result<Option<StoredOrder>, RegistryError> {
         let request = v1::FindOrderRequest { order_id: order.to_string() };
         match self.orders.clone().find_order(request).await {
             Ok(body) => stored_order(body.into_inner()).map(Some),
@@ -112,28 +112,28 @@ impl Registry for GrpcRegistry {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-fn unavailable(status: Status) -> RegistryFault {
-    RegistryFault::Unavailable(format!("{}: {}", status.code(), status.message()))
+fn unavailable(status: Status) -> RegistryError {
+    RegistryError::Unavailable(format!("{}: {}", status.code(), status.message()))
 }
 
-fn garbled<E>(field: &'static str) -> impl FnOnce(E) -> RegistryFault {
-    move |_why| RegistryFault::Garbled(field)
+fn garbled<E>(field: &'static str) -> impl FnOnce(E) -> RegistryError {
+    move |_why| RegistryError::Garbled(field)
 }
 
 /// The sale in a message.
-pub(crate) fn sale(message: v1::Sale) -> Result<Sale, RegistryFault> {
-    sale::sale(message).map_err(|invalid| RegistryFault::Garbled(invalid.field))
+pub(crate) fn sale(message: v1::Sale) -> Result<Sale, RegistryError> {
+    sale::sale(message).map_err(|invalid| RegistryError::Garbled(invalid.field))
 }
 
-fn stored_order(body: v1::Order) -> Result<StoredOrder, RegistryFault> {
+fn stored_order(body: v1::Order) -> Result<StoredOrder, RegistryError> {
     let reason = match body.cancel_reason.as_str() {
         "" => None,
-        reason => Some(CancelReason::parse(reason).ok_or(RegistryFault::Garbled("cancel_reason"))?),
+        reason => Some(CancelReason::parse(reason).ok_or(RegistryError::Garbled("cancel_reason"))?),
     };
     Ok(StoredOrder {
         sale: SaleId::new(body.sale_id).map_err(garbled("sale_id"))?,
         buyer: BuyerId::new(body.buyer_id).map_err(garbled("buyer_id"))?,
         quantity: body.quantity,
-        state: OrderState::from_parts(&body.state, reason).ok_or(RegistryFault::Garbled("state"))?,
+        state: OrderState::from_parts(&body.state, reason).ok_or(RegistryError::Garbled("state"))?,
     })
 }

@@ -1,7 +1,7 @@
 //! The dead letters as they lie on their topic, each with what the order store knows of it.
 
 use flashgate_domain::{Batch, BatchId, Refusal};
-use flashgate_messaging::{Browser, BusFault, Delivery, Message, MessageLocation};
+use flashgate_messaging::{Browser, BusError, Delivery, Message, MessageLocation};
 use flashgate_order_store::{LetterDecision, LetterKey, LetterStatus, OrderStore};
 use flashgate_proto::body;
 use flashgate_service::error::ApiError;
@@ -66,7 +66,7 @@ impl Shelf<'_> {
                 if read.next <= offset {
                     // To go on would hide letters.
                     let reason = format!("nothing at {offset} of {:?}", span.queue);
-                    return Err(unreadable(BusFault::Unavailable { reason }));
+                    return Err(unreadable(BusError::Unavailable { reason }));
                 }
                 for message in read.messages {
                     looked_at += 1;
@@ -184,7 +184,7 @@ fn key(message: &Delivery) -> LetterKey {
     LetterKey { place: MessageLocation::of(message).to_string(), given_up_at: message.stored_at }
 }
 
-fn unreadable(fault: BusFault) -> ApiError {
+fn unreadable(fault: BusError) -> ApiError {
     warn!(error = %fault, "reading the dead letters failed");
     ApiError::Refused(Refusal::BrokerUnavailable)
 }

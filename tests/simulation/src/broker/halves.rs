@@ -1,7 +1,7 @@
 //! Half-messages: stored, resolved, asked for, put aside.
 
 use flashgate_domain::{BatchId, Timestamp};
-use flashgate_messaging::{BusFault, CheckedMessage, HalfMessage, Message, Verdict};
+use flashgate_messaging::{BusError, CheckedMessage, HalfMessage, Message, Verdict};
 use rand::Rng;
 use tokio::time::Instant;
 
@@ -68,8 +68,8 @@ impl BrokerState {
         verdict: Verdict,
         asked: bool,
         now: Timestamp,
-    ) -> Result<(), BusFault> {
-        let refused = |reason: &str| BusFault::TooLate { reason: reason.to_owned() };
+    ) -> Result<(), BusError> {
+        let refused = |reason: &str| BusError::TooLate { reason: reason.to_owned() };
         let half = self.halves.get_mut(&offset).ok_or_else(|| refused("no such half-message"))?;
         if !asked && Instant::now() >= half.check_due {
             return Err(refused("the check-back is due"));

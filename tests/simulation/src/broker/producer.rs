@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashgate_domain::Clock;
-use flashgate_messaging::{BusFault, HalfMessage, Message, Publisher, TransactionProducer, Verdict};
+use flashgate_messaging::{BusError, HalfMessage, Message, Publisher, TransactionProducer, Verdict};
 use tokio::time::sleep;
 
 use super::BrokerState;
 use crate::network::{Link, Lost};
 
-fn fault(lost: Lost) -> BusFault {
+fn fault(lost: Lost) -> BusError {
     let reason = "simulated".to_owned();
     match lost {
-        Lost::NotSent => BusFault::Unavailable { reason },
-        Lost::NoAnswer => BusFault::Unanswered { reason },
+        Lost::NotSent => BusError::Unavailable { reason },
+        Lost::NoAnswer => BusError::Unanswered { reason },
     }
 }
 
@@ -33,20 +33,20 @@ impl SimProducer {
 
 #[async_trait]
 impl TransactionProducer for SimProducer {
-    async fn send_half(&self, message: Message) -> Result<HalfMessage, BusFault> {
+    async fn send_half(&self, message: Message) -> Result<HalfMessage, BusError> {
         let (key, clock) = (message.key.clone(), Arc::clone(&self.clock));
         let store = move |state: &mut BrokerState| state.store_half(&message, clock.now());
         self.link.call("send_half", key, store).await.map_err(fault)
     }
 
-    async fn resolve(&self, half: &HalfMessage, verdict: Verdict) -> Result<(), BusFault> {
+    async fn resolve(&self, half: &HalfMessage, verdict: Verdict) -> Result<(), BusError> {
         let (offset, clock) = (half.queue_offset, Arc::clone(&self.clock));
         let resolve = move |state: &mut BrokerState| state.resolve(offset, verdict, false, clock.now());
         let about = format!("{verdict:?} {}", half.message_id);
         self.link.call("resolve", about, resolve).await.map_err(fault)?
     }
 
-    async fn ping(&self) -> Result<(), BusFault> {
+    async fn ping(&self) -> Result<(), BusError> {
         self.link.call("ping", "", |_state| ()).await.map_err(fault)
     }
 }
@@ -66,7 +66,7 @@ impl SimPublisher {
 
 #[async_trait]
 impl Publisher for SimPublisher {
-    async fn publish(&self, message: Message) -> Result<(), BusFault> {
+    async fn publish(&self, message: Message) -> Result<(), BusError> {
         let about = format!("{} {}", message.topic, message.key);
         let (clock, server) = (Arc::clone(&self.clock), Arc::clone(self.link.server()));
         let append = move |message: &Message| {

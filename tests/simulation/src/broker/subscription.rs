@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use flashgate_messaging::{BusFault, Delivery, Position, QueueId, Subscription, Topic};
+use flashgate_messaging::{BusError, Delivery, Position, QueueId, Subscription, Topic};
 use rand::Rng;
 use tokio::{
     sync::Notify,
@@ -137,7 +137,7 @@ impl Drop for SimSubscription {
 
 #[async_trait]
 impl Subscription for SimSubscription {
-    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusFault> {
+    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusError> {
         self.link.cross().await;
         let deadline = Instant::now() + wait;
         let arrivals = Arc::clone(&self.arrivals);
@@ -149,7 +149,7 @@ impl Subscription for SimSubscription {
             let mut arrived = std::pin::pin!(arrivals.notified());
             arrived.as_mut().enable();
             if timeout_at(deadline, self.link.server().ready()).await.is_err() {
-                return Err(BusFault::Unavailable { reason: "stalled".to_owned() });
+                return Err(BusError::Unavailable { reason: "stalled".to_owned() });
             }
             self.read_ahead();
             if !self.ready.is_empty() {
@@ -171,7 +171,7 @@ impl Subscription for SimSubscription {
         self.positions.iter().map(position).collect()
     }
 
-    async fn commit(&mut self, position: &[Position]) -> Result<(), BusFault> {
+    async fn commit(&mut self, position: &[Position]) -> Result<(), BusError> {
         let Some((group, _life)) = self.member.clone() else { return Ok(()) };
         let due: Vec<(usize, usize)> = position
             .iter()
@@ -200,12 +200,12 @@ impl Subscription for SimSubscription {
                 }
                 Ok(())
             }
-            Err(Lost::NotSent) => Err(BusFault::Unavailable { reason: "simulated".to_owned() }),
-            Err(Lost::NoAnswer) => Err(BusFault::Unanswered { reason: "simulated".to_owned() }),
+            Err(Lost::NotSent) => Err(BusError::Unavailable { reason: "simulated".to_owned() }),
+            Err(Lost::NoAnswer) => Err(BusError::Unanswered { reason: "simulated".to_owned() }),
         }
     }
 
-    async fn lag(&self) -> Result<u64, BusFault> {
+    async fn lag(&self) -> Result<u64, BusError> {
         Ok(0)
     }
 }

@@ -11,7 +11,7 @@ use flashgate_domain::{
     Timestamp, audit::LedgerStep, id::ShardCount,
 };
 use flashgate_ledger::{
-    Activated, Compensated, Deduction, Fate, Identifying, LedgerEvent, LedgerFault, LedgerIdentity,
+    Activated, Compensated, Deduction, Fate, Identifying, LedgerError, LedgerEvent, LedgerIdentity,
     LedgerOrder, LedgerState as State, LogEntry, Observing, Prepared, Probing, Rebuilding, Rebuilt,
     Repairing, Restored, SaleLifecycle, SaleStock, Screening, Selling, Settled, Snapshot, Watching,
 };
@@ -32,16 +32,16 @@ pub struct SimLedger {
     meant: OnceLock<LedgerId>,
 }
 
-fn fault(lost: Lost) -> LedgerFault {
+fn fault(lost: Lost) -> LedgerError {
     match lost {
-        Lost::NotSent => LedgerFault::Unreachable("simulated".to_owned()),
-        Lost::NoAnswer => LedgerFault::NoAnswer("simulated".to_owned()),
+        Lost::NotSent => LedgerError::Unreachable("simulated".to_owned()),
+        Lost::NoAnswer => LedgerError::NoAnswer("simulated".to_owned()),
     }
 }
 
 /// An error from inside a script tells nothing of what it has written.
-fn doubt(_broken_off: BrokenOff) -> LedgerFault {
-    LedgerFault::NoAnswer("broken off".to_owned())
+fn doubt(_broken_off: BrokenOff) -> LedgerError {
+    LedgerError::NoAnswer("broken off".to_owned())
 }
 
 impl SimLedger {
@@ -57,7 +57,7 @@ impl SimLedger {
         about: String,
         sales: impl IntoIterator<Item = SaleId>,
         request: impl FnOnce(&mut LedgerState, &Seen) -> T + Send + 'static,
-    ) -> Result<T, LedgerFault> {
+    ) -> Result<T, LedgerError> {
         let seen: Seen = {
             let seen = self.seen.lock();
             sales.into_iter().map(|sale| (sale, seen.get(&sale).copied().unwrap_or_default())).collect()
@@ -85,12 +85,12 @@ impl SimLedger {
         &self,
         may_be_lost: bool,
         call: impl FnOnce(&mut LedgerState, &A) -> T + Send + 'static,
-    ) -> impl FnOnce(&mut LedgerState, &A) -> Result<T, LedgerFault> + Send + 'static {
+    ) -> impl FnOnce(&mut LedgerState, &A) -> Result<T, LedgerError> + Send + 'static {
         let meant = self.meant.get().copied();
         move |state, argument| {
             let found = state.books.identity.map(|identity| identity.ledger);
             if found != meant && !(may_be_lost && found.is_none()) {
-                return Err(LedgerFault::OtherLedger { found });
+                return Err(LedgerError::OtherLedger { found });
             }
             Ok(call(state, argument))
         }
@@ -100,10 +100,10 @@ impl SimLedger {
         &self,
         shard: Shard,
         mut intents: impl Iterator<Item = &'a Intent>,
-    ) -> Result<(), LedgerFault> {
+    ) -> Result<(), LedgerError> {
         match intents.find(|intent| intent.sale().shard(self.shards) != shard) {
             Some(intent) => {
-                Err(LedgerFault::Refused(format!("sale {} is not of shard {shard}", intent.sale())))
+                Err(LedgerError::Refused(format!("sale {} is not of shard {shard}", intent.sale())))
             }
             None => Ok(()),
         }
@@ -116,7 +116,7 @@ fn sales<'a>(intents: impl IntoIterator<Item = &'a Intent>) -> Vec<SaleId> {
 
 #[async_trait]
 impl Selling for SimLedger {
-    async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerFault> {
+    async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerError> {
         self.of_shard(shard, intents.iter())?;
         let (now, asked) = (Arc::clone(&self.clock), intents.to_vec());
         let about = format!("{} intents", intents.len());
@@ -124,7 +124,7 @@ impl Selling for SimLedger {
         self.ask("screen", about, sales(intents), self.for_the_meant(true, screen)).await?
     }
 
-    async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerFault> {
+    async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerError> {
         self.of_shard(batch.id().shard(), batch.intents().iter())?;
         let (now, asked, body) = (Arc::clone(&self.clock), batch.clone(), body.to_vec());
         let deduct = move |state: &mut LedgerState, seen: &Seen| state.deduct(&asked, body, seen, now.now());
@@ -132,17 +132,17 @@ impl Selling for SimLedger {
         self.ask("deduct", batch.id().to_string(), sales(batch.intents()), deduct).await??.map_err(doubt)
     }
 
-    async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerFault> {
+    async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerError> {
         let now = Arc::clone(&self.clock);
         let check = move |state: &mut LedgerState, _seen: &Seen| state.check_back(batch, now.now());
         self.ask("check_back", batch.to_string(), [], self.for_the_meant(false, check)).await?
     }
 
-    async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerFault> {
+    async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerError> {
         let id = outcome.batch;
         let complete = outcome.orders.iter().enumerate().all(|(at, order)| id.order(at) == Some(order.order));
         if !complete {
-            return Err(LedgerFault::Refused(format!("the outcome of batch {id} is not of its orders")));
+            return Err(LedgerError::Refused(format!("the outcome of batch {id} is not of its orders")));
         }
         let intents = || outcome.orders.iter().map(|order| &order.intent);
         self.of_shard(id.shard(), intents())?;
@@ -155,22 +155,22 @@ impl Selling for SimLedger {
 
 #[async_trait]
 impl SaleLifecycle for SimLedger {
-    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerFault> {
+    async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerError> {
         let sale = sale.clone();
         self.link.call("prepare", sale.id, move |state| state.write().prepare(&sale)).await.map_err(fault)
     }
 
-    async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerFault> {
+    async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerError> {
         let activate = move |state: &mut LedgerState| state.write().activate(sale, generation);
         self.link.call("activate", sale, activate).await.map_err(fault)
     }
 
-    async fn pause(&self, sale: SaleId) -> Result<(), LedgerFault> {
+    async fn pause(&self, sale: SaleId) -> Result<(), LedgerError> {
         let pause = move |state: &mut LedgerState| state.write().stop(sale, State::Paused);
         self.link.call("pause", sale, pause).await.map_err(fault)
     }
 
-    async fn close(&self, sale: SaleId) -> Result<(), LedgerFault> {
+    async fn close(&self, sale: SaleId) -> Result<(), LedgerError> {
         let close = move |state: &mut LedgerState| state.write().stop(sale, State::Closed);
         self.link.call("close", sale, close).await.map_err(fault)?;
         // As Redis's ledger does: a sale that has ended is not watched any longer.
@@ -178,32 +178,32 @@ impl SaleLifecycle for SimLedger {
         Ok(())
     }
 
-    async fn sweep(&self) -> Result<u64, LedgerFault> {
+    async fn sweep(&self) -> Result<u64, LedgerError> {
         Ok(0)
     }
 }
 
 #[async_trait]
 impl Observing for SimLedger {
-    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerFault> {
+    async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerError> {
         self.link.call("order", order, move |state| state.books.order(order)).await.map_err(fault)
     }
 
-    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerFault> {
+    async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerError> {
         self.link.call("entry", batch, move |state| state.books.entry(batch)).await.map_err(fault)
     }
 
-    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerFault> {
+    async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerError> {
         self.link.call("message", batch, move |state| state.books.message(batch)).await.map_err(fault)
     }
 
-    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerFault> {
+    async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerError> {
         let now = Arc::clone(&self.clock);
         let look = move |state: &mut LedgerState| state.books.snapshot(sale, now.now());
         self.link.call("snapshot", sale, look).await.map_err(fault)
     }
 
-    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerFault> {
+    async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerError> {
         let buyers = buyers.to_vec();
         let held = move |state: &mut LedgerState| {
             let account = state.books.sales.get(&sale);
@@ -216,13 +216,13 @@ impl Observing for SimLedger {
 
 #[async_trait]
 impl Watching for SimLedger {
-    async fn stock(&self, sale: SaleId) -> Result<Option<SaleStock>, LedgerFault> {
+    async fn stock(&self, sale: SaleId) -> Result<Option<SaleStock>, LedgerError> {
         let stock =
             move |state: &mut LedgerState| state.books.sales.get(&sale).map(|account| account.stock(sale));
         self.link.call("stock", sale, stock).await.map_err(fault)
     }
 
-    async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerFault> {
+    async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerError> {
         let keys = move |state: &mut LedgerState| {
             let account = state.books.sales.get(&sale);
             let keys = account.into_iter().flat_map(|account| account.keys.keys());
@@ -231,7 +231,7 @@ impl Watching for SimLedger {
         self.link.call("keys", sale, keys).await.map_err(fault)
     }
 
-    async fn events(&self) -> Result<BoxStream<'static, LedgerEvent>, LedgerFault> {
+    async fn events(&self) -> Result<BoxStream<'static, LedgerEvent>, LedgerError> {
         let events = self.link.call("events", "", LedgerState::listen).await.map_err(fault)?;
         let next = |mut events: tokio::sync::mpsc::UnboundedReceiver<LedgerEvent>| async move {
             Some((events.recv().await?, events))
@@ -242,7 +242,7 @@ impl Watching for SimLedger {
 
 #[async_trait]
 impl Repairing for SimLedger {
-    async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerFault> {
+    async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerError> {
         let sale = sale.clone();
         let begin = move |state: &mut LedgerState| state.write().begin_rebuild(&sale);
         self.link.call("begin_rebuild", "", begin).await.map_err(fault)
@@ -253,7 +253,7 @@ impl Repairing for SimLedger {
         sale: SaleId,
         generation: u32,
         outcome: &BatchOutcome,
-    ) -> Result<Restored, LedgerFault> {
+    ) -> Result<Restored, LedgerError> {
         let (now, told) = (Arc::clone(&self.clock), outcome.clone());
         let restore = move |state: &mut LedgerState, _seen: &Seen| {
             state.write().restore(sale, generation, &told, now.now())
@@ -266,12 +266,12 @@ impl Repairing for SimLedger {
         sale: SaleId,
         generation: u32,
         available: i64,
-    ) -> Result<Rebuilt, LedgerFault> {
+    ) -> Result<Rebuilt, LedgerError> {
         let end = move |state: &mut LedgerState| state.write().end_rebuild(sale, generation, available);
         self.link.call("end_rebuild", sale, end).await.map_err(fault)
     }
 
-    async fn compensate(&self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, LedgerFault> {
+    async fn compensate(&self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, LedgerError> {
         let step = *step;
         let compensate = move |state: &mut LedgerState| {
             let (answer, came_back) = state.write().compensate(sale, &step);
@@ -288,7 +288,7 @@ impl Repairing for SimLedger {
 
 #[async_trait]
 impl Identifying for SimLedger {
-    async fn identity(&self, _shard: Shard) -> Result<Option<LedgerIdentity>, LedgerFault> {
+    async fn identity(&self, _shard: Shard) -> Result<Option<LedgerIdentity>, LedgerError> {
         self.link.call("identity", "", |state| state.books.identity).await.map_err(fault)
     }
 
@@ -296,7 +296,7 @@ impl Identifying for SimLedger {
         &self,
         _shard: Shard,
         identity: LedgerIdentity,
-    ) -> Result<LedgerIdentity, LedgerFault> {
+    ) -> Result<LedgerIdentity, LedgerError> {
         let establish = move |state: &mut LedgerState| *state.write().identity.get_or_insert(identity);
         self.link.call("establish", "", establish).await.map_err(fault)
     }
@@ -305,7 +305,7 @@ impl Identifying for SimLedger {
         let _the_first_one_holds = self.meant.set(ledger);
     }
 
-    async fn next_node(&self) -> Result<Node, LedgerFault> {
+    async fn next_node(&self) -> Result<Node, LedgerError> {
         let next = |state: &mut LedgerState| {
             state.books.starts += 1;
             Node::of_start(state.books.starts - 1)
@@ -316,12 +316,12 @@ impl Identifying for SimLedger {
 
 #[async_trait]
 impl Probing for SimLedger {
-    async fn time(&self) -> Result<Timestamp, LedgerFault> {
+    async fn time(&self) -> Result<Timestamp, LedgerError> {
         let now = Arc::clone(&self.clock);
         self.link.call("time", "", move |_state| now.now()).await.map_err(fault)
     }
 
-    async fn ping(&self) -> Result<(), LedgerFault> {
+    async fn ping(&self) -> Result<(), LedgerError> {
         self.link.call("ping", "", |_state| ()).await.map_err(fault)
     }
 }

@@ -11,7 +11,7 @@ use flashgate_domain::{
 use flashgate_order_store::{
     BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
     LetterStatus, OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
-    RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreFault, StoreIdentity,
+    RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreError, StoreIdentity,
     Transition,
 };
 
@@ -24,10 +24,10 @@ pub struct SimStore {
     clock: Arc<dyn Clock>,
 }
 
-fn fault(lost: Lost) -> StoreFault {
+fn fault(lost: Lost) -> StoreError {
     match lost {
-        Lost::NotSent => StoreFault::Contended("simulated".to_owned()),
-        Lost::NoAnswer => StoreFault::Unavailable("simulated".to_owned()),
+        Lost::NotSent => StoreError::Contended("simulated".to_owned()),
+        Lost::NoAnswer => StoreError::Unavailable("simulated".to_owned()),
     }
 }
 
@@ -42,14 +42,14 @@ impl SimStore {
         what: &'static str,
         about: String,
         request: impl FnOnce(&mut StoreState) -> T + Send + 'static,
-    ) -> Result<T, StoreFault> {
+    ) -> Result<T, StoreError> {
         self.link.call(what, about, request).await.map_err(fault)
     }
 }
 
 #[async_trait]
 impl OrderRepository for SimStore {
-    async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreFault> {
+    async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreError> {
         let ids: Vec<String> = batches.iter().map(|batch| batch.id().to_string()).collect();
         let (server, batches) = (Arc::clone(self.link.server()), batches.to_vec());
         if self.link.is_direct() {
@@ -57,17 +57,17 @@ impl OrderRepository for SimStore {
         }
         let transaction = async move { zombie::apply(&server, &batches, now).await };
         let applied = self.link.carry("apply", ids.join(" "), transaction).await.map_err(fault)?;
-        if matches!(applied, Err(StoreFault::Blocked { .. })) {
+        if matches!(applied, Err(StoreError::Blocked { .. })) {
             self.link.server().state().count_blocked();
         }
         applied
     }
 
-    async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreFault> {
+    async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreError> {
         self.ask("order", order.to_string(), move |state| state.orders.get(&order).cloned()).await
     }
 
-    async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreFault> {
+    async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreError> {
         let sales = sales.iter().copied().collect();
         self.ask("locked_sales", String::new(), move |state| state.locked(&sales)).await
     }
@@ -75,10 +75,10 @@ impl OrderRepository for SimStore {
 
 #[async_trait]
 impl SaleRepository for SimStore {
-    async fn create_sale(&self, draft: &SaleDraft, _now: Timestamp) -> Result<Sale, StoreFault> {
+    async fn create_sale(&self, draft: &SaleDraft, _now: Timestamp) -> Result<Sale, StoreError> {
         let draft = draft.clone();
         let made = self.ask("create_sale", String::new(), move |state| state.create_sale(&draft)).await?;
-        made.ok_or(StoreFault::Corrupt { what: "number of sales" })
+        made.ok_or(StoreError::Corrupt { what: "number of sales" })
     }
 
     async fn create_sale_once(
@@ -86,14 +86,14 @@ impl SaleRepository for SimStore {
         key: &IdempotencyKey,
         draft: &SaleDraft,
         _now: Timestamp,
-    ) -> Result<SaleMade, StoreFault> {
+    ) -> Result<SaleMade, StoreError> {
         let (key, draft) = (key.clone(), draft.clone());
         let create = move |state: &mut StoreState| state.create_sale_once(&key, &draft);
         let made = self.ask("create_sale_once", String::new(), create).await?;
-        made.ok_or(StoreFault::Corrupt { what: "number of sales" })
+        made.ok_or(StoreError::Corrupt { what: "number of sales" })
     }
 
-    async fn preheat_sale(&self, sale: SaleId, _now: Timestamp) -> Result<Option<Transition>, StoreFault> {
+    async fn preheat_sale(&self, sale: SaleId, _now: Timestamp) -> Result<Option<Transition>, StoreError> {
         self.ask("preheat_sale", sale.to_string(), move |state| state.preheat_sale(sale)).await
     }
 
@@ -102,7 +102,7 @@ impl SaleRepository for SimStore {
         sale: SaleId,
         generation: u32,
         _now: Timestamp,
-    ) -> Result<Option<Transition>, StoreFault> {
+    ) -> Result<Option<Transition>, StoreError> {
         let confirm = move |state: &mut StoreState| state.confirm_preheat(sale, generation);
         self.ask("confirm_preheat", sale.to_string(), confirm).await
     }
@@ -112,20 +112,20 @@ impl SaleRepository for SimStore {
         sale: SaleId,
         generation: u32,
         _now: Timestamp,
-    ) -> Result<Option<Transition>, StoreFault> {
+    ) -> Result<Option<Transition>, StoreError> {
         let next = move |state: &mut StoreState| state.next_generation(sale, generation);
         self.ask("next_generation", sale.to_string(), next).await
     }
 
-    async fn close_sale(&self, sale: SaleId, _now: Timestamp) -> Result<Option<Transition>, StoreFault> {
+    async fn close_sale(&self, sale: SaleId, _now: Timestamp) -> Result<Option<Transition>, StoreError> {
         self.ask("close_sale", sale.to_string(), move |state| state.close_sale(sale)).await
     }
 
-    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, StoreFault> {
+    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, StoreError> {
         self.ask("sale", sale.to_string(), move |state| state.sales.get(&sale).cloned()).await
     }
 
-    async fn sales(&self, page: &SalePage) -> Result<Vec<Sale>, StoreFault> {
+    async fn sales(&self, page: &SalePage) -> Result<Vec<Sale>, StoreError> {
         let page = page.clone();
         self.ask("sales", String::new(), move |state| state.page(&page)).await
     }
@@ -133,26 +133,26 @@ impl SaleRepository for SimStore {
 
 #[async_trait]
 impl SnapshotRepository for SimStore {
-    async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, StoreFault> {
+    async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, StoreError> {
         let asked = asked.to_vec();
         self.ask("snapshot", sale.to_string(), move |state| state.snapshot(sale, &asked)).await
     }
 
-    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreFault> {
+    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreError> {
         self.ask("outcome", batch.to_string(), move |state| state.outcome(batch)).await
     }
 
-    async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreFault> {
+    async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreError> {
         let page = *page;
         self.ask("batches", page.sale.to_string(), move |state| state.batches(&page)).await
     }
 
-    async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreFault> {
+    async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreError> {
         let page = *page;
         self.ask("outcomes", page.sale.to_string(), move |state| state.outcomes(&page)).await
     }
 
-    async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreFault> {
+    async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreError> {
         let page = page.clone();
         self.ask("buyers", page.sale.to_string(), move |state| state.buyers(&page)).await
     }
@@ -165,18 +165,18 @@ impl RepairRepository for SimStore {
         sale: SaleId,
         step: &StoreStep,
         _now: Timestamp,
-    ) -> Result<Option<Compensated>, StoreFault> {
+    ) -> Result<Option<Compensated>, StoreError> {
         let step = *step;
         self.ask("compensate", sale.to_string(), move |state| state.compensate(sale, &step)).await
     }
 
-    async fn correct_order(&self, correction: &Correction, _now: Timestamp) -> Result<bool, StoreFault> {
+    async fn correct_order(&self, correction: &Correction, _now: Timestamp) -> Result<bool, StoreError> {
         let correction = *correction;
         let correct = move |state: &mut StoreState| state.correct_order(&correction);
         self.ask("correct_order", correction.order.to_string(), correct).await
     }
 
-    async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreFault> {
+    async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreError> {
         let draft = draft.clone();
         self.ask("begin_repair", draft.kind.clone(), move |state| state.begin_repair(&draft, now)).await
     }
@@ -186,12 +186,12 @@ impl RepairRepository for SimStore {
         id: u64,
         after: &str,
         now: Timestamp,
-    ) -> Result<Option<RepairEvent>, StoreFault> {
+    ) -> Result<Option<RepairEvent>, StoreError> {
         let after = after.to_owned();
         self.ask("end_repair", id.to_string(), move |state| state.end_repair(id, after, now)).await
     }
 
-    async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreFault> {
+    async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreError> {
         self.ask("repairs", String::new(), move |state| state.repairs(before, size)).await
     }
 
@@ -201,13 +201,13 @@ impl RepairRepository for SimStore {
         status: LetterStatus,
         repair_id: u64,
         now: Timestamp,
-    ) -> Result<(), StoreFault> {
+    ) -> Result<(), StoreError> {
         let letter = letter.clone();
         let decide = move |state: &mut StoreState| state.decide_letter(letter, status, repair_id, now);
         self.ask("decide_letter", repair_id.to_string(), decide).await
     }
 
-    async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreFault> {
+    async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreError> {
         let letter = letter.clone();
         self.ask("letter_decision", String::new(), move |state| state.letter_decision(&letter)).await
     }
@@ -215,19 +215,19 @@ impl RepairRepository for SimStore {
 
 #[async_trait]
 impl DeploymentRepository for SimStore {
-    async fn identity(&self) -> Result<StoreIdentity, StoreFault> {
+    async fn identity(&self) -> Result<StoreIdentity, StoreError> {
         // There is one store in a simulated world.
-        let store = StoreId::from_bytes([1; 16]).map_err(|_zero| StoreFault::Corrupt { what: "store id" })?;
+        let store = StoreId::from_bytes([1; 16]).map_err(|_zero| StoreError::Corrupt { what: "store id" })?;
         let ledger = self.ask("identity", String::new(), |state| state.ledger).await?;
         Ok(StoreIdentity { store, ledger })
     }
 
-    async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreFault> {
+    async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreError> {
         let about = ledger.to_string();
         self.ask("register_ledger", about, move |state| state.register_ledger(ledger)).await
     }
 
-    async fn ping(&self) -> Result<Timestamp, StoreFault> {
+    async fn ping(&self) -> Result<Timestamp, StoreError> {
         let clock = Arc::clone(&self.clock);
         self.ask("ping", String::new(), move |_state| clock.now()).await
     }

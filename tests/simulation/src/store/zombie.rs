@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use flashgate_domain::{Batch, Intent, SaleId, Timestamp};
-use flashgate_order_store::{Placed, StoreFault};
+use flashgate_order_store::{Placed, StoreError};
 use tokio::{
     sync::Notify,
     time::{sleep, timeout},
@@ -91,12 +91,12 @@ impl StoreState {
 /// One transaction, with its locks.
 ///
 /// # Errors
-/// [`StoreFault::Blocked`] if another one holds a row for too long, [`StoreFault::Contended`] if this one is killed.
+/// [`StoreError::Blocked`] if another one holds a row for too long, [`StoreError::Contended`] if this one is killed.
 pub(super) async fn apply(
     server: &Server<StoreState>,
     batches: &[Batch],
     now: Timestamp,
-) -> Result<Vec<Placed>, StoreFault> {
+) -> Result<Vec<Placed>, StoreError> {
     let sales: BTreeSet<SaleId> = batches.iter().flat_map(Batch::intents).map(Intent::sale).collect();
     let zombie = loop {
         let ended = {
@@ -113,7 +113,7 @@ pub(super) async fn apply(
         if timeout(LOCK_WAIT, ended.notified()).await.is_err() {
             let sales = locked_for_long(server, &sales).await;
             if !sales.is_empty() {
-                return Err(StoreFault::Blocked { sales });
+                return Err(StoreError::Blocked { sales });
             }
         }
     };
@@ -123,7 +123,7 @@ pub(super) async fn apply(
     state.transactions.held.retain(|sale| !sales.contains(sale));
     state.transactions.ended.notify_waiters();
     if !zombie.commits {
-        return Err(StoreFault::Contended("killed".to_owned()));
+        return Err(StoreError::Contended("killed".to_owned()));
     }
     if state.transactions.are_loose {
         state.write(outlook, now);

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, process::ExitCode};
 
 use flashgate_messaging::InvalidName;
-use flashgate_order_store::server::{MigrationFault, SchemaFault};
+use flashgate_order_store::server::{MigrationError, SchemaError};
 use flashgate_output::OutputError;
 use flashgate_service::{config::ConfigError, telemetry::TelemetryError};
 use flashgate_supervision::{EXIT_CODE, TaskError};
@@ -11,7 +11,7 @@ use thiserror::Error;
 
 /// Why the worker stopped.
 #[derive(Debug, Error)]
-pub enum Failed {
+pub enum WorkerError {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -23,10 +23,10 @@ pub enum Failed {
     Telemetry(#[from] TelemetryError),
     /// The schema of the database is not the one of this version.
     #[error(transparent)]
-    Schema(#[from] SchemaFault),
+    Schema(#[from] SchemaError),
     /// A migration failed.
     #[error(transparent)]
-    Migrate(#[from] MigrationFault),
+    Migrate(#[from] MigrationError),
     /// A signal came before the schema was migrated.
     #[error("migration interrupted; applied migrations stay; run it again")]
     MigrationInterrupted,
@@ -52,7 +52,7 @@ pub enum Failed {
     Output(#[from] OutputError),
 }
 
-impl Failed {
+impl WorkerError {
     /// 2 for what is wrong in the configuration, 3 for the schema, 4 for an interrupted migration, 70 for a background
     /// task that failed, 1 for the rest.
     pub fn exit_code(&self) -> ExitCode {
