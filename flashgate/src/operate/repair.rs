@@ -3,11 +3,10 @@
 use clap::{Args, Subcommand};
 use flashgate_domain::SaleId;
 use flashgate_operations::{
-    repair::{Draft, Record},
+    repair::{Draft, Record, recorded},
     view::RepairView,
 };
 use flashgate_output::{exit::Failed, number::whole};
-use flashgate_proto::v1::{self, repair_service_client::RepairServiceClient};
 use tonic::transport::Channel;
 
 use super::{
@@ -80,9 +79,7 @@ pub async fn run(command: &RepairCommand) -> Result<(), Failed> {
 impl ListArgs {
     async fn run(&self) -> Result<(), Failed> {
         let worker = self.worker.connect(self.call.timeout).await?;
-        let request = v1::ListRepairsRequest { before_id: 0, page_size: self.limit };
-        let page = RepairServiceClient::new(worker).list_repairs(request).await;
-        let repairs = page.map_err(failed)?.into_inner().repairs;
+        let repairs = recorded(worker, self.limit).await.map_err(failed)?;
         let views: Vec<RepairView> = repairs.into_iter().map(RepairView::from).collect();
         self.call.print(&views, |views| table::repair::list(views))
     }
