@@ -12,7 +12,7 @@ use crate::{
     shell::{CompletionsArgs, ManArgs},
 };
 
-/// Runs a whole flashgate in one process, loads one, operates its sales, and looks its orders up.
+/// Runs, load-tests and operates flashgate.
 #[derive(Debug, Parser)]
 #[command(name = "flashgate", version, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -26,24 +26,23 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  failed
-  2  wrong command line, or a field that the server calls wrong
-  3  no such sale or order
-  4  refused: the state of the sale forbids it
-  5  the server cannot be reached, or cannot answer now
+  2  invalid command line, or an invalid field reported by the server
+  3  sale or order not found
+  4  refused because of the state of the sale
+  5  the server is unreachable or unavailable
   6  an address to listen on is taken
   7  another process uses the data folder
-  8  the data folder cannot be made or written
+  8  the data folder cannot be created or written
   9  the disk is full
  10  a file in the data folder is damaged; nothing was changed
  11  the data folder was written by a later version; nothing was changed
  12  the demo's proof did not hold
  13  the audit found that the ledger and the order store differ
- 14  the audit found batches that are to be re-driven, and nothing worse
- 70  a background task of serve failed; it was shut down in order
+ 14  the audit found stuck batches only
+ 70  a background task of serve failed; serve shut down in order
 130  a load test was interrupted; its report covers what was sent until then
 
-A reader of standard output that goes away early (`… | head -1`) is no failure. If cannot write standard output
-otherwise, such as on a full disk, the exit code is 1.";
+A closed pipe on standard output (`… | head -1`) is no error. Any other write error, such as a full disk, gives exit code 1.";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -51,29 +50,29 @@ pub enum Command {
     /// Runs a whole deployment in this process: gateway, order worker, broker, ledger and orders.
     #[cfg(feature = "embedded")]
     Serve(Box<ServeArgs>),
-    /// Shows a whole flash sale, and proves it.
+    /// Runs a whole flash sale and proves its result.
     #[cfg(feature = "embedded")]
     Demo(DemoArgs),
-    /// Prints or checks the configuration of `serve`.
+    /// Prints or validates the configuration of `serve`.
     #[cfg(feature = "embedded")]
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Sends many buyers to a gateway, and measures what they hear.
+    /// Load-tests a gateway and measures its answers.
     Load(Box<LoadArgs>),
-    /// Opens and closes sales, and shows them.
+    /// Creates, opens, closes and shows sales.
     #[command(subcommand)]
     Sale(Box<SaleCommand>),
-    /// Looks orders up.
+    /// Shows orders.
     #[command(subcommand)]
     Order(Box<OrderCommand>),
     /// Compares the ledger with the order store, while traffic runs
     Audit(AuditArgs),
-    /// Mends what an audit found
+    /// Repairs findings of an audit
     #[command(subcommand)]
     Repair(Box<RepairCommand>),
-    /// Prints what a shell needs to complete this command.
+    /// Prints shell completions.
     Completions(CompletionsArgs),
-    /// Prints the manual.
+    /// Prints the man pages.
     Man(ManArgs),
 }
 
@@ -135,7 +134,7 @@ mod tests {
         assert_eq!(told("worker"), BTreeSet::from(["7070".to_owned()]));
         assert_eq!(told("gateway"), BTreeSet::from(["7003".to_owned()]));
         assert_eq!(told("gateway-grpc"), BTreeSet::from(["7002".to_owned()]));
-        let former = ["operator", "metrics"];
+        let former = ["operator", "metrics", "age", "by", "quiet"];
         assert!(options().iter().all(|(_, arg)| arg.get_long().is_none_or(|name| !former.contains(&name))));
     }
 }

@@ -36,10 +36,10 @@ pub struct OperatorArgs {
 /// How to ask and how to tell.
 #[derive(Clone, Debug, Args)]
 pub struct CallArgs {
-    /// How long to wait for a connection, and for each answer
+    /// Timeout for connecting and for each answer
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time::parse)]
     timeout: Duration,
-    /// How to print
+    /// Output format
     #[arg(short, long, value_enum, default_value = "table")]
     output: Output,
 }
@@ -47,9 +47,9 @@ pub struct CallArgs {
 /// How answers are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// For people
+    /// For humans
     Table,
-    /// For programs: ids are strings, times are in milliseconds since 1970
+    /// For machines: ids are strings, times are in milliseconds since 1970
     Json,
 }
 
@@ -71,7 +71,7 @@ impl CallArgs {
             Output::Table => table(value),
             Output::Json => serde_json::to_string_pretty(value).map_err(CliError::other)?,
         };
-        // What the command was to do is done by now: who gives it again must know.
-        print_line(text).map_err(|why| CliError::Other(format!("the server has answered, but {why}")))
+        // The command has taken effect by now: the message must say so.
+        print_line(text).map_err(|why| CliError::Other(format!("the request succeeded, but {why}")))
     }
 }

@@ -16,10 +16,10 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Where the manual goes.
+/// Where the man pages go.
 #[derive(Clone, Debug, Args)]
 pub struct ManArgs {
-    /// Write a page for each command into this folder, instead of printing the first page
+    /// Write a page for each command into this folder instead of printing the first page
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
 }

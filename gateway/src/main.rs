@@ -86,7 +86,7 @@ fn start(command: Command) -> anyhow::Result<()> {
         }
         Command::Config(ConfigCommand::Check { file }) => {
             load(Some(&file))?;
-            print_line(format_args!("{} is right", file.display()))?;
+            print_line(format_args!("{} is valid", file.display()))?;
             Ok(())
         }
     }

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use flashgate_service::cli::ConfigCommand;
 
-/// Takes committed batches, places their orders in the order store, and publishes the outcomes.
+/// The order worker: consumes committed batches, stores their orders and publishes the outcomes.
 ///
 /// Exit codes: 0 done, 1 failed, 2 wrong command line or configuration, 3 the schema of the database is not the
-/// one of this version, 4 a migration was interrupted by a signal, 70 shut down since a background task failed, 124 not shut
-/// down within its limit, 130 or 143 ended by a second SIGINT or SIGTERM.
+/// one of this version, 4 a migration was interrupted by a signal, 70 shut down because a background task failed, 124 shutdown
+/// timed out, 130 or 143 terminated by a second SIGINT or SIGTERM.
 #[derive(Debug, Parser)]
 #[command(name = "order-worker", version)]
 pub struct Cli {
@@ -21,13 +21,13 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Works until SIGTERM or SIGINT. Waits for the order store and the broker while they are down.
+    /// Runs until SIGTERM or SIGINT. Waits at startup until the order store and the broker are up.
     Serve(ConfigFile),
-    /// Brings the schema of the database to this version.
+    /// Migrates the database schema to this version.
     Migrate(ConfigFile),
     /// Prints the OpenAPI document of the operators' HTTP interface.
     Openapi,
-    /// Shows or checks the configuration.
+    /// Prints or validates the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
 }
@@ -36,7 +36,7 @@ pub enum Command {
 #[derive(Debug, clap::Args)]
 pub struct ConfigFile {
     /// A TOML file. Without it every key has its default; the environment (`FLASHGATE_WORKER__ORDER_STORE__URL` is
-    /// `order_store.url`) comes on top in either case.
+    /// `order_store.url`) overrides both.
     #[arg(long = "config", env = "FLASHGATE_WORKER_CONFIG", value_name = "FILE")]
     pub file: Option<PathBuf>,
 }

@@ -64,7 +64,7 @@ async fn run(command: Command) -> Result<(), WorkerError> {
         }
         Command::Config(ConfigCommand::Check { file }) => {
             WorkerConfig::load(Some(&file))?;
-            print_line(format_args!("{} is right", file.display()))?;
+            print_line(format_args!("{} is valid", file.display()))?;
             Ok(())
         }
     }

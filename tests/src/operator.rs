@@ -29,9 +29,7 @@ impl SaleForm {
             closes_at_ms: now.saturating_add(Duration::from_secs(3_600)).as_millis(),
             stock,
             limit_per_buyer,
-            quantity_max: 0,
-            deduct_policy: String::new(),
-            idempotency_key: String::new(),
+            ..CreateSaleRequest::default()
         })
     }
 

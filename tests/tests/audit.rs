@@ -334,7 +334,9 @@ async fn holdings_that_were_deleted_are_found_before_anybody_buys_and_are_rebuil
     assert_eq!(door.buy(&again).await.word(), "sale_paused");
     let audited = flashgate(&shop, &audit).await;
     assert!(matches!(audited, Err(CliError::Differs(_))), "{audited:?}");
-    flashgate(&shop, &["repair", "rebuild", &name, "--quiet", "2s", "--apply", "--by", "ops"]).await.unwrap();
+    flashgate(&shop, &["repair", "rebuild", &name, "--quiet-period", "2s", "--apply", "--actor", "ops"])
+        .await
+        .unwrap();
     flashgate(&shop, &audit).await.unwrap();
     eventually("it sells again, and keeps its limit", TIME_TO_SEE, async || {
         let answer = door.buy(&again).await;

@@ -33,7 +33,7 @@ async fn dead_letters(shop: &Deployment, words: &[&str]) -> Result<(), CliError>
 async fn audit(shop: &Deployment) -> Result<(), CliError> {
     let gateway = format!("http://{}", shop.gateways[0].operator());
     let worker = format!("http://{}", shop.workers[0].address());
-    let words = ["flashgate", "audit", "--age", "3s", "--gateway", &gateway, "--worker", &worker];
+    let words = ["flashgate", "audit", "--older-than", "3s", "--gateway", &gateway, "--worker", &worker];
     let Command::Audit(args) = Cli::try_parse_from(words).unwrap().command else { unreachable!() };
     audit::run(&args).await
 }
@@ -139,10 +139,10 @@ async fn a_batch_that_was_given_up_is_replayed_and_confirmed_once_and_a_stranger
 
     // Twice, as whoever is in doubt does.
     for _time in 0..2 {
-        let replay = [&["replay", "--apply", "--by", "ops", "--reason", "the sale is back"], &batches[..]];
+        let replay = [&["replay", "--apply", "--actor", "ops", "--reason", "the sale is back"], &batches[..]];
         dead_letters(&shop, &replay.concat()).await.unwrap();
     }
-    let drop = ["drop", strange[0], "--apply", "--by", "ops", "--reason", "a stranger's"];
+    let drop = ["drop", strange[0], "--apply", "--actor", "ops", "--reason", "a stranger's"];
     dead_letters(&shop, &drop).await.unwrap();
     until_all_is_consumed(&shop).await;
     let books: Books = shop.conserved(sale, &heard).await;

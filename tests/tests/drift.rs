@@ -97,7 +97,7 @@ async fn put_right(shop: &Deployment, sale: SaleId, rush: &Rush, told: &str) {
     assert_eq!(repairs(shop).await.len(), written);
 
     let accepted = rush.accepted();
-    drift(shop, sale, &["--apply", "--by", "ops", "--reason", told]).await.unwrap();
+    drift(shop, sale, &["--apply", "--actor", "ops", "--reason", told]).await.unwrap();
     until_accepted(rush, accepted + 1).await;
     let event = repairs(shop).await.swap_remove(0);
     assert_eq!((event.kind.as_str(), event.sale_id, event.reason.as_str()), ("drift", sale.get(), told));
@@ -209,7 +209,7 @@ async fn batches_that_were_lost_on_either_side_are_put_right_or_their_remedy_is_
     let deducted = shop.stock.ledger().deduct(&dropped, &body).await.unwrap();
     assert!(matches!(deducted, Deduction::Applied { .. }), "{deducted:?}");
     eventually("its remedy is told", TIME_TO_SEE, async || {
-        let found = drift(&shop, sale, &["--age", "3s", "--apply"]).await;
+        let found = drift(&shop, sale, &["--older-than", "3s", "--apply"]).await;
         matches!(found, Err(CliError::ToRedrive(_))).then_some(()).ok_or(format!("{found:?}"))
     })
     .await;
@@ -222,7 +222,7 @@ async fn batches_that_were_lost_on_either_side_are_put_right_or_their_remedy_is_
     })
     .await;
     eventually("both sides agree", TIME_TO_SEE, async || {
-        drift(&shop, sale, &["--age", "3s"]).await.map_err(|failed| failed.to_string())
+        drift(&shop, sale, &["--older-than", "3s"]).await.map_err(|failed| failed.to_string())
     })
     .await;
 
@@ -327,11 +327,11 @@ async fn orders_whose_ids_are_older_than_their_sale_are_counted_and_rebuilt_and_
 
     let name = sale.to_string();
     flashgate(&shop, &["audit", "--sale", &name]).await.unwrap();
-    drift(&shop, sale, &["--apply", "--by", "ops", "--reason", "looking"]).await.unwrap();
+    drift(&shop, sale, &["--apply", "--actor", "ops", "--reason", "looking"]).await.unwrap();
     assert_eq!(available(&shop, sale).await, 460);
     assert_eq!(repairs(&shop).await, [], "there was nothing to do");
 
-    let rebuild = ["repair", "rebuild", &name, "--pause", "--apply", "--by", "ops", "--reason", "old ids"];
+    let rebuild = ["repair", "rebuild", &name, "--pause", "--apply", "--actor", "ops", "--reason", "old ids"];
     flashgate(&shop, &rebuild).await.unwrap();
     let rebuilt = shop.stock.snapshot(sale).await.unwrap();
     assert_eq!((rebuilt.totals.available, rebuilt.keys), (460, 40));
@@ -350,7 +350,7 @@ async fn units_of_orders_that_the_store_has_lost_are_not_put_back() {
     let name = sale.to_string();
     let audited = flashgate(&shop, &["audit", "--sale", &name]).await;
     assert!(matches!(audited, Err(CliError::Differs(_))), "{audited:?}");
-    let drifted = drift(&shop, sale, &["--apply", "--by", "ops", "--reason", "leaked?"]).await;
+    let drifted = drift(&shop, sale, &["--apply", "--actor", "ops", "--reason", "leaked?"]).await;
     assert!(matches!(drifted, Err(CliError::Differs(_))), "{drifted:?}");
     assert_eq!(available(&shop, sale).await, 460, "they were sold");
     shop.stop().await;

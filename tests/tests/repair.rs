@@ -51,14 +51,14 @@ async fn a_batch_whose_message_was_lost_is_sent_again_from_the_log_while_buyers_
     let deducted = shop.stock.ledger().deduct(&lost, &body).await.unwrap();
     assert!(matches!(deducted, Deduction::Applied { .. }), "{deducted:?}");
     eventually("the audit says that it is to be re-driven", TIME_TO_SEE, async || {
-        let audited = flashgate(&shop, &["audit", "--age", "3s"]).await;
+        let audited = flashgate(&shop, &["audit", "--older-than", "3s"]).await;
         matches!(audited, Err(CliError::ToRedrive(_))).then_some(()).ok_or(format!("{audited:?}"))
     })
     .await;
 
     let name = sale.to_string();
     let re_drive =
-        ["repair", "re-drive", "--sale", &name, "--older-than", "3s", "--by", "ops", "--reason", "lost"];
+        ["repair", "re-drive", "--sale", &name, "--older-than", "3s", "--actor", "ops", "--reason", "lost"];
     flashgate(&shop, &re_drive).await.unwrap();
     assert_eq!(status(&shop, &lost).await, Some(LogStatus::Deducted), "a dry run does nothing");
     assert_eq!(repairs(&shop).await, []);
@@ -145,11 +145,11 @@ async fn a_sale_whose_ledger_was_emptied_is_rebuilt_by_one_command_and_sold_to_t
     let other_rush = Rush::start(other, &doors, 1);
 
     let name = sale.to_string();
-    let rebuild = ["repair", "rebuild", &name, "--quiet", "6s"];
+    let rebuild = ["repair", "rebuild", &name, "--quiet-period", "6s"];
     flashgate(&shop, &rebuild).await.unwrap();
     assert_eq!(shop.stock.snapshot(sale).await, None, "a dry run does nothing");
     let before = other_rush.accepted();
-    flashgate(&shop, &[&rebuild[..], &["--apply", "--by", "ops"]].concat()).await.unwrap();
+    flashgate(&shop, &[&rebuild[..], &["--apply", "--actor", "ops"]].concat()).await.unwrap();
     assert!(other_rush.accepted() > before, "other sales go on");
     let refused = flashgate(&shop, &[&rebuild[..], &["--apply"]].concat()).await;
     assert!(matches!(refused, Err(CliError::Refused(_))), "it is not paused any more: {refused:?}");
@@ -218,7 +218,7 @@ async fn units_that_leaked_are_on_sale_again_after_a_rebuild_that_pauses_the_sal
     assert!(matches!(audited, Err(CliError::Differs(_))), "{audited:?}");
 
     let name = sale.to_string();
-    let rebuild = ["repair", "rebuild", &name, "--quiet", "4s", "--apply"];
+    let rebuild = ["repair", "rebuild", &name, "--quiet-period", "4s", "--apply"];
     let refused = flashgate(&shop, &rebuild).await;
     assert!(matches!(refused, Err(CliError::Refused(_))), "it sells: {refused:?}");
     flashgate(&shop, &[&rebuild[..], &["--pause"]].concat()).await.unwrap();

@@ -30,9 +30,8 @@ fn form(key: &str) -> CreateSaleRequest {
         closes_at_ms: now.saturating_add(Duration::from_secs(3_600)).as_millis(),
         stock: 10,
         limit_per_buyer: 2,
-        quantity_max: 0,
-        deduct_policy: String::new(),
         idempotency_key: key.to_owned(),
+        ..CreateSaleRequest::default()
     }
 }
 

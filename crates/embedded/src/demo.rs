@@ -47,34 +47,34 @@ const BUYERS_MAX: u64 = 1_000_000_000;
 /// Where Linux keeps files in memory.
 const MEMORY: &str = "/dev/shm";
 
-/// Shows a whole flash sale, and proves it: everything in this process, on a temporary folder.
+/// Runs a whole flash sale in this process, on a temporary folder, and proves its result.
 ///
-/// Opens a sale, sends it a crowd that wants far more than there is, with double-clicks and bots, and then reads
-/// from the stores what was sold. Ends with 0 only if nothing was oversold, doubled or lost.
+/// Opens a sale, sends a crowd with double-clicks and bots that wants far more units than there are, and then reads
+/// the stores. Exits with 0 only if no unit was oversold and no order was doubled or lost.
 #[derive(Clone, Debug, Args)]
 pub struct DemoArgs {
-    /// How many people want one unit each
+    /// Number of buyers of one unit each
     #[arg(long, value_name = "N", default_value = "20000", value_parser = whole::<NonZeroU64>(1, BUYERS_MAX))]
     buyers: NonZeroU64,
     /// Units on sale
     #[arg(long, value_name = "UNITS", default_value = "1000", value_parser = whole::<NonZeroU64>(1, STOCK_MAX))]
     units: NonZeroU64,
-    /// Units that one buyer can hold
+    /// Maximum units per buyer
     #[arg(long, value_name = "UNITS", default_value = "2", value_parser = whole::<NonZeroU32>(1, QUANTITY_MAX.into()))]
     limit_per_buyer: NonZeroU32,
-    /// Bots that try again and again, each time with a new key
+    /// Bots that retry with new keys
     #[arg(long, value_name = "N", default_value = "5", value_parser = whole::<u64>(0, BUYERS_MAX))]
     bots: u64,
-    /// Requests a second; reached within two seconds
+    /// Requests per second; reached within two seconds
     #[arg(long, value_name = "PER_SECOND", default_value = "4000", value_parser = whole::<NonZeroU32>(1, 10_000_000))]
     rate: NonZeroU32,
     /// Connections of the crowd
     #[arg(long, value_name = "N", default_value = "256", value_parser = whole::<NonZeroUsize>(1, 60_000))]
     connections: NonZeroUsize,
-    /// Names the buyers and draws who clicks twice: the same seed repeats a crowd
+    /// Seed of buyer names and double-clicks: the same seed repeats a crowd
     #[arg(long, value_name = "N", default_value = "1", value_parser = number::any::<u64>)]
     seed: u64,
-    /// Keep the data in this folder, instead of a temporary one
+    /// Keep the data in this folder instead of a temporary one
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
 }

@@ -49,11 +49,11 @@ pub(crate) const METRICS: [&[Metric]; 4] = [GATEWAY, SQLITE, WORKER, BUS];
 
 /// Runs a whole deployment in this process: gateway, order worker, broker, ledger and orders.
 ///
-/// Nothing else needs to be installed. Everything lies in one folder; the next start on it goes on where this
-/// one stopped, however it stopped.
+/// Nothing else needs to be installed. All data is in one folder; the next start on the folder resumes, also after a
+/// crash.
 #[derive(Clone, Debug, Args)]
 pub struct ServeArgs {
-    /// Where all data lies; made if it is not there [default: flashgate in the user's data folder]
+    /// Folder of all data; created if missing [default: flashgate in the user's data folder]
     #[arg(long, value_name = "FOLDER", env = "FLASHGATE_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// HTTP for buyers: HOST:PORT, or a port on loopback; 0 is any free one [default: 7001]
@@ -65,20 +65,20 @@ pub struct ServeArgs {
     /// Operators' port of the gateway (metrics, health, ledger), likewise [default: 7003]
     #[arg(long, alias = "metrics", value_name = "ADDRESS", value_parser = address)]
     pub(crate) gateway: Option<SocketAddr>,
-    /// Operators' port of the order worker (sales, orders), likewise; it knows no users and belongs on loopback
-    /// [default: 7070]
+    /// Operators' port of the order worker (sales, orders), likewise; unauthenticated, keep it on
+    /// loopback [default: 7070]
     #[arg(long, alias = "operator", value_name = "ADDRESS", value_parser = address)]
     pub(crate) worker: Option<SocketAddr>,
     /// RocketMQ's name server on loopback [default: any free port]
     #[arg(long, value_name = "PORT", value_parser = whole::<u16>(0, u16::MAX.into()))]
     pub(crate) name_server_port: Option<u16>,
-    /// RocketMQ's broker on loopback; it takes the port two below it, too [default: any free port]
+    /// RocketMQ's broker on loopback; also uses the port two below [default: any free port]
     #[arg(long, value_name = "PORT", value_parser = whole::<u16>(0, u16::MAX.into()))]
     pub(crate) broker_port: Option<u16>,
-    /// A TOML file with what has no flag: see `flashgate config default`
+    /// TOML file for settings without a flag: see `flashgate config default`
     #[arg(long, value_name = "FILE", env = "FLASHGATE_SERVE_CONFIG")]
     pub(crate) config: Option<PathBuf>,
-    /// What is logged to standard error: directives such as info, or warn,flashgate_gateway=debug
+    /// Log filter for standard error: directives such as info, or warn,flashgate_gateway=debug
     #[arg(long, value_name = "FILTER", env = "FLASHGATE_LOG")]
     pub(crate) log: Option<String>,
 }
@@ -160,7 +160,7 @@ pub fn configuration(command: &ConfigCommand) -> Result<(), CliError> {
         ConfigCommand::Default => print(SAMPLE).map(drop)?,
         ConfigCommand::Check { file } => {
             config::load(Some(file))?;
-            print_line(format_args!("{} is right", file.display()))?;
+            print_line(format_args!("{} is valid", file.display()))?;
         }
     }
     Ok(())

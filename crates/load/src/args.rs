@@ -29,11 +29,11 @@ const IN_FLIGHT_MAX: u64 = 1_000_000;
 /// More than any host has processors.
 const THREADS_MAX: u64 = 4_096;
 
-/// Sends buyers to a gateway and measures what they hear.
+/// Load-tests a gateway and measures its answers.
 ///
-/// Closed loop (no --rate, no --release-at): each connection asks again when it has its answer. Open loop:
+/// Closed loop (no --rate, no --release-at): each connection sends its next request after the answer. Open loop:
 /// requests are due at set moments, whether or not the server keeps up, and latency counts from the moment at
-/// which a request was due: a server that stands still cannot hide it.
+/// which a request was due: a server that stalls cannot hide it.
 #[derive(Clone, Debug, Args)]
 pub struct LoadArgs {
     /// http://HOST:PORT of a gateway. Several: connections take turns [default: http://127.0.0.1:7001 for HTTP,
@@ -43,70 +43,70 @@ pub struct LoadArgs {
     /// A sale to buy from. Several: the most popular first (see --skew)
     #[arg(short, long = "sale", value_name = "ID", required_unless_present = "echo")]
     pub(super) sales: Vec<SaleId>,
-    /// Send the same requests to a bare echo at PATH instead, to see what this tool itself can do
+    /// Send the same requests to a bare echo at PATH instead, to measure the load generator itself
     #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "/echo", conflicts_with = "sales")]
     pub(super) echo: Option<String>,
-    /// How requests are sent
+    /// Protocol of the requests
     #[arg(short, long, value_enum, default_value = "http1")]
     pub(super) protocol: Protocol,
-    /// Connections, in all
+    /// Total number of connections
     #[arg(short, long, value_name = "N", default_value = "64", value_parser = whole::<NonZeroUsize>(1, CONNECTIONS_MAX))]
     pub(super) connections: NonZeroUsize,
-    /// Requests that each connection carries at once; needs --protocol http2, grpc or grpc-stream
+    /// Concurrent requests per connection; needs --protocol http2, grpc or grpc-stream
     #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<NonZeroUsize>(1, IN_FLIGHT_MAX))]
     pub(super) in_flight: NonZeroUsize,
-    /// Open loop: requests a second, in all
+    /// Open loop: total requests per second
     #[arg(short, long, value_name = "PER_SECOND", value_parser = rate)]
     pub(super) rate: Option<f64>,
-    /// How long to send, such as 30s or 2m [default: 10s, unless --requests or only --release-at is given]
+    /// Duration, such as 30s or 2m [default: 10s, unless --requests or only --release-at is given]
     #[arg(short, long, value_name = "TIME", value_parser = time::parse)]
     pub(super) duration: Option<Duration>,
-    /// How many requests to send at most
+    /// Maximum number of requests
     #[arg(short = 'n', long, value_name = "N", value_parser = whole::<NonZeroU64>(1, u64::MAX))]
     pub(super) requests: Option<NonZeroU64>,
     /// Reach the rate, or the number of connections, within this time
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time::parse)]
     pub(super) ramp: Duration,
-    /// At this time after the start, every buyer asks at once; needs --buyers
+    /// Time after the start at which all buyers send at once; needs --buyers
     #[arg(long, value_name = "TIME", value_parser = time::parse, requires = "buyers")]
     pub(super) release_at: Option<Duration>,
-    /// How many buyers there are; they take turns [default: every purchase is by a new one]
+    /// Number of buyers, used in turn [default: every purchase is by a new one]
     #[arg(short, long, value_name = "N", value_parser = whole::<NonZeroU64>(1, u64::MAX))]
     pub(super) buyers: Option<NonZeroU64>,
-    /// The share of requests that send a recent purchase again, with the same key: 0 to 0.9
+    /// Share of requests that repeat a recent purchase, with the same key: 0 to 0.9
     #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
     pub(super) duplicates: f64,
-    /// Units that a purchase asks for
+    /// Units per purchase
     #[arg(short, long, value_name = "UNITS", default_value = "1", value_parser = quantity)]
     pub(super) quantity: NonZeroU32,
-    /// How unevenly several sales are asked for: sale number I in proportion to 1 / I^SKEW; 0 is evenly
+    /// Skew of the load over several sales: sale number I in proportion to 1 / I^SKEW; 0 is evenly
     #[arg(long, value_name = "SKEW", default_value = "1", value_parser = skew)]
     pub(super) skew: f64,
-    /// A further header of every request, `Name: value`; may be repeated
+    /// Additional header of every request, `Name: value`; may be repeated
     #[arg(short = 'H', long = "header", value_name = "HEADER", value_parser = header)]
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// Follow up to N accepted orders at a time until they are confirmed, and measure how long that takes
     #[arg(long, value_name = "N", default_value = "0", value_parser = whole::<usize>(0, CONNECTIONS_MAX))]
     pub(super) confirm_sample: usize,
-    /// Threads that send
+    /// Sending threads
     #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<NonZeroUsize>(1, THREADS_MAX))]
     pub(super) threads: NonZeroUsize,
-    /// How long to wait for a connection
+    /// Connection timeout
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time::parse)]
     pub(super) connect_timeout: Duration,
-    /// How long to wait for an answer
+    /// Answer timeout
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time::parse)]
     pub(super) request_timeout: Duration,
-    /// End the run when requests have only failed for so long
+    /// Abort after this time with failures only
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time::parse)]
     pub(super) give_up_after: Duration,
-    /// Names buyers and purchases, and draws duplicates and sales: the same seed repeats a run [default: a new one]
+    /// Seed of buyers, purchases, duplicates and sales: the same seed repeats a run [default: a new one]
     #[arg(long, value_name = "N", value_parser = number::any::<u64>)]
     pub(super) seed: Option<u64>,
     /// Write the figures as JSON
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
-    /// Write a report with charts: one file that needs nothing else
+    /// Write a report with charts: a single self-contained HTML file
     #[arg(long, value_name = "FILE")]
     pub(super) html: Option<PathBuf>,
 }

@@ -14,5 +14,5 @@ pub mod redrive;
 
 pub use drift::Drift;
 pub use rebuild::Rebuild;
-pub use record::{Draft, Record};
+pub use record::{Draft, Record, recorded};
 pub use redrive::{Stuck, redrive};

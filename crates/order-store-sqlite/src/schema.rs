@@ -4,15 +4,8 @@ use rusqlite::{Connection, Result, TransactionBehavior};
 
 /// `PRAGMA application_id` of an order store of flashgate: "FGor".
 pub(crate) const APPLICATION_ID: u32 = 0x4647_6F72;
-/// Migration `i` leads to version `i + 1`.
-const MIGRATIONS: [&str; 6] = [
-    include_str!("../../../migrations/sqlite/0001_sales_orders_batches.sql"),
-    include_str!("../../../migrations/sqlite/0002_repair_events.sql"),
-    include_str!("../../../migrations/sqlite/0003_adjustments.sql"),
-    include_str!("../../../migrations/sqlite/0004_dead_letters.sql"),
-    include_str!("../../../migrations/sqlite/0005_deployment.sql"),
-    include_str!("../../../migrations/sqlite/0006_sale_idempotency_keys.sql"),
-];
+/// Migration `i` leads to version `i + 1`. The files of `migrations/sqlite` in the order of their numbers.
+const MIGRATIONS: &[&str] = &include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
 
 /// What a file says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

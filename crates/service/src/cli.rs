@@ -7,7 +7,7 @@ use clap::Subcommand;
 /// What to do about the configuration.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Prints every key with its default and its reason.
+    /// Prints every key with its default.
     Default,
     /// Validates the file with environment overrides.
     Check {

@@ -81,13 +81,12 @@ const fn flag(port: Port) -> &'static str {
 }
 
 /// The wire's fields that are called otherwise on the command line. All others are options of the same name.
-const FIELDS: [(&str, &str); 12] = [
+const FIELDS: [(&str, &str); 11] = [
     ("opens_at_ms", "--opens"),
     ("closes_at_ms", "--closes"),
     ("page_size", "--limit"),
     ("states", "--state"),
     ("after_id", "--after"),
-    ("actor", "--by"),
     ("x-buyer-id", "--buyer"),
     ("sale_id", "the id of the sale"),
     ("order_id", "the id of the order"),

@@ -31,10 +31,10 @@ pub struct AuditArgs {
     /// A sale, or `all`
     #[arg(long, value_name = "ID|all", default_value = "all")]
     sale: Which,
-    /// Batches that are open for longer are to be re-driven
+    /// Age at which an open batch counts as stuck
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time::parse)]
-    age: Duration,
-    /// Audit again and again, with this pause, until it is stopped
+    older_than: Duration,
+    /// Repeat the audit at this interval
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "10s", value_parser = time::parse)]
     watch: Option<Duration>,
     #[command(flatten)]
@@ -138,7 +138,7 @@ pub(super) fn heed(verdict: Verdict) -> Result<(), CliError> {
 impl AuditArgs {
     /// Each sale alone: one that cannot be audited is told beside the others.
     async fn audit(&self, sides: &Sides) -> Result<Round, CliError> {
-        let plan = Plan { age: self.age, ..Plan::default() };
+        let plan = Plan { age: self.older_than, ..Plan::default() };
         let (ledger, store) = (sides.ledger(), sides.books());
         match self.sale {
             Which::One(sale) => {

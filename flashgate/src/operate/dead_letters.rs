@@ -6,31 +6,28 @@
 //! decision.
 
 use clap::{Args, Subcommand};
-use flashgate_operations::view::{
-    DecidedLetterView, DecidedLettersView, LetterView, LetterWithBodyView, LettersView,
-    dead_letter::{Decision, record},
+use flashgate_operations::{
+    client::DeadLettersClient,
+    view::{
+        DecidedLetterView, DecidedLettersView,
+        dead_letter::{Decision, record},
+    },
 };
 use flashgate_output::{exit::CliError, number::whole};
-use flashgate_proto::v1::{self, dead_letter_service_client::DeadLetterServiceClient};
 use tonic::transport::Channel;
 
 use super::{CallArgs, answer::failed, repair::ApplyArgs, server::WorkerArgs, table};
 
-/// How many letters one call names or brings. Each that is replayed takes a round trip to the broker.
-const LETTERS_MAX: usize = 50;
-/// The longest answer that is read: a batch of the longest intents.
-const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// Messages that the order workers have given up.
+/// Dead letters: messages that the order workers cannot process.
 #[derive(Clone, Debug, Subcommand)]
 pub enum DeadLettersCommand {
-    /// Shows the dead letters that wait for an operator, queue by queue, the oldest first
+    /// Lists waiting dead letters, queue by queue, the oldest first
     List(ListArgs),
-    /// Shows one, with its body
+    /// Shows a dead letter with its body
     Show(ShowArgs),
-    /// Publishes dead letters again, so that the order workers decide them as any other message
+    /// Publishes dead letters again for the order workers
     Replay(DecideArgs),
-    /// Gives dead letters up for good, for a reason: what they hold in the ledger stays open
+    /// Drops dead letters for good; accepted batches stay open in the ledger
     Drop(DecideArgs),
 }
 
@@ -46,13 +43,13 @@ struct DeskArgs {
 /// Which dead letters to list.
 #[derive(Clone, Debug, Args)]
 pub struct ListArgs {
-    /// Also those that were replayed or dropped
+    /// Include replayed and dropped letters
     #[arg(long)]
     all: bool,
-    /// At most so many
+    /// Maximum number of rows
     #[arg(long, value_name = "N", default_value = "100", value_parser = whole::<u32>(1, 10_000))]
     limit: u32,
-    /// Only those after this one: where the page before ended
+    /// Only letters after this id, the last of the previous page
     #[arg(long, value_name = "ID", default_value = "")]
     after: String,
     #[command(flatten)]
@@ -81,8 +78,6 @@ pub struct DecideArgs {
     at: DeskArgs,
 }
 
-type Client = DeadLetterServiceClient<Channel>;
-
 /// Does what the command says.
 ///
 /// # Errors
@@ -96,66 +91,45 @@ pub(super) async fn run(command: &DeadLettersCommand) -> Result<(), CliError> {
     }
 }
 
-impl DeskArgs {
-    async fn connect(&self) -> Result<(Channel, Client), CliError> {
-        let channel = self.worker.connect(self.call.timeout).await?;
-        let client = Client::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
-        Ok((channel, client))
-    }
-}
-
 impl ListArgs {
     async fn run(&self) -> Result<(), CliError> {
-        let (_channel, mut worker) = self.at.connect().await?;
+        let mut worker = DeadLettersClient::on(self.at.connect().await?);
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let (mut letters, mut after_id) = (Vec::new(), self.after.clone());
-        loop {
-            let page_size = u32::try_from(LETTERS_MAX.min(limit - letters.len())).unwrap_or(0);
-            let request = v1::ListDeadLettersRequest { after_id, page_size, all: self.all };
-            let page = worker.list_dead_letters(request).await.map_err(failed)?;
-            let v1::ListDeadLettersResponse { letters: more, next_id } = page.into_inner();
-            letters.extend(more.into_iter().map(LetterView::from));
-            after_id = next_id;
-            if after_id.is_empty() || letters.len() >= limit {
-                break;
-            }
-        }
-        let view = LettersView::new(letters, after_id);
+        let view = worker.list(self.after.clone(), limit, self.all).await.map_err(failed)?;
         self.at.call.print(&view, table::dead_letters::list)
     }
 }
 
 impl ShowArgs {
     async fn run(&self) -> Result<(), CliError> {
-        let (_channel, mut worker) = self.at.connect().await?;
-        let shown = show(&mut worker, &self.id).await?;
+        let mut worker = DeadLettersClient::on(self.at.connect().await?);
+        let shown = worker.show(&self.id).await.map_err(failed)?;
         self.at.call.print(&shown, table::dead_letters::letter)
     }
-}
-
-async fn show(worker: &mut Client, id: &str) -> Result<LetterWithBodyView, CliError> {
-    let request = v1::ShowDeadLetterRequest { id: id.to_owned() };
-    let shown = worker.show_dead_letter(request).await.map_err(failed)?;
-    LetterWithBodyView::new(shown.into_inner())
-        .ok_or_else(|| CliError::other(format!("the order worker's answer about {id} makes no sense")))
 }
 
 impl DecideArgs {
     async fn run(&self, decision: Decision) -> Result<(), CliError> {
         if self.apply.apply && decision == Decision::Drop && self.apply.reason().trim().is_empty() {
-            return Err(CliError::flag("--reason", "must tell why they are dropped"));
+            return Err(CliError::flag("--reason", "is required: why the letters are dropped"));
         }
-        let (channel, mut worker) = self.at.connect().await?;
+        let channel = self.at.connect().await?;
+        let mut worker = DeadLettersClient::on(channel.clone());
         let mut letters: Vec<DecidedLetterView> = Vec::new();
         // All are looked at before anything is done: an id that is wrong spoils nothing.
         for id in &self.ids {
-            if letters.iter().all(|letter| letter.letter.id != *id) {
-                letters.push(DecidedLetterView::from(show(&mut worker, id).await?));
+            if letters.iter().all(|decided| decided.letter.id != *id) {
+                letters.push(DecidedLetterView::from(worker.show(id).await.map_err(failed)?));
             }
         }
         let mut repair_id = None;
         if self.apply.apply {
-            repair_id = Some(self.decide(decision, &channel, &mut worker, &mut letters).await?);
+            let repair = self.apply.begin(&channel, decision.kind(), None, &record(&letters)).await?;
+            let id = repair.id;
+            let decided = worker.decide(decision, id, &mut letters).await;
+            repair.end(&record(&letters)).await.map_err(failed)?;
+            decided.map_err(failed)?;
+            repair_id = Some(id);
         }
         let view = DecidedLettersView::new(decision, repair_id, letters);
         self.at.call.print(&view, table::dead_letters::decided)?;
@@ -166,44 +140,10 @@ impl DecideArgs {
         }
         Ok(())
     }
-
-    /// Decides the letters under one repair, and tells in each what became of it.
-    async fn decide(
-        &self,
-        decision: Decision,
-        channel: &Channel,
-        worker: &mut Client,
-        letters: &mut [DecidedLetterView],
-    ) -> Result<u64, CliError> {
-        let repair = self.apply.begin(channel, decision.kind(), None, &record(letters)).await?;
-        let repair_id = repair.id;
-        let mut failure = None;
-        for some in letters.chunks_mut(LETTERS_MAX) {
-            if let Err(why) = decide_some(decision, repair_id, worker, some).await {
-                failure = Some(why);
-                break;
-            }
-        }
-        repair.end(&record(letters)).await.map_err(failed)?;
-        failure.map_or(Ok(repair_id), Err)
-    }
 }
 
-async fn decide_some(
-    decision: Decision,
-    repair_id: u64,
-    worker: &mut Client,
-    letters: &mut [DecidedLetterView],
-) -> Result<(), CliError> {
-    let ids = letters.iter().map(|letter| letter.letter.id.clone()).collect();
-    let request = v1::DecideDeadLettersRequest { repair_id, ids };
-    let answer = match decision {
-        Decision::Replay => worker.replay_dead_letters(request).await,
-        Decision::Drop => worker.drop_dead_letters(request).await,
-    };
-    let results = answer.map_err(failed)?.into_inner().results;
-    for (letter, result) in letters.iter_mut().zip(results) {
-        letter.result = Some(result);
+impl DeskArgs {
+    async fn connect(&self) -> Result<Channel, CliError> {
+        self.worker.connect(self.call.timeout).await
     }
-    Ok(())
 }

@@ -17,15 +17,15 @@ use super::{
     table,
 };
 
-/// Which sale to put right.
+/// Which sale to correct.
 #[derive(Clone, Debug, Args)]
 pub struct DriftArgs {
     /// The sale
     #[arg(value_name = "ID")]
     sale: SaleId,
-    /// Batches that are open for longer are to be re-driven
+    /// Age at which an open batch counts as stuck
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time::parse)]
-    age: Duration,
+    older_than: Duration,
     #[command(flatten)]
     apply: ApplyArgs,
     #[command(flatten)]
@@ -37,7 +37,7 @@ impl DriftArgs {
     pub(super) async fn run(&self) -> Result<(), CliError> {
         let sides = self.sides.connect().await?;
         let ledger = Arc::new(sides.ledger());
-        let drift = Drift { sale: self.sale, age: self.age, ledger, sides };
+        let drift = Drift { sale: self.sale, age: self.older_than, ledger, sides };
         let mut look = self.found(drift.look().await.map_err(unanswered)?)?;
         let mut view = DriftView::new(self.apply.apply, &look);
         if self.apply.apply && !look.steps.is_empty() {

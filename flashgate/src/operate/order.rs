@@ -12,10 +12,10 @@ use tonic::{Request, metadata::AsciiMetadataValue};
 
 use super::{OperatorArgs, answer::failed, server::BuyersArgs, table};
 
-/// Looks orders up.
+/// Shows orders.
 #[derive(Clone, Debug, Subcommand)]
 pub enum OrderCommand {
-    /// Shows one order: as the order store has it, or with --buyer as its buyer sees it
+    /// Shows one order from the order store, or with --buyer as its buyer sees it
     Show(ShowArgs),
 }
 

@@ -21,15 +21,15 @@ pub struct RebuildArgs {
     /// The sale
     #[arg(value_name = "ID")]
     sale: SaleId,
-    /// Also if it sells: it is paused first
+    /// Pause the sale first if it still sells
     #[arg(long)]
     pause: bool,
-    /// The orders must not have changed for so long: longer than a gateway goes on committing
+    /// Required time without order changes: longer than a gateway keeps committing
     #[arg(long, value_name = "TIME", default_value = "6s", value_parser = time::parse)]
-    quiet: Duration,
-    /// Wait for at most so long until they are
+    quiet_period: Duration,
+    /// Maximum wait for that
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time::parse)]
-    wait: Duration,
+    quiet_timeout: Duration,
     #[command(flatten)]
     apply: ApplyArgs,
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub struct RebuildArgs {
 impl RebuildArgs {
     /// Does what the command says.
     pub(super) async fn run(&self) -> Result<(), CliError> {
-        let Self { sale, pause, quiet, wait, .. } = *self;
+        let Self { sale, pause, quiet_period: quiet, quiet_timeout: wait, .. } = *self;
         let rebuild = Rebuild { sale, pause, quiet, wait, sides: self.sides.connect().await? };
         let standing = rebuild.standing().await.map_err(failed)?;
         if let Some(why) = standing.refusal(pause) {

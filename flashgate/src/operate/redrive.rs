@@ -24,10 +24,10 @@ use super::{
 /// Which batches to re-drive.
 #[derive(Clone, Debug, Args)]
 pub struct RedriveArgs {
-    /// Of a sale, or of all
+    /// A sale, or `all`
     #[arg(long, value_name = "ID|all", default_value = "all")]
     sale: Which,
-    /// Only batches that are open for longer
+    /// Age at which an open batch counts as stuck
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time::parse)]
     older_than: Duration,
     #[command(flatten)]

@@ -4,11 +4,10 @@
 use clap::{Args, Subcommand};
 use flashgate_domain::SaleId;
 use flashgate_operations::{
-    repair::{Draft, Record},
+    repair::{Draft, Record, recorded},
     view::RepairView,
 };
 use flashgate_output::{exit::CliError, number::whole};
-use flashgate_proto::v1::{self, repair_service_client::RepairServiceClient};
 use tonic::transport::Channel;
 
 use super::{
@@ -22,32 +21,32 @@ use super::{
     table,
 };
 
-/// Mends what an audit found.
+/// Repairs findings of an audit.
 #[derive(Clone, Debug, Subcommand)]
 pub enum RepairCommand {
-    /// Settles or decides batches that are open for too long: outcomes are published, messages sent once more
+    /// Settles or decides stuck batches: publishes their outcomes or sends their messages again
     ReDrive(RedriveArgs),
-    /// Puts units right that leaked or are too many, and what somebody changed by hand, while buyers buy
+    /// Corrects leaked and surplus units and edited rows during a sale
     Drift(Box<DriftArgs>),
-    /// Builds the ledger of a paused sale anew from the orders, and lets the sale go on
+    /// Rebuilds the ledger of a paused sale from the orders and resumes the sale
     Rebuild(Box<RebuildArgs>),
-    /// Shows messages that were given up, publishes them again, or gives them up for good
+    /// Lists, replays or drops dead letters
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
-    /// Shows what was repaired, the latest first
+    /// Lists repairs, the latest first
     List(ListArgs),
 }
 
-/// Who repairs, and whether in earnest.
+/// Who repairs, and whether the changes are applied.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ApplyArgs {
-    /// Do it; without, it is only told what would be done
+    /// Apply the changes; without it, only a dry run
     #[arg(long)]
     pub(super) apply: bool,
-    /// Who does it: for the record
+    /// Actor for the record
     #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
-    by: String,
-    /// Why: for the record
+    actor: String,
+    /// Reason for the record
     #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
 }
@@ -55,7 +54,7 @@ pub(super) struct ApplyArgs {
 /// Which repairs.
 #[derive(Clone, Debug, Args)]
 pub struct ListArgs {
-    /// At most so many, up to 1000
+    /// Maximum number of rows, up to 1000
     #[arg(long, value_name = "N", default_value = "100", value_parser = whole::<u32>(1, 1_000))]
     limit: u32,
     #[command(flatten)]
@@ -81,9 +80,7 @@ pub async fn run(command: &RepairCommand) -> Result<(), CliError> {
 impl ListArgs {
     async fn run(&self) -> Result<(), CliError> {
         let worker = self.worker.connect(self.call.timeout).await?;
-        let request = v1::ListRepairsRequest { before_id: 0, page_size: self.limit };
-        let page = RepairServiceClient::new(worker).list_repairs(request).await;
-        let repairs = page.map_err(failed)?.into_inner().repairs;
+        let repairs = recorded(worker, self.limit).await.map_err(failed)?;
         let views: Vec<RepairView> = repairs.into_iter().map(RepairView::from).collect();
         self.call.print(&views, |views| table::repair::list(views))
     }
@@ -103,7 +100,7 @@ impl ApplyArgs {
         sale: Option<SaleId>,
         before: &str,
     ) -> Result<Record, CliError> {
-        let draft = Draft { sale, kind, actor: &self.by, reason: &self.reason };
+        let draft = Draft { sale, kind, actor: &self.actor, reason: &self.reason };
         Record::begin(worker.clone(), draft, before).await.map_err(failed)
     }
 }

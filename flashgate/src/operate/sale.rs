@@ -20,25 +20,25 @@ use super::{OperatorArgs, answer::failed, sale_create::CreateArgs, table};
 /// How often a sale is looked at while it is preheated.
 const PREHEAT_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Opens and closes sales, and shows them.
+/// Creates, opens, closes and shows sales.
 #[derive(Clone, Debug, Subcommand)]
 pub enum SaleCommand {
-    /// Stores a new sale. Nobody can buy before it is preheated
+    /// Creates a sale; it must be preheated before it sells
     Create(CreateArgs),
-    /// Has the gateways put a sale into the ledger, so that it can open
+    /// Loads a sale into the ledger, so that it can open
     Preheat(PreheatArgs),
     /// Shows one sale
     Show(OneArgs),
-    /// Shows sales by ascending id
+    /// Lists sales by ascending id
     List(ListArgs),
-    /// Ends a sale for good; orders that were accepted go on
+    /// Ends a sale for good; accepted orders are still processed
     Close(OneArgs),
 }
 
 /// Which sale to preheat.
 #[derive(Clone, Debug, Args)]
 pub struct PreheatArgs {
-    /// Wait until it is done, for at most so long
+    /// Wait for completion, at most this long
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "30s", value_parser = time::parse)]
     wait: Option<Duration>,
     #[command(flatten)]
@@ -64,7 +64,7 @@ pub struct ListArgs {
     /// Only sales with a greater id
     #[arg(long, value_name = "ID", default_value = "0", hide_default_value = true, value_parser = number::any::<u64>)]
     after: u64,
-    /// At most so many, up to 1000
+    /// Maximum number of rows, up to 1000
     #[arg(long, value_name = "N", default_value = "100", value_parser = whole::<u32>(1, 1_000))]
     limit: u32,
     #[command(flatten)]

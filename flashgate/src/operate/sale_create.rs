@@ -32,34 +32,34 @@ const PAUSES: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1
 /// A new sale.
 #[derive(Clone, Debug, Args)]
 pub struct CreateArgs {
-    /// What people call it
+    /// Title for buyers
     #[arg(long)]
     title: String,
     /// Units at the start
     #[arg(long, value_name = "UNITS", value_parser = whole::<u64>(1, STOCK_MAX))]
     stock: u64,
-    /// The price of a unit, in the currency's minor unit: 1999 for 19.99 EUR, 2000 for 2000 JPY
+    /// Price of a unit, in the currency's minor unit: 1999 for 19.99 EUR, 2000 for 2000 JPY
     #[arg(long, value_name = "AMOUNT", value_parser = price_minor(PRICE_MINOR_MAX))]
     price_minor: u64,
     /// ISO 4217, such as CNY
     #[arg(long, value_name = "CODE")]
     currency: String,
-    /// When it opens: 2026-11-11T20:00:00Z, now, or +10m
+    /// Opening time: 2026-11-11T20:00:00Z, now, or +10m
     #[arg(long, value_name = "MOMENT", default_value = "now")]
     opens: Moment,
-    /// When it closes, likewise
+    /// Closing time, in the same formats
     #[arg(long, value_name = "MOMENT")]
     closes: Moment,
-    /// Units that one buyer can hold
+    /// Maximum units per buyer
     #[arg(long, value_name = "UNITS", default_value = "1", value_parser = whole::<u32>(1, QUANTITY_MAX.into()))]
     limit_per_buyer: u32,
-    /// Units that one request can ask for [default: the limit per buyer]
+    /// Maximum units per request [default: the limit per buyer]
     #[arg(long, value_name = "UNITS", value_parser = whole::<u32>(1, QUANTITY_MAX.into()))]
     quantity_max: Option<u32>,
     /// When the database stock goes. There is no choice yet, hence hidden
     #[arg(long, value_name = "POLICY", default_value = "at-order", value_parser = policy, hide = true)]
     deduct_policy: DeductPolicy,
-    /// Makes the command repeatable: the same key and fields give the same sale, never a second one [default: a new
+    /// Makes the command repeatable: the same key and fields return the same sale, never a second one [default: a new
     /// key for each command]
     #[arg(long, value_name = "KEY", value_parser = idempotency_key)]
     idempotency_key: Option<IdempotencyKey>,

@@ -67,7 +67,7 @@ async fn what_cannot_be_read_is_given_up_shown_and_dropped_and_its_neighbours_ar
     );
     let letter = letter["id"].as_str().unwrap();
     dead_letters(&serve, &["show", letter]).await;
-    dead_letters(&serve, &["drop", letter, "--apply", "--by", "ops", "--reason", "a stranger's"]).await;
+    dead_letters(&serve, &["drop", letter, "--apply", "--actor", "ops", "--reason", "a stranger's"]).await;
     assert!(letters(&dead_letters(&serve, &["list"]).await).is_empty());
     assert_eq!(serve.stop().await, Some(0));
 }

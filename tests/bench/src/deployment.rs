@@ -161,9 +161,7 @@ impl Deployment {
                 stock,
                 // Checked with every purchase; a buyer buys once.
                 limit_per_buyer: 2,
-                quantity_max: 0,
-                deduct_policy: String::new(),
-                idempotency_key: String::new(),
+                ..CreateSaleRequest::default()
             };
             sales.push(SaleId::new(self.operator.create_sale(form).await?.into_inner().sale_id)?);
         }

@@ -59,6 +59,15 @@ impl<C: Carrier> Record<C> {
     }
 }
 
+/// The latest `limit` repairs that were recorded, the latest first.
+///
+/// # Errors
+/// Of the call.
+pub async fn recorded<C: Carrier>(worker: C, limit: u32) -> Result<Vec<v1::RepairEvent>, ClientError> {
+    let request = v1::ListRepairsRequest { before_id: 0, page_size: limit };
+    Ok(RepairServiceClient::new(worker).list_repairs(request).await?.into_inner().repairs)
+}
+
 /// As much as a row holds, whole lines.
 fn shortened(text: &str) -> String {
     let Some(end) = text.char_indices().map(|(at, _char)| at).find(|at| *at > TEXT_BYTES_MAX - 100) else {
