@@ -43,7 +43,7 @@ pub(crate) async fn create(
     Ok(Sale { id, draft: draft.clone(), state, generation: 0, saleable, restocked: 0, returned: 0 })
 }
 
-/// The unique key decides which of two calls at once makes the sale.
+/// The unique key decides which of two concurrent calls creates the sale.
 pub(crate) async fn create_once(
     connection: &mut MySqlConnection,
     key: &IdempotencyKey,
@@ -52,7 +52,7 @@ pub(crate) async fn create_once(
 ) -> Result<SaleMade, QueryError> {
     let refused = match create(&mut *connection, Some(key), draft, now).await {
         Ok(sale) => return Ok(SaleMade::Now(sale)),
-        Err(trouble) => trouble,
+        Err(error) => error,
     };
     match &refused {
         QueryError::Sql(error) if Cause::of(error) == Cause::Duplicate => {}
@@ -103,7 +103,7 @@ pub(crate) async fn close(
     transition(connection, sale, update).await
 }
 
-/// A conditional update is atomic alone; the look afterwards may see a later state, never an earlier one.
+/// A conditional update is atomic alone; the read after it may see a later state, never an earlier one.
 async fn transition(
     connection: &mut MySqlConnection,
     sale: SaleId,

@@ -41,7 +41,7 @@ pub(crate) fn create(
     Ok(Sale { id, draft, state, generation: 0, saleable, restocked: 0, returned: 0 })
 }
 
-/// Nobody else has the file: what is not there before the insert is not there at it.
+/// No other process has the file: a sale that is missing before the insert is missing at the insert.
 pub(crate) fn create_once(
     connection: &Connection,
     key: &IdempotencyKey,
@@ -90,7 +90,7 @@ pub(crate) fn close(
     transition(connection, sale, SALE_CLOSE, (now.as_millis(), sale.get()))
 }
 
-/// A conditional update is atomic alone, and nobody else has the file: the look afterwards sees what it left.
+/// A conditional update is atomic alone, and no other process has the file: the read after it sees its result.
 fn transition(
     connection: &Connection,
     sale: SaleId,
@@ -111,7 +111,7 @@ pub(crate) fn list(connection: &Connection, page: &SalePage) -> Result<Vec<Sale>
     let states = if page.states.is_empty() { SaleState::ALL.as_slice() } else { &page.states };
     let four =
         states.iter().cycle().take(SaleState::ALL.len()).map(|state| Value::from(state.as_str().to_owned()));
-    // Ids end at 2^63 - 1: beyond it there are none.
+    // Ids end at 2^63 - 1: there are none beyond it.
     let after = Value::from(i64::try_from(page.after_id).unwrap_or(i64::MAX));
     let size = Value::from(page.size.min(SALE_PAGE_MAX));
     let mut statement = connection.prepare_cached(SALES_SELECT)?;

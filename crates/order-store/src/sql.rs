@@ -1,11 +1,11 @@
-//! What stores that speak SQL share: statements, and the columns that they read back. No I/O.
+//! What SQL stores share: statements, and the decoding of columns. No I/O.
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`texts`] | statements that every dialect runs as they are |
+//! | [`texts`] | statements that every dialect runs unchanged |
 //! | [`statement`] | statements over many rows, in a bounded number of sizes |
-//! | [`columns`] | columns into values of the domain |
-//! | [`summing`] | rows grouped by state into sums, and pages of batches |
+//! | [`columns`] | decoding of columns into domain values |
+//! | [`summing`] | sums of rows grouped by state, and pages of batches |
 
 pub mod columns;
 pub mod statement;

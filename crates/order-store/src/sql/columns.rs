@@ -1,5 +1,4 @@
-//! The columns of sales, orders and batches, read back into the words of the domain: the same in every order
-//! store. No I/O.
+//! Decodes the columns of sales, orders and batches into domain values, for every SQL store. No I/O.
 
 use flashgate_domain::{
     BatchId, BuyerId, CancelReason, DeductPolicy, IdempotencyKey, Intent, LedgerId, OrderId, OrderOutcome,
@@ -11,7 +10,7 @@ use crate::{LetterStatus, StoreFault, StoreIdentity, StoredOrder, decide::first_
 
 /// A value that this version cannot have written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("impossible {0}")]
+#[error("invalid {0}")]
 pub struct InvalidColumn(pub &'static str);
 
 impl From<InvalidColumn> for StoreFault {
@@ -45,7 +44,7 @@ pub fn batch_id(bytes: &[u8]) -> Result<BatchId, InvalidColumn> {
     BatchId::from_bytes(bytes).map_err(impossible("batch id"))
 }
 
-/// `standing` of a dead letter.
+/// Column `standing` of a dead letter.
 pub fn letter_status(name: &str) -> Result<LetterStatus, InvalidColumn> {
     LetterStatus::parse(name).ok_or(InvalidColumn("standing of a dead letter"))
 }
@@ -65,7 +64,7 @@ pub fn identity(store: &[u8], ledger: Option<&[u8]>) -> Result<StoreIdentity, In
 
 /// The columns of an order.
 #[derive(Clone, Copy, Debug)]
-#[expect(missing_docs, reason = "the fields are named as the columns")]
+#[expect(missing_docs, reason = "the fields are named after the columns")]
 pub struct OrderColumns<'a> {
     pub id: u64,
     pub sale_id: u64,
@@ -98,13 +97,13 @@ impl OrderColumns<'_> {
         OrderState::from_parts(self.state, reason).ok_or(InvalidColumn("order state"))
     }
 
-    /// What was decided about the order when it came.
+    /// The decision made when the order was placed.
     pub fn outcome(self) -> Result<OrderOutcome, InvalidColumn> {
         let (order, intent) = (self.id()?, self.intent()?);
         Ok(OrderOutcome { order, intent, decision: first_decision(self.state()?) })
     }
 
-    /// The order as it is now.
+    /// The order in its present state.
     pub fn stored(self, batch: BatchId, created_at_ms: u64) -> Result<StoredOrder, InvalidColumn> {
         let (id, intent, state) = (self.id()?, self.intent()?, self.state()?);
         Ok(StoredOrder { id, intent, state, batch, created_at: Timestamp::from_millis(created_at_ms) })
@@ -113,7 +112,7 @@ impl OrderColumns<'_> {
 
 /// The columns of a sale.
 #[derive(Clone, Copy, Debug)]
-#[expect(missing_docs, reason = "the fields are named as the columns")]
+#[expect(missing_docs, reason = "the fields are named after the columns")]
 pub struct SaleColumns<'a> {
     pub id: u64,
     pub title: &'a str,
@@ -133,7 +132,7 @@ pub struct SaleColumns<'a> {
 }
 
 impl SaleColumns<'_> {
-    /// The sale as it is now.
+    /// The sale in its present state.
     pub fn sale(self) -> Result<Sale, InvalidColumn> {
         let corrupt = |wrong: InvalidSale| InvalidColumn(wrong.field);
         let opens_at = Timestamp::from_millis(self.opens_at_ms);
