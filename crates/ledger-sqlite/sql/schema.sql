@@ -1,7 +1,7 @@
 -- The tables of a new ledger. Argument: none; the header of the file (application_id, user_version) is set apart.
 --
--- What buyers hold and which keys have an order is in no table: it follows from `batches` and `outcomes`, in the order of
--- `number`, and is kept in memory. So a deduction appends one row, however scattered its buyers' digests are.
+-- What buyers hold and which keys have an order is in no table: it follows from `batches` and `outcomes`, in the order
+-- of `number`, and is kept in memory. So a deduction appends one row, however scattered its buyers' digests are.
 
 -- One row: the number of shards of the sale ids, the number of gateway starts, and the identities of the ledger and of
 -- the order store that it belongs to, once they are set.
@@ -40,9 +40,9 @@ CREATE TABLE sales (
   adjustments INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- The deduction log, in the order in which the batches were applied. `late`: deducted from its outcome, since the ledger
--- did not have it. The nonce is the random half of the batch id, as a signed number. Sales are 8 bytes each; an intent
--- is 38 bytes: sale number u16 | quantity u32 | key digest 16 bytes | buyer digest 16 bytes, big-endian.
+-- The deduction log, in the order in which the batches were applied. `late`: deducted from its outcome, since the
+-- ledger did not have it. The nonce is the random half of the batch id, as a signed number. Sales are 8 bytes each; an
+-- intent is 38 bytes: sale number u16 | quantity u32 | key digest 16 bytes | buyer digest 16 bytes, big-endian.
 CREATE TABLE batches (
   number INTEGER PRIMARY KEY,
   base INTEGER NOT NULL UNIQUE,

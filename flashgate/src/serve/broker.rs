@@ -142,7 +142,7 @@ fn refused(fault: StartFault) -> Failed {
         | StartFault::Refused { .. }
         | StartFault::NoFreePorts(_)
         | StartFault::NoRuntime(_)
-        | StartFault::Died => Failed::because(fault),
+        | StartFault::Panicked => Failed::because(fault),
     }
 }
 
