@@ -1,26 +1,26 @@
-//! What can be chosen about the embedded broker.
+//! The settings of the embedded broker.
 
 use std::{num::NonZeroU32, time::Duration};
 
-/// Ports and limits of the embedded broker. What is not here is settled in `settings`, with its reason.
+/// Ports and limits of the embedded broker. `settings` has the fixed settings, with their reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmbeddedBrokerConfig {
     /// The name server's port on loopback; 0: any free one.
     pub name_server_port: u16,
-    /// The broker's port on loopback; 0: any free one. It takes the port two below it, too.
+    /// The broker's port on loopback; 0: any free one. The broker also uses the port two below it.
     pub broker_port: u16,
-    /// How long messages are kept.
+    /// Retention of messages.
     pub retention: Retention,
-    /// How long a half-message may be open before its fate is asked for, and how often that is done.
+    /// Time until the first check-back of an open half-message, and the interval of the further ones.
     pub check_back_after: Duration,
-    /// Whether a message is on the disk before its sender hears so, and not only with the operating system.
+    /// Whether a message is synced to disk before it is acknowledged, and not only written to the operating system.
     pub sync_flush: bool,
 }
 
-/// How long messages are kept.
+/// Retention of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// In hours. A file of messages goes when its youngest is older.
+    /// In hours. A file of messages is deleted when its youngest message is older.
     pub hours: NonZeroU32,
 }
 

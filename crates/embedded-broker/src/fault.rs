@@ -1,4 +1,4 @@
-//! Why the embedded broker did not start.
+//! Errors at the start of the embedded broker.
 
 use std::{io, path::PathBuf};
 
@@ -7,49 +7,49 @@ use thiserror::Error;
 /// Why the embedded broker did not start.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The port that was asked for is not to be had.
-    #[error("port {port} for the {server} cannot be had: {source}")]
+    /// The requested port is not available.
+    #[error("cannot bind port {port} for the {server}: {source}")]
     PortTaken {
-        /// Which server.
+        /// The server.
         server: Server,
         /// The port.
         port: u16,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The port was free a moment ago, and then it was not.
-    #[error("somebody took a port of the {server} meanwhile: {reason}")]
+    /// A free port was taken by another process before the server could use it.
+    #[error("another process took a port of the {server}: {reason}")]
     PortLost {
-        /// Which server.
+        /// The server.
         server: Server,
-        /// What it said.
+        /// The server's error.
         reason: String,
     },
-    /// The folder of the store cannot be made or written to.
-    #[error("{path} cannot be used: {source}")]
+    /// The folder of the store cannot be created or written.
+    #[error("cannot use {path}: {source}")]
     Folder {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// A server refused to start.
-    #[error("the {server} did not start: {reason}")]
+    /// A server failed to start.
+    #[error("the {server} failed to start: {reason}")]
     Refused {
-        /// Which server.
+        /// The server.
         server: Server,
-        /// What it said, with all that caused it.
+        /// The server's error, with its causes.
         reason: String,
     },
     /// No free ports were found.
-    #[error("no free ports: {0}")]
+    #[error("cannot find free ports: {0}")]
     NoFreePorts(io::Error),
-    /// The operating system gave no thread or runtime.
-    #[error("no runtime for the broker: {0}")]
+    /// The operating system provided no thread or runtime.
+    #[error("cannot start the broker's runtime: {0}")]
     NoRuntime(String),
-    /// The thread of the broker ended without a word: it panicked.
-    #[error("the broker died during its start")]
-    Died,
+    /// The broker's thread panicked.
+    #[error("the broker failed at startup")]
+    Panicked,
 }
 
 /// One of the two servers.

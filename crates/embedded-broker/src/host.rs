@@ -1,4 +1,4 @@
-//! The thread that owns the runtime of both servers, from their start to their end.
+//! The thread that owns the runtime of both servers, for their whole lifetime.
 
 use std::{fs, path::PathBuf, thread, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     settings,
 };
 
-/// How long what is still running on the runtime may take to end, after both servers have.
+/// Timeout for the remaining tasks of the runtime, after both servers have shut down.
 const RUNTIME_END_MAX: Duration = Duration::from_secs(5);
 /// The servers' futures are deep; the main thread of a process has as much.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
@@ -33,7 +33,7 @@ pub(crate) struct Plan {
 
 type Ready = oneshot::Sender<Result<(), StartError>>;
 
-/// Starts the thread. It says on `ready` how the start went, and drops `end` when everything has ended.
+/// Starts the thread. It sends the result of the start on `ready`, and drops `end` after the shutdown.
 pub(crate) fn spawn(plan: Plan, ready: Ready, end: DropGuard) -> Result<(), StartError> {
     let host = thread::Builder::new().name("embedded-broker".to_owned()).stack_size(STACK_BYTES);
     let spawned = host.spawn(move || {
@@ -51,20 +51,20 @@ fn run(plan: Plan, ready: Ready) {
     owner.block_on(Box::pin(serve(&owner, plan, ready)));
     match owner.shutdown_runtime_blocking_with_timeout(RUNTIME_END_MAX) {
         Ok(report) if report.is_healthy() => {}
-        Ok(report) => warn!(report = %report.to_json(), "the broker's runtime did not end well"),
-        Err(why) => warn!(why = causes(&why), "the broker's runtime did not end well"),
+        Ok(report) => warn!(report = %report.to_json(), "shutting down the broker's runtime failed"),
+        Err(error) => warn!(error = causes(&error), "shutting down the broker's runtime failed"),
     }
 }
 
-/// Nobody listens any more if the start was given up.
+/// The receiver is gone if the start was cancelled.
 fn say(ready: Ready, started: Result<(), StartError>) {
     let _ = ready.send(started);
 }
 
 fn runtime() -> Result<RuntimeOwner, StartError> {
     let plan = RuntimeOwner::plan(RuntimeConfig::server_default("embedded-broker"));
-    let plan = plan.map_err(|why| StartError::NoRuntime(causes(&why)))?;
-    plan.build().map_err(|why| StartError::NoRuntime(causes(&why)))
+    let plan = plan.map_err(|error| StartError::NoRuntime(causes(&error)))?;
+    plan.build().map_err(|error| StartError::NoRuntime(causes(&error)))
 }
 
 async fn serve(owner: &RuntimeOwner, plan: Plan, ready: Ready) {
@@ -78,11 +78,11 @@ async fn serve(owner: &RuntimeOwner, plan: Plan, ready: Ready) {
     };
     match start_broker(owner, &folder, ports, &config).await {
         Ok(broker) => {
-            info!(name_server = ports.name_server, broker = ports.broker, "the embedded broker is up");
+            info!(name_server = ports.name_server, broker = ports.broker, "embedded broker started");
             say(ready, Ok(()));
             leave.cancelled().await;
             broker.shutdown().await;
-            info!("the embedded broker has left");
+            info!("embedded broker stopped");
         }
         Err(fault) => say(ready, Err(fault)),
     }

@@ -1,10 +1,10 @@
-//! RocketMQ inside this process: name server and broker, in their Rust implementation, on loopback.
+//! An embedded RocketMQ: name server and broker, in their Rust implementation, on loopback.
 //!
-//! For the embedded mode and for tests that want a broker without a Java machine. Whoever starts one talks to it
-//! through `flashgate-messaging`, over TCP, as to any other RocketMQ.
+//! For the embedded mode and for tests without a Java machine. Clients use it through `flashgate-messaging`, over TCP,
+//! like any other RocketMQ.
 //!
-//! Both servers live on a runtime of their own, and this crate alone knows their crates: their types are large,
-//! and are compiled once, here, instead of again in whatever uses them.
+//! Both servers have a runtime of their own, and this crate alone depends on their crates: their types are large, and
+//! are compiled once, here, instead of in every user.
 
 mod config;
 mod fault;
@@ -23,7 +23,7 @@ pub use crate::{
     fault::{Server, StartError},
 };
 
-/// How often free ports are chosen anew when somebody else took them in between.
+/// Maximum attempts to choose free ports, if other processes take them in between.
 const FREE_PORT_TRIES: usize = 5;
 
 /// A running name server and broker.
@@ -38,11 +38,11 @@ pub struct EmbeddedBroker {
 }
 
 impl EmbeddedBroker {
-    /// Starts both on the store below `folder`, which is made if it is not there. Returns when clients can find
-    /// the broker.
+    /// Starts both on the store below `folder`, which is created if it is missing. Returns when clients can find the
+    /// broker.
     ///
     /// # Errors
-    /// [`StartError`]; nothing of it runs any more then.
+    /// [`StartError`]; both servers are stopped then.
     pub async fn start(folder: PathBuf, config: &EmbeddedBrokerConfig) -> Result<Self, StartError> {
         let mut tries_left = FREE_PORT_TRIES;
         loop {
@@ -63,12 +63,12 @@ impl EmbeddedBroker {
         let (ready, started) = oneshot::channel();
         let plan = host::Plan { folder, config: config.clone(), ports, leave: leave.clone() };
         host::spawn(plan, ready, ended.clone().drop_guard())?;
-        // The host says how the start went before it ends.
-        started.await.unwrap_or(Err(StartError::Died))?;
+        // The host sends the result of the start before it ends.
+        started.await.unwrap_or(Err(StartError::Panicked))?;
         Ok(Self { name_server: ports.name_server(), port: ports.broker, leave, ended })
     }
 
-    /// Where the name server listens: the one address that clients need.
+    /// The name server's address: the only one that clients need.
     pub const fn name_server(&self) -> SocketAddr {
         self.name_server
     }
@@ -78,13 +78,13 @@ impl EmbeddedBroker {
         self.port
     }
 
-    /// Ends the broker, then the name server; returns when the store is closed.
+    /// Shuts down the broker, then the name server; returns when the store is closed.
     pub async fn shutdown(self) {
         self.leave.cancel();
         self.ended.cancelled().await;
     }
 
-    /// Cancelled when the broker has ended, told to or not.
+    /// Cancelled when the broker has ended, by a shutdown or by itself.
     pub const fn ended(&self) -> &CancellationToken {
         &self.ended
     }

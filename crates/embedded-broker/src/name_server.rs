@@ -1,4 +1,4 @@
-//! The name server: runs until it is told to leave.
+//! The name server: runs until its shutdown.
 
 use std::{path::Path, time::Duration};
 
@@ -20,18 +20,18 @@ use crate::{
     settings,
 };
 
-/// It needs milliseconds; a busy machine may need more.
+/// Timeout of the start. It needs milliseconds; a busy machine may need more.
 const START_MAX: Duration = Duration::from_secs(20);
 const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 
-/// A name server that answers.
+/// A name server that accepts connections.
 pub(crate) struct NameServer {
     running: JoinHandle<Result<(), String>>,
     leave: CancellationToken,
 }
 
 impl NameServer {
-    /// Returns when it takes connections.
+    /// Returns when it accepts connections.
     pub(crate) async fn start(owner: &RuntimeOwner, folder: &Path, ports: Ports) -> Result<Self, StartError> {
         let (config, server) = settings::name_server(folder, ports);
         let telemetry = TelemetryRuntimeGuard::noop().handle();
@@ -50,12 +50,12 @@ impl NameServer {
             }
         };
         tokio::select! {
-            ended = &mut running => Err(lost(ended.unwrap_or_else(|died| Err(died.to_string())))),
+            ended = &mut running => Err(lost(ended.unwrap_or_else(|error| Err(error.to_string())))),
             answered = timeout(START_MAX, answers) => match answered {
                 Ok(()) => Ok(Self { running, leave }),
                 Err(_elapsed) => {
                     running.abort();
-                    Err(refused(format!("it took no connection within {START_MAX:?}")))
+                    Err(refused(format!("it accepted no connection within {START_MAX:?}")))
                 }
             },
         }
@@ -65,8 +65,8 @@ impl NameServer {
         self.leave.cancel();
         match self.running.await {
             Ok(Ok(())) => {}
-            Ok(Err(reason)) => warn!(reason, "the name server did not end well"),
-            Err(died) => warn!(%died, "the name server did not end well"),
+            Ok(Err(reason)) => warn!(error = reason, "shutting down the name server failed"),
+            Err(error) => warn!(%error, "name server failed"),
         }
     }
 }
@@ -75,7 +75,7 @@ const fn refused(reason: String) -> StartError {
     StartError::Refused { server: Server::NameServer, reason }
 }
 
-/// All that it does before it takes connections is to take its port.
+/// The only step before it accepts connections is to bind its port.
 fn lost(ended: Result<(), String>) -> StartError {
     let reason = ended.err().unwrap_or_else(|| "it ended at once".to_owned());
     StartError::PortLost { server: Server::NameServer, reason }

@@ -1,4 +1,4 @@
-//! The ports of both servers, found free or given.
+//! The ports of both servers, configured or free ones.
 
 use std::{
     io,
@@ -10,17 +10,17 @@ use crate::{
     fault::{Server, StartError},
 };
 
-/// The broker's second port is its port less this.
+/// The broker's second port is its port minus this.
 const FAST_PORT_BELOW: u16 = 2;
-/// A free port whose lower neighbour is free as well is found at once, nearly always.
+/// Nearly every search finds a free port whose lower neighbour is free as well.
 const SEARCHES_MAX: usize = 100;
 
-/// Ports on loopback that were free when they were looked at.
+/// Ports on loopback that were free when they were checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ports {
     pub(crate) name_server: u16,
     pub(crate) broker: u16,
-    /// Where a replica would connect to; there is none.
+    /// The port for a replica; there is none.
     pub(crate) replication: u16,
     /// Whether at least one of them was chosen here.
     pub(crate) were_free: bool,
@@ -37,7 +37,7 @@ impl Ports {
             port => given_pair(port)?,
         };
         let (replication, held_replication) = free()?;
-        // All were held at once, so that they differ.
+        // All were bound at once, so that they differ.
         drop((held_name_server, held_broker, held_replication));
         let were_free = config.name_server_port == 0 || config.broker_port == 0;
         Ok(Self { name_server, broker, replication, were_free })
@@ -79,7 +79,8 @@ fn given(server: Server, port: u16) -> Result<(u16, TcpListener), StartError> {
 fn given_pair(port: u16) -> Result<(u16, [TcpListener; 2]), StartError> {
     let (port, listener) = given(Server::Broker, port)?;
     let Some(below) = port.checked_sub(FAST_PORT_BELOW).filter(|below| *below > 0) else {
-        let source = io::Error::new(io::ErrorKind::InvalidInput, "the port two below it is needed, too");
+        let source =
+            io::Error::new(io::ErrorKind::InvalidInput, "the broker also needs the port two below it");
         return Err(StartError::PortTaken { server: Server::Broker, port, source });
     };
     let (_, fast) = given(Server::Broker, below)?;

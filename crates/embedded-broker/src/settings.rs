@@ -1,4 +1,4 @@
-//! How both servers are set up: small, on loopback, for one process that shares its machine with the rest.
+//! The fixed settings of both servers: small, on loopback, for one process that shares its machine.
 
 use std::path::Path;
 
@@ -12,16 +12,16 @@ use rocketmq_transport::api::ServerConfig;
 use crate::{config::EmbeddedBrokerConfig, ports::Ports};
 
 const LOOPBACK: &str = "127.0.0.1";
-/// A file of messages. 16 MiB instead of 1 GiB: an empty store is small, and what is old goes soon.
+/// Size of a file of messages. 16 MiB instead of 1 GiB: an empty store is small, and old messages are deleted soon.
 const MESSAGES_FILE_BYTES: usize = 16 * 1024 * 1024;
-/// A file of a queue's index, in multiples of its entries of 20 bytes. 400 kB instead of 6 MB, of each queue.
+/// Size of a file of a queue's index, in multiples of its entries of 20 bytes. 400 kB instead of 6 MB, per queue.
 const QUEUE_FILE_BYTES: usize = 400_000;
-/// Half-messages are never given up: what no check-back could decide waits for one that can.
+/// Half-messages are never given up: one that no check-back could decide waits for one that can.
 const CHECKS_MAX: u32 = 1_000_000;
-/// Old files are looked for in every hour, not only at four in the morning.
+/// Old files are deleted at every hour, not only at four in the morning.
 const DELETE_WHEN: &str = "00;01;02;03;04;05;06;07;08;09;10;11;12;13;14;15;16;17;18;19;20;21;22;23";
 
-/// What the name server is told.
+/// The name server's settings.
 pub(crate) fn name_server(folder: &Path, ports: Ports) -> (NamesrvConfig, ServerConfig) {
     let config = NamesrvConfig {
         rocketmq_home: text(folder),
@@ -32,7 +32,7 @@ pub(crate) fn name_server(folder: &Path, ports: Ports) -> (NamesrvConfig, Server
     (config, listening(ports.name_server))
 }
 
-/// What the broker is told.
+/// The broker's settings.
 pub(crate) fn broker(
     folder: &Path,
     ports: Ports,
@@ -51,10 +51,10 @@ pub(crate) fn broker(
         auto_create_topic_enable: false,
         transaction_timeout: millis,
         transaction_check_interval: millis,
-        // Well below the time-out: or what was committed is checked again, and delivered twice.
+        // Well below the timeout: else committed half-messages are checked back again, and delivered twice.
         transaction_op_batch_interval: (millis / 10).max(1),
         transaction_check_max: CHECKS_MAX,
-        // After a crash only this much is delivered again.
+        // After a crash only this much is redelivered.
         flush_consumer_offset_interval: 1_000,
         ..BrokerConfig::default()
     };
@@ -65,12 +65,12 @@ pub(crate) fn broker(
         ha_listen_port: usize::from(ports.replication),
         mapped_file_size_commit_log: MESSAGES_FILE_BYTES,
         mapped_file_size_consume_queue: QUEUE_FILE_BYTES,
-        // Nobody looks messages up by their key here.
+        // No client looks messages up by their key.
         message_index_enable: false,
         flush_disk_type: if config.sync_flush { FlushDiskType::SyncFlush } else { FlushDiskType::AsyncFlush },
         file_reserved_time: hours,
         delete_when: DELETE_WHEN.to_owned(),
-        // On a full disk the default deletes messages, whether or not they were consumed.
+        // On a full disk the default deletes messages, consumed or not.
         clean_file_forcibly_enable: false,
         ..MessageStoreConfig::default()
     };
@@ -85,7 +85,7 @@ fn listening(port: u16) -> ServerConfig {
     }
 }
 
-/// A path in the form that the servers' settings have it. What is no Unicode was refused before.
+/// A path in the servers' format. A path that is not Unicode was refused before.
 fn text<T: From<String>>(path: &Path) -> T {
     T::from(path.to_string_lossy().into_owned())
 }

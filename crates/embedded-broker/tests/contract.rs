@@ -1,5 +1,5 @@
-//! The contract suite of `flashgate-messaging`, each fact on an embedded broker of its own.
-#![expect(clippy::expect_used, reason = "a test that cannot have its server must stop")]
+//! The contract suite of `flashgate-messaging`, each test on its own embedded broker.
+#![expect(clippy::expect_used, reason = "a test without its server must stop")]
 
 use flashgate_embedded_broker::{EmbeddedBroker, EmbeddedBrokerConfig};
 use flashgate_messaging::contract::Server;

@@ -1,5 +1,5 @@
-//! What is on the folder when the broker comes back to it, and how large it is.
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! The contents and size of the folder after a restart of the broker.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may fail at any line")]
 
 use std::{fs, num::NonZeroU32, os::unix::fs::MetadataExt, path::Path, sync::Arc, time::Duration};
 

@@ -1,7 +1,7 @@
-//! What the scripts cost Redis: microseconds an intent, and bytes an order.
+//! Measures what the scripts cost Redis: microseconds per intent, and bytes per order.
 //!
 //! `FLASHGATE_REDIS_URL=redis://127.0.0.1:6379/ cargo run --release -p flashgate-ledger-redis --example script_cost`
-//! against a server that does nothing else: the time is what Redis itself counts for EVALSHA, by the median.
+//! against an otherwise idle server: the time is Redis's own measurement of EVALSHA, as the median.
 #![expect(clippy::print_stdout, reason = "a tool for the terminal")]
 
 use std::{error::Error, sync::Arc};
@@ -16,7 +16,7 @@ use redis::Connection;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// How many intents each row is measured with.
+/// Intents per row of the table.
 const INTENTS: usize = 60_000;
 
 #[tokio::main]
@@ -84,7 +84,7 @@ fn reset(redis: &mut Connection) -> Result<()> {
     Ok(redis::cmd("CONFIG").arg("RESETSTAT").query(redis)?)
 }
 
-/// What one script took since the reset, by the median: the machine may have other work now and then.
+/// The median duration of one script since the reset: the machine may be busy now and then.
 fn nanoseconds(redis: &mut Connection) -> Result<u64> {
     let stats: String = redis::cmd("INFO").arg("latencystats").query(redis)?;
     let scripts = stats.lines().find_map(|line| line.strip_prefix("latency_percentiles_usec_evalsha:"));

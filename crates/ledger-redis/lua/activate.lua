@@ -2,8 +2,8 @@
 --
 -- Keys:      1 sale
 -- Arguments: 1 generation
--- Reply:     'missing' | 'active' | 'paused' | 'closed': the state it is in now
---            'other_generation', then the generation that is there; nothing changed
+-- Reply:     'missing' | 'active' | 'paused' | 'closed': the state after the call
+--            'other_generation', then the ledger's generation of the sale; nothing changed
 
 local sale = redis.call('HMGET', KEYS[1], 'state', 'generation', 'sequence')
 if not sale[1] then return { 'missing' } end

@@ -1,4 +1,4 @@
--- Put before a script by tests, with `writes_left`: the script fails instead of its next write.
+-- Prepended to a script by tests, with `writes_left`: the script fails instead of its next write.
 local redis = (function(real)
   local reads = { TIME = true, GET = true, HGET = true, HMGET = true, HLEN = true, ZSCORE = true, ZCARD = true,
     ZRANGE = true, EXISTS = true }

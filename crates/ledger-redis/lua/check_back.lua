@@ -1,12 +1,12 @@
--- Tells the fate of a batch and makes it final: where nothing is known of it, a fence is left, and a deduction
--- that comes later is refused. Deletes nothing. Needs identity.lua.
+-- Returns the fate of a batch and makes it final: if the batch is unknown, it is fenced, and a later deduction is
+-- refused. Deletes nothing. Needs identity.lua.
 --
 -- Keys:      1 log entry | 2 identity
 -- Arguments: 1 nonce, 16 hexadecimal digits
 --            2 retention of the fence, ms
---            3 the ledger that the caller means
+--            3 the expected ledger
 -- Reply:     'deducted' | 'acknowledged' | 'fenced': the status of the batch
---            'other_ledger', then the one that is here; nothing changed
+--            'other_ledger', then this ledger; nothing changed
 
 local other = other_ledger(KEYS[2], ARGV[3])
 if other then return { 'other_ledger', other } end
@@ -20,7 +20,7 @@ if not entry[1] then
   return 'fenced'
 end
 if entry[2] ~= ARGV[1] then
-  -- Another batch has the base. As long as its entry lives this one cannot be deducted: the entry is the fence.
+  -- Another batch has the base. As long as its entry lives, this batch cannot be deducted: the entry is the fence.
   redis.call('PEXPIRE', KEYS[1], ARGV[2], 'GT')
   return 'fenced'
 end

@@ -1,8 +1,8 @@
--- Ends a sale. Its keys go after the retention, which begins when nothing of it is open. Needs retire.lua.
+-- Closes a sale. Its keys are freed after the retention, which begins when no batch of it is open. Needs retire.lua.
 --
 -- Keys:      1 sale | 2 retired sales
 -- Arguments: 1 retention of the keys, ms
--- Reply:     'missing' | 'closed': the state it is in now
+-- Reply:     'missing' | 'closed': the state after the call
 
 local sale = redis.call('HMGET', KEYS[1], 'state', 'sequence', 'pending_orders')
 if not sale[1] then return 'missing' end

@@ -1,24 +1,24 @@
 -- The local transaction: applies a whole batch and writes its log entry, or applies nothing. Needs identity.lua.
 --
--- Redis does not undo a script that fails half-way. So the order of the writes matters: the units go first, then what
--- buyers hold; the entry decides that the batch is deducted; its keys come last. Broken off before the entry, units
--- are missing from the sale and nobody has them (the audit tells how many). Broken off anywhere, the sale has fewer
--- keys than it has counted, and stops.
+-- Redis does not undo the writes of a script that fails. So the order of the writes matters: first the units, then
+-- what buyers hold; the entry makes the batch deducted; its keys come last. If the script fails before the entry,
+-- units are missing from the sale and no order has them (the audit finds how many). If it fails at any point, the
+-- sale has fewer keys than its count, and stops.
 --
 -- Keys:      1 log entry | 2 open batches | 3 number of open orders | 4 identity | 5 retired sales
---            then three a sale: sale, held, keys
+--            then three per sale: sale, held, keys
 -- Arguments: 1 batch id, 32 hexadecimal digits; the last 16 are the nonce
 --            2 base of the batch, 8 bytes
 --            3 ids of the sales, u64 each
---            4 intents (intents.lua); kept as they are in the log entry
---            5 the ledger that the caller means
+--            4 intents (intents.lua); stored as they are in the log entry
+--            5 the expected ledger
 --            6 for each sale: generation u32, sequence u64 that the caller has seen (judge.lua)
---            7 body of the batch's message: kept in the log entry until the batch is settled; empty: none
--- Reply:     'other_ledger', then the one that is here; nothing changed
---            'deducted' | 'acknowledged' | 'fenced': the entry was there, with this status; nothing changed
+--            7 body of the batch's message: stored in the log entry until the batch is settled; empty: none
+-- Reply:     'other_ledger', then this ledger; nothing changed
+--            'deducted' | 'acknowledged' | 'fenced': the entry exists, with this status; nothing changed
 --            'taken': the entry belongs to another batch; nothing changed
---            'refused' and the rest as in judge.lua: at least one intent does not pass; nothing was applied
---            'applied' and the rest as in judge.lua
+--            'refused' and the fields of judge.lua: at least one intent does not pass; nothing was applied
+--            'applied' and the fields of judge.lua
 
 local id, base, sales, intents = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local nonce = sub(id, 17)

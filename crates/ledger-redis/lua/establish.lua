@@ -2,7 +2,7 @@
 --
 -- Keys:      1 identity
 -- Arguments: 1 ledger | 2 order store, 32 hexadecimal digits each
--- Reply:     the ledger and the order store that are there now
+-- Reply:     the ledger and the order store after the call
 
 if not redis.call('HGET', KEYS[1], 'ledger') then
   redis.call('HSET', KEYS[1], 'ledger', ARGV[1], 'store', ARGV[2])

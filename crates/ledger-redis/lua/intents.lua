@@ -1,12 +1,12 @@
--- How intents and orders are laid out in bytes. Put before each script that reads intents.
+-- The byte layout of intents and orders. Prepended to each script that reads intents.
 --
--- A sale's keys come in threes: its hash, what its buyers hold, its idempotency keys. An intent names its sale
--- by the number of its three, from 0, in the order in which the batch first names the sales.
+-- A sale has three keys: its hash, what its buyers hold, its idempotency keys. An intent names its sale by the index
+-- of its three keys, from 0, in the order in which the sales first appear in the batch.
 --
 -- One intent is 38 bytes, integers big-endian:
 --   sale number u16 | quantity u32 | key digest 16 bytes | buyer digest 16 bytes
--- An order id is 63 bits and does not fit a Lua number, so it stays a string of 8 bytes: the base of its batch,
--- whose last 10 bits are 0, plus the place in the batch.
+-- An order id has 63 bits and does not fit a Lua number, so it stays a string of 8 bytes: the base of its batch,
+-- whose last 10 bits are 0, plus the index in the batch.
 
 local call, unpack = redis.call, unpack
 local byte, char, floor, sub = string.byte, string.char, math.floor, string.sub
@@ -14,7 +14,7 @@ local pack_struct, unpack_struct = struct.pack, struct.unpack
 
 local INTENT_BYTES = 38
 
--- The intents by sale: for each, what was asked and its place in the batch (from 0), in four lists.
+-- The intents by sale: for each, its fields and its index in the batch (from 0), in four lists.
 local function group_by_sale(intents, first_key)
   local groups = {}
   for number = 1, (#KEYS - first_key + 1) / 3 do
@@ -37,13 +37,13 @@ local function group_by_sale(intents, first_key)
   return groups
 end
 
--- What the keys of a sale hold for an order: its id and its quantity, 12 bytes.
+-- The value of an order in the keys of a sale: its id and its quantity, 12 bytes.
 local function key_entry(base, place, intents)
   local at = place * INTENT_BYTES + 3
   return sub(base, 1, 6) .. char(byte(base, 7) + floor(place / 256), place % 256) .. sub(intents, at, at + 3)
 end
 
--- What a log entry tells of each sale: its id u64, its orders u32 and its units u32. `sales` are the ids, u64 each.
+-- The share of each sale in a log entry: its id u64, its orders u32 and its units u32. `sales` are the ids, u64 each.
 local function pack_shares(groups, sales)
   local shares = {}
   for number = 1, #groups do

@@ -1,13 +1,13 @@
--- The judgement on intents: the same for screen.lua and deduct.lua. Needs intents.lua.
+-- Judges intents, for screen.lua and deduct.lua. Needs intents.lua.
 --
--- Answers, one character an intent, in the order in which they are looked for:
+-- Results, one character per intent, in the order of the checks:
 --   = the same key came earlier in this call        # the key has an order: 8 bytes of its id follow
 --   ! the key has an order of another quantity      M the sale is missing
 --   N prepared, not active    Z paused    O not open yet    E ended, or closed
---   S fewer units left than asked for    L over the limit of the buyer    + passes
--- An intent that does not pass takes nothing from those after it.
+--   S not enough units left    L over the limit of the buyer    + passes
+-- An intent that does not pass takes nothing from later ones.
 
--- How the columns of a sale are read, and where they are in what HMGET answers.
+-- Reads the columns of a sale, and names their indexes in the reply of HMGET.
 local STATE, GENERATION, SEQUENCE, AVAILABLE, EPOCH, OPENS_AT, CLOSES_AT, LIMIT = 1, 2, 3, 4, 5, 6, 7, 8
 local DEDUCTED, PENDING_ORDERS, PENDING_UNITS, BUYERS, ORDERS = 9, 10, 11, 12, 13
 
@@ -16,22 +16,22 @@ local function read_sale(key)
     'limit', 'deducted', 'pending_orders', 'pending_units', 'buyers', 'orders')
 end
 
--- A server that knows less of a sale than the caller has seen was behind when it took over.
+-- A server with less progress of a sale than the caller has seen was behind when it took over.
 local function is_behind(sale, seen_generation, seen_sequence)
   local generation = tonumber(sale[GENERATION])
   if generation ~= seen_generation then return generation < seen_generation end
   return tonumber(sale[SEQUENCE]) < seen_sequence
 end
 
--- Whether what buyers hold, or the keys of orders, are not as many as were written: some are gone, or a script was
--- broken off. A sale of an older version has not counted them.
+-- Whether the number of buyers with units, or of keys, differs from the count: some are lost, or a script failed
+-- half-way. A sale of an older version has no counts.
 local function is_incomplete(sale, held, keys)
   sale[BUYERS] = tonumber(sale[BUYERS] or call('HLEN', held))
   sale[ORDERS] = tonumber(sale[ORDERS] or call('HLEN', keys))
   return call('HLEN', held) ~= sale[BUYERS] or call('HLEN', keys) ~= sale[ORDERS]
 end
 
--- Stops a sale of which something is missing: what it would sell may be sold already. True if it was stopped now.
+-- Pauses a sale with a lost part: units that it would sell may be sold already. Returns whether it was paused now.
 local function stop_if_something_is_lost(group, sale, seen_generation, seen_sequence)
   if sale[STATE] ~= 'active' and sale[STATE] ~= 'prepared' then return false end
   if not is_behind(sale, seen_generation, seen_sequence)
@@ -41,7 +41,7 @@ local function stop_if_something_is_lost(group, sale, seen_generation, seen_sequ
   return true
 end
 
--- What speaks against every intent of the sale that is no replay, or nil.
+-- The refusal of every intent of the sale except replays, or nil.
 local function refusal_of_all(sale, now)
   local state = sale[STATE]
   if not state then return 'M' end
@@ -53,9 +53,9 @@ local function refusal_of_all(sale, now)
   return nil
 end
 
--- Judges the intents of one sale. Fills in `answers` for those that do not pass and returns their number.
--- Leaves in `group` what the others take: `units`, `holds`, the new total of each of their buyers, and
--- `new_buyers`, how many of those held nothing.
+-- Judges the intents of one sale. Sets `answers` for those that do not pass and returns their number. Sets in `group`
+-- what the passing ones take: `units`, `holds`, the new total of each of their buyers, and `new_buyers`, the number
+-- of those that held nothing.
 local function judge_group(group, sale, now, intents, answers)
   local places, quantities, keys, buyers = group.places, group.quantities, group.keys, group.buyers
   local known = call('HMGET', KEYS[group.key + 2], unpack(keys))
@@ -98,8 +98,8 @@ end
 
 -- Judges every intent. `seen` has for each sale the greatest generation u32 and sequence u64 that the caller has
 -- seen (0 and 0: none). Returns the groups, each with its `sale`, and:
---   refused, the number of intents that do not pass; answers, of those; stopped, the numbers of the sales that
---   were stopped now, u16 each.
+--   refused, the number of intents that do not pass; answers, their results; stopped, the numbers of the sales that
+--   were paused now, u16 each.
 local function judge(intents, first_key, seen)
   local groups, now = group_by_sale(intents, first_key), now_ms()
   local answers, stopped, refused = {}, '', 0
@@ -117,7 +117,7 @@ local function judge(intents, first_key, seen)
 end
 
 -- The reply of both scripts:
---   status, open orders of the shard, answers (empty: all pass), sales that were stopped now (u16 each),
+--   status, open orders of the shard, results (empty: all pass), sales that were paused now (u16 each),
 --   then for each sale: available, epoch, sequence, generation, opens_at (nil five times: missing).
 local function reply(status, open_orders, groups, refused, answers, stopped, intents)
   local packed = ''

@@ -1,8 +1,8 @@
--- One order of a batch. A script, so that the rest of the batch stays where it is.
+-- Reads one order of a batch. A script, so that the rest of the batch is not transferred.
 --
 -- Keys:      1 log entry
--- Arguments: 1 place in the batch, from 0
--- Reply:     nil: no entry, a fence, or no such place
+-- Arguments: 1 index in the batch, from 0
+-- Reply:     nil: no entry, a fence, or no such index
 --            sale id u64, the intent (intents.lua), its state (one character; p: pending)
 
 local entry = redis.call('HMGET', KEYS[1], 'sales', 'intents', 'states')

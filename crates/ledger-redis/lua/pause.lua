@@ -1,7 +1,7 @@
--- Stops a sale. One that is closed stays closed, one that is missing stays missing.
+-- Pauses a sale. A closed sale stays closed, a missing one stays missing.
 --
 -- Keys:  1 sale
--- Reply: 'missing' | 'paused' | 'closed': the state it is in now
+-- Reply: 'missing' | 'paused' | 'closed': the state after the call
 
 local sale = redis.call('HMGET', KEYS[1], 'state', 'sequence')
 local state = sale[1]

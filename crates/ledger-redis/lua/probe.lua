@@ -1,10 +1,10 @@
--- Whether this server does what the scripts need: each command that one of them calls is called here, on a key that
--- nothing else uses. A command is called even if one before it failed, so that all missing rights are told at once.
+-- Checks that this server can run the scripts: it calls each command that one of them calls, on a key that nothing
+-- else uses. A failed command does not stop the check, so that all missing rights are reported at once.
 --
--- Keys:      1 a key for the purpose
+-- Keys:      1 a key for this check alone
 -- Arguments: 1 channel of the events
--- Reply:     the errors of the commands that failed; none: all is well
--- Notes:     'probe'
+-- Reply:     the errors of the failed commands; empty: none failed
+-- Events:    'probe'
 
 local key, errors = KEYS[1], {}
 
@@ -13,8 +13,7 @@ local function try(command, ...)
   if type(answer) == 'table' and answer.err then errors[#errors + 1] = command .. ': ' .. answer.err end
 end
 
--- As a hash, as a sorted set, as a number. The first write is one that needs memory: only there a server without any
--- says so.
+-- As a hash, as a sorted set, as a number. The first write needs memory: a server without any refuses it alone.
 try('HSET', key, 'field', 1)
 try('HSETNX', key, 'field', 1)
 try('HGET', key, 'field')

@@ -1,16 +1,15 @@
--- Begins to build a sale anew, as the order store has it: stopped, with nothing sold, in a new generation. What its
--- buyers held and its keys go; the deduction log stays.
+-- Begins to rebuild a sale from the order store: paused, with nothing sold, in a new generation. Deletes what its
+-- buyers held and its keys; the deduction log stays.
 --
 -- Keys:      1 sale | 2 held | 3 keys | 4 retired sales
--- Arguments: 1 generation | 2 window opens, ms | 3 window closes, ms | 4 limit a buyer | 5 units at the start
+-- Arguments: 1 generation | 2 window opens, ms | 3 window closes, ms | 4 limit per buyer | 5 initial units
 --            6 units restocked | 7 units returned | 8 return epoch: greater than any before
---            9 the sequence at which the caller has seen that no open batch has orders of the sale, whatever is
---              counted as pending (a script that was broken off leaves the count too great); empty: it has not looked
+--            9 the sequence at which the caller has seen that no open batch has orders of the sale, whatever the count
+--              of pending orders is (a script that failed half-way leaves it too high); empty: not checked
 -- Reply:     'begun'
---            'prepared' | 'active' | 'closed': the state it is in; only a sale that is stopped or missing is rebuilt
---            'other_generation', then the generation that is there, which is not an older one
---            'open', then how many of its orders are deducted and not settled
---            after each but the first nothing has changed
+--            'prepared' | 'active' | 'closed': the state; only a paused or missing sale is rebuilt; nothing changed
+--            'other_generation', then the ledger's generation, which is not an older one; nothing changed
+--            'open', then the number of its orders that are deducted and not settled; nothing changed
 
 local sale = redis.call('HMGET', KEYS[1], 'state', 'generation', 'pending_orders', 'sequence')
 if sale[1] then

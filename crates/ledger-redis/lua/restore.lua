@@ -1,23 +1,23 @@
--- Puts the orders of one decided batch into a sale that is being rebuilt; a second time changes nothing. Needs
+-- Restores the orders of one decided batch in a sale that is being rebuilt; a second call changes nothing. Needs
 -- intents.lua.
 --
--- The keys are written first, and then what they stand for. If the script is broken off in between, the units are
--- never counted, and resume.lua does not let the sale sell again.
+-- The keys are written first, and then the counts. If the script fails in between, the units are never counted, and
+-- resume.lua does not let the sale sell again.
 --
 -- Keys:      1 log entry | 2 open batches | 3 number of open orders | 4 identity | 5 retired sales
---            then three a sale: sale, held, keys
+--            then three per sale: sale, held, keys
 -- Arguments: 1 batch id, 32 hexadecimal digits; the last 16 are the nonce
 --            2 base of the batch, 8 bytes
 --            3 ids of the sales, u64 each
 --            4 intents (intents.lua)
---            5 the ledger that the caller means
---            6 states, one character an order, as in settle.lua
---            7 number of the sale that is rebuilt, among those of the batch, from 0
+--            5 the expected ledger
+--            6 states, one character per order, as in settle.lua
+--            7 index of the sale that is rebuilt, among those of the batch, from 0
 --            8 its generation
 --            9 retention of the log entry, ms
--- Reply:     'other_ledger', then the one that is here; nothing changed
+-- Reply:     'other_ledger', then this ledger; nothing changed
 --            'restored'
---            'missing': the sale is not there, or not stopped, or of another generation; nothing changed
+--            'missing': the sale is missing, not paused, or of another generation; nothing changed
 
 local id, base, sales, intents, states = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[6]
 local other = other_ledger(KEYS[4], ARGV[5])
@@ -41,7 +41,7 @@ for i = 1, group.count do
       confirmed[#confirmed + 1] = i
       units = units + quantity
     else
-      -- A cancelled order holds no units; its key keeps answering with it, unless another order has it.
+      -- A cancelled order holds no units; its key keeps replaying it, unless another order has the key.
       orders = orders + call('HSETNX', keys, group.keys[i], value)
     end
   end
@@ -54,7 +54,7 @@ buyers = call('HLEN', held) - buyers
 call('HSET', key, 'available', sale[4] - units, 'deducted', sale[5] + units, 'buyers', sale[6] + buyers,
   'orders', sale[7] + orders, 'sequence', sale[3] + 1)
 
--- The evidence, if it is lost: a check-back that comes late must not find nothing.
+-- The evidence, if it was lost: a later check-back must find the batch.
 if call('EXISTS', KEYS[1]) == 0 then
   call('HSET', KEYS[1], 'status', 'acknowledged', 'nonce', sub(id, 17), 'at', now_ms(), 'intents', intents,
     'states', states, 'sales', pack_shares(groups, sales))

@@ -1,12 +1,12 @@
--- Ends the rebuilding of a sale: it sells again, if as much is left as the order store says.
+-- Ends a rebuild: the sale sells again, if as many units are left as the order store has.
 --
 -- Keys:      1 sale | 2 held | 3 keys
 -- Arguments: 1 generation | 2 units that must be left
 -- Reply:     'missing'
---            'active' | 'prepared' | 'closed': the state it is in now, or was in before
---            'other_generation', then the generation that is there; nothing changed
---            'differs', then how many units are left; nothing changed
---            'incomplete': what buyers hold, or the keys of orders, are not as many as were written; nothing changed
+--            'active' | 'prepared' | 'closed': the state after the call
+--            'other_generation', then the ledger's generation; nothing changed
+--            'differs', then the number of units left; nothing changed
+--            'incomplete': the number of buyers with units, or of keys, differs from the count; nothing changed
 
 local sale = redis.call('HMGET', KEYS[1], 'state', 'generation', 'available', 'sequence', 'buyers', 'orders')
 if not sale[1] then return { 'missing' } end

@@ -1,45 +1,45 @@
--- Records what the order store decided about a batch. A second time changes nothing. Needs intents.lua, identity.lua
+-- Records what the order store decided about a batch. A second call changes nothing. Needs intents.lua, identity.lua
 -- and retire.lua.
 --
--- Redis does not undo a script that fails half-way. So the entry says `acknowledged` before anything else is written,
--- and the batch leaves the set of open batches last: one that is both was broken off, nobody knows where. It is not
--- begun again, since what it gave back would be given back twice: its sales stop, and are rebuilt.
+-- Redis does not undo the writes of a script that fails. So `acknowledged` is written before anything else, and
+-- the batch leaves the set of open batches last: a batch that is both was settled in part. It is not settled again,
+-- since returned units would be returned twice: its sales are paused, and must be rebuilt.
 --
 -- Keys:      1 log entry | 2 open batches | 3 number of open orders | 4 identity | 5 retired sales
---            then three a sale: sale, held, keys
+--            then three per sale: sale, held, keys
 -- Arguments: 1 batch id, 32 hexadecimal digits; the last 16 are the nonce
 --            2 base of the batch, 8 bytes
 --            3 ids of the sales, u64 each
 --            4 intents (intents.lua)
---            5 the ledger that the caller means
---            6 states, one character an order: c confirmed; s cancelled, its units do not exist: they are
---              written off; any other: cancelled, its units go back on sale
+--            5 the expected ledger
+--            6 states, one character per order: c confirmed; s cancelled, its units do not exist and are written
+--              off; any other: cancelled, its units return to the stock
 --            7 retention of the log entry, ms
 --            8 retention of the keys of a closed sale, ms
 --            9 channel of the events
--- Reply:     'other_ledger', then the one that is here; nothing changed
+-- Reply:     'other_ledger', then this ledger; nothing changed
 --            'already' | 'taken' | 'contradiction': nothing changed
---            'broken_off', then for each sale 1 if it was stopped now, else 0: it was settled in part before
+--            'broken_off', then for each sale 1 if it was paused now, else 0: an earlier call settled it in part
 --            'applied' | 'late', then for each sale: available, epoch, sequence, generation (nil four times: missing)
--- Notes:     'settled <batch id>', and 'returned <sale> <available> <epoch>' for each sale whose epoch moved
+-- Events:    'settled <batch id>', and 'returned <sale> <available> <epoch>' for each sale whose epoch increased
 
 local id, base, sales, intents, meant, states = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local log_retention, sale_retention, channel = ARGV[7], ARGV[8], ARGV[9]
 local nonce = sub(id, 17)
 local events = {}
 
--- Orders leave the set of open batches with their batch. An empty set has none, whatever was counted.
+-- Orders leave the set of open batches with their batch. An empty set has none, whatever the count was.
 local function leave_open_batches(count)
   call('ZREM', KEYS[2], id)
   if call('ZCARD', KEYS[2]) == 0 then call('SET', KEYS[3], 0) else call('DECRBY', KEYS[3], count) end
 end
 
--- What is left to do once everything is written; none of it decides anything.
+-- The last steps, once everything is written; no decision depends on them.
 local function finish()
   call('HDEL', KEYS[1], 'body')
   call('PEXPIRE', KEYS[1], log_retention)
   events[#events + 1] = 'settled ' .. id
-  -- A user without rights on the channel must not make a script that has written fail.
+  -- A user without rights on the channel must not make a script fail after its writes.
   for number = 1, #events do
     redis.pcall('PUBLISH', channel, events[number])
   end
@@ -63,7 +63,7 @@ if other then return { 'other_ledger', other } end
 
 local entry = call('HMGET', KEYS[1], 'status', 'nonce', 'intents')
 local known = entry[1] ~= false
--- The set of open batches tells of a deduction even if its entry is gone.
+-- The set of open batches proves a deduction even if its entry is gone.
 local open = call('ZSCORE', KEYS[2], id) ~= false
 if known then
   if entry[2] ~= nonce then return { 'taken' } end
@@ -92,8 +92,8 @@ local function write_sale(key, sale)
     'buyers', sale[BUYERS], 'orders', sale[ORDERS])
 end
 
--- The deduction that the ledger lost, or never had. A confirmed order owns its key and counts for its buyer; a
--- cancelled one leaves a key to the order that has it.
+-- Applies a deduction that the ledger lost, or never had. A confirmed order owns its key and counts for its buyer; a
+-- cancelled one leaves the key to an order that has it.
 local function deduct_late(group, sale, i, state)
   local quantity = group.quantities[i]
   sale[DEDUCTED], sale[AVAILABLE] = sale[DEDUCTED] + quantity, sale[AVAILABLE] - quantity
@@ -114,8 +114,8 @@ local function release(group, i)
   end
 end
 
--- Below zero, more was deducted than there was. Units that were written off are the other side of it: the
--- database gave theirs to the batch that came late.
+-- Below zero, more was deducted than there was. Written-off units compensate it: the order store gave theirs to the
+-- batch that came late.
 local function balance(sale)
   local units = math.min(-sale[AVAILABLE], sale[WRITTEN_OFF] - sale[RECLAIMED])
   if units <= 0 then return 0 end
@@ -127,7 +127,7 @@ end
 local function settle_group(group, sale)
   local buyers, orders = call('HLEN', KEYS[group.key + 1]), call('HLEN', KEYS[group.key + 2])
   sale[BUYERS], sale[ORDERS] = sale[BUYERS] or buyers, sale[ORDERS] or orders
-  -- Fewer, or more, than were counted: a part of the sale is lost.
+  -- The numbers differ from the counts: a part of the sale is lost.
   if (buyers ~= sale[BUYERS] or orders ~= sale[ORDERS]) and (sale[1] == 'active' or sale[1] == 'prepared') then
     sale[1] = 'paused'
   end
@@ -136,8 +136,8 @@ local function settle_group(group, sale)
   for i = 1, group.count do
     local place, quantity = group.places[i], group.quantities[i]
     local state = sub(states, place + 1, place + 1)
-    -- Counters, keys and entry are written in one step. So a key that leads to this very order tells that its
-    -- deduction stands, even if the entry is gone; and if the batch is not open, that it was settled too.
+    -- Counters, keys and entry are written in one step. So a key with this very order proves the deduction, even if
+    -- the entry is gone; and if the batch is not open, it proves the settlement too.
     local deducted = known or keys_known[i] == key_entry(base, place, intents)
     if not deducted then
       deduct_late(group, sale, i, state)

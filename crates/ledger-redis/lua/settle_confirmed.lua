@@ -1,20 +1,20 @@
--- Records that all orders of an open batch were confirmed, which is what becomes of nearly every batch. It needs no
--- look at the intents, since nothing goes back; anything else is left to settle.lua.
+-- Records that all orders of an open batch were confirmed, the result of nearly every batch. It does not read the
+-- intents, since no unit returns; any other result is left to settle.lua.
 --
 -- As in settle.lua, the entry is written first and the batch leaves the set of open batches last. Needs identity.lua.
 --
 -- Keys:      1 log entry | 2 open batches | 3 number of open orders | 4 identity | 5 retired sales
---            then three a sale: sale, held, keys
+--            then three per sale: sale, held, keys
 -- Arguments: 1 batch id, 32 hexadecimal digits; the last 16 are the nonce
---            2 what the batch holds of each sale, in the order of the keys: id u64, orders u32, units u32
---            3 the ledger that the caller means
+--            2 the share of each sale in the batch, in the order of the keys: id u64, orders u32, units u32
+--            3 the expected ledger
 --            4 retention of the log entry, ms
 --            5 retention of the keys of a closed sale, ms
 --            6 channel of the events
--- Reply:     'other_ledger', then the one that is here; nothing changed
+-- Reply:     'other_ledger', then this ledger; nothing changed
 --            'otherwise': the ledger does not have this batch as an open one of these sales; nothing changed
 --            'applied', then for each sale: available, epoch, sequence, generation (nil four times: missing)
--- Notes:     'settled <batch id>'
+-- Events:    'settled <batch id>'
 
 local call, sub = redis.call, string.sub
 local id, shares, meant = ARGV[1], ARGV[2], ARGV[3]
@@ -58,6 +58,6 @@ call('ZREM', KEYS[2], id)
 call('DECRBY', KEYS[3], batch_orders)
 call('HDEL', KEYS[1], 'body')
 call('PEXPIRE', KEYS[1], log_retention)
--- A user without rights on the channel must not make a script that has written fail.
+-- A user without rights on the channel must not make a script fail after its writes.
 redis.pcall('PUBLISH', channel, 'settled ' .. id)
 return result

@@ -1,18 +1,18 @@
--- A sale at one moment, with some of the open batches that hold units of it. A shard can have a million open batches,
--- so one call looks at a page of them, oldest first; the last call sees the sale as it is at the end.
+-- A sale at one moment, with some of its open batches. A shard can have a million open batches, so one call reads a
+-- page of them, oldest first; the last call returns the sale at its own end.
 --
 -- Keys:      1 sale | 2 held | 3 keys | 4 open batches
 -- Arguments: 1 id of the sale, u64
---            2 what the key of a log entry begins with; the base of the batch follows, 16 hexadecimal digits
---            3 batches deducted from here on, ms, or '-inf'
---            4 how many batches to look at, at most
+--            2 prefix of the log entries; the base of the batch follows, 16 hexadecimal digits
+--            3 minimum deduction time of the batches, ms, or '-inf'
+--            4 maximum number of batches
 -- Reply:     nil: missing
 --            state, generation, initial, restocked, returned, deducted, written_off, reclaimed, available, epoch,
---            sequence, compensating steps, pending orders, pending units, buyers and orders as they were counted,
---            buyers that hold something, keys, this moment (ms), when the last batch of a full page was deducted
---            (ms; 0: there are no more), the number of batches of the page without a log entry, then for each of
---            those: batch id, deducted at (ms); then for each open batch of the sale: batch id, deducted at (ms),
---            orders of the sale, units of the sale
+--            sequence, compensating steps, pending orders, pending units, the counts of buyers and orders, buyers with
+--            units, keys, the server's time (ms), the deduction time of the last batch of a full page (ms; 0: there
+--            are no more), the number of batches of the page without a log entry, then for each of those: batch id,
+--            deducted at (ms); then for each open batch of the sale: batch id, deducted at (ms), orders of the sale,
+--            units of the sale
 
 local result = redis.call('HMGET', KEYS[1], 'state', 'generation', 'initial', 'restocked', 'returned', 'deducted',
   'written_off', 'reclaimed', 'available', 'epoch', 'sequence', 'adjustments', 'pending_orders', 'pending_units',

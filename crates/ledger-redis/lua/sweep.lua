@@ -2,7 +2,7 @@
 --
 -- Keys:      1 retired sales | 2 sale | 3 held | 4 keys
 -- Arguments: 1 id of the sale, decimal
--- Reply:     1: freed; 0: it is not over, or it sells again (it was rebuilt since); such a sale is retired no more
+-- Reply:     1: freed; 0: its retention is not over, or it sells again (it was rebuilt): no longer retired
 
 local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not due then return 0 end

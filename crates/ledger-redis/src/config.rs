@@ -1,4 +1,4 @@
-//! How the ledger on Redis is reached and how long it keeps things.
+//! The configuration of the ledger on Redis.
 
 use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
@@ -7,51 +7,51 @@ use flashgate_ledger::Retention;
 use redis::{ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-/// How long a key prefix can be, in bytes.
+/// The maximum length of a key prefix.
 pub const PREFIX_BYTES_MAX: usize = 64;
 
-/// How long fences must be kept at least, in hours: brokers check half-messages back for no longer.
+/// The minimum retention of fences: no broker checks half-messages back for longer.
 pub const LOG_RETENTION_HOURS_MIN: u32 = 24;
 
-/// The ledger on Redis.
+/// The configuration of the ledger on Redis.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedisConfig {
-    /// Where Redis listens: `redis://[user:password@]host[:port][/database]`. One server, or some of the nodes
-    /// of a cluster: the others are found through them.
+    /// Addresses: `redis://[user:password@]host[:port][/database]`. One server, or some nodes of a cluster: the others
+    /// are discovered from them.
     #[serde(deserialize_with = "at_least_one")]
     pub urls: Vec<RedisUrl>,
-    /// Whether the servers form a Redis Cluster. Default: no; then there is one url.
+    /// Whether the servers form a Redis Cluster. Default: no; then there must be one url.
     #[serde(default)]
     pub cluster: bool,
-    /// What every key and channel begins with, so that two deployments can share a server. Default: `flashgate`.
+    /// Prefix of every key and channel, so that two deployments can share a server. Default: `flashgate`.
     #[serde(default)]
     pub prefix: KeyPrefix,
-    /// How many shards the sales are spread over: 1 to 64, fixed for the life of a deployment, since a sale's
-    /// shard is part of its keys. Default: 1, for one server executes one script at a time anyway; on a cluster
-    /// some multiple of its masters.
+    /// Number of shards that the sales are spread over: 1 to 64, fixed for the life of a deployment, since a sale's
+    /// shard is part of its keys. Default: 1, since one server executes one script at a time anyway; on a cluster,
+    /// use a multiple of its masters.
     #[serde(default = "one_shard", deserialize_with = "shard_count")]
     pub shards: ShardCount,
-    /// How long to wait for a connection, in milliseconds. Default: 500, some hundred round trips in one data
-    /// centre; an attempt that takes longer finds nobody there.
+    /// Timeout for a connection, in milliseconds. Default: 500, some hundred round trips in one data centre; a server
+    /// that takes longer counts as down.
     #[serde(default = "connect_timeout_ms")]
     pub connect_timeout_ms: NonZeroU32,
-    /// How long to wait for an answer, in milliseconds. Default: 1,000. A script takes less than 10; a server
-    /// that writes its log to disk before it answers may stall for some hundred.
+    /// Timeout for an answer, in milliseconds. Default: 1,000. A script takes less than 10; a server that writes its
+    /// log to disk before it answers may stall for some hundred.
     #[serde(default = "response_timeout_ms")]
     pub response_timeout_ms: NonZeroU32,
-    /// How long fences and the entries of settled batches are kept, in hours. Longer than the broker keeps
-    /// messages, and at least [`LOG_RETENTION_HOURS_MIN`]. Default: 168, a week.
+    /// Retention of fences and of the entries of settled batches, in hours. Must exceed the broker's retention of
+    /// messages, and be at least [`LOG_RETENTION_HOURS_MIN`]. Default: 168, a week.
     #[serde(default = "week_hours")]
     pub log_retention_hours: NonZeroU32,
-    /// How long the keys of a sale are kept after it was closed and everything is settled, in hours. As long
-    /// is a replay answered. Default: 168, a week.
+    /// Retention of a sale's keys, in hours, from the moment when the sale is closed and everything is settled. Replays
+    /// are answered until then. Default: 168, a week.
     #[serde(default = "week_hours")]
     pub sale_retention_hours: NonZeroU32,
 }
 
 impl RedisConfig {
-    /// One server with the defaults.
+    /// A configuration for one server, with the defaults.
     pub fn single(url: RedisUrl) -> Self {
         Self {
             urls: vec![url],
@@ -65,7 +65,7 @@ impl RedisConfig {
         }
     }
 
-    /// How long evidence is kept.
+    /// The retention times.
     pub fn retention(&self) -> Retention {
         let hours = |hours: NonZeroU32| Duration::from_secs(u64::from(hours.get()) * 3_600);
         Retention { log: hours(self.log_retention_hours), sale: hours(self.sale_retention_hours) }
@@ -98,28 +98,28 @@ const fn week_hours() -> NonZeroU32 {
 
 fn at_least_one<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<RedisUrl>, D::Error> {
     let urls = Vec::deserialize(source)?;
-    if urls.is_empty() { Err(D::Error::custom("must name at least one url")) } else { Ok(urls) }
+    if urls.is_empty() { Err(D::Error::custom("must have at least one url")) } else { Ok(urls) }
 }
 
 fn shard_count<'de, D: Deserializer<'de>>(source: D) -> Result<ShardCount, D::Error> {
     ShardCount::new(u16::deserialize(source)?).map_err(|_range| D::Error::custom("must be from 1 to 64"))
 }
 
-/// Why no ledger can be made from a configuration.
+/// An invalid combination of settings.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidRedisConfig {
-    /// Several servers that are no cluster.
+    /// Several servers without a cluster.
     #[error("urls must be one url, unless cluster = true")]
     ManyUrls,
-    /// Fences that go while the broker may still ask.
+    /// Fences would expire while the broker may still check back.
     #[error("log_retention_hours must be at least {LOG_RETENTION_HOURS_MIN}")]
     ShortLog,
-    /// A kind of url that this build cannot reach.
+    /// A kind of url that this build does not support.
     #[error("urls: {0}")]
     Url(#[source] redis::RedisError),
 }
 
-/// Where a Redis server listens, and how to log in. Shows itself without the password.
+/// The address and credentials of a Redis server. `Debug` and `Display` omit the password.
 #[derive(Clone)]
 pub struct RedisUrl(ConnectionInfo);
 
@@ -129,7 +129,7 @@ impl RedisUrl {
     }
 }
 
-/// Not a Redis url.
+/// An invalid Redis url.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be redis://[user:password@]host[:port][/database]")]
 pub struct InvalidUrl;
@@ -138,9 +138,9 @@ impl FromStr for RedisUrl {
     type Err = InvalidUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
-        // The cause is left out: it may hold the text, and the text may hold a password.
+        // The cause is omitted: it may contain the text, and the text may contain a password.
         let info = text.into_connection_info().map_err(|_cause| InvalidUrl)?;
-        // With RESP3 the connection tells when it was closed, before the next request goes into it.
+        // With RESP3 the connection reports that it was closed before the next request is sent.
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         Ok(Self(info.set_redis_settings(settings)))
     }
@@ -164,12 +164,12 @@ impl<'de> Deserialize<'de> for RedisUrl {
     }
 }
 
-/// What every key begins with: 1 to [`PREFIX_BYTES_MAX`] visible ASCII characters, no braces (they would move
-/// the hash tag of the cluster).
+/// The prefix of every key: 1 to [`PREFIX_BYTES_MAX`] visible ASCII characters, without braces (they would move the
+/// hash tag of the cluster).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyPrefix(String);
 
-/// Not a key prefix.
+/// An invalid key prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to {PREFIX_BYTES_MAX} visible ASCII characters without braces")]
 pub struct InvalidPrefix;

@@ -1,10 +1,11 @@
-//! One server: a connection that is shared by all calls, and made anew after it broke.
+//! One server: a connection that all calls share, and that is replaced after a failure.
 //!
-//! A server that says it is the wrong one to ask (a replica now, loading, cut off from its replicas) may have been led
-//! away from its address: the connection is dropped, and the address asked again.
+//! A server may report that it is the wrong one (a replica now, loading, cut off from its replicas), because its
+//! address leads to another server by now: the connection is dropped, and the address is resolved again.
 //!
-//! What a failed call proves depends on when it failed, so the difference is kept: [`CallError::NotSent`] is
-//! certain that the server never got the request, [`CallError::Lost`] and [`CallError::TimedOut`] are not.
+//! What a failed call proves depends on when it failed, so the error keeps the difference: with
+//! [`CallError::NotSent`] the server certainly never got the request, with [`CallError::Lost`] and
+//! [`CallError::TimedOut`] it may have.
 
 use std::{
     sync::{
@@ -26,12 +27,12 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-/// For how long a failed attempt to connect is the answer to the calls that follow. Long enough that a crowd
-/// of waiting calls does not try one after the other, short enough that nobody notices once the server is back.
+/// How long a failed attempt to connect is the answer to further calls. Long enough that a crowd of waiting calls does
+/// not try one after the other, short enough that nobody notices once the server is up again.
 const FAILURE_HOLDS: Duration = Duration::from_millis(50);
 
-/// Errors of a server that is not the one to ask, or not now. A right that is missing (NOPERM) is none: it would be missing
-/// on the next connection as well, and the calls that are allowed must not lose theirs.
+/// Errors of a server that is the wrong one, now or for good. A missing right (NOPERM) is not among them: it would be
+/// missing on the next connection as well, and the calls that are allowed must keep theirs.
 const WRONG_SERVER: [&str; 6] = ["READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "NOAUTH"];
 
 /// Whether the error says that the connection leads to the wrong server.
@@ -39,14 +40,14 @@ pub(super) fn is_of_wrong_server(code: &str) -> bool {
     WRONG_SERVER.contains(&code)
 }
 
-/// A call that got no value.
+/// A failed call.
 #[derive(Debug)]
 pub(super) enum CallError {
     /// There was no connection. The server never got the request.
     NotSent(String),
-    /// The connection broke after the request had been given to it.
+    /// The connection was lost after the request had been passed to it.
     Lost(String),
-    /// No answer came in time.
+    /// No answer within the timeout.
     TimedOut,
     /// The server answered with an error.
     Server(ServerError),
@@ -56,7 +57,7 @@ async fn send(mut connection: MultiplexedConnection, command: &Cmd, asking: bool
     if !asking {
         return connection.req_packed_command(command).await;
     }
-    // In one piece, so that no other call of the connection comes in between.
+    // In one pipeline, so that no other call of the connection comes in between.
     let mut both = redis::pipe();
     both.cmd("ASKING").add_command(command.clone());
     let mut results = connection.req_packed_commands(&both, 1, 1).await?;
@@ -74,42 +75,42 @@ pub(super) struct Link {
 struct Slot {
     live: Option<Live>,
     failed: Option<(Instant, String)>,
-    /// When a connection was last given up because it led to the wrong server.
+    /// When a connection was last dropped because it led to the wrong server.
     led_astray_at: Option<Instant>,
 }
 
 #[derive(Clone)]
 struct Live {
     connection: MultiplexedConnection,
-    /// Set once the connection is of no use any more: closed by the other side, or given up here.
+    /// Set once the connection is unusable: closed by the server, or dropped here.
     over: Arc<AtomicBool>,
-    /// Set besides if it leads to the wrong server.
+    /// Also set if it leads to the wrong server.
     astray: Arc<AtomicBool>,
 }
 
 impl Link {
-    /// A link that connects when it is first used.
+    /// A link that connects at the first call.
     pub(super) fn new(info: ConnectionInfo, connect_timeout: Duration) -> Result<Self, RedisError> {
         Ok(Self { client: Client::open(info)?, connect_timeout, slot: Mutex::default() })
     }
 
-    /// Where the server is.
+    /// The server's address.
     pub(super) fn address(&self) -> String {
         self.client.get_connection_info().addr().to_string()
     }
 
-    /// How to get there.
+    /// The server's address and credentials.
     pub(super) fn info(&self) -> &ConnectionInfo {
         self.client.get_connection_info()
     }
 
-    /// A client, for a connection of another kind.
+    /// A client, for a connection of another kind (pub/sub).
     pub(super) const fn client(&self) -> &Client {
         &self.client
     }
 
-    /// Sends one command and waits for its answer, until `deadline` at most (connecting has a limit of its own).
-    /// `asking` tells a cluster node that the slot is on its way to it.
+    /// Sends one command and awaits its answer until `deadline` (connecting has its own timeout). `asking` tells a
+    /// cluster node that the slot is being moved to it.
     pub(super) async fn call(
         &self,
         command: &Cmd,
@@ -125,7 +126,7 @@ impl Link {
                 Ok(error) => CallError::Server(error),
                 Err(broken) => CallError::Lost(broken.to_string()),
             },
-            // The server may be gone without a word, and a connection to it would stay silent for minutes.
+            // The server may be down without having closed the connection, which would stay silent for minutes.
             Err(_elapsed) => CallError::TimedOut,
         };
         match &failed {
@@ -137,14 +138,14 @@ impl Link {
         Err(failed)
     }
 
-    /// The connection; a new one if there is none or it is over. One attempt at a time: others wait for it.
+    /// The connection; a new one if there is none or it is unusable. One attempt at a time: other calls wait for it.
     async fn live(&self) -> Result<Live, String> {
         let mut slot = self.slot.lock().await;
         if let Some(live) = slot.live.as_ref().filter(|live| !live.over.load(Ordering::Acquire)) {
             return Ok(live.clone());
         }
         if slot.live.take().is_some_and(|before| before.astray.load(Ordering::Acquire)) {
-            // The new one led to the wrong server as well: a crowd of calls must not make another one each.
+            // The new connection led to the wrong server as well: a crowd of calls must not open one each.
             let again = slot.led_astray_at.filter(|at| at.elapsed() < FAILURE_HOLDS);
             slot.failed = again.map(|at| (at, format!("{}: the wrong server", self.address())));
             slot.led_astray_at = Some(again.unwrap_or_else(Instant::now));
@@ -162,7 +163,7 @@ impl Link {
                 Ok(live)
             }
             Err(why) => {
-                warn!(address = self.address(), why, "no connection to Redis");
+                warn!(address = self.address(), error = why, "connecting to Redis failed");
                 counter!("flashgate_ledger_connections_total", "result" => "failed").increment(1);
                 slot.failed = Some((Instant::now(), why.clone()));
                 Err(why)
@@ -179,7 +180,7 @@ impl Link {
             }
             Ok::<(), redis::aio::SendError>(())
         };
-        // Each call brings its own deadline.
+        // Each call has its own deadline.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None)

@@ -1,7 +1,7 @@
-//! Notes: what `settle.lua` publishes, on a connection of its own that is made anew whenever it breaks.
+//! Ledger events: what `settle.lua` publishes, on a connection of its own that is replaced whenever it fails.
 //!
-//! A event is one line of text: `settled <batch id, 32 hexadecimal digits>`, or `returned <sale> <available>
-//! <epoch>`. On a cluster every node passes every event on, so any of them will do.
+//! An event is one line of text: `settled <batch id, 32 hexadecimal digits>`, or `returned <sale> <available>
+//! <epoch>`. On a cluster every node forwards every event, so a connection to any node is enough.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,22 +15,22 @@ use tracing::{debug, warn};
 
 use super::servers::Servers;
 
-/// How long to wait before the first attempt to connect again; doubled after each that fails.
+/// The first pause before reconnecting; doubled after each failure.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
-/// How long to wait at most.
+/// The maximum pause.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-/// After how much silence the server is asked whether it is still there (a connection that was cut without a word
-/// stays silent for ever), and whether it is still the one.
+/// After this much silence the server is asked whether it is still up, and still the same one: a connection whose
+/// peer vanished stays silent for ever.
 const LOOK_PERIOD: Duration = Duration::from_secs(5);
 
 struct Subscription {
     sink: PubSubSink,
     messages: PubSubStream,
-    /// [`Servers::losses`] when it was made.
+    /// [`Servers::losses`] at the start of the connection.
     losses: u64,
 }
 
-/// Subscribes, and answers once the subscription stands.
+/// Subscribes, and returns once the subscription is active.
 pub(super) async fn subscribe(
     servers: Arc<Servers>,
     channel: String,
@@ -42,14 +42,14 @@ pub(super) async fn subscribe(
             if let Some(event) = next_event(&mut subscription, &servers).await {
                 return Some((event, (servers, channel, subscription)));
             }
-            warn!("the connection for events is lost");
+            warn!("event connection lost; reconnecting");
             subscription = reconnect(&servers, &channel).await;
         }
     });
     Ok(events.boxed())
 }
 
-/// The next event that is understood; `None` once the connection is of no use any more.
+/// The next event; `None` once the connection is unusable.
 async fn next_event(subscription: &mut Subscription, servers: &Servers) -> Option<LedgerEvent> {
     loop {
         let losses = servers.losses();
@@ -58,10 +58,10 @@ async fn next_event(subscription: &mut Subscription, servers: &Servers) -> Optio
                 let message = message?;
                 match std::str::from_utf8(message.get_payload_bytes()).ok().and_then(parse) {
                     Some(event) => return Some(event),
-                    None => debug!("a event that this version does not know"),
+                    None => debug!("unknown event ignored"),
                 }
             }
-            // A server was lost meanwhile: this connection may lead to one that nobody settles at any more.
+            // A server was lost meanwhile: this connection may lead to a server that gets no settlements any more.
             Err(_silence) if losses != subscription.losses => return None,
             Err(_silence) => {
                 let answer =
@@ -79,7 +79,7 @@ async fn reconnect(servers: &Servers, channel: &str) -> Subscription {
         match connect(servers, channel).await {
             Ok(subscription) => return subscription,
             Err(why) => {
-                debug!(why, "no connection for events");
+                debug!(error = why, "event connection failed; retrying");
                 sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_MAX);
             }
@@ -87,7 +87,7 @@ async fn reconnect(servers: &Servers, channel: &str) -> Subscription {
     }
 }
 
-/// Subscribes at the first server that takes it.
+/// Subscribes at the first server that accepts.
 async fn connect(servers: &Servers, channel: &str) -> Result<Subscription, String> {
     let mut failure = "no server is known".to_owned();
     let losses = servers.losses();

@@ -1,5 +1,5 @@
-//! The decoders of Redis's answers, as the fuzz targets of `tests/fuzz` call them. Each tells whether it took
-//! what it was given, and panics where a law is broken.
+//! The decoders of Redis's answers, for the fuzz targets of `tests/fuzz`. Each returns whether it decoded its input,
+//! and panics if an invariant is violated.
 
 use flashgate_domain::SaleId;
 use flashgate_ledger::Deduction;
@@ -11,7 +11,7 @@ use super::{
     reply,
 };
 
-/// What a call asked for: so many sales (at least one), and so many intents for them in turn.
+/// A call with that number of sales (at least one), and that number of intents for them in turn.
 fn asked(sales: u8, intents: u8) -> Packed {
     let sales = u16::from(sales.max(1));
     Packed {
@@ -21,7 +21,7 @@ fn asked(sales: u8, intents: u8) -> Packed {
     }
 }
 
-/// An answer in the bytes of Redis's protocol, read as that of script number `script`.
+/// An answer in Redis's protocol, decoded as the reply of script number `script`.
 pub fn answer(script: u8, sales: u8, intents: u8, bytes: &[u8]) -> bool {
     parse_redis_value(bytes).is_ok_and(|value| value_is_read(script, &asked(sales, intents), &value))
 }

@@ -1,10 +1,10 @@
-//! The names of the keys in Redis. Every key of a sale carries the hash tag of its shard.
+//! The names of the keys in Redis. Every key of a sale contains the hash tag of its shard.
 
 use flashgate_domain::{BatchId, OrderId, SaleId, Shard, id::ShardCount};
 
 use super::config::KeyPrefix;
 
-/// Knows every key of a deployment.
+/// The names of all keys of a deployment.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
     prefix: KeyPrefix,
@@ -49,24 +49,24 @@ impl Keys {
         [self.sale(sale), self.held(sale), self.keys(sale)]
     }
 
-    /// Hash: the log entry of a batch. `status`, `nonce`, `at`; but for a fence also `intents` (as in
-    /// `intents.lua`), `states` (one character an order) and `sales` (id u64, orders u32, units u32 each), and while
-    /// it is open `body` (of the batch's message).
+    /// Hash: the log entry of a batch. `status`, `nonce`, `at`; except for a fence also `intents` (as in
+    /// `intents.lua`), `states` (one character per order) and `sales` (id u64, orders u32, units u32 each), and `body`
+    /// (of the batch's message) while it is open.
     pub(super) fn log(&self, batch: BatchId) -> String {
         self.log_of(batch.base())
     }
 
-    /// The log entry that an order belongs to.
+    /// The log entry of an order's batch.
     pub(super) fn log_of(&self, order: OrderId) -> String {
         format!("{}{:016x}", self.log_prefix(order.shard()), order.base().get())
     }
 
-    /// What the log entries of a shard begin with; the base of the batch follows, 16 hexadecimal digits.
+    /// The prefix of a shard's log entries; the base of the batch follows, 16 hexadecimal digits.
     pub(super) fn log_prefix(&self, shard: Shard) -> String {
         self.of_shard(shard, "log:")
     }
 
-    /// Sorted set: the batches that are deducted and not settled, by the time of their deduction in ms.
+    /// Sorted set: the batches that are deducted and not settled, by deduction time in ms.
     pub(super) fn open(&self, shard: Shard) -> String {
         self.of_shard(shard, "open")
     }
@@ -81,22 +81,22 @@ impl Keys {
         self.of_shard(shard, "identity")
     }
 
-    /// Sorted set: the closed sales of which nothing is open, by the time in ms when their keys may go.
+    /// Sorted set: the closed sales without open batches, by the end of their retention in ms.
     pub(super) fn retired(&self, shard: Shard) -> String {
         self.of_shard(shard, "retired")
     }
 
-    /// Number: what health checks write.
+    /// Number: the target of the health checks' writes.
     pub(super) fn health(&self, shard: Shard) -> String {
         self.of_shard(shard, "health")
     }
 
-    /// Number: how many starts of gateways there were.
+    /// Number: the count of gateway starts.
     pub(super) fn nodes(&self) -> String {
         format!("{}:nodes", self.prefix.as_str())
     }
 
-    /// The channel of the events, one for the deployment.
+    /// The channel of the ledger events, one per deployment.
     pub(super) fn events(&self) -> String {
         format!("{}:events", self.prefix.as_str())
     }

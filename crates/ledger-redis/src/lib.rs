@@ -1,18 +1,18 @@
-//! The ledger on Redis: one script a call, in which Redis does nothing else, so that it happens whole.
+//! The ledger on Redis. Each call is one script, which Redis executes exclusively, so that the call is atomic.
 //!
 //! | module | subject |
 //! |---|---|
 //! | `selling`, `lifecycle`, `watching`, `observing`, `repairing`, `identifying`, `probing` | the traits, one each |
-//! | `config` | where Redis is, how long to wait, how long to keep |
+//! | `config` | addresses, timeouts, retention |
 //! | `keys` | the names of the keys |
-//! | `pack`, `reply` | arguments and answers of the scripts, in bytes |
+//! | `pack`, `reply` | arguments and replies of the scripts, in bytes |
 //! | `scripts` | the scripts (`lua/`), loaded where they are missing |
 //! | `servers`, `connection` | which server a call goes to, and what a failure proves |
-//! | `progress` | notices a server that is behind what this process has seen |
-//! | `events` | what other processes settled |
+//! | `progress` | detects a server that is behind what this process has seen |
+//! | `events` | settlements and returned units of other processes |
 //!
-//! Redis must not evict (`maxmemory-policy noeviction`), and acknowledges what it may yet lose unless it runs
-//! with `appendfsync always`; `docs/OPERATIONS.md` tells which settings to use.
+//! Redis must not evict (`maxmemory-policy noeviction`), and may lose acknowledged writes unless it runs with
+//! `appendfsync always`; `docs/OPERATIONS.md` lists the settings.
 
 mod config;
 mod connection;
@@ -63,13 +63,13 @@ pub struct RedisLedger {
     /// The ledger that the calls are meant for, once it is known.
     expected_ledger: OnceLock<LedgerId>,
     retention: Retention,
-    /// After how many writes scripts are broken off; below 0: they are not.
+    /// The number of writes after which scripts fail; below 0: never.
     #[cfg(feature = "failpoints")]
     break_off: std::sync::atomic::AtomicI64,
 }
 
 impl RedisLedger {
-    /// A ledger that connects when it is first used.
+    /// A ledger that connects at the first call.
     pub fn new(config: &RedisConfig) -> Result<Self, InvalidRedisConfig> {
         if config.urls.len() > 1 && !config.cluster {
             return Err(InvalidRedisConfig::ManyUrls);
@@ -89,14 +89,14 @@ impl RedisLedger {
         })
     }
 
-    /// For tests: from now on each script fails after that many writes, as if a command of it were refused. `None`: none
-    /// does.
+    /// For tests: from now on each script fails after that many writes, as if Redis had refused a command of it.
+    /// `None`: no script does.
     #[cfg(feature = "failpoints")]
     pub fn break_off_after(&self, writes: Option<u32>) {
         self.break_off.store(writes.map_or(-1, i64::from), std::sync::atomic::Ordering::Relaxed);
     }
 
-    /// Sends a plain command, with its fault counted.
+    /// Sends a command outside of scripts, and counts its fault.
     async fn command(
         &self,
         name: &'static str,
@@ -106,7 +106,7 @@ impl RedisLedger {
         self.servers.command(name, location, command).await.inspect_err(|fault| count_fault(name, fault))
     }
 
-    /// Runs a script, with its time taken and its fault counted.
+    /// Runs a script, and records its duration and its fault.
     async fn run(&self, shard: Shard, call: ScriptCall) -> Result<Value, LedgerError> {
         let name = call.script.name;
         #[cfg(feature = "failpoints")]
@@ -132,7 +132,7 @@ impl RedisLedger {
         decoded(name, &reply, decode)
     }
 
-    /// Packs intents whose sales must all be of the shard.
+    /// Packs intents, whose sales must all be of the shard.
     fn pack<'a>(
         &self,
         shard: Shard,
@@ -140,25 +140,26 @@ impl RedisLedger {
     ) -> Result<Packed, LedgerError> {
         let count = intents.len();
         let packed = Packed::new(intents).filter(|_packed| (1..=BATCH_INTENTS_MAX).contains(&count));
-        let packed = packed
-            .ok_or_else(|| LedgerError::Refused(format!("{count} intents, not 1 to {BATCH_INTENTS_MAX}")))?;
+        let packed = packed.ok_or_else(|| {
+            LedgerError::Refused(format!("{count} intents; must be 1 to {BATCH_INTENTS_MAX}"))
+        })?;
         match packed.sales.iter().find(|sale| self.keys.shard_of(**sale) != shard) {
             Some(sale) => Err(LedgerError::Refused(format!("sale {sale} is not of shard {shard}"))),
             None => Ok(packed),
         }
     }
 
-    /// Remembers how far the sales have come, and makes it known if a server was behind.
+    /// Records the progress of the sales, and reports sales of which the server was behind.
     fn take_in<T>(&self, told: ScriptReply<T>) -> T {
         for sale in &told.stopped {
             counter!("flashgate_ledger_sales_behind_total").increment(1);
-            warn!(%sale, "Redis has lost a part of the sale that it had acknowledged; the sale is paused");
+            warn!(sale_id = %sale, "Redis lost acknowledged writes of the sale; sale paused; rebuild it");
         }
         self.progress.record(told.progress);
         told.answer
     }
 
-    /// The ledger that the calls are meant for, as the scripts take it; empty: one without an identity.
+    /// The expected ledger as a script argument; empty: a ledger without an identity.
     fn expected_ledger(&self) -> String {
         self.expected_ledger.get().map(LedgerId::to_string).unwrap_or_default()
     }
@@ -167,16 +168,16 @@ impl RedisLedger {
         sales.iter().flat_map(|sale| self.keys.three_of(*sale))
     }
 
-    /// Packs the intents of an outcome, which must be whole.
+    /// Packs the intents of an outcome, which must cover its whole batch.
     fn pack_outcome(&self, outcome: &BatchOutcome) -> Result<Packed, LedgerError> {
         let id = outcome.batch;
         if !outcome.is_whole() {
-            return Err(LedgerError::Refused(format!("the outcome of batch {id} is not of its orders")));
+            return Err(LedgerError::Refused(format!("the outcome of batch {id} does not match its orders")));
         }
         self.pack(id.shard(), outcome.orders.iter().map(|order| &order.intent))
     }
 
-    /// What `deduct.lua`, `settle.lua` and `restore.lua` have in common: the keys of the batch, and its intents.
+    /// The keys and arguments that `deduct.lua`, `settle.lua` and `restore.lua` share.
     fn batch_call(&self, call: ScriptCall, id: BatchId, packed: &Packed) -> ScriptCall {
         let shard = id.shard();
         call.key(self.keys.log(id))

@@ -1,4 +1,4 @@
-//! Sales come and go.
+//! The lifecycle of sales.
 
 use async_trait::async_trait;
 use flashgate_domain::{Sale, SaleId};
@@ -6,7 +6,7 @@ use flashgate_ledger::{Activated, LedgerError, Prepared, SaleLifecycle};
 
 use super::{RedisLedger, decoded, reply, scripts, servers::KeyLocation};
 
-/// How many sales one call of [`SaleLifecycle::sweep`] frees in a shard.
+/// Maximum sales that one call of [`SaleLifecycle::sweep`] frees per shard.
 const SWEEP_STEP: usize = 16;
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! Orders, log entries, messages, snapshots and holdings are read.
+//! Reading orders, log entries, messages, snapshots and holdings.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use super::{
     servers::KeyLocation,
 };
 
-/// How many open batches one step of [`Observing::snapshot`] looks at: a millisecond of Redis at most.
+/// Maximum open batches per step of [`Observing::snapshot`]: at most a millisecond of Redis.
 const SNAPSHOT_STEP: usize = 512;
 
 #[async_trait]
@@ -56,13 +56,13 @@ impl Observing for RedisLedger {
             else {
                 return Ok(None);
             };
-            // A page begins with the moment at which the one before ended.
+            // A page begins with the time at which the previous one ended.
             open.extend(snapshot.open.iter().filter(|batch| known.insert(batch.id)));
             lost.extend(snapshot.lost.iter().filter(|batch| known.insert(batch.batch)));
             if next_from.is_none() {
                 return Ok(Some(Snapshot { open, lost, ..snapshot }));
             }
-            // More batches of one moment than a page has: a larger page.
+            // More batches have the same time than fit into a page: use a larger page.
             step = if next_from == from { step.saturating_mul(2) } else { SNAPSHOT_STEP };
             from = next_from;
         }

@@ -1,14 +1,14 @@
-//! How intents become script arguments. The layout is described in `lua/intents.lua`.
+//! The encoding of intents as script arguments. `lua/intents.lua` defines the layout.
 
 use std::collections::HashMap;
 
 use flashgate_domain::{BatchOutcome, BuyerDigest, Decision, Intent, OrderState, SaleId};
 use flashgate_ledger::decision_byte::{byte_of, decision_of};
 
-/// The bytes of one intent.
+/// The size of one intent.
 pub(super) const INTENT_BYTES: usize = 38;
 
-/// Numbers sales from 0, in the order in which they first come.
+/// Numbers sales from 0, in order of first appearance.
 #[derive(Default)]
 struct Numbering {
     sales: Vec<SaleId>,
@@ -17,7 +17,7 @@ struct Numbering {
 }
 
 impl Numbering {
-    /// Nearly always the sale of the call before.
+    /// Fast for the most common case: the same sale as in the previous call.
     fn number_of(&mut self, sale: SaleId) -> usize {
         if let Some((_, number)) = self.last.filter(|last| last.0 == sale) {
             return number;
@@ -34,16 +34,16 @@ impl Numbering {
 /// The intents of one call.
 #[derive(Debug)]
 pub(super) struct Packed {
-    /// Each sale once, in the order in which the intents first name them.
+    /// Each sale once, in order of first appearance.
     pub(super) sales: Vec<SaleId>,
-    /// For each intent, the place of its sale in `sales`.
+    /// For each intent, the index of its sale in `sales`.
     pub(super) sale_of: Vec<u16>,
     /// The intents, [`INTENT_BYTES`] each.
     pub(super) intents: Vec<u8>,
 }
 
 impl Packed {
-    /// Packs the intents. `None` above 65,536 sales, which no batch can hold.
+    /// Packs the intents. `None` above 65,536 sales, which no batch can contain.
     pub(super) fn new<'a>(intents: impl ExactSizeIterator<Item = &'a Intent>) -> Option<Self> {
         let mut sales = Numbering::default();
         let mut sale_of = Vec::with_capacity(intents.len());
@@ -65,17 +65,17 @@ impl Packed {
     }
 }
 
-/// What a batch holds of each of its sales.
+/// The share of each sale in a batch.
 #[derive(Debug)]
 pub(super) struct Shares {
-    /// Each sale once, in the order in which the intents first name them.
+    /// Each sale once, in order of first appearance.
     pub(super) sales: Vec<SaleId>,
     /// For each sale its id u64, its orders u32 and its units u32, as in the log entry.
     pub(super) packed: Vec<u8>,
 }
 
 impl Shares {
-    /// Adds up the intents. `None` if the sum is more than the layout holds.
+    /// Sums the intents. `None` if a sum exceeds the layout.
     pub(super) fn new<'a>(intents: impl Iterator<Item = &'a Intent>) -> Option<Self> {
         let mut sales = Numbering::default();
         let mut sums: Vec<(u32, u32)> = Vec::new();
@@ -95,23 +95,23 @@ impl Shares {
     }
 }
 
-/// Quantity and buyer of one packed intent.
+/// The quantity and buyer of one packed intent.
 pub(super) fn unpack_intent(bytes: &[u8]) -> Option<(u32, BuyerDigest)> {
     let bytes: &[u8; INTENT_BYTES] = bytes.try_into().ok()?;
     let quantity = u32::from_be_bytes(bytes.get(2..6)?.try_into().ok()?);
     Some((quantity, BuyerDigest(bytes.get(22..)?.try_into().ok()?)))
 }
 
-/// The character of an order that is not decided.
+/// The character of an undecided order.
 const PENDING: u8 = b'p';
 
-/// The characters of the orders of an outcome, in their order. `settle.lua` writes the units of `s` off and returns those
-/// of all others that are cancelled.
+/// The characters of the orders of an outcome, in their order. `settle.lua` writes the units of `s` off and returns
+/// those of all other cancelled orders.
 pub(super) fn states_of(outcome: &BatchOutcome) -> Vec<u8> {
     outcome.orders.iter().map(|order| byte_of(order.decision)).collect()
 }
 
-/// The state that a character stands for.
+/// The order state of a character.
 pub(super) fn state_of_byte(byte: u8) -> Option<OrderState> {
     if byte == PENDING { Some(OrderState::Pending) } else { decision_of(byte).map(Decision::state) }
 }

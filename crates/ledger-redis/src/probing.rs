@@ -1,4 +1,4 @@
-//! Health, and the time.
+//! Health checks and the server's time.
 
 use async_trait::async_trait;
 use flashgate_domain::{Shard, Timestamp};
@@ -6,13 +6,13 @@ use flashgate_ledger::{LedgerError, Probing};
 
 use super::{RedisLedger, decoded, reply, scripts, servers::KeyLocation};
 
-/// The only policy with which no part of the ledger is thrown away.
+/// The only policy under which Redis drops no part of the ledger.
 const NO_EVICTION: &str = "noeviction";
 
 #[async_trait]
 impl Probing for RedisLedger {
     async fn time(&self) -> Result<Timestamp, LedgerError> {
-        // That of any server will do: their clocks are set alike, and each judges the windows of its own sales.
+        // Any server will do: their clocks are synchronized, and each judges the windows of its own sales.
         let reply = self.command("time", KeyLocation::Nodes, redis::cmd("TIME")).await?;
         decoded("time", &reply, reply::time)
     }
@@ -36,9 +36,7 @@ impl Probing for RedisLedger {
         let reply = self.command("info", KeyLocation::Shard(shard), command).await?;
         let policy = decoded("info", &reply, reply::eviction_policy)?;
         if policy != NO_EVICTION {
-            return Err(LedgerError::Refused(format!(
-                "maxmemory-policy is {policy}, and must be {NO_EVICTION}"
-            )));
+            return Err(LedgerError::Refused(format!("maxmemory-policy is {policy}; must be {NO_EVICTION}")));
         }
         Ok(())
     }

@@ -1,15 +1,15 @@
-//! How far this process has seen each sale come. A server that knows less was behind when it took over.
+//! The progress of each sale that this process has seen, to detect a server that was behind when it took over.
 
 use std::collections::HashMap;
 
 use flashgate_domain::SaleId;
 use parking_lot::{Mutex, MutexGuard};
 
-/// How many sales are remembered. Beyond it all are forgotten, which only means that a server that is behind
-/// is not noticed until each sale was seen again.
+/// Maximum sales in the map. Beyond it the map is cleared, which only means that a server that is behind is not
+/// detected until each sale was seen again.
 const SALES_MAX: usize = 100_000;
 
-/// How far a sale has come: a rebuild moves the generation, any other change the sequence.
+/// The progress of a sale: a rebuild increments the generation, any other change the sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Progress {
     pub(super) generation: u32,
@@ -26,7 +26,7 @@ impl ProgressTracker {
         self.0.lock()
     }
 
-    /// Remembers what an answer told.
+    /// Records the progress in an answer.
     pub(super) fn record(&self, sales: impl IntoIterator<Item = (SaleId, Progress)>) {
         let mut seen = self.lock();
         for (sale, progress) in sales {
@@ -38,13 +38,13 @@ impl ProgressTracker {
         }
     }
 
-    /// Forgets a sale that has ended.
+    /// Removes a sale that has ended.
     pub(super) fn forget(&self, sale: SaleId) {
         self.lock().remove(&sale);
     }
 
-    /// The progress of each sale as a script argument: generation u32, sequence u64, big-endian; 0 and 0 if it
-    /// was never seen.
+    /// The progress of each sale as a script argument: generation u32, sequence u64, big-endian; 0 and 0 if it was
+    /// never seen.
     pub(super) fn pack(&self, sales: &[SaleId]) -> Vec<u8> {
         let seen = self.lock();
         let mut packed = Vec::with_capacity(sales.len() * 12);

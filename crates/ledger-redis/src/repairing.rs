@@ -1,4 +1,4 @@
-//! Sales are rebuilt, and their units put right.
+//! Rebuilding sales and compensating their units.
 
 use async_trait::async_trait;
 use flashgate_domain::{BatchOutcome, Sale, SaleId, audit::LedgerStep};
@@ -13,7 +13,8 @@ impl Repairing for RedisLedger {
     async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerError> {
         match self.rebuild(sale, None).await? {
             Rebuilding::Open { orders } => {
-                // A script that was broken off leaves too many counted as pending. The log tells what is open.
+                // A script that failed half-way leaves the count of pending orders too high. The log has the open
+                // batches.
                 let seen = self.snapshot(sale.id).await?;
                 let is_settled = |snapshot: &Snapshot| snapshot.open.is_empty() && snapshot.lost.is_empty();
                 match seen.filter(is_settled) {

@@ -1,7 +1,7 @@
-//! What the scripts answer, as typed values. Anything unexpected is `None` here, and a
-//! [`LedgerError::UnknownReply`] for the caller: an answer is never guessed.
+//! Decodes the replies of the scripts into typed values. An unexpected reply is `None` here, and a
+//! [`LedgerError::UnknownReply`] for the caller: a reply is never guessed.
 //!
-//! A module a trait of the ledger; here is what they share.
+//! There is a module per trait of the ledger; this one has what they share.
 
 mod identifying;
 mod lifecycle;
@@ -24,15 +24,15 @@ pub(super) use self::selling::{deduction, fate, screening, settled, settled_conf
 pub(super) use self::watching::{scanned, stock_of};
 use super::progress::Progress;
 
-/// How much of an unknown reply is told, in characters.
+/// Maximum characters of an unknown reply in its error.
 const SHOWN_CHARS_MAX: usize = 200;
 
-/// The fault for a reply that is not understood.
+/// The fault for an unknown reply.
 pub(super) fn unknown(call: &'static str, reply: &dyn std::fmt::Debug) -> LedgerError {
     LedgerError::UnknownReply { call, reply: format!("{reply:?}").chars().take(SHOWN_CHARS_MAX).collect() }
 }
 
-/// An array reply, read from its beginning.
+/// An array reply, decoded from its beginning.
 struct Fields<'a>(std::slice::Iter<'a, Value>);
 
 impl<'a> Fields<'a> {
@@ -54,7 +54,7 @@ impl<'a> Fields<'a> {
         std::str::from_utf8(self.bytes()?).ok()
     }
 
-    /// A whole number; Redis gives stored ones as text.
+    /// A whole number; Redis returns stored numbers as text.
     fn signed(&mut self) -> Option<i64> {
         if let Some(Value::Int(number)) = self.0.as_slice().first() {
             self.0.next();
@@ -84,12 +84,12 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// An answer, and what it tells about how far the sales have come.
+/// A decoded reply, with the progress of the sales that it reports.
 #[derive(Debug)]
 pub(super) struct ScriptReply<T> {
     pub(super) answer: T,
     pub(super) progress: Vec<(SaleId, Progress)>,
-    /// The sales that stopped in this call, since the server was behind.
+    /// The sales that this call paused, since the server was behind.
     pub(super) stopped: Vec<SaleId>,
 }
 
@@ -99,13 +99,13 @@ impl<T> ScriptReply<T> {
     }
 }
 
-/// The fault if a script met another ledger than it was meant for.
+/// The fault if a script met another ledger than the expected one.
 pub(super) fn other_ledger(value: &Value) -> Option<LedgerError> {
     let mut fields = Fields::new(value)?;
     if fields.bytes()? != b"other_ledger" {
         return None;
     }
-    // Its identity, or nothing.
+    // Its identity, if it has one.
     Some(LedgerError::OtherLedger { found: fields.text().and_then(|id| id.parse().ok()) })
 }
 

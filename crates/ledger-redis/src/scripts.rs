@@ -1,4 +1,4 @@
-//! The scripts, and how a call of one is put into a command.
+//! The scripts, and the commands that call them.
 
 use std::sync::LazyLock;
 
@@ -30,42 +30,42 @@ scripts! {
     SCREEN = "screen": "identity" "intents" "judge" "screen";
     /// Applies a batch.
     DEDUCT = "deduct": "identity" "intents" "judge" "deduct";
-    /// Tells the fate of a batch.
+    /// Returns the fate of a batch.
     CHECK_BACK = "check_back": "identity" "check_back";
     /// Records outcomes.
     SETTLE = "settle": "identity" "intents" "retire" "settle";
     /// Records that a whole batch was confirmed.
     SETTLE_CONFIRMED = "settle_confirmed": "identity" "retire" "settle_confirmed";
-    /// Puts a sale in.
+    /// Adds a sale.
     PREPARE = "prepare": "prepare";
-    /// Begins to build a sale anew.
+    /// Begins to rebuild a sale.
     REBUILD = "rebuild": "rebuild";
-    /// Puts decided orders into it.
+    /// Restores decided orders of a sale that is being rebuilt.
     RESTORE = "restore": "identity" "intents" "restore";
-    /// Ends that.
+    /// Ends a rebuild.
     RESUME = "resume": "resume";
     /// Makes a sale sellable.
     ACTIVATE = "activate": "activate";
-    /// Stops a sale.
+    /// Pauses a sale.
     PAUSE = "pause": "pause";
-    /// Ends a sale.
+    /// Closes a sale.
     CLOSE = "close": "retire" "close";
-    /// Mends what an audit found.
+    /// Applies a compensating step.
     COMPENSATE = "compensate": "compensate";
     /// Gives a shard its identity.
     ESTABLISH = "establish": "establish";
     /// Frees the keys of a closed sale.
     SWEEP = "sweep": "sweep";
-    /// Whether a server does what the scripts need.
+    /// Checks that a server can run the scripts.
     PROBE = "probe": "probe";
-    /// Looks an order up.
+    /// Reads an order.
     ORDER = "order": "order";
-    /// Totals and open batches.
+    /// Reads totals and open batches.
     SNAPSHOT = "snapshot": "snapshot";
 }
 
 impl Script {
-    /// A call without keys and arguments yet.
+    /// A call without keys and arguments.
     pub(super) const fn call(&'static self) -> ScriptCall {
         ScriptCall {
             script: self,
@@ -76,9 +76,9 @@ impl Script {
         }
     }
 
-    /// Whether the answer to a second copy of a call holds for the first, which may still be on its way. Not for
-    /// a deduction: a refusal leaves no trace, and the first copy could be applied after it. Its caller asks
-    /// check_back.lua, which makes the fate final.
+    /// Whether the answer to a repeated call is valid for the first copy, which may still be under way. Not for a
+    /// deduction: a refusal leaves no trace, and the first copy could be applied after it. The caller of a deduction
+    /// uses check_back.lua instead, which makes the fate final.
     pub(super) fn can_be_repeated(&'static self) -> bool {
         !std::ptr::eq(self, &DEDUCT)
     }
@@ -89,7 +89,7 @@ pub(super) struct ScriptCall {
     pub(super) script: &'static Script,
     keys: Vec<String>,
     arguments: Vec<Vec<u8>>,
-    /// Put before the script, so that a test can break it off.
+    /// Code in front of the script, so that a test can make it fail.
     #[cfg(feature = "failpoints")]
     prefix: Option<String>,
 }
@@ -125,7 +125,7 @@ impl ScriptCall {
         self
     }
 
-    /// The command for a server that knows the script.
+    /// The command for a server that has the script.
     pub(super) fn by_digest(&self) -> Cmd {
         #[cfg(feature = "failpoints")]
         if self.prefix.is_some() {
@@ -134,7 +134,7 @@ impl ScriptCall {
         self.command("EVALSHA", &self.script.digest)
     }
 
-    /// The command for a server that has forgotten it, or never knew it: it carries the script along.
+    /// The command for a server without the script: it carries the code.
     pub(super) fn by_code(&self) -> Cmd {
         #[cfg(feature = "failpoints")]
         if let Some(prefix) = &self.prefix {
@@ -165,7 +165,7 @@ mod tests {
         }
     }
 
-    /// The commands that a script calls: words in capitals that come first in a call.
+    /// The commands that a script calls: words in capitals at the start of a call.
     fn commands(code: &str) -> BTreeSet<&str> {
         let calls = ["call('", "call(\"", "try('"];
         let begins =
@@ -183,7 +183,7 @@ mod tests {
         }
     }
 
-    /// An error after a write must be one that was thought of: events are the only thing that is sent in passing.
+    /// An error after a write must be expected: only the publishing of events may fail after a write.
     #[test]
     fn notes_are_published_in_protected_calls_only() {
         for script in ALL {

@@ -1,4 +1,4 @@
-//! Screen, deduct, check back, settle: one script each, and a shorter one for what is nearly always settled.
+//! Screen, deduct, check back, settle: one script each, and a shorter one for the most common settlement.
 
 use async_trait::async_trait;
 use flashgate_domain::{Batch, BatchId, BatchOutcome, Decision, Intent, Shard};
@@ -66,7 +66,7 @@ impl Selling for RedisLedger {
 }
 
 impl RedisLedger {
-    /// Settles a batch whose orders were all confirmed; `None`, and nothing changed, if there is more to it.
+    /// Settles a batch whose orders were all confirmed; `None`, with nothing changed, if the full script is needed.
     async fn settle_confirmed(&self, outcome: &BatchOutcome) -> Result<Option<Settled>, LedgerError> {
         let (id, shard) = (outcome.batch, outcome.batch.shard());
         let Some(shares) = Shares::new(outcome.orders.iter().map(|order| &order.intent)) else {

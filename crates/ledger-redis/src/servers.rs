@@ -1,12 +1,11 @@
-//! Which server a call goes to, and what may be tried again.
+//! Chooses the server of a call and decides what may be retried.
 //!
-//! On a cluster there is no map of slots here: each shard lives in one slot, and the cluster itself redirects a
-//! call that went to the wrong node. The node that answered is remembered for the shard.
+//! There is no slot map of a cluster here: each shard lives in one slot, and the cluster itself redirects a call that
+//! went to the wrong node. The node that answered is remembered for the shard.
 //!
-//! A call whose connection broke is sent once more. That is sound, since every script does nothing the second
-//! time (batches go by their id, sales by their state), and nobody misses a number that [`next_node`] skips.
-//! But once a request may have reached a server, the failure of the call is [`LedgerError::NoAnswer`], whatever
-//! became of the repetition.
+//! A call whose connection was lost is sent once more. That is sound, since every script is idempotent (batches by
+//! their id, sales by their state), and a number that [`next_node`] skips does no harm. But once a request may have
+//! reached a server, a failed call is [`LedgerError::NoAnswer`], whatever the retry returned.
 //!
 //! [`next_node`]: flashgate_ledger::Identifying::next_node
 
@@ -32,12 +31,12 @@ use super::{
     scripts::ScriptCall,
 };
 
-/// How often one call is sent at most. The longest way leads through a cluster after a failover: a broken
-/// connection, a dead node, a redirection, and some waiting for the new master.
+/// Maximum attempts per call. The longest path is on a cluster after a failover: a lost connection, a dead node, a
+/// redirection, and some waiting for the new master.
 const ATTEMPTS_MAX: usize = 12;
-/// How long to wait for a cluster that is about to choose a master, or to move a slot.
+/// The pause before retrying on a cluster that is about to elect a master, or to move a slot.
 const CLUSTER_PAUSE: Duration = Duration::from_millis(20);
-/// How many nodes are remembered; as many as a cluster is recommended to have.
+/// Maximum nodes in the map; the recommended maximum of a cluster.
 const NODES_MAX: usize = 1_000;
 /// Errors of a server that has not begun to execute the command.
 const REFUSALS: [&str; 15] = [
@@ -58,18 +57,18 @@ const REFUSALS: [&str; 15] = [
     "NOSCRIPT",
 ];
 
-/// Of these, the errors that a script meets at its first write or not at all: it has changed nothing yet.
+/// The refusals that a script gets at its first write or not at all: it has changed nothing yet.
 const AT_FIRST_WRITE: [&str; 5] = ["OOM", "READONLY", "MISCONF", "NOREPLICAS", "MASTERDOWN"];
-/// What Redis puts into an error that a command inside a script gave.
+/// The marker in an error of a command inside a script.
 const FROM_INSIDE: &str = "@user_script";
 
-/// Whether the error proves that nothing was changed. Redis does not undo what a script did before it failed.
+/// Whether the error proves that nothing changed. Redis does not undo the writes of a script that failed.
 fn proves_nothing_done(error: &ServerError) -> bool {
     let inside = error.details().is_some_and(|details| details.contains(FROM_INSIDE));
     if inside { AT_FIRST_WRITE.contains(&error.code()) } else { REFUSALS.contains(&error.code()) }
 }
 
-/// What a call is about. All its keys live in one place.
+/// The location of a call's keys, all in one slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeyLocation {
     /// The keys of a shard.
@@ -94,20 +93,20 @@ pub(super) struct Servers {
     connect_timeout: Duration,
     response_timeout: Duration,
     known: Mutex<Topology>,
-    /// How often a server turned out to be gone, silent or the wrong one.
+    /// Counts servers that turned out to be down, silent or the wrong ones.
     losses: AtomicU64,
 }
 
 #[derive(Default)]
 struct Topology {
-    /// The nodes that redirections named, by address.
+    /// The nodes of redirections, by address.
     nodes: HashMap<String, Arc<Link>>,
-    /// The node that answered for each place.
+    /// The node that answered for each location.
     homes: HashMap<u16, Arc<Link>>,
 }
 
 impl Servers {
-    /// Connects to nothing yet.
+    /// Opens no connection yet.
     pub(super) fn new(config: &RedisConfig) -> Result<Self, RedisError> {
         let connect_timeout = config.connect_timeout();
         let links =
@@ -122,28 +121,28 @@ impl Servers {
         })
     }
 
-    /// Every server that is known, the configured ones first.
+    /// All known servers, the configured ones first.
     pub(super) fn links(&self) -> Vec<Arc<Link>> {
         self.seeds.iter().chain(self.known().nodes.values()).cloned().collect()
     }
 
-    /// How long a connection may take.
+    /// The timeout for a connection.
     pub(super) const fn connect_timeout(&self) -> Duration {
         self.connect_timeout
     }
 
-    /// Moves whenever a server turned out to be gone, silent or the wrong one: whatever else is connected there may be
-    /// connected to the wrong place.
+    /// Changes whenever a server turned out to be down, silent or the wrong one: other connections to its address may
+    /// lead to the wrong server too.
     pub(super) fn losses(&self) -> u64 {
         self.losses.load(Ordering::Relaxed)
     }
 
-    /// Runs a script where its keys are.
+    /// Runs a script at its keys' location.
     pub(super) async fn run(&self, location: KeyLocation, call: &ScriptCall) -> Result<Value, LedgerError> {
         self.send(call.script.name, location, call.by_digest(), Some(call)).await
     }
 
-    /// Sends a command to where its keys are.
+    /// Sends a command to its keys' location.
     pub(super) async fn command(
         &self,
         name: &'static str,
@@ -227,15 +226,15 @@ impl Servers {
     }
 }
 
-/// What to try after a failure.
+/// What to try after a failed attempt.
 enum Next {
-    /// Nothing: the failure stands.
+    /// Nothing: the failure is final.
     Never,
     /// The same node, at once.
     Again,
     /// The same node, after a pause.
     Later,
-    /// This node; `true` if the slot is on its way there and the command must say so.
+    /// This node; `true` if the slot is being moved there and the command must ask for it.
     At(Arc<Link>, bool),
     /// A node that was not tried yet.
     Elsewhere,
@@ -248,16 +247,16 @@ struct Call<'a> {
     location: KeyLocation,
     script: Option<&'a ScriptCall>,
     command: Cmd,
-    /// Set once a server may have got the request and its answer is lost.
+    /// Set once a server may have received the request and its answer is lost.
     doubt: Option<String>,
     failure: Option<LedgerError>,
-    /// Set once the wrong server was met: its address is asked again, once.
+    /// Set once the wrong server answered: its address is resolved again, once.
     is_led_back: bool,
 }
 
 impl Call<'_> {
     fn into_fault(self) -> LedgerError {
-        let nobody = || LedgerError::Unreachable("no server is left to ask".to_owned());
+        let nobody = || LedgerError::Unreachable("every known server was tried".to_owned());
         self.doubt.map_or_else(|| self.failure.unwrap_or_else(nobody), LedgerError::NoAnswer)
     }
 
@@ -302,7 +301,7 @@ impl Call<'_> {
                 node.map_or(Next::Never, |node| Next::At(node, code == "ASK"))
             }
             ("TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN", _) if self.servers.cluster => Next::Later,
-            // It changed nothing. Its address may lead to another server by now; on a cluster, another node knows.
+            // Nothing changed. Its address may lead to another server by now; on a cluster, another node may redirect.
             (code, _) if is_of_wrong_server(code) && proves_nothing_done(error) => {
                 self.note_loss();
                 self.servers.known().homes.remove(&self.location.index());
@@ -320,7 +319,7 @@ impl Call<'_> {
         if proves_nothing_done(error) {
             LedgerError::Refused(error.to_string())
         } else {
-            // A script that failed half-way leaves what it had written.
+            // A script that failed half-way leaves its earlier writes.
             super::reply::unknown(self.name, error)
         }
     }

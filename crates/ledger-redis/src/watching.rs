@@ -1,4 +1,4 @@
-//! What gateways remember: stocks, keys, and the events of other processes.
+//! What gateways cache: stocks, keys, and the events of other processes.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 
 use super::{RedisLedger, decoded, events, reply, servers::KeyLocation};
 
-/// How many keys one step of [`Watching::keys`] asks for: a millisecond of Redis at most.
+/// Maximum keys per step of [`Watching::keys`]: at most a millisecond of Redis.
 const KEYS_STEP: usize = 1_000;
 
 #[async_trait]
@@ -33,7 +33,7 @@ impl Watching for RedisLedger {
                 break;
             }
         }
-        // A hash that grows while it is scanned may show a key twice.
+        // A hash that grows during the scan may return a key twice.
         found.sort_unstable();
         found.dedup();
         Ok(found)

@@ -1,6 +1,6 @@
-//! The contract suite on a Redis server, and what only Redis can show without being stopped.
-//! `FLASHGATE_REDIS_URL` names the server; every test keeps to a key prefix of its own.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot have its server must stop")]
+//! The contract suite on a Redis server, and tests of Redis alone that need not stop it.
+//! `FLASHGATE_REDIS_URL` names the server; every test has its own key prefix.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test without its server must stop")]
 
 #[path = "server/mod.rs"]
 mod server;
@@ -32,7 +32,7 @@ async fn fresh() -> Subject {
 
 flashgate_ledger::ledger_contract!(fresh);
 
-/// One shard, the scene on it, and a way to its keys behind the ledger's back.
+/// One shard, the scene on it, and direct access to its keys.
 struct Fixture {
     config: RedisConfig,
     scene: Scene,
@@ -51,7 +51,7 @@ impl Fixture {
         format!("{}:{{s0}}:{suffix}", self.config.prefix.as_str())
     }
 
-    /// A plain command; `@` stands for what every key of the shard begins with.
+    /// Sends a command; `@` stands for the prefix of every key of the shard.
     fn command<T: redis::FromRedisValue>(&mut self, words: &str) -> T {
         let words = words.replace('@', &self.key(""));
         command(&mut self.connection, &words)
@@ -224,7 +224,7 @@ async fn a_sale_that_sells_again_is_not_swept() -> Fact {
     Ok(())
 }
 
-/// What is done to the keys of a sale in which `ada` holds 2 and `bob` 1.
+/// Damages the keys of a sale in which `ada` holds 2 and `bob` 1.
 async fn loses(damage: &[&str]) -> Fact {
     let mut fixture = Fixture::new();
     let sale = fixture.scene.on_sale(10, 2).await?;
@@ -272,7 +272,7 @@ async fn a_snapshot_of_many_open_batches_is_taken_in_steps_and_is_whole() -> Fac
         batches.push(fixture.scene.deduct(intent.to_vec()).await?);
     }
     fixture.scene.deduct(crowd(other, 1)?).await?;
-    // All of one moment: a step must not go round in circles.
+    // All at one time: a step must not loop.
     for (at, batch) in batches.iter().enumerate() {
         if at < 1_200 {
             fixture.command::<()>(&format!("ZADD @open 5 {}", batch.id()));

@@ -1,6 +1,6 @@
-//! Every script of the ledger, broken off before each of its writes: Redis does not undo what it had written. Whatever
-//! is left behind, no unit is sold twice, no buyer gets more than the limit, and repeating the call ends the matter.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail where it stands")]
+//! Every script of the ledger, made to fail before each of its writes: Redis does not undo the earlier writes.
+//! Whatever the state, no unit is sold twice, no buyer gets more than the limit, and repeating the call completes it.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail at any line")]
 
 #[path = "server/mod.rs"]
 mod server;
@@ -39,7 +39,7 @@ impl Fixture {
         Self { ledger, scene, sale }
     }
 
-    /// Makes a call whose scripts are broken off after so many writes. Its answer, if they got through.
+    /// Makes a call whose scripts fail after that many writes. Its answer, if they succeeded.
     async fn broken_off<T>(
         &self,
         writes: u32,
@@ -62,7 +62,7 @@ impl Fixture {
         self.scene.deduct(intents.collect()).await.unwrap()
     }
 
-    /// Buys whatever is still to be had, one unit a call. How many units that were, and how many of them `ada` got.
+    /// Buys all remaining units, one per call. Returns the number of units, and of those that `ada` got.
     async fn sell_out(&self) -> (u64, u32) {
         let (mut units, mut of_ada) = (0, 0);
         for number in 0..20 {
@@ -86,7 +86,7 @@ impl Fixture {
     }
 }
 
-/// Runs `case` with 0, 1, 2 … writes until nothing is broken off any more; it tells whether something was.
+/// Runs `case` with 0, 1, 2 … writes until no script fails any more; it returns whether one failed.
 async fn at_each_write<F: Future<Output = Result<bool, Box<dyn std::error::Error + Send + Sync>>>>(
     writes_min: u32,
     case: impl Fn(u32) -> F,
@@ -171,7 +171,7 @@ async fn a_confirmation_broken_off_is_ended_by_the_next_call() -> Fact {
         assert!(fixture.scene.snapshot(fixture.sale).await?.open.is_empty());
         let (sold, of_ada) = fixture.sell_out().await;
         assert!(sold + 3 <= STOCK && of_ada == 0, "{sold} and {of_ada} after {writes} writes");
-        // Whatever is counted as pending: a sale without open batches can be rebuilt.
+        // Whatever the count of pending orders is: a sale without open batches can be rebuilt.
         fixture.ledger.pause(fixture.sale).await?;
         let late = fixture.scene.snapshot(fixture.sale).await?.open;
         if late.is_empty() {

@@ -1,5 +1,5 @@
 //! The contract suite on a Redis Cluster: three masters on loopback, started by this file.
-#![expect(clippy::unwrap_used, reason = "a test that cannot have its server must stop")]
+#![expect(clippy::unwrap_used, reason = "a test without its server must stop")]
 
 #[path = "server/mod.rs"]
 mod server;
@@ -48,7 +48,7 @@ impl Cluster {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        panic!("the cluster does not come up");
+        panic!("the cluster did not start");
     }
 
     fn config(&self) -> RedisConfig {
@@ -60,7 +60,7 @@ impl Cluster {
     }
 }
 
-/// One cluster for all tests of the file: the suite gives each ledger a prefix of its own.
+/// One cluster for all tests of the file: the suite gives each ledger its own prefix.
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 
 async fn fresh() -> Subject {

@@ -1,5 +1,5 @@
-//! Calls of which nobody knows whether they happened: what is said of them, and what is never sent again.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! Calls whose effect is unknown: what they return, and what is never retried.
+#![expect(clippy::unwrap_used, reason = "a test may fail at any line")]
 
 #[path = "server/mod.rs"]
 mod server;
@@ -23,7 +23,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// A Redis that hangs up on every script, and counts them.
+/// A Redis that closes the connection at every script, and counts them.
 async fn hangs_up_on_scripts() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (url, scripts) =
@@ -51,7 +51,7 @@ async fn serve(stream: TcpStream, scripts: Arc<AtomicUsize>) {
     }
 }
 
-/// The first word of the next command: an array of strings, each with its length before it.
+/// The first word of the next command: an array of strings, each after its length.
 async fn next_command(read: &mut (impl AsyncBufReadExt + Unpin)) -> Option<String> {
     let words = length(read, '*').await?;
     let mut first = None;
@@ -98,7 +98,7 @@ async fn a_script_that_failed_after_it_had_written_is_in_doubt() -> Fact {
     let sale = scene.on_sale(10, 5).await?;
     let batch = scene.deduct(crowd(sale, 2)?).await?;
     scene.deduct(vec![intent(sale, "another", "k", 1)?]).await?;
-    // Touched by one of its last writes, and not what it should be.
+    // One of its last writes uses this key, which now has an invalid value.
     let open_orders = format!("{}:{{s0}}:open_orders", config.prefix.as_str());
     command::<()>(&mut server.connect(), &format!("SET {open_orders} spoilt"));
     let before = scene.snapshot(sale).await?.sequence;

@@ -1,5 +1,5 @@
-//! The ledger when its Redis dies, stalls, loses its data or comes back. Each test has a server of its own.
-#![expect(clippy::unwrap_used, reason = "a test that cannot have its server must stop")]
+//! The ledger when its Redis is down, stalls, loses its data or restarts. Each test has its own server.
+#![expect(clippy::unwrap_used, reason = "a test without its server must stop")]
 
 #[path = "server/mod.rs"]
 mod server;
@@ -37,7 +37,7 @@ async fn a_flushed_ledger_misses_its_sales_and_heals_from_outcomes() -> Fact {
     assert_eq!(scene.ledger().check_back(batch.id()).await?, Fate::Deducted);
     assert_eq!(scene.ledger().snapshot(sale).await?, None, "the settlement has not created it");
 
-    // Whoever prepares it again against the rules finds that this process has seen it further on.
+    // If the sale is prepared again against the rules, this process has already seen more progress.
     let again = scene.sale(sale, 10, 5, open_window()?)?;
     assert_eq!(scene.ledger().prepare(&again).await?, Prepared::Created);
     assert_eq!(scene.screen(&crowd(sale, 1)?).await?, [IntentResult::Paused]);
@@ -82,7 +82,7 @@ async fn a_stalled_server_leaves_doubt_within_the_timeout() -> Fact {
     assert!(started.elapsed() < Duration::from_millis(450), "{:?}", started.elapsed());
 
     drop(stall);
-    // The stalled server may have it or not; both answers of the script are final and agree with the stock.
+    // The stalled server may have applied it or not; both answers of the script are final and match the stock.
     let fate = scene.ledger().check_back(batch.id()).await?;
     let left = scene.available(sale).await?;
     assert!(matches!((fate, left), (Fate::Deducted, 7) | (Fate::Fenced, 10)), "{fate:?} {left}");
@@ -160,7 +160,7 @@ async fn notes_go_on_after_the_server_came_back() -> Fact {
     server.kill();
     server.restart();
     assert_eq!(scene.available(sale).await?, 100, "the call makes the connection anew");
-    // Notes are lost until the stream is connected again, which is promised; so one is sent until it is heard.
+    // Events are lost until the stream has reconnected, which is allowed; so one is published until it arrives.
     let mut batches = crowd(sale, 100)?.into_iter();
     let heard = timeout(Duration::from_secs(10), async {
         loop {

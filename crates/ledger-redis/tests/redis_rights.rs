@@ -1,5 +1,5 @@
-//! What a server must allow: rights, memory, and that it takes writes. Each test has a server of its own.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! What a server must allow: rights, memory and writes. Each test has its own server.
+#![expect(clippy::unwrap_used, reason = "a test may fail at any line")]
 
 #[path = "server/mod.rs"]
 mod server;
@@ -31,7 +31,7 @@ fn scene(url: &str) -> Scene {
     Scene::new(Subject { ledger: Arc::new(ledger(&config(url))), shards: ShardCount::ONE })
 }
 
-/// A user with all rights but those, and a URL to connect as that user.
+/// A user with all rights except these, and a URL to connect as that user.
 fn user_without(server: &Server, rules: &str) -> String {
     let set = format!("ACL SETUSER limited on >secret ~* &* +@all {rules}");
     command::<()>(&mut server.connect(), &set);
@@ -109,7 +109,7 @@ async fn a_server_that_takes_no_writes_is_not_well() -> Fact {
         let fault = scene.ledger().ping().await.unwrap_err();
         assert!(fault.nothing_done(), "{breaks}: {fault}");
         command::<()>(&mut server.connect(), mends);
-        // A moment in which a new connection is not made again for every call.
+        // A short time in which a new connection is not opened for every call.
         sleep(Duration::from_millis(60)).await;
         scene.ledger().ping().await?;
         assert_eq!(scene.screen(&crowd(sale, 1)?).await?, [IntentResult::Pass]);
@@ -117,7 +117,7 @@ async fn a_server_that_takes_no_writes_is_not_well() -> Fact {
     Ok(())
 }
 
-/// An address that leads to the server of that port; connections that are open stay where they are.
+/// An address that leads to the server of that port; open connections stay where they are.
 async fn leading(to: Arc<AtomicU16>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://{}/", listener.local_addr().unwrap());
@@ -156,7 +156,7 @@ async fn after_a_switch_over_the_same_call_goes_to_the_new_primary() -> Fact {
     assert!(matches!(deduction, Deduction::Applied { .. }), "{deduction:?}");
     scene.ledger().ping().await?;
     assert_eq!(scene.available(sale).await?, 7);
-    // The events follow: at the latest when they were silent for a while.
+    // The event connection follows, at the latest after some silence.
     let heard = async {
         loop {
             scene.ledger().settle(&all_cancelled(&open, CancelReason::Timeout)).await?;

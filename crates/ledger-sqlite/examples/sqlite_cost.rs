@@ -1,7 +1,7 @@
-//! What the ledger on SQLite takes: calls and intents a second, processor time an intent, memory an order.
+//! Measures the ledger on SQLite: calls and intents per second, processor time per intent, memory per order.
 //!
-//! `cargo run --release -p flashgate-ledger-sqlite --example sqlite_cost [FOLDER]`, where the
-//! folder (the present one, if it is left out) lies on the disk in question: every commit is synced.
+//! `cargo run --release -p flashgate-ledger-sqlite --example sqlite_cost [FOLDER]`, where the folder (default: the
+//! current one) is on the disk in question: every commit is synced.
 #![expect(clippy::print_stdout, reason = "a tool for the terminal")]
 
 use std::{env, error::Error, fs, num::NonZeroU64, path::PathBuf, sync::Arc, time::Duration};
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// How long each row is measured, at least.
+/// The minimum duration of each row.
 const ROW: Duration = Duration::from_secs(3);
 const RETENTION: Retention =
     Retention { log: Duration::from_secs(86_400), sale: Duration::from_secs(86_400) };
@@ -57,7 +57,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Deducts and settles batches on as many lanes, each of which waits for its answer.
+/// Deducts and settles batches on that many lanes, each of which waits for its answers.
 async fn measure(scene: &Scene, sale: SaleId, buyers: &mut u64, lanes: usize, size: usize) -> Result<()> {
     let (mut calls, mut deducting) = (0_u64, Duration::ZERO);
     let [mut deduct_cpu, mut screen_cpu] = [Duration::ZERO; 2];
@@ -115,12 +115,12 @@ fn batch(scene: &Scene, sale: SaleId, buyers: &mut u64, size: usize) -> Result<B
     scene.batch(intents)
 }
 
-/// What this process has used of the processors, without the kernel's part.
+/// The processor time of this process, without the kernel's part.
 fn cpu() -> Result<Duration> {
     let stat = fs::read_to_string("/proc/self/stat")?;
     let fields = stat.rsplit(')').next().ok_or("no fields")?;
     let ticks: u64 = fields.split_whitespace().nth(11).ok_or("no user time")?.parse()?;
-    // Linux tells it in hundredths of a second.
+    // Linux reports it in hundredths of a second.
     Ok(Duration::from_millis(ticks * 10))
 }
 

@@ -1,2 +1,2 @@
--- A batch that nobody needs any more. Arguments: number.
+-- Deletes an expired batch. Arguments: number.
 DELETE FROM batches WHERE number = ?

@@ -1,2 +1,2 @@
--- What a batch asked for. Arguments: number. Row: sales, intents.
+-- The intents of a batch. Arguments: number. Row: sales, intents.
 SELECT sales, intents FROM batches WHERE number = ?

@@ -1,2 +1,2 @@
--- Keeps a fence at least until then. Arguments: expires at, base.
+-- Extends the retention of a fence, if it ends earlier. Arguments: expires at, base.
 UPDATE fences SET expires_at_ms = max(expires_at_ms, ?) WHERE base = ?

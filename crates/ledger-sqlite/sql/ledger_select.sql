@@ -1,2 +1,2 @@
--- How the ledger was made. No arguments. Row: shards, starts of gateways.
+-- The settings of the ledger. No arguments. Row: shards, starts of gateways.
 SELECT shards, starts FROM ledger WHERE id = 1

@@ -1,2 +1,2 @@
--- Counts a start of a gateway. Arguments: the starts so far, with this one.
+-- Counts a start of a gateway. Arguments: the number of starts, including this one.
 UPDATE ledger SET starts = ? WHERE id = 1

@@ -1,2 +1,2 @@
--- The decision about a batch that nobody needs any more. Arguments: number.
+-- Deletes the outcome of an expired batch. Arguments: number.
 DELETE FROM outcomes WHERE number = ?

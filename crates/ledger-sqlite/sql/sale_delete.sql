@@ -1,2 +1,2 @@
--- A sale whose retention is over. Arguments: sale id.
+-- Deletes a sale whose retention is over. Arguments: sale id.
 DELETE FROM sales WHERE id = ?

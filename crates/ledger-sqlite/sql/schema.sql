@@ -1,10 +1,10 @@
 -- The tables of a new ledger. Argument: none; the header of the file (application_id, user_version) is set apart.
 --
--- What buyers hold and which keys have an order is in no table: it follows from `batches` and `outcomes`, in the
--- order of `number`, and is kept in memory. So a deduction appends one row, wherever its buyers' digests fall.
+-- What buyers hold and which keys have an order is in no table: it follows from `batches` and `outcomes`, in the order
+-- of `number`, and is kept in memory. So a deduction appends one row, however scattered its buyers' digests are.
 
--- One row: how many shards sale ids are spread over, how many starts of gateways there were, and the identities of the
--- ledger and of the order store that it belongs to, once it has them.
+-- One row: the number of shards of the sale ids, the number of gateway starts, and the identities of the ledger and of
+-- the order store that it belongs to, once they are set.
 CREATE TABLE ledger (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   shards INTEGER NOT NULL,
@@ -13,10 +13,10 @@ CREATE TABLE ledger (
   store_id BLOB
 ) STRICT;
 
--- `available = initial + restocked + returned - deducted`. `epoch` moves with every unit that comes back,
--- `sequence` with every change, `adjustments` with every compensating step. What the open batches hold is pending.
--- Batches with a `number` below `born` have nothing to do with the sale: they were of another one, or were settled
--- when it was missing.
+-- `available = initial + restocked + returned - deducted`. `epoch` increases with every returned unit, `sequence` with
+-- every change, `adjustments` with every compensating step. The orders and units of open batches are pending. Batches
+-- with a `number` below `born` do not belong to the sale: they were of an earlier one, or were settled when it was
+-- missing.
 CREATE TABLE sales (
   id INTEGER PRIMARY KEY,
   state TEXT NOT NULL CHECK (state IN ('prepared', 'active', 'paused', 'closed')),
@@ -40,8 +40,8 @@ CREATE TABLE sales (
   adjustments INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- The deduction log, in the order in which the batches were applied. `late`: from its outcome, since the ledger
--- did not know it. The nonce is the random half of the batch id, as a signed number. Sales are 8 bytes each; an
+-- The deduction log, in the order in which the batches were applied. `late`: deducted from its outcome, since the
+-- ledger did not have it. The nonce is the random half of the batch id, as a signed number. Sales are 8 bytes each; an
 -- intent is 38 bytes: sale number u16 | quantity u32 | key digest 16 bytes | buyer digest 16 bytes, big-endian.
 CREATE TABLE batches (
   number INTEGER PRIMARY KEY,
@@ -53,7 +53,7 @@ CREATE TABLE batches (
   intents BLOB NOT NULL
 ) STRICT;
 
--- What the order store decided about a batch, one letter an order. A batch without is open.
+-- The outcome of a batch, one letter per order. A batch without one is open.
 CREATE TABLE outcomes (
   number INTEGER PRIMARY KEY,
   expires_at_ms INTEGER NOT NULL,
@@ -61,7 +61,7 @@ CREATE TABLE outcomes (
 ) STRICT;
 CREATE INDEX outcomes_by_expiry ON outcomes (expires_at_ms);
 
--- Batches that a check-back found nothing of: they can never be deducted.
+-- Batches that a check-back did not find: they can never be deducted.
 CREATE TABLE fences (
   base INTEGER PRIMARY KEY,
   nonce INTEGER NOT NULL,

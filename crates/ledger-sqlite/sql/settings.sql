@@ -1,7 +1,7 @@
--- Settings of the one connection, each time it is opened, before the file is looked at. No arguments, no rows.
--- EXCLUSIVE keeps every other process out, and the index of the log in memory instead of a third file.
--- FULL: what was committed survives the loss of power. 4,096 pages of log are 16 MiB: a checkpoint now and then.
--- Hardly a page is read twice, so 8 MiB of cache are plenty.
+-- Settings of the only connection, at each opening, before the first access to the file. No arguments, no rows.
+-- EXCLUSIVE excludes every other process, and keeps the index of the log in memory instead of a third file.
+-- FULL: a committed transaction survives a power loss. 4,096 pages of log are 16 MiB: an occasional checkpoint.
+-- Few pages are read twice, so 8 MiB of cache are enough.
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA synchronous = FULL;
 PRAGMA fullfsync = ON;

@@ -1,4 +1,4 @@
-//! Calls on their way to the thread, and answers on their way back.
+//! Calls to the ledger's thread, and their answers.
 
 use flashgate_ledger::LedgerError;
 use tokio::sync::oneshot;
@@ -8,27 +8,27 @@ use super::{
     store::Store,
 };
 
-/// Where an answer goes. Whoever asked may be gone.
+/// Sends the answer of a call. The caller may be gone.
 pub(super) type ReplySender<T> = oneshot::Sender<Result<T, LedgerError>>;
 
-/// An answer that waits for its transaction: told whether it is committed, it sends itself.
+/// Sends the answer of a call once its transaction is committed or has failed.
 pub(super) type Responder = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
 
 /// One call.
 pub(super) enum Call {
-    /// Needs a transaction.
+    /// Runs in a transaction.
     Write(Box<dyn Write>),
-    /// Is answered from what is committed.
+    /// Reads committed data.
     Read(Box<dyn Read>),
-    /// The last one: the file is closed behind it.
+    /// The last call: the file is closed after it.
     Leave(ReplySender<()>),
 }
 
 /// A call that may change something.
 pub(super) trait Write: Send {
-    /// Runs it. With an error, the transaction must not be committed.
+    /// Runs it. If it returns an error, the transaction must not be committed.
     fn run(self: Box<Self>, round: &mut Round<'_>) -> (Responder, Option<rusqlite::Error>);
-    /// Answers without having run it.
+    /// Answers with `fault` without running it.
     fn fail(self: Box<Self>, fault: LedgerError);
 }
 
@@ -36,12 +36,12 @@ pub(super) trait Write: Send {
 pub(super) trait Read: Send {
     /// Runs it and answers.
     fn run(self: Box<Self>, store: &Store);
-    /// Answers without having run it.
+    /// Answers with `fault` without running it.
     fn fail(self: Box<Self>, fault: LedgerError);
 }
 
 impl Call {
-    /// A call that may change something: what it does, and where its answer goes.
+    /// A call that may change something: its work, and the sender of its answer.
     pub(super) fn write<T: Send + 'static>(
         reply: ReplySender<T>,
         work: impl FnOnce(&mut Round<'_>) -> Result<T, CallError> + Send + 'static,

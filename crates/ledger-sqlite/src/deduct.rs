@@ -1,4 +1,4 @@
-//! The local transaction, and the check-back that tells its fate.
+//! The local transaction, and the check-back that returns its fate.
 
 use flashgate_domain::BatchId;
 use flashgate_ledger::{Deduction, Fate};
@@ -38,7 +38,7 @@ impl Round<'_> {
         Ok(Deduction::Applied { stocks })
     }
 
-    /// What becomes of each sale; `None` if a number would leave its range.
+    /// The changes of each sale; `None` if a number would leave its range.
     fn changes(&self, id: BatchId, entry: &Entry, judged: Judged<'_>) -> Option<Vec<SaleChange>> {
         let open_key = (self.now, id);
         let mut changes = Vec::with_capacity(entry.sales.len());
@@ -65,15 +65,15 @@ impl Round<'_> {
         self.store.insert_batch(&batch)
     }
 
-    /// Tells the fate of a batch and makes it final.
+    /// Returns the fate of a batch and makes it final.
     pub(super) fn check_back(&mut self, id: BatchId) -> Result<Fate, CallError> {
         let keep_until = self.until(self.retention.log);
         match self.known(id)? {
             BatchStatus::Deducted(_) => return Ok(Fate::Deducted),
             BatchStatus::Fenced => {}
             BatchStatus::Absent => self.store.insert_fence(id, keep_until)?,
-            // As long as the other's entry lives this one cannot be deducted: the entry is the fence. One that
-            // is open stays until it is settled, and then for the retention.
+            // As long as the other batch's entry lives, this batch cannot be deducted: the entry is the fence. An open
+            // entry stays until it is settled, and then for the retention.
             BatchStatus::TakenByBatch(row) => self.store.keep_outcome(row.number, keep_until)?,
             BatchStatus::TakenByFence => self.store.keep_fence(id.base(), keep_until)?,
         }

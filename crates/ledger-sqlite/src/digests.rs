@@ -1,26 +1,26 @@
-//! A map from digests that takes little memory and grows in small steps.
+//! A map keyed by digests that uses little memory and grows in small steps.
 //!
-//! There is an entry for every order of every sale. A hash map of a million entries leaves up to half of its places
-//! empty, and moves all of them when it grows: nobody could read for 50 ms. Here entries stand in sorted runs of some
-//! hundred, without gaps; a run that is full becomes two.
+//! There is an entry for every order of every sale. A hash map of a million entries leaves up to half of its slots
+//! empty, and moves all of them when it grows: reads would block for 50 ms. Here entries are in sorted runs of some
+//! hundred, without gaps; a full run is split in two.
 
 use std::collections::BTreeMap;
 
 /// 128 bits of a BLAKE3 hash.
 pub(super) type Digest = [u8; 16];
 
-/// Of so many entries a run becomes two. An insertion moves half of a run at most: some kilobytes.
+/// The length at which a run is split. An insertion moves at most half of a run: some kilobytes.
 const RUN_MAX: usize = 512;
-/// By so many entries a run grows.
+/// The number of entries by which a run's capacity grows.
 const RUN_STEP: usize = 32;
 
-/// The entries from one digest to where the next run begins, sorted.
+/// The entries from one digest to the start of the next run, sorted.
 type Run<V> = Vec<(Digest, V)>;
 
 /// Maps digests to values.
 #[derive(Debug)]
 pub(super) struct Digests<V> {
-    /// By the least digest that may stand in it. The first run begins at zero, so that each digest has one.
+    /// By the least digest that belongs to the run. The first run begins at zero, so that each digest has one.
     runs: BTreeMap<Digest, Run<V>>,
     len: usize,
 }
@@ -32,7 +32,7 @@ impl<V> Default for Digests<V> {
 }
 
 impl<V: Copy> Digests<V> {
-    /// How many digests have a value.
+    /// The number of entries.
     pub(super) const fn len(&self) -> usize {
         self.len
     }
@@ -72,7 +72,7 @@ impl<V: Copy> Digests<V> {
         }
     }
 
-    /// The digests behind `last` in their order, or all of them.
+    /// The digests after `last` in ascending order, or all of them.
     pub(super) fn after(&self, last: Option<Digest>) -> impl Iterator<Item = &Digest> {
         let begin = last.and_then(|last| self.runs.range(..=last).next_back()).map(|(begin, _run)| *begin);
         let runs = self.runs.range(begin.unwrap_or_default()..).map(|(_begin, run)| run);
@@ -84,12 +84,12 @@ impl<V: Copy> Digests<V> {
     }
 }
 
-/// Where the digest stands, or where it would.
+/// The index of the digest, or its insertion point.
 fn find<V>(run: &Run<V>, digest: &Digest) -> Result<usize, usize> {
     run.binary_search_by(|(known, _value)| known.cmp(digest))
 }
 
-/// Leaves the first half, and returns the second.
+/// Keeps the first half, and returns the second.
 fn halve<V>(run: &mut Run<V>) -> Run<V> {
     let second = run.split_off(run.len() / 2);
     run.shrink_to(run.len() + RUN_STEP);
@@ -104,7 +104,7 @@ mod tests {
 
     use super::*;
 
-    /// Scattered, as hashes are.
+    /// Scattered, like hashes.
     fn digest(number: u32) -> Digest {
         let mut digest = [0; 16];
         digest[..4].copy_from_slice(&number.wrapping_mul(0x9E37_79B9).to_be_bytes());

@@ -1,5 +1,5 @@
-//! Changes that are not committed yet. A [`Overlay`] is one sale during one call; the [`Draft`] is all that the
-//! calls of one transaction change. Both lie over the index: what they do not have is looked up beneath.
+//! Uncommitted changes. An [`Overlay`] is one sale during one call; the [`Draft`] has all changes of one transaction.
+//! Both are read before the index: what they do not have is read from the index.
 
 use std::collections::HashMap;
 
@@ -11,11 +11,11 @@ use super::{
     sale::SaleRow,
 };
 
-/// What becomes of one sale.
+/// The changes of one sale.
 #[derive(Debug)]
 pub(super) struct SaleChange {
     pub(super) row: SaleRow,
-    /// What buyers hold now; 0: nothing any more.
+    /// The new holdings of buyers; 0: none any more.
     pub(super) held: HashMap<BuyerDigest, u32>,
     pub(super) keys: HashMap<KeyDigest, KeyEntry>,
     pub(super) opened: Vec<(OpenKey, Share)>,
@@ -41,7 +41,7 @@ impl SaleChange {
 pub(super) struct Overlay<'a> {
     index: Option<&'a SaleIndex>,
     draft: Option<&'a SaleChange>,
-    /// What the call makes of it.
+    /// The changes by the call.
     pub(super) change: SaleChange,
 }
 
@@ -50,7 +50,7 @@ impl<'a> Overlay<'a> {
         Self { index, draft, change: SaleChange::new(row) }
     }
 
-    /// How many units the buyer holds.
+    /// The units that the buyer holds.
     pub(super) fn held(&self, buyer: BuyerDigest) -> u32 {
         let drafted = self.draft.and_then(|draft| draft.held.get(&buyer));
         match self.change.held.get(&buyer).or(drafted) {
@@ -67,7 +67,7 @@ impl<'a> Overlay<'a> {
     }
 }
 
-/// All that one transaction changes.
+/// All changes of one transaction.
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) identity: Option<LedgerIdentity>,
@@ -76,7 +76,7 @@ pub(super) struct Draft {
     pub(super) starts: u64,
     pub(super) next_number: u64,
     pub(super) retired: Vec<SaleId>,
-    /// To be sent once it is committed.
+    /// Published after the commit.
     pub(super) events: Vec<LedgerEvent>,
 }
 
@@ -93,7 +93,7 @@ impl Draft {
         }
     }
 
-    /// The sale as it is after the calls so far.
+    /// The sale after the calls so far.
     pub(super) fn row(&self, index: &LedgerIndex, sale: SaleId) -> Option<SaleRow> {
         let drafted = self.sales.get(&sale).map(|change| change.row);
         drafted.or_else(|| index.sales.get(&sale).map(|index| index.row))
@@ -105,7 +105,7 @@ impl Draft {
         Some(Overlay::new(row, index.sales.get(&sale), self.sales.get(&sale)))
     }
 
-    /// Takes in what a call has made of a sale.
+    /// Adds the changes of a sale by one call.
     pub(super) fn merge(&mut self, change: SaleChange) {
         match self.sales.entry(change.row.id) {
             std::collections::hash_map::Entry::Occupied(mut earlier) => earlier.get_mut().merge(change),

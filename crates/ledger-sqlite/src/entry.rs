@@ -1,4 +1,4 @@
-//! What a call asks for, and how a batch is laid out in its row: the layout is told in `sql/schema.sql`.
+//! The intents of a call, and the layout of a batch in its row, which `sql/schema.sql` defines.
 
 use std::collections::HashMap;
 
@@ -8,14 +8,14 @@ use flashgate_domain::{
 };
 use flashgate_ledger::{LedgerError, decision_byte::decision_of};
 
-/// The bytes of one intent.
+/// The size of one intent.
 const INTENT_BYTES: usize = 38;
 const SALE_BYTES: usize = 8;
 
-/// One intent, as far as the ledger looks at it.
+/// The fields of an intent that the ledger uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
-    /// The place of its sale in [`Entry::sales`].
+pub(super) struct IntentFields {
+    /// The index of its sale in [`Entry::sales`].
     pub(super) sale: u16,
     pub(super) quantity: u32,
     pub(super) key: KeyDigest,
@@ -25,10 +25,10 @@ pub(super) struct Asked {
 /// The intents of one call.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// Each sale once, in the order in which the intents first name them.
+    /// Each sale once, in order of first appearance.
     pub(super) sales: Vec<SaleId>,
     /// The intents, in their order.
-    pub(super) asked: Vec<Asked>,
+    pub(super) asked: Vec<IntentFields>,
 }
 
 impl Entry {
@@ -40,7 +40,7 @@ impl Entry {
     ) -> Result<Self, LedgerError> {
         let count = intents.len();
         if !(1..=BATCH_INTENTS_MAX).contains(&count) {
-            return Err(LedgerError::Refused(format!("{count} intents, not 1 to {BATCH_INTENTS_MAX}")));
+            return Err(LedgerError::Refused(format!("{count} intents; must be 1 to {BATCH_INTENTS_MAX}")));
         }
         let mut entry = Self { sales: Vec::new(), asked: Vec::with_capacity(count) };
         let mut numbers = HashMap::new();
@@ -53,7 +53,7 @@ impl Entry {
             };
             last = Some((sale, number));
             let (key, buyer) = (intent.key_digest(), intent.buyer_digest());
-            entry.asked.push(Asked { sale: number, quantity: intent.quantity().get(), key, buyer });
+            entry.asked.push(IntentFields { sale: number, quantity: intent.quantity().get(), key, buyer });
         }
         Ok(entry)
     }
@@ -91,7 +91,7 @@ impl Entry {
         (sales, intents)
     }
 
-    /// Reads both columns; `None` if they are not what [`Entry::pack`] writes.
+    /// Decodes both columns; `None` if [`Entry::pack`] does not write such columns.
     pub(super) fn unpack(sales: &[u8], intents: &[u8]) -> Option<Self> {
         let sales = unpack_sales(sales)?;
         let (chunks, rest) = intents.as_chunks::<INTENT_BYTES>();
@@ -100,24 +100,24 @@ impl Entry {
         (rest.is_empty() && numbered).then_some(Self { sales, asked })
     }
 
-    /// The sale that an intent names.
-    pub(super) fn sale_of(&self, asked: &Asked) -> Option<SaleId> {
+    /// The sale of an intent.
+    pub(super) fn sale_of(&self, asked: &IntentFields) -> Option<SaleId> {
         self.sales.get(usize::from(asked.sale)).copied()
     }
 }
 
-/// Reads the column `sales`.
+/// Decodes the column `sales`.
 pub(super) fn unpack_sales(bytes: &[u8]) -> Option<Vec<SaleId>> {
     let (chunks, rest) = bytes.as_chunks::<SALE_BYTES>();
     let sale = |bytes: &[u8; SALE_BYTES]| SaleId::new(u64::from_be_bytes(*bytes)).ok();
     rest.is_empty().then(|| chunks.iter().map(sale).collect()).flatten()
 }
 
-fn unpack_intent(bytes: &[u8; INTENT_BYTES]) -> Option<Asked> {
+fn unpack_intent(bytes: &[u8; INTENT_BYTES]) -> Option<IntentFields> {
     let (sale, rest) = bytes.split_first_chunk()?;
     let (quantity, rest) = rest.split_first_chunk()?;
     let (key, buyer) = rest.split_first_chunk()?;
-    Some(Asked {
+    Some(IntentFields {
         sale: u16::from_be_bytes(*sale),
         quantity: u32::from_be_bytes(*quantity),
         key: KeyDigest(*key),
@@ -125,7 +125,7 @@ fn unpack_intent(bytes: &[u8; INTENT_BYTES]) -> Option<Asked> {
     })
 }
 
-/// The state that a byte of the column `states` stands for.
+/// The order state of a byte of the column `states`.
 pub(super) fn state_of(byte: u8) -> Option<OrderState> {
     decision_of(byte).map(Decision::state)
 }

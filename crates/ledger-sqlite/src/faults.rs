@@ -1,5 +1,5 @@
-//! SQLite fails in the middle: what the callers hear, and what is left. The failures are made with triggers that
-//! live as long as the connection.
+//! SQLite fails in the middle: what the callers get, and what is stored. The failures are made with triggers that live
+//! as long as the connection.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use flashgate_ledger::{
 
 use super::SqliteLedger;
 
-/// The commit of whatever inserts a batch fails, for a reason that is no want of room.
+/// The commit of a transaction that inserts a batch fails, for another reason than a full disk.
 const COMMIT_FAILS: &str = "PRAGMA foreign_keys = ON; CREATE TEMP TABLE parents (id INTEGER PRIMARY KEY);
     CREATE TEMP TABLE children (parent INTEGER REFERENCES parents DEFERRABLE INITIALLY DEFERRED);
     CREATE TEMP TRIGGER orphan AFTER INSERT ON main.batches BEGIN INSERT INTO children VALUES (1); END";
@@ -52,7 +52,7 @@ async fn a_commit_of_which_nothing_is_known_is_no_answer_and_the_file_is_opened_
     assert!(!fault.nothing_done());
     assert_eq!(scene.snapshot(sale).await?, before, "what is not known to be committed is not shown");
 
-    // The next call finds out what the file says: here, that it never was.
+    // The next call reads the file: the batch was never stored.
     assert_eq!(ledger.check_back(batch.id()).await?, Fate::Fenced);
     assert_eq!(scene.snapshot(sale).await?, before);
     assert_eq!(scene.screen(&[intent(sale, "ada", "k", 2)?]).await?.len(), 1);
@@ -69,7 +69,7 @@ async fn a_file_that_cannot_be_opened_anew_is_unreachable_until_it_can() -> Fact
     sabotage(&ledger, COMMIT_FAILS).await?;
     let batch = scene.batch(crowd(sale, 3)?)?;
     assert!(ledger.deduct(&batch, &[]).await.is_err());
-    // Somebody else was quicker.
+    // Another process opens the file first.
     let thief = rusqlite::Connection::open(folder.path().join("ledger.db"))?;
     thief.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE")?;
     for _time in 0..2 {
@@ -94,7 +94,7 @@ async fn a_transaction_that_fails_in_its_middle_leaves_nothing_of_any_call() -> 
     let [one, two] = ["ada", "bob"].map(|buyer| scene.batch(vec![intent(sale, buyer, "k", 1)?]));
     let (one, two) = (one?, two?);
 
-    // Both in one transaction, whatever the thread is quick enough to take.
+    // Both in one transaction, however fast the thread takes them.
     let (first, second) = (one.clone(), two.clone());
     let both = ledger.write("both", move |round| {
         let entry = |batch: &flashgate_domain::Batch| {
@@ -109,7 +109,7 @@ async fn a_transaction_that_fails_in_its_middle_leaves_nothing_of_any_call() -> 
     assert_eq!(scene.snapshot(sale).await?, before);
     assert_eq!(ledger.order(one.id().base()).await?, None);
 
-    // Alone, each is the first.
+    // Each alone is the first one of its transaction.
     assert!(matches!(ledger.deduct(&one, &[]).await?, Deduction::Applied { .. }));
     let replay = IntentResult::Replay(one.id().base());
     assert_eq!(scene.screen(&[intent(sale, "ada", "k", 1)?]).await?, [replay]);

@@ -1,4 +1,4 @@
-//! The identity of the ledger, and the numbers of processes.
+//! The ledger's identity and the node numbers.
 
 use async_trait::async_trait;
 use flashgate_domain::{LedgerId, Node, Shard};

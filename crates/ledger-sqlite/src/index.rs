@@ -1,5 +1,5 @@
-//! What the file says, in memory: every sale with what its buyers hold, its keys and its open batches. Only what
-//! is committed stands here, so whoever reads it need not wait for the disk.
+//! The contents of the file, in memory: every sale with what its buyers hold, its keys and its open batches. It has
+//! committed data only, so that reads need not wait for the disk.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,7 +12,7 @@ use super::{
     sale::SaleRow,
 };
 
-/// The order that a key has. Without padding: there is one for every order of every sale.
+/// The order of a key. Without padding: there is one for every order of every sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, packed(4))]
 pub(super) struct KeyEntry {
@@ -34,10 +34,10 @@ impl KeyEntry {
     }
 }
 
-/// Where an open batch stands among the others: the oldest first.
+/// The sort key of an open batch: oldest first.
 pub(super) type OpenKey = (Timestamp, BatchId);
 
-/// What an open batch has of one sale.
+/// The share of one sale in an open batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Share {
     pub(super) orders: u64,
@@ -58,7 +58,7 @@ impl SaleIndex {
         Self { row, held: Digests::default(), keys: Digests::default(), open: BTreeMap::new() }
     }
 
-    /// How many units the buyer holds.
+    /// The units that the buyer holds.
     pub(super) fn held(&self, buyer: BuyerDigest) -> u32 {
         self.held.get(&buyer.0).unwrap_or(0)
     }
@@ -84,7 +84,7 @@ impl SaleIndex {
         self.open.insert(key, share);
     }
 
-    /// Orders and units of all open batches.
+    /// The orders and units of all open batches.
     pub(super) fn pending(&self) -> (u64, u64) {
         self.open.values().fold((0, 0), |(orders, units), share| (orders + share.orders, units + share.units))
     }
@@ -127,20 +127,20 @@ impl SaleIndex {
             pending_orders: row.pending_orders.try_into().unwrap_or(i64::MAX),
             taken_at,
             open: open.collect(),
-            // What is open is read from the log itself.
+            // Open batches are read from the log itself.
             lost: Vec::new(),
         }
     }
 }
 
-/// Everything.
+/// The index of the whole file.
 #[derive(Debug)]
 pub(super) struct LedgerIndex {
     pub(super) identity: Option<LedgerIdentity>,
     pub(super) sales: HashMap<SaleId, SaleIndex>,
     /// By shard: orders in batches that are not settled.
     pub(super) open_orders: Vec<u64>,
-    /// How many starts of gateways there were.
+    /// The number of gateway starts.
     pub(super) starts: u64,
     /// The number of the next batch.
     pub(super) next_number: u64,
@@ -159,13 +159,13 @@ impl LedgerIndex {
         self.open_orders.get(usize::from(shard.get())).copied().unwrap_or(0)
     }
 
-    /// The sale for a call that will change nothing.
+    /// The sale for a call that changes nothing.
     pub(super) fn overlay(&self, sale: SaleId) -> Option<Overlay<'_>> {
         let index = self.sales.get(&sale)?;
         Some(Overlay::new(index.row, Some(index), None))
     }
 
-    /// Takes in what was committed. Returns the sales that went, for the caller to drop when nobody waits.
+    /// Applies committed changes. Returns the removed sales, for the caller to drop outside of the lock.
     pub(super) fn apply(&mut self, draft: Draft) -> Vec<SaleIndex> {
         let Draft { identity, sales, open_orders, starts, next_number, retired, events: _ } = draft;
         (self.identity, self.open_orders) = (identity, open_orders);

@@ -1,5 +1,5 @@
-//! The judgement on intents, the same for a screening and a deduction. The order of the checks is that of
-//! [`IntentResult`]; an intent that does not pass takes nothing from those after it.
+//! Judges intents, for screening and deducting. The order of the checks is that of [`IntentResult`]; an intent that
+//! does not pass takes nothing from later ones.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use flashgate_ledger::{IntentResult, LedgerState, Screening};
 
 use super::{
     draft::Overlay,
-    entry::{Asked, Entry},
+    entry::{Entry, IntentFields},
 };
 
 /// One sale while its intents are judged.
@@ -16,11 +16,11 @@ use super::{
 pub(super) struct Judge<'a> {
     /// `None`: the ledger does not have the sale.
     pub(super) overlay: Option<Overlay<'a>>,
-    /// What speaks against every intent that is no replay.
+    /// The refusal of every intent except replays.
     refusal: Option<IntentResult>,
     seen: HashSet<KeyDigest>,
     left: i64,
-    /// Intents that pass, and their units.
+    /// Passing intents, and their units.
     pub(super) orders: u64,
     pub(super) units: u64,
 }
@@ -32,7 +32,7 @@ impl<'a> Judge<'a> {
         Self { overlay, refusal, seen: HashSet::with_capacity(intents), left, orders: 0, units: 0 }
     }
 
-    fn judge(&mut self, asked: &Asked) -> IntentResult {
+    fn judge(&mut self, asked: &IntentFields) -> IntentResult {
         if !self.seen.insert(asked.key) {
             return IntentResult::Repeated;
         }
@@ -74,7 +74,7 @@ fn refusal_of_all(overlay: Option<&Overlay<'_>>, now: Timestamp) -> Option<Inten
     }
 }
 
-/// What came out of it.
+/// The results of judging.
 #[derive(Debug)]
 pub(super) struct Judged<'a> {
     /// One for each intent, in their order.
@@ -84,7 +84,7 @@ pub(super) struct Judged<'a> {
 }
 
 impl<'a> Judged<'a> {
-    /// Judges every intent on the sales that `overlay` finds.
+    /// Judges every intent on the sales that `overlay` returns.
     pub(super) fn new(
         entry: &Entry,
         now: Timestamp,
@@ -105,7 +105,7 @@ impl<'a> Judged<'a> {
         self.results.iter().all(|answer| *answer == IntentResult::Pass)
     }
 
-    /// The answers, with where the sales stand.
+    /// The results, with the stocks of the sales.
     pub(super) fn into_screening(self, open_orders: u64) -> Screening {
         let stock = |judge: &Judge<'_>| Some(judge.overlay.as_ref()?.change.row.stock());
         let stocks = self.judges.iter().filter_map(stock).collect();

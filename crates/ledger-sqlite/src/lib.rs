@@ -1,23 +1,23 @@
 //! The ledger on SQLite: one file, one process, no server. For the embedded mode.
 //!
-//! The file is the truth, and it is written like a log: a deduction appends one row with all of its intents, and
-//! rewrites the row of each of its sales. What buyers hold and which keys have an order is kept in memory alone,
-//! since it follows from that log; it is read back when the file is opened. Tables for them would cost a page of
-//! the disk for every digest, 4 KiB for 28 bytes, because digests fall anywhere.
+//! The file is the source of truth, and it is written like a log: a deduction appends one row with all of its intents,
+//! and rewrites the row of each of its sales. What buyers hold and which keys have an order is kept in memory alone,
+//! since it follows from that log; it is rebuilt when the file is opened. Tables for it would cost a page of the disk
+//! for every digest, 4 KiB for 28 bytes, because digests are scattered.
 //!
-//! So reading needs neither the disk nor the thread that writes: a screening looks at the *index*, which move
-//! when a transaction is committed. In return the ledger takes 80 to 110 bytes of memory for every order of the
-//! sales that are not over, and about a second for a million orders when it is opened (`examples/sqlite_cost.rs`).
+//! So a read needs neither the disk nor the writer thread: a screening reads the *index*, which changes when a
+//! transaction is committed. In return the ledger takes 80 to 110 bytes of memory for every order of the sales that are
+//! not over, and about a second per million orders when it is opened (`examples/sqlite_cost.rs`).
 //!
 //! | module | subject |
 //! |---|---|
 //! | `selling`, `lifecycle`, `watching`, `observing`, `repairing`, `identifying`, `probing` | the traits, one each |
-//! | `open`, `load` | why a file cannot be used; the index from the file |
+//! | `open`, `load` | opening the file and why it may fail; building the index |
 //! | `writer`, `calls` | the thread, group commit, and what a failure proves |
-//! | `round` | one transaction; `sales`, `deduct`, `settle`, `rebuild`, `sweep` are what can be in it |
-//! | `judge` | the judgement on intents |
+//! | `round` | one transaction; `sales`, `deduct`, `settle`, `rebuild`, `sweep` are its calls |
+//! | `judge` | judging intents |
 //! | `messages` | the bodies of the messages of open batches |
-//! | `index`, `draft` | what is committed, and what is not yet |
+//! | `index`, `draft` | committed and uncommitted data |
 //! | `sale`, `digests`, `entry` | the numbers of a sale; a map of digests; the layout of a row |
 //! | `store` | the statements (`sql/`) |
 
@@ -76,14 +76,14 @@ use self::{
     writer::{ROUND_CALLS_MAX, Writer},
 };
 
-/// How many calls can wait for the thread: what it takes in four rounds.
+/// Maximum calls that wait for the thread: four rounds.
 const CALLS_WAITING_MAX: usize = 4 * ROUND_CALLS_MAX;
-/// How long a call waits for its answer. A disk that takes longer for one sync is broken.
+/// Timeout of a call. A disk that takes longer for one sync is broken.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
-/// How many events a slow listener can be behind before it loses some.
+/// Maximum events that a slow listener can be behind before it loses some.
 const EVENTS_WAITING_MAX: usize = 4_096;
 
-/// The ledger in one file, which it keeps to itself.
+/// The ledger in one file, which no other process can open meanwhile.
 pub struct SqliteLedger {
     shards: ShardCount,
     clock: Arc<dyn Clock>,
@@ -97,9 +97,9 @@ pub struct SqliteLedger {
 }
 
 impl SqliteLedger {
-    /// Opens the file, or makes it, and checks it. Blocks for as long as reading the whole file takes.
+    /// Opens the file, or creates it, and checks it. Blocks while it reads the whole file.
     ///
-    /// Windows are judged by `clock`. The number of shards is fixed when the file is made; one is enough.
+    /// Windows are judged by `clock`. The number of shards is fixed when the file is created; one is enough.
     pub fn open(
         path: &Path,
         clock: Arc<dyn Clock>,
@@ -132,14 +132,14 @@ impl SqliteLedger {
         }
     }
 
-    /// Answers the calls that wait, refuses all others, and closes the file: another can open it then. Without
-    /// it nothing is lost, and the next opening takes a little longer.
+    /// Answers the waiting calls, refuses all others, and closes the file: another process can open it then. Without
+    /// it nothing is lost, but the next opening takes a little longer.
     pub async fn shutdown(&self) -> Result<(), LedgerError> {
         self.ask("shutdown", Call::Leave).await
     }
 
-    /// Bounds the file to that many pages of 4 KiB from now on, or to what it has if it is larger already. Calls
-    /// that need more room are refused, as if the disk were full.
+    /// Limits the file to that many pages of 4 KiB from now on, or to its present size if it is larger already. Calls
+    /// that need more space are refused, as on a full disk.
     pub async fn limit_pages(&self, pages_max: u32) -> Result<(), LedgerError> {
         self.read("limit_pages", move |store| {
             let limited = store.limit_pages(pages_max);
@@ -156,7 +156,7 @@ impl SqliteLedger {
     ) -> Result<T, LedgerError> {
         let (reply, answer) = oneshot::channel();
         let asked = async {
-            // Nothing is sent before there is room.
+            // Nothing is sent before the queue has space.
             let place = timeout(ANSWER_WAIT_MAX, self.calls.reserve()).await;
             match place {
                 Ok(Ok(place)) => place.send(call(reply)),
@@ -187,11 +187,11 @@ impl SqliteLedger {
         self.ask(name, |reply| Call::read(reply, work)).await
     }
 
-    /// An outcome as the thread takes it.
+    /// An outcome in the thread's format.
     fn decided(&self, outcome: &BatchOutcome) -> Result<Decided, LedgerError> {
         let id = outcome.batch;
         if !outcome.is_whole() {
-            return Err(LedgerError::Refused(format!("the outcome of batch {id} is not of its orders")));
+            return Err(LedgerError::Refused(format!("the outcome of batch {id} does not match its orders")));
         }
         let intents = outcome.orders.iter().map(|order| &order.intent);
         let entry = Entry::new(self.shards, id.shard(), intents)?;
@@ -199,7 +199,7 @@ impl SqliteLedger {
         Ok(Decided { id, entry, decisions })
     }
 
-    /// Fails if this is another ledger than the calls are meant for. Nobody else has the file, so it stays the same.
+    /// Fails if this is not the expected ledger. No other process has the file, so its identity does not change.
     fn is_meant(&self) -> Result<(), LedgerError> {
         let found = self.index()?.identity.map(|identity| identity.ledger);
         if found == self.expected_ledger.get().copied() {
@@ -209,7 +209,7 @@ impl SqliteLedger {
         }
     }
 
-    /// What is committed.
+    /// The committed data.
     fn index(&self) -> Result<RwLockReadGuard<'_, LedgerIndex>, LedgerError> {
         if self.calls.is_closed() {
             return Err(LedgerError::Unreachable("the ledger is closed".to_owned()));

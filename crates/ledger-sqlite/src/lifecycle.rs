@@ -1,4 +1,4 @@
-//! Sales come and go.
+//! The lifecycle of sales.
 
 use async_trait::async_trait;
 use flashgate_domain::{Sale, SaleId};

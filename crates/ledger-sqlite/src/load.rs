@@ -1,5 +1,5 @@
-//! Reads the index from the file. What buyers hold and which keys have an order follow from the log, batch by
-//! batch, in the order in which they were applied; the rows of the sales must agree with it.
+//! Builds the index from the file. What buyers hold and which keys have an order follow from the log, batch by batch,
+//! in the order in which they were applied; the rows of the sales must match it.
 
 use flashgate_domain::{OrderId, OrderState, id::ShardCount};
 
@@ -15,7 +15,7 @@ fn damaged(what: impl ToString) -> Unusable {
 }
 
 impl LedgerIndex {
-    /// Everything that is committed.
+    /// All committed data.
     pub(super) fn load(store: &Store, shards: ShardCount) -> Result<Self, Unusable> {
         let (found, starts) = store.ledger()?.ok_or_else(|| damaged("the row of the ledger is missing"))?;
         if found != shards.get() {
@@ -32,7 +32,7 @@ impl LedgerIndex {
     }
 
     fn replay(&mut self, batch: &LoggedBatch) -> Result<(), Unusable> {
-        let unreadable = || damaged(format!("batch {} cannot be read", batch.id));
+        let unreadable = || damaged(format!("cannot decode batch {}", batch.id));
         let entry = Entry::unpack(&batch.sales, &batch.intents).ok_or_else(unreadable)?;
         if batch.states.as_ref().is_some_and(|states| states.len() != entry.asked.len()) {
             return Err(unreadable());
@@ -58,7 +58,7 @@ impl LedgerIndex {
                 let held = index.held(asked.buyer).checked_add(asked.quantity).ok_or_else(unreadable)?;
                 index.hold(asked.buyer, held);
             }
-            // An order that was cancelled when it was first heard of left its key to whoever had it.
+            // An order that the ledger first got as cancelled left its key to an earlier order.
             if !(batch.late && state.reason().is_some() && index.key(asked.key).is_some()) {
                 index.own(asked.key, KeyEntry::new(order, asked.quantity));
             }
@@ -83,7 +83,7 @@ impl LedgerIndex {
         for index in self.sales.values() {
             let row = &index.row;
             if !row.is_sound() || index.pending() != (row.pending_orders, row.pending_units) {
-                return Err(damaged(format!("the numbers of sale {} do not agree", row.id)));
+                return Err(damaged(format!("the numbers of sale {} do not match", row.id)));
             }
         }
         Ok(())

@@ -1,13 +1,13 @@
-//! The bodies of the messages of open batches, in memory alone: the file would grow by half for something that is
-//! needed for moments. After a restart they are gone, and a batch that is open then waits for the broker, which in
-//! the embedded mode never gives a half-message up.
+//! The bodies of the messages of open batches, in memory alone: the file would grow by half for data that is needed
+//! for moments. After a restart they are gone, and an open batch then waits for the broker, which in the embedded mode
+//! never gives a half-message up.
 
 use std::collections::HashMap;
 
 use flashgate_domain::BatchId;
 use parking_lot::{Mutex, MutexGuard};
 
-/// How many bytes are kept at most: a backlog of a million orders. Beyond it bodies are not kept any more.
+/// Maximum bytes: a backlog of a million orders. Bodies beyond it are not stored.
 const BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// The bodies by batch.
@@ -26,7 +26,7 @@ impl Messages {
         self.0.lock()
     }
 
-    /// Keeps the body, unless there is none, or no room.
+    /// Stores the body, unless it is empty or exceeds the limit.
     pub(super) fn keep(&self, batch: BatchId, body: &[u8]) {
         let mut bodies = self.lock();
         if body.is_empty() || bodies.bytes.saturating_add(body.len()) > BYTES_MAX {
@@ -37,14 +37,14 @@ impl Messages {
         bodies.bytes -= before.map_or(0, |before| before.len());
     }
 
-    /// Lets the body go.
+    /// Removes the body.
     pub(super) fn drop(&self, batch: BatchId) {
         let mut bodies = self.lock();
         let gone = bodies.by_batch.remove(&batch).map_or(0, |body| body.len());
         bodies.bytes -= gone;
     }
 
-    /// The body.
+    /// The body, if it is stored.
     pub(super) fn find(&self, batch: BatchId) -> Option<Vec<u8>> {
         self.lock().by_batch.get(&batch).cloned()
     }

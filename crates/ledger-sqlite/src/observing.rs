@@ -1,4 +1,4 @@
-//! Orders, log entries and messages are read from the file, snapshots and holdings from memory.
+//! Reads orders, log entries and messages from the file, snapshots and holdings from memory.
 
 use async_trait::async_trait;
 use flashgate_domain::{BatchId, BuyerDigest, OrderId, OrderState, SaleId};
@@ -51,7 +51,7 @@ impl Observing for SqliteLedger {
     }
 }
 
-/// The entry of a batch; what is wrong with its row if it cannot be read.
+/// The entry of a batch; the error names the invalid part of its row.
 fn entry_of(logged: &Logged) -> Result<LogEntry, String> {
     let Logged::Deducted((sales, intents, states)) = logged else {
         return Ok(LogEntry { status: LogStatus::Fenced, orders: Vec::new() });
@@ -63,7 +63,7 @@ fn entry_of(logged: &Logged) -> Result<LogEntry, String> {
     Ok(LogEntry { status, orders })
 }
 
-/// One order of a batch; what is wrong with its row if it cannot be read.
+/// One order of a batch; the error names the invalid part of its row.
 fn order_of(entry: &Entry, states: Option<&[u8]>, place: usize) -> Result<Option<LedgerOrder>, String> {
     let Some(asked) = entry.asked.get(place) else { return Ok(None) };
     let sale = entry.sale_of(asked).ok_or("no sale")?;

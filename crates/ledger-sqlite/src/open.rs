@@ -1,5 +1,4 @@
-//! Opening the file: making it, or finding out why it cannot be used. Nothing is changed in a file that is not
-//! this ledger's.
+//! Opens the file, creates it, or reports why it cannot be used. A file that is not this ledger's is unchanged.
 
 use std::{
     fs,
@@ -14,59 +13,59 @@ use thiserror::Error;
 
 use super::{index::LedgerIndex, store::Store};
 
-/// What marks a file as a ledger of flashgate: "FLGL".
+/// Marks a file as a ledger of flashgate: "FLGL".
 const APPLICATION_ID: i32 = 0x464C_474C;
 /// The version of `sql/schema.sql`.
 const SCHEMA_VERSION: i32 = 3;
-/// How many faults of a damaged file are told.
+/// Maximum findings reported of a damaged file.
 const FAULTS_TOLD_MAX: u8 = 3;
 
-/// The file cannot be used.
+/// The file cannot be opened as a ledger.
 #[derive(Debug, Error)]
-#[error("the ledger {path}: {reason}", path = path.display())]
+#[error("cannot open the ledger {path}: {reason}", path = path.display())]
 pub struct SqliteOpenError {
     /// The file.
     pub path: PathBuf,
-    /// Why.
+    /// The cause.
     #[source]
     pub reason: Unusable,
 }
 
-/// Why a file cannot be used as a ledger. Nothing in it was changed.
+/// Why a file cannot be used as a ledger. The file is unchanged.
 #[derive(Debug, Error)]
 pub enum Unusable {
-    /// Something else is in the file.
+    /// The file has other contents.
     #[error("the file is not a SQLite database")]
     NotADatabase,
     /// A database of another program, or of another part of flashgate.
     #[error("the file is a database, but not a flashgate ledger")]
     NotALedger,
-    /// It was a ledger, and is broken.
+    /// It is a damaged ledger.
     #[error("the file is damaged: {0}")]
     Damaged(String),
-    /// A later version of flashgate made it.
-    #[error("the file has schema version {found}, this program knows {known}: use a newer flashgate")]
+    /// A later version of flashgate created it.
+    #[error("schema version {found} is newer than {known}; use a newer flashgate")]
     NewerSchema {
         /// The version in the file.
         found: i32,
-        /// The newest that this program knows.
+        /// The newest version that this program supports.
         known: i32,
     },
-    /// It was made for another number of shards, and sales would not be found.
-    #[error("the ledger has {found} shards, not {asked}: the number is fixed when it is made")]
+    /// It was created with another number of shards, so that sales would not be found.
+    #[error("the ledger has {found} shards, not {asked}; the number cannot change")]
     OtherShards {
-        /// As it was made.
+        /// The number in the file.
         found: u16,
-        /// As it was asked for.
+        /// The requested number.
         asked: u16,
     },
-    /// Somebody has it open.
+    /// Another process has it open.
     #[error("the file is in use by another process")]
     Locked,
     /// The file or its folder cannot be written.
     #[error("the file or its folder is read-only")]
     ReadOnly,
-    /// Anything else that the operating system objects to: no such folder, no room, a broken disk.
+    /// Another error of the operating system: no such folder, a full disk, a broken disk.
     #[error("{0}")]
     Io(String),
 }
@@ -105,7 +104,7 @@ impl From<rusqlite::Error> for Unusable {
     }
 }
 
-/// Opens the file, or makes it, and reads what is in it.
+/// Opens the file, or creates it, and reads its contents.
 pub(super) fn open(path: &Path, shards: ShardCount) -> Result<(Store, LedgerIndex), SqliteOpenError> {
     let fault = |reason| SqliteOpenError { path: path.to_owned(), reason };
     // SQLite takes a path that begins with "file:" for a URI.
@@ -122,7 +121,7 @@ fn connect(path: &Path) -> Result<Store, Unusable> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    // Whoever else has the file keeps it: there is nothing to wait for.
+    // A process that has the file keeps it: waiting would not help.
     connection.busy_timeout(Duration::ZERO)?;
     connection.execute_batch(include_str!("../sql/settings.sql"))?;
     if connection.is_readonly("main")? {
@@ -148,7 +147,7 @@ fn set_up(store: &Store, shards: ShardCount) -> Result<(), Unusable> {
     }
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if !mode.eq_ignore_ascii_case("wal") {
-        return Err(Unusable::Io(format!("no write-ahead log can be kept here, only {mode}")));
+        return Err(Unusable::Io(format!("the file system supports no write-ahead log, only {mode}")));
     }
     if empty {
         store.begin()?;
@@ -162,8 +161,8 @@ fn set_up(store: &Store, shards: ShardCount) -> Result<(), Unusable> {
         connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         store.commit()?;
     }
-    // A process that was killed may have left what it had written and not yet synced. It counts as committed
-    // from now on, so it must be on the disk before anybody hears of it.
+    // A killed process may have left data that it had written and not yet synced. The data counts as committed
+    // from now on, so it must be on the disk before any call reads it.
     let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if busy { Err(Unusable::Locked) } else { Ok(()) }
 }
@@ -174,14 +173,14 @@ fn check(connection: &Connection) -> Result<(), Unusable> {
     if told == ["ok"] { Ok(()) } else { Err(Unusable::Damaged(told.join("; "))) }
 }
 
-/// SQLite tells only that a file cannot be opened; its folder tells why.
+/// SQLite reports only that a file cannot be opened; its folder shows why.
 fn precise(reason: Unusable, path: &Path) -> Unusable {
     let Unusable::Io(said) = &reason else { return reason };
     let folder = path.parent().unwrap_or(path);
     if path.is_dir() {
         return Unusable::Io("it is a folder, not a file".to_owned());
     }
-    // Never the file itself: closing it would give up the locks of whoever has it open in this process.
+    // Never the file itself: closing it would release the locks of another user of it in this process.
     let probe = folder.join(format!(".{}.probe", path.file_name().unwrap_or_default().display()));
     match fs::OpenOptions::new().write(true).create_new(true).open(&probe) {
         Ok(_made) => {

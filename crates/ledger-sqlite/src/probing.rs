@@ -1,4 +1,4 @@
-//! Health, and the time.
+//! Health checks and the time.
 
 use async_trait::async_trait;
 use flashgate_domain::Timestamp;

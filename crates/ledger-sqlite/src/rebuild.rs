@@ -1,8 +1,8 @@
-//! A sale that is built anew from the order store.
+//! Rebuilds a sale from the order store.
 //!
-//! The file loses nothing that it has acknowledged. So a sale that is there keeps what it has, in a new generation,
-//! and only batches that the file never had are added, as at any late settlement; a sale that is missing, since the
-//! file is a new one, gets all of them.
+//! The file loses nothing that it has acknowledged. So an existing sale keeps its data, in a new generation, and only
+//! batches that the file never had are added, as in a late settlement; a sale that is missing, since the file is a new
+//! one, gets all of them.
 
 use flashgate_domain::{Sale, SaleId};
 use flashgate_ledger::{LedgerState, Rebuilding, Rebuilt, Restored};
@@ -15,7 +15,7 @@ use super::{
 };
 
 impl Round<'_> {
-    /// Begins.
+    /// Begins the rebuild.
     pub(super) fn begin_rebuild(&mut self, sale: &Sale) -> Result<Rebuilding, CallError> {
         let row = match self.draft.row(self.index, sale.id) {
             None => SaleRow::rebuilt(sale, self.draft.next_number).ok_or_else(out_of_range)?,
@@ -53,7 +53,7 @@ impl Round<'_> {
         Ok(Restored::Done)
     }
 
-    /// Ends. Units that were written off and never reclaimed are no reason to sell fewer.
+    /// Ends the rebuild. Units that were written off and never reclaimed do not reduce what is sold.
     pub(super) fn end_rebuild(
         &mut self,
         sale: SaleId,

@@ -1,4 +1,4 @@
-//! Sales are rebuilt, and their units put right.
+//! Rebuilding sales and compensating their units.
 
 use async_trait::async_trait;
 use flashgate_domain::{BatchOutcome, Sale, SaleId, audit::LedgerStep};

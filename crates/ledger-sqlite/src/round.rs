@@ -1,7 +1,7 @@
-//! One transaction: the calls that it carries, one after the other, each whole or not at all.
+//! One transaction: its calls run one after the other, each as a whole or not at all.
 //!
-//! A call judges first, on a copy of its sales, and then writes: what it refuses has changed nothing, so that it
-//! needs no savepoint. Whatever SQLite itself refuses ends the transaction for all of its calls.
+//! A call judges first, on a copy of its sales, and then writes: a refused call has changed nothing, so that it needs
+//! no savepoint. An error of SQLite ends the transaction for all of its calls.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use super::{
     store::{BatchRow, Store},
 };
 
-/// Why a call has no answer.
+/// A failed call.
 #[derive(Debug)]
 pub(super) enum CallError {
-    /// SQLite failed; the transaction cannot go on.
+    /// SQLite failed; the transaction must be rolled back.
     Store(rusqlite::Error),
     /// The call was refused before it had changed anything.
     Refused(LedgerError),
@@ -34,7 +34,7 @@ pub(super) fn out_of_range() -> CallError {
     CallError::Refused(LedgerError::Refused("a number would leave its range".to_owned()))
 }
 
-/// What the log knows of a batch id.
+/// The status of a batch id in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BatchStatus {
     Absent,
@@ -47,7 +47,7 @@ pub(super) enum BatchStatus {
     TakenByFence,
 }
 
-/// A transaction that is being filled.
+/// A transaction in progress.
 pub(super) struct Round<'a> {
     pub(super) store: &'a Store,
     pub(super) index: &'a LedgerIndex,
@@ -67,7 +67,7 @@ impl<'a> Round<'a> {
         Self { store, index, draft: Draft::new(index), now, retention }
     }
 
-    /// Writes what the calls made of their sales. To be called once, before the commit.
+    /// Writes the changed sales. Call it once, before the commit.
     pub(super) fn finish(self) -> rusqlite::Result<Draft> {
         for change in self.draft.sales.values() {
             self.store.write_sale(&change.row)?;
@@ -79,7 +79,7 @@ impl<'a> Round<'a> {
         self.draft.overlay(self.index, sale)
     }
 
-    /// The end of something that begins now, as far as a row can hold it.
+    /// The end of a retention that begins now, limited to what a row can store.
     pub(super) fn until(&self, retention: Duration) -> Timestamp {
         let end = self.now.saturating_add(retention);
         end.min(Timestamp::from_millis(i64::MAX.unsigned_abs()))
@@ -97,7 +97,7 @@ impl<'a> Round<'a> {
         })
     }
 
-    /// The number of a new batch: they are in the order in which batches are applied.
+    /// The number of a new batch: numbers are in the order in which batches are applied.
     pub(super) fn take_number(&mut self) -> u64 {
         let number = self.draft.next_number;
         self.draft.next_number = number.saturating_add(1);

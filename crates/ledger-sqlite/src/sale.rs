@@ -1,10 +1,10 @@
-//! The numbers of one sale, and how they may move. Every step is checked: `None` means that a number would leave
-//! its range, and the caller gives the whole call up.
+//! The numbers of one sale, and their changes. Every change is checked: `None` means that a number would leave its
+//! range, and the caller refuses the whole call.
 
 use flashgate_domain::{Sale, SaleId, Timestamp};
 use flashgate_ledger::{LedgerState, SaleStock, Totals};
 
-/// A sale as its row has it (`sql/schema.sql`).
+/// A sale's row (`sql/schema.sql`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SaleRow {
     pub(super) id: SaleId,
@@ -12,7 +12,7 @@ pub(super) struct SaleRow {
     pub(super) generation: u32,
     pub(super) sequence: u64,
     pub(super) epoch: u64,
-    /// How many compensating steps it has seen.
+    /// The number of compensating steps.
     pub(super) adjustments: u64,
     pub(super) opens_at: Timestamp,
     pub(super) closes_at: Timestamp,
@@ -22,12 +22,12 @@ pub(super) struct SaleRow {
     pub(super) pending_units: u64,
     /// The number of the first batch that can be of this sale.
     pub(super) born: u64,
-    /// From when on it can go.
+    /// The end of its retention.
     pub(super) expires_at: Option<Timestamp>,
 }
 
 impl SaleRow {
-    /// A sale that was not there before, prepared.
+    /// A prepared sale that was missing before.
     pub(super) fn new(sale: &Sale, born: u64) -> Option<Self> {
         let (draft, stock) = (&sale.draft, sale.draft.stock());
         let available = i64::try_from(stock).ok()?;
@@ -49,7 +49,7 @@ impl SaleRow {
         })
     }
 
-    /// A sale that is built anew: stopped, nothing sold, with what came and went in the order store.
+    /// A sale that is being rebuilt: paused, nothing sold, with the restocked and returned units of the order store.
     pub(super) fn rebuilt(sale: &Sale, born: u64) -> Option<Self> {
         let new = Self::new(sale, born)?;
         let (restocked, returned) = (sale.restocked, sale.returned);
@@ -59,7 +59,7 @@ impl SaleRow {
         Some(Self { state: LedgerState::Paused, epoch: sale.rebuild_epoch(), totals, ..new })
     }
 
-    /// What was written off comes back: the order store was asked how much is left.
+    /// Returns the written-off units: the order store was asked how many units are left.
     pub(super) fn reclaim(&mut self) -> Option<()> {
         let units = self.totals.written_off.checked_sub(self.totals.reclaimed)?;
         self.totals.reclaimed = self.totals.written_off;
@@ -70,54 +70,54 @@ impl SaleRow {
         SaleStock { sale: self.id, available: self.totals.available, epoch: self.epoch }
     }
 
-    /// Another state is a change.
+    /// Sets the state and increments the sequence.
     pub(super) fn become_state(&mut self, state: LedgerState) -> Option<()> {
         self.state = state;
         self.moved()
     }
 
-    /// Every change moves the sequence.
+    /// Increments the sequence, as every change does.
     pub(super) fn moved(&mut self) -> Option<()> {
         self.sequence = self.sequence.checked_add(1)?;
         Some(())
     }
 
-    /// Units leave for a batch.
+    /// Deducts units for a batch.
     pub(super) fn take(&mut self, units: u64) -> Option<()> {
         self.totals.deducted = self.totals.deducted.checked_add(units)?;
         self.totals.available = self.totals.available.checked_sub_unsigned(units)?;
         Some(())
     }
 
-    /// Units come back on sale.
+    /// Returns units to the stock.
     pub(super) fn give_back(&mut self, units: u64) -> Option<()> {
         self.totals.returned = self.totals.returned.checked_add(units)?;
         self.totals.available = self.totals.available.checked_add_unsigned(units)?;
         Some(())
     }
 
-    /// Units that the database does not have.
+    /// Writes off units that the order store does not have.
     pub(super) fn write_off(&mut self, units: u64) -> Option<()> {
         self.totals.written_off = self.totals.written_off.checked_add(units)?;
         Some(())
     }
 
-    /// Orders of a batch that is open from now on.
+    /// Adds the orders of a batch that becomes open.
     pub(super) fn open(&mut self, orders: u64, units: u64) -> Option<()> {
         self.pending_orders = self.pending_orders.checked_add(orders)?;
         self.pending_units = self.pending_units.checked_add(units)?;
         Some(())
     }
 
-    /// One order of a batch that was open.
+    /// Settles one order of an open batch.
     pub(super) fn settle(&mut self, units: u64) -> Option<()> {
         self.pending_orders = self.pending_orders.checked_sub(1)?;
         self.pending_units = self.pending_units.checked_sub(units)?;
         Some(())
     }
 
-    /// Below zero, more was deducted than there was. Units that were written off are the other side of it: the
-    /// database gave theirs to the batch that came late. Returns how many come back for it.
+    /// Below zero, more was deducted than there was. Written-off units compensate it: the order store gave theirs to
+    /// the batch that came late. Returns the number of units that come back for it.
     pub(super) fn balance(&mut self) -> Option<u64> {
         let below_zero = self.totals.available.min(0).unsigned_abs();
         let units = below_zero.min(self.totals.written_off.checked_sub(self.totals.reclaimed)?);
@@ -126,14 +126,14 @@ impl SaleRow {
         Some(units)
     }
 
-    /// A closed sale can go at `expires_at`, once nothing of it is open.
+    /// Lets a closed sale expire at `expires_at`, once no batch of it is open.
     pub(super) fn retire_if_over(&mut self, expires_at: Timestamp) {
         if self.state == LedgerState::Closed && self.pending_orders == 0 {
             self.expires_at = Some(expires_at);
         }
     }
 
-    /// Whether the totals are those of a ledger that was never tampered with.
+    /// Whether the totals are consistent, as those of an unedited ledger are.
     pub(super) fn is_sound(&self) -> bool {
         let Totals { initial, restocked, returned, deducted, written_off, reclaimed, available } =
             self.totals;

@@ -1,4 +1,4 @@
-//! The life of a sale, and the numbers of gateways.
+//! The lifecycle of a sale, and the node numbers.
 
 use flashgate_domain::{Node, Sale, SaleId, audit::LedgerStep};
 use flashgate_ledger::{
@@ -12,7 +12,7 @@ use super::{
 };
 
 impl Round<'_> {
-    /// Gives the ledger an identity, unless it has one. Returns what it has now.
+    /// Gives the ledger an identity, unless it has one. Returns its identity.
     pub(super) fn establish(&mut self, identity: LedgerIdentity) -> Result<LedgerIdentity, CallError> {
         if let Some(kept) = self.draft.identity {
             return Ok(kept);
@@ -22,7 +22,7 @@ impl Round<'_> {
         Ok(identity)
     }
 
-    /// Gives out the next node number.
+    /// Returns the next node number.
     pub(super) fn next_node(&mut self) -> Result<Node, CallError> {
         let start = self.draft.starts;
         let starts = start.checked_add(1).ok_or_else(out_of_range)?;
@@ -31,7 +31,7 @@ impl Round<'_> {
         Ok(Node::of_start(start))
     }
 
-    /// Puts a sale into the ledger, not yet sellable, unless it is there.
+    /// Adds a sale to the ledger, not yet sellable, unless it exists.
     pub(super) fn prepare(&mut self, sale: &Sale) -> Result<Prepared, CallError> {
         let Some(row) = self.draft.row(self.index, sale.id) else {
             let row = SaleRow::new(sale, self.draft.next_number).ok_or_else(out_of_range)?;
@@ -64,7 +64,7 @@ impl Round<'_> {
         })
     }
 
-    /// Stops a sale. One that is closed stays closed, one that is missing stays missing.
+    /// Pauses a sale. A closed sale stays closed, a missing one stays missing.
     pub(super) fn pause(&mut self, sale: SaleId) -> Result<(), CallError> {
         match self.draft.row(self.index, sale) {
             Some(row) if matches!(row.state, LedgerState::Prepared | LedgerState::Active) => {
@@ -74,7 +74,7 @@ impl Round<'_> {
         }
     }
 
-    /// Ends a sale.
+    /// Closes a sale.
     pub(super) fn close(&mut self, sale: SaleId) -> Result<(), CallError> {
         match self.draft.row(self.index, sale) {
             Some(row) if row.state != LedgerState::Closed => self.turn(row, LedgerState::Closed),
@@ -82,7 +82,7 @@ impl Round<'_> {
         }
     }
 
-    /// Mends what an audit found. The file itself sees to it that `available` and the totals agree.
+    /// Applies a compensating step. A constraint of the file ensures that `available` matches the totals.
     pub(super) fn compensate(&mut self, sale: SaleId, step: &LedgerStep) -> Result<Compensated, CallError> {
         let Some(row) = self.draft.row(self.index, sale) else { return Ok(Compensated::Missing) };
         let (generation, adjustments, in_ledger) = (row.generation, row.adjustments, 0);

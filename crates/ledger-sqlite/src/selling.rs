@@ -21,7 +21,7 @@ impl Selling for SqliteLedger {
         self.is_meant()?;
         let id = batch.id();
         let entry = Entry::new(self.shards, id.shard(), batch.intents().iter())?;
-        // Before it is deducted: what is deducted and not answered must have its body, too.
+        // Before the deduction: a batch that is deducted and not acknowledged must have its body, too.
         self.messages.keep(id, body);
         let deducted = self.write("deduct", move |round| round.deduct(id, &entry)).await;
         if let Ok(Deduction::Fenced | Deduction::Refused(_) | Deduction::IdTaken) = deducted {

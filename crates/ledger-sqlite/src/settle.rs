@@ -5,7 +5,7 @@ use flashgate_ledger::{LedgerEvent, SaleStock, Settled, decision_byte::byte_of};
 
 use super::{
     draft::{Overlay, SaleChange},
-    entry::{Asked, Entry},
+    entry::{Entry, IntentFields},
     index::KeyEntry,
     round::{BatchStatus, CallError, Round, out_of_range},
     store::BatchRow,
@@ -21,7 +21,7 @@ pub(super) struct Decided {
 }
 
 impl Round<'_> {
-    /// Records the outcome; a second time changes nothing.
+    /// Records the outcome; a second call changes nothing.
     pub(super) fn settle(&mut self, decided: &Decided) -> Result<Settled, CallError> {
         match self.known(decided.id)? {
             BatchStatus::TakenByBatch(_) | BatchStatus::TakenByFence => Ok(Settled::IdTaken),
@@ -41,46 +41,46 @@ impl Round<'_> {
         let (shard, orders) =
             (decided.id.shard(), u64::try_from(decided.decisions.len()).unwrap_or(u64::MAX));
         let open_orders = self.draft.open_orders(shard).checked_sub(orders).ok_or_else(out_of_range)?;
-        let mut benches = self.benches(&decided.entry);
+        let mut overlays = self.overlays(&decided.entry);
         let each = decided.entry.asked.iter().zip(&decided.decisions);
         for (asked, decision) in each {
-            if let Some(Some(overlay)) = benches.get_mut(usize::from(asked.sale)) {
+            if let Some(Some(overlay)) = overlays.get_mut(usize::from(asked.sale)) {
                 settle_order(overlay, asked, *decision).ok_or_else(out_of_range)?;
             }
         }
-        for overlay in benches.iter_mut().flatten() {
+        for overlay in overlays.iter_mut().flatten() {
             overlay.change.settled.push((row.deducted_at, decided.id));
         }
-        let changes = self.closed(benches)?;
+        let changes = self.closed(overlays)?;
         self.record(decided, row.number)?;
         self.draft.set_open_orders(shard, open_orders);
         Ok(self.publish(decided.id, changes))
     }
 
-    /// The deduction that the ledger lost, or never had. Sales that are missing are passed over.
+    /// Applies a deduction that the ledger lost, or never had. Missing sales are skipped.
     fn settle_late(&mut self, decided: &Decided) -> Result<Vec<SaleStock>, CallError> {
-        let mut benches = self.benches(&decided.entry);
+        let mut overlays = self.overlays(&decided.entry);
         let each = decided.entry.asked.iter().zip(&decided.decisions).enumerate();
         for (place, (asked, decision)) in each {
-            if let Some(Some(overlay)) = benches.get_mut(usize::from(asked.sale)) {
+            if let Some(Some(overlay)) = overlays.get_mut(usize::from(asked.sale)) {
                 let order = decided.id.order(place).ok_or_else(out_of_range)?;
                 let entry = KeyEntry::new(order, asked.quantity);
                 deduct_late(overlay, asked, *decision, entry).ok_or_else(out_of_range)?;
             }
         }
-        let changes = self.closed(benches)?;
+        let changes = self.closed(overlays)?;
         let number = self.take_number();
         self.log(number, decided.id, &decided.entry, true)?;
         self.record(decided, number)?;
         Ok(self.publish(decided.id, changes))
     }
 
-    fn benches(&self, entry: &Entry) -> Vec<Option<Overlay<'_>>> {
+    fn overlays(&self, entry: &Entry) -> Vec<Option<Overlay<'_>>> {
         entry.sales.iter().map(|sale| self.overlay(*sale)).collect()
     }
 
-    /// Closes the index of each sale that is there.
-    fn closed(&self, benches: Vec<Option<Overlay<'_>>>) -> Result<Vec<Closed>, CallError> {
+    /// Computes the new numbers of each sale that exists.
+    fn closed(&self, overlays: Vec<Option<Overlay<'_>>>) -> Result<Vec<Closed>, CallError> {
         let expires_at = self.until(self.retention.sale);
         let close = |overlay: Overlay<'_>| {
             let before = self.draft.row(self.index, overlay.change.row.id)?.totals.returned;
@@ -94,7 +94,7 @@ impl Round<'_> {
             change.row.retire_if_over(expires_at);
             Some(Closed { change, returned })
         };
-        benches.into_iter().flatten().map(close).collect::<Option<_>>().ok_or_else(out_of_range)
+        overlays.into_iter().flatten().map(close).collect::<Option<_>>().ok_or_else(out_of_range)
     }
 
     fn record(&self, decided: &Decided, number: u64) -> rusqlite::Result<()> {
@@ -124,14 +124,14 @@ struct Closed {
     returned: bool,
 }
 
-/// One order of a batch that was open.
-fn settle_order(overlay: &mut Overlay<'_>, asked: &Asked, decision: Decision) -> Option<()> {
+/// Settles one order of an open batch.
+fn settle_order(overlay: &mut Overlay<'_>, asked: &IntentFields, decision: Decision) -> Option<()> {
     let units = u64::from(asked.quantity);
     overlay.change.row.settle(units)?;
     match decision {
         Decision::Confirmed => Some(()),
         Decision::Cancelled(reason) => {
-            // A cancelled order gives its buyer's allowance back; its key keeps answering with it.
+            // A cancelled order gives its buyer's allowance back; its key keeps replaying it.
             let held = overlay.held(asked.buyer).saturating_sub(asked.quantity);
             overlay.change.held.insert(asked.buyer, held);
             if reason.returns_units() {
@@ -143,9 +143,14 @@ fn settle_order(overlay: &mut Overlay<'_>, asked: &Asked, decision: Decision) ->
     }
 }
 
-/// One order of a batch that was unknown. A confirmed one owns its key and counts for its buyer; a cancelled one
-/// leaves a key to the order that has it.
-fn deduct_late(overlay: &mut Overlay<'_>, asked: &Asked, decision: Decision, entry: KeyEntry) -> Option<()> {
+/// Settles one order of an unknown batch. A confirmed order owns its key and counts for its buyer; a cancelled one
+/// leaves the key to an order that has it.
+fn deduct_late(
+    overlay: &mut Overlay<'_>,
+    asked: &IntentFields,
+    decision: Decision,
+    entry: KeyEntry,
+) -> Option<()> {
     let units = u64::from(asked.quantity);
     overlay.change.row.take(units)?;
     match decision {

@@ -6,7 +6,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params, type
 
 use super::{entry::unpack_sales, sale::SaleRow};
 
-/// How many statements are kept ready: all there are.
+/// Maximum cached statements: all there are.
 const STATEMENTS_MAX: usize = 34;
 
 macro_rules! sql {
@@ -15,11 +15,11 @@ macro_rules! sql {
     };
 }
 
-/// The one connection, set up.
+/// The only connection, with its settings.
 #[derive(Debug)]
 pub(super) struct Store(Connection);
 
-/// What is known of a batch that was deducted.
+/// The stored state of a deducted batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BatchRow {
     pub(super) number: u64,
@@ -28,7 +28,7 @@ pub(super) struct BatchRow {
     pub(super) settled: bool,
 }
 
-/// One batch as the log has it.
+/// A batch in the log.
 #[derive(Debug)]
 pub(super) struct LoggedBatch {
     pub(super) number: u64,
@@ -43,14 +43,14 @@ pub(super) struct LoggedBatch {
 /// The columns `sales`, `intents` and `states` of one batch.
 pub(super) type BatchOrders = (Vec<u8>, Vec<u8>, Option<Vec<u8>>);
 
-/// What the log has under a batch id.
+/// The log entry of a batch id.
 #[derive(Debug)]
 pub(super) enum Logged {
     Fenced,
     Deducted(BatchOrders),
 }
 
-/// A value in the file that this version does not understand.
+/// The error for a value in the file that this version cannot decode.
 pub(super) fn unreadable(column: &str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, format!("column {column}").into())
 }
@@ -65,7 +65,7 @@ impl Store {
         &self.0
     }
 
-    /// Writes everything into the file itself and lets it go.
+    /// Writes the write-ahead log to the file and closes it.
     pub(super) fn close(self) -> rusqlite::Result<()> {
         self.0.flush_prepared_statement_cache();
         self.0.close().map_err(|(_connection, error)| error)
@@ -83,7 +83,7 @@ impl Store {
         self.ready("COMMIT")?.execute([]).map(drop)
     }
 
-    /// Ends the transaction if there is one. False: it could not be ended.
+    /// Rolls the transaction back, if there is one. Returns false if that failed.
     pub(super) fn roll_back(&self) -> bool {
         if !self.0.is_autocommit() {
             let _told_by_autocommit = self.0.execute_batch("ROLLBACK");
@@ -91,7 +91,7 @@ impl Store {
         self.0.is_autocommit()
     }
 
-    /// Bounds the size of the file.
+    /// Limits the size of the file.
     pub(super) fn limit_pages(&self, pages_max: u32) -> rusqlite::Result<()> {
         self.0.pragma_update_and_check(None, "max_page_count", pages_max, |_pages| Ok(()))
     }
@@ -101,7 +101,7 @@ impl Store {
         self.ready(sql!("ledger_insert"))?.execute([shards]).map(drop)
     }
 
-    /// Brings the tables of an older version to this one.
+    /// Migrates the tables of an older version to this one.
     pub(super) fn upgrade(&self, from: i32) -> rusqlite::Result<()> {
         if from < 2 {
             self.0.execute_batch(sql!("schema_2"))?;
@@ -126,7 +126,7 @@ impl Store {
         self.ready(sql!("identity_write"))?.execute(values).map(drop)
     }
 
-    /// Shards, and starts of gateways.
+    /// The number of shards, and of gateway starts.
     pub(super) fn ledger(&self) -> rusqlite::Result<Option<(u16, u64)>> {
         self.ready(sql!("ledger_select"))?.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()
     }
@@ -199,7 +199,7 @@ impl Store {
         self.ready(sql!("batch_orders_select"))?.query_row([base.get()], read).optional()
     }
 
-    /// What the log has of that very batch.
+    /// The log entry of exactly that batch.
     pub(super) fn log_entry(&self, batch: BatchId) -> rusqlite::Result<Option<Logged>> {
         let base = batch.base();
         if let Some(nonce) = self.fence(base)? {
@@ -211,7 +211,7 @@ impl Store {
         }
     }
 
-    /// Shows every batch, in the order in which they were applied.
+    /// Calls back with every batch, in the order in which they were applied.
     pub(super) fn each_batch<E: From<rusqlite::Error>>(
         &self,
         mut show: impl FnMut(LoggedBatch) -> Result<(), E>,
@@ -267,7 +267,7 @@ impl Store {
         self.ready(sql!("outcome_keep"))?.execute(params![expires_at.as_millis(), number]).map(drop)
     }
 
-    /// The nonce of the batch that is fenced under the base.
+    /// The nonce of the fenced batch with that base.
     pub(super) fn fence(&self, base: OrderId) -> rusqlite::Result<Option<u64>> {
         let nonce = |row: &Row<'_>| Ok(row.get::<_, i64>(0)?.cast_unsigned());
         self.ready(sql!("fence_select"))?.query_row([base.get()], nonce).optional()
@@ -282,7 +282,7 @@ impl Store {
         self.ready(sql!("fence_keep"))?.execute(params![expires_at.as_millis(), base.get()]).map(drop)
     }
 
-    /// Returns how many fences went.
+    /// Returns the number of deleted fences.
     pub(super) fn delete_fences(&self, now: Timestamp, rows_max: usize) -> rusqlite::Result<usize> {
         self.ready(sql!("fences_expired_delete"))?.execute(params![now.as_millis(), rows_max])
     }

@@ -1,7 +1,7 @@
-//! What nobody needs any more goes, a few rows at a time: fences, closed sales, and settled batches.
+//! Removes expired rows, a few at a time: fences, closed sales, and settled batches.
 //!
-//! A batch stays as long as any of its sales, since what buyers hold and which keys have an order follow from it.
-//! One whose retention is over but whose sale lives on is looked at again later.
+//! A batch stays as long as any of its sales, since what buyers hold and which keys have an order follow from it. A
+//! batch whose retention is over but whose sale still exists is checked again later.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use flashgate_ledger::LedgerState;
 
 use super::round::Round;
 
-/// How many rows of a kind one step looks at: a few milliseconds.
+/// Maximum rows of a kind per step: a few milliseconds.
 const STEP_ROWS_MAX: usize = 256;
-/// How many sales one step lets go: a large one takes a few milliseconds.
+/// Maximum sales removed per step: a large one takes a few milliseconds.
 const STEP_SALES_MAX: usize = 16;
-/// After how long a batch that is still needed is looked at again: a sale is on for hours.
+/// Interval at which a batch that is still needed is checked again: a sale lasts for hours.
 const LOOK_AGAIN: Duration = Duration::from_secs(3_600);
 
 impl Round<'_> {
-    /// One step. True: there may be more.
+    /// One step. Returns whether there may be more.
     pub(super) fn sweep(&mut self) -> rusqlite::Result<bool> {
         let fences = self.store.delete_fences(self.now, STEP_ROWS_MAX)?;
         let sales = self.expired_sales();
@@ -47,7 +47,7 @@ impl Round<'_> {
         expired.map(|row| row.id).take(STEP_SALES_MAX).collect()
     }
 
-    /// Whether the sale is there and the batch belongs to it.
+    /// Whether the sale exists and the batch belongs to it.
     fn needs(&self, sale: SaleId, number: u64) -> bool {
         let gone = self.draft.retired.contains(&sale);
         !gone && self.index.sales.get(&sale).is_some_and(|index| index.row.born <= number)

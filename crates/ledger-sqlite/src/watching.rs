@@ -1,4 +1,4 @@
-//! What gateways remember: stocks, keys, and the events of this process.
+//! What gateways cache: stocks, keys, and the events of this process.
 
 use async_trait::async_trait;
 use flashgate_domain::SaleId;
@@ -8,7 +8,7 @@ use tokio::{sync::broadcast, task::yield_now};
 
 use super::{SqliteLedger, digests::Digest};
 
-/// Keys that are copied while nothing can be written: a tenth of a millisecond.
+/// Keys copied per lock, which blocks the writer: a tenth of a millisecond.
 const KEYS_PAGE: usize = 8_192;
 
 #[async_trait]
@@ -19,7 +19,7 @@ impl Watching for SqliteLedger {
 
     async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerError> {
         let (mut found, mut last) = (Vec::new(), None);
-        // Some at a time, so that nobody waits for a sale with a million keys.
+        // In pages, so that the writer does not wait for a sale with a million keys.
         while let Some(page) = self.keys_after(sale, last)? {
             found.extend(page.iter().filter_map(|digest| digest.first_chunk::<8>()));
             last = page.last().copied();
@@ -43,7 +43,7 @@ impl Watching for SqliteLedger {
 }
 
 impl SqliteLedger {
-    /// The next keys of a sale, behind `last`; `None` if there are no more, or no sale.
+    /// The next keys of a sale after `last`; `None` if there are no more, or no sale.
     fn keys_after(&self, sale: SaleId, last: Option<Digest>) -> Result<Option<Vec<Digest>>, LedgerError> {
         let index = self.index()?;
         let page =

@@ -1,13 +1,13 @@
-//! The thread that owns the connection. It takes all calls that wait and runs them in one transaction, so that
-//! one sync of the disk serves them all; while the disk works, the next ones gather. Answers leave after the
-//! commit, and the index that everybody reads move then, too.
+//! The thread that owns the connection. It takes all waiting calls and runs them in one transaction, so that one sync
+//! of the disk commits them all; calls that arrive during the sync wait for the next round. Calls are answered after
+//! the commit, and the index changes then, too.
 //!
-//! | what fails | what is certain | what the callers hear |
+//! | what fails | what is certain | what the callers get |
 //! |---|---|---|
-//! | a statement | no commit was asked for | refused |
-//! | the commit, for want of room | the log ends before its commit mark | refused |
-//! | the commit, otherwise | nothing: the mark may be on the disk | no answer; the file is opened anew |
-//! | opening anew | nothing was sent | unreachable |
+//! | a statement | no commit was requested | refused |
+//! | the commit, since the disk is full | the log ends before its commit mark | refused |
+//! | the commit, otherwise | nothing: the mark may be on the disk | no answer; the file is reopened |
+//! | reopening | nothing was sent | unreachable |
 
 use std::{
     collections::VecDeque,
@@ -36,28 +36,28 @@ use super::{
     store::Store,
 };
 
-/// How many calls one transaction carries at most: some milliseconds of work beside one sync.
+/// Maximum calls per transaction: some milliseconds of work beside one sync.
 pub(super) const ROUND_CALLS_MAX: usize = 256;
-/// How often rows are looked for that nobody needs any more.
+/// Interval of the sweep.
 const SWEEP_PERIOD: Duration = Duration::from_secs(10);
 
-/// What the thread works with.
+/// The state of the thread.
 pub(super) struct Writer {
     pub(super) path: PathBuf,
     pub(super) shards: ShardCount,
     pub(super) retention: Retention,
     pub(super) clock: Arc<dyn Clock>,
-    /// `None`: it is not known whether the last commit happened; the file must be opened anew.
+    /// `None`: the outcome of the last commit is unknown; the file must be reopened.
     pub(super) store: Option<Store>,
     pub(super) index: Arc<RwLock<LedgerIndex>>,
     pub(super) events: broadcast::Sender<LedgerEvent>,
     pub(super) next_sweep: Timestamp,
 }
 
-/// Why a transaction did not come to its end.
+/// A failed transaction.
 struct RoundError {
     error: rusqlite::Error,
-    /// Whether it is certain that nothing of it will ever be seen.
+    /// Whether it is certain that no part of it will ever be visible.
     nothing_done: bool,
 }
 
@@ -69,7 +69,7 @@ impl RoundError {
 }
 
 impl Writer {
-    /// Serves calls until the last one, or until nobody can send any more; then closes the file.
+    /// Serves calls until the last one, or until every sender is dropped; then closes the file.
     pub(super) fn serve(mut self, mut calls: mpsc::Receiver<Call>) {
         let (mut waiting, mut leaving) = (Vec::with_capacity(ROUND_CALLS_MAX), Vec::new());
         while calls.blocking_recv_many(&mut waiting, ROUND_CALLS_MAX) > 0 {
@@ -96,7 +96,7 @@ impl Writer {
             None => Ok(()),
         };
         if let Err(fault) = &closed {
-            warn!(%fault, "the ledger's file was not closed cleanly; it will be recovered when it is opened");
+            warn!(error = %fault, "closing the ledger failed; the next start will recover it");
         }
         let failed = closed.err().map(|fault| fault.to_string());
         for reply in leaving {
@@ -107,7 +107,7 @@ impl Writer {
 
     fn answer(&mut self, reads: Vec<Box<dyn Read>>, writes: VecDeque<Box<dyn Write>>) {
         let Some(store) = self.store.take().or_else(|| self.open_anew()) else {
-            let fault = || LedgerError::Unreachable("its file cannot be opened anew".to_owned());
+            let fault = || LedgerError::Unreachable("cannot reopen the file".to_owned());
             reads.into_iter().for_each(|read| read.fail(fault()));
             writes.into_iter().for_each(|write| write.fail(fault()));
             return;
@@ -120,7 +120,7 @@ impl Writer {
         }
     }
 
-    /// Runs all of the calls in one transaction, and answers them when it has ended.
+    /// Runs all calls in one transaction, and answers them when it has ended.
     fn transact(&mut self, store: Store, mut writes: VecDeque<Box<dyn Write>>) {
         let calls = writes.len();
         let mut answers: Vec<Responder> = Vec::with_capacity(calls);
@@ -136,13 +136,13 @@ impl Writer {
         for answer in answers {
             answer(ended.as_ref().copied().map_err(RoundError::fault));
         }
-        // Those behind the one that failed.
+        // The calls after the failed one.
         if let Err(failure) = ended {
             writes.into_iter().for_each(|write| write.fail(failure.fault()));
         }
     }
 
-    /// Runs `work` in a transaction. Leaves the connection in its place if it is fit for the next one.
+    /// Runs `work` in a transaction. Keeps the connection if it is usable for the next one.
     fn transaction(
         &mut self,
         store: Store,
@@ -156,7 +156,7 @@ impl Writer {
         let draft = match filled {
             Ok(draft) => draft,
             Err(error) => {
-                // A connection that cannot even roll back is closed, which does.
+                // A connection that cannot even roll back is closed, which rolls back.
                 self.store = store.roll_back().then_some(store);
                 return Err(RoundError { error, nothing_done: true });
             }
@@ -186,18 +186,18 @@ impl Writer {
         counter!("flashgate_ledger_reopened_total").increment(1);
         match open(&self.path, self.shards) {
             Ok((store, index)) => {
-                warn!("the ledger's file was opened anew after a commit of which nothing is known");
+                warn!("ledger reopened after a commit of unknown outcome");
                 *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
                 Some(store)
             }
             Err(error) => {
-                error!(%error, "the ledger's file cannot be opened anew");
+                error!(%error, "reopening the ledger failed; retrying at the next call");
                 None
             }
         }
     }
 
-    /// In a transaction of its own: a full disk must not keep it from making room.
+    /// Sweeps in a transaction of its own: a full disk must not keep it from freeing space.
     fn sweep_if_due(&mut self) {
         let now = self.clock.now();
         if now < self.next_sweep {
@@ -210,7 +210,7 @@ impl Writer {
             Ok(())
         });
         if let Err(failure) = &swept {
-            warn!(error = %failure.error, "what is over could not be removed from the ledger");
+            warn!(error = %failure.error, "removing expired ledger rows failed; retrying at the next sweep");
         }
         let goes_on = more && swept.is_ok();
         self.next_sweep = if goes_on { now } else { now.saturating_add(SWEEP_PERIOD) };
@@ -226,8 +226,8 @@ fn fill(
     round.finish()
 }
 
-/// Whether a commit that failed like this has left no commit mark on the disk: there was no room for it, or it
-/// was not begun. After any other failure, a sync above all, the mark may be there.
+/// Whether a commit that failed with this error has left no commit mark on the disk: the disk was full, or the commit
+/// was not begun. After any other failure, above all of a sync, the mark may be on the disk.
 fn commits_nothing(error: &rusqlite::Error) -> bool {
     let certain = [ErrorCode::DiskFull, ErrorCode::DatabaseBusy, ErrorCode::ReadOnly];
     error.sqlite_error_code().is_some_and(|code| certain.contains(&code))

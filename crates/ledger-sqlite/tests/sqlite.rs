@@ -1,5 +1,5 @@
-//! The contract suite on a file of SQLite, and what only a file can show.
-#![expect(clippy::unwrap_used, reason = "a test that cannot have its file must stop")]
+//! The contract suite on a file of SQLite, and tests of the file alone.
+#![expect(clippy::unwrap_used, reason = "a test without its file must stop")]
 
 #[path = "sqlite/commits.rs"]
 mod commits;
@@ -37,7 +37,7 @@ async fn fresh() -> Subject {
     let shards = ShardCount::new(4).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let ledger = open(&folder.path().join("ledger.db"), shards).unwrap();
-    // What is open stays in use without its name, and goes with the process.
+    // An open file stays usable without its name, and goes with the process.
     drop(folder);
     Subject { ledger: Arc::new(ledger), shards }
 }

@@ -1,7 +1,7 @@
-//! A commit that fails: nobody hears that it happened. The ledger runs in a process of its own, this test binary
-//! started again, under a shell that lets no file grow beyond a few hundred kilobytes: small transactions then fail
-//! when they are committed, not before.
-#![expect(clippy::print_stdout, reason = "how the process under the shell tells what it did")]
+//! A failed commit is never acknowledged. The ledger runs in a process of its own, this test binary started again,
+//! under a shell that limits files to a few hundred kilobytes: small transactions then fail when they are committed,
+//! not before.
+#![expect(clippy::print_stdout, reason = "the process under the shell prints its progress")]
 
 use std::{
     env,
@@ -22,7 +22,7 @@ use flashgate_ledger::{
 use flashgate_ledger_sqlite::SqliteLedger;
 
 const PATH: &str = "FLASHGATE_LEDGER_TO_FILL";
-/// In blocks of 512 bytes: more than an empty ledger has, and less than a write-ahead log grows to.
+/// In blocks of 512 bytes: larger than an empty ledger, and smaller than a write-ahead log grows to.
 const LIMIT_BLOCKS: u32 = 1_200;
 const BATCHES_MAX: u64 = 2_000;
 const RETENTION: Retention = Retention { log: Duration::from_secs(3_600), sale: Duration::from_secs(3_600) };
@@ -32,7 +32,7 @@ fn open(path: &Path) -> Result<Scene, Box<dyn std::error::Error + Send + Sync>> 
     Ok(Scene::new(Subject { ledger: Arc::new(ledger), shards: ShardCount::ONE }))
 }
 
-/// Deducts until the file can grow no more, and tells how many deductions were acknowledged.
+/// Deducts until the file can grow no more, and prints the number of acknowledged deductions.
 async fn fill(path: &Path) -> Fact {
     let scene = open(path)?;
     let sale = scene.on_sale(1_000_000, NO_LIMIT).await?;
@@ -54,7 +54,7 @@ async fn a_commit_that_failed_is_never_acknowledged() -> Fact {
     }
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("ledger.db");
-    // A write beyond the limit fails instead of ending the process, as a full disk does.
+    // A write beyond the limit fails instead of killing the process, as on a full disk.
     let script = format!("trap '' XFSZ; ulimit -f {LIMIT_BLOCKS}; exec \"$@\"");
     let child = Command::new("sh")
         .args(["-c", &script, "sh"])
@@ -71,7 +71,7 @@ async fn a_commit_that_failed_is_never_acknowledged() -> Fact {
     assert!(acknowledged < BATCHES_MAX, "the file never came to its limit");
 
     let stored = open(&path)?.snapshot(SaleId::new(1)?).await?.totals.deducted / 20;
-    // The last one was in doubt at worst.
+    // At most the last one is in doubt.
     assert!(
         (acknowledged..=acknowledged + 1).contains(&stored),
         "{acknowledged} acknowledged, {stored} stored"

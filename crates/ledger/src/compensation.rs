@@ -1,27 +1,28 @@
-//! What a compensating step makes of the totals: the same in every ledger. `crates/ledger-redis/lua/compensate.lua` says it once more.
+//! The effect of a compensating step on the totals, for every ledger. `crates/ledger-redis/lua/compensate.lua` has the
+//! same rule.
 
 use crate::Totals;
 
 /// Totals after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Adjusted {
-    /// As they are then.
+    /// The totals.
     pub totals: Totals,
-    /// Units that were too many, and are sold to orders that are not decided yet.
+    /// Surplus units that are sold to undecided orders.
     pub deferred_units: u64,
 }
 
-/// Takes `across` units off sale, or puts as many on sale if it is below 0. The totals must not contradict each other.
-/// `None` if a number would leave its range.
+/// Deducts `across` units, or returns as many if it is negative. The totals must be consistent. `None` if a number
+/// would leave its range.
 pub fn adjusted(totals: &Totals, across: i64) -> Option<Adjusted> {
     let found = across.min(0).unsigned_abs();
     let asked = across.max(0).unsigned_abs();
     let below = |available: i64| available.min(0).unsigned_abs();
     let wanted = totals.available.checked_add_unsigned(found)?.checked_sub_unsigned(asked)?;
-    // Below zero, some of the surplus was sold. What was written off of it, the database has not given.
+    // Below zero, some of the surplus was sold. The order store did not provide the units of it that were written off.
     let again = below(wanted).min(totals.written_off.checked_sub(totals.reclaimed)?);
     let left = wanted.checked_add_unsigned(again)?;
-    // The rest is sold and not decided yet: it stays, and no step brings a sale below zero, or further below.
+    // The rest is sold and undecided: it is deferred, and no step brings a sale below zero, or further below.
     let deferred_units = below(left).saturating_sub(below(totals.available));
     let taken = asked.checked_sub(deferred_units)?;
     let totals = Totals {

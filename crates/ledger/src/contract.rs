@@ -1,16 +1,16 @@
-//! What every ledger must do, as tests: the contract suite.
+//! The contract suite: tests that every ledger must pass.
 //!
-//! An implementation puts itself under it with one line, which makes one test of each fact:
+//! One line runs the suite against an implementation, one test per fact:
 //!
 //! ```text
-//! /// A ledger that nobody else uses.
+//! /// A ledger for one test alone.
 //! async fn fresh() -> Subject {
 //!     Subject { ledger: Arc::new(MyLedger::new()), shards: ShardCount::ONE }
 //! }
 //! flashgate_ledger::ledger_contract!(fresh);
 //! ```
 //!
-//! The facts take no time from a clock: windows are either open for centuries, or over, or far ahead.
+//! The tests do not depend on the clock: windows are either open for centuries, or over, or far ahead.
 
 pub mod belonging;
 pub mod compensating;
@@ -33,14 +33,14 @@ use crate::Ledger;
 pub struct Subject {
     /// The ledger.
     pub ledger: Arc<dyn Ledger>,
-    /// How many shards it has.
+    /// The number of its shards.
     pub shards: ShardCount,
 }
 
-/// How a fact ends: it panics if it does not hold, and fails if the ledger does.
+/// The result of a test: it panics if the fact does not hold, and fails if the ledger does.
 pub type Fact = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// Makes one test of each fact. `$make` is an async function without arguments that returns a new [`Subject`].
+/// Makes one test per fact. `$make` is an async function without arguments that returns a new [`Subject`].
 #[macro_export]
 macro_rules! ledger_contract {
     ($make:path) => {

@@ -1,10 +1,10 @@
-//! The byte of a decided order in a log entry: the same in every ledger that packs them.
+//! The byte of a decision in a log entry, for every ledger that packs them.
 
 use flashgate_domain::{CancelReason, Decision};
 
 const CONFIRMED: u8 = b'c';
 
-/// The byte that stands for a decision.
+/// The byte of a decision.
 pub const fn byte_of(decision: Decision) -> u8 {
     match decision {
         Decision::Confirmed => CONFIRMED,

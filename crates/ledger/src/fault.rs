@@ -1,4 +1,4 @@
-//! What can go wrong with a call.
+//! The errors of calls on the ledger.
 
 use flashgate_domain::LedgerId;
 use thiserror::Error;
@@ -7,27 +7,27 @@ use tokio::time::error::Elapsed;
 /// A call on the ledger failed.
 #[derive(Debug, Error)]
 pub enum LedgerError {
-    /// No connection could be had; nothing was sent.
-    #[error("the ledger cannot be reached: {0}")]
+    /// There was no connection; nothing was sent.
+    #[error("cannot reach the ledger: {0}")]
     Unreachable(String),
-    /// It was sent and no answer came: it may have happened.
-    #[error("the ledger did not answer: {0}")]
+    /// The call was sent and no answer came: it may have happened.
+    #[error("no answer of the ledger: {0}")]
     NoAnswer(String),
-    /// The ledger refused the call, having changed nothing (out of memory, loading, a server that takes no writes).
+    /// The ledger refused the call and changed nothing (out of memory, loading, read-only).
     #[error("the ledger refused the call: {0}")]
     Refused(String),
-    /// It is not the ledger that the call was meant for. It changed nothing.
-    #[error("the ledger is another one: {}", .found.map_or("it has no identity".to_owned(), |id| id.to_string()))]
+    /// It is not the expected ledger. It changed nothing.
+    #[error("unexpected ledger identity: {}", .found.map_or("none".to_owned(), |id| id.to_string()))]
     OtherLedger {
-        /// Which one it is; `None` if it has lost its identity.
+        /// Its identity; `None` if it has lost it.
         found: Option<LedgerId>,
     },
-    /// The ledger answered something that this version does not understand.
-    #[error("the ledger answered {reply} to {call}")]
+    /// The ledger's reply cannot be decoded.
+    #[error("unknown reply of the ledger to {call}: {reply}")]
     UnknownReply {
         /// The call.
         call: &'static str,
-        /// What came back, shortened.
+        /// The reply, shortened.
         reply: String,
     },
 }
@@ -44,7 +44,7 @@ impl LedgerError {
         }
     }
 
-    /// Whether the ledger answered, and neither did what was asked nor said why in words that are known.
+    /// Whether the ledger answered, but neither did the call nor gave a known reason.
     pub const fn is_refusal(&self) -> bool {
         match self {
             Self::Refused(_) | Self::UnknownReply { .. } => true,

@@ -1,36 +1,37 @@
 //! The ledger: the stock in front of the database, with what each buyer holds and the deduction log.
 //!
-//! It is a process boundary. Redis stands behind it in production (`flashgate-ledger-redis`), SQLite in the embedded
-//! mode (`flashgate-ledger-sqlite`), and a double in the simulation; one contract suite (`contract`, a feature for tests)
-//! runs against each.
+//! It is a process boundary. Production uses Redis (`flashgate-ledger-redis`), the embedded mode SQLite
+//! (`flashgate-ledger-sqlite`), the simulation a double; one contract suite (`contract`, a feature for tests) runs
+//! against each.
 //!
 //! # The traits
 //!
-//! Who calls the ledger takes the smallest trait that serves. [`Ledger`] is all of them.
+//! A caller takes the smallest trait that has the calls it needs. [`Ledger`] is all of them.
 //!
-//! | module | trait | who calls it, for what |
+//! | module | trait | callers and calls |
 //! |---|---|---|
-//! | `selling` | [`Selling`] | batcher, check-back, settlement: screen, deduct, tell the fate, settle |
+//! | `selling` | [`Selling`] | batcher, check-back, settlement: screen, deduct, check back, settle |
 //! | `lifecycle` | [`SaleLifecycle`] | preheating, operators: prepare, activate, pause, close, sweep |
-//! | `watching` | [`Watching`] | the sold-out watch: standing, keys, events |
-//! | `observing` | [`Observing`] | look-ups, audit, re-drive: orders, log entries, messages, snapshots, holdings |
-//! | `repairing` | [`Repairing`] | repairs: rebuild a sale, put its units right |
-//! | `identifying` | [`Identifying`] | the start of a process: which ledger it is, and the number of the process |
+//! | `watching` | [`Watching`] | the sold-out watch: stock, keys, events |
+//! | `observing` | [`Observing`] | queries, audit, re-drive: orders, log entries, messages, snapshots, holdings |
+//! | `repairing` | [`Repairing`] | repairs: rebuild a sale, correct its units |
+//! | `identifying` | [`Identifying`] | the start of a process: the ledger's identity, the node number |
 //! | `probing` | [`Probing`] | health and clocks: ping, time |
 //!
 //! | module | what implementations share |
 //! |---|---|
-//! | `fault` | [`LedgerError`]: what can go wrong, and what it proves |
+//! | `fault` | [`LedgerError`]: what can fail, and what each error proves |
 //! | `retention` | [`Retention`]: how long evidence is kept |
-//! | [`compensation`] | what a compensating step makes of the totals |
+//! | [`compensation`] | the effect of a compensating step on the totals |
 //! | [`decision_byte`] | the byte of a decided order in a log entry |
-//! | `contract` | what every ledger must do, as tests |
+//! | `contract` | the contract suite, as tests |
 //!
 //! # What every implementation promises
 //!
-//! - Each call on a shard is atomic: it happens whole, or not at all, and no other call sees it half done.
-//! - An error means that **it is not known** whether the call happened, unless [`LedgerError::nothing_done`]
-//!   says otherwise. Nobody may take an error for a "no".
+//! - Each call on a shard is atomic: it happens as a whole, or not at all, and no other call sees an intermediate
+//!   state.
+//! - After an error **it is unknown** whether the call happened, unless [`LedgerError::nothing_done`] is true. A ledger
+//!   error is never treated as a refusal.
 //! - Evidence is never deleted by a call: a log entry or a fence lives until its retention is over.
 //! - `available = initial + restocked + returned - deducted`, at every moment.
 
@@ -59,9 +60,9 @@ pub use retention::Retention;
 pub use selling::{Deduction, Fate, IntentResult, Screening, Selling, Settled};
 pub use watching::{LedgerEvent, SaleStock, Watching};
 
-/// All that a ledger can do: for whoever hands parts of it to others, and for those who need most of it.
+/// All capabilities of a ledger: for a caller that passes parts of it on, or that needs most of it.
 ///
-/// Whatever has all of the traits is a ledger; nobody implements this one.
+/// Every type with all of the traits is a ledger; do not implement this one.
 pub trait Ledger: Selling + SaleLifecycle + Watching + Observing + Repairing + Identifying + Probing {}
 
 impl<T: Selling + SaleLifecycle + Watching + Observing + Repairing + Identifying + Probing> Ledger for T {}

@@ -1,70 +1,70 @@
-//! How a sale comes into the ledger, and leaves it.
+//! The lifecycle of a sale in the ledger.
 
 use async_trait::async_trait;
 use flashgate_domain::{Sale, SaleId};
 
 use crate::LedgerError;
 
-/// The life of a sale in the ledger: prepared, active, paused or closed, and at last swept away.
+/// The states of a sale in the ledger: prepared, active, paused or closed, and finally removed.
 ///
-/// Called when the order store says that a sale begins or ends, and when an operator stops one. It changes when the states
-/// of a sale do.
+/// Called when a sale begins or ends in the order store, and when an operator pauses it. It changes when the states of
+/// a sale do.
 #[async_trait]
 pub trait SaleLifecycle: Send + Sync + 'static {
-    /// Puts the sale into the ledger, not yet sellable, unless it is there already.
+    /// Adds the sale to the ledger, not yet sellable, unless it exists already.
     async fn prepare(&self, sale: &Sale) -> Result<Prepared, LedgerError>;
 
-    /// Makes a prepared sale of that generation sellable. To be called only after the order store has
-    /// registered the preheat. A sale that is missing stays missing.
+    /// Makes a prepared sale of that generation sellable. Call it only after the order store has confirmed the
+    /// preheat. A missing sale stays missing.
     async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerError>;
 
-    /// Stops the sale until it is rebuilt: every intent gets [`IntentResult::Paused`], except replays.
+    /// Pauses the sale until it is rebuilt: every intent gets [`IntentResult::Paused`], except replays.
     ///
     /// [`IntentResult::Paused`]: crate::IntentResult::Paused
     async fn pause(&self, sale: SaleId) -> Result<(), LedgerError>;
 
-    /// Ends the sale: every intent gets [`IntentResult::Ended`], except replays. Its keys go when everything is
-    /// settled and the retention is over.
+    /// Closes the sale: every intent gets [`IntentResult::Ended`], except replays. Its keys are freed when everything
+    /// is settled and the retention is over.
     ///
     /// [`IntentResult::Ended`]: crate::IntentResult::Ended
     async fn close(&self, sale: SaleId) -> Result<(), LedgerError>;
 
-    /// Frees the keys of some closed sales whose retention is over, and returns how many sales that were. To be called
-    /// now and then.
+    /// Frees the keys of some closed sales whose retention is over, and returns the number of those sales. Call it
+    /// regularly.
     async fn sweep(&self) -> Result<u64, LedgerError>;
 }
 
-/// What [`SaleLifecycle::prepare`] found.
+/// The result of [`SaleLifecycle::prepare`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prepared {
-    /// It was missing and is there now, not yet sellable.
+    /// The sale was missing and was added, not yet sellable.
     Created,
-    /// It was there, of that generation, not yet sellable.
+    /// The sale exists in this generation, not yet sellable.
     Waiting {
         /// Its generation.
         generation: u32,
     },
-    /// It was there and has been activated before (it may be paused or closed since).
+    /// The sale exists and was activated before (it may be paused or closed since).
     Active {
         /// Its generation.
         generation: u32,
     },
 }
 
-/// What [`SaleLifecycle::activate`] found.
+/// The result of [`SaleLifecycle::activate`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activated {
     /// It is sellable, now or already.
     Active,
-    /// It was stopped before and stays so.
+    /// It was paused before and stays so.
     Paused,
     /// It was closed before and stays so.
     Closed,
-    /// It is not in the ledger.
+    /// It is missing in the ledger.
     Missing,
-    /// It is there in another generation, and was left as it is.
+    /// It exists in another generation, and is unchanged.
     OtherGeneration {
-        /// The generation that is there.
+        /// The ledger's generation.
         generation: u32,
     },
 }

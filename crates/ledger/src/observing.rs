@@ -1,4 +1,4 @@
-//! What the ledger has recorded.
+//! Reading the records of the ledger.
 
 use async_trait::async_trait;
 use flashgate_domain::{
@@ -8,39 +8,39 @@ use flashgate_domain::{
 
 use crate::LedgerError;
 
-/// Reads what the ledger has recorded of an order, of a batch or of a sale, and changes nothing.
+/// Reads the records of an order, of a batch or of a sale, and changes nothing.
 ///
-/// Called by whoever looks something up: a buyer for an order, an auditor for the totals, a re-drive for the body of a
-/// message. None of it is on the way of a purchase. It changes when more of the record is to be seen.
+/// Called by queries: a buyer's for an order, an auditor's for the totals, a re-drive's for the body of a message. No
+/// purchase needs it. It changes when more of the record must be readable.
 #[async_trait]
 pub trait Observing: Send + Sync + 'static {
-    /// What the ledger knows of an order; `None` if it never knew it, lost it, or its retention is over.
+    /// The order's record; `None` if the ledger never had it, lost it, or its retention is over.
     async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerError>;
 
-    /// What the deduction log says of a batch; `None` if it never had it, lost it, its retention is over, or
-    /// another batch has the base.
+    /// The log entry of a batch; `None` if the ledger never had it, lost it, its retention is over, or another batch
+    /// has the base.
     async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerError>;
 
-    /// The body of the message of an open batch; `None` if it is not open, or its body is not known.
+    /// The message body of an open batch; `None` if it is not open, or its body is not stored.
     async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerError>;
 
-    /// The sale's totals and its open batches; `None` if the ledger does not have it. The totals are of the end of the
-    /// call; a batch that is settled during the call may still be among the open ones, and none that is open at its end
-    /// is missing.
+    /// The sale's totals and its open batches; `None` if the sale is missing. The totals are of the end of the call; a
+    /// batch that is settled during the call may still be among the open ones, and none that is open at its end is
+    /// missing.
     async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerError>;
 
-    /// How many units each of the buyers holds in the sale, in their order; 0 for one that it does not know.
+    /// The units that each of the buyers holds in the sale, in their order; 0 for an unknown buyer.
     async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, LedgerError>;
 }
 
-/// An order as the ledger knows it.
+/// An order in the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LedgerOrder {
     /// The sale.
     pub sale: SaleId,
-    /// Whose it is.
+    /// The buyer.
     pub buyer: BuyerDigest,
-    /// How many units.
+    /// The units.
     pub quantity: u32,
     /// Pending, confirmed, or cancelled with its reason.
     pub state: OrderState,
@@ -49,20 +49,20 @@ pub struct LedgerOrder {
 /// An entry of the deduction log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
-    /// How far the batch has come.
+    /// The status of the batch.
     pub status: LogStatus,
-    /// Its orders, in their order; none of a fence.
+    /// Its orders, in their order; empty for a fence.
     pub orders: Vec<LedgerOrder>,
 }
 
-/// How far a batch has come in the deduction log.
+/// The status of a batch in the deduction log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogStatus {
     /// Deducted, and not settled.
     Deducted,
     /// Settled.
     Acknowledged,
-    /// Never to be deducted.
+    /// Fenced: it will never be deducted.
     Fenced,
 }
 
@@ -85,31 +85,31 @@ impl LogStatus {
 /// A sale at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// How it stands.
+    /// The state of the sale.
     pub state: LedgerState,
-    /// How often it was built.
+    /// The number of times that the sale was built.
     pub generation: u32,
     /// The totals.
     pub totals: Totals,
-    /// Moved by every returned or restocked unit.
+    /// Increased by every returned or restocked unit.
     pub epoch: u64,
-    /// Moved by every change; never goes back.
+    /// Increased by every change; never decreases.
     pub sequence: u64,
-    /// How many compensating steps this generation of it has seen; nothing else moves it.
+    /// The number of compensating steps in this generation; nothing else changes it.
     pub adjustments: u64,
-    /// Buyers that hold something.
+    /// Buyers that hold units.
     pub buyers: u64,
     /// Keys that have an order.
     pub keys: u64,
-    /// How many buyers, and how many keys, were written. Different from what is there: a part of the sale is lost.
+    /// The counts of buyers and of keys. If they differ from `buyers` and `keys`, a part of the sale is lost.
     pub written: WrittenCounts,
-    /// Orders that are counted as open.
+    /// The count of open orders.
     pub pending_orders: i64,
-    /// The moment, by the ledger's clock.
+    /// When it was taken, by the ledger's clock.
     pub taken_at: Timestamp,
     /// The batches that hold units of this sale and are not settled, oldest first.
     pub open: Vec<OpenBatch>,
-    /// The open batches of the shard whose log entry is gone, oldest first: nobody knows what they hold.
+    /// The open batches of the shard whose log entry is lost, oldest first: what they hold is unknown.
     pub lost: Vec<LostEntry>,
 }
 
@@ -120,8 +120,8 @@ pub struct OpenBatch {
     pub id: BatchId,
     /// When it was deducted, by the ledger's clock.
     pub deducted_at: Timestamp,
-    /// How many of its orders are of this sale.
+    /// Its orders of this sale.
     pub orders: u64,
-    /// How many units of this sale they hold.
+    /// The units of those orders.
     pub units: u64,
 }

@@ -1,5 +1,5 @@
--- The orders of one sale within a range of ids, by state. Walks the primary key: the index on purchases would look
--- up every row on its own. Nearly all orders are confirmed, and grouping costs MySQL 25 times as much a row as summing.
+-- The orders of one sale within a range of ids, by state. Reads the primary key: the index on purchases would look up
+-- every row separately. Nearly all orders are confirmed, and grouping costs MySQL 25 times as much per row as summing.
 -- Arguments: first id, last id, sale id, and the same again. Rows: state, cancel_reason, orders, units.
 SELECT 'confirmed' AS state, NULL AS cancel_reason, CAST(COUNT(*) AS UNSIGNED) AS orders,
        CAST(COALESCE(SUM(quantity), 0) AS UNSIGNED) AS units

@@ -1,4 +1,4 @@
--- Stores decided orders. 1062 if an id is taken, or if a row that holds its key finds another one that does.
+-- Stores decided orders. 1062 if an id is taken, or if a row that holds its key finds another one that holds it.
 -- Arguments of each row: id, sale id, buyer, key, holds_key (1 or NULL), quantity, state, reason (or NULL),
 -- created, updated.
 INSERT INTO orders

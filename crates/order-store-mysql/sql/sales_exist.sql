@@ -1,2 +1,2 @@
--- Which of these sales exist. Locks nothing. Arguments: sale ids. Rows: id.
+-- The sales of these that exist. Locks nothing. Arguments: sale ids. Rows: id.
 SELECT id FROM sales WHERE id IN (/*each*/?/*each*/)

@@ -1,2 +1,2 @@
--- Which of these sales nobody holds, locked for this one statement. Arguments: sale ids. Rows: id.
+-- The sales of these that no transaction locks, locked for this statement. Arguments: sale ids. Rows: id.
 SELECT id FROM sales WHERE id IN (/*each*/?/*each*/) FOR UPDATE SKIP LOCKED

@@ -1,2 +1,2 @@
--- For how many seconds the server has been up. No arguments. Rows: one: name, value.
+-- The server's uptime in seconds. No arguments. Rows: one: name, value.
 SHOW GLOBAL STATUS LIKE 'Uptime'

@@ -1,10 +1,10 @@
-//! Connections that were left with something under way: ended on the server, from another connection.
+//! Abandoned sessions: connections dropped with work in progress, killed on the server from another connection.
 //!
-//! A server that hears nothing of its client keeps the transaction, and with it the row of a hot sale, for as long as
-//! the session may be idle. So the session is killed by its number. If the kill comes too late, or never, the server
-//! ends the session itself after `mysql.session_timeout_s`. Whichever way it goes, nothing is applied twice: the first
-//! statement of a chunk inserts its batch ids, and holds them until its transaction has ended. A retry waits for that;
-//! then it finds the batches decided, if the COMMIT had been under way, or takes their place.
+//! A server keeps the transaction of a silent client, and with it the row lock of a hot sale, until the session's idle
+//! timeout. So the session is killed by its id. If the kill comes too late, or never, the server ends the session
+//! itself after `mysql.session_timeout_s`. In either case nothing is applied twice: the first statement of a chunk
+//! inserts its batch ids and locks them until its transaction has ended. A retry waits for that; then it finds the
+//! batches decided, if the COMMIT was under way, or decides them itself.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,14 +26,14 @@ use crate::session::Session;
 const UPTIME_SELECT: &str = include_str!("../sql/uptime_select.sql");
 /// `ER_NO_SUCH_THREAD`: the session has ended.
 const NO_SUCH_THREAD: u16 = 1094;
-/// How many sessions wait to be killed at most. Those beyond it are left to the server's own time-out.
+/// Maximum sessions that wait to be killed. Further ones are left to the server's own timeout.
 const WAITING_MAX: usize = 64;
-/// How long connecting and killing may take.
+/// Timeout for connecting and killing.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
-/// The pause after an attempt that failed.
+/// The pause after a failed attempt.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// A session that was left.
+/// An abandoned session.
 #[derive(Clone, Debug)]
 pub(crate) struct Abandoned {
     id: u64,
@@ -47,11 +47,11 @@ impl Abandoned {
     }
 }
 
-/// Kills sessions that were left, over a connection of its own.
+/// Kills abandoned sessions, over a connection of its own.
 #[derive(Debug)]
 pub(crate) struct Reaper {
     options: MySqlConnectOptions,
-    /// After which the server ends a session itself.
+    /// The server's idle timeout of a session.
     idle_timeout: Duration,
     supervisor: Supervisor,
     waiting: Mutex<Waiting>,
@@ -60,17 +60,17 @@ pub(crate) struct Reaper {
 #[derive(Debug, Default)]
 struct Waiting {
     sessions: Vec<Abandoned>,
-    /// Whether somebody kills them.
+    /// Whether the task that kills sessions is running.
     is_reaping: bool,
 }
 
-/// What became of a session.
+/// The result for a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Killed,
-    /// It had ended, or the server is another one or has started anew since.
+    /// It had ended, or the server is another one or was restarted since.
     Gone,
-    /// The server does not let this user.
+    /// The server denied this user the kill.
     Refused,
     /// No server answered in time; it ends sessions itself.
     Unreachable,
@@ -89,7 +89,7 @@ impl End {
     fn count(self, session: &Abandoned) {
         let result = self.as_str();
         counter!("flashgate_worker_abandoned_sessions_total", "result" => result).increment(1);
-        info!(id = session.id, result, "a session was left with something under way");
+        info!(id = session.id, result, "session abandoned with work in progress");
     }
 }
 
@@ -98,9 +98,9 @@ impl Reaper {
         Self { options, idle_timeout, supervisor, waiting: Mutex::default() }
     }
 
-    /// Has the session killed soon. Returns at once.
+    /// Kills the session in the background. Returns at once.
     pub(crate) fn free(self: &Arc<Self>, session: Abandoned) {
-        // Without a runtime the process is ending, and its connections with it.
+        // Without a runtime the process is shutting down, and its connections with it.
         if Handle::try_current().is_err() {
             return;
         }
@@ -115,7 +115,7 @@ impl Reaper {
         }
     }
 
-    /// What waits, or `None` if nothing does: then nobody reaps any longer.
+    /// The waiting sessions, or `None` if there are none: then the task ends.
     fn take(&self) -> Option<Vec<Abandoned>> {
         let mut waiting = self.waiting.lock();
         waiting.is_reaping = !waiting.sessions.is_empty();
@@ -128,8 +128,8 @@ impl Reaper {
             loop {
                 match timeout(ATTEMPT_TIMEOUT, self.kill(&mut sessions)).await {
                     Ok(Ok(())) => break,
-                    Ok(Err(error)) => warn!(%error, "sessions that were left cannot be killed yet"),
-                    Err(_late) => warn!("sessions that were left cannot be killed yet: no answer"),
+                    Ok(Err(error)) => warn!(%error, "killing abandoned sessions failed; retrying"),
+                    Err(_late) => warn!("killing abandoned sessions timed out; retrying"),
                 }
                 if Instant::now() >= deadline {
                     sessions.iter().for_each(|session| End::Unreachable.count(session));
@@ -140,7 +140,7 @@ impl Reaper {
         }
     }
 
-    /// Kills all of them; those that are done are taken out.
+    /// Kills all sessions; those that are done are removed.
     async fn kill(&self, sessions: &mut Vec<Abandoned>) -> sqlx::Result<()> {
         let mut connection = MySqlConnection::connect_with(&self.options).await?;
         let row = sqlx::query(super::session::SESSION_SELECT).fetch_one(&mut connection).await?;
@@ -149,7 +149,7 @@ impl Reaper {
         let uptime: String = row.try_get(1)?;
         let uptime = Duration::from_secs(uptime.parse().unwrap_or(0));
         while let Some(session) = sessions.last() {
-            // A server that started later gives the same numbers to others.
+            // A server that was started later assigns the same ids to other sessions.
             let is_same = session.server == server && uptime > session.opened_at.elapsed();
             let end = if is_same { kill(&mut connection, session.id).await? } else { End::Gone };
             end.count(session);
@@ -167,7 +167,7 @@ async fn kill(connection: &mut MySqlConnection, id: u64) -> sqlx::Result<End> {
             if number == Some(NO_SUCH_THREAD) {
                 return Ok(End::Gone);
             }
-            warn!(%error, id, "a session that was left cannot be killed");
+            warn!(%error, id, "cannot kill abandoned session; left to the server's idle timeout");
             Ok(End::Refused)
         }
         Err(error) => Err(error),

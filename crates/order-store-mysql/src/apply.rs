@@ -1,4 +1,4 @@
-//! Decides a chunk of batches: which way, how often, and what each batch is told.
+//! Decides a chunk of batches: chooses the path, retries, and returns each batch's result.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,20 +20,20 @@ use crate::{
     lend, locked, slow_path, within,
 };
 
-/// The two ways to decide a chunk. Each is a transaction of its own: the careful one reads what it must know
-/// before it writes, and a savepoint inside of the plain one would not help: rows that were inserted stay locked
-/// until the transaction ends, also when they are rolled back to a savepoint.
+/// The two paths to decide a chunk. Each is a transaction of its own: the slow path reads the state before it writes,
+/// and a savepoint inside of the fast path would not help: inserted rows stay locked until the transaction ends, even
+/// if they are rolled back to a savepoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Path {
     /// Writes all orders as confirmed. Right for every chunk of an ordinary sale.
     Fast,
-    /// Looks first, then decides order by order.
+    /// Reads first, then decides order by order.
     Slow,
 }
 
-/// How often a sale must be found locked to count as held.
+/// How often a sale must be found locked to count as blocked.
 const LOOKS: u32 = 3;
-/// The pause after each look: longer than a chunk holds a row.
+/// The pause after each check: longer than a chunk locks a row.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 impl MySqlStore {
@@ -47,9 +47,9 @@ impl MySqlStore {
         in_the_order_of(batches, &placed)
     }
 
-    /// Tries until a transaction commits. A unique key that objects, or a sale with too little, sends the chunk
-    /// the careful way; there it means that another worker was quicker with the same batch, and is retried
-    /// like a deadlock.
+    /// Retries until a transaction commits. A unique-key violation, or a sale with too few units, moves the chunk to
+    /// the slow path; there a violation means that another worker decided the same batch first, and is retried like a
+    /// deadlock.
     async fn decide(
         &self,
         batches: &[&Batch],
@@ -58,15 +58,15 @@ impl MySqlStore {
         let mut path = Path::Fast;
         let mut retry = 0;
         loop {
-            let trouble = match self.attempt(path, batches, now).await {
+            let error = match self.attempt(path, batches, now).await {
                 Ok(Some(placed)) => return Ok(placed),
                 Ok(None) => {
                     path = self.take_slow_path("shortage");
                     continue;
                 }
-                Err(trouble) => trouble,
+                Err(error) => error,
             };
-            let Some(cause) = trouble.cause() else { return Err(trouble.into()) };
+            let Some(cause) = error.cause() else { return Err(error.into()) };
             if cause == Cause::LockWait {
                 let sales = self.locked_for_long(batches).await?;
                 if !sales.is_empty() {
@@ -79,7 +79,7 @@ impl MySqlStore {
                     if retry < self.contention_retries_max =>
                 {
                     counter!("flashgate_worker_apply_retries_total", "reason" => cause.as_str()).increment(1);
-                    debug!(retry, %trouble, "a chunk is tried again");
+                    debug!(retry, error = %error, "chunk failed; retrying");
                     sleep(self.backoff.pause(retry)).await;
                     retry += 1;
                 }
@@ -89,7 +89,7 @@ impl MySqlStore {
                 | Cause::ReadOnly
                 | Cause::Values
                 | Cause::Unavailable => {
-                    return Err(trouble.into());
+                    return Err(error.into());
                 }
             }
         }
@@ -98,12 +98,14 @@ impl MySqlStore {
     fn take_slow_path(&self, reason: &'static str) -> Path {
         counter!("flashgate_worker_serial_chunks_total", "reason" => reason).increment(1);
         if reason == "shortage" {
-            warn!("a sale has fewer units than its ledger promised, or does not exist");
+            warn!(
+                "order store has fewer units than the ledger promised, or the sale does not exist; taking the slow path"
+            );
         }
         Path::Slow
     }
 
-    /// One transaction; `None` if the plain way found too little.
+    /// One transaction; `None` if the fast path found too few units.
     async fn attempt(
         &self,
         path: Path,
@@ -123,7 +125,7 @@ impl MySqlStore {
         }
     }
 
-    /// The sales of `batches` that somebody holds, and still holds a moment later: another chunk is done by then.
+    /// The sales of `batches` that stay locked for a while: another chunk would be done by then.
     async fn locked_for_long(&self, batches: &[&Batch]) -> Result<Vec<SaleId>, StoreError> {
         let sales: BTreeSet<SaleId> =
             batches.iter().flat_map(|batch| batch.intents()).map(|intent| intent.sale()).collect();

@@ -1,4 +1,4 @@
-//! What puts right what somebody changed by hand. Each is one conditional update of one row.
+//! Corrections of edited sales and orders. Each is one conditional update of one row.
 
 use flashgate_domain::{CancelReason, SaleId, Timestamp, audit::StoreStep};
 use flashgate_order_store::{

@@ -1,4 +1,4 @@
-//! What operators decided about dead letters.
+//! Operators' decisions about dead letters.
 
 use flashgate_domain::Timestamp;
 use flashgate_order_store::{

@@ -1,4 +1,4 @@
-//! How a worker comes to this store.
+//! The driver that opens this store by its URL.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -40,7 +40,7 @@ impl StoreDriver for MySql {
     }
 }
 
-/// The words of the parser are left out: they may quote the password.
+/// The parser's error is omitted: it may quote the password.
 fn options(url: &StoreUrl) -> Option<MySqlConnectOptions> {
     let options: MySqlConnectOptions = url.secret().parse().ok()?;
     options.get_database().is_some_and(|name| !name.is_empty()).then_some(options)

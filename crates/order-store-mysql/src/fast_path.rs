@@ -1,4 +1,4 @@
-//! The plain way: every order is confirmed, in five statements.
+//! The fast path: every order is confirmed, in five statements.
 
 use flashgate_domain::{Batch, BatchOutcome, Timestamp};
 use flashgate_order_store::decide::{all_confirmed, confirmed_units};
@@ -6,11 +6,11 @@ use sqlx::{Connection, MySqlConnection};
 
 use crate::{fault::QueryError, write};
 
-/// Writes all orders of `batches` as confirmed and takes their units; `None`, and nothing done, if a sale has
-/// too few or does not exist. A unique key objects (1062) to a batch that was decided before, to order ids that
-/// another batch has, and to a purchase that has an order.
+/// Writes all orders of `batches` as confirmed and takes their units; `None`, with nothing done, if a sale has too few
+/// or does not exist. A unique-key violation (1062) means that a batch was decided before, that another batch has the
+/// order ids, or that a purchase has an order.
 ///
-/// Insert first, update last: the row of a hot sale is locked from its UPDATE to the commit only.
+/// Inserts first, updates last: the row of a hot sale is locked only from its UPDATE to the commit.
 pub(crate) async fn place(
     connection: &mut MySqlConnection,
     batches: &[&Batch],

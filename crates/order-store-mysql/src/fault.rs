@@ -1,4 +1,4 @@
-//! What an error of MySQL means for the caller.
+//! The meaning of MySQL's errors for the caller.
 
 use std::time::Duration;
 
@@ -13,30 +13,30 @@ const LOCK_WAIT_TIMEOUT: u16 = 1205;
 /// `ER_LOCK_DEADLOCK`.
 const DEADLOCK: u16 = 1213;
 
-/// What a server says that takes no writes: `ER_OPTION_PREVENTS_STATEMENT` (`read_only`, `super_read_only`),
+/// Errors of a server that accepts no writes: `ER_OPTION_PREVENTS_STATEMENT` (`read_only`, `super_read_only`),
 /// `ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION`, `ER_READ_ONLY_MODE`, and `ER_RUN_HOOK_ERROR`, with which a member of a
 /// group that is not its primary refuses a commit.
 const READ_ONLY: [u16; 4] = [1290, 1792, 1836, 3100];
 
-/// Why a transaction did not end.
+/// A failed transaction.
 #[derive(Debug, Error)]
 pub(crate) enum QueryError {
     /// A statement failed.
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
-    /// A row is not what this version writes.
+    /// A row contains a value that this version does not write.
     #[error(transparent)]
     Corrupt(#[from] InvalidColumn),
-    /// No connection could be had in time.
+    /// No connection within the timeout.
     #[error("{0}")]
     Unavailable(String),
-    /// It was not answered in time. What is under way is left.
+    /// No answer within the timeout. The session is abandoned with work in progress.
     #[error("no answer within {0:?}")]
     Late(Duration),
 }
 
 impl QueryError {
-    /// What to do about it, if a statement failed.
+    /// How to handle the error, if a statement failed.
     pub(crate) fn cause(&self) -> Option<Cause> {
         match self {
             Self::Sql(error) => Some(Cause::of(error)),
@@ -44,7 +44,7 @@ impl QueryError {
         }
     }
 
-    /// Whether nothing can be asked over the same connection any more: it broke, or something is under way on it.
+    /// Whether the connection is unusable: it broke, or work is in progress on it.
     pub(crate) const fn leaves_the_connection(&self) -> bool {
         match self {
             Self::Sql(error) => {
@@ -56,26 +56,26 @@ impl QueryError {
     }
 }
 
-/// What to do about an error of a statement.
+/// How to handle the error of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// A unique key objects.
+    /// A unique-key violation.
     Duplicate,
     /// InnoDB chose this transaction as the victim of a deadlock.
     Deadlock,
     /// Another transaction held a row for too long.
     LockWait,
-    /// The server takes no writes: another one does.
+    /// The server is read-only: another one accepts writes.
     ReadOnly,
-    /// A value is wrong, now and ever: SQLSTATE class 22 or 23, or it cannot be encoded.
+    /// A value can never be stored: SQLSTATE class 22 or 23, or it cannot be encoded.
     Values,
-    /// Everything else. A missing table or a full disk is no reason to give an order up: the caller waits
-    /// until an operator has mended it.
+    /// Everything else. A missing table or a full disk is no reason to give up an order: the caller waits until an
+    /// operator has fixed it.
     Unavailable,
 }
 
 impl Cause {
-    /// Judges `error`.
+    /// Classifies `error`.
     pub(crate) fn of(error: &sqlx::Error) -> Self {
         if matches!(error, sqlx::Error::Encode(_)) {
             return Self::Values;
@@ -106,10 +106,10 @@ impl Cause {
 }
 
 impl From<QueryError> for StoreError {
-    fn from(trouble: QueryError) -> Self {
-        match trouble {
+    fn from(error: QueryError) -> Self {
+        match error {
             QueryError::Corrupt(impossible) => impossible.into(),
-            QueryError::Unavailable(_) | QueryError::Late(_) => Self::Unavailable(trouble.to_string()),
+            QueryError::Unavailable(_) | QueryError::Late(_) => Self::Unavailable(error.to_string()),
             QueryError::Sql(error) => {
                 let text = error.to_string();
                 match Cause::of(&error) {

@@ -1,9 +1,9 @@
 //! The order store on MySQL 8.0.
 //!
-//! `apply` is the heart: one transaction a chunk. `plain` is its way when all is well, `careful` the one
-//! when stock is short, a key is taken or a batch comes again.
+//! `apply` decides a chunk in one transaction: on the `fast_path` if every order can be confirmed, on the `slow_path`
+//! if stock is short, a key is taken or a batch is repeated.
 //!
-//! Connections are lent by `pool` and not by the pool of sqlx, which waits without a bound for one that is gone.
+//! Connections come from `pool` and not from the pool of sqlx, which waits without a limit for one that is dead.
 
 mod abandoned;
 mod apply;
@@ -56,8 +56,8 @@ pub struct MySqlStore {
 }
 
 impl MySqlStore {
-    /// A store that connects when it is first used. `seed` draws the pauses before retries; `supervisor` watches the
-    /// task that frees what abandoned connections hold.
+    /// A store that connects at the first call. `seed` draws the pauses before retries; `supervisor` watches the task
+    /// that kills abandoned sessions.
     pub fn new(
         options: MySqlConnectOptions,
         settings: &ServerSettings,
@@ -76,7 +76,7 @@ impl MySqlStore {
     }
 }
 
-/// Lends a connection to one call and gives it back, unless the call ends late or the connection broke.
+/// Lends a connection to one call and takes it back, unless the call timed out or the connection broke.
 macro_rules! lend {
     ($store:expr, $within:expr, |$connection:ident| $call:expr) => {
         match $store.pool.lease().await {
@@ -85,7 +85,7 @@ macro_rules! lend {
                 let ended = within($within, $call).await;
                 lease.end(ended).await
             }
-            Err(trouble) => Err(trouble),
+            Err(error) => Err(error),
         }
     };
 }
@@ -98,13 +98,13 @@ async fn within<T>(
     timeout(limit, call).await.unwrap_or(Err(QueryError::Late(limit)))
 }
 
-/// How long a health check may take, which writes one row: a server that takes longer is away.
+/// Timeout of a health check, which writes one row: a server that takes longer counts as down.
 const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 /// The time by the server's clock, in milliseconds since 1970.
 const NOW_MS: &str = "SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)";
 const HEALTH_CHECK: &str = include_str!("../sql/health_check.sql");
 
-/// Does what the work does: writes. A server that can only be read is the wrong one.
+/// Writes a row, as the work does: a read-only server is the wrong one.
 async fn health_check(connection: &mut MySqlConnection) -> Result<Timestamp, QueryError> {
     if sqlx::query(HEALTH_CHECK).execute(&mut *connection).await?.rows_affected() != 1 {
         return Err(InvalidColumn("number of rows for health checks").into());
@@ -113,7 +113,7 @@ async fn health_check(connection: &mut MySqlConnection) -> Result<Timestamp, Que
     Ok(Timestamp::from_millis(now))
 }
 
-/// A text of [`Sized`](flashgate_order_store::sql::statement::Sized), which holds no values.
+/// A text of [`Sized`](flashgate_order_store::sql::statement::Sized), which contains no values.
 fn sql(text: &Arc<str>) -> SqlStr {
     AssertSqlSafe(Arc::clone(text)).into_sql_str()
 }

@@ -1,10 +1,10 @@
-//! Connections that are lent: a bounded number, each for one call.
+//! Connections that are lent: a limited number, each for one call.
 //!
-//! The pool of sqlx pings each connection that comes back, without a bound and on a task of its own. One at which
-//! nothing ever happens again, since its host is gone or a firewall forgot it, keeps its place for good: after a few
-//! of those no call gets a connection any more. So the worker lends connections itself. One whose call ran into its
-//! time-out, was dropped in flight, or ended with a broken connection is closed and forgotten, and what it may hold on
-//! the server is freed from another connection ([`Abandoned`]). Nothing here waits without a bound.
+//! The pool of sqlx pings each returned connection, without a timeout and on a task of its own. A dead connection,
+//! whose host is down or which a firewall dropped, keeps its slot for good: after a few of those no call gets a
+//! connection any more. So the worker lends connections itself. If a call timed out, was dropped in flight, or ended
+//! with a broken connection, the connection is closed and its slot is free, and its locks on the server are released
+//! from another connection ([`Abandoned`]). Nothing here waits without a timeout.
 
 use std::{
     mem,
@@ -31,10 +31,10 @@ use crate::{
     session::{Session, SessionSettings},
 };
 
-/// How long a connection may have been idle and still be used without a look whether it is alive. Longer than a busy
-/// worker leaves one, so that chunks pay no round trip for it.
+/// Maximum idle time of a connection that is used without a ping. Longer than a busy worker leaves one idle, so that
+/// chunks pay no round trip for it.
 const IDLE_UNTESTED_MAX: Duration = Duration::from_secs(3);
-/// How long a connection may take to answer a ping, which does no work.
+/// Timeout of a ping, which does no work.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Lends connections to one server.
@@ -44,7 +44,7 @@ pub(crate) struct Pool {
     settings: SessionSettings,
     acquire_timeout: Duration,
     places: Semaphore,
-    /// The one that came back last is lent first, so that those that are not needed get old.
+    /// The last returned connection is lent first, so that surplus ones grow old.
     idle: Mutex<Vec<Idle>>,
     /// Connections of an earlier round are not used again.
     round: AtomicU64,
@@ -57,16 +57,16 @@ struct Idle {
     since: Instant,
 }
 
-/// A connection for one call. Dropping it leaves the connection, with whatever is under way.
+/// A connection for one call. Dropping it abandons the connection, with any work in progress.
 pub(crate) struct Lease<'p> {
     session: Session,
     guard: Guard<'p>,
 }
 
-/// What is left of a lease that is dropped.
+/// The part of a lease that handles its drop.
 struct Guard<'p> {
     pool: &'p Pool,
-    /// Whom to abandon, unless the call has ended.
+    /// The session to abandon, unless the call has ended.
     abandoned: Option<Abandoned>,
     _place: SemaphorePermit<'p>,
 }
@@ -80,7 +80,7 @@ impl Drop for Guard<'_> {
 }
 
 impl Pool {
-    /// Connects when a connection is first asked for.
+    /// A pool that connects at the first call.
     pub(crate) fn new(
         settings: &ServerSettings,
         options: MySqlConnectOptions,
@@ -99,7 +99,7 @@ impl Pool {
         }
     }
 
-    /// How to connect.
+    /// The options to connect with.
     pub(crate) const fn options(&self) -> &MySqlConnectOptions {
         &self.options
     }
@@ -107,7 +107,7 @@ impl Pool {
     /// A connection that answered within the last seconds, or a new one.
     ///
     /// # Errors
-    /// None could be had in time.
+    /// There was none within the timeout.
     pub(crate) async fn lease(&self) -> Result<Lease<'_>, QueryError> {
         let limit = self.acquire_timeout;
         timeout(limit, self.lend())
@@ -138,13 +138,13 @@ impl Pool {
         Lease { session, guard: Guard { pool: self, abandoned, _place: place } }
     }
 
-    /// Uses no connection again that there is now: the server behind them is the wrong one.
+    /// Discards all present connections: the server behind them is the wrong one.
     fn leave_all(&self) {
         self.round.fetch_add(1, Ordering::AcqRel);
         drop(mem::take(&mut *self.idle()));
     }
 
-    /// Half of what the server allows: it must not end a connection while it is being lent.
+    /// Half of the server's idle timeout: the server must not end a connection while it is being lent.
     fn idle_max(&self) -> Duration {
         self.settings.idle_timeout / 2
     }
@@ -171,18 +171,18 @@ impl Lease<'_> {
         &mut self.session.connection
     }
 
-    /// Gives the connection back after a call that ended so, if it can be used again.
+    /// Returns the connection after a call with that result, if it can be used again.
     pub(crate) async fn end<T>(self, ended: Result<T, QueryError>) -> Result<T, QueryError> {
         let Self { mut session, mut guard } = self;
         match &ended {
-            Err(trouble) if trouble.leaves_the_connection() => return ended,
-            Err(trouble) if trouble.cause() == Some(Cause::ReadOnly) => {
-                warn!(%trouble, "the server takes no writes: all connections are left");
+            Err(error) if error.leaves_the_connection() => return ended,
+            Err(error) if error.cause() == Some(Cause::ReadOnly) => {
+                warn!(error = %error, "server is read-only; closing all connections");
                 guard.pool.leave_all();
             }
             Ok(_) | Err(_) => {}
         }
-        // A transaction that was dropped has its ROLLBACK yet to be sent, and holds its rows until then.
+        // A dropped transaction has not sent its ROLLBACK yet, and locks its rows until then.
         let is_clean = ended.is_ok() && !session.connection.should_flush();
         if !is_clean && !is_alive(&mut session.connection).await {
             return ended;
@@ -195,7 +195,7 @@ impl Lease<'_> {
     }
 }
 
-/// Whether a ping is answered in time. Sends what waits to be sent.
+/// Whether a ping is answered in time. Also sends pending data.
 async fn is_alive(connection: &mut MySqlConnection) -> bool {
     matches!(timeout(PING_TIMEOUT, connection.ping()).await, Ok(Ok(())))
 }

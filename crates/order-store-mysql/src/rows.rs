@@ -26,7 +26,7 @@ fn order_columns(row: &MySqlRow) -> sqlx::Result<OrderColumns<'_>> {
     })
 }
 
-/// What was decided about a batch of `order_count` orders.
+/// The outcome of a batch of `order_count` orders.
 pub(crate) async fn outcome(
     connection: &mut MySqlConnection,
     batch: BatchId,
@@ -40,7 +40,7 @@ pub(crate) async fn outcome(
     Ok(BatchOutcome { batch, orders })
 }
 
-/// What was decided about the orders with these ids, ascending.
+/// The outcomes of the orders with these ids, ascending.
 pub(crate) async fn outcomes_between(
     connection: &mut MySqlConnection,
     first: u64,
@@ -50,7 +50,7 @@ pub(crate) async fn outcomes_between(
     rows.iter().map(|row| Ok(order_columns(row)?.outcome()?)).collect()
 }
 
-/// One order as it is now.
+/// One order in its present state.
 pub(crate) async fn order(
     connection: &mut MySqlConnection,
     order: OrderId,

@@ -35,7 +35,7 @@ pub(crate) async fn create(
     Ok(sale::inserted(id, draft.clone())?)
 }
 
-/// The unique key decides which of two calls at once makes the sale.
+/// The unique key decides which of two concurrent calls creates the sale.
 pub(crate) async fn create_once(
     connection: &mut MySqlConnection,
     key: &IdempotencyKey,
@@ -44,7 +44,7 @@ pub(crate) async fn create_once(
 ) -> Result<SaleMade, QueryError> {
     let refused = match create(&mut *connection, Some(key), draft, now).await {
         Ok(sale) => return Ok(SaleMade::Now(sale)),
-        Err(trouble) => trouble,
+        Err(error) => error,
     };
     match &refused {
         QueryError::Sql(error) if Cause::of(error) == Cause::Duplicate => {}
@@ -95,7 +95,7 @@ pub(crate) async fn close(
     transition(connection, sale, update).await
 }
 
-/// A conditional update is atomic alone; the look afterwards may see a later state, never an earlier one.
+/// A conditional update is atomic alone; the read after it may see a later state, never an earlier one.
 async fn transition(
     connection: &mut MySqlConnection,
     sale: SaleId,

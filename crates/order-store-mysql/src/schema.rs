@@ -1,4 +1,4 @@
-//! The version of the schema: applied by `order-worker migrate`, compared before the worker serves.
+//! The schema version: applied by `order-worker migrate`, checked before the worker starts.
 
 use async_trait::async_trait;
 use flashgate_order_store::{
@@ -30,13 +30,13 @@ impl ServerStore for MySqlStore {
         compare(&lend!(self, self.call_timeout, |connection| applied(connection)).map_err(StoreError::from)?)
     }
 
-    /// MySQL cannot undo the statements that succeeded of a migration that failed.
+    /// MySQL cannot undo the statements of a failed migration that succeeded.
     async fn migrate(&self) -> Result<(), MigrationError> {
         let migrated = async {
-            // A connection of its own: a migration may take as long as it needs, also with the lock that keeps others
-            // out.
+            // A separate connection: a migration may take any time, including the lock that excludes other
+            // migrations.
             let mut connection = MySqlConnection::connect_with(self.pool.options()).await?;
-            // Not `run`, whose future is not `Send` here: its `Acquire` is not general enough (sqlx says so there).
+            // Not `run`, whose future is not `Send` here: its `Acquire` is not general enough (as sqlx documents).
             MIGRATIONS.run_direct(None, &mut connection, false).await?;
             Ok::<_, MigrateError>(connection.close().await?)
         };

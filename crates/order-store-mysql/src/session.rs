@@ -1,4 +1,4 @@
-//! A connection as the worker uses it: its settings on the server, and what it is called there.
+//! A connection of the worker: its session settings and its id on the server.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use tokio::time::Instant;
 const SESSION_SET: &str = include_str!("../sql/session_set.sql");
 pub(crate) const SESSION_SELECT: &str = include_str!("../sql/session_select.sql");
 
-/// What each session sets.
+/// The settings of each session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SessionSettings {
     lock_wait_s: u32,
-    /// After how long without a statement the server ends the session.
+    /// Idle time after which the server ends the session.
     pub(crate) idle_timeout: Duration,
 }
 
@@ -21,12 +21,12 @@ pub(crate) struct SessionSettings {
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) connection: MySqlConnection,
-    /// What the server calls it.
+    /// The server's id of the connection.
     pub(crate) id: u64,
-    /// What the server calls itself.
+    /// The server's own id.
     pub(crate) server: String,
     pub(crate) opened_at: Instant,
-    /// Which round of the pool it belongs to.
+    /// The round of the pool that it belongs to.
     pub(crate) round: u64,
 }
 
@@ -44,7 +44,7 @@ impl Session {
         settings: &SessionSettings,
         round: u64,
     ) -> sqlx::Result<Self> {
-        // Before it: so that the server is never younger than the session seems.
+        // Taken before connecting, so that the server is never younger than the session seems.
         let opened_at = Instant::now();
         let mut connection = MySqlConnection::connect_with(options).await?;
         // READ COMMITTED: no gap locks in updates and locking reads.

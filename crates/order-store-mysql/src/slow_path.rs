@@ -1,4 +1,4 @@
-//! The careful way: look first, then decide order by order.
+//! The slow path: reads first, then decides order by order.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -24,11 +24,11 @@ static BATCHES_SELECT: LazyLock<Sized> =
 static SALES_LOCK: LazyLock<Sized> = LazyLock::new(|| Sized::new(include_str!("../sql/sales_lock.sql")));
 static KEYS_SELECT: LazyLock<Sized> = LazyLock::new(|| Sized::new(include_str!("../sql/keys_select.sql")));
 
-/// Decides `batches`, which come by ascending id, and tells what was decided of those that are not new.
+/// Decides `batches`, which are in ascending order of ids, and returns what was decided of those that are not new.
 ///
-/// The rows of the sales are locked from the first look to the commit, so that what was read of them holds. A
-/// key or a batch that another transaction has written and not yet committed is not seen; the unique key then
-/// makes the INSERT wait for it, which ends in 1062 or 1213 and another try.
+/// The rows of the sales are locked from the first read to the commit, so that the read values stay valid. A key or a
+/// batch that another transaction has written and not yet committed is not visible; the unique key then makes the
+/// INSERT wait for it, which ends in 1062 or 1213 and another attempt.
 pub(crate) async fn place(
     connection: &mut MySqlConnection,
     batches: &[&Batch],
@@ -67,7 +67,7 @@ async fn decided_before(connection: &mut MySqlConnection, batches: &[&Batch]) ->
     who_has(connection, &bases).await
 }
 
-/// Those of `asked` that are decided.
+/// The decided batches of `asked`.
 pub(crate) async fn decided_among(
     connection: &mut MySqlConnection,
     asked: &[BatchId],
@@ -94,7 +94,7 @@ async fn who_has(connection: &mut MySqlConnection, bases: &[OrderId]) -> Result<
     Ok(decided)
 }
 
-/// Locks the sales of `batches`, by ascending id; what each can still give.
+/// Locks the sales of `batches`, by ascending id; returns the units left of each.
 async fn lock_sales(
     connection: &mut MySqlConnection,
     batches: &[&Batch],
@@ -115,7 +115,7 @@ async fn lock_sales(
     Ok(saleable)
 }
 
-/// Which purchases of `batches` have an order already.
+/// The purchases of `batches` that have an order already.
 async fn known_purchases(
     connection: &mut MySqlConnection,
     batches: &[&Batch],

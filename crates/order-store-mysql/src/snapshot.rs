@@ -1,4 +1,4 @@
-//! The snapshot of a sale: sums of its orders, for whoever compares them with the ledger's.
+//! Snapshots of a sale: sums of its orders, for the comparison with the ledger.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -23,16 +23,16 @@ const ORDER_SUMS_SELECT: &str = include_str!("../sql/order_sums_select.sql");
 const BATCH_SUMS_SELECT: &str = include_str!("../sql/batch_sums_select.sql");
 const BUYERS_PAGE_SELECT: &str = include_str!("../sql/buyers_page_select.sql");
 
-/// How long the books of one sale may take: 100 million orders, at the rate that was measured.
+/// Timeout of the snapshot of one sale: 100 million orders, at the measured rate.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// See [`OrderStore::snapshot`](flashgate_order_store::OrderStore::snapshot). One snapshot, which takes no locks: chunks go on.
+/// See [`OrderStore::snapshot`](flashgate_order_store::OrderStore::snapshot). Takes no locks: chunks are still applied.
 pub(crate) async fn of_sale(
     connection: &mut MySqlConnection,
     sale: SaleId,
     asked: &[BatchId],
 ) -> Result<Option<StoreSnapshot>, QueryError> {
-    // For the next transaction only. READ COMMITTED would have a snapshot for each statement.
+    // For the next transaction only. READ COMMITTED would read a separate snapshot for each statement.
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
     let mut reading = connection.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
     let Some(row) = sales::find(&mut *reading, sale).await? else { return Ok(None) };
@@ -52,7 +52,7 @@ pub(crate) async fn of_sale(
     Ok(Some(summing::snapshot(&row, adjustments, counted, orders, decided)?))
 }
 
-/// How many orders the sale has, and the first and the last of their ids.
+/// The number of the sale's orders, and the first and last of their ids.
 async fn span(
     connection: &mut MySqlConnection,
     sale: SaleId,

@@ -18,7 +18,7 @@ static BATCHES_INSERT: LazyLock<Sized> =
 static ORDERS_INSERT: LazyLock<Sized> =
     LazyLock::new(|| Sized::new(include_str!("../sql/orders_insert.sql")));
 
-/// Remembers the batches as decided.
+/// Stores the batches as decided.
 pub(crate) async fn batches(
     connection: &mut MySqlConnection,
     outcomes: &[BatchOutcome],
@@ -68,8 +68,8 @@ pub(crate) async fn orders(
     Ok(())
 }
 
-/// Takes the units of each sale; `false` if a sale has fewer left or does not exist. What was taken of the others then
-/// stands until the transaction is rolled back.
+/// Takes the units of each sale; `false` if a sale has fewer left or does not exist. The units of the others are then
+/// taken until the transaction is rolled back.
 pub(crate) async fn take_stock(
     connection: &mut MySqlConnection,
     units: &BTreeMap<SaleId, u64>,
@@ -77,7 +77,7 @@ pub(crate) async fn take_stock(
     let query = match (units.first_key_value(), units.len()) {
         (None, _) => return Ok(true),
         (Some((sale, units)), 1) => sqlx::query(TAKE_STOCK).bind(units).bind(sale.get()).bind(units),
-        // One statement each would cost a chunk of many sales a round trip each.
+        // One statement per sale would cost a chunk of many sales a round trip each.
         (Some(_first), _) => {
             let pairs: Value = units.iter().map(|(sale, units)| vec![sale.get(), *units]).collect();
             sqlx::query(TAKE_STOCKS).bind(pairs.to_string())

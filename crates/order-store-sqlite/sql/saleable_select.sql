@@ -1,2 +1,2 @@
--- What a sale can still give. Arguments: sale id. Rows: at most one.
+-- The units left of a sale. Arguments: sale id. Rows: at most one.
 SELECT saleable FROM sales WHERE id = ?

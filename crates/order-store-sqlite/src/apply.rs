@@ -1,4 +1,4 @@
-//! Decides a chunk of batches: the plain way if all is well, else the careful one.
+//! Decides a chunk of batches: on the fast path if every order can be confirmed, else on the slow path.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -17,8 +17,8 @@ use crate::{fault::QueryError, rows, write};
 
 /// See [`OrderStore::apply`](flashgate_order_store::OrderStore::apply).
 ///
-/// Nobody else has the file, so nothing comes between the end of the plain way and the beginning of the careful
-/// one, and neither is ever tried again.
+/// No other process has the file, so nothing happens between the end of the fast path and the start of the slow one,
+/// and neither is retried.
 pub(crate) fn chunk(
     connection: &mut Connection,
     batches: &[Batch],
@@ -28,19 +28,21 @@ pub(crate) fn chunk(
     let reason = match fast_path(connection, &batches, now) {
         Ok(Some(outcomes)) => return Ok(decided(outcomes)),
         Ok(None) => "shortage",
-        Err(trouble) if trouble.is_duplicate() => "duplicate",
-        Err(trouble) => return Err(trouble),
+        Err(error) if error.is_duplicate() => "duplicate",
+        Err(error) => return Err(error),
     };
     counter!("flashgate_worker_serial_chunks_total", "reason" => reason).increment(1);
     if reason == "shortage" {
-        warn!("a sale has fewer units than its ledger promised, or does not exist");
+        warn!(
+            "order store has fewer units than the ledger promised, or the sale does not exist; taking the slow path"
+        );
     }
     slow_path(connection, &batches, now)
 }
 
-/// Writes all orders as confirmed and takes their units; `None`, and nothing done, if a sale has too few or does
-/// not exist. A unique key objects to a batch that was decided before, to order ids that another batch has, and
-/// to a purchase that has an order.
+/// Writes all orders as confirmed and takes their units; `None`, with nothing done, if a sale has too few or does not
+/// exist. A unique-key violation means that a batch was decided before, that another batch has the order ids, or that a
+/// purchase has an order.
 fn fast_path(
     connection: &mut Connection,
     batches: &[&Batch],
@@ -65,7 +67,7 @@ fn fast_path(
     Ok(Some(outcomes))
 }
 
-/// Looks first, then decides order by order, and tells what was decided of the batches that are not new.
+/// Reads first, then decides order by order, and returns what was decided of the batches that are not new.
 fn slow_path(
     connection: &mut Connection,
     batches: &[&Batch],
@@ -109,7 +111,7 @@ fn decided_before(connection: &Connection, batches: &[&Batch]) -> Result<Decided
     Ok(decided)
 }
 
-/// What each sale of `batches` can still give.
+/// The units left of each sale of `batches`.
 fn stock_of<'a>(
     connection: &Connection,
     batches: impl Iterator<Item = &'a &'a Batch>,
@@ -125,7 +127,7 @@ fn stock_of<'a>(
     Ok(saleable)
 }
 
-/// Which purchases of `batches` have an order already.
+/// The purchases of `batches` that have an order already.
 fn known_purchases(connection: &Connection, batches: &[&Batch]) -> Result<HashSet<Purchase>, QueryError> {
     let mut known = HashSet::new();
     for intent in batches.iter().flat_map(|batch| batch.intents()) {

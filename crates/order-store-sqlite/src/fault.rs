@@ -1,32 +1,32 @@
-//! What an error of SQLite means for the caller of the store.
+//! The meaning of SQLite's errors for the caller of the store.
 
 use flashgate_order_store::{StoreError, sql::columns::InvalidColumn};
 use rusqlite::{Error, ErrorCode};
 use thiserror::Error as ThisError;
 
-/// Why a transaction did not end.
+/// A failed transaction.
 #[derive(Debug, ThisError)]
 pub(crate) enum QueryError {
     /// A statement failed.
     #[error(transparent)]
     Sql(#[from] Error),
-    /// A row is not what this version writes.
+    /// A row contains a value that this version does not write.
     #[error(transparent)]
     Corrupt(#[from] InvalidColumn),
 }
 
 impl QueryError {
-    /// Whether a unique key objects.
+    /// Whether it is a unique-key violation.
     pub(crate) fn is_duplicate(&self) -> bool {
         matches!(self, Self::Sql(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation))
     }
 }
 
-/// A full disk, a file that turned out damaged, one that cannot be read: no reason to give an order up. The caller
-/// waits until there is room, or until an operator has mended it. Only values that cannot be stored are refused.
+/// A full disk, a damaged file, an unreadable file: no reason to give up an order. The caller waits until space is
+/// free, or until an operator has fixed it. Only values that cannot be stored are refused.
 impl From<QueryError> for StoreError {
-    fn from(trouble: QueryError) -> Self {
-        let error = match trouble {
+    fn from(error: QueryError) -> Self {
+        let error = match error {
             QueryError::Corrupt(impossible) => return impossible.into(),
             QueryError::Sql(error) => error,
         };

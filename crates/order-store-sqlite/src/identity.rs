@@ -1,4 +1,4 @@
-//! Which store this is, and which ledger belongs to it.
+//! The identity of the store, and the registered ledger.
 
 use flashgate_domain::LedgerId;
 use flashgate_order_store::{

@@ -1,8 +1,8 @@
 //! The order store on SQLite, for the embedded mode: one file, one connection, one thread.
 //!
-//! A commit is on the disk before it is answered (a write-ahead log, synchronous FULL), so a process that is
-//! killed loses nothing that it was told. Nobody else can open the file meanwhile: what the thread reads holds
-//! until it writes, and no transaction ever waits for another or is tried again.
+//! A commit is on the disk before it is acknowledged (a write-ahead log, synchronous FULL), so a killed process loses
+//! nothing that it acknowledged. No other process can open the file meanwhile: what the thread reads stays valid until
+//! it writes, and no transaction ever waits for another or is retried.
 
 mod apply;
 mod compensation;
@@ -41,15 +41,15 @@ use thread::Thread;
 
 /// The order store on SQLite.
 ///
-/// Dropping it closes the file as well, but some time later and without a word; [`SqliteStore::shutdown`] waits.
+/// Dropping it closes the file too, but later and without reporting errors; [`SqliteStore::shutdown`] waits.
 #[derive(Debug)]
 pub struct SqliteStore {
     thread: Thread,
 }
 
 impl SqliteStore {
-    /// Opens the file at `path`, or makes it, and brings it to the schema of this version. Its folder must exist.
-    /// Reads the whole file once, to see whether it is damaged.
+    /// Opens the file at `path`, or creates it, and migrates it to the schema of this version. Its folder must exist.
+    /// Reads the whole file once, to check whether it is damaged.
     ///
     /// # Errors
     /// What an operator must mend. A file that was there is as it was.
@@ -57,8 +57,8 @@ impl SqliteStore {
         Ok(Self { thread: Thread::start(path.into(), settings).await? })
     }
 
-    /// Changes how large the file may become (`file_bytes_max`), without closing it. A file that is larger
-    /// already keeps its size and grows no more.
+    /// Changes the maximum size of the file (`file_bytes_max`), without closing it. A file that is already larger
+    /// keeps its size and does not grow.
     ///
     /// # Errors
     /// The store does not answer.
@@ -66,7 +66,7 @@ impl SqliteStore {
         self.thread.call(move |connection| Ok(settings::limit_file(connection, bytes_max)?)).await
     }
 
-    /// Lets the calls that wait end, and closes the file. Later calls are refused as unavailable.
+    /// Finishes the waiting calls and closes the file. Later calls are refused as unavailable.
     pub async fn shutdown(&self) {
         self.thread.shutdown().await;
     }
@@ -74,12 +74,12 @@ impl SqliteStore {
 
 const HEALTH_CHECK: &str = include_str!("../sql/health_check.sql");
 
-/// Does what the work does: writes.
+/// Writes a row, as the work does.
 fn health_check(connection: &Connection) -> Result<Timestamp, QueryError> {
     if connection.prepare_cached(HEALTH_CHECK)?.execute(())? != 1 {
         return Err(InvalidColumn("number of rows for health checks").into());
     }
-    // Of this process.
+    // The clock of this process.
     Ok(SystemClock.now())
 }
 

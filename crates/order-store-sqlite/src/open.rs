@@ -1,4 +1,4 @@
-//! Opens the file: whose it is, whether it is whole, and what an operator must mend.
+//! Opens the file: checks its owner and integrity, and reports what an operator must fix.
 
 use std::{
     fs,
@@ -13,10 +13,10 @@ use crate::{
     settings::{self, SqliteSettings},
 };
 
-/// Why the order store cannot be opened. Nothing was changed in a file that is not one, or is damaged, or newer.
+/// Why the order store cannot be opened. A file that is no order store, damaged or newer is unchanged.
 #[derive(Debug, ThisError)]
 pub enum OpenError {
-    /// The file is no database, or that of another program.
+    /// The file is not a database, or belongs to another program.
     #[error("{} is not an order store of flashgate", path.display())]
     Foreign {
         /// The file.
@@ -27,45 +27,45 @@ pub enum OpenError {
     Corrupted {
         /// The file.
         path: PathBuf,
-        /// The first thing that is wrong with it.
+        /// The first finding of the check.
         finding: String,
     },
     /// A later version has migrated it.
-    #[error("{} is newer than this version: its schema is {found}, this version knows {known}", path.display())]
+    #[error("{}: schema version {found} is newer than {known}; use a newer flashgate", path.display())]
     Newer {
         /// The file.
         path: PathBuf,
         /// Its version.
         found: u32,
-        /// The last version that this build knows.
+        /// The last version that this build supports.
         known: u32,
     },
-    /// Another process has it, or this one has it already.
+    /// Another process has it open, or this one has already.
     #[error("{} is in use by another process", path.display())]
     Held {
         /// The file.
         path: PathBuf,
     },
-    /// The file cannot be made or written there.
-    #[error("{} cannot be written: {why}", path.display())]
+    /// The file cannot be created or written.
+    #[error("cannot write {}: {why}", path.display())]
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What is in the way.
+        /// The reason.
         why: &'static str,
     },
-    /// There is no room for it.
-    #[error("{} cannot be written: the disk is full", path.display())]
+    /// There is no disk space for it.
+    #[error("cannot write {}: the disk is full", path.display())]
     Full {
         /// The file.
         path: PathBuf,
     },
-    /// Anything else.
-    #[error("{} cannot be opened: {reason}", path.display())]
+    /// Any other error.
+    #[error("cannot open {}: {reason}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// In the words of SQLite or of the system.
+        /// The error of SQLite or of the system.
         reason: String,
     },
 }
@@ -104,16 +104,16 @@ impl OpenError {
     }
 }
 
-/// The smallest page of SQLite. It takes a file that is shorter for an empty one, and would write over it.
+/// The minimum size of a page of SQLite. It takes a shorter file for an empty one, and would overwrite it.
 const DATABASE_BYTES_MIN: u64 = 512;
 
-/// Whether the file holds something that cannot be a database.
+/// Whether the file has contents that cannot be a database.
 fn is_scrap(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.is_file() && (1..DATABASE_BYTES_MIN).contains(&file.len()))
 }
 
-/// What is in the way of a file that cannot be opened for writing. Never opens it: closing it again would free
-/// the locks that this process may have on it.
+/// Why a file cannot be opened for writing. Never opens the file: closing it again would release the locks that this
+/// process may have on it.
 fn obstacle(path: &Path) -> &'static str {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if path.is_dir() {
@@ -122,11 +122,11 @@ fn obstacle(path: &Path) -> &'static str {
     match fs::metadata(folder) {
         Ok(folder) if folder.is_dir() => "the file or its folder is read-only",
         Ok(_file) => "its folder is a file",
-        Err(_missing) => "its folder does not exist, or cannot be entered",
+        Err(_missing) => "its folder does not exist, or is not accessible",
     }
 }
 
-/// Opens or makes the file, and brings it to the schema of this version.
+/// Opens or creates the file, and migrates it to the schema of this version.
 pub(crate) fn open(path: &Path, settings: &SqliteSettings) -> Result<Connection, OpenError> {
     if is_scrap(path) {
         return Err(OpenError::Foreign { path: path.to_owned() });
@@ -152,7 +152,7 @@ pub(crate) fn open(path: &Path, settings: &SqliteSettings) -> Result<Connection,
     Ok(connection)
 }
 
-/// Whether the file is an order store that this version can read, or new.
+/// Checks that the file is an order store that this version can read, or new.
 fn check(path: &Path, marks: Marks) -> Result<(), OpenError> {
     let path = path.to_owned();
     let is_new = marks == Marks { application_id: 0, version: 0, is_empty: true };
@@ -166,10 +166,10 @@ fn check(path: &Path, marks: Marks) -> Result<(), OpenError> {
     }
 }
 
-/// Tells three faults at most: one is enough to put a copy back.
+/// Reports at most three findings: one is enough to restore a backup.
 const QUICK_CHECK: &str = "PRAGMA quick_check(3)";
 
-/// Reads every page once. What breaks later is found by the call that meets it.
+/// Reads every page once. Later damage is found by the call that reads it.
 fn check_pages(path: &Path, connection: &Connection) -> Result<(), OpenError> {
     let finding = connection.query_row(QUICK_CHECK, (), |row| row.get::<_, String>(0));
     match finding {

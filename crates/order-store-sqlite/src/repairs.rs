@@ -1,4 +1,4 @@
-//! What operators repaired.
+//! The record of repairs.
 
 use flashgate_domain::{SaleId, Timestamp};
 use flashgate_order_store::{

@@ -13,7 +13,7 @@ const ORDER_SELECT: &str = include_str!("../sql/order_select.sql");
 const PURCHASE_SELECT: &str = include_str!("../sql/purchase_select.sql");
 const SALEABLE_SELECT: &str = include_str!("../sql/saleable_select.sql");
 
-/// Reads the columns that a statement on orders begins with.
+/// The columns that a statement on orders begins with.
 fn order_columns<'r>(row: &'r Row<'_>) -> rusqlite::Result<OrderColumns<'r>> {
     Ok(OrderColumns {
         id: row.get(0)?,
@@ -35,7 +35,7 @@ pub(crate) fn batch_at(connection: &Connection, base: OrderId) -> Result<Option<
     Ok(Some((batch, row.get(1)?)))
 }
 
-/// What was decided about a batch of `order_count` orders.
+/// The outcome of a batch of `order_count` orders.
 pub(crate) fn outcome(
     connection: &Connection,
     batch: BatchId,
@@ -49,7 +49,7 @@ pub(crate) fn outcome(
     Ok(BatchOutcome { batch, orders })
 }
 
-/// What was decided about the orders with these ids, ascending.
+/// The outcomes of the orders with these ids, ascending.
 pub(crate) fn outcomes_between(
     connection: &Connection,
     first: u64,
@@ -73,12 +73,12 @@ pub(crate) fn order(connection: &Connection, order: OrderId) -> Result<Option<Or
     Ok(Some(order_columns(row)?.stored(batch, row.get(8)?)?))
 }
 
-/// Whether the purchase under that digest has an order.
+/// Whether the purchase with that digest has an order.
 pub(crate) fn is_known(connection: &Connection, sale: SaleId, digest: [u8; 16]) -> rusqlite::Result<bool> {
     connection.prepare_cached(PURCHASE_SELECT)?.exists((sale.get(), digest))
 }
 
-/// What the sale can still give; `None` if there is no such sale.
+/// The units left of the sale; `None` if it does not exist.
 pub(crate) fn saleable(connection: &Connection, sale: SaleId) -> rusqlite::Result<Option<u64>> {
     connection.prepare_cached(SALEABLE_SELECT)?.query_row([sale.get()], |row| row.get(0)).optional()
 }

@@ -31,7 +31,7 @@ pub(crate) fn create(
     Ok(sale::inserted(id, draft)?)
 }
 
-/// Nobody else has the file: what is not there before the insert is not there at it.
+/// No other process has the file: a sale that is missing before the insert is missing at the insert.
 pub(crate) fn create_once(
     connection: &Connection,
     key: &IdempotencyKey,
@@ -80,7 +80,7 @@ pub(crate) fn close(
     transition(connection, sale, SALE_CLOSE, (now.as_millis(), sale.get()))
 }
 
-/// A conditional update is atomic alone, and nobody else has the file: the look afterwards sees what it left.
+/// A conditional update is atomic alone, and no other process has the file: the read after it sees its result.
 fn transition(
     connection: &Connection,
     sale: SaleId,

@@ -1,4 +1,4 @@
-//! The version of the schema: `PRAGMA user_version`, brought to this version's when the store is opened.
+//! The schema version: `PRAGMA user_version`, migrated to this version's when the store is opened.
 
 use rusqlite::{Connection, Result, TransactionBehavior};
 
@@ -7,12 +7,12 @@ pub(crate) const APPLICATION_ID: u32 = 0x4647_6F72;
 /// Migration `i` leads to version `i + 1`. The files of `migrations/sqlite` in the order of their numbers.
 const MIGRATIONS: &[&str] = &include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
 
-/// What a file says of itself.
+/// The marks in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Marks {
-    /// Whose it is: [`APPLICATION_ID`], or 0 if nobody has said.
+    /// The owner: [`APPLICATION_ID`], or 0 if it is not set.
     pub(crate) application_id: u32,
-    /// The last migration that was applied; 0 for none.
+    /// The last applied migration; 0 for none.
     pub(crate) version: u32,
     /// Whether there is any table, index or view.
     pub(crate) is_empty: bool,
@@ -23,11 +23,11 @@ pub(crate) fn known_version() -> u32 {
     u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
 }
 
-/// Reads the marks: the first look at the file.
+/// Reads the marks: the first access to the file.
 pub(crate) fn marks(connection: &Connection) -> Result<Marks> {
     let objects: u64 = connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    // Both are signed in the file; what is negative is neither ours nor a version that we know.
+    // Both are signed in the file; a negative value is neither ours nor a known version.
     let number = |signed: i64| u32::try_from(signed).unwrap_or(u32::MAX);
     Ok(Marks {
         application_id: number(pragma("application_id")?),

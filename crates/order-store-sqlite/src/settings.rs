@@ -1,32 +1,32 @@
-//! What can be chosen about the store, and how the connection is told.
+//! The settings of the store, and of its connection.
 
 use std::{num::NonZeroUsize, time::Duration};
 
 use flashgate_domain::non_zero;
 use rusqlite::{Connection, Result};
 
-/// The size of a page. Most pages that a chunk changes are those of the keys, spread at random, and each is
-/// written whole. In chunks of 1,024, on a file with 500,000 to 800,000 orders of one sale: 57,000 orders a second
-/// and 10 µs of processor time each; with SQLite's own 4,096 bytes 26,000 and 12.5 (`examples/drain.rs`).
+/// Page size. Most pages that a chunk changes are those of the keys, spread at random, and each is written as a whole.
+/// In chunks of 1,024, on a file with 500,000 to 800,000 orders of one sale: 57,000 orders a second and 10 µs of
+/// processor time each; with SQLite's own 4,096 bytes 26,000 and 12.5 (`examples/drain.rs`).
 const PAGE_BYTES: u32 = 1_024;
-/// How long the write-ahead log grows before its pages go into the file. 16 MiB: the pages of the keys change
-/// many times meanwhile, and go once. Twice as much gained nothing.
+/// Size of the write-ahead log at which its pages are written to the file. 16 MiB: the pages of the keys change many
+/// times meanwhile, and are written once. Twice as much gained nothing.
 const WAL_PAGES_MAX: u32 = 16_384;
-/// What is left of the log after one that grew longer.
+/// Size to which a log that grew larger is truncated.
 const WAL_BYTES_KEPT: u32 = 2 * WAL_PAGES_MAX * PAGE_BYTES;
 /// Every statement: eight sizes of each of the three that write, and the others.
 const STATEMENTS_KEPT: usize = 64;
 
-/// What can be chosen about the store.
+/// The settings of the store.
 #[derive(Clone, Debug)]
 pub struct SqliteSettings {
-    /// How many calls wait for the thread of the store; further ones wait outside. 64: look-ups take 20 µs each.
+    /// Maximum calls that wait for the thread; further ones wait outside. 64: queries take 20 µs each.
     pub calls_queued_max: NonZeroUsize,
-    /// How long one call may take, waiting included. 10 s: a chunk of 1,024 orders takes about 20 ms.
+    /// Timeout of one call, waiting included. 10 s: a chunk of 1,024 orders takes about 20 ms.
     pub call_timeout: Duration,
-    /// Memory for pages. 12 MiB; what does not fit the operating system keeps, or the disk.
+    /// Memory for pages. 12 MiB; the operating system caches the rest, or the disk has it.
     pub cache_bytes_max: u32,
-    /// How large the file may become. Unlimited, but for the disk. The write-ahead log beside it comes on top.
+    /// Maximum size of the file. Unlimited, except by the disk. The write-ahead log beside it is not included.
     pub file_bytes_max: Option<u64>,
 }
 
@@ -41,15 +41,14 @@ impl Default for SqliteSettings {
     }
 }
 
-/// What must be told before the first look at the file: nobody else may have it, now or later, and nothing is
-/// waited for.
+/// Settings before the first access to the file: exclusive access from now on, and no waiting for locks.
 pub(crate) fn before_first_look(connection: &Connection) -> Result<()> {
     connection.busy_timeout(Duration::ZERO)?;
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")
 }
 
-/// What is told when the file is known to be ours, or new. FULL: a commit is on the disk before it is answered.
-/// The journal mode that the file has now.
+/// Settings for a file that is ours, or new. FULL: a commit is on the disk before it is acknowledged. Returns the
+/// journal mode of the file.
 pub(crate) fn before_first_write(connection: &Connection, settings: &SqliteSettings) -> Result<String> {
     // Takes effect in a new file only.
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
@@ -65,10 +64,10 @@ pub(crate) fn before_first_write(connection: &Connection, settings: &SqliteSetti
     Ok(mode)
 }
 
-/// Lets the file grow to `bytes_max`, or as far as SQLite can. Never below what it has.
+/// Lets the file grow to `bytes_max`, or to SQLite's maximum. Never below its present size.
 pub(crate) fn limit_file(connection: &Connection, bytes_max: Option<u64>) -> Result<()> {
     let page_bytes: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-    // The most that SQLite takes.
+    // SQLite's maximum.
     let pages = bytes_max.map_or(u64::from(u32::MAX - 1), |bytes| (bytes / u64::from(page_bytes)).max(1));
     connection.pragma_update(None, "max_page_count", pages.min(u64::from(u32::MAX - 1)))
 }

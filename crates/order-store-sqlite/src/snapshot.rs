@@ -1,4 +1,4 @@
-//! The snapshot of a sale: sums of its orders, for whoever compares them with the ledger's.
+//! Snapshots of a sale: sums of its orders, for the comparison with the ledger.
 
 use std::collections::BTreeMap;
 
@@ -23,8 +23,8 @@ const ORDER_SUMS_SELECT: &str = include_str!("../sql/order_sums_select.sql");
 const BATCH_SUMS_SELECT: &str = include_str!("../sql/batch_sums_select.sql");
 const BUYERS_PAGE_SELECT: &str = include_str!("../sql/buyers_page_select.sql");
 
-/// See [`OrderStore::snapshot`](flashgate_order_store::OrderStore::snapshot). Nobody else has the file: what is read in one call
-/// is one moment.
+/// See [`OrderStore::snapshot`](flashgate_order_store::OrderStore::snapshot). No other process has the file: everything
+/// that one call reads is of one moment.
 pub(crate) fn of_sale(
     connection: &Connection,
     sale: SaleId,
@@ -40,7 +40,7 @@ pub(crate) fn of_sale(
             decided.push(BatchSums { batch, sums });
         }
     }
-    // No id is left out, so that as many are counted as are summed up.
+    // No id is left out, so that the count equals the sums.
     let orders = sums(connection, (0, i64::MAX.unsigned_abs()), sale)?;
     Ok(Some(summing::snapshot(&row, adjustments, orders.total().orders, orders, decided)?))
 }
@@ -132,8 +132,8 @@ fn after(connection: &Connection, page: &OutcomePage) -> Result<Option<u64>, Que
     Ok(Some(summing::before(OrderId::new(first).map_err(|_zero| InvalidColumn("order id"))?)))
 }
 
-/// See [`OrderStore::buyers`](flashgate_order_store::OrderStore::buyers). Keeps no more buyers than the page has: a buyer that is
-/// left out since enough smaller ones were found stays left out.
+/// See [`OrderStore::buyers`](flashgate_order_store::OrderStore::buyers). Keeps no more buyers than the page has: a
+/// buyer that is dropped since enough smaller ones were found stays dropped.
 pub(crate) fn buyers(connection: &Connection, page: &BuyerPage) -> Result<Vec<BuyerUnits>, QueryError> {
     let size = usize::try_from(page.size.min(BUYER_PAGE_MAX)).unwrap_or(usize::MAX);
     let after = page.after.as_ref().map_or("", BuyerId::as_str);

@@ -1,4 +1,4 @@
-//! The thread that has the connection. SQLite blocks, so it works beside the runtime, on one call after another.
+//! The thread that owns the connection. SQLite blocks, so it runs outside of the async runtime, one call after another.
 
 use std::{path::PathBuf, thread, time::Duration};
 
@@ -20,10 +20,10 @@ use crate::{
 
 type Call = Box<dyn FnOnce(&mut Connection) + Send>;
 
-/// The way to the thread.
+/// The handle of the thread.
 #[derive(Debug)]
 pub(crate) struct Thread {
-    /// Gone after the shutdown.
+    /// `None` after the shutdown.
     calls: Mutex<Option<mpsc::Sender<Call>>>,
     call_timeout: Duration,
     /// Cancelled when the file is closed.
@@ -56,14 +56,14 @@ impl Thread {
         Ok(Self { calls: Mutex::new(Some(calls)), call_timeout, ended })
     }
 
-    /// Has the thread do `work`. After a time-out it may happen all the same, if it had begun.
+    /// Runs `work` on the thread. After a timeout it may still happen, if it had begun.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let call: Call = Box::new(move |connection| {
-            // Nobody waits for it any more: it is better not to begin.
+            // The caller does not wait any more: do not begin.
             if !answer.is_closed() {
                 let _nobody_waits = answer.send(work(connection));
             }
@@ -80,7 +80,7 @@ impl Thread {
         }
     }
 
-    /// Lets the calls that wait end, and closes the file.
+    /// Finishes the waiting calls and closes the file.
     pub(crate) async fn shutdown(&self) {
         drop(self.calls.lock().take());
         self.ended.cancelled().await;
@@ -91,8 +91,8 @@ fn work(mut connection: Connection, mut calls: mpsc::Receiver<Call>) {
     while let Some(call) = calls.blocking_recv() {
         call(&mut connection);
     }
-    // The write-ahead log goes into the file. If it cannot, the next start reads it.
+    // Writes the write-ahead log to the file. If that fails, the next start reads the log.
     if let Err((_connection, error)) = connection.close() {
-        warn!(%error, "the order store was not closed in order");
+        warn!(%error, "closing the order store failed; the next start will recover it");
     }
 }

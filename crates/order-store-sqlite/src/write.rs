@@ -19,7 +19,7 @@ static PURCHASES_INSERT: LazyLock<Sized> =
 static ORDERS_INSERT: LazyLock<Sized> =
     LazyLock::new(|| Sized::new(include_str!("../sql/orders_insert.sql")));
 
-/// Remembers the batches as decided, and stores their orders and the keys that they take.
+/// Stores the batches as decided, with their orders and the keys that they take.
 pub(crate) fn decided(connection: &Connection, outcomes: &[BatchOutcome], now: Timestamp) -> Result<()> {
     let created = now.as_millis();
     insert(connection, &BATCHES_INSERT, outcomes, |row| {
@@ -43,7 +43,7 @@ pub(crate) fn decided(connection: &Connection, outcomes: &[BatchOutcome], now: T
     })
 }
 
-/// Takes the keys of the orders, but of those that were cancelled since another order has theirs. By ascending
+/// Stores the keys of the orders, except of those that were cancelled since another order has the key. By ascending
 /// digest: neighbours share a page.
 fn purchases(connection: &Connection, orders: &[&OrderOutcome]) -> Result<()> {
     let holds_key =
@@ -59,7 +59,7 @@ fn purchases(connection: &Connection, orders: &[&OrderOutcome]) -> Result<()> {
     })
 }
 
-/// Takes `units` of the sale; `false`, and nothing taken, if fewer are left or there is no such sale.
+/// Takes `units` of the sale; `false`, with nothing taken, if fewer are left or the sale does not exist.
 pub(crate) fn take_stock(connection: &Connection, sale: SaleId, units: u64) -> Result<bool> {
     let mut statement = connection.prepare_cached(TAKE_STOCK)?;
     Ok(statement.execute((units, sale.get(), units))? == 1)
@@ -86,7 +86,7 @@ fn insert<R, const COLUMNS: usize>(
     Ok(())
 }
 
-/// Ids, times and counts: below 2^63, or it is refused.
+/// Ids, times and counts: below 2^63, else they are refused.
 fn number(number: u64) -> Result<ToSqlOutput<'static>> {
     let number = i64::try_from(number).map_err(|range| Error::ToSqlConversionFailure(range.into()))?;
     Ok(ToSqlOutput::Owned(Value::Integer(number)))

@@ -1,2 +1,2 @@
--- What is left of a sale, and how many compensating steps it has seen. Arguments: sale id. Rows: at most one.
+-- The units left of a sale, and the number of its compensating steps. Arguments: sale id. Rows: at most one.
 SELECT saleable, adjustments FROM sales WHERE id = ?

@@ -1,5 +1,5 @@
--- A compensating step: corrects what is saleable, unless there were other steps or too little is left. One row by its
--- primary key, so that the hot row is held for a commit and no longer.
+-- A compensating step: corrects `saleable`, unless there were other steps or too few units are left. Updates one row by
+-- its primary key, so that the hot row is locked for a commit and no longer.
 -- Arguments: units to add, units to take, updated, sale id, steps before, units to add, units to take.
 -- Affected rows: 1, or 0.
 UPDATE sales

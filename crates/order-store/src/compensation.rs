@@ -1,34 +1,34 @@
-//! What puts right what somebody changed by hand.
+//! Corrections of sales and orders that were edited.
 
 use flashgate_domain::{OrderId, OrderState, SaleId, audit::StoreStep};
 
-/// What became of a compensating step.
+/// The result of a compensating step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compensated {
-    /// It is done.
+    /// The step was applied.
     Done {
         /// Units left now.
         saleable: u64,
-        /// How many steps there are now.
+        /// Compensating steps of the sale now.
         adjustments: u64,
     },
-    /// There were other steps than the caller saw; nothing changed.
+    /// The sale had other compensating steps than the caller saw; nothing changed.
     Conflict {
         /// Units left.
         saleable: u64,
-        /// How many steps there were.
+        /// Compensating steps of the sale.
         adjustments: u64,
     },
     /// `saleable` would fall below zero; nothing changed.
     Insufficient {
         /// Units left.
         saleable: u64,
-        /// How many steps there were.
+        /// Compensating steps of the sale.
         adjustments: u64,
     },
 }
 
-/// How many units an order has, and how it stands.
+/// The quantity and state of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OrderSnapshot {
     /// Its units.
@@ -37,21 +37,21 @@ pub struct OrderSnapshot {
     pub state: OrderState,
 }
 
-/// An order that is not what the ledger has settled.
+/// An order that differs from what the ledger has settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Correction {
     /// The order.
     pub order: OrderId,
     /// Its sale.
     pub sale: SaleId,
-    /// As it was seen.
+    /// The order as the caller saw it.
     pub seen: OrderSnapshot,
-    /// As it was settled.
+    /// The order as it was settled.
     pub settled: OrderSnapshot,
 }
 
 impl Compensated {
-    /// What became of `step`, given whether the conditional update hit the row, and how the row is now.
+    /// The result of `step`, given whether the conditional update hit the row, and the row after it.
     pub const fn of(is_done: bool, step: &StoreStep, saleable: u64, adjustments: u64) -> Self {
         if is_done {
             Self::Done { saleable, adjustments }

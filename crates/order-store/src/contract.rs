@@ -1,9 +1,9 @@
-//! What every order store must do, as tests: the contract suite.
+//! The contract suite: tests that every order store must pass.
 //!
-//! An implementation puts itself under it with one line, which makes one test of each fact:
+//! One line runs the suite against an implementation, one test per fact:
 //!
 //! ```text
-//! /// A store that nobody else uses.
+//! /// A store for one test alone.
 //! async fn fresh() -> Subject { … }
 //! flashgate_order_store::order_store_contract!(fresh);
 //! ```
@@ -28,19 +28,19 @@ use crate::OrderStore;
 
 /// The store under test. It must be new: no sales, no orders.
 pub struct Subject {
-    /// Two workers' ways to one store.
+    /// Two workers' handles to one store.
     pub stores: [Arc<dyn OrderStore>; 2],
-    /// Dropped last: removes what the test has made.
+    /// Dropped last: removes the data of the test.
     pub clean_up: Box<dyn Any + Send + Sync>,
 }
 
-/// What can go wrong besides the fact.
+/// An error of a test besides the fact itself.
 pub type Broken = Box<dyn Error + Send + Sync>;
 
-/// How a fact ends: it panics if it does not hold, and fails if the store does.
+/// The result of a test: it panics if the fact does not hold, and fails if the store does.
 pub type Fact = Result<(), Broken>;
 
-/// Makes one test of each fact. `$make` is an async function without arguments that returns a new [`Subject`].
+/// Makes one test per fact. `$make` is an async function without arguments that returns a new [`Subject`].
 #[macro_export]
 macro_rules! order_store_contract {
     ($make:path) => {

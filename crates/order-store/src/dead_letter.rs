@@ -1,27 +1,27 @@
-//! What operators decided about dead letters.
+//! Operators' decisions about dead letters.
 
 use flashgate_domain::Timestamp;
 
-/// Which dead letter.
+/// The identity of a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LetterKey {
-    /// Its place in the topic of dead letters: `broker/queue:offset`, ASCII, at most 160 bytes.
+    /// Its location in the dead-letter topic: `broker/queue:offset`, ASCII, at most 160 bytes.
     pub place: String,
-    /// When the broker stored it. A broker that lost its disk gives its places again.
+    /// When the broker stored it. A broker that lost its disk reuses locations.
     pub given_up_at: Timestamp,
 }
 
-/// What an operator did with a dead letter. One of which nothing is stored waits.
+/// The decision of an operator about a dead letter. A letter without one is waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LetterStatus {
-    /// It was published again, to be decided as any other message.
+    /// It was published again, to be decided like any other message.
     Replayed,
-    /// It was given up for good.
+    /// It was dropped for good.
     Dropped,
 }
 
 impl LetterStatus {
-    /// The stable name: in rows and answers.
+    /// The stable name, in rows and answers.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Replayed => "replayed",
@@ -29,7 +29,7 @@ impl LetterStatus {
         }
     }
 
-    /// The standing of that name.
+    /// The status with that name.
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Replayed, Self::Dropped].into_iter().find(|status| status.as_str() == name)
     }
@@ -38,14 +38,14 @@ impl LetterStatus {
 /// The last decision about a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LetterDecision {
-    /// What was done.
+    /// The decision.
     pub status: LetterStatus,
-    /// The repair that it belongs to.
+    /// The repair in which it was made.
     pub repair_id: u64,
-    /// Who did it: the actor of the repair.
+    /// The actor of the repair.
     pub actor: String,
-    /// Why: the reason of the repair.
+    /// The reason of the repair.
     pub reason: String,
-    /// When.
+    /// When it was made.
     pub decided_at: Timestamp,
 }

@@ -1,4 +1,4 @@
-//! Who gets the units: the rule that every order store follows. No I/O.
+//! The rule by which every order store confirms or cancels orders. No I/O.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -7,24 +7,24 @@ use flashgate_domain::{
     SaleId,
 };
 
-/// The name of one purchase: two orders with the same one are the same wish.
+/// The identity of a purchase: a second order with the same one is a duplicate.
 pub type Purchase = (SaleId, BuyerId, IdempotencyKey);
 
-/// The name of the purchase that `intent` asks for.
+/// The purchase of `intent`.
 pub fn purchase(intent: &Intent) -> Purchase {
     (intent.sale(), intent.buyer().clone(), intent.key().clone())
 }
 
-/// The outcome of a batch whose orders all stand.
+/// The outcome of a batch whose orders are all confirmed.
 pub fn all_confirmed(batch: &Batch) -> BatchOutcome {
     outcome(batch, |_intent| Decision::Confirmed)
 }
 
-/// Decides order by order, in the order of `batches`, which must be that of their ids.
+/// Decides order by order, in the order of `batches`, which must be ascending by id.
 ///
-/// An order whose purchase is in `known` is a duplicate; one that asks for more than `saleable` has left of its
-/// sale is out of stock; every other is confirmed and taken off. A purchase is known from its first order on,
-/// also if that one was out of stock: the key keeps answering with it.
+/// An order whose purchase is in `known` is a duplicate; an order with a larger quantity than `saleable` has left of
+/// its sale is out of stock; every other order is confirmed and its units are deducted. A purchase is known from its
+/// first order on, even if that order was out of stock: its key keeps replaying that order.
 pub fn order_by_order(
     batches: &[&Batch],
     saleable: &mut BTreeMap<SaleId, u64>,
@@ -68,7 +68,7 @@ pub fn confirmed_units(outcomes: &[BatchOutcome]) -> BTreeMap<SaleId, u64> {
     units
 }
 
-/// What was decided when the order came, whatever became of it later: only these two reasons are given then.
+/// The decision made when the order was placed, whatever its state is now: only these two reasons apply then.
 pub const fn first_decision(state: OrderState) -> Decision {
     match state.reason() {
         Some(reason @ (CancelReason::OutOfStock | CancelReason::DuplicateKey)) => Decision::Cancelled(reason),

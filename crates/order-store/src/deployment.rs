@@ -1,47 +1,47 @@
-//! Which store this is, and which ledger belongs to it.
+//! The identity of the store, and the ledger that is registered in it.
 
 use async_trait::async_trait;
 use flashgate_domain::{LedgerId, StoreId, Timestamp};
 
 use crate::StoreError;
 
-/// Tells which deployment the store belongs to, and whether it can do its work.
+/// The identity of the deployment, and the health check.
 #[async_trait]
 pub trait DeploymentRepository: Send + Sync + 'static {
-    /// Which store this is, and which ledger belongs to it.
+    /// The store's identity and the registered ledger.
     async fn identity(&self) -> Result<StoreIdentity, StoreError>;
 
-    /// Registers the ledger as the one that belongs to this store, unless one is registered: that one stays.
+    /// Registers the ledger, unless one is registered already.
     async fn register_ledger(&self, ledger: LedgerId) -> Result<Registration, StoreError>;
 
-    /// Whether the store does what the work needs: it writes something, since one that can only be read is of no use. Tells
-    /// the time by its clock.
+    /// Checks that the store can do its work: writes a row, since a read-only store is of no use. Returns the store's
+    /// time.
     async fn ping(&self) -> Result<Timestamp, StoreError>;
 }
 
-/// Which store this is, and which ledger belongs to it.
+/// The store's identity and the registered ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreIdentity {
-    /// Made by the migration, and never again.
+    /// Created by the migration, once.
     pub store: StoreId,
-    /// The ledger that is registered; `None` until a gateway has registered its.
+    /// The registered ledger; `None` until a gateway has registered one.
     pub ledger: Option<LedgerId>,
 }
 
-/// What became of a ledger that asked to be registered.
+/// The result of registering a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registration {
-    /// None was, and it is now.
+    /// It is registered now.
     Registered,
-    /// It was registered before.
+    /// It was registered already.
     Same,
-    /// Another one is, and stays so.
+    /// Another ledger is registered, and stays registered.
     Other(LedgerId),
 }
 
 impl Registration {
-    /// What became of `asked`, given whether the conditional update hit the row, and how the row is now; `None` if the
-    /// row cannot be so.
+    /// The result for `asked`, given whether the conditional update hit the row, and the row after it; `None` if the
+    /// row is invalid.
     pub fn of(is_done: bool, asked: LedgerId, now: StoreIdentity) -> Option<Self> {
         match now.ledger {
             Some(ledger) if ledger == asked => Some(if is_done { Self::Registered } else { Self::Same }),

@@ -1,4 +1,4 @@
-//! Why a call failed, and whether it may be repeated.
+//! The errors of the order store, and whether a retry is safe.
 
 use flashgate_domain::SaleId;
 use thiserror::Error;
@@ -6,26 +6,26 @@ use thiserror::Error;
 /// A call on the order store failed.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// The store cannot be reached, did not answer in time, or cannot work now (full disk, read-only, wrong
-    /// schema). Whether the call happened is not known.
-    #[error("the order store is not available: {0}")]
+    /// The store is down, did not answer in time, or cannot work now (full disk, read-only, wrong schema). Whether the
+    /// call happened is unknown.
+    #[error("the order store is unavailable: {0}")]
     Unavailable(String),
-    /// Others held the rows for longer than all retries took. Nothing was done.
+    /// Other transactions held the rows during all retries. Nothing was done.
     #[error("the order store is contended: {0}")]
     Contended(String),
-    /// Others hold the rows of these sales, and have for as long as a statement waits. Nothing was done.
-    #[error("the rows of {} sales are held by others", sales.len())]
+    /// Other transactions hold the rows of these sales, for longer than a statement waits. Nothing was done.
+    #[error("the rows of {} sales are locked", sales.len())]
     Blocked {
         /// The sales, by ascending id.
         sales: Vec<SaleId>,
     },
-    /// A value of the call cannot be stored, now or ever. Nothing was done.
-    #[error("the order store refuses the values: {0}")]
+    /// A value of the call can never be stored. Nothing was done.
+    #[error("the order store refused the values: {0}")]
     Refused(String),
-    /// The store holds something that this version cannot have written.
-    #[error("the order store holds an impossible {what}")]
+    /// The store contains a value that this version cannot have written.
+    #[error("the order store has an invalid {what}")]
     Corrupt {
-        /// What is impossible.
+        /// What is invalid.
         what: &'static str,
     },
 }
@@ -42,7 +42,7 @@ impl StoreError {
         }
     }
 
-    /// Whether the same call can succeed later, unchanged.
+    /// Whether the same call can succeed later.
     pub const fn retry_safe(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::Contended(_) | Self::Blocked { .. } => true,

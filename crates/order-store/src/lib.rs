@@ -1,28 +1,28 @@
 //! The order store: the system of record for sales and orders.
 //!
-//! MySQL stands behind it in production (`order-store-mysql`), SQLite in the embedded mode (`order-store-sqlite`), and one
-//! contract suite (feature `contract`, for tests) runs against each. [`server::StoreDriver`] is how a worker comes to a store
-//! without knowing which.
+//! Production uses MySQL (`order-store-mysql`), the embedded mode SQLite (`order-store-sqlite`); one contract suite
+//! (feature `contract`, for tests) runs against each. A worker opens a store through [`server::StoreDriver`],
+//! independent of the database.
 //!
-//! What every implementation promises:
+//! Every implementation promises:
 //!
-//! - Each call is atomic and durable: it happens whole, or not at all.
-//! - A fault means that **it is not known** whether the call happened. Repeating it is always safe: a batch is
-//!   decided once, and a transition that happened is found done.
-//! - A decision is final: the same batch always has the same outcome, whatever became of its orders later.
+//! - Each call is atomic and durable: it happens as a whole, or not at all.
+//! - After an error **it is unknown** whether the call happened. A retry is always safe: a batch is decided once, and a
+//!   transition that happened is found done.
+//! - A decision is final: the same batch always has the same outcome, whatever the state of its orders is later.
 //! - `saleable = initial + restocked + returned - applied`, at every moment, and never below zero.
 //!
-//! | trait | who needs it |
+//! | trait | used by |
 //! |---|---|
-//! | [`OrderRepository`] | the consumer, which places orders; look-ups |
+//! | [`OrderRepository`] | the consumer, which places orders; order queries |
 //! | [`SaleRepository`] | operators, and the gateways' preheat |
 //! | [`SnapshotRepository`] | audit and rebuild |
 //! | [`RepairRepository`] | operators' repairs, and dead letters |
 //! | [`DeploymentRepository`] | health check, and the match of ledger and store |
-//! | [`OrderStore`] | all of them: what an implementation is |
+//! | [`OrderStore`] | all of them together: what an implementation is |
 //! | [`server::ServerStore`] | a store whose schema an operator migrates |
 //!
-//! [`decide`] and [`triage`] are the decisions that need no database; [`sql`] is what stores that speak SQL share.
+//! [`decide`] and [`triage`] make the decisions that need no database; [`sql`] is what SQL stores share.
 
 mod compensation;
 #[cfg(feature = "contract")]
@@ -53,7 +53,7 @@ pub use snapshot::{
     BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage, OutcomesPage, SnapshotRepository,
 };
 
-/// The system of record: every capability of it.
+/// The system of record, with all of its capabilities.
 pub trait OrderStore:
     OrderRepository + SaleRepository + SnapshotRepository + RepairRepository + DeploymentRepository
 {

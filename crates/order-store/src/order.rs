@@ -1,4 +1,4 @@
-//! Orders: placed batch by batch, and looked up.
+//! Orders: placing them in batches, and reading them.
 
 use async_trait::async_trait;
 use flashgate_domain::{Batch, BatchId, BatchOutcome, Order, OrderId, SaleId, Timestamp};
@@ -6,14 +6,14 @@ use thiserror::Error;
 
 use crate::StoreError;
 
-/// Places orders and finds them again: what the work of a worker needs.
+/// Places and reads orders, for the worker.
 #[async_trait]
 pub trait OrderRepository: Send + Sync + 'static {
-    /// Decides batches: all that are new, in one transaction, and tells what was decided of those that are not.
-    /// One [`Placed`] for each of `batches`, in their order; a batch that comes twice gets the same one twice.
+    /// Decides batches: all new ones, in one transaction, and returns what was decided of the others. Returns one
+    /// [`Placed`] for each of `batches`, in their order; a repeated batch gets the same one twice.
     ///
-    /// An order is confirmed if its units could be taken from the sale and no earlier order of the same buyer
-    /// and sale has its key; else it is stored as cancelled. Orders are judged by ascending id within a call.
+    /// An order is confirmed if its units could be taken from the sale and no earlier order of the same buyer and sale
+    /// has its key; else it is stored as cancelled. Orders are judged by ascending id within a call.
     ///
     /// # Errors
     /// [`StoreError::Refused`] if a value of some batch cannot be stored: nothing was done, and the caller
@@ -28,12 +28,12 @@ pub trait OrderRepository: Send + Sync + 'static {
     async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreError>;
 }
 
-/// What became of one batch that was handed to [`OrderStore::apply`].
+/// The result of one batch of [`OrderStore::apply`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Placed {
-    /// It is decided: by this call, or by an earlier one.
+    /// It is decided, by this call or by an earlier one.
     Decided(BatchOutcome),
-    /// It can never be decided. Nothing of it was stored; its neighbours were.
+    /// It can never be decided. Nothing of it was stored; the other batches were.
     Rejected(Rejection),
 }
 
@@ -41,13 +41,13 @@ pub enum Placed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Rejection {
     /// One of its sales does not exist in this store.
-    #[error("the sale {sale} does not exist")]
+    #[error("sale {sale} does not exist")]
     UnknownSale {
         /// The sale.
         sale: SaleId,
     },
-    /// Another batch took the same order ids.
-    #[error("the order ids from {} on belong to the batch {other}", other.base())]
+    /// Another batch has the same order ids.
+    #[error("the order ids from {} on belong to batch {other}", other.base())]
     IdsTaken {
         /// The batch that has them.
         other: BatchId,

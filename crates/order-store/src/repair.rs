@@ -1,4 +1,4 @@
-//! What operators repaired, for whoever asks later.
+//! Repairs of operators, and their record.
 
 use async_trait::async_trait;
 use flashgate_domain::{SaleId, Timestamp, audit::StoreStep};
@@ -6,12 +6,12 @@ use thiserror::Error;
 
 use crate::{Compensated, Correction, LetterDecision, LetterKey, LetterStatus, StoreError};
 
-/// Corrects what is not as it was settled, and keeps a record of who did it: what operators' repairs need.
+/// Corrects edited sales and orders, and records who repaired what.
 #[async_trait]
 pub trait RepairRepository: Send + Sync + 'static {
-    /// Does a compensating step, if there were as many before as it names: takes `in_store` from what is saleable, which
-    /// never falls below zero. `None` if there is no such sale. Traffic moves no number of steps, so a step that is
-    /// done twice happens once. Holds the sale's row for one statement and its commit.
+    /// Applies a compensating step, if the sale has as many earlier steps as it names: takes `in_store` from
+    /// `saleable`, which never falls below zero. `None` if the sale does not exist. Ordinary traffic adds no steps, so
+    /// a repeated step is applied once. Locks the sale's row for one statement and its commit.
     async fn compensate(
         &self,
         sale: SaleId,
@@ -19,15 +19,15 @@ pub trait RepairRepository: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Option<Compensated>, StoreError>;
 
-    /// Gives an order that somebody changed back what was settled; `false`, and nothing changed, if it is not as it was
-    /// seen. What is saleable stays as it is.
+    /// Restores the settled values of an order that was edited; returns `false`, with nothing changed, if the order is
+    /// not as the caller saw it. Does not change `saleable`.
     async fn correct_order(&self, correction: &Correction, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Writes down that a repair begins. Not repeatable: a call whose answer was lost may have written a row.
+    /// Records the start of a repair. Not idempotent: a call whose answer was lost may have written a row.
     async fn begin_repair(&self, draft: &RepairDraft, now: Timestamp) -> Result<RepairEvent, StoreError>;
 
-    /// Writes down how a repair has ended; one that has ended already stays as it is. `None` if there is no such
-    /// repair.
+    /// Records the result of a repair; a repair that has ended already is unchanged. `None` if the repair does not
+    /// exist.
     async fn end_repair(
         &self,
         id: u64,
@@ -35,11 +35,10 @@ pub trait RepairRepository: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Option<RepairEvent>, StoreError>;
 
-    /// A page of repairs with ids below `before`, the latest first; at most `size`, and [`REPAIR_PAGE_MAX`].
+    /// A page of repairs with ids below `before`, latest first; at most `size`, and at most [`REPAIR_PAGE_MAX`].
     async fn repairs(&self, before: Option<u64>, size: u32) -> Result<Vec<RepairEvent>, StoreError>;
 
-    /// Writes down what an operator decided about a dead letter, in place of what was decided before. The repair must
-    /// be there.
+    /// Stores the decision of an operator about a dead letter, and replaces an earlier one. The repair must exist.
     async fn decide_letter(
         &self,
         letter: &LetterKey,
@@ -48,51 +47,51 @@ pub trait RepairRepository: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// What was last decided about a dead letter; `None` if it waits.
+    /// The last decision about a dead letter; `None` if there is none.
     async fn letter_decision(&self, letter: &LetterKey) -> Result<Option<LetterDecision>, StoreError>;
 }
 
-/// How many repairs one page holds at most.
+/// Maximum repairs per page.
 pub const REPAIR_PAGE_MAX: u32 = 1_000;
-/// How long a kind can be, in bytes.
+/// Maximum length of a kind, in bytes.
 pub const KIND_BYTES_MAX: usize = 24;
-/// How long the name of an actor can be, in characters.
+/// Maximum length of an actor, in characters.
 pub const ACTOR_CHARS_MAX: usize = 128;
-/// How long a reason can be, in characters.
+/// Maximum length of a reason, in characters.
 pub const REASON_CHARS_MAX: usize = 500;
-/// How long the text before and after can be, in bytes: what a TEXT of MySQL holds, with room to spare.
+/// Maximum length of the texts before and after, in bytes: below the limit of MySQL's TEXT.
 pub const TEXT_BYTES_MAX: usize = 60_000;
 
-/// Which field of a repair is wrong, and what was expected of it.
+/// An invalid field of a repair, and what it must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{field} {expected}")]
 pub struct InvalidRepair {
-    /// The field, as it is named on the wire.
+    /// The field's name on the wire.
     pub field: &'static str,
     /// What it must be.
     pub expected: &'static str,
 }
 
-/// A repair that is about to begin.
+/// A repair that is about to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepairDraft {
-    /// The sale, if it is about one.
+    /// The sale, if the repair is about one.
     pub sale: Option<SaleId>,
     /// `re_drive`, `rebuild`, …
     pub kind: String,
-    /// Who does it.
+    /// The actor.
     pub actor: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// What was seen before.
+    /// The state before the repair.
     pub before: String,
 }
 
 impl RepairDraft {
-    /// Whether it can be stored.
+    /// Validates the lengths of the fields.
     ///
     /// # Errors
-    /// The first field that is wrong.
+    /// The first invalid field.
     pub fn check(self) -> Result<Self, InvalidRepair> {
         let wrong = |field, expected| Err(InvalidRepair { field, expected });
         let word = |kind: &str| kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
@@ -112,15 +111,15 @@ impl RepairDraft {
     }
 }
 
-/// A repair as the store has it.
+/// A stored repair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepairEvent {
-    /// Its number.
+    /// Its id.
     pub id: u64,
-    /// What was told when it began.
+    /// The draft of the repair.
     pub draft: RepairDraft,
-    /// When it began.
+    /// When it started.
     pub began_at: Timestamp,
-    /// What was seen afterwards, and when; `None` if it was broken off.
+    /// The state after the repair, and when it ended; `None` if it was interrupted.
     pub ended: Option<(String, Timestamp)>,
 }

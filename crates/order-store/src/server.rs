@@ -1,4 +1,4 @@
-//! Stores on a server of their own: how a worker comes to one without knowing which database it is.
+//! Stores on a database server: opening one independent of the kind of database.
 
 use std::{borrow::Cow, error::Error, fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -10,22 +10,22 @@ use thiserror::Error;
 
 use crate::{OrderStore, StoreError};
 
-/// A kind of database, behind the scheme of its URLs.
+/// A kind of database, chosen by the scheme of its URLs.
 pub trait StoreDriver: fmt::Debug + Send + Sync {
     /// The scheme, without `://`.
     fn scheme(&self) -> &'static str;
 
-    /// What a URL must look like, for messages: `mysql://user:password@host:port/database`.
+    /// The form of a URL, for messages: `mysql://user:password@host:port/database`.
     fn url_form(&self) -> &'static str;
 
     /// The database `flashgate` on this machine, for the user of that name, without a password.
     fn default_url(&self) -> StoreUrl;
 
-    /// Whether `url`, which has the scheme, can be used. Connects to nothing.
+    /// Whether `url`, which has the scheme, is valid. Does not connect.
     fn accepts(&self, url: &StoreUrl) -> bool;
 
-    /// The store at `url`, which connects when it is first used. `seed` draws the pauses before retries; `supervisor`
-    /// watches its background tasks. `None` if the URL cannot be used.
+    /// The store at `url`, which connects at the first call. `seed` draws the pauses before retries; `supervisor`
+    /// watches its background tasks. `None` if the URL is invalid.
     fn open(
         &self,
         url: &StoreUrl,
@@ -35,81 +35,80 @@ pub trait StoreDriver: fmt::Debug + Send + Sync {
     ) -> Option<Arc<dyn ServerStore>>;
 }
 
-/// A store whose schema is migrated by a command of its own.
+/// A store whose schema is migrated by a separate command.
 #[async_trait]
 pub trait ServerStore: OrderStore {
-    /// Whether the schema is the one of this version.
+    /// Checks that the schema is the one of this version.
     ///
     /// # Errors
-    /// [`SchemaError::Store`] passes when the database is back; the others need an operator.
+    /// [`SchemaError::Store`] passes once the database is up; the other errors need an operator.
     async fn check_schema(&self) -> Result<(), SchemaError>;
 
-    /// Applies the migrations that are missing. Safe to run twice, and twice at once.
+    /// Applies the missing migrations. Safe to run repeatedly and concurrently.
     ///
     /// # Errors
-    /// What the migration that failed was told. What succeeded of it may stay.
+    /// The database's error about the failed migration. Statements of it that succeeded may stay.
     async fn migrate(&self) -> Result<(), MigrationError>;
 }
 
 /// A migration failed.
 #[derive(Debug, Error)]
-#[error("the schema could not be migrated: {0}")]
+#[error("cannot migrate the schema: {0}")]
 pub struct MigrationError(#[source] pub Box<dyn Error + Send + Sync>);
 
-/// Why this version of the worker cannot serve on the database.
+/// Why this version cannot use the database.
 #[derive(Debug, Error)]
 pub enum SchemaError {
     /// Migrations are missing.
-    #[error("the schema is old: it is at {found}, this version needs {needed}; run `order-worker migrate`")]
+    #[error("schema version {found} is older than {needed}; run `order-worker migrate`")]
     Old {
-        /// The last migration that was applied; 0 for none.
+        /// The last applied migration; 0 for none.
         found: i64,
         /// The last migration of this version.
         needed: i64,
     },
-    /// A later version has migrated it.
-    #[error("the schema is newer than this version: it is at {found}, this version knows {known}")]
+    /// A later version has migrated the schema.
+    #[error("schema version {found} is newer than {known}; use a newer flashgate")]
     New {
-        /// The last migration that was applied.
+        /// The last applied migration.
         found: i64,
         /// The last migration of this version.
         known: i64,
     },
-    /// A migration failed half way, or another text was applied under its number.
-    #[error("migration {version} was not applied as this version has it; an operator must look")]
+    /// A migration failed half-way, or a different text was applied under its number.
+    #[error("migration {version} differs from this version's; check the database")]
     Different {
         /// The migration.
         version: i64,
     },
-    /// The database does not answer, so nobody knows.
+    /// The database does not answer, so the schema is unknown.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// How patiently a store deals with its server.
+/// Limits and timeouts of a store on a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// Connections at most.
+    /// Maximum connections.
     pub connections_max: NonZeroU32,
-    /// How long a call waits for a connection.
+    /// Timeout for getting a connection.
     pub acquire_timeout: Duration,
-    /// How long one call, or one transaction, may take.
+    /// Timeout for one call, or one transaction.
     pub call_timeout: Duration,
-    /// How long a statement waits for a row; whole seconds.
+    /// Timeout of a statement that waits for a row lock; whole seconds.
     pub lock_wait_timeout: Duration,
-    /// After how long without a statement the server ends a connection, and rolls back what it had begun; whole
-    /// seconds.
+    /// Idle time after which the server ends a connection and rolls its transaction back; whole seconds.
     pub session_timeout: Duration,
-    /// How often a chunk is tried again at once after a deadlock or a lock wait.
+    /// Maximum immediate retries of a chunk after a deadlock or a lock wait.
     pub contention_retries_max: u32,
     /// The first pause before such a retry.
     pub contention_backoff_min: Duration,
-    /// The longest pause before such a retry.
+    /// The maximum pause before such a retry.
     pub contention_backoff_max: Duration,
 }
 
 impl Default for ServerSettings {
-    /// Those of the order worker, whose sample configuration gives the reasons.
+    /// The defaults of the order worker; its sample configuration gives the reasons.
     fn default() -> Self {
         Self {
             connections_max: non_zero!(8),
@@ -124,23 +123,23 @@ impl Default for ServerSettings {
     }
 }
 
-/// Where a store is, as in a configuration: `scheme://user:password@host:port/database`. Never shown whole: it holds the password.
+/// The URL of a store: `scheme://user:password@host:port/database`. `Debug` and `Display` omit the password.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct StoreUrl(Cow<'static, str>);
 
 impl StoreUrl {
-    /// A URL of a driver's own. Not checked.
+    /// A URL made by a driver, without validation.
     pub const fn of(text: Cow<'static, str>) -> Self {
         Self(text)
     }
 
-    /// Which kind of database it is.
+    /// The scheme, which selects the kind of database.
     pub fn scheme(&self) -> &str {
         self.0.split_once("://").map_or("", |(scheme, _rest)| scheme)
     }
 
-    /// The whole URL, to connect with.
+    /// The whole URL including the password, to connect with.
     pub fn secret(&self) -> &str {
         &self.0
     }
@@ -163,7 +162,7 @@ impl TryFrom<String> for StoreUrl {
 impl fmt::Debug for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rest = self.0.split_once("://").map_or("", |(_scheme, rest)| rest);
-        // What comes after the database can hold secrets as well.
+        // The query after the database can contain secrets as well.
         let rest = rest.split_once('?').map_or(rest, |(location, _query)| location);
         let location = rest.rsplit_once('@').map_or(rest, |(_login, location)| location);
         write!(f, "{}://…@{location}", self.scheme())

@@ -1,8 +1,8 @@
-//! What stores that speak SQL share: statements, and the columns that they read back. No I/O.
+//! What SQL stores share: statements, and the decoding of columns. No I/O.
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`texts`] | statements that every dialect runs as they are |
+//! | [`texts`] | statements that every dialect runs unchanged |
 //! | [`statement`] | statements over many rows, in a bounded number of sizes |
 //! | [`columns`] | columns into values of the domain |
 //! | [`sale`] | the columns of a sale, into the domain and out of it |

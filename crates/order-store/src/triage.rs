@@ -1,4 +1,4 @@
-//! The batches of a chunk, by what is to be done about each: the same in every order store. No I/O.
+//! Sorts the batches of a chunk into new, decided and rejected ones, for every order store. No I/O.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ pub fn by_ascending_id(batches: &[Batch]) -> Vec<&Batch> {
     distinct.into_values().collect()
 }
 
-/// What each of `batches` came to, in their order, also of one that is there twice.
+/// The result of each of `batches`, in their order, also of repeated ones.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] if one of them is not in `placed`.
@@ -24,18 +24,18 @@ pub fn in_the_order_of(
     placed.ok_or(StoreError::Corrupt { what: "number of decided batches" })
 }
 
-/// Outcomes by their batches.
+/// Outcomes by batch id.
 pub fn decided(outcomes: Vec<BatchOutcome>) -> BTreeMap<BatchId, Placed> {
     outcomes.into_iter().map(|outcome| (outcome.batch, Placed::Decided(outcome))).collect()
 }
 
-/// Who has the order ids of a batch, by the first of them, and how many orders that one has.
+/// Decided batches by the id of their first order, with their numbers of orders.
 pub type Decided = BTreeMap<OrderId, (BatchId, u32)>;
 
-/// The batches of a chunk by what is to be done about them.
+/// The batches of a chunk, sorted.
 #[derive(Debug, Default)]
 pub struct Sorted<'a> {
-    /// To be decided.
+    /// Not decided yet.
     pub new: Vec<&'a Batch>,
     /// Decided before, with their numbers of orders.
     pub decided: Vec<(BatchId, u32)>,
@@ -43,8 +43,8 @@ pub struct Sorted<'a> {
     pub rejected: Vec<(BatchId, Rejection)>,
 }
 
-/// Sorts `batches`, which come by ascending id. `before` are those that the store has decided, `saleable` the
-/// sales that exist, of all that are asked for.
+/// Sorts `batches`, which are in ascending order of ids. `before` are the decided batches of the store, `saleable` the
+/// existing sales, of all that the chunk names.
 pub fn sort_out<'a>(batches: &[&'a Batch], before: &Decided, saleable: &BTreeMap<SaleId, u64>) -> Sorted<'a> {
     let mut sorted = Sorted::default();
     let mut taken: BTreeMap<OrderId, BatchId> = BTreeMap::new();

@@ -1,6 +1,6 @@
-//! Faults to order, for tests: a process that ends, a task that panics.
+//! Injected faults, for tests: a process that exits, a task that panics.
 //!
-//! At a named place the process ends as a crash would: at once, with nothing flushed or closed. A place is
+//! At a named place the process exits as in a crash: at once, with nothing flushed or closed. A place is
 //! `#[cfg(feature = "failpoints")] flashgate_supervision::failpoint::hit("name");`. The variable `FLASHGATE_FAILPOINT`
 //! arms one: `after_commit` at its first hit, `after_commit:7` at its seventh. [`PANIC_VARIABLE`] names a task.
 
@@ -19,7 +19,7 @@ use tokio::time::sleep;
 pub const VARIABLE: &str = "FLASHGATE_FAILPOINT";
 /// The variable that names a task: `settle` panics some time after its start, `settle@0` at once.
 pub const PANIC_VARIABLE: &str = "FLASHGATE_PANIC_IN_TASK";
-/// So long a task works before.
+/// The time after which the task panics.
 const WORKS_FOR: Duration = Duration::from_millis(1_000);
 
 #[derive(Debug)]
@@ -29,20 +29,20 @@ struct Armed {
 }
 
 impl Armed {
-    /// `name` or `name:n`. Anything else arms nothing that exists, and the test that waits for the crash fails.
+    /// `name` or `name:n`. Any other text arms no existing place, and the test that waits for the crash fails.
     fn parse(text: &str) -> Self {
         let counted = text.split_once(':').and_then(|(name, hits)| Some((name, hits.parse().ok()?)));
         let (name, hits): (&str, u64) = counted.unwrap_or((text, 1));
         Self { name: name.to_owned(), hits_left: AtomicU64::new(hits) }
     }
 
-    /// Whether this is the hit that was waited for.
+    /// Whether this is the armed hit.
     fn is_due(&self, name: &str) -> bool {
         self.name == name && self.hits_left.fetch_sub(1, Ordering::Relaxed) == 1
     }
 }
 
-/// Ends the process if the place `name` is armed and this is the hit that was asked for.
+/// Exits the process if the place `name` is armed and this is the armed hit.
 pub fn hit(name: &str) {
     static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
     let armed = ARMED.get_or_init(|| env::var(VARIABLE).ok().map(|text| Armed::parse(&text)));
@@ -51,7 +51,7 @@ pub fn hit(name: &str) {
     }
 }
 
-/// Whether this is the n-th, 2n-th, … call, where `variable` holds n; never, if it holds no number.
+/// Whether this is the n-th, 2n-th, … call, where `variable` contains n; never, if it is not a number.
 pub fn every_nth(variable: &'static str) -> bool {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let every: Option<u64> = env::var(variable).ok().and_then(|text| text.parse().ok()).filter(|n| *n > 0);

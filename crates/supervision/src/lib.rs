@@ -1,22 +1,22 @@
-//! Background tasks whose death is noticed.
+//! Supervision of background tasks.
 //!
-//! A task that panics takes nothing with it but itself: the process goes on without its settler, or with a lane that
-//! nobody serves, and says that it is well. So every background task of a process is spawned by its [`Supervisor`]. One
-//! that panics, or ends although nobody asked it to, is logged with its name and cause, counted in
-//! `flashgate_task_failures_total`, and cancels the token that shuts the process down. The process then leaves in order,
-//! with [`EXIT_CODE`], and whoever supervises *it* starts it again.
+//! A panic of a task ends that task alone: the process continues without its settler, or with a lane that nothing
+//! serves, and reports that it is healthy. So every background task of a process is spawned by its [`Supervisor`]. A
+//! task that panics, or ends before the shutdown, is logged with its name and cause, counted in
+//! `flashgate_task_failures_total`, and cancels the token that shuts the process down. The process then shuts down in
+//! order, with [`EXIT_CODE`], and its own supervisor restarts it.
 //!
-//! A panic in the handling of one request is none of these: it costs that request, and the listener goes on.
+//! A panic in the handling of one request is different: it fails that request, and the listener continues.
 //!
-//! This is our own since it is what ties tokio's tasks to this project's shutdown, readiness and metrics; catching the
-//! panic and aborting the task are done by `futures` and `tokio`. It is a crate of its own because adapters, which know
-//! nothing of services, have background tasks as well.
+//! This crate is our own since it connects tokio's tasks to this project's shutdown, readiness and metrics; catching
+//! the panic and aborting the task are done by `futures` and `tokio`. It is a separate crate because adapters, which
+//! do not depend on services, have background tasks as well.
 //!
 //! | item | subject |
 //! |---|---|
-//! | [`Supervisor`] | spawns tasks, remembers the first that failed |
-//! | [`Task`] | one that runs; dropping it aborts it |
-//! | [`TaskError`] | which one failed, and why |
+//! | [`Supervisor`] | spawns tasks, keeps the first failure |
+//! | [`Task`] | a running task; dropping it aborts it |
+//! | [`TaskError`] | which task failed, and why |
 
 #[cfg(feature = "failpoints")]
 pub mod failpoint;
@@ -34,10 +34,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-/// The exit code of a process that left because a background task failed: `EX_SOFTWARE` of `sysexits.h`.
+/// The exit code of a process whose background task failed: `EX_SOFTWARE` of `sysexits.h`.
 pub const EXIT_CODE: u8 = 70;
 
-/// Why a background task is gone.
+/// Why a background task ended.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum TaskError {
     /// It panicked.
@@ -45,7 +45,7 @@ pub enum TaskError {
     Panicked {
         /// The task.
         task: &'static str,
-        /// What the panic said.
+        /// The panic's message.
         message: String,
     },
     /// It returned before the shutdown.
@@ -76,17 +76,17 @@ struct Inner {
 }
 
 impl Supervisor {
-    /// Cancels `shutdown` when a task fails. Once it is cancelled, by whomever, tasks may end.
+    /// Cancels `shutdown` when a task fails. Once it is cancelled, by any caller, tasks may end.
     pub fn new(shutdown: CancellationToken) -> Self {
         Self(Arc::new(Inner { shutdown, first: OnceLock::new() }))
     }
 
-    /// Runs `task`, which must not end before the shutdown, under `name` as in the metric's label.
+    /// Spawns `task`, which must not end before the shutdown, under `name`, the metric's label.
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> Task {
         self.run(name, task, true)
     }
 
-    /// Runs `job`, which ends when it is done, under `name`: only a panic is a failure.
+    /// Spawns `job`, which ends when it is done, under `name`: only a panic is a failure.
     pub fn spawn_job(&self, name: &'static str, job: impl Future<Output = ()> + Send + 'static) -> Task {
         self.run(name, job, false)
     }
@@ -111,19 +111,19 @@ impl Supervisor {
         })))
     }
 
-    /// Tells and counts the failure, and shuts the process down.
-    fn fail(&self, why: TaskError) {
-        counter!("flashgate_task_failures_total", "task" => why.task()).increment(1);
-        error!(task = why.task(), %why, "a background task failed: the process shuts down, to be started again");
-        // A later one is told as well, but the first is the cause.
-        let _later = self.0.first.set(why);
+    /// Logs and counts the failure, and shuts the process down.
+    fn fail(&self, error: TaskError) {
+        counter!("flashgate_task_failures_total", "task" => error.task()).increment(1);
+        error!(task = error.task(), %error, "background task failed; shutting down");
+        // A later failure is logged as well, but the first is the cause.
+        let _later = self.0.first.set(error);
         self.0.shutdown.cancel();
     }
 
-    /// The first failure.
+    /// Checks that no task has failed.
     ///
     /// # Errors
-    /// The first task that failed.
+    /// The first failure.
     pub fn check(&self) -> Result<(), TaskError> {
         self.0.first.get().cloned().map_or(Ok(()), Err)
     }
@@ -134,21 +134,21 @@ impl Supervisor {
     }
 }
 
-/// A background task that runs. Dropping it aborts it, which is no failure.
+/// A running background task. Dropping it aborts it, which is no failure.
 #[derive(Debug)]
 #[must_use = "dropping it aborts the task"]
 pub struct Task(Option<JoinHandle<()>>);
 
 impl Task {
-    /// Waits until it has ended, one way or the other.
+    /// Waits until it has ended, successfully or not.
     pub async fn ended(mut self) {
-        // Its panics are caught, and nobody else can abort it.
+        // Its panics are caught, and nothing else can abort it.
         if let Some(running) = &mut self.0 {
             let _ended = running.await;
         }
     }
 
-    /// Leaves it to itself: it runs until it ends.
+    /// Detaches it: it runs until it ends.
     pub fn detach(mut self) {
         self.0 = None;
     }
@@ -162,7 +162,7 @@ impl Drop for Task {
     }
 }
 
-/// What a panic said, as far as it said anything.
+/// The message of a panic, if it has one.
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));

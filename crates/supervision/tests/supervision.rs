@@ -1,6 +1,6 @@
-//! A background task that dies is noticed.
+//! A failed background task is detected.
 
-#![expect(clippy::expect_used, reason = "a test may fail where it stands")]
+#![expect(clippy::expect_used, reason = "a test may fail at any line")]
 
 use std::{future::pending, time::Duration};
 
@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 const SOON: Duration = Duration::from_secs(20);
 
 async fn failure_of(supervisor: &Supervisor) -> TaskError {
-    timeout(SOON, supervisor.shutdown().cancelled()).await.expect("it is noticed");
-    supervisor.check().expect_err("it is remembered")
+    timeout(SOON, supervisor.shutdown().cancelled()).await.expect("the failure is detected");
+    supervisor.check().expect_err("the failure is kept")
 }
 
 #[tokio::test]

@@ -142,7 +142,7 @@ fn refused(fault: StartError) -> CliError {
         | StartError::Refused { .. }
         | StartError::NoFreePorts(_)
         | StartError::NoRuntime(_)
-        | StartError::Died => CliError::other(fault),
+        | StartError::Panicked => CliError::other(fault),
     }
 }
 

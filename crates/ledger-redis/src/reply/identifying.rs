@@ -1,4 +1,4 @@
-//! The identity, and the number of a start.
+//! The ledger's identity and the node numbers.
 
 use flashgate_domain::{LedgerId, Node};
 use flashgate_ledger::LedgerIdentity;
@@ -16,7 +16,7 @@ pub(crate) fn identity(value: &Value) -> Option<Option<LedgerIdentity>> {
     Some(Some(LedgerIdentity { ledger, store: fields.text()?.parse().ok()? }))
 }
 
-/// The count of starts, of which this is one.
+/// The number of this start.
 pub(crate) fn started(value: &Value) -> Option<Node> {
     let Value::Int(start) = value else { return None };
     Some(Node::of_start(u64::try_from(*start).ok()?.checked_sub(1)?))

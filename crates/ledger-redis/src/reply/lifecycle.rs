@@ -1,4 +1,4 @@
-//! How sales come and go.
+//! The lifecycle of sales.
 
 use flashgate_domain::SaleId;
 use flashgate_ledger::{Activated, Prepared};
@@ -16,7 +16,7 @@ pub(crate) fn sale_ids(value: &Value) -> Option<Vec<SaleId>> {
     Some(sales)
 }
 
-/// The reply of `sweep.lua`: how many sales were freed.
+/// The reply of `sweep.lua`: the number of freed sales.
 pub(crate) fn swept(value: &Value) -> Option<u64> {
     let Value::Int(freed) = value else { return None };
     u64::try_from(*freed).ok()

@@ -1,4 +1,4 @@
-//! What is recorded of orders, batches and sales.
+//! Recorded orders, batches and sales.
 
 use flashgate_domain::{BatchId, SaleId, Timestamp, audit::LostEntry};
 use flashgate_ledger::{
@@ -9,10 +9,10 @@ use redis::Value;
 use super::Fields;
 use crate::pack::{INTENT_BYTES, state_of_byte, unpack_intent};
 
-/// The bytes of a sale in the column `sales` of a log entry.
+/// The size of a sale in the column `sales` of a log entry.
 const SHARE_BYTES: usize = 16;
 
-/// Units held, one a buyer, as HMGET tells them.
+/// Units held, one number per buyer, from HMGET.
 pub(crate) fn holdings(value: &Value) -> Option<Vec<u64>> {
     let mut fields = Fields::new(value)?;
     let mut units = Vec::new();
@@ -37,9 +37,9 @@ pub(crate) fn order(value: &Value) -> Option<Option<LedgerOrder>> {
 /// One reply of `snapshot.lua`.
 #[derive(Debug)]
 pub(crate) struct SnapshotPage {
-    /// The sale as it is now, with the open batches of the page.
+    /// The sale at the time of the call, with the open batches of the page.
     pub(crate) snapshot: Snapshot,
-    /// When the last batch of the page was deducted, if there may be more.
+    /// The deduction time of the last batch of the page, if there may be more batches.
     pub(crate) next_from: Option<Timestamp>,
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn message(value: &Value, batch: BatchId) -> Option<Option<Vec<u8>>> 
     Some(Some(fields.bytes()?.to_vec()))
 }
 
-/// The orders of a log entry: of each sale id u64, orders u32 and units u32; the intents; a state each.
+/// The orders of a log entry: for each sale id u64, orders u32 and units u32; the intents; a state each.
 fn logged_orders(sales: &[u8], intents: &[u8], states: &[u8]) -> Option<Vec<LedgerOrder>> {
     let (intents, rest) = intents.as_chunks::<INTENT_BYTES>();
     (rest.is_empty() && intents.len() == states.len()).then_some(())?;

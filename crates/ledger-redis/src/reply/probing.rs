@@ -1,4 +1,4 @@
-//! Health, and the time.
+//! Health checks and the server's time.
 
 use flashgate_domain::Timestamp;
 use redis::Value;
@@ -15,7 +15,7 @@ pub(crate) fn probed(value: &Value) -> Option<Vec<String>> {
     errors.iter().map(text).collect()
 }
 
-/// The policy in what INFO tells of the memory.
+/// The eviction policy in the memory section of INFO.
 pub(crate) fn eviction_policy(value: &Value) -> Option<String> {
     let text = if let Value::VerbatimString { text, .. } = value {
         text.as_str()

@@ -1,4 +1,4 @@
-//! How a repair went.
+//! Results of repairs.
 
 use flashgate_domain::SaleId;
 use flashgate_ledger::{Compensated, LedgerState, Rebuilding, Rebuilt, Restored};

@@ -1,4 +1,4 @@
-//! Verdicts: of a screening, a deduction, a check-back, a settlement.
+//! Results of screening, deducting, checking back and settling.
 
 use flashgate_domain::{OrderId, SaleId, Timestamp};
 use flashgate_ledger::{Deduction, Fate, IntentResult, Screening, Settled};
@@ -33,7 +33,7 @@ pub(crate) fn deduction(value: &Value, packed: &Packed) -> Option<ScriptReply<De
     }
 }
 
-/// What follows the status in `judge.lua`.
+/// The fields after the status, in the format of `judge.lua`.
 fn judged(fields: &mut Fields<'_>, packed: &Packed) -> Option<ScriptReply<Screening>> {
     let open_orders = fields.number()?;
     let results = fields.bytes()?;

@@ -1,4 +1,4 @@
-//! What gateways remember.
+//! What gateways cache.
 
 use flashgate_domain::SaleId;
 use flashgate_ledger::SaleStock;

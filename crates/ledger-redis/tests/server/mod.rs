@@ -1,6 +1,6 @@
-//! Redis servers of the tests' own, on loopback, and ledgers on them.
+//! Redis servers for the tests, on loopback, and ledgers on them.
 #![expect(dead_code, reason = "each test file uses a part")]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot have its server must stop")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test without its server must stop")]
 
 use std::{
     fs,
@@ -19,13 +19,13 @@ use redis::{Client, Connection, FromRedisValue};
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
-/// A name that no other test has, in this run or another on the same server.
+/// A name that is unique to a test, in this run and in others on the same server.
 pub(crate) fn unique() -> String {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     format!("test-{}-{}-{number}", SystemClock.now().as_millis(), process::id())
 }
 
-/// A configuration with short timeouts, under a prefix of its own.
+/// A configuration with short timeouts and a unique prefix.
 pub(crate) fn config(url: &str) -> RedisConfig {
     let mut config = RedisConfig::single(url.parse().unwrap());
     config.prefix = unique().parse().unwrap();
@@ -38,7 +38,7 @@ pub(crate) fn ledger(config: &RedisConfig) -> RedisLedger {
     RedisLedger::new(config).unwrap()
 }
 
-/// A plain command.
+/// Sends a command.
 pub(crate) fn command<T: FromRedisValue>(connection: &mut Connection, words: &str) -> T {
     let mut parts = words.split(' ');
     let mut command = redis::cmd(parts.next().unwrap());
@@ -48,7 +48,7 @@ pub(crate) fn command<T: FromRedisValue>(connection: &mut Connection, words: &st
     command.query(connection).unwrap()
 }
 
-/// Runs redis-server until its own input ends: when the test lets go of it, and also when the test dies.
+/// Runs redis-server until its own input ends: when the test drops it, and also when the test dies.
 const LEASH: &str = "redis-server \"$@\" >/dev/null 2>&1 & cat; kill -9 $!; wait";
 
 /// A redis-server that is killed when it is dropped, or with the test.
@@ -130,12 +130,12 @@ impl Server {
         panic!("redis-server on port {} does not answer", self.port);
     }
 
-    /// As by a power cut.
+    /// Kills the server, as a power cut would.
     pub(crate) fn kill(&mut self) {
         self.leash.release();
     }
 
-    /// Again, with its data, on its port.
+    /// Restarts the server with its data on its port.
     pub(crate) fn restart(&mut self) {
         self.leash = Leash::new(&self.arguments);
         self.wait();
@@ -157,7 +157,7 @@ impl Drop for Server {
     }
 }
 
-/// A server that does not run.
+/// A stalled server.
 pub(crate) struct Stall(String);
 
 fn signal(name: &str, pid: &str) {

@@ -1,4 +1,4 @@
-//! Group commit, seen in the write-ahead log.
+//! Group commit, observed in the write-ahead log.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ use futures::{FutureExt, future::join_all};
 
 use super::{Place, RETENTION};
 
-/// A clock at which whoever asks waits while it is stopped: it holds the ledger's thread.
+/// A clock whose callers wait while it is stopped: it holds the ledger's thread.
 #[derive(Default)]
 struct Gate {
     shut: Mutex<bool>,
@@ -41,8 +41,8 @@ impl Clock for Gate {
     }
 }
 
-/// How many commit marks the write-ahead log has. A frame is a header of 24 bytes and a page; the second number
-/// in the header is 0 unless the frame ends a transaction (sqlite.org/fileformat2.html, 4.1).
+/// The number of commit marks in the write-ahead log. A frame is a header of 24 bytes and a page; the second number in
+/// the header is 0 unless the frame ends a transaction (sqlite.org/fileformat2.html, 4.1).
 fn commits(database: &Path) -> usize {
     let mut log = database.to_owned().into_os_string();
     log.push("-wal");
@@ -68,7 +68,7 @@ async fn calls_that_wait_share_one_commit() -> Fact {
     let batches = batches.collect::<Result<Vec<_>, _>>()?;
     gate.set(true);
     let mut calls: Vec<_> = batches.iter().map(|batch| ledger.deduct(batch, &[])).collect();
-    // Asked once, each is in the queue; the first holds the thread at the gate, or will.
+    // Polled once, each is in the queue; the first holds the thread at the gate, or will.
     for call in &mut calls {
         assert!(call.now_or_never().is_none(), "nothing is answered before the commit");
     }

@@ -1,4 +1,4 @@
-//! How long things are kept.
+//! Retention.
 
 use std::{
     path::Path,
@@ -45,7 +45,7 @@ fn timed(place: &Place) -> (Arc<SetClock>, Arc<SqliteLedger>, Scene) {
     (clock, ledger, Scene::new(subject))
 }
 
-/// Rows of each table, of a file that nobody has open.
+/// The number of rows of each table, of a closed file.
 fn rows(path: &Path) -> [i64; 4] {
     let connection = Connection::open(path).unwrap();
     ["sales", "batches", "outcomes", "fences"].map(|table| {
@@ -54,7 +54,7 @@ fn rows(path: &Path) -> [i64; 4] {
     })
 }
 
-/// The step comes with a call; the next call finds it done.
+/// The step runs with a call; the next call finds it done.
 async fn sweep(ledger: &SqliteLedger) -> Fact {
     for _call in 0..2 {
         ledger.ping().await?;

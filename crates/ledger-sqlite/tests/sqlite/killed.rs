@@ -1,5 +1,5 @@
-//! SIGKILL in the middle of the load. The load runs in a process of its own: this test binary, started again
-//! with the path of the file in an environment variable.
+//! SIGKILL under load. The load runs in a process of its own: this test binary, started again with the path of the file
+//! in an environment variable.
 
 use std::{
     env,
@@ -24,7 +24,7 @@ use super::{Place, open, scene};
 
 const PATH: &str = "FLASHGATE_LEDGER_UNDER_LOAD";
 const NODE: &str = "FLASHGATE_LEDGER_NODE";
-/// How many buyers' batches are on their way at once.
+/// The number of concurrent batches.
 const LANES: usize = 8;
 const INTENTS: usize = 16;
 const STOCK: u64 = 1_000_000_000;
@@ -33,14 +33,14 @@ fn sale() -> SaleId {
     SaleId::new(1).unwrap()
 }
 
-/// Deducts batch after batch on every lane and settles every other one; tells each acknowledgement on stdout.
+/// Deducts batch after batch on every lane and settles every other one; prints each acknowledgement.
 async fn load(ledger: Arc<SqliteLedger>, node: Node, batches_max: usize) -> Fact {
     let shard = sale().shard(flashgate_domain::id::ShardCount::ONE);
     let mut lanes = Vec::new();
     for lane in 0..LANES {
         let ledger = Arc::clone(&ledger);
         lanes.push(tokio::spawn(async move {
-            // Each lane is a gateway of its own.
+            // Each lane acts as a separate gateway.
             let node = Node::of_start(u64::from(node.get()) * 8 + u64::try_from(lane)?);
             let mut ids = BatchIds::new(shard, node, u64::try_from(lane)?);
             for number in 0..batches_max {
@@ -66,17 +66,17 @@ async fn load(ledger: Arc<SqliteLedger>, node: Node, batches_max: usize) -> Fact
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "past the harness, line by line, until it is killed")]
+#[expect(clippy::disallowed_methods, reason = "printed past the harness, line by line, until it is killed")]
 fn tell(what: &str, id: BatchId) -> Fact {
     if env::var_os(PATH).is_none() {
         return Ok(());
     }
-    // One write a line, past the harness, so that a kill cuts no line but the last.
+    // One write per line, past the harness, so that a kill cuts no line but the last.
     std::io::stdout().lock().write_all(format!("ack {what} {id}\n").as_bytes())?;
     Ok(())
 }
 
-/// The child's part; by itself, a load that nobody kills.
+/// The child's part; run alone, a load that is not killed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_runs_on_the_file_until_it_is_killed() -> Fact {
     let Ok(path) = env::var(PATH) else {
@@ -92,7 +92,7 @@ async fn a_load_runs_on_the_file_until_it_is_killed() -> Fact {
     load(ledger, Node::of_start(env::var(NODE)?.parse()?), usize::MAX).await
 }
 
-/// Runs the load, kills it after so many acknowledgements, and returns all that came.
+/// Runs the load, kills it after that many acknowledgements, and returns all of them.
 fn killed_after(path: &Path, node: u64, acknowledgements: usize) -> Vec<(String, BatchId)> {
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", "killed::a_load_runs_on_the_file_until_it_is_killed", "--nocapture"])

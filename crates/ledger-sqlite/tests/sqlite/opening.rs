@@ -1,4 +1,4 @@
-//! What opening the file finds.
+//! Opening the file.
 
 use std::{
     fs::{self, OpenOptions},
@@ -100,7 +100,7 @@ async fn a_key_keeps_the_order_that_it_had_before_the_restart() -> Fact {
     let ledger = place.ledger();
     let stage = scene(&ledger);
     let sale = stage.on_sale(100, NO_LIMIT).await?;
-    // Made first and applied last: neither the ids nor the clock tell the order.
+    // Created first and applied last: neither the ids nor the clock show the order.
     let [confirmed_late, cancelled_late] = ["ada", "bob"].map(|buyer| intent(sale, buyer, "k", 1));
     let (confirmed_late, cancelled_late) =
         (stage.batch(vec![confirmed_late?])?, stage.batch(vec![cancelled_late?])?);
@@ -257,7 +257,7 @@ fn a_path_that_cannot_be_is_an_io_error() {
     assert!(matches!(refusal(&folder.join("missing/ledger.db")), Unusable::Io(_)));
 }
 
-/// Nobody, not even root, can make a file in sysfs.
+/// Not even root can create a file in sysfs.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_folder_that_takes_no_files_is_read_only() {

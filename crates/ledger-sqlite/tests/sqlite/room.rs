@@ -1,4 +1,4 @@
-//! A disk that is full, and has room again.
+//! A full disk, and free space again.
 
 use flashgate_ledger::{
     Deduction, Fate, LedgerError, Selling,

@@ -1,4 +1,4 @@
-//! Facts about the identity of a ledger, and about calls that were meant for another one.
+//! Tests of the identity of a ledger, and of calls that expect another one.
 
 use flashgate_domain::{LedgerId, StoreId};
 
@@ -24,7 +24,7 @@ async fn establish_everywhere(scene: &Scene, given: LedgerIdentity) -> Fact {
     Ok(())
 }
 
-/// Whoever comes second learns who was first.
+/// A second call returns the identity of the first.
 pub async fn an_identity_is_given_once(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let (first, second) = (identity(1)?, identity(2)?);
@@ -39,7 +39,7 @@ pub async fn an_identity_is_given_once(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// No verdict by somebody who means another ledger, and no trace of the call.
+/// A process that expects another ledger gets no verdict, and its call leaves no trace.
 pub async fn a_call_for_another_ledger_changes_nothing(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
@@ -66,7 +66,7 @@ pub async fn a_call_for_another_ledger_changes_nothing(subject: Subject) -> Fact
     Ok(())
 }
 
-/// A process that was never told which ledger it works for.
+/// A process that was not given an expected ledger.
 pub async fn a_process_that_means_none_is_a_stranger_to_a_ledger_with_one(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;

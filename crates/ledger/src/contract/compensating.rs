@@ -1,4 +1,4 @@
-//! Facts about the compensating step: it puts units right while a sale sells, and happens once.
+//! Tests of the compensating step: it corrects units while a sale sells, and is applied once.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use crate::{Compensated, IntentResult, LedgerEvent, LedgerState, Totals};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// How long a event may take.
+/// Maximum time until an event arrives.
 const EVENT_WAIT: Duration = Duration::from_secs(5);
 
-/// A step for a sale of the first generation whose totals agree with each other.
+/// A step for a sale of the first generation whose totals are consistent.
 const fn step(adjustments: u64, across: i64) -> LedgerStep {
     LedgerStep { generation: 1, adjustments, in_ledger: 0, across }
 }
 
-/// Does it; what is left then, and the rest.
+/// Applies the step; returns the units left, and the deferred ones.
 async fn done(scene: &Scene, sale: SaleId, step: &LedgerStep) -> Result<(i64, u64)> {
     match scene.ledger().compensate(sale, step).await? {
         Compensated::Done { stock, deferred_units } => Ok((stock.available, deferred_units)),
@@ -30,7 +30,7 @@ async fn done(scene: &Scene, sale: SaleId, step: &LedgerStep) -> Result<(i64, u6
     }
 }
 
-/// Units that leaked are sold again, at once: sold-out marks are lifted.
+/// Leaked units are sold again, at once: sold-out marks are dropped.
 pub async fn missing_units_come_back_on_sale(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(3, 5).await?;
@@ -44,7 +44,7 @@ pub async fn missing_units_come_back_on_sale(subject: Subject) -> Fact {
     assert_eq!(after.totals, Totals { returned: 2, available: 2, ..before.totals });
     assert_eq!((after.epoch, after.adjustments), (before.epoch + 1, 1));
     assert!(after.sequence > before.sequence);
-    let event = timeout(EVENT_WAIT, events.next()).await?.ok_or("a event")?;
+    let event = timeout(EVENT_WAIT, events.next()).await?.ok_or("an event")?;
     assert!(matches!(event, LedgerEvent::Returned(stock) if (stock.sale, stock.available) == (sale, 2)));
     assert_eq!(scene.screen(&[another]).await?, [IntentResult::Pass]);
     Ok(())
@@ -64,7 +64,7 @@ pub async fn a_surplus_is_taken_off_sale(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// At however many desks.
+/// However many operators apply it.
 pub async fn a_step_happens_once(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
@@ -80,7 +80,7 @@ pub async fn a_step_happens_once(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// Deductions and settlements move nothing that a step names.
+/// Deductions and settlements change nothing that a step names.
 pub async fn traffic_does_not_come_in_the_way_of_a_step(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(20, 5).await?;
@@ -94,7 +94,7 @@ pub async fn traffic_does_not_come_in_the_way_of_a_step(subject: Subject) -> Fac
     Ok(())
 }
 
-/// And tells what is there.
+/// And returns the present values.
 pub async fn a_step_that_saw_other_totals_changes_nothing(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let (sale, ledger) = (scene.on_sale(10, 5).await?, scene.ledger());
@@ -113,7 +113,7 @@ pub async fn a_step_that_saw_other_totals_changes_nothing(subject: Subject) -> F
     Ok(())
 }
 
-/// What was sold from a surplus is taken when the order store has not given it.
+/// Sold units of a surplus are taken if the order store has not provided them.
 pub async fn a_step_never_brings_a_sale_below_zero(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(5, 5).await?;
@@ -130,7 +130,7 @@ pub async fn a_step_never_brings_a_sale_below_zero(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// A sale that has ended, or stands still, stays so; a rebuilt one has seen no step.
+/// A closed or paused sale stays so; a rebuilt one has no steps.
 pub async fn a_step_leaves_the_state_of_the_sale_alone(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let (sale, ledger) = (scene.on_sale(10, 5).await?, scene.ledger());

@@ -1,4 +1,4 @@
-//! Facts about the local transaction.
+//! Tests of the local transaction.
 
 use flashgate_domain::{BatchId, OrderId};
 use futures::future::try_join_all;
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{Deduction, IntentResult, SaleStock};
 
-/// One intent that does not pass, and nothing is applied; the answer to each comes back.
+/// If one intent does not pass, nothing is applied; each intent gets its result.
 pub async fn a_batch_is_all_or_nothing(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(2, 5).await?;
@@ -31,7 +31,7 @@ pub async fn a_batch_is_all_or_nothing(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// The answer to the first was lost: the second changes nothing and says the same.
+/// The answer to the first was lost: the second changes nothing and returns the same.
 pub async fn deducting_again_answers_the_same(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
@@ -44,7 +44,7 @@ pub async fn deducting_again_answers_the_same(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// The random half of the id tells them apart.
+/// The random half of the id distinguishes them.
 pub async fn another_batch_with_the_same_base_is_refused(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
@@ -56,7 +56,7 @@ pub async fn another_batch_with_the_same_base_is_refused(subject: Subject) -> Fa
     Ok(())
 }
 
-/// Whoever put them there made a mistake, and no order may come of it.
+/// A client error, which must not create an order.
 pub async fn one_key_twice_in_a_batch_is_refused(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
@@ -94,7 +94,7 @@ pub async fn a_batch_may_hold_two_sales(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// The most that a batch can be spread.
+/// The largest spread of a batch.
 pub async fn a_batch_may_hold_a_thousand_sales(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let shard = scene.shards().next().ok_or("a shard")?;
@@ -111,7 +111,7 @@ pub async fn a_batch_may_hold_a_thousand_sales(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// 1,024 intents of one sale, each found again at its place.
+/// 1,024 intents of one sale, each found again at its index.
 pub async fn a_full_batch_is_applied(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(2_000, 1).await?;
@@ -174,7 +174,7 @@ pub async fn concurrent_batches_never_oversell(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// Doubt makes a gateway ask again while the first call may still be on its way.
+/// A gateway in doubt asks again while the first call may still be under way.
 pub async fn a_batch_sent_many_times_at_once_is_applied_once(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(100, 5).await?;

@@ -1,4 +1,4 @@
-//! Facts about check-back.
+//! Tests of check-back.
 
 use flashgate_domain::BatchId;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{Deduction, Fate, IntentResult};
 
-/// The race that would leak units: check-back says "roll back", and then the deduction arrives.
+/// The race that would leak units: check-back returns "roll back", and then the deduction arrives.
 pub async fn late_deduct_after_check_back_is_refused(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
@@ -34,7 +34,7 @@ pub async fn check_back_finds_a_deducted_batch(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// A check can come after everything is over.
+/// A check-back can come after the settlement.
 pub async fn check_back_finds_a_settled_batch(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
@@ -44,7 +44,7 @@ pub async fn check_back_finds_a_settled_batch(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// Two gateways made the same base: the one that is not in the log can never be.
+/// Two gateways created the same base: the batch that is not in the log can never be deducted.
 pub async fn check_back_of_another_nonce_is_fenced(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;

@@ -1,4 +1,4 @@
-//! Facts about sales, and about what can be looked up.
+//! Tests of sales, and of reading records.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::{
     SaleStock,
 };
 
-/// How long a event may take.
+/// Maximum time until an event arrives.
 const EVENT_WAIT: Duration = Duration::from_secs(5);
 
-/// Every gateway prepares every sale; the first one counts.
+/// Every gateway prepares every sale; the first call counts.
 pub async fn preparing_twice_changes_nothing(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let (id, ledger) = (scene.unused()?, scene.ledger());
@@ -34,7 +34,7 @@ pub async fn preparing_twice_changes_nothing(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// A lost sale is rebuilt by an operator, never by a gateway that comes by.
+/// An operator rebuilds a lost sale; a gateway does not recreate it.
 pub async fn a_missing_sale_is_not_recreated_by_activate(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let (id, ledger) = (scene.unused()?, scene.ledger());
@@ -46,7 +46,7 @@ pub async fn a_missing_sale_is_not_recreated_by_activate(subject: Subject) -> Fa
     Ok(())
 }
 
-/// What the order store registered is that generation and no other.
+/// The generation that the order store confirmed, and no other.
 pub async fn activation_is_for_one_generation(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let (id, ledger) = (scene.unused()?, scene.ledger());
@@ -67,7 +67,7 @@ pub async fn a_paused_sale_is_not_activated(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// Over is over.
+/// Closing is final.
 pub async fn a_closed_sale_is_not_activated_nor_paused(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
@@ -79,7 +79,7 @@ pub async fn a_closed_sale_is_not_activated_nor_paused(subject: Subject) -> Fact
     Ok(())
 }
 
-/// Through its batch: it has no entry of its own.
+/// Through its batch: an order has no entry of its own.
 pub async fn an_order_is_found_by_its_id(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
@@ -104,7 +104,7 @@ pub async fn an_order_is_found_by_its_id(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// With what each holds of this sale and no other.
+/// With the share of this sale in each, and no other.
 pub async fn a_snapshot_lists_the_open_batches_of_the_sale(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(100, 50).await?;
@@ -126,7 +126,7 @@ pub async fn a_snapshot_lists_the_open_batches_of_the_sale(subject: Subject) -> 
     Ok(())
 }
 
-/// Whole, so that it can be compared with the order store's: open, settled, fenced, or nothing.
+/// As a whole, so that it can be compared with the order store's: open, settled, fenced, or nothing.
 pub async fn an_entry_tells_how_far_a_batch_has_come(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
@@ -161,7 +161,7 @@ pub async fn an_entry_tells_how_far_a_batch_has_come(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// So that a message that was lost can be sent again; what is settled needs none.
+/// So that a lost message can be sent again; a settled batch needs none.
 pub async fn the_body_of_a_message_is_kept_until_its_batch_is_settled(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(1_000, 1).await?;
@@ -188,7 +188,7 @@ pub async fn the_body_of_a_message_is_kept_until_its_batch_is_settled(subject: S
     Ok(())
 }
 
-/// The cheap way to the same two numbers.
+/// A cheaper read of the same two numbers.
 pub async fn a_standing_is_that_of_the_snapshot(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
@@ -199,7 +199,7 @@ pub async fn a_standing_is_that_of_the_snapshot(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// For who remembers them to answer replays without the ledger.
+/// For a gateway that caches them to answer replays without the ledger.
 pub async fn keys_lists_every_key_once(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(5_000, 1).await?;
@@ -249,12 +249,12 @@ pub async fn node_numbers_are_given_in_turn(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// As readiness asks.
+/// As the readiness check does.
 pub async fn it_answers(subject: Subject) -> Fact {
     Ok(subject.ledger.ping().await?)
 }
 
-/// What an audit compares with the orders.
+/// The values that an audit compares with the orders.
 pub async fn holdings_are_told_by_buyer(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(20, 5).await?;
@@ -278,7 +278,7 @@ pub async fn holdings_are_told_by_buyer(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// Only what is closed, settled and kept long enough goes.
+/// Only a closed and settled sale whose retention is over is removed.
 pub async fn sweeping_leaves_what_sells_alone(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let (sells, closed) = (scene.on_sale(10, 5).await?, scene.on_sale(10, 5).await?);

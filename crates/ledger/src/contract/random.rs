@@ -1,5 +1,5 @@
-//! Random calls against a simple model: whatever comes in whatever order, answers and totals are those of the
-//! model. The seed is in every message; `FLASHGATE_SEED` runs one again.
+//! Random calls against a simple model: in any order of calls, results and totals equal those of the model. Every
+//! message contains the seed; `FLASHGATE_SEED` repeats a run.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,7 @@ const CALLS: usize = 400;
 const STOCK: u32 = 60;
 const LIMIT: u32 = 6;
 
-/// A sale as it should be.
+/// The expected state of a sale.
 #[derive(Default)]
 struct ModelSale {
     totals: Totals,
@@ -29,7 +29,7 @@ struct ModelSale {
     held: HashMap<BuyerDigest, u32>,
 }
 
-/// What should be known of a batch.
+/// The expected state of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Entry {
     Deducted,
@@ -164,7 +164,7 @@ fn random_decision(random: &mut StdRng) -> Decision {
     }
 }
 
-/// 400 calls on two sales: screen, deduct, check back, settle, each also twice and at the wrong time.
+/// 400 calls on two sales: screen, deduct, check back, settle, each also repeated and at the wrong time.
 pub async fn the_numbers_agree_after_any_calls(subject: Subject) -> Fact {
     let seed = seed()?;
     let run = run(Scene::new(subject), StdRng::seed_from_u64(seed), seed);

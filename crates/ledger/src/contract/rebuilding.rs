@@ -1,4 +1,4 @@
-//! Facts about a sale that is built anew from the order store.
+//! Tests of rebuilding a sale from the order store.
 
 use flashgate_domain::{CancelReason, Decision, Sale, SaleId};
 
@@ -12,12 +12,12 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 
 const ACTIVE: Rebuilt = Rebuilt::Done { state: LedgerState::Active };
 
-/// The sale as the order store has it after so many rebuilds.
+/// The sale in the order store after that many rebuilds.
 fn stored(scene: &Scene, id: SaleId, stock: u64, generation: u32) -> Result<Sale> {
     Ok(Sale { generation, ..scene.sale(id, stock, 5, open_window()?)? })
 }
 
-/// A ledger that was emptied: what the store has is what was sold, and the rest is sold to the last unit.
+/// An emptied ledger: the orders of the store are the sold units, and the rest is sold to the last unit.
 pub async fn a_lost_sale_is_rebuilt_and_sells_what_is_left(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let (id, ledger) = (scene.unused()?, scene.ledger());
@@ -50,7 +50,7 @@ pub async fn a_lost_sale_is_rebuilt_and_sells_what_is_left(subject: Subject) -> 
     Ok(())
 }
 
-/// Outcomes that come home late, or again, count nothing twice.
+/// Late or repeated outcomes count nothing twice.
 pub async fn an_outcome_after_the_rebuild_changes_nothing(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let (id, ledger) = (scene.unused()?, scene.ledger());
@@ -67,7 +67,7 @@ pub async fn an_outcome_after_the_rebuild_changes_nothing(subject: Subject) -> F
     Ok(())
 }
 
-/// With what came and went since the start.
+/// With the units restocked and returned since the start.
 pub async fn a_rebuilt_sale_has_what_was_restocked_and_returned(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let (id, ledger) = (scene.unused()?, scene.ledger());
@@ -79,7 +79,7 @@ pub async fn a_rebuilt_sale_has_what_was_restocked_and_returned(subject: Subject
     Ok(())
 }
 
-/// A sale that sells, that is closed, or that has open batches is left alone.
+/// A sale that sells, that is closed, or that has open batches is unchanged.
 pub async fn only_a_stopped_sale_without_open_batches_is_rebuilt(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let (id, ledger) = (scene.on_sale(10, 5).await?, scene.ledger());
@@ -103,7 +103,7 @@ pub async fn only_a_stopped_sale_without_open_batches_is_rebuilt(subject: Subjec
     Ok(())
 }
 
-/// It goes on only if as much is left as the store says, and only in its generation.
+/// It sells again only if as many units are left as in the store, and only in its generation.
 pub async fn a_rebuild_that_does_not_add_up_stays_stopped(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let (id, ledger) = (scene.unused()?, scene.ledger());

@@ -1,4 +1,4 @@
-//! The stage of the facts: sales, buyers, batches and outcomes, made with few words.
+//! Fixtures of the tests: sales, buyers, batches and outcomes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,11 +13,11 @@ use crate::{Activated, Deduction, IntentResult, Ledger, Snapshot};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// What a fact deducts with: the limit when it does not matter.
+/// The limit for tests that do not depend on it.
 pub const NO_LIMIT: u32 = 1_000_000;
-/// The body that a batch comes with when it does not matter.
+/// The message body for tests that do not depend on it.
 pub const MESSAGE: &[u8] = b"the body of a message";
-/// When batches are made: in 2043, so that order ids are above 2^62.
+/// The time in batch ids: 2043, so that order ids are above 2^62.
 const MADE_AT: Timestamp = Timestamp::from_millis(1_767_225_600_000 + (1 << 39));
 /// 2200-01-01.
 const FAR_AHEAD: Timestamp = Timestamp::from_millis(7_258_118_400_000);
@@ -32,7 +32,7 @@ pub fn past_window() -> Result<Window> {
     Ok(Window::new(Timestamp::from_millis(1), Timestamp::from_millis(2))?)
 }
 
-/// A window that is yet to come.
+/// A window in the future.
 pub fn future_window() -> Result<Window> {
     Ok(Window::new(FAR_AHEAD, Timestamp::from_millis(FAR_AHEAD.as_millis() + 1))?)
 }
@@ -42,7 +42,7 @@ pub const fn cancelled(reason: CancelReason) -> Decision {
     Decision::Cancelled(reason)
 }
 
-/// A ledger with the means to fill it.
+/// A ledger with the helpers to fill it.
 pub struct Scene {
     subject: Subject,
     last_sale: AtomicU64,
@@ -77,7 +77,7 @@ impl Scene {
         sale.shard(self.subject.shards)
     }
 
-    /// A sale id that was not used yet.
+    /// An unused sale id.
     pub fn unused(&self) -> Result<SaleId> {
         Ok(SaleId::new(self.last_sale.fetch_add(1, Ordering::Relaxed) + 1)?)
     }
@@ -92,7 +92,7 @@ impl Scene {
         }
     }
 
-    /// A sale as the order store would have it, in its first generation.
+    /// A sale of the order store, in its first generation.
     pub fn sale(&self, id: SaleId, stock: u64, limit: u32, window: Window) -> Result<Sale> {
         let fields = SaleFields {
             title: "a sale".to_owned(),
@@ -110,19 +110,19 @@ impl Scene {
         Ok(Sale { id, draft, state, generation: 1, saleable: stock, restocked: 0, returned: 0 })
     }
 
-    /// Puts a sale into the ledger and makes it sellable.
+    /// Adds a sale to the ledger and makes it sellable.
     pub async fn sell(&self, id: SaleId, stock: u64, limit: u32) -> Result<SaleId> {
         self.sell_in(id, stock, limit, open_window()?).await
     }
 
-    /// The same, in a window of one's own.
+    /// The same, with a chosen window.
     pub async fn sell_in(&self, id: SaleId, stock: u64, limit: u32, window: Window) -> Result<SaleId> {
         self.ledger().prepare(&self.sale(id, stock, limit, window)?).await?;
         assert_eq!(self.ledger().activate(id, 1).await?, Activated::Active);
         Ok(id)
     }
 
-    /// A sellable sale under an id of its own.
+    /// A sellable sale with an unused id.
     pub async fn on_sale(&self, stock: u64, limit: u32) -> Result<SaleId> {
         self.sell(self.unused()?, stock, limit).await
     }
@@ -152,14 +152,14 @@ impl Scene {
         Ok(batch)
     }
 
-    /// The answers to the intents.
+    /// The results of the intents.
     pub async fn screen(&self, intents: &[Intent]) -> Result<Vec<IntentResult>> {
         let first = intents.first().ok_or("nothing to screen")?;
         Ok(self.ledger().screen(self.shard(first.sale()), intents).await?.results)
     }
 
-    /// The snapshot of a sale that must be there. Checks the sum that must hold at every moment. Leaves out when it
-    /// was taken: two looks at the same are the same.
+    /// The snapshot of a sale, which must exist. Checks the sum that must hold at every moment. Omits the time at
+    /// which it was taken, so that two snapshots of the same state are equal.
     pub async fn snapshot(&self, sale: SaleId) -> Result<Snapshot> {
         let snapshot = self.ledger().snapshot(sale).await?.ok_or("the sale is missing")?;
         assert!(snapshot.open.iter().all(|open| open.deducted_at <= snapshot.taken_at));
@@ -170,24 +170,24 @@ impl Scene {
         Ok(snapshot)
     }
 
-    /// How many units are left.
+    /// The units left.
     pub async fn available(&self, sale: SaleId) -> Result<i64> {
         Ok(self.snapshot(sale).await?.totals.available)
     }
 }
 
-/// An intent of a buyer. The key is the buyer's own: another buyer's key of the same name is another key.
+/// An intent of a buyer. Keys belong to a buyer: another buyer's key of the same name is another key.
 pub fn intent(sale: SaleId, buyer: &str, key: &str, quantity: u32) -> Result<Intent> {
     let (buyer, key) = (BuyerId::new(buyer)?, IdempotencyKey::new(key)?);
     Ok(Intent::new(sale, buyer, key, Quantity::new(quantity)?))
 }
 
-/// As many intents for one unit each, of as many buyers.
+/// That many intents for one unit each, of as many buyers.
 pub fn crowd(sale: SaleId, count: usize) -> Result<Vec<Intent>> {
     (0..count).map(|number| intent(sale, &format!("crowd-{number}"), "k", 1)).collect()
 }
 
-/// An outcome that decides each order by its place.
+/// An outcome that decides each order by its index.
 pub fn outcome(batch: &Batch, decide: impl Fn(usize) -> Decision) -> BatchOutcome {
     let decided = |(place, (order, intent)): (usize, (_, &Intent))| OrderOutcome {
         order,

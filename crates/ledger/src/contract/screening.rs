@@ -1,4 +1,4 @@
-//! Facts about the judgement on intents.
+//! Tests of judging intents.
 
 use flashgate_domain::Timestamp;
 
@@ -18,7 +18,7 @@ pub async fn a_duplicate_is_found_before_the_stock_is_looked_at(subject: Subject
     Ok(())
 }
 
-/// The key answers for one purchase, and another quantity is another purchase.
+/// A key belongs to one purchase, and another quantity is another purchase.
 pub async fn a_known_key_with_another_quantity_is_reused(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
@@ -27,7 +27,7 @@ pub async fn a_known_key_with_another_quantity_is_reused(subject: Subject) -> Fa
     Ok(())
 }
 
-/// The first of them is judged; the others wait for it, whatever they ask for.
+/// The first of them is judged; the others wait for it, whatever they request.
 pub async fn one_key_twice_in_a_call_passes_once(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
@@ -39,7 +39,7 @@ pub async fn one_key_twice_in_a_call_passes_once(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// What a buyer holds and what it asks for in the call are one sum.
+/// A buyer's holdings and its units in the call are added up.
 pub async fn the_limit_counts_the_same_call(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 3).await?;
@@ -66,7 +66,7 @@ pub async fn the_stock_counts_the_same_call(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// Who asks for too much does not spoil it for the next.
+/// An intent that does not pass takes nothing from the next one.
 pub async fn a_refused_intent_takes_nothing_from_those_after_it(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(2, 5).await?;
@@ -113,7 +113,7 @@ pub async fn a_paused_sale_sells_nothing(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// By the operator's word, within the window.
+/// By the operator's command, within the window.
 pub async fn a_closed_sale_has_ended(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
@@ -122,7 +122,7 @@ pub async fn a_closed_sale_has_ended(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// The buyer has an order, whatever became of the sale or of the order.
+/// The buyer has an order, whatever the state of the sale or of the order is.
 pub async fn a_replay_is_answered_whatever_the_state(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let [paused, closed] = [scene.on_sale(10, 5).await?, scene.on_sale(10, 5).await?];
@@ -136,7 +136,7 @@ pub async fn a_replay_is_answered_whatever_the_state(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// A sold-out sale that has not begun has not begun.
+/// A sold-out sale that has not begun counts as not begun.
 pub async fn the_window_is_looked_at_before_the_stock(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let ended = scene.sell_in(scene.unused()?, 1, 5, past_window()?).await?;

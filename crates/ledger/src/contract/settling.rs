@@ -1,4 +1,4 @@
-//! Facts about outcomes: what the order store decided.
+//! Tests of outcomes: what the order store decided.
 
 use flashgate_domain::{BatchId, CancelReason, Decision, OrderState};
 
@@ -48,7 +48,7 @@ pub async fn settling_twice_changes_nothing(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// And the epoch moves, so that whoever took the sale for sold out looks again.
+/// And the epoch increases, so that a gateway that cached the sale as sold out reads it again.
 pub async fn returned_units_are_sold_again(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(3, 5).await?;
@@ -60,7 +60,7 @@ pub async fn returned_units_are_sold_again(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// Or they would be sold and cancelled again for ever.
+/// Otherwise they would be sold and cancelled repeatedly.
 pub async fn written_off_units_never_come_back(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(3, 5).await?;
@@ -89,7 +89,7 @@ pub async fn a_cancelled_order_gives_the_allowance_back_and_keeps_its_key(subjec
     Ok(())
 }
 
-/// A ledger that lost the batch learns it from the outcome.
+/// A ledger that lost the batch restores it from the outcome.
 pub async fn an_unknown_batch_is_deducted_at_settle(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 2).await?;
@@ -108,7 +108,7 @@ pub async fn an_unknown_batch_is_deducted_at_settle(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// What was cancelled is taken and given back; nobody holds it.
+/// Cancelled units are deducted and returned; no buyer holds them.
 pub async fn an_unknown_batch_can_return_units(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
@@ -127,7 +127,7 @@ pub async fn an_unknown_batch_can_return_units(subject: Subject) -> Fact {
     Ok(())
 }
 
-/// They must not come to life with nothing but a deduction in them.
+/// Otherwise a missing sale would be created with nothing but a deduction.
 pub async fn an_unknown_batch_passes_over_missing_sales(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let there = scene.on_sale(10, 5).await?;
@@ -141,7 +141,7 @@ pub async fn an_unknown_batch_passes_over_missing_sales(subject: Subject) -> Fac
     Ok(())
 }
 
-/// Its entry is there, so a deduction that comes after all finds it.
+/// Its entry exists, so a later deduction finds it.
 pub async fn a_batch_settled_late_cannot_be_deducted_again(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
@@ -152,8 +152,8 @@ pub async fn a_batch_settled_late_cannot_be_deducted_again(subject: Subject) -> 
     Ok(())
 }
 
-/// The ledger lost a batch of 4 and sold its units a second time. The database gave them to the batch that was
-/// lost, so the second is out of stock and written off; when the lost one turns up, the books close.
+/// The ledger lost a batch of 4 and sold its units a second time. The order store gave them to the lost batch, so the
+/// second is out of stock and written off; when the outcome of the lost one arrives, the totals match.
 pub async fn a_late_deduction_reclaims_written_off_units(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, NO_LIMIT).await?;
@@ -170,7 +170,7 @@ pub async fn a_late_deduction_reclaims_written_off_units(subject: Subject) -> Fa
     Ok(())
 }
 
-/// The same, with the outcomes the other way round: below zero at first.
+/// The same, with the outcomes in the opposite order: below zero at first.
 pub async fn a_write_off_after_a_late_deduction_is_reclaimed(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, NO_LIMIT).await?;
@@ -200,7 +200,7 @@ fn reclaimed_totals() -> Totals {
     }
 }
 
-/// An operator must see it; the ledger takes no side.
+/// An operator must resolve it; the ledger chooses no side.
 pub async fn settling_a_fenced_batch_is_a_contradiction(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
@@ -223,7 +223,7 @@ pub async fn settling_other_intents_is_a_contradiction(subject: Subject) -> Fact
     Ok(())
 }
 
-/// Two gateways made the same base.
+/// Two gateways created the same base.
 pub async fn settling_another_batch_of_the_same_base_changes_nothing(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
@@ -236,7 +236,7 @@ pub async fn settling_another_batch_of_the_same_base_changes_nothing(subject: Su
     Ok(())
 }
 
-/// Half an outcome would leave half a batch open for ever.
+/// A partial outcome would leave a part of the batch open for ever.
 pub async fn an_outcome_that_lacks_orders_is_refused(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;

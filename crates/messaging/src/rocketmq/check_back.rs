@@ -14,7 +14,7 @@ use super::{
     frame::Frame,
     session::Session,
     stored::{Half, Stored},
-    transaction::{Asked, end_transaction},
+    transaction::{VerdictCause, end_transaction},
 };
 use crate::{
     bus::CheckBackHandler,
@@ -132,7 +132,7 @@ async fn answer(session: &Session, group: &Group, check_back: CheckBack, handler
     });
     // Unknown is not sent: without an answer, the broker asks again at its next round.
     let Some(verdict) = resolution.verdict() else { return };
-    if let Err(fault) = end_transaction(session, group, &half, verdict, Asked::ByBroker).await {
+    if let Err(fault) = end_transaction(session, group, &half, verdict, VerdictCause::CheckBack).await {
         count("unanswered");
         tracing::warn!(error = %fault, message_id = half.message_id, "sending the verdict of a check-back failed; the broker will retry");
     }

@@ -95,7 +95,8 @@ impl TransactionProducer for RocketMqTransactionProducer {
     }
 
     async fn resolve(&self, half: &HalfMessage, verdict: Verdict) -> Result<(), BusError> {
-        end_transaction(&self.sender.session, &self.sender.group, half, verdict, Asked::ByNobody).await
+        end_transaction(&self.sender.session, &self.sender.group, half, verdict, VerdictCause::Unsolicited)
+            .await
     }
 
     async fn ping(&self) -> Result<(), BusError> {
@@ -121,11 +122,11 @@ fn half_message(topic: &Topic, sent: Sent) -> Result<HalfMessage, BusError> {
     })
 }
 
-/// Who asked for a verdict. The broker accepts unsolicited verdicts only while no check-back is due.
+/// Why a verdict is sent. The broker accepts unsolicited verdicts only while no check-back is due.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
-    ByNobody,
-    ByBroker,
+pub(super) enum VerdictCause {
+    Unsolicited,
+    CheckBack,
 }
 
 /// Sends `verdict` to the broker of `half` as a request, not one-way, and awaits its answer.
@@ -134,7 +135,7 @@ pub(super) async fn end_transaction(
     group: &Group,
     half: &HalfMessage,
     verdict: Verdict,
-    asked: Asked,
+    cause: VerdictCause,
 ) -> Result<(), BusError> {
     let commit_or_rollback = match verdict {
         Verdict::Commit => flag::TRANSACTION_COMMIT,
@@ -146,7 +147,7 @@ pub(super) async fn end_transaction(
         .field("tranStateTableOffset", half.queue_offset)
         .field("commitLogOffset", half.commit_log_offset)
         .field("commitOrRollback", commit_or_rollback)
-        .field("fromTransactionCheck", asked == Asked::ByBroker)
+        .field("fromTransactionCheck", cause == VerdictCause::CheckBack)
         .field("msgId", &half.message_id)
         .field("transactionId", &half.transaction_id);
     let answer = session.call(&half.broker, &request, session.deadline()).await?;

@@ -1,4 +1,4 @@
-//! What MySQL, the way to it, and its other clients do to the worker's connections.
+//! Faults of MySQL, of the network and of other clients, and their effect on the worker's connections.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -14,10 +14,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Database, proxy::Proxy};
 
-/// Longer than anything here takes that ends by itself.
+/// Longer than any step here that ends by itself.
 const GENEROUS: Duration = Duration::from_secs(60);
 
-/// A proxy in front of the server, and the server's URL by way of it.
+/// A proxy in front of the server, and the server's URL through it.
 async fn proxy(database: &Database) -> (Proxy, String) {
     let (login, address) = database.server.rsplit_once('@').unwrap();
     let address: SocketAddr = address.parse().unwrap();
@@ -26,7 +26,7 @@ async fn proxy(database: &Database) -> (Proxy, String) {
     (proxy, url)
 }
 
-/// Short times, but for that after which the server ends sessions itself.
+/// Short timeouts, except for the server's idle timeout.
 fn impatient() -> ServerSettings {
     ServerSettings {
         acquire_timeout: Duration::from_secs(2),
@@ -40,14 +40,14 @@ async fn sale(store: &MySqlStore) -> SaleId {
     store.create_sale(&draft("A thing", 1_000).unwrap(), NOW).await.unwrap().id
 }
 
-/// Holds the row of a sale until its transaction ends.
+/// Locks the row of a sale until its transaction ends.
 async fn hold(connection: &mut MySqlConnection, sale: SaleId) {
     connection.execute("BEGIN").await.unwrap();
     let row = sqlx::query("SELECT id FROM sales WHERE id = ? FOR UPDATE").bind(sale.get());
     row.fetch_one(&mut *connection).await.unwrap();
 }
 
-/// How many connections to this database take units at this moment: for long, only if they wait for the row.
+/// The number of connections to this database that take units now: a long time only if they wait for the row.
 async fn waiting(database: &Database, connection: &mut MySqlConnection) -> i64 {
     let count = "SELECT COUNT(*) FROM information_schema.processlist \
                  WHERE db = ? AND id <> CONNECTION_ID() AND info LIKE '%UPDATE sales SET saleable%'";
@@ -79,7 +79,7 @@ async fn a_connection_at_which_nothing_happens_any_more_does_not_keep_its_place(
         assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
         timeout(GENEROUS, store.sale(sale)).await.unwrap().unwrap();
     }
-    // A call that is dropped in flight leaves its connection as well.
+    // A call that is dropped in flight abandons its connection as well.
     proxy.freeze(false);
     assert!(timeout(Duration::from_millis(200), store.sale(sale)).await.is_err());
     timeout(GENEROUS, store.sale(sale)).await.unwrap().unwrap();
@@ -99,8 +99,8 @@ async fn a_server_that_answers_nobody_is_waited_for_with_a_limit() {
     store.ping().await.unwrap();
 }
 
-/// The transaction got the row after its client had gone, so that nobody ends it: only the kill explains that its rows
-/// are free, since the server would keep the session for ten minutes.
+/// The transaction got the row after its client was gone, so that no client ends it: only the kill explains that its
+/// rows are unlocked, since the server would keep the session for ten minutes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_nobody_ends_any_more_gives_its_rows_up() {
     let database = Database::migrated().await;
@@ -132,7 +132,7 @@ async fn a_transaction_that_nobody_ends_any_more_gives_its_rows_up() {
     assert_eq!(store.sale(sale).await.unwrap().unwrap().saleable, 1_000 - 3, "once");
 }
 
-/// Whether or not the server had it already.
+/// Whether the server had received it already or not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_answer_never_comes_is_done_once() {
     let database = Database::migrated().await;
@@ -196,7 +196,7 @@ async fn a_session_that_the_server_has_ended_is_not_used() {
     assert!(store.sale(sale).await.unwrap().is_some());
 }
 
-/// Nothing but the index tells which orders a sale has.
+/// Only the index knows which orders a sale has.
 #[tokio::test]
 async fn the_orders_of_a_sale_are_counted_in_the_index_alone() {
     let database = Database::migrated().await;
@@ -206,14 +206,14 @@ async fn the_orders_of_a_sale_are_counted_in_the_index_alone() {
         store.apply(&[singles(number, sale, 500).unwrap()], NOW).await.ok();
     }
     let explain = concat!("EXPLAIN ", include_str!("../../sql/orders_span_select.sql"));
-    // The header of the file is no comment to EXPLAIN alone: it stands before the statement.
+    // EXPLAIN does not accept the header of the file alone as a comment: it precedes the statement.
     let mut connection = database.connect().await;
     let plan = sqlx::query(explain).bind(sale.get()).fetch_one(&mut connection).await.unwrap();
     let (key, extra): (String, String) = (plan.get("key"), plan.get("Extra"));
     assert_eq!((key.as_str(), extra.as_str()), ("orders_sale_buyer_key", "Using index"));
 }
 
-/// A page of buyers reads as far as it goes, however many come after it: it neither sorts nor keeps a table.
+/// A page of buyers reads no further than its end, however many follow: it neither sorts nor uses a temporary table.
 #[tokio::test]
 async fn a_page_of_buyers_walks_the_index() {
     let database = Database::migrated().await;

@@ -1,7 +1,7 @@
-//! The contract of the order store, on the MySQL that `FLASHGATE_MYSQL_URL` names. Each test has a database of
-//! its own there, which is removed at its end.
+//! The contract suite on the MySQL that `FLASHGATE_MYSQL_URL` names. Each test has its own database there, which is
+//! removed at its end.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test without its server must stop")]
 
 mod faults;
 mod proxy;
@@ -55,13 +55,13 @@ impl Database {
         self.store_by(&self.server, &ServerSettings::default(), seed)
     }
 
-    /// A store that comes to the database by way of `server`.
+    /// A store on the database, through `server`.
     pub(crate) fn store_by(&self, server: &str, settings: &ServerSettings, seed: u64) -> MySqlStore {
         let options = format!("{server}/{}", self.name).parse().unwrap();
         MySqlStore::new(options, settings, seed, Supervisor::default())
     }
 
-    /// A connection of its own.
+    /// A separate connection.
     pub(crate) async fn connect(&self) -> MySqlConnection {
         MySqlConnection::connect(&format!("{}/{}", self.server, self.name)).await.unwrap()
     }
@@ -76,7 +76,7 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        // The test's own runtime is busy ending.
+        // The test's own runtime is shutting down.
         thread::scope(|scope| {
             scope.spawn(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,4 +1,4 @@
-//! A TCP proxy whose connections can be frozen: they stay, and nothing passes over them ever again.
+//! A TCP proxy whose connections can be frozen: they stay open, and pass no more data.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use tokio::{
 
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
-    /// How often connections were frozen, and whether those to come are, too.
+    /// How often connections were frozen, and whether new ones are frozen too.
     frozen: watch::Sender<(u64, bool)>,
 }
 
@@ -28,7 +28,7 @@ impl Proxy {
         Self { address, frozen }
     }
 
-    /// Freezes the connections that there are; with `to_come` also those to come, until the next call.
+    /// Freezes the open connections; with `to_come` also new ones, until the next call.
     pub(crate) fn freeze(&self, to_come: bool) {
         self.frozen.send_modify(|frozen| *frozen = (frozen.0 + 1, to_come));
     }
@@ -44,6 +44,6 @@ async fn carry(mut client: TcpStream, server: SocketAddr, mut frozen: watch::Rec
             _ended = copy_bidirectional(&mut client, &mut server) => return,
         }
     }
-    // Both ends stay open, and hear nothing.
+    // Both ends stay open, without data.
     let _closed = frozen.wait_for(|_frozen| false).await;
 }

@@ -35,7 +35,7 @@ async fn a_full_store_refuses_whole_chunks_and_goes_on_when_there_is_room() {
     assert!(fault.retry_safe());
     assert!(stored > 5, "{stored}");
 
-    // Again and again, as the worker does; what is there can be read meanwhile.
+    // Repeatedly, as the worker does; stored rows can be read meanwhile.
     for _ in 0..3 {
         assert!(store.apply(std::slice::from_ref(&refused), NOW).await.is_err());
         assert_eq!(saleable(&store, sale).await, stock - 100 * stored);

@@ -1,4 +1,4 @@
-//! The process killed while it writes: what was answered is there, and nothing is there by half.
+//! The process is killed while it writes: acknowledged batches are stored, and no batch is stored in part.
 
 use std::{
     env,
@@ -16,7 +16,7 @@ use flashgate_order_store_sqlite::SqliteStore;
 
 use crate::{Folder, open};
 
-/// The writer is this very test, in a process of its own that has this variable.
+/// The writer is this test itself, in a process of its own that has this variable.
 const FILE: &str = "FLASHGATE_TEST_KILLED_FILE";
 const NAME: &str = "killed::a_killed_process_loses_nothing_that_it_was_told";
 const STOCK: u64 = 1_000_000_000;
@@ -27,8 +27,8 @@ fn batch(number: u64, sale: SaleId) -> Batch {
     singles(number, sale, ORDERS_OF_A_BATCH).unwrap()
 }
 
-/// Goes on after the last batch of the process before, and tells each number when the store has answered.
-#[expect(clippy::disallowed_methods, reason = "past the harness, line by line, until it is killed")]
+/// Continues after the last batch of the previous process, and prints each number once the store has answered.
+#[expect(clippy::disallowed_methods, reason = "printed past the harness, line by line, until it is killed")]
 async fn write_for_ever(file: PathBuf) {
     let store = open(&file).await.unwrap();
     let sale = SaleId::new(1).unwrap();
@@ -41,7 +41,7 @@ async fn write_for_ever(file: PathBuf) {
     }
 }
 
-/// Lets a writer tell of some batches, and kills it; the last number that it told.
+/// Lets a writer print some batches, and kills it; returns the last printed number.
 fn kill_a_writer(folder: &Folder, after: u64) -> u64 {
     let mut writer = Command::new(env::current_exe().unwrap())
         .args([NAME, "--exact", "--nocapture", "--test-threads=1"])
@@ -58,7 +58,7 @@ fn kill_a_writer(folder: &Folder, after: u64) -> u64 {
         told = number;
         lines += 1;
         if lines == after {
-            // SIGKILL; what it told until then is still in the pipe.
+            // SIGKILL; what it printed until then is still in the pipe.
             writer.kill().unwrap();
         }
     }
@@ -73,7 +73,7 @@ async fn check(store: &SqliteStore, sale: SaleId, told: u64) {
     assert_eq!(taken % orders_of_a_batch, 0, "a batch by half");
     let stored = taken / orders_of_a_batch;
     assert!(stored >= told, "{told} were told, {stored} are there");
-    // The last one may be stored and not told; no other.
+    // The last one may be stored and not printed; no other.
     assert!(stored <= told + 1, "{told} were told, {stored} are there");
     for number in 1..=stored {
         let batch = batch(number, sale);

@@ -1,6 +1,6 @@
-//! The order store on SQLite: the contract that MySQL keeps too, and what only a file can suffer.
+//! The contract suite on SQLite, and tests of the file alone.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![expect(clippy::unwrap_used, reason = "a test may fail at any line")]
 
 mod full;
 mod killed;
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 flashgate_order_store::order_store_contract!(fresh);
 
-/// Both workers share one store: nobody else can have the file.
+/// Both workers share one store: no other process can open the file.
 async fn fresh() -> Subject {
     let folder = Folder::new();
     let store = Arc::new(folder.store().await);

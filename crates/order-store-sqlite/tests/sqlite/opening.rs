@@ -1,4 +1,4 @@
-//! Opening the file: it goes on where it stopped, or says what an operator must mend and changes nothing.
+//! Opening the file: it resumes, or reports what an operator must fix and changes nothing.
 
 use std::fs;
 
@@ -84,7 +84,7 @@ async fn a_damaged_file_is_refused_and_left_as_it_was() {
     store.shutdown().await;
     let whole = fs::read(folder.file()).unwrap();
     let last_page = whole.len() - 1_024;
-    // A page that was never written, one that is gone, and half of one.
+    // A zeroed page, a missing page, and half a page.
     let mut zeroed = whole.clone();
     zeroed[last_page..].fill(0);
     for damaged in [zeroed, whole[..last_page].to_vec(), whole[..last_page + 512].to_vec()] {
@@ -110,7 +110,7 @@ async fn a_newer_schema_is_refused_and_left_as_it_was() {
     assert_eq!(fs::read(folder.file()).unwrap(), before);
 }
 
-/// Whoever runs the tests as root can write into any folder, so none of these is merely forbidden.
+/// Root may write into any folder, so none of these relies on permissions.
 #[tokio::test]
 async fn a_path_that_cannot_be_written_is_told_with_what_is_in_the_way() {
     let folder = Folder::new();
@@ -118,7 +118,7 @@ async fn a_path_that_cannot_be_written_is_told_with_what_is_in_the_way() {
     fs::create_dir(folder.0.path().join("folder")).unwrap();
     for (path, expected) in [
         ("file/orders.db", "its folder is a file"),
-        ("nowhere/orders.db", "its folder does not exist, or cannot be entered"),
+        ("nowhere/orders.db", "its folder does not exist, or is not accessible"),
         ("folder", "it is a folder"),
     ] {
         let fault = open(&folder.0.path().join(path)).await.unwrap_err();

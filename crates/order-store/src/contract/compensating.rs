@@ -1,4 +1,4 @@
-//! What somebody changed by hand is put right, once, while chunks go on.
+//! Edited sales and orders are corrected, once, while chunks are applied.
 
 use flashgate_domain::{CancelReason, OrderState, SaleId, audit::StoreStep};
 
@@ -17,7 +17,7 @@ async fn saleable(subject: &Subject, sale: SaleId) -> Result<(u64, u64), Broken>
     Ok((snapshot.saleable, snapshot.adjustments))
 }
 
-/// By either desk: the step names how many there were.
+/// From either worker: the step names the number of earlier steps.
 pub async fn a_step_corrects_what_is_saleable_once(subject: &Subject) -> Fact {
     let [desk, other_desk] = &subject.stores;
     let sale = subject.sale(10).await?;
@@ -36,7 +36,7 @@ pub async fn a_step_corrects_what_is_saleable_once(subject: &Subject) -> Fact {
     Ok(())
 }
 
-/// Nothing is sold that is not there.
+/// No unit is sold that does not exist.
 pub async fn a_step_never_brings_what_is_saleable_below_zero(subject: &Subject) -> Fact {
     let sale = subject.sale(5).await?;
     subject.apply(&[singles(1, sale, 3)?]).await?;
@@ -73,14 +73,14 @@ pub async fn steps_and_chunks_do_not_lose_each_other(subject: &Subject) -> Fact 
     Ok(())
 }
 
-/// To what was settled, if it is as it was seen.
+/// It gets the settled values, if it is as the caller saw it.
 pub async fn an_order_that_was_changed_is_corrected_once(subject: &Subject) -> Fact {
     let sale = subject.sale(10).await?;
     let placed = batch(1, vec![intent(sale, "ann", "k", 2)?, intent(sale, "bob", "k", 1)?])?;
     let outcome = subject.apply(std::slice::from_ref(&placed)).await?.swap_remove(0);
     let order = placed.id().order(0).ok_or("an order")?;
     let cancelled = OrderSnapshot { quantity: 3, state: OrderState::Cancelled(CancelReason::OutOfStock) };
-    // As somebody changes it, and as it is put right.
+    // The edit, and its correction.
     let change = Correction { order, sale, seen: confirmed(2), settled: cancelled };
     let correction = Correction { order, sale, seen: cancelled, settled: confirmed(2) };
     let store = subject.store();

@@ -1,4 +1,4 @@
-//! What operators decided about dead letters is remembered, with who and why.
+//! Operators' decisions about dead letters are stored, with actor and reason.
 
 use flashgate_domain::Timestamp;
 
@@ -15,7 +15,7 @@ async fn repair(subject: &Subject, reason: &str) -> Result<u64, super::Broken> {
     Ok(subject.store().begin_repair(&draft, NOW).await?.id)
 }
 
-/// And any worker knows it.
+/// Every worker reads the same decision.
 pub async fn a_dead_letter_waits_until_it_is_decided_and_the_last_decision_counts(subject: &Subject) -> Fact {
     let [one, other] = &subject.stores;
     let ours = letter("broker-a/0:12");
@@ -35,7 +35,7 @@ pub async fn a_dead_letter_waits_until_it_is_decided_and_the_last_decision_count
     Ok(())
 }
 
-/// Nor one at the same place that was given up at another moment: the broker lost its disk, and counts anew.
+/// A letter at the same location with another time is another letter: the broker lost its disk and reuses locations.
 pub async fn a_decision_is_about_one_dead_letter_only(subject: &Subject) -> Fact {
     let ours = letter("broker-a/0:1");
     let repair_id = repair(subject, "why").await?;

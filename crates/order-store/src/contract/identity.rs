@@ -1,11 +1,11 @@
-//! Which store this is, and which ledger belongs to it.
+//! The identity of the store, and the registered ledger.
 
 use flashgate_domain::LedgerId;
 
 use super::{Fact, Subject};
 use crate::{Registration, StoreIdentity};
 
-/// Whichever worker asks, and whatever happens in between.
+/// For every worker, at any time.
 pub async fn the_store_has_one_identity(subject: &Subject) -> Fact {
     let [one, other] = &subject.stores;
     let identity = one.identity().await?;
@@ -16,7 +16,7 @@ pub async fn the_store_has_one_identity(subject: &Subject) -> Fact {
     Ok(())
 }
 
-/// The first one stays, and learns so as often as it asks.
+/// The first registration stays, and the same ledger gets `Same` on every further call.
 pub async fn a_ledger_is_registered_once(subject: &Subject) -> Fact {
     let [one, other] = &subject.stores;
     let [first, second] = [1, 2].map(|byte| LedgerId::from_bytes([byte; 16]));
@@ -31,7 +31,7 @@ pub async fn a_ledger_is_registered_once(subject: &Subject) -> Fact {
     Ok(())
 }
 
-/// Two ledgers that ask at once learn of the same one.
+/// Two concurrent ledgers get the same answer about which one is registered.
 pub async fn of_two_ledgers_at_once_one_is_registered(subject: &Subject) -> Fact {
     let [one, other] = &subject.stores;
     let ids = (LedgerId::from_bytes([1; 16])?, LedgerId::from_bytes([2; 16])?);

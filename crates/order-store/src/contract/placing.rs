@@ -1,4 +1,4 @@
-//! What an ordinary chunk comes to.
+//! Ordinary chunks.
 
 use flashgate_domain::{Decision, OrderState, id::BATCH_INTENTS_MAX};
 
@@ -7,7 +7,7 @@ use super::{
     scene::{NOW, batch, decisions, intent, singles},
 };
 
-/// Confirmed orders, units gone.
+/// Confirmed orders, units deducted.
 pub async fn a_batch_is_confirmed_and_its_units_are_taken(subject: &Subject) -> Fact {
     let sale = subject.sale(10).await?;
     let batch = batch(1, vec![intent(sale, "ann", "k1", 2)?, intent(sale, "bob", "k1", 3)?])?;
@@ -34,7 +34,7 @@ pub async fn the_sum_of_a_sale_is_taken_once(subject: &Subject) -> Fact {
     Ok(())
 }
 
-/// Sizes around those that statements are prepared for.
+/// Sizes around those of prepared statements.
 pub async fn a_chunk_of_any_size_is_stored_whole(subject: &Subject) -> Fact {
     let sale = subject.sale(10_000).await?;
     let mut number = 0;
@@ -79,7 +79,7 @@ pub async fn names_that_differ_in_case_are_different(subject: &Subject) -> Fact 
     Ok(())
 }
 
-/// Where a float would round them.
+/// A float would round them.
 pub async fn order_ids_above_2_to_the_53_survive(subject: &Subject) -> Fact {
     let sale = subject.sale(10).await?;
     let batch = singles(200 * 365 * 86_400_000 / 10, sale, 3)?;
@@ -93,7 +93,7 @@ pub async fn order_ids_above_2_to_the_53_survive(subject: &Subject) -> Fact {
     Ok(())
 }
 
-/// With all that is known of it.
+/// With all of its fields.
 pub async fn an_order_is_found_by_its_id(subject: &Subject) -> Fact {
     let sale = subject.sale(10).await?;
     let wanted = intent(sale, "ann", "k1", 2)?;

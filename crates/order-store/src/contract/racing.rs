@@ -1,4 +1,4 @@
-//! Two workers on one store at once.
+//! Two concurrent workers on one store.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{OrderStore, StoreError};
 
-/// Applies as a worker does: until the store has an opinion.
+/// Retries as a worker does, until the store answers.
 async fn persist(store: Arc<dyn OrderStore>, chunks: Vec<Vec<Batch>>) -> Result<Vec<BatchOutcome>, Broken> {
     let mut outcomes = Vec::new();
     for chunk in chunks {
@@ -25,7 +25,7 @@ async fn persist(store: Arc<dyn OrderStore>, chunks: Vec<Vec<Batch>>) -> Result<
     Ok(outcomes)
 }
 
-/// Each store gets its chunks, both at once; what each was told.
+/// Applies each store's chunks, both stores concurrently; returns their outcomes.
 async fn race(subject: &Subject, chunks: [Vec<Vec<Batch>>; 2]) -> Result<[Vec<BatchOutcome>; 2], Broken> {
     let [one, two] = &subject.stores;
     let [of_one, of_two] = chunks;
@@ -39,7 +39,7 @@ async fn conserved(subject: &Subject, sale: SaleId, stock: u64, outcomes: &[Batc
     Ok(())
 }
 
-/// Exactly the stock is sold, however the transactions meet.
+/// Exactly the stock is sold, however the transactions interleave.
 pub async fn two_stores_never_oversell(subject: &Subject) -> Fact {
     let sale = subject.sale(300).await?;
     let chunk = |number| Ok(vec![singles(number, sale, 10)?]);
@@ -50,7 +50,7 @@ pub async fn two_stores_never_oversell(subject: &Subject) -> Fact {
     conserved(subject, sale, 300, &outcomes).await
 }
 
-/// As when a queue changes hands while its chunk is being decided.
+/// As when a queue moves to another worker while its chunk is being decided.
 pub async fn two_stores_with_the_same_chunk_decide_it_once(subject: &Subject) -> Fact {
     let sale = subject.sale(1_000).await?;
     let chunk = |i: u64| Ok(vec![singles(3 * i, sale, 7)?, singles(3 * i + 1, sale, 5)?]);

@@ -13,7 +13,7 @@ use crate::decide::{Purchase, order_by_order};
 
 const CHUNKS: usize = 60;
 
-/// What the store should hold.
+/// The expected contents of the store.
 #[derive(Default)]
 struct Model {
     saleable: BTreeMap<SaleId, u64>,
@@ -34,8 +34,8 @@ impl Model {
     }
 }
 
-/// New batches, old ones again, keys that come twice, sales that run out: the store says what the model says,
-/// and its stock is the model's.
+/// New batches, repeated ones, duplicate keys, sold-out sales: the store answers as the model does, and its stock is
+/// the model's.
 #[expect(clippy::print_stdout, reason = "a random test prints its seed")]
 pub async fn the_numbers_agree_after_any_chunks(subject: &Subject) -> Fact {
     let seed = std::env::var("FLASHGATE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_260_601);

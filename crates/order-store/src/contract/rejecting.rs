@@ -1,4 +1,4 @@
-//! Batches that can never be decided, and their neighbours.
+//! Batches that can never be decided, beside others that can.
 
 use flashgate_domain::SaleId;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{Placed, Rejection};
 
-/// Neighbours before and after it are decided; nothing of it is stored.
+/// The other batches are decided; nothing of the rejected one is stored.
 pub async fn an_unknown_sale_spoils_only_its_batch(subject: &Subject) -> Fact {
     let sale = subject.sale(10).await?;
     let nowhere = SaleId::new(sale.get() + 1_000)?;
@@ -23,7 +23,7 @@ pub async fn an_unknown_sale_spoils_only_its_batch(subject: &Subject) -> Fact {
     Ok(())
 }
 
-/// The batch that came first stands.
+/// The first batch keeps the ids.
 pub async fn order_ids_of_another_batch_spoil_only_their_batch(subject: &Subject) -> Fact {
     let sale = subject.sale(10).await?;
     let first = singles(2, sale, 2)?;
@@ -38,7 +38,7 @@ pub async fn order_ids_of_another_batch_spoil_only_their_batch(subject: &Subject
     Ok(())
 }
 
-/// One of them does.
+/// Exactly one gets the ids.
 pub async fn two_new_batches_with_the_same_ids_do_not_both_stand(subject: &Subject) -> Fact {
     let sale = subject.sale(10).await?;
     let one = batch_with_nonce(1, 1, vec![intent(sale, "ann", "k", 1)?])?;

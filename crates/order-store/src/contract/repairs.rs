@@ -1,4 +1,4 @@
-//! What operators repaired is written down, before and after.
+//! The record of repairs, before and after.
 
 use flashgate_domain::Timestamp;
 
@@ -10,7 +10,7 @@ fn draft(reason: &str) -> RepairDraft {
     RepairDraft { sale: None, kind, actor, reason: reason.to_owned(), before }
 }
 
-/// As it was told, and once.
+/// With its fields, and once.
 pub async fn a_repair_is_written_down_before_and_after(subject: &Subject) -> Fact {
     let sale = subject.sale(1).await?;
     let later = Timestamp::from_millis(NOW.as_millis() + 5);
@@ -32,7 +32,7 @@ pub async fn a_repair_is_written_down_before_and_after(subject: &Subject) -> Fac
     Ok(())
 }
 
-/// The latest first.
+/// Latest first.
 pub async fn repairs_are_listed_page_by_page(subject: &Subject) -> Fact {
     let mut ids = Vec::new();
     for reason in ["one", "two", "three"] {

@@ -1,4 +1,4 @@
-//! What comes again changes nothing, and gets the same answer.
+//! Repeated batches change nothing and get the same answer.
 
 use flashgate_domain::{CancelReason, Decision};
 
@@ -7,7 +7,7 @@ use super::{
     scene::{batch, decisions, intent, singles},
 };
 
-/// As after a crash before the offset was committed.
+/// As after a crash before the offset commit.
 pub async fn a_batch_applied_twice_is_one_batch(subject: &Subject) -> Fact {
     let sale = subject.sale(10).await?;
     let chunk = [singles(1, sale, 3)?, singles(2, sale, 2)?];
@@ -41,7 +41,7 @@ pub async fn a_known_batch_among_new_ones_is_told_again(subject: &Subject) -> Fa
     Ok(())
 }
 
-/// The first decision is the decision.
+/// The first decision is final.
 pub async fn a_cancelled_order_stays_cancelled_when_its_batch_comes_again(subject: &Subject) -> Fact {
     let sale = subject.sale(3).await?;
     let chunk = [

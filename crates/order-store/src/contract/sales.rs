@@ -1,4 +1,4 @@
-//! The life of a sale.
+//! The lifecycle of a sale.
 
 use flashgate_domain::{Decision, IdempotencyKey, OrderId, SaleId, SaleState};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{SaleMade, SalePage, Transition};
 
-/// Every field, also one that is not ASCII.
+/// Every field, including non-ASCII text.
 pub async fn a_new_sale_is_as_it_was_drafted(subject: &Subject) -> Fact {
     let draft = draft("Füße & 靴 — 👟", 500)?;
     let made = subject.store().create_sale(&draft, NOW).await?;
@@ -18,7 +18,7 @@ pub async fn a_new_sale_is_as_it_was_drafted(subject: &Subject) -> Fact {
     Ok(())
 }
 
-/// However the sale stands by then; without a key, or with another one, each call makes a sale of its own.
+/// Whatever the state of the sale is; without a key, or with another key, each call creates a new sale.
 pub async fn a_key_makes_one_sale(subject: &Subject) -> Fact {
     let (store, key) = (subject.store(), IdempotencyKey::new("tonight")?);
     let kettle = draft("A kettle", 5)?;
@@ -38,7 +38,7 @@ pub async fn a_key_makes_one_sale(subject: &Subject) -> Fact {
     Ok(())
 }
 
-/// An operator's command that is repeated may come to another worker while the first call is at work.
+/// A repeated command may go to another worker while the first call is under way.
 pub async fn two_stores_with_one_key_make_one_sale(subject: &Subject) -> Fact {
     let kettle = draft("A kettle", 5)?;
     for round in 0..10 {
@@ -72,7 +72,7 @@ pub async fn a_sale_is_preheated_once(subject: &Subject) -> Fact {
     Ok(())
 }
 
-/// Neither before the preheat, nor for another generation, nor twice.
+/// Not before the preheat, not for another generation, not twice.
 pub async fn a_preheat_is_confirmed_for_its_generation_only(subject: &Subject) -> Fact {
     let sale = subject.sale(5).await?;
     let confirm = |generation| subject.store().confirm_preheat(sale, generation, NOW);
@@ -90,7 +90,7 @@ pub async fn a_preheat_is_confirmed_for_its_generation_only(subject: &Subject) -
     Ok(())
 }
 
-/// Before its ledger is built anew; two operators do not take two.
+/// Before its ledger is rebuilt; two concurrent operators increment it once.
 pub async fn a_preheated_sale_gets_its_next_generation_once(subject: &Subject) -> Fact {
     let sale = subject.sale(10).await?;
     let next = async |generation| -> std::result::Result<_, super::Broken> {
@@ -109,7 +109,7 @@ pub async fn a_preheated_sale_gets_its_next_generation_once(subject: &Subject) -
     Ok(())
 }
 
-/// Nothing brings it back.
+/// Closing is final.
 pub async fn a_closed_sale_stays_closed(subject: &Subject) -> Fact {
     let sale = subject.sale(5).await?;
     subject.store().preheat_sale(sale, NOW).await?;
@@ -125,7 +125,7 @@ pub async fn a_closed_sale_stays_closed(subject: &Subject) -> Fact {
     Ok(())
 }
 
-/// They were promised before it was closed.
+/// They were promised before the sale was closed.
 pub async fn a_closed_sale_still_takes_accepted_orders(subject: &Subject) -> Fact {
     let sale = subject.sale(5).await?;
     subject.store().close_sale(sale, NOW).await?;
@@ -155,7 +155,7 @@ pub async fn sales_are_listed_by_id_and_state(subject: &Subject) -> Fact {
     Ok(())
 }
 
-/// And not an error.
+/// And it is not an error.
 pub async fn what_does_not_exist_is_not_found(subject: &Subject) -> Fact {
     let (sale, order) = (SaleId::new(i64::MAX.unsigned_abs())?, OrderId::new(i64::MAX.unsigned_abs())?);
     assert!(subject.store().sale(sale).await?.is_none());

@@ -1,4 +1,4 @@
-//! What the facts are made of: sales, intents, batches, and a look at the numbers.
+//! Fixtures of the tests: sales, intents, batches, and reads of the numbers.
 
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, BuyerId, Decision, DeductPolicy, IdempotencyKey, Intent, Node, Quantity,
@@ -8,19 +8,19 @@ use flashgate_domain::{
 use super::{Broken, Subject};
 use crate::{OrderStore, Placed};
 
-/// When everything happens: 2026-06-01.
+/// The time of all calls: 2026-06-01.
 pub const NOW: Timestamp = Timestamp::from_millis(1_780_272_000_000);
 
 type Result<T> = std::result::Result<T, Broken>;
 
 impl Subject {
-    /// The store, as one worker has it.
+    /// The store, through one worker's handle.
     pub fn store(&self) -> &dyn OrderStore {
         let [store, _other] = &self.stores;
         store.as_ref()
     }
 
-    /// A new sale of so many units.
+    /// A new sale with that many units.
     pub async fn sale(&self, stock: u64) -> Result<SaleId> {
         Ok(self.store().create_sale(&draft("A thing", stock)?, NOW).await?.id)
     }
@@ -30,12 +30,12 @@ impl Subject {
         Ok(self.find(sale).await?.saleable)
     }
 
-    /// The sale as it is now.
+    /// The sale in its present state.
     pub async fn find(&self, sale: SaleId) -> Result<Sale> {
         Ok(self.store().sale(sale).await?.ok_or("the sale is gone")?)
     }
 
-    /// Applies `batches`; what was decided about each, none rejected.
+    /// Applies `batches` and returns their outcomes; none may be rejected.
     pub async fn apply(&self, batches: &[Batch]) -> Result<Vec<BatchOutcome>> {
         decided(self.store().apply(batches, NOW).await?)
     }
@@ -50,12 +50,12 @@ pub fn decided(placed: Vec<Placed>) -> Result<Vec<BatchOutcome>> {
     outcomes.collect()
 }
 
-/// What was decided about each order of each batch, in their order.
+/// The decision about each order of each batch, in their order.
 pub fn decisions(outcomes: &[BatchOutcome]) -> Vec<Decision> {
     outcomes.iter().flat_map(|batch| &batch.orders).map(|order| order.decision).collect()
 }
 
-/// How many units the confirmed orders have of `sale`.
+/// The units of `sale` in confirmed orders.
 pub fn confirmed_units(outcomes: &[BatchOutcome], sale: SaleId) -> u64 {
     crate::decide::confirmed_units(outcomes).get(&sale).copied().unwrap_or(0)
 }
@@ -76,28 +76,28 @@ pub fn draft(title: &str, stock: u64) -> Result<SaleDraft> {
     Ok(fields.check()?)
 }
 
-/// `buyer` wants `quantity` units of `sale`, under `key`.
+/// An intent of `buyer` for `quantity` units of `sale`, under `key`.
 pub fn intent(sale: SaleId, buyer: &str, key: &str, quantity: u32) -> Result<Intent> {
     Ok(Intent::new(sale, BuyerId::new(buyer)?, IdempotencyKey::new(key)?, Quantity::new(quantity)?))
 }
 
-/// Batch number `number`: those of a lower number have lower ids.
+/// Batch number `number`: lower numbers have lower ids.
 pub fn batch(number: u64, intents: Vec<Intent>) -> Result<Batch> {
     batch_with_nonce(number, 0xF1A5_0000_0000_0000 | number, intents)
 }
 
-/// The same with a nonce of the caller's choice.
+/// The same with a chosen nonce.
 pub fn batch_with_nonce(number: u64, nonce: u64, intents: Vec<Intent>) -> Result<Batch> {
     batch_made_at(Timestamp::from_millis(NOW.as_millis() + number), nonce, intents)
 }
 
-/// A batch whose ids were made at `at`, by whatever clock.
+/// A batch whose ids were made at `at`, by any clock.
 pub fn batch_made_at(at: Timestamp, nonce: u64, intents: Vec<Intent>) -> Result<Batch> {
     let id = BatchId::new(at, Shard::new(3)?, Node::of_start(5), nonce);
     Ok(Batch::new(id, intents).ok_or("a batch has 1 to 1024 intents")?)
 }
 
-/// Batch number `number` with `count` intents for one unit each, every buyer another one.
+/// Batch number `number` with `count` intents for one unit each, of different buyers.
 pub fn singles(number: u64, sale: SaleId, count: usize) -> Result<Batch> {
     let intents = (0..count).map(|i| intent(sale, &format!("buyer-{number}-{i}"), "key", 1));
     batch(number, intents.collect::<Result<_>>()?)

@@ -1,4 +1,4 @@
-//! Chunks that cannot be confirmed whole: too little stock, or a key that is taken.
+//! Chunks that cannot be confirmed as a whole: not enough stock, or a key that is taken.
 
 use flashgate_domain::{CancelReason, Decision, OrderState};
 
@@ -10,7 +10,7 @@ use super::{
 const OUT_OF_STOCK: Decision = Decision::Cancelled(CancelReason::OutOfStock);
 const DUPLICATE: Decision = Decision::Cancelled(CancelReason::DuplicateKey);
 
-/// As many as there are units, the earliest first.
+/// As many orders as there are units, the earliest first.
 pub async fn shortage_cancels_only_the_surplus(subject: &Subject) -> Fact {
     let sale = subject.sale(7).await?;
     let chunk = [singles(1, sale, 5)?, singles(2, sale, 5)?];
@@ -23,7 +23,7 @@ pub async fn shortage_cancels_only_the_surplus(subject: &Subject) -> Fact {
     Ok(())
 }
 
-/// What fits is confirmed.
+/// An order that fits is confirmed.
 pub async fn a_smaller_order_fits_where_a_larger_did_not(subject: &Subject) -> Fact {
     let sale = subject.sale(5).await?;
     let intents = [("ann", 3), ("bob", 3), ("cat", 2)].map(|(buyer, units)| intent(sale, buyer, "k", units));
@@ -47,7 +47,7 @@ pub async fn shortage_of_one_sale_leaves_the_others_alone(subject: &Subject) -> 
     Ok(())
 }
 
-/// So that two workers, or two tries, would decide alike.
+/// So that two workers, or two attempts, decide alike.
 pub async fn orders_are_judged_by_id_not_by_arrival(subject: &Subject) -> Fact {
     let sale = subject.sale(2).await?;
     let outcomes = subject.apply(&[singles(2, sale, 2)?, singles(1, sale, 2)?]).await?;
@@ -56,7 +56,7 @@ pub async fn orders_are_judged_by_id_not_by_arrival(subject: &Subject) -> Fact {
     Ok(())
 }
 
-/// As after a ledger that lost its keys took a purchase again.
+/// As after a ledger that lost its keys accepted a purchase again.
 pub async fn a_duplicate_key_is_cancelled_not_sold(subject: &Subject) -> Fact {
     let sale = subject.sale(10).await?;
     subject.apply(&[batch(1, vec![intent(sale, "ann", "k", 1)?])?]).await?;
@@ -66,7 +66,7 @@ pub async fn a_duplicate_key_is_cancelled_not_sold(subject: &Subject) -> Fact {
     Ok(())
 }
 
-/// Found before it is stored.
+/// Detected before it is stored.
 pub async fn a_duplicate_key_in_one_chunk_is_cancelled_not_sold(subject: &Subject) -> Fact {
     let sale = subject.sale(10).await?;
     let chunk = [
@@ -92,7 +92,7 @@ pub async fn a_key_can_be_a_duplicate_any_number_of_times(subject: &Subject) -> 
     Ok(())
 }
 
-/// A key is the buyer's own, for one sale.
+/// A key belongs to one buyer and one sale.
 pub async fn one_key_of_two_buyers_or_two_sales_is_no_duplicate(subject: &Subject) -> Fact {
     let (pens, cups) = (subject.sale(10).await?, subject.sale(10).await?);
     let intents =
@@ -102,7 +102,7 @@ pub async fn one_key_of_two_buyers_or_two_sales_is_no_duplicate(subject: &Subjec
     Ok(())
 }
 
-/// It keeps answering with the order that it named first.
+/// It keeps replaying the order that first had it.
 pub async fn a_key_that_was_out_of_stock_stays_taken(subject: &Subject) -> Fact {
     let sale = subject.sale(1).await?;
     subject.apply(&[batch(1, vec![intent(sale, "ann", "k", 2)?])?]).await?;

@@ -1,4 +1,4 @@
-//! The sums that are compared with the ledger's are those of the orders, at one moment.
+//! The sums for the comparison with the ledger are those of the orders, at one moment.
 
 use flashgate_domain::{
     Timestamp,
@@ -15,7 +15,7 @@ const fn amount(orders: u64, units: u64) -> Amount {
     Amount { orders, units }
 }
 
-/// By what was decided when they came.
+/// By the decision when they were placed.
 pub async fn the_books_sum_the_orders_of_the_sale_up(subject: &Subject) -> Fact {
     let (sale, other) = (subject.sale(5).await?, subject.sale(100).await?);
     let mixed = batch(
@@ -76,7 +76,7 @@ pub async fn the_books_agree_while_chunks_are_applied(subject: &Subject) -> Fact
     written.and(read)
 }
 
-/// All of them, the latest first, each with what it has of the sale.
+/// All of them, latest first, each with its share of the sale.
 pub async fn batches_are_listed_page_by_page(subject: &Subject) -> Fact {
     let (sale, other) = (subject.sale(100).await?, subject.sale(100).await?);
     let chunk = [singles(1, sale, 3)?, singles(2, other, 2)?, singles(3, sale, 1)?];
@@ -98,7 +98,7 @@ pub async fn batches_are_listed_page_by_page(subject: &Subject) -> Fact {
     Ok(())
 }
 
-/// All that have orders of the sale, whole, and each once.
+/// All that have orders of the sale, whole, each once.
 pub async fn outcomes_are_listed_page_by_page(subject: &Subject) -> Fact {
     let (sale, other) = (subject.sale(100).await?, subject.sale(100).await?);
     let both = batch(4, vec![intent(other, "ann", "k", 1)?, intent(sale, "ann", "k", 2)?])?;
@@ -124,13 +124,13 @@ pub async fn outcomes_are_listed_page_by_page(subject: &Subject) -> Fact {
     Ok(())
 }
 
-/// A gateway's clock can have been wrong by any time: what exists is not told by the times in ids.
+/// A gateway's clock can have been wrong by any time: the times in ids do not prove that an order exists.
 pub async fn orders_with_ids_of_any_time_are_in_the_books(subject: &Subject) -> Fact {
     let (sale, other) = (subject.sale(100).await?, subject.sale(100).await?);
     let hours = |hours: u64| hours * 3_600_000;
     let earlier = Timestamp::from_millis(NOW.as_millis() - hours(26));
     let later = Timestamp::from_millis(NOW.as_millis() + hours(24 * 365));
-    // Between those two, so that a range of ids alone does not tell whose they are.
+    // Between those two, so that a range of ids alone does not identify the sale of an order.
     let neighbour = singles(1, other, 2)?;
     let (early, late) = (vec![intent(sale, "ann", "k", 2)?], vec![intent(sale, "bob", "k", 3)?]);
     let chunk = [batch_made_at(earlier, 1, early)?, neighbour, batch_made_at(later, 2, late)?];
@@ -163,7 +163,7 @@ pub async fn a_sale_without_orders_has_empty_books(subject: &Subject) -> Fact {
     Ok(())
 }
 
-/// As often as it is asked for, and only under its own id.
+/// On every call, and only under its own id.
 pub async fn a_decided_batch_tells_its_outcome_again(subject: &Subject) -> Fact {
     let sale = subject.sale(3).await?;
     let chunk = batch(1, vec![intent(sale, "ann", "k", 2)?, intent(sale, "bob", "k", 2)?])?;
@@ -175,7 +175,7 @@ pub async fn a_decided_batch_tells_its_outcome_again(subject: &Subject) -> Fact 
     Ok(())
 }
 
-/// By ascending id, each once, with the units of what was not cancelled.
+/// By ascending id, each once, with the units that were not cancelled.
 pub async fn buyers_are_listed_page_by_page_with_what_they_hold(subject: &Subject) -> Fact {
     let (sale, other) = (subject.sale(8).await?, subject.sale(100).await?);
     let mixed = vec![
@@ -185,7 +185,7 @@ pub async fn buyers_are_listed_page_by_page_with_what_they_hold(subject: &Subjec
         intent(sale, "ann", "k", 1)?,
         intent(sale, "dan", "again", 1)?,
     ];
-    // Of dan's key there is an order; of what bob and cyd want there is too little.
+    // Dan's key has an order already; there are not enough units for Bob and Cyd.
     let later = vec![
         intent(sale, "dan", "k", 1)?,
         intent(sale, "bob", "k", 1)?,

@@ -11,7 +11,7 @@ use crate::{LetterStatus, StoreError, StoreIdentity, decide::first_decision};
 
 /// A value that this version cannot have written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("impossible {0}")]
+#[error("invalid {0}")]
 pub struct InvalidColumn(pub &'static str);
 
 impl From<InvalidColumn> for StoreError {
@@ -44,7 +44,7 @@ pub fn batch_id(bytes: &[u8]) -> Result<BatchId, InvalidColumn> {
     BatchId::from_bytes(bytes).map_err(impossible("batch id"))
 }
 
-/// `standing` of a dead letter.
+/// Column `standing` of a dead letter.
 pub fn letter_status(name: &str) -> Result<LetterStatus, InvalidColumn> {
     LetterStatus::parse(name).ok_or(InvalidColumn("standing of a dead letter"))
 }
@@ -64,7 +64,7 @@ pub fn identity(store: &[u8], ledger: Option<&[u8]>) -> Result<StoreIdentity, In
 
 /// The columns of an order.
 #[derive(Clone, Copy, Debug)]
-#[expect(missing_docs, reason = "the fields are named as the columns")]
+#[expect(missing_docs, reason = "the fields are named after the columns")]
 pub struct OrderColumns<'a> {
     pub id: u64,
     pub sale_id: u64,
@@ -97,7 +97,7 @@ impl OrderColumns<'_> {
         OrderState::from_parts(self.state, reason).ok_or(InvalidColumn("order state"))
     }
 
-    /// What was decided about the order when it came.
+    /// The decision made when the order was placed.
     pub fn outcome(self) -> Result<OrderOutcome, InvalidColumn> {
         let (order, intent) = (self.id()?, self.intent()?);
         Ok(OrderOutcome { order, intent, decision: first_decision(self.state()?) })

@@ -1,26 +1,26 @@
-//! Statements over many rows, prepared in a bounded number of sizes.
+//! Statements over many rows, prepared in a limited number of sizes.
 
 use std::sync::Arc;
 
-/// The largest size: 2^7 rows. Long statements cost more a row: of an order in a chunk of 1,024, MySQL 8.0.15 has
-/// 21 µs of processor time with 1,024 rows a statement, 17 with 512, 13 with 256, 11 with 128, 64 and 32
-/// (`examples/drain.rs`).
+/// Number of sizes; the largest is 2^7 rows. Long statements cost more per row: in a chunk of 1,024 orders, MySQL
+/// 8.0.15 uses 21 µs of processor time per order with 1,024 rows a statement, 17 with 512, 13 with 256, 11 with 128,
+/// 64 and 32 (`examples/drain.rs`).
 const SIZES: usize = 8;
-/// How many rows the largest size holds.
+/// Rows of the largest size.
 pub const ROWS_MAX: usize = 1 << (SIZES - 1);
-/// What encloses the part of a template that is written once a row.
+/// Encloses the part of a template that is repeated for each row.
 const MARK: &str = "/*each*/";
 
-/// A statement with a part that is written once a row, for 1, 2, 4 … [`ROWS_MAX`] rows.
+/// A statement with a part that is repeated for each row, for 1, 2, 4 … [`ROWS_MAX`] rows.
 ///
-/// Each connection prepares each size once and keeps it: 8 statements a template, however many rows come.
+/// Each connection prepares each size once and caches it: 8 statements per template, for any number of rows.
 #[derive(Debug)]
 pub struct Sized {
     texts: [Arc<str>; SIZES],
 }
 
 impl Sized {
-    /// Takes a template whose repeated part stands between two marks. Rows are joined by commas.
+    /// Takes a template with the repeated part between two marks. Rows are joined by commas.
     pub fn new(template: &'static str) -> Self {
         let mut parts = template.splitn(3, MARK);
         let [head, row, tail] = [(); 3].map(|()| parts.next().unwrap_or_default());
@@ -32,17 +32,17 @@ impl Sized {
         }
     }
 
-    /// The statement for `rows` rows, which must be a power of two up to [`ROWS_MAX`]. Made of the template
+    /// The statement for `rows` rows, which must be a power of two up to [`ROWS_MAX`]. Contains text of the template
     /// alone: values are always bound.
     pub fn text(&self, rows: usize) -> &Arc<str> {
-        debug_assert!(rows.is_power_of_two() && rows <= ROWS_MAX, "{rows} is no size");
+        debug_assert!(rows.is_power_of_two() && rows <= ROWS_MAX, "{rows} is not a size");
         let size = usize::try_from(rows.trailing_zeros()).unwrap_or(0).min(SIZES - 1);
         let [smallest, ..] = &self.texts;
         self.texts.get(size).unwrap_or(smallest)
     }
 }
 
-/// Cuts `rows` into slices whose lengths are sizes of a statement, the largest first.
+/// Splits `rows` into slices whose lengths are sizes of a statement, the largest first.
 pub fn exact<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let size = 1 << rows.len().min(ROWS_MAX).checked_ilog2()?;
@@ -52,8 +52,8 @@ pub fn exact<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
-/// Cuts `rows` into slices, each with the size that holds it. A question that is asked twice has the same
-/// answer, so the caller fills the rest by repeating a row.
+/// Splits `rows` into slices, each with the size that fits it. A query is not changed by a repeated row, so the caller
+/// fills the rest by repeating one.
 pub fn padded<T>(rows: &[T]) -> impl Iterator<Item = (usize, impl Iterator<Item = &T>)> {
     rows.chunks(ROWS_MAX).map(|slice| {
         let size = slice.len().next_power_of_two();

@@ -1,4 +1,4 @@
-//! Sums of orders, from rows grouped by state: the same in every order store. No I/O.
+//! Sums of orders from rows grouped by state, for every SQL store. No I/O.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use flashgate_domain::{
 use super::columns::InvalidColumn;
 use crate::decide::first_decision;
 
-/// Orders of one state.
+/// The orders of one state.
 #[derive(Clone, Copy, Debug)]
-#[expect(missing_docs, reason = "the fields are named as the columns")]
+#[expect(missing_docs, reason = "the fields are named after the columns")]
 pub struct StateRow<'a> {
     pub state: &'a str,
     pub cancel_reason: Option<&'a str>,
@@ -22,7 +22,7 @@ pub struct StateRow<'a> {
 }
 
 impl StateRow<'_> {
-    /// Adds the orders to those of the same first decision.
+    /// Adds the orders to the sum of their first decision.
     pub fn add_to(self, sums: &mut Sums) -> Result<(), InvalidColumn> {
         let reason = match self.cancel_reason {
             Some(reason) => Some(CancelReason::parse(reason).ok_or(InvalidColumn("cancel reason"))?),
@@ -34,26 +34,26 @@ impl StateRow<'_> {
     }
 }
 
-/// Where the first page of outcomes begins: before the batch of the first order. No time bounds it, since whoever made
-/// an id may have had a wrong clock.
+/// The start of the first page of outcomes: before the batch of the first order. Not limited by a time, since the clock
+/// that made an id may have been wrong.
 pub fn before(first_order: OrderId) -> u64 {
     first_order.base().get().saturating_sub(1)
 }
 
-/// The ids that the orders of a batch can have.
+/// The range of ids that the orders of a batch can have.
 pub fn ids_of(batch: BatchId) -> (u64, u64) {
     let last = batch.order(BATCH_INTENTS_MAX - 1).unwrap_or(batch.base());
     (batch.base().get(), last.get())
 }
 
-/// The ids that the orders of a page of batches can have.
+/// The range of ids that the orders of a page of batches can have.
 pub fn ids_of_page(page: &[(BatchId, u32)]) -> Option<(u64, u64)> {
     let first = page.iter().map(|(batch, _orders)| ids_of(*batch).0).min()?;
     let last = page.iter().map(|(batch, _orders)| ids_of(*batch).1).max()?;
     Some((first, last))
 }
 
-/// As many of `found` as a page takes; and where it ends, unless `found` is all there is.
+/// The number of `found` batches that fit a page, and the end of the page, unless there are no more.
 pub fn one_page(found: &[(BatchId, u32)], asked: u32, orders_max: u32) -> (usize, Option<OrderId>) {
     let (mut taken, mut orders) = (0, 0_u32);
     for (_batch, count) in found {
@@ -68,7 +68,8 @@ pub fn one_page(found: &[(BatchId, u32)], asked: u32, orders_max: u32) -> (usize
     (taken, if is_all { None } else { last })
 }
 
-/// The outcomes of `batches` among `orders`, which come by ascending id; those without an order of `sale` are left out.
+/// The outcomes of `batches` among `orders`, which are in ascending order of ids; without those that have no order of
+/// `sale`.
 pub fn outcomes(
     batches: &[(BatchId, u32)],
     orders: Vec<OrderOutcome>,
@@ -91,7 +92,7 @@ pub fn outcomes(
     Ok(found)
 }
 
-/// A page of batches with the sums of each, which are kept by the id of its first order.
+/// A page of batches with their sums, which are keyed by the id of the first order.
 pub fn with_sums(page: Vec<(BatchId, u32)>, sums: &BTreeMap<OrderId, Sums>) -> Vec<DecidedBatch> {
     let decided = |(batch, orders): (BatchId, u32)| {
         let sums = sums.get(&batch.base()).copied().unwrap_or_default();
@@ -100,10 +101,10 @@ pub fn with_sums(page: Vec<(BatchId, u32)>, sums: &BTreeMap<OrderId, Sums>) -> V
     page.into_iter().map(decided).collect()
 }
 
-/// The books of a sale that has `counted` orders.
+/// The snapshot of a sale that has `counted` orders.
 ///
 /// # Errors
-/// The sums are not those of so many orders: they are of no use to anybody.
+/// The sums do not cover `counted` orders, so that they are of no use.
 pub fn snapshot(
     sale: &Sale,
     adjustments: u64,

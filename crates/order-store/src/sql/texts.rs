@@ -1,6 +1,6 @@
-//! The statements that every store runs as they are. What differs is in the crate of each store.
+//! The statements that every store runs unchanged. Statements that differ are in the crate of each store.
 
-#![expect(missing_docs, reason = "named as the files, whose first lines say what they do")]
+#![expect(missing_docs, reason = "named after the files, whose headers describe them")]
 
 pub const BATCHES_AFTER_SELECT: &str = include_str!("../../sql/batches_after_select.sql");
 pub const BATCHES_PAGE_SELECT: &str = include_str!("../../sql/batches_page_select.sql");
