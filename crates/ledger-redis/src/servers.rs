@@ -256,8 +256,8 @@ struct Call<'a> {
 
 impl Call<'_> {
     fn into_fault(self) -> LedgerFault {
-        let nobody = || LedgerFault::Unreachable("every known server was tried".to_owned());
-        self.doubt.map_or_else(|| self.failure.unwrap_or_else(nobody), LedgerFault::NoAnswer)
+        let unreachable = || LedgerFault::Unreachable("every known server was tried".to_owned());
+        self.doubt.map_or_else(|| self.failure.unwrap_or_else(unreachable), LedgerFault::NoAnswer)
     }
 
     fn after(&mut self, failed: CallError, link: &Link) -> Next {
