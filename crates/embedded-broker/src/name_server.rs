@@ -40,9 +40,9 @@ impl NameServer {
             .set_server_config(server)
             .build();
         let leave = CancellationToken::new();
-        let told = leave.clone().cancelled_owned();
+        let stop = leave.clone().cancelled_owned();
         let mut running = tokio::spawn(Box::pin(async move {
-            bootstrap.boot_with_shutdown(told).await.map_err(|why| causes(&why))
+            bootstrap.boot_with_shutdown(stop).await.map_err(|why| causes(&why))
         }));
         let answers = async {
             while TcpStream::connect(ports.name_server()).await.is_err() {

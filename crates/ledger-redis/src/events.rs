@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn notes_are_read_as_the_script_writes_them() {
+    fn events_are_read_as_the_script_writes_them() {
         let batch: BatchId = "0000000000020400000000000000002a".parse().unwrap();
         assert_eq!(parse(&format!("settled {batch}")), Some(LedgerEvent::Settled(batch)));
         let stock = SaleStock { sale: SaleId::new(7).unwrap(), available: -3, epoch: 2 };

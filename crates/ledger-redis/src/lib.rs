@@ -150,13 +150,13 @@ impl RedisLedger {
     }
 
     /// Records the progress of the sales, and reports sales of which the server was behind.
-    fn take_in<T>(&self, told: ScriptReply<T>) -> T {
-        for sale in &told.stopped {
+    fn record<T>(&self, reply: ScriptReply<T>) -> T {
+        for sale in &reply.stopped {
             counter!("flashgate_ledger_sales_behind_total").increment(1);
             warn!(sale_id = %sale, "Redis lost acknowledged writes of the sale; sale paused; rebuild it");
         }
-        self.progress.record(told.progress);
-        told.answer
+        self.progress.record(reply.progress);
+        reply.answer
     }
 
     /// The expected ledger as a script argument; empty: a ledger without an identity.

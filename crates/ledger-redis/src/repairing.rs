@@ -66,8 +66,8 @@ impl Repairing for RedisLedger {
             .number(step.in_ledger)
             .number(step.across)
             .arg(self.keys.events());
-        let told = self.run_on_sale(sale, call, |reply| reply::compensated(reply, sale)).await?;
-        Ok(self.take_in(told))
+        let reply = self.run_on_sale(sale, call, |reply| reply::compensated(reply, sale)).await?;
+        Ok(self.record(reply))
     }
 }
 

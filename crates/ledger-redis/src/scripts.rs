@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_script_says_its_keys_and_its_reply() {
+    fn each_script_documents_its_keys_and_its_reply() {
         for script in ALL {
             for word in ["-- Keys:", "Reply:"] {
                 assert!(script.code.contains(word), "{} lacks {word}", script.name);
@@ -185,7 +185,7 @@ mod tests {
 
     /// An error after a write must be expected: only the publishing of events may fail after a write.
     #[test]
-    fn notes_are_published_in_protected_calls_only() {
+    fn events_are_published_in_protected_calls_only() {
         for script in ALL {
             assert!(!script.code.contains("redis.call('PUBLISH'"), "{}", script.name);
             assert!(!script.code.contains(" call('PUBLISH'"), "{}", script.name);

@@ -23,7 +23,7 @@ impl Selling for RedisLedger {
             .arg(self.progress.pack(&packed.sales))
             .arg(self.expected_ledger());
         let reply = self.run(shard, call).await?;
-        decoded("screen", &reply, |reply| reply::screening(reply, &packed)).map(|told| self.take_in(told))
+        decoded("screen", &reply, |reply| reply::screening(reply, &packed)).map(|reply| self.record(reply))
     }
 
     async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerError> {
@@ -32,7 +32,7 @@ impl Selling for RedisLedger {
         let call = self.batch_call(scripts::DEDUCT.call(), id, &packed);
         let call = call.arg(self.progress.pack(&packed.sales)).arg(body);
         let reply = self.run(shard, call).await?;
-        decoded("deduct", &reply, |reply| reply::deduction(reply, &packed)).map(|told| self.take_in(told))
+        decoded("deduct", &reply, |reply| reply::deduction(reply, &packed)).map(|reply| self.record(reply))
     }
 
     async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerError> {
@@ -61,7 +61,8 @@ impl Selling for RedisLedger {
             .number(self.retention.sale.as_millis())
             .arg(self.keys.events());
         let reply = self.run(id.shard(), call).await?;
-        decoded("settle", &reply, |reply| reply::settled(reply, &packed.sales)).map(|told| self.take_in(told))
+        decoded("settle", &reply, |reply| reply::settled(reply, &packed.sales))
+            .map(|reply| self.record(reply))
     }
 }
 
@@ -87,8 +88,8 @@ impl RedisLedger {
             .number(self.retention.sale.as_millis())
             .arg(self.keys.events());
         let reply = self.run(shard, call).await?;
-        let told =
+        let reply =
             decoded("settle_confirmed", &reply, |reply| reply::settled_confirmed(reply, &shares.sales))?;
-        Ok(told.map(|told| self.take_in(told)))
+        Ok(reply.map(|reply| self.record(reply)))
     }
 }

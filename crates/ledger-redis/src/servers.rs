@@ -256,8 +256,8 @@ struct Call<'a> {
 
 impl Call<'_> {
     fn into_fault(self) -> LedgerError {
-        let nobody = || LedgerError::Unreachable("every known server was tried".to_owned());
-        self.doubt.map_or_else(|| self.failure.unwrap_or_else(nobody), LedgerError::NoAnswer)
+        let unreachable = || LedgerError::Unreachable("every known server was tried".to_owned());
+        self.doubt.map_or_else(|| self.failure.unwrap_or_else(unreachable), LedgerError::NoAnswer)
     }
 
     fn after(&mut self, failed: CallError, link: &Link) -> Next {

@@ -135,7 +135,7 @@ async fn a_deleted_entry_of_a_settled_batch_is_not_settled_twice() -> Fact {
 }
 
 #[tokio::test]
-async fn a_unit_taken_by_hand_is_put_back_by_the_step_that_saw_it_gone() -> Fact {
+async fn an_edited_out_unit_is_restored_by_the_step_that_saw_it_missing() -> Fact {
     let mut fixture = Fixture::new();
     let sale = fixture.scene.on_sale(10, 5).await?;
     fixture.scene.deduct(crowd(sale, 3)?).await?;
@@ -147,13 +147,17 @@ async fn a_unit_taken_by_hand_is_put_back_by_the_step_that_saw_it_gone() -> Fact
     let seen = LedgerStep { in_ledger: -1, across: 0, ..unseen };
     let done = fixture.scene.ledger().compensate(sale, &seen).await?;
     assert!(matches!(done, Compensated::Done { deferred_units: 0, .. }), "{done:?}");
-    let mended = fixture.scene.snapshot(sale).await?;
-    assert_eq!((mended.totals, mended.epoch), (totals, 1), "the totals knew better, and buyers are told");
+    let corrected = fixture.scene.snapshot(sale).await?;
+    assert_eq!(
+        (corrected.totals, corrected.epoch),
+        (totals, 1),
+        "the totals were right, and buyers get an event"
+    );
     Ok(())
 }
 
 #[tokio::test]
-async fn a_unit_put_there_by_hand_and_sold_meanwhile_is_taken_as_far_as_it_goes() -> Fact {
+async fn an_edited_in_unit_that_was_sold_meanwhile_is_taken_as_far_as_possible() -> Fact {
     let mut fixture = Fixture::new();
     let sale = fixture.scene.on_sale(5, 5).await?;
     fixture.command::<()>(&format!("HINCRBY @sale:{sale} available 2"));

@@ -253,7 +253,7 @@ async fn a_step_broken_off_happens_once() -> Fact {
 }
 
 #[tokio::test]
-async fn the_life_of_a_sale_broken_off_goes_on_with_the_next_call() -> Fact {
+async fn an_interrupted_step_of_a_sale_is_completed_by_the_next_call() -> Fact {
     at_each_write(1, |writes| async move {
         let fixture = Fixture::new().await;
         let id = fixture.scene.unused()?;

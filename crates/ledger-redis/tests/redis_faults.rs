@@ -90,7 +90,7 @@ async fn a_stalled_server_leaves_doubt_within_the_timeout() -> Fact {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_cut_is_made_anew_within_the_call() -> Fact {
+async fn a_lost_connection_is_replaced_within_the_call() -> Fact {
     let server = Server::start(&[]);
     let scene = scene(&server);
     let sale = scene.on_sale(1_000, 1).await?;
@@ -152,14 +152,14 @@ async fn a_read_only_replica_refuses() -> Fact {
 }
 
 #[tokio::test]
-async fn notes_go_on_after_the_server_came_back() -> Fact {
+async fn events_resume_after_a_restart_of_the_server() -> Fact {
     let mut server = Server::start(&[]);
     let scene = scene(&server);
     let sale = scene.on_sale(100, 5).await?;
     let mut events = scene.ledger().events().await?;
     server.kill();
     server.restart();
-    assert_eq!(scene.available(sale).await?, 100, "the call makes the connection anew");
+    assert_eq!(scene.available(sale).await?, 100, "the call reconnects");
     // Events are lost until the stream has reconnected, which is allowed; so one is published until it arrives.
     let mut batches = crowd(sale, 100)?.into_iter();
     let heard = timeout(Duration::from_secs(10), async {

@@ -39,14 +39,14 @@ fn user_without(server: &Server, rules: &str) -> String {
 }
 
 #[tokio::test]
-async fn without_the_channel_everything_but_the_notes_works_and_it_is_told() -> Fact {
+async fn without_the_channel_everything_but_the_events_works_and_it_is_reported() -> Fact {
     let server = Server::start(&[]);
     let scene = scene(&user_without(&server, "resetchannels"));
     let sale = scene.on_sale(10, 5).await?;
     let batch = scene.deduct(vec![intent(sale, "ada", "k", 5)?]).await?;
     for settled in ["applied", "already", "already"] {
-        let told = scene.ledger().settle(&all_cancelled(&batch, CancelReason::Timeout)).await?;
-        assert_eq!(matches!(told, Settled::Applied(_)), settled == "applied", "{told:?}");
+        let settled_now = scene.ledger().settle(&all_cancelled(&batch, CancelReason::Timeout)).await?;
+        assert_eq!(matches!(settled_now, Settled::Applied(_)), settled == "applied", "{settled_now:?}");
     }
     assert_eq!(scene.screen(&[intent(sale, "ada", "l", 5)?]).await?, [IntentResult::Pass]);
     scene.deduct(vec![intent(sale, "ada", "l", 5)?]).await?;
@@ -82,7 +82,7 @@ async fn each_right_that_is_missing_is_named_and_no_error_inside_a_script_is_tak
 }
 
 #[tokio::test]
-async fn a_policy_that_evicts_is_told_whenever_it_is_set() -> Fact {
+async fn an_evicting_policy_is_reported_whenever_it_is_set() -> Fact {
     let server = Server::start(&[]);
     let scene = scene(&server.url());
     scene.ledger().ping().await?;
@@ -100,7 +100,7 @@ async fn a_server_that_takes_no_writes_is_not_well() -> Fact {
     let server = Server::start(&["--min-replicas-to-write", "0"]);
     let scene = scene(&server.url());
     let sale = scene.on_sale(10, 5).await?;
-    for (breaks, mends) in [
+    for (breaks, repairs) in [
         ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
         ("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0"),
         ("CONFIG SET maxmemory 1mb", "CONFIG SET maxmemory 0"),
@@ -108,7 +108,7 @@ async fn a_server_that_takes_no_writes_is_not_well() -> Fact {
         command::<()>(&mut server.connect(), breaks);
         let fault = scene.ledger().ping().await.unwrap_err();
         assert!(fault.nothing_done(), "{breaks}: {fault}");
-        command::<()>(&mut server.connect(), mends);
+        command::<()>(&mut server.connect(), repairs);
         // A short time in which a new connection is not opened for every call.
         sleep(Duration::from_millis(60)).await;
         scene.ledger().ping().await?;
@@ -178,7 +178,7 @@ fn unique_buyer() -> String {
 }
 
 #[tokio::test]
-async fn a_server_that_stays_the_wrong_one_is_not_asked_by_every_call_anew() -> Fact {
+async fn a_server_that_stays_the_wrong_one_gets_no_new_connection_per_call() -> Fact {
     let server = Server::start(&[]);
     let scene = scene(&server.url());
     let sale = scene.on_sale(10, 5).await?;

@@ -121,7 +121,7 @@ mod tests {
         assert!((0..count).all(|number| map.get(&digest(number)) == Some(number)));
         assert_eq!(map.get(&digest(count)), None);
         let room: usize = map.runs.values().map(Vec::capacity).sum();
-        assert!(room * 4 < map.len() * 5, "room for {room} entries, {} are there", map.len());
+        assert!(room * 4 < map.len() * 5, "room for {room} entries, {} exist", map.len());
         assert!(map.runs.values().all(|run| run.len() < RUN_MAX && run.is_sorted_by_key(|entry| entry.0)));
     }
 

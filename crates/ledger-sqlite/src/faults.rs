@@ -38,7 +38,7 @@ async fn sabotage(ledger: &SqliteLedger, sql: &'static str) -> Result<(), Ledger
 }
 
 #[tokio::test]
-async fn a_commit_of_which_nothing_is_known_is_no_answer_and_the_file_is_opened_anew() -> Fact {
+async fn a_commit_of_unknown_outcome_is_no_answer_and_the_file_is_reopened() -> Fact {
     let folder = tempfile::tempdir()?;
     let (ledger, scene) = stage(folder.path())?;
     let sale = scene.on_sale(10, 5).await?;
@@ -62,7 +62,7 @@ async fn a_commit_of_which_nothing_is_known_is_no_answer_and_the_file_is_opened_
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_opened_anew_is_unreachable_until_it_can() -> Fact {
+async fn a_file_that_cannot_be_reopened_is_unreachable_until_it_can() -> Fact {
     let folder = tempfile::tempdir()?;
     let (ledger, scene) = stage(folder.path())?;
     let sale = scene.on_sale(10, 5).await?;

@@ -18,7 +18,7 @@ const APPLICATION_ID: i32 = 0x464C_474C;
 /// The version of `sql/schema.sql`.
 const SCHEMA_VERSION: i32 = 3;
 /// Maximum findings reported of a damaged file.
-const FAULTS_TOLD_MAX: u8 = 3;
+const FINDINGS_MAX: u8 = 3;
 
 /// The file cannot be opened as a ledger.
 #[derive(Debug, Error)]
@@ -168,9 +168,9 @@ fn set_up(store: &Store, shards: ShardCount) -> Result<(), Unusable> {
 }
 
 fn check(connection: &Connection) -> Result<(), Unusable> {
-    let mut statement = connection.prepare(&format!("PRAGMA quick_check({FAULTS_TOLD_MAX})"))?;
-    let told: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    if told == ["ok"] { Ok(()) } else { Err(Unusable::Damaged(told.join("; "))) }
+    let mut statement = connection.prepare(&format!("PRAGMA quick_check({FINDINGS_MAX})"))?;
+    let findings: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    if findings == ["ok"] { Ok(()) } else { Err(Unusable::Damaged(findings.join("; "))) }
 }
 
 /// SQLite reports only that a file cannot be opened; its folder shows why.

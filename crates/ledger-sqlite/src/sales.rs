@@ -93,14 +93,14 @@ impl Round<'_> {
         if done.totals == row.totals {
             return Ok(Compensated::Done { stock: row.stock(), deferred_units: done.deferred_units });
         }
-        let mut mended = SaleRow { totals: done.totals, adjustments: adjustments + 1, ..row };
-        mended.moved().ok_or_else(out_of_range)?;
-        if mended.totals.returned > row.totals.returned {
-            mended.epoch = mended.epoch.checked_add(1).ok_or_else(out_of_range)?;
-            self.draft.events.push(LedgerEvent::Returned(mended.stock()));
+        let mut corrected = SaleRow { totals: done.totals, adjustments: adjustments + 1, ..row };
+        corrected.moved().ok_or_else(out_of_range)?;
+        if corrected.totals.returned > row.totals.returned {
+            corrected.epoch = corrected.epoch.checked_add(1).ok_or_else(out_of_range)?;
+            self.draft.events.push(LedgerEvent::Returned(corrected.stock()));
         }
-        self.draft.merge(SaleChange::new(mended));
-        Ok(Compensated::Done { stock: mended.stock(), deferred_units: done.deferred_units })
+        self.draft.merge(SaleChange::new(corrected));
+        Ok(Compensated::Done { stock: corrected.stock(), deferred_units: done.deferred_units })
     }
 
     fn turn(&mut self, mut row: SaleRow, state: LedgerState) -> Result<(), CallError> {

@@ -106,7 +106,7 @@ impl Writer {
     }
 
     fn answer(&mut self, reads: Vec<Box<dyn Read>>, writes: VecDeque<Box<dyn Write>>) {
-        let Some(store) = self.store.take().or_else(|| self.open_anew()) else {
+        let Some(store) = self.store.take().or_else(|| self.reopen()) else {
             let fault = || LedgerError::Unreachable("cannot reopen the file".to_owned());
             reads.into_iter().for_each(|read| read.fail(fault()));
             writes.into_iter().for_each(|write| write.fail(fault()));
@@ -182,7 +182,7 @@ impl Writer {
         }
     }
 
-    fn open_anew(&self) -> Option<Store> {
+    fn reopen(&self) -> Option<Store> {
         counter!("flashgate_ledger_reopened_total").increment(1);
         match open(&self.path, self.shards) {
             Ok((store, index)) => {

@@ -63,11 +63,11 @@ async fn a_commit_that_failed_is_never_acknowledged() -> Fact {
         .env(PATH, &path)
         .stdin(Stdio::null())
         .output()?;
-    let told = String::from_utf8_lossy(&child.stdout).into_owned();
+    let output = String::from_utf8_lossy(&child.stdout).into_owned();
     let acknowledged =
-        told.lines().find_map(|line| line.strip_prefix("acknowledged ")).map(str::parse::<u64>);
+        output.lines().find_map(|line| line.strip_prefix("acknowledged ")).map(str::parse::<u64>);
     let acknowledged =
-        acknowledged.unwrap_or_else(|| panic!("{told}{}", String::from_utf8_lossy(&child.stderr)))?;
+        acknowledged.unwrap_or_else(|| panic!("{output}{}", String::from_utf8_lossy(&child.stderr)))?;
     assert!(acknowledged < BATCHES_MAX, "the file never came to its limit");
 
     let stored = open(&path)?.snapshot(SaleId::new(1)?).await?.totals.deducted / 20;

@@ -85,8 +85,8 @@ mod tests {
     #[test]
     fn what_was_written_off_is_reclaimed() {
         let written = Totals { deducted: 10, written_off: 2, available: 0, ..TOTALS };
-        let mended = adjusted(&written, 2).unwrap();
+        let corrected = adjusted(&written, 2).unwrap();
         let totals = Totals { deducted: 12, returned: 2, reclaimed: 2, ..written };
-        assert_eq!(mended, Adjusted { totals, deferred_units: 0 });
+        assert_eq!(corrected, Adjusted { totals, deferred_units: 0 });
     }
 }

@@ -100,20 +100,20 @@ macro_rules! ledger_contract {
                 a_paused_sale_is_not_activated
                 a_closed_sale_is_not_activated_nor_paused
                 an_order_is_found_by_its_id
-                an_entry_tells_how_far_a_batch_has_come
+                an_entry_has_the_status_of_its_batch
                 the_body_of_a_message_is_kept_until_its_batch_is_settled
                 a_snapshot_lists_the_open_batches_of_the_sale
-                a_standing_is_that_of_the_snapshot
+                a_stock_is_that_of_the_snapshot
                 keys_lists_every_key_once
-                notes_tell_what_was_settled_and_returned
+                events_report_what_was_settled_and_returned
                 node_numbers_are_given_in_turn
-                holdings_are_told_by_buyer
+                holdings_are_listed_by_buyer
                 sweeping_leaves_what_sells_alone
                 it_answers;
             belonging:
                 an_identity_is_given_once
                 a_call_for_another_ledger_changes_nothing
-                a_process_that_means_none_is_a_stranger_to_a_ledger_with_one;
+                a_process_that_expects_no_identity_is_refused_by_a_ledger_with_one;
             rebuilding:
                 a_lost_sale_is_rebuilt_and_sells_what_is_left
                 an_outcome_after_the_rebuild_changes_nothing

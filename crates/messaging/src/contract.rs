@@ -33,16 +33,16 @@ macro_rules! bus_contract {
                 a_half_message_that_was_rolled_back_is_never_delivered_nor_asked_for
                 a_producer_that_never_sent_answers_for_one_that_died
                 a_check_back_that_is_answered_unknown_is_asked_again
-                a_clock_that_is_off_is_known_and_stamps_no_message;
+                a_wrong_clock_is_detected_and_stamps_no_message;
             deliveries:
-                what_was_not_committed_comes_again_and_the_rest_does_not
+                uncommitted_messages_are_redelivered_and_committed_ones_are_not
                 two_members_of_a_group_divide_the_queues
                 joins_that_are_broken_off_leave_no_member_behind
-                a_listener_hears_all_from_now_on_and_nothing_before
+                a_listener_receives_all_from_now_on_and_nothing_before
                 a_delayed_message_waits_for_its_time
                 what_the_broker_would_mangle_is_refused_before_it_is_sent;
             browsing:
-                whoever_looks_sees_every_message_and_takes_none
+                a_browser_reads_every_message_and_takes_none
                 a_topic_that_does_not_exist_has_no_queues;
         }
     };

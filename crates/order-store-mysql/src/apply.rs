@@ -79,7 +79,7 @@ impl MySqlStore {
                     if retry < self.contention_retries_max =>
                 {
                     counter!("flashgate_worker_apply_retries_total", "reason" => cause.as_str()).increment(1);
-                    debug!(retry, error = %error, "chunk failed; retrying");
+                    debug!(retry, %error, "chunk failed; retrying");
                     sleep(self.backoff.pause(retry)).await;
                     retry += 1;
                 }

@@ -177,7 +177,7 @@ impl Lease<'_> {
         match &ended {
             Err(error) if error.leaves_the_connection() => return ended,
             Err(error) if error.cause() == Some(Cause::ReadOnly) => {
-                warn!(error = %error, "server is read-only; closing all connections");
+                warn!(%error, "server is read-only; closing all connections");
                 guard.pool.leave_all();
             }
             Ok(_) | Err(_) => {}

@@ -57,8 +57,8 @@ macro_rules! order_store_contract {
             repeating:
                 a_batch_applied_twice_is_one_batch
                 a_batch_twice_in_one_chunk_is_one_batch
-                a_known_batch_among_new_ones_is_told_again
-                a_cancelled_order_stays_cancelled_when_its_batch_comes_again;
+                a_decided_batch_among_new_ones_gets_its_outcome_again
+                a_cancelled_order_stays_cancelled_when_its_batch_is_repeated;
             shortage:
                 shortage_cancels_only_the_surplus
                 a_smaller_order_fits_where_a_larger_did_not
@@ -80,13 +80,13 @@ macro_rules! order_store_contract {
             random:
                 the_numbers_agree_after_any_chunks;
             snapshot:
-                the_books_sum_the_orders_of_the_sale_up
-                the_books_agree_while_chunks_are_applied
+                the_snapshot_sums_the_orders_of_the_sale
+                the_snapshot_is_consistent_while_chunks_are_applied
                 batches_are_listed_page_by_page
                 outcomes_are_listed_page_by_page
-                orders_with_ids_of_any_time_are_in_the_books
-                a_sale_without_orders_has_empty_books
-                a_decided_batch_tells_its_outcome_again
+                orders_with_ids_of_any_time_are_in_the_snapshot
+                a_sale_without_orders_has_an_empty_snapshot
+                a_decided_batch_has_its_outcome_on_every_call
                 buyers_are_listed_page_by_page_with_what_they_hold;
             compensating:
                 a_step_corrects_what_is_saleable_once

@@ -50,9 +50,9 @@ pub fn sort_out<'a>(batches: &[&'a Batch], before: &Decided, saleable: &BTreeMap
     let mut taken: BTreeMap<OrderId, BatchId> = BTreeMap::new();
     for batch in batches.iter().copied() {
         let (id, base) = (batch.id(), batch.id().base());
-        let stranger =
+        let unknown_sale =
             batch.intents().iter().map(|intent| intent.sale()).find(|sale| !saleable.contains_key(sale));
-        match (before.get(&base), taken.get(&base), stranger) {
+        match (before.get(&base), taken.get(&base), unknown_sale) {
             (Some((same, order_count)), _, _) if *same == id => sorted.decided.push((id, *order_count)),
             (Some((other, _)), _, _) | (None, Some(other), _) => {
                 sorted.rejected.push((id, Rejection::IdsTaken { other: *other }));

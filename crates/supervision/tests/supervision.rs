@@ -16,7 +16,7 @@ async fn failure_of(supervisor: &Supervisor) -> TaskError {
 }
 
 #[tokio::test]
-async fn a_panic_is_told_with_name_and_cause_and_shuts_down() {
+async fn a_panic_is_reported_with_name_and_cause_and_shuts_down() {
     let supervisor = Supervisor::new(CancellationToken::new());
     let [text, number] = [3, 4];
     let _panics = supervisor.spawn("settle", async move { panic!("no row {text}{number}") });

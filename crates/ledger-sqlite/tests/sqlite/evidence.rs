@@ -63,7 +63,7 @@ async fn sweep(ledger: &SqliteLedger) -> Fact {
 }
 
 #[tokio::test]
-async fn a_fence_stands_for_its_retention_and_then_goes() -> Fact {
+async fn a_fence_lasts_for_its_retention_and_is_then_removed() -> Fact {
     let place = Place::new();
     let (clock, ledger, stage) = timed(&place);
     let sale = stage.on_sale(10, 5).await?;
@@ -80,7 +80,7 @@ async fn a_fence_stands_for_its_retention_and_then_goes() -> Fact {
 }
 
 #[tokio::test]
-async fn a_closed_sale_goes_after_its_retention_and_its_batches_with_it() -> Fact {
+async fn a_closed_sale_is_removed_after_its_retention_with_its_batches() -> Fact {
     let place = Place::new();
     let (clock, ledger, stage) = timed(&place);
     let sale = stage.on_sale(10, 5).await?;

@@ -39,7 +39,7 @@ async fn snapshots(ledger: &dyn Ledger, sales: &[SaleId]) -> Vec<Snapshot> {
 }
 
 #[tokio::test]
-async fn a_restart_on_the_same_file_goes_on() -> Fact {
+async fn a_restart_on_the_same_file_resumes() -> Fact {
     let place = Place::new();
     let ledger = place.ledger();
     let stage = scene(&ledger);
@@ -154,7 +154,7 @@ async fn what_is_asked_after_the_shutdown_is_unreachable() -> Fact {
 }
 
 #[tokio::test]
-async fn a_second_opening_of_the_file_is_refused_and_the_first_goes_on() -> Fact {
+async fn a_second_opening_of_the_file_is_refused_and_the_first_stays_open() -> Fact {
     let place = Place::new();
     let ledger = place.ledger();
     let stage = scene(&ledger);
@@ -188,7 +188,7 @@ fn a_database_of_another_program_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_told_with_its_number() -> Fact {
+async fn a_newer_schema_is_reported_with_its_number() -> Fact {
     let place = Place::new();
     place.ledger().shutdown().await?;
     Connection::open(&place.path)?.pragma_update(None, "user_version", 99)?;

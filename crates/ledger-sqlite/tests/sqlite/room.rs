@@ -27,7 +27,7 @@ async fn fill(stage: &Scene, sale: flashgate_domain::SaleId) -> Result<(u64, Led
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_and_works_as_soon_as_there_is_room() -> Fact {
+async fn a_full_disk_refuses_calls_until_space_is_free() -> Fact {
     let place = Place::new();
     let ledger = place.ledger();
     let stage = scene(&ledger);
@@ -49,7 +49,7 @@ async fn a_full_disk_refuses_and_works_as_soon_as_there_is_room() -> Fact {
     assert_eq!(
         stage.screen(&crowd(sale, 1)?).await?,
         [flashgate_ledger::IntentResult::Pass],
-        "reading goes on"
+        "reads still work"
     );
     assert_eq!(stage.snapshot(sale).await?, full);
 

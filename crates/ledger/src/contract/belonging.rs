@@ -67,7 +67,7 @@ pub async fn a_call_for_another_ledger_changes_nothing(subject: Subject) -> Fact
 }
 
 /// A process that was not given an expected ledger.
-pub async fn a_process_that_means_none_is_a_stranger_to_a_ledger_with_one(subject: Subject) -> Fact {
+pub async fn a_process_that_expects_no_identity_is_refused_by_a_ledger_with_one(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
     let batch = scene.deduct(crowd(sale, 2)?).await?;

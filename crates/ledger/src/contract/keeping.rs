@@ -115,19 +115,19 @@ pub async fn a_snapshot_lists_the_open_batches_of_the_sale(subject: Subject) -> 
     let snapshot = scene.snapshot(sale).await?;
     assert_eq!((snapshot.state, snapshot.generation), (LedgerState::Active, 1));
     assert_eq!((snapshot.buyers, snapshot.keys), (2, 3));
-    let told = |open: &OpenBatch| (open.id, open.orders, open.units);
-    let open: Vec<_> = snapshot.open.iter().map(told).collect();
+    let listed = |open: &OpenBatch| (open.id, open.orders, open.units);
+    let open: Vec<_> = snapshot.open.iter().map(listed).collect();
     assert_eq!(open, [(first.id(), 1, 5), (last.id(), 2, 15)]);
     assert!(snapshot.open.is_sorted_by_key(|open| open.deducted_at));
     scene.ledger().settle(&all_confirmed(&first)).await?;
     let after = scene.snapshot(sale).await?;
-    assert_eq!(after.open.iter().map(told).collect::<Vec<_>>(), [(last.id(), 2, 15)]);
+    assert_eq!(after.open.iter().map(listed).collect::<Vec<_>>(), [(last.id(), 2, 15)]);
     assert!(after.sequence > snapshot.sequence);
     Ok(())
 }
 
 /// As a whole, so that it can be compared with the order store's: open, settled, fenced, or nothing.
-pub async fn an_entry_tells_how_far_a_batch_has_come(subject: Subject) -> Fact {
+pub async fn an_entry_has_the_status_of_its_batch(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
     let other = scene.sell(scene.unused_of(scene.shard(sale))?, 10, 5).await?;
@@ -189,7 +189,7 @@ pub async fn the_body_of_a_message_is_kept_until_its_batch_is_settled(subject: S
 }
 
 /// A cheaper read of the same two numbers.
-pub async fn a_standing_is_that_of_the_snapshot(subject: Subject) -> Fact {
+pub async fn a_stock_is_that_of_the_snapshot(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
     scene.deduct(crowd(sale, 3)?).await?;
@@ -217,7 +217,7 @@ pub async fn keys_lists_every_key_once(subject: Subject) -> Fact {
 }
 
 /// To every process that listens.
-pub async fn notes_tell_what_was_settled_and_returned(subject: Subject) -> Fact {
+pub async fn events_report_what_was_settled_and_returned(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
     let mut listeners = [scene.ledger().events().await?, scene.ledger().events().await?];
@@ -255,7 +255,7 @@ pub async fn it_answers(subject: Subject) -> Fact {
 }
 
 /// The values that an audit compares with the orders.
-pub async fn holdings_are_told_by_buyer(subject: Subject) -> Fact {
+pub async fn holdings_are_listed_by_buyer(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(20, 5).await?;
     let intents =

@@ -4,7 +4,7 @@ use super::fixture::{Fixture, keys, message};
 use crate::{Browser, Delivery, MessageLocation, Publisher};
 
 /// A browser reads every message, page by page and repeatedly, and takes none from subscribers.
-pub async fn whoever_looks_sees_every_message_and_takes_none(name_server: String) {
+pub async fn a_browser_reads_every_message_and_takes_none(name_server: String) {
     let fixture = Fixture::new(name_server, "browse", 2).await;
     let browser = fixture.mq.browser(fixture.topic.clone());
     let spans = browser.queues().await.unwrap();

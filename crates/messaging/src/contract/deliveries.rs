@@ -8,7 +8,7 @@ use super::fixture::{Fixture, ScriptedResolutions, WAIT, keys, message};
 use crate::{BusError, Delivery, Publisher, Resolution, Subscription, TransactionProducer};
 
 /// Uncommitted messages are redelivered, committed ones are not.
-pub async fn what_was_not_committed_comes_again_and_the_rest_does_not(name_server: String) {
+pub async fn uncommitted_messages_are_redelivered_and_committed_ones_are_not(name_server: String) {
     let fixture = Fixture::new(name_server, "again", 1).await;
     let publisher = fixture.publisher();
     for number in 0..10 {
@@ -51,9 +51,7 @@ pub async fn two_members_of_a_group_divide_the_queues(name_server: String) {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), shared)
-        .await
-        .expect("each of them gets two of four queues");
+    tokio::time::timeout(Duration::from_secs(30), shared).await.expect("each member gets two of four queues");
     first.shutdown().await;
     let all = async {
         loop {
@@ -65,7 +63,7 @@ pub async fn two_members_of_a_group_divide_the_queues(name_server: String) {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), all).await.expect("the one that is left gets all queues");
+    tokio::time::timeout(Duration::from_secs(30), all).await.expect("the remaining member gets all queues");
 }
 
 /// A join may be cancelled at any moment. A stale member would keep its share of the queues from the others until the
@@ -94,13 +92,11 @@ pub async fn joins_that_are_broken_off_leave_no_member_behind(name_server: Strin
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), all)
-        .await
-        .expect("the only one that is there gets all queues");
+    tokio::time::timeout(Duration::from_secs(30), all).await.expect("the only member gets all queues");
 }
 
 /// A broadcasting subscription receives everything from now on and nothing before.
-pub async fn a_listener_hears_all_from_now_on_and_nothing_before(name_server: String) {
+pub async fn a_listener_receives_all_from_now_on_and_nothing_before(name_server: String) {
     let fixture = Fixture::new(name_server, "listen", 2).await;
     let publisher = fixture.publisher();
     publisher.publish(message(&fixture.topic, "before")).await.unwrap();

@@ -77,7 +77,7 @@ pub async fn a_check_back_that_is_answered_unknown_is_asked_again(name_server: S
 }
 
 /// A wrong clock is detected and stamps no message.
-pub async fn a_clock_that_is_off_is_known_and_stamps_no_message(name_server: String) {
+pub async fn a_wrong_clock_is_detected_and_stamps_no_message(name_server: String) {
     let fixture = Fixture::new(name_server, "clock", 1).await;
     let mut subscription = fixture.subscribe().await;
     for (ahead_ms, key) in [(60_000, "ahead"), (-60_000, "behind")] {

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exchange_bounds_the_difference_and_a_wall_clock_that_was_set_says_nothing() {
+    fn an_exchange_bounds_the_difference_unless_the_wall_clock_was_set() {
         let exchange = Exchange { sent_at: at(10_000), began_at: Instant::now() };
         let bounds = exchange.bounds(at(4_000), at(10_008), Duration::from_millis(8)).unwrap();
         assert_eq!(bounds, Bounds { low: 5_999, high: 6_009 });

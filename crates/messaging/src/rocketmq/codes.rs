@@ -105,7 +105,7 @@ mod tests {
     use super::{is_wrong_peer, request, response};
 
     #[test]
-    fn a_busy_broker_and_a_message_that_nobody_takes_are_no_reason_to_look_for_another_peer() {
+    fn a_busy_broker_or_an_illegal_message_is_no_reason_to_try_another_peer() {
         for code in
             [response::SUCCESS, response::SYSTEM_BUSY, response::FLOW_CONTROL, response::MESSAGE_ILLEGAL]
         {

@@ -150,7 +150,7 @@ async fn serve(mut stream: TcpStream, number: u64, control: Arc<Control>) {
         let Some(answer) = answer else { continue };
         let header = json!({
             "code": answer.code, "flag": 1, "opaque": header["opaque"], "language": "JAVA", "version": 0,
-            "extFields": answer.fields, "remark": "as it was told",
+            "extFields": answer.fields, "remark": "as scripted",
         });
         let header = serde_json::to_vec(&header).unwrap();
         let mut bytes = Vec::new();

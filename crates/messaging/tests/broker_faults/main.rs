@@ -81,7 +81,7 @@ async fn a_frozen_broker_costs_one_send_its_time_and_is_used_again_when_it_answe
 }
 
 #[tokio::test]
-async fn the_last_broker_that_is_left_gets_all_the_time_there_is() {
+async fn the_last_broker_gets_the_rest_of_the_timeout() {
     let cluster = Cluster::of(1).await;
     let producer = producer(cluster.config()).await;
     let first = Arc::new(Mutex::new(None));
@@ -98,7 +98,7 @@ async fn the_last_broker_that_is_left_gets_all_the_time_there_is() {
 }
 
 #[tokio::test]
-async fn a_half_message_that_one_broker_may_have_is_in_doubt_whatever_the_other_says() {
+async fn a_half_message_that_one_broker_may_have_is_in_doubt_whatever_the_other_answers() {
     let cluster = Cluster::of(2).await;
     let producer = producer(cluster.config()).await;
     cluster.brokers[0].answer_with(silent);
@@ -115,7 +115,7 @@ async fn a_half_message_that_one_broker_may_have_is_in_doubt_whatever_the_other_
 }
 
 #[tokio::test]
-async fn a_broker_that_refuses_as_a_replica_does_is_left_for_the_one_that_the_name_server_tells_now() {
+async fn a_broker_that_refuses_like_a_replica_is_replaced_by_the_one_that_the_name_server_lists() {
     let cluster = Cluster::of(2).await;
     cluster.list(&[0]);
     let producer = producer(cluster.config()).await;
@@ -271,7 +271,7 @@ fn with_members(
 }
 
 #[tokio::test]
-async fn a_broker_that_takes_no_offsets_stands_in_front_of_no_other_and_is_told_later() {
+async fn a_broker_that_takes_no_offsets_delays_no_other_and_gets_them_later() {
     let cluster = Cluster::of(2).await;
     for broker in &cluster.brokers {
         broker.answer_with(with_members(gives(0..3)));
@@ -291,12 +291,12 @@ async fn a_broker_that_takes_no_offsets_stands_in_front_of_no_other_and_is_told_
     let tried = cluster.brokers[0].asked(UPDATE_OFFSET).len();
     cluster.brokers[0]
         .answer_with(with_members(|asked| if asked.code == PULL { None } else { works(asked) }));
-    until("the other is told", || cluster.brokers[0].asked(UPDATE_OFFSET).len() > tried).await;
+    until("the other broker gets the commit", || cluster.brokers[0].asked(UPDATE_OFFSET).len() > tried).await;
     assert_eq!(cluster.brokers[0].asked(UPDATE_OFFSET).last().unwrap().fields["commitOffset"], "3");
 }
 
 #[tokio::test]
-async fn a_group_whose_only_broker_takes_no_offsets_hears_so() {
+async fn a_group_whose_only_broker_takes_no_offsets_gets_the_fault() {
     let cluster = Cluster::of(1).await;
     cluster.brokers[0].answer_with(with_members(gives(0..3)));
     let mq = connect(RocketMqConfig { send_timeout_ms: 500.try_into().unwrap(), ..cluster.config() }).await;

@@ -86,7 +86,7 @@ async fn a_connection_at_which_nothing_happens_any_more_does_not_keep_its_place(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_answers_nobody_is_waited_for_with_a_limit() {
+async fn a_silent_server_is_waited_for_with_a_timeout() {
     let database = Database::migrated().await;
     let (proxy, server) = proxy(&database).await;
     let store = database.store_by(&server, &impatient(), 1);
@@ -102,7 +102,7 @@ async fn a_server_that_answers_nobody_is_waited_for_with_a_limit() {
 /// The transaction got the row after its client was gone, so that no client ends it: only the kill explains that its
 /// rows are unlocked, since the server would keep the session for ten minutes.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transaction_that_nobody_ends_any_more_gives_its_rows_up() {
+async fn a_transaction_without_a_client_releases_its_rows() {
     let database = Database::migrated().await;
     let (proxy, server) = proxy(&database).await;
     let settings = ServerSettings { lock_wait_timeout: Duration::from_secs(30), ..impatient() };
@@ -157,7 +157,7 @@ async fn a_commit_whose_answer_never_comes_is_done_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_holds_the_row_of_a_sale_is_told_by_the_sale_and_holds_up_no_other() {
+async fn a_locked_sale_is_reported_and_delays_no_other() {
     let database = Database::migrated().await;
     let settings = ServerSettings { lock_wait_timeout: Duration::from_secs(1), ..ServerSettings::default() };
     let store = database.store_by(&database.server, &settings, 1);

@@ -95,7 +95,7 @@ async fn fresh() -> Subject {
 }
 
 #[tokio::test]
-async fn an_unmigrated_database_is_told_from_a_migrated_one() {
+async fn an_unmigrated_database_is_distinguished_from_a_migrated_one() {
     let database = Database::create().await;
     let store = database.store(1);
     assert!(matches!(store.check_schema().await, Err(SchemaError::Old { found: 0, .. })));

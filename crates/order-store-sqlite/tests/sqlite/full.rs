@@ -16,7 +16,7 @@ async fn saleable(store: &SqliteStore, sale: SaleId) -> u64 {
 }
 
 #[tokio::test]
-async fn a_full_store_refuses_whole_chunks_and_goes_on_when_there_is_room() {
+async fn a_full_store_refuses_whole_chunks_until_space_is_free() {
     let folder = Folder::new();
     let settings = SqliteSettings { file_bytes_max: Some(FILE_BYTES_MAX), ..SqliteSettings::default() };
     let store = SqliteStore::open(folder.file(), settings).await.unwrap();

@@ -18,7 +18,7 @@ use crate::{Folder, open};
 
 /// The writer is this test itself, in a process of its own that has this variable.
 const FILE: &str = "FLASHGATE_TEST_KILLED_FILE";
-const NAME: &str = "killed::a_killed_process_loses_nothing_that_it_was_told";
+const NAME: &str = "killed::a_killed_process_loses_nothing_that_it_acknowledged";
 const STOCK: u64 = 1_000_000_000;
 const ORDERS_OF_A_BATCH: usize = 50;
 const KILLS: u64 = 5;
@@ -34,10 +34,10 @@ async fn write_for_ever(file: PathBuf) {
     let sale = SaleId::new(1).unwrap();
     let units = STOCK - store.sale(sale).await.unwrap().unwrap().saleable;
     let done = units / u64::try_from(ORDERS_OF_A_BATCH).unwrap();
-    let mut told = io::stdout();
+    let mut out = io::stdout();
     for number in done + 1.. {
         store.apply(&[batch(number, sale)], NOW).await.unwrap();
-        writeln!(told, "told {number}").unwrap();
+        writeln!(out, "printed {number}").unwrap();
     }
 }
 
@@ -49,13 +49,13 @@ fn kill_a_writer(folder: &Folder, after: u64) -> u64 {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut told = 0;
+    let mut printed = 0;
     let mut lines = 0;
     for line in BufReader::new(writer.stdout.take().unwrap()).lines() {
-        let Some(number) = line.unwrap().strip_prefix("told ").and_then(|text| text.parse().ok()) else {
+        let Some(number) = line.unwrap().strip_prefix("printed ").and_then(|text| text.parse().ok()) else {
             continue;
         };
-        told = number;
+        printed = number;
         lines += 1;
         if lines == after {
             // SIGKILL; what it printed until then is still in the pipe.
@@ -64,17 +64,17 @@ fn kill_a_writer(folder: &Folder, after: u64) -> u64 {
     }
     writer.wait().unwrap();
     assert!(lines >= after, "the writer ended by itself");
-    told
+    printed
 }
 
-async fn check(store: &SqliteStore, sale: SaleId, told: u64) {
+async fn check(store: &SqliteStore, sale: SaleId, printed: u64) {
     let orders_of_a_batch = u64::try_from(ORDERS_OF_A_BATCH).unwrap();
     let taken = STOCK - store.sale(sale).await.unwrap().unwrap().saleable;
     assert_eq!(taken % orders_of_a_batch, 0, "a batch by half");
     let stored = taken / orders_of_a_batch;
-    assert!(stored >= told, "{told} were told, {stored} are there");
+    assert!(stored >= printed, "{printed} printed, {stored} stored");
     // The last one may be stored and not printed; no other.
-    assert!(stored <= told + 1, "{told} were told, {stored} are there");
+    assert!(stored <= printed + 1, "{printed} printed, {stored} stored");
     for number in 1..=stored {
         let batch = batch(number, sale);
         let outcomes = decided(store.apply(std::slice::from_ref(&batch), NOW).await.unwrap()).unwrap();
@@ -85,7 +85,7 @@ async fn check(store: &SqliteStore, sale: SaleId, told: u64) {
 }
 
 #[tokio::test]
-async fn a_killed_process_loses_nothing_that_it_was_told() {
+async fn a_killed_process_loses_nothing_that_it_acknowledged() {
     if let Some(file) = env::var_os(FILE) {
         return write_for_ever(file.into()).await;
     }
@@ -94,9 +94,9 @@ async fn a_killed_process_loses_nothing_that_it_was_told() {
     let sale = store.create_sale(&draft("A thing", STOCK).unwrap(), NOW).await.unwrap().id;
     store.shutdown().await;
     for kill in 1..=KILLS {
-        let told = kill_a_writer(&folder, 10 * kill);
+        let printed = kill_a_writer(&folder, 10 * kill);
         let store = folder.store().await;
-        check(&store, sale, told).await;
+        check(&store, sale, printed).await;
         store.shutdown().await;
     }
 }

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use crate::{Folder, open};
 
 #[tokio::test]
-async fn a_store_that_is_opened_again_goes_on() {
+async fn a_reopened_store_resumes() {
     let folder = Folder::new();
     let store = folder.store().await;
     let sale = store.create_sale(&draft("A thing", 10).unwrap(), NOW).await.unwrap().id;
@@ -112,7 +112,7 @@ async fn a_newer_schema_is_refused_and_left_as_it_was() {
 
 /// Root may write into any folder, so none of these relies on permissions.
 #[tokio::test]
-async fn a_path_that_cannot_be_written_is_told_with_what_is_in_the_way() {
+async fn a_path_that_cannot_be_written_is_reported_with_the_reason() {
     let folder = Folder::new();
     fs::write(folder.0.path().join("file"), "").unwrap();
     fs::create_dir(folder.0.path().join("folder")).unwrap();
@@ -138,10 +138,10 @@ async fn a_file_in_use_is_refused_until_it_is_closed() {
         assert!(matches!(fault, OpenError::Held { .. }), "{fault}");
     }
     store.create_sale(&draft("A thing", 10).unwrap(), NOW).await.unwrap();
-    let stranger = Connection::open(folder.file()).unwrap();
-    stranger.busy_timeout(std::time::Duration::ZERO).unwrap();
-    assert!(stranger.query_row("SELECT count(*) FROM sales", (), |row| row.get::<_, i64>(0)).is_err());
-    drop(stranger);
+    let other = Connection::open(folder.file()).unwrap();
+    other.busy_timeout(std::time::Duration::ZERO).unwrap();
+    assert!(other.query_row("SELECT count(*) FROM sales", (), |row| row.get::<_, i64>(0)).is_err());
+    drop(other);
     store.shutdown().await;
     folder.store().await;
 }

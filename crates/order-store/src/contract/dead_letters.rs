@@ -20,8 +20,7 @@ pub async fn a_dead_letter_waits_until_it_is_decided_and_the_last_decision_count
     let [one, other] = &subject.stores;
     let ours = letter("broker-a/0:12");
     assert_eq!(one.letter_decision(&ours).await?, None);
-    for (status, reason) in
-        [(LetterStatus::Replayed, "mended"), (LetterStatus::Dropped, "a stranger's: née X")]
+    for (status, reason) in [(LetterStatus::Replayed, "repaired"), (LetterStatus::Dropped, "not ours: née X")]
     {
         let repair_id = repair(subject, reason).await?;
         let decided_at = Timestamp::from_millis(NOW.as_millis() + repair_id);

@@ -9,7 +9,7 @@ use crate::{Registration, StoreIdentity};
 pub async fn the_store_has_one_identity(subject: &Subject) -> Fact {
     let [one, other] = &subject.stores;
     let identity = one.identity().await?;
-    assert_eq!(identity.ledger, None, "nobody has registered one");
+    assert_eq!(identity.ledger, None, "none is registered");
     assert_eq!(other.identity().await?, identity);
     subject.sale(5).await?;
     assert_eq!(one.identity().await?, identity);
@@ -36,9 +36,9 @@ pub async fn of_two_ledgers_at_once_one_is_registered(subject: &Subject) -> Fact
     let [one, other] = &subject.stores;
     let ids = (LedgerId::from_bytes([1; 16])?, LedgerId::from_bytes([2; 16])?);
     let (first, second) = tokio::join!(one.register_ledger(ids.0), other.register_ledger(ids.1));
-    let told = (first?, second?);
+    let answers = (first?, second?);
     let first_won = (Registration::Registered, Registration::Other(ids.0));
     let second_won = (Registration::Other(ids.1), Registration::Registered);
-    assert!(told == first_won || told == second_won, "{told:?}");
+    assert!(answers == first_won || answers == second_won, "{answers:?}");
     Ok(())
 }

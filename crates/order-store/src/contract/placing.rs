@@ -15,8 +15,8 @@ pub async fn a_batch_is_confirmed_and_its_units_are_taken(subject: &Subject) -> 
     assert_eq!(outcomes.len(), 1);
     assert_eq!(outcomes[0].batch, batch.id());
     assert_eq!(decisions(&outcomes), [Decision::Confirmed; 2]);
-    let told: Vec<_> = outcomes[0].orders.iter().map(|order| (order.order, &order.intent)).collect();
-    assert_eq!(told, batch.orders().collect::<Vec<_>>());
+    let listed: Vec<_> = outcomes[0].orders.iter().map(|order| (order.order, &order.intent)).collect();
+    assert_eq!(listed, batch.orders().collect::<Vec<_>>());
     assert_eq!(subject.saleable(sale).await?, 5);
     Ok(())
 }

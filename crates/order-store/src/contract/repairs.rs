@@ -38,11 +38,12 @@ pub async fn repairs_are_listed_page_by_page(subject: &Subject) -> Fact {
     for reason in ["one", "two", "three"] {
         ids.push(subject.store().begin_repair(&draft(reason), NOW).await?.id);
     }
-    let told = |page: &[RepairEvent]| page.iter().map(|event| event.draft.reason.clone()).collect::<Vec<_>>();
+    let reasons =
+        |page: &[RepairEvent]| page.iter().map(|event| event.draft.reason.clone()).collect::<Vec<_>>();
     let first = subject.store().repairs(None, 2).await?;
-    assert_eq!(told(&first), ["three", "two"]);
+    assert_eq!(reasons(&first), ["three", "two"]);
     let rest = subject.store().repairs(first.last().map(|event| event.id), 2).await?;
-    assert_eq!(told(&rest), ["one"]);
+    assert_eq!(reasons(&rest), ["one"]);
     assert_eq!(subject.store().repairs(ids.first().copied(), 2).await?, []);
     Ok(())
 }

@@ -29,7 +29,7 @@ pub async fn a_batch_twice_in_one_chunk_is_one_batch(subject: &Subject) -> Fact 
 }
 
 /// As after another worker took over a queue.
-pub async fn a_known_batch_among_new_ones_is_told_again(subject: &Subject) -> Fact {
+pub async fn a_decided_batch_among_new_ones_gets_its_outcome_again(subject: &Subject) -> Fact {
     let sale = subject.sale(10).await?;
     let (old, new) = (singles(2, sale, 3)?, [singles(1, sale, 1)?, singles(3, sale, 1)?]);
     let first = subject.apply(std::slice::from_ref(&old)).await?;
@@ -42,7 +42,7 @@ pub async fn a_known_batch_among_new_ones_is_told_again(subject: &Subject) -> Fa
 }
 
 /// The first decision is final.
-pub async fn a_cancelled_order_stays_cancelled_when_its_batch_comes_again(subject: &Subject) -> Fact {
+pub async fn a_cancelled_order_stays_cancelled_when_its_batch_is_repeated(subject: &Subject) -> Fact {
     let sale = subject.sale(3).await?;
     let chunk = [
         batch(1, vec![intent(sale, "ann", "k", 1)?, intent(sale, "ann", "k", 1)?])?,

@@ -52,7 +52,7 @@ pub async fn orders_are_judged_by_id_not_by_arrival(subject: &Subject) -> Fact {
     let sale = subject.sale(2).await?;
     let outcomes = subject.apply(&[singles(2, sale, 2)?, singles(1, sale, 2)?]).await?;
     let expected = [OUT_OF_STOCK, OUT_OF_STOCK, Decision::Confirmed, Decision::Confirmed];
-    assert_eq!(decisions(&outcomes), expected, "told in the order of the call");
+    assert_eq!(decisions(&outcomes), expected, "in the order of the call");
     Ok(())
 }
 

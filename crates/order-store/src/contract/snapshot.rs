@@ -16,7 +16,7 @@ const fn amount(orders: u64, units: u64) -> Amount {
 }
 
 /// By the decision when they were placed.
-pub async fn the_books_sum_the_orders_of_the_sale_up(subject: &Subject) -> Fact {
+pub async fn the_snapshot_sums_the_orders_of_the_sale(subject: &Subject) -> Fact {
     let (sale, other) = (subject.sale(5).await?, subject.sale(100).await?);
     let mixed = batch(
         1,
@@ -53,7 +53,7 @@ pub async fn the_books_sum_the_orders_of_the_sale_up(subject: &Subject) -> Fact 
 }
 
 /// `saleable = initial + restocked + returned - confirmed`, also while chunks are applied.
-pub async fn the_books_agree_while_chunks_are_applied(subject: &Subject) -> Fact {
+pub async fn the_snapshot_is_consistent_while_chunks_are_applied(subject: &Subject) -> Fact {
     let sale = subject.sale(10_000).await?;
     let [writer, reader] = &subject.stores;
     let writing = async {
@@ -83,16 +83,16 @@ pub async fn batches_are_listed_page_by_page(subject: &Subject) -> Fact {
     subject.apply(&chunk).await?;
     let mut page = BatchPage { sale, before: None, size: 2 };
     let first = subject.store().batches(&page).await?;
-    let told = |found: &[flashgate_domain::audit::DecidedBatch]| {
+    let listed = |found: &[flashgate_domain::audit::DecidedBatch]| {
         let each = |batch: &flashgate_domain::audit::DecidedBatch| {
             (batch.of_sale.batch, batch.orders, batch.of_sale.sums.confirmed.units)
         };
         found.iter().map(each).collect::<Vec<_>>()
     };
     let [one, two, three] = chunk.each_ref().map(flashgate_domain::Batch::id);
-    assert_eq!(told(&first), [(three, 1, 1), (two, 2, 0)]);
+    assert_eq!(listed(&first), [(three, 1, 1), (two, 2, 0)]);
     page.before = first.last().map(|batch| batch.of_sale.batch.base());
-    assert_eq!(told(&subject.store().batches(&page).await?), [(one, 3, 3)]);
+    assert_eq!(listed(&subject.store().batches(&page).await?), [(one, 3, 3)]);
     page.before = Some(one.base());
     assert_eq!(subject.store().batches(&page).await?, []);
     Ok(())
@@ -110,22 +110,22 @@ pub async fn outcomes_are_listed_page_by_page(subject: &Subject) -> Fact {
         let mut page = OutcomePage { sale, after: None, orders_max };
         let mut found = Vec::new();
         loop {
-            let told = subject.store().outcomes(&page).await?.ok_or("the sale is gone")?;
-            found.extend(told.outcomes);
-            let Some(next) = told.next else { break };
-            assert!(page.after.is_none_or(|after| after < next), "it goes on");
+            let listed = subject.store().outcomes(&page).await?.ok_or("the sale is gone")?;
+            found.extend(listed.outcomes);
+            let Some(next) = listed.next else { break };
+            assert!(page.after.is_none_or(|after| after < next), "the next page follows");
             page.after = Some(next);
         }
         assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{orders_max} orders a page");
     }
-    let nobody = flashgate_domain::SaleId::new(999_999)?;
-    let page = OutcomePage { sale: nobody, after: None, orders_max: 1 };
+    let missing = flashgate_domain::SaleId::new(999_999)?;
+    let page = OutcomePage { sale: missing, after: None, orders_max: 1 };
     assert_eq!(subject.store().outcomes(&page).await?, None);
     Ok(())
 }
 
 /// A gateway's clock can have been wrong by any time: the times in ids do not prove that an order exists.
-pub async fn orders_with_ids_of_any_time_are_in_the_books(subject: &Subject) -> Fact {
+pub async fn orders_with_ids_of_any_time_are_in_the_snapshot(subject: &Subject) -> Fact {
     let (sale, other) = (subject.sale(100).await?, subject.sale(100).await?);
     let hours = |hours: u64| hours * 3_600_000;
     let earlier = Timestamp::from_millis(NOW.as_millis() - hours(26));
@@ -152,7 +152,7 @@ pub async fn orders_with_ids_of_any_time_are_in_the_books(subject: &Subject) -> 
 }
 
 /// No order, no page.
-pub async fn a_sale_without_orders_has_empty_books(subject: &Subject) -> Fact {
+pub async fn a_sale_without_orders_has_an_empty_snapshot(subject: &Subject) -> Fact {
     let (sale, other) = (subject.sale(7).await?, subject.sale(100).await?);
     subject.apply(&[singles(1, other, 2)?]).await?;
     let snapshot = subject.store().snapshot(sale, &[]).await?.ok_or("the sale is gone")?;
@@ -164,14 +164,14 @@ pub async fn a_sale_without_orders_has_empty_books(subject: &Subject) -> Fact {
 }
 
 /// On every call, and only under its own id.
-pub async fn a_decided_batch_tells_its_outcome_again(subject: &Subject) -> Fact {
+pub async fn a_decided_batch_has_its_outcome_on_every_call(subject: &Subject) -> Fact {
     let sale = subject.sale(3).await?;
     let chunk = batch(1, vec![intent(sale, "ann", "k", 2)?, intent(sale, "bob", "k", 2)?])?;
     assert_eq!(subject.store().outcome(chunk.id()).await?, None);
     let decided = subject.apply(std::slice::from_ref(&chunk)).await?;
     assert_eq!(subject.store().outcome(chunk.id()).await?.as_ref(), decided.first());
-    let stranger = batch_with_nonce(1, 5, vec![intent(sale, "ann", "k", 2)?])?;
-    assert_eq!(subject.store().outcome(stranger.id()).await?, None);
+    let other = batch_with_nonce(1, 5, vec![intent(sale, "ann", "k", 2)?])?;
+    assert_eq!(subject.store().outcome(other.id()).await?, None);
     Ok(())
 }
 
@@ -199,11 +199,11 @@ pub async fn buyers_are_listed_page_by_page_with_what_they_hold(subject: &Subjec
         let mut page = BuyerPage { sale, after: None, size };
         let mut found = Vec::new();
         loop {
-            let told = subject.store().buyers(&page).await?;
-            assert!(told.len() <= usize::try_from(size)?, "{} in a page of {size}", told.len());
-            let Some(last) = told.last() else { break };
+            let listed = subject.store().buyers(&page).await?;
+            assert!(listed.len() <= usize::try_from(size)?, "{} in a page of {size}", listed.len());
+            let Some(last) = listed.last() else { break };
             page.after = Some(last.buyer.clone());
-            found.extend(told.iter().map(|buyer| (buyer.buyer.as_str().to_owned(), buyer.units)));
+            found.extend(listed.iter().map(|buyer| (buyer.buyer.as_str().to_owned(), buyer.units)));
         }
         let found: Vec<_> = found.iter().map(|(buyer, units)| (buyer.as_str(), *units)).collect();
         assert_eq!(found, expected, "{size} buyers a page");
