@@ -28,7 +28,7 @@ use tokio::{
 use tracing::{info, warn};
 
 /// How long a failed attempt to connect is the answer to further calls. Long enough that a crowd of waiting calls does
-/// not try one after the other, short enough that nobody notices once the server is up again.
+/// not try one after the other, short enough to go unnoticed once the server is up again.
 const FAILURE_HOLDS: Duration = Duration::from_millis(50);
 
 /// Errors of a server that is the wrong one, now or for good. A missing right (NOPERM) is not among them: it would be

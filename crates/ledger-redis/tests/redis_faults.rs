@@ -162,7 +162,7 @@ async fn events_resume_after_a_restart_of_the_server() -> Fact {
     assert_eq!(scene.available(sale).await?, 100, "the call reconnects");
     // Events are lost until the stream has reconnected, which is allowed; so one is published until it arrives.
     let mut batches = crowd(sale, 100)?.into_iter();
-    let heard = timeout(Duration::from_secs(10), async {
+    let received = timeout(Duration::from_secs(10), async {
         loop {
             let batch = scene.deduct(batches.by_ref().take(1).collect()).await.unwrap();
             scene.ledger().settle(&all_confirmed(&batch)).await.unwrap();
@@ -171,6 +171,6 @@ async fn events_resume_after_a_restart_of_the_server() -> Fact {
             }
         }
     });
-    assert!(matches!(heard.await?, Some(LedgerEvent::Settled(_))));
+    assert!(matches!(received.await?, Some(LedgerEvent::Settled(_))));
     Ok(())
 }

@@ -157,7 +157,7 @@ async fn after_a_switch_over_the_same_call_goes_to_the_new_primary() -> Fact {
     scene.ledger().ping().await?;
     assert_eq!(scene.available(sale).await?, 7);
     // The event connection follows, at the latest after some silence.
-    let heard = async {
+    let received = async {
         loop {
             scene.ledger().settle(&all_cancelled(&open, CancelReason::Timeout)).await?;
             let more = scene.deduct(vec![intent(sale, &unique_buyer(), "k", 1)?]).await?;
@@ -170,7 +170,7 @@ async fn after_a_switch_over_the_same_call_goes_to_the_new_primary() -> Fact {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), heard).await?
+    tokio::time::timeout(Duration::from_secs(30), received).await?
 }
 
 fn unique_buyer() -> String {

@@ -28,7 +28,7 @@ pub trait OrderRepository: Send + Sync + 'static {
     async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreError>;
 }
 
-/// The result of one batch of [`OrderStore::apply`].
+/// The result of one batch of [`OrderRepository::apply`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Placed {
     /// It is decided, by this call or by an earlier one.

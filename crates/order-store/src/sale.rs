@@ -11,7 +11,7 @@ pub trait SaleRepository: Send + Sync + 'static {
     /// Stores a new sale in the state `created`, generation 0, all of its stock saleable.
     async fn create_sale(&self, draft: &SaleDraft, now: Timestamp) -> Result<Sale, StoreError>;
 
-    /// Like [`OrderStore::create_sale`], but idempotent by key: a repeated call with the same draft returns the
+    /// Like [`SaleRepository::create_sale`], but idempotent by key: a repeated call with the same draft returns the
     /// existing sale in its present state, and a call with another draft creates nothing.
     async fn create_sale_once(
         &self,

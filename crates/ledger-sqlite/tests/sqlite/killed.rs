@@ -100,20 +100,20 @@ fn killed_after(path: &Path, node: u64, acknowledgements: usize) -> Vec<(String,
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
         // The harness may have begun the line.
         let Some((_before, ack)) = line.split_once("ack ") else { continue };
         let Some((what, id)) = ack.split_once(' ') else { continue };
         let Ok(id) = id.parse() else { continue };
-        heard.push((what.to_owned(), id));
-        if heard.len() == acknowledgements {
+        received.push((what.to_owned(), id));
+        if received.len() == acknowledgements {
             child.kill().unwrap();
         }
     }
     assert!(!child.wait().unwrap().success(), "it ended by itself");
-    heard
+    received
 }
 
 fn seed() -> u64 {
@@ -136,9 +136,9 @@ async fn a_killed_process_has_lost_nothing_that_it_acknowledged() -> Fact {
         let count = random.random_range(1..400);
         let (path, context) =
             (place.path.clone(), format!("FLASHGATE_SEED={seed}, kill {kill} after {count}"));
-        let heard = tokio::task::spawn_blocking(move || killed_after(&path, kill, count)).await?;
-        assert!(heard.len() >= count, "{context}: {} heard", heard.len());
-        acknowledged.extend(heard);
+        let received = tokio::task::spawn_blocking(move || killed_after(&path, kill, count)).await?;
+        assert!(received.len() >= count, "{context}: {} received", received.len());
+        acknowledged.extend(received);
 
         let ledger = place.ledger();
         let snapshot = ledger.snapshot(sale()).await?.ok_or("the sale")?;

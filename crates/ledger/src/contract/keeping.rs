@@ -226,14 +226,14 @@ pub async fn events_report_what_was_settled_and_returned(subject: Subject) -> Fa
     let batch = scene.deduct(vec![intent(sale, "ada", "k", 4)?]).await?;
     scene.ledger().settle(&outcome(&batch, |_place| cancelled(CancelReason::Timeout))).await?;
     for listener in &mut listeners {
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         for _note in 0..3 {
-            heard.push(timeout(EVENT_WAIT, listener.next()).await?.ok_or("the stream ended")?);
+            received.push(timeout(EVENT_WAIT, listener.next()).await?.ok_or("the stream ended")?);
         }
-        assert_eq!(heard.first(), Some(&LedgerEvent::Settled(quiet.id())));
-        assert!(heard.contains(&LedgerEvent::Settled(batch.id())), "{heard:?}");
+        assert_eq!(received.first(), Some(&LedgerEvent::Settled(quiet.id())));
+        assert!(received.contains(&LedgerEvent::Settled(batch.id())), "{received:?}");
         let returned = SaleStock { sale, available: 9, epoch: 1 };
-        assert!(heard.contains(&LedgerEvent::Returned(returned)), "{heard:?}");
+        assert!(received.contains(&LedgerEvent::Returned(returned)), "{received:?}");
     }
     Ok(())
 }
