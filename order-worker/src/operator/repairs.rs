@@ -101,8 +101,8 @@ impl RepairService for Repairs {
                 warn!(sale_id = %sale, ?step, saleable, "compensating step applied");
                 ("done", saleable, adjustments)
             }
-            Compensated::Conflict { saleable, adjustments } => ("moved", saleable, adjustments),
-            Compensated::Insufficient { saleable, adjustments } => ("short", saleable, adjustments),
+            Compensated::Conflict { saleable, adjustments } => ("conflict", saleable, adjustments),
+            Compensated::Insufficient { saleable, adjustments } => ("insufficient", saleable, adjustments),
         };
         let result = result.to_owned();
         Ok(Response::new(v1::CompensateStoreResponse { result, saleable, adjustments }))
@@ -118,7 +118,7 @@ impl RepairService for Repairs {
             let Correction { order, seen, settled, .. } = correction;
             warn!(order_id = %order, ?seen, ?settled, "order corrected");
         }
-        let result = if is_done { "done" } else { "moved" }.to_owned();
+        let result = if is_done { "done" } else { "conflict" }.to_owned();
         Ok(Response::new(v1::CorrectOrderResponse { result }))
     }
 

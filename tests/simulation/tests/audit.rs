@@ -402,7 +402,7 @@ async fn a_compensating_step_that_is_taken_at_two_desks_happens_once_while_buyer
     assert_eq!(step, LedgerStep { generation: 1, adjustments: 0, in_ledger: 0, across: -4 });
     let (one, other) = tokio::join!(sold.compensate(step), sold.compensate(step));
     assert_eq!([one.as_str(), other.as_str()].iter().filter(|result| **result == "done").count(), 1);
-    assert_eq!(sold.compensate(step).await, "moved", "also later");
+    assert_eq!(sold.compensate(step).await, "conflict", "also later");
     assert!(!buying.is_finished(), "nobody buys any more");
     // Until then, every look at the books complained of the leak.
     assert!(sold.world.complaint.take().is_some_and(|leak| leak.contains("available")));

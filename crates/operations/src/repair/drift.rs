@@ -197,11 +197,19 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
         let sale_id = self.sale.get();
         let request = v1::CompensateLedgerRequest { sale_id, generation, adjustments, in_ledger, across };
         let answer = LedgerServiceClient::new(self.sides.gateway.clone()).compensate_ledger(request).await?;
-        let v1::CompensateLedgerResponse { result, available, rest, generation, adjustments, in_ledger } =
-            answer.into_inner();
-        Ok(match (result.as_str(), rest) {
+        let v1::CompensateLedgerResponse {
+            result,
+            available,
+            deferred_units,
+            generation,
+            adjustments,
+            in_ledger,
+        } = answer.into_inner();
+        Ok(match (result.as_str(), deferred_units) {
             ("done", 0) => format!("done: {available} left"),
-            ("done", rest) => format!("done: {available} left, {rest} too many are sold and not decided yet"),
+            ("done", deferred) => {
+                format!("done: {available} left; {deferred} surplus units are in undecided orders")
+            }
             _ => format!("{result}: generation {generation}, {adjustments} steps, off by {in_ledger}"),
         })
     }

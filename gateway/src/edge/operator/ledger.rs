@@ -220,12 +220,12 @@ impl LedgerService for LedgerServiceImpl {
                 v1::CompensateLedgerResponse {
                     result: "done".to_owned(),
                     available,
-                    rest: deferred_units,
+                    deferred_units,
                     ..Default::default()
                 }
             }
             Compensated::Conflict { generation, adjustments, in_ledger } => v1::CompensateLedgerResponse {
-                result: "moved".to_owned(),
+                result: "conflict".to_owned(),
                 generation,
                 adjustments,
                 in_ledger,
