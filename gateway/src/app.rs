@@ -1,4 +1,4 @@
-//! Puts a gateway together from its parts and runs it until it is told to leave.
+//! Assembles a gateway from its dependencies and runs it until shutdown.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -32,13 +32,13 @@ use crate::{
     readiness::Readiness,
 };
 
-/// How many connections the kernel keeps for us while all are busy: a rush must not meet a refused connection.
+/// Listen backlog: connections that the kernel queues while all are busy. A rush must not be refused here.
 const ACCEPT_QUEUE: u32 = 4_096;
 
-/// Connections of operators at once, whatever buyers may have: audits, repairs, metrics, look-ups of the ledger.
+/// Connection limit of operators, independent of buyers: audits, repairs, metrics, look-ups of the ledger.
 const OPERATOR_CONNECTIONS_MAX: usize = 1_000;
 
-/// Where a gateway answers.
+/// The addresses that a gateway serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addresses {
     /// HTTP for buyers.
@@ -49,20 +49,20 @@ pub struct Addresses {
     pub operator: SocketAddr,
 }
 
-/// An address that cannot be had.
+/// A listener address that cannot be bound.
 #[derive(Debug, Error)]
 #[error("cannot bind cannot bind listen.{key} = {address}: {source}")]
 pub struct BindError {
-    /// The key of [`ListenConfig`] that names it.
+    /// The key of [`ListenConfig`] that holds the address.
     pub key: &'static str,
     /// The address.
     pub address: SocketAddr,
-    /// Why.
+    /// The cause.
     pub source: io::Error,
 }
 
-/// The sockets that a gateway answers on. The addresses are taken, but buyers are refused until the gateway is
-/// up: better than to let them hang.
+/// The listener sockets of a gateway. They are bound, but refuse buyers until the gateway is up; a pending connection
+/// would hang instead.
 pub struct Sockets {
     /// HTTP for buyers.
     pub http: TcpSocket,
@@ -73,7 +73,7 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Takes the addresses of `config`; the error names the one that cannot be had.
+    /// Binds the addresses of `config`; the error names the address that cannot be bound.
     pub fn bind(config: &ListenConfig) -> Result<Self, BindError> {
         Ok(Self {
             http: bind("http", config.http)?,
@@ -82,7 +82,7 @@ impl Sockets {
         })
     }
 
-    /// The addresses, with the ports that were chosen for those that were 0.
+    /// The bound addresses; port 0 is replaced by the port that the kernel chose.
     fn addresses(&self) -> io::Result<Addresses> {
         Ok(Addresses {
             http: self.http.local_addr()?,
@@ -95,8 +95,8 @@ impl Sockets {
 fn bind(key: &'static str, address: SocketAddr) -> Result<TcpSocket, BindError> {
     let bound = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // With it, an address that was in use a moment ago can be had at once. But until it listens, such a socket
-        // shares its port with others of the kind, and the kernel may choose the same free port for two of them.
+        // Allows a bind to an address that was in use a moment ago. Until it listens, a socket with this option
+        // shares its port with other such sockets, so for port 0 the kernel may choose the same free port twice.
         socket.set_reuseaddr(address.port() != 0)?;
         socket.bind(address)?;
         Ok(socket)
@@ -104,13 +104,13 @@ fn bind(key: &'static str, address: SocketAddr) -> Result<TcpSocket, BindError> 
     bound().map_err(|source| BindError { key, address, source })
 }
 
-/// Another process may have taken the address and listened first.
+/// Fails if another process has bound the same address and listened first.
 fn listen(key: &'static str, address: SocketAddr, socket: TcpSocket) -> Result<TcpListener, BindError> {
     socket.listen(ACCEPT_QUEUE).map_err(|source| BindError { key, address, source })
 }
 
-/// Runs a gateway until the shutdown of `supervisor`, which watches its tasks: then it takes nothing new, finishes what is
-/// in its batches, and returns. Says `up` when buyers are answered.
+/// Runs a gateway until the shutdown of `supervisor`, which watches its tasks; then takes no new requests, finishes
+/// its batches, and returns. Sends the addresses to `up` when buyers are accepted.
 pub async fn run(
     settings: &Settings,
     parts: Dependencies,
@@ -133,7 +133,7 @@ pub async fn run(
     let desk = LedgerServiceImpl::new(ledger, Arc::clone(&parts.registry), parts.shards, redrive);
     let operator =
         operator::router(Arc::clone(&readiness), metrics.clone(), desk, settings.listen.body_timeout())?;
-    // Outlives the others: whoever watches sees the gateway leave.
+    // Outlives the other listeners, so that operators can observe the shutdown.
     let operator_leave = CancellationToken::new();
     let listening = listen("operator", addresses.operator, sockets.operator)?;
     let [http_places, grpc_places, operator_places] = places(limits.connections_max, settings.files);
@@ -173,14 +173,14 @@ pub async fn run(
         http = %addresses.http, grpc = %addresses.grpc, operator = %addresses.operator,
         node = engine.node.get(), "gateway started"
     );
-    // Whoever started it may not care.
+    // The caller may have dropped the receiver.
     let _ = up.send(addresses);
     let http = listener::serve(http_listening, http, http_places, limits.clone(), shutdown.clone());
     let grpc = listener::serve(grpc_listening, grpc, grpc_places, limits.clone(), shutdown);
     let (http, grpc) = (supervisor.spawn("http_listener", http), supervisor.spawn("grpc_listener", grpc));
     http.ended().await;
     grpc.ended().await;
-    // Every request is answered or cut off.
+    // Every request is answered or cut off by now.
     let waiting = waiting_for("batches and outcomes on their way");
     engine.finish().await;
     drop(waiting);
@@ -190,7 +190,7 @@ pub async fn run(
     Ok(())
 }
 
-/// The places of the three listeners: HTTP, gRPC, operators. Buyers share theirs over both protocols.
+/// The connection limits of the three listeners: HTTP, gRPC, operators. HTTP and gRPC of buyers share one limit.
 fn places(connections_max: usize, files: usize) -> [Places; 3] {
     let operators = connections_max.min(OPERATOR_CONNECTIONS_MAX);
     let buyers = connections_max.saturating_mul(2);

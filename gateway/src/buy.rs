@@ -1,9 +1,9 @@
 //! One purchase, from the decoded request to its verdict.
 //!
 //! [`purchase`] decides what memory can decide, [`batcher`] puts the rest into the bounded [`queue`] of its shard, a
-//! [`lane`] takes groups from the queue and [`screen`] tells whether a group is screened first, [`transaction`] is the
-//! half-message, the deduction and the commit of a batch. [`sold_out`] watches for sales that have nothing left;
-//! [`orders`] looks up the order that a purchase came to. May import `sales`.
+//! [`lane`] takes groups from the queue and [`screen`] decides whether a group is screened first, [`transaction`] is
+//! the half-message, the deduction and the commit of a batch. [`sold_out`] detects sales without available units;
+//! [`orders`] looks up the order of a purchase. May import `sales`.
 
 pub mod batcher;
 pub mod lane;

@@ -20,25 +20,25 @@ pub use self::{
     settings::{AuthConfig, AuthMode, BODY_BYTES_MAX, ListenConfig, Settings},
 };
 
-/// Begins the variables that overlay the file: `FLASHGATE_GATEWAY__REDIS__PREFIX` is `redis.prefix`.
+/// Prefix of the environment variables that override the file: `FLASHGATE_GATEWAY__REDIS__PREFIX` is `redis.prefix`.
 pub const ENV_PREFIX: &str = "FLASHGATE_GATEWAY__";
-/// Every key with its default and its reason.
+/// The sample file: every key with its default and the reason for it.
 pub const SAMPLE: &str = include_str!("../config.sample.toml");
 
-/// Everything that can be configured.
+/// All configuration keys.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where it listens.
+    /// Listener addresses and limits.
     #[serde(default)]
     pub listen: ListenConfig,
-    /// How buyers prove who they are.
+    /// Authentication of buyers.
     #[serde(default)]
     pub auth: AuthConfig,
-    /// How intents become batches.
+    /// Batching of intents.
     #[serde(default)]
     pub batcher: BatcherConfig,
-    /// The stock in front of the database. Has no default: it must be told where Redis is.
+    /// The ledger. `redis.urls` has no default and is required.
     pub redis: RedisConfig,
     /// The message broker.
     #[serde(default)]
@@ -46,7 +46,7 @@ pub struct Config {
     /// The order worker.
     #[serde(default)]
     pub worker: WorkerConfig,
-    /// The clocks of the servers.
+    /// Limits on clock differences between servers.
     #[serde(default)]
     pub clock: ClockConfig,
     /// Logs.
@@ -57,38 +57,38 @@ pub struct Config {
     pub runtime: RuntimeConfig,
 }
 
-/// The process.
+/// Settings of the process.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RuntimeConfig {
-    /// How many threads work. Unless told, half as many as there are processors: the kernel's part of the network
-    /// takes as much again, and threads that hand work to each other cost more an order than they gain.
+    /// Number of worker threads. Default: half the number of processors: the kernel's part of the network takes as
+    /// much again, and threads that hand work to each other cost more an order than they gain.
     pub worker_threads: Option<NonZeroUsize>,
 }
 
 impl RuntimeConfig {
-    /// How many threads work.
+    /// The number of worker threads, at least 1.
     pub fn worker_threads(&self) -> usize {
         let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         self.worker_threads.map_or(processors.div_ceil(2), NonZeroUsize::get)
     }
 }
 
-/// The order worker, as the gateway reaches it.
+/// The client of the order worker.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WorkerConfig {
     /// The operator interface of any order worker, over gRPC.
     pub url: String,
-    /// How long one call to it may take. 2 s.
+    /// Timeout of one call. 2 s.
     pub timeout_ms: NonZeroU64,
-    /// How often the sales that are not closed are read again, besides at every event. 500 ms: a sale that was closed
-    /// ends at every gateway within a second, also when the event was lost.
+    /// Interval at which sales that are not closed are read again, besides at every event. 500 ms: a closed sale ends
+    /// at every gateway within a second, also when the event was lost.
     pub refresh_interval_ms: NonZeroU64,
 }
 
 impl WorkerConfig {
-    /// How often the sales that are not closed are read again, besides at every event.
+    /// The refresh interval of sales that are not closed.
     pub const fn refresh(&self) -> Duration {
         Duration::from_millis(self.refresh_interval_ms.get())
     }
@@ -102,7 +102,7 @@ impl Default for WorkerConfig {
 }
 
 impl Config {
-    /// The settings of the gateway itself, in a process that may open `files` files.
+    /// The settings of the gateway itself, in a process with a limit of `files` open files.
     pub fn settings(&self, files: usize) -> Settings {
         Settings {
             files,
@@ -114,7 +114,7 @@ impl Config {
         }
     }
 
-    /// What a single value cannot tell.
+    /// Checks the rules that span several keys.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.batcher.check(self.rocketmq.body_bytes_max)
     }

@@ -1,4 +1,4 @@
-//! A gateway without its sockets: what works on the parts outside, started and ended in order.
+//! A gateway without its sockets: starts and ends, in order, everything that works on the dependencies.
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,47 +30,47 @@ use crate::{
     },
 };
 
-/// The pause before a start-up step that failed is tried again.
+/// Pause before a failed start-up step is retried.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
-/// How often the keys of closed sales are looked through.
+/// Interval between sweeps of the keys of closed sales.
 const SWEEP_PERIOD: Duration = Duration::from_secs(30);
-/// How often a sold-out sale is read again.
+/// Interval at which sold-out sales are read again.
 const REREAD_PERIOD: Duration = Duration::from_secs(1);
 
-/// Everything outside the gateway that it works with. In production Redis, RocketMQ and the order worker's gRPC;
+/// Everything outside the gateway. In production Redis, RocketMQ and the order worker's gRPC;
 /// in the embedded mode and in simulations their doubles.
 pub struct Dependencies {
     /// The stock.
     pub ledger: Arc<dyn Ledger>,
-    /// How many shards it has.
+    /// The number of shards of the ledger.
     pub shards: ShardCount,
-    /// Half-messages; its check-backs are answered already.
+    /// Half-messages; the producer's check-backs are already being answered.
     pub producer: Arc<dyn TransactionProducer>,
-    /// Where half-messages go.
+    /// The topic of half-messages.
     pub orders_topic: Topic,
-    /// Which ledger this gateway works for. Shared with whoever answers its check-backs.
+    /// The ledger that this gateway works for. Shared with the answerer of its check-backs.
     pub belonging: Arc<Belonging>,
-    /// Outcomes: this gateway takes its share, once it knows that they are its own.
+    /// Joins the group of outcomes; called once the gateway has agreed on its ledger.
     pub outcomes: Join,
-    /// Sale events: this gateway hears all of them.
+    /// Sale events: every gateway gets all of them.
     pub sale_events: Box<dyn Subscription>,
     /// The order worker.
     pub registry: Arc<dyn Registry>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
-    /// Where the nonces of batch ids come from: random, and different at every start.
+    /// Seeds the nonces of batch ids: random, and different at every start.
     pub seed: u64,
 }
 
-/// The working gateway. Dropping it is like a crash: nothing is finished.
+/// The running gateway. Dropping it is like a crash: nothing is finished.
 pub struct Engine {
-    /// The number that its batch ids carry.
+    /// The node number in its batch ids.
     pub node: Node,
-    /// Answers intents.
+    /// Decides intents.
     pub purchase: Arc<Purchase>,
-    /// Looks orders up.
+    /// Looks up orders.
     pub orders: Arc<Orders>,
-    /// The sales that it knows.
+    /// The known sales.
     pub catalogue: Arc<Catalogue>,
     transactions: Arc<Transactions>,
     lanes: Vec<Task>,
@@ -79,9 +79,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts on `parts`. Waits for the ledger and the order worker;
-    /// `None` if it was told to leave before they answered. Its tasks are watched by `supervisor`, whose shutdown it
-    /// follows.
+    /// Starts on `parts`. Waits for the ledger and the order worker; `None` if shutdown began before they answered.
+    /// `supervisor` watches the tasks, and its shutdown ends them.
     pub async fn start(
         settings: &Settings,
         parts: Dependencies,
@@ -94,7 +93,7 @@ impl Engine {
         let agree = || belonging.agree(&*parts.ledger, &*parts.registry, parts.shards, fresh);
         first_success("agreement of ledger and order store", &shutdown, agree).await?;
         let clock = LedgerClock::new(Arc::clone(&parts.clock));
-        // If it does not tell the time now, it is asked again in two seconds.
+        // If the comparison fails, it is repeated in two seconds.
         let _silent = clock.compare(&*ledger, readiness).await;
         let node = first_success("node number", &shutdown, || ledger.next_node()).await?;
         let mut background = Vec::new();
@@ -155,8 +154,8 @@ impl Engine {
         Some(Self { node, purchase, orders, catalogue, transactions, lanes, settling, background })
     }
 
-    /// After the leave that it was started with: what is left in the queues is refused or finished by the lanes,
-    /// what was taken of the outcomes is settled.
+    /// Call it after shutdown: the lanes refuse or finish the queued intents, and outcomes that were taken are
+    /// settled.
     pub async fn finish(self) {
         for lane in self.lanes {
             lane.ended().await;
@@ -167,13 +166,13 @@ impl Engine {
     }
 }
 
-/// The identity of a ledger that has none yet, from the seed of the process.
+/// An identity for a ledger without one, from the seed of the process.
 fn fresh_identity(seed: u64) -> LedgerId {
     let bytes: [u8; 16] = StdRng::seed_from_u64(seed).random();
     LedgerId::from_bytes(bytes).unwrap_or(LedgerId::MIN)
 }
 
-/// Frees the keys of sales that are long over, a few at a time.
+/// Frees the keys of sales that ended long ago, a few at a time.
 async fn sweep(ledger: Arc<dyn SaleLifecycle>, shutdown: CancellationToken) {
     while shutdown.run_until_cancelled(sleep(SWEEP_PERIOD)).await.is_some() {
         match ledger.sweep().await {
@@ -186,7 +185,7 @@ async fn sweep(ledger: Arc<dyn SaleLifecycle>, shutdown: CancellationToken) {
     }
 }
 
-/// Makes the lane of each shard, whose batches are of `node`.
+/// Makes the lane of each shard, with batch ids of `node`.
 fn lanes_of(node: Node, seed: u64, shared: Arc<Shared>) -> impl FnMut(Shard, Arc<ShardQueue>) -> Lane {
     let mut seeds = StdRng::seed_from_u64(seed);
     move |shard, queue| {
@@ -195,7 +194,7 @@ fn lanes_of(node: Node, seed: u64, shared: Arc<Shared>) -> impl FnMut(Shard, Arc
     }
 }
 
-/// Tries until it succeeds; `None` if the process was told to leave first.
+/// Retries until success; `None` if shutdown began first.
 async fn first_success<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
     step: &str,
     shutdown: &CancellationToken,
@@ -203,7 +202,7 @@ async fn first_success<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>
 ) -> Option<T> {
     let _waiting = waiting_for("the ledger and the order worker, at the start");
     loop {
-        // Each step is done again from its beginning by the next start: it may be broken off anywhere.
+        // The next start repeats each step from its beginning, so a step may be cancelled anywhere.
         match shutdown.run_until_cancelled(attempt()).await? {
             Ok(value) => return Some(value),
             Err(why) => warn!(step, error = %why, "startup step failed; retrying"),

@@ -1,4 +1,4 @@
-//! The gateway's process: reads the configuration, connects the real parts, runs until SIGTERM.
+//! The gateway's process: reads the configuration, connects the dependencies, runs until SIGTERM.
 
 use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 
@@ -34,9 +34,9 @@ use tracing::{info, warn};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The pause before a broker that did not answer at the start is asked again.
+/// Pause before the connection to a broker that was down at the start is retried.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// How long what still runs beside the gateway may take at its end: a look-up of a name cannot be broken off.
+/// Grace period for background work at the end of the process: a name look-up cannot be cancelled.
 const REST_TIME: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     };
     match start(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
-        // With all causes, on one line.
+        // All causes, on one line.
         Err(error) => fail("gateway", format_args!("{error:#}"), exit_code(&error)),
     }
 }
@@ -121,7 +121,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     ran
 }
 
-/// Connects as soon as the broker answers.
+/// Retries until the broker answers.
 async fn connect_at_last(
     config: &Config,
     supervisor: &Supervisor,
@@ -135,7 +135,7 @@ async fn connect_at_last(
     }
 }
 
-/// Everything outside the process; and the producer again, to be shut down at the end.
+/// The dependencies; and the producer again, to be shut down at the end.
 async fn connect(
     config: &Config,
     supervisor: &Supervisor,

@@ -1,4 +1,4 @@
-//! Everything that a gateway measures.
+//! The metrics of a gateway.
 
 use flashgate_service::{
     error::PURCHASE_CODES,
@@ -76,7 +76,7 @@ const SCRIPT: Label = Label {
 };
 const SALE: Label = Label { name: "sale", values: &[] };
 
-/// Of the gateway itself, on whatever ledger.
+/// Metrics of the gateway itself, independent of the ledger.
 pub const GATEWAY: &[Metric] = &[
     Metric::counter("flashgate_gateway_buys_total", "answers to purchases, by code")
         .by(&[Label { name: "outcome", values: PURCHASE_CODES }]),
@@ -143,7 +143,7 @@ pub const GATEWAY: &[Metric] = &[
     Metric::counter("flashgate_ledger_faults_total", "failed calls").by(&[CALL, FAULT]),
 ];
 
-/// Of a ledger on Redis.
+/// Metrics of a ledger on Redis.
 pub const REDIS: &[Metric] = &[
     Metric::seconds("flashgate_ledger_script_seconds", "script round-trip time").by(&[SCRIPT]),
     Metric::counter("flashgate_ledger_connections_total", "connection attempts")
@@ -160,7 +160,7 @@ pub const REDIS: &[Metric] = &[
     ),
 ];
 
-/// Of a ledger on SQLite.
+/// Metrics of a ledger on SQLite.
 pub const SQLITE: &[Metric] = &[
     Metric::seconds("flashgate_ledger_commit_seconds", "time of a commit, including the disk sync"),
     Metric::sizes("flashgate_ledger_commit_calls", "calls in one transaction"),

@@ -1,9 +1,10 @@
-//! Whether this gateway can sell: the ledger and the broker answer, the sales are known, and buyers are let in.
+//! Whether this gateway can sell: the ledger and the broker answer, the sales are known, and buyers are accepted.
 //!
-//! All gateways share one ledger and one broker. If each turned not ready at the first call that fails, a stall of a
-//! second would leave a balancer with no gateway at all, and buyers with less than the refusal that they can repeat. So
-//! a part that does not answer is given some time, and each gateway gives another one (`patience`); what buyers hear
-//! meanwhile is decided call by call, as ever. What waiting cannot mend counts at once: all that answers is a refusal.
+//! All gateways share one ledger and one broker. If each turned not ready at the first failed call, a stall of a
+//! second would leave a load balancer with no gateway at all, and buyers without the refusal that they can retry. So
+//! a dependency that does not answer is tolerated for a time that differs between gateways (`patience`); meanwhile
+//! each call is answered by its own result. Faults that waiting cannot repair count at once: a dependency that
+//! answers with a refusal.
 
 mod patience;
 
@@ -22,24 +23,24 @@ use tracing::{info, warn};
 
 use self::patience::{Patience, Trial};
 
-/// How often the ledger and the broker are asked.
+/// Interval between probes of the ledger and the broker.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// What a gateway can do without for a while: it sells on, but somebody should look.
+/// Faults with which a gateway still sells, but which an operator should look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Degraded {
-    /// The ledger, or some of its shards, failed at the last trial.
+    /// The ledger, or some of its shards, failed the last probe.
     Ledger,
-    /// The broker failed at the last trial.
+    /// The broker failed the last probe.
     Broker,
-    /// The order worker does not tell the sales: none is opened or closed here.
+    /// The order worker does not list the sales: no sale is opened or closed here.
     Worker,
     /// Some sale cannot be brought up to date.
     Sales,
 }
 
 impl Degraded {
-    /// All of them.
+    /// Every variant.
     pub const ALL: [Self; 4] = [Self::Ledger, Self::Broker, Self::Worker, Self::Sales];
 
     /// The stable name, in answers and metrics.
@@ -53,7 +54,7 @@ impl Degraded {
     }
 }
 
-/// What is known about the parts that a sale needs.
+/// The state of the dependencies that sales need.
 #[derive(Default)]
 pub struct Readiness {
     state: Mutex<State>,
@@ -70,13 +71,13 @@ struct State {
     sales_known: bool,
     listeners_ready: bool,
     degraded: BTreeSet<Degraded>,
-    /// The shards that failed at the last trial.
+    /// The shards that failed the last probe.
     shards_down: Vec<Shard>,
 }
 
 impl Readiness {
-    /// Not ready while the clock is further than that from a peer's, or while `identity_holds` returns false; nor from
-    /// the shutdown of `supervisor` on.
+    /// Not ready while the clock differs from a peer's by more than `clock_difference_max`, while `identity_holds`
+    /// returns false, or after the shutdown of `supervisor`.
     pub fn new(
         clock_difference_max: Duration,
         identity_holds: impl Fn() -> bool + Send + Sync + 'static,
@@ -95,7 +96,7 @@ impl Readiness {
         &self.clocks
     }
 
-    /// The parts that are missing, by name; empty if the gateway is ready.
+    /// The names of the missing dependencies; empty if the gateway is ready.
     pub fn missing(&self) -> Vec<&'static str> {
         let state = self.state();
         let parts = [
@@ -111,7 +112,7 @@ impl Readiness {
         parts.into_iter().filter_map(|(name, missing)| missing.then_some(name)).collect()
     }
 
-    /// What does not work as it should, by name, whether the gateway is ready or not: a shard of the ledger is
+    /// The names of the degraded dependencies, whether the gateway is ready or not: a shard of the ledger is
     /// `ledger shard 3`.
     pub fn degraded(&self) -> Vec<String> {
         let state = self.state();
@@ -119,12 +120,12 @@ impl Readiness {
         named.chain(state.shards_down.iter().map(|shard| format!("ledger shard {}", shard.get()))).collect()
     }
 
-    /// Remembers whether the gateway does without `part`.
+    /// Records whether `part` is degraded.
     pub fn set_degraded(&self, part: Degraded, degraded: bool) {
         let mut state = self.state();
         let changed = if degraded { state.degraded.insert(part) } else { state.degraded.remove(&part) };
         drop(state);
-        // Set each time: a gauge that is not set for some minutes is no longer exported.
+        // Set at each call: a gauge that is not set for some minutes is no longer exported.
         gauge!("flashgate_gateway_degraded", "part" => part.as_str()).set(f64::from(u8::from(degraded)));
         if part == Degraded::Worker {
             note_up(part.as_str(), !degraded);
@@ -136,18 +137,18 @@ impl Readiness {
         }
     }
 
-    /// The sales were read once. That is never lost again: later sales are preheated as they come.
+    /// Records that the sales were read once. Stays set: later sales are preheated as they appear.
     pub fn sales_are_preheated(&self) {
         self.state().sales_known = true;
     }
 
-    /// Connections of buyers are accepted; until then they are refused.
+    /// Records that buyers' connections are accepted; until then they are refused.
     pub fn listeners_ready(&self) {
         self.state().listeners_ready = true;
     }
 
-    /// Tries the ledger, shard by shard, and the broker every second, until the shutdown. How long it waits
-    /// for a part that stalls is drawn from `seed`.
+    /// Probes the ledger, shard by shard, and the broker every second, until the shutdown. `seed` determines how long
+    /// a stalled dependency is tolerated.
     pub async fn watch(
         self: Arc<Self>,
         ledger: Arc<dyn Probing>,
@@ -173,7 +174,8 @@ impl Readiness {
         }
     }
 
-    /// One shard that works is enough to be ready: a gateway that is not would keep its sales from buyers as well.
+    /// One working shard is enough to be ready: a gateway that is not ready would withhold the sales of that shard
+    /// too.
     fn note_ledger(&self, shards: &[(Shard, Result<(), LedgerError>)], patience: &mut Patience) {
         let down: Vec<Shard> =
             shards.iter().filter(|(_shard, answer)| answer.is_err()).map(|(shard, _answer)| *shard).collect();
@@ -216,7 +218,7 @@ impl Readiness {
     }
 }
 
-/// Whether a part answered when it was last asked.
+/// Exports whether a dependency answered the last probe.
 fn note_up(part: &'static str, up: bool) {
     gauge!("flashgate_gateway_dependency_up", "part" => part).set(f64::from(u8::from(up)));
 }

@@ -1,5 +1,5 @@
-//! The worker as a process of its own, on the store that the configuration names and RocketMQ: opens the operator's port, waits for the others,
-//! works, and takes it all apart in order.
+//! The worker as a process of its own, on the configured store and RocketMQ: opens the operator's port, waits for its
+//! dependencies, works, and shuts down in order.
 
 mod error;
 mod late_init;
@@ -34,18 +34,18 @@ use crate::{
     stores,
 };
 
-/// The pause before the group is joined again after a batch of another ledger came.
+/// Pause before the group is rejoined after a batch of another ledger.
 const FOREIGN_BATCH_PAUSE: Duration = Duration::from_secs(5);
-/// How long the broker may take to hear that this worker leaves its group.
+/// Timeout of the unregistration from the worker's group at the broker.
 const UNREGISTER_TIMEOUT: Duration = Duration::from_secs(1);
-/// What open requests get at least, however long the chunks at hand took.
+/// Minimum grace period of open requests, however long the chunks in process took.
 const CLOSING_TIME_MIN: Duration = Duration::from_millis(500);
 
-/// Brings the schema to this version, or ends when `shutdown` is cancelled: another migration, or a server that does not
-/// answer, can be waited for without end.
+/// Migrates the schema to this version, or ends when `shutdown` is cancelled: the wait for another migration, or for
+/// a server that does not answer, has no limit.
 ///
 /// # Errors
-/// The migration that failed, or [`WorkerError::MigrationInterrupted`].
+/// The migration failed, or [`WorkerError::MigrationInterrupted`].
 pub async fn migrate(config: &WorkerConfig, shutdown: &CancellationToken) -> Result<(), WorkerError> {
     let _waiting = waiting_for("the order store, to migrate it");
     let store = stores::open(&config.order_store, 0, &Supervisor::default())?;
@@ -55,13 +55,14 @@ pub async fn migrate(config: &WorkerConfig, shutdown: &CancellationToken) -> Res
     Ok(())
 }
 
-/// Works until the shutdown of `supervisor`, which watches its tasks; finishes the chunk at hand, acknowledges it, and leaves the group.
+/// Works until the shutdown of `supervisor`, which watches its tasks; then finishes the chunks in process,
+/// acknowledges them, and leaves the group.
 ///
-/// The process may open so many `files`. The operator's port answers from the start, so that liveness and readiness can be told apart while the
-/// store or the broker are away.
+/// `files` is the open-file limit of the process. The operator's port answers from the start, so that liveness and
+/// readiness differ while the store or the broker is down.
 ///
 /// # Errors
-/// What an operator must mend: configuration, address in use, schema.
+/// A fault that an operator must repair: configuration, address in use, schema.
 pub async fn serve(
     config: WorkerConfig,
     clock: Arc<dyn Clock>,
@@ -70,7 +71,7 @@ pub async fn serve(
     supervisor: &Supervisor,
 ) -> Result<(), WorkerError> {
     let shutdown = supervisor.shutdown();
-    // Only the pauses before retries are drawn from it: it must differ between processes, nothing more.
+    // Seeds only the pauses before retries: it must differ between processes, nothing more.
     let seed = clock.now().as_millis() ^ (u64::from(process::id()) << 32);
     let health = Arc::new(Health::new(config.clock.difference_max(), shutdown.clone()));
     let store = stores::open(&config.order_store, seed, supervisor)?;
@@ -101,7 +102,7 @@ pub async fn serve(
     let handles = BrokerHandles { publisher: &publisher, browser: &browser, backlog: &backlog };
     let telling = supervisor.spawn("shutdown_notice", tell(Arc::clone(&health), shutdown.clone()));
     let worked = work(&config, clock, store, handles, &health, seed, supervisor).await;
-    // Also if it ended by itself, such as at another schema: from here on tasks may end.
+    // Needed if the consumer ended by itself, such as at another schema: from here on tasks may end.
     shutdown.cancel();
     telling.ended().await;
     let drain_timeout = config.operator.limits.drain_timeout();
@@ -120,7 +121,7 @@ pub async fn serve(
     worked
 }
 
-/// Tells that the worker leaves, before its last chunk is done.
+/// Reports the shutdown of the worker, before its last chunk is done.
 async fn tell(health: Arc<Health>, shutdown: CancellationToken) {
     shutdown.cancelled().await;
     health.shut_down();
@@ -133,7 +134,7 @@ async fn bind(config: &OperatorConfig) -> Result<TcpListener, WorkerError> {
     Ok(listener)
 }
 
-/// What the operator's port uses of the broker, once it is connected.
+/// The parts of the broker that the operator's port uses, once connected.
 struct BrokerHandles<'a> {
     publisher: &'a Arc<LateInit<RocketMqPublisher>>,
     browser: &'a LateInit<RocketMqBrowser>,
@@ -191,7 +192,7 @@ async fn work(
         drop(waiting);
         let has_foreign_batches = health.condition().foreign_batches;
         if has_foreign_batches && shutdown.run_until_cancelled(sleep(FOREIGN_BATCH_PAUSE)).await.is_some() {
-            // To see whether they are gone.
+            // Rejoins to see whether the foreign batches have stopped.
             let joined = await_broker(&config.rocketmq, &clock, health, &backoff, supervisor).await?;
             member = joined.map(|(_mq, _sender, subscription)| subscription);
         }
@@ -201,7 +202,7 @@ async fn work(
     Ok(())
 }
 
-/// Whether the schema was found right before the worker was told to leave.
+/// Returns whether the schema was found right before shutdown began.
 async fn await_schema(
     store: &dyn ServerStore,
     health: &Health,
@@ -228,7 +229,7 @@ async fn await_schema(
     Ok(true)
 }
 
-/// The ways to and from the broker; `None` if the worker was told to leave before it answered.
+/// Connects to the broker; `None` if shutdown began before it answered.
 async fn await_broker(
     config: &RocketMqConfig,
     clock: &Arc<dyn Clock>,

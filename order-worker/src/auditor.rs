@@ -1,4 +1,4 @@
-//! The audit in the background: this worker's own store against the ledger behind a gateway, sale by sale.
+//! The background audit: this worker's own store against the ledger behind a gateway, sale by sale.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -23,28 +23,28 @@ use tracing::{error, info, warn};
 
 use crate::config::AuditConfig;
 
-/// In which rounds sales that are closed are audited as well, since little moves there, and what buyers hold is compared,
-/// since that takes long.
+/// Closed sales are audited, and the holdings of buyers compared, in every tenth round: closed sales change little, and
+/// holdings take long.
 const THOROUGH_EVERY: u64 = 10;
 
-/// Audits every sale that is on sale, again and again; those that are closed, and what buyers hold, now and then, and in
-/// each round as long as something was found.
+/// Audits every live sale in each round; closed sales, and the holdings of buyers, in every tenth round; a sale with
+/// findings, and its holdings, in each round.
 pub(crate) struct Auditor {
     ledger: Arc<dyn LedgerSide>,
     store: OwnBooks,
     plan: Plan,
     period: Duration,
-    /// The gauges that are not 0: one that no finding moves any longer goes back to it.
+    /// The gauges that are not 0: a gauge without a finding is set back to 0.
     told: HashSet<(SaleId, &'static str)>,
     round: u64,
     is_thorough: bool,
 }
 
 impl Auditor {
-    /// `None` if the configuration names no gateway.
+    /// `None` if the configuration has no gateway URL.
     ///
     /// # Errors
-    /// `audit.gateway_url` is no URL.
+    /// `audit.gateway_url` is not a URL.
     pub(crate) fn new(
         config: &AuditConfig,
         store: Arc<dyn OrderStore>,
@@ -112,7 +112,7 @@ impl Auditor {
 
     async fn audit(&mut self, sale: SaleId) {
         let started = Instant::now();
-        // A finding that is not looked for again would look mended.
+        // A finding that is not checked again would look repaired.
         let was_found = self.told.iter().any(|(told, _kind)| *told == sale);
         let plan = Plan { holdings: self.is_thorough || was_found, ..self.plan };
         let examined = examine(sale, &*self.ledger, &self.store, &plan).await;
@@ -122,7 +122,7 @@ impl Auditor {
                 self.tell(report);
                 report.verdict().as_str()
             }
-            // No ledger need have it, so nothing can be wrong with it.
+            // No ledger needs the sale, so there is nothing to audit.
             Ok(None) => return self.show(sale, &[]),
             Err(fault) => {
                 warn!(sale_id = %sale, error = %fault, "audit failed");
@@ -146,7 +146,7 @@ impl Auditor {
         self.show(sale, &report.findings);
     }
 
-    /// Sets the gauges of the sale: those of `findings`, and to 0 those that were set before.
+    /// Sets the gauges of the sale: those of `findings` to their units, and those set before to 0.
     fn show(&mut self, sale: SaleId, findings: &[Finding]) {
         self.told.extend(findings.iter().map(|finding| (sale, finding.name())));
         self.told.retain(|(told, kind)| {
@@ -162,7 +162,7 @@ impl Auditor {
     }
 }
 
-/// At least 1: a finding without units, such as a sale that is missing, is one all the same.
+/// At least 1: a finding without units, such as a missing sale, still counts.
 fn units(finding: &Finding) -> u64 {
     finding.units().max(1)
 }
@@ -229,13 +229,13 @@ mod tests {
     };
     use flashgate_order_store_sqlite::{SqliteSettings, SqliteStore};
 
-    /// A ledger with ten units of every sale, less those that leaked, and those that were sold one by one.
+    /// A ledger with ten units of every sale, minus leaked units and units sold one by one.
     #[derive(Default)]
     struct Ledger {
         leaked: AtomicI64,
         asked: AtomicUsize,
         sold: u32,
-        /// Of what was sold, somebody has deleted what buyers hold.
+        /// The holdings of buyers were deleted for the sold units.
         forgets: AtomicBool,
         compared: AtomicUsize,
     }

@@ -24,12 +24,13 @@ use tonic::transport::Endpoint;
 
 use crate::stores;
 
-/// Begins the variables that overlay the file: `FLASHGATE_WORKER__ORDER_STORE__URL` is `order_store.url`.
+/// Prefix of the environment variables that override the file: `FLASHGATE_WORKER__ORDER_STORE__URL` is
+/// `order_store.url`.
 pub const ENV_PREFIX: &str = "FLASHGATE_WORKER__";
-/// Every key with its default and its reason.
+/// The sample file: every key with its default and the reason for it.
 pub const SAMPLE: &str = include_str!("../config.sample.toml");
 
-/// Everything that can be configured.
+/// All configuration keys.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WorkerConfig {
@@ -39,28 +40,28 @@ pub struct WorkerConfig {
     pub order_store: StoreConfig,
     /// The broker, and the prefix of every topic and group.
     pub rocketmq: RocketMqConfig,
-    /// How batches are taken from the broker.
+    /// The consumption of batches.
     pub consume: ConsumeConfig,
-    /// What operators and gateways call.
+    /// The interface for operators and gateways.
     pub operator: OperatorConfig,
-    /// The audit in the background.
+    /// The background audit.
     pub audit: AuditConfig,
-    /// The clocks of the servers.
+    /// Limits on clock differences between servers.
     pub clock: ClockConfig,
 }
 
 impl WorkerConfig {
-    /// The configuration in `file`, if one is named, with the environment on top: all of it can be used.
+    /// The configuration in `file`, if given, overridden by the environment and checked.
     ///
     /// # Errors
-    /// The key that is wrong, and what was expected.
+    /// The wrong key, and the expected value.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         let config: Self = config::load(file, ENV_PREFIX)?;
         config.check()?;
         Ok(config)
     }
 
-    /// What the types of the fields cannot tell.
+    /// Checks the rules that the field types do not express.
     fn check(&self) -> Result<(), ConfigError> {
         stores::check(&self.order_store)?;
         let unfit =
@@ -82,25 +83,25 @@ impl WorkerConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
-    /// Where it is, and as whom to log in. Its scheme says which database it is ([`crate::stores`]).
+    /// Address and login. The scheme selects the database ([`crate::stores`]).
     pub url: StoreUrl,
-    /// Connections at most. 8: one applies chunks, the others answer look-ups.
+    /// Maximum connections. 8: one applies chunks, the others answer look-ups.
     pub connections_max: NonZeroU32,
     /// How long a call waits for a connection. 3 s: gateways give up after 5.
     pub acquire_timeout_ms: NonZeroU64,
-    /// How long one call, or one transaction, may take. 10 s: a chunk of 1,024 orders takes about 10 ms.
+    /// Timeout of one call, or one transaction. 10 s: a chunk of 1,024 orders takes about 10 ms.
     pub call_timeout_ms: NonZeroU64,
-    /// How long a statement waits for a row. 2 s: a chunk holds one for milliseconds, so somebody else does; then the
-    /// batches of that sale wait, and the others go on.
+    /// How long a statement waits for a row lock. 2 s: a chunk holds a row for milliseconds, so another client does;
+    /// then the batches of that sale wait, and the others continue.
     pub lock_wait_timeout_s: NonZeroU32,
-    /// After how long without a statement the server ends a connection, and rolls back what it had begun. 10 s: what a
-    /// worker that is gone, host and all, can hold the row of a sale for. At least 4.
+    /// Idle time after which the server ends a connection, and rolls back its transaction. 10 s: the maximum time for
+    /// which a dead worker, host and all, can hold the row of a sale. At least 4.
     pub session_timeout_s: NonZeroU32,
-    /// How often a chunk is tried again at once after a deadlock or a lock wait. 8.
+    /// Maximum immediate retries of a chunk after a deadlock or a lock wait. 8.
     pub contention_retries_max: u32,
-    /// The first pause before such a retry. 2 ms: as long as a small chunk takes.
+    /// First pause before such a retry. 2 ms: as long as a small chunk takes.
     pub contention_backoff_min_ms: NonZeroU64,
-    /// The longest pause before such a retry. 200 ms.
+    /// Maximum pause before such a retry. 200 ms.
     pub contention_backoff_max_ms: NonZeroU64,
 }
 
@@ -121,7 +122,7 @@ impl Default for StoreConfig {
 }
 
 impl StoreConfig {
-    /// The same for the store.
+    /// The settings of the store's driver.
     pub(crate) fn settings(&self) -> ServerSettings {
         ServerSettings {
             connections_max: self.connections_max,
@@ -136,39 +137,39 @@ impl StoreConfig {
     }
 }
 
-/// How batches are taken from the broker.
+/// The consumption of batches.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConsumeConfig {
-    /// No further batch joins a chunk that has so many orders. 1,024: more hardly gains (`docs/adr`), and holds
-    /// the rows longer. The last batch may bring a chunk above it, to twice as many at most.
+    /// No further batch joins a chunk with this many orders. 1,024: more hardly gains (`docs/adr`), and holds
+    /// the rows longer. The last batch may bring a chunk above the limit, to at most twice as many.
     pub chunk_orders_max: NonZeroUsize,
-    /// No further batch joins a chunk that has so many bytes of bodies. 4 MiB.
+    /// No further batch joins a chunk with this many bytes of bodies. 4 MiB.
     pub chunk_bytes_max: NonZeroUsize,
-    /// How long a chunk waits for more after its first batch, if the chunk before it held several: an order of a
-    /// large chunk costs a third of one of a small chunk. 15 ms; 0 takes only what is at hand.
+    /// How long a chunk waits for more batches after its first, if the chunk before it held several: an order of a
+    /// large chunk costs a third of an order of a small chunk. 15 ms; 0 takes only what is at hand.
     pub chunk_linger_ms: u64,
-    /// How many chunks are at work at once. 2: one is inserted while the other one is committed and announced. More
+    /// Maximum concurrent chunks. 2: one is inserted while the other is committed and published. More
     /// would only wait for each other at the row of a hot sale.
     pub chunks_in_flight: NonZeroUsize,
-    /// How many orders of sales whose rows somebody holds wait here, while those of other sales go on; then nothing is
-    /// taken any more. 65,536: some 30 MB.
+    /// Maximum orders that wait here for sales with locked rows, while those of other sales continue; at the limit
+    /// no batch is taken. 65,536: some 30 MB.
     pub parked_orders_max: NonZeroUsize,
-    /// How many orders a worker places in a second at most, so that the database stays calm whatever the rush: the
-    /// rest waits in the broker. 0: as many as there are.
+    /// Maximum orders that a worker places per second, to protect the database from a rush: the rest waits in the
+    /// broker. 0: no limit.
     pub orders_per_second_max: u32,
-    /// How long to wait for a first batch before looking whether to leave. 500 ms.
+    /// How long to wait for a first batch before the shutdown is checked. 500 ms.
     pub poll_wait_ms: NonZeroU64,
-    /// Outcomes that would make a larger message are split. 1 MiB: a quarter of what brokers take.
+    /// Maximum bytes of an outcomes message; more outcomes are split. 1 MiB: a quarter of a broker's limit.
     pub outcomes_bytes_max: NonZeroUsize,
-    /// The first pause after the store or the broker failed. 50 ms.
+    /// First pause after the store or the broker failed. 50 ms.
     pub retry_backoff_min_ms: NonZeroU64,
-    /// The longest pause after the store or the broker failed. 2 s: how late the worker notices that it is back.
+    /// Maximum pause after the store or the broker failed. 2 s: how late the worker notices that it is up again.
     pub retry_backoff_max_ms: NonZeroU64,
-    /// How often the broker is asked how many batches wait. 2 s.
+    /// Interval between readings of the number of waiting batches. 2 s.
     pub lag_interval_ms: NonZeroU64,
-    /// How long chunks at hand may go on after the process was told to leave. 5 s: half of what open requests get; what
-    /// is not done by then comes again.
+    /// Grace period for chunks in process at shutdown. 5 s: half of that of open requests; unfinished chunks are
+    /// redelivered.
     pub drain_timeout_ms: NonZeroU64,
 }
 
@@ -217,17 +218,18 @@ impl ConsumeConfig {
     }
 }
 
-/// What operators and gateways call.
+/// The interface for operators and gateways.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OperatorConfig {
-    /// Where gRPC and HTTP are served, on one port. Loopback, since it knows no users: whoever reaches it may do all.
+    /// Address of gRPC and HTTP, on one port. Loopback by default, since it is unauthenticated: every client may do
+    /// all.
     pub listen: SocketAddr,
-    /// The largest body of a request. 16 KiB: the longest sale takes less than 2.
+    /// Maximum bytes of a request body. 16 KiB: the longest sale takes less than 2.
     pub body_bytes_max: NonZeroUsize,
-    /// How long the body of a request may take to arrive. 5 s.
+    /// Timeout for the body of a request. 5 s.
     pub body_timeout_ms: NonZeroU64,
-    /// Connections and time-outs.
+    /// Limits on connections, and timeouts.
     pub limits: ListenerLimits,
 }
 
@@ -249,17 +251,18 @@ impl OperatorConfig {
     }
 }
 
-/// The audit in the background. One worker of a deployment is enough.
+/// The background audit. One worker of a deployment is enough.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuditConfig {
     /// The operator's address of any gateway: `http://host:port`. Without it nothing is audited.
     pub gateway_url: Option<String>,
-    /// The pause between two audits of all sales. 60 s: an audit reads every order once.
+    /// Pause between two audits of all sales. 60 s: an audit reads every order once.
     pub interval_ms: NonZeroU64,
-    /// Batches that are open for longer are to be re-driven. 30 s: a lost commit with a late check-back takes less.
+    /// Age from which an open batch is reported as due for a re-drive. 30 s: a lost commit with a late check-back
+    /// takes less.
     pub age_ms: NonZeroU64,
-    /// How long one call to the gateway may take. 10 s: a snapshot with a backlog of a million orders.
+    /// Timeout of one call to the gateway. 10 s: a snapshot with a backlog of a million orders.
     pub timeout_ms: NonZeroU64,
 }
 

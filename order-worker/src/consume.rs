@@ -1,9 +1,9 @@
-//! The life of a chunk: take, decide, announce, and only then acknowledge.
+//! The life of a chunk: take, decide, publish, and only then acknowledge.
 //!
-//! Every step can be repeated without harm: a batch is decided once ([`OrderStore::apply`]), its outcome is the
-//! same each time it is published, and whoever reads outcomes or dead letters drops doubles. So a crash
-//! anywhere, or leaving in the middle, costs nothing but the repetition. For the same reason several chunks may be
-//! at work at once; they are acknowledged in the order in which they came.
+//! Every step is idempotent: a batch is decided once ([`OrderStore::apply`]), its outcome is the same each time it is
+//! published, and readers of outcomes or dead letters drop duplicates. So a crash or a shutdown at any point costs
+//! only the repetition. For the same reason several chunks may be processed concurrently; they are acknowledged in
+//! the order in which they were taken.
 
 mod at_work;
 mod belonging;
@@ -43,22 +43,22 @@ use crate::{
     health::{Health, Unfinished},
 };
 
-/// What the consumer works with.
+/// The dependencies of the consumer.
 #[derive(Clone)]
 pub struct Dependencies {
     /// Where orders are placed.
     pub store: Arc<dyn OrderStore>,
     /// Sends outcomes and dead letters.
     pub publisher: Arc<dyn Publisher>,
-    /// Where they go.
+    /// The topics for both.
     pub topics: Topics,
-    /// Stamps rows.
+    /// The time for stored rows.
     pub clock: Arc<dyn Clock>,
-    /// Learns whether store and broker answer.
+    /// Gets the state of store and broker.
     pub health: Arc<Health>,
 }
 
-/// Takes batches from a subscription for as long as it is let.
+/// Takes batches from a subscription until shutdown.
 pub struct Consumer<S> {
     subscription: S,
     placer: Arc<Placer>,
@@ -71,43 +71,43 @@ pub struct Consumer<S> {
     chunk_builder: ChunkBuilder,
     rate_limiter: RateLimiter,
     at_work: AtWork,
-    /// What waits for sales that others hold.
+    /// Batches that wait for sales with locked rows.
     blocked: Arc<Blocked>,
-    /// How many chunks are decided and announced, those aside of which all that is left waits.
+    /// How many chunks are being decided and published, without those that only wait for locked sales.
     busy: Arc<AtomicUsize>,
-    /// Whether several batches came while the last chunk was at work: then the next one is worth a short wait.
+    /// Whether several batches arrived during the last chunk: then a short wait for more pays off.
     is_busy: bool,
 }
 
-/// Why a chunk was left before its offsets were acknowledged. It comes again.
+/// Why a chunk was abandoned before its offsets were acknowledged. The chunk is redelivered.
 #[derive(Debug, Error)]
 pub enum Abandoned {
-    /// The worker was told to leave while the store or the broker was away.
+    /// Shutdown began while the store or the broker was down.
     #[error("shut down while waiting")]
     ShuttingDown,
-    /// What was at hand took too long after the worker was told to leave.
+    /// The chunks in process took too long after shutdown began.
     #[error("shutdown timeout")]
     TooLate,
     /// A batch is of another ledger than the order store's.
     #[error("a batch belongs to another deployment")]
     ForeignBatch,
-    /// This end of the broker's connection was shut down.
+    /// The client's connection to the broker was shut down.
     #[error("the connection to the broker was shut down")]
     BusClosed,
 }
 
-/// What one step did.
+/// The result of one step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Step {
     /// Batches decided, in this step or before.
     pub batches: usize,
-    /// Orders of those.
+    /// Orders of those batches.
     pub orders: usize,
-    /// Messages that went to the dead letters.
+    /// Messages that were published as dead letters.
     pub dead_letters: usize,
 }
 
-/// A chunk that is decided and announced, and to be acknowledged.
+/// A chunk that is decided and published, and not acknowledged yet.
 struct Done {
     step: Step,
     position: Vec<Position>,
@@ -115,7 +115,7 @@ struct Done {
 }
 
 impl<S: Subscription> Consumer<S> {
-    /// `seed` draws the pauses before retries.
+    /// `seed` determines the pauses before retries.
     pub fn new(subscription: S, dependencies: Dependencies, config: ConsumeConfig, seed: u64) -> Self {
         let backoff =
             |salt| Backoff::new(config.retry_backoff_min(), config.retry_backoff_max(), seed ^ salt);
@@ -151,8 +151,8 @@ impl<S: Subscription> Consumer<S> {
         }
     }
 
-    /// Takes chunk after chunk until `shutdown` is cancelled, finishing those at hand, for as long as `drain_timeout_ms`
-    /// allows. Returns the subscription, whose owner can leave its group in order.
+    /// Takes chunk after chunk until `shutdown` is cancelled, then finishes the chunks in process, limited by
+    /// `drain_timeout_ms`. Returns the subscription, so that its owner can leave the group in order.
     pub async fn run(mut self, shutdown: CancellationToken) -> S {
         let limit = self.config.drain_timeout();
         let too_late = async {
@@ -181,10 +181,10 @@ impl<S: Subscription> Consumer<S> {
         Ok(())
     }
 
-    /// Takes chunks, if there are any within the time of a poll, and finishes the earliest one that is at work.
+    /// Takes the chunks that arrive within the poll timeout, and finishes the earliest chunk in process.
     ///
     /// # Errors
-    /// [`Abandoned`], with nothing of that chunk and of those after it acknowledged.
+    /// [`Abandoned`]: nothing of that chunk or of later ones is acknowledged.
     pub async fn step(&mut self, shutdown: &CancellationToken) -> Result<Step, Abandoned> {
         loop {
             let has_room = self.has_room();
@@ -201,7 +201,7 @@ impl<S: Subscription> Consumer<S> {
                 Ok(chunk) if !chunk.is_empty() => self.begin(chunk, shutdown),
                 Err(BusError::Closed) => return Err(Abandoned::BusClosed),
                 _nothing if self.busy.load(Ordering::Acquire) > 0 => {}
-                // Says nothing about the broker, which may be silent: [`Consumer::report_lag`] asks it.
+                // An empty poll does not show that the broker answers: [`Consumer::report_lag`] asks it.
                 Ok(_empty) => return Ok(Step::default()),
                 Err(fault) => {
                     self.health.bus(false);
@@ -223,7 +223,7 @@ impl<S: Subscription> Consumer<S> {
         if self.is_busy { self.config.chunk_linger() } else { Duration::ZERO }
     }
 
-    /// Has a chunk decided and announced from now on.
+    /// Starts to decide and publish a chunk.
     fn begin(&mut self, chunk: Chunk, shutdown: &CancellationToken) {
         self.is_busy = chunk.batches.len() > 1;
         self.rate_limiter.spend(chunk.orders());
@@ -276,7 +276,7 @@ impl<S: Subscription> Consumer<S> {
         match self.subscription.lag().await {
             Ok(messages) => {
                 self.health.bus(true);
-                // A gauge is a float; what it loses above 2^53 messages nobody will miss.
+                // The gauge saturates at `u32::MAX` messages.
                 let messages = u32::try_from(messages).unwrap_or(u32::MAX);
                 gauge!("flashgate_worker_consumer_lag_messages").set(f64::from(messages));
             }
@@ -289,7 +289,7 @@ impl<S: Subscription> Consumer<S> {
 }
 
 impl Done {
-    /// Adds a chunk that came after it.
+    /// Adds a chunk that was taken later.
     fn extend(&mut self, later: Self) {
         self.step.batches += later.step.batches;
         self.step.orders += later.step.orders;
@@ -298,7 +298,7 @@ impl Done {
     }
 }
 
-/// Counts as busy until it is dropped.
+/// Counts a chunk as busy until dropped.
 struct Busy(Arc<AtomicUsize>);
 
 impl Busy {
@@ -314,7 +314,7 @@ impl Drop for Busy {
     }
 }
 
-/// What works on one chunk.
+/// The parts that process one chunk.
 struct Work {
     placer: Arc<Placer>,
     result_publisher: Arc<ResultPublisher>,
@@ -326,8 +326,8 @@ struct Work {
 }
 
 impl Work {
-    /// Decides and announces the chunk; the batches of blocked sales as soon as those are free, without keeping another
-    /// chunk from being taken meanwhile.
+    /// Decides and publishes the chunk; the batches of blocked sales as soon as their rows are free, without blocking
+    /// the next chunk meanwhile.
     async fn through(self, chunk: Chunk) -> Result<Step, Abandoned> {
         let Self { placer, result_publisher, belonging, blocked, busy, shutdown, unfinished: _unfinished } =
             self;
@@ -374,7 +374,7 @@ async fn until_some_is_free(
     }
 }
 
-/// Waits before retry number `retry`, unless the worker is to leave.
+/// Waits before retry number `retry`; ends early at shutdown.
 pub(crate) async fn pause(
     backoff: &Backoff,
     retry: u32,

@@ -1,14 +1,14 @@
-//! The properties of a dead letter: what the worker that gave the message up knew of it.
+//! The properties of a dead letter, written by the worker that gave the message up.
 
-/// Why: the stable name of the reason.
+/// The stable name of the reason.
 pub(crate) const REASON: &str = "flashgate_reason";
-/// One sentence about that.
+/// One sentence about the reason.
 pub(crate) const DETAIL: &str = "flashgate_detail";
-/// The topic that it came from.
+/// The topic of the original message.
 pub(crate) const TOPIC: &str = "flashgate_topic";
-/// The queue that it came from: `broker/queue`.
+/// The queue of the original message: `broker/queue`.
 pub(crate) const QUEUE: &str = "flashgate_queue";
-/// Its offset there.
+/// The offset of the original message in its queue.
 pub(crate) const OFFSET: &str = "flashgate_offset";
-/// The id that its producer gave to it.
+/// The message id that the producer assigned.
 pub(crate) const MESSAGE_ID: &str = "flashgate_message_id";

@@ -1,7 +1,7 @@
-//! A worker without its start-up: what works on the parts that it is given, and the operator's port.
+//! A worker without its start-up: works on given dependencies, and serves the operator's port.
 //!
-//! [`run`] is for whoever has the parts already: the embedded mode, in a process with other services. The worker's
-//! own process ([`crate::app`]) opens the port first and waits for its parts behind it.
+//! [`run`] is for callers that have the dependencies already: the embedded mode, in a process with other services.
+//! The worker's own process ([`crate::app`]) opens the port first and waits for its dependencies behind it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,33 +27,33 @@ use crate::{
     operator::{self, Backlog, DeadLetters, Interface, Repairs, Sales},
 };
 
-/// Everything outside the worker that it works with. In its own process MySQL and RocketMQ; in the embedded mode
-/// whatever the process has.
+/// Everything outside the worker. In its own process MySQL and RocketMQ; in the embedded mode
+/// the store and the bus of the process.
 pub struct Dependencies<S> {
-    /// Where orders are placed; its schema is the one of this version.
+    /// The order store; its schema is that of this version.
     pub store: Arc<dyn OrderStore>,
     /// Sends outcomes, dead letters and sale events.
     pub publisher: Arc<dyn Publisher>,
-    /// Looks at the topic of dead letters.
+    /// Reads the topic of dead letters.
     pub browser: Arc<dyn Browser>,
-    /// The batches: this worker takes its share.
+    /// The batches: this worker gets its share.
     pub subscription: S,
-    /// Where outcomes and dead letters go.
+    /// The topics of outcomes and dead letters.
     pub topics: Topics,
-    /// Where sale events go.
+    /// The topic of sale events.
     pub sales_topic: Topic,
-    /// Stamps rows.
+    /// The time for stored rows.
     pub clock: Arc<dyn Clock>,
-    /// Draws the pauses before retries: different at every start.
+    /// Seeds the pauses before retries: different at every start.
     pub seed: u64,
 }
 
-/// Works on `dependencies` until the shutdown of `supervisor`, which watches its tasks; finishes the chunk at hand, and acknowledges it. The operator's
-/// port is `listener`: `operator.listen` is not looked at. Without `metrics` it has no `/metrics`. It may open so many
-/// `files`.
+/// Works on `dependencies` until the shutdown of `supervisor`, which watches its tasks; then finishes the chunks in
+/// process, and acknowledges them. The operator's port is `listener`; `operator.listen` is ignored. Without `metrics`
+/// the port has no `/metrics`. `files` is the open-file limit.
 ///
-/// Returns the subscription, whose owner can leave its group in order, unless its task failed; store and publisher are the
-/// owner's to shut down as well.
+/// Returns the subscription, so that its owner can leave the group in order, unless its task failed; the owner also
+/// shuts down store and publisher.
 ///
 /// # Errors
 /// The descriptors of the gRPC services cannot be read: a broken build.
@@ -94,7 +94,7 @@ pub async fn run<S: Subscription + 'static>(
     Ok(subscription)
 }
 
-/// Takes batches until the shutdown of `supervisor`, and watches the store meanwhile. `None` if that failed.
+/// Takes batches until the shutdown of `supervisor`, and watches the store meanwhile. `None` if the task failed.
 pub(crate) async fn work<S: Subscription + 'static>(
     subscription: S,
     dependencies: consume::Dependencies,
@@ -111,7 +111,7 @@ pub(crate) async fn work<S: Subscription + 'static>(
     let shutdown = supervisor.shutdown().clone();
     // It ends before the shutdown if there is another reason to leave the group.
     let consuming = supervisor.spawn_job("consume", async move {
-        // If nobody waits for the subscription any more, it is dropped.
+        // If the receiver is gone, the subscription is dropped.
         let _unwanted = done.send(consumer.run(shutdown).await);
     });
     let subscription = ended.await.ok();
@@ -120,7 +120,7 @@ pub(crate) async fn work<S: Subscription + 'static>(
     subscription
 }
 
-/// The operator's port, open.
+/// The open operator's port.
 pub(crate) struct OperatorPort {
     done: CancellationToken,
     serving: Task,
@@ -128,7 +128,7 @@ pub(crate) struct OperatorPort {
 }
 
 impl OperatorPort {
-    /// Serves on `listener` from now on, in a process that may open so many `files`.
+    /// Serves on `listener` from now on, in a process with a limit of `files` open files.
     pub(crate) fn open(
         listener: TcpListener,
         config: &OperatorConfig,
@@ -140,7 +140,7 @@ impl OperatorPort {
         let (router, reporting) = operator::router(interface, metrics.clone(), config.body_limits())?;
         let mut background = vec![supervisor.spawn("grpc_health", reporting)];
         let done = CancellationToken::new();
-        // Gateways are the peers that come in numbers here.
+        // Most peers of this port are gateways.
         let wanted = config.limits.connections_max;
         let division = Division::of(files, 0, wanted);
         division.report(files, 0, wanted);
@@ -152,7 +152,7 @@ impl OperatorPort {
         Ok(Self { done, serving, _background: background })
     }
 
-    /// Tells that the worker leaves, and lets open requests end.
+    /// Reports the shutdown, and lets open requests end.
     pub(crate) async fn close(self, health: &Health) {
         health.shut_down();
         self.done.cancel();

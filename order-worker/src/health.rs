@@ -1,4 +1,4 @@
-//! Whether the worker can do its work: what readiness and gRPC health tell.
+//! Whether the worker can work: the source of readiness and gRPC health.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -17,26 +17,26 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-/// How often the store is asked whether it is there.
+/// Interval between probes of the store.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// How long chunks may be at work before none of their batches is decided: else the worker is not ready. Longer than
-/// what a session that was left can hold a row for.
+/// Maximum time that chunks may be in process without a decided batch; beyond it the worker is not ready. Longer than
+/// an abandoned session can hold a row.
 const STALLED_AFTER: Duration = Duration::from_secs(10);
 
-/// What the worker needs, and whether it is there.
+/// The state of the worker's dependencies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Condition {
-    /// The order store took the last write, its schema is the one of this version, and what was taken from the broker is
-    /// being decided.
+    /// The order store took the last write, its schema is that of this version, and the batches taken from the broker
+    /// are being decided.
     pub store_up: bool,
     /// The broker answered the last call.
     pub bus_up: bool,
-    /// A batch of another ledger came: the worker, or somebody else, is where it should not be.
+    /// A batch of another ledger arrived: this worker, or another client, uses the wrong topics.
     pub foreign_batches: bool,
-    /// The clock of this process is too far from the order store's or the broker's.
+    /// The clock of this process differs too much from the order store's or the broker's.
     pub clocks_apart: bool,
-    /// The worker was told to leave.
+    /// Shutdown has begun.
     pub shutting_down: bool,
 }
 
@@ -47,7 +47,7 @@ impl Condition {
     }
 }
 
-/// Holds the condition: those who do the work report, those who are asked look.
+/// Holds the condition: workers report changes, probes read it.
 #[derive(Debug)]
 pub struct Health {
     condition: watch::Sender<Condition>,
@@ -58,21 +58,21 @@ pub struct Health {
 }
 
 impl Default for Health {
-    /// Whose clock may be anything.
+    /// Accepts any clock difference.
     fn default() -> Self {
         Self::new(Duration::MAX, CancellationToken::new())
     }
 }
 
-/// The chunks that are at work.
+/// The chunks in process.
 #[derive(Debug, Default)]
 struct Work {
     chunks: usize,
-    /// When something of them was last decided, or the first of them came.
+    /// When one of their batches was last decided, or the first chunk began.
     progress_at: Option<Instant>,
 }
 
-/// Counts a chunk as at work until it is dropped.
+/// Counts a chunk as in process until dropped.
 #[derive(Debug)]
 pub(crate) struct Unfinished(Arc<Health>);
 
@@ -84,7 +84,8 @@ impl Drop for Unfinished {
 }
 
 impl Health {
-    /// Not ready while the clock is further than that from the order store's or the broker's, nor from `shutdown` on.
+    /// Not ready while the clock differs from the order store's or the broker's by more than `clock_difference_max`,
+    /// nor after `shutdown`.
     pub fn new(clock_difference_max: Duration, shutdown: CancellationToken) -> Self {
         Self {
             condition: watch::Sender::new(Condition::default()),
@@ -95,7 +96,7 @@ impl Health {
         }
     }
 
-    /// The condition now.
+    /// The current condition.
     pub fn condition(&self) -> Condition {
         let condition = *self.condition.borrow();
         Condition { shutting_down: condition.shutting_down || self.shutdown.is_cancelled(), ..condition }
@@ -106,14 +107,14 @@ impl Health {
         self.condition.subscribe()
     }
 
-    /// The order store answered, or did not.
+    /// Records whether the order store answered.
     pub fn store(&self, up: bool) {
         export("order_store", up);
         self.change(|condition| condition.store_up = up);
     }
 
-    /// Asks the store every second, for ever. Without orders, nobody else would notice that it is away. And looks whether
-    /// the chunks go on, since a store that answers may still hold them up. Compares its clock with `clock`.
+    /// Probes the store every second, without end: without orders, no other call would find it down. Also checks that
+    /// chunks make progress, since a store that answers may still block them. Compares its clock with `clock`.
     pub async fn watch_store(self: Arc<Self>, store: Arc<dyn DeploymentRepository>, clock: Arc<dyn Clock>) {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -125,18 +126,18 @@ impl Health {
                 self.note_clock(Peer::Store, clocks::ahead_ms(before, there, clock.now()));
             }
             let (answers, is_stalled) = (there.is_ok(), self.is_stalled());
-            // With the broker away chunks wait to be announced.
+            // While the broker is down, chunks wait to be published.
             let is_stalled = is_stalled && self.condition().bus_up;
             if answers && is_stalled {
                 error!("no chunk is decided: rows of the order store are locked");
             }
             self.store(answers && !is_stalled);
-            // Said again although nothing changed: a gauge that is not set for some minutes is no longer exported.
+            // Exported again without a change: a gauge that is not set for some minutes is no longer exported.
             export("broker", self.condition().bus_up);
         }
     }
 
-    /// A chunk is at work until what is returned is dropped.
+    /// Counts a chunk as in process until the result is dropped.
     pub(crate) fn chunk_begins(self: Arc<Self>) -> Unfinished {
         {
             let mut work = self.work();
@@ -148,12 +149,12 @@ impl Health {
         Unfinished(self)
     }
 
-    /// Something of a chunk was decided.
+    /// Records that a batch of a chunk was decided.
     pub(crate) fn progress(&self) {
         self.work().progress_at = Some(Instant::now());
     }
 
-    /// Whether chunks are at work, and none of their batches was decided for too long.
+    /// Whether chunks are in process, and none of their batches was decided for too long.
     fn is_stalled(&self) -> bool {
         let work = self.work();
         work.chunks > 0 && work.progress_at.is_some_and(|at| at.elapsed() > STALLED_AFTER)
@@ -163,31 +164,31 @@ impl Health {
         self.work.lock()
     }
 
-    /// The broker answered, or did not.
+    /// Records whether the broker answered.
     pub fn bus(&self, up: bool) {
         export("broker", up);
         self.change(|condition| condition.bus_up = up);
     }
 
-    /// The clock of this process is so far ahead of that of `peer`.
+    /// Records that the clock of this process is `ahead_ms` ahead of that of `peer`.
     pub(crate) fn note_clock(&self, peer: Peer, ahead_ms: i64) {
         self.clocks.note(peer, ahead_ms);
         let are_apart = self.clocks.are_apart();
         self.change(|condition| condition.clocks_apart = are_apart);
     }
 
-    /// The last chunk had a batch of another ledger, or had not.
+    /// Records whether the last chunk had a batch of another ledger.
     pub(crate) fn foreign_batches(&self, are_there: bool) {
         self.change(|condition| condition.foreign_batches = are_there);
     }
 
-    /// The worker was told to leave.
+    /// Records that shutdown has begun.
     pub fn shut_down(&self) {
         let _first = self.shutdown_since.get_or_init(Instant::now);
         self.change(|condition| condition.shutting_down = true);
     }
 
-    /// When the worker was told to leave, if it was.
+    /// When shutdown began, if it has.
     pub(crate) fn shutdown_since(&self) -> Option<Instant> {
         self.shutdown_since.get().copied()
     }

@@ -5,13 +5,13 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`consume`] | the life of a chunk: taken, placed, announced, acknowledged |
-//! | [`operator`] | what operators and gateways call |
-//! | `auditor` | the audit in the background |
+//! | [`consume`] | the life of a chunk: taken, placed, published, acknowledged |
+//! | [`operator`] | the interface for operators and gateways |
+//! | `auditor` | the background audit |
 //! | [`health`] | whether the worker is ready, and why not |
 //! | [`stores`] | the one place where the order store is chosen |
-//! | [`engine`] | a worker on the parts that it is given: also the embedded mode's |
-//! | [`app`] | the process of its own: waits for its parts behind the open port |
+//! | [`engine`] | a worker on given dependencies: also that of the embedded mode |
+//! | [`app`] | the process of its own: waits for its dependencies behind the open port |
 //! | [`config`], [`cli`], [`metrics`], [`openapi`] | its interfaces to people |
 
 pub mod app;

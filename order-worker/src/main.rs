@@ -15,7 +15,7 @@ use flashgate_service::{cli::ConfigCommand, files, metrics::BUS, shutdown, telem
 use flashgate_supervision::Supervisor;
 use tokio::runtime;
 
-/// How long what still runs beside the worker may take at its end: a look-up of a name cannot be broken off.
+/// Grace period for background work at the end of the process: a name look-up cannot be cancelled.
 const REST_TIME: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {

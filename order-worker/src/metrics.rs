@@ -1,8 +1,8 @@
-//! Everything that an order worker measures.
+//! The metrics of an order worker.
 
 use flashgate_service::metrics::{BUS_FAULTS, Label, Metric};
 
-/// Of the order worker.
+/// Metrics of the order worker itself.
 pub const WORKER: &[Metric] = &[
     Metric::counter("flashgate_worker_outcomes_total", "decided orders")
         .by(&[Label { name: "decision", values: &["confirmed", "out_of_stock", "duplicate_key"] }]),

@@ -1,5 +1,5 @@
-//! The OpenAPI 3.1 document of the operators' HTTP interface, made from the code. `docs/openapi.order-worker.json` is a
-//! copy of it.
+//! The OpenAPI 3.1 document of the operators' HTTP interface, generated from the code.
+//! `docs/openapi.order-worker.json` is a copy of it.
 
 use flashgate_operations::view::{OrderView, SaleView, SalesView, StoredOrderView};
 use flashgate_proto::sale::SaleTerms;
@@ -30,7 +30,7 @@ use crate::operator::{form::SaleForm, http};
 )]
 struct Document;
 
-/// The document.
+/// The document of this version.
 pub fn document() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }

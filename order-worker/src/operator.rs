@@ -1,7 +1,7 @@
-//! What operators and gateways call: sales and orders, over gRPC and a small HTTP form of it, on one port.
+//! The interface for operators and gateways: sales and orders, over gRPC and a small HTTP form of it, on one port.
 //!
-//! [`sales`] decides; [`grpc`] and [`http`] only decode and encode. `books` tells auditors what the store
-//! has, `repairs` mends and writes down what was mended, `dead_letters` shows what was given up.
+//! [`sales`] decides; [`grpc`] and [`http`] only decode and encode. `books` shows the order store to auditors,
+//! `repairs` repairs and records the repairs, `dead_letters` lists the messages that were given up.
 
 mod backlog;
 mod books;
@@ -26,20 +26,20 @@ pub use sales::Sales;
 
 use crate::health::Health;
 
-/// What the operator's port works with.
+/// The dependencies of the operator's port.
 pub struct Interface {
     /// Sales and orders.
     pub sales: Arc<Sales>,
-    /// Mends what an audit found.
+    /// Repairs of audit findings.
     pub repairs: Repairs,
-    /// What was given up.
+    /// Dead letters.
     pub dead_letters: DeadLetters,
-    /// What the probes tell.
+    /// The state that the probes report.
     pub health: Arc<Health>,
 }
 
 /// Everything that the operator's port serves, without `/metrics` if there is no recorder; and a task that keeps gRPC
-/// health as readiness has it, for as long as it runs.
+/// health equal to readiness, while it runs.
 ///
 /// # Errors
 /// The descriptors of the gRPC services cannot be read: a broken build.

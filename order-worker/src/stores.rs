@@ -1,4 +1,4 @@
-//! The one place where the order store is chosen. Nothing else in this crate knows which databases there are.
+//! The one place where the order store is chosen. Nothing else in this crate names a database.
 
 use std::sync::Arc;
 
@@ -9,31 +9,31 @@ use flashgate_supervision::Supervisor;
 
 use crate::config::StoreConfig;
 
-/// The databases that a worker can be started on, the default first. A further one is a crate, and its entry here.
+/// The supported databases, the default first. Another database is a crate, and its entry here.
 const DRIVERS: [&dyn StoreDriver; 1] = [&MySql];
 
 /// The key of [`StoreConfig::url`].
 const URL: &str = "order_store.url";
 
-/// Where the store is unless the configuration says otherwise.
+/// The default URL of the store.
 pub(crate) fn default_url() -> StoreUrl {
     let [default, ..] = DRIVERS;
     default.default_url()
 }
 
-/// Whether the URL of `config` can be used. Connects to nothing.
+/// Checks the URL of `config`. Connects to nothing.
 ///
 /// # Errors
-/// What the URL must look like.
+/// The expected form of the URL.
 pub(crate) fn check(config: &StoreConfig) -> Result<(), ConfigError> {
     let driver = driver(&config.url)?;
     if driver.accepts(&config.url) { Ok(()) } else { Err(unfit(driver.url_form())) }
 }
 
-/// The store that `config` names, which connects when it is first used.
+/// The store that `config` names, which connects at its first use.
 ///
 /// # Errors
-/// What the URL must look like.
+/// The expected form of the URL.
 pub(crate) fn open(
     config: &StoreConfig,
     seed: u64,

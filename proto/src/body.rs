@@ -1,4 +1,4 @@
-//! The bodies of the messages on the topics, to and from the words of the domain.
+//! The bodies of the messages on the topics, converted to and from domain types.
 
 use bytes::Bytes;
 use flashgate_domain::{
@@ -10,13 +10,13 @@ use thiserror::Error;
 
 use crate::v1;
 
-/// A body that is no message of this version. Such a message goes to the dead letters.
+/// A body that is not a message of this version. Such a message becomes a dead letter.
 #[derive(Debug, Error)]
 pub enum BodyError {
-    /// Not the protobuf message that the topic carries.
+    /// The body is not the protobuf message of the topic.
     #[error("the body is not a message of this topic: {0}")]
     NotProtobuf(#[from] prost::DecodeError),
-    /// A field has an impossible value.
+    /// A field has an invalid value.
     #[error("the field {field} of the body is wrong")]
     WrongField {
         /// The field, as in the .proto file.
@@ -28,7 +28,7 @@ fn wrong<E>(field: &'static str) -> impl FnOnce(E) -> BodyError {
     move |_why| BodyError::WrongField { field }
 }
 
-/// `intent` as it stands in a body.
+/// Encodes `intent` for a body.
 pub fn intent_body(intent: &Intent) -> v1::BatchIntent {
     v1::BatchIntent {
         sale_id: intent.sale().get(),
@@ -38,7 +38,7 @@ pub fn intent_body(intent: &Intent) -> v1::BatchIntent {
     }
 }
 
-/// The intent in a body.
+/// Decodes the intent in a body.
 pub fn intent(body: v1::BatchIntent) -> Result<Intent, BodyError> {
     Ok(Intent::new(
         SaleId::new(body.sale_id).map_err(wrong("sale_id"))?,
@@ -48,12 +48,12 @@ pub fn intent(body: v1::BatchIntent) -> Result<Intent, BodyError> {
     ))
 }
 
-/// The batch id in a field.
+/// Decodes a batch id.
 pub fn batch_id(bytes: &[u8]) -> Result<BatchId, BodyError> {
     BatchId::from_bytes(bytes).map_err(wrong("batch_id"))
 }
 
-/// The ledger in a field; `None` if the field is empty.
+/// Decodes a ledger id; `None` if the field is empty.
 pub fn ledger_id(bytes: &[u8]) -> Result<Option<LedgerId>, BodyError> {
     if bytes.is_empty() {
         return Ok(None);
@@ -69,18 +69,18 @@ fn ledger_bytes(ledger: Option<LedgerId>) -> Vec<u8> {
 /// A batch, and the ledger that it was deducted from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerBatch {
-    /// `None` in a message of a version that had no identities.
+    /// `None` in a message of a version without identities.
     pub ledger: Option<LedgerId>,
-    /// What was deducted.
+    /// The batch.
     pub batch: Batch,
 }
 
 /// Outcomes, and the ledger that they are settled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerOutcomes {
-    /// `None` in a message of a version that had no identities.
+    /// `None` in a message of a version without identities.
     pub ledger: Option<LedgerId>,
-    /// Of whole batches.
+    /// The outcomes of whole batches.
     pub batches: Vec<BatchOutcome>,
 }
 
@@ -95,7 +95,7 @@ pub fn encode_batch(batch: &Batch, ledger: Option<LedgerId>, created_at: Timesta
     body.encode_to_vec().into()
 }
 
-/// The batch in a message of the topic `<prefix>-orders`.
+/// Decodes a message of the topic `<prefix>-orders`.
 pub fn decode_batch(body: Bytes) -> Result<LedgerBatch, BodyError> {
     let body = v1::OrderBatch::decode(body)?;
     let (id, ledger) = (batch_id(&body.batch_id)?, ledger_id(&body.ledger_id)?);
@@ -110,7 +110,7 @@ pub fn encode_outcomes(batches: &[BatchOutcome], ledger: Option<LedgerId>) -> By
     v1::Outcomes { batches, ledger_id: ledger_bytes(ledger) }.encode_to_vec().into()
 }
 
-/// The outcome of one batch as it stands in a body.
+/// Encodes the outcome of one batch for a body.
 pub fn outcome_body(batch: &BatchOutcome) -> v1::BatchOutcome {
     let order = |order: &OrderOutcome| v1::OrderOutcome {
         intent: Some(intent_body(&order.intent)),
@@ -125,7 +125,7 @@ pub fn outcome_body(batch: &BatchOutcome) -> v1::BatchOutcome {
     }
 }
 
-/// The outcomes in a message of the topic `<prefix>-outcomes`.
+/// Decodes a message of the topic `<prefix>-outcomes`.
 pub fn decode_outcomes(body: Bytes) -> Result<LedgerOutcomes, BodyError> {
     let body = v1::Outcomes::decode(body)?;
     let ledger = ledger_id(&body.ledger_id)?;
@@ -135,7 +135,7 @@ pub fn decode_outcomes(body: Bytes) -> Result<LedgerOutcomes, BodyError> {
     })
 }
 
-/// The outcome of one batch in a body.
+/// Decodes the outcome of one batch in a body.
 pub fn batch_outcome(body: v1::BatchOutcome) -> Result<BatchOutcome, BodyError> {
     let batch = batch_id(&body.batch_id)?;
     let orders = body.orders.into_iter().enumerate().map(|(index, order)| order_outcome(batch, index, order));
@@ -156,12 +156,12 @@ fn order_outcome(batch: BatchId, index: usize, body: v1::OrderOutcome) -> Result
     Ok(OrderOutcome { order, intent: intent(asked)?, decision })
 }
 
-/// The body of a message that says that a sale changed.
+/// The body of an event that a sale changed.
 pub fn encode_sale_event(sale: SaleId) -> Bytes {
     v1::SaleEvent { sale_id: sale.get() }.encode_to_vec().into()
 }
 
-/// The sale in a message of the topic `<prefix>-sales`.
+/// Decodes a message of the topic `<prefix>-sales`.
 pub fn decode_sale_event(body: Bytes) -> Result<SaleId, BodyError> {
     SaleId::new(v1::SaleEvent::decode(body)?.sale_id).map_err(wrong("sale_id"))
 }

@@ -1,4 +1,4 @@
-//! The books of both layers on the wire, to and from the words of the audit.
+//! The snapshots of ledger and order store on the wire, converted to and from the types of the audit.
 
 use flashgate_domain::{
     BuyerId, LedgerState, SaleState, Timestamp, Totals,
@@ -25,7 +25,7 @@ fn amount(message: Option<v1::Amount>) -> Amount {
     message.map_or_else(Amount::default, |amount| Amount { orders: amount.orders, units: amount.units })
 }
 
-/// Sums as a message.
+/// Encodes sums.
 pub const fn sums_message(sums: &Sums) -> v1::DecisionSums {
     v1::DecisionSums {
         pending: amount_message(sums.pending),
@@ -35,7 +35,7 @@ pub const fn sums_message(sums: &Sums) -> v1::DecisionSums {
     }
 }
 
-/// Sums in a message.
+/// Decodes sums.
 pub fn sums(message: Option<v1::DecisionSums>) -> Sums {
     let message = message.unwrap_or_default();
     Sums {
@@ -46,7 +46,7 @@ pub fn sums(message: Option<v1::DecisionSums>) -> Sums {
     }
 }
 
-/// The books of the ledger in a message.
+/// Decodes a snapshot of the ledger.
 pub fn ledger_books(message: v1::LedgerSnapshot) -> Result<LedgerSnapshot, BodyError> {
     let held = |held: v1::HeldBatch| {
         Ok(Held {
@@ -91,7 +91,7 @@ fn batch_sums(message: v1::BatchSums) -> Result<BatchSums, BodyError> {
     Ok(BatchSums { batch: batch_id(&message.batch_id)?, sums: sums(message.sums) })
 }
 
-/// The books of the order store as a message.
+/// Encodes a snapshot of the order store.
 pub fn store_books_message(books: &StoreSnapshot) -> v1::StoreSnapshot {
     v1::StoreSnapshot {
         state: books.state.as_str().to_owned(),
@@ -107,7 +107,7 @@ pub fn store_books_message(books: &StoreSnapshot) -> v1::StoreSnapshot {
     }
 }
 
-/// The books of the order store in a message, if they are whole.
+/// Decodes a snapshot of the order store; an incomplete one is an error.
 pub fn store_books(message: v1::StoreSnapshot) -> Result<StoreSnapshot, BodyError> {
     let books = StoreSnapshot {
         state: SaleState::parse(&message.state).ok_or(wrong("state"))?,
@@ -124,13 +124,13 @@ pub fn store_books(message: v1::StoreSnapshot) -> Result<StoreSnapshot, BodyErro
     if books.is_whole() { Ok(books) } else { Err(wrong("orders_counted")) }
 }
 
-/// A page of decided batches as a message.
+/// Encodes a page of decided batches.
 pub fn batches_message(batches: &[DecidedBatch]) -> v1::ListBatchesResponse {
     let message = |batch: &DecidedBatch| batch_sums_message(&batch.of_sale, batch.orders);
     v1::ListBatchesResponse { batches: batches.iter().map(message).collect() }
 }
 
-/// A page of decided batches in a message.
+/// Decodes a page of decided batches.
 pub fn batches(message: v1::ListBatchesResponse) -> Result<Vec<DecidedBatch>, BodyError> {
     let decided = |batch: v1::BatchSums| {
         let orders = batch.orders;
@@ -139,14 +139,14 @@ pub fn batches(message: v1::ListBatchesResponse) -> Result<Vec<DecidedBatch>, Bo
     message.batches.into_iter().map(decided).collect()
 }
 
-/// A page of buyers as a message.
+/// Encodes a page of buyers.
 pub fn buyers_message(buyers: &[BuyerUnits]) -> v1::ListBuyersResponse {
     let message =
         |buyer: &BuyerUnits| v1::BuyerUnits { buyer_id: buyer.buyer.as_str().to_owned(), units: buyer.units };
     v1::ListBuyersResponse { buyers: buyers.iter().map(message).collect() }
 }
 
-/// A page of buyers in a message.
+/// Decodes a page of buyers.
 pub fn buyers(message: v1::ListBuyersResponse) -> Result<Vec<BuyerUnits>, BodyError> {
     let units = |told: v1::BuyerUnits| {
         let buyer = BuyerId::new(&told.buyer_id).map_err(|_invalid| wrong("buyer_id"))?;

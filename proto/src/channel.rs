@@ -1,22 +1,22 @@
-//! Connections of gRPC clients that notice when the other end is gone.
+//! Connections of gRPC clients that detect a dead peer.
 //!
-//! A peer whose machine lost its power, or a firewall that forgot a connection, says nothing. Without a question on the
-//! way every call on the connection then waits for its whole time-out, the next one as well, for as long as the kernel
-//! retransmits: a quarter of an hour. So each client asks.
+//! A peer that lost its power, or a firewall that dropped a connection, sends nothing. Without keep-alive probes
+//! every call on the connection then waits for its whole timeout, the next call as well, for as long as the kernel
+//! retransmits: a quarter of an hour. So each client sends probes.
 
 use std::time::Duration;
 
 use tonic::transport::Endpoint;
 
-/// How often an open connection is asked whether it still stands, also while no call is on it.
+/// Interval between keep-alive probes of an open connection, also without calls.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
-/// A connection that does not answer for so long is closed, and the next call opens another one.
+/// Timeout of a probe: then the connection is closed, and the next call opens another one.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(3);
-/// The same below HTTP/2, for a connection that is still being made or closed.
+/// TCP probes for a connection that is still being opened or closed.
 const TCP_PROBES: u32 = 3;
 
-/// `endpoint`, whose connections are given up 8 s after the peer was last heard. Servers of flashgate answer such
-/// questions whenever they come.
+/// `endpoint`, whose connections are closed 8 s after the last data from the peer. Servers of flashgate answer probes
+/// at any time.
 pub fn kept_alive(endpoint: Endpoint) -> Endpoint {
     endpoint
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)

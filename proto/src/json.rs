@@ -78,7 +78,7 @@ impl ToSchema for Key {
 mod tests {
     use super::ID_PATTERN;
 
-    /// The alternatives of the pattern, as ranges of each digit; `[0-9]{n}` and plain digits are all that occurs.
+    /// Tests the alternatives of the pattern, as ranges of each digit; only `[0-9]{n}` and plain digits occur.
     fn matches(text: &str) -> bool {
         let alternatives = ID_PATTERN.trim_start_matches("^(").trim_end_matches(")$").split('|');
         alternatives.into_iter().any(|alternative| matches_one(alternative, text))
@@ -115,7 +115,7 @@ mod tests {
     fn the_pattern_of_ids_ends_where_ids_end() {
         let max = u64::try_from(i64::MAX).unwrap();
         let mut numbers = vec![0, 1, 9, 10, 99, u64::MAX];
-        // Around the end, and around each power of ten below it: every alternative, and just beyond each.
+        // Around the maximum, and around each power of ten below it: every alternative, and the values next to each.
         for power in (0..19).map(|exponent| 10_u64.pow(exponent)) {
             let rounded = max / power * power;
             numbers.extend([

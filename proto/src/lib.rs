@@ -1,9 +1,8 @@
 //! `flashgate.v1`: the generated code of the .proto files, and the bodies of the messages on the topics.
 //!
-//! The comments of the .proto files are the reference of the gRPC interface. [`body`] is the one module that
-//! knows how a message on a topic is laid out, [`books`] how the books of both layers are told, [`sale`] and [`order`]
-//! convert a sale and an order, [`json`] describes ids and tokens in JSON, [`channel`] is how clients keep their
-//! connections.
+//! The comments of the .proto files are the reference of the gRPC interface. Only [`body`] contains the layout of the
+//! messages on topics; [`books`] converts snapshots, [`sale`] and [`order`] convert a sale and an order, [`json`]
+//! describes ids and tokens in JSON, [`channel`] keeps clients' connections alive.
 
 pub mod body;
 pub mod books;

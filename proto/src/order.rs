@@ -1,4 +1,4 @@
-//! An order of the order store on the wire. The only place that converts one.
+//! An order of the order store on the wire. The only place that converts orders.
 
 use flashgate_domain::{CancelReason, Intent, Order, OrderState, Timestamp};
 
@@ -7,7 +7,7 @@ use crate::{
     v1,
 };
 
-/// `order` as a message.
+/// Encodes `order`.
 pub fn order_message(order: &Order) -> v1::Order {
     let Order { id, intent, state, batch, created_at } = order;
     v1::Order {
@@ -23,10 +23,10 @@ pub fn order_message(order: &Order) -> v1::Order {
     }
 }
 
-/// The order in a message.
+/// Decodes an order.
 ///
 /// # Errors
-/// The first field that is wrong.
+/// The first invalid field.
 pub fn order(message: v1::Order) -> Result<Order, BodyError> {
     let v1::Order {
         order_id,

@@ -1,5 +1,5 @@
 //! A sale on the wire: as a message of gRPC, and the part of its JSON that operators and buyers share. The only place
-//! that converts one.
+//! that converts sales.
 
 use flashgate_domain::{
     DeductPolicy, IdempotencyKey, Sale, SaleDraft, SaleFields, SaleId, SaleState, Timestamp,
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::v1;
 
-/// `sale` as a message.
+/// Encodes `sale`.
 pub fn sale_message(sale: &Sale) -> v1::Sale {
     let Sale { id, draft, state, generation, saleable, restocked, returned } = sale;
     let SaleFields {
@@ -43,10 +43,10 @@ pub fn sale_message(sale: &Sale) -> v1::Sale {
     }
 }
 
-/// The sale in a message.
+/// Decodes a sale.
 ///
 /// # Errors
-/// The first field that is wrong, as in the .proto file.
+/// The first invalid field, as in the .proto file.
 pub fn sale(message: v1::Sale) -> Result<Sale, InvalidSale> {
     let v1::Sale {
         sale_id,
@@ -88,7 +88,7 @@ pub fn sale(message: v1::Sale) -> Result<Sale, InvalidSale> {
     })
 }
 
-/// The request that creates a sale with these fields; repeatable with a key.
+/// The request that creates a sale with these fields; idempotent with a key.
 pub fn create_request(fields: SaleFields, key: Option<&IdempotencyKey>) -> v1::CreateSaleRequest {
     let SaleFields {
         title,
@@ -115,10 +115,10 @@ pub fn create_request(fields: SaleFields, key: Option<&IdempotencyKey>) -> v1::C
     }
 }
 
-/// The deduct policy of that name.
+/// The deduct policy with that name.
 ///
 /// # Errors
-/// What is expected.
+/// The valid names.
 pub fn policy(name: &str) -> Result<DeductPolicy, InvalidSale> {
     let expected = "must be at_order or at_payment";
     DeductPolicy::parse(name).ok_or(InvalidSale { field: "deduct_policy", expected })
@@ -162,7 +162,7 @@ impl From<&SaleDraft> for SaleTerms {
             stock,
             limit_per_buyer,
             quantity_max,
-            // Of no concern to buyers: the operators' view has it beside the terms.
+            // Not shown to buyers: the operators' view has it beside the terms.
             deduct_policy: _,
         } = draft.fields();
         Self {

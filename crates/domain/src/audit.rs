@@ -1,14 +1,14 @@
-//! The comparison of both layers: pure, so that whoever reads the books can judge them. The argument why it holds
-//! while traffic runs is in `docs/adr/0009-audit.md`.
+//! The comparison of ledger and order store: pure, so that any holder of both snapshots can run it. The proof that it
+//! holds under traffic is in `docs/adr/0009-audit.md`.
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`snapshot`] | what each side tells about one sale |
+//! | [`snapshot`] | what each side reports about one sale |
 //! | [`gap`] | the three numbers that must be zero |
-//! | [`finding`] | what can be wrong, and the verdict |
-//! | [`holding`] | what buyers hold, and whether all of a sale is there |
-//! | [`judge`] | from books to findings |
-//! | [`step`] | the compensating steps that put units right |
+//! | [`finding`] | the possible faults, and the verdict |
+//! | [`holding`] | what buyers hold, and whether all of a sale is present |
+//! | [`judge`] | from snapshots to findings |
+//! | [`step`] | the compensating steps that correct units |
 
 pub mod finding;
 pub mod gap;

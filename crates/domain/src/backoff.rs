@@ -19,8 +19,8 @@ impl Backoff {
         Self { min, max: max.max(min), random: Mutex::new(StdRng::seed_from_u64(seed)) }
     }
 
-    /// The pause before retry number `retry`, from 0: at random from half to all of `min * 2^retry`, at most
-    /// `max`. Half, so that it does back off; at random, so that those who collided do not meet again.
+    /// The pause before retry number `retry`, from 0: random, from half to all of `min * 2^retry`, limited to
+    /// `max`. Half, so that pauses grow; random, so that processes that collided do not collide again.
     pub fn pause(&self, retry: u32) -> Duration {
         let longest = self.min.saturating_mul(2_u32.saturating_pow(retry)).min(self.max);
         let share = self.random.lock().random_range(0.5..=1.0);

@@ -37,17 +37,17 @@ impl Batch {
         self.intents.iter().enumerate().filter_map(move |(index, intent)| Some((id.order(index)?, intent)))
     }
 
-    /// The intents, when the batch is given up and they go again in another.
+    /// The intents, to be put into another batch when this one is given up.
     pub fn into_intents(self) -> Vec<Intent> {
         self.intents
     }
 }
 
-/// Makes the ids of one gateway's batches for one shard.
+/// Generates the ids of one gateway's batches for one shard.
 ///
-/// No two are alike: the time in them only grows, by at least 1 ms an id, even when the clock goes back. So
-/// ids run ahead of the clock while more than 1,000 batches a second are made for a shard, and wait for it
-/// when that is over.
+/// Ids are unique: the time in them only grows, by at least 1 ms per id, even when the clock goes back. So
+/// ids run ahead of the clock while more than 1,000 batches a second are made for a shard, and the clock catches up
+/// afterwards.
 #[derive(Debug)]
 pub struct BatchIds {
     shard: Shard,

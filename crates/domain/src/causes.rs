@@ -2,12 +2,12 @@
 
 use std::{error::Error, iter::successors};
 
-/// The causes of `error`, the nearest first, without itself.
+/// The causes of `error`, the nearest first, without `error` itself.
 pub fn sources<'e>(error: &'e dyn Error) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     successors(error.source(), |cause| (*cause).source())
 }
 
-/// `error` and its causes as one line, joined by colons. A cause that its error already ends with is left out.
+/// `error` and its causes as one line, joined by colons. A cause is left out if the text before already ends with it.
 pub fn causes(error: &dyn Error) -> String {
     sources(error).map(ToString::to_string).fold(error.to_string(), |text, cause| {
         if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }

@@ -1,9 +1,9 @@
-//! The checks before anything remote: an ordered chain, cheapest first, that ends at the first refusal.
+//! The checks before any remote call: an ordered chain, cheapest first, that ends at the first refusal.
 //!
-//! To add one, write a function `fn(&Request<'_>) -> Result<(), Refusal>` and put it into [`CHAIN`]. Identity
+//! To add a check, write a function `fn(&Request<'_>) -> Result<(), Refusal>` and put it into [`CHAIN`]. Identity
 //! and key are checked by their types: [`BuyerId`](crate::BuyerId) and
-//! [`IdempotencyKey`](crate::IdempotencyKey) cannot be made wrong. A sale that has ended or is closed passes:
-//! a purchase that was accepted before the end is still answered with its order, and only the ledger knows it.
+//! [`IdempotencyKey`](crate::IdempotencyKey) are always valid. A sale that has ended or is closed passes:
+//! a purchase that was accepted before the end is still answered with its order, and only the ledger has the order.
 
 use crate::{
     clock::Timestamp,
@@ -12,20 +12,20 @@ use crate::{
     verdict::{Refusal, Violation},
 };
 
-/// What the chain looks at.
+/// The input of the chain.
 #[derive(Debug)]
 pub struct Request<'a> {
     /// The sale, if this gateway knows it.
     pub sale: Option<&'a Sale>,
-    /// Whether the ledger is known to have lost the sale, or to have gone back.
+    /// Whether the ledger is known to have lost the sale, or to have lost acknowledged data.
     pub paused: bool,
-    /// How many units are asked for.
+    /// The requested number of units.
     pub quantity: Quantity,
-    /// The gateway's own time. It can be wrong by [`CLOCK_SKEW_MS_MAX`]; the ledger judges what lies closer.
+    /// The gateway's own time. Its error is at most [`CLOCK_SKEW_MS_MAX`]; within that, the ledger decides.
     pub now: Timestamp,
 }
 
-/// How wrong a gateway's clock may be. Within it of an edge of the window, the ledger judges.
+/// Maximum error of a gateway's clock. Within it of an edge of the window, the ledger decides.
 pub const CLOCK_SKEW_MS_MAX: u64 = 60_000;
 
 /// One check.
@@ -64,7 +64,7 @@ fn sale_is_preheated(request: &Request<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses only what is not yet open on every clock that is at most [`CLOCK_SKEW_MS_MAX`] off.
+/// Refuses only if the sale is not yet open on every clock with an error of at most [`CLOCK_SKEW_MS_MAX`].
 fn window_is_near(request: &Request<'_>) -> Result<(), Refusal> {
     let opens_at = known(request)?.draft.window().opens_at();
     let too_early = request.now.as_millis().saturating_add(CLOCK_SKEW_MS_MAX) < opens_at.as_millis();

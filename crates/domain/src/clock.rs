@@ -1,4 +1,4 @@
-//! Wall-clock time as a value that is handed in, so that a simulation can own it.
+//! Wall-clock time as a value that the caller passes in, so that a simulation can control it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,7 +17,7 @@ impl Timestamp {
         self.0
     }
 
-    /// The moment `duration` later, or the end of time if that cannot be expressed.
+    /// The moment `duration` later, or the maximum if that overflows.
     pub fn saturating_add(self, duration: Duration) -> Self {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(millis))
@@ -29,10 +29,10 @@ impl Timestamp {
     }
 }
 
-/// Where a process gets the time of day from.
+/// The source of a process's time of day.
 ///
-/// Only used for stamps (order ids, rows, logs). Deadlines use `tokio::time`, and the window of a sale is
-/// judged by the ledger's own clock, so that gateways with skewed clocks agree.
+/// Only used for timestamps (order ids, rows, logs). Deadlines use `tokio::time`, and the ledger's own clock judges
+/// the window of a sale, so that gateways with skewed clocks agree.
 pub trait Clock: Send + Sync + 'static {
     /// The present moment.
     fn now(&self) -> Timestamp;

@@ -1,12 +1,12 @@
-//! Ids: how sales, orders and batches are named, and how an order's id leads to its shard and its batch.
+//! Ids of sales, orders and batches, and how an order's id determines its shard and its batch.
 //!
-//! An order id is 63 bits, so that it fits a signed column:
+//! An order id has 63 bits, so that it fits a signed column:
 //!
 //! ```text
 //! | 40 bits: ms since 2026-01-01 | 6 bits: shard | 7 bits: node | 10 bits: index in its batch |
 //! ```
 //!
-//! With the index cleared it is the *base* of the batch. The ledger keeps one log entry a batch under the
+//! With the index cleared it is the *base* of the batch. The ledger keeps one log entry per batch under the
 //! base, so an order is found from its id alone and needs no entry of its own (`docs/adr/0005`).
 
 use std::{fmt, str::FromStr};
@@ -23,11 +23,11 @@ const NODE_BITS: u32 = 7;
 const INDEX_BITS: u32 = 10;
 const INDEX_MASK: u64 = (1 << INDEX_BITS) - 1;
 
-/// How many intents a batch can hold at most: the index has 10 bits.
+/// Maximum intents of a batch: the index has 10 bits.
 pub const BATCH_INTENTS_MAX: usize = 1 << INDEX_BITS;
-/// How many shards a ledger can have at most: the shard has 6 bits.
+/// Maximum shards of a ledger: the shard has 6 bits.
 pub const SHARDS_MAX: u16 = 1 << SHARD_BITS;
-/// How many node numbers there are; they are given out in turn and used again after that many starts.
+/// The number of node numbers; they are assigned in turn and reused after that many starts.
 pub const NODES_MAX: u16 = 1 << NODE_BITS;
 
 /// Why a text or a number is not an id.
@@ -45,7 +45,7 @@ pub enum InvalidId {
     /// A shard or node beyond its range.
     #[error("must be below {limit}")]
     OutOfRange {
-        /// The first number that is too large.
+        /// The first number beyond the range.
         limit: u16,
     },
 }
@@ -63,7 +63,7 @@ fn positive(number: u64) -> Option<u64> {
     (number > 0 && i64::try_from(number).is_ok()).then_some(number)
 }
 
-/// Names a sale. From 1 to `i64::MAX`, chosen by the order store.
+/// Identifies a sale. From 1 to `i64::MAX`, chosen by the order store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SaleId(u64);
 
@@ -78,7 +78,7 @@ impl SaleId {
         self.0
     }
 
-    /// The shard that holds the sale when the ledger has `shards` of them.
+    /// The shard that holds the sale in a ledger with `shards` shards.
     ///
     /// Fibonacci hashing: consecutive ids spread evenly.
     pub fn shard(self, shards: ShardCount) -> Shard {
@@ -101,7 +101,7 @@ impl FromStr for SaleId {
     }
 }
 
-/// How many shards the ledger has: from 1 to [`SHARDS_MAX`]. Fixed for the life of a deployment.
+/// The number of shards of the ledger: from 1 to [`SHARDS_MAX`]. Fixed for the life of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardCount(u16);
 
@@ -126,7 +126,7 @@ impl ShardCount {
     }
 }
 
-/// One shard of the ledger: the unit that one script can reach whole.
+/// One shard of the ledger: all data that one script can reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shard(u16);
 
@@ -148,7 +148,7 @@ impl fmt::Display for Shard {
     }
 }
 
-/// Tells gateways apart in the ids they make. The ledger gives numbers out in turn, one a start.
+/// Distinguishes gateways in the ids that they generate. The ledger assigns numbers in turn, one per start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Node(u16);
 
@@ -164,7 +164,7 @@ impl Node {
     }
 }
 
-/// Names an order. See the module for its layout; on the wire it is a decimal string.
+/// Identifies an order. See the module for its layout; on the wire it is a decimal string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderId(u64);
 
@@ -190,7 +190,7 @@ impl OrderId {
         Self(self.0 & !INDEX_MASK)
     }
 
-    /// The place in its batch, from 0.
+    /// The index in its batch, from 0.
     pub fn index(self) -> usize {
         usize::try_from(self.0 & INDEX_MASK).unwrap_or(0)
     }
@@ -210,8 +210,8 @@ impl FromStr for OrderId {
     }
 }
 
-/// Names a batch: the base of its orders' ids, and 64 random bits that tell two batches apart should two
-/// gateways ever make the same base. 32 hexadecimal digits as text; the key of its message.
+/// Identifies a batch: the base of its orders' ids, and 64 random bits that distinguish two batches if two
+/// gateways generate the same base. 32 hexadecimal digits as text; the key of its message.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BatchId {
     base: OrderId,
@@ -219,7 +219,7 @@ pub struct BatchId {
 }
 
 impl BatchId {
-    /// The batch made at `at` for `shard` by `node`. `nonce` must be random.
+    /// The id of a batch made at `at` for `shard` by `node`. `nonce` must be random.
     ///
     /// Times before 2026 count as its first millisecond, and the time wraps after 34 years.
     pub fn new(at: Timestamp, shard: Shard, node: Node, nonce: u64) -> Self {
@@ -229,7 +229,7 @@ impl BatchId {
         Self { base: OrderId(base), nonce }
     }
 
-    /// The batch with that base and nonce, as a store kept them. The index bits of `base` are ignored.
+    /// The id with that base and nonce, as a store kept them. The index bits of `base` are ignored.
     pub const fn from_parts(base: OrderId, nonce: u64) -> Self {
         Self { base: base.base(), nonce }
     }
@@ -263,7 +263,7 @@ impl BatchId {
     /// The inverse of [`BatchId::to_bytes`], for a column or a field of a message.
     ///
     /// # Errors
-    /// [`InvalidId::NotBatchBytes`] if there are not 16 bytes, or the base is no order id of index 0.
+    /// [`InvalidId::NotBatchBytes`] if there are not 16 bytes, or the base is not an order id with index 0.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidId> {
         let bytes = bytes.try_into().map_err(|_length| InvalidId::NotBatchBytes)?;
         Self::from_bits(u128::from_be_bytes(bytes)).ok_or(InvalidId::NotBatchBytes)

@@ -1,13 +1,13 @@
-//! Identities: which ledger and which order store this is.
+//! Identities of ledgers and order stores.
 //!
-//! Each is 16 random bytes, made once by the store that carries it and never again. A process that finds another
-//! one than before talks to another store than before, whatever its address says.
+//! Each is 16 random bytes, made once by the store that carries it. A process that finds another identity than before
+//! is connected to another store than before, whatever its address.
 
 use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
-/// Why bytes or a text are no identity.
+/// Why bytes or a text are not an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("must be 32 hexadecimal digits, not all of them 0")]
 pub struct InvalidIdentity;
@@ -34,17 +34,17 @@ impl fmt::Display for Identity {
     }
 }
 
-/// Names a ledger: made once, kept in the ledger itself, registered in the order store. Lost together with the
-/// ledger's data, so that an emptied ledger is another one.
+/// Identifies a ledger: made once, kept in the ledger itself, registered in the order store. Lost together with the
+/// ledger's data, so that an emptied ledger is another ledger.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LedgerId(Identity);
 
-/// Names an order store: made once by its migration and kept in it.
+/// Identifies an order store: made once by its migration and kept in it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoreId(Identity);
 
 impl LedgerId {
-    /// The smallest one.
+    /// The smallest identity.
     pub const MIN: Self = Self(Identity([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]));
 
     /// The ledger with these bytes; [`InvalidIdentity`] if all are 0.

@@ -9,7 +9,7 @@ use crate::{
     id::SaleId,
 };
 
-/// The greatest quantity that can be expressed at all; a sale's own limits are lower.
+/// The maximum quantity of any request; a sale's own limits are lower.
 pub const QUANTITY_MAX: u32 = 1_000_000;
 
 /// A quantity of 0, or above [`QUANTITY_MAX`].
@@ -17,7 +17,7 @@ pub const QUANTITY_MAX: u32 = 1_000_000;
 #[error("must be a whole number from 1 to {QUANTITY_MAX}")]
 pub struct InvalidQuantity;
 
-/// How many units: from 1 to [`QUANTITY_MAX`].
+/// A number of units: from 1 to [`QUANTITY_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Quantity(NonZeroU32);
 
@@ -44,8 +44,8 @@ pub struct Intent {
     buyer: BuyerId,
     key: IdempotencyKey,
     quantity: Quantity,
-    /// What the ledger is asked with: computed once, if ever. The order worker never asks it, and of a sale that is
-    /// sold out only the key matters.
+    /// The ledger's keys for the intent, computed at most once. The order worker never needs them, and a sold-out
+    /// sale needs only the key.
     buyer_digest: OnceLock<BuyerDigest>,
     key_digest: OnceLock<KeyDigest>,
 }
@@ -61,37 +61,37 @@ impl PartialEq for Intent {
 impl Eq for Intent {}
 
 impl Intent {
-    /// An intent of these.
+    /// An intent with these fields.
     pub const fn new(sale: SaleId, buyer: BuyerId, key: IdempotencyKey, quantity: Quantity) -> Self {
         Self { sale, buyer, key, quantity, buyer_digest: OnceLock::new(), key_digest: OnceLock::new() }
     }
 
-    /// The sale asked for.
+    /// The requested sale.
     pub const fn sale(&self) -> SaleId {
         self.sale
     }
 
-    /// Who asks.
+    /// The buyer.
     pub const fn buyer(&self) -> &BuyerId {
         &self.buyer
     }
 
-    /// The buyer's name for this purchase.
+    /// The buyer's key for this purchase.
     pub const fn key(&self) -> &IdempotencyKey {
         &self.key
     }
 
-    /// How many units.
+    /// The number of units.
     pub const fn quantity(&self) -> Quantity {
         self.quantity
     }
 
-    /// What the ledger knows the buyer by.
+    /// The ledger's key for the buyer.
     pub fn buyer_digest(&self) -> BuyerDigest {
         *self.buyer_digest.get_or_init(|| self.buyer.digest())
     }
 
-    /// What the ledger knows this purchase by.
+    /// The ledger's key for this purchase.
     pub fn key_digest(&self) -> KeyDigest {
         *self.key_digest.get_or_init(|| self.key.digest(&self.buyer))
     }

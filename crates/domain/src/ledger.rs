@@ -1,11 +1,11 @@
-//! A sale in the ledger, as both sides of an interface must name it.
+//! The state of a sale in the ledger, as both sides of an interface must name it.
 
 use std::fmt;
 
-/// How a sale stands in the ledger.
+/// The state of a sale in the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LedgerState {
-    /// There, not sellable yet.
+    /// Stored, not sellable yet.
     Prepared,
     /// Sellable within its window.
     Active,
@@ -48,15 +48,15 @@ pub struct Totals {
     pub initial: u64,
     /// Units added since.
     pub restocked: u64,
-    /// Units given back: of cancelled orders, written-off ones that a late deduction claimed again, and leaked ones
+    /// Units returned: of cancelled orders, written-off units that a late deduction reclaimed, and leaked units
     /// that a compensating step found.
     pub returned: u64,
     /// Units taken by batches, and by compensating steps from a surplus.
     pub deducted: u64,
     /// The part of `deducted` that the database could not give.
     pub written_off: u64,
-    /// The part of `returned` that made up for a deduction that was applied late: the ledger had gone below
-    /// zero, and written-off units were the other side of it.
+    /// The part of `returned` that compensates a late deduction: the ledger had gone below zero, and the written-off
+    /// units were the counterpart.
     pub reclaimed: u64,
     /// `initial + restocked + returned - deducted`.
     pub available: i64,

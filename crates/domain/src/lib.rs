@@ -1,9 +1,9 @@
-//! The words and rules of flashgate, without any I/O.
+//! The terms and rules of flashgate, without any I/O.
 //!
-//! Everything that both services must agree on lives here: how an id is laid out, what a legal quantity is,
-//! which verdicts a buyer can get, which transitions an order can make. The words are those of
-//! `docs/GLOSSARY.md`. Nothing in this crate reads a clock, draws a random number of its own, or touches a
-//! network: time comes in through [`clock::Clock`], randomness through a generator that the caller seeds.
+//! Everything that both services must agree on is here: the layout of an id, the legal quantities, the verdicts that
+//! a buyer can get, the transitions of an order. The terms are those of `docs/GLOSSARY.md`. Nothing in this crate
+//! reads a clock, draws a random number of its own, or uses a network: time comes in through [`clock::Clock`],
+//! randomness through a generator that the caller seeds.
 
 #[macro_use]
 mod non_zero;

@@ -1,7 +1,6 @@
-//! Numbers above zero, written as they are.
+//! Constants above zero, written as plain numbers.
 
-/// A [`NonZero`](core::num::NonZero) of a constant, whose zero does not compile: `non_zero!(500)`. The type is the one
-/// that is expected.
+/// A [`NonZero`](core::num::NonZero) of a constant; zero does not compile: `non_zero!(500)`. The type is inferred.
 #[macro_export]
 macro_rules! non_zero {
     ($number:expr) => {

@@ -1,4 +1,4 @@
-//! The life of an order: its states, and which may follow which.
+//! The life of an order: its states, and their transitions.
 
 use std::fmt;
 
@@ -11,15 +11,15 @@ use crate::{
 /// Why an order was cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CancelReason {
-    /// The database had too little: the ledger promised units that do not exist.
+    /// The database had too few units: the ledger promised units that do not exist.
     OutOfStock,
-    /// The same buyer already has an order under the same key: a ledger that lost its keys accepted it twice.
+    /// The same buyer already has an order with the same key: a ledger that lost its keys accepted it twice.
     DuplicateKey,
     /// Not paid in time.
     Timeout,
-    /// The buyer did not want it any more.
+    /// The buyer cancelled it.
     ByBuyer,
-    /// The stock could not be taken out after payment.
+    /// The stock could not be deducted after payment.
     OutboundFailed,
 }
 
@@ -44,9 +44,9 @@ impl CancelReason {
         Self::ALL.into_iter().find(|reason| reason.as_str() == text)
     }
 
-    /// Whether the units of an order cancelled for this reason go back on sale.
+    /// Whether the units of an order cancelled for this reason are returned to sale.
     ///
-    /// Out of stock proves that the units do not exist: returned, they would be sold and cancelled for ever.
+    /// Out of stock proves that the units do not exist: if returned, they would be sold and cancelled without end.
     pub const fn returns_units(self) -> bool {
         match self {
             Self::OutOfStock => false,
@@ -61,7 +61,7 @@ impl fmt::Display for CancelReason {
     }
 }
 
-/// Where an order stands.
+/// The state of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OrderState {
     /// Accepted: the broker holds it, the order store has not decided yet.
@@ -70,15 +70,15 @@ pub enum OrderState {
     Confirmed,
     /// Paid for.
     Paid,
-    /// On its way.
+    /// Being delivered.
     Shipped,
-    /// Done.
+    /// Completed.
     Finished,
-    /// Will not be.
+    /// Cancelled before payment.
     Cancelled(CancelReason),
-    /// Cancelled after payment; the money is on its way back.
+    /// Cancelled after payment; the refund is in progress.
     Refunding(CancelReason),
-    /// Cancelled after payment; the money is back.
+    /// Cancelled after payment; the refund is complete.
     Refunded(CancelReason),
 }
 
@@ -97,7 +97,7 @@ impl OrderState {
         }
     }
 
-    /// Why it was cancelled, if it was.
+    /// The reason of the cancellation, if cancelled.
     pub const fn reason(self) -> Option<CancelReason> {
         match self {
             Self::Cancelled(reason) | Self::Refunding(reason) | Self::Refunded(reason) => Some(reason),
@@ -105,7 +105,7 @@ impl OrderState {
         }
     }
 
-    /// The state that a store keeps as a name and a reason; `None` if the two do not make one.
+    /// The state that a store keeps as a name and a reason; `None` if they do not form a state.
     pub fn from_parts(name: &str, reason: Option<CancelReason>) -> Option<Self> {
         match (name, reason) {
             ("pending", None) => Some(Self::Pending),
@@ -120,7 +120,7 @@ impl OrderState {
         }
     }
 
-    /// Whether an order in this state may go to `next` (the diagram in `docs/ARCHITECTURE.md`).
+    /// Whether an order in this state may change to `next` (the diagram in `docs/ARCHITECTURE.md`).
     pub fn may_become(self, next: Self) -> bool {
         use OrderState::{Cancelled, Confirmed, Finished, Paid, Pending, Refunded, Refunding, Shipped};
         match (self, next) {
@@ -135,14 +135,14 @@ impl OrderState {
 /// An order as the order store has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// Its name.
+    /// Its id.
     pub id: OrderId,
-    /// What was asked for, and by whom.
+    /// The intent: sale, buyer, key and quantity.
     pub intent: Intent,
-    /// How it stands.
+    /// Its state.
     pub state: OrderState,
-    /// The batch that brought it.
+    /// Its batch.
     pub batch: BatchId,
-    /// When the store took it.
+    /// When the store placed it.
     pub created_at: Timestamp,
 }

@@ -1,4 +1,4 @@
-//! What the order store decided about a batch: the message that settles it in the ledger.
+//! The order store's decisions about a batch: the message that settles it in the ledger.
 
 use crate::{
     id::{BatchId, OrderId},
@@ -6,17 +6,17 @@ use crate::{
     order::{CancelReason, OrderState},
 };
 
-/// The fate of one order.
+/// The decision about one order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// The order stands and its stock is taken.
+    /// The order is placed and its stock is taken.
     Confirmed,
-    /// The order will not be.
+    /// The order is cancelled.
     Cancelled(CancelReason),
 }
 
 impl Decision {
-    /// The state that the order is in after it.
+    /// The state of the order after the decision.
     pub const fn state(self) -> OrderState {
         match self {
             Self::Confirmed => OrderState::Confirmed,
@@ -25,18 +25,18 @@ impl Decision {
     }
 }
 
-/// One order, whole, with its fate. Whole, so that a ledger that lost it can learn it again.
+/// One complete order, with its decision. Complete, so that a ledger that lost the order can restore it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderOutcome {
     /// The order.
     pub order: OrderId,
-    /// What was asked for.
+    /// The intent of the order.
     pub intent: Intent,
-    /// What became of it.
+    /// The decision.
     pub decision: Decision,
 }
 
-/// The fate of every order of one batch.
+/// The decisions about every order of one batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchOutcome {
     /// The batch.
@@ -46,7 +46,7 @@ pub struct BatchOutcome {
 }
 
 impl BatchOutcome {
-    /// Whether the orders are those of the batch, from its first one on and without a gap.
+    /// Whether the orders are those of the batch, from its first order on and without a gap.
     pub fn is_whole(&self) -> bool {
         self.orders.iter().enumerate().all(|(at, order)| self.batch.order(at) == Some(order.order))
     }

@@ -10,14 +10,14 @@ use crate::{
     intent::{QUANTITY_MAX, Quantity},
 };
 
-/// The greatest stock of a sale.
+/// Maximum stock of a sale, in units.
 pub const STOCK_MAX: u64 = 1_000_000_000;
-/// How long a title can be, in characters.
+/// Maximum length of a title, in characters.
 pub const TITLE_CHARS_MAX: usize = 200;
-/// The greatest price, in minor units.
+/// Maximum price, in minor units.
 pub const PRICE_MINOR_MAX: u64 = 1_000_000_000_000;
 
-/// Which field of a sale is wrong, and what was expected of it.
+/// The invalid field of a sale, and its expected value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{field} {expected}")]
 pub struct InvalidSale {
@@ -27,7 +27,7 @@ pub struct InvalidSale {
     pub expected: &'static str,
 }
 
-/// When a sale takes intents: from `opens_at`, until just before `closes_at`.
+/// When a sale accepts intents: from `opens_at`, until just before `closes_at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     opens_at: Timestamp,
@@ -49,21 +49,21 @@ impl Window {
             .ok_or(InvalidSale { field: "closes_at_ms", expected: "must be later than opens_at_ms" })
     }
 
-    /// The first moment in which it is open.
+    /// The first moment at which it is open.
     pub const fn opens_at(self) -> Timestamp {
         self.opens_at
     }
 
-    /// The first moment in which it is over.
+    /// The first moment at which it is over.
     pub const fn closes_at(self) -> Timestamp {
         self.closes_at
     }
 }
 
-/// When the database stock goes.
+/// When the database stock is deducted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeductPolicy {
-    /// When the order is created: nothing is shown as won before the database agreed.
+    /// When the order is created: no order counts as won before the database agreed.
     #[default]
     AtOrder,
     /// In the outbound step, after payment.
@@ -85,13 +85,13 @@ impl DeductPolicy {
     }
 }
 
-/// A sale as an operator asks for it, field by field: nothing is checked yet.
+/// A sale as an operator requests it, field by field and unchecked.
 ///
-/// A place that must not forget a field names all of them: it destructures without `..`, or builds without
+/// Code that must not forget a field names all of them: it destructures without `..`, or builds without
 /// [`Default`], which is for callers that need only some.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SaleFields {
-    /// What people call it.
+    /// The name for people.
     pub title: String,
     /// The price of one unit, in the currency's minor unit (cents).
     pub price_minor: u64,
@@ -99,19 +99,19 @@ pub struct SaleFields {
     pub currency: String,
     /// The first moment at which it is open.
     pub opens_at: Timestamp,
-    /// The first moment after the end.
+    /// The first moment at which it is over.
     pub closes_at: Timestamp,
     /// Units at the start.
     pub stock: u64,
-    /// How many units one buyer can hold.
+    /// Maximum units that one buyer can hold.
     pub limit_per_buyer: u32,
-    /// How many units one intent can ask for.
+    /// Maximum units of one intent.
     pub quantity_max: u32,
-    /// When the database stock goes.
+    /// When the database stock is deducted.
     pub deduct_policy: DeductPolicy,
 }
 
-/// A sale as the operator asks for it: every field checked, no id yet.
+/// A sale as an operator requests it: every field checked, no id yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SaleDraft {
     title: String,
@@ -125,7 +125,7 @@ pub struct SaleDraft {
 }
 
 impl SaleFields {
-    /// Checks each field; the error names the first that is wrong, as it is called on the wire.
+    /// Checks each field; the error has the wire name of the first invalid field.
     pub fn check(self) -> Result<SaleDraft, InvalidSale> {
         let Self {
             title,
@@ -168,7 +168,7 @@ impl SaleFields {
 }
 
 impl SaleDraft {
-    /// Every field, for whoever stores or shows them all.
+    /// Every field, for callers that store or show them all.
     pub fn fields(&self) -> SaleFields {
         let Self { title, price_minor, currency: _, window, stock, limit_per_buyer, quantity_max, policy } =
             self;
@@ -185,7 +185,7 @@ impl SaleDraft {
         }
     }
 
-    /// What people call it.
+    /// The name for people.
     pub fn title(&self) -> &str {
         &self.title
     }
@@ -194,7 +194,7 @@ impl SaleDraft {
         std::str::from_utf8(&self.currency).unwrap_or("XXX")
     }
 
-    /// When it takes intents.
+    /// When it accepts intents.
     pub const fn window(&self) -> Window {
         self.window
     }
@@ -204,32 +204,32 @@ impl SaleDraft {
         self.stock
     }
 
-    /// How many units one buyer can hold.
+    /// Maximum units that one buyer can hold.
     pub const fn limit_per_buyer(&self) -> Quantity {
         self.limit_per_buyer
     }
 
-    /// How many units one intent can ask for.
+    /// Maximum units of one intent.
     pub const fn quantity_max(&self) -> Quantity {
         self.quantity_max
     }
 
-    /// When the database stock goes.
+    /// When the database stock is deducted.
     pub const fn policy(&self) -> DeductPolicy {
         self.policy
     }
 }
 
-/// How far a sale has come in the order store.
+/// The state of a sale in the order store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SaleState {
-    /// Exists; the ledger does not know it.
+    /// Stored here only, not in the ledger.
     Created,
-    /// To be put into the ledger; not yet certain that it is there, so nothing can be bought.
+    /// Being put into the ledger; not yet confirmed there, so not sellable.
     Preheating,
-    /// Is in the ledger. If it is missing there from now on, the ledger has lost it.
+    /// Confirmed in the ledger. If it is missing there from now on, the ledger has lost it.
     Preheated,
-    /// Over, by the operator's word.
+    /// Ended by the operator.
     Closed,
 }
 
@@ -262,25 +262,25 @@ impl fmt::Display for SaleState {
 /// A sale as the order store has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sale {
-    /// Its name.
+    /// Its id.
     pub id: SaleId,
-    /// What the operator asked for.
+    /// The fields that the operator requested.
     pub draft: SaleDraft,
-    /// How far it has come.
+    /// Its state.
     pub state: SaleState,
-    /// How often its ledger was built: 1 by the preheat, one more by every rebuild.
+    /// Number of builds of its ledger: 1 by the preheat, one more by every rebuild.
     pub generation: u32,
-    /// The units that the database can still give.
+    /// The units left in the database.
     pub saleable: u64,
     /// Units added by restocks since the start.
     pub restocked: u64,
-    /// Units given back by cancelled orders.
+    /// Units returned by cancelled orders.
     pub returned: u64,
 }
 
 impl Sale {
-    /// The return epoch with which the ledger of this generation begins when it is rebuilt: greater than any that an
-    /// older one came to, so that no gateway's sold-out mark outlives it.
+    /// The first return epoch of a rebuilt ledger of this generation: greater than any epoch of an older generation,
+    /// so that no gateway's sold-out mark outlives the rebuild.
     pub fn rebuild_epoch(&self) -> u64 {
         u64::from(self.generation) << 32
     }

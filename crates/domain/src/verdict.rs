@@ -1,6 +1,6 @@
 //! The answer to a purchase. Verdicts are not errors: a buyer can cause each of them.
 //!
-//! How each is answered (its stable code, its statuses) is one table in `flashgate_service::error`.
+//! One table in `flashgate_service::error` maps each to its stable code and its statuses.
 
 use std::borrow::Cow;
 
@@ -9,13 +9,13 @@ use crate::{clock::Timestamp, id::OrderId};
 /// The answer to one intent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The order will be: the broker holds it.
+    /// The order is accepted: the broker holds it.
     Accepted(OrderId),
     /// The same purchase was accepted before; this is its order.
     Replayed(OrderId),
-    /// No order was made.
+    /// No order was created.
     Refused(Refusal),
-    /// It could not be found out in time whether an order was made. Asking again with the same key tells.
+    /// The outcome was not known in time. A retry with the same key returns it.
     Unknown,
 }
 
@@ -24,9 +24,9 @@ pub enum Verdict {
 pub enum Refusal {
     /// A field is missing or wrong.
     Malformed(Violation),
-    /// The same key came before with another quantity.
+    /// The same key was used before with another quantity.
     KeyReused,
-    /// Fewer units are left than asked for.
+    /// Fewer units are left than requested.
     SoldOut,
     /// The buyer would hold more than the limit of the sale.
     OverLimit,
@@ -37,11 +37,11 @@ pub enum Refusal {
     },
     /// The window is over, or the operator closed the sale.
     Ended,
-    /// There is no such sale.
+    /// The sale does not exist.
     SaleNotFound,
     /// The sale is announced but not yet in the ledger.
     SaleNotReady,
-    /// An operator paused the sale, or the ledger has lost data of it. An operator must resume or rebuild it.
+    /// An operator paused the sale, or the ledger has lost data of it. An operator must rebuild it or restore that data.
     SalePaused,
     /// The order worker is too far behind.
     Backlog,
@@ -60,12 +60,12 @@ pub enum Refusal {
 pub struct Violation {
     /// The field's name on the wire: a header, a path parameter, a member of the body.
     pub field: Cow<'static, str>,
-    /// What it must be.
+    /// The expected value.
     pub expected: String,
 }
 
 impl Violation {
-    /// `field` must be as `expected` says.
+    /// A violation: `field` must be as `expected` describes.
     pub fn new(field: impl Into<Cow<'static, str>>, expected: impl ToString) -> Self {
         Self { field: field.into(), expected: expected.to_string() }
     }

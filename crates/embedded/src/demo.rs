@@ -1,7 +1,7 @@
 //! `flashgate demo`: a flash sale from its opening to the proof, in one command.
 //!
-//! A `Deployment` on a temporary folder, a rush of buyers through its real HTTP interface, shown live by
-//! `display`; then everything is stopped, and `proof` reads from the files of both stores what became of it.
+//! Runs a `Deployment` on a temporary folder and a rush of buyers through its real HTTP interface, shown live by
+//! `display`; then stops everything, and `proof` reads the result from the files of both stores.
 
 mod display;
 mod opening;
@@ -39,12 +39,12 @@ use crate::serve::{
     stores::Stores,
 };
 
-/// How long the last orders may take to be confirmed and settled after the rush.
+/// Timeout for the last orders to be confirmed and settled after the rush.
 const SETTLE_MAX: Duration = Duration::from_secs(20);
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
-/// More people than a demo can wait for.
+/// Maximum buyers of a demo: more than anyone would wait for.
 const BUYERS_MAX: u64 = 1_000_000_000;
-/// Where Linux keeps files in memory.
+/// The memory file system of Linux.
 const MEMORY: &str = "/dev/shm";
 
 /// Runs a whole flash sale in this process, on a temporary folder, and proves its result.
@@ -82,7 +82,7 @@ pub struct DemoArgs {
 /// Runs the sale and the proof.
 ///
 /// # Errors
-/// [`CliError::NotProved`] if the stores do not hold what was promised; or why there was no sale.
+/// [`CliError::NotProved`] if the stores do not hold what was promised; or the reason why there was no sale.
 pub async fn run(args: &DemoArgs) -> Result<(), CliError> {
     let config = ServeConfig::on_free_ports();
     telemetry::init_logs(&config.log).map_err(CliError::other)?;
@@ -99,7 +99,7 @@ pub async fn run(args: &DemoArgs) -> Result<(), CliError> {
     if proof.holds() { Ok(()) } else { Err(CliError::NotProved("the proof did not hold".to_owned())) }
 }
 
-/// On a disk with room, if there is one: the broker takes no messages on one that is nearly full. A sale of a minute
+/// Prefers a disk with free space: the broker takes no messages on a disk that is nearly full. A sale of a minute
 /// fits into memory.
 pub(crate) fn temporary_folder() -> Result<TempDir, CliError> {
     let usual = env::temp_dir();
@@ -115,7 +115,7 @@ fn tell_folder(kept: Option<&Path>) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The sale, from the start of everything to its end.
+/// Runs the sale, from the start of the deployment to the end of the sale.
 async fn hold(
     args: &DemoArgs,
     config: &ServeConfig,
@@ -166,7 +166,7 @@ async fn settled(stores: &Stores, sale: SaleId) -> Result<(), CliError> {
     let deadline = Instant::now() + SETTLE_MAX;
     loop {
         let snapshot = stores.ledger.snapshot(sale).await.map_err(CliError::other)?;
-        // What is still open is the proof's to find: it reads the files.
+        // The proof reads the files and finds the batches that are still open.
         if snapshot.is_none_or(|snapshot| snapshot.open.is_empty()) || Instant::now() >= deadline {
             return Ok(());
         }

@@ -1,9 +1,8 @@
 //! `flashgate serve`: a whole deployment in this process, on a folder.
 //!
-//! `Deployment` puts it together and takes it apart; `folder` is its data; `config` what can be chosen; `broker`
-//! keeps the one inside away from a full disk. The
-//! parts are the same as those of a deployment of many processes, but for the broker (the one of
-//! `flashgate-embedded-broker`) and the two stores (SQLite).
+//! `Deployment` starts and stops it; `folder` is its data; `config` its configuration; `broker` stops the broker
+//! while the disk is full. The components are the same as those of a deployment of many processes, except for the
+//! broker (that of `flashgate-embedded-broker`) and the two stores (SQLite).
 
 mod broker;
 pub(crate) mod config;
@@ -44,7 +43,7 @@ use self::{
     welcome::Welcome,
 };
 
-/// What a whole deployment in one process measures.
+/// The metrics of a whole deployment in one process.
 pub(crate) const METRICS: [&[Metric]; 4] = [GATEWAY, SQLITE, WORKER, BUS];
 
 /// Runs a whole deployment in this process: gateway, order worker, broker, ledger and orders.
@@ -83,7 +82,7 @@ pub struct ServeArgs {
     pub(crate) log: Option<String>,
 }
 
-/// `HOST:PORT`, or a port on loopback.
+/// Parses `HOST:PORT`, or a port on loopback.
 fn address(text: &str) -> Result<SocketAddr, String> {
     let loopback =
         || text.parse().ok().map(|port: u16| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
@@ -92,7 +91,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 impl ServeArgs {
-    /// The configuration with the flags on top.
+    /// The configuration, overridden by the flags.
     fn config(&self) -> Result<ServeConfig, CliError> {
         let mut config = config::load(self.config.as_deref())?;
         let Self { data_dir, http, grpc, gateway, worker, name_server_port, broker_port, log, config: _ } =
@@ -112,8 +111,8 @@ impl ServeArgs {
     }
 }
 
-/// Runs until SIGTERM or Ctrl-C. A second signal ends it at once, with exit code 143 or 130; the limit of a shutdown is
-/// the two `drain_timeout_ms` and 10 s, and exit code 124.
+/// Runs until SIGTERM or Ctrl-C. A second signal ends it at once, with exit code 143 or 130; the shutdown limit is
+/// the sum of the two `drain_timeout_ms` and 10 s, with exit code 124.
 ///
 /// # Errors
 /// Each reason not to start has an exit code of its own: see [`CliError`].
@@ -134,7 +133,7 @@ pub async fn run(args: &ServeArgs) -> Result<(), CliError> {
     lived.and(deployment.stop().await)
 }
 
-/// Tells where everything is, and waits for the end.
+/// Prints the addresses, and waits for the end.
 async fn live(
     deployment: &Deployment,
     folder: &DataFolder,
@@ -144,7 +143,7 @@ async fn live(
     let (sale, is_open) = deployment.sale_to_buy_from().await?;
     let command = std::env::args().next().unwrap_or_else(|| "flashgate".to_owned());
     let welcome = Welcome { addresses, folder: folder.path(), command: &command, sale, is_open };
-    // Whoever started it may have closed its end, or its disk is full; the deployment runs on.
+    // The reader may have closed its end, or the disk may be full; the deployment runs on.
     if let Err(error) = print_line(welcome) {
         warn!(%error, "printing the addresses failed");
     }
@@ -154,7 +153,7 @@ async fn live(
 /// Prints or checks the configuration.
 ///
 /// # Errors
-/// [`CliError::Usage`], which names the key that is wrong.
+/// [`CliError::Usage`] with the invalid key.
 pub fn configuration(command: &ConfigCommand) -> Result<(), CliError> {
     match command {
         ConfigCommand::Default => print(SAMPLE).map(drop)?,

@@ -1,4 +1,4 @@
-//! The flags of `flashgate load`, and what they must be together.
+//! The flags of `flashgate load`, and the rules that span several flags.
 
 use std::{
     num::{NonZeroU32, NonZeroU64, NonZeroUsize},
@@ -22,11 +22,11 @@ use super::{
     target::Target,
 };
 
-/// More connections than one host has ports for.
+/// Maximum connections: more than one host has ports for.
 const CONNECTIONS_MAX: u64 = 1_000_000;
-/// More streams than servers take on a connection.
+/// Maximum streams: more than servers accept on a connection.
 const IN_FLIGHT_MAX: u64 = 1_000_000;
-/// More than any host has processors.
+/// Maximum threads: more than any host has processors.
 const THREADS_MAX: u64 = 4_096;
 
 /// Load-tests a gateway and measures its answers.
@@ -112,7 +112,7 @@ pub struct LoadArgs {
 }
 
 impl LoadArgs {
-    /// The plan, or which flag is wrong.
+    /// The plan, or an error about the invalid flag.
     pub(super) fn plan(&self) -> Result<Plan, CliError> {
         if self.protocol == Protocol::Http1 && self.in_flight.get() > 1 {
             return Err(CliError::flag(
@@ -172,7 +172,7 @@ impl LoadArgs {
         Pace::Open(Schedule::new(self.rate, self.ramp, release))
     }
 
-    /// A run without an end of its own gets one.
+    /// The duration; a run without an end of its own gets a default.
     fn duration_or_default(&self) -> Option<Duration> {
         let ends = self.requests.is_some() || (self.release_at.is_some() && self.rate.is_none());
         self.duration.or((!ends).then_some(Duration::from_secs(10)))
@@ -190,7 +190,7 @@ impl LoadArgs {
     }
 }
 
-/// Differs from run to run: only names are made of it.
+/// Differs from run to run: used only for names.
 fn new_seed() -> u64 {
     SystemClock.now().as_millis() << 20 | u64::from(std::process::id())
 }

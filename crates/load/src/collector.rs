@@ -1,4 +1,4 @@
-//! Puts together what the threads have counted, and decides that a run which only fails is over.
+//! Merges the counts of the threads, and detects a run in which requests only fail.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{crew::Interval, latencies::Precision, outcome::Outcome, series::Seri
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Ended {
-    /// All was sent, or the time was over.
+    /// All requests were sent, or the time was over.
     Done,
     /// By Ctrl-C or SIGTERM.
     Interrupted,
@@ -19,12 +19,12 @@ pub(super) enum Ended {
     GaveUp,
 }
 
-/// Everything that was counted so far.
+/// All counts so far.
 #[derive(Debug)]
 pub(super) struct Collector {
     pub(super) total: Tally,
     pub(super) series: Series,
-    /// When an answer was last heard of.
+    /// When the last answer was reported.
     answered_at: Instant,
     failed_since: u64,
 }
@@ -49,7 +49,7 @@ impl Collector {
         self.failed_since += tally.codes.of(Outcome::Failed);
     }
 
-    /// Whether requests have failed, and none was answered, for so long.
+    /// Whether requests have failed, and none was answered, for `for_long`.
     pub(super) fn only_fails(&self, for_long: Duration, now: Instant) -> bool {
         self.failed_since > 0 && now - self.answered_at >= for_long
     }

@@ -1,4 +1,4 @@
-//! The threads that send: each has its share of the connections, a runtime and a counter of its own.
+//! The sending threads: each has its share of the connections, a runtime and a counter of its own.
 
 use std::{num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
@@ -23,13 +23,13 @@ use super::{
     worker::{Counter, Run, Task, work},
 };
 
-/// How often a thread hands over what it has counted.
+/// Interval at which a thread reports its counts.
 pub(super) const INTERVAL: Duration = Duration::from_millis(250);
 
-/// What one thread has counted in one interval.
+/// The counts of one thread in one interval.
 #[derive(Debug)]
 pub(super) struct Interval {
-    /// Which one, from 0.
+    /// The number of the interval, from 0.
     pub(super) number: usize,
     pub(super) tally: Tally,
 }
@@ -64,7 +64,7 @@ fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<(), CliErr
     started.map(drop).map_err(|why| CliError::Other(format!("no thread can be started: {why}")))
 }
 
-/// How one server is talked to.
+/// The client of one server.
 #[derive(Clone, Debug)]
 enum Line {
     Http1(Http1),
@@ -104,13 +104,13 @@ impl Line {
     }
 }
 
-/// A connection: how, and its number among all.
+/// A connection: its client, and its number among all.
 struct Place {
     line: Line,
     number: usize,
 }
 
-/// The connections of thread `index`: they are dealt out in turn.
+/// The connections of thread `index`: they are assigned in turn.
 fn places(plan: &Plan, lines: &[Line], index: usize) -> Vec<Place> {
     let mine = (index..plan.connections.get()).step_by(plan.threads.get());
     let place = |number: usize| {
@@ -120,7 +120,7 @@ fn places(plan: &Plan, lines: &[Line], index: usize) -> Vec<Place> {
     mine.filter_map(place).collect()
 }
 
-/// All that one thread does.
+/// The work of one thread.
 async fn send(run: Arc<Run>, places: Vec<Place>, intervals: mpsc::Sender<Interval>) {
     let counter = Arc::new(Counter::new());
     let mut workers = JoinSet::new();
@@ -140,7 +140,7 @@ async fn send(run: Arc<Run>, places: Vec<Place>, intervals: mpsc::Sender<Interva
         () = run.abort.cancelled() => {}
     }
     done.cancel();
-    // The rest belongs to the interval after the last one that was handed over, even if that is full.
+    // The rest belongs to the interval after the last reported one, even if that is full.
     let number = reporter.await.unwrap_or_else(|_panicked| interval_number(&run));
     // The receiver is gone only if the process is about to end.
     let _ = intervals.send(Interval { number, tally: counter.take() }).await;
@@ -152,7 +152,7 @@ async fn finish(mut workers: JoinSet<()>, followers: &Followers) {
     followers.tasks.wait().await;
 }
 
-/// Hands over what was counted, again and again, until all is `done`. Gives the number of the interval that it was in.
+/// Reports the counts repeatedly, until all is `done`. Returns the number of the current interval.
 async fn report(
     run: Arc<Run>,
     counter: Arc<Counter>,
@@ -179,12 +179,12 @@ fn interval_number(run: &Run) -> usize {
     usize::try_from(since_start.as_millis() / INTERVAL.as_millis()).unwrap_or(usize::MAX)
 }
 
-/// The part of `count` that falls to place `number` of `places`.
+/// The part of `count` for place `number` of `places`.
 fn share(count: usize, number: usize, places: NonZeroUsize) -> usize {
     count / places + usize::from(number < count % places)
 }
 
-/// When connection `number` begins.
+/// When connection `number` begins, after the start.
 fn delay(plan: &Plan, number: usize) -> Duration {
     match plan.pace {
         Pace::Open(_) => Duration::ZERO,

@@ -1,30 +1,31 @@
-//! Who asks for what: request `n` is the same in every run with the same seed, and needs no memory.
+//! The buyer and the sale of each request: request `n` is the same in every run with the same seed, without any
+//! memory.
 
 use crate::ratio::float;
 
-/// How far back a duplicate reaches: a double-click comes soon after the first click.
+/// Maximum distance of a duplicate from its original: a double-click comes soon after the first click.
 const DUPLICATE_DISTANCE_MAX: u64 = 64;
 
-/// The numbers of bots begin here: no run has so many people.
+/// The first number of a bot: no run has as many people.
 const BOT_NUMBERS: u64 = 1 << 40;
 
-/// Buyers that ask again and again, each time with a new key.
+/// Buyers that send many purchases, each with a new key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bots {
-    /// How many there are. Never 0.
+    /// Their number. Never 0.
     pub(super) count: u64,
-    /// The share of purchases that are theirs, from 0 to below 1.
+    /// Their share of purchases, from 0 to below 1.
     pub(super) share: f64,
 }
 
-/// What one request asks for.
+/// The content of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ask {
     /// The number of the buyer.
     pub(super) buyer: u64,
     /// The number of the purchase: a duplicate has that of the request that it repeats.
     pub(super) purchase: u64,
-    /// The place of the sale in the list of sales.
+    /// The index of the sale in the list of sales.
     pub(super) sale: usize,
 }
 
@@ -32,17 +33,17 @@ pub(super) struct Ask {
 #[derive(Clone, Debug)]
 pub(super) struct Crowd {
     seed: u64,
-    /// How many buyers there are; `None`: each purchase is by a new one.
+    /// The number of buyers; `None`: each purchase is by a new buyer.
     buyers: Option<u64>,
-    /// The share of requests that repeat another one, from 0 to below 1.
+    /// The share of requests that repeat another request, from 0 to below 1.
     duplicates: f64,
-    /// For each sale the share of all purchases that go to it or to one before it; the last is 1.
+    /// For each sale the cumulative share of purchases up to it; the last is 1.
     shares: Vec<f64>,
     bots: Option<Bots>,
 }
 
 impl Crowd {
-    /// The sale at place `i` (from 0) is asked for in proportion to `1 / (i + 1)^skew`: Zipf's law.
+    /// The sale at index `i` (from 0) gets purchases in proportion to `1 / (i + 1)^skew`: Zipf's law.
     pub(super) fn new(seed: u64, buyers: Option<u64>, duplicates: f64, sales: usize, skew: f64) -> Self {
         let weights: Vec<f64> = (1..).take(sales).map(|rank| float(rank).powf(-skew)).collect();
         let total: f64 = weights.iter().sum();
@@ -54,12 +55,12 @@ impl Crowd {
         Self { seed, buyers, duplicates, shares: weights.iter().map(share).collect(), bots: None }
     }
 
-    /// The same buyers, and bots among them.
+    /// The same buyers, with bots among them.
     pub(super) fn with_bots(self, bots: Option<Bots>) -> Self {
         Self { bots, ..self }
     }
 
-    /// How many requests it takes until so many purchases of people have been asked for.
+    /// The number of requests that contain `people` purchases of people.
     pub(super) fn requests_of_people(&self, people: u64) -> u64 {
         let (mut n, mut found) = (0, 0);
         while found < people {
@@ -69,18 +70,18 @@ impl Crowd {
         n
     }
 
-    /// What request `n` asks for.
+    /// The content of request `n`.
     pub(super) fn ask(&self, n: u64) -> Ask {
         let purchase = self.first_of(n);
         let person = || self.buyers.map_or(purchase, |buyers| purchase % buyers);
         let buyer = self.bot(purchase).unwrap_or_else(person);
         let dice = unit(mix(self.seed ^ mix(purchase)));
-        // The first one alone takes no search: most runs have one sale.
+        // The first sale needs no search: most runs have one sale.
         let sale = self.shares.iter().position(|share| dice < *share).unwrap_or(0);
         Ask { buyer, purchase, sale }
     }
 
-    /// The bot that makes this purchase, if it is one.
+    /// The bot that makes this purchase, if a bot does.
     fn bot(&self, purchase: u64) -> Option<u64> {
         let bots = self.bots?;
         let dice = mix(self.seed.rotate_left(16) ^ mix(purchase));
@@ -109,7 +110,7 @@ const fn mix(number: u64) -> u64 {
     number ^ (number >> 31)
 }
 
-/// From 0 to below 1, by the upper 53 bits.
+/// A number from 0 to below 1, from the upper 53 bits.
 fn unit(number: u64) -> f64 {
     float(number >> 11) / float(1 << 53)
 }

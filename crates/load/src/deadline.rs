@@ -1,4 +1,4 @@
-//! A time limit that costs nothing while requests are answered in time.
+//! A timeout that costs nothing while requests are answered in time.
 
 use std::{
     future::{Future, poll_fn},
@@ -9,8 +9,8 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// The moment at which a request has waited too long. The alarm behind it is not set anew for every request: when
-/// it rings for one that is long over, it is set to the present one.
+/// The deadline of a request. Its timer is not reset for every request: when it fires for an earlier deadline, it is
+/// set to the current one.
 #[derive(Debug)]
 pub(super) struct Deadline {
     at: Instant,
@@ -23,12 +23,12 @@ impl Deadline {
         Self { at, alarm: Box::pin(sleep_until(at)) }
     }
 
-    /// The limit is `timeout` from now.
+    /// Sets the deadline to `timeout` from now.
     pub(super) fn set(&mut self, timeout: Duration) {
         self.at = Instant::now() + timeout;
     }
 
-    /// What `future` gives, or `None` if it takes past the limit.
+    /// The output of `future`, or `None` if the deadline passes first.
     pub(super) async fn limit<F: Future>(&mut self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         poll_fn(|cx| match future.as_mut().poll(cx) {

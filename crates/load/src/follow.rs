@@ -1,4 +1,4 @@
-//! Follows a sample of the accepted orders until they are decided: how far the order worker is behind.
+//! Follows a sample of the accepted orders until they are decided: measures the lag of the order worker.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,12 +16,12 @@ use super::{
     worker::Counter,
 };
 
-/// How often an order is looked up. The lag is known as exactly as this.
+/// Interval between look-ups of an order: the precision of the lag.
 const LOOK_UP_INTERVAL: Duration = Duration::from_millis(10);
-/// An order that is not decided after this is counted as unconfirmed.
+/// Timeout: an order that is undecided after this counts as unconfirmed.
 const FOLLOW_MAX: Duration = Duration::from_secs(10);
 
-/// How orders are looked up.
+/// The client for look-ups.
 #[derive(Clone, Debug)]
 pub(super) enum LookUp {
     Http(Http1),
@@ -54,7 +54,7 @@ impl Line {
     }
 }
 
-/// The followers of one thread: each follows one order at a time, and the next one when that is decided.
+/// The followers of one thread: each follows one order at a time.
 #[derive(Debug)]
 pub(super) struct Followers {
     look_up: LookUp,
@@ -70,7 +70,7 @@ impl Followers {
         Self { look_up, free, idle: Mutex::default(), counter, tasks: TaskTracker::new() }
     }
 
-    /// Follows the order if a follower is free. Most of the time none is: a sample is all that is wanted.
+    /// Follows the order if a follower is free. Usually none is: a sample suffices.
     pub(super) fn follow(self: &Arc<Self>, order: u64, buyer: u64, since: Instant) {
         if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
             self.tasks.spawn(Arc::clone(self).until_decided(order, buyer, since, permit));
@@ -86,7 +86,7 @@ impl Followers {
     ) {
         while since.elapsed() < FOLLOW_MAX {
             sleep(LOOK_UP_INTERVAL).await;
-            // A look-up that fails tells nothing about the order.
+            // A failed look-up is no decision.
             if self.is_decided(order, buyer).await.unwrap_or(false) {
                 self.counter.lock().confirmed.record(since.elapsed());
                 return;

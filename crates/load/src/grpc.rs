@@ -1,4 +1,4 @@
-//! gRPC, one call a request, by the generated client. Several workers share a connection.
+//! gRPC, one call per request, with the generated client. Several workers share a connection.
 use std::{error::Error, io, iter::once, sync::Arc};
 
 use flashgate_domain::causes::sources;
@@ -27,12 +27,12 @@ use super::{
 
 pub(super) type Client = PurchaseServiceClient<Channel>;
 
-/// What every call to one server has in common.
+/// Shared by all calls to one server.
 #[derive(Debug)]
 pub(super) struct Grpc {
     pub(super) plan: Arc<Plan>,
     endpoint: Endpoint,
-    /// The further headers.
+    /// The additional headers.
     metadata: MetadataMap,
 }
 
@@ -48,16 +48,16 @@ impl Grpc {
         }))
     }
 
-    /// A connection of its own.
+    /// Opens a connection of its own.
     pub(super) async fn connect(&self) -> Result<Client, Fault> {
-        // The endpoint's own time-out covers TCP alone, not a server that takes the connection and says nothing.
+        // The endpoint's own timeout covers TCP alone, not a server that accepts and never answers.
         let connected = timeout(self.plan.limits.connect_timeout, self.endpoint.connect()).await;
         let channel = connected.map_err(|_elapsed| Fault::ConnectTimeout)?;
         let channel = channel.map_err(|why| io_kind(&why).map_or(Fault::ConnectFailed, connect_fault))?;
         Ok(PurchaseServiceClient::new(channel).max_decoding_message_size(RESPONSE_BYTES_MAX))
     }
 
-    /// A call with the further headers.
+    /// A call with the additional headers.
     pub(super) fn call<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         request.metadata_mut().clone_from(&self.metadata);
@@ -67,13 +67,13 @@ impl Grpc {
     /// A call by a buyer.
     fn call_by<T>(&self, buyer: u64, message: T) -> Result<Request<T>, Fault> {
         let mut request = self.call(message);
-        // Names are letters, digits and hyphens, so they always are values.
+        // Names are letters, digits and hyphens, so they are always valid values.
         let buyer = AsciiMetadataValue::try_from(self.plan.names.buyer(buyer));
         request.metadata_mut().insert("x-buyer-id", buyer.map_err(|_why| Fault::BadResponse)?);
         Ok(request)
     }
 
-    /// The message that asks for `ask`.
+    /// The message for `ask`.
     pub(super) fn message(&self, ask: &Ask) -> BuyRequest {
         let sale_id = match &self.plan.aim {
             Aim::Sales(sales) => sales.get(ask.sale).map_or(0, |sale| sale.get()),
@@ -96,14 +96,14 @@ impl Grpc {
         Ok(found.is_ok_and(|order| order.get_ref().state != "pending"))
     }
 
-    /// Wires for as many workers as share a connection.
+    /// Wires for all workers that share a connection.
     pub(super) fn wires(self: &Arc<Self>) -> impl Iterator<Item = GrpcWire> {
         let handles = Handle::several(self.plan.in_flight.get());
         handles.map(|handle| GrpcWire { shared: Arc::clone(self), handle })
     }
 }
 
-/// One worker's way over a shared connection.
+/// One worker's access to a shared connection.
 #[derive(Debug)]
 pub(super) struct GrpcWire {
     shared: Arc<Grpc>,
@@ -140,10 +140,10 @@ pub(super) fn accepted(order_id: &str, replayed: bool) -> Answer {
     Answer::order(order_id.parse().ok(), replayed)
 }
 
-/// A status that the server sent, or the fault that kept one from coming.
+/// The answer in a status of the server, or the fault that prevented an answer.
 pub(super) fn refused(status: &Status) -> Result<Answer, Fault> {
     if let Some(why) = status.source() {
-        // No server sent this: tonic made it out of a fault of the connection.
+        // No server sent this: tonic made it from a fault of the connection.
         return Err(io_kind(why).map_or(Fault::ConnectionLost, connect_or_lost));
     }
     let by_code = by_code(status.code());
@@ -157,7 +157,7 @@ fn connect_or_lost(kind: io::ErrorKind) -> Fault {
     if kind == io::ErrorKind::ConnectionRefused { Fault::ConnectRefused } else { Fault::ConnectionLost }
 }
 
-/// What a status means if no code says more.
+/// The meaning of a status without a more specific code.
 pub(super) fn by_code(code: Code) -> Outcome {
     match code {
         Code::ResourceExhausted => Outcome::Throttled,
@@ -178,7 +178,7 @@ pub(super) fn by_code(code: Code) -> Outcome {
     }
 }
 
-/// The error of the operating system at the root of another one, if there is one.
+/// The operating system error at the root of another error, if any.
 fn io_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
     once(error).chain(sources(error)).find_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind)
 }

@@ -1,4 +1,4 @@
-//! gRPC with all requests of a connection on one stream. Several workers share it.
+//! gRPC with all requests of a connection on one stream. Several workers share the stream.
 
 use std::{
     collections::HashMap,
@@ -25,7 +25,7 @@ use super::{
     wire::Wire,
 };
 
-/// Who waits for which answer on a stream.
+/// The workers that wait for answers on a stream.
 #[derive(Debug)]
 struct Waiting {
     /// By request id; `None` when the stream has ended.
@@ -47,7 +47,7 @@ fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
 impl Stream {
     async fn open(shared: &Grpc) -> Result<Self, Fault> {
         let mut client = shared.connect().await?;
-        // Each worker has one request on its way, so that this never is full.
+        // Each worker has one request in flight, so this is never full.
         let (requests, outgoing) = mpsc::channel(shared.plan.in_flight.get());
         let call = shared.call(ReceiverStream::new(outgoing));
         let opened = timeout(shared.plan.limits.connect_timeout, client.buy_stream(call)).await;
@@ -68,7 +68,7 @@ impl Stream {
     }
 }
 
-/// A place among those who wait, given back whenever its owner stops waiting.
+/// An entry of a waiting worker, removed whenever the worker stops waiting.
 struct Entry<'a> {
     waiting: &'a Mutex<Waiting>,
     id: u64,
@@ -90,13 +90,13 @@ impl Drop for Entry<'_> {
     }
 }
 
-/// Hands the answers to those who wait, until the stream ends.
+/// Passes the answers to the waiting workers, until the stream ends.
 async fn hand_out(mut answers: Streaming<BuyStreamResponse>, waiting: Arc<Mutex<Waiting>>) {
     while let Ok(Some(response)) = answers.message().await {
         let id = response.request_id;
         let sender = lock(&waiting).answers.as_mut().and_then(|answers| answers.remove(&id));
         if let Some(sender) = sender {
-            // Whoever waited may have stopped waiting.
+            // The worker may have stopped waiting.
             let _ = sender.send(judge(response));
         }
     }
@@ -114,14 +114,14 @@ fn judge(response: BuyStreamResponse) -> Result<Answer, Fault> {
     }
 }
 
-/// One worker's way over a shared stream.
+/// One worker's access to a shared stream.
 #[derive(Debug)]
 pub(super) struct GrpcStreamWire {
     shared: Arc<Grpc>,
     handle: Handle<Stream>,
 }
 
-/// Wires for as many workers as share a connection.
+/// Wires for all workers that share a connection.
 pub(super) fn wires(shared: &Arc<Grpc>) -> impl Iterator<Item = GrpcStreamWire> {
     let handles = Handle::several(shared.plan.in_flight.get());
     handles.map(|handle| GrpcStreamWire { shared: Arc::clone(shared), handle })

@@ -1,7 +1,7 @@
-//! HTTP/1.1, as lean as can be: it shares its cores with the servers that it measures.
+//! HTTP/1.1, with minimal work: it shares its cores with the servers that it measures.
 //!
-//! One connection carries one request at a time. Requests are pieced together in a buffer that is used again, and
-//! a response is looked at where it arrived.
+//! One connection carries one request at a time. Requests are assembled in a reused buffer, and
+//! a response is parsed in place.
 
 mod request;
 mod response;
@@ -26,10 +26,10 @@ use super::{
     wire::{Wire, connect},
 };
 
-/// A connection that was idle for so long may have been closed by the server in the meantime.
+/// Minimum idle time after which the server may have closed a connection.
 const IDLE_MIN: Duration = Duration::from_secs(1);
 
-/// What the connections to one server share.
+/// Shared by the connections to one server.
 #[derive(Clone, Debug)]
 pub(super) struct Http1 {
     plan: Arc<Plan>,
@@ -57,18 +57,18 @@ impl Http1 {
     }
 }
 
-/// One connection, made when it is needed.
+/// One connection, opened when needed.
 #[derive(Debug)]
 pub(super) struct Http1Wire {
     shared: Http1,
     stream: Option<TcpStream>,
-    /// When the last answer came on this stream.
+    /// When the last answer arrived on this stream.
     answered_at: Option<Instant>,
     connects: u64,
     deadline: Deadline,
     request: Vec<u8>,
     response: Vec<u8>,
-    /// How much of `response` has arrived.
+    /// The number of bytes of `response` that have arrived.
     response_len: usize,
 }
 
@@ -101,13 +101,13 @@ impl Http1Wire {
         self.ask(|reply| reply.is_decided()).await
     }
 
-    /// Sends the request that is in the buffer, on a new connection if the server has closed this one.
+    /// Sends the request in the buffer, on a new connection if the server has closed this one.
     async fn ask<T>(&mut self, judge: impl Fn(&Reply<'_>) -> T) -> Result<T, Fault> {
         let was_idle = self.answered_at.is_some_and(|at| at.elapsed() >= IDLE_MIN);
         self.deadline.set(self.shared.plan.limits.request_timeout);
         let mut exchanged = self.exchange(&judge).await;
-        // The server may have closed the idle connection while the request was on its way: it was not heard.
-        // Were it heard after all, its key would make the second one harmless.
+        // The server may have closed the idle connection while the request was in flight, without processing it.
+        // If it was processed after all, its key makes the second request harmless.
         if matches!(exchanged, Err(Fault::ConnectionLost)) && was_idle && self.response_len == 0 {
             self.stream = None;
             exchanged = match self.ready().await {
@@ -122,7 +122,7 @@ impl Http1Wire {
         exchanged.map(|(judged, _close)| judged)
     }
 
-    /// Sends the request and reads until the response is whole. Gives what it was judged to be, and whether the
+    /// Sends the request and reads the complete response. Returns the result of `judge`, and whether the
     /// server closes.
     async fn exchange<T>(&mut self, judge: impl Fn(&Reply<'_>) -> T) -> Result<(T, bool), Fault> {
         let Some(stream) = &mut self.stream else { return Err(Fault::ConnectionLost) };

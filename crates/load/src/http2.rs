@@ -1,4 +1,4 @@
-//! HTTP/2 without TLS, by hyper's client. Several workers share a connection.
+//! HTTP/2 without TLS, with hyper's client. Several workers share a connection.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use super::{
     wire::{Wire, connect},
 };
 
-/// What every request to one server has in common.
+/// Shared by all requests to one server.
 #[derive(Clone, Debug)]
 pub(super) struct Http2 {
     plan: Arc<Plan>,
@@ -49,7 +49,7 @@ impl Http2 {
         })
     }
 
-    /// Wires for as many workers as share a connection.
+    /// Wires for all workers that share a connection.
     pub(super) fn wires(&self) -> impl Iterator<Item = Http2Wire> {
         let handles = Handle::several(self.plan.in_flight.get());
         handles.map(|handle| Http2Wire { shared: self.clone(), handle })
@@ -67,12 +67,12 @@ impl Http2 {
     }
 }
 
-/// Names are letters, digits and hyphens, so they always are values.
+/// Names are letters, digits and hyphens, so they are always valid values.
 fn value(name: String) -> Result<HeaderValue, Fault> {
     HeaderValue::try_from(name).map_err(|_why| Fault::BadResponse)
 }
 
-/// One worker's way over a shared connection.
+/// One worker's access to a shared connection.
 #[derive(Debug)]
 pub(super) struct Http2Wire {
     shared: Http2,
@@ -92,7 +92,7 @@ impl Wire for Http2Wire {
                 let shaken = timeout(within, handshake(TokioExecutor::new(), TokioIo::new(stream))).await;
                 let (sender, connection) =
                     shaken.map_err(|_elapsed| Fault::ConnectTimeout)?.map_err(|_why| Fault::ConnectFailed)?;
-                // It ends when the last sender is dropped, or by a fault, which the senders learn of.
+                // It ends when the last sender is dropped, or by a fault, which the senders get.
                 tokio::spawn(connection);
                 Ok(sender)
             })

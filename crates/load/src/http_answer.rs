@@ -1,27 +1,27 @@
-//! What an HTTP response means, in either version of HTTP.
+//! The meaning of an HTTP response, in either version of HTTP.
 
 use http::StatusCode;
 use memchr::{memchr, memmem};
 
 use super::outcome::{Answer, Outcome};
 
-/// A longer response is wrong. flashgate's have less than 1 KiB.
+/// Maximum bytes of a valid response. flashgate's have less than 1 KiB.
 pub(super) const RESPONSE_BYTES_MAX: usize = 16 * 1024;
-/// The header that tells the order of an earlier request from a new one.
+/// The header that marks the order of an earlier request.
 pub(super) const REPLAYED_HEADER: &str = "idempotency-replayed";
 
-/// The little in a response that counts.
+/// The relevant parts of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reply<'b> {
     pub(super) status: StatusCode,
     /// `Idempotency-Replayed: true`.
     pub(super) replayed: bool,
-    /// JSON, or something that can be searched like it.
+    /// JSON, or text that can be searched like JSON.
     pub(super) body: &'b [u8],
 }
 
 impl Reply<'_> {
-    /// What became of a purchase. The number of the order costs a search, so it is left out unless it is wanted.
+    /// The outcome of a purchase. The number of the order costs a search, so it is left out unless requested.
     pub(super) fn answer(&self, with_order: bool) -> Answer {
         if self.status == StatusCode::ACCEPTED {
             let order = if with_order { self.member("\"order_id\"") } else { None };
@@ -51,7 +51,7 @@ impl Reply<'_> {
     }
 }
 
-/// What a status means if no code says more.
+/// The meaning of a status without a more specific code.
 pub(super) fn by_status(status: StatusCode) -> Outcome {
     match status {
         StatusCode::TOO_MANY_REQUESTS => Outcome::Throttled,

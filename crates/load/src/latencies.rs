@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// The longest latency that is told from longer ones: an hour.
+/// Maximum latency: an hour. Longer ones count as an hour.
 const MICROS_MAX: u64 = 3_600_000_000;
 
-/// How finely a histogram tells values apart.
+/// The precision of a histogram.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Precision {
     /// To 0.1 %: for the result. About 180 KB.
@@ -16,12 +16,12 @@ pub(super) enum Precision {
     Coarse,
 }
 
-/// How long things took, between 1 µs and an hour.
+/// Latencies between 1 µs and an hour.
 #[derive(Clone, Debug)]
 pub(super) struct Latencies(Histogram<u64>);
 
 impl Latencies {
-    /// None yet.
+    /// An empty histogram.
     #[expect(clippy::expect_used, reason = "the bounds are constants: 1 < 2 * MICROS_MAX, digits below 6")]
     pub(super) fn new(precision: Precision) -> Self {
         let digits = match precision {
@@ -31,20 +31,20 @@ impl Latencies {
         Self(Histogram::new_with_bounds(1, MICROS_MAX, digits).expect("legal bounds"))
     }
 
-    /// Counts one.
+    /// Adds one latency.
     pub(super) fn record(&mut self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.0.saturating_record(micros.clamp(1, MICROS_MAX));
     }
 
-    /// Counts all of `others` too. All histograms here have the same bounds, so none is out of range.
+    /// Adds all of `others`. All histograms here have the same bounds, so none is out of range.
     pub(super) fn merge(&mut self, others: &Self) {
         if !others.0.is_empty() {
             self.0 += &others.0;
         }
     }
 
-    /// How many were counted.
+    /// The number of latencies.
     pub(super) fn count(&self) -> u64 {
         self.0.len()
     }
@@ -54,7 +54,7 @@ impl Latencies {
         Duration::from_micros(self.0.value_at_percentile(percent))
     }
 
-    /// The greatest.
+    /// The maximum.
     pub(super) fn max(&self) -> Duration {
         Duration::from_micros(self.0.max())
     }

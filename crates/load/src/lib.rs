@@ -1,7 +1,8 @@
-//! `flashgate load`: a load generator that tells what buyers hear, and how long they wait for it.
+//! `flashgate load`: a load generator that measures the answers to buyers, and their latency.
 //!
-//! [`args`] become a `plan`; the `crew` of threads sends what the plan's `schedule` and `crowd` say, each `worker`
-//! over its `wire`; the `collector` merges what they count every quarter of a second; the `report` tells it.
+//! [`args`] become a `plan`; the `crew` of threads sends what the plan's `schedule` and `crowd` determine, each
+//! `worker` over its `wire`; the `collector` merges their counts every quarter of a second; the `report` presents
+//! them.
 
 pub mod args;
 mod collector;
@@ -58,21 +59,21 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use worker::Run;
 
-/// How many intervals of all threads wait to be collected at most; 4 a second and thread come.
+/// Maximum intervals of all threads that wait to be collected; each thread sends 4 per second.
 const INTERVALS_WAITING_MAX: usize = 64;
 
 /// Sends the load, shows its progress, prints the summary and writes the reports.
 ///
 /// # Errors
-/// [`CliError::Usage`] for flags that do not fit and reports that cannot be written, before anything is sent. After the
-/// run, with its reports written: what `Report::verdict` says.
+/// [`CliError::Usage`] for invalid flags and reports that cannot be written, before anything is sent. After the
+/// run, with its reports written: the error of `Report::verdict`.
 pub fn run(args: args::LoadArgs) -> Result<(), CliError> {
     let plan = Arc::new(args.plan()?);
     let json = ReportFile::open("--json", args.json.as_deref())?;
     let html = ReportFile::open("--html", args.html.as_deref())?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let report = runtime.map_err(CliError::other)?.block_on(report(plan))?;
-    // Each is tried, whatever becomes of the others: a run cannot be had again.
+    // Each is tried, even if another fails: a run cannot be repeated.
     let json = json.map_or(Ok(()), |file| file.write(&report.json()?));
     let html = html.map_or(Ok(()), |file| file.write(report.html()?.as_bytes()));
     let printed = print(report.summary());
@@ -81,7 +82,7 @@ pub fn run(args: args::LoadArgs) -> Result<(), CliError> {
     report.verdict()
 }
 
-/// The run with its progress on the terminal, as a report.
+/// Runs with progress on the terminal, and returns the report.
 async fn report(plan: Arc<Plan>) -> Result<Report, CliError> {
     let progress = Progress::new(&plan);
     let measured = measure(Arc::clone(&plan), |elapsed, total, last| {
@@ -93,18 +94,18 @@ async fn report(plan: Arc<Plan>) -> Result<Report, CliError> {
     Ok(Report::new(&plan, &collector, started_at, elapsed, ended))
 }
 
-/// What a run has shown.
+/// The results of a run.
 struct Measured {
     collector: Collector,
     started_at: Timestamp,
     elapsed: Duration,
     ended: Ended,
-    /// If the plan keeps them.
+    /// Empty unless the plan keeps them.
     receipts: Vec<(Ask, u64)>,
 }
 
-/// The whole run, from the first connection to the last answer. `show` hears of each interval: the time since the
-/// start, all that was counted, and what was counted last.
+/// The whole run, from the first connection to the last answer. `show` gets each interval: the time since the
+/// start, the total counts, and the last counts.
 async fn measure(plan: Arc<Plan>, show: impl FnMut(Duration, &Tally, &Tally)) -> Result<Measured, CliError> {
     let mut servers: Vec<Server> = Vec::new();
     for target in &plan.targets {
@@ -132,7 +133,7 @@ async fn measure(plan: Arc<Plan>, show: impl FnMut(Duration, &Tally, &Tally)) ->
     Ok(Measured { collector, started_at, elapsed, ended, receipts })
 }
 
-/// Listens to the threads until all have ended. The first signal stops the sending, the second one the waiting.
+/// Collects from the threads until all have ended. The first signal stops the sending, the second the waiting.
 async fn collect(
     run: &Run,
     mut intervals: mpsc::Receiver<crew::Interval>,

@@ -1,10 +1,10 @@
-//! What can become of a request, and which stable codes mean what.
+//! The outcomes of a request, and the meaning of the stable codes.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 
-/// What became of a request. A load test counts these apart.
+/// The outcome of a request. A load test counts each separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Outcome {
@@ -12,28 +12,28 @@ pub(super) enum Outcome {
     Accepted,
     /// The order of an earlier request with the same key.
     Replayed,
-    /// Nothing is left.
+    /// The sale is sold out.
     SoldOut,
-    /// The buyer would hold too many.
+    /// The buyer would exceed the limit.
     Limited,
     /// Before the window of the sale, or after it.
     NotOpen,
-    /// The server sent the buyer away because of the rate.
+    /// The server refused because of the rate.
     Throttled,
-    /// The server cannot serve now; nothing was ordered.
+    /// The server cannot serve now; no order was created.
     Unavailable,
-    /// The server does not know whether there is an order.
+    /// The server does not know whether an order was created.
     Unknown,
-    /// The request is wrong, or asks for what does not exist.
+    /// The request is invalid, or its target does not exist.
     Rejected,
-    /// A success that is none of a flashgate: an echo's.
+    /// A success of a server other than flashgate: an echo.
     Answered,
-    /// No answer: no connection, a lost one, a time-out, or bytes that are no answer.
+    /// No answer: no connection, a lost connection, a timeout, or invalid bytes.
     Failed,
 }
 
 impl Outcome {
-    /// Every outcome, in the order in which they are shown.
+    /// Every outcome, in display order.
     pub(super) const ALL: [Self; 11] = [
         Self::Accepted,
         Self::Replayed,
@@ -69,11 +69,11 @@ impl Outcome {
 /// An answer that arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
-    /// What it means.
+    /// The outcome.
     pub(super) outcome: Outcome,
-    /// The server's stable code; its status if it gave none.
+    /// The server's stable code; its status if it sent none.
     pub(super) code: Cow<'static, str>,
-    /// The order, if there is one and it was asked for.
+    /// The order, if there is one and it was requested.
     pub(super) order: Option<u64>,
 }
 
@@ -99,8 +99,8 @@ impl Answer {
     }
 }
 
-/// The codes that mean more than their status over HTTP and gRPC. Every other code of the table
-/// (`flashgate_service::error`) counts by its status, and a code that this version does not know too.
+/// The codes that are more specific than their status over HTTP and gRPC. Every other code of the table
+/// (`flashgate_service::error`) counts by its status, as does an unknown code.
 const FINER: [(&str, Outcome); 6] = [
     ("sold_out", Outcome::SoldOut),
     ("over_limit", Outcome::Limited),
@@ -115,20 +115,20 @@ const FINER: [(&str, Outcome); 6] = [
 pub(super) enum Fault {
     /// The server's host refused the connection.
     ConnectRefused,
-    /// No connection within the connect time-out.
+    /// No connection within the connect timeout.
     ConnectTimeout,
-    /// Any other reason for which there is no connection.
+    /// Any other failure to connect.
     ConnectFailed,
-    /// The connection ended, or broke, before the answer was whole.
+    /// The connection ended, or broke, before the answer was complete.
     ConnectionLost,
-    /// No whole answer within the request time-out.
+    /// No complete answer within the request timeout.
     RequestTimeout,
-    /// What arrived is no answer of the protocol.
+    /// The bytes are not an answer of the protocol.
     BadResponse,
 }
 
 impl Fault {
-    /// Those with which a request was never sent.
+    /// The faults with which a request was never sent.
     pub(super) const WITHOUT_CONNECTION: [Self; 3] =
         [Self::ConnectRefused, Self::ConnectTimeout, Self::ConnectFailed];
 

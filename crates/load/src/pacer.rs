@@ -1,4 +1,4 @@
-//! Lets requests go when they are due. A thread of its own, since the timers of the runtime tick in milliseconds.
+//! Releases requests when they are due. A thread of its own, since the timers of the runtime tick in milliseconds.
 
 use std::{thread, time::Duration};
 
@@ -7,12 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{plan::Plan, schedule::Schedule};
 
-/// Requests that are due within so short a time go together: a thread that woke for each would cost more.
+/// Requests that are due within this time are released together: waking the thread for each would cost more.
 const STEP: Duration = Duration::from_micros(200);
-/// How long the thread sleeps at most before it looks whether the run was stopped.
+/// Maximum sleep of the thread between checks whether the run was stopped.
 const SLEEP_MAX: Duration = Duration::from_millis(100);
 
-/// The gate in front of the workers of an open loop.
+/// Holds back the workers of an open loop.
 #[derive(Debug)]
 pub(super) struct Pacer {
     schedule: Schedule,
@@ -33,7 +33,7 @@ impl Pacer {
         self.schedule.due(n).map(|due| self.start + due)
     }
 
-    /// Waits until a request is due that nobody has taken, and takes it. `false`: there will be none.
+    /// Waits for a due request that no worker has taken, and takes it. `false`: there will be none.
     pub(super) async fn take(&self) -> bool {
         let permit = select! {
             biased;
@@ -43,7 +43,7 @@ impl Pacer {
         permit.map(|permit| permit.forget()).is_some()
     }
 
-    /// Opens the gate for each request when it is due. Blocks until all are, or the run is over.
+    /// Releases each request when it is due. Blocks until all are released, or the run is over.
     pub(super) fn run(&self, plan: &Plan, stop: &CancellationToken) {
         let mut next = 0;
         while !stop.is_cancelled() && plan.requests_max.is_none_or(|max| next < max) {
@@ -58,7 +58,7 @@ impl Pacer {
             }
             let due =
                 self.schedule.due_until(plan.duration.map_or(elapsed, |duration| duration.min(elapsed)));
-            // At least the one that is due this very nanosecond.
+            // At least the request that is due at exactly this time.
             let until = due.max(next + 1).min(plan.requests_max.unwrap_or(u64::MAX));
             self.open(until - next);
             next = until;
@@ -67,7 +67,7 @@ impl Pacer {
     }
 
     fn open(&self, requests: u64) {
-        // A crowd of 2^60 or more does not fit a semaphore; nobody could send it either.
+        // 2^60 or more requests exceed a semaphore; no run could send them either.
         let room = Semaphore::MAX_PERMITS.saturating_sub(self.due.available_permits());
         self.due.add_permits(usize::try_from(requests).unwrap_or(usize::MAX).min(room));
     }

@@ -1,4 +1,4 @@
-//! A load test, parsed: nothing in it can be wrong any more.
+//! A load test, parsed and valid.
 
 use std::{
     fmt,
@@ -30,27 +30,27 @@ pub(super) enum Protocol {
 /// When requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Pace {
-    /// Closed loop: every connection sends again when it has its answer. They begin spread over the ramp.
+    /// Closed loop: every connection sends again when it has its answer. Connections start spread over the ramp.
     Closed {
-        /// When the last connection begins.
+        /// When the last connection starts.
         ramp: Duration,
     },
-    /// Open loop: at set moments, whether or not answers come.
+    /// Open loop: at scheduled moments, whether or not answers arrive.
     Open(Schedule),
 }
 
-/// How long things may take.
+/// The timeouts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// A connection that takes longer is given up.
+    /// Timeout of a connection attempt.
     pub(super) connect_timeout: Duration,
-    /// An answer that takes longer is given up.
+    /// Timeout of an answer.
     pub(super) request_timeout: Duration,
-    /// The run ends if requests have only failed for so long.
+    /// The run ends if requests have only failed for this time.
     pub(super) give_up_after: Duration,
 }
 
-/// How buyers and purchases are named: two runs with different seeds have none in common.
+/// The names of buyers and purchases: two runs with different seeds share none.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
     run: String,
@@ -62,12 +62,12 @@ impl Names {
         Self { run: format!("{seed:x}") }
     }
 
-    /// What the number of a buyer is appended to.
+    /// The prefix of a buyer's number.
     pub(super) fn buyer_prefix(&self) -> String {
         format!("{}-b", self.run)
     }
 
-    /// What the number of a purchase is appended to.
+    /// The prefix of a purchase's number.
     pub(super) fn key_prefix(&self) -> String {
         format!("{}-k", self.run)
     }
@@ -83,7 +83,7 @@ impl Names {
     }
 }
 
-/// What a run asks for.
+/// The target of a run.
 #[derive(Clone, Debug)]
 pub(super) enum Aim {
     /// Units of sales, by falling popularity. Never empty.
@@ -92,42 +92,42 @@ pub(super) enum Aim {
     Echo(String),
 }
 
-/// Everything about a run.
+/// All parameters of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    /// How requests are sent.
+    /// The protocol.
     pub(super) protocol: Protocol,
-    /// Where to; connections take turns. Never empty.
+    /// The servers; connections use them in turn. Never empty.
     pub(super) targets: Vec<Target>,
-    /// What for.
+    /// The sales, or the echo.
     pub(super) aim: Aim,
-    /// Units a purchase.
+    /// Units per purchase.
     pub(super) quantity: NonZeroU32,
-    /// When.
+    /// The timing of requests.
     pub(super) pace: Pace,
-    /// No request is sent later than this after the start.
+    /// Maximum time after the start at which a request is sent.
     pub(super) duration: Option<Duration>,
-    /// No more requests than these.
+    /// Maximum number of requests.
     pub(super) requests_max: Option<u64>,
-    /// Who.
+    /// The buyers.
     pub(super) crowd: Crowd,
-    /// What they are called.
+    /// The names of buyers and purchases.
     pub(super) names: Names,
     /// The seed of `crowd` and `names`.
     pub(super) seed: u64,
-    /// How many threads send.
+    /// The number of sending threads.
     pub(super) threads: NonZeroUsize,
-    /// How many connections there are in all.
+    /// The total number of connections.
     pub(super) connections: NonZeroUsize,
-    /// How many requests a connection carries at once; 1 with HTTP/1.1.
+    /// Maximum requests in flight on a connection; 1 with HTTP/1.1.
     pub(super) in_flight: NonZeroUsize,
-    /// Further headers of every request (HTTP) or metadata (gRPC).
+    /// Additional headers of every request (HTTP) or metadata (gRPC).
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    /// How long things may take.
+    /// The timeouts.
     pub(super) limits: Limits,
-    /// How many accepted orders are followed at once until they are confirmed.
+    /// Maximum accepted orders that are followed at once until they are confirmed.
     pub(super) followers: usize,
-    /// Whether the number of every order that a buyer heard is kept.
+    /// Whether the number of every accepted order is kept.
     pub(super) keeps_receipts: bool,
 }
 

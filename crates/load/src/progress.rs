@@ -1,4 +1,4 @@
-//! What is shown while a run goes on. Nothing, if standard error is no terminal.
+//! The progress of a run. Hidden if standard error is not a terminal.
 
 use std::time::Duration;
 
@@ -24,14 +24,14 @@ impl Progress {
         let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
         let template =
             if length.is_some() { "{elapsed:>3} {bar:20} {msg}" } else { "{elapsed:>3} {spinner} {msg}" };
-        // The template is a constant; were it wrong, the default style would do.
+        // The template is a constant; the fallback is the default style.
         bar.set_style(
             ProgressStyle::with_template(template).unwrap_or_else(|_wrong| ProgressStyle::default_bar()),
         );
         Self { bar, duration: plan.duration }
     }
 
-    /// Shows where the run stands: `total` since the start, `last` in the last `stretch`.
+    /// Shows the state of the run: `total` since the start, `last` in the last `stretch`.
     pub(super) fn show(&self, elapsed: Duration, total: &Tally, last: &Tally, stretch: Duration) {
         if self.bar.is_hidden() {
             return;
@@ -53,7 +53,7 @@ impl Progress {
         ));
     }
 
-    /// Leaves the terminal clean.
+    /// Clears the progress line.
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }

@@ -8,7 +8,7 @@ pub(crate) const fn float(count: u64) -> f64 {
     count as f64
 }
 
-/// The whole part of a number that is not negative; what is too large, or no number, ends at the limits.
+/// The integer part of a number that is not negative; the result saturates, and NaN becomes 0.
 #[expect(
     clippy::as_conversions,
     clippy::cast_possible_truncation,
@@ -19,7 +19,7 @@ pub(crate) const fn whole(number: f64) -> u64 {
     number as u64
 }
 
-/// So many a second; 0 if no time has passed.
+/// The rate per second; 0 if no time has passed.
 pub(crate) fn per_second(count: u64, time: Duration) -> f64 {
     if time.is_zero() { 0.0 } else { float(count) / time.as_secs_f64() }
 }

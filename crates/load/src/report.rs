@@ -1,4 +1,4 @@
-//! What a run has shown, as figures: the one source of the summary and of the files.
+//! The figures of a run: the one source of the summary and of the files.
 
 mod chart;
 mod figures;
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::ratio::per_second;
 
-/// Everything that is told about a run. Times are in microseconds where the name says so, counts are requests.
+/// All results of a run. Times are in microseconds where the name has `us`, counts are requests.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     flashgate: &'static str,
@@ -32,12 +32,12 @@ pub(super) struct Report {
     threads: usize,
     seed: u64,
     started_at_ms: u64,
-    /// From the first request to the end of the last one: what rates are taken over.
+    /// From the first request to the end of the last one: the basis of rates.
     elapsed_s: f64,
     ended: Ended,
-    /// All that were tried.
+    /// All attempted requests.
     requests: u64,
-    /// Those of them that failed without a connection. No rate counts them.
+    /// Requests that failed without a connection. No rate counts them.
     never_sent: u64,
     requests_per_s: f64,
     accepted_per_s: f64,
@@ -52,7 +52,7 @@ pub(super) struct Report {
     send_lag_us: Option<Percentiles>,
     #[serde(skip_serializing_if = "Option::is_none")]
     confirmed_us: Option<Percentiles>,
-    /// Orders that were followed in vain.
+    /// Followed orders that were not decided in time.
     unconfirmed: u64,
     slot_s: f64,
     slots: Vec<Slot>,
@@ -84,7 +84,7 @@ impl Report {
         let width = collector.series.width();
         let slots = (0..).zip(collector.series.slots()).map(|(number, tally)| {
             let at = width * number;
-            // The last one ends with the run, not with its slot; a thread that was late may have filled more than that.
+            // The last slot ends with the run; a late thread may have filled more than its width.
             let is_last = usize::try_from(number).is_ok_and(|n| n + 1 == collector.series.slots().len());
             let covered = if is_last { elapsed.saturating_sub(at) } else { width };
             Slot::new(at, covered, tally)
@@ -121,8 +121,8 @@ impl Report {
         }
     }
 
-    /// The slots of the charts. A last one of less than half a slot is left out: a few answers in a few milliseconds
-    /// would draw a peak or a gap that there never was.
+    /// The slots of the charts. A last slot of less than half the width is left out: a few answers in a few
+    /// milliseconds would draw a false peak or gap.
     fn drawn_slots(&self) -> &[Slot] {
         match self.slots.split_last() {
             Some((last, others)) if !others.is_empty() && last.width_s < self.slot_s / 2.0 => others,
@@ -133,17 +133,17 @@ impl Report {
     /// The report as JSON.
     ///
     /// # Errors
-    /// [`CliError::Failed`]; none is known.
+    /// [`CliError::Other`]; none is known.
     pub(super) fn json(&self) -> Result<Vec<u8>, CliError> {
         serde_json::to_vec_pretty(self).map_err(CliError::other)
     }
 
-    /// Whether the run has shown what it was to show.
+    /// Whether the run was valid.
     ///
     /// # Errors
     /// [`CliError::Interrupted`]; [`CliError::Unavailable`] if nothing was answered, or nothing any more;
     /// [`CliError::NotFound`] if a sale does not exist; [`CliError::Usage`] if no gateway answers at the target;
-    /// [`CliError::Refused`] if every request was called wrong.
+    /// [`CliError::Refused`] if every request was invalid.
     pub(super) fn verdict(&self) -> Result<(), CliError> {
         let count = |outcome| self.outcomes.get(&outcome).copied().unwrap_or(0);
         let answers = self.answered_us.count;
@@ -159,7 +159,7 @@ impl Report {
             let told = format!("--sale {sales}: {unknown_sales} of {answers} answers were `sale_not_found`");
             return Err(CliError::NotFound(told));
         }
-        // An answer of the kind that only an echo has is none of a gateway.
+        // A purchase that gets an answer of an echo did not reach a gateway.
         let strange = if self.sales.is_empty() { 0 } else { count(Outcome::Answered) };
         let foreign: u64 =
             self.codes.iter().filter(|(code, _)| is_foreign(code)).map(|(_, count)| count).sum();
@@ -191,7 +191,7 @@ impl Report {
     }
 }
 
-/// Codes of servers that are no gateway, or of another port of one.
+/// Codes of servers that are no gateway, or of another port of a gateway.
 fn is_foreign(code: &str) -> bool {
     const CODES: [&str; 8] = [
         "route_not_found",

@@ -1,4 +1,4 @@
-//! A file for a report, opened before the run: a run of an hour must not end with figures that have no place.
+//! A file for a report, opened before the run: a run of an hour must not end without a place for its figures.
 
 use std::{
     fs::{File, OpenOptions},
@@ -8,19 +8,19 @@ use std::{
 
 use flashgate_output::exit::CliError;
 
-/// An open file, as it was until the report is written.
+/// An open file, unchanged until the report is written.
 #[derive(Debug)]
 pub(super) struct ReportFile {
     flag: &'static str,
     path: PathBuf,
     file: File,
-    /// It was not there before: it goes again if there is no report.
+    /// It did not exist before: it is removed if there is no report.
     is_new: bool,
     is_written: bool,
 }
 
 impl ReportFile {
-    /// Opens the file that `flag` names, if it names one.
+    /// Opens the file of `flag`, if given.
     ///
     /// # Errors
     /// [`CliError::Usage`] if it cannot be written.
@@ -34,7 +34,7 @@ impl ReportFile {
         Ok(Some(Self { flag, path: path.to_owned(), file, is_new, is_written: false }))
     }
 
-    /// Puts the report in place of what the file held.
+    /// Replaces the content of the file with the report.
     pub(super) fn write(mut self, report: &[u8]) -> Result<(), CliError> {
         let is_regular = self.file.metadata().is_ok_and(|about| about.is_file());
         let emptied = if is_regular { self.file.set_len(0) } else { Ok(()) };
@@ -49,7 +49,7 @@ impl ReportFile {
 impl Drop for ReportFile {
     fn drop(&mut self) {
         if self.is_new && !self.is_written {
-            // An empty file that stays does no harm.
+            // An empty file left behind is harmless.
             let _ = std::fs::remove_file(&self.path);
         }
     }

@@ -1,4 +1,4 @@
-//! A rush that another command of this program sends, with receipts: `flashgate demo`.
+//! A rush with receipts that another command of this program sends: `flashgate demo`.
 
 use std::{
     net::SocketAddr,
@@ -25,54 +25,54 @@ use crate::ratio::per_second;
 
 /// The share of requests that are second clicks, with the key of the first.
 const DOUBLE_CLICKS: f64 = 0.2;
-/// The share of purchases that are the bots'.
+/// The share of purchases by bots.
 const BOT_SHARE: f64 = 0.05;
 const RAMP: Duration = Duration::from_secs(2);
-/// Accepted orders that are followed at once until they are confirmed.
+/// Maximum accepted orders that are followed at once until they are confirmed.
 const FOLLOWERS: usize = 16;
 
-/// A crowd that wants one unit each.
+/// A crowd in which each buyer wants one unit.
 #[derive(Clone, Debug)]
 pub struct Rush {
     /// The gateway.
     pub http: SocketAddr,
-    /// What it wants.
+    /// The sale.
     pub sale: SaleId,
-    /// Each of them asks for one purchase; some click twice.
+    /// Number of people with one purchase each; some click twice.
     pub people: NonZeroU64,
-    /// Each of them asks again and again, always with a new key.
+    /// Number of bots that purchase repeatedly, always with a new key.
     pub bots: u64,
-    /// Requests a second.
+    /// Requests per second.
     pub rate: f64,
-    /// Connections of the crowd, all open from the start.
+    /// Connections of the crowd, all opened at the start.
     pub connections: NonZeroUsize,
-    /// Names the buyers and draws who clicks twice.
+    /// Determines the names of buyers and the double clicks.
     pub seed: u64,
 }
 
-/// What a buyer was promised.
+/// The accepted order of a buyer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Receipt {
     /// The id of the accepted order.
     pub order: u64,
-    /// Who bought.
+    /// The buyer.
     pub buyer: String,
     /// The idempotency key.
     pub key: String,
 }
 
-/// What the crowd has heard so far.
+/// The answers to the crowd so far.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
-    /// Requests that were sent.
+    /// Requests sent.
     pub requests: u64,
-    /// Requests that the whole rush sends.
+    /// Requests of the whole rush.
     pub requests_due: u64,
-    /// Requests a second, lately.
+    /// Current requests per second.
     pub rate: f64,
     /// Purchases that were accepted.
     pub accepted: u64,
-    /// Second clicks that got the order of the first.
+    /// Second clicks that returned the order of the first.
     pub replayed: u64,
     /// Refused: over the limit per buyer.
     pub limited: u64,
@@ -80,7 +80,7 @@ pub struct Figures {
     pub sold_out: u64,
     /// Answers of other kinds.
     pub others: u64,
-    /// No answer.
+    /// Requests without an answer.
     pub failed: u64,
     /// The median of the latency of purchases, in milliseconds, as text.
     pub p50: String,
@@ -92,23 +92,23 @@ pub struct Figures {
     pub confirmed_p99: String,
 }
 
-/// A rush that is over.
+/// A completed rush.
 #[derive(Debug)]
 pub struct Rushed {
-    /// All of it.
+    /// The final figures.
     pub figures: Figures,
     /// One for each accepted order.
     pub receipts: Vec<Receipt>,
-    /// As asked for.
+    /// As requested.
     pub people: u64,
-    /// As asked for.
+    /// As requested.
     pub bots: u64,
 }
 
-/// Sends the rush. `show` hears the figures a few times a second.
+/// Sends the rush. `show` gets the figures a few times a second.
 ///
 /// # Errors
-/// [`CliError`] if it could not be sent at all.
+/// [`CliError`] if nothing could be sent.
 pub async fn run(rush: Rush, mut show: impl FnMut(&Figures)) -> Result<Rushed, CliError> {
     let plan = rush.plan()?;
     let names = plan.names.clone();
@@ -184,7 +184,7 @@ impl Figures {
     }
 }
 
-/// Which purchase got which order.
+/// The accepted order of each purchase.
 #[derive(Debug, Default)]
 pub(super) struct Receipts(Mutex<Vec<(Ask, u64)>>);
 

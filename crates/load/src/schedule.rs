@@ -1,29 +1,29 @@
-//! When each request is due. Pure arithmetic: request `n` has the same moment in every run.
+//! The due time of each request. Pure arithmetic: request `n` has the same due time in every run.
 
 use std::time::Duration;
 
 use crate::ratio::{float, whole};
 
-/// All of a crowd at once.
+/// The simultaneous requests of a crowd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Release {
-    /// How long after the start.
+    /// The time after the start.
     pub(super) at: Duration,
-    /// How many requests are due in that moment.
+    /// The number of requests that are due at that time.
     pub(super) requests: u64,
 }
 
-/// The moments at which requests are due in an open loop, counted from the start of the run.
+/// The due times of requests in an open loop, counted from the start of the run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Schedule {
-    /// Requests a second, after the ramp; `None`: only the release.
+    /// Requests per second, after the ramp; `None`: only the release.
     rate: Option<f64>,
     ramp: Duration,
     release: Option<Release>,
 }
 
 impl Schedule {
-    /// `rate` requests a second, reached in a straight line within `ramp`, and the release on top.
+    /// `rate` requests per second, reached linearly within `ramp`, and the release in addition.
     pub(super) const fn new(rate: Option<f64>, ramp: Duration, release: Option<Release>) -> Self {
         Self { rate, ramp, release }
     }
@@ -39,14 +39,14 @@ impl Schedule {
         if after < release.requests { Some(release.at) } else { self.steady(n - release.requests) }
     }
 
-    /// How many requests are due before `elapsed`.
+    /// The number of requests that are due before `elapsed`.
     pub(super) fn due_until(&self, elapsed: Duration) -> u64 {
         let released =
             self.release.filter(|release| release.at < elapsed).map_or(0, |release| release.requests);
         self.steady_until(elapsed) + released
     }
 
-    /// When request `n` is due without the release. While the rate grows, `rate * t² / (2 * ramp)` requests have
+    /// The due time of request `n` without the release. While the rate grows, `rate * t² / (2 * ramp)` requests have
     /// been sent at `t`.
     fn steady(&self, n: u64) -> Option<Duration> {
         let (rate, ramp, n) = (self.rate?, self.ramp.as_secs_f64(), float(n));
@@ -55,7 +55,7 @@ impl Schedule {
         Duration::try_from_secs_f64(seconds).ok()
     }
 
-    /// How many requests are due before `elapsed` without the release.
+    /// The number of requests that are due before `elapsed` without the release.
     fn steady_until(&self, elapsed: Duration) -> u64 {
         let Some(rate) = self.rate else { return 0 };
         let (ramp, elapsed_s) = (self.ramp.as_secs_f64(), elapsed.as_secs_f64());
@@ -64,7 +64,7 @@ impl Schedule {
         } else {
             rate * (elapsed_s - ramp / 2.0)
         };
-        // The inverse of `steady` up to rounding: the last steps are made with `steady` itself.
+        // The inverse of `steady` up to rounding: `steady` itself corrects the last steps.
         let mut count = whole(sent.ceil());
         while count > 0 && self.steady(count - 1).is_none_or(|due| due >= elapsed) {
             count -= 1;

@@ -1,17 +1,17 @@
-//! The course of a run in slots of time: few enough to be kept and drawn, however long it takes.
+//! The course of a run in time slots: few enough to be kept and drawn, however long the run takes.
 
 use std::time::Duration;
 
 use super::{crew::INTERVAL, latencies::Precision, tally::Tally};
 
-/// With more slots, each two become one.
+/// Maximum slots: beyond it, each two become one.
 const SLOTS_MAX: usize = 600;
 
-/// What was counted, by time.
+/// Counts by time.
 #[derive(Debug)]
 pub(super) struct Series {
     slots: Vec<Tally>,
-    /// How many intervals make a slot.
+    /// The number of intervals per slot.
     intervals: usize,
 }
 
@@ -20,7 +20,7 @@ impl Series {
         Self { slots: Vec::new(), intervals: 1 }
     }
 
-    /// Adds what was counted in the interval with this number, from whichever thread.
+    /// Adds the counts of the interval with this number, from any thread.
     pub(super) fn add(&mut self, interval: usize, tally: &Tally) {
         while interval / self.intervals >= SLOTS_MAX {
             self.halve();
@@ -42,12 +42,12 @@ impl Series {
         self.intervals *= 2;
     }
 
-    /// How long a slot is.
+    /// The duration of a slot.
     pub(super) fn width(&self) -> Duration {
         INTERVAL * u32::try_from(self.intervals).unwrap_or(u32::MAX)
     }
 
-    /// The slots, from the start of the run on.
+    /// The slots, from the start of the run.
     pub(super) fn slots(&self) -> &[Tally] {
         &self.slots
     }

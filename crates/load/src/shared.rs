@@ -1,4 +1,4 @@
-//! One connection that carries several requests at once, and so belongs to several workers.
+//! One connection that carries several requests at once, shared by several workers.
 
 use std::{fmt, future::Future, sync::Arc};
 
@@ -6,18 +6,18 @@ use tokio::sync::Mutex;
 
 use super::outcome::Fault;
 
-/// The place of a connection. Whoever finds it empty connects; the others wait for that.
+/// Holds a connection. The first worker that finds it empty connects; the others wait for that.
 #[derive(Debug)]
 pub(super) struct Place<C>(Mutex<State<C>>);
 
 #[derive(Debug)]
 struct State<C> {
-    /// Counts the connections that were made here.
+    /// The number of connections that were opened here.
     generation: u64,
     connection: Option<C>,
 }
 
-/// A worker's handle of the connection in a place.
+/// A worker's handle of a shared connection.
 pub(super) struct Handle<C> {
     place: Arc<Place<C>>,
     held: Option<(u64, C)>,
@@ -37,7 +37,7 @@ impl<C: Clone> Handle<C> {
         (0..count).map(move |_| Self { place: Arc::clone(&place), held: None, connects: 0 })
     }
 
-    /// Has the connection at hand; makes it with `connect` if there is none.
+    /// Acquires the connection; opens it with `connect` if there is none.
     pub(super) async fn ready<F>(&mut self, connect: impl FnOnce() -> F) -> Result<(), Fault>
     where
         F: Future<Output = Result<C, Fault>> + Send,
@@ -68,7 +68,7 @@ impl<C: Clone> Handle<C> {
         }
     }
 
-    /// The connection is of no use any more. Others may have replaced it already.
+    /// Discards a broken connection. Other workers may have replaced it already.
     pub(super) async fn discard(&mut self) {
         let Some((generation, _)) = self.held.take() else { return };
         let mut state = self.place.0.lock().await;

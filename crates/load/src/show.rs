@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Three digits that count, and the unit: `0.42 ms`, `3.71 ms`, `84.2 ms`, `2.31 s`.
+/// Three significant digits and the unit: `0.42 ms`, `3.71 ms`, `84.2 ms`, `2.31 s`.
 pub(super) fn millis(time: Duration) -> String {
     let ms = time.as_secs_f64() * 1_000.0;
     match ms {

@@ -1,4 +1,4 @@
-//! What has been counted: requests by outcome and code, and their latencies.
+//! The counts: requests by outcome and code, and their latencies.
 
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
@@ -9,11 +9,11 @@ use super::{
     outcome::{Fault, Outcome},
 };
 
-/// More codes than these are counted together: a broken server could send a new one each time.
+/// Maximum distinct codes; further codes are counted together: a broken server could send a new one each time.
 const CODES_MAX: usize = 64;
 const OTHER_CODE: &str = "other";
 
-/// How often each code came. A short list: the frequent codes come first by themselves.
+/// The count of each code. A short list: the frequent codes come first by themselves.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Codes(Vec<(Outcome, Cow<'static, str>, u64)>);
 
@@ -35,17 +35,17 @@ impl Codes {
         found.map(|(_, _, total)| total)
     }
 
-    /// How many had the outcome.
+    /// The number of requests with the outcome.
     pub(super) fn of(&self, outcome: Outcome) -> u64 {
         self.0.iter().filter(|(known, _, _)| *known == outcome).map(|(_, _, count)| count).sum()
     }
 
-    /// All of them.
+    /// The number of all requests.
     pub(super) fn total(&self) -> u64 {
         self.0.iter().map(|(_, _, count)| count).sum()
     }
 
-    /// Each code and how often it came.
+    /// The count of each code.
     pub(super) fn by_code(&self) -> BTreeMap<&str, u64> {
         let mut codes = BTreeMap::new();
         for (_, code, count) in &self.0 {
@@ -55,29 +55,29 @@ impl Codes {
     }
 }
 
-/// What was counted in some stretch of time.
+/// The counts of a period.
 #[derive(Clone, Debug)]
 pub(super) struct Tally {
-    /// Requests that ended, by outcome and code.
+    /// Completed requests, by outcome and code.
     pub(super) codes: Codes,
-    /// Of every request that was answered: from the moment it was due (open loop) or sent (closed loop).
+    /// Latency of answered requests: from the due time (open loop) or the send time (closed loop).
     pub(super) answered: Latencies,
-    /// The same of the accepted ones alone.
+    /// Latency of accepted requests.
     pub(super) accepted: Latencies,
     /// Open loop: how late requests were sent, because every connection was busy or this process was late.
     pub(super) send_lag: Latencies,
-    /// Of orders that were followed: from the answer until the order was seen confirmed or cancelled.
+    /// For followed orders: the time from the answer until the order was seen confirmed or cancelled.
     pub(super) confirmed: Latencies,
-    /// Orders that were followed in vain.
+    /// Followed orders that were not decided in time.
     pub(super) unconfirmed: u64,
-    /// Connections that were made.
+    /// Connections that were opened.
     pub(super) connects: u64,
     /// From the first request to the end of the last one.
     pub(super) span: Option<(Instant, Instant)>,
 }
 
 impl Tally {
-    /// Nothing yet.
+    /// An empty tally.
     pub(super) fn new(precision: Precision) -> Self {
         let none = || Latencies::new(precision);
         Self {
@@ -92,30 +92,30 @@ impl Tally {
         }
     }
 
-    /// Counts a request that ended.
+    /// Counts a completed request.
     pub(super) fn count(&mut self, outcome: Outcome, code: Cow<'static, str>) {
         self.codes.add(outcome, code, 1);
     }
 
-    /// A request took from `begun` to `ended`.
+    /// Extends the span by a request from `begun` to `ended`.
     pub(super) fn extend_span(&mut self, begun: Instant, ended: Instant) {
         let (first, last) = self.span.unwrap_or((begun, ended));
         self.span = Some((first.min(begun), last.max(ended)));
     }
 
-    /// How long the span is.
+    /// The duration of the span.
     pub(super) fn time(&self) -> Duration {
         self.span.map_or(Duration::ZERO, |(first, last)| last - first)
     }
 
-    /// How many requests never left this process, for want of a connection.
+    /// Requests that were never sent, without a connection.
     pub(super) fn never_sent(&self) -> u64 {
         let codes = Fault::WITHOUT_CONNECTION.map(Fault::code);
         let never_sent = self.codes.0.iter().filter(|(_, code, _)| codes.contains(&code.as_ref()));
         never_sent.map(|(_, _, count)| count).sum()
     }
 
-    /// Counts all of `other` too.
+    /// Adds all counts of `other`.
     pub(super) fn merge(&mut self, other: &Self) {
         for (outcome, code, count) in &other.codes.0 {
             self.codes.add(*outcome, code.clone(), *count);
@@ -131,7 +131,7 @@ impl Tally {
         }
     }
 
-    /// How many requests got an answer, whatever it said.
+    /// The number of requests with any answer.
     pub(super) fn answers(&self) -> u64 {
         self.codes.total() - self.codes.of(Outcome::Failed)
     }

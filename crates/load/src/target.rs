@@ -1,4 +1,4 @@
-//! Where the load goes.
+//! The servers under load.
 
 use std::{fmt, net::SocketAddr, str::FromStr, sync::Arc};
 
@@ -6,18 +6,18 @@ use flashgate_output::exit::CliError;
 use http::Uri;
 use tokio::net::lookup_host;
 
-/// A server as the command line names it: `http://host:port`.
+/// A server in the form of the command line: `http://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     authority: Arc<str>,
 }
 
-/// A server whose address is known.
+/// A server with a resolved address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Server {
     /// `host:port`, for the header `Host`.
     pub(super) authority: Arc<str>,
-    /// Where to connect to.
+    /// The address to connect to.
     pub(super) address: SocketAddr,
 }
 
@@ -45,7 +45,7 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// Looks the address up, once: name servers are not what is to be measured.
+    /// Resolves the address once: name servers are not to be measured.
     pub(super) async fn resolve(&self) -> Result<Server, CliError> {
         let unknown =
             |why: &dyn fmt::Display| CliError::flag("--target", format!("{self} has no address: {why}"));

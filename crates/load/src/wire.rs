@@ -1,4 +1,4 @@
-//! What every protocol offers to the workers, and how a connection is made.
+//! The interface of every protocol to the workers, and how a connection is opened.
 
 use std::{future::Future, io::ErrorKind, time::Duration};
 
@@ -10,21 +10,21 @@ use super::{
     target::Server,
 };
 
-/// One way to a server, with one request on it at a time.
+/// A client of one server, with one request in flight at a time.
 ///
-/// Both calls end in time, whatever the server does: with the connect time-out, and with the request time-out.
+/// Both calls end in time, whatever the server does: within the connect timeout, and within the request timeout.
 pub(super) trait Wire: Send + 'static {
-    /// Makes a connection if there is none.
+    /// Opens a connection if there is none.
     fn ready(&mut self) -> impl Future<Output = Result<(), Fault>> + Send;
 
     /// Sends one request and waits for its answer.
     fn buy(&mut self, ask: &Ask) -> impl Future<Output = Result<Answer, Fault>> + Send;
 
-    /// How many connections were made since the last call.
+    /// The number of connections that were opened since the last call.
     fn take_connects(&mut self) -> u64;
 }
 
-/// A TCP connection that sends what it is given at once.
+/// A TCP connection that sends data without delay.
 pub(super) async fn connect(server: &Server, within: Duration) -> Result<TcpStream, Fault> {
     let connected = timeout(within, TcpStream::connect(server.address)).await;
     let stream =
@@ -33,7 +33,7 @@ pub(super) async fn connect(server: &Server, within: Duration) -> Result<TcpStre
     Ok(stream)
 }
 
-/// Which fault it is that there is no connection.
+/// The fault of a failed connection attempt.
 pub(super) fn connect_fault(kind: ErrorKind) -> Fault {
     if kind == ErrorKind::ConnectionRefused {
         Fault::ConnectRefused

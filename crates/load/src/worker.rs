@@ -1,4 +1,4 @@
-//! One worker: takes the next request, waits until it is due, sends it, counts what became of it.
+//! One worker: takes the next request, waits until it is due, sends it, counts its outcome.
 
 use std::{
     sync::{
@@ -26,30 +26,31 @@ use super::{
     wire::Wire,
 };
 
-/// A connection is made so long before its request is due, and not sooner: servers close what stays idle.
+/// How long before the due time of its request a connection is opened at the earliest: servers close idle
+/// connections.
 const CONNECT_AHEAD: Duration = Duration::from_secs(1);
-/// The pauses after requests that failed, in a closed loop: a server that is away is not to be hammered.
+/// Pauses after failed requests, in a closed loop: a server that is down must not be flooded.
 const FAULT_PAUSE_MIN: Duration = Duration::from_millis(10);
 const FAULT_PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// What all workers of a run share.
+/// Shared by all workers of a run.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) plan: Arc<Plan>,
     pub(super) start: Instant,
-    /// Send nothing more.
+    /// Send no more requests.
     pub(super) stop: CancellationToken,
-    /// Do not even wait for answers.
+    /// Do not wait for answers.
     pub(super) abort: CancellationToken,
     /// The number of the next request.
     pub(super) next: AtomicU64,
     /// Open loop only.
     pub(super) pacer: Option<Pacer>,
-    /// If the plan keeps them.
+    /// Empty unless the plan keeps them.
     pub(super) receipts: Receipts,
 }
 
-/// What one thread has counted since it was last asked.
+/// The counts of one thread since they were last taken.
 #[derive(Debug)]
 pub(super) struct Counter(Mutex<Tally>);
 
@@ -58,7 +59,7 @@ impl Counter {
         Self(Mutex::new(Tally::new(Precision::Fine)))
     }
 
-    /// All that was counted; it begins again with nothing.
+    /// Returns the counts and resets them.
     pub(super) fn take(&self) -> Tally {
         std::mem::replace(&mut self.lock(), Tally::new(Precision::Fine))
     }
@@ -72,7 +73,7 @@ impl Counter {
 /// The next request.
 struct Turn {
     number: u64,
-    /// Open loop: when it is due.
+    /// Open loop: the due time.
     due: Option<Instant>,
 }
 
@@ -108,7 +109,7 @@ impl Run {
         }
     }
 
-    /// Whether `moment` came before the run was stopped.
+    /// Waits until `moment`; `false` if the run was stopped before.
     async fn wait_until(&self, moment: Instant) -> bool {
         if moment <= Instant::now() {
             return true;
@@ -127,13 +128,13 @@ impl Run {
     }
 }
 
-/// What a worker is part of.
+/// The context of a worker.
 #[derive(Clone, Debug)]
 pub(super) struct Task {
     pub(super) run: Arc<Run>,
     pub(super) counter: Arc<Counter>,
     pub(super) followers: Arc<Followers>,
-    /// How long after the start it begins.
+    /// The delay of its start.
     pub(super) delay: Duration,
 }
 
@@ -149,7 +150,7 @@ pub(super) async fn work(task: Task, mut wire: impl Wire) {
             if !run.wait_to_connect().await {
                 return;
             }
-            // Before the request is due. If it fails, it is tried again when that counts.
+            // Before the request is due. A failed attempt is repeated when the request is due.
             let _ = wire.ready().await;
         }
         let Some(turn) = run.take_turn().await else { return };
@@ -200,7 +201,7 @@ fn count(
     }
     match ended {
         Ok(answer) => {
-            // From the moment it was due: a request that had to wait for its turn has waited.
+            // From the due time: a request that had to wait for its turn has waited.
             let latency = now - turn.due.unwrap_or(sent);
             tally.count(answer.outcome, answer.code.clone());
             tally.answered.record(latency);

@@ -1,14 +1,14 @@
-//! The audit: compares the ledger with the order store while traffic runs, and names the batch that makes a difference.
+//! The audit: compares the ledger with the order store under traffic, and names the batch that causes a difference.
 //!
-//! Both sides are read in an order that makes the comparison sound, and read again before anything is reported
+//! The order in which both sides are read makes the comparison sound; they are read again before anything is reported
 //! (`docs/adr/0009-audit.md`).
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`sides`] | what an audit asks of each side |
-//! | [`mod@examine`] | one sale: read both sides, read again, walk the batches, compare what buyers hold, judge |
+//! | [`sides`] | the calls of an audit to each side |
+//! | [`mod@examine`] | one sale: read both sides, read again, walk the batches, compare holdings, judge |
 //! | `holdings` | what each buyer holds, compared with its orders |
-//! | [`round`] | several sales, each alone |
+//! | [`round`] | several sales, each independently |
 
 pub mod examine;
 mod holdings;

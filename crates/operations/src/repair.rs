@@ -1,11 +1,11 @@
-//! Repairs: what corrects the findings of an audit.
+//! Repairs of audit findings.
 //!
 //! | module | subject |
 //! |---|---|
 //! | [`mod@redrive`] | open batches that are too old: settle or decide them |
-//! | [`drift`] | a difference that no open batch explains: compensate it while buyers buy |
+//! | [`drift`] | a difference that no open batch explains: compensate it under traffic |
 //! | [`record`] | the record of a repair in the order store |
-//! | [`rebuild`] | the ledger of a paused sale: build it again from the orders |
+//! | [`rebuild`] | the ledger of a paused sale: rebuild it from the orders |
 
 pub mod drift;
 pub mod rebuild;

@@ -1,6 +1,6 @@
-//! What operators see, as JSON: the same fields at every interface, and no formatting for people.
+//! What operators see, as JSON: the same fields at every interface, without formatting for people.
 //!
-//! Ids are strings: numbers above 2^53 do not survive every reader. Times are milliseconds since 1970.
+//! Ids are strings: some readers round numbers above 2^53. Times are milliseconds since 1970.
 //!
 //! | module | subject |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | [`audit`] | the reports of an audit |
 //! | [`drift`] | compensating steps |
 //! | [`rebuild`] | a rebuild of a ledger |
-//! | [`redrive`] | batches that are re-driven |
+//! | [`redrive`] | re-driven batches |
 //! | [`repair`] | recorded repairs |
 //! | [`dead_letter`] | dead letters, and decisions about them |
 

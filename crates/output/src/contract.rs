@@ -1,4 +1,4 @@
-//! What every command that prints must do, whatever it prints: for tests.
+//! Contract tests for every command that prints.
 
 #![expect(clippy::expect_used, reason = "a test ends where its helper fails")]
 
@@ -8,10 +8,10 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-/// Runs the command that `command` makes three times: with a reader, with one that has gone, and onto a full disk.
+/// Runs the command that `command` makes three times: with a reader, with a closed reader, and onto a full disk.
 ///
 /// # Panics
-/// If one of them ends otherwise than [`crate`] promises; or if nothing was printed, since then nothing was shown.
+/// If a run ends otherwise than [`crate`] promises; or if nothing was printed, since then nothing was tested.
 pub fn prints_as_promised(command: impl Fn() -> Command) {
     let run = |stdout: Stdio| -> Output {
         let output = command().stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).output();

@@ -1,4 +1,4 @@
-//! How a command ends: what went wrong, and the exit code that says so.
+//! The end of a command: its error and its exit code.
 
 use std::process::ExitCode;
 
@@ -7,49 +7,49 @@ use thiserror::Error;
 
 use crate::OutputError;
 
-/// Why a command did not do what it was asked to.
+/// Why a command failed.
 #[derive(Debug, Error)]
 pub enum CliError {
-    /// A background task failed, and the process left in order. Exit code 70.
+    /// A background task failed, and the process shut down in order. Exit code 70.
     #[error("{0}")]
     Task(String),
-    /// It was tried, and went wrong. Exit code 1.
+    /// Any other failure. Exit code 1.
     #[error("{0}")]
     Other(String),
-    /// The command line, or a field of the request, is wrong. Exit code 2, as clap's own.
+    /// The command line, or a field of the request, is invalid. Exit code 2, as clap's own.
     #[error("{0}")]
     Usage(String),
-    /// There is no such sale or order. Exit code 3.
+    /// The sale or order does not exist. Exit code 3.
     #[error("{0}")]
     NotFound(String),
-    /// The server refused: its rules, or the state of things, forbid it. Exit code 4.
+    /// The server refused: its rules, or the current state, forbid it. Exit code 4.
     #[error("{0}")]
     Refused(String),
-    /// The server cannot be reached, or is not able to answer now. Exit code 5.
+    /// The server cannot be reached, or cannot answer now. Exit code 5.
     #[error("{0}")]
     Unavailable(String),
-    /// Ctrl-C or SIGTERM ended it before its end. Exit code 130, as shells have it.
+    /// Ctrl-C or SIGTERM ended the command early. Exit code 130, as in shells.
     #[error("{0}")]
     Interrupted(String),
-    /// An address that `serve` was to listen on is not to be had. Exit code 6.
+    /// A listener address of `serve` cannot be bound. Exit code 6.
     #[error("{0}")]
     PortTaken(String),
-    /// Another process has the data folder. Exit code 7.
+    /// Another process uses the data folder. Exit code 7.
     #[error("{0}")]
     FolderInUse(String),
-    /// The data folder cannot be made or written. Exit code 8.
+    /// The data folder cannot be created or written. Exit code 8.
     #[error("{0}")]
     NotWritable(String),
     /// The disk is full. Exit code 9.
     #[error("{0}")]
     DiskFull(String),
-    /// A file in the data folder is damaged, or is not ours. Nothing was changed. Exit code 10.
+    /// A file in the data folder is damaged, or is not flashgate's. Nothing was changed. Exit code 10.
     #[error("{0}")]
     Damaged(String),
     /// A later version has written the data. Nothing was changed. Exit code 11.
     #[error("{0}")]
     Newer(String),
-    /// The stores do not hold what the demo's buyers were promised. Exit code 12.
+    /// The stores differ from what the demo's buyers were promised. Exit code 12.
     #[error("{0}")]
     NotProved(String),
     /// The audit found that the ledger and the order store differ. Exit code 13.
@@ -61,17 +61,17 @@ pub enum CliError {
 }
 
 impl CliError {
-    /// The flag `flag` must be as `expected` says.
+    /// A usage error: the flag `flag` must be as `expected` describes.
     pub fn flag(flag: &str, expected: impl std::fmt::Display) -> Self {
         Self::Usage(format!("{flag} {expected}"))
     }
 
-    /// It failed for this reason.
+    /// Any other failure, with its cause.
     pub fn other(why: impl std::fmt::Display) -> Self {
         Self::Other(why.to_string())
     }
 
-    /// The same end in other words.
+    /// The same error with another text.
     pub fn reworded(self, words: impl FnOnce(&str) -> String) -> Self {
         let (build, text): (fn(String) -> Self, String) = match self {
             Self::Other(text) => (Self::Other, text),

@@ -1,17 +1,17 @@
-//! What the command lines of all programs share: standard output, exit codes, and the parsing of arguments.
+//! Shared by the command lines of all programs: standard output, exit codes, and the parsing of arguments.
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`exit`] | how a command ends: why, and the exit code that says so |
-//! | [`number`], [`time`] | arguments that are numbers or lengths of time |
+//! | [`exit`] | the end of a command: its error and its exit code |
+//! | [`number`], [`time`] | arguments that are numbers or durations |
 //!
 //! Standard output, here:
 //!
-//! - A reader that closes its end early (`flashgate sale list | head -1`) is no failure: what is left is dropped, the
-//!   command goes on to its end and its exit code is that of its result, 0 where there is nothing to report.
-//! - Anything else that keeps a byte from being written (a full disk, an I/O error) is an error: one line on standard
-//!   error and exit code 1.
-//! - Neither is a panic, which `println!` would be. The macros and `std::io::stdout` are forbidden by clippy elsewhere.
+//! - A reader that closes its end early (`flashgate sale list | head -1`) is no failure: the rest is dropped, the
+//!  command runs to its end and its exit code is that of its result, 0 where there is nothing to report.
+//! - Any other failed write (a full disk, an I/O error) is an error: one line on standard error and exit code 1.
+//! - Neither is a panic, which `println!` would be. The macros and `std::io::stdout` are forbidden by clippy
+//!   elsewhere.
 
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -27,24 +27,24 @@ use std::{
 
 use thiserror::Error;
 
-/// Whether anybody still reads standard output.
+/// Whether standard output still has a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
     /// Everything was written.
     Reads,
-    /// The other end is closed: nothing more can be written. A command that only prints, again and again, ends here.
+    /// The reader has closed its end: nothing more can be written. A command that only prints, repeatedly, ends here.
     Gone,
 }
 
-/// Standard output cannot be written, and not because its reader has gone.
+/// Standard output cannot be written, although its reader is open.
 #[derive(Debug, Error)]
 #[error("cannot write standard output: {0}")]
 pub struct OutputError(io::Error);
 
-/// Writes `text` to standard output as it stands.
+/// Writes `text` to standard output unchanged.
 ///
 /// # Errors
-/// [`OutputError`] if it was not written whole although somebody could still read it.
+/// [`OutputError`] if it was not written completely, although the reader is open.
 #[expect(clippy::disallowed_methods, reason = "the one place that writes to standard output")]
 pub fn print(text: impl AsRef<[u8]>) -> Result<Reader, OutputError> {
     judge(write_to(&mut io::stdout().lock(), text.as_ref()))
@@ -58,24 +58,24 @@ pub fn print_line(text: impl Display) -> Result<Reader, OutputError> {
     print(format!("{text}\n"))
 }
 
-/// A line for people on standard error: how far it is, what is odd. Nothing depends on it, so it may get lost.
+/// Writes a line for people to standard error: progress, warnings. Nothing depends on it, so a failure is ignored.
 pub fn note(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// The failure of a program: one line on standard error, and its exit code.
+/// Reports the failure of a program: one line on standard error, and its exit code.
 #[must_use]
 pub fn fail(program: &str, failure: impl Display, exit_code: ExitCode) -> ExitCode {
-    // If standard error cannot be written either, the exit code alone tells.
+    // If standard error cannot be written either, only the exit code reports the failure.
     note(format_args!("{program}: {failure}"));
     exit_code
 }
 
-/// The command line of `program`, parsed; or the exit code with which the program ends, since it was asked for help or
-/// its version, or since the command line is wrong (2).
+/// Parses the command line of `program`.
 ///
 /// # Errors
-/// The exit code: 1 if the help could not be printed.
+/// The exit code with which the program ends: 0 after help or version, 2 for an invalid command line, 1 if the help
+/// could not be printed.
 #[expect(
     clippy::disallowed_methods,
     reason = "clap prints by itself; what is left in the buffer is written here"
@@ -90,8 +90,8 @@ pub fn parse<C: clap::Parser>(program: &str) -> Result<C, ExitCode> {
     })
 }
 
-/// Standard output keeps what follows the last line end in a buffer whose fate nobody learns of at the end of a
-/// process, so the buffer is emptied here.
+/// Standard output buffers the text after the last line end, and drops it without an error at the end of a process,
+/// so the buffer is flushed here.
 fn write_to(output: &mut impl Write, text: &[u8]) -> io::Result<()> {
     output.write_all(text)?;
     output.flush()
@@ -109,7 +109,7 @@ fn judge(written: io::Result<()>) -> Result<Reader, OutputError> {
 mod tests {
     use super::*;
 
-    /// Takes text into its buffer and fails when that is to be written.
+    /// Takes text into its buffer and fails at the flush.
     struct Full(ErrorKind);
 
     impl Write for Full {

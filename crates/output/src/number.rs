@@ -1,8 +1,8 @@
-//! Numbers on the command line: what is expected is said, with its range.
+//! Numbers on the command line; errors give the expected range.
 
 use std::str::FromStr;
 
-/// A whole number from `low` to `high`.
+/// An integer from `low` to `high`.
 pub fn whole<N: FromStr>(low: u64, high: u64) -> impl Fn(&str) -> Result<N, String> + Clone {
     move |text| {
         let number = text.parse().ok().filter(|number| (low..=high).contains(number));
@@ -11,12 +11,12 @@ pub fn whole<N: FromStr>(low: u64, high: u64) -> impl Fn(&str) -> Result<N, Stri
     }
 }
 
-/// A whole number of the type's range.
+/// An integer in the type's range.
 pub fn any<N: FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_why| "must be a whole number, not negative".to_owned())
 }
 
-/// A price in the currency's minor unit: what people write with a point is said without one.
+/// A price in the currency's minor unit; the error for a price with a point gives it without one.
 pub fn price_minor(high: u64) -> impl Fn(&str) -> Result<u64, String> + Clone {
     move |text| {
         whole(0, high)(text).map_err(|expected: String| {
@@ -35,7 +35,7 @@ fn expected(low: u64, high: u64) -> String {
     }
 }
 
-/// `1,000,000`.
+/// A number with separators: `1,000,000`.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

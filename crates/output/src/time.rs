@@ -1,13 +1,13 @@
-//! Lengths of time on the command line.
+//! Durations on the command line.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
-/// `500ms`, `30s`, `2m`, `1h30m`.
+/// Parses `500ms`, `30s`, `2m`, `1h30m`.
 ///
 /// # Errors
-/// What was expected.
+/// The expected form.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let parsed: Result<SignedDuration, _> = text.parse();
     let time = parsed.ok().and_then(|time| Duration::try_from(time).ok());

@@ -1,4 +1,4 @@
-//! The body of an HTTP request: said to be JSON, not too long, and in time.
+//! Reads the body of an HTTP request, with checks of content type, size and time.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use tokio::time::timeout;
 
 use crate::error::ApiError;
 
-/// What may be read of a body.
+/// The limits on a body.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimits {
-    /// The longest body.
+    /// Maximum bytes.
     pub bytes_max: usize,
-    /// How long it may take to arrive.
+    /// Timeout of the whole body.
     pub time_max: Duration,
 }
 
-/// Whether the body is said to be JSON.
+/// Checks that the content type is JSON.
 ///
 /// # Errors
 /// [`ApiError::UnsupportedMediaType`].
@@ -29,10 +29,10 @@ pub fn expect_json(headers: &HeaderMap) -> Result<(), ApiError> {
     json.then_some(()).ok_or(ApiError::UnsupportedMediaType)
 }
 
-/// The whole body.
+/// Reads the whole body.
 ///
 /// # Errors
-/// [`ApiError::BodyTooLarge`], [`ApiError::BodyTimeout`], or a wrong field `body` if it was cut off.
+/// [`ApiError::BodyTooLarge`], [`ApiError::BodyTimeout`], or an invalid field `body` if the body was cut off.
 pub async fn read(body: Body, limits: BodyLimits) -> Result<Bytes, ApiError> {
     let BodyLimits { bytes_max, time_max } = limits;
     match timeout(time_max, Limited::new(body, bytes_max).collect()).await {

@@ -1,8 +1,8 @@
-//! How far the clock of this process is from those of the servers that it works with.
+//! Differences between the clock of this process and those of its servers.
 //!
-//! No decision depends on it: sales open and close by the ledger's clock, and nothing is looked up by a time. But a
-//! machine whose clock runs away is not well, and its logs mislead. So the difference is a metric, a warning, and from a
-//! configured bound on a reason not to be ready.
+//! No decision depends on them: sales open and close by the ledger's clock, and nothing is looked up by time. But a
+//! machine with a drifting clock is faulty, and its logs mislead. So the difference is a metric, a warning, and
+//! beyond a configured maximum the process is not ready.
 
 use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
 
@@ -14,22 +14,22 @@ use tracing::warn;
 
 use crate::throttle::LogThrottle;
 
-/// From which difference on a warning is logged, in milliseconds.
+/// Minimum difference for a warning, in milliseconds.
 const WARNED_FROM_MS: u64 = 500;
 
-/// Whose clock is compared with this process's.
+/// A server whose clock is compared with this process's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Peer {
     /// The ledger's server.
     Ledger,
     /// The order store's server.
     Store,
-    /// The broker that is furthest away.
+    /// The broker with the largest difference.
     Broker,
 }
 
 impl Peer {
-    /// As in the metric's label.
+    /// The value of the metric's label.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ledger => "ledger",
@@ -43,8 +43,8 @@ impl Peer {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClockConfig {
-    /// A process whose clock is further than that from a peer's is not ready. 5 s: nothing depends on it, but a machine
-    /// whose clock runs away is not well.
+    /// Maximum difference from a peer's clock; beyond it the process is not ready. 5 s: nothing depends on it, but a
+    /// machine with a drifting clock is faulty.
     pub difference_max_ms: NonZeroU64,
 }
 
@@ -55,7 +55,7 @@ impl Default for ClockConfig {
 }
 
 impl ClockConfig {
-    /// The bound.
+    /// The maximum difference.
     pub const fn difference_max(&self) -> Duration {
         Duration::from_millis(self.difference_max_ms.get())
     }
@@ -70,20 +70,20 @@ pub struct Clocks {
 }
 
 impl Default for Clocks {
-    /// Without a bound: every difference will do.
+    /// Without a maximum.
     fn default() -> Self {
         Self::new(Duration::MAX)
     }
 }
 
 impl Clocks {
-    /// Clocks that may be `difference_max` apart.
+    /// Clocks with a maximum difference of `difference_max`.
     pub fn new(difference_max: Duration) -> Self {
         Self { difference_max, ahead_ms: Mutex::default(), warnings: LogThrottle::default() }
     }
 
-    /// This process's clock is `ahead_ms` milliseconds ahead of that of `peer`; behind it if negative. Sets the gauge
-    /// `flashgate_clock_difference_seconds`.
+    /// Records that this process's clock is `ahead_ms` milliseconds ahead of that of `peer`; behind it if negative.
+    /// Sets the gauge `flashgate_clock_difference_seconds`.
     pub fn note(&self, peer: Peer, ahead_ms: i64) {
         let seconds = Duration::from_millis(ahead_ms.unsigned_abs()).as_secs_f64();
         let seconds = if ahead_ms < 0 { -seconds } else { seconds };
@@ -97,15 +97,15 @@ impl Clocks {
         }
     }
 
-    /// Whether a peer's clock is further away than it may be.
+    /// Whether the difference from a peer's clock exceeds the maximum.
     pub fn are_apart(&self) -> bool {
         let ahead_ms = self.ahead_ms.lock();
         ahead_ms.values().any(|ahead| Duration::from_millis(ahead.unsigned_abs()) > self.difference_max)
     }
 }
 
-/// How far the own clock is ahead of a server's, in milliseconds, if the server said `there` at some moment between
-/// `before` and `after`. What that leaves open counts as no difference.
+/// How far the own clock is ahead of a server's, in milliseconds, if the server returned `there` at some moment
+/// between `before` and `after`. The uncertainty counts as no difference.
 pub fn ahead_ms(before: Timestamp, there: Timestamp, after: Timestamp) -> i64 {
     let (before, there, after) = (before.as_millis(), there.as_millis(), after.as_millis());
     if there < before {
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(ahead_ms(at(1_000), at(1_004), at(1_010)), 0);
         assert_eq!(ahead_ms(at(1_000), at(400), at(1_010)), 600);
         assert_eq!(ahead_ms(at(1_000), at(2_000), at(1_010)), -990);
-        // A clock that was set back meanwhile.
+        // The own clock was set back in between.
         assert_eq!(ahead_ms(at(1_000), at(1_000), at(10)), -990);
         assert_eq!(ahead_ms(at(u64::MAX), at(0), at(u64::MAX)), i64::MAX);
     }

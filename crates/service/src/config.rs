@@ -1,5 +1,5 @@
-//! Configuration: one TOML file, then the environment; what neither names has its default. Parsed once; a wrong key or value stops
-//! the start with its name.
+//! Configuration: one TOML file, overridden by the environment; other keys have defaults. Parsed once; an error stops
+//! the start and names the key.
 
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -19,22 +19,22 @@ use figment::{
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-/// Why a configuration cannot be used.
+/// Why a configuration is invalid.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    /// The file is not there, or cannot be read.
+    /// The file does not exist, or cannot be read.
     #[error("cannot read the configuration file {path}: {source}")]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// A key is unknown, or its value is of the wrong type or out of range. The text names the key, what was
-    /// expected, and whether the file or the environment said it.
+    /// A key is unknown, or its value is of the wrong type or out of range. The text names the key, the expected
+    /// value, and the source: file or environment.
     #[error("invalid configuration: {0}")]
     Wrong(String),
-    /// Each value is right, but they do not fit each other.
+    /// Each value is valid, but not together with the others.
     #[error("invalid configuration: {key} {expected}")]
     Unfit {
         /// The key.
@@ -45,23 +45,23 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// `key` must be as `expected` says.
+    /// An error: `key` must be as `expected` describes.
     pub fn unfit(key: &'static str, expected: impl ToString) -> Self {
         Self::Unfit { key, expected: expected.to_string() }
     }
 }
 
-/// A configuration of `T`: the file (if one is named), overlaid with the variables that begin with `env_prefix`
-/// (`FLASHGATE_GATEWAY__REDIS__PREFIX=x` is `redis.prefix = "x"`). Where a setting takes text, a variable is text, also if
-/// it looks like a number, `true` or a list.
+/// Loads a `T`: the file (if given), overridden by the variables that begin with `env_prefix`
+/// (`FLASHGATE_GATEWAY__REDIS__PREFIX=x` is `redis.prefix = "x"`). Where a setting takes text, a variable is text,
+/// even if it looks like a number, `true` or a list.
 ///
 /// `T` must deny unknown fields, so that a misspelt key is an error and not a default.
 pub fn load<T: DeserializeOwned>(file: Option<&Path>, env_prefix: &str) -> Result<T, ConfigError> {
     load_over("", file, env_prefix)
 }
 
-/// As [`load`], with `defaults`, in TOML, below both: for a `T` whose parts have other defaults than elsewhere, also
-/// for the keys that a file leaves out of a table.
+/// As [`load`], with `defaults`, in TOML, below both: for a `T` whose components have other defaults than elsewhere,
+/// also for the keys that a file omits in a table.
 pub fn load_over<T: DeserializeOwned>(
     defaults: &str,
     file: Option<&Path>,
@@ -71,7 +71,7 @@ pub fn load_over<T: DeserializeOwned>(
     load_from(defaults, file, env_prefix, env::vars_os().map(|(name, value)| (text(name), text(value))))
 }
 
-/// As [`load_over`], with these variables in place of the process's own.
+/// As [`load_over`], with these variables instead of the process's own.
 fn load_from<T: DeserializeOwned>(
     defaults: &str,
     file: Option<&Path>,
@@ -90,7 +90,7 @@ fn load_from<T: DeserializeOwned>(
     })
 }
 
-/// The key or the variable, what is wrong with it, and where it stands.
+/// The key or the variable, the error, and its source.
 fn tell(wrong: &figment::Error, file: Option<&Path>, env_prefix: &str) -> String {
     let what = if let Kind::UnknownField(_, known) = &wrong.kind {
         format!("unknown key; valid keys: {}", known.join(", "))

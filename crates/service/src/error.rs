@@ -1,9 +1,9 @@
-//! The errors that callers get, and the one table of how each is answered (`error/table.rs`).
+//! The errors that callers get, and the one table of their answers (`error/table.rs`).
 //!
-//! [`ApiError`] is what went wrong; its [`StatusMapping`] is the row of the table: code, title, statuses, retry, and the
-//! sentence for people. [`crate::problem`] encodes an error for HTTP, [`crate::status`] for gRPC. The OpenAPI responses
-//! ([`crate::openapi::errors`]), the values of metrics ([`PURCHASE_CODES`]) and the table of `docs/ARCHITECTURE.md` follow
-//! from the same rows.
+//! [`ApiError`] is the error; its [`StatusMapping`] is the row of the table: code, title, statuses, retry, and the
+//! sentence for people. [`crate::problem`] encodes an error for HTTP, [`crate::status`] for gRPC. The OpenAPI
+//! responses ([`crate::openapi::errors`]), the values of metrics ([`PURCHASE_CODES`]) and the table of
+//! `docs/ARCHITECTURE.md` follow from the same rows.
 
 mod mapping;
 mod table;
@@ -24,11 +24,11 @@ pub enum ApiError {
     Refused(Refusal),
     /// It is unknown whether an order was created.
     OutcomeUnknown,
-    /// The caller did not authenticate, or not with valid credentials.
+    /// Credentials are missing or invalid.
     Unauthenticated(Violation),
     /// The caller is not allowed to make this request.
     PermissionDenied,
-    /// There is no such order, or it is someone else's.
+    /// The order does not exist, or is another buyer's.
     OrderNotFound,
     /// The ledger has another generation of the sale than the order store.
     OtherGeneration,
@@ -36,24 +36,24 @@ pub enum ApiError {
     StoreUnavailable,
     /// The order worker is unavailable.
     WorkerUnavailable,
-    /// The ledger cannot be rebuilt as it stands.
+    /// The ledger cannot be rebuilt in its current state.
     NotRebuildable {
-        /// Why.
+        /// The cause.
         why: Cow<'static, str>,
     },
     /// A sale was created with the same key from other fields.
     SaleKeyReused {
-        /// That sale.
+        /// The existing sale.
         sale: SaleId,
     },
-    /// There is no such repair.
+    /// The repair does not exist.
     RepairNotFound,
-    /// There is no such dead letter, or the broker no longer has it.
+    /// The dead letter does not exist, or the broker no longer has it.
     DeadLetterNotFound {
         /// Its id.
         id: String,
     },
-    /// There is nothing at that path.
+    /// The path does not exist.
     RouteNotFound,
     /// The path does not support the method.
     MethodNotAllowed,
@@ -66,9 +66,9 @@ pub enum ApiError {
     BodyTimeout,
     /// The head has too many fields, or too many bytes.
     HeadTooLarge {
-        /// The maximum of fields.
+        /// The maximum number of fields.
         fields_max: usize,
-        /// The maximum of bytes.
+        /// The maximum number of bytes.
         bytes_max: usize,
     },
     /// The URI is longer than allowed.
@@ -78,12 +78,12 @@ pub enum ApiError {
     },
     /// The media type of the body is not `application/json`.
     UnsupportedMediaType,
-    /// A bug: an invariant does not hold. The log has the details.
+    /// A bug: an invariant is violated. The log has the details.
     Internal,
 }
 
 impl ApiError {
-    /// A wrong field of a request.
+    /// An error about the field `field` of a request.
     pub fn malformed(field: impl Into<Cow<'static, str>>, expected: impl ToString) -> Self {
         Self::Refused(Refusal::Malformed(Violation::new(field, expected)))
     }
@@ -98,7 +98,7 @@ impl ApiError {
         table::error_detail(self)
     }
 
-    /// The field that is wrong, if the error is about one.
+    /// The invalid field, if the error is about one.
     pub const fn violation(&self) -> Option<&Violation> {
         if let Self::Refused(Refusal::Malformed(violation)) | Self::Unauthenticated(violation) = self {
             Some(violation)

@@ -1,14 +1,14 @@
-//! The files that a process may have open: each connection is one, and so are its own to its servers.
+//! The open-file limit of a process: each connection takes a file, including those to its own servers.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{info, warn};
 
-/// What is kept for the process itself: connections to its servers, sockets, logs, the runtime's own. A gateway on a
-/// Redis Cluster of 32 masters takes about 120.
+/// Files reserved for the process itself: connections to its servers, sockets, logs, the runtime's own. A gateway on
+/// a Redis Cluster of 32 masters takes about 120.
 const OWN_MAX: usize = 256;
 
-/// Raises the limit of open files as far as the process may (`RLIMIT_NOFILE`, soft to hard), and returns it. The soft
-/// limit is 1,024 almost everywhere, for the sake of programs that use `select`.
+/// Raises the soft limit of open files (`RLIMIT_NOFILE`) to the hard limit, and returns it. The soft limit is 1,024
+/// almost everywhere, for the sake of programs that use `select`.
 pub fn raise_limit() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
@@ -18,24 +18,24 @@ pub fn raise_limit() -> usize {
     limit_now()
 }
 
-/// How many files the process may have open.
+/// The open-file limit of the process.
 pub fn limit_now() -> usize {
     let soft = getrlimit(Resource::Nofile).current;
     soft.map_or(usize::MAX, |soft| usize::try_from(soft).unwrap_or(usize::MAX))
 }
 
-/// How the connections of a process share its files, so that neither buyers nor operators keep it from its servers,
-/// nor buyers keep operators out.
+/// Divides the files of a process among its connections, so that neither buyers nor operators block its servers,
+/// and buyers do not block operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Division {
-    /// Connections of operators at once.
+    /// Maximum connections of operators.
     pub operators_max: usize,
-    /// Connections of buyers at once, over all protocols.
+    /// Maximum connections of buyers, over all protocols.
     pub buyers_max: usize,
 }
 
 impl Division {
-    /// Of `files`, which `operators` and `buyers` connections are configured for.
+    /// Divides `files` files among `operators` and `buyers` configured connections.
     pub fn of(files: usize, operators: usize, buyers: usize) -> Self {
         let shared = files - OWN_MAX.min(files / 2);
         let operators_max = operators.min(shared / 4).max(1);
@@ -43,7 +43,7 @@ impl Division {
         Self { operators_max, buyers_max }
     }
 
-    /// Logs what becomes of the configuration if the limit of files is too low for it.
+    /// Logs the reduced limits if the open-file limit is too low for the configuration.
     pub fn report(self, files: usize, operators: usize, buyers: usize) {
         let Self { operators_max, buyers_max } = self;
         if operators_max < operators || buyers_max < buyers {

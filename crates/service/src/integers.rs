@@ -1,13 +1,13 @@
-//! Integers in JSON as JSON Schema has them: `1.0` and `1e0` are the integer 1. serde reads them as floating point
-//! numbers, refuses them, and would round them if it did not.
+//! Integers in JSON as JSON Schema defines them: `1.0` and `1e0` are the integer 1. serde parses them as floating
+//! point numbers, refuses them, and would otherwise round them.
 
 use std::borrow::Cow;
 
-/// The most digits of a `u64`.
+/// Maximum digits of a `u64`.
 const DIGITS_MAX: usize = 20;
 
-/// `json` with every number that is an integer from 0 to 2^64 - 1, but is written with a fraction or an exponent, written
-/// in digits alone. Everything else stays as it is, also what is no JSON. Exact: no number is ever rounded.
+/// `json` with every number that is an integer from 0 to 2^64 - 1, but has a fraction or an exponent, rewritten
+/// in digits alone. Everything else stays unchanged, including invalid JSON. Exact: no number is ever rounded.
 pub fn plain(json: &[u8]) -> Cow<'_, [u8]> {
     let mut plain: Option<Vec<u8>> = None;
     let (mut at, mut copied) = (0, 0);
@@ -36,7 +36,7 @@ pub fn plain(json: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Behind the quote that ends the string whose first quote is at `start`.
+/// The index after the quote that ends the string whose first quote is at `start`.
 fn string_end(json: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while let Some(byte) = json.get(at) {
@@ -49,14 +49,14 @@ fn string_end(json: &[u8], start: usize) -> usize {
     json.len()
 }
 
-/// Behind all that could belong to a number.
+/// The index after all characters that could belong to a number.
 fn number_end(json: &[u8], start: usize) -> usize {
     let rest = json.get(start..).unwrap_or_default();
     let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
     start + rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len())
 }
 
-/// The digits of a number that has a fraction or an exponent, and is an integer all the same.
+/// The digits of a number that has a fraction or an exponent, if its value is an integer.
 fn integer(number: &[u8]) -> Option<String> {
     let number = std::str::from_utf8(number).ok()?;
     let (unsigned, is_negative) = match number.strip_prefix('-') {

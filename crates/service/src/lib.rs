@@ -1,12 +1,12 @@
-//! What both services share at their start and at their edges.
+//! The start-up and the interfaces that both services share.
 //!
 //! | module | subject |
 //! |---|---|
 //! | [`config`] | one TOML file and the environment, parsed once |
 //! | [`cli`] | the sub-commands that every program has |
-//! | [`telemetry`], [`metrics`] | logs; what a program measures |
+//! | [`telemetry`], [`metrics`] | logs; the metrics of a program |
 //! | [`throttle`] | at most one log line per second and kind |
-//! | [`shutdown`], [`files`], [`clocks`] | signals as a token; the files that a process may open; clocks of the servers |
+//! | [`shutdown`], [`files`], [`clocks`] | signals as a token; the open-file limit; clocks of the servers |
 //! | [`listener`] | HTTP with its timeouts |
 //! | [`error`] | the one table from outcomes to HTTP and gRPC |
 //! | [`problem`], [`status`], [`openapi`] | errors as problem documents, as gRPC statuses, and in OpenAPI documents |

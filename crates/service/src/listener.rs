@@ -26,33 +26,33 @@ use tracing::{debug, warn};
 
 use crate::shutdown::waiting_for;
 
-/// What a stream of HTTP/2 may send ahead of its reader: about a thousand purchases.
+/// Maximum bytes that a stream of HTTP/2 may send ahead of its reader: about a thousand purchases.
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
-/// The same for all streams of a connection. h2 cuts off a connection with many small frames that nobody has read yet,
-/// as if it were an attack; how many those are it takes from this: at 4 MiB some 10,000. One stream cannot send so many
-/// within its window.
+/// The same for all streams of a connection. h2 closes a connection with many unread small frames as an attack, and
+/// derives their maximum from this window: at 4 MiB some 10,000. One stream cannot send that many within its own
+/// window.
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// Open streams of a connection. A proxy brings many buyers on one.
+/// Maximum open streams of a connection. A proxy carries many buyers on one connection.
 const STREAMS_MAX: u32 = 1_000;
-/// Streams that their peer has cancelled before they were looked at: one more ends the connection, as an attack ("rapid
-/// reset"). h2 says 20, but a proxy whose buyers give up together cancels all that it has open at once, and the
-/// connection is everybody's. So: twice as many as may be open. An attacker gains little, since a stream that was
-/// cancelled so early costs some hundred bytes for a moment, and no call.
+/// Maximum streams that the peer cancelled before they were processed: one more ends the connection, as an attack
+/// ("rapid reset"). h2 allows 20, but a proxy whose buyers give up together cancels all its open streams at once, and
+/// all its buyers share the connection. So: twice the maximum of open streams. An attacker gains little, since a
+/// stream that was cancelled so early costs some hundred bytes for a moment, and no call.
 const CANCELLED_STREAMS_MAX: usize = 2_000;
-/// Streams that break the protocol over the whole life of a connection; it may last for days. h2 says 1,024.
+/// Maximum streams that break the protocol over the life of a connection, which may last for days. h2 allows 1,024.
 const BROKEN_STREAMS_MAX: usize = 10_000;
-/// What is read of a head of HTTP/1 before it is refused.
+/// Maximum bytes that are read of a head of HTTP/1 before it is refused.
 const HTTP1_BUFFER_BYTES: usize = 64 * 1024;
 
 /// The limits of one listener.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ListenerLimits {
-    /// How many connections at once; further ones wait in the kernel's queue. 20,000: what fits into 300 MB.
+    /// Maximum connections; further connections wait in the kernel's queue. 20,000: what fits into 300 MB.
     pub connections_max: usize,
-    /// A peer that takes longer for the head of a request, or sends none at all, is cut off. 10 s.
+    /// Timeout for the head of a request, also for a peer that sends none: the connection is closed. 10 s.
     pub header_timeout_ms: u64,
-    /// How long open requests may go on after the process was told to leave. 10 s.
+    /// Grace period for open requests at shutdown. 10 s.
     pub drain_timeout_ms: u64,
 }
 
@@ -63,7 +63,7 @@ impl Default for ListenerLimits {
 }
 
 impl ListenerLimits {
-    /// How long open requests may go on after the process was told to leave.
+    /// Grace period for open requests at shutdown.
     pub const fn drain_timeout(&self) -> Duration {
         Duration::from_millis(self.drain_timeout_ms)
     }
@@ -95,7 +95,7 @@ async fn accept_and_drain(
     let server = server(header_timeout);
     let mut acceptor = Acceptor { listener, failing: None };
     loop {
-        // A place before the connection: it is only accepted when there is room for it.
+        // The permit is taken first: a connection is only accepted when there is one.
         let admitted = async {
             let place = places.take().await?;
             Some((place, acceptor.accept().await?))
@@ -132,7 +132,7 @@ async fn accept_and_drain(
 
 fn server(header_timeout: Duration) -> auto::Builder<TokioExecutor> {
     let mut server = auto::Builder::new(TokioExecutor::new());
-    // Without `pipeline_flush`: with it, hyper never sends the answers that it makes by itself, such as 431.
+    // Without `pipeline_flush`: with it, hyper never sends its own answers, such as 431.
     server
         .http1()
         .timer(TokioTimer::new())
@@ -152,25 +152,25 @@ fn server(header_timeout: Duration) -> auto::Builder<TokioExecutor> {
     server
 }
 
-/// Accepts, and pauses where the system refuses to: it would be asked again without a pause otherwise.
+/// Accepts connections, and pauses after a failure of the system: it would be retried without a pause otherwise.
 struct Acceptor {
     listener: TcpListener,
-    /// The first of the failures in a row, and when it was logged last.
+    /// When the current run of failures began, and when it was logged last.
     failing: Option<Instant>,
 }
 
 impl Acceptor {
     /// The pause after a failure.
     const PAUSE: Duration = Duration::from_millis(100);
-    /// Between two lines about failures in a row.
+    /// Interval between log lines of a run of failures.
     const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
-    /// The next connection; `None` after a failure, and a pause if it is the system's.
+    /// The next connection; `None` after a failure, and a pause if the system failed.
     async fn accept(&mut self) -> Option<TcpStream> {
         match self.listener.accept().await {
             Ok((stream, _peer)) => {
                 self.failing = None;
-                // Answers are small: without this, the second half of one waits for the peer's acknowledgement.
+                // Answers are small: without this, the second half of an answer waits for the peer's acknowledgement.
                 if let Err(error) = stream.set_nodelay(true) {
                     debug!(%error, "setting TCP_NODELAY failed");
                 }
@@ -211,10 +211,10 @@ mod tests {
     use super::*;
 
     const MESSAGES: usize = 10_000;
-    /// The least that a purchase takes: the frame of its message, ids and a key.
+    /// The minimum of a purchase: the frame of its message, ids and a key.
     const MESSAGE: Bytes = Bytes::from_static(&[0; 20]);
 
-    /// Reads nothing until everything has come that may come ahead.
+    /// Reads nothing until everything that may be sent ahead has arrived.
     async fn slow_reader(body: Body) -> Result<String, StatusCode> {
         sleep(Duration::from_millis(500)).await;
         let read = body.collect().await.map_err(|_cut_off| StatusCode::BAD_REQUEST)?;

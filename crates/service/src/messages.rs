@@ -1,6 +1,6 @@
-//! The messages of gRPC requests: not too long, in time, and readable, as bodies are over HTTP. tonic reads a message
-//! before it calls a handler, and waits for it without end; it calls one that is too long out of range, and one that it
-//! cannot read an internal error.
+//! Limits on the messages of gRPC requests: size, time and readability, as for bodies over HTTP. tonic reads a
+//! message before it calls a handler, without a timeout; it reports an oversized message as out of range, and an
+//! unreadable message as an internal error.
 
 use std::{future::ready, time::Duration};
 
@@ -18,12 +18,12 @@ use tonic::{Code, Status};
 
 use crate::{body::BodyLimits, error::ApiError};
 
-/// Callers of it send as long as they like.
+/// A stream without a time limit.
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 
 /// `routes`, whose requests end with an answer of the table if their message is too long, cannot be read, or does not
-/// arrive in time. The methods `streams` and reflection take many messages, and all the time of their callers. The limit
-/// of bytes is told here and kept by each service itself (`max_decoding_message_size`).
+/// arrive in time. The methods `streams` and reflection take many messages, without a timeout. The limit
+/// of bytes is reported here and enforced by each service itself (`max_decoding_message_size`).
 pub fn bounded(routes: Router, limits: BodyLimits, streams: &'static [&'static str]) -> Router {
     let BodyLimits { bytes_max, time_max } = limits;
     let is_stream = move |path: &str| path == REFLECTION || streams.contains(&path);
@@ -58,12 +58,12 @@ fn explained(response: Response, bytes_max: usize) -> Response {
     }
 }
 
-/// The end of a stream of requests, as [`bounded`] tells it of a single one.
+/// The status for the end of a stream of requests, as [`bounded`] maps it for a single request.
 pub fn explained_status(status: Status, bytes_max: usize) -> Status {
     error(&status, bytes_max).map_or(status, Status::from)
 }
 
-/// What the status means if it comes from the decoder, which gives no details; ours always have some.
+/// The meaning of a status from the decoder, which has no details; statuses of the services always have some.
 fn error(status: &Status, bytes_max: usize) -> Option<ApiError> {
     let from_decoder = status.details().is_empty();
     if from_decoder && status.code() == Code::OutOfRange {

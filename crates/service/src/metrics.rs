@@ -1,8 +1,8 @@
-//! What a program measures, as a table: each metric with its type, its labels, its unit and what it tells.
+//! The metrics of a program, as a table: each metric with its type, its labels, its unit and its meaning.
 //!
-//! The table is what `HELP` says at `/metrics`, what makes every counter exist with 0 from the start (an alarm on a
-//! series that is not there yet never rings, and Prometheus does not see its first step), and what the tables of
-//! `docs/OPERATIONS.md` are compared with.
+//! The table is the source of `HELP` at `/metrics`; it makes every counter exist with 0 from the start (an alarm on a
+//! missing series never fires, and Prometheus does not see its first step); and the tables of `docs/OPERATIONS.md`
+//! are compared with it.
 
 use std::fmt::Write;
 
@@ -11,19 +11,19 @@ use metrics::{
     describe_histogram, with_recorder,
 };
 
-/// What a metric can do.
+/// The type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Only grows.
     Counter,
-    /// Goes up and down; not exported any more when nobody has set it for [`crate::telemetry::GAUGE_IDLE_MAX`].
+    /// Goes up and down; no longer exported when it was not set for [`crate::telemetry::GAUGE_IDLE_MAX`].
     Gauge,
     /// Distribution.
     Histogram,
 }
 
 impl Kind {
-    /// As `/metrics` calls it.
+    /// The name in `/metrics`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -38,7 +38,7 @@ impl Kind {
 pub struct Label {
     /// Its name.
     pub name: &'static str,
-    /// Every value that it can have; empty if they are not known beforehand, as the ids of sales.
+    /// Every possible value; empty if the values are not known beforehand, such as the ids of sales.
     pub values: &'static [&'static str],
 }
 
@@ -49,16 +49,16 @@ pub struct Metric {
     pub name: &'static str,
     /// Its type.
     pub kind: Kind,
-    /// What it is counted in.
+    /// Its unit.
     pub unit: Unit,
     /// Its labels.
     pub labels: &'static [Label],
-    /// What it tells.
+    /// Its meaning.
     pub help: &'static str,
 }
 
 impl Metric {
-    /// A metric that counts `unit`, without labels.
+    /// A metric in `unit`, without labels.
     pub const fn new(name: &'static str, kind: Kind, unit: Unit, help: &'static str) -> Self {
         Self { name, kind, unit, labels: &[], help }
     }
@@ -68,22 +68,22 @@ impl Metric {
         Self::new(name, Kind::Counter, Unit::Count, help)
     }
 
-    /// A gauge of things.
+    /// A gauge of a number of things.
     pub const fn gauge(name: &'static str, help: &'static str) -> Self {
         Self::new(name, Kind::Gauge, Unit::Count, help)
     }
 
-    /// A histogram of how many.
+    /// A histogram of counts.
     pub const fn sizes(name: &'static str, help: &'static str) -> Self {
         Self::new(name, Kind::Histogram, Unit::Count, help)
     }
 
-    /// A histogram of how long, in seconds.
+    /// A histogram of durations, in seconds.
     pub const fn seconds(name: &'static str, help: &'static str) -> Self {
         Self::new(name, Kind::Histogram, Unit::Seconds, help)
     }
 
-    /// The same with labels.
+    /// The same metric with labels.
     pub const fn by(self, labels: &'static [Label]) -> Self {
         Self { labels, ..self }
     }
@@ -100,7 +100,7 @@ impl Metric {
 
     /// Its row in the tables of `docs/OPERATIONS.md`.
     pub fn row(&self) -> String {
-        /// More are not listed.
+        /// Longer lists are omitted.
         const VALUES_MAX: usize = 10;
         let mut labels = String::new();
         for label in self.labels {
@@ -115,8 +115,8 @@ impl Metric {
         format!("| `{}` | {} |{space}{labels} | {} |", self.name, self.kind.as_str(), self.help)
     }
 
-    /// Tells the recorder of it, and makes its series exist where that says nothing untrue: a counter of 0, a
-    /// histogram without a sample. A gauge exists when somebody sets it.
+    /// Describes the metric to the recorder, and creates the series whose initial value is true: a counter of 0, a
+    /// histogram without a sample. A gauge exists once it is set.
     pub fn register(&self) {
         match self.kind {
             Kind::Counter => describe_counter!(self.name, self.unit, self.help),
@@ -142,7 +142,7 @@ impl Metric {
 
 const LISTENER: Label = Label { name: "listener", values: &["http", "grpc", "operator", "worker"] };
 
-/// What gateways and order workers have in common: listeners, and clients of the broker.
+/// Metrics of both gateways and order workers: listeners, and clients of the broker.
 pub const BUS: &[Metric] = &[
     Metric::gauge("flashgate_connections", "open connections; worker is the order worker's listener")
         .by(&[LISTENER]),
@@ -202,7 +202,8 @@ pub const BUS: &[Metric] = &[
     .by(&[Label { name: "peer", values: &["ledger", "store", "broker"] }]),
 ];
 
-/// The background tasks of gateways and order workers: those of both, of gateways, of workers, of clients of the broker.
+/// The background tasks of gateways and order workers: those of both, of gateways, of workers, of clients of the
+/// broker.
 pub const TASKS: &[&str] = &[
     "operator_listener",
     "metrics_upkeep",

@@ -1,4 +1,5 @@
-//! What the OpenAPI documents of both services share: ids, tokens and errors, as exactly as the code checks them.
+//! Definitions for the OpenAPI documents of both services: ids, tokens and errors, as exactly as the code checks
+//! them.
 
 use std::collections::BTreeMap;
 
@@ -41,8 +42,8 @@ pub struct Problem {
     pub field: Option<String>,
 }
 
-/// The responses of `refusals` and of `others`, by status: each code with its sentence, and `Retry-After` where a row has
-/// it.
+/// The responses of `refusals` and of `others`, by status: each code with its sentence, and `Retry-After` where a row
+/// has it.
 pub fn errors(refusals: &'static [StatusMapping], others: &[ApiError]) -> BTreeMap<String, RefOr<Response>> {
     let refusals = refusals.iter().map(|row| (row, row.detail.to_owned()));
     let others = others.iter().map(|error| (error.mapping(), error.detail()));

@@ -28,7 +28,7 @@ pub struct Problem {
     pub code: &'static str,
     /// Whether the same request can succeed later, unchanged, and does no harm.
     pub retry_safe: bool,
-    /// The field that is wrong, if one is.
+    /// The invalid field, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
 }
@@ -54,9 +54,9 @@ static SOLD_OUT: LazyLock<Bytes> = LazyLock::new(|| write(&ApiError::Refused(Ref
 /// The media type of problem documents.
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
-/// The error as a document.
+/// Encodes the error as a document.
 pub(crate) fn write(error: &ApiError) -> Bytes {
-    // A struct of strings, numbers and booleans has no way to fail.
+    // A struct of strings, numbers and booleans cannot fail to serialize.
     serde_json::to_vec(&Problem::from(error)).unwrap_or_default().into()
 }
 

@@ -1,9 +1,9 @@
-//! SIGTERM and SIGINT as a token that everything long-lived watches, and the limits of a shutdown.
+//! SIGTERM and SIGINT as a token that every long-lived task watches, and the limits of a shutdown.
 //!
-//! The first signal cancels the token, which others may do as well. Then the limit runs. A second signal ends the process at once, with the exit code that a shell gives
-//! it: 143 for SIGTERM, 130 for SIGINT. A process that is still there when its limit has passed is ended with
-//! [`EXPIRED_EXIT_CODE`], and the log names what it was [waiting for](waiting_for). Signals and the limit are watched by
-//! a thread of their own, since the others may be what hangs.
+//! The first signal cancels the token, which the process itself may do as well. Then the limit runs. A second signal
+//! ends the process at once, with the exit code that a shell gives it: 143 for SIGTERM, 130 for SIGINT. A process
+//! that still runs when its limit has passed is ended with [`EXPIRED_EXIT_CODE`], and the log names what it was
+//! [waiting for](waiting_for). Signals and the limit are watched by a thread of their own, since the others may hang.
 
 use std::{collections::BTreeMap, io, process, sync::mpsc, thread, time::Duration};
 
@@ -18,15 +18,16 @@ use tracing::{error, info, warn};
 
 /// The exit code of a process that did not shut down within its limit: that of `timeout`.
 pub const EXPIRED_EXIT_CODE: i32 = 124;
-/// What a process has, after open requests have had their time, for batches, offsets and connections.
+/// Time for batches, offsets and connections after the grace period of open requests.
 pub const AFTER_DRAIN: Duration = Duration::from_secs(5);
-/// How long a log line may take of a process that ends: standard error can be a pipe that nobody reads.
+/// Timeout of a log line of a process that ends: standard error can be a pipe without a reader.
 const LOG_TIME: Duration = Duration::from_secs(1);
 
-/// A token that is cancelled at the first SIGTERM or SIGINT. Once it is, by whomever, the process has `limit` to shut down.
+/// A token that is cancelled at the first SIGTERM or SIGINT. Once it is cancelled, by any caller, the process has
+/// `limit` to shut down.
 ///
 /// # Errors
-/// The process cannot have the signals, or the thread that watches them.
+/// The signal handlers, or the thread that watches them, cannot be set up.
 pub fn on_signal(limit: Duration) -> io::Result<CancellationToken> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let signals = {
@@ -72,7 +73,7 @@ fn end(exit_code: i32, log: impl FnOnce() + Send + 'static) -> ! {
 }
 
 fn log_aside(log: impl FnOnce() + Send + 'static) {
-    // Without a thread there is no line; the process ends all the same.
+    // Without a thread the line is lost; the process ends all the same.
     let _ = thread::Builder::new().name("shutdown-log".to_owned()).spawn(log);
 }
 
@@ -102,12 +103,12 @@ impl Signals {
 
 static WAITS: Mutex<BTreeMap<&'static str, usize>> = Mutex::new(BTreeMap::new());
 
-/// What the process waits for, until it is dropped.
+/// Something that the process waits for, until dropped.
 #[derive(Debug)]
 #[must_use]
 pub struct Waiting(&'static str);
 
-/// Names `what` as what a shutdown waits for.
+/// Records `what` as something that a shutdown waits for.
 pub fn waiting_for(what: &'static str) -> Waiting {
     *WAITS.lock().entry(what).or_default() += 1;
     Waiting(what)
@@ -125,7 +126,7 @@ impl Drop for Waiting {
     }
 }
 
-/// What the process waits for now, separated by commas.
+/// Everything that the process waits for now, separated by commas.
 fn waits() -> String {
     let waits = WAITS.lock();
     waits.keys().copied().collect::<Vec<_>>().join(", ")

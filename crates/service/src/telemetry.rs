@@ -22,30 +22,30 @@ const SECONDS_BUCKETS: [f64; 16] =
 /// Upper bounds of the buckets of every histogram of counts (intents in a batch, orders in a chunk).
 const COUNT_BUCKETS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 
-/// How often histograms forget what they have summed up.
+/// Interval at which histograms are drained.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
-/// How long a gauge is rendered after it was last set. 3 min: everything that is true is said far more often.
+/// How long a gauge is rendered after it was last set. 3 min: every live gauge is set far more often.
 pub const GAUGE_IDLE_MAX: Duration = Duration::from_mins(3);
 
-/// How logs look.
+/// The format of logs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
     /// For people.
     #[default]
     Pretty,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// What is logged, and how.
+/// The format and the filter of logs.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
     /// `pretty` or `json`.
     pub format: LogFormat,
-    /// Directives of `tracing_subscriber::EnvFilter`. `info`: what changed, and what is wrong; nothing for each buy.
+    /// Directives of `tracing_subscriber::EnvFilter`. `info`: changes and faults; nothing for each purchase.
     pub filter: String,
 }
 
@@ -58,7 +58,7 @@ impl Default for LogConfig {
 /// Why logs or metrics could not be set up.
 #[derive(Debug, Error)]
 pub enum TelemetryError {
-    /// `log.filter` is no list of directives.
+    /// `log.filter` is not a list of directives.
     #[error("invalid configuration: log.filter {0}")]
     Filter(#[from] ParseError),
     /// The process has a subscriber already.
@@ -69,7 +69,7 @@ pub enum TelemetryError {
     Metrics(#[from] BuildError),
 }
 
-/// Keeps the recorder small, for ever: histograms grow unless somebody drains them.
+/// Drains the recorder at intervals, without end: histograms grow otherwise.
 pub async fn keep_metrics(metrics: PrometheusHandle) {
     let mut ticks = interval(METRICS_UPKEEP);
     loop {
@@ -93,10 +93,10 @@ pub fn init_logs(config: &LogConfig) -> Result<(), TelemetryError> {
     Ok(())
 }
 
-/// Records metrics from now on, those of `tables` from 0; the handle renders them for Prometheus. A gauge that nobody
-/// has set for [`GAUGE_IDLE_MAX`] is not rendered: what it said last need not be true any more.
+/// Records metrics from now on, those of `tables` from 0; the handle renders them for Prometheus. A gauge that was
+/// not set for [`GAUGE_IDLE_MAX`] is not rendered: its last value may be out of date.
 ///
-/// Whoever calls must also call [`PrometheusHandle::run_upkeep`] from time to time, or histograms grow.
+/// The caller must also call [`PrometheusHandle::run_upkeep`] at intervals, or histograms grow.
 pub fn init_metrics(tables: &[&[Metric]]) -> Result<PrometheusHandle, TelemetryError> {
     let handle = builder()?.install_recorder()?;
     tables.iter().copied().flatten().for_each(Metric::register);

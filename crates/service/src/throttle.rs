@@ -1,14 +1,14 @@
-//! Log lines that a fault would repeat for every batch.
+//! Throttles log lines that a fault would repeat for every batch.
 
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// The pause between two lines of one kind: an operator sees that it goes on, and can read the rest of the log.
+/// Interval between two lines of one kind: an operator sees that the fault lasts, and can read the rest of the log.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Lets one line of a kind through in a second, and counts the others.
+/// Allows one log line per second and counts the rest.
 #[derive(Debug, Default)]
 pub struct LogThrottle(Mutex<State>);
 
@@ -19,7 +19,7 @@ struct State {
 }
 
 impl LogThrottle {
-    /// How many lines of this kind were suppressed since the last one, if the next is to be written; else `None`.
+    /// The number of suppressed lines since the last one, if the next line is permitted; else `None`.
     pub fn admit(&self) -> Option<u64> {
         let mut state = self.0.lock();
         let now = Instant::now();

@@ -1,8 +1,8 @@
-//! Groups intents by shard: what arrives while the lanes of a shard are busy forms their next batches.
+//! Groups intents by shard: intents that arrive while the lanes of a shard are busy form the next batches.
 //!
-//! Natural batching: there is no timer, and a lone intent leaves at once. Each shard has a bounded queue and a
-//! few lanes; a free lane takes everything that waits, up to the limit of a batch. One or two lanes are best:
-//! with more, batches get smaller and nothing gets faster.
+//! Natural batching: there is no timer, and a lone intent is sent at once. Each shard has a bounded queue and a
+//! few lanes; a free lane takes all waiting intents, up to the batch limit. One or two lanes are best: more lanes
+//! make batches smaller and nothing faster.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::{
     config::BatcherConfig,
 };
 
-/// The way into the queues.
+/// Submits intents to the queues.
 pub struct Batcher {
     shards: ShardCount,
     queues: Vec<mpsc::Sender<Pending>>,
@@ -31,7 +31,7 @@ pub struct Batcher {
 }
 
 impl Batcher {
-    /// Starts the lanes of every shard. They end after the shutdown of `supervisor`, when the queues are empty.
+    /// Starts the lanes of every shard. The lanes end after the shutdown of `supervisor`, when the queues are empty.
     pub fn start(
         shards: ShardCount,
         config: &BatcherConfig,
@@ -52,7 +52,7 @@ impl Batcher {
         (Self { shards, queues, deadline: config.intent_deadline(), shutdown: shutdown.clone() }, lanes)
     }
 
-    /// The verdict on `intent`, from the batch that took it in.
+    /// The verdict on `intent`, from its batch.
     pub async fn submit(&self, intent: Intent) -> Verdict {
         if self.shutdown.is_cancelled() {
             return Verdict::Refused(Refusal::Draining);
@@ -63,7 +63,7 @@ impl Batcher {
         };
         let (pending, verdict) = Pending::new(intent, Instant::now() + self.deadline);
         match queue.try_send(pending) {
-            // A lane that dies with an intent in hand leaves its outcome open.
+            // A lane that dies with the intent leaves the outcome unknown.
             Ok(()) => verdict.await.unwrap_or(Verdict::Unknown),
             Err(TrySendError::Full(_)) => Verdict::Refused(Refusal::Overloaded),
             Err(TrySendError::Closed(_)) => Verdict::Refused(Refusal::Draining),

@@ -1,4 +1,4 @@
-//! Carries groups of intents: screens them, makes batches of what passes, and answers every one of them.
+//! Processes groups of intents: screens them, makes batches of the intents that pass, and answers every intent.
 
 use std::sync::Arc;
 
@@ -19,23 +19,23 @@ use crate::{
     sales::catalogue::Catalogue,
 };
 
-/// What the lanes of all shards share.
+/// The state that the lanes of all shards share.
 pub struct Shared {
     /// The stock.
     pub ledger: Arc<dyn Selling>,
     /// Half-message, deduction, commit.
     pub transactions: Arc<Transactions>,
-    /// The sales, to remember which are paused.
+    /// The sales, to record which are paused.
     pub catalogue: Arc<Catalogue>,
-    /// Told where sales stand after each call.
+    /// Gets the stock of the sales after each call.
     pub sold_out: Arc<SoldOutWatch>,
     /// Stamps batch ids.
     pub clock: Arc<dyn Clock>,
-    /// When a group needs no screen, and how many orders may be unsettled.
+    /// Thresholds for unscreened groups and the backlog limit.
     pub config: BatcherConfig,
 }
 
-/// One shard's way from the queue to the answers. Several tasks may work on it.
+/// Processes the groups of one shard. Several tasks may run one lane.
 pub struct Lane {
     shard: Shard,
     queue: Arc<ShardQueue>,
@@ -45,13 +45,13 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// A lane of `shard` that feeds on `queue` and names its batches with `ids`.
+    /// A lane of `shard` that reads `queue` and takes batch ids from `ids`.
     pub fn new(shard: Shard, queue: Arc<ShardQueue>, ids: BatchIds, shared: Arc<Shared>) -> Self {
         let screens = Screens::new(shared.config.unscreened);
         Self { shard, queue, ids: Mutex::new(ids), screens, shared }
     }
 
-    /// Takes groups and carries them, until the queue has none any more.
+    /// Takes and processes groups until the queue is closed and empty.
     pub async fn work(self: Arc<Self>) {
         let on_duty = self.queue.on_duty();
         while let Some(group) = self.queue.next_group().await {
@@ -60,10 +60,10 @@ impl Lane {
         on_duty.is_done();
     }
 
-    /// Carries the group until every intent has its verdict.
+    /// Processes the group until every intent has its verdict.
     ///
-    /// Ends: the first intent of a sale is behind nobody, so each round leaves fewer; and a group is divided only if it
-    /// has several sales.
+    /// Terminates: the first intent of a sale is behind no other, so each round leaves fewer; and a group is divided
+    /// only if it has several sales.
     async fn carry(&self, group: Group) {
         let (mut alone, mut next) = (Vec::new(), Some(group));
         while let Some(group) = next {
@@ -72,15 +72,16 @@ impl Lane {
         }
     }
 
-    /// Carries the group until it has its verdicts; returns the intents that are behind. It is screened first,
-    /// unless all of it will pass as far as can be told. A group that the ledger refuses as a whole goes into `alone`,
-    /// by its sales.
+    /// Processes the group until it has its verdicts; returns the intents that are behind. The group is screened
+    /// first, unless all of it is expected to pass. A group that the ledger refuses as a whole is split by sale into
+    /// `alone`.
     async fn carry_once(&self, mut group: Group, alone: &mut Vec<Group>) -> Group {
         let mut behind = Group::default();
         if !self.screens.skip(&group.intents, &self.shared.catalogue) {
             group = self.screen(group, &mut behind, alone).await;
         }
-        // Ends: a batch goes again only when other batches took units or wrote keys, or a check-back fenced it.
+        // Terminates: a batch is retried only after other batches took units or wrote keys, or a check-back fenced
+        // it.
         while let Some(deadline) = group.deadline() {
             if deadline <= Instant::now() {
                 self.answer_all(group, &Verdict::Refused(Refusal::Overloaded));
@@ -91,8 +92,8 @@ impl Lane {
         behind
     }
 
-    /// Answers what does not pass, or is behind, and returns the rest; nothing if the ledger is away. A call that the
-    /// ledger answers with an error may fail for one of its sales only: then each is carried alone.
+    /// Answers intents that do not pass, moves those behind others to `behind`, and returns the rest; an empty group
+    /// if the ledger is down. A ledger error may concern one sale only: then each sale is processed alone.
     async fn screen(&self, mut group: Group, behind: &mut Group, alone: &mut Vec<Group>) -> Group {
         let script = debug_span!("script", script = "screen", intents = group.intents.len());
         match self.shared.ledger.screen(self.shard, &group.intents).instrument(script).await {
@@ -116,7 +117,7 @@ impl Lane {
         }
     }
 
-    /// One batch of the whole group. Returns the intents that go again; all others have their verdicts or are
+    /// Sends the whole group as one batch. Returns the intents to retry; all others have their verdicts or are
     /// `behind`.
     async fn attempt(&self, mut group: Group, behind: &mut Group, deadline: Instant) -> Group {
         let now = self.shared.clock.now();
@@ -148,8 +149,8 @@ impl Lane {
         group
     }
 
-    /// Answers what did not pass, and all of it if the order worker is too far behind. What only others of the
-    /// same call stood in the way of is put `behind` them.
+    /// Answers the intents that did not pass, or all intents if the order worker is too far behind. Moves intents
+    /// that are blocked only by other intents of the same call to `behind`.
     fn answer_failing(&self, group: &mut Group, behind: &mut Group, screening: &Screening) {
         self.observe(&screening.stocks);
         for (pending, answer) in group.keep_passing(&screening.results) {
@@ -169,8 +170,8 @@ impl Lane {
         screening.open_orders >= self.shared.config.backlog_orders_max.get()
     }
 
-    /// The ledger may not know that a sale was closed: a replica took over that had not heard of it, or the sale
-    /// came there after its end. Then only replays are answered as they are, and the next refresh closes it again.
+    /// The ledger may lack the close of a sale: a replica without it took over, or the sale was preheated after its
+    /// end. Then only replays keep their answers, and the next refresh closes the sale again.
     fn end_what_is_closed(&self, group: &Group, screening: &mut Screening) {
         for (intent, answer) in group.intents.iter().zip(&mut screening.results) {
             let entry = self.shared.catalogue.get(intent.sale());
@@ -214,12 +215,12 @@ impl Lane {
             IntentResult::Ended => Refusal::Ended,
             IntentResult::SoldOut => Refusal::SoldOut,
             IntentResult::OverLimit => Refusal::OverLimit,
-            // Passing intents are kept, and the queue never puts a key into a group twice. Nothing was ordered.
+            // Passing intents are kept, and the queue never puts a key into a group twice. No order was created.
             IntentResult::Pass | IntentResult::Repeated => Refusal::Overloaded,
         })
     }
 
-    /// The ledger does not have a sale that it had: it has lost it.
+    /// The ledger lacks a sale that it had: the sale was lost.
     fn missing(&self, intent: &Intent) -> Refusal {
         let state = self.shared.catalogue.get(intent.sale()).map(|entry| entry.sale.state);
         match state {
@@ -243,9 +244,9 @@ impl Lane {
     }
 }
 
-/// Whether only intents of the same call stand in the way of `intent`. Those that `pass` have no units yet, and
-/// may never get them: to say "sold out" or "over the limit" before they do could turn out untrue, and the same
-/// key could have its order from another gateway meanwhile.
+/// Whether only intents of the same call block `intent`. Intents that `pass` have no units yet, and may never get
+/// them: the answers "sold out" or "over the limit" could turn out wrong before they do, and another gateway could
+/// create the order of the same key meanwhile.
 fn is_behind(intent: &Intent, answer: IntentResult, pass: &Group, screening: &Screening) -> bool {
     match answer {
         IntentResult::SoldOut => screening.stocks.iter().any(|standing| {

@@ -1,4 +1,4 @@
-//! Tells a buyer how an order stands: from the ledger, and from the order worker where the ledger knows nothing.
+//! Looks up the state of an order: in the ledger, then at the order worker if the ledger does not have the order.
 
 use std::sync::Arc;
 
@@ -9,33 +9,33 @@ use tracing::warn;
 
 use crate::sales::registry::Registry;
 
-/// How an order stands.
+/// An order and its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OrderView {
     /// The order.
     pub id: OrderId,
     /// Its sale.
     pub sale: SaleId,
-    /// How many units.
+    /// The number of units.
     pub quantity: u32,
-    /// How it stands.
+    /// The state.
     pub state: OrderState,
 }
 
-/// Looks orders up.
+/// Looks up orders.
 pub struct Orders {
     ledger: Arc<dyn Observing>,
     registry: Arc<dyn Registry>,
 }
 
 impl Orders {
-    /// Asks `ledger` first, then `registry`.
+    /// Reads `ledger` first, then `registry`.
     pub fn new(ledger: Arc<dyn Observing>, registry: Arc<dyn Registry>) -> Self {
         Self { ledger, registry }
     }
 
-    /// The order, if it is the buyer's. [`ApiError::OrderNotFound`] if it is someone else's, just as if there were
-    /// none: whoever guesses ids learns nothing.
+    /// The order, if it is the buyer's. [`ApiError::OrderNotFound`] also if the order is another buyer's, so that
+    /// guessed ids reveal nothing.
     pub async fn find(&self, id: OrderId, buyer: &BuyerId) -> Result<OrderView, ApiError> {
         let ledger_away = match self.ledger.order(id).await {
             Ok(Some(order)) if order.buyer == buyer.digest() => {
@@ -53,7 +53,7 @@ impl Orders {
             Ok(Some(order)) if order.buyer == *buyer => {
                 Ok(OrderView { id, sale: order.sale, quantity: order.quantity, state: order.state })
             }
-            // With the ledger away, an order that was accepted a moment ago is in neither.
+            // While the ledger is down, a recently accepted order may be in neither.
             Ok(None) if ledger_away => Err(Refusal::LedgerUnavailable.into()),
             Ok(Some(_) | None) => Err(ApiError::OrderNotFound),
             Err(fault) => {

@@ -1,4 +1,4 @@
-//! Decides what can be decided without asking anybody, and hands the rest to the batcher.
+//! Decides an intent from memory where possible, and submits the rest to the batcher.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -18,20 +18,20 @@ use crate::{
     sales::catalogue::Catalogue,
 };
 
-/// What a buyer asks for, every field checked.
+/// The validated fields of a purchase.
 #[derive(Clone, Debug)]
 pub struct Buy {
     /// The sale.
     pub sale: SaleId,
-    /// Who buys, as the authenticator told it.
+    /// The buyer, from the authenticator.
     pub buyer: BuyerId,
-    /// The buyer's own name for this purchase.
+    /// The buyer's idempotency key of this purchase.
     pub key: IdempotencyKey,
-    /// How many units.
+    /// The number of units.
     pub quantity: Quantity,
 }
 
-/// Answers intents.
+/// Decides intents.
 pub struct Purchase {
     catalogue: Arc<Catalogue>,
     batcher: Batcher,
@@ -40,7 +40,7 @@ pub struct Purchase {
 }
 
 impl Purchase {
-    /// Answers from what `catalogue` knows, and through the lanes of every shard, which are started here.
+    /// Decides from `catalogue`, and through the lanes of every shard, which this starts.
     pub fn start(
         settings: &Settings,
         shards: ShardCount,
@@ -53,7 +53,7 @@ impl Purchase {
         (Self { catalogue, batcher, clock, answered: Answered::default() }, lanes)
     }
 
-    /// The verdict on one intent. Never takes much longer than the deadline of an intent, whatever is down.
+    /// The verdict on one intent. Takes little longer than the deadline of an intent, whatever is down.
     pub async fn buy(&self, buy: Buy) -> Verdict {
         let verdict = match self.decide_here(&buy) {
             Err(refusal) => Verdict::Refused(refusal),
@@ -80,7 +80,7 @@ impl Purchase {
     }
 }
 
-/// Counts buys by outcome. Keeps the counters: to look one up by its labels costs more than all else here.
+/// Counts purchases by outcome. Caches the counters: a look-up by labels costs more than all else here.
 #[derive(Default)]
 struct Answered {
     by_outcome: RwLock<HashMap<&'static str, Counter>>,

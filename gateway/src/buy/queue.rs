@@ -1,4 +1,4 @@
-//! The queue of one shard: intents that wait, and who waits for whom.
+//! The queue of one shard: waiting intents, and intents that wait for the verdict on an earlier intent of their key.
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry},
@@ -17,16 +17,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::BatcherConfig;
 
-/// An intent on its way, and where its verdict goes.
+/// An intent without a verdict, and the ticket for its verdict.
 #[derive(Debug)]
 pub struct Pending {
-    /// What is asked for.
+    /// The intent.
     pub intent: Intent,
-    /// Where its verdict goes.
+    /// The recipient of its verdict.
     pub ticket: Ticket,
 }
 
-/// Where the verdict on an intent goes.
+/// The recipient of the verdict on an intent.
 #[derive(Debug)]
 pub struct Ticket {
     key: (SaleId, KeyDigest),
@@ -37,17 +37,18 @@ pub struct Ticket {
 }
 
 impl Pending {
-    /// `intent`, to be refused unless a batch takes it in before `deadline`; and its verdict, once there is one.
+    /// A pending `intent`, refused if no batch has taken it by `deadline`; and the receiver of its verdict.
     pub fn new(intent: Intent, deadline: Instant) -> (Self, oneshot::Receiver<Verdict>) {
         let (reply, verdict) = oneshot::channel();
-        // A digest is of buyer and key: a shard holds many sales, and under each the key is another wish.
+        // A digest covers buyer and key; a shard holds many sales, and the same key in another sale is another
+        // purchase.
         let key = (intent.sale(), intent.key_digest());
         let (quantity, queued_at) = (intent.quantity(), Instant::now());
         (Self { intent, ticket: Ticket { key, quantity, queued_at, deadline, reply } }, verdict)
     }
 }
 
-/// Intents that go the same way, each with its ticket at the same index.
+/// Intents that are processed together, each with its ticket at the same index.
 #[derive(Debug, Default)]
 pub struct Group {
     /// The intents.
@@ -56,18 +57,18 @@ pub struct Group {
 }
 
 impl Group {
-    /// The latest of the deadlines; `None` without intents.
+    /// The latest deadline; `None` without intents.
     pub fn deadline(&self) -> Option<Instant> {
         self.tickets.iter().map(|ticket| ticket.deadline).max()
     }
 
-    /// The same intents after a batch gave them back.
+    /// Puts back the intents after a batch returned them.
     pub fn with_intents(self, intents: Vec<Intent>) -> Self {
         debug_assert_eq!(intents.len(), self.tickets.len(), "a batch gives back what it took");
         Self { intents, ..self }
     }
 
-    /// Keeps what passed and returns the rest with the answers to it.
+    /// Keeps the intents that passed and returns the rest with their answers.
     pub fn keep_passing(&mut self, answers: &[IntentResult]) -> Vec<(Pending, IntentResult)> {
         let all = std::mem::take(self);
         let mut rest = Vec::new();
@@ -81,17 +82,17 @@ impl Group {
         rest
     }
 
-    /// The tickets, when all intents get their verdicts.
+    /// The tickets, for the verdicts on all intents.
     pub fn into_tickets(self) -> Vec<Ticket> {
         self.tickets
     }
 
-    /// Whether its intents are of more than one sale.
+    /// Whether the intents are of more than one sale.
     pub fn has_several_sales(&self) -> bool {
         self.intents.windows(2).any(|pair| matches!(pair, [one, next] if one.sale() != next.sale()))
     }
 
-    /// A group of each sale, in its order.
+    /// One group for each sale, in the order of this group.
     pub fn by_sale(self) -> impl Iterator<Item = Self> {
         let mut groups: BTreeMap<SaleId, Self> = BTreeMap::new();
         for (intent, ticket) in self.intents.into_iter().zip(self.tickets) {
@@ -100,7 +101,7 @@ impl Group {
         groups.into_values()
     }
 
-    /// Adds an intent.
+    /// Appends an intent.
     pub fn push(&mut self, pending: Pending) {
         self.intents.push(pending.intent);
         self.tickets.push(pending.ticket);
@@ -120,11 +121,11 @@ pub struct ShardQueue {
 
 #[derive(Default)]
 struct Waiting {
-    /// The keys that a lane has in hand, each with the intents that came under the same key meanwhile.
+    /// The keys that lanes are processing, each with the intents that arrived with the same key since.
     in_hand: HashMap<(SaleId, KeyDigest), Vec<Pending>>,
-    /// Intents whose twin was refused, and who ask for something else than it did: they get a turn of their own.
+    /// Intents that differ from a refused intent with the same key: they are processed next.
     released: Vec<Pending>,
-    /// A lane died: nothing is taken in any more.
+    /// A lane died: the queue takes no more intents.
     is_abandoned: bool,
 }
 
@@ -132,7 +133,7 @@ struct Waiting {
 pub struct OnDuty(Option<Arc<ShardQueue>>);
 
 impl OnDuty {
-    /// The lane ends since nothing will come any more.
+    /// The lane ends because the queue is closed and empty.
     pub fn is_done(mut self) {
         self.0 = None;
     }
@@ -147,7 +148,7 @@ impl Drop for OnDuty {
 }
 
 impl ShardQueue {
-    /// An empty queue, and the way into it. After `leave`, it takes nothing and gives out what it has.
+    /// An empty queue, and its sender. After `shutdown`, it takes no more intents and hands out the queued ones.
     pub fn new(config: &BatcherConfig, shutdown: CancellationToken) -> (mpsc::Sender<Pending>, Self) {
         let (sender, queue) = mpsc::channel(config.queue_intents_max.get());
         let queue = Self {
@@ -162,8 +163,8 @@ impl ShardQueue {
         (sender, queue)
     }
 
-    /// Everything that waits, up to the limit of a batch, once something does; `None` when nothing will come any
-    /// more. No key is in two groups at once: its second intent waits for the verdict on the first.
+    /// All waiting intents, up to the batch limit, as soon as there is at least one; `None` when the queue is closed
+    /// and empty. No key is in two groups at once: its second intent waits for the verdict on the first.
     pub async fn next_group(&self) -> Option<Group> {
         loop {
             let mut taken = std::mem::take(&mut self.waiting().released);
@@ -178,13 +179,13 @@ impl ShardQueue {
         }
     }
 
-    /// A lane goes on duty at this queue.
+    /// Marks a lane as working on this queue.
     pub fn on_duty(self: &Arc<Self>) -> OnDuty {
         OnDuty(Some(Arc::clone(self)))
     }
 
-    /// A lane died with a group in hand, whose verdicts nobody will tell. Intents that wait for those under the same key
-    /// hear that the outcome is unknown, as their twins do; what comes is refused. The process leaves.
+    /// A lane died while it processed a group, so the verdicts on the group are lost. Intents that wait for the same
+    /// keys get `Unknown`, as the group does; new intents are refused. The process shuts down.
     fn abandon(&self) {
         let mut waiting = self.waiting();
         waiting.is_abandoned = true;
@@ -232,7 +233,7 @@ impl ShardQueue {
         group
     }
 
-    /// Gives an intent of a group its verdict, and its twins theirs.
+    /// Sends the verdict to an intent of a group and to the intents that wait for its key.
     pub fn answer(&self, ticket: Ticket, verdict: Verdict) {
         let twins = self.waiting().in_hand.remove(&ticket.key).unwrap_or_default();
         for twin in twins {
@@ -256,7 +257,7 @@ impl ShardQueue {
 }
 
 impl Ticket {
-    /// The buyer may have hung up: then nobody is there to hear it, and nothing else depends on it.
+    /// The buyer may have disconnected; nothing else depends on the verdict.
     fn send(self, verdict: Verdict) {
         drop(self.reply.send(verdict));
     }
@@ -277,7 +278,7 @@ mod tests {
         Pending::new(intent, Instant::now() + Duration::from_secs(60))
     }
 
-    /// An intent in the hand of a lane, and its twin, which waits for the verdict on it.
+    /// One intent that a lane is processing, and one with the same key that waits for its verdict.
     #[tokio::test]
     async fn when_a_lane_dies_what_it_had_in_hand_and_what_waits_for_that_are_answered() {
         let (sender, queue) = ShardQueue::new(&BatcherConfig::default(), CancellationToken::new());

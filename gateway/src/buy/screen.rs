@@ -1,15 +1,15 @@
-//! When a group needs no screen.
+//! Decides when a group needs no screen.
 //!
-//! The deduction judges every intent again, so the screen decides nothing that would not be decided without it.
-//! It keeps what will be refused away from the broker, and one intent that is refused would send its whole batch
-//! round again. While everything passes and plenty is left, it is a round trip for nothing, and is left out:
+//! The deduction checks every intent again, so the screen never changes a decision. It keeps refused intents away
+//! from the broker: one refused intent sends its whole batch into another round. While everything passes and plenty
+//! of stock is left, the screen is a wasted round trip and is skipped, if
 //!
-//! - some screens in a row let everything pass, and the last of them is not old, and
-//! - every sale of the group is on sale as far as this gateway knows, and the ledger has said a moment ago that
-//!   more units are left of it than could be sold meanwhile.
+//! - the last screens in a row passed everything, and the last of them is recent, and
+//! - every sale of the group is on sale in the catalogue, and a recent stock reading of the ledger shows more units
+//!  than could be sold since.
 //!
-//! The second rule is what keeps buyers of a sale that is sold out away from the broker, even if other gateways
-//! sold it out. How many, how old: [`UnscreenedConfig`].
+//! The second rule keeps buyers of a sold-out sale away from the broker, even if other gateways sold it out.
+//! The thresholds are in [`UnscreenedConfig`].
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::{config::UnscreenedConfig, sales::catalogue::Catalogue};
 
-/// What the lanes of a shard remember of their screens.
+/// The recent screen results of the lanes of a shard.
 pub struct Screens {
     rules: UnscreenedConfig,
     memory: Mutex<Memory>,
@@ -29,19 +29,19 @@ pub struct Screens {
 
 #[derive(Debug, Default)]
 struct Memory {
-    /// Screens since an intent was refused.
+    /// Screens since an intent was last refused.
     clean: u32,
     last: Option<Instant>,
 }
 
 impl Screens {
-    /// Goes by `rules`.
+    /// Uses the thresholds `rules`.
     pub fn new(rules: UnscreenedConfig) -> Self {
         let skipped = counter!("flashgate_gateway_groups_unscreened_total");
         Self { rules, memory: Mutex::default(), skipped }
     }
 
-    /// Whether these intents go to the broker as they are.
+    /// Whether these intents go to the broker without a screen.
     pub fn skip(&self, intents: &[Intent], catalogue: &Catalogue) -> bool {
         let now = Instant::now();
         let skip = self.all_passes(now) && self.plenty_is_left(intents, catalogue, now);
@@ -51,15 +51,15 @@ impl Screens {
         skip
     }
 
-    /// A screen answered, and whether everything passed. Nothing passes a backlog that is full: groups that went without
-    /// a screen would fill it further.
+    /// Records a screen, and whether everything passed. With a full backlog nothing passes: unscreened groups would
+    /// fill it further.
     pub fn answered(&self, all_passed: bool) {
         let mut memory = self.memory();
         memory.clean = if all_passed { memory.clean.saturating_add(1) } else { 0 };
         memory.last = Some(Instant::now());
     }
 
-    /// A deduction refused intents.
+    /// Records that a deduction refused intents.
     pub fn deduction_refused(&self) {
         self.memory().clean = 0;
     }
@@ -70,7 +70,7 @@ impl Screens {
         memory.clean >= self.rules.clean_screens_min && memory.last.is_some_and(|last| now - last < period)
     }
 
-    /// Takes the units of the whole group as if they were of each sale: simple, and never too few.
+    /// Requires the units of the whole group for each sale: simple, and never too few.
     fn plenty_is_left(&self, intents: &[Intent], catalogue: &Catalogue, now: Instant) -> bool {
         let units: u64 = intents.iter().map(|intent| u64::from(intent.quantity().get())).sum();
         let wanted = units.saturating_add(self.rules.left_units_min);

@@ -1,9 +1,9 @@
 //! Sets and lifts the sold-out marks: why a gateway may answer "sold out" from its own memory.
 //!
 //! A retry of a purchase that won must get its order, not "sold out". So a mark holds the keys of every order
-//! of the sale. That set is complete: the keys are read after the ledger had answered `available <= 0`, and with
-//! nothing available no further key can get an order before units come back, which moves the return epoch. A
-//! mark is only set if the epoch is still the same after the keys were read.
+//! of the sale. The set is complete: the keys are read after the ledger has answered `available <= 0`, and with
+//! nothing available no further key can get an order before units are returned, which changes the return epoch. A
+//! mark is only set if the epoch is unchanged after the keys were read.
 
 use std::{
     collections::{HashMap, hash_map::Entry as MapEntry},
@@ -25,25 +25,25 @@ use crate::sales::{
     sold_out_mark::SoldOutMark,
 };
 
-/// How many sales with a mark are read again at once.
+/// Maximum number of marked sales that are read concurrently.
 const REREADS_MAX: usize = 32;
 
-/// Sets sold-out marks when the ledger says so and lifts them when units come back.
+/// Sets sold-out marks when the ledger reports no available units and lifts them when units are returned.
 pub struct SoldOutWatch {
     ledger: Arc<dyn Watching>,
     catalogue: Arc<Catalogue>,
-    /// Sales whose keys are being read, so that one reader is enough.
+    /// Sales whose keys are being read, to limit each sale to one reader.
     reading: Mutex<HashMap<SaleId, u64>>,
     supervisor: Supervisor,
 }
 
 impl SoldOutWatch {
-    /// A watch over the sales of `catalogue`.
+    /// Watches the sales of `catalogue`.
     pub fn new(ledger: Arc<dyn Watching>, catalogue: Arc<Catalogue>, supervisor: Supervisor) -> Arc<Self> {
         Arc::new(Self { ledger, catalogue, reading: Mutex::default(), supervisor })
     }
 
-    /// Looks at where a sale stands after a call on the ledger.
+    /// Updates the mark of a sale from its stock after a ledger call.
     pub fn observe(self: &Arc<Self>, standing: SaleStock) {
         let Some(entry) = self.catalogue.get(standing.sale) else { return };
         entry.set_left(standing.available);
@@ -62,7 +62,8 @@ impl SoldOutWatch {
         let watch = Arc::clone(self);
         let reading = self.supervisor.spawn_job("sold_out_keys", async move {
             if let Err(fault) = watch.read_keys(&entry, epoch).await {
-                // Without a mark the ledger answers: slower, and just as true. The next answer tries again.
+                // Without a mark the ledger answers: slower, with the same result. The next stock reading tries
+                // again.
                 debug!(sale_id = %entry.sale.id, code = fault.code(), "reading the keys of a sold-out sale failed");
             }
             watch.reading.lock().remove(&entry.sale.id);
@@ -80,14 +81,14 @@ impl SoldOutWatch {
         Ok(())
     }
 
-    /// Asks again about every sale with a mark, every `period`, for ever: a note can be lost.
+    /// Reads every sale with a mark again, each `period`, without end: a ledger event can be lost.
     pub async fn reread(self: Arc<Self>, period: Duration) {
         let mut ticks = interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let marked = self.catalogue.all().into_iter().filter(|entry| entry.sold_out_epoch().is_some());
-            // A shard that does not answer delays only those that wait beside it.
+            // A shard that does not answer delays only this round.
             stream::iter(marked).for_each_concurrent(REREADS_MAX, |entry| self.reread_one(entry)).await;
         }
     }
@@ -95,7 +96,7 @@ impl SoldOutWatch {
     async fn reread_one(self: &Arc<Self>, entry: Arc<Entry>) {
         match self.ledger.stock(entry.sale.id).await {
             Ok(Some(standing)) => self.observe(standing),
-            // Gone from the ledger: let the intents find out, they know what to do about it.
+            // The ledger no longer has the sale: its next intents find out and handle that.
             Ok(None) => entry.set_sold_out(None),
             Err(fault) => debug!(code = fault.code(), "re-reading a sold-out sale failed"),
         }

@@ -1,11 +1,11 @@
-//! One batch through the broker and the ledger: half-message, deduction, commit; and what to do in doubt.
+//! One batch through the broker and the ledger: half-message, deduction, commit; and the handling of doubt.
 //!
 //! Invariants:
-//! - A batch is committed only after its log entry was seen. It counts as accepted from then on: a commit that
-//!   does not arrive is repeated, and check-back finishes what is left.
+//! - A batch is committed only after its log entry was seen. The batch counts as accepted from then on: a commit
+//!  that does not arrive is repeated, and check-back finishes the rest.
 //! - A deduction in doubt is never rolled back on a guess. The check-back script decides, here as well as when
-//!   the broker asks; if the ledger stays away, the outcome is unknown, and the half-message is left to the
-//!   broker's check-back.
+//!  the broker asks; if the ledger stays down, the outcome is unknown, and the half-message is left to the
+//!  broker's check-back.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,34 +23,34 @@ use tracing::{Instrument, debug_span, error, warn};
 
 use crate::sales::belonging::Belonging;
 
-/// The pause before a call that failed is made again.
+/// Pause before a failed call is retried.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
-/// How a batch ended.
+/// The result of a batch.
 #[derive(Debug)]
 pub enum BatchResult {
-    /// All of its intents are orders.
+    /// All intents are orders.
     Accepted(Vec<SaleStock>),
-    /// Some intents did not pass; none is an order.
+    /// Some intents did not pass; no order was created.
     Refused(Screening),
-    /// None is an order; they may go again under a new id.
+    /// No order was created; the intents may be retried under a new batch id.
     Retry,
-    /// None is an order, and something that is needed is away.
+    /// No order was created; a dependency is down.
     Unavailable(Refusal),
-    /// It could not be found out in time.
+    /// The result was not known in time.
     Unknown,
 }
 
-/// Carries batches through the broker and the ledger.
+/// Takes batches through the broker and the ledger.
 pub struct Transactions {
     ledger: Arc<dyn Selling>,
     producer: Arc<dyn TransactionProducer>,
     topic: Topic,
     clock: Arc<dyn Clock>,
     belonging: Arc<Belonging>,
-    /// How long past its deadline a batch in doubt is asked for.
+    /// How long after its deadline the fate of a batch in doubt is queried.
     doubt_timeout: Duration,
-    /// Rollbacks that nobody waits for.
+    /// Rollbacks without a waiting caller.
     background: TaskTracker,
     supervisor: Supervisor,
     half_seconds: Histogram,
@@ -58,7 +58,7 @@ pub struct Transactions {
     throttles: LogThrottles,
 }
 
-/// What one server that is away would have every batch say.
+/// Throttles log lines that every batch would write while one server is down.
 #[derive(Debug, Default)]
 struct LogThrottles {
     no_half_message: LogThrottle,
@@ -71,7 +71,7 @@ struct LogThrottles {
 }
 
 impl Transactions {
-    /// Batches go to `topic` through `producer`, and are deducted from `ledger`.
+    /// Sends batches to `topic` through `producer`, and deducts them from `ledger`.
     pub fn new(
         ledger: Arc<dyn Selling>,
         producer: Arc<dyn TransactionProducer>,
@@ -96,16 +96,16 @@ impl Transactions {
         })
     }
 
-    /// Waits for the rollbacks in the background. Call it when no batch will come any more.
+    /// Waits for the rollbacks in the background. Call it after the last batch.
     pub async fn finish(&self) {
         self.background.close();
         self.background.wait().await;
     }
 
-    /// Sees `batch` to its end. After `deadline` an accepted batch is not waited for any longer.
+    /// Runs `batch` to its result. The commit of an accepted batch is awaited until `deadline`.
     pub async fn run(self: &Arc<Self>, batch: &Batch, deadline: Instant) -> BatchResult {
         if self.belonging.is_estranged() {
-            // Nobody would decide the orders.
+            // No order worker would decide the orders.
             return BatchResult::Unavailable(Refusal::LedgerUnavailable);
         }
         let body = body::encode_batch(batch, self.belonging.ledger(), self.clock.now());
@@ -115,7 +115,7 @@ impl Transactions {
                 if let Some(suppressed) = self.throttles.no_half_message.admit() {
                     warn!(code = fault.code(), error = %fault, suppressed, "half-message failed");
                 }
-                // If it was stored all the same, its check-back finds no log entry and fences it.
+                // If the half-message was stored all the same, its check-back finds no log entry and fences it.
                 return BatchResult::Unavailable(Refusal::BrokerUnavailable);
             }
         };
@@ -158,7 +158,7 @@ impl Transactions {
         sent
     }
 
-    /// Finds out what became of a deduction that was not answered, and makes it final.
+    /// Determines the fate of an unanswered deduction, and makes it final.
     async fn resolve_in_doubt(
         self: &Arc<Self>,
         id: BatchId,
@@ -179,7 +179,7 @@ impl Transactions {
         fate
     }
 
-    /// Asks until the ledger answers; `None` if it did not before `until`.
+    /// Retries until the ledger answers; `None` if it has not answered by `until`.
     async fn fate(&self, id: BatchId, until: Instant) -> Option<Fate> {
         let asking = async {
             loop {
@@ -197,7 +197,7 @@ impl Transactions {
         timeout_at(until, asking).await.ok()
     }
 
-    /// Commits until the broker has answered, or `deadline` has passed: check-back finishes it then.
+    /// Retries the commit until the broker answers or `deadline` passes; then check-back commits.
     async fn commit(&self, half: &HalfMessage, deadline: Instant) {
         if suppress_commit() {
             return;
@@ -232,7 +232,7 @@ impl Transactions {
         }
     }
 
-    /// Rolls back without anybody waiting: if it is lost, the check-back finds no log entry and rolls back.
+    /// Rolls back in the background: if the rollback is lost, the check-back finds no log entry and rolls back.
     fn roll_back(self: &Arc<Self>, half: HalfMessage, end: BatchResult) -> BatchResult {
         let this = Arc::clone(self);
         let rolling_back = async move {
@@ -247,7 +247,7 @@ impl Transactions {
     }
 }
 
-/// A place in which a test can end the process.
+/// A failpoint at which a test can end the process.
 #[cfg(feature = "failpoints")]
 fn reach(place: &str) {
     flashgate_supervision::failpoint::hit(place);
@@ -256,7 +256,7 @@ fn reach(place: &str) {
 #[cfg(not(feature = "failpoints"))]
 const fn reach(_place: &str) {}
 
-/// With `FLASHGATE_LOSE_COMMITS=5`, every fifth commit is lost on the way, as a one-way commit can be.
+/// With `FLASHGATE_LOSE_COMMITS=5`, every fifth commit is dropped, as a one-way commit can be.
 #[cfg(feature = "failpoints")]
 fn suppress_commit() -> bool {
     flashgate_supervision::failpoint::every_nth("FLASHGATE_LOSE_COMMITS")

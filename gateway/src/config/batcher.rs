@@ -1,4 +1,4 @@
-//! How intents become batches.
+//! Batching of intents.
 
 use std::{
     num::{NonZeroU64, NonZeroUsize},
@@ -13,50 +13,50 @@ use flashgate_domain::{
 use flashgate_service::config::ConfigError;
 use serde::Deserialize;
 
-/// The most bytes that one intent takes in the body of a half-message: buyer, key, and 32 bytes for the rest.
+/// Maximum bytes of one intent in the body of a half-message: buyer, key, and 32 bytes for the rest.
 const INTENT_BYTES_MAX: usize = BUYER_ID_BYTES_MAX + IDEMPOTENCY_KEY_BYTES_MAX + 32;
 
-/// How intents become batches.
+/// Batching of intents.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BatcherConfig {
-    /// How many intents a shard lets wait; further ones are refused as `overloaded`. 20,000: half a second of
-    /// the greatest rate that was measured.
+    /// Maximum waiting intents of a shard; further intents are refused as `overloaded`. 20,000: half a second of
+    /// the highest measured rate.
     pub queue_intents_max: NonZeroUsize,
-    /// How many intents a batch holds, at most 1,024. 512: beyond it a batch gains little and takes longer.
+    /// Maximum intents of a batch, at most 1,024. 512: larger batches gain little and take longer.
     pub batch_intents_max: NonZeroUsize,
-    /// How many bytes the body of a batch has at most, by its longest possible intents. 1 MiB: a quarter of what
-    /// a broker takes by default.
+    /// Maximum bytes of a batch body, computed from the longest possible intents. 1 MiB: a quarter of a broker's
+    /// default limit.
     pub batch_bytes_max: NonZeroUsize,
-    /// How many batches a shard has on the way at once. 1: the next one grows meanwhile, and larger batches cost
-    /// less an order than two at a time gain.
+    /// Maximum concurrent batches of a shard. 1: the next batch grows meanwhile, and larger batches save more per
+    /// order than two concurrent batches gain.
     pub lanes_per_shard: NonZeroUsize,
-    /// How many intents may wait for the verdict on another one with the same key. 16.
+    /// Maximum intents that wait for the verdict on another intent with the same key. 16.
     pub waiters_per_key_max: usize,
-    /// An intent that is in no batch after this time is refused; a commit is awaited no longer. 3 s.
+    /// Deadline of an intent to be in a batch, and of a commit to be awaited. 3 s.
     pub intent_deadline_ms: NonZeroU64,
-    /// How much longer a batch in doubt is asked for before its buyers hear `outcome_unknown`. 2 s.
+    /// How long after its deadline a batch in doubt is queried before its buyers get `outcome_unknown`. 2 s.
     pub doubt_timeout_ms: NonZeroU64,
-    /// From so many accepted orders that are not confirmed on, a shard refuses with `backlog_full`. It can be more by
-    /// what is accepted within [`UnscreenedConfig::screen_interval_ms`]. 1,000,000: ten seconds of the order worker at
+    /// A shard refuses with `backlog_full` at this many unsettled orders. The backlog can exceed the limit by the
+    /// orders accepted within [`UnscreenedConfig::screen_interval_ms`]. 1,000,000: ten seconds of the order worker at
     /// its best.
     pub backlog_orders_max: NonZeroU64,
-    /// When a group goes to the broker without having been screened.
+    /// Thresholds for groups that skip the screen.
     pub unscreened: UnscreenedConfig,
 }
 
-/// When a group goes to the broker without having been screened: while everything passes, and plenty is left.
+/// Thresholds for groups that go to the broker without a screen: everything passes, and plenty of stock is left.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct UnscreenedConfig {
-    /// So many units must be left of each of its sales. 10,000: more than all gateways together sell in
+    /// Minimum units left of each sale of the group. 10,000: more than all gateways together sell in
     /// `stock_age_max_ms`.
     pub left_units_min: u64,
-    /// What the ledger said of a sale's stock counts for so long. 50 ms: some batches.
+    /// Maximum age of a stock reading. 50 ms: a few batches.
     pub stock_age_max_ms: u64,
-    /// So many screens in a row must have let everything pass. 4.
+    /// Minimum screens in a row that passed everything. 4.
     pub clean_screens_min: u32,
-    /// There is a screen at least as often: it tells how far the order worker is behind. 100 ms.
+    /// Maximum interval between screens; a screen also reports the backlog of the order worker. 100 ms.
     pub screen_interval_ms: u64,
 }
 
@@ -83,7 +83,7 @@ impl Default for BatcherConfig {
 }
 
 impl BatcherConfig {
-    /// What a single value cannot tell, if the broker's client sends at most so many bytes.
+    /// Checks the rules that span several keys; `body_bytes_max` is the message limit of the broker's client.
     pub fn check(&self, body_bytes_max: NonZeroUsize) -> Result<(), ConfigError> {
         if self.batch_intents_max.get() > BATCH_INTENTS_MAX {
             return Err(ConfigError::unfit("batcher.batch_intents_max", "must be at most 1024"));
@@ -103,17 +103,17 @@ impl BatcherConfig {
         Ok(())
     }
 
-    /// How long an intent may wait before it is in a batch, and a commit for its answer.
+    /// Deadline of an intent to be in a batch, and of a commit to be awaited.
     pub const fn intent_deadline(&self) -> Duration {
         Duration::from_millis(self.intent_deadline_ms.get())
     }
 
-    /// How much longer a batch in doubt is asked for.
+    /// How long after its deadline a batch in doubt is queried.
     pub const fn doubt_timeout(&self) -> Duration {
         Duration::from_millis(self.doubt_timeout_ms.get())
     }
 
-    /// How many intents fit a batch by both limits.
+    /// Maximum intents of a batch under both limits.
     pub fn intents_in_batch(&self) -> usize {
         let by_bytes = self.batch_bytes_max.get() / INTENT_BYTES_MAX;
         self.batch_intents_max.get().min(by_bytes).clamp(1, BATCH_INTENTS_MAX)

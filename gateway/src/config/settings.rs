@@ -1,4 +1,4 @@
-//! The settings of the gateway itself; the rest of a configuration is about its dependencies.
+//! The settings of the gateway itself; the rest of a configuration concerns its dependencies.
 
 use std::{net::SocketAddr, num::NonZeroU64, time::Duration};
 
@@ -8,27 +8,27 @@ use serde::Deserialize;
 
 use super::{BatcherConfig, WorkerConfig};
 
-/// The longest request of a buyer, over HTTP and gRPC: a purchase takes less than 1 KiB.
+/// Maximum bytes of a buyer's request, over HTTP and gRPC: a purchase takes less than 1 KiB.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
 
-/// The limit of open files that most systems set.
+/// The open-file limit of most systems.
 const FILES: usize = 1_024;
 
 /// The settings of a gateway, in a process of its own, in the embedded mode and in simulations: one struct from the
 /// configuration to the places of use.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where it listens.
+    /// Listener addresses and limits.
     pub listen: ListenConfig,
-    /// How buyers prove who they are.
+    /// Authentication of buyers.
     pub auth: AuthConfig,
-    /// How intents become batches.
+    /// Batching of intents.
     pub batcher: BatcherConfig,
-    /// How often the live sales are read again, besides at every event.
+    /// Refresh interval of live sales, besides at every event.
     pub refresh: Duration,
-    /// How far the clock may be from the ledger's and the broker's before the gateway is not ready.
+    /// Maximum clock difference from the ledger and the broker; beyond it the gateway is not ready.
     pub clock_difference_max: Duration,
-    /// Maximum of open files: each connection is one.
+    /// Open-file limit: each connection takes one file.
     pub files: usize,
 }
 
@@ -45,7 +45,7 @@ impl Default for Settings {
     }
 }
 
-/// Where the gateway listens. Loopback unless told otherwise.
+/// Listener addresses and limits. Loopback by default.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ListenConfig {
@@ -55,10 +55,10 @@ pub struct ListenConfig {
     pub grpc: SocketAddr,
     /// Metrics and health, for operators.
     pub operator: SocketAddr,
-    /// How long the body of a request may take to arrive; streams of requests may take as long as they like. 5 s:
-    /// the longest body fits into a dozen packets.
+    /// Timeout for the body of a request; streams of requests have none. 5 s: the longest body fits into a dozen
+    /// packets.
     pub body_timeout_ms: NonZeroU64,
-    /// The limits of each of the three.
+    /// The limits of each listener.
     pub limits: ListenerLimits,
 }
 
@@ -76,30 +76,31 @@ impl Default for ListenConfig {
 }
 
 impl ListenConfig {
-    /// What may be read of a buyer's request.
+    /// The limits on the body of a buyer's request.
     pub const fn body_limits(&self) -> BodyLimits {
         BodyLimits { bytes_max: BODY_BYTES_MAX, time_max: self.body_timeout() }
     }
 
-    /// How long the body of a request may take to arrive.
+    /// Timeout for the body of a request.
     pub const fn body_timeout(&self) -> Duration {
         Duration::from_millis(self.body_timeout_ms.get())
     }
 }
 
-/// How buyers prove who they are.
+/// Authentication of buyers.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuthConfig {
-    /// `trusted-header`: the header `X-Buyer-Id` is believed.
+    /// `trusted-header`: the header `X-Buyer-Id` is trusted.
     pub mode: AuthMode,
 }
 
-/// How buyers prove who they are.
+/// How a buyer is authenticated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuthMode {
-    /// The header `X-Buyer-Id` is believed. Only behind a proxy that sets it and strips what came from outside.
+    /// The header `X-Buyer-Id` is trusted. Only behind a proxy that sets the header and strips it from outside
+    /// requests.
     #[default]
     TrustedHeader,
 }

@@ -1,4 +1,4 @@
-//! What the handlers of both protocols share.
+//! The state that the handlers of both protocols share.
 
 use std::sync::Arc;
 
@@ -11,18 +11,18 @@ use crate::{
     sales::catalogue::Catalogue,
 };
 
-/// What the handlers need.
+/// The dependencies of the handlers.
 pub struct Api {
-    /// Who the buyer is.
+    /// Finds the buyer of a request.
     pub auth: Arc<dyn Authenticator>,
-    /// Answers intents.
+    /// Decides intents.
     pub purchase: Arc<Purchase>,
-    /// Looks orders up.
+    /// Looks up orders.
     pub orders: Arc<Orders>,
-    /// Looks sales up.
+    /// The known sales.
     pub catalogue: Arc<Catalogue>,
-    /// What may be read of the body of a request.
+    /// The limits on the body of a request.
     pub body_limits: BodyLimits,
-    /// Cancelled when the gateway is to leave.
+    /// Cancelled at shutdown.
     pub shutdown: CancellationToken,
 }

@@ -1,23 +1,23 @@
-//! Who the buyer is. The purchase code gets a [`BuyerId`] and never learns how it was proved.
+//! Authentication of buyers. The purchase code gets a [`BuyerId`], independent of how it was proved.
 
 use flashgate_domain::{BuyerId, verdict::Violation};
 use flashgate_service::error::ApiError;
 use http::HeaderMap;
 
-/// The header that names the buyer with [`AuthMode::TrustedHeader`](crate::config::AuthMode::TrustedHeader).
+/// The header that names the buyer in [`AuthMode::TrustedHeader`](crate::config::AuthMode::TrustedHeader).
 pub const BUYER_HEADER: &str = "x-buyer-id";
 
-/// Tells who sent a request from its headers (HTTP) or its metadata (gRPC), which are one and the same map.
+/// Finds the sender of a request in its headers (HTTP) or its metadata (gRPC), which are the same map type.
 pub trait Authenticator: Send + Sync + 'static {
     /// The buyer, or [`ApiError::Unauthenticated`].
     fn buyer(&self, headers: &HeaderMap) -> Result<BuyerId, ApiError>;
 
-    /// Whether the caller may name any buyer: back ends that send for many.
+    /// Succeeds if the caller may name any buyer: back ends that send for many buyers.
     /// [`ApiError::PermissionDenied`] if not.
     fn may_act_for_anyone(&self, headers: &HeaderMap) -> Result<(), ApiError>;
 }
 
-/// Believes [`BUYER_HEADER`].
+/// Trusts [`BUYER_HEADER`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TrustedHeader;
 

@@ -28,11 +28,11 @@ use tonic_health::{
 use super::api::Api;
 use crate::readiness::Readiness;
 
-/// The method whose callers send many messages.
+/// The method with many requests per call.
 const BUY_STREAM: &str = "/flashgate.v1.PurchaseService/BuyStream";
-/// How often the health service learns how things stand.
+/// Interval between updates of the health service.
 const HEALTH_PERIOD: Duration = Duration::from_secs(1);
-/// How many requests of one stream are answered at once; the stream is read no faster.
+/// Maximum concurrent requests of one stream; the stream is read no faster.
 const STREAM_REQUESTS_MAX: usize = 4_096;
 
 /// The services for buyers, with health and reflection.
@@ -50,7 +50,7 @@ pub fn router(
     Ok(messages::bounded(routes.into_axum_router(), limits, &[BUY_STREAM]))
 }
 
-/// Tells the health service every second whether this gateway is ready, for ever.
+/// Updates the health service with the readiness of this gateway every second, without end.
 pub async fn report_health(reporter: HealthReporter, readiness: Arc<Readiness>) {
     loop {
         if readiness.missing().is_empty() {
@@ -89,8 +89,8 @@ impl PurchaseService for Purchases {
         self.api.auth.may_act_for_anyone(&metadata.into_headers())?;
         let (api, shutdown) = (Arc::clone(&self.api), self.api.shutdown.clone());
         let bytes_max = api.body_limits.bytes_max;
-        // A gateway that leaves reads no further; what it has read is still answered. Callers keep streams open for
-        // hours: one that went on would hold the whole drain time.
+        // After shutdown the stream is read no further; requests that were read are still answered. Callers keep
+        // streams open for hours: an unbounded stream would take the whole drain time.
         let requests = requests.take_until(shutdown.clone().cancelled_owned());
         let answers = requests.map(move |request| {
             let api = Arc::clone(&api);
@@ -120,7 +120,7 @@ impl PurchaseService for Purchases {
     }
 }
 
-/// The end of a stream whose gateway leaves: what it has not answered, it has not read.
+/// The last answer of a stream at shutdown: every request without an answer was not read.
 fn draining() -> Result<BuyStreamResponse, Status> {
     Err(ApiError::from(Refusal::Draining).into())
 }

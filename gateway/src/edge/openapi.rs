@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document of the HTTP interface, made from the code. `docs/openapi.json` is a copy of it.
+//! The OpenAPI 3.1 document of the HTTP interface, generated from the code. `docs/openapi.json` is a copy of it.
 
 use flashgate_proto::sale::SaleTerms;
 use flashgate_service::openapi::{Id, Problem};
@@ -14,7 +14,7 @@ use super::http::{Accepted, BuyBody, OrderBody, SaleBody};
 )]
 struct Document;
 
-/// The document.
+/// The document of this version.
 pub fn document() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }

@@ -15,10 +15,10 @@ use tonic::service::Routes;
 
 use crate::readiness::Readiness;
 
-/// The longest gRPC message that is read: a page of outcomes, with twice as many orders as were asked for.
+/// Maximum bytes of a gRPC request: a page of outcomes, with twice the requested number of orders.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// `/metrics`, `/healthz/live` and `/healthz/ready` (503 with the parts that are missing), and the ledger.
+/// `/metrics`, `/healthz/live` and `/healthz/ready` (503 with the names of the missing dependencies), and the ledger.
 ///
 /// # Errors
 /// The descriptors of the gRPC services cannot be read: a broken build.
@@ -49,8 +49,8 @@ fn grpc(ledger: LedgerServiceImpl, time_max: Duration) -> Result<Router, tonic_r
     Ok(messages::bounded(routes, BodyLimits { bytes_max: MESSAGE_BYTES_MAX, time_max }, &[]))
 }
 
-/// `/healthz/live` and `/healthz/ready`, for whoever balances load. The latter also names what is `degraded`: the
-/// gateway sells all the same.
+/// `/healthz/live` and `/healthz/ready`, for load balancers. The latter also names `degraded` dependencies, with
+/// which the gateway still sells.
 pub fn health(readiness: Arc<Readiness>) -> Router {
     let ready = async move || {
         let missing = readiness.missing();

@@ -1,4 +1,4 @@
-//! Answers the broker's question for the fate of a half-message, whichever gateway sent it.
+//! Answers the broker's check-backs for half-messages of any gateway.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use tracing::{Instrument, debug_span, error, info, warn};
 
 use crate::sales::belonging::Belonging;
 
-/// Looks the batch up in the deduction log, and fences it where there is nothing.
+/// Looks the batch up in the deduction log, and fences it if there is no entry.
 pub struct CheckBack {
     ledger: Arc<dyn Selling>,
     belonging: Arc<Belonging>,
@@ -21,12 +21,12 @@ pub struct CheckBack {
 }
 
 impl CheckBack {
-    /// Answers from `ledger`, for batches that were deducted from it.
+    /// Answers for the batches of `ledger`.
     pub fn new(ledger: Arc<dyn Selling>, belonging: Arc<Belonging>) -> Self {
         Self { ledger, belonging, told: LogThrottle::default() }
     }
 
-    /// Whether the batch is of this gateway's ledger. Nobody else can tell what became of it.
+    /// Whether the batch is of this gateway's ledger. Only a gateway of that ledger can decide its fate.
     fn is_ours(&self, message: &CheckedMessage) -> bool {
         let of = match body::decode_batch(message.body.clone()) {
             Ok(batch) => batch.ledger,

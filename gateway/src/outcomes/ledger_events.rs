@@ -1,4 +1,4 @@
-//! The ledger's notes: units that came back, told to every gateway.
+//! The ledger's events: returned units, published to every gateway.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,10 +9,10 @@ use tracing::warn;
 
 use crate::buy::sold_out::SoldOutWatch;
 
-/// The pause before the channel is opened again.
+/// Pause before the channel is reopened.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Reads the notes of `ledger` for ever, and passes on where sales stand after units came back.
+/// Reads the events of `ledger` without end, and passes the stock after returned units to `sold_out`.
 pub async fn follow(ledger: Arc<dyn Watching>, sold_out: Arc<SoldOutWatch>) {
     loop {
         match ledger.events().await {

@@ -1,8 +1,8 @@
-//! How many outcomes are not settled yet, told also while none can be.
+//! The number of outcomes that are not settled yet, reported also while none can be settled.
 //!
-//! Whoever settles has the subscription in hand, and has no time while the ledger does not answer: just when an operator
-//! wants to know how much waits. So it is shared: [`Outcomes`] is what the settlement polls and acknowledges, and
-//! [`OutcomesLag`] asks it every other second.
+//! The settlement holds the subscription, and is blocked while the ledger does not answer: just when an operator
+//! needs the lag. So the subscription is shared: [`Outcomes`] is what the settlement polls and acknowledges, and
+//! [`OutcomesLag`] reads the lag every other second.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -16,26 +16,26 @@ use tokio::{
 };
 use tracing::debug;
 
-/// How often it is asked.
+/// Interval between readings of the lag.
 const PERIOD: Duration = Duration::from_secs(2);
 
 /// Outcomes for the settlement.
 pub struct Outcomes(Arc<Shared>);
 
-/// Tells how many outcomes are not acknowledged.
+/// Reports how many outcomes are not acknowledged.
 pub struct OutcomesLag(Arc<Shared>);
 
 struct Shared {
-    /// Held during a poll, an acknowledgement and a question, but not while what was polled is settled.
+    /// Held during a poll, an acknowledgement and a lag reading, but not while the polled outcomes are settled.
     subscription: Mutex<Box<dyn Subscription>>,
     progress: SyncMutex<Progress>,
 }
 
-/// How far the subscription has come in the queues that it holds.
+/// The progress of the subscription in the queues that it holds.
 #[derive(Default)]
 struct Progress {
     position: Vec<Position>,
-    /// Of each queue, in the holding of that number, the offset before which everything is acknowledged.
+    /// For each queue: the assignment number, and the offset before which everything is acknowledged.
     acknowledged: HashMap<QueueId, (u64, u64)>,
 }
 
@@ -78,8 +78,8 @@ impl Subscription for Outcomes {
 }
 
 impl OutcomesLag {
-    /// Sets the gauge every other second, for ever. While the broker does not tell, it is not set, and vanishes after
-    /// some minutes.
+    /// Sets the gauge every other second, without end. While the broker does not report the lag, the gauge is not
+    /// set, and expires after some minutes.
     pub async fn watch(self) {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -95,10 +95,10 @@ impl OutcomesLag {
         }
     }
 
-    /// How many messages with outcomes are not acknowledged: those that wait at the broker, and those in hand.
+    /// The number of outcome messages that are not acknowledged: waiting at the broker, and in process.
     ///
     /// # Errors
-    /// The broker did not tell.
+    /// The broker did not report it.
     pub async fn lag(&self) -> Result<u64, BusError> {
         let beyond = self.0.lag().await?;
         Ok(beyond.saturating_add(self.0.change(|progress| progress.in_hand())))

@@ -1,8 +1,8 @@
-//! Sends the message of an open batch again, from the deduction log: for a batch whose message the broker has lost, or
+//! Resends the message of an open batch, from the deduction log: for a batch whose message the broker has lost, or
 //! has put aside after too many checks.
 //!
-//! It goes the way of the first one, as a half-message and a commit. So whatever happens in between is finished by
-//! check-back, which finds the log entry. If the first message comes after all, the order worker finds the batch
+//! The message is sent like the first, as a half-message and a commit. So check-back, which finds the log entry,
+//! finishes it after any failure in between. If the first message arrives after all, the order worker finds the batch
 //! decided.
 
 use std::sync::Arc;
@@ -14,23 +14,23 @@ use metrics::counter;
 use thiserror::Error;
 use tracing::{info, warn};
 
-/// Sends messages again.
+/// Resends messages.
 pub struct Redrive {
     ledger: Arc<dyn Observing>,
     producer: Arc<dyn TransactionProducer>,
     topic: Topic,
 }
 
-/// What became of a message.
+/// The result of a resend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// The broker has it, committed.
+    /// The broker has the committed message.
     Committed,
-    /// The broker has it; whether it is committed, check-back will decide: it will be.
+    /// The broker has the message; its commit is in doubt, and check-back will commit it.
     InDoubt,
     /// The batch is not open, or the ledger does not have its body.
     NoBody,
-    /// The broker did not take it.
+    /// The broker did not accept the message.
     Failed,
 }
 
@@ -46,7 +46,7 @@ impl Sent {
     }
 }
 
-/// The ledger did not tell the body.
+/// The ledger did not return the body.
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub struct NoLedger(#[from] pub LedgerError);
@@ -60,7 +60,7 @@ impl Redrive {
     /// Sends the message of the batch once more.
     ///
     /// # Errors
-    /// Nothing was sent.
+    /// The ledger could not be read; nothing was sent.
     pub async fn send(&self, batch: BatchId) -> Result<Sent, NoLedger> {
         let sent = match self.ledger.message(batch).await? {
             None => Sent::NoBody,

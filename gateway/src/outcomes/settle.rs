@@ -1,4 +1,4 @@
-//! Takes the outcomes of batches home to the ledger. One gateway of the group takes each.
+//! Settles the outcomes of batches in the ledger. Each outcome goes to one gateway of the group.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,20 +15,20 @@ use tracing::{debug, error, warn};
 
 use crate::{buy::sold_out::SoldOutWatch, outcomes::outcomes_lag::Outcomes, sales::belonging::Belonging};
 
-/// How many messages one poll takes: each carries the outcomes of a chunk.
+/// Maximum messages of one poll: each carries the outcomes of a chunk.
 const MESSAGES_MAX: usize = 32;
-/// How long one poll waits.
+/// Timeout of one poll.
 const POLL_WAIT: Duration = Duration::from_millis(500);
-/// How many batches are settled at once.
+/// Maximum batches that are settled concurrently.
 const SETTLING_MAX: usize = 8;
-/// How long an outcome that the ledger answers with a refusal may keep those behind it from being settled.
+/// How long an outcome that the ledger refuses may block the outcomes behind it.
 const REFUSED_MAX: Duration = Duration::from_mins(1);
 /// The pause after a failure.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
-/// The pause before the group is joined again after outcomes of another ledger came.
+/// Pause before the group is rejoined after outcomes of another ledger.
 const STRANGERS_PAUSE: Duration = Duration::from_secs(5);
 
-/// Settles what the order store decided.
+/// Settles the decisions of the order store.
 pub struct Settlement {
     ledger: Arc<dyn Selling>,
     belonging: Arc<Belonging>,
@@ -38,23 +38,23 @@ pub struct Settlement {
 
 /// Why a membership of the group ended.
 enum Ended {
-    /// The process was told to leave.
+    /// The process is shutting down.
     Leaving,
     /// Outcomes of another ledger came, or this ledger and the order store do not belong together.
     ForeignOutcomes,
 }
 
 impl Settlement {
-    /// Settles in `ledger` and tells `sold_out` where the sales stand then.
+    /// Settles in `ledger` and passes the new stock of the sales to `sold_out`.
     pub fn new(ledger: Arc<dyn Selling>, belonging: Arc<Belonging>, sold_out: Arc<SoldOutWatch>) -> Self {
         Self { ledger, belonging, sold_out, told: LogThrottle::default() }
     }
 
-    /// Settles what the group's outcomes bring until `leave`. Whoever is among strangers takes nothing from them: it
-    /// leaves the group, and joins again to see whether they are gone.
+    /// Settles the outcomes of the group until `shutdown`. A gateway that gets outcomes of another ledger settles
+    /// none of them: it leaves the group, and rejoins later to see whether they have stopped.
     pub async fn run(self, join: Join, shutdown: CancellationToken) {
         loop {
-            // To its end, also when the process is told to leave: then the group is left in order.
+            // Runs to its end, also at shutdown: then the gateway leaves the group in order.
             let ended = match join().await {
                 Ok(outcomes) => {
                     let (mut outcomes, lag) = Outcomes::share(outcomes);
@@ -87,7 +87,7 @@ impl Settlement {
         }
     }
 
-    /// Offsets move only after everything before them is settled.
+    /// Offsets are committed only after everything before them is settled.
     async fn take(&self, outcomes: &mut Outcomes, shutdown: &CancellationToken) -> Ended {
         while !shutdown.is_cancelled() {
             if self.belonging.is_estranged() {
@@ -114,7 +114,8 @@ impl Settlement {
             let all_settled =
                 settling.buffer_unordered(SETTLING_MAX).all(|settled| async move { settled }).await;
             if !all_settled {
-                // Leaving with the ledger away: without a commit, the next gateway gets them again.
+                // Shutdown while the ledger is down: without an offset commit, the next gateway gets the outcomes
+                // again.
                 return Ended::Leaving;
             }
             if let Some(LedgerOutcomes { ledger, .. }) = foreign.first() {
@@ -131,10 +132,10 @@ impl Settlement {
         Ended::Leaving
     }
 
-    /// Tries until the ledger has answered; `false` if it had not when the process was told to leave.
+    /// Retries until the ledger has answered; `false` if shutdown began first.
     ///
-    /// An outcome that the ledger refuses for [`REFUSED_MAX`] is passed over: its batch stays open in the ledger, an
-    /// audit names it, and a re-drive brings the outcome again.
+    /// An outcome that the ledger refuses for [`REFUSED_MAX`] is skipped: its batch stays open in the ledger, an
+    /// audit reports it, and a re-drive brings the outcome again.
     async fn settle(&self, outcome: BatchOutcome, shutdown: &CancellationToken) -> bool {
         let began_at = Instant::now();
         loop {
@@ -189,7 +190,7 @@ impl Settlement {
     }
 }
 
-/// The outcomes in a message. One that cannot be read is counted and passed over: it stays on the topic.
+/// The outcomes in a message. An unreadable message is counted and skipped: it stays on the topic.
 fn decode(delivery: Delivery) -> Option<LedgerOutcomes> {
     let unreadable = |wrong: &body::BodyError| {
         error!(key = delivery.key, offset = delivery.offset, error = %wrong, "cannot decode outcomes");

@@ -1,4 +1,4 @@
-//! How long a part that stalls is waited for before the gateway is not ready.
+//! How long a stalled dependency is tolerated before the gateway is not ready.
 
 use std::{fmt::Display, time::Duration};
 
@@ -8,25 +8,25 @@ use tracing::{info, warn};
 
 use super::note_up;
 
-/// So many trials in a row must fail.
+/// Minimum failed probes in a row.
 const FAILURES_MIN: u32 = 3;
-/// And for so long at least: most failovers, and stalls of a disk, are over by then.
+/// Minimum duration of the failure: most failovers, and stalls of a disk, are over by then.
 const STALL_MIN: Duration = Duration::from_secs(3);
-/// By how much longer a gateway may wait than another one, so that not all of them are gone at the same moment.
+/// Maximum extra tolerance of one gateway over another, so that not all turn not ready at the same moment.
 const SPREAD: Duration = Duration::from_secs(4);
 
-/// What a trial of a part came to.
+/// The result of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trial {
-    /// It did what the work asks of it.
+    /// The dependency did what the work needs.
     Works,
-    /// It did not answer, or is busy: that may pass.
+    /// The dependency did not answer, or is busy: that may pass.
     Stalls,
-    /// It answered, and refuses or is something else than expected: that does not pass by itself.
+    /// The dependency answered with a refusal or is not the expected one: that does not pass by itself.
     Refuses,
 }
 
-/// The trials of one part so far.
+/// The probes of one dependency so far.
 #[derive(Debug)]
 pub(super) struct Patience {
     stall_max: Duration,
@@ -36,7 +36,7 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// With two parts. Each is down until its first trial that works.
+    /// For two dependencies. Each is down until its first successful probe.
     pub(super) fn drawn_from(seed: u64) -> [Self; 2] {
         let mut random = StdRng::seed_from_u64(seed);
         [(); 2].map(|()| {
@@ -45,7 +45,7 @@ impl Patience {
         })
     }
 
-    /// Whether `part` counts as up after one more trial.
+    /// Whether `part` counts as up after another probe.
     pub(super) fn after<E: Display>(
         &mut self,
         part: &'static str,

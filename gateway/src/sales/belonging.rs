@@ -1,9 +1,9 @@
 //! Which ledger and which order store belong together.
 //!
-//! A gateway tells the fate of batches, whoever sent them, and settles outcomes, whoever decided them. One that is
-//! configured for another Redis, another prefix or another order worker would do so from a ledger that knows nothing of
+//! A gateway decides the fate of batches of any sender, and settles outcomes of any worker. A gateway that is
+//! configured for another Redis, another prefix or another order worker would do so from a ledger without entries for
 //! them. So the ledger has an identity, made at the first start, and the order store registers it; messages carry it.
-//! A gateway that does not find both in agreement gives no verdict, takes no outcomes and sells nothing.
+//! A gateway whose ledger and order store do not agree gives no verdict, takes no outcomes and sells nothing.
 
 use std::{
     sync::{
@@ -23,26 +23,26 @@ use tracing::{error, info, warn};
 
 use crate::sales::registry::{Registry, RegistryError, StoreIdentity};
 
-/// How often it is asked again: an address can be led to another server at any time.
+/// Interval between identity checks: an address can be pointed to another server at any time.
 const PERIOD: Duration = Duration::from_secs(5);
 
 /// Why a gateway may not give a verdict.
 #[derive(Debug, Error)]
 pub enum Stranger {
-    /// The ledger could not be asked.
+    /// The ledger could not be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The order worker could not be asked.
+    /// The order worker could not be called.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The ledger belongs to an order store that the order worker does not have.
+    /// The ledger belongs to another order store than the order worker's.
     #[error("the ledger {ledger} belongs to the order store {of}, but the order worker has {found}")]
     OtherStore {
         /// The ledger.
         ledger: LedgerId,
-        /// Whose it is.
+        /// The order store of the ledger.
         of: StoreId,
-        /// What the order worker has.
+        /// The order store of the order worker.
         found: StoreId,
     },
     /// The order store has another ledger.
@@ -50,12 +50,12 @@ pub enum Stranger {
     OtherLedger {
         /// The order store.
         store: StoreId,
-        /// What it has registered.
+        /// The ledger that the order store has registered.
         registered: LedgerId,
-        /// What was found.
+        /// The ledger that the gateway found.
         found: LedgerId,
     },
-    /// Every shard of the ledger has lost its identity, and everything else with it; or it is another one, unused.
+    /// Every shard of the ledger has lost its identity, and all its other data; or it is another, unused ledger.
     #[error(
         "the order store {store} has the ledger {registered}, and this one has no identity: it is another one, or \
              everything in it is lost (rebuilding a sale makes it that ledger again)"
@@ -63,7 +63,7 @@ pub enum Stranger {
     Lost {
         /// The order store.
         store: StoreId,
-        /// What it has registered.
+        /// The ledger that the order store has registered.
         registered: LedgerId,
     },
 }
@@ -81,7 +81,7 @@ impl Stranger {
     }
 }
 
-/// What this gateway knows of its ledger. Shared by all that give verdicts.
+/// The identity of this gateway's ledger. Shared by all that give verdicts.
 #[derive(Debug, Default)]
 pub struct Belonging {
     ledger: OnceLock<LedgerId>,
@@ -91,7 +91,7 @@ pub struct Belonging {
 }
 
 impl Belonging {
-    /// What a gateway of that ledger knows.
+    /// The state after agreement on `ledger`.
     pub fn agreed_on(ledger: LedgerId) -> Self {
         let belonging = Self::default();
         belonging.ledger.get_or_init(|| ledger);
@@ -99,12 +99,12 @@ impl Belonging {
         belonging
     }
 
-    /// The ledger that this gateway works for; `None` until that is agreed.
+    /// The ledger that this gateway works for; `None` until agreed.
     pub fn ledger(&self) -> Option<LedgerId> {
         self.ledger.get().copied()
     }
 
-    /// Whether ledger and order store were in agreement when they were last asked.
+    /// Whether ledger and order store agreed at the last check.
     pub fn is_agreed(&self) -> bool {
         self.agreed.load(Ordering::Relaxed)
     }
@@ -114,33 +114,33 @@ impl Belonging {
         self.is_agreed() && !self.has_foreign_messages()
     }
 
-    /// Whether they were found to be strangers: nothing may be sold.
+    /// Whether they were found not to belong together: nothing may be sold.
     pub fn is_estranged(&self) -> bool {
         self.estranged.load(Ordering::Relaxed)
     }
 
-    /// Whether a message of that ledger is this gateway's to judge. One without is of a version that had no identities.
+    /// Whether a message with the ledger `of` is this gateway's to judge. `None` is of a version without identities.
     pub fn is_ours(&self, of: Option<LedgerId>) -> bool {
         let ours = self.ledger();
         ours.is_some() && (of.is_none() || of == ours)
     }
 
-    /// Whether the messages that come are of this ledger.
+    /// Records whether the last messages were of this ledger.
     pub fn note_messages(&self, are_ours: bool) {
         self.foreign.store(!are_ours, Ordering::Relaxed);
     }
 
-    /// Whether the last messages that came were of another ledger: somebody shares topics and groups with this gateway
-    /// who should not.
+    /// Whether the last messages were of another ledger: another deployment wrongly shares topics and groups with
+    /// this gateway.
     pub fn has_foreign_messages(&self) -> bool {
         self.foreign.load(Ordering::Relaxed)
     }
 
-    /// Has ledger and order store agree: asks both, makes an identity where there is none yet and registers it.
-    /// `fresh` is used for that. From then on the calls of `ledger` are meant for it.
+    /// Makes ledger and order store agree: reads both identities, makes `fresh` the ledger's if it has none, and
+    /// registers it. From then on the calls of `ledger` are addressed to that identity.
     ///
     /// # Errors
-    /// They do not belong together, or could not be asked.
+    /// They do not belong together, or could not be read.
     pub async fn agree(
         &self,
         ledger: &dyn Identifying,
@@ -160,7 +160,7 @@ impl Belonging {
                 ledger.expect_ledger(*id);
                 self.set(true, false);
             }
-            // Its scripts refuse what they do not have; buyers are told that the sale is paused.
+            // Its scripts refuse sales that it lacks; buyers get "sale paused".
             Err(Stranger::Lost { .. }) => self.agreed.store(false, Ordering::Relaxed),
             Err(Stranger::OtherLedger { .. } | Stranger::OtherStore { .. }) => self.set(false, true),
             // Nothing new is known.
@@ -174,7 +174,7 @@ impl Belonging {
         self.estranged.store(estranged, Ordering::Relaxed);
     }
 
-    /// Asks again every few seconds, until `leave`.
+    /// Checks again every few seconds, until `shutdown`.
     pub async fn watch(
         self: Arc<Self>,
         ledger: Arc<dyn Identifying>,
@@ -190,7 +190,7 @@ impl Belonging {
                 () = shutdown.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            // It was agreed at the start: there is an identity, and it is not made anew.
+            // It was agreed at the start, so there is an identity; it is never replaced.
             let Some(known) = self.ledger() else { return };
             let was_agreed = self.is_agreed();
             let asked = self.agree(&*ledger, &*registry, shards, known).await;
@@ -234,8 +234,8 @@ async fn agreement(
         }
         return Ok(id);
     }
-    // The first start of a deployment, or one that was broken off here: whoever is first at the first shard gives the
-    // identity to all.
+    // The first start of a deployment, or a start that was interrupted here: the gateway that writes to the first
+    // shard first gives the identity to all.
     let mut id = id;
     for (number, shard) in shards.all().enumerate() {
         let kept = ledger.establish(shard, LedgerIdentity { ledger: id, store }).await?;
@@ -253,7 +253,7 @@ async fn agreement(
     }
 }
 
-/// The ledger of `identity`, if it is of that store and the one that is expected.
+/// The ledger of `identity`, if it belongs to `store` and is the expected one.
 fn same(store: StoreId, expected: Option<LedgerId>, identity: LedgerIdentity) -> Result<LedgerId, Stranger> {
     let LedgerIdentity { ledger, store: of } = identity;
     if of != store {
@@ -267,10 +267,11 @@ fn same(store: StoreId, expected: Option<LedgerId>, identity: LedgerIdentity) ->
     }
 }
 
-/// Makes a shard of a lost ledger that ledger again, for a rebuild.
+/// Gives a shard of a lost ledger the registered identity again, for a rebuild.
 ///
 /// # Errors
-/// It belongs to another one, or it is not known which one it was.
+/// The shard belongs to another ledger, or the identities could not be read. Without a registered ledger nothing is
+/// done.
 pub async fn adopt(ledger: &dyn Identifying, registry: &dyn Registry, shard: Shard) -> Result<(), Stranger> {
     let StoreIdentity { store, ledger: registered } = registry.register_ledger(None).await?;
     let Some(id) = registered else { return Ok(()) };

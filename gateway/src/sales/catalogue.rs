@@ -1,4 +1,4 @@
-//! The sales that this gateway knows, and what it remembers of each.
+//! The sales that this gateway knows, and what it caches for each.
 
 use std::{
     collections::BTreeMap,
@@ -20,12 +20,12 @@ use crate::sales::sold_out_mark::SoldOutMark;
 /// One sale.
 #[derive(Debug)]
 pub struct Entry {
-    /// As the order store had it when it was last read.
+    /// As of the last read of the order store.
     pub sale: Sale,
     memory: Arc<SaleCache>,
 }
 
-/// What outlives a re-read of the sale.
+/// The state that outlives a re-read of the sale.
 #[derive(Debug, Default)]
 struct SaleCache {
     paused: AtomicBool,
@@ -35,7 +35,7 @@ struct SaleCache {
     found_in_ledger_at: Mutex<Option<Instant>>,
 }
 
-/// What the ledger said was left, and when.
+/// The units left at the ledger's last report, and its time.
 #[derive(Clone, Copy, Debug)]
 struct StockReading {
     units: u64,
@@ -43,13 +43,13 @@ struct StockReading {
 }
 
 impl Entry {
-    /// Whether the ledger is known to have lost the sale, or to have gone back.
+    /// Whether the ledger is known to have lost the sale, or to have lost acknowledged data.
     pub fn paused(&self) -> bool {
         self.memory.paused.load(Ordering::Relaxed)
     }
 
-    /// Remembers whether the sale is paused. The first who finds it paused raises the alarm. The gauge of a paused sale
-    /// is set each time: one that is not set for some minutes is no longer exported.
+    /// Records whether the sale is paused. The first change to paused logs the alarm. The gauge of a paused sale is
+    /// set each time: a gauge that is not set for some minutes is no longer exported.
     pub fn set_paused(&self, paused: bool) {
         let was_paused = self.memory.paused.swap(paused, Ordering::Relaxed);
         let sale = self.sale.id;
@@ -67,29 +67,29 @@ impl Entry {
         }
     }
 
-    /// Remembers that the ledger had the sale a moment ago, sellable or closed.
+    /// Records that the ledger has the sale now, sellable or closed.
     pub fn set_found_in_ledger(&self) {
         *self.memory.found_in_ledger_at.lock() = Some(Instant::now());
     }
 
-    /// Whether the ledger was asked for the sale less than `age_max` ago, and had it.
+    /// Whether the ledger was read less than `age_max` ago, and had the sale.
     pub fn found_in_ledger_within(&self, age_max: Duration) -> bool {
         let found_at = *self.memory.found_in_ledger_at.lock();
         found_at.is_some_and(|at| at.elapsed() < age_max)
     }
 
-    /// Whether this gateway has seen to it that the ledger knows the sale as closed.
+    /// Whether this gateway has closed the sale in the ledger.
     pub fn closed_in_ledger(&self) -> bool {
         self.memory.closed_in_ledger.load(Ordering::Relaxed)
     }
 
-    /// Remembers whether the ledger knows the sale as closed: a replica that takes over may have forgotten it.
+    /// Records whether the sale is closed in the ledger: a replica that takes over may have lost the close.
     pub fn set_closed_in_ledger(&self, closed: bool) {
         self.memory.closed_in_ledger.store(closed, Ordering::Relaxed);
     }
 
-    /// Whether a purchase under that key can only be sold out: the sale was, for good unless units come back,
-    /// and the key has no order in it. Once its window is over, the ledger is asked: it has ended then.
+    /// Whether a purchase with that key can only be answered "sold out": the sale has a mark, and the key has no
+    /// order in it. After its window the ledger is asked: the sale has ended then.
     pub fn is_sold_out_for(&self, key: KeyDigest, now: Timestamp) -> bool {
         if now >= self.sale.draft.window().closes_at() {
             return false;
@@ -98,18 +98,18 @@ impl Entry {
         mark.as_ref().is_some_and(|mark| !mark.has_order(key))
     }
 
-    /// The return epoch of the sold-out mark, if there is one.
+    /// The return epoch of the sold-out mark, if the sale has a mark.
     pub fn sold_out_epoch(&self) -> Option<u64> {
         self.memory.sold_out.read().as_ref().map(SoldOutMark::epoch)
     }
 
-    /// Remembers what the ledger said is left.
+    /// Records the units left from the ledger's report.
     pub fn set_left(&self, available: i64) {
         let left = StockReading { units: u64::try_from(available).unwrap_or(0), read_at: Instant::now() };
         *self.memory.left.lock() = Some(left);
     }
 
-    /// Whether the ledger has said, less than `age_max` ago, that at least so many units are left.
+    /// Whether the ledger reported, less than `age_max` ago, at least `units` units left.
     pub fn left_at_least(&self, units: u64, age_max: Duration, now: Instant) -> bool {
         let left = *self.memory.left.lock();
         left.is_some_and(|left| left.units >= units && now.saturating_duration_since(left.read_at) < age_max)
@@ -121,7 +121,7 @@ impl Entry {
     }
 }
 
-/// All sales that this gateway knows. Cheap to share and to read.
+/// All known sales. Cheap to share and to read.
 #[derive(Debug, Default)]
 pub struct Catalogue {
     entries: RwLock<BTreeMap<SaleId, Arc<Entry>>>,
@@ -133,14 +133,14 @@ impl Catalogue {
         self.entries.read().get(&sale).cloned()
     }
 
-    /// Every sale that is known, by ascending id.
+    /// Every known sale, by ascending id.
     pub fn all(&self) -> Vec<Arc<Entry>> {
         self.entries.read().values().cloned().collect()
     }
 
-    /// Takes in the sale as the order store had it, and returns its entry. Sales are read and worked on side by side, so
-    /// what comes here may be older than what is known: a generation, or a state of one, never goes back, and a sale that
-    /// is closed stays closed.
+    /// Stores the sale as the order store had it, and returns its entry. Sales are read concurrently, so `sale` may
+    /// be older than the stored one: a generation, and the state of a generation, never goes back, and a closed sale
+    /// stays closed.
     pub fn put(&self, sale: Sale) -> Arc<Entry> {
         let mut entries = self.entries.write();
         let known = entries.get(&sale.id);
@@ -155,7 +155,7 @@ impl Catalogue {
     }
 }
 
-/// What is known of a sale after `read` came to it.
+/// The merge of a known sale with a `read` one.
 fn later(known: &Sale, read: Sale) -> Sale {
     let closed = known.state == SaleState::Closed || read.state == SaleState::Closed;
     let progress = |sale: &Sale| (sale.generation, step(sale.state));

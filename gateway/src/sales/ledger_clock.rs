@@ -1,9 +1,9 @@
 //! The ledger's time, as this gateway knows it.
 //!
-//! Windows are judged by the ledger, in its scripts. What a gateway decides before (a sale that is not open yet, the
-//! marks of sold-out sales) it must decide by the same clock: one whose own clock is three minutes behind would refuse
-//! buyers for three minutes after the opening. So it measures how far its clock is from the ledger's, and shows the
-//! ledger's time to all that ask for the time.
+//! The ledger judges windows in its scripts. Decisions that a gateway makes before (a sale that is not open yet, the
+//! marks of sold-out sales) need the same clock: a gateway whose own clock is three minutes behind would refuse
+//! buyers for three minutes after the opening. So it measures the difference between its clock and the ledger's, and
+//! returns the ledger's time to all its components.
 
 use std::{
     sync::{
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::readiness::Readiness;
 
-/// How often the clocks are compared.
+/// Interval between comparisons of the clocks.
 const PERIOD: Duration = Duration::from_secs(2);
 
 /// A clock that follows the ledger's.
@@ -39,15 +39,15 @@ impl Clock for LedgerClock {
 }
 
 impl LedgerClock {
-    /// Shows the time of `own` until it is compared with the ledger's.
+    /// Returns the time of `own` until the first comparison with the ledger's.
     pub fn new(own: Arc<dyn Clock>) -> Arc<Self> {
         Arc::new(Self { own, ahead_ms: AtomicI64::new(0) })
     }
 
-    /// Asks the ledger for its time once.
+    /// Reads the ledger's time once, and records the difference.
     ///
     /// # Errors
-    /// It did not tell; the difference stays what it was.
+    /// The ledger did not return its time; the difference stays unchanged.
     pub async fn compare(&self, ledger: &dyn Probing, readiness: &Readiness) -> Result<(), LedgerError> {
         let before = self.own.now();
         let there = ledger.time().await?;
@@ -57,7 +57,7 @@ impl LedgerClock {
         Ok(())
     }
 
-    /// Compares every two seconds, until `leave`.
+    /// Compares every two seconds, until `shutdown`.
     pub async fn watch(
         self: Arc<Self>,
         ledger: Arc<dyn Probing>,
@@ -72,7 +72,7 @@ impl LedgerClock {
                 () = shutdown.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            // Readiness tells that the ledger does not answer.
+            // Readiness reports a ledger that does not answer.
             let _silent = self.compare(&*ledger, &readiness).await;
         }
     }

@@ -1,14 +1,13 @@
-//! Brings sales from the order store into the ledger, each exactly once, whichever gateway comes first.
+//! Brings sales from the order store into the ledger, each exactly once, whichever gateway is first.
 //!
-//! 1. `prepare`: the ledger gets the sale, not sellable, unless it is there.
-//! 2. The order store registers the preheat. From here on, a sale that is missing was lost.
-//! 3. `activate`: the sale becomes sellable. A sale that is missing stays missing, and is paused.
+//! 1. `prepare`: stores the sale in the ledger, not sellable, unless it exists.
+//! 2. The order store registers the preheat. From here on, a missing sale was lost.
+//! 3. `activate`: the sale becomes sellable. A missing sale stays missing, and is paused.
 //!
-//! A gateway can die between any two steps: another does the rest, and no step done twice changes anything.
+//! A gateway can die between any two steps: another one does the rest, and each step is idempotent.
 //!
-//! Each sale goes alone. Reading them never waits for the ledger, so that a sale that was closed ends here at the next
-//! reading whatever else is broken; and a sale with which something is wrong is named, counted and tried again at each
-//! reading, while the others go on.
+//! Sales are independent. Reading them never waits for the ledger, so a closed sale ends here at the next reading
+//! whatever else fails; and a failing sale is logged, counted and retried at each reading, while the others continue.
 
 mod failing;
 mod sale;
@@ -43,28 +42,28 @@ use crate::{
     },
 };
 
-/// How many sale events one poll takes.
+/// Maximum sale events of one poll.
 const EVENTS_MAX: usize = 64;
-/// How long one poll for sale events waits.
+/// Timeout of one poll for sale events.
 const EVENTS_WAIT: Duration = Duration::from_secs(10);
 /// The pause after a failure.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
-/// How long the start waits for the sales. Those that take longer are told to be in preparation meanwhile.
+/// How long the start waits for the sales. Sales that take longer count as not ready meanwhile.
 const START_WAIT: Duration = Duration::from_secs(5);
-/// How many sales are looked up at once.
+/// Maximum concurrent look-ups of sales.
 const LOOK_UPS_MAX: usize = 16;
-/// What a gateway wants to know once: all that buyers may ask for.
+/// The states that a gateway reads once: every sale that buyers may ask for.
 const KNOWN: [SaleState; 3] = [SaleState::Preheating, SaleState::Preheated, SaleState::Closed];
-/// What it reads again and again: few, however many were closed over the years.
+/// The states that a gateway reads at each refresh: few sales, however many were closed over the years.
 const LIVE: [SaleState; 2] = [SaleState::Preheating, SaleState::Preheated];
 
 /// A sale could not be brought up to date.
 #[derive(Debug, Error)]
 pub enum PreheatError {
-    /// The order worker did not help.
+    /// The order worker failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The ledger did not help.
+    /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
@@ -79,11 +78,11 @@ impl PreheatError {
     }
 }
 
-/// What one reading of the sales came to.
+/// The result of one reading of the sales.
 struct Reading {
-    /// The sales for which there is something to do in the ledger.
+    /// The sales with pending work in the ledger.
     due: Vec<Sale>,
-    /// The sales of which the order worker told nothing that can be used.
+    /// The sales that the order worker did not return in a readable form.
     unread: Vec<(u64, RegistryError)>,
 }
 
@@ -96,7 +95,7 @@ pub struct Preheat {
 }
 
 impl Preheat {
-    /// Reads from `registry`, writes to `ledger`, of so many shards, and to `catalogue`.
+    /// Reads from `registry`, writes to `ledger`, which has `shards` shards, and to `catalogue`.
     pub fn new(
         ledger: Arc<dyn SaleLifecycle>,
         shards: ShardCount,
@@ -107,8 +106,8 @@ impl Preheat {
         Self { registry, catalogue, steps: Arc::new(steps), told: LogThrottle::default() }
     }
 
-    /// Reads every sale that buyers may ask for, and takes each as far as it goes; but waits no longer than some
-    /// seconds for the ledger. What is left over is due again at the next reading.
+    /// Reads every sale that buyers may ask for, and does the pending steps of each; waits at most some seconds for
+    /// the ledger. The next reading does the rest.
     ///
     /// # Errors
     /// The sales could not be read.
@@ -123,7 +122,7 @@ impl Preheat {
         Ok(())
     }
 
-    /// Reads every live sale and takes each as far as it goes; what was wrong with which.
+    /// Reads every live sale and does its pending steps; returns the sales that failed, with their errors.
     ///
     /// # Errors
     /// The sales could not be read.
@@ -132,7 +131,7 @@ impl Preheat {
         Ok(self.attempt(due).await)
     }
 
-    /// Reads the sales whenever `events` says that one changed, and every `period`, until `leave`.
+    /// Reads the sales at each of `events`, and every `period`, until `shutdown`.
     pub async fn run(
         self,
         events: Box<dyn Subscription>,
@@ -190,14 +189,14 @@ impl Preheat {
         }
     }
 
-    /// Reads the sales in `states`, and those that are known as live and are none of them: they were closed. What is
-    /// new is in the catalogue when this returns.
+    /// Reads the sales in `states`, and the known live sales that were not listed: they were closed. New sales are in
+    /// the catalogue when this returns.
     async fn read(&self, states: &[SaleState]) -> Result<Reading, RegistryError> {
         let listed = self.registry.sales(states).await?;
         let (mut sales, mut unread) = (listed.sales, listed.unreadable);
         let seen: HashSet<u64> =
             sales.iter().map(|sale| sale.id.get()).chain(unread.iter().map(|(sale, _fault)| *sale)).collect();
-        // What is known already counts before the look-ups, which may take long.
+        // The listed sales count before the look-ups, which may take long.
         sales.iter().for_each(|sale| self.steps.take_in(sale));
         let known = self.catalogue.all().into_iter().map(|entry| (entry.sale.id, entry.sale.state));
         let missed = known.filter(|(sale, state)| LIVE.contains(state) && !seen.contains(&sale.get()));
@@ -215,7 +214,7 @@ impl Preheat {
                 Err(fault) => unread.push((id.get(), fault)),
             }
         }
-        // Closed ones come from the catalogue: the ledger may have forgotten what it was told long ago.
+        // Closed sales come from the catalogue: the ledger may have lost a close of long ago.
         let live = sales.into_iter().filter(|sale| sale.state != SaleState::Closed);
         let mut due: Vec<Sale> = live.filter(|sale| self.steps.is_due(sale)).collect();
         let closed = self.catalogue.all().into_iter().filter(|entry| entry.sale.state == SaleState::Closed);
@@ -228,13 +227,13 @@ impl Preheat {
             let id = sale.id;
             self.steps.bring_up_to_date(sale).await.err().map(|fault| (id, fault))
         });
-        // Each shard lets a few through; here nothing may stand in front of those of another shard.
+        // Each shard limits its sales; here no sale may block a sale of another shard.
         let failed = attempts.buffer_unordered(usize::MAX).filter_map(async |failed| failed);
         failed.inspect(|(sale, fault)| failing::tell(sale.get(), fault, 0)).collect().await
     }
 }
 
-/// Says `news` whenever there are sale events, for ever.
+/// Notifies `news` at each poll with sale events, without end.
 async fn hear(mut events: Box<dyn Subscription>, news: &Notify) {
     loop {
         match events.poll(EVENTS_MAX, EVENTS_WAIT).await {
@@ -261,7 +260,7 @@ struct Updates {
 }
 
 impl Updates {
-    /// Starts on the sale, unless it is in hand: it is due again at the next reading, if there is more to do.
+    /// Starts a task for the sale, unless it has one: the next reading finds the sale due again if work is left.
     fn start(&mut self, steps: &Arc<Steps>, sale: Sale) {
         let (id, steps) = (sale.id, Arc::clone(steps));
         if self.running.insert(id.get()) {
@@ -274,7 +273,7 @@ impl Updates {
         self.running.contains(&sale)
     }
 
-    /// The next sale that is done; `None` if none is in hand.
+    /// The next sale whose task ended; `None` if no task runs.
     async fn next(&mut self) -> Option<(SaleId, Result<(), PreheatError>)> {
         loop {
             let joined = self.tasks.join_next_with_id().await?;

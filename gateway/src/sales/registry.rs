@@ -1,5 +1,5 @@
-//! What the gateway asks the order worker: sales as the order store has them, the registration of a preheat,
-//! and orders that the ledger no longer knows.
+//! The gateway's calls to the order worker: sales as the order store has them, the registration of a preheat,
+//! and orders that are no longer in the ledger.
 
 use async_trait::async_trait;
 use flashgate_domain::{BuyerId, LedgerId, OrderId, OrderState, Sale, SaleId, SaleState, StoreId};
@@ -12,24 +12,24 @@ pub use grpc::GrpcRegistry;
 /// The order worker, as the gateway sees it. Over gRPC, or in the same process in the embedded mode.
 #[async_trait]
 pub trait Registry: Send + Sync + 'static {
-    /// Registers the ledger as the one that belongs to the order store, unless one is registered: that one stays. With
-    /// `None` it only asks. Returns what is registered now.
+    /// Registers the ledger as the order store's own, unless one is registered: that ledger stays registered. `None`
+    /// only reads. Returns the registered ledger.
     async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryError>;
 
-    /// Every sale in one of `states`, by ascending id. One that cannot be read is told beside the others.
+    /// Every sale in one of `states`, by ascending id. Unreadable sales are returned beside the others.
     async fn sales(&self, states: &[SaleState]) -> Result<Listed, RegistryError>;
 
-    /// One sale, in whatever state.
+    /// One sale, in any state.
     async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, RegistryError>;
 
-    /// Registers that the ledger has the sale in that generation, before anybody can buy from it.
+    /// Registers that the ledger has the sale in that generation, before it is sellable.
     async fn confirm_preheat(&self, sale: SaleId, generation: u32) -> Result<Sale, RegistryError>;
 
     /// The order as the order store has it.
     async fn find_order(&self, order: OrderId) -> Result<Option<StoredOrder>, RegistryError>;
 }
 
-/// Which order store this is.
+/// The identity of an order store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreIdentity {
     /// The order store.
@@ -41,9 +41,9 @@ pub struct StoreIdentity {
 /// Sales of the order store.
 #[derive(Debug, Default)]
 pub struct Listed {
-    /// Those that can be read.
+    /// The readable sales.
     pub sales: Vec<Sale>,
-    /// Those that cannot, by the number that they have instead of an id, and why.
+    /// The unreadable sales, by their raw id, each with its error.
     pub unreadable: Vec<(u64, RegistryError)>,
 }
 
@@ -52,24 +52,24 @@ pub struct Listed {
 pub struct StoredOrder {
     /// The sale.
     pub sale: SaleId,
-    /// Whose it is.
+    /// The buyer of the order.
     pub buyer: BuyerId,
-    /// How many units.
+    /// The number of units.
     pub quantity: u32,
-    /// How it stands.
+    /// The state.
     pub state: OrderState,
 }
 
-/// The order worker could not be asked, or refused.
+/// The order worker could not be called, or refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RegistryError {
-    /// No answer, or one that says "not now".
+    /// No answer, or a temporary refusal.
     #[error("the order worker is unreachable: {0}")]
     Unavailable(String),
     /// The order store has another generation of the sale.
     #[error("the order store has another generation of the sale")]
     OtherGeneration,
-    /// The answer has an impossible value.
+    /// The answer has an invalid value.
     #[error("the order worker returned an invalid {0}")]
     Garbled(&'static str),
 }

@@ -1,26 +1,27 @@
-//! The sold-out mark of a sale: the return epoch that it holds for, and the keys that already have an order.
+//! The sold-out mark of a sale: its return epoch, and the keys that already have an order.
 //!
-//! Why a mark may be set is told where it is set: `buy/sold_out.rs`.
+//! `buy/sold_out.rs` explains why a mark may be set.
 
 use std::collections::HashSet;
 
 use flashgate_domain::KeyDigest;
 
-/// The keys of a sale that is sold out.
+/// The keys of a sold-out sale.
 #[derive(Debug)]
 pub struct SoldOutMark {
     epoch: u64,
-    /// The first 8 bytes of each key's digest. Two keys that share them both go to the ledger: no harm.
+    /// The first 8 bytes of each key's digest. A key that only shares them with an order's key goes to the ledger: no
+    /// harm.
     keys: HashSet<[u8; 8]>,
 }
 
 impl SoldOutMark {
-    /// A mark of that return epoch.
+    /// A mark for that return epoch.
     pub fn new(epoch: u64, keys: impl IntoIterator<Item = [u8; 8]>) -> Self {
         Self { epoch, keys: keys.into_iter().collect() }
     }
 
-    /// The return epoch that it holds for.
+    /// The return epoch for which the mark is valid.
     pub const fn epoch(&self) -> u64 {
         self.epoch
     }

@@ -12,16 +12,16 @@ use thiserror::Error;
 /// Why the worker stopped.
 #[derive(Debug, Error)]
 pub enum WorkerError {
-    /// The configuration cannot be used.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The prefix makes no name that the broker accepts.
+    /// The prefix makes a name that the broker refuses.
     #[error("invalid configuration: rocketmq.prefix: {0}")]
     Name(#[from] InvalidName),
     /// Logs or metrics could not be set up.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
-    /// The schema of the database is not the one of this version.
+    /// The schema of the database differs from that of this version.
     #[error(transparent)]
     Schema(#[from] SchemaError),
     /// A migration failed.
@@ -33,18 +33,18 @@ pub enum WorkerError {
     /// The operator's port cannot be opened.
     #[error("cannot bind operator.listen = {address}: {source}")]
     Listen {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The descriptors of the gRPC services cannot be read.
     #[error("cannot create the reflection service: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// A background task failed, and the worker left in order.
+    /// A background task failed, and the worker shut down in order.
     #[error(transparent)]
     Task(#[from] TaskError),
-    /// Signals cannot be had.
+    /// Signal handlers cannot be installed.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// Standard output cannot be written.
@@ -53,8 +53,8 @@ pub enum WorkerError {
 }
 
 impl WorkerError {
-    /// 2 for what is wrong in the configuration, 3 for the schema, 4 for an interrupted migration, 70 for a background
-    /// task that failed, 1 for the rest.
+    /// 2 for the configuration, 3 for the schema, 4 for an interrupted migration, 70 for a failed background task, 1
+    /// for all other errors.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Name(_) | Self::Telemetry(TelemetryError::Filter(_)) => ExitCode::from(2),

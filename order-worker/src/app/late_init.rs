@@ -1,4 +1,4 @@
-//! Ways to the broker that can be handed out before it has answered.
+//! Broker handles that can be passed on before the broker has answered.
 
 use std::sync::OnceLock;
 
@@ -8,7 +8,7 @@ use flashgate_messaging::{
     rocketmq::{RocketMqBrowser, RocketMqPublisher},
 };
 
-/// Refuses until it is connected; operators can do all meanwhile that needs no broker.
+/// Refuses calls until connected; operators can do everything that needs no broker meanwhile.
 pub(super) struct LateInit<T>(OnceLock<T>);
 
 impl<T> Default for LateInit<T> {
@@ -18,12 +18,12 @@ impl<T> Default for LateInit<T> {
 }
 
 impl<T: Send + Sync> LateInit<T> {
-    /// Goes through `way` from now on.
+    /// Forwards calls to `way` from now on; the first call wins.
     pub(super) fn connected(&self, way: T) {
         let _already = self.0.set(way);
     }
 
-    /// What it is connected with, if it is.
+    /// The handle, if connected.
     pub(super) fn way(&self) -> Option<&T> {
         self.0.get()
     }

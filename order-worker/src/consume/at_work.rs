@@ -6,19 +6,19 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered}
 
 use super::{Abandoned, Done};
 
-/// Chunks that are worked on at once and done in the order in which they came.
+/// Chunks that are processed concurrently and returned in the order in which they were taken.
 ///
-/// What is done behind a chunk that waits is kept as one: its size does not grow with the time that the chunk waits.
+/// Finished chunks behind a waiting one are merged: their size does not grow with the time that the chunk waits.
 #[derive(Default)]
 pub(super) struct AtWork {
     working: FuturesUnordered<BoxFuture<'static, (u64, Result<Done, Abandoned>)>>,
-    /// By ascending number; `None` while it is worked on.
+    /// By ascending number; `None` while in process.
     chunks: VecDeque<(u64, Option<Done>)>,
     next_number: u64,
 }
 
 impl AtWork {
-    /// Works on a chunk from the next poll on.
+    /// Processes the chunk from the next poll on.
     pub(super) fn push(&mut self, work: impl Future<Output = Result<Done, Abandoned>> + Send + 'static) {
         let number = self.next_number;
         self.next_number += 1;
@@ -26,10 +26,10 @@ impl AtWork {
         self.working.push(async move { (number, work.await) }.boxed());
     }
 
-    /// The earliest chunk, once it is done; `None` if there is none. A call that is dropped loses nothing.
+    /// The earliest chunk, once it is done; `None` if there is none. Cancel-safe.
     ///
     /// # Errors
-    /// Some chunk was abandoned, and with it all others: neither it nor what comes after it may be acknowledged.
+    /// A chunk was abandoned, and with it all others: neither it nor any later chunk may be acknowledged.
     pub(super) async fn next(&mut self) -> Option<Result<Done, Abandoned>> {
         loop {
             if let Some((_number, done @ Some(_))) = self.chunks.front_mut() {
@@ -40,7 +40,7 @@ impl AtWork {
             match self.working.next().await? {
                 (number, Ok(done)) => self.is_done(number, done),
                 (_number, Err(abandoned)) => {
-                    // What is behind it comes again with it.
+                    // The chunks behind it are redelivered with it.
                     (self.working, self.chunks) = (FuturesUnordered::new(), VecDeque::new());
                     return Some(Err(abandoned));
                 }
@@ -48,7 +48,7 @@ impl AtWork {
         }
     }
 
-    /// Marks the chunk, and makes it one with its neighbours that are done; the earliest stays for itself.
+    /// Marks the chunk as done, and merges it with done neighbours; the earliest chunk is not merged.
     fn is_done(&mut self, number: u64, done: Done) {
         let Ok(place) = self.chunks.binary_search_by_key(&number, |(number, _done)| *number) else { return };
         let Some((_number, chunk)) = self.chunks.get_mut(place) else { return };
@@ -57,7 +57,7 @@ impl AtWork {
         self.join(place);
     }
 
-    /// Makes the chunk at `place` and the one before it one, if both are done.
+    /// Merges the chunk at `place` with the one before it, if both are done.
     fn join(&mut self, place: usize) {
         let Some(before) = place.checked_sub(1).filter(|before| *before > 0) else { return };
         let both_done = [before, place]

@@ -1,8 +1,8 @@
 //! Whether batches are this order store's to decide.
 //!
-//! A batch says which ledger its units were taken from, and an order store knows which ledger is its own. A worker on
-//! another database than that of the gateways (or one that shares topics with another deployment) would confirm orders
-//! that nobody counts. It decides nothing of a chunk with a foreign batch, and leaves its group to others.
+//! A batch names the ledger of its units, and an order store knows its own ledger. A worker on another database than
+//! that of the gateways (or one that shares topics with another deployment) would confirm orders that no ledger
+//! counts. Such a worker decides nothing of a chunk with a foreign batch, and leaves its group to others.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub(super) struct Belonging {
     store: Arc<dyn DeploymentRepository>,
     health: Arc<Health>,
     backoff: Backoff,
-    /// The ledger of the order store, once it is known. It never changes.
+    /// The ledger of the order store, once read. It never changes.
     ledger: Mutex<Option<LedgerId>>,
 }
 
@@ -29,8 +29,8 @@ impl Belonging {
         Self { store, health, backoff, ledger: Mutex::default() }
     }
 
-    /// The ledger that the outcomes of the chunk are settled in; `None` if the order store has none, and no batch says
-    /// otherwise.
+    /// The ledger in which the outcomes of the chunk are settled; `None` if neither the order store nor a batch names
+    /// one.
     ///
     /// # Errors
     /// [`Abandoned::ForeignBatch`] if a batch is of another ledger, with nothing decided.

@@ -1,4 +1,4 @@
-//! Sales whose rows others hold: their batches wait, and those of other sales go on.
+//! Sales whose rows others lock: their batches wait, and those of other sales continue.
 
 use std::{
     collections::BTreeSet,
@@ -19,19 +19,19 @@ use tracing::{info, warn};
 
 use super::{Abandoned, chunk::Taken, float};
 
-/// How often it is looked whether the sales are free again: one statement for all of them.
+/// Interval between checks whether the sales are free again: one statement for all of them.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The blocked sales, and how much waits for them.
+/// The blocked sales, and the number of orders that wait for them.
 pub(super) struct Blocked {
     store: Arc<dyn OrderRepository>,
     sales: Mutex<BTreeSet<SaleId>>,
-    /// When somebody last looked, or began to: one look serves all that wait.
+    /// When the last check began: one check serves all waiting chunks.
     looked_at: Mutex<Option<Instant>>,
     orders: AtomicUsize,
 }
 
-/// Counts batches as waiting until it is dropped.
+/// Counts batches as waiting until dropped.
 pub(super) struct Parked {
     blocked: Arc<Blocked>,
     orders: usize,
@@ -45,19 +45,19 @@ impl Blocked {
         blocked
     }
 
-    /// These are blocked from now on.
+    /// Marks the sales as blocked.
     pub(super) fn add(&self, sales: &[SaleId]) {
         warn!(?sales, "rows of sales are locked; their batches wait");
         self.sales().extend(sales);
         self.tell();
     }
 
-    /// How many orders wait.
+    /// The number of waiting orders.
     pub(super) fn orders(&self) -> usize {
         self.orders.load(Ordering::Acquire)
     }
 
-    /// Those that can be placed, and those with an order of a blocked sale.
+    /// Splits the batches into those that can be placed, and those with an order of a blocked sale.
     pub(super) fn divide(&self, batches: Vec<Taken>) -> (Vec<Taken>, Vec<Taken>) {
         let sales = self.sales();
         batches.into_iter().partition(|taken| {
@@ -66,7 +66,7 @@ impl Blocked {
         })
     }
 
-    /// Counts `batches` as waiting.
+    /// Counts `batches` as waiting until the result is dropped.
     pub(super) fn park(self: &Arc<Self>, batches: &[Taken]) -> Parked {
         let orders = batches.iter().map(|taken| taken.batch.intents().len()).sum();
         self.orders.fetch_add(orders, Ordering::AcqRel);
@@ -74,7 +74,7 @@ impl Blocked {
         Parked { blocked: Arc::clone(self), orders }
     }
 
-    /// Waits until some sale is free that was not, or for a while.
+    /// Waits until a blocked sale is free, or for a check interval.
     pub(super) async fn look(&self, shutdown: &CancellationToken) -> Result<(), Abandoned> {
         tokio::select! {
             biased;

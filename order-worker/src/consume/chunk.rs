@@ -1,4 +1,4 @@
-//! Takes batches from the broker until there are enough for a transaction, and decodes them.
+//! Takes batches from the broker until they fill a transaction, and decodes them.
 
 use std::{mem, time::Duration};
 
@@ -9,16 +9,16 @@ use tokio::time::{Instant, sleep};
 
 use crate::config::ConsumeConfig;
 
-/// A batch with the message that brought it, kept in case it has to go to the dead letters.
+/// A batch with its message, kept in case it becomes a dead letter.
 #[derive(Clone, Debug)]
 pub(super) struct Taken {
     pub(super) batch: Batch,
-    /// The ledger that it was deducted from; `None` in a message of a version that had no identities.
+    /// The ledger that the batch was deducted from; `None` in a message of a version without identities.
     pub(super) ledger: Option<LedgerId>,
     pub(super) delivery: Delivery,
 }
 
-/// A message that can never be decided, and why.
+/// A message that can never be decided, and the reason.
 #[derive(Clone, Debug)]
 pub(super) struct DeadMessage {
     pub(super) delivery: Delivery,
@@ -28,11 +28,11 @@ pub(super) struct DeadMessage {
     pub(super) detail: String,
 }
 
-/// What one transaction is made of.
+/// The content of one transaction.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
     pub(super) batches: Vec<Taken>,
-    /// Messages that are no batches.
+    /// Messages that cannot be decoded to batches.
     pub(super) dead: Vec<DeadMessage>,
 }
 
@@ -49,9 +49,9 @@ impl Chunk {
         self.batches.iter().map(|taken| taken.batch.id()).collect()
     }
 
-    /// Adds what the message holds; the number of its orders.
+    /// Adds the content of the message; returns the number of its orders.
     fn push(&mut self, delivery: Delivery) -> usize {
-        // A body shares its memory with the message: the clone counts, it does not copy.
+        // A body shares its memory with the message: the clone counts references, it does not copy.
         match body::decode_batch(delivery.body.clone()) {
             Ok(LedgerBatch { batch, ledger }) => {
                 let orders = batch.intents().len();
@@ -66,9 +66,9 @@ impl Chunk {
     }
 }
 
-/// A chunk that is being put together.
+/// A chunk under construction.
 ///
-/// One message at a time, since only its body tells how many orders it holds, and everything that was polled
+/// Takes one message at a time, since only the body holds the number of its orders, and everything that was polled
 /// is acknowledged together. The subscription reads ahead, so this costs no round trip each.
 #[derive(Debug, Default)]
 pub(super) struct ChunkBuilder {
@@ -76,19 +76,19 @@ pub(super) struct ChunkBuilder {
     messages: usize,
     orders: usize,
     bytes: usize,
-    /// When it is done with what it has.
+    /// When the chunk is complete even if it is not full.
     due: Option<Instant>,
 }
 
 impl ChunkBuilder {
-    /// Leaves the messages where they are for `wait`; waits for a first one as long as a poll may, then takes what is
-    /// at hand or comes within `linger` of the first, until the chunk is full. An empty chunk if nothing came, or if
-    /// `wait` is longer than a poll may be.
+    /// Leaves the messages in the broker for `wait`; waits up to the poll timeout for a first message, then takes
+    /// what is at hand or arrives within `linger` of the first, until the chunk is full. An empty chunk if nothing
+    /// arrived, or if `wait` exceeds the poll timeout.
     ///
-    /// A call that is dropped before its end loses nothing: the next one goes on with what it had.
+    /// Cancel-safe: the next call continues with the messages taken so far.
     ///
     /// # Errors
-    /// The fault that keeps messages from coming, if none came.
+    /// The fault that prevents polls, if no message was taken before it.
     pub(super) async fn chunk<S: Subscription>(
         &mut self,
         subscription: &mut S,
@@ -111,7 +111,7 @@ impl ChunkBuilder {
                     self.due.get_or_insert_with(|| Instant::now() + linger);
                     polled.into_iter().for_each(|delivery| self.take(delivery));
                 }
-                // What came before the fault is decided first; the next chunk meets the fault again.
+                // The messages before the fault are decided first; the next chunk meets the fault again.
                 Err(_later) if self.messages > 0 => break,
                 Err(fault) => return Err(fault),
             }

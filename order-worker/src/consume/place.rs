@@ -1,4 +1,4 @@
-//! Has a chunk decided: holds it while the store is away, and finds the batch that spoils it.
+//! Gets a chunk decided: retries while the store is down, and finds the rejected batch.
 
 use std::{mem, sync::Arc};
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::health::Health;
 
-/// What a chunk came to.
+/// The result of a chunk.
 #[derive(Debug, Default)]
 pub(super) struct Placement {
     pub(super) outcomes: Vec<BatchOutcome>,
@@ -31,7 +31,7 @@ pub(super) struct Placer {
     clock: Arc<dyn Clock>,
     health: Arc<Health>,
     blocked: Arc<Blocked>,
-    /// Of the chunks that wait for the same sale, not all ask the store at once when it is free.
+    /// Limits how many chunks that wait for the same sale retry at once when it is free.
     turns: Semaphore,
     backoff: Backoff,
 }
@@ -52,8 +52,8 @@ impl Placer {
         Self { store, clock, health, blocked, turns, backoff }
     }
 
-    /// Decides batches; `dead` goes along. If the store refuses them for their values and does not say whose, they are
-    /// halved until the batch that is refused alone is found. Those of sales that others hold are left undecided.
+    /// Decides batches, and carries `dead` along. If the store rejects the values of a group without naming the
+    /// batch, the group is bisected until the rejected batch is found. Batches of blocked sales are left undecided.
     pub(super) async fn place(
         &self,
         batches: Vec<Taken>,
@@ -91,8 +91,8 @@ impl Placer {
         Ok(placement)
     }
 
-    /// Applies until the store has an opinion. Nothing is lost meanwhile: the broker keeps what is not
-    /// acknowledged.
+    /// Retries until the store accepts or rejects the batches. Nothing is lost meanwhile: the broker keeps what is
+    /// not acknowledged.
     async fn apply_with_retry(
         &self,
         part: &[Taken],

@@ -1,4 +1,4 @@
-//! Publishes outcomes and dead letters, again and again until the broker has them.
+//! Publishes outcomes and dead letters, with retries until the broker accepts them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -17,14 +17,14 @@ use crate::{
     health::Health,
 };
 
-/// The topics that the consumer writes to.
+/// The topics of the consumer's messages.
 #[derive(Clone, Debug)]
 pub struct Topics {
-    /// What became of the orders.
+    /// The outcomes of orders.
     pub outcomes: Topic,
     /// Messages that can never be decided.
     pub dead_letters: Topic,
-    /// The name of the topic that the batches come from, for the dead letters to tell.
+    /// The name of the topic of the batches, recorded in dead letters.
     pub orders: Topic,
 }
 
@@ -63,7 +63,7 @@ impl ResultPublisher {
         Ok(())
     }
 
-    /// Publishes each dead message as it came, with the reason and the place where it lay.
+    /// Publishes each dead message unchanged, with the reason and its original location.
     pub(super) async fn dead_letters(
         &self,
         dead: Vec<DeadMessage>,
@@ -81,7 +81,7 @@ impl ResultPublisher {
             ];
             let properties =
                 properties.map(|(name, value)| (name.to_owned(), without_controls(&value))).to_vec();
-            // Whoever made the message may have left its key out, or spoilt it.
+            // The producer may have omitted the key, or set an invalid one.
             let usable = !delivery.key.is_empty() && delivery.key.bytes().all(|byte| byte.is_ascii_graphic());
             let key = if usable { delivery.key } else { delivery.message_id };
             let topic = self.topics.dead_letters.clone();
@@ -118,8 +118,8 @@ impl ResultPublisher {
     }
 }
 
-/// Encodes the outcomes into bodies of at most `bytes_max`, halving what is larger; a batch is never divided.
-/// With each body the first of its batches.
+/// Encodes the outcomes into bodies of at most `bytes_max`, by halving larger ones; a batch is never divided.
+/// Each body comes with the first of its batches.
 fn bodies(
     outcomes: &[BatchOutcome],
     ledger: Option<LedgerId>,
@@ -134,7 +134,7 @@ fn bodies(
     [bodies(earlier, ledger, bytes_max), bodies(later, ledger, bytes_max)].concat()
 }
 
-/// The broker keeps properties in a string with separators below the blank.
+/// The broker keeps properties in a string whose separators are control characters.
 fn without_controls(value: &str) -> String {
     value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -1,4 +1,4 @@
-//! The order store for auditors, over gRPC: decodes, asks, encodes. Changes nothing.
+//! The order store for auditors, over gRPC: decodes requests, calls the store, encodes answers. Changes nothing.
 
 use std::sync::Arc;
 
@@ -15,14 +15,14 @@ use tonic::{Request, Response, Status};
 
 use super::sales::failure;
 
-/// The longest message that is read: a question for the batches of a backlog of some 100,000.
+/// Maximum bytes of a request: one for the batches of a backlog of some 100,000.
 pub(super) const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// The books of this worker's store.
+/// The snapshot service of this worker's store.
 pub struct StoreLooks(Arc<dyn SnapshotRepository>);
 
 impl StoreLooks {
-    /// Looks into `store`.
+    /// Reads `store`.
     pub const fn new(store: Arc<dyn SnapshotRepository>) -> Self {
         Self(store)
     }
@@ -102,7 +102,7 @@ impl BooksService for StoreLooks {
     }
 }
 
-/// How many a page is to have: as many as it can if nobody says.
+/// The page size for a request of `asked`: the maximum by default.
 fn size(asked: u32, most: u32) -> Result<u32, ApiError> {
     match asked {
         0 => Ok(most),
@@ -111,7 +111,7 @@ fn size(asked: u32, most: u32) -> Result<u32, ApiError> {
     }
 }
 
-/// How many orders a page of outcomes has if nobody says, and at most.
+/// Default and maximum number of orders of a page of outcomes.
 const PAGE_ORDERS: (u32, u32) = (4_000, 10_000);
 
 fn sale_id(number: u64) -> Result<SaleId, ApiError> {

@@ -1,4 +1,4 @@
-//! Dead letters for operators, over gRPC: decodes, asks the shelf, encodes.
+//! Dead letters for operators, over gRPC: decodes requests, calls the reader, encodes answers.
 
 mod shelf;
 
@@ -18,25 +18,25 @@ use tonic::{Request, Response, Status};
 use super::sales::failure;
 use crate::dead_letter::{DETAIL, MESSAGE_ID, OFFSET, QUEUE, REASON, TOPIC};
 
-/// The longest message that is read: the longest ids of one request, several times over.
+/// Maximum bytes of a request: the longest ids of one request, several times over.
 pub(super) const MESSAGE_BYTES_MAX: usize = 64 * 1024;
-/// How many letters a page has if nobody says, and at most; and how many one request can name.
+/// Default and maximum number of letters of a page, and maximum of one request.
 const LETTERS_MAX: u32 = 100;
-/// How much of a body that cannot be decoded is shown, in bytes.
+/// Maximum bytes shown of a body that cannot be decoded.
 const HEAD_BYTES: usize = 256;
 
-/// What dead letters need of a worker.
+/// The dependencies of dead letters.
 #[derive(Clone)]
 pub struct DeadLetters {
-    /// Looks at the topic of dead letters.
+    /// Reads the topic of dead letters.
     pub browser: Arc<dyn Browser>,
-    /// Sends them again.
+    /// Publishes replayed letters.
     pub publisher: Arc<dyn Publisher>,
-    /// Where to: the topic of orders.
+    /// The topic of orders, for replays.
     pub orders: Topic,
-    /// Where batches are decided, and decisions about letters written down.
+    /// Stores decided batches and the decisions about letters.
     pub store: Arc<dyn OrderStore>,
-    /// Stamps decisions.
+    /// The time for decisions.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -109,7 +109,7 @@ impl DeadLetters {
         self.repair(repair_id, standing).await?;
         let letters = self.shelf().find(&places).await?;
         let mut results = Vec::new();
-        // Where one fails the next would as well, and each would take its time.
+        // After a failed letter the next would fail as well, and each would take its time.
         let mut works = true;
         for letter in &letters {
             works = works && shelf::decide(self, letter, standing, repair_id).await;
@@ -118,13 +118,13 @@ impl DeadLetters {
         Ok(Response::new(v1::DecideDeadLettersResponse { results }))
     }
 
-    /// The repair, if it is under way and of the right kind.
+    /// The repair, if it is unfinished and of the right kind.
     async fn repair(&self, id: u64, standing: LetterStatus) -> Result<RepairEvent, ApiError> {
         let kind = match standing {
             LetterStatus::Replayed => "replay_letters",
             LetterStatus::Dropped => "drop_letters",
         };
-        // Above, no store can have one.
+        // No store has a larger id.
         let after =
             i64::try_from(id).ok().and_then(|id| id.checked_add(1)).ok_or(ApiError::RepairNotFound)?;
         let found = self.store.repairs(Some(after.unsigned_abs()), 1).await.map_err(failure)?;

@@ -1,4 +1,4 @@
-//! A new sale as it comes from outside, field by field, into a checked draft.
+//! A new sale from a request, field by field, into a checked draft.
 
 use flashgate_domain::{DeductPolicy, SaleDraft, SaleFields, Timestamp, sale::InvalidSale};
 use flashgate_proto::{sale::policy, v1::CreateSaleRequest};
@@ -41,7 +41,7 @@ pub struct SaleForm {
 }
 
 impl SaleForm {
-    /// The draft, if every field is right; the failure names the first that is not.
+    /// The draft, if every field is valid; the error names the first invalid field.
     pub fn check(self) -> Result<SaleDraft, ApiError> {
         let wrong = |invalid: InvalidSale| ApiError::malformed(invalid.field, invalid.expected);
         let Self {
@@ -74,7 +74,7 @@ impl SaleForm {
     }
 
     /// The form in a JSON object. Every member must be known, present (the last two are optional) and of the
-    /// right type; the failure names the first that is not.
+    /// right type; the error names the first wrong one.
     pub fn from_json(body: &[u8]) -> Result<Self, ApiError> {
         let value = serde_json::from_slice(&integers::plain(body))
             .map_err(|error| ApiError::malformed("body", format!("must be JSON: {error}")))?;
@@ -128,7 +128,7 @@ impl From<CreateSaleRequest> for SaleForm {
     }
 }
 
-/// Takes a text out of `members`; `absent` stands for a missing one.
+/// Removes a string from `members`; `absent` replaces a missing one.
 fn text(
     members: &mut Map<String, Value>,
     field: &'static str,
@@ -144,7 +144,7 @@ fn text(
     }
 }
 
-/// Takes a whole number out of `members`; `absent` stands for a missing one.
+/// Removes an integer from `members`; `absent` replaces a missing one.
 fn number<N: TryFrom<u64>>(
     members: &mut Map<String, Value>,
     field: &'static str,

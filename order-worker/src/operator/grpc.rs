@@ -32,8 +32,8 @@ use super::{
 };
 use crate::health::Health;
 
-/// The services, with health and reflection, as routes without a fallback; and a task that keeps health as readiness
-/// has it.
+/// The services, with health and reflection, as routes without a fallback; and a task that keeps health equal to
+/// readiness.
 ///
 /// # Errors
 /// The descriptors of the services cannot be read: a broken build.
@@ -68,7 +68,7 @@ pub fn routes(
     Ok((router, report_health(reporter, health.watch())))
 }
 
-/// Keeps gRPC health as readiness has it. The empty name stands for the whole server.
+/// Keeps gRPC health equal to readiness. The empty name stands for the whole server.
 async fn report_health(
     reporter: HealthReporter,
     mut condition: tokio::sync::watch::Receiver<crate::health::Condition>,
@@ -83,7 +83,7 @@ async fn report_health(
     }
 }
 
-/// Sales and orders, as operators and gateways call them.
+/// The services for sales and orders, for operators and gateways.
 #[derive(Clone)]
 pub struct Operator(pub Arc<Sales>);
 

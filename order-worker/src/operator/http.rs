@@ -27,9 +27,9 @@ use crate::{
     openapi,
 };
 
-/// The request header that makes a creation repeatable.
+/// The request header that makes a creation idempotent.
 const KEY_HEADER: &str = "idempotency-key";
-/// The response header that tells an earlier creation from a new one, as buyers have it.
+/// The response header that marks an earlier creation, as in the buyers' interface.
 const REPLAYED_HEADER: &str = "idempotency-replayed";
 
 type PathText = Result<Path<String>, PathRejection>;
@@ -60,7 +60,7 @@ pub fn routes(
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
 }
 
-/// A path that is no route, in the protocol of whoever asks.
+/// The answer to an unknown path, in the protocol of the request.
 pub async fn nothing_here(headers: HeaderMap) -> Response {
     let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     if content_type.starts_with(b"application/grpc") {
@@ -143,7 +143,7 @@ pub(crate) async fn create(
     Ok(answer)
 }
 
-/// The idempotency key of the request, if it has one.
+/// The idempotency key of the request, if present.
 fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
     let mut values = headers.get_all(KEY_HEADER).iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -260,7 +260,7 @@ fn sale_id(text: PathText) -> Result<SaleId, ApiError> {
     parse(text, "sale_id")
 }
 
-/// A parameter of the path; axum refuses one that is not UTF-8.
+/// Decodes a path parameter; axum refuses one that is not UTF-8.
 fn parse<I: FromStr<Err = InvalidId>>(text: PathText, field: &'static str) -> Result<I, ApiError> {
     let Ok(Path(text)) = text else { return Err(ApiError::malformed(field, InvalidId::NotANumber)) };
     text.parse().map_err(|invalid| ApiError::malformed(field, invalid))

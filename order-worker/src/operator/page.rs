@@ -1,4 +1,4 @@
-//! Which sales a list request asks for, in either protocol.
+//! The page of sales that a list request asks for, in either protocol.
 
 use std::str::FromStr;
 
@@ -8,7 +8,7 @@ use flashgate_proto::v1::ListSalesRequest;
 use flashgate_service::error::ApiError;
 use utoipa::IntoParams;
 
-/// How many sales a page holds if nobody says.
+/// Default number of sales of a page.
 const SIZE_DEFAULT: u32 = 100;
 
 /// What [`from_query`] takes, for the document.
@@ -46,13 +46,13 @@ pub(super) fn from_query(query: &str) -> Result<SalePage, ApiError> {
 }
 
 fn number<N: FromStr>(field: &'static str, value: &str) -> Result<N, ApiError> {
-    // `parse` takes a sign, too.
+    // `parse` accepts a sign, too.
     let digits = Some(value).filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
     let number = digits.and_then(|digits| digits.parse().ok());
     number.ok_or_else(|| ApiError::malformed(field, "must be a whole number, not negative"))
 }
 
-/// The page of a request.
+/// The validated page of a request.
 pub(super) fn checked(request: &ListSalesRequest) -> Result<SalePage, ApiError> {
     let expected = "must be created, preheating, preheated or closed";
     let state = |name: &String| SaleState::parse(name).ok_or_else(|| ApiError::malformed("states", expected));
@@ -62,7 +62,7 @@ pub(super) fn checked(request: &ListSalesRequest) -> Result<SalePage, ApiError> 
         _ => return Err(ApiError::malformed("page_size", format!("must be at most {SALE_PAGE_MAX}"))),
     };
     let mut states = request.states.iter().map(state).collect::<Result<Vec<_>, _>>()?;
-    // Each once: a store has room for as many as there are.
+    // Duplicates are dropped: a store has room for each state once.
     states.sort_by_key(|state| state.as_str());
     states.dedup();
     Ok(SalePage { after_id: request.after_id, size, states })

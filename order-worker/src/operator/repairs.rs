@@ -1,4 +1,4 @@
-//! Repairs: outcomes that are published again, and what operators did, written down. Over gRPC.
+//! Repairs: republishes outcomes, and records the actions of operators. Over gRPC.
 
 use std::sync::Arc;
 
@@ -20,25 +20,25 @@ use tracing::{info, warn};
 
 use super::{Backlog, books::batch_id, sales::failure};
 
-/// The longest message that is read: a text of [`TEXT_BYTES_MAX`] and what is around it.
+/// Maximum bytes of a request: a text of [`TEXT_BYTES_MAX`] and its envelope.
 pub(super) const MESSAGE_BYTES_MAX: usize = 128 * 1024;
-/// How many batches one request can ask for.
+/// Maximum batches of one request.
 const BATCHES_MAX: usize = 1_000;
-/// How many repairs a page has if nobody says.
+/// Default number of repairs of a page.
 const PAGE_SIZE: u32 = 100;
 
-/// What repairs need of a worker.
+/// The dependencies of repairs.
 #[derive(Clone)]
 pub struct Repairs {
-    /// Where batches are decided, and repairs written down.
+    /// Stores decided batches and repair records.
     pub store: Arc<dyn OrderStore>,
-    /// Sends outcomes.
+    /// Publishes outcomes.
     pub publisher: Arc<dyn Publisher>,
-    /// Where they go.
+    /// The topic of outcomes.
     pub outcomes: Topic,
-    /// Stamps rows.
+    /// The time for stored rows.
     pub clock: Arc<dyn Clock>,
-    /// What the workers have yet to do.
+    /// The unfinished messages of the workers.
     pub backlog: Backlog,
 }
 
@@ -208,7 +208,7 @@ fn correction(request: v1::CorrectOrderRequest) -> Result<Correction, ApiError> 
     Ok(Correction { order, sale, seen: mark("seen", &seen)?, settled: mark("settled", &settled)? })
 }
 
-/// Only states in which an order is decided: what became of it later is no word of the ledger.
+/// Accepts only states in which an order is decided: later states are not the ledger's.
 fn mark(field: &'static str, mark: &v1::OrderMark) -> Result<OrderSnapshot, ApiError> {
     let reason = match mark.cancel_reason.as_str() {
         "" => None,

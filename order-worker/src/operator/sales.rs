@@ -1,4 +1,4 @@
-//! The life of a sale as an operator sees it, and look-ups. Decides; knows no protocol.
+//! The life of a sale as an operator sees it, and look-ups. Decides; independent of any protocol.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use flashgate_service::error::ApiError;
 use metrics::counter;
 use tracing::{error, info, warn};
 
-/// Creates, preheats, closes and finds sales; finds orders. Announces each change on the topic of sales.
+/// Creates, preheats, closes and finds sales; finds orders. Publishes each change on the topic of sales.
 pub struct Sales {
     store: Arc<dyn OrderStore>,
     publisher: Arc<dyn Publisher>,
@@ -24,7 +24,7 @@ pub struct Sales {
 }
 
 impl Sales {
-    /// Announces on `topic`.
+    /// Publishes on `topic`.
     pub fn new(
         store: Arc<dyn OrderStore>,
         publisher: Arc<dyn Publisher>,
@@ -34,11 +34,11 @@ impl Sales {
         Self { store, publisher, topic, clock }
     }
 
-    /// Stores a new sale. With a key it is repeatable: the same key and draft give the same sale, with `true` beside it.
-    /// Without one, a call whose answer was lost may have stored a sale.
+    /// Stores a new sale. A key makes the call idempotent: the same key and draft return the same sale, with `true`.
+    /// Without a key, a call whose answer was lost may have stored a sale.
     ///
-    /// `at_payment` is refused until orders can be paid: its stock goes in the step after payment, so a sale
-    /// that had it would confirm orders without ever taking their units.
+    /// `at_payment` is refused until orders can be paid: its stock is deducted after payment, so such a sale
+    /// would confirm orders without ever taking their units.
     pub async fn create(
         &self,
         key: Option<&IdempotencyKey>,
@@ -65,12 +65,12 @@ impl Sales {
         if !is_repeated {
             info!(sale_id = %sale.id, stock = sale.saleable, "sale created");
         }
-        // Again, too: the first call may have ended before it did.
+        // Also at a repetition: the first call may have ended before its event.
         self.announce(sale.id).await;
         Ok((sale, is_repeated))
     }
 
-    /// Has the gateways put the sale into the ledger; a second call only announces it again.
+    /// Makes the gateways put the sale into the ledger; a second call only publishes the event again.
     pub async fn preheat(&self, sale: SaleId) -> Result<Sale, ApiError> {
         let transition = self.store.preheat_sale(sale, self.clock.now()).await.map_err(failure)?;
         let sale = self.changed(transition)?;
@@ -81,8 +81,7 @@ impl Sales {
         }
     }
 
-    /// Registers the ledger as the one that belongs to the store, unless one is registered; with `None` it only tells
-    /// which one is.
+    /// Registers the ledger as the store's own, unless one is registered; `None` only reads.
     pub async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, ApiError> {
         if let Some(ledger) = ledger {
             let registration = self.store.register_ledger(ledger).await.map_err(failure)?;
@@ -102,14 +101,14 @@ impl Sales {
         if sale.generation != generation || sale.state == SaleState::Created {
             return Err(ApiError::OtherGeneration);
         }
-        // Every gateway confirms; only the first one has something to tell.
+        // Every gateway confirms; only the first confirmation is published.
         if is_news {
             self.announce(sale.id).await;
         }
         Ok(sale)
     }
 
-    /// Ends the sale for good; a second call only announces it again.
+    /// Ends the sale for good; a second call only publishes the event again.
     pub async fn close(&self, sale: SaleId) -> Result<Sale, ApiError> {
         let transition = self.store.close_sale(sale, self.clock.now()).await.map_err(failure)?;
         let sale = self.changed(transition)?;
@@ -117,7 +116,7 @@ impl Sales {
         Ok(sale)
     }
 
-    /// One sale.
+    /// The sale, or [`Refusal::SaleNotFound`].
     pub async fn find(&self, sale: SaleId) -> Result<Sale, ApiError> {
         self.store.sale(sale).await.map_err(failure)?.ok_or(Refusal::SaleNotFound.into())
     }
@@ -127,7 +126,7 @@ impl Sales {
         self.store.sales(page).await.map_err(failure)
     }
 
-    /// One order, whoever's it is.
+    /// The order of any buyer, or [`ApiError::OrderNotFound`].
     pub async fn order(&self, order: OrderId) -> Result<Order, ApiError> {
         self.store.order(order).await.map_err(failure)?.ok_or(ApiError::OrderNotFound)
     }
@@ -140,7 +139,7 @@ impl Sales {
         Ok(sale)
     }
 
-    /// Tells every gateway to look at the sale. A lost announcement delays them until their next periodic look.
+    /// Makes every gateway read the sale. A lost event delays them until their next periodic refresh.
     async fn announce(&self, sale: SaleId) {
         let message = Message::new(self.topic.clone(), sale.to_string(), body::encode_sale_event(sale));
         if let Err(fault) = self.publisher.publish(message).await {
@@ -151,7 +150,7 @@ impl Sales {
     }
 }
 
-/// What a fault of the store is to a caller.
+/// Maps a store fault to the error for the caller.
 pub(super) fn failure(fault: StoreError) -> ApiError {
     match fault {
         StoreError::Unavailable(_) | StoreError::Contended(_) | StoreError::Blocked { .. } => {

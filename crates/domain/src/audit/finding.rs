@@ -1,4 +1,4 @@
-//! What can be wrong with a sale, and the verdict.
+//! The possible faults of a sale, and the verdict.
 
 use std::fmt;
 
@@ -11,100 +11,99 @@ use crate::{
     id::{BatchId, OrderId, SaleId},
 };
 
-/// One thing that an audit found, confirmed by a second look.
+/// A fault that an audit found, confirmed by a second reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// An open batch is older than it may be: it is to be re-driven.
+    /// An open batch is older than the maximum age: re-drive it.
     ToRedrive {
         /// The batch.
         batch: BatchId,
         /// When it was deducted, by the ledger's clock.
         deducted_at: Timestamp,
-        /// What it holds.
+        /// The orders and units that it holds.
         amount: Amount,
         /// Whether the order store has decided it, so that only its settlement is missing.
         decided: bool,
     },
-    /// The order store has applied a batch that the ledger does not know, or has fenced: its units are on sale
-    /// again.
+    /// The order store has applied a batch that the ledger does not have, or has fenced: its units are on sale again.
     Phantom {
         /// The batch.
         batch: BatchId,
-        /// What the store has of it.
+        /// The orders and units that the store has of it.
         amount: Amount,
-        /// The units that were confirmed: so many could be sold twice.
+        /// The confirmed units: they could be sold twice.
         confirmed_units: u64,
-        /// Whether the ledger has a fence for it, so that settling cannot heal it.
+        /// Whether the ledger has a fence for it, so that settling cannot repair it.
         fenced: bool,
     },
-    /// Units are gone from the ledger, and no batch explains them: they cannot be sold.
+    /// Units are missing in the ledger, and no batch explains them: they cannot be sold.
     Leaked {
-        /// How many.
+        /// The number of units.
         units: u64,
-        /// Open batches whose log entry is gone and that the order store has not decided: they may hold them.
+        /// Undecided open batches without a log entry: they may hold the units.
         suspects: Vec<BatchId>,
     },
-    /// The ledger has more units on sale than the order store can give, and no batch explains it.
+    /// The ledger has more units on sale than the order store can give, and no batch explains them.
     Surplus {
-        /// How many.
+        /// The number of units.
         units: u64,
     },
-    /// `available` is not what the ledger's own totals say.
+    /// `available` differs from the ledger's own totals.
     LedgerContradiction {
-        /// By how much: below 0, units are missing.
+        /// The difference in units: below 0, units are missing.
         units: i64,
     },
-    /// `saleable` is not what the store's own orders say.
+    /// `saleable` differs from the store's own orders.
     StoreContradiction {
-        /// By how much: below 0, the row of the sale says less than its orders leave.
+        /// The difference in units: below 0, the row of the sale has fewer units than its orders leave.
         units: i64,
     },
-    /// The orders of a batch are not what the ledger settled. Names the orders that differ; none if the
+    /// The orders of a batch differ from what the ledger settled. Names the orders that differ; none if the
     /// number of orders does.
     ChangedBatch {
         /// The batch.
         batch: BatchId,
-        /// Units that the ledger settled as confirmed, less those that the store has as confirmed.
+        /// Units that the ledger settled as confirmed, minus those confirmed in the store.
         units: i64,
         /// The orders that differ.
         orders: Vec<OrderId>,
     },
-    /// The order store has fewer orders than the ledger has keys of orders: some were lost, or are not read. What
-    /// their units look like is a leak; none are put back.
+    /// The order store has fewer orders than the ledger has keys of orders: some were lost, or are not read. Their
+    /// units look like a leak; none are returned.
     OrdersMissing {
-        /// How many, at least.
+        /// The minimum number of missing orders.
         orders: u64,
     },
-    /// The ledger has other buyers or keys of the sale than were written: some of them are lost, or others were put
-    /// there.
+    /// The ledger has other buyers or keys of the sale than were written: some of them are lost, or others were
+    /// added.
     PartLost {
-        /// What was written.
+        /// The written counts.
         written: WrittenCounts,
-        /// What is there.
+        /// The counts found.
         found: WrittenCounts,
     },
     /// Buyers hold fewer units in the ledger than the order store has sold them: they can buy beyond the limit.
     HeldTooFew {
-        /// How many buyers.
+        /// The number of buyers.
         buyers: u64,
-        /// How many units.
+        /// The number of units.
         units: u64,
     },
     /// Buyers hold more units in the ledger than the order store has sold them, with nothing in flight: they cannot buy
     /// up to the limit.
     HeldTooMany {
-        /// How many buyers.
+        /// The number of buyers.
         buyers: u64,
-        /// How many units, at least: of a buyer without an order it is not known.
+        /// The minimum number of units: those of a buyer without an order are unknown.
         units: u64,
     },
-    /// The order store has preheated the sale, and the ledger does not have it: it was lost.
+    /// The order store has preheated the sale, and the ledger does not have it: the sale was lost.
     MissingInLedger,
     /// The sides have different generations of the sale.
     OtherGeneration {
-        /// In the ledger.
+        /// The generation in the ledger.
         ledger: u32,
-        /// In the order store.
+        /// The generation in the order store.
         store: u32,
     },
 }
@@ -148,7 +147,7 @@ impl Finding {
         }
     }
 
-    /// The buyers concerned, if it is about them.
+    /// The buyers concerned, if the finding is about buyers.
     pub const fn buyers(&self) -> Option<u64> {
         match self {
             Self::HeldTooFew { buyers, .. } | Self::HeldTooMany { buyers, .. } => Some(*buyers),
@@ -166,7 +165,7 @@ impl Finding {
         }
     }
 
-    /// The batch concerned, if it is one.
+    /// The batch concerned, if the finding is about one.
     pub const fn batch(&self) -> Option<BatchId> {
         match self {
             Self::ToRedrive { batch, .. }
@@ -249,14 +248,14 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What an audit of one sale says in one word.
+/// The result of an audit of one sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
-    /// Both sides agree; what is open is in flight.
+    /// Both sides agree; open batches are in flight.
     Agrees,
-    /// They agree, but some batches are open for too long.
+    /// Both sides agree, but some batches are older than the maximum age.
     ToRedrive,
-    /// They do not agree.
+    /// The sides do not agree.
     Differs,
 }
 
@@ -282,18 +281,18 @@ pub struct Report {
     pub saleable: u64,
     /// Orders in the order store.
     pub orders: u64,
-    /// Batches that are open and young.
+    /// Open batches within the maximum age.
     pub in_flight_batches: u64,
-    /// What those hold.
+    /// The orders and units that those batches hold.
     pub in_flight: Amount,
-    /// What is wrong.
+    /// The findings.
     pub findings: Vec<Finding>,
-    /// What would put its units right.
+    /// The steps that would correct its units.
     pub steps: Steps,
 }
 
 impl Report {
-    /// The worst of what was found.
+    /// The worst verdict of the findings.
     pub fn verdict(&self) -> Verdict {
         let worst = self.findings.iter().map(|finding| match finding {
             Finding::ToRedrive { .. } => Verdict::ToRedrive,

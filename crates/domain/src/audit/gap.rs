@@ -5,23 +5,23 @@ use std::collections::HashMap;
 use super::snapshot::{LedgerSnapshot, StoreSnapshot, Sums};
 use crate::id::BatchId;
 
-/// How far the books of one sale are from agreeing, in units.
+/// The differences of the snapshots of one sale, in units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gap {
-    /// In the ledger: `available` less what its totals say. Exact: a snapshot is one moment.
+    /// In the ledger: `available` minus the value of its totals. Exact: a snapshot is one moment.
     pub in_ledger: i64,
-    /// In the order store: `saleable` less what its orders say. Exact: its books are one transaction.
+    /// In the order store: `saleable` minus the value of its orders. Exact: its snapshot is one transaction.
     pub in_store: i64,
-    /// What the ledger's totals say, less what the orders and the open batches say. Below 0: units are gone from
+    /// The value of the ledger's totals, minus that of the orders and the open batches. Below 0: units are missing in
     /// the ledger that no batch explains. Above: the store has sold units that the ledger still counts, **or** a
     /// batch was deducted after the ledger was read and applied before the store was. So if the ledger is read
-    /// before the store, the true difference is never above it.
+    /// before the store, the true difference is never above the measured one.
     pub across: i64,
 }
 
 impl Gap {
-    /// The gap between books that were read one after the other, the ledger's first. The store must have been asked
-    /// for all open and lost batches of the ledger.
+    /// The gap between snapshots that were read one after the other, the ledger's first. The store must have been
+    /// queried for all open and lost batches of the ledger.
     pub fn between(ledger: &LedgerSnapshot, store: &StoreSnapshot) -> Self {
         let totals = &ledger.totals;
         let by_totals =
@@ -32,7 +32,7 @@ impl Gap {
         let written_off = i128::from(totals.written_off) - i128::from(totals.reclaimed);
         let confirmed: HashMap<BatchId, u64> =
             store.decided.iter().map(|decided| (decided.batch, decided.sums.confirmed.units)).collect();
-        // What an open batch holds has left the ledger; the store has given what it confirmed of it.
+        // The units of an open batch have left the ledger; the store has given the confirmed part of them.
         let pending: i128 = ledger
             .open
             .iter()
@@ -45,15 +45,15 @@ impl Gap {
         }
     }
 
-    /// Whether everything agrees.
+    /// Whether all three are zero.
     pub const fn is_closed(&self) -> bool {
         self.in_ledger == 0 && self.in_store == 0 && self.across == 0
     }
 }
 
-/// How many orders the order store has lost, at least: the ledger has the keys of so many more than the store has orders
-/// and the open batches have undecided ones. Orders only become more, so if the ledger was read before the store, the
-/// true number is never below it.
+/// The minimum number of orders that the order store has lost: the keys of the ledger, minus the orders of the store
+/// and the undecided orders of the open batches. Orders only increase, so if the ledger was read before the store,
+/// the true number is never below the result.
 pub fn missing_orders(ledger: &LedgerSnapshot, store: &StoreSnapshot) -> u64 {
     let decided: HashMap<BatchId, Sums> =
         store.decided.iter().map(|decided| (decided.batch, decided.sums)).collect();

@@ -1,4 +1,4 @@
-//! From books to findings.
+//! From snapshots to findings.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,13 +12,13 @@ use super::{
 };
 use crate::{clock::Timestamp, id::BatchId};
 
-/// What the deduction log says of a batch that the order store has decided.
+/// The state of a decided batch in the deduction log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TraceStatus {
-    /// No entry, and the key of its first order leads to another order, or to none: the ledger never had it, or
-    /// has lost it.
+    /// No entry, and the key of its first order leads to another order, or to none: the ledger never had the batch,
+    /// or has lost it.
     Unknown,
-    /// No entry, but the key of its first order leads to it: it was deducted, and its entry is gone.
+    /// No entry, but the key of its first order leads to it: the batch was deducted, and its entry was lost.
     Forgotten,
     /// Fenced.
     Fenced,
@@ -28,23 +28,23 @@ pub enum TraceStatus {
     Settled,
 }
 
-/// What the deduction log says of a batch.
+/// A batch in the deduction log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trace {
     /// The batch.
     pub batch: BatchId,
-    /// What the log says.
+    /// Its state in the log.
     pub status: TraceStatus,
-    /// Its orders of the sale, as the log has them.
+    /// Its orders of the sale, as in the log.
     pub sums: Sums,
 }
 
-/// What looking at the batches one by one brought up, confirmed by a second look.
+/// Findings from the comparison of single batches, confirmed by a second reading.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence(pub Vec<Finding>);
 
 impl Evidence {
-    /// What a batch of the store and its trace in the ledger are evidence of. Names no orders.
+    /// The finding of a batch of the store and its trace in the ledger. Names no orders.
     pub fn of(decided: &DecidedBatch, trace: &Trace) -> Option<Finding> {
         let (batch, store) = (decided.of_sale.batch, decided.of_sale.sums);
         let phantom = |fenced| Finding::Phantom {
@@ -56,7 +56,7 @@ impl Evidence {
         match trace.status {
             TraceStatus::Unknown => (store.total().orders > 0).then(|| phantom(false)),
             TraceStatus::Fenced => (store.total().orders > 0).then(|| phantom(true)),
-            // Nothing to compare with yet, or any longer.
+            // Not comparable yet, or no longer.
             TraceStatus::Open | TraceStatus::Forgotten => None,
             TraceStatus::Settled => (store != trace.sums).then(|| Finding::ChangedBatch {
                 batch,
@@ -66,14 +66,14 @@ impl Evidence {
         }
     }
 
-    /// Whether nothing of the gap is left to be explained by batches.
+    /// Whether the batches explain the whole gap.
     pub fn explains(&self, gap: &Gap) -> bool {
         let changed = self.0.iter().any(|finding| matches!(finding, Finding::ChangedBatch { .. }));
         let row_alone = gap.across == 0;
         !self.0.is_empty() && self.across() == gap.across && (gap.in_store == 0 || changed || row_alone)
     }
 
-    /// How much of [`Gap::across`] it explains.
+    /// The part of [`Gap::across`] that this explains.
     fn across(&self) -> i64 {
         let parts = self.0.iter().map(|finding| match finding {
             Finding::Phantom { confirmed_units, .. } => difference(*confirmed_units, 0),
@@ -99,7 +99,7 @@ fn difference(more: u64, less: u64) -> i64 {
     signed(more).saturating_sub(signed(less))
 }
 
-/// The open batches: how many are in flight and what they hold, and those that are older than `age`, by the
+/// The open batches: the number and holdings of those in flight, and those that are older than `age`, by the
 /// ledger's clock.
 pub fn open_batches(
     ledger: &LedgerSnapshot,
@@ -122,7 +122,7 @@ pub fn open_batches(
     let of_store: HashMap<BatchId, Sums> =
         store.decided.iter().map(|decided| (decided.batch, decided.sums)).collect();
     for lost in ledger.lost.iter().filter(|lost| old(lost.deducted_at)) {
-        // What it holds is known from the store alone. If it holds nothing of this sale, it is none of its business.
+        // Only the store knows the holdings of the batch. A batch without orders of this sale is irrelevant here.
         let amount = of_store.get(&lost.batch).map(Sums::total).unwrap_or_default();
         if amount.orders > 0 {
             let (batch, deducted_at) = (lost.batch, lost.deducted_at);
@@ -132,11 +132,11 @@ pub fn open_batches(
     (batches, in_flight, findings)
 }
 
-/// What a gap that was confirmed means, given what the batches told.
+/// The findings of a confirmed gap, given the evidence of the batches.
 pub fn weigh(gap: &Gap, evidence: Evidence, ledger: &LedgerSnapshot, store: &StoreSnapshot) -> Vec<Finding> {
     let mut findings = Vec::new();
     let (orders, suspects) = (missing_orders(ledger, store), suspects(ledger, store));
-    // The keys may be those of a batch that is yet to be decided.
+    // The keys may be those of an undecided batch.
     if orders > 0 && suspects.is_empty() {
         findings.push(Finding::OrdersMissing { orders });
     }
@@ -148,7 +148,7 @@ pub fn weigh(gap: &Gap, evidence: Evidence, ledger: &LedgerSnapshot, store: &Sto
     }
     let unexplained = gap.across.saturating_sub(evidence.across());
     findings.extend(evidence.0);
-    // Units that were taken from `available` alone are gone as well: the totals only tell how many.
+    // Units that were taken from `available` alone are missing as well: the totals only give the number.
     let gone = unexplained.saturating_add(gap.in_ledger);
     if gone < 0 {
         findings.push(Finding::Leaked { units: gone.unsigned_abs(), suspects });
@@ -158,7 +158,7 @@ pub fn weigh(gap: &Gap, evidence: Evidence, ledger: &LedgerSnapshot, store: &Sto
     findings
 }
 
-/// Open batches without a log entry that the order store has not decided: nobody knows what they hold.
+/// Undecided open batches without a log entry: their holdings are unknown.
 pub(super) fn suspects(ledger: &LedgerSnapshot, store: &StoreSnapshot) -> Vec<BatchId> {
     let decided: HashSet<BatchId> = store.decided.iter().map(|decided| decided.batch).collect();
     ledger.lost.iter().map(|lost| lost.batch).filter(|batch| !decided.contains(batch)).collect()

@@ -1,4 +1,4 @@
-//! What each side tells about one sale.
+//! What each side reports about one sale.
 
 use crate::{
     buyer::BuyerId,
@@ -10,38 +10,38 @@ use crate::{
     sale::SaleState,
 };
 
-/// Orders, and the units that they ask for.
+/// A number of orders, and their units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amount {
-    /// How many orders.
+    /// The number of orders.
     pub orders: u64,
-    /// How many units.
+    /// The number of units.
     pub units: u64,
 }
 
 impl Amount {
-    /// Adds `orders` orders of `units` units in all.
+    /// Adds `orders` orders of `units` units in total.
     pub const fn add(&mut self, orders: u64, units: u64) {
         self.orders = self.orders.saturating_add(orders);
         self.units = self.units.saturating_add(units);
     }
 }
 
-/// Orders of one sale by what was decided when they came, whatever became of them later.
+/// Orders of one sale by their first decision, whatever their state now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
     /// Not decided yet: in the ledger alone.
     pub pending: Amount,
     /// Their units were taken in the order store.
     pub confirmed: Amount,
-    /// Cancelled since the order store had too little: their units do not exist.
+    /// Cancelled because the order store had too few units: their units do not exist.
     pub written_off: Amount,
-    /// Cancelled for another reason: their units went back.
+    /// Cancelled for another reason: their units were returned.
     pub returned: Amount,
 }
 
 impl Sums {
-    /// Adds orders about which `decision` was made; `None`: none yet.
+    /// Adds orders with `decision`; `None`: not decided yet.
     pub const fn add(&mut self, decision: Option<Decision>, orders: u64, units: u64) {
         let place = match decision {
             None => &mut self.pending,
@@ -57,7 +57,7 @@ impl Sums {
         place.add(orders, units);
     }
 
-    /// Those of `sale` in an outcome.
+    /// The orders of `sale` in an outcome.
     pub fn of_outcome(outcome: &BatchOutcome, sale: SaleId) -> Self {
         let mut sums = Self::default();
         for order in outcome.orders.iter().filter(|order| order.intent.sale() == sale) {
@@ -66,7 +66,7 @@ impl Sums {
         sums
     }
 
-    /// All of them.
+    /// The total of all orders.
     pub const fn total(&self) -> Amount {
         let mut total = self.pending;
         total.add(self.confirmed.orders, self.confirmed.units);
@@ -79,35 +79,34 @@ impl Sums {
 /// A sale in the ledger at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LedgerSnapshot {
-    /// How often it was built.
+    /// Number of builds of the ledger for this sale.
     pub generation: u32,
-    /// Whether it was stopped.
+    /// Whether it is paused.
     pub paused: bool,
-    /// Moved by every change.
+    /// Increases with every change.
     pub sequence: u64,
-    /// How many compensating steps there were.
+    /// Number of compensating steps so far.
     pub adjustments: u64,
     /// The totals.
     pub totals: Totals,
-    /// Keys that have an order: each order but those that were cancelled for their key has its own. 0 where it is not
-    /// told.
+    /// Keys that have an order: each order, except those cancelled for their key, has its own. 0 if not reported.
     pub keys: u64,
-    /// Buyers that hold something.
+    /// Buyers that hold units.
     pub buyers: u64,
-    /// How many buyers and keys were written; `None` where it is not told.
+    /// The written numbers of buyers and keys; `None` if not reported.
     pub written: Option<WrittenCounts>,
-    /// The moment, by the ledger's clock.
+    /// The moment of the snapshot, by the ledger's clock.
     pub taken_at: Timestamp,
     /// The batches that hold units and are not settled, oldest first.
     pub open: Vec<Held>,
-    /// The open batches of the shard whose log entry is gone, so that nobody knows what they hold.
+    /// The open batches of the shard whose log entry was lost, so that their holdings are unknown.
     pub lost: Vec<LostEntry>,
 }
 
-/// How many fields a sale must have in the ledger.
+/// The numbers of buyers and keys that a sale must have in the ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WrittenCounts {
-    /// Buyers that hold something.
+    /// Buyers that hold units.
     pub buyers: u64,
     /// Keys that have an order.
     pub keys: u64,
@@ -120,7 +119,7 @@ pub struct Held {
     pub batch: BatchId,
     /// When it was deducted, by the ledger's clock.
     pub deducted_at: Timestamp,
-    /// What it holds of the sale.
+    /// Its holdings of the sale.
     pub amount: Amount,
 }
 
@@ -136,37 +135,37 @@ pub struct LostEntry {
 /// A sale in the order store at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreSnapshot {
-    /// How far the sale has come.
+    /// The state of the sale.
     pub state: SaleState,
-    /// How often its ledger was built.
+    /// Number of builds of its ledger.
     pub generation: u32,
     /// Units at the start.
     pub initial: u64,
     /// Units added since.
     pub restocked: u64,
-    /// Units given back by confirmed orders.
+    /// Units returned by cancelled orders that had been confirmed.
     pub returned: u64,
-    /// Units left, as the sale's row says.
+    /// Units left, from the sale's row.
     pub saleable: u64,
-    /// How many compensating steps there were.
+    /// Number of compensating steps so far.
     pub adjustments: u64,
-    /// How many orders it has, counted by another way than they were summed up.
+    /// Number of its orders, counted independently of the sums.
     pub counted: u64,
-    /// All of its orders.
+    /// The sums of all its orders.
     pub orders: Sums,
-    /// Of the batches that were asked for, those that are decided.
+    /// The decided batches among those that were asked for.
     pub decided: Vec<BatchSums>,
 }
 
 impl StoreSnapshot {
-    /// Whether as many orders were summed up as there are. Books that are not whole say nothing: an order that is left
-    /// out looks like units that nobody has.
+    /// Whether the sums cover every counted order. An incomplete snapshot proves nothing: a left-out order looks like
+    /// missing units.
     pub const fn is_whole(&self) -> bool {
         self.counted == self.orders.total().orders
     }
 }
 
-/// What a decided batch has of one sale.
+/// A decided batch's part of one sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchSums {
     /// The batch.
@@ -175,12 +174,12 @@ pub struct BatchSums {
     pub sums: Sums,
 }
 
-/// A decided batch, in a list of all.
+/// A decided batch, in a list of all batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecidedBatch {
-    /// What it has of the sale; nothing if all of its orders are of other sales.
+    /// Its part of the sale; empty if all of its orders are of other sales.
     pub of_sale: BatchSums,
-    /// How many orders it brought, of any sale.
+    /// Number of its orders, of any sale.
     pub orders: u32,
 }
 

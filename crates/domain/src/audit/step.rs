@@ -1,7 +1,8 @@
-//! Compensating steps: what puts units right that an audit found missing or too many.
+//! Compensating steps: corrections of missing or surplus units that an audit found.
 //!
-//! A step names what it saw, and only what traffic does not move: the contradiction of one side in itself, and how
-//! many steps there were before. So it is refused if somebody else was first, and needs no stop of the sale.
+//! A step names the state that it expects, and only state that traffic does not change: the internal contradiction of
+//! one side, and the number of earlier steps. So a step is refused if another one was taken first, and needs no
+//! pause.
 
 use super::{
     finding::Finding,
@@ -15,17 +16,17 @@ use super::{
 pub struct LedgerStep {
     /// The generation of the sale.
     pub generation: u32,
-    /// How many steps there were.
+    /// The expected number of earlier steps.
     pub adjustments: u64,
-    /// [`Gap::in_ledger`]: it is put right in `available` alone, since the totals know better.
+    /// [`Gap::in_ledger`]: corrected in `available` alone, since the totals are right.
     pub in_ledger: i64,
-    /// What is left of [`Gap::across`] and no batch explains: below 0, so many units come back on sale; above, so
-    /// many are taken off it.
+    /// The part of [`Gap::across`] that no batch explains: below 0, that many units are returned to sale; above, that
+    /// many are taken from it.
     pub across: i64,
 }
 
 impl LedgerStep {
-    /// By how much `available` changes.
+    /// The change of `available`.
     pub const fn units(&self) -> i64 {
         self.in_ledger.saturating_add(self.across).saturating_neg()
     }
@@ -34,38 +35,38 @@ impl LedgerStep {
 /// A step in the order store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreStep {
-    /// How many steps there were.
+    /// The expected number of earlier steps.
     pub adjustments: u64,
-    /// [`Gap::in_store`]: it is put right in `saleable`, since the orders know better.
+    /// [`Gap::in_store`]: corrected in `saleable`, since the orders are right.
     pub in_store: i64,
 }
 
 impl StoreStep {
-    /// By how much `saleable` changes.
+    /// The change of `saleable`.
     pub const fn units(&self) -> i64 {
         self.in_store.saturating_neg()
     }
 
-    /// How many units it adds to `saleable`, and how many it takes off; one of them is 0.
+    /// The units added to `saleable`, and the units taken from it; one of them is 0.
     pub const fn added_and_taken(&self) -> (u64, u64) {
         let units = self.in_store.unsigned_abs();
         if self.in_store < 0 { (units, 0) } else { (0, units) }
     }
 }
 
-/// What would put the units of a sale right.
+/// The steps that would correct the units of a sale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Steps {
-    /// In the ledger.
+    /// The step in the ledger.
     pub ledger: Option<LedgerStep>,
-    /// In the order store.
+    /// The step in the order store.
     pub store: Option<StoreStep>,
 }
 
 impl Steps {
-    /// The steps for a gap that was confirmed. What a batch explains is not compensated: the batch is put right, and
-    /// what is left after that is looked at again. No step adds units while orders are missing in the order store, or
-    /// were left out of its sums: theirs would be sold twice.
+    /// The steps for a confirmed gap. A difference that a batch explains is not compensated: the batch is repaired,
+    /// and the rest is audited again. No step adds units while orders are missing in the order store, or were left
+    /// out of its sums: their units would be sold twice.
     pub fn of(gap: &Gap, evidence: &Evidence, ledger: &LedgerSnapshot, store: &StoreSnapshot) -> Self {
         if ledger.generation != store.generation {
             return Self::default();
@@ -79,7 +80,7 @@ impl Steps {
         let in_store = if changed { 0 } else { gap.in_store };
         let (generation, in_ledger) = (ledger.generation, gap.in_ledger);
         let in_ledger_step = LedgerStep { generation, adjustments: ledger.adjustments, in_ledger, across };
-        // The ledger's own totals know the missing orders; what they may be of a lost entry, they know as well.
+        // The ledger's own totals include the missing orders, and those that a lost entry may have held.
         let may_add_to_ledger = all_there || (store.is_whole() && has_suspects);
         let in_store_step = StoreStep { adjustments: store.adjustments, in_store };
         let is_off = in_ledger != 0 || across != 0;
@@ -89,8 +90,8 @@ impl Steps {
         }
     }
 
-    /// What an earlier audit and a later one both say. Of a difference across, the smaller one: it can be measured too
-    /// great, and never too small.
+    /// The steps that this audit and a later one have in common. Of a difference across, the smaller: the measured
+    /// value can be too large, never too small.
     pub fn agreed(&self, later: &Self) -> Self {
         let ledger = match (self.ledger, later.ledger) {
             (Some(one), Some(other)) => both(one, other),
@@ -99,13 +100,13 @@ impl Steps {
         Self { ledger, store: later.store.filter(|step| self.store == Some(*step)) }
     }
 
-    /// The same without what no batch explains, for whoever has not looked at every batch.
+    /// The same steps without the part that no batch explains, for callers that have not compared every batch.
     pub fn without_unexplained(self) -> Self {
         let step = |step: LedgerStep| LedgerStep { across: 0, ..step };
         Self { ledger: self.ledger.map(step).filter(|step| step.in_ledger != 0), ..self }
     }
 
-    /// Whether there is nothing to do.
+    /// Whether there are no steps.
     pub const fn is_empty(&self) -> bool {
         self.ledger.is_none() && self.store.is_none()
     }

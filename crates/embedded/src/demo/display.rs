@@ -1,4 +1,4 @@
-//! What is shown while the sale runs: one line that changes on a terminal, else a line a second.
+//! The progress of the sale: one updated line on a terminal, else one line per second.
 
 use std::{
     io::{self, Write},
@@ -19,12 +19,12 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// Between two lines where there is no terminal.
+/// Interval between two lines without a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
-/// How often the order store is asked how much it has confirmed.
+/// Interval at which the confirmed units are read from the order store.
 const COUNT_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The line.
+/// The progress line.
 #[derive(Debug)]
 pub(super) struct Display {
     bar: ProgressBar,
@@ -38,7 +38,7 @@ impl Display {
     pub(super) fn new() -> Self {
         // Draws to standard error, and only if that is a terminal.
         let bar = ProgressBar::no_length();
-        // The template is a constant; were it wrong, the default style would do.
+        // The template is a constant; the fallback is the default style.
         bar.set_style(
             ProgressStyle::with_template("{spinner} {elapsed:>3} {msg}")
                 .unwrap_or_else(|_wrong| ProgressStyle::default_bar()),
@@ -47,17 +47,17 @@ impl Display {
         Self { bar, written: Mutex::default(), confirmed: Arc::default() }
     }
 
-    /// A line that stays.
+    /// Prints a permanent line.
     pub(super) fn say(&self, text: &str) {
         if self.bar.is_hidden() {
-            // Nobody is left to tell if this fails.
+            // A failed write cannot be reported.
             let _ = writeln!(io::stderr(), "{text}");
         } else {
             self.bar.println(text);
         }
     }
 
-    /// Keeps asking the order store how many of `units` it has confirmed.
+    /// Reads repeatedly how many of `units` the order store has confirmed.
     pub(super) fn count_confirmed(
         &self,
         orders: Arc<impl SaleRepository>,
@@ -67,7 +67,7 @@ impl Display {
         let confirmed = Arc::clone(&self.confirmed);
         tokio::spawn(async move {
             loop {
-                // A look that fails shows the figure before.
+                // After a failed read the last figure stays.
                 if let Ok(Some(sale)) = orders.sale(sale).await {
                     confirmed.store(units.saturating_sub(sale.saleable), Ordering::Relaxed);
                 }
@@ -103,7 +103,7 @@ impl Display {
         }
     }
 
-    /// Leaves the terminal clean.
+    /// Clears the progress line.
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }

@@ -1,4 +1,4 @@
-//! Opens the demo's sale, as an operator does: over the order worker's interface.
+//! Opens the demo's sale as an operator does: through the order worker's interface.
 
 use std::{
     net::SocketAddr,
@@ -29,7 +29,7 @@ const OPEN_FOR: Duration = Duration::from_secs(3_600);
 const PREHEAT_MAX: Duration = Duration::from_secs(10);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Creates and preheats a sale that is open already.
+/// Creates and preheats a sale whose window is open.
 pub(super) async fn open(
     addresses: &Addresses,
     units: NonZeroU64,
@@ -60,7 +60,7 @@ pub(super) async fn open(
     Ok(sale)
 }
 
-/// Waits at the buyers' door: the order store knows the sale as preheated a moment before the gateway sells it.
+/// Polls the buyers' interface: the sale is preheated in the order store a moment before the gateway sells it.
 async fn on_sale(http: SocketAddr, sale: SaleId) -> Result<(), CliError> {
     let stream = TcpStream::connect(http).await.map_err(CliError::other)?;
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(CliError::other)?;

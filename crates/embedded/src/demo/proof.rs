@@ -1,6 +1,6 @@
-//! What became of the sale, read from the files of both stores after everything was stopped.
+//! The result of the sale, read from the files of both stores after everything was stopped.
 //!
-//! The load generator contributes one thing only: the receipts, that is which orders buyers were promised.
+//! The load generator contributes only the receipts: the orders that buyers were promised.
 
 use std::{collections::HashSet, path::Path};
 
@@ -19,38 +19,38 @@ const ORDER: &str = include_str!("../../sql/demo_order.sql");
 const LEDGER: &str = include_str!("../../sql/demo_ledger.sql");
 const OPEN_BATCHES: &str = include_str!("../../sql/demo_open_batches.sql");
 
-/// What the stores say.
+/// The figures in the stores.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Proof {
     /// Units on sale.
     pub(super) stock: u64,
-    /// Units of orders that stand.
+    /// Units of orders that are not cancelled.
     pub(super) sold: u64,
-    /// Orders that stand.
+    /// Orders that are not cancelled.
     pub(super) orders: u64,
     /// Orders that were cancelled.
     pub(super) cancelled: u64,
-    /// Units that the order store would still sell.
+    /// Units left in the order store.
     pub(super) saleable: u64,
-    /// Units that the ledger would still sell.
+    /// Units left in the ledger.
     pub(super) available: i64,
-    /// Purchases that have two orders.
+    /// Purchases with two orders.
     pub(super) duplicates: u64,
-    /// Buyers that hold more than they may.
+    /// Buyers above the limit.
     pub(super) over_limit: u64,
     /// Orders that buyers were promised.
     pub(super) promised: u64,
-    /// Those of them that do not stand, or are somebody else's.
+    /// Promised orders that are cancelled, missing, or another buyer's.
     pub(super) lost: u64,
-    /// Batches that the ledger has deducted and nobody has settled.
+    /// Batches that the ledger has deducted and not settled.
     pub(super) open_batches: u64,
 }
 
 impl Proof {
-    /// Reads both files. Nobody may have them open.
+    /// Reads both files. No process may have them open.
     ///
     /// # Errors
-    /// [`CliError::Other`] if one cannot be read.
+    /// [`CliError::Other`] if a file cannot be read.
     pub(super) fn read(folder: &DataFolder, sale: SaleId, receipts: &[Receipt]) -> Result<Self, CliError> {
         let mut proof = Self::default();
         let orders = open(&folder.orders())?;
@@ -94,12 +94,12 @@ impl Proof {
         Ok(())
     }
 
-    /// Units beyond those that were on sale.
+    /// Units sold beyond the stock.
     pub(super) const fn oversold(&self) -> u64 {
         self.sold.saturating_sub(self.stock)
     }
 
-    /// By how much the ledger and the order store disagree about what is left.
+    /// The difference between the units left in the ledger and in the order store.
     pub(super) fn drift(&self) -> i64 {
         self.available.saturating_sub(i64::try_from(self.saleable).unwrap_or(i64::MAX))
     }
@@ -109,7 +109,7 @@ impl Proof {
         self.stock.abs_diff(self.sold.saturating_add(self.saleable))
     }
 
-    /// Whether everything that was promised was kept.
+    /// Whether every promise was kept.
     pub(super) fn holds(&self) -> bool {
         let all_zero =
             [self.oversold(), self.duplicates, self.over_limit, self.lost, self.missing(), self.open_batches];

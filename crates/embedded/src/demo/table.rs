@@ -1,4 +1,4 @@
-//! The end of the demo as a table: what the buyers heard, and what the stores say.
+//! The result of the demo as a table: the buyers' answers, and the figures in the stores.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use flashgate_load::rush::Rushed;
 
 use super::proof::Proof;
 
-/// Both halves, and the verdict.
+/// Renders both halves, and the verdict.
 pub(super) fn render(rushed: &Rushed, proof: &Proof, took: Duration) -> String {
     let figures = &rushed.figures;
     let heard = rows(&[
@@ -43,7 +43,7 @@ pub(super) fn render(rushed: &Rushed, proof: &Proof, took: Duration) -> String {
     )
 }
 
-/// A count that must be zero.
+/// Marks a count that must be zero.
 fn zero<T: PartialEq + Default + ToString>(count: T) -> String {
     if count == T::default() { "0  ok".to_owned() } else { format!("{}  WRONG", count.to_string()) }
 }

@@ -1,9 +1,8 @@
-//! The broker inside, and the disk below it: it is stopped while the disk is full, and started again when there is
-//! room.
+//! The embedded broker: stopped while the disk is full, and restarted when space is free again.
 //!
-//! On a full disk it would not only refuse messages: it repeats without a pause what it cannot write, needs a
-//! minute to end, and some of what it could not write keeps it from taking messages when there is room again. While
-//! it is stopped, buyers hear `broker_unavailable`, which is safe to retry, and what was accepted waits.
+//! On a full disk the broker would not only refuse messages: it retries failed writes without a pause, needs a
+//! minute to end, and some of the failed writes keep it from taking messages when space is free again. While
+//! it is stopped, buyers get `broker_unavailable`, which is safe to retry, and accepted orders wait.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -19,15 +18,15 @@ use super::{
     folder::{self, DataFolder},
 };
 
-/// How often the disk is looked at. In that time a rush writes a few MB.
+/// Interval between readings of the disk space. In that time a rush writes a few MB.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
-/// The pause after a start that failed.
+/// Pause after a failed start.
 const START_PAUSE: Duration = Duration::from_secs(1);
 
-/// Looks at the disk. Where that fails, it is no reason to stop anything.
+/// Reads the disk space. A failed read stops nothing.
 type Look = Arc<dyn Fn() -> Option<Space> + Send + Sync>;
 
-/// A broker that is there whenever the disk has room for it. Dropping it is like a crash.
+/// A broker that runs while the disk has space for it. Dropping it is like a crash.
 #[derive(Debug)]
 pub(crate) struct Broker {
     name_server: SocketAddr,
@@ -36,10 +35,10 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// Starts it on its part of the data folder.
+    /// Starts the broker on its part of the data folder.
     ///
     /// # Errors
-    /// Which port or folder cannot be had.
+    /// The port or folder that cannot be used.
     pub(crate) async fn start(config: &BrokerConfig, folder: &DataFolder) -> Result<Self, CliError> {
         let path = folder.path().to_owned();
         let look: Look = Arc::new(move || Space::of(&path).ok());
@@ -49,7 +48,7 @@ impl Broker {
     async fn start_on(config: EmbeddedBrokerConfig, folder: PathBuf, look: Look) -> Result<Self, StartError> {
         let broker = EmbeddedBroker::start(folder.clone(), &config).await?;
         let name_server = broker.name_server();
-        // Half-messages name the broker by its address: it keeps it.
+        // Half-messages contain the broker's address, so a restart keeps it.
         let again = EmbeddedBrokerConfig {
             name_server_port: name_server.port(),
             broker_port: broker.port(),
@@ -64,17 +63,17 @@ impl Broker {
         Ok(Self { name_server, leave, ended })
     }
 
-    /// Where the name server listens: the one address that clients need.
+    /// The address of the name server: the only one that clients need.
     pub(crate) const fn name_server(&self) -> SocketAddr {
         self.name_server
     }
 
-    /// Cancelled when it has ended for good, told to or not.
+    /// Cancelled when the broker has ended for good, on request or not.
     pub(crate) const fn ended(&self) -> &CancellationToken {
         &self.ended
     }
 
-    /// Ends it; returns when its store is closed.
+    /// Ends the broker; returns when its store is closed.
     pub(crate) async fn shutdown(self) {
         self.leave.cancel();
         self.ended.cancelled().await;
@@ -87,8 +86,8 @@ impl Drop for Broker {
     }
 }
 
-/// Stops the broker when the disk is full, starts it again when there is room, until it is told to leave or ends by
-/// itself.
+/// Stops the broker when the disk is full and restarts it when space is free, until shutdown or until the broker ends
+/// by itself.
 async fn guard(
     mut broker: EmbeddedBroker,
     config: EmbeddedBrokerConfig,
@@ -121,7 +120,7 @@ async fn guard(
     }
 }
 
-/// Returns when the disk is so.
+/// Returns when the disk space satisfies `so`.
 async fn until(look: &Look, so: impl Fn(Space) -> bool) {
     while !look().is_some_and(&so) {
         sleep(LOOK_INTERVAL).await;
@@ -162,7 +161,7 @@ mod tests {
 
     const WAIT: Duration = Duration::from_secs(60);
 
-    /// Publishes until it goes through, or until it does not.
+    /// Publishes until the result is as given by `goes_through`.
     async fn until_published(publisher: &impl Publisher, topic: &Topic, goes_through: bool) {
         let trying = async {
             loop {
@@ -203,7 +202,7 @@ mod tests {
         full.store(false, Ordering::Relaxed);
         until_published(&publisher, &topic, true).await;
 
-        // Full for good, and told to leave.
+        // The disk stays full during the shutdown.
         full.store(true, Ordering::Relaxed);
         until_published(&publisher, &topic, false).await;
         timeout(WAIT, broker.shutdown()).await.unwrap();

@@ -1,4 +1,4 @@
-//! The configuration of `flashgate serve`: a file, the environment on top, and the flags on top of that.
+//! The configuration of `flashgate serve`: a file, overridden by the environment, overridden by flags.
 //!
 //! `serve.sample.toml` holds every key with its default and its reason; `flashgate config default` prints it.
 
@@ -17,35 +17,35 @@ use flashgate_output::exit::CliError;
 use flashgate_service::{config, telemetry::LogConfig};
 use serde::Deserialize;
 
-/// Begins the variables that overlay the file: `FLASHGATE_SERVE__LISTEN__HTTP` is `listen.http`.
+/// Prefix of the environment variables that override the file: `FLASHGATE_SERVE__LISTEN__HTTP` is `listen.http`.
 pub(crate) const ENV_PREFIX: &str = "FLASHGATE_SERVE__";
-/// A check-back may come late; what it is answered from must still be there.
+/// Minimum retention: a check-back may come late, and its log entry must still exist.
 const LOG_RETENTION_HOURS_MIN: u32 = 24;
-/// Two batches on the way at once: while one waits for the disk, the other one uses the processors. In most pairs of
-/// runs more than with one where the disk is quick, and nothing clear where it is slow (docs/BENCHMARK.md).
+/// Two concurrent batches: while one waits for the disk, the other uses the processors. Faster than one in most pairs
+/// of runs on a fast disk, and no clear difference on a slow disk (docs/BENCHMARK.md).
 const LANES: NonZeroUsize = non_zero!(2);
-/// Every key with its default and its reason.
+/// The sample file: every key with its default and the reason for it.
 pub(crate) const SAMPLE: &str = include_str!("../../serve.sample.toml");
 
-/// Everything that can be configured.
+/// All configuration keys.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ServeConfig {
-    /// Where all data lies. Default: `flashgate` in the user's data folder.
+    /// The folder of all data. Default: `flashgate` in the user's data folder.
     pub(crate) data_dir: Option<PathBuf>,
-    /// Where buyers are answered.
+    /// Listener addresses and limits for buyers.
     pub(crate) listen: ListenConfig,
-    /// How buyers prove who they are.
+    /// Authentication of buyers.
     pub(crate) auth: AuthConfig,
-    /// How intents become batches.
+    /// Batching of intents.
     pub(crate) batcher: BatcherConfig,
-    /// The stock.
+    /// The ledger.
     pub(crate) ledger: LedgerConfig,
-    /// What operators call.
+    /// The interface for operators.
     pub(crate) operator: OperatorConfig,
-    /// How batches become orders.
+    /// The consumption of batches.
     pub(crate) consume: ConsumeConfig,
-    /// The broker inside.
+    /// The embedded broker.
     pub(crate) broker: BrokerConfig,
     /// Logs.
     pub(crate) log: LogConfig,
@@ -62,7 +62,7 @@ impl Default for ServeConfig {
             operator: OperatorConfig::default(),
             consume: ConsumeConfig::default(),
             broker: BrokerConfig::default(),
-            // What is right is on standard output already; RocketMQ says a lot about nothing.
+            // The success output is on standard output already; RocketMQ logs much without need.
             log: LogConfig {
                 filter:
                     "warn,rocketmq=error,rocketmq_transport::clients=off,rocketmq_broker::transaction=off"
@@ -74,7 +74,7 @@ impl Default for ServeConfig {
 }
 
 impl ServeConfig {
-    /// The settings of the gateway inside, which may open `files` files.
+    /// The settings of the embedded gateway, with a limit of `files` open files.
     pub(crate) fn gateway(&self, files: usize) -> Settings {
         Settings {
             files,
@@ -87,7 +87,7 @@ impl ServeConfig {
         }
     }
 
-    /// The defaults, on any free ports, and quiet: for a deployment that only this process talks to.
+    /// The defaults, on any free ports, and with few logs: for a deployment that only this process uses.
     pub(crate) fn on_free_ports() -> Self {
         let mut config = Self::default();
         for place in [
@@ -104,14 +104,14 @@ impl ServeConfig {
     }
 }
 
-/// The stock in front of the orders.
+/// The ledger.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LedgerConfig {
-    /// How long fences and the entries of settled batches are kept, in hours. 168, a week.
+    /// Retention of fences and of entries of settled batches, in hours. 168, a week.
     pub(crate) log_retention_hours: NonZeroU32,
-    /// How long a sale is kept after it was closed and everything is settled, in hours. As long is a replay
-    /// answered. 168, a week.
+    /// Retention of a sale after it was closed and everything is settled, in hours. Replays are answered during that
+    /// time. 168, a week.
     pub(crate) sale_retention_hours: NonZeroU32,
 }
 
@@ -132,20 +132,20 @@ impl LedgerConfig {
     }
 }
 
-/// The broker inside.
+/// The embedded broker.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct BrokerConfig {
-    /// The name server's port on loopback; 0: any free one. Whoever wants to hear the outcomes connects here.
+    /// The name server's port on loopback; 0: any free port. Consumers of outcomes connect here.
     pub(crate) name_server_port: u16,
-    /// The broker's port on loopback; 0: any free one. It takes the port two below it, too.
+    /// The broker's port on loopback; 0: any free port. The broker also uses the port two below.
     pub(crate) port: u16,
-    /// How long messages are kept, in hours. 12.
+    /// Retention of messages, in hours. 12.
     pub(crate) retention_hours: NonZeroU32,
-    /// How long a batch may stay undecided before its fate is asked for. 1,000.
+    /// Age from which the broker checks back an undecided batch, in milliseconds. 1,000.
     pub(crate) check_back_after_ms: NonZeroU64,
-    /// Whether a message is on the disk before it counts as stored. With `false`, what was accepted in the last
-    /// half second is lost when the power fails, though never when the process does.
+    /// Whether a message is on the disk before it counts as stored. With `false`, messages accepted in the
+    /// last half second are lost in a power failure, though never when the process crashes.
     pub(crate) sync_flush: bool,
     /// Queues of the topics of batches and of outcomes. 1: there is one worker and one gateway.
     pub(crate) queues: NonZeroU16,
@@ -179,10 +179,10 @@ impl BrokerConfig {
     }
 }
 
-/// The file, if one is named, with the environment on top.
+/// Loads the file, if given, overridden by the environment.
 ///
 /// # Errors
-/// [`CliError::Usage`], which names the key and what was expected.
+/// [`CliError::Usage`] with the key and the expected value.
 pub(crate) fn load(file: Option<&Path>) -> Result<ServeConfig, CliError> {
     let config: ServeConfig =
         config::load_over(SAMPLE, file, ENV_PREFIX).map_err(|wrong| CliError::Usage(wrong.to_string()))?;

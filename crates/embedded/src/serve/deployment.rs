@@ -1,4 +1,4 @@
-//! A whole deployment: put together, and taken apart in the order in which nothing that was accepted is in doubt.
+//! A whole deployment: its start, and its shutdown in the order that leaves no accepted order in doubt.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::{
     stores::Stores, surroundings::Surroundings, topics, welcome::Addresses, worker::Worker,
 };
 
-/// Everything that runs. Dropping it is like a crash.
+/// All running components. Dropping it is like a crash.
 pub(crate) struct Deployment {
     addresses: Option<Addresses>,
     stores: Stores,
@@ -24,17 +24,17 @@ pub(crate) struct Deployment {
 }
 
 impl Deployment {
-    /// Returns when buyers are answered, or when it was told to `leave` before that.
+    /// Returns when buyers are answered, or when `leave` was cancelled before that.
     ///
     /// # Errors
-    /// Why it cannot be; nothing of it runs any more then.
+    /// The reason why it cannot start; then nothing of it runs any more.
     pub(crate) async fn start(
         config: &ServeConfig,
         folder: &DataFolder,
         metrics: PrometheusHandle,
         leave: CancellationToken,
     ) -> Result<Self, CliError> {
-        // The cheapest first, and all that can be refused before anything runs.
+        // The cheapest check first, and all refusals before anything runs.
         disk::heed_file_limit()?;
         let doors = Doors::open(config).await?;
         let stores = Stores::open(folder, &config.ledger).await?;
@@ -55,17 +55,17 @@ impl Deployment {
         }
     }
 
-    /// Where it answers; `None` if it was told to leave before it did.
+    /// The addresses; `None` if shutdown began before it answered.
     pub(crate) const fn addresses(&self) -> Option<&Addresses> {
         self.addresses.as_ref()
     }
 
-    /// What was sold, and what is left.
+    /// Both stores.
     pub(crate) const fn stores(&self) -> &Stores {
         &self.stores
     }
 
-    /// The latest sale that can be bought from, and `true`; or the next one that will be made.
+    /// The latest open sale, and `true`; or the next sale that will be created.
     pub(crate) async fn sale_to_buy_from(&self) -> Result<(SaleId, bool), CliError> {
         let (mut after_id, mut open) = (0, None);
         loop {
@@ -81,10 +81,10 @@ impl Deployment {
         }
     }
 
-    /// Returns when `leave` is cancelled, or when a part ended by itself.
+    /// Returns when `leave` is cancelled, or when a component ended by itself.
     ///
     /// # Errors
-    /// Which part ended by itself.
+    /// The component that ended by itself.
     pub(crate) async fn ended(&self, leave: &CancellationToken) -> Result<(), CliError> {
         let who = tokio::select! {
             biased;
@@ -97,10 +97,10 @@ impl Deployment {
         Err(CliError::Other(format!("the {who} exited unexpectedly")))
     }
 
-    /// The gateway first, so that what it commits is still placed by the others; the stores last.
+    /// Stops the gateway first, so that its last commits are still placed by the others; the stores last.
     ///
     /// # Errors
-    /// The first part that did not end well. The others were ended all the same.
+    /// The first component that failed to stop. The others are stopped all the same.
     pub(crate) async fn stop(self) -> Result<(), CliError> {
         let Self { gateway, worker, broker, stores, .. } = self;
         let gateway = gateway.stop().await;
@@ -144,7 +144,7 @@ async fn assemble(
             Ok((addresses, gateway, worker))
         }
         Err(failed) => {
-            // Why the gateway did not start is what counts.
+            // The gateway's error is the cause to report.
             let _ = worker.stop().await;
             Err(failed)
         }

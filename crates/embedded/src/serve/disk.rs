@@ -1,4 +1,4 @@
-//! How full the disk is, and what that means: whether a deployment can start on it, and whether its broker may go on.
+//! The free disk space, and its minimums: for the start of a deployment, and for a running broker.
 
 use std::{io, path::Path};
 
@@ -10,25 +10,25 @@ use rustix::{
 use tokio::signal::unix::{SignalKind, signal};
 
 const MIB: u64 = 1024 * 1024;
-/// Below this nothing is started, or started again: the broker's first files, two databases and their logs take less
+/// Minimum free space for a start or restart: the broker's first files, two databases and their logs take less
 /// than half.
 const START_BYTES_MIN: u64 = 64 * MIB;
-/// Below this the broker is stopped: what was accepted needs room to be confirmed.
+/// Minimum free space for a running broker: accepted orders need space to be confirmed.
 const GO_ON_BYTES_MIN: u64 = 48 * MIB;
-/// The broker takes no messages on a disk of which less than this can be used, in thousandths. That is its own limit,
-/// and cannot be chosen.
+/// Minimum free part of the disk for a running broker, in thousandths. This is the broker's own limit,
+/// and cannot be configured.
 const GO_ON_THOUSANDTHS_MIN: u64 = 100;
-/// A little more, so that a broker that was stopped does not come and go.
+/// A little more, so that a stopped broker does not restart and stop repeatedly.
 const START_AGAIN_THOUSANDTHS_MIN: u64 = 105;
 
-/// What a single file must be able to take: the broker's timer wheel has 40 MB.
+/// Minimum size limit of a single file: the broker's timer wheel has 40 MB.
 const FILE_BYTES_MIN: u64 = 64 * MIB;
 
-/// What a limit on the size of files (RLIMIT_FSIZE) means: nothing is started if the first files would not fit, and a
-/// write beyond it fails from now on, as on a full disk. Otherwise it would kill the process.
+/// Checks the file size limit (RLIMIT_FSIZE): nothing is started if the first files would exceed it, and from now on
+/// a write beyond it fails, as on a full disk. Otherwise the write would kill the process.
 ///
 /// # Errors
-/// [`CliError::DiskFull`], or the signal cannot be had.
+/// [`CliError::DiskFull`], or the signal handler cannot be installed.
 pub(crate) fn heed_file_limit() -> Result<(), CliError> {
     let limit = getrlimit(Resource::Fsize).current;
     if let Some(bytes) = limit.filter(|bytes| *bytes < FILE_BYTES_MIN) {
@@ -37,11 +37,11 @@ pub(crate) fn heed_file_limit() -> Result<(), CliError> {
             "a file may have {limit} KiB at most, {needed} are needed: see ulimit -f, or LimitFSIZE of systemd"
         )));
     }
-    // Whoever has asked for a signal once is not ended by it any more.
+    // After a handler was installed once, the signal no longer ends the process.
     signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop).map_err(CliError::other)
 }
 
-/// What a disk has left for us. Where root has a reserve, it does not count.
+/// The free space of a disk, without the part reserved for root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Space {
     free_bytes: u64,
@@ -49,7 +49,7 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    /// The disk below `path`.
+    /// The disk of `path`.
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let found = statvfs(path)?;
         let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
@@ -61,7 +61,7 @@ impl Space {
         Self { free_bytes, free_thousandths: free_bytes.saturating_mul(1_000) / parts }
     }
 
-    /// Why nothing can be started there.
+    /// Why nothing can be started on it.
     pub(crate) fn too_small_to_start(self) -> Option<String> {
         let free = self.free_bytes / MIB;
         if self.free_bytes < START_BYTES_MIN {
@@ -76,12 +76,12 @@ impl Space {
         })
     }
 
-    /// Whether a broker that runs must be stopped.
+    /// Whether a running broker must be stopped.
     pub(super) const fn is_full(self) -> bool {
         self.free_bytes < GO_ON_BYTES_MIN || self.free_thousandths < GO_ON_THOUSANDTHS_MIN
     }
 
-    /// Whether one that was stopped can go on.
+    /// Whether a stopped broker can restart.
     pub(super) const fn has_room_again(self) -> bool {
         self.free_bytes >= START_BYTES_MIN && self.free_thousandths >= START_AGAIN_THOUSANDTHS_MIN
     }

@@ -1,4 +1,4 @@
-//! The addresses that a deployment answers on, taken before anything is started.
+//! The listener addresses of a deployment, bound before anything is started.
 
 use std::io;
 
@@ -8,17 +8,17 @@ use tokio::net::TcpListener;
 
 use super::config::ServeConfig;
 
-/// Taken addresses.
+/// The bound sockets.
 pub(crate) struct Doors {
     pub(crate) gateway: Sockets,
     pub(crate) operator: TcpListener,
 }
 
 impl Doors {
-    /// Takes all of them.
+    /// Binds all of them.
     ///
     /// # Errors
-    /// [`CliError::PortTaken`] with the flag that names another one.
+    /// [`CliError::PortTaken`] with the flag that sets another address.
     pub(crate) async fn open(config: &ServeConfig) -> Result<Self, CliError> {
         let gateway = Sockets::bind(&config.listen).map_err(|fault| taken(&fault))?;
         let address = config.operator.listen;
@@ -28,7 +28,7 @@ impl Doors {
     }
 }
 
-/// [`CliError::PortTaken`] with the flag that names another address.
+/// [`CliError::PortTaken`] with the flag that sets another address.
 pub(super) fn taken(BindError { key, address, source }: &BindError) -> CliError {
     refused(if *key == "operator" { "gateway" } else { key }, &address.to_string(), source)
 }

@@ -1,4 +1,4 @@
-//! The folder that a deployment in one process keeps its data in, and the lock that makes it the only one there.
+//! The data folder of a deployment in one process, and the lock that excludes other processes.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -11,7 +11,7 @@ use flashgate_output::exit::CliError;
 
 use super::disk::Space;
 
-/// A folder that belongs to this process until it is dropped, or the process ends in whatever way.
+/// A folder that is locked by this process until dropped, or until the process ends in any way.
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     path: PathBuf,
@@ -19,17 +19,18 @@ pub(crate) struct DataFolder {
 }
 
 impl DataFolder {
-    /// Where data lies unless something else is said: the user's data folder.
+    /// The default folder: in the user's data folder.
     pub(crate) fn default_path() -> Result<PathBuf, CliError> {
         let user = dirs::data_local_dir()
             .ok_or_else(|| CliError::flag("--data-dir", "is needed: this user has no data folder"))?;
         Ok(user.join("flashgate"))
     }
 
-    /// Makes the folder if it is not there, and takes it.
+    /// Creates the folder if necessary, and locks it.
     ///
     /// # Errors
-    /// [`CliError::FolderInUse`], [`CliError::NotWritable`] or [`CliError::DiskFull`]; nothing in it was changed then.
+    /// [`CliError::FolderInUse`], [`CliError::NotWritable`] or [`CliError::DiskFull`]; then nothing in it was
+    /// changed.
     pub(crate) fn take(path: &Path) -> Result<Self, CliError> {
         fs::create_dir_all(path).map_err(|why| unusable(path, &why))?;
         let path = fs::canonicalize(path).map_err(|why| unusable(path, &why))?;
@@ -45,7 +46,7 @@ impl DataFolder {
             Err(TryLockError::Error(why)) => return Err(unusable(&path, &why)),
         }
         enough_space(&path)?;
-        // For whoever comes second, and for people who look.
+        // The process id, for a second process and for people.
         let written = lock.set_len(0).and_then(|()| write!(lock, "{}", process::id()));
         written.and_then(|()| lock.sync_all()).map_err(|why| unusable(&path, &why))?;
         Ok(Self { path, _lock: lock })
@@ -55,17 +56,17 @@ impl DataFolder {
         &self.path
     }
 
-    /// The stock, the deduction log: what the gateway owns.
+    /// The file of the gateway's ledger: stock and deduction log.
     pub(crate) fn ledger(&self) -> PathBuf {
         self.path.join("ledger.sqlite")
     }
 
-    /// The sales and orders: what the order worker owns.
+    /// The file of the order worker's store: sales and orders.
     pub(crate) fn orders(&self) -> PathBuf {
         self.path.join("orders.sqlite")
     }
 
-    /// The messages.
+    /// The folder of the broker's messages.
     pub(crate) fn broker(&self) -> PathBuf {
         self.path.join("broker")
     }
@@ -82,7 +83,7 @@ fn in_use(path: &Path, lock: &mut File) -> CliError {
     CliError::FolderInUse(format!("{path} is in use by {holder}; --data-dir FOLDER names another folder"))
 }
 
-/// Whether a deployment can start on the disk below `path`.
+/// Checks that the disk of `path` has enough space for a start.
 pub(crate) fn enough_space(path: &Path) -> Result<(), CliError> {
     let space = Space::of(path).map_err(|why| unusable(path, &why))?;
     match space.too_small_to_start() {
@@ -94,7 +95,7 @@ pub(crate) fn enough_space(path: &Path) -> Result<(), CliError> {
     }
 }
 
-/// What an error of the file system means for the folder.
+/// Maps a file system error to an error about the folder.
 pub(crate) fn unusable(path: &Path, why: &io::Error) -> CliError {
     let text = format!("{}: {why}", path.display());
     if matches!(why.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {

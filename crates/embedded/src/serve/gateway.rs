@@ -1,4 +1,4 @@
-//! The gateway of the deployment: the same as in a process of its own, on the ledger in this one.
+//! The gateway of the deployment: the same as in a process of its own, on the ledger of this process.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -18,17 +18,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::{config::ServeConfig, doors, part::Part, surroundings::Surroundings, worker::FILES_PART};
 
-/// How long a question to the order worker, in the same process, may take.
+/// Timeout of a call to the order worker, in the same process.
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A gateway that answers buyers.
+/// A running gateway.
 pub(crate) struct Gateway {
     part: Part<()>,
     producer: Arc<RocketMqTransactionProducer>,
 }
 
 impl Gateway {
-    /// Returns when it answers buyers, with its addresses; or `None` for them if it was told to leave before.
+    /// Returns when it answers buyers, with its addresses; with `None` if `leave` was cancelled before.
     /// `operator` is the order worker's interface.
     pub(crate) async fn start(
         config: &ServeConfig,
@@ -54,7 +54,7 @@ impl Gateway {
         let gateway = Self { part, producer };
         match heard.await {
             Ok(addresses) => Ok((gateway, Some(addresses))),
-            // It has ended: told to, or because it could not start.
+            // It has ended: on request, or because it could not start.
             Err(_ended) if gateway.part.is_told_to_leave() => Ok((gateway, None)),
             Err(_ended) => {
                 gateway.stop().await?;
@@ -63,12 +63,12 @@ impl Gateway {
         }
     }
 
-    /// Returns when it has ended, told to or not.
+    /// Returns when it has ended, on request or not.
     pub(crate) async fn ended(&self) {
         self.part.ended().await;
     }
 
-    /// Takes nothing new, finishes what is in its batches, and leaves the broker.
+    /// Takes no new requests, finishes its batches, and disconnects from the broker.
     pub(crate) async fn stop(self) -> Result<(), CliError> {
         let stopped = self.part.stop("gateway").await;
         self.producer.shutdown().await;

@@ -1,4 +1,4 @@
-//! A part of the deployment that runs until it is told to leave.
+//! A component of the deployment that runs until it is stopped.
 
 use std::future::Future;
 
@@ -6,7 +6,7 @@ use flashgate_output::exit::CliError;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// A running part.
+/// A running component.
 #[derive(Debug)]
 pub(crate) struct Part<T> {
     running: JoinHandle<Result<T, CliError>>,
@@ -29,20 +29,20 @@ impl<T: Send + 'static> Part<T> {
         Self { running, ended, leave }
     }
 
-    /// Returns when it has ended, told to or not.
+    /// Returns when it has ended, on request or not.
     pub(crate) async fn ended(&self) {
         self.ended.cancelled().await;
     }
 
-    /// Whether somebody told it to leave.
+    /// Whether its shutdown was requested.
     pub(crate) fn is_told_to_leave(&self) -> bool {
         self.leave.is_cancelled()
     }
 
-    /// Tells it to leave, and waits for that.
+    /// Requests its shutdown, and waits for its end.
     ///
     /// # Errors
-    /// How it ended, if not well.
+    /// Its error, if it failed.
     pub(crate) async fn stop(self, name: &str) -> Result<T, CliError> {
         self.leave.cancel();
         self.running.await.map_err(|died| CliError::Other(format!("the {name} died: {died}")))?

@@ -18,10 +18,10 @@ pub(crate) struct Stores {
 }
 
 impl Stores {
-    /// Opens both, or makes them.
+    /// Opens both, or creates them.
     ///
     /// # Errors
-    /// [`CliError::Damaged`], [`CliError::Newer`] and others that name the file. What was there is as it was.
+    /// [`CliError::Damaged`], [`CliError::Newer`] and others that name the file. Existing data is unchanged.
     pub(crate) async fn open(folder: &DataFolder, config: &LedgerConfig) -> Result<Self, CliError> {
         let shards = ShardCount::ONE;
         let (path, retention) = (folder.ledger(), config.retention());
@@ -39,7 +39,7 @@ impl Stores {
         }
     }
 
-    /// Finishes what is asked of both, and closes their files.
+    /// Finishes the pending calls of both, and closes their files.
     pub(crate) async fn close(self) {
         close_ledger(&self.ledger).await;
         self.orders.shutdown().await;

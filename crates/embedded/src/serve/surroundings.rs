@@ -1,4 +1,4 @@
-//! What the parts of the deployment work with.
+//! The shared dependencies of the deployment's components.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::{stores::Stores, topics::Names};
 
-/// The same for every part of one deployment.
+/// The same for every component of one deployment.
 #[derive(Clone)]
 pub(crate) struct Surroundings<'a> {
     pub(crate) mq: &'a RocketMq,

@@ -1,4 +1,4 @@
-//! The topics that a deployment needs on the broker inside.
+//! The topics that a deployment needs on the embedded broker.
 
 use std::{num::NonZeroU32, sync::Arc};
 
@@ -40,7 +40,7 @@ impl Names {
     }
 }
 
-/// Connects to the broker, and makes sure that the topics are there.
+/// Connects to the broker, and creates missing topics.
 pub(crate) async fn connect(
     broker: &Broker,
     config: &BrokerConfig,

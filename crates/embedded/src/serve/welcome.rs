@@ -1,10 +1,10 @@
-//! What `serve` tells people when it is up: where it listens, how to buy, where its data lies.
+//! The output of `serve` when it is up: its addresses, how to buy, its data folder.
 
 use std::{fmt, net::SocketAddr, path::Path};
 
 use flashgate_domain::SaleId;
 
-/// Where everything is.
+/// The addresses of all listeners.
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
     /// HTTP for buyers.
@@ -19,13 +19,13 @@ pub(crate) struct Addresses {
     pub(crate) name_server: SocketAddr,
 }
 
-/// The text.
+/// The text of the output.
 pub(crate) struct Welcome<'a> {
     pub(crate) addresses: &'a Addresses,
     pub(crate) folder: &'a Path,
-    /// How this program was called.
+    /// The command that started this program.
     pub(crate) command: &'a str,
-    /// The sale to buy from: the latest open one, or the next one that is made.
+    /// The sale to buy from: the latest open sale, or the next one to be created.
     pub(crate) sale: SaleId,
     /// Whether it is open.
     pub(crate) is_open: bool,

@@ -1,4 +1,4 @@
-//! The order worker of the deployment: the same as in a process of its own, on the orders in this one.
+//! The order worker of the deployment: the same as in a process of its own, on the order store of this process.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{config::ServeConfig, part::Part, surroundings::Surroundings};
 
-/// The worker's part of the files that this process may open: one of so many. The rest is the gateway's.
+/// The worker's part of the open-file limit: one of this many. The rest is the gateway's.
 pub(super) const FILES_PART: usize = 8;
 
-/// An order worker that takes batches.
+/// A running order worker.
 pub(crate) struct Worker {
     part: Part<Option<RocketMqSubscription>>,
     publisher: Arc<RocketMqPublisher>,
@@ -26,7 +26,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Joins its group at the broker, and begins.
+    /// Joins its group at the broker, and starts.
     pub(crate) async fn start(
         config: &ServeConfig,
         operator: TcpListener,
@@ -66,12 +66,12 @@ impl Worker {
         Ok(Self { part, publisher, browser })
     }
 
-    /// Returns when it has ended, told to or not.
+    /// Returns when it has ended, on request or not.
     pub(crate) async fn ended(&self) {
         self.part.ended().await;
     }
 
-    /// Finishes the chunk at hand, acknowledges it, and leaves its group.
+    /// Finishes the chunks in process, acknowledges them, and leaves its group.
     pub(crate) async fn stop(self) -> Result<(), CliError> {
         let stopped = self.part.stop("order worker").await;
         self.publisher.shutdown();

@@ -1,17 +1,17 @@
-//! The bytes of a request: all that does not change is written once.
+//! The bytes of a request: all constant parts are written once.
 
 use super::super::{crowd::Ask, plan::Plan, target::Server};
 
-/// What every request to one server has in common.
+/// Shared by all requests to one server.
 #[derive(Debug)]
 pub(super) struct Template {
-    /// For each sale: all before the buyer's number.
+    /// For each sale: the part before the buyer's number.
     heads: Vec<Vec<u8>>,
-    /// Between the buyer's number and the purchase's.
+    /// The part between the buyer's number and the purchase's.
     middle: Vec<u8>,
-    /// All after it.
+    /// The part after the purchase's number.
     tail: Vec<u8>,
-    /// All that follows the path of a look-up, before the buyer's number.
+    /// The part between the path of a look-up and the buyer's number.
     look_up: Vec<u8>,
 }
 
@@ -36,7 +36,7 @@ impl Template {
         }
     }
 
-    /// Puts the request that asks for `ask` into `bytes`, and nothing else.
+    /// Replaces `bytes` with the request for `ask`.
     pub(super) fn write(&self, ask: &Ask, bytes: &mut Vec<u8>) {
         let mut digits = itoa::Buffer::new();
         bytes.clear();
@@ -47,7 +47,7 @@ impl Template {
         bytes.extend_from_slice(&self.tail);
     }
 
-    /// Puts the request that looks `order` up into `bytes`, and nothing else.
+    /// Replaces `bytes` with the look-up of `order`.
     pub(super) fn write_look_up(&self, order: u64, buyer: u64, bytes: &mut Vec<u8>) {
         let mut digits = itoa::Buffer::new();
         bytes.clear();

@@ -1,4 +1,4 @@
-//! Finds the end of an HTTP/1.1 response, and the little in it that counts.
+//! Finds the end of an HTTP/1.1 response, and the few parts that count.
 
 use http::StatusCode;
 use httparse::{EMPTY_HEADER, Header, Response, Status};
@@ -6,34 +6,34 @@ use memchr::memmem;
 
 use super::super::http_answer::{REPLAYED_HEADER, Reply};
 
-/// More headers than these make a response wrong.
+/// Maximum headers of a valid response.
 const HEADERS_MAX: usize = 48;
 
-/// What is known about the bytes that have arrived.
+/// The result of parsing the bytes so far.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Arrived<'b> {
-    /// More must come.
+    /// The response is incomplete.
     Part,
-    /// A whole response, and nothing behind it. The body of a chunked one still has the lines between the
-    /// chunks in it, which only a search for a member survives.
+    /// A complete response, and nothing after it. The body of a chunked response still has the lines between its
+    /// chunks, which only a search for a member tolerates.
     Whole {
         reply: Reply<'b>,
-        /// `Connection: close`: nothing more can be sent.
+        /// `Connection: close`: no further request can be sent.
         close: bool,
     },
 }
 
-/// Bytes that are no response to a request with a body.
+/// Bytes that are not a valid response to a request with a body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Garbled;
 
-/// How long the body is.
+/// The length of the body.
 enum Length {
     Bytes(usize),
     Chunked,
 }
 
-/// Looks at everything that has arrived since the request was sent.
+/// Parses everything that has arrived since the request was sent.
 pub(super) fn parse(bytes: &[u8]) -> Result<Arrived<'_>, Garbled> {
     let mut headers = [EMPTY_HEADER; HEADERS_MAX];
     let mut response = Response::new(&mut headers);
@@ -47,7 +47,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Arrived<'_>, Garbled> {
         said.listen(header)?;
     }
     let rest = &bytes[head_len..];
-    // Without a length the body would end with the connection: no server of ours does that.
+    // Without a length the body would end with the connection: no server of flashgate does that.
     let end = match said.length {
         None if status == StatusCode::NO_CONTENT => Some(0),
         None => return Err(Garbled),
@@ -64,7 +64,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Arrived<'_>, Garbled> {
     }
 }
 
-/// What the headers say.
+/// The relevant headers.
 struct Said {
     replayed: bool,
     close: bool,
@@ -73,7 +73,7 @@ struct Said {
 
 impl Said {
     fn listen(&mut self, header: &Header<'_>) -> Result<(), Garbled> {
-        // Lengths tell most names apart at once.
+        // The length distinguishes most names without a comparison.
         match header.name.len() {
             14 if header.name.eq_ignore_ascii_case("content-length") => {
                 let digits = std::str::from_utf8(header.value).ok().and_then(|text| text.trim().parse().ok());
@@ -97,7 +97,7 @@ impl Said {
     }
 }
 
-/// Where a chunked body ends, if it has ended.
+/// The end of a chunked body, if complete.
 fn chunked_end(body: &[u8]) -> Result<Option<usize>, Garbled> {
     let mut at = 0;
     loop {

@@ -1,4 +1,4 @@
-//! The charts of the report, as SVG that takes its text colour from the page around it.
+//! The charts of the report, as SVG that uses the text colour of the page.
 
 use std::{fmt, ops::Range};
 
@@ -16,10 +16,10 @@ use super::{
 use crate::ratio::{float, whole};
 
 const SIZE: (u32, u32) = (960, 320);
-/// What plotters draws in this colour gets the page's own text colour, in light and in dark.
+/// Elements that plotters draws in this colour get the page's own text colour, in light and in dark mode.
 const INK: RGBColor = RGBColor(0, 0, 0);
 const INK_IN_SVG: &str = "#000000";
-/// How many labels the axis along the bottom has at most: one for each nine of the percentiles.
+/// Maximum labels of the horizontal axis: one for each nine of the percentiles.
 const LABELS_ALONG: usize = 5;
 /// Latencies below 0.1 ms are drawn there: the axis is logarithmic.
 const MILLIS_MIN: f64 = 0.1;
@@ -59,7 +59,7 @@ fn undrawn(why: impl fmt::Display) -> CliError {
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws with `draw` and gives the SVG.
+/// Draws with `draw` and returns the SVG.
 fn svg(draw: impl FnOnce(&Area<'_>) -> Result<(), CliError>) -> Result<String, CliError> {
     let mut text = String::new();
     let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
@@ -71,7 +71,7 @@ fn svg(draw: impl FnOnce(&Area<'_>) -> Result<(), CliError>) -> Result<String, C
 }
 
 impl Report {
-    /// Requests a second over time, by outcome, one above the other.
+    /// Requests per second over time, by outcome, stacked.
     pub(super) fn outcomes_chart(&self) -> Result<String, CliError> {
         let height = |slot: &Slot| slot.rates().map(|(_, rate)| rate).sum::<f64>();
         let top = self.drawn_slots().iter().map(height).fold(0.0, f64::max) * 1.05;
@@ -105,7 +105,7 @@ impl Report {
         lines_chart(lines, 0.0..self.chart_end(), "seconds since the start", &|second| short(*second))
     }
 
-    /// The percentiles of latency; each further nine takes as much room as the one before.
+    /// The percentiles of latency; each further nine takes as much width as the one before.
     pub(super) fn percentiles_chart(lines: &[Line]) -> Result<String, CliError> {
         lines_chart(lines, 0.0..NINES_MAX, "percentile", &|nines| percent(*nines).to_string())
     }
@@ -115,10 +115,10 @@ impl Report {
     }
 }
 
-/// How far the axis of percentiles goes: 99.99 %.
+/// The end of the axis of percentiles: 99.99 %.
 const NINES_MAX: f64 = 4.0;
 
-/// The place of a percentile on its axis: 90 at 1, 99 at 2, 99.9 at 3.
+/// The position of a percentile on its axis: 90 at 1, 99 at 2, 99.9 at 3.
 fn nines(percent: f64) -> f64 {
     -(1.0 - percent / 100.0).max(0.000_1).log10()
 }

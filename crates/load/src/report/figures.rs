@@ -25,13 +25,13 @@ pub(super) struct Percentiles {
     pub(super) curve: Vec<(f64, u64)>,
 }
 
-/// A stretch of a run.
+/// A time slot of a run.
 #[derive(Debug, Serialize)]
 pub(super) struct Slot {
     pub(super) at_s: f64,
-    /// How long it is. The last one ends with the run.
+    /// Its width. The last slot ends with the run.
     pub(super) width_s: f64,
-    /// Of those that failed: requests that were never sent, for want of a connection.
+    /// The failed requests that were never sent, without a connection.
     pub(super) never_sent: u64,
     pub(super) outcomes: BTreeMap<Outcome, u64>,
     pub(super) p50_us: u64,
@@ -74,7 +74,7 @@ impl Slot {
 }
 
 impl Slot {
-    /// What was sent in a second, by outcome.
+    /// Requests per second, by outcome.
     pub(super) fn rates(&self) -> impl Iterator<Item = (Outcome, f64)> {
         self.outcomes.iter().map(move |(outcome, count)| {
             let never_sent = if *outcome == Outcome::Failed { self.never_sent } else { 0 };
@@ -84,7 +84,7 @@ impl Slot {
     }
 }
 
-/// How many requests had which outcome; none without a request.
+/// The number of requests by outcome; outcomes without requests are omitted.
 pub(super) fn outcomes(tally: &Tally) -> BTreeMap<Outcome, u64> {
     let counted = Outcome::ALL.map(|outcome| (outcome, tally.codes.of(outcome)));
     counted.into_iter().filter(|(_, count)| *count > 0).collect()

@@ -1,4 +1,4 @@
-//! The report with charts: one file, without scripts, that needs nothing else.
+//! The report with charts: one self-contained file, without scripts.
 
 use std::{fmt::Write, time::Duration};
 
@@ -124,7 +124,7 @@ impl Report {
         self.rows().map(|(name, color, percentiles)| percentiles.line(name, color)).collect()
     }
 
-    /// What has latencies.
+    /// The rows with latencies.
     fn rows(&self) -> impl Iterator<Item = (&'static str, RGBColor, &Percentiles)> {
         let rows = [
             ("answered", BLUE, Some(&self.answered_us)),
@@ -185,7 +185,7 @@ fn write_figure(
     writeln!(page, "</div>\n<figure>\n{svg}</figure>")
 }
 
-/// Text that a server or the command line has chosen.
+/// Escapes text that a server or the command line has chosen.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -13,7 +13,7 @@ impl Report {
     /// The figures for people.
     pub(in super::super) fn summary(&self) -> String {
         let mut text = String::new();
-        // Writing to a string has no way to fail.
+        // Writing to a string cannot fail.
         let _ = self.write_summary(&mut text);
         text
     }
@@ -74,7 +74,7 @@ impl Report {
         Ok(())
     }
 
-    /// How many of those with an outcome were sent in a second.
+    /// The number of sent requests per second with that outcome.
     pub(super) fn rate_of(&self, outcome: Outcome, count: u64) -> f64 {
         let never_sent = if outcome == Outcome::Failed { self.never_sent } else { 0 };
         let sent = float(count.saturating_sub(never_sent));

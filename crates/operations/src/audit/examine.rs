@@ -1,8 +1,8 @@
-//! One sale: look, look again, walk the batches, judge; and compare what buyers hold.
+//! One sale: read, read again, walk the batches, judge; and compare the holdings of buyers.
 //!
-//! A look reads the ledger and then the store. What it can get wrong is known: a batch that is deducted after the
-//! first and applied before the second reading makes [`Gap::across`] greater, and nothing makes it smaller. So the
-//! smallest of several looks is taken, and a difference that one look does not have is none.
+//! A look reads the ledger and then the store. Its only error is known: a batch that is deducted after the first
+//! and applied before the second reading makes [`Gap::across`] greater, and nothing makes it smaller. So the
+//! smallest of several looks counts, and a difference that is missing in one look is none.
 
 use std::time::Duration;
 
@@ -20,27 +20,27 @@ use super::{
     sides::{LedgerSide, LogTrace, LogWord, SideError, StoreSide},
 };
 
-/// How many batches are asked for at a time.
+/// Maximum batches of one call.
 const PAGE: u32 = 256;
 
-/// How an audit goes about it.
+/// The parameters of an audit.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// An open batch that is older is to be re-driven.
+    /// Maximum age of an open batch; older ones are to be re-driven.
     pub age: Duration,
-    /// How often to look before a difference counts. At least 2.
+    /// Number of looks that must agree on a difference. At least 2.
     pub looks: u32,
-    /// The pause between two looks: longer than a batch takes from its deduction to its order.
+    /// Pause between two looks: longer than a batch takes from its deduction to its order.
     pub pause: Duration,
-    /// How many batches are walked at most to explain a difference.
+    /// Maximum batches that are walked to explain a difference.
     pub batches_max: u64,
-    /// Whether what buyers hold is compared with their orders: that reads every order by its buyer, which costs the order
-    /// store far more than the sums.
+    /// Whether the holdings of buyers are compared with their orders: that reads every order by its buyer, which
+    /// costs the order store far more than the sums.
     pub holdings: bool,
 }
 
 impl Default for Plan {
-    /// 30 s is what a batch takes when its commit is lost and its check-back is late, several times over.
+    /// 30 s is several times what a batch takes when its commit is lost and its check-back is late.
     fn default() -> Self {
         let (age, pause) = (Duration::from_secs(30), Duration::from_millis(300));
         Self { age, looks: 4, pause, batches_max: 2_000_000, holdings: true }
@@ -54,7 +54,7 @@ struct Look {
     gap: Gap,
 }
 
-/// What a look found.
+/// The result of a look.
 enum Seen {
     Both(Box<Look>),
     /// The ledger does not have the sale.
@@ -62,10 +62,10 @@ enum Seen {
     Nothing,
 }
 
-/// Audits one sale; `None` if there is no such sale, or none that a ledger should have.
+/// Audits one sale; `None` if the sale does not exist, or needs no ledger.
 ///
 /// # Errors
-/// The side that did not tell.
+/// The side that did not answer.
 pub async fn examine(
     sale: SaleId,
     ledger: &dyn LedgerSide,
@@ -81,7 +81,7 @@ pub async fn examine(
         match seen(sale, ledger, store).await? {
             Seen::Nothing => return Ok(None),
             Seen::StoreOnly(books) => {
-                // The ledger was read first: a sale that was preheated in between was not due there yet.
+                // The ledger was read first: a sale that was preheated in between was not due in the ledger yet.
                 was_due = missing.is_some_and(|before| before.state == SaleState::Preheated);
                 missing = Some(books);
             }
@@ -123,7 +123,7 @@ async fn seen(sale: SaleId, ledger: &dyn LedgerSide, store: &dyn StoreSide) -> R
     Ok(Seen::Both(Box::new(Look { ledger: first, store: second, gap })))
 }
 
-/// What is wrong with what buyers hold, and with their keys.
+/// The findings about the holdings and keys of buyers.
 async fn of_buyers(
     sale: SaleId,
     ledger: &dyn LedgerSide,
@@ -133,20 +133,20 @@ async fn of_buyers(
     plan: &Plan,
 ) -> Result<Vec<Finding>, SideError> {
     let mut findings: Vec<Finding> = lost_part(&look.ledger).into_iter().collect();
-    // The buyers of a batch that is named hold something else as well.
+    // The buyers of a named batch differ in their holdings as well.
     let is_named = !evidence.0.is_empty();
     if !plan.holdings || is_named || look.ledger.generation != look.store.generation {
         return Ok(findings);
     }
     let held = holdings::compare(sale, ledger, store, &look.ledger, plan).await?;
-    // What is held for orders that are missing is right.
+    // Units that are held for missing orders are correct.
     let missing = missing_orders(&look.ledger, &look.store) > 0;
     findings
         .extend(held.into_iter().filter(|found| !(missing && matches!(found, Finding::HeldTooMany { .. }))));
     Ok(findings)
 }
 
-/// A sale that the ledger does not have. Before its preheat, and after it was closed, it need not.
+/// A sale that the ledger does not have. Before its preheat, and after its close, the ledger does not need it.
 fn lost(sale: SaleId, books: &StoreSnapshot) -> Option<Report> {
     match books.state {
         SaleState::Created | SaleState::Preheating | SaleState::Closed => None,
@@ -183,16 +183,16 @@ fn report(sale: SaleId, look: &Look, mut findings: Vec<Finding>, steps: Steps, p
     }
 }
 
-/// What a walk through the batches brought up.
+/// The result of a walk through the batches.
 #[derive(Default)]
 struct Walked {
     evidence: Evidence,
-    /// Whether none was left out: else a batch that explains the rest may be among those.
+    /// Whether every batch was walked: else a skipped batch may explain the rest.
     all: bool,
 }
 
-/// Compares batch by batch, the latest first, until the gap is explained or there are no more. What it finds is
-/// looked at once more at the end: an outcome that was on its way may have arrived.
+/// Compares batch by batch, the latest first, until the gap is explained or no batch is left. Findings are
+/// checked once more at the end: an outcome in flight may have arrived.
 async fn walk(
     sale: SaleId,
     ledger: &dyn LedgerSide,
@@ -231,7 +231,7 @@ async fn walk(
     Ok(Walked { evidence, all })
 }
 
-/// The batches of `decided` that the ledger does not have as the store has them.
+/// The batches of `decided` that differ between the ledger and the store.
 async fn compare(
     sale: SaleId,
     ledger: &dyn LedgerSide,
@@ -272,7 +272,7 @@ async fn trace(
 }
 
 /// Whether a key leads to an order of the batch. Counters, keys and entry are written in one step, so the
-/// deduction stands then, even if the entry is gone.
+/// deduction is valid then, even if the entry was lost.
 async fn is_held(
     sale: SaleId,
     ledger: &dyn LedgerSide,
@@ -286,13 +286,13 @@ async fn is_held(
     Ok(ledger.purchase(&witness.intent).await? == Some(witness.order))
 }
 
-/// The orders of a batch that are not the same on both sides.
+/// The orders of a batch that differ between both sides.
 async fn changed_orders(
     ledger: &dyn LedgerSide,
     store: &dyn StoreSide,
     batch: BatchId,
 ) -> Result<Vec<OrderId>, SideError> {
-    // A batch with a row too few cannot be told as a whole: the batch is named, its orders are not.
+    // The store cannot return a batch with a missing row: the batch is named, its orders are not.
     let Ok(Some(outcome)) = store.outcome(batch).await else { return Ok(Vec::new()) };
     let marks = ledger.orders(batch).await?;
     let pairs = outcome.orders.iter().zip(&marks);

@@ -11,12 +11,12 @@ use super::{
     sides::{LedgerSide, SideError, StoreSide},
 };
 
-/// How many buyers the order store is asked for at a time.
+/// Maximum buyers of one call to the order store.
 const PAGE: u32 = 20_000;
-/// How many buyers the ledger is asked for at a time: it does nothing else meanwhile.
+/// Maximum buyers of one call to the ledger: it is blocked meanwhile.
 const DIGESTS: usize = 1_000;
 
-/// Compares them, and once more if they differ. `before`: the ledger, read before.
+/// Compares the holdings, and once more if they differ. `before`: the ledger, read before.
 pub(crate) async fn compare(
     sale: SaleId,
     ledger: &dyn LedgerSide,
@@ -32,7 +32,7 @@ pub(crate) async fn compare(
     Ok(if is_same { first.agreed(&second).findings() } else { Vec::new() })
 }
 
-/// One reading; `None` if all agree.
+/// The differences of one reading; `None` if all agree.
 async fn differences(
     sale: SaleId,
     ledger: &dyn LedgerSide,

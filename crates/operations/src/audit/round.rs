@@ -1,19 +1,19 @@
-//! An audit of every sale: one that cannot be audited does not hide the others.
+//! An audit of every sale: a sale that cannot be audited does not hide the others.
 
 use flashgate_domain::{SaleId, audit::Report};
 
 use super::{LedgerSide, Plan, SideError, StoreSide, examine};
 
-/// What an audit of several sales found.
+/// The result of an audit of several sales.
 #[derive(Clone, Debug, Default)]
 pub struct Round {
-    /// The reports, in the order of the sales. A sale that no ledger should have has none.
+    /// The reports, in the order of the sales. A sale that needs no ledger has none.
     pub reports: Vec<Report>,
-    /// The sales that could not be audited, and why.
+    /// The sales that could not be audited, with the errors.
     pub failed: Vec<(SaleId, SideError)>,
 }
 
-/// Audits `sales`, each alone.
+/// Audits `sales`, each independently.
 pub async fn examine_all(
     sales: Vec<SaleId>,
     ledger: &dyn LedgerSide,

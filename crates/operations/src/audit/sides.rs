@@ -1,4 +1,4 @@
-//! What is asked of each side.
+//! The calls of an audit to each side.
 
 use async_trait::async_trait;
 use flashgate_domain::{
@@ -13,27 +13,26 @@ pub trait LedgerSide: Send + Sync {
     /// The sale at one moment; `None` if the ledger does not have it.
     async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerSnapshot>, SideError>;
 
-    /// What the deduction log says of each of `batches`, in their order.
+    /// The state of each of `batches` in the deduction log, in their order.
     async fn trace(&self, sale: SaleId, batches: &[BatchId]) -> Result<Vec<LogTrace>, SideError>;
 
     /// Every order of a batch in the deduction log; none without an entry.
     async fn orders(&self, batch: BatchId) -> Result<Vec<OrderMark>, SideError>;
 
-    /// The order that the purchase has, if it has one of this quantity.
+    /// The order of the purchase, if it has one with this quantity.
     async fn purchase(&self, intent: &Intent) -> Result<Option<OrderId>, SideError>;
 
-    /// How many units each of at most 1,000 buyers holds in the sale, in their order.
+    /// The units that each of at most 1,000 buyers holds in the sale, in their order.
     async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, SideError>;
 }
 
 /// The order store. Behind it an order worker, over gRPC; in the worker itself its own store.
 #[async_trait]
 pub trait StoreSide: Send + Sync {
-    /// The sale at one moment, and what those of `asked` that are decided have of it; `None` if there is no such
-    /// sale.
+    /// The sale at one moment, with the sums of the decided batches among `asked`; `None` if the sale does not exist.
     async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, SideError>;
 
-    /// A page of decided batches before `before`, the latest ids first; fewer than `size`: there are no more.
+    /// A page of decided batches before `before`, the latest ids first; fewer than `size` on the last page.
     async fn batches(
         &self,
         sale: SaleId,
@@ -41,11 +40,11 @@ pub trait StoreSide: Send + Sync {
         size: u32,
     ) -> Result<Vec<DecidedBatch>, SideError>;
 
-    /// What was decided about a batch.
+    /// The decisions about a batch.
     async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, SideError>;
 
-    /// A page of the buyers after `after` that have orders of the sale, by ascending id; fewer than `size`: there are no
-    /// more.
+    /// A page of the buyers after `after` that have orders of the sale, by ascending id; fewer than `size` on the
+    /// last page.
     async fn buyers(
         &self,
         sale: SaleId,
@@ -54,54 +53,54 @@ pub trait StoreSide: Send + Sync {
     ) -> Result<Vec<BuyerUnits>, SideError>;
 }
 
-/// What the deduction log says of a batch.
+/// A batch in the deduction log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogTrace {
-    /// How far it has come; `None` without an entry.
+    /// Its state; `None` without an entry.
     pub status: Option<LogWord>,
     /// Its orders of the sale.
     pub sums: Sums,
 }
 
-/// How far a batch has come in the deduction log.
+/// The state of a batch in the deduction log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogWord {
     /// Deducted, and not settled.
     Deducted,
     /// Settled.
     Acknowledged,
-    /// Never to be deducted.
+    /// Fenced: it will never be deducted.
     Fenced,
 }
 
-/// An order as the deduction log has it.
+/// An order as in the deduction log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OrderMark {
     /// The sale.
     pub sale: SaleId,
-    /// How many units.
+    /// The number of units.
     pub quantity: u32,
     /// Pending, confirmed, or cancelled with its reason.
     pub state: OrderState,
 }
 
-/// A side did not tell.
+/// The error of a side.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SideError {
-    /// It cannot be reached, or cannot answer now.
+    /// The side cannot be reached, or cannot answer now.
     #[error("{side} does not answer: {why}")]
     Unavailable {
-        /// Which side.
+        /// The side.
         side: &'static str,
-        /// In its words.
+        /// The side's own message.
         why: String,
     },
-    /// It answered something that this version does not understand.
+    /// The answer has an invalid value for this version.
     #[error("{side} answered something that cannot be read: {why}")]
     Garbled {
-        /// Which side.
+        /// The side.
         side: &'static str,
-        /// What is wrong.
+        /// The error.
         why: String,
     },
 }

@@ -12,7 +12,7 @@ use super::{
     port::{Port, check},
 };
 
-/// Connects to `port` at `url` and verifies what answers there. Each call on the channel ends within `within`.
+/// Connects to `port` at `url` and verifies the server. `within` is the timeout of each call on the channel.
 ///
 /// # Errors
 /// [`ClientError::InvalidUrl`], [`ClientError::OtherServer`], or [`ClientError::Unreachable`].
@@ -24,7 +24,7 @@ pub async fn connect(port: Port, url: &str, within: Duration) -> Result<Channel,
         return Err(invalid("must be http://HOST:PORT (TLS is not supported)"));
     }
     let endpoint = kept_alive(endpoint).connect_timeout(within).timeout(within);
-    // The endpoint's connect timeout covers TCP alone, not a server that accepts and stays silent.
+    // The endpoint's connect timeout covers TCP alone, not a server that accepts and never answers.
     let unreachable = |error: String| ClientError::Unreachable { port, url: url.to_owned(), error };
     let connected = timeout(within, endpoint.connect())
         .await

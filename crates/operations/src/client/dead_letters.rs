@@ -1,4 +1,4 @@
-//! Dead letters, as any order worker has them.
+//! Dead letters, through any order worker.
 
 use flashgate_proto::v1::{self, dead_letter_service_client::DeadLetterServiceClient};
 use tonic::transport::Channel;
@@ -6,25 +6,26 @@ use tonic::transport::Channel;
 use super::{Carrier, ClientError, Port};
 use crate::view::dead_letter::{DecidedLetterView, Decision, LetterView, LetterWithBodyView, LettersView};
 
-/// How many letters one call names or returns. Each that is replayed takes a round trip to the broker.
+/// Maximum letters of one call. Each replayed letter takes a round trip to the broker.
 const LETTERS_MAX: usize = 50;
-/// The longest answer that is read: a batch of the longest intents.
+/// Maximum bytes of an answer: a batch of the longest intents.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Dead letters behind any order worker.
+/// A client for dead letters, through any order worker.
 #[derive(Clone, Debug)]
 pub struct DeadLettersClient<C = Channel>(DeadLetterServiceClient<C>);
 
 impl<C: Carrier> DeadLettersClient<C> {
-    /// Over a connection to an order worker.
+    /// Uses a connection to an order worker.
     pub fn on(worker: C) -> Self {
         Self(DeadLetterServiceClient::new(worker).max_decoding_message_size(MESSAGE_BYTES_MAX))
     }
 
-    /// At most `limit` letters after the id `after`, or from the first if it is empty; only those that wait, or `all`.
+    /// At most `limit` letters after the id `after`, or from the first if `after` is empty; only waiting letters, or
+    /// `all`.
     ///
     /// # Errors
-    /// Of the calls.
+    /// A call failed.
     pub async fn list(&mut self, after: String, limit: usize, all: bool) -> Result<LettersView, ClientError> {
         let (mut letters, mut after_id) = (Vec::new(), after);
         loop {
@@ -42,7 +43,7 @@ impl<C: Carrier> DeadLettersClient<C> {
     /// One letter with its body.
     ///
     /// # Errors
-    /// Of the call.
+    /// The call failed.
     pub async fn show(&mut self, id: &str) -> Result<LetterWithBodyView, ClientError> {
         let request = v1::ShowDeadLetterRequest { id: id.to_owned() };
         let shown = self.0.show_dead_letter(request).await?.into_inner();
@@ -52,10 +53,10 @@ impl<C: Carrier> DeadLettersClient<C> {
         })
     }
 
-    /// Decides the letters under the record `repair_id`, and notes the result in each.
+    /// Decides the letters under the record `repair_id`, and sets the result of each.
     ///
     /// # Errors
-    /// Of the first call that failed. Letters without a result were left out, or their result is unknown.
+    /// The first failed call. Letters without a result were skipped, or their result is unknown.
     pub async fn decide(
         &mut self,
         decision: Decision,

@@ -1,4 +1,4 @@
-//! Why a call on an operators' interface did not return what it was called for.
+//! Why a call on an operators' interface failed.
 
 use std::error::Error;
 
@@ -15,43 +15,43 @@ pub enum ClientError {
     /// The URL of a server has the wrong form. Nothing was sent.
     #[error("the URL of {port} {expected}")]
     InvalidUrl {
-        /// Whose URL.
+        /// The server of the URL.
         port: Port,
-        /// What it must be.
+        /// The expected form.
         expected: &'static str,
     },
     /// No connection within the timeout. Nothing was sent.
     #[error("{url} cannot be reached: {error}")]
     Unreachable {
-        /// Which port was expected there.
+        /// The expected port.
         port: Port,
-        /// Where.
+        /// The URL.
         url: String,
-        /// Why not.
+        /// The cause.
         error: String,
     },
-    /// Another server than the expected one answers there.
+    /// Another server than the expected one answers at the URL.
     #[error("{url} {found}; it must be {port}, {} by default", port.number())]
     OtherServer {
-        /// Which port was expected there.
+        /// The expected port.
         port: Port,
-        /// Where.
+        /// The URL.
         url: String,
-        /// What answers.
+        /// The server found.
         found: Found,
     },
-    /// The connection failed during the call: whether the server has done it is unknown.
+    /// The connection failed during the call: it is unknown whether the server has done it.
     #[error("the connection failed: {0}")]
     ConnectionFailed(String),
     /// The server refused the call, or failed.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The server's answer makes no sense to this version.
+    /// The server's answer is invalid for this version.
     #[error("{port} returned an invalid response: {error}")]
     InvalidResponse {
-        /// Which server.
+        /// The server.
         port: Port,
-        /// What is wrong with it.
+        /// The error.
         error: String,
     },
 }
@@ -60,22 +60,23 @@ pub enum ClientError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{code}: {message}")]
 pub struct Refusal {
-    /// The stable code of flashgate, such as `sale_not_found`; the name of the gRPC status if another program sent it.
+    /// The stable code of flashgate, such as `sale_not_found`; the name of the gRPC status if another program sent
+    /// it.
     pub code: String,
     /// The status.
     pub status: Code,
     /// One sentence.
     pub message: String,
-    /// The field of the request that is invalid, if one is.
+    /// The invalid field of the request, if any.
     pub field: Option<InvalidField>,
 }
 
-/// A field of a request that is invalid.
+/// An invalid field of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidField {
     /// The field, as in the .proto file.
     pub name: String,
-    /// What it must be, without its name.
+    /// The expected value, without the field's name.
     pub expected: String,
 }
 
@@ -93,7 +94,7 @@ impl ClientError {
     }
 
     /// Whether the server could not be reached or could not answer at the moment, so that the same call can succeed
-    /// later. Whether it may be repeated depends on the call: one without an idempotency key may have been done.
+    /// later. Whether it may be repeated depends on the call: a call without an idempotency key may have been done.
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::ConnectionFailed(_) => true,
@@ -109,7 +110,7 @@ impl ClientError {
 impl From<Status> for ClientError {
     fn from(status: Status) -> Self {
         if let Some(cause) = status.source() {
-            // No server sent this: tonic made it out of an error of the connection.
+            // No server sent this: tonic made it from an error of the connection.
             return Self::ConnectionFailed(causes(cause));
         }
         let violation = status.get_details_bad_request();

@@ -22,15 +22,15 @@ use tonic::{
 
 use crate::audit::sides::{LedgerSide, LogTrace, LogWord, OrderMark, SideError, StoreSide};
 
-/// The longest answer that is read: a snapshot with a million open batches.
+/// Maximum bytes of an answer: a snapshot with a million open batches.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// How long a connection may take.
+/// Timeout of a connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 const GATEWAY: &str = "the gateway";
 const WORKER: &str = "the order worker";
 
-/// What carries calls: a [`Channel`], or anything else that answers as a gRPC service does.
+/// Carries calls: a [`Channel`], or any other gRPC service.
 pub trait Carrier:
     GrpcService<
         Body,
@@ -57,7 +57,7 @@ impl<C> Carrier for C where
 {
 }
 
-/// Where an operator reaches both sides.
+/// The connections of an operator to both sides.
 #[derive(Clone, Debug)]
 pub struct Sides<G = Channel, W = Channel> {
     /// Any gateway.
@@ -78,17 +78,17 @@ impl<G: Carrier, W: Carrier> Sides<G, W> {
     }
 }
 
-/// Asks the gateway on `channel`, also what has a long answer.
+/// A client of the gateway on `channel`, for long answers too.
 pub(crate) fn ledger_client<C: Carrier>(channel: C) -> LedgerServiceClient<C> {
     LedgerServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX)
 }
 
-/// Asks the order worker on `channel`, also what has a long answer.
+/// A client of the order worker on `channel`, for long answers too.
 pub(crate) fn books_client<C: Carrier>(channel: C) -> BooksServiceClient<C> {
     BooksServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX)
 }
 
-/// A channel that connects when it is first used, and again whenever the connection is lost.
+/// A channel that connects at its first use, and again whenever the connection is lost.
 fn channel(url: &str, timeout: Duration) -> Result<Channel, Error> {
     let endpoint = kept_alive(Endpoint::from_shared(url.to_owned())?);
     Ok(endpoint.timeout(timeout).connect_timeout(CONNECT_TIMEOUT).connect_lazy())
@@ -102,7 +102,7 @@ fn garbled<E: std::fmt::Display>(side: &'static str) -> impl FnOnce(E) -> SideEr
     move |why| SideError::Garbled { side, why: why.to_string() }
 }
 
-/// As messages name batches.
+/// Batch ids as messages contain them.
 pub(crate) fn bytes(batches: &[BatchId]) -> Vec<Vec<u8>> {
     batches.iter().map(|batch| batch.to_bytes().to_vec()).collect()
 }
@@ -121,18 +121,18 @@ fn found<T>(answer: Result<tonic::Response<T>, Status>, side: &'static str) -> R
 pub struct GatewayLedger<C = Channel>(LedgerServiceClient<C>);
 
 impl GatewayLedger {
-    /// `url` such as `http://127.0.0.1:7003`, the operator's address of a gateway; no call takes longer than
-    /// `timeout`. Connects when it is first asked.
+    /// `url` such as `http://127.0.0.1:7003`, the operator's address of a gateway; `timeout` limits each call.
+    /// Connects at its first call.
     ///
     /// # Errors
-    /// It is no URL.
+    /// `url` is not a URL.
     pub fn new(url: &str, timeout: Duration) -> Result<Self, Error> {
         Ok(Self::on(channel(url, timeout)?))
     }
 }
 
 impl<C: Carrier> GatewayLedger<C> {
-    /// Over a channel that is there.
+    /// Uses an existing channel.
     pub fn on(channel: C) -> Self {
         Self(ledger_client(channel))
     }
@@ -183,7 +183,7 @@ impl<C: Carrier> LedgerSide for GatewayLedger<C> {
     }
 
     async fn orders(&self, batch: BatchId) -> Result<Vec<OrderMark>, SideError> {
-        // The sums are not looked at, so any sale will do.
+        // The sums are ignored, so any sale will do.
         let traces = self.traces(1, &[batch], true).await?;
         let marks = traces.iter().flat_map(|trace| &trace.orders).map(order_mark);
         marks.collect::<Option<_>>().ok_or_else(|| garbled(GATEWAY)("an order"))
@@ -215,18 +215,18 @@ impl<C: Carrier> LedgerSide for GatewayLedger<C> {
 pub struct WorkerBooks<C = Channel>(BooksServiceClient<C>);
 
 impl WorkerBooks {
-    /// `url` such as `http://127.0.0.1:7070`, the operator's address of an order worker; no call takes longer than
-    /// `timeout`. Connects when it is first asked.
+    /// `url` such as `http://127.0.0.1:7070`, the operator's address of an order worker; `timeout` limits each call.
+    /// Connects at its first call.
     ///
     /// # Errors
-    /// It is no URL.
+    /// `url` is not a URL.
     pub fn new(url: &str, timeout: Duration) -> Result<Self, Error> {
         Ok(Self::on(channel(url, timeout)?))
     }
 }
 
 impl<C: Carrier> WorkerBooks<C> {
-    /// Over a channel that is there.
+    /// Uses an existing channel.
     pub fn on(channel: C) -> Self {
         Self(books_client(channel))
     }

@@ -1,5 +1,6 @@
-//! Which port of flashgate answers at an address. A gRPC client that connects to another kind of server only gets errors
-//! about compression flags or lost frames; an operator needs to know which port that is and which one to name instead.
+//! Which port of flashgate answers at an address. A gRPC client that connects to another kind of server only gets
+//! errors about compression flags or lost frames; an operator needs to know which port answers and which one to use
+//! instead.
 
 use std::{fmt, time::Duration};
 
@@ -18,7 +19,7 @@ use tonic_types::StatusExt;
 
 use super::error::ClientError;
 
-/// The longest part of an answer that is read.
+/// Maximum bytes of an answer that are read.
 const ANSWER_BYTES_MAX: usize = 4 * 1024;
 /// The `domain` of flashgate's `google.rpc.ErrorInfo`.
 const ERROR_DOMAIN: &str = "flashgate";
@@ -47,7 +48,7 @@ impl fmt::Display for Port {
 impl Port {
     const ALL: [Self; 3] = [Self::Worker, Self::GatewayOperators, Self::GatewayGrpc];
 
-    /// Its number, unless the configuration sets another one.
+    /// Its default number.
     pub const fn number(self) -> u16 {
         match self {
             Self::Worker => 7070,
@@ -56,7 +57,8 @@ impl Port {
         }
     }
 
-    /// Whether it answers on the channel: a request with an invalid id, which is refused before any look-up.
+    /// Whether this port answers on the channel: sends a request with an invalid id, which is refused before any
+    /// look-up.
     async fn answers(self, channel: &Channel) -> Result<(), Status> {
         let channel = channel.clone();
         let answer = match self {
@@ -79,21 +81,21 @@ impl Port {
     }
 }
 
-/// Whether a flashgate has sent it, and not a library on either side.
+/// Whether flashgate sent the status, and not a library on either side.
 fn is_ours(status: &Status) -> bool {
     status.get_details_error_info().is_some_and(|info| info.domain == ERROR_DOMAIN)
 }
 
-/// What answers instead of the expected port.
+/// The server that answers instead of the expected port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// Another port of flashgate.
     Port(Port),
     /// The HTTP port for buyers of a gateway.
     BuyersHttp,
-    /// An HTTP server that is no flashgate.
+    /// An HTTP server other than flashgate.
     OtherHttp,
-    /// Something that does not speak HTTP.
+    /// A server without HTTP.
     NoHttp,
 }
 
@@ -108,10 +110,10 @@ impl fmt::Display for Found {
     }
 }
 
-/// Whether `expected` answers on the channel.
+/// Verifies that `expected` answers on the channel.
 ///
 /// # Errors
-/// [`ClientError::OtherServer`] names what answers instead; the server's own error if its answer cannot be understood.
+/// [`ClientError::OtherServer`] names what answers instead; the server's own error if its answer cannot be parsed.
 pub(super) async fn check(
     expected: Port,
     url: &str,
@@ -120,7 +122,7 @@ pub(super) async fn check(
     within: Duration,
 ) -> Result<(), ClientError> {
     let Err(status) = expected.answers(channel).await else { return Ok(()) };
-    // A server that is silent would only be silent again.
+    // A server that did not answer would not answer the other requests either.
     if matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded) {
         return Err(status.into());
     }
@@ -128,7 +130,7 @@ pub(super) async fn check(
     Err(ClientError::OtherServer { port: expected, url: url.to_owned(), found })
 }
 
-/// What else it is; `None` if its answer cannot be understood.
+/// The server found instead; `None` if its answer cannot be parsed.
 async fn find(expected: Port, uri: &Uri, channel: &Channel, within: Duration) -> Option<Found> {
     for other in Port::ALL.into_iter().filter(|other| *other != expected) {
         if other.answers(channel).await.is_ok() {
@@ -151,7 +153,7 @@ async fn http1_answer(uri: &Uri) -> Option<String> {
     let request = format!("GET /v1/nothing HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut answer = Vec::new();
-    // What arrived before an error counts.
+    // Bytes that arrived before an error count.
     let _ = stream.take(u64::try_from(ANSWER_BYTES_MAX).ok()?).read_to_end(&mut answer).await;
     (!answer.is_empty()).then(|| String::from_utf8_lossy(&answer).into_owned())
 }

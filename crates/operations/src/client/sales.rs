@@ -1,4 +1,4 @@
-//! Sales and orders, as the order worker has them.
+//! Sales and orders, through the order worker.
 
 use std::fmt::Display;
 
@@ -11,31 +11,31 @@ use tonic::{Response, Status, transport::Channel};
 
 use super::{Carrier, ClientError, Port};
 
-/// How many sales [`preheated`](SalesClient::preheated) asks for at a time.
+/// Sales per call of [`preheated`](SalesClient::preheated).
 const PAGE_SIZE: u32 = 1_000;
 
-/// Sales behind any order worker.
+/// A client for sales, through any order worker.
 #[derive(Clone, Debug)]
 pub struct SalesClient<C = Channel>(SaleServiceClient<C>);
 
 impl<C: Carrier> SalesClient<C> {
-    /// Over a connection to an order worker.
+    /// Uses a connection to an order worker.
     pub fn on(worker: C) -> Self {
         Self(SaleServiceClient::new(worker))
     }
 
-    /// Creates a sale. Repeatable if the request has an idempotency key.
+    /// Creates a sale. Idempotent if the request has an idempotency key.
     ///
     /// # Errors
-    /// Of the call.
+    /// The call failed.
     pub async fn create(&mut self, request: v1::CreateSaleRequest) -> Result<Sale, ClientError> {
         decoded(self.0.create_sale(request).await)
     }
 
-    /// Has the gateways put the sale into the ledger.
+    /// Makes the gateways put the sale into the ledger.
     ///
     /// # Errors
-    /// Of the call.
+    /// The call failed.
     pub async fn preheat(&mut self, sale: SaleId) -> Result<Sale, ClientError> {
         decoded(self.0.preheat_sale(v1::PreheatSaleRequest { sale_id: sale.get() }).await)
     }
@@ -43,7 +43,7 @@ impl<C: Carrier> SalesClient<C> {
     /// One sale.
     ///
     /// # Errors
-    /// Of the call.
+    /// The call failed.
     pub async fn find(&mut self, sale: SaleId) -> Result<Sale, ClientError> {
         decoded(self.0.get_sale(v1::GetSaleRequest { sale_id: sale.get() }).await)
     }
@@ -51,7 +51,7 @@ impl<C: Carrier> SalesClient<C> {
     /// Ends the sale for good.
     ///
     /// # Errors
-    /// Of the call.
+    /// The call failed.
     pub async fn close(&mut self, sale: SaleId) -> Result<Sale, ClientError> {
         decoded(self.0.close_sale(v1::CloseSaleRequest { sale_id: sale.get() }).await)
     }
@@ -60,7 +60,7 @@ impl<C: Carrier> SalesClient<C> {
     /// `states` is empty.
     ///
     /// # Errors
-    /// Of the call.
+    /// The call failed.
     pub async fn list(
         &mut self,
         after: u64,
@@ -73,10 +73,10 @@ impl<C: Carrier> SalesClient<C> {
         page.into_iter().map(sale).collect()
     }
 
-    /// Every sale that was preheated, by ascending id: those that a ledger has, or has had.
+    /// Every sale that was preheated, by ascending id: the sales that a ledger has, or has had.
     ///
     /// # Errors
-    /// Of the calls.
+    /// A call failed.
     pub async fn preheated(&mut self) -> Result<Vec<SaleId>, ClientError> {
         let states = [SaleState::Preheated, SaleState::Closed];
         let (mut found, mut after) = (Vec::new(), 0);
@@ -92,7 +92,7 @@ impl<C: Carrier> SalesClient<C> {
 /// The order as the order store behind `worker` has it.
 ///
 /// # Errors
-/// Of the call.
+/// The call failed.
 pub async fn find_order<C: Carrier>(worker: C, order_id: OrderId) -> Result<Order, ClientError> {
     let request = v1::FindOrderRequest { order_id: order_id.to_string() };
     let found = OrderServiceClient::new(worker).find_order(request).await?.into_inner();

@@ -1,11 +1,12 @@
-//! Drift: puts units right that an audit found, while buyers buy.
+//! Drift: corrects the units of a sale under traffic, after an audit.
 //!
-//! 1. Audit twice: what is only a moment's difference is in one of them.
-//! 2. Batches and orders first: an order that was changed gets back what the ledger has settled, a batch that the
-//!    ledger has lost is settled from the order store.
-//! 3. What no batch explains is compensated, in the ledger, in the order store, or in both. Each step names what the
-//!    audit saw, and is refused if that moved; so a step that is done twice, or at two desks, happens once.
-//! 4. Audit again, and once more from 2 while something is left that a step can put right.
+//! 1. Audit twice: a momentary difference is in only one of the audits.
+//! 2. Batches and orders first: a changed order is set back to what the ledger has settled, a batch that the
+//!   ledger has lost is settled from the order store.
+//! 3. A difference that no batch explains is compensated, in the ledger, in the order store, or in both. Each step
+//!    names the state that the audit saw, and is refused if that changed; so a step that is sent twice, or by two
+//!    operators, is taken once.
+//! 4. Audit again, and repeat from 2 while a step can correct something.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -26,25 +27,25 @@ use crate::{
     client::{Carrier, ClientError, Sides},
 };
 
-/// How often it audits and compensates: batches and orders, what they hid, and what was sold meanwhile.
+/// Maximum passes of audit and compensation: batches and orders, what they hid, and what was sold meanwhile.
 const PASSES_MAX: u32 = 6;
-/// Before it audits again: an outcome that is published again has been settled by then.
+/// Pause before the next audit: a republished outcome has been settled by then.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What puts something right.
+/// A correction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Units in the ledger.
     Ledger(LedgerStep),
-    /// Units in the order store.
+    /// An order that was changed in the order store.
     Store(StoreStep),
     /// An order that was changed in the order store.
     Order {
         /// The order.
         order: OrderId,
-        /// As the order store has it: it is left alone if it is another by then.
+        /// The expected state in the order store: the order is not changed if it differs.
         seen: OrderMark,
-        /// As the ledger has settled it.
+        /// The state that the ledger has settled.
         settled: OrderMark,
     },
     /// A batch that the ledger has lost.
@@ -54,49 +55,49 @@ pub enum Step {
     },
 }
 
-/// What two audits in a row say, and what can be done about it.
+/// The common findings of two audits in a row, and the steps for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {
     /// The later audit, or the only one if it found nothing.
     pub report: Report,
-    /// What to do, in this order.
+    /// The steps, in this order.
     pub steps: Vec<Step>,
 }
 
-/// Is told of the steps while they are taken.
+/// Gets the steps while they are taken.
 pub trait Journal: Send {
-    /// Another look has planned more.
+    /// Another look has planned more steps.
     fn goes_on_with(&mut self, look: &Look);
 
-    /// What became of the first step that has no result yet.
+    /// The result of the first step that has none yet.
     fn result_of_next(&mut self, result: String);
 }
 
-/// A side did not answer, or refused. It can be begun anew.
+/// A side did not answer, or refused. The repair can be started again.
 #[derive(Debug, Error)]
 pub enum BrokenOff {
-    /// An audit.
+    /// An audit failed.
     #[error(transparent)]
     Audit(#[from] SideError),
-    /// A step: whether it was taken is not known.
+    /// A step failed: it is unknown whether it was taken.
     #[error(transparent)]
     Step(#[from] ClientError),
 }
 
-/// Puts one sale right.
+/// Corrects one sale.
 pub struct Drift<G = Channel, W = Channel> {
     /// The sale.
     pub sale: SaleId,
-    /// Batches that are open for longer are to be re-driven, in the words of its audits.
+    /// The maximum age of an open batch in its audits.
     pub age: Duration,
-    /// The ledger, to be looked at.
+    /// The ledger, for audits.
     pub ledger: Arc<dyn LedgerSide>,
-    /// Where steps are taken.
+    /// The connections for steps.
     pub sides: Sides<G, W>,
 }
 
 impl<G: Carrier, W: Carrier> Drift<G, W> {
-    /// Audits twice, unless the first audit finds nothing; `None` if no ledger need have the sale.
+    /// Audits twice, unless the first audit finds nothing; `None` if the sale needs no ledger.
     ///
     /// # Errors
     /// The side that did not answer.
@@ -134,10 +135,10 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
         Ok(Some(Look { report, steps }))
     }
 
-    /// Takes the steps of `look`, and looks again, until there are no more; the last look.
+    /// Takes the steps of `look`, and looks again, until no step is left; returns the last look.
     ///
     /// # Errors
-    /// It was broken off. The steps with a result are taken.
+    /// A call failed. The steps with a result are taken.
     pub async fn mend(&self, mut look: Look, journal: &mut dyn Journal) -> Result<Option<Look>, BrokenOff> {
         for pass in 0..PASSES_MAX {
             if pass > 0 {
@@ -163,7 +164,8 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
         examine(self.sale, &*self.ledger, &self.sides.books(), &plan).await
     }
 
-    /// What gives the orders back what the ledger has settled, as far as both sides know them as orders of this sale.
+    /// The steps that set the orders back to what the ledger has settled, if both sides have them as orders of this
+    /// sale.
     async fn corrections(&self, batch: BatchId, orders: &[OrderId]) -> Result<Vec<Step>, SideError> {
         let settled = self.ledger.orders(batch).await?;
         let Some(outcome) = self.sides.books().outcome(batch).await? else { return Ok(Vec::new()) };
@@ -177,7 +179,7 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
         Ok(orders.iter().filter_map(correction).collect())
     }
 
-    /// Does a step; what became of it.
+    /// Takes a step; returns its result.
     async fn take(&self, step: &Step) -> Result<String, ClientError> {
         match step {
             Step::Ledger(step) => self.in_ledger(step).await,

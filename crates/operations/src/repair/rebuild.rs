@@ -1,12 +1,13 @@
-//! Rebuild: the ledger of a paused sale, built anew from the orders, while other sales go on.
+//! Rebuild: rebuilds the ledger of a paused sale from the orders, while other sales continue.
 //!
 //! 1. Wait until the order workers have done every committed batch, and nothing of the sale is open in the ledger.
-//! 2. The order store registers the next generation. From here on no gateway takes the old ledger for the sale.
+//! 2. The order store registers the next generation. From here on every gateway ignores the old ledger of the sale.
 //! 3. The ledger gets the sale, stopped and with nothing sold, and then every batch that the store has decided.
-//! 4. The sale goes on, if as much is left in the ledger as in the store. If a batch came in between, once more from 3.
+//! 4. The sale resumes, if the ledger has as many units left as the store. If a batch arrived in between, repeat from
+//!    3.
 //!
-//! Whoever is stopped in the middle begins anew: the sale is paused until the end. A sale that sells, and has lost some
-//! units to nobody, is paused first.
+//! An interrupted rebuild can be started again: the sale stays paused until the end. An active sale that has lost
+//! some units is paused first.
 
 use std::time::Duration;
 
@@ -24,67 +25,67 @@ use crate::client::{
     grpc::{books_client, ledger_client},
 };
 
-/// How often both sides are looked at.
+/// Interval between readings of both sides.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
-/// How often the backlog is looked at when everything else is quiet, and how often in a row.
+/// Interval between readings of the backlog when everything else is quiet, and their maximum number in a row.
 const BACKLOG_INTERVAL: Duration = Duration::from_millis(20);
 const BACKLOG_LOOKS: u32 = 200;
-/// How many orders a page has.
+/// Orders of a page.
 const PAGE_ORDERS: u32 = 4_000;
-/// How often the pages are gone through, if batches keep coming.
+/// Maximum passes over the pages, if batches keep arriving.
 const PASSES_MAX: u32 = 10;
 
-/// Builds the ledger of one sale anew.
+/// Rebuilds the ledger of one sale.
 pub struct Rebuild<G = Channel, W = Channel> {
     /// The sale.
     pub sale: SaleId,
-    /// Whether it is paused first, if it sells.
+    /// Whether an active sale is paused first.
     pub pause: bool,
-    /// Its orders must not have changed for so long: longer than a gateway goes on committing.
+    /// Required time without order changes: longer than a gateway continues to commit.
     pub quiet: Duration,
-    /// For how long to wait until they are at most.
+    /// Timeout of the wait for that.
     pub wait: Duration,
-    /// Where to.
+    /// The connections to both sides.
     pub sides: Sides<G, W>,
 }
 
-/// Where a sale stands on both sides.
+/// The state of a sale on both sides.
 #[derive(Clone, Debug)]
 pub struct Standing {
-    /// In the order store.
+    /// The sale in the order store.
     pub sale: v1::Sale,
     /// `None`: the ledger does not have it.
     pub ledger: Option<v1::LedgerSnapshot>,
-    /// Its orders.
+    /// The snapshot of its orders.
     pub books: v1::StoreSnapshot,
-    /// What the order workers have yet to do.
+    /// The unfinished messages of the order workers.
     pub backlog: v1::GetBacklogResponse,
 }
 
-/// A ledger that was built anew.
+/// A rebuilt ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rebuilt {
     /// The generation of the sale.
     pub generation: u32,
-    /// How many orders it was built from.
+    /// The number of orders that it was rebuilt from.
     pub orders: u64,
 }
 
-/// The ledger was not built anew; the sale is as it was, or paused.
+/// The ledger was not rebuilt; the sale is unchanged, or paused.
 #[derive(Debug, Error)]
 pub enum NotRebuilt {
-    /// The sale is not one to be rebuilt.
+    /// The sale may not be rebuilt.
     #[error("{0}")]
     Refused(String),
     /// A side did not answer, or refused.
     #[error(transparent)]
     Call(#[from] ClientError),
-    /// The orders did not come to rest.
+    /// The orders kept changing until the timeout.
     #[error("the orders are still coming: {messages} messages wait, {open} batches are open (re-drive them)")]
     NotQuiet {
-        /// How many messages the workers have yet to do.
+        /// The number of unfinished messages of the workers.
         messages: u64,
-        /// How many batches are open in the ledger.
+        /// The number of batches that are open in the ledger.
         open: usize,
     },
     /// The orders and the sale's row contradict each other.
@@ -92,9 +93,9 @@ pub enum NotRebuilt {
         "from the orders {ledger} units are left, and the sale's row has {store}: look at it by `flashgate audit`"
     )]
     Differs {
-        /// Left by the orders.
+        /// Units left by the orders.
         ledger: i64,
-        /// Left by the row.
+        /// Units left by the row.
         store: u64,
     },
 }
@@ -106,20 +107,20 @@ impl From<Status> for NotRebuilt {
 }
 
 impl Standing {
-    /// How many of its batches are open in the ledger.
+    /// The number of its batches that are open in the ledger.
     pub fn open_batches(&self) -> usize {
         self.ledger.as_ref().map_or(0, |snapshot| snapshot.open.len())
     }
 
-    /// How many orders the order store has.
+    /// The number of orders in the order store.
     pub fn orders(&self) -> u64 {
         let sums = self.books.orders.unwrap_or_default();
         let each = [sums.pending, sums.confirmed, sums.written_off, sums.returned];
         each.into_iter().flatten().map(|amount| amount.orders).sum()
     }
 
-    /// Why it is not to be rebuilt. `may_sell`: also a sale that sells is, or is prepared to: a failover can leave a
-    /// prepared one of an earlier generation, which no gateway activates.
+    /// Why the sale may not be rebuilt. With `may_sell`, an active or prepared sale may be: a failover can leave a
+    /// prepared sale of an earlier generation, which no gateway activates.
     pub fn refusal(&self, may_sell: bool) -> Option<String> {
         if self.sale.state != "preheated" {
             return Some(format!("the sale is {} in the order store, not preheated", self.sale.state));
@@ -136,10 +137,10 @@ impl Standing {
 }
 
 impl<G: Carrier, W: Carrier> Rebuild<G, W> {
-    /// Where the sale stands.
+    /// Reads the state of the sale.
     ///
     /// # Errors
-    /// A side that did not answer.
+    /// The side that did not answer.
     pub async fn standing(&self) -> Result<Standing, ClientError> {
         let (sale_id, worker) = (self.sale.get(), || self.sides.worker.clone());
         let sale = SaleServiceClient::new(worker()).get_sale(v1::GetSaleRequest { sale_id }).await?;
@@ -158,10 +159,10 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
         Ok(self.books().snapshot_store_sale(request).await?.into_inner())
     }
 
-    /// Rebuilds the sale, and lets it go on.
+    /// Rebuilds the sale, and resumes it.
     ///
     /// # Errors
-    /// It can be begun anew.
+    /// The rebuild can be started again.
     pub async fn run(&self) -> Result<Rebuilt, NotRebuilt> {
         let sale_id = self.sale.get();
         if self.pause {
@@ -176,7 +177,7 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
         let mut left = (0, 0);
         for _pass in 0..PASSES_MAX {
             let orders = self.restore(generation).await?;
-            // Read after the pages: what they did not hold makes a difference, and is in the next pass.
+            // Read after the pages: a batch that they lack makes a difference, and is in the next pass.
             let saleable = self.sums().await?.saleable;
             let request = v1::EndRebuildRequest { sale_id, generation, saleable };
             let ended = self.ledger().end_rebuild(request).await?.into_inner();
@@ -189,7 +190,7 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
         Err(NotRebuilt::Differs { ledger, store })
     }
 
-    /// Waits until every committed batch is applied, nothing of the sale is open, and its orders stay as they are.
+    /// Waits until every committed batch is applied, nothing of the sale is open, and its orders stay unchanged.
     async fn until_quiet(&self) -> Result<Standing, NotRebuilt> {
         let deadline = Instant::now() + self.wait;
         let (mut last, mut since) = (None, Instant::now());
@@ -202,8 +203,8 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
             if standing.open_batches() > 0 || last != Some(now) {
                 (last, since) = (Some(now), Instant::now());
             }
-            // No gateway commits any more. A moment in which nothing waits then proves that all of it was done,
-            // although messages of other sales keep coming.
+            // No gateway commits any more. A moment without waiting messages then proves that all of it was done,
+            // although messages of other sales keep arriving.
             if since.elapsed() >= self.quiet && self.until_done().await? {
                 let after = self.standing().await?;
                 if (after.orders(), after.books.saleable) == now && after.open_batches() == 0 {
@@ -218,7 +219,8 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
         }
     }
 
-    /// Whether there was a moment in which the workers had done everything. Where nobody knows, the quiet must do.
+    /// Whether there was a moment without unfinished messages. If the backlog is unknown, the quiet period must
+    /// suffice.
     async fn until_done(&self) -> Result<bool, ClientError> {
         let mut repairs = RepairServiceClient::new(self.sides.worker.clone());
         for _look in 0..BACKLOG_LOOKS {
@@ -231,7 +233,7 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
         Ok(false)
     }
 
-    /// Goes through all pages: the next one is fetched while the one before is put into the ledger.
+    /// Restores all pages: the next page is fetched while the one before is put into the ledger.
     async fn restore(&self, generation: u32) -> Result<u64, ClientError> {
         let (mut orders, mut page) = (0, self.page(0).await?);
         loop {

@@ -6,19 +6,19 @@ use tonic::transport::Channel;
 
 use crate::client::{Carrier, ClientError};
 
-/// The longest text before and after that a row holds, in bytes.
+/// Maximum bytes of each text of a row, before and after.
 const TEXT_BYTES_MAX: usize = 60_000;
 
-/// What is to be recorded.
+/// The content of a new record.
 #[derive(Clone, Copy, Debug)]
 pub struct Draft<'a> {
     /// The sale; `None` for several.
     pub sale: Option<SaleId>,
     /// The kind, such as `drift`.
     pub kind: &'a str,
-    /// Who repairs.
+    /// The operator.
     pub actor: &'a str,
-    /// Why.
+    /// The reason.
     pub reason: &'a str,
 }
 
@@ -26,7 +26,7 @@ pub struct Draft<'a> {
 #[derive(Debug)]
 pub struct Record<C = Channel> {
     service: RepairServiceClient<C>,
-    /// Its number.
+    /// Its id.
     pub id: u64,
 }
 
@@ -34,7 +34,7 @@ impl<C: Carrier> Record<C> {
     /// Records that a repair begins, and what was found `before`.
     ///
     /// # Errors
-    /// Nothing may be repaired: the order worker did not record it.
+    /// The order worker did not record it: nothing may be repaired.
     pub async fn begin(worker: C, draft: Draft<'_>, before: &str) -> Result<Self, ClientError> {
         let mut service = RepairServiceClient::new(worker);
         let request = v1::BeginRepairRequest {
@@ -59,16 +59,16 @@ impl<C: Carrier> Record<C> {
     }
 }
 
-/// The latest `limit` repairs that were recorded, the latest first.
+/// The latest `limit` recorded repairs, the latest first.
 ///
 /// # Errors
-/// Of the call.
+/// The call failed.
 pub async fn recorded<C: Carrier>(worker: C, limit: u32) -> Result<Vec<v1::RepairEvent>, ClientError> {
     let request = v1::ListRepairsRequest { before_id: 0, page_size: limit };
     Ok(RepairServiceClient::new(worker).list_repairs(request).await?.into_inner().repairs)
 }
 
-/// As much as a row holds, whole lines.
+/// The text, cut after a whole line to what a row holds.
 fn shortened(text: &str) -> String {
     let Some(end) = text.char_indices().map(|(at, _char)| at).find(|at| *at > TEXT_BYTES_MAX - 100) else {
         return text.to_owned();

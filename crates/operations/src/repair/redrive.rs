@@ -1,8 +1,8 @@
 //! Re-drive: batches that are open for too long are settled or decided.
 //!
-//! One that the order store has decided is settled: a worker publishes its outcome again. One that it has not is
-//! decided: a gateway sends its message again, from the deduction log. Both can be done twice, at two desks, and to a
-//! batch that is in flight, without harm.
+//! A batch that the order store has decided is settled: a worker republishes its outcome. An undecided batch is
+//! decided: a gateway resends its message, from the deduction log. Both are idempotent, across operators, and
+//! harmless to a batch that is in flight.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ use flashgate_proto::v1::{
 
 use crate::client::{Carrier, ClientError, Sides, grpc::bytes};
 
-/// How many batches one call asks for.
+/// Maximum batches of one call.
 const BATCHES_MAX: usize = 100;
 
 /// A batch that is open for too long.
@@ -24,18 +24,18 @@ const BATCHES_MAX: usize = 100;
 pub struct Stuck {
     /// The batch.
     pub batch: BatchId,
-    /// The sale whose audit found it: it may hold units of others.
+    /// The sale whose audit found it; the batch may hold units of other sales.
     pub sale: SaleId,
-    /// What it holds of the sale.
+    /// The orders and units that it holds of the sale.
     pub amount: Amount,
     /// Whether the order store has decided it.
     pub decided: bool,
-    /// What became of it, in the words of the process that was asked; `None` as long as nobody was.
+    /// The result, as the called process returned it; `None` before the call.
     pub result: Option<String>,
 }
 
 impl Stuck {
-    /// Those that an audit has found.
+    /// The batches that an audit found.
     pub fn of(report: &Report) -> impl Iterator<Item = Self> {
         report.findings.iter().filter_map(|finding| {
             let Finding::ToRedrive { batch, amount, decided, .. } = finding else { return None };
@@ -45,10 +45,10 @@ impl Stuck {
     }
 }
 
-/// Re-drives the batches, and notes in each what became of it.
+/// Re-drives the batches, and sets the result of each.
 ///
 /// # Errors
-/// A side that did not answer. Batches without a result were left out, or what became of them is not known.
+/// The side that did not answer. Batches without a result were skipped, or their result is unknown.
 pub async fn redrive<G: Carrier, W: Carrier>(
     sides: &Sides<G, W>,
     batches: &mut [Stuck],
@@ -70,21 +70,21 @@ pub async fn redrive<G: Carrier, W: Carrier>(
     Ok(())
 }
 
-/// Has the outcomes of decided batches published again; what became of each.
+/// Makes a worker republish the outcomes of decided batches; returns the result of each.
 pub(crate) async fn settle<W: Carrier>(worker: &W, batches: &[BatchId]) -> Result<Vec<String>, ClientError> {
     let request = v1::RepublishOutcomesRequest { batch_ids: bytes(batches) };
     let answer = RepairServiceClient::new(worker.clone()).republish_outcomes(request).await?;
     Ok(answer.into_inner().results)
 }
 
-/// Has the messages of open batches sent again; what became of each.
+/// Makes a gateway resend the messages of open batches; returns the result of each.
 async fn decide<G: Carrier>(gateway: &G, batches: &[BatchId]) -> Result<Vec<String>, ClientError> {
     let request = v1::ResendBatchesRequest { batch_ids: bytes(batches) };
     let answer = LedgerServiceClient::new(gateway.clone()).resend_batches(request).await?;
     Ok(answer.into_inner().results)
 }
 
-/// One line a batch, for the record of the repair.
+/// One line per batch, for the record of the repair.
 pub fn record(batches: &[Stuck]) -> String {
     let mut text = String::new();
     for Stuck { batch, sale, amount, decided, result } in batches {

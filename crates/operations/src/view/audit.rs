@@ -11,11 +11,11 @@ use crate::audit::SideError;
 /// The reports of one round.
 #[derive(Clone, Debug, Serialize)]
 pub struct AuditView {
-    /// The worst of all sales: `agrees`, `to_redrive`, `failed` or `differs`.
+    /// The worst verdict of all sales: `agrees`, `to_redrive`, `failed` or `differs`.
     pub verdict: &'static str,
-    /// Each sale that was audited.
+    /// The audited sales.
     pub sales: Vec<SaleReportView>,
-    /// Sales that could not be audited; absent without one.
+    /// Sales that could not be audited; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<FailedSaleView>,
 }
@@ -25,7 +25,7 @@ pub struct AuditView {
 pub struct FailedSaleView {
     /// The sale.
     pub sale_id: String,
-    /// Why not.
+    /// The cause.
     pub error: String,
 }
 
@@ -42,16 +42,16 @@ pub struct SaleReportView {
     pub saleable: u64,
     /// Orders in the order store.
     pub orders: u64,
-    /// What is open and not too old.
+    /// Open batches within the maximum age.
     pub in_flight: InFlightView,
-    /// What is wrong.
+    /// The findings.
     pub findings: Vec<FindingView>,
 }
 
-/// Batches that are open, and not for too long.
+/// Open batches within the maximum age.
 #[derive(Clone, Debug, Serialize)]
 pub struct InFlightView {
-    /// How many.
+    /// The number of batches.
     pub batches: u64,
     /// Their orders.
     pub orders: u64,
@@ -64,18 +64,18 @@ pub struct InFlightView {
 pub struct FindingView {
     /// Its stable name.
     pub kind: &'static str,
-    /// How many units it is about.
+    /// The number of units concerned.
     pub units: u64,
-    /// Of what buyers hold: how many buyers.
+    /// The number of buyers, for findings about holdings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub buyers: Option<u64>,
-    /// The batch that it accuses.
+    /// The batch at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_id: Option<String>,
-    /// Further batches, or orders, that it names.
+    /// Further batches, or orders, of the finding.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub named: Vec<String>,
-    /// Of a batch to re-drive: whether only its settlement is missing.
+    /// For a batch to re-drive: whether only its settlement is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided: Option<bool>,
     /// One sentence.
@@ -131,7 +131,7 @@ impl From<&Report> for SaleReportView {
 }
 
 impl AuditView {
-    /// What the reports say, and of which sales there is none.
+    /// The view of the reports, and of the sales without one.
     pub fn new(reports: &[Report], failed: &[(SaleId, SideError)]) -> Self {
         let failed_view = |(sale, error): &(SaleId, SideError)| FailedSaleView {
             sale_id: sale.to_string(),

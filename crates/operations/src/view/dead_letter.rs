@@ -14,9 +14,9 @@ use super::not_empty;
 pub struct LetterView {
     /// Its id: broker/queue:offset.
     pub id: String,
-    /// When it was given up.
+    /// When the message became a dead letter.
     pub given_up_at_ms: u64,
-    /// Why: a stable name.
+    /// The stable name of the reason.
     pub reason: String,
     /// The error as a sentence.
     pub detail: String,
@@ -25,7 +25,7 @@ pub struct LetterView {
     /// The batch that the key or the body names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_id: Option<String>,
-    /// Where the message was.
+    /// The location of the original message.
     pub origin: OriginView,
     /// The length of the body.
     pub body_bytes: u64,
@@ -44,7 +44,7 @@ pub struct LetterView {
     pub decision: Option<DecisionView>,
 }
 
-/// Where a message was before it was given up.
+/// The location of a message before it became a dead letter.
 #[derive(Clone, Debug, Serialize)]
 pub struct OriginView {
     /// The topic; empty if unknown.
@@ -57,16 +57,16 @@ pub struct OriginView {
     pub message_id: String,
 }
 
-/// What was decided about a letter.
+/// A decision about a letter.
 #[derive(Clone, Debug, Serialize)]
 pub struct DecisionView {
-    /// The number of the record.
+    /// The id of the record.
     pub repair_id: String,
-    /// Who decided.
+    /// The operator who decided.
     pub actor: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// When.
+    /// The time of the decision.
     pub decided_at_ms: u64,
 }
 
@@ -102,7 +102,7 @@ impl From<v1::DeadLetterDecision> for DecisionView {
 /// A page of dead letters.
 #[derive(Clone, Debug, Serialize)]
 pub struct LettersView {
-    /// Queue by queue, the oldest first.
+    /// By queue, the oldest first.
     pub letters: Vec<LetterView>,
     /// The id after which the next page begins; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,7 +110,7 @@ pub struct LettersView {
 }
 
 impl LettersView {
-    /// These letters; `next` is empty on the last page.
+    /// A page of these letters; `next` is empty on the last page.
     pub fn new(letters: Vec<LetterView>, next: String) -> Self {
         Self { letters, next: not_empty(next) }
     }
@@ -140,7 +140,7 @@ pub struct LetterOrderView {
     pub buyer_id: String,
     /// The buyer's key for this purchase.
     pub idempotency_key: String,
-    /// How many units.
+    /// The number of units.
     pub quantity: u32,
 }
 

@@ -1,4 +1,4 @@
-//! Compensating steps: what is, or would be, done about a drift.
+//! Compensating steps: planned or taken against a drift.
 
 use std::fmt::Write;
 
@@ -10,23 +10,23 @@ use crate::{
     repair::drift::{Journal, Look, Step},
 };
 
-/// What was found, what is or would be done about it, and how it ends.
+/// The findings, the steps planned or taken, and the result.
 #[derive(Clone, Debug, Serialize)]
 pub struct DriftView {
     /// The sale.
     pub sale_id: String,
     /// Whether the steps are taken; else this is a dry run.
     pub applied: bool,
-    /// The number of the record, if there was anything to do.
+    /// The id of the record, if there was anything to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repair_id: Option<String>,
-    /// The verdict of the audit before.
+    /// The verdict of the audit before the steps.
     pub verdict: &'static str,
-    /// What is done, in this order.
+    /// The steps, in this order.
     pub steps: Vec<StepView>,
-    /// What no step corrects, as the last audit found it.
+    /// The findings of the last audit that no step corrects.
     pub remedies: Vec<RemedyView>,
-    /// The verdict of the audit afterwards, if anything was done.
+    /// The verdict of the audit after the steps, if any was taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict_after: Option<&'static str>,
 }
@@ -36,18 +36,18 @@ pub struct DriftView {
 pub struct StepView {
     /// `ledger` or `order_store`.
     pub side: &'static str,
-    /// What is done.
+    /// The action.
     pub what: String,
     /// The state that the step expects: it is refused if that has changed.
     pub seen: String,
-    /// By how many units the units left change.
+    /// The change of the units left.
     pub units: i64,
     /// The result; absent in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
 }
 
-/// What corrects a finding that no step corrects.
+/// The remedy for a finding that no step corrects.
 #[derive(Clone, Debug, Serialize)]
 pub struct RemedyView {
     /// The name of the finding.
@@ -59,7 +59,7 @@ pub struct RemedyView {
 }
 
 impl DriftView {
-    /// Before the first step.
+    /// The view before the first step.
     pub fn new(applied: bool, look: &Look) -> Self {
         Self {
             sale_id: look.report.sale.to_string(),
@@ -72,18 +72,18 @@ impl DriftView {
         }
     }
 
-    /// Notes the number of the record.
+    /// Sets the id of the record.
     pub fn is_recorded_as(&mut self, repair_id: u64) {
         self.repair_id = Some(repair_id.to_string());
     }
 
-    /// Notes what the last audit says.
+    /// Sets the result of the last audit.
     pub fn ends_with(&mut self, look: &Look) {
         self.remedies = remedies(look);
         self.verdict_after = Some(look.report.verdict().as_str());
     }
 
-    /// One line a step, for the record.
+    /// One line per step, for the record.
     pub fn record(&self) -> String {
         let mut text = String::new();
         for StepView { side, what, seen, result, .. } in &self.steps {
@@ -143,7 +143,7 @@ fn mark(mark: &OrderMark) -> String {
     format!("{}{reason}, {} units", mark.state.as_str(), mark.quantity)
 }
 
-/// The findings that need something else.
+/// The findings that no step corrects.
 fn remedies(look: &Look) -> Vec<RemedyView> {
     let remedy = |finding: &Finding| {
         let remedy = remedy_of(finding)?;

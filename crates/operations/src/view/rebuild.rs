@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use crate::repair::rebuild::{Rebuilt, Standing};
 
-/// What a rebuild finds and does.
+/// The findings and results of a rebuild.
 #[derive(Clone, Debug, Serialize)]
 pub struct RebuildView {
     /// The sale.
     pub sale_id: String,
     /// Whether it was done; else this is a dry run.
     pub applied: bool,
-    /// The number of its record.
+    /// The id of its record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repair_id: Option<String>,
     /// The state in the ledger before, or `missing`.
@@ -23,22 +23,22 @@ pub struct RebuildView {
     /// Messages that wait for the order workers; absent if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backlog_messages: Option<u64>,
-    /// The generation of the sale: afterwards, if it was done.
+    /// The generation of the sale: the new one, if rebuilt.
     pub generation: u32,
     /// Units left in the order store.
     pub saleable: u64,
     /// Orders in the order store.
     pub orders: u64,
-    /// How many orders the ledger was rebuilt from.
+    /// The number of orders that the ledger was rebuilt from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restored_orders: Option<u64>,
-    /// How long it took.
+    /// The duration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
 }
 
 impl RebuildView {
-    /// Before the rebuild.
+    /// The view before the rebuild.
     pub fn new(standing: &Standing) -> Self {
         let ledger = standing.ledger.as_ref().map_or("missing", |snapshot| snapshot.state.as_str());
         Self {
@@ -56,7 +56,7 @@ impl RebuildView {
         }
     }
 
-    /// After it.
+    /// The view after the rebuild.
     #[must_use]
     pub fn rebuilt(self, repair_id: u64, rebuilt: Rebuilt, took: Duration) -> Self {
         Self {

@@ -1,15 +1,15 @@
-//! Batches that are, or would be, re-driven.
+//! Re-driven batches, or those of a dry run.
 
 use serde::Serialize;
 
 use crate::repair::Stuck;
 
-/// What a re-drive does.
+/// The actions of a re-drive.
 #[derive(Clone, Debug, Serialize)]
 pub struct RedriveView {
     /// Whether it was done; else this is a dry run.
     pub applied: bool,
-    /// The number of its record, if there was anything to do.
+    /// The id of its record, if there was anything to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repair_id: Option<String>,
     /// The batches, by id.
@@ -27,7 +27,7 @@ pub struct RedrivenBatchView {
     pub orders: u64,
     /// Their units.
     pub units: u64,
-    /// Whether its outcome is published again; else its message is sent again.
+    /// Whether its outcome is republished; else its message is resent.
     pub decided: bool,
     /// The result; absent in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,7 +49,7 @@ impl From<&Stuck> for RedrivenBatchView {
 }
 
 impl RedriveView {
-    /// Of these batches.
+    /// The view of these batches.
     pub fn new(applied: bool, repair_id: Option<u64>, batches: &[Stuck]) -> Self {
         let batches = batches.iter().map(RedrivenBatchView::from).collect();
         Self { applied, repair_id: repair_id.map(|id| id.to_string()), batches }

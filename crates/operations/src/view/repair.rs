@@ -1,4 +1,4 @@
-//! Repairs that were recorded.
+//! Recorded repairs.
 
 use flashgate_proto::v1;
 use serde::Serialize;
@@ -6,25 +6,25 @@ use serde::Serialize;
 /// A repair in the record of the order store.
 #[derive(Clone, Debug, Serialize)]
 pub struct RepairView {
-    /// Its number.
+    /// Its id.
     pub id: String,
-    /// The sale, if it was one.
+    /// The sale, if it concerns only one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sale_id: Option<String>,
     /// `re_drive`, `drift`, `rebuild`, `replay_letters` or `drop_letters`.
     pub kind: String,
-    /// Who did it.
+    /// The operator.
     pub actor: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// What was found before.
+    /// The findings before.
     pub before: String,
-    /// How it ended; absent as long as it has not.
+    /// The result; absent until the repair has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// When it began.
+    /// The start.
     pub began_at_ms: u64,
-    /// When it ended.
+    /// The end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at_ms: Option<u64>,
 }

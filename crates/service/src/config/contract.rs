@@ -1,4 +1,4 @@
-//! What each program's configuration must do, whatever is in it: for tests.
+//! Contract tests for the configuration of every program.
 
 #![expect(clippy::expect_used, reason = "a test ends where its helper fails")]
 
@@ -11,15 +11,15 @@ use super::load_from;
 
 const PREFIX: &str = "FLASHGATE_CONTRACT__";
 
-/// What is more than a text to whoever guesses.
+/// Texts that a parser could take for other types.
 const TEXTS: [&str; 9] = ["2026", "-1", "1.5", "1e5", "true", "false", "[x", "[x]", "{a=1}"];
 
-/// For each key of `sample`: a variable is what the file would be with the same value. A setting that is a text in the
-/// sample takes every text as it stands, or refuses it in the words in which it refuses the file; all others take
-/// their value as text.
+/// Checks for each key of `sample` that a variable has the effect of the same value in the file. A setting that is a
+/// text in the sample takes every text literally, or refuses it with the message for the file; all others parse their
+/// value.
 ///
 /// # Panics
-/// If one is not; it is named.
+/// Names the key that violates this.
 pub fn variables_are_read_as_the_file<T: DeserializeOwned + Debug>(sample: &str, folder: &Path) {
     let sample = &with_optional_keys(sample);
     let table: Table = toml::from_str(sample).expect("the sample is TOML");
@@ -35,7 +35,7 @@ pub fn variables_are_read_as_the_file<T: DeserializeOwned + Debug>(sample: &str,
             let name = format!("{PREFIX}{}", path.join("__").to_uppercase());
             let variables = [(name.clone(), variable.to_owned())];
             let from_variable = load_from::<T>("", Some(&without), PREFIX, variables.into_iter());
-            // Where each was found is told differently; what is wrong with it is not.
+            // The messages differ in the source; the rest must be equal.
             let told = |loaded: Result<T, super::ConfigError>| match loaded {
                 Ok(config) => format!("{config:?}"),
                 Err(wrong) => wrong.to_string().rsplit(": ").next().unwrap_or_default().to_owned(),
@@ -55,11 +55,11 @@ pub fn variables_are_read_as_the_file<T: DeserializeOwned + Debug>(sample: &str,
     assert!(texts > 0, "no text in the sample");
 }
 
-/// The sample has a line for every key of `config`, `key = value` or, for an optional one, `# key = value`; a table has its
-/// heading.
+/// Checks that the sample has a line for every key of `config`, `key = value` or, for an optional key, `# key =
+/// value`; a table has its heading.
 ///
 /// # Panics
-/// If a key is missing; it is named.
+/// Names the missing key.
 pub fn sample_names_every_key(sample: &str, config: &impl Debug) {
     let lines: Vec<&str> = sample.lines().map(|line| line.trim_start_matches("# ")).collect();
     let debug = format!("{config:#?}");
@@ -73,7 +73,7 @@ pub fn sample_names_every_key(sample: &str, config: &impl Debug) {
     }
 }
 
-/// The sample with the keys that it only mentions: `# key = value`.
+/// The sample with its commented keys enabled: `# key = value`.
 fn with_optional_keys(sample: &str) -> String {
     let is_name = |text: &str| text.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
     let lines = sample.lines().map(|line| match line.strip_prefix("# ") {
@@ -83,7 +83,7 @@ fn with_optional_keys(sample: &str) -> String {
     lines.collect::<Vec<&str>>().join("\n")
 }
 
-/// Each key that is no table, with its path.
+/// Each key that is not a table, with its path.
 fn leaves(table: &Table) -> Vec<(Vec<String>, Value)> {
     let mut found = Vec::new();
     for (key, value) in table {

@@ -1,5 +1,6 @@
-//! The environment over the file. A variable is text first, for a name may look like a number: `…__PREFIX=2026` is the
-//! prefix "2026". Only where a setting takes no text is it read as what it says: a number, `true`, `[a, b]`, `{key=value}`.
+//! Overrides the file with the environment. A variable is text first, for a name may look like a number:
+//! `…__PREFIX=2026` is the prefix "2026". Only where a setting takes no text is the value parsed: a number, `true`,
+//! `[a, b]`, `{key=value}`.
 
 use figment::{
     Error, Figment, Metadata, Profile, Provider,
@@ -9,10 +10,10 @@ use figment::{
 };
 use serde::de::DeserializeOwned;
 
-/// What figment calls its own source of this kind.
+/// The name that figment gives its own source of this kind.
 pub(super) const METADATA: &str = "environment variable";
 
-/// One variable that names a key.
+/// One variable that sets a key.
 #[derive(Clone, Debug)]
 struct Variable {
     /// `["redis", "prefix"]`.
@@ -21,7 +22,7 @@ struct Variable {
     is_text: bool,
 }
 
-/// Those of `variables` that begin with `prefix`, in either case. `__` is the step into a table.
+/// The variables that begin with `prefix`, in either case. `__` separates a table from its key.
 fn named(prefix: &str, variables: impl Iterator<Item = (String, String)>) -> Vec<Variable> {
     let variable = |(name, text): (String, String)| {
         let head = name.get(..prefix.len()).filter(|head| head.eq_ignore_ascii_case(prefix))?;
@@ -43,7 +44,7 @@ fn named(prefix: &str, variables: impl Iterator<Item = (String, String)>) -> Vec
 
 impl Variable {
     fn value(&self) -> Value {
-        // Never fails: what is nothing else is a string.
+        // Never fails: the fallback type is a string.
         let parsed: Value = self.text.parse().unwrap_or_else(|never| match never {});
         if let Value::Char(_, letter) = parsed {
             return Value::from(letter.to_string());
@@ -55,7 +56,7 @@ impl Variable {
         parsed
     }
 
-    /// Whether `wrong` is about a text in this variable, where no text is expected.
+    /// Whether `wrong` rejects this variable because a text is the wrong type.
     fn takes_no_text(&self, wrong: &Error) -> bool {
         self.is_text && matches!(wrong.kind, Kind::InvalidType(..)) && wrong.path == self.path
     }
@@ -72,17 +73,17 @@ impl Provider for Variable {
     }
 }
 
-/// `T` from `figment` with the variables on top that begin with `prefix`.
+/// Extracts `T` from `figment`, overridden by the variables that begin with `prefix`.
 ///
 /// # Errors
-/// The first key that is unknown, or whose value does not fit.
+/// The first unknown key, or the first invalid value.
 pub(super) fn extract<T: DeserializeOwned>(
     figment: &Figment,
     prefix: &str,
     variables: impl Iterator<Item = (String, String)>,
 ) -> Result<T, Box<Error>> {
     let mut variables = named(prefix, variables);
-    // Each round but the last settles a variable, so this ends.
+    // Each round but the last settles a variable, so this terminates.
     loop {
         let merged = variables.iter().fold(figment.clone(), |figment, variable| figment.merge(variable));
         let wrong = match merged.extract() {

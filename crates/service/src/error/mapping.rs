@@ -8,7 +8,7 @@ use tonic::Code;
 
 use super::{ERRORS, REFUSALS, table};
 
-/// How one outcome is answered.
+/// The answer to one outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatusMapping {
     /// The stable code, the same over HTTP and gRPC.
@@ -19,20 +19,20 @@ pub struct StatusMapping {
     pub http: StatusCode,
     /// The gRPC status.
     pub grpc: Code,
-    /// Whether the same request can be sent again.
+    /// Whether the same request may be sent again.
     pub retry: Retry,
     /// The sentence for people; a name in braces stands for a parameter of the occurrence.
     pub detail: &'static str,
 }
 
-/// Whether the same request, unchanged, can succeed later and does no harm.
+/// Whether the same request, unchanged, can succeed later and is harmless to repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// It cannot.
+    /// No.
     Never,
-    /// It can; nothing tells when.
+    /// Yes, after an unknown time.
     Safe,
-    /// It can, a second later: `Retry-After`, `google.rpc.RetryInfo`.
+    /// Yes, a second later: `Retry-After`, `google.rpc.RetryInfo`.
     AfterOneSecond,
 }
 
@@ -52,7 +52,7 @@ impl StatusMapping {
         Self::all().find(|row| row.code == code)
     }
 
-    /// Whether the same request, unchanged, can succeed later and does no harm.
+    /// Whether the same request, unchanged, can succeed later and is harmless to repeat.
     pub const fn retry_safe(&self) -> bool {
         match self.retry {
             Retry::Never => false,
@@ -60,7 +60,7 @@ impl StatusMapping {
         }
     }
 
-    /// The time after which it may be sent again, if it is known.
+    /// The time after which it may be sent again, if known.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self.retry {
             Retry::Never | Retry::Safe => None,

@@ -1,10 +1,10 @@
-//! The table of outcomes, a row an outcome:
+//! The table of outcomes, one row per outcome:
 //!
 //! outcome => code, title, HTTP status, gRPC status, retry, the sentence for people (in the syntax of `format!`)
 //!
-//! A row is found by a match without a wildcard, so an outcome without a row does not compile. Codes are stable: clients
-//! compare them. What else must tell a new outcome is generated from the rows or compared with them by a test
-//! (`crates/service/tests/outcomes.rs`).
+//! A row is found by a match without a wildcard, so an outcome without a row does not compile. Codes are stable:
+//! clients compare them. Everything else that lists outcomes is generated from the rows or compared with them by a
+//! test (`crates/service/tests/outcomes.rs`).
 
 use flashgate_domain::Refusal;
 use http::StatusCode;
@@ -13,7 +13,7 @@ use tonic::Code;
 use super::{ApiError, Retry, StatusMapping};
 
 /// Declares the rows of one enum: a slice of all of them, the row of a value, and its sentence. `where` names an
-/// outcome whose rows are another table.
+/// outcome whose rows are in another table.
 macro_rules! table {
     (
         $(#[$doc:meta])* $rows:ident, $mapping_of:ident, $detail_of:ident: $outcomes:ty

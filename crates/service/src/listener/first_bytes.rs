@@ -1,5 +1,5 @@
-//! Cuts off a peer that connects and says nothing, or not enough to tell HTTP/1 from HTTP/2: hyper's own time-outs
-//! begin only after that.
+//! Closes the connection of a peer that sends nothing, or too little to distinguish HTTP/1 from HTTP/2: hyper's own
+//! timeouts begin only after that.
 
 use std::{
     io,
@@ -14,14 +14,14 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// As long as the preface of HTTP/2, and not longer than any HTTP/1.1 request: the shortest head has 25 bytes.
+/// The length of the preface of HTTP/2, and less than any HTTP/1.1 request: the shortest head has 25 bytes.
 const FIRST_BYTES: usize = 24;
 
-/// A connection whose first bytes must come in time.
+/// A connection with a timeout for its first bytes.
 #[derive(Debug)]
 pub(super) struct InTime {
     stream: TcpStream,
-    /// Until they are here: how many are missing, and when it is too late.
+    /// Until they have arrived: the number of missing bytes, and the deadline.
     missing: Option<(usize, Pin<Box<Sleep>>)>,
 }
 

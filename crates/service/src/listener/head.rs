@@ -1,5 +1,5 @@
-//! The limits of a request's head: how many fields, how many bytes, how long a URI. Beyond them a request is answered
-//! with 431 or 414 before it reaches the router, over HTTP/1 and HTTP/2 alike.
+//! The limits of a request's head: fields, bytes, URI length. A request beyond them is answered with 431 or 414
+//! before it reaches the router, over HTTP/1 and HTTP/2 alike.
 //!
 //! hyper has limits of its own: it answers HTTP/1 beyond 100 fields by itself ([`super::refusal`]), and HTTP/2 beyond
 //! [`READ_BYTES_MAX`] with a bare 431.
@@ -21,15 +21,16 @@ use tonic::Status;
 
 use crate::error::ApiError;
 
-/// Fields of a head: hyper's own limit for HTTP/1.
+/// Maximum fields of a head: hyper's own limit for HTTP/1.
 pub(super) const FIELDS_MAX: usize = 100;
-/// Bytes of a head, counted as HTTP/2 does: 32 for each field beside its name and value. Proxies cut at 8 to 16 KiB.
+/// Maximum bytes of a head, counted as in HTTP/2: 32 for each field besides its name and value. Proxies cut at 8 to
+/// 16 KiB.
 pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// Bytes of a URI. The longest that is a route takes less than 100.
+/// Maximum bytes of a URI. The longest route takes less than 100.
 pub(super) const URI_BYTES_MAX: usize = 8 * 1024;
-/// What is read of a head of HTTP/2, so that it can be answered. Beyond it the answer has no body.
+/// Maximum bytes that are read of a head of HTTP/2, so that it can be answered. Beyond it the answer has no body.
 pub(super) const READ_BYTES_MAX: u32 = 64 * 1024;
-/// What HTTP/2 counts for a field beside its name and value (RFC 9113, 6.5.2).
+/// The bytes that HTTP/2 counts for a field besides its name and value (RFC 9113, 6.5.2).
 const FIELD_BYTES: usize = 32;
 
 /// The router, for requests whose heads are within the limits.
@@ -68,24 +69,24 @@ fn check<B>(request: &Request<B>) -> Result<(), ApiError> {
         name.as_str().len() + value.len() + FIELD_BYTES
     };
     let headers = request.headers();
-    // The sum is only needed of heads that could reach it.
+    // The sum is only computed for heads that could exceed the limit.
     if headers.len() > FIELDS_MAX || uri_bytes + headers.iter().map(field).sum::<usize>() > HEAD_BYTES_MAX {
         return Err(too_large());
     }
     Ok(())
 }
 
-/// A URI beyond the limit.
+/// The error of a URI beyond the limit.
 pub(crate) const fn uri_too_long() -> ApiError {
     ApiError::UriTooLong { bytes_max: URI_BYTES_MAX }
 }
 
-/// A head beyond the limits.
+/// The error of a head beyond the limits.
 pub(crate) const fn too_large() -> ApiError {
     ApiError::HeadTooLarge { fields_max: FIELDS_MAX, bytes_max: HEAD_BYTES_MAX }
 }
 
-/// The answer in the protocol of whoever asks.
+/// The answer in the protocol of the request.
 fn answer(headers: &HeaderMap, error: ApiError) -> Response {
     let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     if content_type.starts_with(b"application/grpc") {

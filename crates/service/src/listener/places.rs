@@ -1,4 +1,4 @@
-//! The places for connections of a listener, and of several listeners together.
+//! The connection permits of a listener, and of several listeners together.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use tokio::{
 
 use crate::telemetry::GAUGE_IDLE_MAX;
 
-/// How many connections a listener holds at once; further ones wait in the kernel's queue.
+/// Connection limit of a listener; further connections wait in the kernel's queue.
 #[derive(Clone, Debug)]
 pub struct Places {
     name: &'static str,
     own: Arc<Semaphore>,
     max: usize,
-    /// Those of all listeners for the same kind of peers.
+    /// The permits shared by all listeners for the same kind of peers.
     shared: Option<Arc<Semaphore>>,
 }
 
 impl Places {
-    /// `max` places of the listener `name`: its label in metrics.
+    /// `max` permits of the listener `name`: its label in metrics.
     pub fn new(name: &'static str, max: usize) -> Self {
         let max = max.min(Semaphore::MAX_PERMITS);
         let places = Self { name, own: Arc::new(Semaphore::new(max)), max, shared: None };
@@ -29,7 +29,7 @@ impl Places {
         places
     }
 
-    /// At most `max` of them and of those of the other listener are taken at once.
+    /// Limits the permits of this and the other listener together to `max`.
     #[must_use]
     pub fn shared_with(self, other: Self, max: usize) -> (Self, Self) {
         let shared = Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
@@ -42,12 +42,12 @@ impl Places {
         self.name
     }
 
-    /// How many are taken.
+    /// The number of permits in use.
     pub(super) fn taken(&self) -> usize {
         self.max.saturating_sub(self.own.available_permits())
     }
 
-    /// What a shutdown that waits for them waits for.
+    /// The name under which a shutdown waits for them.
     pub(super) fn waiting(&self) -> &'static str {
         match self.name {
             "http" => "open requests over HTTP",
@@ -56,7 +56,7 @@ impl Places {
         }
     }
 
-    /// Waits for a place. `None` never happens: the places are never closed.
+    /// Waits for a permit. `None` never happens: the semaphores are never closed.
     pub(super) async fn take(&self) -> Option<Place> {
         let own = Arc::clone(&self.own).acquire_owned().await.ok()?;
         let shared = match &self.shared {
@@ -67,7 +67,7 @@ impl Places {
         Some(Place { own: Some(own), shared, places: self.clone() })
     }
 
-    /// Exports them again and again, for ever: a gauge that is not set for some minutes is no longer exported.
+    /// Exports the gauges at intervals, without end: a gauge that is not set for some minutes is no longer exported.
     pub(super) async fn keep_exported(&self) {
         let mut ticks = interval(GAUGE_IDLE_MAX / 6);
         loop {
@@ -77,15 +77,15 @@ impl Places {
     }
 
     fn export(&self) {
-        // Above 2^32 it is no limit.
+        // A maximum above 2^32 is no limit.
         let float = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-        // Looked up each time: a gauge that was not exported for a while is another one afterwards.
+        // Looked up each time: after a gauge has expired, the old handle no longer updates it.
         gauge!("flashgate_connections", "listener" => self.name).set(float(self.taken()));
         gauge!("flashgate_connections_max", "listener" => self.name).set(float(self.max));
     }
 }
 
-/// The place of one connection, until it is dropped.
+/// The permit of one connection, until dropped.
 pub(super) struct Place {
     own: Option<OwnedSemaphorePermit>,
     shared: Option<OwnedSemaphorePermit>,

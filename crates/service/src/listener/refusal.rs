@@ -1,9 +1,9 @@
-//! Gives the answers of hyper itself a body, and lets peers read them.
+//! Adds a body to hyper's own answers, and lets peers read them.
 //!
-//! A request of HTTP/1 that hyper cannot read, or finds too large, it answers by itself, with a status and no body, and
-//! closes the connection. It asks nobody, so the answer is put in place of it here, where its bytes pass. Bytes of the
-//! request that nobody reads any more would make the kernel reset the connection when it is closed, and the peer would
-//! lose the answer; so they are read for a while, and thrown away.
+//! hyper answers a request of HTTP/1 that it cannot parse, or finds too large, by itself, with a status and no body,
+//! and closes the connection. It has no hook for this, so the answer is replaced here, where its bytes pass. Unread
+//! bytes of the request would make the kernel reset the connection when it is closed, and the peer would lose the
+//! answer; so they are read for a while, and discarded.
 
 use std::{
     io,
@@ -20,20 +20,20 @@ use tokio::{
 use super::head;
 use crate::{error::ApiError, problem};
 
-/// How long what is left of a request is read after its answer.
+/// How long the rest of a request is read after its answer.
 const LINGER_TIME: Duration = Duration::from_secs(2);
-/// How many bytes of it.
+/// Maximum bytes of that rest.
 const LINGER_BYTES: usize = 1024 * 1024;
-/// The longest head of an answer that hyper makes by itself.
+/// Maximum bytes of the head of hyper's own answers.
 const OWN_HEAD_BYTES_MAX: usize = 256;
 
 /// A connection whose refusals are complete answers.
 #[derive(Debug)]
 pub(super) struct Explained<S> {
     stream: S,
-    /// What is written instead of what hyper asked to write, and how much of it is.
+    /// The bytes that replace those of hyper, and how many of them are written.
     instead: Option<(Vec<u8>, usize)>,
-    /// The last answer was a refusal (4xx): its request may not have been read whole.
+    /// The last answer was a refusal (4xx): its request may not have been read completely.
     refused: bool,
     linger: Option<Linger>,
 }
@@ -42,7 +42,7 @@ pub(super) struct Explained<S> {
 struct Linger {
     over: Pin<Box<Sleep>>,
     bytes_left: usize,
-    /// The peer knows that nothing more comes.
+    /// The end of the answer has been sent to the peer.
     closed: bool,
 }
 
@@ -63,7 +63,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Explained<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Explained<S> {
-    /// Writes what stands in for `asked` bytes.
+    /// Writes the replacement of `asked` bytes.
     fn poll_instead(&mut self, cx: &mut Context<'_>, asked: usize) -> Poll<io::Result<usize>> {
         while let Some((bytes, written)) = &mut self.instead {
             let rest = bytes.get(*written..).unwrap_or_default();
@@ -98,7 +98,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Explained<S> {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // hyper's own answers are a head alone, and come in one piece.
+        // hyper's own answers are a head alone, and are written at once.
         match bytes.iter().find(|slice| !slice.is_empty()) {
             Some(first) if self.instead.is_some() || (bytes.len() == 1 && first.ends_with(b"\r\n\r\n")) => {
                 self.poll_write(cx, first)
@@ -135,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Explained<S> {
         let mut scrap = [0; 4 * 1024];
         while linger.bytes_left > 0 && linger.over.as_mut().poll(cx).is_pending() {
             let mut buffer = ReadBuf::new(&mut scrap);
-            // A peer that has gone needs nothing any more.
+            // A peer that has disconnected needs nothing more.
             match ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer)) {
                 Ok(()) if !buffer.filled().is_empty() => {
                     linger.bytes_left = linger.bytes_left.saturating_sub(buffer.filled().len());
@@ -152,7 +152,7 @@ fn explained(written: &[u8]) -> Option<Vec<u8>> {
     if !written.ends_with(b"\r\n\r\n") {
         return None;
     }
-    // Answers to earlier requests may stand before it.
+    // Answers to earlier requests may precede it.
     let tail_at = written.len().saturating_sub(OWN_HEAD_BYTES_MAX);
     let tail = written.get(tail_at..)?;
     let begin = b"HTTP/1.1 4";

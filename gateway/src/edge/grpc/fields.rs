@@ -1,4 +1,4 @@
-//! The fields of a request, each with an error that names it.
+//! Decodes the fields of a request; each error names its field.
 
 use flashgate_domain::{BuyerId, IdempotencyKey, OrderId, Quantity, SaleId};
 use flashgate_proto::v1::{BuyRequest, BuyStreamRequest, GetOrderRequest};
@@ -9,7 +9,7 @@ use crate::buy::purchase::Buy;
 
 const KEY_METADATA: &str = "idempotency-key";
 
-/// The idempotency key in the metadata, if it is there.
+/// The idempotency key in the metadata, if present.
 pub(super) fn key_in_metadata(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
     let mut values = headers.get_all(KEY_METADATA).iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -20,7 +20,7 @@ pub(super) fn key_in_metadata(headers: &HeaderMap) -> Result<Option<IdempotencyK
     key.map(Some).map_err(|invalid| ApiError::malformed(KEY_METADATA, invalid))
 }
 
-/// One purchase.
+/// The fields of a unary purchase.
 pub(super) fn buy(buyer: BuyerId, key: Option<IdempotencyKey>, body: &BuyRequest) -> Result<Buy, ApiError> {
     let key = match (key, body.idempotency_key.as_str()) {
         (Some(key), "") => key,
@@ -40,14 +40,14 @@ pub(super) fn buy(buyer: BuyerId, key: Option<IdempotencyKey>, body: &BuyRequest
     Ok(Buy { sale, buyer, key, quantity })
 }
 
-/// One purchase of many, for whichever buyer it names.
+/// The fields of one purchase of a stream, for the buyer that it names.
 pub(super) fn buy_for_anyone(request: BuyStreamRequest) -> Result<Buy, ApiError> {
     let buyer = BuyerId::new(request.buyer_id).map_err(|invalid| ApiError::malformed("buyer_id", invalid))?;
     let body = request.buy.ok_or_else(|| ApiError::malformed("buy", "is required"))?;
     buy(buyer, None, &body)
 }
 
-/// Which order.
+/// The order id of a look-up.
 pub(super) fn order_id(body: &GetOrderRequest) -> Result<OrderId, ApiError> {
     body.order_id.parse().map_err(|invalid| ApiError::malformed("order_id", invalid))
 }

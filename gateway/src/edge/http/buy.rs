@@ -111,7 +111,7 @@ async fn decode(
 fn accepted(order: OrderId, replayed: bool) -> Response {
     let order_id = order.to_string();
     let location = HeaderValue::try_from(format!("/v1/orders/{order_id}"));
-    // Two strings have no way to fail.
+    // Two strings cannot fail to serialize.
     let body = serde_json::to_vec(&Accepted { order_id, status: "accepted" }).unwrap_or_default();
     let mut response = (StatusCode::ACCEPTED, body).into_response();
     let headers = response.headers_mut();

@@ -1,4 +1,4 @@
-//! The fields of a request, each with an error that names it.
+//! Decodes the fields of a request; each error names its field.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ pub struct BuyBody {
     pub quantity: u32,
 }
 
-/// The header `Idempotency-Key`.
+/// Decodes the header `Idempotency-Key`.
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, ApiError> {
     let mut values = headers.get_all(KEY_HEADER).iter();
     let value = values.next().ok_or_else(|| ApiError::malformed(KEY_HEADER, "is required"))?;
@@ -30,7 +30,7 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Api
     IdempotencyKey::new(value.as_bytes()).map_err(|invalid| ApiError::malformed(KEY_HEADER, invalid))
 }
 
-/// A part of the path.
+/// Decodes a path parameter.
 pub(super) fn id<T: std::str::FromStr<Err: ToString>>(
     field: &'static str,
     text: &str,
@@ -38,9 +38,9 @@ pub(super) fn id<T: std::str::FromStr<Err: ToString>>(
     text.parse().map_err(|invalid: T::Err| ApiError::malformed(field, invalid.to_string()))
 }
 
-/// The quantity in the body of a purchase.
+/// Decodes the quantity in the body of a purchase.
 pub(super) fn quantity(body: &[u8]) -> Result<Quantity, ApiError> {
-    // serde would take an array of the right length for the struct.
+    // serde would accept an array of the right length for the struct.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(not_an_object(body));
     }
@@ -48,7 +48,7 @@ pub(super) fn quantity(body: &[u8]) -> Result<Quantity, ApiError> {
     Quantity::new(read.quantity).map_err(|invalid| ApiError::malformed("quantity", invalid))
 }
 
-/// `1.0` and `1e0` are integers, too; hardly anybody writes them.
+/// `1.0` and `1e0` are integers, too, but rare.
 fn read_again(body: &[u8], wrong: serde_json::Error) -> Result<BuyBody, ApiError> {
     match integers::plain(body) {
         Cow::Owned(plain) => serde_json::from_slice(&plain).map_err(|wrong| explain(&plain, &wrong)),
@@ -61,7 +61,7 @@ fn not_an_object(body: &[u8]) -> ApiError {
     ApiError::malformed("body", expected)
 }
 
-/// Finds out which field is to blame: read again without a shape, since this is rare.
+/// Finds the wrong field by parsing again without a schema, since this is rare.
 fn explain(body: &[u8], wrong: &serde_json::Error) -> ApiError {
     let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
         return ApiError::malformed("body", format!("must be JSON: {wrong}"));

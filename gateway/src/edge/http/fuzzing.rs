@@ -9,7 +9,7 @@ use crate::{
     edge::auth::{Authenticator, TrustedHeader},
 };
 
-/// The purchase that a request asks for; `None` if it is refused.
+/// The purchase in a request; `None` if it is refused.
 pub fn buy(sale_id: &str, headers: &HeaderMap, bytes: &[u8]) -> Option<Buy> {
     let buyer = TrustedHeader.buyer(headers).ok()?;
     let key = fields::idempotency_key(headers).ok()?;

@@ -86,7 +86,7 @@ impl From<&Entry> for SaleBody {
     }
 }
 
-/// The errors of a look at an order.
+/// The errors of an order look-up.
 struct OrderErrors;
 
 impl IntoResponses for OrderErrors {
@@ -102,7 +102,7 @@ impl IntoResponses for OrderErrors {
     }
 }
 
-/// The errors of a look at a sale.
+/// The errors of a sale look-up.
 struct SaleErrors;
 
 impl IntoResponses for SaleErrors {

@@ -1,4 +1,4 @@
-//! The ledger for operators and auditors, over gRPC: decodes, asks, encodes.
+//! The ledger for operators and auditors, over gRPC: decodes requests, calls the ledger, encodes answers.
 
 use std::sync::Arc;
 
@@ -28,14 +28,14 @@ use crate::{
     },
 };
 
-/// How many batches one request can ask for.
+/// Maximum batches of one request.
 const BATCHES_MAX: usize = 1_000;
-/// How many of them are looked up at once: it must not crowd the buyers' calls out.
+/// Maximum concurrent look-ups of one request: they must not crowd out the buyers' calls.
 const LOOK_UPS_MAX: usize = 8;
-/// How many buyers one request can ask for. The ledger reads them in one step.
+/// Maximum buyers of one request. The ledger reads them in one step.
 const BUYERS_MAX: usize = 1_000;
 
-/// The ledger of this gateway, which is that of all.
+/// The operator interface of the ledger, which all gateways share.
 pub struct LedgerServiceImpl {
     ledger: Arc<dyn Ledger>,
     registry: Arc<dyn Registry>,
@@ -44,8 +44,8 @@ pub struct LedgerServiceImpl {
 }
 
 impl LedgerServiceImpl {
-    /// Looks into `ledger`, which has so many shards, and has `redrive` send what is asked for. `registry` tells which
-    /// ledger it must be.
+    /// Reads `ledger`, which has `shards` shards, and re-drives batches through `redrive`. `registry` holds the
+    /// identity that the ledger must have.
     pub fn new(
         ledger: Arc<dyn Ledger>,
         registry: Arc<dyn Registry>,
@@ -113,11 +113,11 @@ impl LedgerService for LedgerServiceImpl {
         request: Request<v1::ResendBatchesRequest>,
     ) -> Result<Response<v1::ResendBatchesResponse>, Status> {
         let mut results = Vec::new();
-        // One after the other: each is a half-message, and buyers' batches go on beside them.
+        // Sequential: each is a half-message, and buyers' batches continue meanwhile.
         for batch in batch_ids_of(&request.into_inner().batch_ids)? {
             let sent = match self.redrive.send(batch).await {
                 Ok(sent) => sent,
-                // Of this batch alone: what became of the others is told all the same.
+                // Concerns this batch only: the results of the others are still returned.
                 Err(NoLedger(fault)) if fault.is_refusal() => {
                     warn!(batch_id = %batch, code = fault.code(), error = %fault, "reading the message to re-drive failed");
                     Sent::Failed
@@ -267,7 +267,7 @@ fn intent_of(field: Option<v1::BatchIntent>) -> Result<Intent, ApiError> {
     body::intent(field).map_err(|wrong| ApiError::malformed("intent", wrong))
 }
 
-/// What a fault of the ledger is to a caller.
+/// Maps a ledger fault to the error for the caller.
 fn failure(fault: LedgerError) -> ApiError {
     match fault {
         LedgerError::Unreachable(_)
@@ -284,7 +284,7 @@ fn failure(fault: LedgerError) -> ApiError {
     }
 }
 
-/// What a ledger of somebody else is to a caller.
+/// Maps an identity mismatch to the error for the caller.
 fn stranger(stranger: Stranger) -> ApiError {
     match stranger {
         Stranger::Ledger(fault) => failure(fault),
@@ -344,7 +344,7 @@ fn trace_message(entry: &LogEntry, sale: SaleId, with_orders: bool) -> v1::Batch
     }
 }
 
-/// What was decided about an order in that state; `None` while it is pending.
+/// The decision that made an order reach `state`; `None` while it is pending.
 const fn decision(state: OrderState) -> Option<Decision> {
     match state {
         OrderState::Pending => None,

@@ -1,4 +1,4 @@
-//! The sales with which something is wrong: named when it begins, again from time to time, and when it is over.
+//! The failing sales: logged when the failure begins, at intervals while it lasts, and when it is over.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,10 +8,10 @@ use tracing::{info, warn};
 
 use super::PreheatError;
 
-/// How often a sale that goes on failing is named.
+/// Interval between log lines of a sale that keeps failing.
 const NAMED_PERIOD: Duration = Duration::from_secs(30);
 
-/// The sales that could not be brought up to date when they were last tried.
+/// The sales that could not be brought up to date at their last attempt.
 #[derive(Debug, Default)]
 pub(super) struct Failing(BTreeMap<u64, LoggedFailure>);
 
@@ -19,12 +19,12 @@ pub(super) struct Failing(BTreeMap<u64, LoggedFailure>);
 struct LoggedFailure {
     code: &'static str,
     at: Instant,
-    /// Failures since the line was written.
+    /// Failures since the last log line.
     suppressed: u64,
 }
 
 impl Failing {
-    /// The sale was tried; `None` if it is up to date.
+    /// Records an attempt at the sale; `fault` is `None` if the sale is up to date.
     pub(super) fn note(&mut self, sale: u64, fault: Option<PreheatError>) {
         match fault {
             None => {
@@ -40,13 +40,13 @@ impl Failing {
         self.export();
     }
 
-    /// Forgets the sales that nothing is to be done for any more.
+    /// Removes the sales without pending work.
     pub(super) fn keep(&mut self, is_tried: impl Fn(u64) -> bool) {
         self.0.retain(|sale, _told| is_tried(*sale));
         self.export();
     }
 
-    /// Whether there is one.
+    /// Whether any sale is failing.
     pub(super) fn any(&self) -> bool {
         !self.0.is_empty()
     }
@@ -69,7 +69,7 @@ impl Failing {
     }
 }
 
-/// Names a sale and what is wrong with it.
+/// Logs a sale and its error.
 pub(super) fn tell(sale: u64, fault: &PreheatError, suppressed: u64) {
     warn!(sale_id = sale, code = fault.code(), error = %fault, suppressed, "sale refresh failed; retrying");
 }

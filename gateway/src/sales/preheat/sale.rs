@@ -1,4 +1,4 @@
-//! The steps of one sale. They touch no other sale, and a shard that does not answer delays the sales of no other one.
+//! The steps of one sale. They touch no other sale, and a stalled shard delays only its own sales.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,9 +13,10 @@ use crate::sales::{
     registry::Registry,
 };
 
-/// How many sales of one shard are brought up to date at once.
+/// Maximum sales of one shard that are brought up to date concurrently.
 const SALES_OF_SHARD_MAX: usize = 8;
-/// How often the ledger is asked for a sale of which the order store has no news. 2 s: who buys finds out sooner.
+/// Interval at which a sale without changes in the order store is read from the ledger. 2 s: purchases find out
+/// sooner.
 const LEDGER_PERIOD: Duration = Duration::from_secs(2);
 
 /// Brings single sales up to date.
@@ -38,14 +39,14 @@ impl Steps {
         Self { ledger, shards, registry, catalogue, permits }
     }
 
-    /// What buyers are told changes at once, whatever the ledger does: a sale that is closed has ended, and one that is
-    /// new is being prepared.
+    /// Changes the answers to buyers at once, whatever the ledger does: a closed sale has ended, and a new sale is
+    /// being prepared.
     pub(super) fn take_in(&self, sale: &Sale) {
         match sale.state {
             SaleState::Created => {}
             SaleState::Preheating | SaleState::Closed => drop(self.catalogue.put(sale.clone())),
             SaleState::Preheated => {
-                // As sellable it is known only when the ledger has it: before, its intents would find it missing.
+                // The sale is sellable here only when the ledger has it: before, its intents would find it missing.
                 if self.catalogue.get(sale.id).is_none() {
                     self.catalogue.put(Sale { state: SaleState::Preheating, ..sale.clone() });
                 }
@@ -53,7 +54,7 @@ impl Steps {
         }
     }
 
-    /// Whether there is something to do in the ledger for this sale.
+    /// Whether the sale has pending work in the ledger.
     pub(super) fn is_due(&self, sale: &Sale) -> bool {
         let entry = self.catalogue.get(sale.id);
         match sale.state {
@@ -68,7 +69,7 @@ impl Steps {
         }
     }
 
-    /// Takes the sale as far as it goes. Done twice, or at two gateways, it changes nothing more.
+    /// Does the pending steps of the sale. Idempotent, also across gateways.
     pub(super) async fn bring_up_to_date(&self, mut sale: Sale) -> Result<(), PreheatError> {
         // Never closed, so always granted.
         let _permit = match self.permits.get(usize::from(sale.id.shard(self.shards).get())) {

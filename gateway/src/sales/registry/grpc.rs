@@ -22,10 +22,10 @@ use tonic::{
 
 use super::{Listed, Registry, RegistryError, StoreIdentity, StoredOrder};
 
-/// How many sales are asked for at a time.
+/// Sales per page.
 const PAGE_SIZE: u32 = 1_000;
 
-/// The order worker at one address. Connects when it is first asked, and again whenever the connection is lost.
+/// The order worker at one address. Connects at the first call, and again whenever the connection is lost.
 #[derive(Clone, Debug)]
 pub struct GrpcRegistry {
     sales: SaleServiceClient<Channel>,
@@ -34,7 +34,7 @@ pub struct GrpcRegistry {
 }
 
 impl GrpcRegistry {
-    /// `url` such as `http://127.0.0.1:7002`; no call takes longer than `timeout`. Fails if it is no URL.
+    /// `url` such as `http://127.0.0.1:7002`; `timeout` limits each call. Fails if `url` is not a URL.
     pub fn new(url: &str, timeout: Duration) -> Result<Self, tonic::transport::Error> {
         let endpoint = kept_alive(Endpoint::from_shared(url.to_owned())?);
         let channel = endpoint.timeout(timeout).connect_timeout(timeout).connect_lazy();
@@ -120,7 +120,7 @@ fn garbled<E>(field: &'static str) -> impl FnOnce(E) -> RegistryError {
     move |_why| RegistryError::Garbled(field)
 }
 
-/// The sale in a message.
+/// Decodes the sale in a message.
 pub(crate) fn sale(message: v1::Sale) -> Result<Sale, RegistryError> {
     sale::sale(message).map_err(|invalid| RegistryError::Garbled(invalid.field))
 }

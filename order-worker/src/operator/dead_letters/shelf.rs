@@ -1,4 +1,4 @@
-//! The dead letters as they lie on their topic, each with what the order store knows of it.
+//! The dead letters on their topic, each with its state in the order store.
 
 use flashgate_domain::{Batch, BatchId, Refusal};
 use flashgate_messaging::{Browser, BusError, Delivery, Message, MessageLocation};
@@ -10,12 +10,12 @@ use tracing::{info, warn};
 
 use super::{super::sales::failure, DeadLetters};
 
-/// How many messages one pull asks for.
+/// Maximum messages of one pull.
 const PULL_MESSAGES_MAX: u32 = 32;
-/// How many letters one page looks at before it ends without being full, so that it ends in time.
+/// Maximum letters that one page reads before it ends without being full, to bound its time.
 const LOOKED_AT_MAX: u32 = 1_000;
 
-/// Where the letters lie, and what is known of them.
+/// Reads dead letters and their state.
 #[derive(Clone, Copy)]
 pub(super) struct Shelf<'a> {
     pub(super) browser: &'a dyn Browser,
@@ -26,9 +26,9 @@ pub(super) struct Shelf<'a> {
 pub(super) struct Letter {
     pub(super) place: MessageLocation,
     pub(super) message: Delivery,
-    /// What its body holds, if it can be decoded.
+    /// The batch in its body, if it can be decoded.
     pub(super) batch: Option<Batch>,
-    /// What was last decided about it; `None` while it waits.
+    /// The last decision about the letter; `None` while it waits.
     pub(super) decision: Option<LetterDecision>,
     /// Whether the order store has decided the batch.
     pub(super) decided: bool,
@@ -38,12 +38,12 @@ pub(super) struct Letter {
 #[derive(Default)]
 pub(super) struct Page {
     pub(super) letters: Vec<Letter>,
-    /// Where it ended, if there may be more.
+    /// The location of the last letter, if there may be more.
     pub(super) next: Option<MessageLocation>,
 }
 
 impl Shelf<'_> {
-    /// Up to `size` letters after `after`: those that wait, or `all`.
+    /// Up to `size` letters after `after`: the waiting ones, or `all`.
     pub(super) async fn page(
         self,
         after: Option<MessageLocation>,
@@ -64,7 +64,7 @@ impl Shelf<'_> {
                 let read = self.browser.read(&span.queue, offset, PULL_MESSAGES_MAX).await;
                 let read = read.map_err(unreadable)?;
                 if read.next <= offset {
-                    // To go on would hide letters.
+                    // To continue would hide letters.
                     let reason = format!("nothing at {offset} of {:?}", span.queue);
                     return Err(unreadable(BusError::Unavailable { reason }));
                 }
@@ -89,7 +89,7 @@ impl Shelf<'_> {
     /// The letters at `places`, in that order.
     ///
     /// # Errors
-    /// [`ApiError::DeadLetterNotFound`] if one is not there.
+    /// [`ApiError::DeadLetterNotFound`] if a letter does not exist.
     pub(super) async fn find(self, places: &[MessageLocation]) -> Result<Vec<Letter>, ApiError> {
         let spans = self.browser.queues().await.map_err(unreadable)?;
         let mut letters = Vec::new();
@@ -124,31 +124,31 @@ impl Shelf<'_> {
 }
 
 impl Letter {
-    /// The batch in its body, or else the one that its key names.
+    /// The id of the batch in its body, or else the id in its key.
     pub(super) fn batch_id(&self) -> Option<BatchId> {
         self.batch.as_ref().map(Batch::id).or_else(|| self.message.key.parse().ok())
     }
 
-    /// How many orders the batch has.
+    /// The number of orders of the batch; 0 if it cannot be decoded.
     pub(super) fn orders(&self) -> u32 {
         self.batch.as_ref().map_or(0, |batch| u32::try_from(batch.intents().len()).unwrap_or(u32::MAX))
     }
 
-    /// How many units they ask for.
+    /// The number of units of the orders.
     pub(super) fn units(&self) -> u64 {
         let intents = self.batch.iter().flat_map(Batch::intents);
         intents.map(|intent| u64::from(intent.quantity().get())).sum()
     }
 
-    /// What the worker that gave it up wrote down; empty if it did not.
+    /// A property that the worker recorded; empty if it is missing.
     pub(super) fn property(&self, name: &str) -> &str {
         let found = self.message.properties.iter().find(|(written, _value)| written == name);
         found.map_or("", |(_name, value)| value)
     }
 }
 
-/// Does with the letter what was decided, and writes it down afterwards: if that fails it is done again, which does no
-/// harm. Whether all of it succeeded.
+/// Applies the decision to the letter, then records it: if the record fails the decision is applied again, which is
+/// idempotent. Returns whether all of it succeeded.
 pub(super) async fn decide(
     parts: &DeadLetters,
     letter: &Letter,
@@ -168,7 +168,7 @@ pub(super) async fn decide(
     written.is_ok()
 }
 
-/// Publishes it on the topic of orders as it came; the broker's own properties and those of the dead letter aside.
+/// Publishes the letter unchanged on the topic of orders, without the broker's and the dead letter's properties.
 async fn replay(parts: &DeadLetters, letter: &Letter) -> bool {
     let message = Message::new(parts.orders.clone(), letter.message.key.clone(), letter.message.body.clone());
     let published = parts.publisher.publish(message).await;

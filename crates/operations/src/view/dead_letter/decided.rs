@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use super::{LetterOrderView, LetterView, LetterWithBodyView};
 
-/// What is done with dead letters.
+/// A decision about dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// They are published again.
+    /// Publish them again.
     Replay,
-    /// They are given up for good.
+    /// Give them up for good.
     Drop,
 }
 
@@ -28,32 +28,32 @@ impl Decision {
 /// Letters that are, or would be, replayed or dropped.
 #[derive(Clone, Debug, Serialize)]
 pub struct DecidedLettersView {
-    /// Which of the two.
+    /// The decision.
     #[serde(skip)]
     pub decision: Decision,
-    /// Whether it was done; else this is a dry run.
+    /// Whether it was applied; else this is a dry run.
     pub applied: bool,
-    /// The number of the record.
+    /// The id of the record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repair_id: Option<String>,
-    /// The letters, as they were named.
+    /// The letters, in the order of the request.
     pub letters: Vec<DecidedLetterView>,
 }
 
 /// One of the letters.
 #[derive(Clone, Debug, Serialize)]
 pub struct DecidedLetterView {
-    /// As it was before.
+    /// The letter before the decision.
     #[serde(flatten)]
     pub letter: LetterView,
-    /// What its batch has of each sale, as long as the order store has not decided the batch.
+    /// The orders and units of its batch by sale, unless the order store has decided the batch.
     pub undecided: Vec<SaleUnitsView>,
     /// The result; absent in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
 }
 
-/// What a batch has of a sale.
+/// A batch's orders and units of a sale.
 #[derive(Clone, Debug, Serialize)]
 pub struct SaleUnitsView {
     /// The sale.
@@ -80,19 +80,19 @@ impl From<LetterWithBodyView> for DecidedLetterView {
 }
 
 impl DecidedLettersView {
-    /// With the number of the record, if it was done.
+    /// With the id of the record, if applied.
     pub fn new(decision: Decision, repair_id: Option<u64>, letters: Vec<DecidedLetterView>) -> Self {
         let (applied, repair_id) = (repair_id.is_some(), repair_id.map(|id| id.to_string()));
         Self { decision, applied, repair_id, letters }
     }
 
-    /// Whether a letter was not taken.
+    /// Whether a letter failed.
     pub fn has_failed(&self) -> bool {
         self.letters.iter().any(|letter| letter.result.as_deref() == Some("failed"))
     }
 }
 
-/// One line a letter, for the record.
+/// One line per letter, for the record.
 pub fn record(letters: &[DecidedLetterView]) -> String {
     let mut text = String::new();
     for DecidedLetterView { letter, result, .. } in letters {
