@@ -8,7 +8,7 @@
 //! Standard output, here:
 //!
 //! - A reader that closes its end early (`flashgate sale list | head -1`) is no failure: the rest is dropped, the
-//!  command runs to its end and its exit code is that of its result, 0 where there is nothing to report.
+//!   command runs to its end and its exit code is that of its result, 0 where there is nothing to report.
 //! - Any other failed write (a full disk, an I/O error) is an error: one line on standard error and exit code 1.
 //! - Neither is a panic, which `println!` would be. The macros and `std::io::stdout` are forbidden by clippy
 //!   elsewhere.

@@ -6,7 +6,7 @@
 //!
 //! - the last screens in a row passed everything, and the last of them is recent, and
 //! - every sale of the group is on sale in the catalogue, and a recent stock reading of the ledger shows more units
-//!  than could be sold since.
+//!   than could be sold since.
 //!
 //! The second rule keeps buyers of a sold-out sale away from the broker, even if other gateways sold it out.
 //! The thresholds are in [`UnscreenedConfig`].

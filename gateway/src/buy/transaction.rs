@@ -2,10 +2,10 @@
 //!
 //! Invariants:
 //! - A batch is committed only after its log entry was seen. The batch counts as accepted from then on: a commit
-//!  that does not arrive is repeated, and check-back finishes the rest.
+//!   that does not arrive is repeated, and check-back finishes the rest.
 //! - A deduction in doubt is never rolled back on a guess. The check-back script decides, here as well as when
-//!  the broker asks; if the ledger stays down, the outcome is unknown, and the half-message is left to the
-//!  broker's check-back.
+//!   the broker asks; if the ledger stays down, the outcome is unknown, and the half-message is left to the
+//!   broker's check-back.
 
 use std::{sync::Arc, time::Duration};
 

@@ -21,7 +21,7 @@ pub fn lost_part(ledger: &LedgerSnapshot) -> Option<Finding> {
 /// One reading of the holdings of a sale's buyers. For each buyer the order store was read first, so that
 ///
 /// - a buyer that holds **fewer** units than its orders is certain: an order is deducted before it is decided, and
-///  its units stay held unless it is cancelled;
+///   its units stay held unless it is cancelled;
 /// - a buyer that holds **more** may have orders that are not decided, or not settled. It is certain if no batch was
 ///   open before the reading and the ledger's sale did not change meanwhile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! 1. Audit twice: a momentary difference is in only one of the audits.
 //! 2. Batches and orders first: a changed order is set back to what the ledger has settled, a batch that the
-//!   ledger has lost is settled from the order store.
+//!    ledger has lost is settled from the order store.
 //! 3. A difference that no batch explains is compensated, in the ledger, in the order store, or in both. Each step
 //!    names the state that the audit saw, and is refused if that changed; so a step that is sent twice, or by two
 //!    operators, is taken once.
