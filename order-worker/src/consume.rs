@@ -1,9 +1,10 @@
 //! The life of a chunk: take, decide, publish, and only then acknowledge.
 //!
-//! Every step is idempotent: a batch is decided once ([`OrderStore::apply`]), its outcome is the same each time it is
-//! published, and readers of outcomes or dead letters drop duplicates. So a crash or a shutdown at any point costs
-//! only the repetition. For the same reason several chunks may be processed concurrently; they are acknowledged in
-//! the order in which they were taken.
+//! Every step is idempotent: a batch is decided once
+//! ([`OrderRepository::apply`](flashgate_order_store::OrderRepository::apply)), its outcome is the same each time it is
+//! published, and readers of outcomes or dead letters drop duplicates. So a crash or a shutdown at any point costs only
+//! the repetition. For the same reason several chunks may be processed concurrently; they are acknowledged in the order
+//! in which they were taken.
 
 mod at_work;
 mod belonging;

@@ -41,7 +41,8 @@ pub enum Refusal {
     SaleNotFound,
     /// The sale is announced but not yet in the ledger.
     SaleNotReady,
-    /// An operator paused the sale, or the ledger has lost data of it. An operator must rebuild it or restore that data.
+    /// An operator paused the sale, or the ledger has lost data of it. An operator must rebuild it or restore the
+    /// data.
     SalePaused,
     /// The order worker is too far behind.
     Backlog,
