@@ -226,6 +226,6 @@ mod tests {
         let [first, second] = ["http", "grpc"].map(|key| bind(key, free).unwrap());
         let _listening = listen("http", free, first).unwrap();
         let refused = listen("grpc", free, second).unwrap_err().to_string();
-        assert!(refused.starts_with(&format!("listen.grpc = {free}: ")), "{refused}");
+        assert!(refused.starts_with(&format!("cannot bind listen.grpc = {free}: ")), "{refused}");
     }
 }

@@ -37,7 +37,7 @@ const LOOKS: u32 = 3;
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 impl MySqlStore {
-    /// See [`OrderStore::apply`](flashgate_order_store::OrderStore::apply).
+    /// See [`OrderRepository::apply`](flashgate_order_store::OrderRepository::apply).
     pub(crate) async fn apply_chunk(
         &self,
         batches: &[Batch],

@@ -11,7 +11,7 @@ use crate::fault::QueryError;
 
 const ORDER_CORRECT: &str = include_str!("../sql/order_correct.sql");
 
-/// See [`OrderStore::compensate`](flashgate_order_store::OrderStore::compensate).
+/// See [`RepairRepository::compensate`](flashgate_order_store::RepairRepository::compensate).
 pub(crate) async fn of_sale(
     connection: &mut MySqlConnection,
     sale: SaleId,
@@ -33,7 +33,7 @@ pub(crate) async fn of_sale(
     Ok(Some(Compensated::of(is_done, step, row.try_get("saleable")?, row.try_get("adjustments")?)))
 }
 
-/// See [`OrderStore::correct_order`](flashgate_order_store::OrderStore::correct_order).
+/// See [`RepairRepository::correct_order`](flashgate_order_store::RepairRepository::correct_order).
 pub(crate) async fn of_order(
     connection: &mut MySqlConnection,
     correction: &Correction,

@@ -12,7 +12,7 @@ use sqlx::{MySqlConnection, Row};
 
 use crate::fault::QueryError;
 
-/// See [`OrderStore::identity`](flashgate_order_store::OrderStore::identity).
+/// See [`DeploymentRepository::identity`](flashgate_order_store::DeploymentRepository::identity).
 pub(crate) async fn find(connection: &mut MySqlConnection) -> Result<StoreIdentity, QueryError> {
     let row = sqlx::query(IDENTITY_SELECT)
         .fetch_optional(&mut *connection)
@@ -22,7 +22,7 @@ pub(crate) async fn find(connection: &mut MySqlConnection) -> Result<StoreIdenti
     Ok(columns::identity(&store, ledger.as_deref())?)
 }
 
-/// See [`OrderStore::register_ledger`](flashgate_order_store::OrderStore::register_ledger).
+/// See [`DeploymentRepository::register_ledger`](flashgate_order_store::DeploymentRepository::register_ledger).
 pub(crate) async fn register(
     connection: &mut MySqlConnection,
     ledger: LedgerId,

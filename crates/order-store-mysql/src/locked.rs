@@ -14,7 +14,7 @@ use crate::{fault::QueryError, sql};
 static SALES_EXIST: LazyLock<Sized> = LazyLock::new(|| Sized::new(include_str!("../sql/sales_exist.sql")));
 static SALES_FREE: LazyLock<Sized> = LazyLock::new(|| Sized::new(include_str!("../sql/sales_free.sql")));
 
-/// See [`OrderStore::locked_sales`](flashgate_order_store::OrderStore::locked_sales). Does not wait for locks.
+/// See [`OrderRepository::locked_sales`](flashgate_order_store::OrderRepository::locked_sales). Does not wait for locks.
 pub(crate) async fn among(
     connection: &mut MySqlConnection,
     sales: &[SaleId],

@@ -26,7 +26,7 @@ const BUYERS_PAGE_SELECT: &str = include_str!("../sql/buyers_page_select.sql");
 /// Timeout of the snapshot of one sale: 100 million orders, at the measured rate.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// See [`OrderStore::snapshot`](flashgate_order_store::OrderStore::snapshot). Takes no locks: chunks are still applied.
+/// See [`SnapshotRepository::snapshot`](flashgate_order_store::SnapshotRepository::snapshot). Takes no locks: chunks are still applied.
 pub(crate) async fn of_sale(
     connection: &mut MySqlConnection,
     sale: SaleId,
@@ -86,7 +86,7 @@ fn state_row(row: &MySqlRow) -> sqlx::Result<StateRow<'_>> {
     })
 }
 
-/// See [`OrderStore::batches`](flashgate_order_store::OrderStore::batches).
+/// See [`SnapshotRepository::batches`](flashgate_order_store::SnapshotRepository::batches).
 pub(crate) async fn batches(
     connection: &mut MySqlConnection,
     page: &BatchPage,
@@ -106,7 +106,7 @@ pub(crate) async fn batches(
     Ok(summing::with_sums(found, &sums))
 }
 
-/// See [`OrderStore::outcomes`](flashgate_order_store::OrderStore::outcomes).
+/// See [`SnapshotRepository::outcomes`](flashgate_order_store::SnapshotRepository::outcomes).
 pub(crate) async fn outcomes(
     connection: &mut MySqlConnection,
     page: &OutcomePage,
@@ -146,7 +146,7 @@ async fn after(connection: &mut MySqlConnection, page: &OutcomePage) -> Result<O
     Ok(Some(summing::before(OrderId::new(first).map_err(|_zero| InvalidColumn("order id"))?)))
 }
 
-/// See [`OrderStore::buyers`](flashgate_order_store::OrderStore::buyers).
+/// See [`SnapshotRepository::buyers`](flashgate_order_store::SnapshotRepository::buyers).
 pub(crate) async fn buyers(
     connection: &mut MySqlConnection,
     page: &BuyerPage,
@@ -162,7 +162,7 @@ pub(crate) async fn buyers(
     rows.iter().map(buyer).collect()
 }
 
-/// See [`OrderStore::outcome`](flashgate_order_store::OrderStore::outcome).
+/// See [`SnapshotRepository::outcome`](flashgate_order_store::SnapshotRepository::outcome).
 pub(crate) async fn outcome(
     connection: &mut MySqlConnection,
     batch: BatchId,

@@ -15,7 +15,7 @@ use tracing::warn;
 
 use crate::{fault::QueryError, rows, write};
 
-/// See [`OrderStore::apply`](flashgate_order_store::OrderStore::apply).
+/// See [`OrderRepository::apply`](flashgate_order_store::OrderRepository::apply).
 ///
 /// No other process has the file, so nothing happens between the end of the fast path and the start of the slow one,
 /// and neither is retried.

@@ -11,7 +11,7 @@ use crate::fault::QueryError;
 
 const ORDER_CORRECT: &str = include_str!("../sql/order_correct.sql");
 
-/// See [`OrderStore::compensate`](flashgate_order_store::OrderStore::compensate).
+/// See [`RepairRepository::compensate`](flashgate_order_store::RepairRepository::compensate).
 pub(crate) fn of_sale(
     connection: &Connection,
     sale: SaleId,
@@ -26,7 +26,7 @@ pub(crate) fn of_sale(
     Ok(row.map(|(saleable, adjustments)| Compensated::of(is_done, step, saleable, adjustments)))
 }
 
-/// See [`OrderStore::correct_order`](flashgate_order_store::OrderStore::correct_order).
+/// See [`RepairRepository::correct_order`](flashgate_order_store::RepairRepository::correct_order).
 pub(crate) fn of_order(connection: &Connection, correction: &Correction) -> Result<bool, QueryError> {
     let Correction { order, sale, seen, settled } = correction;
     let values = params![

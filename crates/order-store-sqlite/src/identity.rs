@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::fault::QueryError;
 
-/// See [`OrderStore::identity`](flashgate_order_store::OrderStore::identity).
+/// See [`DeploymentRepository::identity`](flashgate_order_store::DeploymentRepository::identity).
 pub(crate) fn find(connection: &Connection) -> Result<StoreIdentity, QueryError> {
     let mut statement = connection.prepare_cached(IDENTITY_SELECT)?;
     let row = statement.query_row((), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
@@ -20,7 +20,7 @@ pub(crate) fn find(connection: &Connection) -> Result<StoreIdentity, QueryError>
     Ok(columns::identity(&store, ledger.as_deref())?)
 }
 
-/// See [`OrderStore::register_ledger`](flashgate_order_store::OrderStore::register_ledger).
+/// See [`DeploymentRepository::register_ledger`](flashgate_order_store::DeploymentRepository::register_ledger).
 pub(crate) fn register(connection: &Connection, ledger: LedgerId) -> Result<Registration, QueryError> {
     let is_done = connection.prepare_cached(LEDGER_REGISTER)?.execute([ledger.to_bytes()])? == 1;
     let registration = Registration::of(is_done, ledger, find(connection)?);

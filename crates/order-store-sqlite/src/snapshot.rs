@@ -23,7 +23,7 @@ const ORDER_SUMS_SELECT: &str = include_str!("../sql/order_sums_select.sql");
 const BATCH_SUMS_SELECT: &str = include_str!("../sql/batch_sums_select.sql");
 const BUYERS_PAGE_SELECT: &str = include_str!("../sql/buyers_page_select.sql");
 
-/// See [`OrderStore::snapshot`](flashgate_order_store::OrderStore::snapshot). No other process has the file: everything
+/// See [`SnapshotRepository::snapshot`](flashgate_order_store::SnapshotRepository::snapshot). No other process has the file: everything
 /// that one call reads is of one moment.
 pub(crate) fn of_sale(
     connection: &Connection,
@@ -82,7 +82,7 @@ fn page_of(
     Ok(found)
 }
 
-/// See [`OrderStore::batches`](flashgate_order_store::OrderStore::batches).
+/// See [`SnapshotRepository::batches`](flashgate_order_store::SnapshotRepository::batches).
 pub(crate) fn batches(connection: &Connection, page: &BatchPage) -> Result<Vec<DecidedBatch>, QueryError> {
     let before = page.before.map_or(i64::MAX.unsigned_abs(), OrderId::get);
     let found = page_of(connection, BATCHES_PAGE_SELECT, before, page.size.min(BATCH_PAGE_MAX))?;
@@ -97,7 +97,7 @@ pub(crate) fn batches(connection: &Connection, page: &BatchPage) -> Result<Vec<D
     Ok(summing::with_sums(found, &sums))
 }
 
-/// See [`OrderStore::outcomes`](flashgate_order_store::OrderStore::outcomes).
+/// See [`SnapshotRepository::outcomes`](flashgate_order_store::SnapshotRepository::outcomes).
 pub(crate) fn outcomes(
     connection: &Connection,
     page: &OutcomePage,
@@ -132,7 +132,7 @@ fn after(connection: &Connection, page: &OutcomePage) -> Result<Option<u64>, Que
     Ok(Some(summing::before(OrderId::new(first).map_err(|_zero| InvalidColumn("order id"))?)))
 }
 
-/// See [`OrderStore::buyers`](flashgate_order_store::OrderStore::buyers). Keeps no more buyers than the page has: a
+/// See [`SnapshotRepository::buyers`](flashgate_order_store::SnapshotRepository::buyers). Keeps no more buyers than the page has: a
 /// buyer that is dropped since enough smaller ones were found stays dropped.
 pub(crate) fn buyers(connection: &Connection, page: &BuyerPage) -> Result<Vec<BuyerUnits>, QueryError> {
     let size = usize::try_from(page.size.min(BUYER_PAGE_MAX)).unwrap_or(usize::MAX);
@@ -161,7 +161,7 @@ fn buyer_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<(&'r str, u64)> {
     Ok((row.get_ref(0)?.as_str()?, row.get(1)?))
 }
 
-/// See [`OrderStore::outcome`](flashgate_order_store::OrderStore::outcome).
+/// See [`SnapshotRepository::outcome`](flashgate_order_store::SnapshotRepository::outcome).
 pub(crate) fn outcome(connection: &Connection, batch: BatchId) -> Result<Option<BatchOutcome>, QueryError> {
     match rows::batch_at(connection, batch.base())? {
         Some((found, orders)) if found == batch => Ok(Some(rows::outcome(connection, batch, orders)?)),

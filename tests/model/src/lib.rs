@@ -27,7 +27,7 @@
 //! | `PassDeadline` | `Transactions::commit`, accepted without an answer |
 //! | `CheckBack`, `CheckBackAgain` | `CheckBack::resolve`, before the fate is known and after |
 //! | `Redeliver` | the broker's at-least-once delivery; a commit that is repeated |
-//! | `Take`, `Place`, `Announce`, `Acknowledge` | `Consumer::step`: `chunk::collect`, `OrderStore::apply`, `Announcer::outcomes`, `Subscription::commit` |
+//! | `Take`, `Place`, `Announce`, `Acknowledge` | `Consumer::step`: `ChunkBuilder::chunk`, `OrderRepository::apply`, `ResultPublisher::outcomes`, `Subscription::commit` |
 //! | `Settle` | `Settlement::settle`: `settle.lua`, with the offset moved or not |
 //! | `Retry` | a buyer's second request: `Selling::screen`, then a new batch; also `End::Again` |
 //! | `Cancel`, `GiveBack` | a cancelled order returns its unit, tied to its id (`docs/DESIGN.md`, Orders) |

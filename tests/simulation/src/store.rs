@@ -135,7 +135,7 @@ impl StoreState {
         Some(Transition { sale: sale.clone(), changed: before != (sale.state, sale.generation) })
     }
 
-    /// See `OrderStore::preheat_sale`.
+    /// See `SaleRepository::preheat_sale`.
     pub fn preheat_sale(&mut self, sale: SaleId) -> Option<Transition> {
         self.transition(sale, |sale| {
             if sale.state == SaleState::Created {

@@ -247,10 +247,10 @@ mod tests {
         for (text, key) in [
             ("[listen]\nhtpp = \"127.0.0.1:1\"", "htpp"),
             ("[batcher]\nbatch_intents_max = 2000", "batch_intents_max"),
-            ("[broker]\nretention_h = 0", "retention_hours"),
+            ("[broker]\nretention_hours = 0", "retention_hours"),
             ("[broker]\nport = 70000", "port"),
             ("[ledger]\nlog_retention_hours = 1", "log_retention_hours"),
-            ("[broker]\nretention_h = 1000", "retention_hours"),
+            ("[broker]\nretention_hours = 1000", "retention_hours"),
             ("[operator]\nlisten = \"here\"", "listen"),
         ] {
             let error = check(text).unwrap_err();
