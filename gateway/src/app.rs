@@ -51,7 +51,7 @@ pub struct Addresses {
 
 /// A listener address that cannot be bound.
 #[derive(Debug, Error)]
-#[error("cannot bind cannot bind listen.{key} = {address}: {source}")]
+#[error("cannot bind listen.{key} = {address}: {source}")]
 pub struct BindError {
     /// The key of [`ListenConfig`] that holds the address.
     pub key: &'static str,

@@ -36,7 +36,7 @@ pub(crate) async fn decision(
     let query = sqlx::query(DEAD_LETTER_SELECT).bind(&letter.place).bind(letter.given_up_at.as_millis());
     let Some(row) = query.fetch_optional(&mut *connection).await? else { return Ok(None) };
     Ok(Some(LetterDecision {
-        status: columns::letter_status(row.try_get("status")?)?,
+        status: columns::letter_status(row.try_get("standing")?)?,
         repair_id: row.try_get("repair_id")?,
         actor: row.try_get("actor")?,
         reason: row.try_get("reason")?,
