@@ -165,7 +165,7 @@ format = "json"
                 "rollback" => false,
                 _unknown => return None,
             };
-            Some(AnsweredCheckBack { batch: line.fields.batch?.parse().ok()?, committed })
+            Some(AnsweredCheckBack { batch: line.fields.batch_id?.parse().ok()?, committed })
         });
         answered.collect()
     }
@@ -187,7 +187,7 @@ struct LogFields {
     #[serde(default)]
     message: String,
     node: Option<u16>,
-    batch: Option<String>,
+    batch_id: Option<String>,
     verdict: Option<String>,
 }
 
