@@ -55,8 +55,8 @@ async fn buy(shop: &Deployment, sale: SaleId, buyer: &str) -> Heard {
 async fn connections_at_which_nothing_ever_happens_again_are_left_and_free_what_they_hold() {
     let _server = SERVER.read().await;
     // So few that a frozen one cannot be done without.
-    let plan = Deployment::of("mysql-frozen").mysql_proxy().worker_setting("mysql.connections_max", 2);
-    let shop = plan.worker_setting("mysql.call_timeout_ms", 3_000).start().await;
+    let plan = Deployment::of("mysql-frozen").mysql_proxy().worker_setting("order_store.connections_max", 2);
+    let shop = plan.worker_setting("order_store.call_timeout_ms", 3_000).start().await;
     let sale = shop.open_sale(SaleForm::of_stock(100_000)).await;
     let rush = Rush::start(sale, &[shop.gateways[0].door()], 8);
     for round in 1..=3 {

@@ -60,7 +60,7 @@ fn patient(name: &str) -> Plan {
     let plan = ["redis.connect_timeout_ms", "redis.response_timeout_ms", "worker.timeout_ms"]
         .iter()
         .fold(plan, |plan, key| plan.gateway_setting(key, NEVER_MS));
-    let plan = ["mysql.acquire_timeout_ms", "mysql.call_timeout_ms"]
+    let plan = ["order_store.acquire_timeout_ms", "order_store.call_timeout_ms"]
         .iter()
         .fold(plan, |plan, key| plan.worker_setting(key, NEVER_MS));
     ["rocketmq.connect_timeout_ms", "rocketmq.send_timeout_ms"]

@@ -2,7 +2,7 @@
 //!
 //! A server keeps the transaction of a silent client, and with it the row lock of a hot sale, until the session's idle
 //! timeout. So the session is killed by its id. If the kill comes too late, or never, the server ends the session
-//! itself after `mysql.session_timeout_s`. In either case nothing is applied twice: the first statement of a chunk
+//! itself after `order_store.session_timeout_s`. In either case nothing is applied twice: the first statement of a chunk
 //! inserts its batch ids and locks them until its transaction has ended. A retry waits for that; then it finds the
 //! batches decided, if the COMMIT was under way, or decides them itself.
 
