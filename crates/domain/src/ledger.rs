@@ -61,3 +61,30 @@ pub struct Totals {
     /// `initial + restocked + returned - deducted`.
     pub available: i64,
 }
+
+/// The status of a batch in the deduction log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogStatus {
+    /// Deducted, and not settled.
+    Deducted,
+    /// Settled.
+    Acknowledged,
+    /// Fenced: it will never be deducted.
+    Fenced,
+}
+
+impl LogStatus {
+    /// The stable name, as in the log itself.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deducted => "deducted",
+            Self::Acknowledged => "acknowledged",
+            Self::Fenced => "fenced",
+        }
+    }
+
+    /// The inverse of [`LogStatus::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Deducted, Self::Acknowledged, Self::Fenced].into_iter().find(|status| status.as_str() == text)
+    }
+}

@@ -32,7 +32,7 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use id::{BatchId, Node, OrderId, SaleId, Shard};
 pub use identity::{LedgerId, StoreId};
 pub use intent::{Intent, Quantity};
-pub use ledger::{LedgerState, Totals};
+pub use ledger::{LedgerState, LogStatus, Totals};
 pub use order::{CancelReason, Order, OrderState};
 pub use outcome::{BatchOutcome, Decision, OrderOutcome};
 pub use sale::{DeductPolicy, Sale, SaleDraft, SaleFields, SaleState, Window};

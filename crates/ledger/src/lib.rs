@@ -50,10 +50,10 @@ mod selling;
 mod watching;
 
 pub use fault::LedgerError;
-pub use flashgate_domain::{LedgerState, Totals, audit::WrittenCounts};
+pub use flashgate_domain::{LedgerState, LogStatus, Totals, audit::WrittenCounts};
 pub use identifying::{Identifying, LedgerIdentity};
 pub use lifecycle::{Activated, Prepared, SaleLifecycle};
-pub use observing::{LedgerOrder, LogEntry, LogStatus, Observing, OpenBatch, Snapshot};
+pub use observing::{LedgerOrder, LogEntry, Observing, OpenBatch, Snapshot};
 pub use probing::Probing;
 pub use repairing::{Compensated, Rebuilding, Rebuilt, Repairing, Restored};
 pub use retention::Retention;

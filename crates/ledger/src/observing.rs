@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    BatchId, BuyerDigest, LedgerState, OrderId, OrderState, SaleId, Timestamp, Totals,
+    BatchId, BuyerDigest, LedgerState, LogStatus, OrderId, OrderState, SaleId, Timestamp, Totals,
     audit::{LostEntry, WrittenCounts},
 };
 
@@ -53,33 +53,6 @@ pub struct LogEntry {
     pub status: LogStatus,
     /// Its orders, in their order; empty for a fence.
     pub orders: Vec<LedgerOrder>,
-}
-
-/// The status of a batch in the deduction log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogStatus {
-    /// Deducted, and not settled.
-    Deducted,
-    /// Settled.
-    Acknowledged,
-    /// Fenced: it will never be deducted.
-    Fenced,
-}
-
-impl LogStatus {
-    /// The stable name, as in the log itself.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Deducted => "deducted",
-            Self::Acknowledged => "acknowledged",
-            Self::Fenced => "fenced",
-        }
-    }
-
-    /// The inverse of [`LogStatus::as_str`].
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Deducted, Self::Acknowledged, Self::Fenced].into_iter().find(|status| status.as_str() == text)
-    }
 }
 
 /// A sale at one moment.

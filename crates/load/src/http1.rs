@@ -143,7 +143,7 @@ impl Http1Wire {
             match response::parse(&self.response[..self.response_len]) {
                 Ok(Arrived::Whole { reply, close }) => return Ok((judge(&reply), close)),
                 Ok(Arrived::Part) => {}
-                Err(response::Garbled) => return Err(Fault::BadResponse),
+                Err(response::InvalidResponse) => return Err(Fault::BadResponse),
             }
         }
     }

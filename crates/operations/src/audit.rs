@@ -17,4 +17,4 @@ pub mod sides;
 
 pub use examine::{Plan, examine};
 pub use round::{Round, examine_all};
-pub use sides::{LedgerSide, LogTrace, LogWord, OrderMark, SideError, StoreSide};
+pub use sides::{LedgerSide, LogTrace, OrderMark, SideError, StoreSide};

@@ -3,7 +3,7 @@
 use flashgate_operations::{
     audit::SideError,
     client::{ClientError, Port, Refusal, error::InvalidField},
-    repair::{drift::BrokenOff, rebuild::NotRebuilt},
+    repair::{drift::DriftError, rebuild::NotRebuilt},
 };
 use flashgate_output::exit::CliError;
 use tonic::Code;
@@ -49,15 +49,15 @@ fn refused(refusal: Refusal) -> CliError {
 pub(super) fn unanswered(fault: SideError) -> CliError {
     match fault {
         SideError::Unavailable { .. } => CliError::Unavailable(fault.to_string()),
-        SideError::Garbled { .. } => CliError::Other(fault.to_string()),
+        SideError::InvalidResponse { .. } => CliError::Other(fault.to_string()),
     }
 }
 
 /// How a command ends whose compensation was broken off.
-pub(super) fn broken_off(error: BrokenOff) -> CliError {
+pub(super) fn drift_failed(error: DriftError) -> CliError {
     match error {
-        BrokenOff::Audit(fault) => unanswered(fault),
-        BrokenOff::Step(error) => failed(error),
+        DriftError::Audit(fault) => unanswered(fault),
+        DriftError::Step(error) => failed(error),
     }
 }
 

@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use clap::Args;
 use flashgate_domain::SaleId;
 use flashgate_operations::{
-    repair::{Drift, drift::Look},
+    repair::{Drift, drift::DriftPlan},
     view::DriftView,
 };
 use flashgate_output::{exit::CliError, time};
 
 use super::{
-    answer::{broken_off, failed, unanswered},
+    answer::{drift_failed, failed, unanswered},
     audit::{SideArgs, heed, nothing_to_audit},
     repair::ApplyArgs,
     table,
@@ -44,7 +44,7 @@ impl DriftArgs {
             let worker = &drift.sides.worker;
             let record = self.apply.begin(worker, "drift", Some(self.sale), &view.record()).await?;
             view.is_recorded_as(record.id);
-            let mended = drift.mend(look, &mut view).await.map_err(broken_off);
+            let mended = drift.apply(look, &mut view).await.map_err(drift_failed);
             let mended = mended.and_then(|look| self.found(look));
             let end = match &mended {
                 Ok(look) => format!("{}{}", view.record(), look.report.verdict().as_str()),
@@ -58,7 +58,7 @@ impl DriftArgs {
         heed(look.report.verdict())
     }
 
-    fn found(&self, look: Option<Look>) -> Result<Look, CliError> {
+    fn found(&self, look: Option<DriftPlan>) -> Result<DriftPlan, CliError> {
         look.ok_or_else(|| nothing_to_audit(self.sale))
     }
 }

@@ -9,7 +9,7 @@ use flashgate_operations::{
     client::Sides,
     repair::{
         Drift, Rebuild, Stuck,
-        drift::{Journal, Look},
+        drift::{DriftPlan, StepLog},
         redrive,
     },
 };
@@ -61,7 +61,7 @@ pub struct Repairs {
     /// Sales that were rebuilt.
     pub rebuilt: u64,
     /// Those that were broken off: a side did not answer.
-    pub broken_off: u64,
+    pub drift_failed: u64,
 }
 
 impl Repairs {
@@ -71,7 +71,7 @@ impl Repairs {
         self.decided += others.decided;
         self.steps += others.steps;
         self.rebuilt += others.rebuilt;
-        self.broken_off += others.broken_off;
+        self.drift_failed += others.drift_failed;
     }
 
     fn count(&mut self, batches: &[Stuck]) {
@@ -124,7 +124,7 @@ impl Repairer {
                 Ok(()) => return Ok(()),
                 Err(why) => self.note(&format!("{repair:?} of sale {sale} is broken off: {why:#}")),
             }
-            self.repairs().broken_off += 1;
+            self.repairs().drift_failed += 1;
             sleep(TRY_AGAIN_PAUSE).await;
         }
         self.once(sale, repair).await
@@ -156,9 +156,9 @@ impl Repairer {
         let drift = Drift { sale, age: Plan::default().age, ledger, sides };
         let Some(look) = drift.look().await? else { return Ok(()) };
         let mut journal = self.clone();
-        journal.goes_on_with(&look);
+        journal.continues_with(&look);
         if !look.steps.is_empty() {
-            drift.mend(look, &mut journal).await?;
+            drift.apply(look, &mut journal).await?;
         }
         Ok(())
     }
@@ -191,8 +191,8 @@ impl Repairer {
 }
 
 /// Looks at every step before it is taken.
-impl Journal for Repairer {
-    fn goes_on_with(&mut self, look: &Look) {
+impl StepLog for Repairer {
+    fn continues_with(&mut self, look: &DriftPlan) {
         let sale = look.report.sale;
         self.note(&format!("sale {sale} is {}, and needs {:?}", look.report.verdict().as_str(), look.steps));
         if let Err(wrong) = check::no_false_step(&self.servers, look) {

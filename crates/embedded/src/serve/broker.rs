@@ -24,7 +24,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 const START_PAUSE: Duration = Duration::from_secs(1);
 
 /// Reads the disk space. A failed read stops nothing.
-type Look = Arc<dyn Fn() -> Option<Space> + Send + Sync>;
+type SpaceProbe = Arc<dyn Fn() -> Option<Space> + Send + Sync>;
 
 /// A broker that runs while the disk has space for it. Dropping it is like a crash.
 #[derive(Debug)]
@@ -41,11 +41,15 @@ impl Broker {
     /// The port or folder that cannot be used.
     pub(crate) async fn start(config: &BrokerConfig, folder: &DataFolder) -> Result<Self, CliError> {
         let path = folder.path().to_owned();
-        let look: Look = Arc::new(move || Space::of(&path).ok());
+        let look: SpaceProbe = Arc::new(move || Space::of(&path).ok());
         Self::start_on(config.embedded(), folder.broker(), look).await.map_err(refused)
     }
 
-    async fn start_on(config: EmbeddedBrokerConfig, folder: PathBuf, look: Look) -> Result<Self, StartError> {
+    async fn start_on(
+        config: EmbeddedBrokerConfig,
+        folder: PathBuf,
+        look: SpaceProbe,
+    ) -> Result<Self, StartError> {
         let broker = EmbeddedBroker::start(folder.clone(), &config).await?;
         let name_server = broker.name_server();
         // Half-messages contain the broker's address, so a restart keeps it.
@@ -92,7 +96,7 @@ async fn guard(
     mut broker: EmbeddedBroker,
     config: EmbeddedBrokerConfig,
     folder: PathBuf,
-    look: Look,
+    look: SpaceProbe,
     leave: CancellationToken,
 ) {
     loop {
@@ -121,7 +125,7 @@ async fn guard(
 }
 
 /// Returns when the disk space satisfies `so`.
-async fn until(look: &Look, so: impl Fn(Space) -> bool) {
+async fn until(look: &SpaceProbe, so: impl Fn(Space) -> bool) {
     while !look().is_some_and(&so) {
         sleep(LOOK_INTERVAL).await;
     }
@@ -181,7 +185,7 @@ mod tests {
         let full = Arc::new(AtomicBool::new(false));
         let disk = Arc::clone(&full);
         let mib = 1024 * 1024;
-        let look: Look = Arc::new(move || {
+        let look: SpaceProbe = Arc::new(move || {
             let free = if disk.load(Ordering::Relaxed) { 0 } else { 500 * mib };
             Some(Space::new(free, 1_000 * mib))
         });

@@ -35,7 +35,7 @@ impl Deployment {
         leave: CancellationToken,
     ) -> Result<Self, CliError> {
         // The cheapest check first, and all refusals before anything runs.
-        disk::heed_file_limit()?;
+        disk::handle_file_size_limit()?;
         let doors = Doors::open(config).await?;
         let stores = Stores::open(folder, &config.ledger).await?;
         let broker = match Broker::start(&config.broker, folder).await {

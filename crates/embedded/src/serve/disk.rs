@@ -29,7 +29,7 @@ const FILE_BYTES_MIN: u64 = 64 * MIB;
 ///
 /// # Errors
 /// [`CliError::DiskFull`], or the signal handler cannot be installed.
-pub(crate) fn heed_file_limit() -> Result<(), CliError> {
+pub(crate) fn handle_file_size_limit() -> Result<(), CliError> {
     let limit = getrlimit(Resource::Fsize).current;
     if let Some(bytes) = limit.filter(|bytes| *bytes < FILE_BYTES_MIN) {
         let (limit, needed) = (bytes / 1024, FILE_BYTES_MIN / 1024);

@@ -25,7 +25,7 @@ pub(super) enum Arrived<'b> {
 
 /// Bytes that are not a valid response to a request with a body.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Garbled;
+pub(super) struct InvalidResponse;
 
 /// The length of the body.
 enum Length {
@@ -34,14 +34,14 @@ enum Length {
 }
 
 /// Parses everything that has arrived since the request was sent.
-pub(super) fn parse(bytes: &[u8]) -> Result<Arrived<'_>, Garbled> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Arrived<'_>, InvalidResponse> {
     let mut headers = [EMPTY_HEADER; HEADERS_MAX];
     let mut response = Response::new(&mut headers);
-    let head_len = match response.parse(bytes).map_err(|_why| Garbled)? {
+    let head_len = match response.parse(bytes).map_err(|_why| InvalidResponse)? {
         Status::Complete(head_len) => head_len,
         Status::Partial => return Ok(Arrived::Part),
     };
-    let status = response.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Garbled)?;
+    let status = response.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(InvalidResponse)?;
     let mut said = Said { replayed: false, close: response.version == Some(0), length: None };
     for header in response.headers.iter() {
         said.listen(header)?;
@@ -50,13 +50,13 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Arrived<'_>, Garbled> {
     // Without a length the body would end with the connection: no server of flashgate does that.
     let end = match said.length {
         None if status == StatusCode::NO_CONTENT => Some(0),
-        None => return Err(Garbled),
+        None => return Err(InvalidResponse),
         Some(Length::Bytes(len)) => (len <= rest.len()).then_some(len),
         Some(Length::Chunked) => chunked_end(rest)?,
     };
     match end {
         None => Ok(Arrived::Part),
-        Some(end) if end < rest.len() => Err(Garbled),
+        Some(end) if end < rest.len() => Err(InvalidResponse),
         Some(_) => {
             let reply = Reply { status, replayed: said.replayed, body: rest };
             Ok(Arrived::Whole { reply, close: said.close })
@@ -72,16 +72,16 @@ struct Said {
 }
 
 impl Said {
-    fn listen(&mut self, header: &Header<'_>) -> Result<(), Garbled> {
+    fn listen(&mut self, header: &Header<'_>) -> Result<(), InvalidResponse> {
         // The length distinguishes most names without a comparison.
         match header.name.len() {
             14 if header.name.eq_ignore_ascii_case("content-length") => {
                 let digits = std::str::from_utf8(header.value).ok().and_then(|text| text.trim().parse().ok());
-                self.length = Some(Length::Bytes(digits.ok_or(Garbled)?));
+                self.length = Some(Length::Bytes(digits.ok_or(InvalidResponse)?));
             }
             17 if header.name.eq_ignore_ascii_case("transfer-encoding") => {
                 if !header.value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
-                    return Err(Garbled);
+                    return Err(InvalidResponse);
                 }
                 self.length = Some(Length::Chunked);
             }
@@ -98,20 +98,22 @@ impl Said {
 }
 
 /// The end of a chunked body, if complete.
-fn chunked_end(body: &[u8]) -> Result<Option<usize>, Garbled> {
+fn chunked_end(body: &[u8]) -> Result<Option<usize>, InvalidResponse> {
     let mut at = 0;
     loop {
-        let (line_len, chunk_len) = match httparse::parse_chunk_size(&body[at..]).map_err(|_why| Garbled)? {
-            Status::Complete(found) => found,
-            Status::Partial => return Ok(None),
-        };
+        let (line_len, chunk_len) =
+            match httparse::parse_chunk_size(&body[at..]).map_err(|_why| InvalidResponse)? {
+                Status::Complete(found) => found,
+                Status::Partial => return Ok(None),
+            };
         if chunk_len == 0 {
             // The last chunk: trailers, if any, and an empty line. Its own line end may be the first of the two.
             let trailers = at + line_len - 2;
             return Ok(memmem::find(&body[trailers..], b"\r\n\r\n").map(|found| trailers + found + 4));
         }
-        let chunk_len = usize::try_from(chunk_len).map_err(|_too_long| Garbled)?;
-        let next = chunk_len.checked_add(line_len + 2).and_then(|len| at.checked_add(len)).ok_or(Garbled)?;
+        let chunk_len = usize::try_from(chunk_len).map_err(|_too_long| InvalidResponse)?;
+        let next =
+            chunk_len.checked_add(line_len + 2).and_then(|len| at.checked_add(len)).ok_or(InvalidResponse)?;
         if next > body.len() {
             return Ok(None);
         }
@@ -173,7 +175,7 @@ mod tests {
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n",
         ];
         for bytes in wrong {
-            assert_eq!(parse(bytes), Err(Garbled), "{:?}", String::from_utf8_lossy(bytes));
+            assert_eq!(parse(bytes), Err(InvalidResponse), "{:?}", String::from_utf8_lossy(bytes));
         }
     }
 }

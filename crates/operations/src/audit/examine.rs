@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use flashgate_domain::{
-    BatchId, OrderId, SaleId, SaleState,
+    BatchId, LogStatus, OrderId, SaleId, SaleState,
     audit::{
         DecidedBatch, Evidence, Finding, Gap, LedgerSnapshot, Report, Steps, StoreSnapshot, Trace,
         TraceStatus, lost_part, missing_orders, open_batches, weigh,
@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 use super::{
     holdings,
-    sides::{LedgerSide, LogTrace, LogWord, SideError, StoreSide},
+    sides::{LedgerSide, LogTrace, SideError, StoreSide},
 };
 
 /// Maximum batches of one call.
@@ -48,7 +48,7 @@ impl Default for Plan {
 }
 
 /// Both sides, the ledger's read first.
-struct Look {
+struct Reading {
     ledger: LedgerSnapshot,
     store: StoreSnapshot,
     gap: Gap,
@@ -56,7 +56,7 @@ struct Look {
 
 /// The result of a look.
 enum Seen {
-    Both(Box<Look>),
+    Both(Box<Reading>),
     /// The ledger does not have the sale.
     StoreOnly(StoreSnapshot),
     Nothing,
@@ -72,7 +72,7 @@ pub async fn examine(
     store: &dyn StoreSide,
     plan: &Plan,
 ) -> Result<Option<Report>, SideError> {
-    let mut best: Option<Box<Look>> = None;
+    let mut best: Option<Box<Reading>> = None;
     let (mut missing, mut was_due) = (None::<StoreSnapshot>, false);
     for look in 0..plan.looks.max(2) {
         if look > 0 {
@@ -120,7 +120,7 @@ async fn seen(sale: SaleId, ledger: &dyn LedgerSide, store: &dyn StoreSide) -> R
     let asked: Vec<BatchId> = open.chain(first.lost.iter().map(|lost| lost.batch)).collect();
     let Some(second) = store.books(sale, &asked).await? else { return Ok(Seen::Nothing) };
     let gap = Gap::between(&first, &second);
-    Ok(Seen::Both(Box::new(Look { ledger: first, store: second, gap })))
+    Ok(Seen::Both(Box::new(Reading { ledger: first, store: second, gap })))
 }
 
 /// The findings about the holdings and keys of buyers.
@@ -128,7 +128,7 @@ async fn of_buyers(
     sale: SaleId,
     ledger: &dyn LedgerSide,
     store: &dyn StoreSide,
-    look: &Look,
+    look: &Reading,
     evidence: &Evidence,
     plan: &Plan,
 ) -> Result<Vec<Finding>, SideError> {
@@ -163,8 +163,8 @@ fn lost(sale: SaleId, books: &StoreSnapshot) -> Option<Report> {
     }
 }
 
-fn report(sale: SaleId, look: &Look, mut findings: Vec<Finding>, steps: Steps, plan: &Plan) -> Report {
-    let Look { ledger, store, .. } = look;
+fn report(sale: SaleId, look: &Reading, mut findings: Vec<Finding>, steps: Steps, plan: &Plan) -> Report {
+    let Reading { ledger, store, .. } = look;
     if ledger.generation != store.generation {
         let (ledger, store) = (ledger.generation, store.generation);
         findings.insert(0, Finding::OtherGeneration { ledger, store });
@@ -197,7 +197,7 @@ async fn walk(
     sale: SaleId,
     ledger: &dyn LedgerSide,
     store: &dyn StoreSide,
-    look: &Look,
+    look: &Reading,
     plan: &Plan,
 ) -> Result<Walked, SideError> {
     let mut evidence = Evidence::default();
@@ -262,9 +262,9 @@ async fn trace(
     told: LogTrace,
 ) -> Result<Trace, SideError> {
     let status = match told.status {
-        Some(LogWord::Deducted) => TraceStatus::Open,
-        Some(LogWord::Acknowledged) => TraceStatus::Settled,
-        Some(LogWord::Fenced) => TraceStatus::Fenced,
+        Some(LogStatus::Deducted) => TraceStatus::Open,
+        Some(LogStatus::Acknowledged) => TraceStatus::Settled,
+        Some(LogStatus::Fenced) => TraceStatus::Fenced,
         None if is_held(sale, ledger, store, batch).await? => TraceStatus::Forgotten,
         None => TraceStatus::Unknown,
     };

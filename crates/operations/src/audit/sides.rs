@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    BatchId, BatchOutcome, BuyerDigest, BuyerId, Intent, OrderId, OrderState, SaleId,
+    BatchId, BatchOutcome, BuyerDigest, BuyerId, Intent, LogStatus, OrderId, OrderState, SaleId,
     audit::{BuyerUnits, DecidedBatch, LedgerSnapshot, StoreSnapshot, Sums},
 };
 use thiserror::Error;
@@ -57,20 +57,9 @@ pub trait StoreSide: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogTrace {
     /// Its state; `None` without an entry.
-    pub status: Option<LogWord>,
+    pub status: Option<LogStatus>,
     /// Its orders of the sale.
     pub sums: Sums,
-}
-
-/// The state of a batch in the deduction log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogWord {
-    /// Deducted, and not settled.
-    Deducted,
-    /// Settled.
-    Acknowledged,
-    /// Fenced: it will never be deducted.
-    Fenced,
 }
 
 /// An order as in the deduction log.
@@ -97,7 +86,7 @@ pub enum SideError {
     },
     /// The answer has an invalid value for this version.
     #[error("{side} answered something that cannot be read: {why}")]
-    Garbled {
+    InvalidResponse {
         /// The side.
         side: &'static str,
         /// The error.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    BatchId, BatchOutcome, BuyerDigest, BuyerId, CancelReason, Intent, OrderId, OrderState, SaleId,
+    BatchId, BatchOutcome, BuyerDigest, BuyerId, CancelReason, Intent, LogStatus, OrderId, OrderState,
+    SaleId,
     audit::{BuyerUnits, DecidedBatch, LedgerSnapshot, StoreSnapshot},
 };
 use flashgate_proto::{
@@ -20,7 +21,7 @@ use tonic::{
     transport::{Channel, Endpoint, Error},
 };
 
-use crate::audit::sides::{LedgerSide, LogTrace, LogWord, OrderMark, SideError, StoreSide};
+use crate::audit::sides::{LedgerSide, LogTrace, OrderMark, SideError, StoreSide};
 
 /// Maximum bytes of an answer: a snapshot with a million open batches.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -98,8 +99,8 @@ fn unavailable(side: &'static str) -> impl FnOnce(Status) -> SideError {
     move |status| SideError::Unavailable { side, why: format!("{}: {}", status.code(), status.message()) }
 }
 
-fn garbled<E: std::fmt::Display>(side: &'static str) -> impl FnOnce(E) -> SideError {
-    move |why| SideError::Garbled { side, why: why.to_string() }
+fn invalid_response<E: std::fmt::Display>(side: &'static str) -> impl FnOnce(E) -> SideError {
+    move |why| SideError::InvalidResponse { side, why: why.to_string() }
 }
 
 /// Batch ids as messages contain them.
@@ -146,17 +147,20 @@ impl<C: Carrier> GatewayLedger<C> {
         let request = v1::TraceBatchesRequest { sale_id, batch_ids: bytes(batches), with_orders };
         let traces = self.0.clone().trace_batches(request).await.map_err(unavailable(GATEWAY))?;
         let traces = traces.into_inner().traces;
-        if traces.len() == batches.len() { Ok(traces) } else { Err(garbled(GATEWAY)("number of traces")) }
+        if traces.len() == batches.len() {
+            Ok(traces)
+        } else {
+            Err(invalid_response(GATEWAY)("number of traces"))
+        }
     }
 }
 
 fn log_trace(trace: v1::BatchTrace) -> Result<LogTrace, SideError> {
     let status = match trace.status.as_str() {
         "" => None,
-        "deducted" => Some(LogWord::Deducted),
-        "acknowledged" => Some(LogWord::Acknowledged),
-        "fenced" => Some(LogWord::Fenced),
-        other => return Err(garbled(GATEWAY)(format!("status {other}"))),
+        name => {
+            Some(LogStatus::parse(name).ok_or_else(|| invalid_response(GATEWAY)(format!("status {name}")))?)
+        }
     };
     Ok(LogTrace { status, sums: books::sums(trace.sums) })
 }
@@ -175,7 +179,7 @@ impl<C: Carrier> LedgerSide for GatewayLedger<C> {
     async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerSnapshot>, SideError> {
         let request = v1::SnapshotSaleRequest { sale_id: sale.get() };
         let snapshot = found(self.0.clone().snapshot_sale(request).await, GATEWAY)?;
-        snapshot.map(books::ledger_books).transpose().map_err(garbled(GATEWAY))
+        snapshot.map(books::ledger_books).transpose().map_err(invalid_response(GATEWAY))
     }
 
     async fn trace(&self, sale: SaleId, batches: &[BatchId]) -> Result<Vec<LogTrace>, SideError> {
@@ -186,7 +190,7 @@ impl<C: Carrier> LedgerSide for GatewayLedger<C> {
         // The sums are ignored, so any sale will do.
         let traces = self.traces(1, &[batch], true).await?;
         let marks = traces.iter().flat_map(|trace| &trace.orders).map(order_mark);
-        marks.collect::<Option<_>>().ok_or_else(|| garbled(GATEWAY)("an order"))
+        marks.collect::<Option<_>>().ok_or_else(|| invalid_response(GATEWAY)("an order"))
     }
 
     async fn purchase(&self, intent: &Intent) -> Result<Option<OrderId>, SideError> {
@@ -195,7 +199,7 @@ impl<C: Carrier> LedgerSide for GatewayLedger<C> {
         if found.order_id.is_empty() {
             return Ok(None);
         }
-        found.order_id.parse().map(Some).map_err(garbled(GATEWAY))
+        found.order_id.parse().map(Some).map_err(invalid_response(GATEWAY))
     }
 
     async fn holdings(&self, sale: SaleId, buyers: &[BuyerDigest]) -> Result<Vec<u64>, SideError> {
@@ -205,7 +209,7 @@ impl<C: Carrier> LedgerSide for GatewayLedger<C> {
         if held.units.len() == buyers.len() {
             Ok(held.units)
         } else {
-            Err(garbled(GATEWAY)("number of holdings"))
+            Err(invalid_response(GATEWAY)("number of holdings"))
         }
     }
 }
@@ -237,7 +241,7 @@ impl<C: Carrier> StoreSide for WorkerBooks<C> {
     async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, SideError> {
         let request = v1::SnapshotStoreSaleRequest { sale_id: sale.get(), batch_ids: bytes(asked) };
         let sums = found(self.0.clone().snapshot_store_sale(request).await, WORKER)?;
-        sums.map(books::store_books).transpose().map_err(garbled(WORKER))
+        sums.map(books::store_books).transpose().map_err(invalid_response(WORKER))
     }
 
     async fn batches(
@@ -249,13 +253,13 @@ impl<C: Carrier> StoreSide for WorkerBooks<C> {
         let before_batch_id = before.map(|batch| batch.to_bytes().to_vec()).unwrap_or_default();
         let request = v1::ListBatchesRequest { sale_id: sale.get(), before_batch_id, page_size: size };
         let page = self.0.clone().list_batches(request).await.map_err(unavailable(WORKER))?;
-        books::batches(page.into_inner()).map_err(garbled(WORKER))
+        books::batches(page.into_inner()).map_err(invalid_response(WORKER))
     }
 
     async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, SideError> {
         let request = v1::GetOutcomeRequest { batch_id: batch.to_bytes().to_vec() };
         let found = self.0.clone().get_outcome(request).await.map_err(unavailable(WORKER))?.into_inner();
-        found.outcome.map(body::batch_outcome).transpose().map_err(garbled(WORKER))
+        found.outcome.map(body::batch_outcome).transpose().map_err(invalid_response(WORKER))
     }
 
     async fn buyers(
@@ -267,6 +271,6 @@ impl<C: Carrier> StoreSide for WorkerBooks<C> {
         let after_buyer_id = after.map_or("", BuyerId::as_str).to_owned();
         let request = v1::ListBuyersRequest { sale_id: sale.get(), after_buyer_id, page_size: size };
         let page = self.0.clone().list_buyers(request).await.map_err(unavailable(WORKER))?;
-        books::buyers(page.into_inner()).map_err(garbled(WORKER))
+        books::buyers(page.into_inner()).map_err(invalid_response(WORKER))
     }
 }

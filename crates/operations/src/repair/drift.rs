@@ -57,7 +57,7 @@ pub enum Step {
 
 /// The common findings of two audits in a row, and the steps for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct DriftPlan {
     /// The later audit, or the only one if it found nothing.
     pub report: Report,
     /// The steps, in this order.
@@ -65,9 +65,9 @@ pub struct Look {
 }
 
 /// Gets the steps while they are taken.
-pub trait Journal: Send {
+pub trait StepLog: Send {
     /// Another look has planned more steps.
-    fn goes_on_with(&mut self, look: &Look);
+    fn continues_with(&mut self, look: &DriftPlan);
 
     /// The result of the first step that has none yet.
     fn result_of_next(&mut self, result: String);
@@ -75,7 +75,7 @@ pub trait Journal: Send {
 
 /// A side did not answer, or refused. The repair can be started again.
 #[derive(Debug, Error)]
-pub enum BrokenOff {
+pub enum DriftError {
     /// An audit failed.
     #[error(transparent)]
     Audit(#[from] SideError),
@@ -101,10 +101,10 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
     ///
     /// # Errors
     /// The side that did not answer.
-    pub async fn look(&self) -> Result<Option<Look>, SideError> {
+    pub async fn look(&self) -> Result<Option<DriftPlan>, SideError> {
         let Some(first) = self.audit().await? else { return Ok(None) };
         if first.findings.is_empty() {
-            return Ok(Some(Look { report: first, steps: Vec::new() }));
+            return Ok(Some(DriftPlan { report: first, steps: Vec::new() }));
         }
         let Some(report) = self.audit().await? else { return Ok(None) };
         let found_first: BTreeSet<(&str, Option<BatchId>)> = first.findings.iter().map(name).collect();
@@ -132,17 +132,21 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
         let units = first.steps.agreed(&report.steps);
         steps.extend(units.ledger.map(Step::Ledger));
         steps.extend(units.store.map(Step::Store));
-        Ok(Some(Look { report, steps }))
+        Ok(Some(DriftPlan { report, steps }))
     }
 
     /// Takes the steps of `look`, and looks again, until no step is left; returns the last look.
     ///
     /// # Errors
     /// A call failed. The steps with a result are taken.
-    pub async fn mend(&self, mut look: Look, journal: &mut dyn Journal) -> Result<Option<Look>, BrokenOff> {
+    pub async fn apply(
+        &self,
+        mut look: DriftPlan,
+        journal: &mut dyn StepLog,
+    ) -> Result<Option<DriftPlan>, DriftError> {
         for pass in 0..PASSES_MAX {
             if pass > 0 {
-                journal.goes_on_with(&look);
+                journal.continues_with(&look);
             }
             for step in &look.steps {
                 journal.result_of_next(self.take(step).await?);

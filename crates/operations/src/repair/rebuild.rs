@@ -51,7 +51,7 @@ pub struct Rebuild<G = Channel, W = Channel> {
 
 /// The state of a sale on both sides.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct RebuildStatus {
     /// The sale in the order store.
     pub sale: v1::Sale,
     /// `None`: the ledger does not have it.
@@ -106,7 +106,7 @@ impl From<Status> for NotRebuilt {
     }
 }
 
-impl Standing {
+impl RebuildStatus {
     /// The number of its batches that are open in the ledger.
     pub fn open_batches(&self) -> usize {
         self.ledger.as_ref().map_or(0, |snapshot| snapshot.open.len())
@@ -141,7 +141,7 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
     ///
     /// # Errors
     /// The side that did not answer.
-    pub async fn standing(&self) -> Result<Standing, ClientError> {
+    pub async fn standing(&self) -> Result<RebuildStatus, ClientError> {
         let (sale_id, worker) = (self.sale.get(), || self.sides.worker.clone());
         let sale = SaleServiceClient::new(worker()).get_sale(v1::GetSaleRequest { sale_id }).await?;
         let ledger = match self.ledger().snapshot_sale(v1::SnapshotSaleRequest { sale_id }).await {
@@ -151,7 +151,7 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
         };
         let books = self.sums().await?;
         let backlog = RepairServiceClient::new(worker()).get_backlog(v1::GetBacklogRequest {}).await?;
-        Ok(Standing { sale: sale.into_inner(), ledger, books, backlog: backlog.into_inner() })
+        Ok(RebuildStatus { sale: sale.into_inner(), ledger, books, backlog: backlog.into_inner() })
     }
 
     async fn sums(&self) -> Result<v1::StoreSnapshot, ClientError> {
@@ -191,7 +191,7 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
     }
 
     /// Waits until every committed batch is applied, nothing of the sale is open, and its orders stay unchanged.
-    async fn until_quiet(&self) -> Result<Standing, NotRebuilt> {
+    async fn until_quiet(&self) -> Result<RebuildStatus, NotRebuilt> {
         let deadline = Instant::now() + self.wait;
         let (mut last, mut since) = (None, Instant::now());
         loop {
@@ -291,7 +291,7 @@ mod tests {
         let snapshot = |state: &str| v1::LedgerSnapshot { state: state.to_owned(), ..Default::default() };
         let ledger = in_ledger.map(snapshot);
         let (books, backlog) = (v1::StoreSnapshot::default(), v1::GetBacklogResponse::default());
-        Standing { sale, ledger, books, backlog }.refusal(may_sell)
+        RebuildStatus { sale, ledger, books, backlog }.refusal(may_sell)
     }
 
     #[test]

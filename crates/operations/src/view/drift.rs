@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     audit::OrderMark,
-    repair::drift::{Journal, Look, Step},
+    repair::drift::{DriftPlan, Step, StepLog},
 };
 
 /// The findings, the steps planned or taken, and the result.
@@ -60,7 +60,7 @@ pub struct RemedyView {
 
 impl DriftView {
     /// The view before the first step.
-    pub fn new(applied: bool, look: &Look) -> Self {
+    pub fn new(applied: bool, look: &DriftPlan) -> Self {
         Self {
             sale_id: look.report.sale.to_string(),
             applied,
@@ -78,7 +78,7 @@ impl DriftView {
     }
 
     /// Sets the result of the last audit.
-    pub fn ends_with(&mut self, look: &Look) {
+    pub fn ends_with(&mut self, look: &DriftPlan) {
         self.remedies = remedies(look);
         self.verdict_after = Some(look.report.verdict().as_str());
     }
@@ -95,8 +95,8 @@ impl DriftView {
     }
 }
 
-impl Journal for DriftView {
-    fn goes_on_with(&mut self, look: &Look) {
+impl StepLog for DriftView {
+    fn continues_with(&mut self, look: &DriftPlan) {
         self.steps.extend(look.steps.iter().map(StepView::from));
     }
 
@@ -144,7 +144,7 @@ fn mark(mark: &OrderMark) -> String {
 }
 
 /// The findings that no step corrects.
-fn remedies(look: &Look) -> Vec<RemedyView> {
+fn remedies(look: &DriftPlan) -> Vec<RemedyView> {
     let remedy = |finding: &Finding| {
         let remedy = remedy_of(finding)?;
         Some(RemedyView { kind: finding.name(), found: finding.to_string(), remedy })

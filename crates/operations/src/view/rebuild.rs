@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::repair::rebuild::{Rebuilt, Standing};
+use crate::repair::rebuild::{RebuildStatus, Rebuilt};
 
 /// The findings and results of a rebuild.
 #[derive(Clone, Debug, Serialize)]
@@ -39,7 +39,7 @@ pub struct RebuildView {
 
 impl RebuildView {
     /// The view before the rebuild.
-    pub fn new(standing: &Standing) -> Self {
+    pub fn new(standing: &RebuildStatus) -> Self {
         let ledger = standing.ledger.as_ref().map_or("missing", |snapshot| snapshot.state.as_str());
         Self {
             sale_id: standing.sale.sale_id.to_string(),

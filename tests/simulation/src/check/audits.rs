@@ -5,7 +5,7 @@ use flashgate_domain::{
     SaleState,
     audit::{Finding, Report},
 };
-use flashgate_operations::repair::drift::{Look, Step};
+use flashgate_operations::repair::drift::{DriftPlan, Step};
 
 use super::books::Excuses;
 use crate::servers::Servers;
@@ -39,7 +39,7 @@ pub fn no_false_alarm(servers: &Servers, report: &Report) -> anyhow::Result<()> 
 }
 
 /// A repair changes no sale and no batch that no failover has changed, and never the order store, which loses nothing.
-pub fn no_false_step(servers: &Servers, look: &Look) -> anyhow::Result<()> {
+pub fn no_false_step(servers: &Servers, look: &DriftPlan) -> anyhow::Result<()> {
     no_false_alarm(servers, &look.report)?;
     let ledger = servers.ledger.state();
     let excuses = Excuses(&ledger.lost);
