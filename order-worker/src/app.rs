@@ -31,7 +31,6 @@ use crate::{
     engine::{self, OperatorPort},
     health::Health,
     operator::{Backlog, DeadLetters, Interface, Repairs, Sales},
-    stores,
 };
 
 /// Pause before the group is rejoined after a batch of another ledger.
@@ -48,7 +47,7 @@ const CLOSING_TIME_MIN: Duration = Duration::from_millis(500);
 /// The migration failed, or [`WorkerError::MigrationInterrupted`].
 pub async fn migrate(config: &WorkerConfig, shutdown: &CancellationToken) -> Result<(), WorkerError> {
     let _waiting = waiting_for("the order store, to migrate it");
-    let store = stores::open(&config.order_store, 0, &Supervisor::default())?;
+    let store = config.order_store.open(0, &Supervisor::default())?;
     let migrated = shutdown.run_until_cancelled(store.migrate()).await;
     migrated.ok_or(WorkerError::MigrationInterrupted)??;
     info!(database = ?config.order_store.url, "schema is up to date");
@@ -74,7 +73,7 @@ pub async fn serve(
     // Seeds only the pauses before retries: it must differ between processes, nothing more.
     let seed = clock.now().as_millis() ^ (u64::from(process::id()) << 32);
     let health = Arc::new(Health::new(config.clock.difference_max(), shutdown.clone()));
-    let store = stores::open(&config.order_store, seed, supervisor)?;
+    let store = config.order_store.open(seed, supervisor)?;
     let publisher = Arc::new(LateInit::<RocketMqPublisher>::default());
     let browser = Arc::new(LateInit::<RocketMqBrowser>::default());
 

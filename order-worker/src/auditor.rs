@@ -31,7 +31,7 @@ const THOROUGH_EVERY: u64 = 10;
 /// findings, and its holdings, in each round.
 pub(crate) struct Auditor {
     ledger: Arc<dyn LedgerSide>,
-    store: OwnBooks,
+    store: OwnStore,
     plan: Plan,
     period: Duration,
     /// The gauges that are not 0: a gauge without a finding is set back to 0.
@@ -58,7 +58,7 @@ impl Auditor {
     fn of(ledger: Arc<dyn LedgerSide>, store: Arc<dyn OrderStore>, plan: Plan, period: Duration) -> Self {
         Self {
             ledger,
-            store: OwnBooks(store),
+            store: OwnStore(store),
             plan,
             period,
             told: HashSet::new(),
@@ -168,7 +168,7 @@ fn units(finding: &Finding) -> u64 {
 }
 
 /// This worker's own store.
-struct OwnBooks(Arc<dyn OrderStore>);
+struct OwnStore(Arc<dyn OrderStore>);
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn unavailable(fault: StoreError) -> SideError {
@@ -176,8 +176,8 @@ fn unavailable(fault: StoreError) -> SideError {
 }
 
 #[async_trait]
-impl StoreSide for OwnBooks {
-    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, SideError> {
+impl StoreSide for OwnStore {
+    async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, SideError> {
         self.0.snapshot(sale, asked).await.map_err(unavailable)
     }
 
@@ -247,8 +247,8 @@ mod tests {
             let available = 10 - i64::from(self.sold) - self.leaked.load(Ordering::Relaxed);
             let sold = u64::from(self.sold);
             let totals = Totals { initial: 10, deducted: sold, available, ..Totals::default() };
-            let books = LedgerSnapshot { generation: 1, totals, ..LedgerSnapshot::default() };
-            Ok(Some(LedgerSnapshot { keys: sold, buyers: sold, ..books }))
+            let snapshot = LedgerSnapshot { generation: 1, totals, ..LedgerSnapshot::default() };
+            Ok(Some(LedgerSnapshot { keys: sold, buyers: sold, ..snapshot }))
         }
 
         async fn trace(&self, _sale: SaleId, _batches: &[BatchId]) -> Result<Vec<LogTrace>, SideError> {

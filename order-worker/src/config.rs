@@ -6,12 +6,13 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     num::{NonZeroU32, NonZeroU64, NonZeroUsize},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
 use flashgate_domain::non_zero;
 use flashgate_messaging::{InvalidName, rocketmq::RocketMqConfig};
-use flashgate_order_store::server::{ServerSettings, StoreUrl};
+use flashgate_order_store::server::{ServerSettings, ServerStore, StoreUrl};
 use flashgate_service::{
     body::BodyLimits,
     clocks::ClockConfig,
@@ -19,6 +20,7 @@ use flashgate_service::{
     listener::ListenerLimits,
     telemetry::LogConfig,
 };
+use flashgate_supervision::Supervisor;
 use serde::Deserialize;
 use tonic::transport::Endpoint;
 
@@ -63,7 +65,7 @@ impl WorkerConfig {
 
     /// Checks the rules that the field types do not express.
     fn check(&self) -> Result<(), ConfigError> {
-        stores::check(&self.order_store)?;
+        stores::parse(&self.order_store.url)?;
         let unfit =
             |why: InvalidName| ConfigError::unfit("rocketmq.prefix", format!("must make names: {why}"));
         for topic in ["orders", "outcomes", "sales"] {
@@ -122,8 +124,20 @@ impl Default for StoreConfig {
 }
 
 impl StoreConfig {
-    /// The settings of the store's driver.
-    pub(crate) fn settings(&self) -> ServerSettings {
+    /// The store, which connects at the first call. `seed` draws the pauses before retries; `supervisor` watches its
+    /// background tasks.
+    ///
+    /// # Errors
+    /// The expected form of the URL.
+    pub(crate) fn open(
+        &self,
+        seed: u64,
+        supervisor: &Supervisor,
+    ) -> Result<Arc<dyn ServerStore>, ConfigError> {
+        Ok(stores::parse(&self.url)?.open(self.settings(), seed, supervisor))
+    }
+
+    fn settings(&self) -> ServerSettings {
         ServerSettings {
             connections_max: self.connections_max,
             acquire_timeout: Duration::from_millis(self.acquire_timeout_ms.get()),

@@ -27,8 +27,8 @@ use crate::{
     operator::{self, Backlog, DeadLetters, Interface, Repairs, Sales},
 };
 
-/// Everything outside the worker. In its own process MySQL and RocketMQ; in the embedded mode
-/// the store and the bus of the process.
+/// Everything outside the worker. In its own process servers; in the embedded mode the store and the bus of the
+/// process.
 pub struct Dependencies<S> {
     /// The order store; its schema is that of this version.
     pub store: Arc<dyn OrderStore>,

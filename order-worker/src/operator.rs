@@ -1,14 +1,14 @@
 //! The interface for operators and gateways: sales and orders, over gRPC and a small HTTP form of it, on one port.
 //!
-//! [`sales`] decides; [`grpc`] and [`http`] only decode and encode. `books` shows the order store to auditors,
+//! [`sales`] decides; [`grpc`] and [`http`] only decode and encode. `order_store` shows the order store to auditors,
 //! `repairs` repairs and records the repairs, `dead_letters` lists the messages that were given up.
 
 mod backlog;
-mod books;
 mod dead_letters;
 pub mod form;
 pub mod grpc;
 pub mod http;
+mod order_store;
 mod page;
 mod repairs;
 pub mod sales;
@@ -17,10 +17,10 @@ use std::sync::Arc;
 
 use axum::Router;
 pub use backlog::Backlog;
-pub use books::StoreLooks;
 pub use dead_letters::DeadLetters;
 use flashgate_service::body::BodyLimits;
 use metrics_exporter_prometheus::PrometheusHandle;
+pub use order_store::StoreViews;
 pub use repairs::Repairs;
 pub use sales::Sales;
 

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, time::Duration};
 use flashgate_domain::{SaleId, audit::Verdict};
 use flashgate_operations::{
     audit::{Plan, examine},
-    client::{GatewayLedger, WorkerBooks},
+    client::{GatewayLedger, WorkerStore},
 };
 use rand::{Rng, rngs::StdRng};
 use tokio::time::Instant;
@@ -134,7 +134,7 @@ impl Field {
         let ledger = format!("http://{}", self.shop.gateways[0].operator());
         let ledger = GatewayLedger::new(&ledger, AUDIT_TIME).expect("an address");
         let store = format!("http://{}", self.shop.workers[0].address());
-        let store = WorkerBooks::new(&store, AUDIT_TIME).expect("an address");
+        let store = WorkerStore::new(&store, AUDIT_TIME).expect("an address");
         let report = examine(sale, &ledger, &store, &Plan::default()).await.expect("both sides answer");
         let report = report.expect("the sale was preheated");
         assert_eq!(report.verdict(), Verdict::Agrees, "{report:?}");

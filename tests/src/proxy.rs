@@ -17,6 +17,8 @@ use tokio::{
 };
 use translate::{Translation, Translator};
 
+use crate::eventually::eventually;
+
 /// What becomes of what passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
@@ -31,6 +33,9 @@ pub enum Line {
     /// Connections are closed, and new ones as soon as they come.
     Cut,
 }
+
+/// How long it may take until a client connects.
+const OPEN_TIME: Duration = Duration::from_secs(30);
 
 /// Stands in front of one server.
 #[derive(Debug)]
@@ -108,6 +113,18 @@ impl Proxy {
             mem::swap(&mut state.carried, &mut frozen);
         });
         Arc::strong_count(&frozen) - 1
+    }
+
+    /// The same, once at least one connection is open.
+    ///
+    /// # Panics
+    /// If none is opened for long.
+    pub async fn freeze_open(&self) {
+        eventually("a connection to freeze", OPEN_TIME, async || match self.freeze() {
+            0 => Err("none is open".to_owned()),
+            _ => Ok(()),
+        })
+        .await;
     }
 
     /// Closes the frozen connections at both ends, as keep-alives of the system would some day.

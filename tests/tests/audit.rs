@@ -11,7 +11,7 @@ use flashgate_domain::{
 use flashgate_ledger::{Deduction, Fate, Selling};
 use flashgate_operations::{
     audit::{Plan, examine},
-    client::{GatewayLedger, WorkerBooks},
+    client::{GatewayLedger, WorkerStore},
 };
 use flashgate_output::exit::CliError;
 use flashgate_proto::body;
@@ -25,7 +25,7 @@ const AGE: Duration = Duration::from_secs(20);
 
 struct Auditor {
     ledger: GatewayLedger,
-    store: WorkerBooks,
+    store: WorkerStore,
 }
 
 impl Auditor {
@@ -33,7 +33,7 @@ impl Auditor {
         let gateway = format!("http://{}", shop.gateways[0].operator());
         let worker = format!("http://{}", shop.workers[0].address());
         let ledger = GatewayLedger::new(&gateway, CALL_TIME).unwrap();
-        Self { ledger, store: WorkerBooks::new(&worker, CALL_TIME).unwrap() }
+        Self { ledger, store: WorkerStore::new(&worker, CALL_TIME).unwrap() }
     }
 
     async fn audit_with(&self, sale: SaleId, age: Duration) -> Report {

@@ -61,7 +61,8 @@ async fn connections_at_which_nothing_ever_happens_again_are_left_and_free_what_
     let rush = Rush::start(sale, &[shop.gateways[0].door()], 8);
     for round in 1..=3 {
         until_accepted(&rush, round * 50).await;
-        assert!(shop.mysql_proxy.as_ref().unwrap().freeze() > 0);
+        // A worker that has just left a connection may have none at this moment.
+        shop.mysql_proxy.as_ref().unwrap().freeze_open().await;
         // Whatever was accepted by then, and froze with its transaction.
         let heard = buy(&shop, sale, &format!("round-{round}")).await;
         eventually("confirmed", TIME_TO_SEE, async || {

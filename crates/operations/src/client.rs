@@ -19,6 +19,6 @@ pub mod sales;
 pub use connection::connect;
 pub use dead_letters::DeadLettersClient;
 pub use error::{ClientError, Refusal};
-pub use grpc::{Carrier, GatewayLedger, Sides, WorkerBooks};
+pub use grpc::{Carrier, GatewayLedger, Sides, WorkerStore};
 pub use port::Port;
 pub use sales::{SalesClient, find_order};

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use flashgate_order_store::server::{ServerSettings, ServerStore, StoreDriver, StoreUrl};
+use flashgate_order_store::server::{ServerSettings, ServerStore, StoreDriver, StoreTarget, StoreUrl};
 use flashgate_supervision::Supervisor;
 use sqlx::mysql::MySqlConnectOptions;
 
@@ -25,23 +25,23 @@ impl StoreDriver for MySql {
         StoreUrl::of(Cow::Borrowed("mysql://flashgate@127.0.0.1:3306/flashgate"))
     }
 
-    fn accepts(&self, url: &StoreUrl) -> bool {
-        options(url).is_some()
-    }
-
-    fn open(
-        &self,
-        url: &StoreUrl,
-        settings: ServerSettings,
-        seed: u64,
-        supervisor: &Supervisor,
-    ) -> Option<Arc<dyn ServerStore>> {
-        Some(Arc::new(MySqlStore::new(options(url)?, &settings, seed, supervisor.clone())))
+    /// The parser's error is omitted: it may quote the password.
+    fn parse(&self, url: &StoreUrl) -> Option<Box<dyn StoreTarget>> {
+        let options: MySqlConnectOptions = url.secret().parse().ok()?;
+        options.get_database().filter(|name| !name.is_empty())?;
+        Some(Box::new(Target(options)))
     }
 }
 
-/// The parser's error is omitted: it may quote the password.
-fn options(url: &StoreUrl) -> Option<MySqlConnectOptions> {
-    let options: MySqlConnectOptions = url.secret().parse().ok()?;
-    options.get_database().is_some_and(|name| !name.is_empty()).then_some(options)
+struct Target(MySqlConnectOptions);
+
+impl StoreTarget for Target {
+    fn open(
+        self: Box<Self>,
+        settings: ServerSettings,
+        seed: u64,
+        supervisor: &Supervisor,
+    ) -> Arc<dyn ServerStore> {
+        Arc::new(MySqlStore::new(self.0, &settings, seed, supervisor.clone()))
+    }
 }

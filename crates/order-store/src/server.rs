@@ -21,18 +21,20 @@ pub trait StoreDriver: fmt::Debug + Send + Sync {
     /// The database `flashgate` on this machine, for the user of that name, without a password.
     fn default_url(&self) -> StoreUrl;
 
-    /// Whether `url`, which has the scheme, is valid. Does not connect.
-    fn accepts(&self, url: &StoreUrl) -> bool;
+    /// The database at `url`, which has the scheme; `None` if the URL is invalid. Does not connect.
+    fn parse(&self, url: &StoreUrl) -> Option<Box<dyn StoreTarget>>;
+}
 
-    /// The store at `url`, which connects at the first call. `seed` draws the pauses before retries; `supervisor`
-    /// watches its background tasks. `None` if the URL is invalid.
+/// A database with a valid URL.
+pub trait StoreTarget {
+    /// Its store, which connects at the first call. `seed` draws the pauses before retries; `supervisor` watches its
+    /// background tasks.
     fn open(
-        &self,
-        url: &StoreUrl,
+        self: Box<Self>,
         settings: ServerSettings,
         seed: u64,
         supervisor: &Supervisor,
-    ) -> Option<Arc<dyn ServerStore>>;
+    ) -> Arc<dyn ServerStore>;
 }
 
 /// A store whose schema is migrated by a separate command.

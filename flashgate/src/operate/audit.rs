@@ -139,7 +139,7 @@ impl AuditArgs {
     /// Each sale alone: one that cannot be audited is told beside the others.
     async fn audit(&self, sides: &Sides) -> Result<Round, CliError> {
         let plan = Plan { age: self.older_than, ..Plan::default() };
-        let (ledger, store) = (sides.ledger(), sides.books());
+        let (ledger, store) = (sides.ledger(), sides.store());
         match self.sale {
             Which::One(sale) => {
                 let report = examine(sale, &ledger, &store, &plan).await.map_err(unanswered)?;

@@ -38,27 +38,27 @@ impl DriftArgs {
         let sides = self.sides.connect().await?;
         let ledger = Arc::new(sides.ledger());
         let drift = Drift { sale: self.sale, age: self.older_than, ledger, sides };
-        let mut look = self.found(drift.look().await.map_err(unanswered)?)?;
-        let mut view = DriftView::new(self.apply.apply, &look);
-        if self.apply.apply && !look.steps.is_empty() {
+        let mut plan = self.found(drift.plan().await.map_err(unanswered)?)?;
+        let mut view = DriftView::new(self.apply.apply, &plan);
+        if self.apply.apply && !plan.steps.is_empty() {
             let worker = &drift.sides.worker;
             let record = self.apply.begin(worker, "drift", Some(self.sale), &view.record()).await?;
             view.is_recorded_as(record.id);
-            let mended = drift.apply(look, &mut view).await.map_err(drift_failed);
-            let mended = mended.and_then(|look| self.found(look));
+            let mended = drift.apply(plan, &mut view).await.map_err(drift_failed);
+            let mended = mended.and_then(|plan| self.found(plan));
             let end = match &mended {
-                Ok(look) => format!("{}{}", view.record(), look.report.verdict().as_str()),
+                Ok(plan) => format!("{}{}", view.record(), plan.report.verdict().as_str()),
                 Err(why) => format!("{}failed: {why}", view.record()),
             };
             record.end(&end).await.map_err(failed)?;
-            look = mended?;
-            view.ends_with(&look);
+            plan = mended?;
+            view.ends_with(&plan);
         }
         self.sides.call.print(&view, table::drift::drift)?;
-        heed(look.report.verdict())
+        heed(plan.report.verdict())
     }
 
-    fn found(&self, look: Option<DriftPlan>) -> Result<DriftPlan, CliError> {
-        look.ok_or_else(|| nothing_to_audit(self.sale))
+    fn found(&self, plan: Option<DriftPlan>) -> Result<DriftPlan, CliError> {
+        plan.ok_or_else(|| nothing_to_audit(self.sale))
     }
 }

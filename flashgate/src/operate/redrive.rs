@@ -60,7 +60,7 @@ impl RedriveArgs {
             Which::All => all_sales(&sides.worker).await?,
         };
         let plan = Plan { age: self.older_than, ..Plan::default() };
-        let round = examine_all(sales, &sides.ledger(), &sides.books(), &plan).await;
+        let round = examine_all(sales, &sides.ledger(), &sides.store(), &plan).await;
         let mut found: BTreeMap<BatchId, Stuck> = BTreeMap::new();
         for stuck in round.reports.iter().flat_map(Stuck::of) {
             found.entry(stuck.batch).or_insert(stuck);

@@ -10,9 +10,9 @@ use flashgate_proto::{
     sale::sale_message,
     v1::{
         self,
-        books_service_server::BooksServiceServer,
         dead_letter_service_server::DeadLetterServiceServer,
         order_service_server::{OrderService, OrderServiceServer},
+        order_store_service_server::OrderStoreServiceServer,
         preheat_service_server::{PreheatService, PreheatServiceServer},
         repair_service_server::RepairServiceServer,
         sale_service_server::{SaleService, SaleServiceServer},
@@ -23,9 +23,9 @@ use tonic::{Request, Response, Status, service::Routes};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::{
-    books::{self, StoreLooks},
     dead_letters::{self, DeadLetters},
     form::SaleForm,
+    order_store::{self, StoreViews},
     page,
     repairs::{self, Repairs},
     sales::Sales,
@@ -54,8 +54,8 @@ pub fn routes(
     let routes = Routes::new(health_service)
         .add_service(reflection)
         .add_service(
-            BooksServiceServer::new(StoreLooks::new(repairs.store.clone()))
-                .max_decoding_message_size(books::MESSAGE_BYTES_MAX),
+            OrderStoreServiceServer::new(StoreViews::new(repairs.store.clone()))
+                .max_decoding_message_size(order_store::MESSAGE_BYTES_MAX),
         )
         .add_service(
             DeadLetterServiceServer::new(letters).max_decoding_message_size(dead_letters::MESSAGE_BYTES_MAX),

@@ -118,7 +118,7 @@ struct CreateParameters {
     responses(
         (status = 201, description = "Created", body = SaleView, headers(("Location" = String, description = "Where the sale is"), ("Idempotency-Replayed" = String, description = "`true` if an earlier request with the key has stored it"))),
         (status = 400, description = "`malformed`: `field` names what is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "`body_timeout`: the body came too slowly, and nothing was stored", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "`body_timeout`: the body did not arrive in time; nothing was stored", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`: more than `operator.body_bytes_max`", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_media_type`", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "`sale_key_reused`: the key came before with other fields", body = Problem, content_type = "application/problem+json"),

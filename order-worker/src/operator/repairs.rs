@@ -18,7 +18,7 @@ use metrics::counter;
 use tonic::{Request, Response, Status};
 use tracing::{info, warn};
 
-use super::{Backlog, books::batch_id, sales::failure};
+use super::{Backlog, order_store::batch_id, sales::failure};
 
 /// Maximum bytes of a request: a text of [`TEXT_BYTES_MAX`] and its envelope.
 pub(super) const MESSAGE_BYTES_MAX: usize = 128 * 1024;

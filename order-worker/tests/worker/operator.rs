@@ -17,8 +17,8 @@ use flashgate_proto::{
     body,
     v1::{
         BuyerUnits, ConfirmPreheatRequest, CreateSaleRequest, FindOrderRequest, GetSaleRequest,
-        ListBuyersRequest, ListSalesRequest, PreheatSaleRequest, books_service_client::BooksServiceClient,
-        order_service_client::OrderServiceClient, preheat_service_client::PreheatServiceClient,
+        ListBuyersRequest, ListSalesRequest, PreheatSaleRequest, order_service_client::OrderServiceClient,
+        order_store_service_client::OrderStoreServiceClient, preheat_service_client::PreheatServiceClient,
         sale_service_client::SaleServiceClient,
     },
 };
@@ -361,7 +361,7 @@ async fn buyers_of_a_sale_are_listed_and_a_wrong_page_is_named() {
     let scene = Scene::new();
     let sale = scene.store.create_sale(&draft("A", 10).unwrap(), NOW).await.unwrap().id;
     scene.store.apply(&[singles(1, sale, 3).unwrap()], NOW).await.unwrap();
-    let mut books = BooksServiceClient::new(scene.channel().await);
+    let mut books = OrderStoreServiceClient::new(scene.channel().await);
     let page = |after: &str, page_size| ListBuyersRequest {
         sale_id: sale.get(),
         after_buyer_id: after.to_owned(),

@@ -7,7 +7,7 @@ use flashgate_domain::{SaleId, audit::Report};
 use flashgate_gateway::edge::operator::ledger::LedgerServiceImpl;
 use flashgate_operations::{
     audit::{LedgerSide, Plan, SideError, examine},
-    client::{GatewayLedger, WorkerBooks},
+    client::{GatewayLedger, WorkerStore},
 };
 use flashgate_proto::v1::ledger_service_server::LedgerServiceServer;
 use parking_lot::Mutex;
@@ -53,7 +53,7 @@ impl Audits {
 #[derive(Clone)]
 pub struct Auditor {
     ledger: Arc<dyn LedgerSide>,
-    store: WorkerBooks<Channel<WorkerDesk>>,
+    store: WorkerStore<Channel<WorkerDesk>>,
     servers: Arc<Servers>,
     audits: Arc<Mutex<Audits>>,
 }
@@ -63,7 +63,7 @@ impl Auditor {
     pub fn new(servers: &Arc<Servers>, life: &Arc<Life>, flaw: Option<Flaw>) -> Self {
         Self {
             ledger: flaw::audited(GatewayLedger::on(servers.gateway_desk_of(life)), flaw),
-            store: WorkerBooks::on(servers.worker_desk_of(life)),
+            store: WorkerStore::on(servers.worker_desk_of(life)),
             servers: Arc::clone(servers),
             audits: Arc::default(),
         }

@@ -140,7 +140,7 @@ impl Repairer {
 
     async fn redrive(&self, sale: SaleId, age: Duration) -> anyhow::Result<()> {
         let plan = Plan { age, ..Plan::default() };
-        let (ledger, store) = (self.sides.ledger(), self.sides.books());
+        let (ledger, store) = (self.sides.ledger(), self.sides.store());
         let Some(report) = examine(sale, &ledger, &store, &plan).await? else { return Ok(()) };
         let mut batches: Vec<Stuck> = Stuck::of(&report).collect();
         let redriven = redrive(&self.sides, &mut batches).await;
@@ -154,11 +154,11 @@ impl Repairer {
     async fn mend(&self, sale: SaleId) -> anyhow::Result<()> {
         let (ledger, sides) = (Arc::clone(&self.ledger), self.sides.clone());
         let drift = Drift { sale, age: Plan::default().age, ledger, sides };
-        let Some(look) = drift.look().await? else { return Ok(()) };
+        let Some(plan) = drift.plan().await? else { return Ok(()) };
         let mut journal = self.clone();
-        journal.continues_with(&look);
-        if !look.steps.is_empty() {
-            drift.apply(look, &mut journal).await?;
+        journal.continues_with(&plan);
+        if !plan.steps.is_empty() {
+            drift.apply(plan, &mut journal).await?;
         }
         Ok(())
     }

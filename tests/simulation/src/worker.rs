@@ -6,10 +6,10 @@ use flashgate_order_worker::{
     config::ConsumeConfig,
     consume::{Consumer, Dependencies},
     health::Health,
-    operator::{Backlog, Repairs, Sales, StoreLooks, grpc::Operator},
+    operator::{Backlog, Repairs, Sales, StoreViews, grpc::Operator},
 };
 use flashgate_proto::v1::{
-    books_service_server::BooksServiceServer, repair_service_server::RepairServiceServer,
+    order_store_service_server::OrderStoreServiceServer, repair_service_server::RepairServiceServer,
     sale_service_server::SaleServiceServer,
 };
 use tokio_util::sync::CancellationToken;
@@ -75,8 +75,8 @@ fn desk(parts: &Dependencies, sales: &Arc<Sales>) -> WorkerDesk {
         clock: Arc::clone(&parts.clock),
         backlog: Backlog::default(),
     };
-    let books = StoreLooks::new(parts.store.clone());
-    Routes::new(BooksServiceServer::new(books))
+    let books = StoreViews::new(parts.store.clone());
+    Routes::new(OrderStoreServiceServer::new(books))
         .add_service(RepairServiceServer::new(repairs))
         .add_service(SaleServiceServer::new(Operator(Arc::clone(sales))))
 }

@@ -80,10 +80,10 @@ pub async fn examine(
         }
         match seen(sale, ledger, store).await? {
             Seen::Nothing => return Ok(None),
-            Seen::StoreOnly(books) => {
+            Seen::StoreOnly(snapshot) => {
                 // The ledger was read first: a sale that was preheated in between was not due in the ledger yet.
                 was_due = missing.is_some_and(|before| before.state == SaleState::Preheated);
-                missing = Some(books);
+                missing = Some(snapshot);
             }
             Seen::Both(look) if look.gap.is_closed() && missing_orders(&look.ledger, &look.store) == 0 => {
                 let findings = of_buyers(sale, ledger, store, &look, &Evidence::default(), plan).await?;
@@ -107,18 +107,18 @@ pub async fn examine(
             findings.extend(of_buyers);
             Ok(Some(report(sale, &look, findings, steps, plan)))
         }
-        (None, Some(books)) if was_due => Ok(lost(sale, &books)),
+        (None, Some(snapshot)) if was_due => Ok(lost(sale, &snapshot)),
         (None, Some(_) | None) => Ok(None),
     }
 }
 
 async fn seen(sale: SaleId, ledger: &dyn LedgerSide, store: &dyn StoreSide) -> Result<Seen, SideError> {
     let Some(first) = ledger.snapshot(sale).await? else {
-        return Ok(store.books(sale, &[]).await?.map_or(Seen::Nothing, Seen::StoreOnly));
+        return Ok(store.snapshot(sale, &[]).await?.map_or(Seen::Nothing, Seen::StoreOnly));
     };
     let open = first.open.iter().map(|held| held.batch);
     let asked: Vec<BatchId> = open.chain(first.lost.iter().map(|lost| lost.batch)).collect();
-    let Some(second) = store.books(sale, &asked).await? else { return Ok(Seen::Nothing) };
+    let Some(second) = store.snapshot(sale, &asked).await? else { return Ok(Seen::Nothing) };
     let gap = Gap::between(&first, &second);
     Ok(Seen::Both(Box::new(Reading { ledger: first, store: second, gap })))
 }
@@ -147,14 +147,14 @@ async fn of_buyers(
 }
 
 /// A sale that the ledger does not have. Before its preheat, and after its close, the ledger does not need it.
-fn lost(sale: SaleId, books: &StoreSnapshot) -> Option<Report> {
-    match books.state {
+fn lost(sale: SaleId, snapshot: &StoreSnapshot) -> Option<Report> {
+    match snapshot.state {
         SaleState::Created | SaleState::Preheating | SaleState::Closed => None,
         SaleState::Preheated => Some(Report {
             sale,
             available: None,
-            saleable: books.saleable,
-            orders: books.orders.total().orders,
+            saleable: snapshot.saleable,
+            orders: snapshot.orders.total().orders,
             in_flight_batches: 0,
             in_flight: flashgate_domain::audit::Amount::default(),
             findings: vec![Finding::MissingInLedger],

@@ -30,7 +30,7 @@ pub trait LedgerSide: Send + Sync {
 #[async_trait]
 pub trait StoreSide: Send + Sync {
     /// The sale at one moment, with the sums of the decided batches among `asked`; `None` if the sale does not exist.
-    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, SideError>;
+    async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, SideError>;
 
     /// A page of decided batches before `before`, the latest ids first; fewer than `size` on the last page.
     async fn batches(

@@ -9,9 +9,12 @@ use flashgate_domain::{
     audit::{BuyerUnits, DecidedBatch, LedgerSnapshot, StoreSnapshot},
 };
 use flashgate_proto::{
-    body, books,
+    body,
     channel::kept_alive,
-    v1::{self, books_service_client::BooksServiceClient, ledger_service_client::LedgerServiceClient},
+    snapshot,
+    v1::{
+        self, ledger_service_client::LedgerServiceClient, order_store_service_client::OrderStoreServiceClient,
+    },
 };
 use tonic::{
     Code, Status,
@@ -74,8 +77,8 @@ impl<G: Carrier, W: Carrier> Sides<G, W> {
     }
 
     /// The order store behind the worker.
-    pub fn books(&self) -> WorkerBooks<W> {
-        WorkerBooks::on(self.worker.clone())
+    pub fn store(&self) -> WorkerStore<W> {
+        WorkerStore::on(self.worker.clone())
     }
 }
 
@@ -85,8 +88,8 @@ pub(crate) fn ledger_client<C: Carrier>(channel: C) -> LedgerServiceClient<C> {
 }
 
 /// A client of the order worker on `channel`, for long answers too.
-pub(crate) fn books_client<C: Carrier>(channel: C) -> BooksServiceClient<C> {
-    BooksServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX)
+pub(crate) fn order_store_client<C: Carrier>(channel: C) -> OrderStoreServiceClient<C> {
+    OrderStoreServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX)
 }
 
 /// A channel that connects at its first use, and again whenever the connection is lost.
@@ -162,7 +165,7 @@ fn log_trace(trace: v1::BatchTrace) -> Result<LogTrace, SideError> {
             Some(LogStatus::parse(name).ok_or_else(|| invalid_response(GATEWAY)(format!("status {name}")))?)
         }
     };
-    Ok(LogTrace { status, sums: books::sums(trace.sums) })
+    Ok(LogTrace { status, sums: snapshot::sums(trace.sums) })
 }
 
 fn order_mark(mark: &v1::OrderMark) -> Option<OrderMark> {
@@ -179,7 +182,7 @@ impl<C: Carrier> LedgerSide for GatewayLedger<C> {
     async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerSnapshot>, SideError> {
         let request = v1::SnapshotSaleRequest { sale_id: sale.get() };
         let snapshot = found(self.0.clone().snapshot_sale(request).await, GATEWAY)?;
-        snapshot.map(books::ledger_books).transpose().map_err(invalid_response(GATEWAY))
+        snapshot.map(snapshot::ledger_snapshot).transpose().map_err(invalid_response(GATEWAY))
     }
 
     async fn trace(&self, sale: SaleId, batches: &[BatchId]) -> Result<Vec<LogTrace>, SideError> {
@@ -216,9 +219,9 @@ impl<C: Carrier> LedgerSide for GatewayLedger<C> {
 
 /// The order store behind any order worker.
 #[derive(Clone, Debug)]
-pub struct WorkerBooks<C = Channel>(BooksServiceClient<C>);
+pub struct WorkerStore<C = Channel>(OrderStoreServiceClient<C>);
 
-impl WorkerBooks {
+impl WorkerStore {
     /// `url` such as `http://127.0.0.1:7070`, the operator's address of an order worker; `timeout` limits each call.
     /// Connects at its first call.
     ///
@@ -229,19 +232,19 @@ impl WorkerBooks {
     }
 }
 
-impl<C: Carrier> WorkerBooks<C> {
+impl<C: Carrier> WorkerStore<C> {
     /// Uses an existing channel.
     pub fn on(channel: C) -> Self {
-        Self(books_client(channel))
+        Self(order_store_client(channel))
     }
 }
 
 #[async_trait]
-impl<C: Carrier> StoreSide for WorkerBooks<C> {
-    async fn books(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, SideError> {
+impl<C: Carrier> StoreSide for WorkerStore<C> {
+    async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, SideError> {
         let request = v1::SnapshotStoreSaleRequest { sale_id: sale.get(), batch_ids: bytes(asked) };
         let sums = found(self.0.clone().snapshot_store_sale(request).await, WORKER)?;
-        sums.map(books::store_books).transpose().map_err(invalid_response(WORKER))
+        sums.map(snapshot::store_snapshot).transpose().map_err(invalid_response(WORKER))
     }
 
     async fn batches(
@@ -253,7 +256,7 @@ impl<C: Carrier> StoreSide for WorkerBooks<C> {
         let before_batch_id = before.map(|batch| batch.to_bytes().to_vec()).unwrap_or_default();
         let request = v1::ListBatchesRequest { sale_id: sale.get(), before_batch_id, page_size: size };
         let page = self.0.clone().list_batches(request).await.map_err(unavailable(WORKER))?;
-        books::batches(page.into_inner()).map_err(invalid_response(WORKER))
+        snapshot::batches(page.into_inner()).map_err(invalid_response(WORKER))
     }
 
     async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, SideError> {
@@ -271,6 +274,6 @@ impl<C: Carrier> StoreSide for WorkerBooks<C> {
         let after_buyer_id = after.map_or("", BuyerId::as_str).to_owned();
         let request = v1::ListBuyersRequest { sale_id: sale.get(), after_buyer_id, page_size: size };
         let page = self.0.clone().list_buyers(request).await.map_err(unavailable(WORKER))?;
-        books::buyers(page.into_inner()).map_err(invalid_response(WORKER))
+        snapshot::buyers(page.into_inner()).map_err(invalid_response(WORKER))
     }
 }

@@ -66,8 +66,8 @@ pub struct DriftPlan {
 
 /// Gets the steps while they are taken.
 pub trait StepLog: Send {
-    /// Another look has planned more steps.
-    fn continues_with(&mut self, look: &DriftPlan);
+    /// The next plan has more steps.
+    fn continues_with(&mut self, plan: &DriftPlan);
 
     /// The result of the first step that has none yet.
     fn result_of_next(&mut self, result: String);
@@ -101,7 +101,7 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
     ///
     /// # Errors
     /// The side that did not answer.
-    pub async fn look(&self) -> Result<Option<DriftPlan>, SideError> {
+    pub async fn plan(&self) -> Result<Option<DriftPlan>, SideError> {
         let Some(first) = self.audit().await? else { return Ok(None) };
         if first.findings.is_empty() {
             return Ok(Some(DriftPlan { report: first, steps: Vec::new() }));
@@ -135,44 +135,44 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
         Ok(Some(DriftPlan { report, steps }))
     }
 
-    /// Takes the steps of `look`, and looks again, until no step is left; returns the last look.
+    /// Takes the steps of `plan`, then plans again, until no step is left; returns the last plan.
     ///
     /// # Errors
     /// A call failed. The steps with a result are taken.
     pub async fn apply(
         &self,
-        mut look: DriftPlan,
+        mut plan: DriftPlan,
         journal: &mut dyn StepLog,
     ) -> Result<Option<DriftPlan>, DriftError> {
         for pass in 0..PASSES_MAX {
             if pass > 0 {
-                journal.continues_with(&look);
+                journal.continues_with(&plan);
             }
-            for step in &look.steps {
+            for step in &plan.steps {
                 journal.result_of_next(self.take(step).await?);
             }
             sleep(PAUSE).await;
-            match self.look().await? {
-                Some(again) => look = again,
+            match self.plan().await? {
+                Some(next) => plan = next,
                 None => return Ok(None),
             }
-            if look.steps.is_empty() {
+            if plan.steps.is_empty() {
                 break;
             }
         }
-        Ok(Some(look))
+        Ok(Some(plan))
     }
 
     async fn audit(&self) -> Result<Option<Report>, SideError> {
         let plan = Plan { age: self.age, ..Plan::default() };
-        examine(self.sale, &*self.ledger, &self.sides.books(), &plan).await
+        examine(self.sale, &*self.ledger, &self.sides.store(), &plan).await
     }
 
     /// The steps that set the orders back to what the ledger has settled, if both sides have them as orders of this
     /// sale.
     async fn corrections(&self, batch: BatchId, orders: &[OrderId]) -> Result<Vec<Step>, SideError> {
         let settled = self.ledger.orders(batch).await?;
-        let Some(outcome) = self.sides.books().outcome(batch).await? else { return Ok(Vec::new()) };
+        let Some(outcome) = self.sides.store().outcome(batch).await? else { return Ok(Vec::new()) };
         let correction = |order: &OrderId| {
             let (is, was) = (outcome.orders.get(order.index())?, settled.get(order.index())?);
             let known = is.order == *order && is.intent.sale() == self.sale && was.sale == self.sale;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use flashgate_domain::{LedgerState, SaleId};
 use flashgate_proto::v1::{
-    self, books_service_client::BooksServiceClient, ledger_service_client::LedgerServiceClient,
+    self, ledger_service_client::LedgerServiceClient, order_store_service_client::OrderStoreServiceClient,
     repair_service_client::RepairServiceClient, sale_service_client::SaleServiceClient,
 };
 use thiserror::Error;
@@ -22,7 +22,7 @@ use tonic::{Code, Status, transport::Channel};
 
 use crate::client::{
     Carrier, ClientError, Sides,
-    grpc::{books_client, ledger_client},
+    grpc::{ledger_client, order_store_client},
 };
 
 /// Interval between readings of both sides.
@@ -57,7 +57,7 @@ pub struct RebuildStatus {
     /// `None`: the ledger does not have it.
     pub ledger: Option<v1::LedgerSnapshot>,
     /// The snapshot of its orders.
-    pub books: v1::StoreSnapshot,
+    pub store: v1::StoreSnapshot,
     /// The unfinished messages of the order workers.
     pub backlog: v1::GetBacklogResponse,
 }
@@ -114,7 +114,7 @@ impl RebuildStatus {
 
     /// The number of orders in the order store.
     pub fn orders(&self) -> u64 {
-        let sums = self.books.orders.unwrap_or_default();
+        let sums = self.store.orders.unwrap_or_default();
         let each = [sums.pending, sums.confirmed, sums.written_off, sums.returned];
         each.into_iter().flatten().map(|amount| amount.orders).sum()
     }
@@ -149,14 +149,14 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
             Err(status) if status.code() == Code::NotFound => None,
             Err(status) => return Err(status.into()),
         };
-        let books = self.sums().await?;
+        let store = self.sums().await?;
         let backlog = RepairServiceClient::new(worker()).get_backlog(v1::GetBacklogRequest {}).await?;
-        Ok(RebuildStatus { sale: sale.into_inner(), ledger, books, backlog: backlog.into_inner() })
+        Ok(RebuildStatus { sale: sale.into_inner(), ledger, store, backlog: backlog.into_inner() })
     }
 
     async fn sums(&self) -> Result<v1::StoreSnapshot, ClientError> {
         let request = v1::SnapshotStoreSaleRequest { sale_id: self.sale.get(), batch_ids: Vec::new() };
-        Ok(self.books().snapshot_store_sale(request).await?.into_inner())
+        Ok(self.order_store().snapshot_store_sale(request).await?.into_inner())
     }
 
     /// Rebuilds the sale, and resumes it.
@@ -199,7 +199,7 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
             if let Some(why) = standing.refusal(false) {
                 return Err(NotRebuilt::Refused(why));
             }
-            let now = (standing.orders(), standing.books.saleable);
+            let now = (standing.orders(), standing.store.saleable);
             if standing.open_batches() > 0 || last != Some(now) {
                 (last, since) = (Some(now), Instant::now());
             }
@@ -207,7 +207,7 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
             // although messages of other sales keep arriving.
             if since.elapsed() >= self.quiet && self.until_done().await? {
                 let after = self.standing().await?;
-                if (after.orders(), after.books.saleable) == now && after.open_batches() == 0 {
+                if (after.orders(), after.store.saleable) == now && after.open_batches() == 0 {
                     return Ok(after);
                 }
             }
@@ -261,7 +261,7 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
     async fn page(&self, after_order_id: u64) -> Result<v1::ListOutcomesResponse, ClientError> {
         let (sale_id, orders_max) = (self.sale.get(), PAGE_ORDERS);
         let request = v1::ListOutcomesRequest { sale_id, after_order_id, orders_max };
-        Ok(self.books().list_outcomes(request).await?.into_inner())
+        Ok(self.order_store().list_outcomes(request).await?.into_inner())
     }
 
     async fn put(&self, generation: u32, batches: Vec<v1::BatchOutcome>) -> Result<(), ClientError> {
@@ -277,8 +277,8 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
         ledger_client(self.sides.gateway.clone())
     }
 
-    fn books(&self) -> BooksServiceClient<W> {
-        books_client(self.sides.worker.clone())
+    fn order_store(&self) -> OrderStoreServiceClient<W> {
+        order_store_client(self.sides.worker.clone())
     }
 }
 
@@ -290,8 +290,8 @@ mod tests {
         let sale = v1::Sale { state: in_store.to_owned(), ..v1::Sale::default() };
         let snapshot = |state: &str| v1::LedgerSnapshot { state: state.to_owned(), ..Default::default() };
         let ledger = in_ledger.map(snapshot);
-        let (books, backlog) = (v1::StoreSnapshot::default(), v1::GetBacklogResponse::default());
-        RebuildStatus { sale, ledger, books, backlog }.refusal(may_sell)
+        let (store, backlog) = (v1::StoreSnapshot::default(), v1::GetBacklogResponse::default());
+        RebuildStatus { sale, ledger, store, backlog }.refusal(may_sell)
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl RebuildView {
             open_batches: standing.open_batches(),
             backlog_messages: standing.backlog.known.then_some(standing.backlog.messages),
             generation: standing.sale.generation,
-            saleable: standing.books.saleable,
+            saleable: standing.store.saleable,
             orders: standing.orders(),
             restored_orders: None,
             seconds: None,

@@ -12,6 +12,20 @@ use tonic::Code;
 
 use super::{ApiError, Retry, StatusMapping};
 
+/// One row.
+macro_rules! row {
+    ($code:literal, $title:literal, $http:ident, $grpc:ident, $retry:ident, $detail:literal) => {
+        StatusMapping {
+            code: $code,
+            title: $title,
+            http: StatusCode::$http,
+            grpc: Code::$grpc,
+            retry: Retry::$retry,
+            detail: $detail,
+        }
+    };
+}
+
 /// Declares the rows of one enum: a slice of all of them, the row of a value, and its sentence. `where` names an
 /// outcome whose rows are in another table.
 macro_rules! table {
@@ -24,29 +38,13 @@ macro_rules! table {
         )+
     ) => {
         $(#[$doc])*
-        pub const $rows: &[StatusMapping] = &[$(
-            StatusMapping {
-                code: $code,
-                title: $title,
-                http: StatusCode::$http,
-                grpc: Code::$grpc,
-                retry: Retry::$retry,
-                detail: $detail,
-            },
-        )+];
+        pub const $rows: &[StatusMapping] = &[$(row!($code, $title, $http, $grpc, $retry, $detail)),+];
 
         #[expect(unused_variables, reason = "the parameters of an outcome are for its sentence")]
         pub(super) const fn $mapping_of(outcome: &$outcomes) -> &'static StatusMapping {
             match outcome {
                 $($inner => $inner_mapping,)?
-                $($outcome => &StatusMapping {
-                    code: $code,
-                    title: $title,
-                    http: StatusCode::$http,
-                    grpc: Code::$grpc,
-                    retry: Retry::$retry,
-                    detail: $detail,
-                },)+
+                $($outcome => &row!($code, $title, $http, $grpc, $retry, $detail),)+
             }
         }
 
@@ -89,7 +87,7 @@ table! {
         "the sale is being prepared; no order was created";
     Refusal::SalePaused =>
         "sale_paused", "Sale paused", SERVICE_UNAVAILABLE, Unavailable, AfterOneSecond,
-        "the sale is paused until an operator resumes it; no order was created";
+        "the sale is paused until an operator rebuilds or restores it; no order was created";
     Refusal::Backlog =>
         "backlog_full", "Backlog full", SERVICE_UNAVAILABLE, Unavailable, AfterOneSecond,
         "too many accepted orders are not confirmed yet; no order was created";
@@ -155,7 +153,7 @@ table! {
         "body_too_large", "Body too large", PAYLOAD_TOO_LARGE, InvalidArgument, Never,
         "the body must be at most {bytes_max} bytes long";
     ApiError::BodyTimeout =>
-        "body_timeout", "Body came too slowly", REQUEST_TIMEOUT, DeadlineExceeded, Safe,
+        "body_timeout", "Request body timeout", REQUEST_TIMEOUT, DeadlineExceeded, Safe,
         "the body did not arrive in time; the request was not processed";
     ApiError::HeadTooLarge { fields_max, bytes_max } =>
         "head_too_large", "Head too large", REQUEST_HEADER_FIELDS_TOO_LARGE, InvalidArgument, Never,

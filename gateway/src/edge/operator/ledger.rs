@@ -12,7 +12,7 @@ use flashgate_ledger::{
     Restored, Snapshot,
 };
 use flashgate_proto::{
-    body, books,
+    body, snapshot,
     v1::{self, ledger_service_server::LedgerService},
 };
 use flashgate_service::error::ApiError;
@@ -339,7 +339,7 @@ fn trace_message(entry: &LogEntry, sale: SaleId, with_orders: bool) -> v1::Batch
     let told = if with_orders { entry.orders.as_slice() } else { &[] };
     v1::BatchTrace {
         status: entry.status.as_str().to_owned(),
-        sums: Some(books::sums_message(&sums)),
+        sums: Some(snapshot::sums_message(&sums)),
         orders: told.iter().map(order_mark).collect(),
     }
 }

@@ -7,8 +7,8 @@ use flashgate_order_store::{
     BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage, SnapshotRepository,
 };
 use flashgate_proto::{
-    body, books,
-    v1::{self, books_service_server::BooksService},
+    body, snapshot,
+    v1::{self, order_store_service_server::OrderStoreService},
 };
 use flashgate_service::error::ApiError;
 use tonic::{Request, Response, Status};
@@ -19,9 +19,9 @@ use super::sales::failure;
 pub(super) const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The snapshot service of this worker's store.
-pub struct StoreLooks(Arc<dyn SnapshotRepository>);
+pub struct StoreViews(Arc<dyn SnapshotRepository>);
 
-impl StoreLooks {
+impl StoreViews {
     /// Reads `store`.
     pub const fn new(store: Arc<dyn SnapshotRepository>) -> Self {
         Self(store)
@@ -29,7 +29,7 @@ impl StoreLooks {
 }
 
 #[tonic::async_trait]
-impl BooksService for StoreLooks {
+impl OrderStoreService for StoreViews {
     async fn snapshot_store_sale(
         &self,
         request: Request<v1::SnapshotStoreSaleRequest>,
@@ -38,7 +38,7 @@ impl BooksService for StoreLooks {
         let asked = batch_ids.iter().map(|id| batch_id("batch_ids", id)).collect::<Result<Vec<_>, _>>()?;
         let found = self.0.snapshot(sale_id(number)?, &asked).await.map_err(failure)?;
         let found = found.ok_or(ApiError::Refused(Refusal::SaleNotFound))?;
-        Ok(Response::new(books::store_books_message(&found)))
+        Ok(Response::new(snapshot::store_snapshot_message(&found)))
     }
 
     async fn list_batches(
@@ -52,7 +52,7 @@ impl BooksService for StoreLooks {
         };
         let page = BatchPage { sale: sale_id(number)?, before, size: size(page_size, BATCH_PAGE_MAX)? };
         let found = self.0.batches(&page).await.map_err(failure)?;
-        Ok(Response::new(books::batches_message(&found)))
+        Ok(Response::new(snapshot::batches_message(&found)))
     }
 
     async fn get_outcome(
@@ -98,7 +98,7 @@ impl BooksService for StoreLooks {
         };
         let page = BuyerPage { sale: sale_id(number)?, after, size: size(page_size, BUYER_PAGE_MAX)? };
         let found = self.0.buyers(&page).await.map_err(failure)?;
-        Ok(Response::new(books::buyers_message(&found)))
+        Ok(Response::new(snapshot::buyers_message(&found)))
     }
 }
 

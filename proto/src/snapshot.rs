@@ -47,7 +47,7 @@ pub fn sums(message: Option<v1::DecisionSums>) -> Sums {
 }
 
 /// Decodes a snapshot of the ledger.
-pub fn ledger_books(message: v1::LedgerSnapshot) -> Result<LedgerSnapshot, BodyError> {
+pub fn ledger_snapshot(message: v1::LedgerSnapshot) -> Result<LedgerSnapshot, BodyError> {
     let held = |held: v1::HeldBatch| {
         Ok(Held {
             batch: batch_id(&held.batch_id)?,
@@ -92,24 +92,24 @@ fn batch_sums(message: v1::BatchSums) -> Result<BatchSums, BodyError> {
 }
 
 /// Encodes a snapshot of the order store.
-pub fn store_books_message(books: &StoreSnapshot) -> v1::StoreSnapshot {
+pub fn store_snapshot_message(snapshot: &StoreSnapshot) -> v1::StoreSnapshot {
     v1::StoreSnapshot {
-        state: books.state.as_str().to_owned(),
-        generation: books.generation,
-        initial: books.initial,
-        restocked: books.restocked,
-        returned: books.returned,
-        saleable: books.saleable,
-        adjustments: books.adjustments,
-        orders_counted: books.counted,
-        orders: Some(sums_message(&books.orders)),
-        decided: books.decided.iter().map(|decided| batch_sums_message(decided, 0)).collect(),
+        state: snapshot.state.as_str().to_owned(),
+        generation: snapshot.generation,
+        initial: snapshot.initial,
+        restocked: snapshot.restocked,
+        returned: snapshot.returned,
+        saleable: snapshot.saleable,
+        adjustments: snapshot.adjustments,
+        orders_counted: snapshot.counted,
+        orders: Some(sums_message(&snapshot.orders)),
+        decided: snapshot.decided.iter().map(|decided| batch_sums_message(decided, 0)).collect(),
     }
 }
 
 /// Decodes a snapshot of the order store; an incomplete one is an error.
-pub fn store_books(message: v1::StoreSnapshot) -> Result<StoreSnapshot, BodyError> {
-    let books = StoreSnapshot {
+pub fn store_snapshot(message: v1::StoreSnapshot) -> Result<StoreSnapshot, BodyError> {
+    let snapshot = StoreSnapshot {
         state: SaleState::parse(&message.state).ok_or(wrong("state"))?,
         generation: message.generation,
         initial: message.initial,
@@ -121,7 +121,7 @@ pub fn store_books(message: v1::StoreSnapshot) -> Result<StoreSnapshot, BodyErro
         orders: sums(message.orders),
         decided: message.decided.into_iter().map(batch_sums).collect::<Result<_, _>>()?,
     };
-    if books.is_whole() { Ok(books) } else { Err(wrong("orders_counted")) }
+    if snapshot.is_whole() { Ok(snapshot) } else { Err(wrong("orders_counted")) }
 }
 
 /// Encodes a page of decided batches.
