@@ -14,6 +14,7 @@ pub async fn a_browser_reads_every_message_and_takes_none(name_server: String) {
         publisher.publish(message(&fixture.topic, &number.to_string())).await.unwrap();
     }
 
+    fixture.listed(10).await;
     let seen = read_all(&browser, 3).await;
     let mut by_key = seen.clone();
     by_key.sort_by(|one, other| one.key.cmp(&other.key));

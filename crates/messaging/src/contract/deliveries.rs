@@ -14,6 +14,7 @@ pub async fn uncommitted_messages_are_redelivered_and_committed_ones_are_not(nam
     for number in 0..10 {
         publisher.publish(message(&fixture.topic, &number.to_string())).await.unwrap();
     }
+    fixture.listed(10).await;
     let mut first = fixture.subscribe().await;
     assert_eq!(first.poll(4, WAIT).await.unwrap().len(), 4);
     first.commit(&first.position()).await.unwrap();
@@ -100,6 +101,7 @@ pub async fn a_listener_receives_all_from_now_on_and_nothing_before(name_server:
     let fixture = Fixture::new(name_server, "listen", 2).await;
     let publisher = fixture.publisher();
     publisher.publish(message(&fixture.topic, "before")).await.unwrap();
+    fixture.listed(1).await;
     let mut one = fixture.mq.listen(fixture.group.clone(), fixture.topic.clone()).await.unwrap();
     let mut two = fixture.mq.listen(fixture.group.clone(), fixture.topic.clone()).await.unwrap();
     for number in 0..4 {

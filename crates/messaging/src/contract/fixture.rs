@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::{
-    CheckBackHandler, CheckedMessage, Delivery, Group, Message, Resolution, Subscription, Topic,
+    Browser, CheckBackHandler, CheckedMessage, Delivery, Group, Message, QueueSpan, Resolution, Subscription,
+    Topic,
     rocketmq::{
         RocketMq, RocketMqConfig, RocketMqPublisher, RocketMqSubscription, RocketMqTransactionProducer, admin,
     },
@@ -64,6 +65,21 @@ impl Fixture {
 
     pub(crate) async fn subscribe(&self) -> RocketMqSubscription {
         self.mq.subscribe(self.group.clone(), self.topic.clone()).await.unwrap()
+    }
+
+    /// Waits until the broker lists `count` messages in the topic's queues: it stores a message a moment earlier.
+    pub(crate) async fn listed(&self, count: u64) {
+        let browser = self.mq.browser(self.topic.clone());
+        let listing = async {
+            let length = |span: &QueueSpan| span.offsets.end - span.offsets.start;
+            while browser.queues().await.unwrap().iter().map(length).sum::<u64>() < count {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(WAIT, listing)
+            .await
+            .unwrap_or_else(|_| panic!("{count} messages in the queues"));
+        browser.shutdown();
     }
 
     /// Receives exactly `count` messages, sorted by key.
