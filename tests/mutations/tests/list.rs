@@ -1,6 +1,6 @@
 //! The list of breaks fits the code: what it costs to keep it so is one look at each file.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use flashgate_mutations::mutation::all;
 
@@ -35,5 +35,36 @@ fn every_part_of_the_deployment_is_broken_somewhere() {
         "crates/service/src/",
     ] {
         assert!(mutations.iter().any(|mutation| mutation.file.starts_with(part)), "{part}");
+    }
+}
+
+/// A filter that names no test would leave nothing to notice the break.
+#[test]
+fn every_filter_names_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut words = BTreeSet::new();
+    for part in ["crates", "gateway", "order-worker", "flashgate", "tests"] {
+        add_words(&root.join(part), &mut words);
+    }
+    let is_named = |filter: &str| {
+        let name = filter.rsplit("::").next().unwrap_or(filter);
+        words.iter().any(|word| word.contains(name))
+    };
+    let mutations = all().unwrap();
+    let lost: Vec<_> = mutations.iter().filter(|mutation| !is_named(&mutation.filter)).collect();
+    assert!(lost.is_empty(), "{lost:#?}");
+}
+
+/// Adds the identifiers of the Rust files below `folder`: contract suites name their tests in macros.
+fn add_words(folder: &Path, words: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            add_words(&path, words);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let identifiers = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+            words.extend(identifiers.map(str::to_owned));
+        }
     }
 }
