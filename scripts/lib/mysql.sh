@@ -117,7 +117,7 @@ mysql_configure() {
 }
 
 # The rights of `order-worker migrate`, and of `order-worker serve`.
-MYSQL_MIGRATOR_RIGHTS='CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT, UPDATE'
+MYSQL_MIGRATOR_RIGHTS='CREATE, ALTER, SELECT, INSERT, UPDATE'
 MYSQL_WORKER_RIGHTS='SELECT, INSERT, UPDATE'
 
 # mysql_login_method: a driver without TLS can log in with mysql_native_password only, and needs a password.
@@ -127,9 +127,8 @@ mysql_login_method() {
 
 # mysql_user NAME PASSWORD: the statements that create the user or change its password.
 mysql_user() {
-    local login require=NONE
-    ! is_secure || require=SSL
-    login="IDENTIFIED WITH $(mysql_login_method) BY '$2' REQUIRE $require"
+    local login
+    login="IDENTIFIED WITH $(mysql_login_method) BY '$2'"
     printf "CREATE USER IF NOT EXISTS '%s'@'127.0.0.1' %s;\n" "$1" "$login"
     printf "ALTER USER '%s'@'127.0.0.1' %s;\n" "$1" "$login"
 }
@@ -168,6 +167,8 @@ mysql_spawn() {
         # The performance schema takes about 150 MB and is not used here.
         --performance-schema=OFF
     )
+    # Else clients that use TLS whenever a server offers it would use it here.
+    is_secure || command+=(--skip-ssl)
     ! is_secure || command=(
         env LD_PRELOAD="$(mysql_extension_dir)/ecdhe.so" "${command[@]}"
         --require-secure-transport=ON --tls-version=TLSv1.2 --ssl-ca="$(tls_file ca.pem)"

@@ -141,16 +141,22 @@ rocketmq_create_users() {
     local -a worker=(
         "Topic:$prefix-orders=Pub,Sub,Get" "Topic:$prefix-outcomes=Pub" "Topic:$prefix-sales=Pub"
         "Topic:%DLQ%$prefix-order-worker=Pub,Sub,Get" "Group:$prefix-order-worker=Sub,Get"
+        # The group with which dead letters are read, without consuming them.
+        "Group:TOOLS_CONSUMER=Sub,Get"
     )
-    local -a operator=("Topic:$prefix-*=Create,Update,Get,List" "Group:$prefix-*=Create,Update,Get,List" "Cluster:*=Get,List")
+    local -a operator=(
+        "Topic:$prefix-*=Create,Update,Get,List" "Topic:%DLQ%$prefix-order-worker=Create,Update,Get,List"
+        "Group:$prefix-*=Create,Update,Get,List" "Cluster:*=Get,List"
+    )
     is_secure || return 0
     for broker in $(rocketmq_brokers); do
         port=$(port_of "$broker")
         for user in gateway worker operator; do
             local -n rights=$user
-            remoting_create_user "$port" "$user" "$(secret "rocketmq-$user")" >/dev/null &&
-                remoting_create_acl "$port" "$user" "${rights[@]}" >/dev/null ||
+            remoting_create_user "$port" "$user" "$(secret "rocketmq-$user")" >/dev/null ||
                 die "$broker did not create the user $user"
+            remoting_create_acl "$port" "$user" "${rights[@]}" >/dev/null ||
+                die "$broker did not give the user $user its rights"
         done
     done
 }
