@@ -105,7 +105,7 @@ mysql_configure() {
     {
         printf 'CREATE DATABASE IF NOT EXISTS %s CHARACTER SET utf8mb4;\n' "$MYSQL_DATABASE"
         mysql_user "$MYSQL_USER" "$password"
-        printf "GRANT ALL PRIVILEGES ON *.* TO '%s'@'127.0.0.1';\n" "$MYSQL_USER"
+        printf "GRANT ALL PRIVILEGES ON *.* TO '%s'@'127.0.0.1' WITH GRANT OPTION;\n" "$MYSQL_USER"
         printf "ALTER USER 'root'@'localhost' IDENTIFIED WITH mysql_native_password BY '%s';\n" "$password"
         if is_secure; then
             mysql_user migrator "$(secret mysql-migrator)"
