@@ -81,7 +81,9 @@ REDIS_GATEWAY_COMMANDS=(
 # redis_users: the file of users; passwords as SHA-256.
 redis_users() {
     local prefix=${settings[prefix]}
-    printf 'user default off\n'
+    # Nobody can log in as the default user, but it needs all rights: Redis 7.0 loads its log as this user, and without
+    # them drops every transaction, that is every script, from the data of a restarted server.
+    printf 'user default off resetpass ~* &* +@all\n'
     printf 'user administrator on #%s ~* &* +@all\n' "$(redis_password_digest administrator)"
     printf 'user gateway on #%s ~%s:* &%s:events -@all' "$(redis_password_digest gateway)" "$prefix" "$prefix"
     printf ' +%s' "${REDIS_GATEWAY_COMMANDS[@]}"

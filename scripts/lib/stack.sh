@@ -233,6 +233,8 @@ stack_write_env() {
     local file=$STACK_DIR/stack.env part broker
     {
         stack_export FLASHGATE_STACK_DIR "$STACK_DIR"
+        # Of topics; in a secure stack also of the keys that users have rights on.
+        stack_export FLASHGATE_TOPIC_PREFIX "${settings[prefix]}"
         ! is_secure || stack_export_secure
         for part in ${settings[parts]}; do
             case $part in
@@ -243,7 +245,6 @@ stack_write_env() {
                     for broker in $(rocketmq_brokers); do
                         stack_export "FLASHGATE_${broker^^}" "127.0.0.1:$(port_of "$broker")"
                     done
-                    stack_export FLASHGATE_TOPIC_PREFIX "${settings[prefix]}"
                     ;;
             esac
         done

@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, fs, path::PathBuf};
 
+use flashgate_access::TlsFiles;
+
 /// Certificates and passwords of a secure stack.
 #[derive(Clone, Debug)]
 pub struct Secure {
@@ -42,6 +44,16 @@ impl Secure {
         ["FLASHGATE_CLIENT_CERTIFICATE", "FLASHGATE_CLIENT_KEY"].map(|name| self.variable(name))
     }
 
+    /// The files of a client that has a certificate.
+    pub fn files(&self) -> TlsFiles {
+        let [certificate, key] = self.client().map(PathBuf::from);
+        TlsFiles {
+            ca_file: Some(self.authority().into()),
+            certificate_file: Some(certificate),
+            key_file: Some(key),
+        }
+    }
+
     /// The file with the password of a user: `redis-gateway`, `mysql-worker`.
     pub fn password_file(&self, user: &str) -> PathBuf {
         PathBuf::from(self.variable(FOLDER)).join("secrets").join(user)
@@ -53,6 +65,15 @@ impl Secure {
     /// If the stack has no such user.
     pub fn password(&self, user: &str) -> String {
         fs::read_to_string(self.password_file(user)).unwrap()
+    }
+
+    /// Every password of the stack.
+    ///
+    /// # Panics
+    /// If they cannot be read.
+    pub fn passwords(&self) -> Vec<String> {
+        let files = fs::read_dir(self.password_file("")).unwrap();
+        files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect()
     }
 
     /// The settings with which a gateway logs in to Redis.

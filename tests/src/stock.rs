@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use flashgate_domain::{BatchId, BuyerDigest, SaleId, Shard, id::ShardCount};
 use flashgate_ledger::{Identifying, Observing, Snapshot};
 use flashgate_ledger_redis::{RedisConfig, RedisLedger};
-use redis::{Client, Cmd, FromRedisValue, RedisError, TlsCertificates, Value};
+use redis::{Client, ClientTlsConfig, Cmd, FromRedisValue, RedisError, TlsCertificates, Value};
 
 use crate::secure::Secure;
 
@@ -15,8 +15,7 @@ pub struct Stock {
     url: String,
     prefix: String,
     shards: ShardCount,
-    /// The file of the authority, for TLS.
-    authority: Option<String>,
+    secure: Option<Secure>,
 }
 
 /// One plain command on a connection of its own.
@@ -49,16 +48,19 @@ impl Stock {
             shards,
             ..RedisConfig::single(url.parse().unwrap())
         };
-        let authority = secure.map(|secure| secure.authority().to_owned());
-        config.tls.ca_file = authority.as_ref().map(Into::into);
+        if let Some(secure) = secure {
+            config.tls = secure.files();
+        }
         let ledger = RedisLedger::new(&config).unwrap();
-        Self { ledger, url: url.to_owned(), prefix: prefix.to_owned(), shards, authority }
+        Self { ledger, url: url.to_owned(), prefix: prefix.to_owned(), shards, secure: secure.cloned() }
     }
 
     fn client(&self) -> Result<Client, RedisError> {
-        let Some(authority) = &self.authority else { return Client::open(&*self.url) };
-        let root_cert = Some(std::fs::read(authority).unwrap());
-        Client::build_with_tls(&*self.url, TlsCertificates { client_tls: None, root_cert })
+        let Some(secure) = &self.secure else { return Client::open(&*self.url) };
+        let [client_cert, client_key] = secure.client().map(|file| std::fs::read(file).unwrap());
+        let root_cert = Some(std::fs::read(secure.authority()).unwrap());
+        let client_tls = Some(ClientTlsConfig { client_cert, client_key });
+        Client::build_with_tls(&*self.url, TlsCertificates { client_tls, root_cert })
     }
 
     /// The same ledger on another server.
