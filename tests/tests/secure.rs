@@ -89,7 +89,7 @@ impl Start {
     }
 
     /// Fails unless the program ends with the code for refused access and names `expected`, without a password.
-    async fn is_refused(self, stack: &OwnStack, expected: &[&str]) {
+    async fn assert_refused(self, stack: &OwnStack, expected: &[&str]) {
         let access = stack.access();
         let (code, log) = self.outcome().await;
         assert_eq!(code, Some(REFUSED), "{expected:?}:\n{log}");
@@ -138,33 +138,35 @@ async fn a_gateway_that_redis_refuses_ends_and_names_the_key() {
     let gateway = || Start::gateway(&stack);
     let unknown = access.unknown_authority().to_owned();
     let untrusted = gateway().with("REDIS__TLS__CA_FILE", &unknown);
-    untrusted.is_refused(&stack, &["no trusted authority", "redis.tls.ca_file", "Redis at 127.0.0.1:"]).await;
+    untrusted
+        .assert_refused(&stack, &["no trusted authority", "redis.tls.ca_file", "Redis at 127.0.0.1:"])
+        .await;
     let wrong = gateway().with("REDIS__PASSWORD_FILE", "").with("REDIS__PASSWORD", "wrong-password");
-    wrong.is_refused(&stack, &["user or password refused", "redis.password_file", "WRONGPASS"]).await;
+    wrong.assert_refused(&stack, &["user or password refused", "redis.password_file", "WRONGPASS"]).await;
     let without = gateway().with("REDIS__PASSWORD_FILE", "");
-    without.is_refused(&stack, &["user or password refused", "redis.password"]).await;
+    without.assert_refused(&stack, &["user or password refused", "redis.password"]).await;
 
     for (missing, named) in
         [("-hset", "HSET"), ("-eval", "eval"), ("-info", "info"), ("-subscribe", "subscribe")]
     {
         set_user(&stack, &[missing]).await;
-        gateway().is_refused(&stack, &["lacks a right", named, "redis.urls"]).await;
+        gateway().assert_refused(&stack, &["lacks a right", named, "redis.urls"]).await;
         set_user(&stack, &[&missing.replace('-', "+")]).await;
     }
     set_user(&stack, &["resetkeys", "~other:*"]).await;
-    gateway().is_refused(&stack, &["lacks a right", "redis.urls"]).await;
+    gateway().assert_refused(&stack, &["lacks a right", "redis.urls"]).await;
     set_user(&stack, &["resetkeys", "~secure:*"]).await;
 
     stack.give_certificate("redis", "expired").await;
-    gateway().is_refused(&stack, &["has expired", "the clock of this host"]).await;
+    gateway().assert_refused(&stack, &["has expired", "the clock of this host"]).await;
     stack.give_certificate("redis", "unknown").await;
-    gateway().is_refused(&stack, &["no trusted authority", "redis.tls.ca_file"]).await;
+    gateway().assert_refused(&stack, &["no trusted authority", "redis.tls.ca_file"]).await;
     stack.give_certificate("redis", "valid").await;
 
     let mut demand = redis::cmd("CONFIG");
     demand.arg("SET").arg("tls-auth-clients").arg("yes");
     let _ok: String = redis(&stack, demand).await;
-    gateway().is_refused(&stack, &["client certificate", "redis.tls.certificate_file"]).await;
+    gateway().assert_refused(&stack, &["client certificate", "redis.tls.certificate_file"]).await;
     let (code, log) = gateway().with("REDIS__TLS__CA_FILE", "/missing").outcome().await;
     assert_eq!(code, Some(2), "{log}");
     assert!(log.contains("redis.tls.ca_file: cannot read /missing"), "{log}");
@@ -181,25 +183,28 @@ async fn a_worker_that_mysql_refuses_ends_and_names_the_key() {
         let start = || Start::worker(&stack, command);
         let untrusted = start().with("ORDER_STORE__TLS__CA_FILE", access.unknown_authority());
         untrusted
-            .is_refused(&stack, &["no trusted authority", "order_store.tls.ca_file", "MySQL at 127.0.0.1:"])
+            .assert_refused(
+                &stack,
+                &["no trusted authority", "order_store.tls.ca_file", "MySQL at 127.0.0.1:"],
+            )
             .await;
         let wrong =
             start().with("ORDER_STORE__PASSWORD_FILE", "").with("ORDER_STORE__PASSWORD", "wrong-password");
-        wrong.is_refused(&stack, &["user or password refused", "order_store.password_file"]).await;
+        wrong.assert_refused(&stack, &["user or password refused", "order_store.password_file"]).await;
         let plain = start().with("ORDER_STORE__TLS__MODE", "").with("ORDER_STORE__TLS__CA_FILE", "");
-        plain.is_refused(&stack, &["the server requires TLS", "order_store.tls"]).await;
+        plain.assert_refused(&stack, &["the server requires TLS", "order_store.tls"]).await;
     }
     let serve = || Start::worker(&stack, "serve");
     for (right, table) in [("UPDATE", "sales"), ("INSERT", "sales"), ("SELECT", "_sqlx_migrations")] {
         mysql(&stack, &[&format!("REVOKE {right} ON flashgate.* FROM 'worker'@'127.0.0.1'")]).await;
-        serve().is_refused(&stack, &["lacks a right", right, table, "order_store.url"]).await;
+        serve().assert_refused(&stack, &["lacks a right", right, table, "order_store.url"]).await;
         mysql(&stack, &[&format!("GRANT {right} ON flashgate.* TO 'worker'@'127.0.0.1'")]).await;
     }
     mysql(&stack, &["ALTER USER 'worker'@'127.0.0.1' REQUIRE X509"]).await;
-    serve().is_refused(&stack, &["user or password refused"]).await;
+    serve().assert_refused(&stack, &["user or password refused"]).await;
     mysql(&stack, &["ALTER USER 'worker'@'127.0.0.1' REQUIRE NONE"]).await;
     stack.give_certificate("mysql", "expired").await;
-    serve().is_refused(&stack, &["has expired", "the clock of this host"]).await;
+    serve().assert_refused(&stack, &["has expired", "the clock of this host"]).await;
 }
 
 /// What the readiness of a process says now.
