@@ -7,8 +7,9 @@ use flashgate_service::cli::ConfigCommand;
 
 /// The gateway: answers the buyers of flash sales.
 ///
-/// Exit codes: 0 done or shut down, 1 failed, 2 wrong command line or configuration, 70 shut down because a background task
-/// failed, 124 shutdown timed out, 130 or 143 terminated by a second SIGINT or SIGTERM.
+/// Exit codes: 0 done or shut down, 1 failed, 2 wrong command line or configuration, 5 a server refused access or its
+/// certificate was refused, 70 shut down because a background task failed, 124 shutdown timed out, 130 or 143 terminated
+/// by a second SIGINT or SIGTERM.
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version)]
 pub struct Cli {

@@ -116,6 +116,7 @@ impl Config {
 
     /// Checks the rules that span several keys.
     pub fn check(&self) -> Result<(), ConfigError> {
+        self.redis.check().map_err(|wrong| ConfigError::Wrong(format!("redis.{wrong}")))?;
         self.batcher.check(self.rocketmq.body_bytes_max)
     }
 }

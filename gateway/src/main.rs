@@ -3,6 +3,7 @@
 use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use flashgate_access::AccessError;
 use flashgate_domain::{Clock, SystemClock};
 use flashgate_gateway::{
     app::{self, Dependencies, Sockets},
@@ -54,6 +55,8 @@ fn main() -> ExitCode {
 fn exit_code(error: &anyhow::Error) -> ExitCode {
     if error.is::<TaskError>() {
         EXIT_CODE.into()
+    } else if error.is::<AccessError>() {
+        flashgate_access::EXIT_CODE.into()
     } else if error.is::<ConfigError>()
         || error.is::<InvalidName>()
         || matches!(error.downcast_ref(), Some(TelemetryError::Filter(_)))
@@ -141,7 +144,9 @@ async fn connect(
     supervisor: &Supervisor,
 ) -> anyhow::Result<(Dependencies, Arc<RocketMqTransactionProducer>)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let ledger: Arc<dyn Ledger> = Arc::new(RedisLedger::new(&config.redis)?);
+    let ledger = RedisLedger::new(&config.redis)?;
+    ledger.check_access().await?;
+    let ledger: Arc<dyn Ledger> = Arc::new(ledger);
     let broker = RocketMq::connect(config.rocketmq.clone(), Arc::clone(&clock)).await?;
     let broker = broker.supervised(supervisor.clone());
     let names = broker.config();

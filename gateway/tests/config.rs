@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::{fs, path::Path, process};
+use std::{fs, path::Path};
 
 use flashgate_gateway::config::Config;
 use flashgate_service::config::{
@@ -18,11 +18,10 @@ fn sample() -> Config {
 }
 
 fn parse(text: &str) -> Config {
-    let file = std::env::temp_dir().join(format!("flashgate-gateway-{}.toml", process::id()));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.toml");
     fs::write(&file, text).unwrap();
-    let config = load(Some(&file), NO_VARIABLES);
-    fs::remove_file(&file).unwrap();
-    config.unwrap_or_else(|wrong| panic!("{wrong}"))
+    load(Some(&file), NO_VARIABLES).unwrap_or_else(|wrong| panic!("{wrong}"))
 }
 
 #[test]
@@ -39,6 +38,13 @@ fn the_sample_file_names_every_key() {
 #[test]
 fn the_sample_file_passes_the_checks_across_keys() {
     sample().check().unwrap();
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_named_with_its_key() {
+    let secure = parse("[redis]\nurls = [\"rediss://gateway@a\"]\n[redis.tls]\nca_file = \"/missing\"");
+    let wrong = secure.check().unwrap_err().to_string();
+    assert!(wrong.starts_with("invalid configuration: redis.tls.ca_file: cannot read /missing: "), "{wrong}");
 }
 
 #[test]

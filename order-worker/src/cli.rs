@@ -8,8 +8,9 @@ use flashgate_service::cli::ConfigCommand;
 /// The order worker: consumes committed batches, stores their orders and publishes the outcomes.
 ///
 /// Exit codes: 0 done, 1 failed, 2 wrong command line or configuration, 3 the schema of the database is not the
-/// one of this version, 4 a migration was interrupted by a signal, 70 shut down because a background task failed, 124 shutdown
-/// timed out, 130 or 143 terminated by a second SIGINT or SIGTERM.
+/// one of this version, 4 a migration was interrupted by a signal, 5 a server refused access or its certificate was
+/// refused, 70 shut down because a background task failed, 124 shutdown timed out, 130 or 143 terminated by a second
+/// SIGINT or SIGTERM.
 #[derive(Debug, Parser)]
 #[command(name = "order-worker", version)]
 pub struct Cli {

@@ -5,14 +5,15 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     num::{NonZeroU32, NonZeroU64, NonZeroUsize},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
+use flashgate_access::{FileError, Password, Secret, TlsFiles};
 use flashgate_domain::non_zero;
 use flashgate_messaging::{InvalidName, rocketmq::RocketMqConfig};
-use flashgate_order_store::server::{ServerSettings, ServerStore, StoreUrl};
+use flashgate_order_store::server::{ServerAccess, ServerSettings, ServerStore, StoreUrl, TlsMode};
 use flashgate_service::{
     body::BodyLimits,
     clocks::ClockConfig,
@@ -65,7 +66,7 @@ impl WorkerConfig {
 
     /// Checks the rules that the field types do not express.
     fn check(&self) -> Result<(), ConfigError> {
-        stores::parse(&self.order_store.url)?;
+        self.order_store.access()?.check().map_err(StoreConfig::unfit)?;
         let unfit =
             |why: InvalidName| ConfigError::unfit("rocketmq.prefix", format!("must make names: {why}"));
         for topic in ["orders", "outcomes", "sales"] {
@@ -85,8 +86,14 @@ impl WorkerConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
-    /// Address and login. The scheme selects the database ([`crate::stores`]).
+    /// Address and user, with or without a password. The scheme selects the database ([`crate::stores`]).
     pub url: StoreUrl,
+    /// The password, if the URL has none. Meant for the environment.
+    pub password: Option<Secret>,
+    /// A file with the password, read for each connection.
+    pub password_file: Option<PathBuf>,
+    /// TLS.
+    pub tls: StoreTlsConfig,
     /// Maximum connections. 8: one applies chunks, the others answer look-ups.
     pub connections_max: NonZeroU32,
     /// How long a call waits for a connection. 3 s: gateways give up after 5.
@@ -111,6 +118,9 @@ impl Default for StoreConfig {
     fn default() -> Self {
         Self {
             url: stores::default_url(),
+            password: None,
+            password_file: None,
+            tls: StoreTlsConfig::default(),
             connections_max: non_zero!(8),
             acquire_timeout_ms: non_zero!(3_000),
             call_timeout_ms: non_zero!(10_000),
@@ -134,7 +144,20 @@ impl StoreConfig {
         seed: u64,
         supervisor: &Supervisor,
     ) -> Result<Arc<dyn ServerStore>, ConfigError> {
-        Ok(stores::parse(&self.url)?.open(self.settings(), seed, supervisor))
+        Ok(stores::parse(&self.url)?.open(self.settings(), self.access()?, seed, supervisor))
+    }
+
+    /// How connections are secured.
+    fn access(&self) -> Result<ServerAccess, ConfigError> {
+        let in_url = stores::parse(&self.url)?.has_password();
+        let password = Password::of(self.password.as_ref(), self.password_file.as_ref(), in_url);
+        let StoreTlsConfig { mode, ca_file, certificate_file, key_file } = self.tls.clone();
+        let tls = TlsFiles { ca_file, certificate_file, key_file };
+        Ok(ServerAccess { password: password.map_err(Self::unfit)?, tls_mode: mode, tls })
+    }
+
+    fn unfit(wrong: FileError) -> ConfigError {
+        ConfigError::Wrong(format!("order_store.{wrong}"))
     }
 
     fn settings(&self) -> ServerSettings {
@@ -149,6 +172,20 @@ impl StoreConfig {
             contention_backoff_max: Duration::from_millis(self.contention_backoff_max_ms.get()),
         }
     }
+}
+
+/// TLS of connections to the order store.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreTlsConfig {
+    /// `disabled`, `verify-ca` or `verify-identity`.
+    pub mode: TlsMode,
+    /// The authorities that are trusted to sign the server's certificate, besides the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// The certificate of the worker, for a server that demands one.
+    pub certificate_file: Option<PathBuf>,
+    /// The private key of that certificate.
+    pub key_file: Option<PathBuf>,
 }
 
 /// The consumption of batches.
@@ -353,6 +390,19 @@ mod tests {
             ("[order_store]\nurl = \"postgres://x/y\"", "order_store.url must be mysql://user"),
             ("[order_store]\nurl = \"mysql://127.0.0.1:3306\"", "order_store.url"),
             ("[order_store]\nurl = \"mysql://127.0.0.1:port/shop\"", "order_store.url must be mysql://user"),
+            ("[order_store]\nurl = \"mysql://db/shop?ssl-mode=required\"", "order_store.url"),
+            ("[order_store]\npassword_file = \"/missing\"", "order_store.password_file: cannot read"),
+            (
+                "[order_store]\nurl = \"mysql://me:a@db/shop\"\npassword = \"b\"",
+                "order_store.password must be omitted",
+            ),
+            ("[order_store.tls]\nmode = \"required\"", "order_store.tls.mode"),
+            ("[order_store.tls]\nmode = \"verify-ca\"", "order_store.tls.ca_file is required"),
+            ("[order_store.tls]\nca_file = \"/missing\"", "order_store.tls.mode must be"),
+            (
+                "[order_store.tls]\nmode = \"verify-identity\"\nca_file = \"/missing\"",
+                "order_store.tls.ca_file: cannot read",
+            ),
             ("[rocketmq]\nprefix = \"a b\"", "rocketmq.prefix"),
             ("[audit]\ngateway_url = \"a b\"", "audit.gateway_url must be http://host:port"),
             ("[operator]\nlisten = \"here\"", "listen"),

@@ -22,6 +22,19 @@ mysql_missing_packages() {
 mysql_prepare() {
     [[ $(uname -sm) == "Linux x86_64" ]] || die "MySQL's archive requires Linux x86_64; this is $(uname -sm)"
     mysql_template_dir >/dev/null
+    ! is_secure_asked || mysql_extension_dir >/dev/null
+}
+
+# mysql_extension_dir: the library that a secure server preloads, compiled once per state of its source.
+mysql_extension_dir() {
+    local source=$SCRIPTS_DIR/lib/c/ecdhe.c sum
+    sum=$(sha256sum <"$source")
+    cached "mysql-$MYSQL_VERSION-extension-${sum:0:12}" mysql_build_extension "$source"
+}
+
+mysql_build_extension() {
+    require_programs cc=gcc
+    cc -Wall -Wextra -O2 -shared -fPIC -o "$1/ecdhe.so" "$2" -ldl
 }
 
 mysql_base_dir() { cached "mysql-$MYSQL_VERSION" mysql_build_base; }
@@ -68,6 +81,7 @@ mysql_password() {
     cat -- "$file"
 }
 
+# mysql_url: for an administrator.
 mysql_url() {
     printf 'mysql://%s:%s@127.0.0.1:%s/%s' "$MYSQL_USER" "$(mysql_password)" "$(port_of mysql)" "$MYSQL_DATABASE"
 }
@@ -87,15 +101,36 @@ mysql_configure() {
     # refuse to start.
     disk_run mysql rm -f -- "$dir/data/mysql.sock" "$dir/data/mysql.sock.lock"
     password=$(mysql_password)
-    # Run at every start before the server accepts connections; one statement per line. A driver
-    # without TLS can log in with mysql_native_password only, and needs a password.
-    cat >"$dir/init.sql" <<EOF
-CREATE DATABASE IF NOT EXISTS $MYSQL_DATABASE CHARACTER SET utf8mb4;
-CREATE USER IF NOT EXISTS '$MYSQL_USER'@'127.0.0.1' IDENTIFIED WITH mysql_native_password BY '$password';
-ALTER USER '$MYSQL_USER'@'127.0.0.1' IDENTIFIED WITH mysql_native_password BY '$password';
-GRANT ALL PRIVILEGES ON *.* TO '$MYSQL_USER'@'127.0.0.1';
-ALTER USER 'root'@'localhost' IDENTIFIED WITH mysql_native_password BY '$password';
-EOF
+    # Run at every start before the server accepts connections; one statement per line.
+    {
+        printf 'CREATE DATABASE IF NOT EXISTS %s CHARACTER SET utf8mb4;\n' "$MYSQL_DATABASE"
+        mysql_user "$MYSQL_USER" "$password"
+        printf "GRANT ALL PRIVILEGES ON *.* TO '%s'@'127.0.0.1' WITH GRANT OPTION;\n" "$MYSQL_USER"
+        printf "ALTER USER 'root'@'localhost' IDENTIFIED WITH mysql_native_password BY '%s';\n" "$password"
+        if is_secure; then
+            mysql_user migrator "$(secret mysql-migrator)"
+            printf "GRANT %s ON %s.* TO 'migrator'@'127.0.0.1';\n" "$MYSQL_MIGRATOR_RIGHTS" "$MYSQL_DATABASE"
+            mysql_user worker "$(secret mysql-worker)"
+            printf "GRANT %s ON %s.* TO 'worker'@'127.0.0.1';\n" "$MYSQL_WORKER_RIGHTS" "$MYSQL_DATABASE"
+        fi
+    } >"$dir/init.sql"
+}
+
+# The rights of `order-worker migrate`, and of `order-worker serve`.
+MYSQL_MIGRATOR_RIGHTS='CREATE, ALTER, SELECT, INSERT, UPDATE'
+MYSQL_WORKER_RIGHTS='SELECT, INSERT, UPDATE'
+
+# mysql_login_method: a driver without TLS can log in with mysql_native_password only, and needs a password.
+mysql_login_method() {
+    if is_secure; then printf 'caching_sha2_password'; else printf 'mysql_native_password'; fi
+}
+
+# mysql_user NAME PASSWORD: the statements that create the user or change its password.
+mysql_user() {
+    local login
+    login="IDENTIFIED WITH $(mysql_login_method) BY '$2'"
+    printf "CREATE USER IF NOT EXISTS '%s'@'127.0.0.1' %s;\n" "$1" "$login"
+    printf "ALTER USER '%s'@'127.0.0.1' %s;\n" "$1" "$login"
 }
 
 # mysql_copy_to_disk FOLDER: copies the initialised data folder, unless it exists. The files are fully allocated, as on a
@@ -123,7 +158,7 @@ mysql_spawn() {
         # Relative to the data folder: a socket path has at most 107 bytes.
         --socket=mysql.sock --pid-file=mysqld.pid
         --init-file="$STACK_DIR/mysql/init.sql"
-        --default-authentication-plugin=mysql_native_password
+        --default-authentication-plugin="$(mysql_login_method)"
         --default-time-zone=+00:00 --character-set-server=utf8mb4
         --max-connections=300 --innodb-buffer-pool-size=512M
         --innodb-flush-log-at-trx-commit="$flush_log" --sync-binlog="$sync_binlog"
@@ -131,6 +166,13 @@ mysql_spawn() {
         --binlog-expire-logs-seconds=86400 --max-binlog-size=128M
         # The performance schema takes about 150 MB and is not used here.
         --performance-schema=OFF
+    )
+    # Else clients that use TLS whenever a server offers it would use it here.
+    is_secure || command+=(--skip-ssl)
+    ! is_secure || command=(
+        env LD_PRELOAD="$(mysql_extension_dir)/ecdhe.so" "${command[@]}"
+        --require-secure-transport=ON --tls-version=TLSv1.2 --ssl-ca="$(tls_file ca.pem)"
+        --ssl-cert="$(tls_file mysql.pem)" --ssl-key="$(tls_file mysql.key)"
     )
     # On a small disk it recreates its redo log at its first start. In the namespace of a disk every process is root.
     [[ -z $(disk_of mysql) ]] || command+=(--innodb-log-file-size=16M --user=root)

@@ -1,9 +1,35 @@
 # shellcheck shell=bash
-# A login to MySQL with mysql_native_password in plain bash, because the server's archive has no
-# client program. Packets and scramble as in MySQL's "Client/Server Protocol", Connection Phase.
+# A login to MySQL in plain bash, because the server's archive has no client program: with mysql_native_password, or
+# over TLS with caching_sha2_password. Packets and scramble as in MySQL's "Client/Server Protocol", Connection Phase.
 
 # mysql_login_succeeds PORT USER PASSWORD
 mysql_login_succeeds() {
+    if is_secure; then mysql_tls_login_succeeds "$@"; else mysql_native_login_succeeds "$@"; fi
+}
+
+# mysql_tls_login_succeeds PORT USER PASSWORD: openssl has read the greeting and its salt, so the scramble is wrong; then
+# the server asks for the password itself.
+mysql_tls_login_succeeds() {
+    (
+        tcp_open "$1" mysql || exit 1
+        printf -v zeros '%046d' 0
+        scramble=$(printf '%064d' 1)
+        # The flags are those of openssl's request for TLS; with them the packet ends with attributes: none.
+        payload=85ae7f00000000012d$zeros$(hex_of_text "$2")0020$scramble$(hex_of_text caching_sha2_password)0000
+        write_hex "$(mysql_packet 02 "$payload")" >&4
+        # 01 04: the server asks for the password.
+        answer=$(mysql_read_packet <&3) || exit 1
+        [[ $answer == 0104* ]] || exit 1
+        write_hex "$(mysql_packet 04 "$(hex_of_text "$3")00")" >&4
+        answer=$(mysql_read_packet <&3) || exit 1
+        [[ $answer == 00* ]]
+    ) 2>/dev/null
+}
+
+# mysql_packet SEQUENCE PAYLOAD: of less than 256 bytes.
+mysql_packet() { printf '%02x0000%s%s' $((${#2} / 2)) "$1" "$2"; }
+
+mysql_native_login_succeeds() {
     (
         exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 1
         greeting=$(mysql_read_packet <&3) || exit 1
@@ -32,8 +58,6 @@ mysql_salt() {
     printf '%s%s' "${rest:8:16}" "${rest:62:24}"
 }
 
-sha1_of_hex() { write_hex "$1" | sha1sum | cut -c1-40; }
-
 # mysql_scramble PASSWORD SALT: SHA1(password) XOR SHA1(salt . SHA1(SHA1(password)))
 mysql_scramble() {
     local once mask i
@@ -54,5 +78,5 @@ mysql_login_packet() {
     payload+=$(hex_of_text "$1")00
     payload+=14$(mysql_scramble "$2" "$3")
     payload+=$(hex_of_text mysql_native_password)00
-    printf '%02x000001%s' $((${#payload} / 2)) "$payload"
+    mysql_packet 01 "$payload"
 }

@@ -38,7 +38,7 @@ redis_configure() {
     mkdir -p -- "$STACK_DIR/redis"
     cat >"$STACK_DIR/redis/redis.conf" <<EOF
 bind 127.0.0.1
-port $(port_of redis)
+$(redis_listener)
 protected-mode yes
 dir "$STACK_DIR/redis"
 appendonly yes
@@ -51,9 +51,61 @@ enable-debug-command local
 EOF
 }
 
+# redis_listener: the settings of the port. A secure server has no other port, and users instead of the default one.
+redis_listener() {
+    if ! is_secure; then
+        printf 'port %s\n' "$(port_of redis)"
+        return
+    fi
+    redis_users >"$STACK_DIR/redis/users.acl"
+    cat <<EOF
+port 0
+tls-port $(port_of redis)
+tls-cert-file "$(tls_file redis.pem)"
+tls-key-file "$(tls_file redis.key)"
+tls-ca-cert-file "$(tls_file ca.pem)"
+tls-auth-clients optional
+tls-protocols "TLSv1.2 TLSv1.3"
+aclfile "$STACK_DIR/redis/users.acl"
+EOF
+}
+
+# The commands of a gateway: those of its connections, those that it calls itself, those of its scripts
+# (crates/ledger-redis/lua/probe.lua tries each).
+REDIS_GATEWAY_COMMANDS=(
+    auth hello ping asking evalsha eval incr info hscan subscribe unsubscribe
+    hset hsetnx hget hmget hlen hincrby hdel zadd zscore zcard zrange zrem set get incrby decrby exists pexpire time
+    unlink publish
+)
+
+# redis_users: the file of users; passwords as SHA-256.
+redis_users() {
+    local prefix=${settings[prefix]}
+    # Nobody can log in as the default user, but it needs all rights: Redis 7.0 loads its log as this user, and without
+    # them drops every transaction, that is every script, from the data of a restarted server.
+    printf 'user default off resetpass ~* &* +@all\n'
+    printf 'user administrator on #%s ~* &* +@all\n' "$(redis_password_digest administrator)"
+    printf 'user gateway on #%s ~%s:* &%s:events -@all' "$(redis_password_digest gateway)" "$prefix" "$prefix"
+    printf ' +%s' "${REDIS_GATEWAY_COMMANDS[@]}"
+    printf '\n'
+}
+
+redis_password_digest() { secret "redis-$1" | sha256sum | cut -c1-64; }
+
+# redis_url: for an administrator.
+redis_url() {
+    if is_secure; then
+        printf 'rediss://administrator:%s@127.0.0.1:%s' "$(secret redis-administrator)" "$(port_of redis)"
+    else
+        printf 'redis://127.0.0.1:%s' "$(port_of redis)"
+    fi
+}
+
 redis_spawn() { process_spawn redis "$(redis_executable)" "$STACK_DIR/redis/redis.conf"; }
 
 redis_answers() {
+    local text='PING\r\n' line=1
+    if is_secure; then text="AUTH administrator $(secret redis-administrator)\\r\\n$text" line=2; fi
     # A server that loads its log answers -LOADING, not PONG.
-    [[ $(tcp_exchange_line "$(port_of redis)" 'PING\r\n') == +PONG* ]]
+    [[ $(tcp_exchange_line "$(port_of redis)" "$text" "$line") == +PONG* ]]
 }

@@ -79,12 +79,86 @@ rocketmq_class_path() {
 # RocketMQ takes user.home for both.
 rocketmq_spawn() {
     local name=$1 main=$2
-    local -a entry
+    local -a entry tls
     shift 2
+    mapfile -t tls < <(rocketmq_tls_options)
     disk_entry "$name"
     process_spawn "$name" "${entry[@]}" env ROCKETMQ_HOME="$STACK_DIR/$name" \
-        java "$@" -Duser.home="$STACK_DIR/$name" -Djava.io.tmpdir="$STACK_DIR/$name/tmp" \
+        java "$@" "${tls[@]}" -Duser.home="$STACK_DIR/$name" -Djava.io.tmpdir="$STACK_DIR/$name/tmp" \
         -cp "$(rocketmq_class_path)" "$main" -c "$STACK_DIR/$name/$name.conf"
+}
+
+# --- access control and TLS ---
+
+# rocketmq_tls_options: options of the JVM, one per line, which the file of settings cannot hold. Every part is a client
+# too: a broker of its name server, mqadmin of both.
+rocketmq_tls_options() {
+    ! is_secure || printf -- '-D%s\n' tls.server.mode=enforcing tls.enable=true \
+        "tls.config.file=$(tls_file rocketmq.properties)"
+}
+
+rocketmq_configure_tls() {
+    is_secure || return 0
+    cat >"$(tls_file rocketmq.properties)" <<EOF
+# With the default (true) every server has a certificate of its own making, and clients verify none.
+tls.test.mode.enable=false
+tls.server.certPath=$(tls_file rocketmq.pem)
+tls.server.keyPath=$(tls_file rocketmq.key)
+tls.server.need.client.auth=optional
+tls.server.authClient=true
+tls.server.trustCertPath=$(tls_file ca.pem)
+tls.client.authServer=true
+tls.client.trustCertPath=$(tls_file ca.pem)
+EOF
+}
+
+# rocketmq_auth_settings: for the configuration of a broker.
+rocketmq_auth_settings() {
+    local secret
+    is_secure || return 0
+    secret=$(secret rocketmq-administrator)
+    cat <<EOF
+
+# Every request needs a signature, and its user the right, except for the administrator, whom the broker creates itself.
+authenticationEnabled=true
+authenticationProvider=org.apache.rocketmq.auth.authentication.provider.DefaultAuthenticationProvider
+authenticationMetadataProvider=org.apache.rocketmq.auth.authentication.provider.LocalAuthenticationMetadataProvider
+initAuthenticationUser={"username":"administrator","password":"$secret"}
+innerClientAuthenticationCredentials={"accessKey":"administrator","secretKey":"$secret"}
+authorizationEnabled=true
+authorizationProvider=org.apache.rocketmq.auth.authorization.provider.DefaultAuthorizationProvider
+authorizationMetadataProvider=org.apache.rocketmq.auth.authorization.provider.LocalAuthorizationMetadataProvider
+EOF
+}
+
+# rocketmq_create_users: at each broker, the users with the least rights.
+rocketmq_create_users() {
+    local broker port user prefix=${settings[prefix]}
+    local -a gateway=(
+        "Topic:$prefix-orders=Pub,Get" "Topic:$prefix-outcomes=Sub,Get" "Topic:$prefix-sales=Sub,Get"
+        "Group:$prefix-gateway-settle=Sub,Get" "Group:$prefix-gateway-sales=Sub,Get"
+    )
+    local -a worker=(
+        "Topic:$prefix-orders=Pub,Sub,Get" "Topic:$prefix-outcomes=Pub" "Topic:$prefix-sales=Pub"
+        "Topic:%DLQ%$prefix-order-worker=Pub,Sub,Get" "Group:$prefix-order-worker=Sub,Get"
+        # The group with which dead letters are read, without consuming them.
+        "Group:TOOLS_CONSUMER=Sub,Get"
+    )
+    local -a operator=(
+        "Topic:$prefix-*=Create,Update,Get,List" "Topic:%DLQ%$prefix-order-worker=Create,Update,Get,List"
+        "Group:$prefix-*=Create,Update,Get,List" "Cluster:*=Get,List"
+    )
+    is_secure || return 0
+    for broker in $(rocketmq_brokers); do
+        port=$(port_of "$broker")
+        for user in gateway worker operator; do
+            local -n rights=$user
+            remoting_create_user "$port" "$user" "$(secret "rocketmq-$user")" >/dev/null ||
+                die "$broker did not create the user $user"
+            remoting_create_acl "$port" "$user" "${rights[@]}" >/dev/null ||
+                die "$broker did not give the user $user its rights"
+        done
+    done
 }
 
 # --- name server ---
@@ -95,6 +169,7 @@ namesrv_ports() { port_of namesrv; }
 
 namesrv_configure() {
     mkdir -p -- "$STACK_DIR/namesrv/tmp"
+    rocketmq_configure_tls
     cat >"$STACK_DIR/namesrv/namesrv.conf" <<EOF
 listenPort=$(port_of namesrv)
 bindAddress=127.0.0.1
@@ -191,6 +266,7 @@ useEpollNativeSelector=true
 # With the defaults (200 ms and 1 s) the broker answers "system busy" when a compiler uses both cores.
 waitTimeMillsInSendQueue=2000
 osPageCacheBusyTimeOutMills=5000
+$(rocketmq_auth_settings)
 EOF
 }
 
@@ -225,7 +301,14 @@ unset broker verb
 
 # mqadmin WORD...: RocketMQ's own tool, without the messages of its logging library.
 mqadmin() {
-    env ROCKETMQ_HOME="$STACK_DIR/namesrv" java -Xmx128m -XX:TieredStopAtLevel=1 -Duser.home="$STACK_DIR/namesrv" \
+    local -a tls
+    mapfile -t tls < <(rocketmq_tls_options)
+    if is_secure; then
+        mkdir -p -- "$STACK_DIR/namesrv/conf"
+        printf 'accessKey: administrator\nsecretKey: %s\n' "$(secret rocketmq-administrator)" \
+            >"$STACK_DIR/namesrv/conf/tools.yml"
+    fi
+    env ROCKETMQ_HOME="$STACK_DIR/namesrv" java -Xmx128m -XX:TieredStopAtLevel=1 -Duser.home="$STACK_DIR/namesrv" "${tls[@]}" \
         -cp "$(rocketmq_class_path)" org.apache.rocketmq.tools.command.MQAdminStartup "$@" \
         -n "127.0.0.1:$(port_of namesrv)" 2>&1 | sed '/ |-\(INFO\|WARN\) in /d'
 }

@@ -5,6 +5,7 @@
 declare -A settings=(
     [parts]="redis mysql rocketmq"
     [durable]=no
+    [secure]=no
     [prefix]=flashgate
     [queues]=4
     [brokers]=1

@@ -4,6 +4,7 @@
 #
 # DIR/settings   the settings           DIR/run/   pid files and ports
 # DIR/stack.env  the addresses          DIR/log/   the output of each server
+# DIR/tls/       certificates           DIR/secrets/   passwords of a secure stack
 # DIR/redis, mysql, namesrv, broker, broker2 ...  configuration and data
 
 # shellcheck source=scripts/lib/output.sh
@@ -18,6 +19,8 @@ source "$SCRIPTS_DIR/lib/packages.sh"
 source "$SCRIPTS_DIR/lib/artifacts.sh"
 # shellcheck source=scripts/lib/settings.sh
 source "$SCRIPTS_DIR/lib/settings.sh"
+# shellcheck source=scripts/lib/certificates.sh
+source "$SCRIPTS_DIR/lib/certificates.sh"
 # shellcheck source=scripts/lib/process.sh
 source "$SCRIPTS_DIR/lib/process.sh"
 # shellcheck source=scripts/lib/server.sh
@@ -148,6 +151,7 @@ rocketmq_up() {
         jobs+=($!)
     done
     for broker in "${jobs[@]}"; do wait "$broker" || exit 1; done
+    rocketmq_create_users
     topic_create_standard
 }
 
@@ -157,6 +161,7 @@ stack_up() {
     for name in $(stack_servers); do
         process_alive "$name" || server_require_free_ports "$name"
     done
+    certificates_prepare
     STARTED_LIST=$(mktemp)
     trap stack_undo_start EXIT
     trap 'exit 130' INT TERM
@@ -228,22 +233,43 @@ stack_write_env() {
     local file=$STACK_DIR/stack.env part broker
     {
         stack_export FLASHGATE_STACK_DIR "$STACK_DIR"
+        # Of topics; in a secure stack also of the keys that users have rights on.
+        stack_export FLASHGATE_TOPIC_PREFIX "${settings[prefix]}"
+        ! is_secure || stack_export_secure
         for part in ${settings[parts]}; do
             case $part in
-                redis) stack_export FLASHGATE_REDIS_URL "redis://127.0.0.1:$(port_of redis)" ;;
+                redis) stack_export FLASHGATE_REDIS_URL "$(redis_url)" ;;
                 mysql) stack_export FLASHGATE_MYSQL_URL "$(mysql_url)" ;;
                 rocketmq)
                     stack_export FLASHGATE_NAMESRV "127.0.0.1:$(port_of namesrv)"
                     for broker in $(rocketmq_brokers); do
                         stack_export "FLASHGATE_${broker^^}" "127.0.0.1:$(port_of "$broker")"
                     done
-                    stack_export FLASHGATE_TOPIC_PREFIX "${settings[prefix]}"
                     ;;
             esac
         done
     } >"$file.new"
     mv -- "$file.new" "$file"
 }
+
+# stack_export_secure: what clients of a secure stack need besides: certificates, users, passwords.
+stack_export_secure() {
+    local user
+    stack_export FLASHGATE_CA "$(tls_file ca.pem)"
+    stack_export FLASHGATE_UNKNOWN_CA "$(tls_file unknown-ca.pem)"
+    stack_export FLASHGATE_CLIENT_CERTIFICATE "$(tls_file client.pem)"
+    stack_export FLASHGATE_CLIENT_KEY "$(tls_file client.key)"
+    for user in "${SECURE_USERS[@]}"; do
+        [[ " ${settings[parts]} " == *" ${user%%-*} "* ]] || continue
+        stack_export "FLASHGATE_$(tr a-z- A-Z_ <<<"$user")_PASSWORD" "$(secret "$user")"
+    done
+}
+
+# PART-USER of a secure stack: the user is known to that part under the name behind the hyphen.
+SECURE_USERS=(
+    redis-administrator redis-gateway mysql-migrator mysql-worker
+    rocketmq-administrator rocketmq-operator rocketmq-gateway rocketmq-worker
+)
 
 stack_export() { printf 'export %s=%q\n' "$1" "$2"; }
 

@@ -4,13 +4,31 @@
 
 TCP_TIMEOUT_SECONDS=3
 
-# tcp_exchange_line PORT TEXT: sends TEXT (with printf escapes) and prints the first line of the answer.
+# tcp_open PORT [STARTTLS]: for a subshell: connects its file descriptors 3 (to read) and 4 (to write), over TLS in a
+# secure stack. The certificate is not verified: server_ready has checked that our own process listens, and a drill may
+# have given it an expired certificate.
+tcp_open() {
+    if ! is_secure; then
+        exec 3<>"/dev/tcp/127.0.0.1/$1" && exec 4>&3
+        return
+    fi
+    # -quiet: else a line that begins with Q would end the connection.
+    coproc TLS { exec openssl s_client -quiet -connect "127.0.0.1:$1" ${2:+-starttls "$2"} 2>/dev/null; }
+    # shellcheck disable=SC2064  # the process of now
+    trap "kill $TLS_PID 2>/dev/null" EXIT
+    exec 3<&"${TLS[0]}" 4>&"${TLS[1]}"
+}
+
+# tcp_exchange_line PORT TEXT [LINE]: sends TEXT (with printf escapes) and prints a line of the answer, by default the
+# first.
 tcp_exchange_line() {
     (
-        exec 3<>"/dev/tcp/127.0.0.1/$1"
+        tcp_open "$1" || exit 1
         # shellcheck disable=SC2059  # the escapes in the argument are meant
-        printf "$2" >&3
-        IFS= read -r -t "$TCP_TIMEOUT_SECONDS" line <&3
+        printf "$2" >&4
+        for ((number = 0; number < ${3:-1}; number++)); do
+            IFS= read -r -t "$TCP_TIMEOUT_SECONDS" line <&3 || exit 1
+        done
         printf '%s' "$line"
     ) 2>/dev/null
 }
@@ -35,3 +53,5 @@ read_hex() {
     ((${#digits} == 2 * $1)) || return 1
     printf '%s' "$digits"
 }
+
+sha1_of_hex() { write_hex "$1" | sha1sum | cut -c1-40; }

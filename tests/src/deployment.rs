@@ -25,6 +25,7 @@ use crate::{
     process::Process,
     proxy::Proxy,
     redis_server::RedisServer,
+    secure::Secure,
     stack::Stack,
     stock::Stock,
     worker::{Worker, WorkerPlan},
@@ -243,6 +244,12 @@ impl Plan {
         self.setting("FLASHGATE_WORKER__", key, &value.to_string())
     }
 
+    /// A variable in the environment of every process.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     fn setting(mut self, variable_prefix: &str, key: &str, value: &str) -> Self {
         let variable = format!("{variable_prefix}{}", key.to_uppercase().replace('.', "__"));
         self.settings.push((variable, value.to_owned()));
@@ -273,7 +280,9 @@ impl Plan {
     pub async fn prepare(self) -> Deployment {
         let stack = self.stack.clone().unwrap_or_else(Stack::from_env);
         let folder = TempDir::with_prefix(format!("flashgate-{}-", self.name)).unwrap();
-        let unique = self.unique_name();
+        let secure = stack.secure.as_ref();
+        assert!(secure.is_none() || !self.own_redis, "a Redis of its own is none of a secure stack");
+        let unique = secure.map_or_else(|| self.unique_name(), |secure| secure.prefix().to_owned());
         let [gateways_rocketmq, workers_rocketmq] = self.rocketmq_lines(&stack).await;
         let name_server = self.name_server.clone().unwrap_or(stack.name_server);
         let through = |lines: &Option<RocketMqLines>| {
@@ -284,44 +293,62 @@ impl Plan {
         let (gateways_name_server, workers_name_server) =
             (through(&gateways_rocketmq), through(&workers_rocketmq));
         let redis = if self.own_redis { Some(RedisServer::start(folder.path()).await) } else { None };
-        let redis_url = redis.as_ref().map_or(stack.redis_url, RedisServer::url);
+        let redis_url = redis.as_ref().map_or_else(|| stack.redis_url.clone(), RedisServer::url);
         let redis_proxy =
             if self.redis_proxy { Some(Proxy::before(host_of(&redis_url)).await) } else { None };
-        let store = OrderStore::create(&stack.mysql_url, &unique.replace('-', "_")).await;
+        let store = match secure {
+            Some(secure) => OrderStore::of_secure(&stack.mysql_url, secure).await,
+            None => OrderStore::create(&stack.mysql_url, &unique.replace('-', "_")).await,
+        };
         let mysql_proxy =
             if self.mysql_proxy { Some(Proxy::before(host_of_mysql(store.url())).await) } else { None };
-        let mysql_url = mysql_proxy.as_ref().map_or_else(
-            || store.url().to_owned(),
-            |proxy| {
-                let server = host_of_mysql(store.url()).to_string();
-                store.url().replace(&server, &proxy.address().to_string())
-            },
-        );
+        let mysql_server = host_of_mysql(store.url());
+        let mysql_address = mysql_proxy.as_ref().map_or(mysql_server, Proxy::address);
+        let mysql_url = match secure {
+            Some(_secure) => Secure::mysql_url("worker", mysql_address),
+            None => store.url().replace(&mysql_server.to_string(), &mysql_address.to_string()),
+        };
         let broker = Broker::create(&name_server, &unique).await;
 
         let worker = |number: usize| {
             let name = format!("worker-{number}");
-            let (prefix, settings) = (unique.as_str(), self.settings.as_slice());
+            let login = secure.map(|secure| secure.of_worker("worker")).unwrap_or_default();
+            let (prefix, settings) = (unique.as_str(), [login, self.settings.clone()].concat());
+            let settings = settings.as_slice();
             let (mysql_url, name_server) = (mysql_url.as_str(), workers_name_server.as_str());
             let plan = WorkerPlan { name: &name, prefix, mysql_url, name_server, settings };
             Worker::new(&plan, folder.path())
         };
         let workers: Vec<Worker> = (0..self.workers.max(1)).map(worker).collect();
-        workers[0].migrate(folder.path()).await;
+        match secure {
+            Some(secure) => {
+                let mut login = secure.of_worker("migrator");
+                let url = Secure::mysql_url("migrator", mysql_address);
+                login.push(("FLASHGATE_WORKER__ORDER_STORE__URL".to_owned(), url));
+                workers[0].migrate_with(folder.path(), &login).await;
+            }
+            None => workers[0].migrate(folder.path()).await,
+        }
         let worker_proxy =
             if self.worker_proxy { Some(Proxy::before(workers[0].address()).await) } else { None };
 
+        let redis_of_gateways = match (&redis_proxy, secure) {
+            (None, None) => redis_url.clone(),
+            (Some(proxy), None) => format!("redis://{}", proxy.address()),
+            (None, Some(_secure)) => Secure::redis_url(host_of(&redis_url)),
+            (Some(proxy), Some(_secure)) => Secure::redis_url(proxy.address()),
+        };
+        let login = secure.map(Secure::of_gateway).unwrap_or_default();
+        let settings_of_gateways = [login, self.settings.clone()].concat();
         let gateway = |number: usize| {
             let plan = GatewayPlan {
                 name: &format!("gateway-{number}"),
                 prefix: &unique,
-                redis_url: &redis_proxy
-                    .as_ref()
-                    .map_or_else(|| redis_url.clone(), |proxy| format!("redis://{}", proxy.address())),
+                redis_url: &redis_of_gateways,
                 shards: self.shards,
                 name_server: &gateways_name_server,
                 worker: worker_proxy.as_ref().map_or_else(|| workers[0].address(), Proxy::address),
-                settings: &self.settings,
+                settings: &settings_of_gateways,
             };
             Gateway::new(&plan, folder.path())
         };
@@ -330,7 +357,7 @@ impl Plan {
         for gateway in gateways.iter().filter(|_gateway| self.other_proxies) {
             door_proxies.push(Proxy::before(gateway.http()).await);
         }
-        let stock = Stock::new(&redis_url, &unique, self.shards);
+        let stock = Stock::over(&redis_url, &unique, self.shards, secure);
         Deployment {
             gateways,
             workers,

@@ -156,7 +156,7 @@ fn client() -> Client<HttpConnector, Full<Bytes>> {
 }
 
 /// `GET` of anything, for readiness and metrics.
-pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<Response<Bytes>, String> {
+pub async fn get(address: SocketAddr, path: &str) -> Result<Response<Bytes>, String> {
     let request = Request::builder().method(Method::GET).uri(path).body(Full::default()).unwrap();
     send(&client(), address, request, ANSWER_TIME).await
 }

@@ -10,7 +10,7 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`stack`] | where Redis, MySQL and RocketMQ are: `source DIR/stack.env` first |
+//! | [`stack`], [`secure`] | where Redis, MySQL and RocketMQ are: `source DIR/stack.env` first; how to log in |
 //! | [`deployment`], [`gateway`], [`worker`] | a deployment of its own for each test: prefix, database, topics |
 //! | [`process`], [`own_stack`], [`redis_server`], [`redis_pair`], [`mysql_pair`], [`rocketmq_server`], [`proxy`], [`lines`] | what can be killed, stopped, cut off and started again |
 //! | [`door`], [`purchase`], [`crowd`], [`rush`] | buyers, over HTTP, gRPC and streams, and what they heard |
@@ -53,6 +53,7 @@ pub mod redis_pair;
 pub mod redis_server;
 pub mod rocketmq_server;
 pub mod rush;
+pub mod secure;
 pub mod seed;
 pub mod sockets;
 pub mod stack;

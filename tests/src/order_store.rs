@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use flashgate_domain::{BatchId, OrderId, SaleId};
 use sqlx::{AssertSqlSafe, MySqlPool, Row, mysql::MySqlPoolOptions};
 
+use crate::secure::Secure;
+
 /// The database of one deployment.
 #[derive(Clone, Debug)]
 pub struct OrderStore {
@@ -65,6 +67,16 @@ impl OrderStore {
         let (head, _other_database) = server_url.rsplit_once('/').expect("mysql://…/database");
         let url = format!("{head}/{database}");
         Self { pool: connect(&url).await, database: database.to_owned(), url }
+    }
+
+    /// The database of a secure stack, as an administrator sees it.
+    ///
+    /// # Panics
+    /// If the server does not answer.
+    pub async fn of_secure(url: &str, secure: &Secure) -> Self {
+        let (_head, database) = url.rsplit_once('/').expect("mysql://…/database");
+        let verified = format!("{url}?ssl-mode=VERIFY_IDENTITY&ssl-ca={}", secure.authority());
+        Self { pool: connect(&verified).await, database: database.to_owned(), url: url.to_owned() }
     }
 
     /// The same database on the server of `server_url`.

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, path::PathBuf, process::Command as Blocking
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::stack::Stack;
+use crate::{secure::Secure, stack::Stack};
 
 /// A server of a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +81,28 @@ impl OwnStack {
         Self::up(&["--only", parts]).await
     }
 
+    /// Starts `parts` so that they demand TLS and users, who have rights on keys and topics of `prefix`.
+    ///
+    /// # Panics
+    /// If they do not answer.
+    pub async fn secure(parts: &str, prefix: &str) -> Self {
+        Self::up(&["--secure", "--only", parts, "--prefix", prefix]).await
+    }
+
+    /// What clients of a secure stack need.
+    ///
+    /// # Panics
+    /// If it is not secure.
+    pub fn access(&self) -> Secure {
+        Secure::from_variables(&self.addresses).expect("a secure stack")
+    }
+
+    /// Gives the servers of a part another certificate: `valid`, `expired` or `unknown`. Redis and MySQL lose their
+    /// connections.
+    pub async fn give_certificate(&self, part: &str, state: &str) {
+        self.call(&["certificate", part, state]).await;
+    }
+
     /// Starts a RocketMQ with two masters, and waits until all three answer.
     ///
     /// # Panics
@@ -130,11 +152,33 @@ impl OwnStack {
     /// If some were not started.
     pub fn stack(&self) -> Stack {
         Stack {
-            redis_url: self.address("FLASHGATE_REDIS_URL"),
+            redis_url: self.redis_url(),
             mysql_url: self.mysql_url(),
             name_server: self.name_server(),
             broker: self.address("FLASHGATE_BROKER"),
+            secure: Secure::from_variables(&self.addresses),
         }
+    }
+
+    /// The same, with the RocketMQ of `other`.
+    ///
+    /// # Panics
+    /// If Redis or MySQL was not started.
+    pub fn with_rocketmq_of(&self, other: &Stack) -> Stack {
+        Stack {
+            redis_url: self.redis_url(),
+            mysql_url: self.mysql_url(),
+            secure: Secure::from_variables(&self.addresses),
+            ..other.clone()
+        }
+    }
+
+    /// The URL of Redis.
+    ///
+    /// # Panics
+    /// If it was not started.
+    pub fn redis_url(&self) -> String {
+        self.address("FLASHGATE_REDIS_URL")
     }
 
     /// The URL of MySQL.

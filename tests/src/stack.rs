@@ -2,10 +2,12 @@
 
 use std::env;
 
+use crate::secure::Secure;
+
 /// The servers of `scripts/stack`, as its `stack.env` names them.
 #[derive(Clone, Debug)]
 pub struct Stack {
-    /// `redis://host:port`
+    /// `redis://host:port`, or `rediss://user:password@host:port` of an administrator.
     pub redis_url: String,
     /// `mysql://user:password@host:port/database`; the user may create databases.
     pub mysql_url: String,
@@ -13,6 +15,8 @@ pub struct Stack {
     pub name_server: String,
     /// `host:port` of the RocketMQ broker, as the name server tells it.
     pub broker: String,
+    /// Certificates and passwords, if it is a secure one.
+    pub secure: Option<Secure>,
 }
 
 impl Stack {
@@ -26,6 +30,7 @@ impl Stack {
             mysql_url: variable("FLASHGATE_MYSQL_URL"),
             name_server: variable("FLASHGATE_NAMESRV"),
             broker: variable("FLASHGATE_BROKER"),
+            secure: Secure::from_variables(&env::vars().collect()),
         }
     }
 }

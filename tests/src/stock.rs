@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use flashgate_domain::{BatchId, BuyerDigest, SaleId, Shard, id::ShardCount};
 use flashgate_ledger::{Identifying, Observing, Snapshot};
 use flashgate_ledger_redis::{RedisConfig, RedisLedger};
-use redis::{Cmd, FromRedisValue, RedisError, Value};
+use redis::{Client, ClientTlsConfig, Cmd, FromRedisValue, RedisError, TlsCertificates, Value};
+
+use crate::secure::Secure;
 
 /// The ledger of one deployment.
 pub struct Stock {
@@ -13,11 +15,16 @@ pub struct Stock {
     url: String,
     prefix: String,
     shards: ShardCount,
+    secure: Option<Secure>,
 }
 
 /// One plain command on a connection of its own.
 pub(crate) async fn raw(url: &str, command: Cmd) -> Result<Value, RedisError> {
-    let mut connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
+    raw_over(Client::open(url)?, command).await
+}
+
+async fn raw_over(client: Client, command: Cmd) -> Result<Value, RedisError> {
+    let mut connection = client.get_multiplexed_async_connection().await?;
     command.query_async(&mut connection).await
 }
 
@@ -27,14 +34,33 @@ impl Stock {
     /// # Panics
     /// If they are not allowed.
     pub fn new(url: &str, prefix: &str, shards: u16) -> Self {
+        Self::over(url, prefix, shards, None)
+    }
+
+    /// As [`Stock::new`], on a server that may be a secure one.
+    ///
+    /// # Panics
+    /// If they are not allowed.
+    pub fn over(url: &str, prefix: &str, shards: u16, secure: Option<&Secure>) -> Self {
         let shards = ShardCount::new(shards).unwrap();
-        let config = RedisConfig {
+        let mut config = RedisConfig {
             prefix: prefix.parse().unwrap(),
             shards,
             ..RedisConfig::single(url.parse().unwrap())
         };
+        if let Some(secure) = secure {
+            config.tls = secure.files();
+        }
         let ledger = RedisLedger::new(&config).unwrap();
-        Self { ledger, url: url.to_owned(), prefix: prefix.to_owned(), shards }
+        Self { ledger, url: url.to_owned(), prefix: prefix.to_owned(), shards, secure: secure.cloned() }
+    }
+
+    fn client(&self) -> Result<Client, RedisError> {
+        let Some(secure) = &self.secure else { return Client::open(&*self.url) };
+        let [client_cert, client_key] = secure.client().map(|file| std::fs::read(file).unwrap());
+        let root_cert = Some(std::fs::read(secure.authority()).unwrap());
+        let client_tls = Some(ClientTlsConfig { client_cert, client_key });
+        Client::build_with_tls(&*self.url, TlsCertificates { client_tls, root_cert })
     }
 
     /// The same ledger on another server.
@@ -115,7 +141,7 @@ impl Stock {
     /// # Panics
     /// If Redis refuses it, or answers something else.
     pub async fn query<T: FromRedisValue>(&self, command: Cmd) -> T {
-        let value = raw(&self.url, command).await.expect("Redis answers");
+        let value = raw_over(self.client().unwrap(), command).await.expect("Redis answers");
         T::from_redis_value(value).unwrap()
     }
 

@@ -107,6 +107,11 @@ format = "json"
         self.migration(folder).run(&self.settings).await;
     }
 
+    /// As [`Worker::migrate`], with `variables` as well.
+    pub async fn migrate_with(&self, folder: &Path, variables: &[(String, String)]) {
+        self.migration(folder).run(&[&self.settings, variables].concat()).await;
+    }
+
     /// `order-worker migrate` with its configuration, not started yet.
     pub fn migration(&self, folder: &Path) -> Process {
         let file = folder.join(format!("{}.toml", self.process.name()));

@@ -1,10 +1,11 @@
 //! The configuration of the ledger on Redis.
 
-use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
+use std::{fmt, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
+use flashgate_access::{FileError, Password, Secret, TlsFiles};
 use flashgate_domain::{id::ShardCount, non_zero};
 use flashgate_ledger::Retention;
-use redis::{ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// The maximum length of a key prefix.
@@ -17,10 +18,19 @@ pub const LOG_RETENTION_HOURS_MIN: u32 = 24;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedisConfig {
-    /// Addresses: `redis://[user:password@]host[:port][/database]`. One server, or some nodes of a cluster: the others
-    /// are discovered from them.
+    /// Addresses: `redis://[user[:password]@]host[:port][/database]`, with `rediss` for TLS. One server, or some nodes
+    /// of a cluster: the others are discovered from them.
     #[serde(deserialize_with = "at_least_one")]
     pub urls: Vec<RedisUrl>,
+    /// The password, if the urls have none. Meant for the environment.
+    #[serde(default)]
+    pub password: Option<Secret>,
+    /// A file with the password, read for each connection.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// The files for TLS.
+    #[serde(default)]
+    pub tls: TlsFiles,
     /// Whether the servers form a Redis Cluster. Default: no; then there must be one url.
     #[serde(default)]
     pub cluster: bool,
@@ -55,6 +65,9 @@ impl RedisConfig {
     pub fn single(url: RedisUrl) -> Self {
         Self {
             urls: vec![url],
+            password: None,
+            password_file: None,
+            tls: TlsFiles::default(),
             cluster: false,
             prefix: KeyPrefix::default(),
             shards: one_shard(),
@@ -63,6 +76,34 @@ impl RedisConfig {
             log_retention_hours: week_hours(),
             sale_retention_hours: week_hours(),
         }
+    }
+
+    /// Checks the rules that span several keys, and that the files can be used.
+    pub fn check(&self) -> Result<(), InvalidRedisConfig> {
+        if self.urls.len() > 1 && !self.cluster {
+            return Err(InvalidRedisConfig::ManyUrls);
+        }
+        if self.log_retention_hours.get() < LOG_RETENTION_HOURS_MIN {
+            return Err(InvalidRedisConfig::ShortLog);
+        }
+        let of_tls = self.urls.iter().filter(|url| url.is_tls()).count();
+        if of_tls != 0 && of_tls != self.urls.len() {
+            return Err(InvalidRedisConfig::MixedUrls);
+        }
+        if of_tls == 0 && !self.tls.is_empty() {
+            return Err(InvalidRedisConfig::PlainUrls);
+        }
+        if of_tls != 0 {
+            self.tls.read()?;
+        }
+        self.password_source()?.read()?;
+        Ok(())
+    }
+
+    /// Where the password comes from.
+    pub(super) fn password_source(&self) -> Result<Password, FileError> {
+        let in_url = self.urls.iter().any(|url| url.0.redis_settings().password().is_some());
+        Password::of(self.password.as_ref(), self.password_file.as_ref(), in_url)
     }
 
     /// The retention times.
@@ -114,6 +155,15 @@ pub enum InvalidRedisConfig {
     /// Fences would expire while the broker may still check back.
     #[error("log_retention_hours must be at least {LOG_RETENTION_HOURS_MIN}")]
     ShortLog,
+    /// Addresses with and without TLS.
+    #[error("urls must all begin with rediss://, or all with redis://")]
+    MixedUrls,
+    /// Files for TLS, and addresses without it.
+    #[error("urls must begin with rediss://, since there are keys of redis.tls")]
+    PlainUrls,
+    /// A password or a file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A kind of url that this build does not support.
     #[error("urls: {0}")]
     Url(#[source] redis::RedisError),
@@ -127,11 +177,15 @@ impl RedisUrl {
     pub(super) const fn info(&self) -> &ConnectionInfo {
         &self.0
     }
+
+    fn is_tls(&self) -> bool {
+        matches!(self.0.addr(), ConnectionAddr::TcpTls { .. })
+    }
 }
 
 /// An invalid Redis url.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be redis://[user:password@]host[:port][/database]")]
+#[error("must be redis://[user[:password]@]host[:port][/database], or rediss:// for TLS")]
 pub struct InvalidUrl;
 
 impl FromStr for RedisUrl {
@@ -140,6 +194,10 @@ impl FromStr for RedisUrl {
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
         // The cause is omitted: it may contain the text, and the text may contain a password.
         let info = text.into_connection_info().map_err(|_cause| InvalidUrl)?;
+        // Certificates are always verified.
+        if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
+            return Err(InvalidUrl);
+        }
         // With RESP3 the connection reports that it was closed before the next request is sent.
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         Ok(Self(info.set_redis_settings(settings)))
@@ -237,6 +295,32 @@ mod tests {
             let error = parse(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_key_that_does_not_fit_the_others_is_named() {
+        for (text, expected) in [
+            (r#"urls = ["redis://a", "redis://b"]"#, "urls must be one url"),
+            ("urls = [\"redis://a\"]\nlog_retention_hours = 1", "log_retention_hours"),
+            ("cluster = true\nurls = [\"redis://a\", \"rediss://b\"]", "urls must all"),
+            ("urls = [\"redis://a\"]\n[tls]\nca_file = \"/a\"", "urls must begin with rediss://"),
+            (r#"urls = ["rediss://a"]"#, "tls.ca_file is required"),
+            ("urls = [\"rediss://a\"]\n[tls]\nca_file = \"/missing\"", "tls.ca_file: cannot read"),
+            ("urls = [\"redis://a\"]\npassword_file = \"/missing\"", "password_file: cannot read"),
+            ("urls = [\"redis://u:hunter2@a\"]\npassword = \"hunter2\"", "password must be omitted"),
+        ] {
+            let wrong = parse(text).unwrap().check().unwrap_err().to_string();
+            assert!(wrong.starts_with(expected) && !wrong.contains("hunter2"), "{text}: {wrong}");
+        }
+        let fits = parse("urls = [\"redis://gateway@a\"]\npassword = \"hunter2\"").unwrap();
+        fits.check().unwrap();
+        assert!(!format!("{fits:?}").contains("hunter2"), "{fits:?}");
+    }
+
+    #[test]
+    fn certificates_are_always_verified() {
+        assert!("rediss://a".parse::<RedisUrl>().is_ok_and(|url| url.is_tls()));
+        assert!("rediss://a/#insecure".parse::<RedisUrl>().is_err());
     }
 
     #[test]

@@ -17,8 +17,7 @@ use std::{
 
 use metrics::counter;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, PushInfo, PushKind, RedisError, RedisResult,
-    ServerError, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, PushInfo, PushKind, RedisResult, ServerError, Value,
     aio::{ConnectionLike, MultiplexedConnection},
 };
 use tokio::{
@@ -26,6 +25,8 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 use tracing::{info, warn};
+
+use super::login::{self, ConnectError, Login};
 
 /// How long a failed attempt to connect is the answer to further calls. Long enough that a crowd of waiting calls does
 /// not try one after the other, short enough to go unnoticed once the server is up again.
@@ -66,7 +67,8 @@ async fn send(mut connection: MultiplexedConnection, command: &Cmd, asking: bool
 
 /// A server and the connection to it.
 pub(super) struct Link {
-    client: Client,
+    info: ConnectionInfo,
+    login: Arc<Login>,
     connect_timeout: Duration,
     slot: Mutex<Slot>,
 }
@@ -90,23 +92,33 @@ struct Live {
 
 impl Link {
     /// A link that connects at the first call.
-    pub(super) fn new(info: ConnectionInfo, connect_timeout: Duration) -> Result<Self, RedisError> {
-        Ok(Self { client: Client::open(info)?, connect_timeout, slot: Mutex::default() })
+    pub(super) fn new(info: ConnectionInfo, login: Arc<Login>, connect_timeout: Duration) -> Self {
+        Self { info, login, connect_timeout, slot: Mutex::default() }
     }
 
     /// The server's address.
     pub(super) fn address(&self) -> String {
-        self.client.get_connection_info().addr().to_string()
+        self.info.addr().to_string()
     }
 
     /// The server's address and credentials.
-    pub(super) fn info(&self) -> &ConnectionInfo {
-        self.client.get_connection_info()
+    pub(super) const fn info(&self) -> &ConnectionInfo {
+        &self.info
     }
 
-    /// A client, for a connection of another kind (pub/sub).
-    pub(super) const fn client(&self) -> &Client {
-        &self.client
+    /// The password and the files for connections.
+    pub(super) const fn login(&self) -> &Arc<Login> {
+        &self.login
+    }
+
+    /// A client with the current credentials, for a connection of another kind (pub/sub).
+    pub(super) async fn client(&self) -> Result<Client, ConnectError> {
+        self.login.client(&self.info).await
+    }
+
+    /// Connects once, for its error.
+    pub(super) async fn check(&self) -> Result<(), ConnectError> {
+        self.connect().await.map(drop)
     }
 
     /// Sends one command and awaits its answer until `deadline` (connecting has its own timeout). `asking` tells a
@@ -162,7 +174,8 @@ impl Link {
                 *slot = Slot { live: Some(live.clone()), failed: None, led_astray_at: slot.led_astray_at };
                 Ok(live)
             }
-            Err(why) => {
+            Err(error) => {
+                let why = error.to_string();
                 warn!(address = self.address(), error = why, "connecting to Redis failed");
                 counter!("flashgate_ledger_connections_total", "result" => "failed").increment(1);
                 slot.failed = Some((Instant::now(), why.clone()));
@@ -171,7 +184,7 @@ impl Link {
         }
     }
 
-    async fn connect(&self) -> Result<Live, String> {
+    async fn connect(&self) -> Result<Live, ConnectError> {
         let over = Arc::new(AtomicBool::new(false));
         let watch = Arc::clone(&over);
         let on_push = move |push: PushInfo| {
@@ -185,15 +198,18 @@ impl Link {
             .set_connection_timeout(None)
             .set_response_timeout(None)
             .set_push_sender(on_push);
-        let attempt = self.client.get_multiplexed_async_connection_with_config(&config);
+        let attempt = async {
+            let client = self.client().await?;
+            let connection = client.get_multiplexed_async_connection_with_config(&config).await;
+            connection.map_err(|error| login::failure(self.address(), &error))
+        };
         match timeout(self.connect_timeout, attempt).await {
-            Ok(Ok(connection)) => Ok(Live { connection, over, astray: Arc::default() }),
-            Ok(Err(error)) => Err(format!("{}: {error}", self.address())),
-            Err(_elapsed) => Err(format!(
+            Ok(connection) => Ok(Live { connection: connection?, over, astray: Arc::default() }),
+            Err(_elapsed) => Err(ConnectError::Other(format!(
                 "{}: no connection after {} ms",
                 self.address(),
                 self.connect_timeout.as_millis()
-            )),
+            ))),
         }
     }
 }

@@ -13,7 +13,10 @@ use redis::aio::{PubSubSink, PubSubStream};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::servers::Servers;
+use super::{
+    login::{self, ConnectError},
+    servers::Servers,
+};
 
 /// The first pause before reconnecting; doubled after each failure.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -23,7 +26,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// peer vanished stays silent for ever.
 const LOOK_PERIOD: Duration = Duration::from_secs(5);
 
-struct Subscription {
+pub(super) struct Subscription {
     sink: PubSubSink,
     messages: PubSubStream,
     /// [`Servers::losses`] at the start of the connection.
@@ -35,7 +38,8 @@ pub(super) async fn subscribe(
     servers: Arc<Servers>,
     channel: String,
 ) -> Result<BoxStream<'static, LedgerEvent>, LedgerError> {
-    let first = connect(&servers, &channel).await.map_err(LedgerError::Unreachable)?;
+    let first = connect(&servers, &channel).await;
+    let first = first.map_err(|error| LedgerError::Unreachable(error.to_string()))?;
     let state = (servers, channel, first);
     let events = stream::unfold(state, |(servers, channel, mut subscription)| async move {
         loop {
@@ -78,8 +82,8 @@ async fn reconnect(servers: &Servers, channel: &str) -> Subscription {
         counter!("flashgate_ledger_event_reconnects_total").increment(1);
         match connect(servers, channel).await {
             Ok(subscription) => return subscription,
-            Err(why) => {
-                debug!(error = why, "event connection failed; retrying");
+            Err(error) => {
+                debug!(%error, "event connection failed; retrying");
                 sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_MAX);
             }
@@ -88,19 +92,23 @@ async fn reconnect(servers: &Servers, channel: &str) -> Subscription {
 }
 
 /// Subscribes at the first server that accepts.
-async fn connect(servers: &Servers, channel: &str) -> Result<Subscription, String> {
-    let mut failure = "no server is known".to_owned();
+pub(super) async fn connect(servers: &Servers, channel: &str) -> Result<Subscription, ConnectError> {
+    let mut failure = ConnectError::Other("no server is known".to_owned());
     let losses = servers.losses();
     for link in servers.links() {
         let attempt = async {
-            let (mut sink, messages) = link.client().get_async_pubsub().await?.split();
-            sink.subscribe(channel).await?;
-            Ok::<_, redis::RedisError>(Subscription { sink, messages, losses })
+            let client = link.client().await?;
+            let subscribe = async {
+                let (mut sink, messages) = client.get_async_pubsub().await?.split();
+                sink.subscribe(channel).await?;
+                Ok::<_, redis::RedisError>(Subscription { sink, messages, losses })
+            };
+            subscribe.await.map_err(|error| login::failure(link.address(), &error))
         };
         match timeout(servers.connect_timeout(), attempt).await {
             Ok(Ok(subscription)) => return Ok(subscription),
-            Ok(Err(error)) => failure = format!("{}: {error}", link.address()),
-            Err(elapsed) => failure = format!("{}: {elapsed}", link.address()),
+            Ok(Err(error)) => failure = error,
+            Err(elapsed) => failure = ConnectError::Other(format!("{}: {elapsed}", link.address())),
         }
     }
     Err(failure)

@@ -86,6 +86,11 @@ impl Keys {
         self.of_shard(shard, "retired")
     }
 
+    /// A key for the checks at the start; it lives for their duration.
+    pub(super) fn access(&self, shard: Shard) -> String {
+        self.of_shard(shard, "access")
+    }
+
     /// Number: the target of the health checks' writes.
     pub(super) fn health(&self, shard: Shard) -> String {
         self.of_shard(shard, "health")

@@ -7,6 +7,8 @@
 //! | `keys` | the names of the keys |
 //! | `pack`, `reply` | arguments and replies of the scripts, in bytes |
 //! | `scripts` | the scripts (`lua/`), loaded where they are missing |
+//! | `login` | passwords and TLS of a connection |
+//! | `access` | checks at the start whether the servers refuse this process |
 //! | `servers`, `connection` | which server a call goes to, and what a failure proves |
 //! | `progress` | detects a server that is behind what this process has seen |
 //! | `events` | settlements and returned units of other processes |
@@ -14,6 +16,7 @@
 //! Redis must not evict (`maxmemory-policy noeviction`), and may lose acknowledged writes unless it runs with
 //! `appendfsync always`; `docs/OPERATIONS.md` lists the settings.
 
+mod access;
 mod config;
 mod connection;
 mod events;
@@ -22,6 +25,7 @@ pub mod fuzzing;
 mod identifying;
 mod keys;
 mod lifecycle;
+mod login;
 mod observing;
 mod pack;
 mod probing;
@@ -71,13 +75,8 @@ pub struct RedisLedger {
 impl RedisLedger {
     /// A ledger that connects at the first call.
     pub fn new(config: &RedisConfig) -> Result<Self, InvalidRedisConfig> {
-        if config.urls.len() > 1 && !config.cluster {
-            return Err(InvalidRedisConfig::ManyUrls);
-        }
-        if config.log_retention_hours.get() < LOG_RETENTION_HOURS_MIN {
-            return Err(InvalidRedisConfig::ShortLog);
-        }
-        let servers = Servers::new(config).map_err(InvalidRedisConfig::Url)?;
+        config.check()?;
+        let servers = Servers::new(config)?;
         Ok(Self {
             servers: Arc::new(servers),
             keys: Keys::new(config.prefix.clone(), config.shards),

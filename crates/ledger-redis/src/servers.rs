@@ -22,12 +22,13 @@ use flashgate_domain::{Shard, id::SHARDS_MAX};
 use flashgate_ledger::LedgerError;
 use metrics::counter;
 use parking_lot::{Mutex, MutexGuard};
-use redis::{Cmd, ConnectionAddr, RedisError, ServerError, Value};
+use redis::{Client, Cmd, ConnectionAddr, ServerError, Value};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    config::RedisConfig,
+    config::{InvalidRedisConfig, RedisConfig},
     connection::{CallError, Link, is_of_wrong_server},
+    login::{Login, is_tls},
     scripts::ScriptCall,
 };
 
@@ -107,12 +108,15 @@ struct Topology {
 
 impl Servers {
     /// Opens no connection yet.
-    pub(super) fn new(config: &RedisConfig) -> Result<Self, RedisError> {
-        let connect_timeout = config.connect_timeout();
-        let links =
-            config.urls.iter().map(|url| Link::new(url.info().clone(), connect_timeout).map(Arc::new));
+    pub(super) fn new(config: &RedisConfig) -> Result<Self, InvalidRedisConfig> {
+        let (connect_timeout, login) = (config.connect_timeout(), Arc::new(Login::of(config)?));
+        let seeds = config.urls.iter().map(|url| -> Result<_, InvalidRedisConfig> {
+            let info = Client::open(url.info().clone()).map_err(InvalidRedisConfig::Url)?;
+            let info = info.get_connection_info().clone();
+            Ok(Arc::new(Link::new(info, Arc::clone(&login), connect_timeout)))
+        });
         Ok(Self {
-            seeds: links.collect::<Result<_, _>>()?,
+            seeds: seeds.collect::<Result<_, _>>()?,
             cluster: config.cluster,
             connect_timeout,
             response_timeout: config.response_timeout(),
@@ -208,9 +212,19 @@ impl Servers {
     fn redirected(&self, details: Option<&str>, from: &Link) -> Option<Arc<Link>> {
         let (_slot, address) = details.filter(|_details| self.cluster)?.split_once(' ')?;
         let (host, port) = address.rsplit_once(':')?;
-        let ConnectionAddr::Tcp(same_host, _port) = from.info().addr() else { return None };
-        let host = if host.is_empty() { same_host } else { host };
-        let address = ConnectionAddr::Tcp(host.to_owned(), port.parse().ok()?);
+        let (ConnectionAddr::Tcp(same_host, _) | ConnectionAddr::TcpTls { host: same_host, .. }) =
+            from.info().addr()
+        else {
+            return None;
+        };
+        let host = if host.is_empty() { same_host } else { host }.to_owned();
+        let port = port.parse().ok()?;
+        // A node that is asked over TLS names the ports for TLS.
+        let address = if is_tls(from.info()) {
+            ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
+        } else {
+            ConnectionAddr::Tcp(host, port)
+        };
         let name = address.to_string();
         let known_seed = self.seeds.iter().find(|seed| seed.address() == name);
         let mut known = self.known();
@@ -220,7 +234,8 @@ impl Servers {
         if known.nodes.len() >= NODES_MAX {
             known.nodes.clear();
         }
-        let link = Arc::new(Link::new(from.info().clone().set_addr(address), self.connect_timeout).ok()?);
+        let info = from.info().clone().set_addr(address);
+        let link = Arc::new(Link::new(info, Arc::clone(from.login()), self.connect_timeout));
         known.nodes.insert(name, Arc::clone(&link));
         Some(link)
     }

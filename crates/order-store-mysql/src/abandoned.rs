@@ -11,17 +11,14 @@ use std::{sync::Arc, time::Duration};
 use flashgate_supervision::Supervisor;
 use metrics::counter;
 use parking_lot::Mutex;
-use sqlx::{
-    AssertSqlSafe, Connection, Executor, MySqlConnection, Row,
-    mysql::{MySqlConnectOptions, MySqlDatabaseError},
-};
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, Row, mysql::MySqlDatabaseError};
 use tokio::{
     runtime::Handle,
     time::{Instant, sleep, timeout},
 };
 use tracing::{info, warn};
 
-use crate::session::Session;
+use crate::{connector::Connector, fault::QueryError, session::Session};
 
 const UPTIME_SELECT: &str = include_str!("../sql/uptime_select.sql");
 /// `ER_NO_SUCH_THREAD`: the session has ended.
@@ -50,7 +47,7 @@ impl Abandoned {
 /// Kills abandoned sessions, over a connection of its own.
 #[derive(Debug)]
 pub(crate) struct Reaper {
-    options: MySqlConnectOptions,
+    connector: Connector,
     /// The server's idle timeout of a session.
     idle_timeout: Duration,
     supervisor: Supervisor,
@@ -94,8 +91,8 @@ impl End {
 }
 
 impl Reaper {
-    pub(crate) fn new(options: MySqlConnectOptions, idle_timeout: Duration, supervisor: Supervisor) -> Self {
-        Self { options, idle_timeout, supervisor, waiting: Mutex::default() }
+    pub(crate) fn new(connector: Connector, idle_timeout: Duration, supervisor: Supervisor) -> Self {
+        Self { connector, idle_timeout, supervisor, waiting: Mutex::default() }
     }
 
     /// Kills the session in the background. Returns at once.
@@ -141,8 +138,8 @@ impl Reaper {
     }
 
     /// Kills all sessions; those that are done are removed.
-    async fn kill(&self, sessions: &mut Vec<Abandoned>) -> sqlx::Result<()> {
-        let mut connection = MySqlConnection::connect_with(&self.options).await?;
+    async fn kill(&self, sessions: &mut Vec<Abandoned>) -> Result<(), QueryError> {
+        let mut connection = self.connector.connect().await?;
         let row = sqlx::query(super::session::SESSION_SELECT).fetch_one(&mut connection).await?;
         let server: String = row.try_get("server")?;
         let row = sqlx::query(UPTIME_SELECT).fetch_one(&mut connection).await?;
@@ -155,7 +152,7 @@ impl Reaper {
             end.count(session);
             sessions.pop();
         }
-        connection.close().await
+        Ok(connection.close().await?)
     }
 }
 

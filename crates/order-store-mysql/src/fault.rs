@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use flashgate_access::AccessError;
 use flashgate_order_store::{StoreError, sql::columns::InvalidColumn};
 use sqlx::mysql::MySqlDatabaseError;
 use thiserror::Error;
@@ -27,6 +28,9 @@ pub(crate) enum QueryError {
     /// A row contains a value that this version does not write.
     #[error(transparent)]
     Corrupt(#[from] InvalidColumn),
+    /// No connection: the server refused access, or its certificate was refused.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// No connection within the timeout.
     #[error("{0}")]
     Unavailable(String),
@@ -40,7 +44,7 @@ impl QueryError {
     pub(crate) fn cause(&self) -> Option<Cause> {
         match self {
             Self::Sql(error) => Some(Cause::of(error)),
-            Self::Corrupt(_) | Self::Unavailable(_) | Self::Late(_) => None,
+            Self::Corrupt(_) | Self::Access(_) | Self::Unavailable(_) | Self::Late(_) => None,
         }
     }
 
@@ -50,7 +54,7 @@ impl QueryError {
             Self::Sql(error) => {
                 matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_))
             }
-            Self::Unavailable(_) | Self::Late(_) => true,
+            Self::Access(_) | Self::Unavailable(_) | Self::Late(_) => true,
             Self::Corrupt(_) => false,
         }
     }
@@ -109,7 +113,9 @@ impl From<QueryError> for StoreError {
     fn from(error: QueryError) -> Self {
         match error {
             QueryError::Corrupt(impossible) => impossible.into(),
-            QueryError::Unavailable(_) | QueryError::Late(_) => Self::Unavailable(error.to_string()),
+            QueryError::Access(_) | QueryError::Unavailable(_) | QueryError::Late(_) => {
+                Self::Unavailable(error.to_string())
+            }
             QueryError::Sql(error) => {
                 let text = error.to_string();
                 match Cause::of(&error) {

@@ -8,6 +8,7 @@
 mod abandoned;
 mod apply;
 mod compensation;
+mod connector;
 mod dead_letters;
 mod driver;
 mod fast_path;
@@ -37,14 +38,16 @@ use flashgate_order_store::{
     BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
     LetterStatus, OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
     RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreError, StoreIdentity,
-    Transition, server::ServerSettings, sql::columns::InvalidColumn,
+    Transition,
+    server::{ServerAccess, ServerSettings},
+    sql::columns::InvalidColumn,
 };
 use flashgate_supervision::Supervisor;
 use pool::Pool;
-use sqlx::{AssertSqlSafe, ConnectOptions, MySqlConnection, SqlSafeStr, SqlStr, mysql::MySqlConnectOptions};
+use sqlx::{AssertSqlSafe, MySqlConnection, SqlSafeStr, SqlStr, mysql::MySqlConnectOptions};
 use tokio::time::timeout;
 
-use crate::fault::QueryError;
+use crate::{connector::Connector, fault::QueryError};
 
 /// The order store on MySQL.
 #[derive(Debug)]
@@ -64,11 +67,19 @@ impl MySqlStore {
         seed: u64,
         supervisor: Supervisor,
     ) -> Self {
-        // Logging each statement with its rows would cost more than the statement.
-        let options = options.disable_statement_logging();
+        Self::over(Connector::new(options, ServerAccess::default()), settings, seed, supervisor)
+    }
+
+    /// As [`MySqlStore::new`], over a connector.
+    pub(crate) fn over(
+        connector: Connector,
+        settings: &ServerSettings,
+        seed: u64,
+        supervisor: Supervisor,
+    ) -> Self {
         let (pause_min, pause_max) = (settings.contention_backoff_min, settings.contention_backoff_max);
         Self {
-            pool: Pool::new(settings, options, supervisor),
+            pool: Pool::new(settings, connector, supervisor),
             call_timeout: settings.call_timeout,
             contention_retries_max: settings.contention_retries_max,
             backoff: Backoff::new(pause_min, pause_max, seed),

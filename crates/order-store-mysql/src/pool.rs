@@ -18,7 +18,7 @@ use std::{
 use flashgate_order_store::server::ServerSettings;
 use flashgate_supervision::Supervisor;
 use parking_lot::{Mutex, MutexGuard};
-use sqlx::{Connection, MySqlConnection, mysql::MySqlConnectOptions};
+use sqlx::{Connection, MySqlConnection};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{Instant, timeout},
@@ -27,6 +27,7 @@ use tracing::warn;
 
 use crate::{
     abandoned::{Abandoned, Reaper},
+    connector::Connector,
     fault::{Cause, QueryError},
     session::{Session, SessionSettings},
 };
@@ -40,7 +41,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// Lends connections to one server.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    options: MySqlConnectOptions,
+    connector: Connector,
     settings: SessionSettings,
     acquire_timeout: Duration,
     places: Semaphore,
@@ -81,16 +82,12 @@ impl Drop for Guard<'_> {
 
 impl Pool {
     /// A pool that connects at the first call.
-    pub(crate) fn new(
-        settings: &ServerSettings,
-        options: MySqlConnectOptions,
-        supervisor: Supervisor,
-    ) -> Self {
+    pub(crate) fn new(settings: &ServerSettings, connector: Connector, supervisor: Supervisor) -> Self {
         let session = SessionSettings::of(settings);
         let places = usize::try_from(settings.connections_max.get()).unwrap_or(usize::MAX);
         Self {
-            reaper: Arc::new(Reaper::new(options.clone(), session.idle_timeout, supervisor)),
-            options,
+            reaper: Arc::new(Reaper::new(connector.clone(), session.idle_timeout, supervisor)),
+            connector,
             settings: session,
             acquire_timeout: settings.acquire_timeout,
             places: Semaphore::new(places.min(Semaphore::MAX_PERMITS)),
@@ -99,9 +96,9 @@ impl Pool {
         }
     }
 
-    /// The options to connect with.
-    pub(crate) const fn options(&self) -> &MySqlConnectOptions {
-        &self.options
+    /// Connects to the server.
+    pub(crate) const fn connector(&self) -> &Connector {
+        &self.connector
     }
 
     /// A connection that answered within the last seconds, or a new one.
@@ -129,7 +126,7 @@ impl Pool {
                 return Ok(self.lent(session, place));
             }
         }
-        let session = Session::open(&self.options, &self.settings, round).await?;
+        let session = Session::open(&self.connector, &self.settings, round).await?;
         Ok(self.lent(session, place))
     }
 

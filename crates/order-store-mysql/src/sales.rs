@@ -46,11 +46,8 @@ pub(crate) async fn create_once(
         Ok(sale) => return Ok(SaleMade::Now(sale)),
         Err(error) => error,
     };
-    match &refused {
-        QueryError::Sql(error) if Cause::of(error) == Cause::Duplicate => {}
-        QueryError::Sql(_) | QueryError::Corrupt(_) | QueryError::Unavailable(_) | QueryError::Late(_) => {
-            return Err(refused);
-        }
+    if refused.cause() != Some(Cause::Duplicate) {
+        return Err(refused);
     }
     let row = sqlx::query(SALE_BY_KEY_SELECT.as_str()).bind(key.as_str()).fetch_optional(connection).await?;
     let found = row.as_ref().map(from_row).transpose()?;

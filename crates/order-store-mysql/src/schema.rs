@@ -6,7 +6,7 @@ use flashgate_order_store::{
     server::{MigrationError, SchemaError, ServerStore},
 };
 use sqlx::{
-    Connection, MySqlConnection, Row,
+    Connection, Executor, MySqlConnection, Row,
     migrate::{MigrateError, Migrator},
     mysql::MySqlDatabaseError,
 };
@@ -15,6 +15,7 @@ use crate::{MySqlStore, fault::QueryError, lend, within};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/mysql");
 const MIGRATIONS_SELECT: &str = include_str!("../sql/migrations_select.sql");
+const RIGHTS_CHECK: &str = include_str!("../sql/rights_check.sql");
 /// `ER_NO_SUCH_TABLE`.
 const NO_SUCH_TABLE: u16 = 1146;
 
@@ -27,21 +28,43 @@ struct Applied {
 #[async_trait]
 impl ServerStore for MySqlStore {
     async fn check_schema(&self) -> Result<(), SchemaError> {
-        compare(&lend!(self, self.call_timeout, |connection| applied(connection)).map_err(StoreError::from)?)
+        let failed = |error: QueryError| match self.pool.connector().refusal(error) {
+            Ok(refused) => SchemaError::Access(refused),
+            Err(error) => SchemaError::Store(StoreError::from(error)),
+        };
+        compare(&lend!(self, self.call_timeout, |connection| applied(connection)).map_err(failed)?)?;
+        lend!(self, self.call_timeout, |connection| check_rights(connection)).map_err(failed)
     }
 
     /// MySQL cannot undo the statements of a failed migration that succeeded.
     async fn migrate(&self) -> Result<(), MigrationError> {
-        let migrated = async {
-            // A separate connection: a migration may take any time, including the lock that excludes other
-            // migrations.
-            let mut connection = MySqlConnection::connect_with(self.pool.options()).await?;
-            // Not `run`, whose future is not `Send` here: its `Acquire` is not general enough (as sqlx documents).
-            MIGRATIONS.run_direct(None, &mut connection, false).await?;
-            Ok::<_, MigrateError>(connection.close().await?)
+        let connector = self.pool.connector();
+        let failed = |error: QueryError| match connector.refusal(error) {
+            Ok(refused) => MigrationError::Access(refused),
+            Err(error) => MigrationError::Failed(error.into()),
         };
-        migrated.await.map_err(|error| MigrationError(error.into()))
+        // A separate connection: a migration may take any time, including the lock that excludes other migrations.
+        let mut connection = connector.connect().await.map_err(failed)?;
+        // Not `run`, whose future is not `Send` here: its `Acquire` is not general enough (as sqlx documents).
+        if let Err(error) = MIGRATIONS.run_direct(None, &mut connection, false).await {
+            let refused =
+                if let MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) = &error {
+                    connector.refusal_of(cause)
+                } else {
+                    None
+                };
+            return Err(refused.map_or_else(|| MigrationError::Failed(error.into()), MigrationError::Access));
+        }
+        connection.close().await.map_err(|error| failed(error.into()))
     }
+}
+
+/// Fails at the first right that the user lacks. The statements read and write no row.
+async fn check_rights(connection: &mut MySqlConnection) -> Result<(), QueryError> {
+    for statement in RIGHTS_CHECK.lines().filter(|line| !line.is_empty() && !line.starts_with("--")) {
+        connection.execute(statement).await?;
+    }
+    Ok(())
 }
 
 async fn applied(connection: &mut MySqlConnection) -> Result<Vec<Applied>, QueryError> {

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use flashgate_order_store::server::ServerSettings;
-use sqlx::{Connection, Executor, MySqlConnection, Row, mysql::MySqlConnectOptions};
+use sqlx::{Executor, MySqlConnection, Row};
 use tokio::time::Instant;
+
+use crate::{connector::Connector, fault::QueryError};
 
 const SESSION_SET: &str = include_str!("../sql/session_set.sql");
 pub(crate) const SESSION_SELECT: &str = include_str!("../sql/session_select.sql");
@@ -40,13 +42,13 @@ impl SessionSettings {
 impl Session {
     /// Connects.
     pub(crate) async fn open(
-        options: &MySqlConnectOptions,
+        connector: &Connector,
         settings: &SessionSettings,
         round: u64,
-    ) -> sqlx::Result<Self> {
+    ) -> Result<Self, QueryError> {
         // Taken before connecting, so that the server is never younger than the session seems.
         let opened_at = Instant::now();
-        let mut connection = MySqlConnection::connect_with(options).await?;
+        let mut connection = connector.connect().await?;
         // READ COMMITTED: no gap locks in updates and locking reads.
         connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
         let idle_s = u32::try_from(settings.idle_timeout.as_secs()).unwrap_or(u32::MAX);

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, error::Error, fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use flashgate_access::{AccessError, FileError, Password, TlsFiles};
 use flashgate_domain::non_zero;
 use flashgate_supervision::Supervisor;
 use serde::Deserialize;
@@ -27,11 +28,15 @@ pub trait StoreDriver: fmt::Debug + Send + Sync {
 
 /// A database with a valid URL.
 pub trait StoreTarget {
+    /// Whether the URL has a password.
+    fn has_password(&self) -> bool;
+
     /// Its store, which connects at the first call. `seed` draws the pauses before retries; `supervisor` watches its
     /// background tasks.
     fn open(
         self: Box<Self>,
         settings: ServerSettings,
+        access: ServerAccess,
         seed: u64,
         supervisor: &Supervisor,
     ) -> Arc<dyn ServerStore>;
@@ -40,7 +45,7 @@ pub trait StoreTarget {
 /// A store whose schema is migrated by a separate command.
 #[async_trait]
 pub trait ServerStore: OrderStore {
-    /// Checks that the schema is the one of this version.
+    /// Checks that the schema is the one of this version, and that the user has the rights to work on it.
     ///
     /// # Errors
     /// [`SchemaError::Store`] passes once the database is up; the other errors need an operator.
@@ -55,8 +60,14 @@ pub trait ServerStore: OrderStore {
 
 /// A migration failed.
 #[derive(Debug, Error)]
-#[error("cannot migrate the schema: {0}")]
-pub struct MigrationError(#[source] pub Box<dyn Error + Send + Sync>);
+pub enum MigrationError {
+    /// The server refused access, or its certificate was refused.
+    #[error("cannot migrate the schema: {0}")]
+    Access(#[from] AccessError),
+    /// Everything else.
+    #[error("cannot migrate the schema: {0}")]
+    Failed(#[source] Box<dyn Error + Send + Sync>),
+}
 
 /// Why this version cannot use the database.
 #[derive(Debug, Error)]
@@ -83,9 +94,55 @@ pub enum SchemaError {
         /// The migration.
         version: i64,
     },
+    /// The server refused access, or its certificate was refused.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The database does not answer, so the schema is unknown.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// How connections to a server are secured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerAccess {
+    /// Where the password comes from.
+    pub password: Password,
+    /// How the server is verified.
+    pub tls_mode: TlsMode,
+    /// The files for TLS.
+    pub tls: TlsFiles,
+}
+
+impl ServerAccess {
+    /// Checks that the files can be used.
+    ///
+    /// # Errors
+    /// The wrong key, relative to the section of the store.
+    pub fn check(&self) -> Result<(), FileError> {
+        self.password.read()?;
+        match self.tls_mode {
+            TlsMode::Disabled if self.tls.is_empty() => Ok(()),
+            TlsMode::Disabled => Err(FileError::Unfit {
+                key: "tls.mode",
+                expected: "must be \"verify-identity\" or \"verify-ca\", since there are files for TLS",
+            }),
+            TlsMode::VerifyCa | TlsMode::VerifyIdentity => self.tls.read().map(drop),
+        }
+    }
+}
+
+/// Whether TLS is used, and how the server is verified. There is no mode that encrypts without verifying: it would
+/// protect against nobody who can redirect a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsMode {
+    /// No TLS.
+    #[default]
+    Disabled,
+    /// A trusted authority must have signed the certificate.
+    VerifyCa,
+    /// The certificate must also be for the host in the URL.
+    VerifyIdentity,
 }
 
 /// Limits and timeouts of a store on a server.

@@ -21,7 +21,7 @@ pub enum WorkerError {
     /// Logs or metrics could not be set up.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
-    /// The schema of the database differs from that of this version.
+    /// The schema of the database differs from that of this version, or access to it is refused.
     #[error(transparent)]
     Schema(#[from] SchemaError),
     /// A migration failed.
@@ -53,16 +53,19 @@ pub enum WorkerError {
 }
 
 impl WorkerError {
-    /// 2 for the configuration, 3 for the schema, 4 for an interrupted migration, 70 for a failed background task, 1
-    /// for all other errors.
+    /// 2 for the configuration, 3 for the schema, 4 for an interrupted migration, 5 for refused access, 70 for a failed
+    /// background task, 1 for all other errors.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Name(_) | Self::Telemetry(TelemetryError::Filter(_)) => ExitCode::from(2),
+            Self::Schema(SchemaError::Access(_)) | Self::Migrate(MigrationError::Access(_)) => {
+                ExitCode::from(flashgate_access::EXIT_CODE)
+            }
             Self::Schema(_) => ExitCode::from(3),
             Self::MigrationInterrupted => ExitCode::from(4),
             Self::Task(_) => ExitCode::from(EXIT_CODE),
             Self::Telemetry(TelemetryError::Logs(_) | TelemetryError::Metrics(_))
-            | Self::Migrate(_)
+            | Self::Migrate(MigrationError::Failed(_))
             | Self::Listen { .. }
             | Self::Reflection(_)
             | Self::Io(_)

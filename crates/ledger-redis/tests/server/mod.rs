@@ -56,6 +56,7 @@ pub(crate) struct Server {
     leash: Leash,
     pub(crate) port: u16,
     pub(crate) bus_port: u16,
+    pub(crate) tls_port: u16,
     folder: PathBuf,
     arguments: Vec<String>,
 }
@@ -94,17 +95,20 @@ fn free_port() -> u16 {
 }
 
 impl Server {
-    /// Starts a server that keeps its data over a restart. `{bus_port}` in an argument stands for that port.
+    /// Starts a server that keeps its data over a restart. `{bus_port}` and `{tls_port}` in an argument stand for these
+    /// ports.
     pub(crate) fn start(more: &[&str]) -> Self {
         let folder = std::env::temp_dir().join(unique());
         fs::create_dir_all(&folder).unwrap();
-        let (port, bus_port) = (free_port(), free_port());
+        let [port, bus_port, tls_port] = [(); 3].map(|()| free_port());
         let durable = "--bind 127.0.0.1 --appendonly yes --appendfsync always --maxmemory-policy noeviction";
         let place = format!("--port {port} --dir {}", folder.display());
         let words = durable.split(' ').chain(place.split(' ')).chain(["--save", ""]);
         let mut arguments: Vec<String> = words.map(str::to_owned).collect();
-        arguments.extend(more.iter().map(|word| word.replace("{bus_port}", &bus_port.to_string())));
-        let server = Self { leash: Leash::new(&arguments), port, bus_port, folder, arguments };
+        arguments.extend(more.iter().map(|word| {
+            word.replace("{bus_port}", &bus_port.to_string()).replace("{tls_port}", &tls_port.to_string())
+        }));
+        let server = Self { leash: Leash::new(&arguments), port, bus_port, tls_port, folder, arguments };
         server.wait();
         server
     }

@@ -1,0 +1,13 @@
+-- Needs each right that the worker uses, and reads and writes no row. No arguments. One statement per line, each
+-- executed by itself: the error of the first one that fails names the missing right and the table.
+INSERT INTO sales SELECT * FROM sales WHERE FALSE
+UPDATE sales SET id = id WHERE FALSE
+INSERT INTO batches SELECT * FROM batches WHERE FALSE
+INSERT INTO orders SELECT * FROM orders WHERE FALSE
+UPDATE orders SET id = id WHERE FALSE
+INSERT INTO repair_events SELECT * FROM repair_events WHERE FALSE
+UPDATE repair_events SET id = id WHERE FALSE
+INSERT INTO dead_letters SELECT * FROM dead_letters WHERE FALSE
+UPDATE dead_letters SET letter = letter WHERE FALSE
+UPDATE deployment SET singleton = singleton WHERE FALSE
+UPDATE health_checks SET singleton = singleton WHERE FALSE
