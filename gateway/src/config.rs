@@ -116,6 +116,7 @@ impl Config {
 
     /// Checks the rules that span several keys.
     pub fn check(&self) -> Result<(), ConfigError> {
+        self.rocketmq.check_access().map_err(|wrong| ConfigError::Wrong(format!("rocketmq.{wrong}")))?;
         self.redis.check().map_err(|wrong| ConfigError::Wrong(format!("redis.{wrong}")))?;
         self.batcher.check(self.rocketmq.body_bytes_max)
     }

@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 fn exit_code(error: &anyhow::Error) -> ExitCode {
     if error.is::<TaskError>() {
         EXIT_CODE.into()
-    } else if error.is::<AccessError>() {
+    } else if error.is::<AccessError>() || error.downcast_ref().is_some_and(BusError::is_refusal) {
         flashgate_access::EXIT_CODE.into()
     } else if error.is::<ConfigError>()
         || error.is::<InvalidName>()
@@ -124,14 +124,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     ran
 }
 
-/// Retries until the broker answers.
+/// Retries until the broker answers, unless it refuses access.
 async fn connect_at_last(
     config: &Config,
     supervisor: &Supervisor,
 ) -> anyhow::Result<(Dependencies, Arc<RocketMqTransactionProducer>)> {
     loop {
         match connect(config, supervisor).await {
-            Err(why) if why.is::<BusError>() => warn!(error = %why, "startup waits for the broker"),
+            Err(why) if why.downcast_ref().is_some_and(|fault: &BusError| !fault.is_refusal()) => {
+                warn!(error = %why, "startup waits for the broker")
+            }
             connected => return connected,
         }
         sleep(RETRY_PAUSE).await;

@@ -28,7 +28,7 @@ const CALL: Label = Label {
         "entry",
         "message",
         "snapshot",
-        "standing",
+        "stock",
         "keys",
         "identity",
         "establish",

@@ -203,7 +203,8 @@ impl Readiness {
                 | BusError::TooLate { .. },
             ) => Trial::Stalls,
             Err(
-                BusError::Rejected { .. }
+                BusError::Refused { .. }
+                | BusError::Rejected { .. }
                 | BusError::Invalid { .. }
                 | BusError::InvalidResponse { .. }
                 | BusError::Closed,

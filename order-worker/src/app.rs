@@ -229,6 +229,9 @@ async fn await_schema(
 }
 
 /// Connects to the broker; `None` if shutdown began before it answered.
+///
+/// # Errors
+/// [`WorkerError::Broker`] if it refuses access.
 async fn await_broker(
     config: &RocketMqConfig,
     clock: &Arc<dyn Clock>,
@@ -254,6 +257,7 @@ async fn await_broker(
                 health.bus(true);
                 return Ok(Some(connected));
             }
+            Some(Err(fault)) if fault.is_refusal() => return Err(fault.into()),
             Some(Err(fault)) => {
                 health.bus(false);
                 warn!(error = %fault, code = fault.code(), "waiting for the broker");

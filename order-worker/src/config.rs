@@ -73,6 +73,7 @@ impl WorkerConfig {
             self.rocketmq.topic(topic).map_err(unfit)?;
         }
         self.rocketmq.group("order-worker").map_err(unfit)?;
+        self.rocketmq.check_access().map_err(|wrong| ConfigError::Wrong(format!("rocketmq.{wrong}")))?;
         if let Some(url) = &self.audit.gateway_url {
             Endpoint::from_shared(url.clone()).map_err(|why| {
                 ConfigError::unfit("audit.gateway_url", format!("must be http://host:port: {why}"))

@@ -18,7 +18,7 @@ pub const WORKER: &[Metric] = &[
     Metric::gauge("flashgate_worker_parked_orders", "orders of these sales that wait in the worker"),
     Metric::counter(
         "flashgate_worker_abandoned_sessions_total",
-        "MySQL connections abandoned with work in progress, by what became of them on the server",
+        "connections to the order store abandoned with work in progress, by what became of them on the server",
     )
     .by(&[Label { name: "result", values: &["killed", "gone", "refused", "unreachable"] }]),
     Metric::counter(

@@ -21,17 +21,21 @@ const QUEUES: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);
 /// A poll that waits so long and gets nothing has reached the end of a topic that nobody writes to.
 const QUIET: Duration = Duration::from_secs(2);
 
+/// How RocketMQ is reached behind that name server, without access control.
+pub fn plain(name_server: &str) -> RocketMqConfig {
+    RocketMqConfig { name_servers: vec![name_server.to_owned()], ..RocketMqConfig::default() }
+}
+
 impl Broker {
-    /// Creates the topics under `prefix`.
+    /// Creates the topics under `prefix` at the brokers that `server` reaches.
     ///
     /// # Panics
     /// If the broker does not.
-    pub async fn create(name_server: &str, prefix: &str) -> Self {
+    pub async fn create(server: RocketMqConfig, prefix: &str) -> Self {
         let config = RocketMqConfig {
-            name_servers: vec![name_server.to_owned()],
             prefix: prefix.to_owned(),
             rebalance_interval_ms: 500.try_into().unwrap(),
-            ..RocketMqConfig::default()
+            ..server
         };
         let mq = RocketMq::connect(config, Arc::new(SystemClock)).await.expect("the name server answers");
         let publisher = mq.publisher(mq.config().group("test-publisher").unwrap());

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    broker::Broker,
+    broker::{self, Broker},
     eventually::eventually,
     gateway::{Gateway, GatewayPlan},
     lines::RocketMqLines,
@@ -308,7 +308,11 @@ impl Plan {
             Some(_secure) => Secure::mysql_url("worker", mysql_address),
             None => store.url().replace(&mysql_server.to_string(), &mysql_address.to_string()),
         };
-        let broker = Broker::create(&name_server, &unique).await;
+        let broker = match secure {
+            Some(secure) => secure.rocketmq(&name_server, "administrator"),
+            None => broker::plain(&name_server),
+        };
+        let broker = Broker::create(broker, &unique).await;
 
         let worker = |number: usize| {
             let name = format!("worker-{number}");

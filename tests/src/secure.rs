@@ -3,6 +3,9 @@
 use std::{collections::HashMap, fs, path::PathBuf};
 
 use flashgate_access::TlsFiles;
+use flashgate_messaging::rocketmq::{RocketMqConfig, TlsConfig};
+
+use crate::broker;
 
 /// Certificates and passwords of a secure stack.
 #[derive(Clone, Debug)]
@@ -76,23 +79,57 @@ impl Secure {
         files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect()
     }
 
-    /// The settings with which a gateway logs in to Redis.
+    /// The settings with which a gateway logs in to Redis and RocketMQ.
     pub fn of_gateway(&self) -> Vec<(String, String)> {
         let set = |key: &str, value: String| (format!("FLASHGATE_GATEWAY__REDIS__{key}"), value);
-        vec![
+        let redis = [
             set("PASSWORD_FILE", self.password_file("redis-gateway").display().to_string()),
+            set("TLS__CA_FILE", self.authority().to_owned()),
+        ];
+        redis.into_iter().chain(self.of_rocketmq("FLASHGATE_GATEWAY__", "gateway")).collect()
+    }
+
+    /// The settings with which `user` (`worker`, `migrator`) logs in to MySQL, and a worker to RocketMQ.
+    pub fn of_worker(&self, user: &str) -> Vec<(String, String)> {
+        let set = |key: &str, value: String| (format!("FLASHGATE_WORKER__ORDER_STORE__{key}"), value);
+        let mysql = [
+            set("PASSWORD_FILE", self.password_file(&format!("mysql-{user}")).display().to_string()),
+            set("TLS__MODE", "verify-identity".to_owned()),
+            set("TLS__CA_FILE", self.authority().to_owned()),
+        ];
+        mysql.into_iter().chain(self.of_rocketmq("FLASHGATE_WORKER__", "worker")).collect()
+    }
+
+    /// Whether RocketMQ is one of the secure servers.
+    fn has_rocketmq(&self) -> bool {
+        self.variables.contains_key("FLASHGATE_ROCKETMQ_ADMINISTRATOR_PASSWORD")
+    }
+
+    fn of_rocketmq(&self, program: &str, user: &str) -> Vec<(String, String)> {
+        if !self.has_rocketmq() {
+            return Vec::new();
+        }
+        let set = |key: &str, value: String| (format!("{program}ROCKETMQ__{key}"), value);
+        vec![
+            set("USER", user.to_owned()),
+            set("PASSWORD_FILE", self.password_file(&format!("rocketmq-{user}")).display().to_string()),
+            set("TLS__ENABLED", "true".to_owned()),
             set("TLS__CA_FILE", self.authority().to_owned()),
         ]
     }
 
-    /// The settings with which `user` (`worker`, `migrator`) logs in to MySQL.
-    pub fn of_worker(&self, user: &str) -> Vec<(String, String)> {
-        let set = |key: &str, value: String| (format!("FLASHGATE_WORKER__ORDER_STORE__{key}"), value);
-        vec![
-            set("PASSWORD_FILE", self.password_file(&format!("mysql-{user}")).display().to_string()),
-            set("TLS__MODE", "verify-identity".to_owned()),
-            set("TLS__CA_FILE", self.authority().to_owned()),
-        ]
+    /// How `user` (`administrator`, `gateway`, …) reaches RocketMQ behind that name server.
+    pub fn rocketmq(&self, name_server: &str, user: &str) -> RocketMqConfig {
+        let plain = RocketMqConfig { prefix: self.prefix().to_owned(), ..broker::plain(name_server) };
+        if !self.has_rocketmq() {
+            return plain;
+        }
+        RocketMqConfig {
+            user: Some(user.to_owned()),
+            password_file: Some(self.password_file(&format!("rocketmq-{user}"))),
+            tls: TlsConfig { enabled: true, ca_file: Some(self.authority().into()), ..TlsConfig::default() },
+            ..plain
+        }
     }
 
     /// The URL of Redis for a gateway; `address` is `host:port`.

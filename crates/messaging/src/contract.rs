@@ -17,10 +17,17 @@ pub mod deliveries;
 mod fixture;
 pub mod transactions;
 
+use crate::rocketmq::RocketMqConfig;
+
 /// A broker under test. It may end when this is dropped.
 pub trait Server {
     /// `host:port` of its name server.
     fn name_server(&self) -> String;
+
+    /// How a client reaches it.
+    fn config(&self) -> RocketMqConfig {
+        RocketMqConfig { name_servers: vec![self.name_server()], ..RocketMqConfig::default() }
+    }
 }
 
 /// Makes one test per fact. `$start` is an async function without arguments that returns a [`Server`].
@@ -33,6 +40,7 @@ macro_rules! bus_contract {
                 a_half_message_that_was_rolled_back_is_never_delivered_nor_asked_for
                 a_producer_that_never_sent_answers_for_one_that_died
                 a_check_back_that_is_answered_unknown_is_asked_again
+                each_of_10_000_open_half_messages_is_checked_back
                 a_wrong_clock_is_detected_and_stamps_no_message;
             deliveries:
                 uncommitted_messages_are_redelivered_and_committed_ones_are_not
@@ -51,7 +59,7 @@ macro_rules! bus_contract {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $fact() {
                 let server = $start().await;
-                $crate::contract::$module::$fact($crate::contract::Server::name_server(&server)).await;
+                $crate::contract::$module::$fact($crate::contract::Server::config(&server)).await;
             }
         )+)+
     };

@@ -11,6 +11,12 @@ pub enum BusError {
         /// Why it was not sent.
         reason: String,
     },
+    /// A server and this client refuse each other: signature, certificate or TLS. Nothing was sent but a probe.
+    #[error("access refused: {reason}")]
+    Refused {
+        /// The server, what was refused, and the keys to check.
+        reason: String,
+    },
     /// The request was sent, and no answer came. It may or may not have had its effect.
     #[error("no answer of the broker: {reason}")]
     Unanswered {
@@ -60,11 +66,15 @@ pub enum BusError {
     Closed,
 }
 
+/// `ResponseCode.NO_PERMISSION`.
+const NO_PERMISSION: i32 = 16;
+
 impl BusError {
     /// The stable code, for logs, metrics and error bodies.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unavailable { .. } => "bus_unavailable",
+            Self::Refused { .. } => "bus_refused",
             Self::Unanswered { .. } => "bus_unanswered",
             Self::NotDurable { .. } => "bus_not_durable",
             Self::Busy { .. } => "bus_busy",
@@ -79,7 +89,7 @@ impl BusError {
     /// Whether it is certain that the call had no effect and may succeed later, so that a retry duplicates nothing.
     pub const fn retry_safe(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::Busy { .. } => true,
+            Self::Unavailable { .. } | Self::Refused { .. } | Self::Busy { .. } => true,
             Self::Unanswered { .. }
             | Self::NotDurable { .. }
             | Self::TooLate { .. }
@@ -90,10 +100,16 @@ impl BusError {
         }
     }
 
+    /// Whether a server refuses this client, or its user lacks a right: an operator must act.
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Rejected { broker_code: NO_PERMISSION, .. })
+    }
+
     /// The same fault with `place` in front of its reason.
     pub(crate) fn at(mut self, place: &impl fmt::Display) -> Self {
         match &mut self {
             Self::Unavailable { reason }
+            | Self::Refused { reason }
             | Self::Unanswered { reason }
             | Self::NotDurable { reason }
             | Self::Busy { reason }

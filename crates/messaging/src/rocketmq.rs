@@ -1,15 +1,20 @@
-//! A client of Apache RocketMQ's remoting protocol.
+//! RocketMQ, through the crates of its Rust client.
 //!
-//! This is not a general client. It does what flashgate needs, each operation as a request whose answer is
-//! awaited within a timeout: half-messages and their verdicts, check-backs, publishes, pulls, offsets. The
-//! public client (`rocketmq-client-rust` 1.0.0) sends verdicts one-way, runs the local transaction on a bounded
-//! synchronous lane and commits offsets on a timer; under load it loses commits without an error.
+//! `rocketmq-transport` carries the connections, TLS included; `rocketmq-protocol` has the requests, the answers, the
+//! routes and the stored messages; the hook of `rocketmq-client-rust` signs. What is ours chooses brokers, keeps
+//! deadlines and says what is certain after a fault:
 //!
-//! From the wire inwards: `frame` and `stored` encode and decode bytes, `connection` pairs requests with answers,
-//! `session` finds a broker's connection, `peers` tracks brokers that fail, `presence` keeps a client registered,
-//! `clocks` measures clock differences. On top of them: `sender` and `transaction`, `check_back`, and `subscription`
-//! with its `assignment` of queues that `pull` reads.
+//! | module | does | instead of |
+//! |---|---|---|
+//! | `connection` | one transport per connection; notices its end, and silence | reconnecting by the transport: it closes an address for 30 s after five failures, tells nobody of a lost connection, and ends a connection with all its requests when one reaches its deadline |
+//! | `session`, `peers` | routes and name servers; passes over brokers that fail | the same of `MQClientInstance`, which waits 3 s for a frozen one |
+//! | `sender`, `transaction`, `check_back` | half-messages, acknowledged verdicts, check-backs | `TransactionMQProducer`: verdicts go one-way, and its errors do not say whether a message was sent |
+//! | `presence`, `subscription`, `assignment`, `pull`, `offsets` | a member of a group | `DefaultLitePullConsumer`: it commits offsets backwards, hides outages, and loses a chunk with a dropped poll |
+//! | `clocks` | differences between the clocks of this process and the brokers | - |
+//!
+//! ADR 16 has the reasons and the figures, and says what would let each part go.
 
+mod access;
 pub mod admin;
 mod assignment;
 mod browser;
@@ -18,9 +23,9 @@ mod clocks;
 mod codes;
 mod config;
 mod connection;
-mod frame;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod inbound;
 mod offsets;
 mod peers;
 mod presence;
@@ -36,12 +41,13 @@ mod transaction;
 
 use std::sync::Arc;
 
-use flashgate_domain::clock::Clock;
+use flashgate_domain::{causes, clock::Clock};
 use flashgate_supervision::Supervisor;
+use rocketmq_runtime::RuntimeContext;
 
 use self::assignment::MessageModel;
 pub use self::{
-    browser::RocketMqBrowser, config::RocketMqConfig, publisher::RocketMqPublisher,
+    access::TlsConfig, browser::RocketMqBrowser, config::RocketMqConfig, publisher::RocketMqPublisher,
     subscription::RocketMqSubscription, transaction::RocketMqTransactionProducer,
 };
 use crate::{
@@ -56,6 +62,7 @@ pub struct RocketMq {
     config: Arc<RocketMqConfig>,
     clock: Arc<dyn Clock>,
     supervisor: Supervisor,
+    runtime: RuntimeContext,
 }
 
 impl RocketMq {
@@ -64,7 +71,10 @@ impl RocketMq {
     /// # Errors
     /// [`BusError::Unavailable`] if no name server answers, [`BusError::Invalid`] if none is configured.
     pub async fn connect(config: RocketMqConfig, clock: Arc<dyn Clock>) -> Result<Self, BusError> {
-        let mq = Self { config: Arc::new(config), clock, supervisor: Supervisor::default() };
+        // The crate's transports run on the runtime of the caller: another one would cost a change of threads a request.
+        let runtime = RuntimeContext::try_from_current("flashgate")
+            .map_err(|error| BusError::unavailable(causes(&error)))?;
+        let mq = Self { config: Arc::new(config), clock, supervisor: Supervisor::default(), runtime };
         admin::cluster(&mq.session()).await?;
         Ok(mq)
     }

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, process::ExitCode};
 
-use flashgate_messaging::InvalidName;
+use flashgate_messaging::{BusError, InvalidName};
 use flashgate_order_store::server::{MigrationError, SchemaError};
 use flashgate_output::OutputError;
 use flashgate_service::{config::ConfigError, telemetry::TelemetryError};
@@ -24,6 +24,9 @@ pub enum WorkerError {
     /// The schema of the database differs from that of this version, or access to it is refused.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    /// The broker refuses access, or its certificate was refused.
+    #[error(transparent)]
+    Broker(#[from] BusError),
     /// A migration failed.
     #[error(transparent)]
     Migrate(#[from] MigrationError),
@@ -63,6 +66,7 @@ impl WorkerError {
             }
             Self::Schema(_) => ExitCode::from(3),
             Self::MigrationInterrupted => ExitCode::from(4),
+            Self::Broker(_) => ExitCode::from(flashgate_access::EXIT_CODE),
             Self::Task(_) => ExitCode::from(EXIT_CODE),
             Self::Telemetry(TelemetryError::Logs(_) | TelemetryError::Metrics(_))
             | Self::Migrate(MigrationError::Failed(_))

@@ -203,7 +203,11 @@ fn frames() -> Vec<Seed> {
            "remark":"a\nb","extFields":{"queueOffset":"12","msgId":"7F00000100002A9F0000000000000000"}}"#,
         b"body",
     );
-    let request = frame(r#"{"code":39,"flag":0,"opaque":-1,"extFields":{"commitLogOffset":"1"}}"#, b"");
+    let request = frame(
+        r#"{"code":39,"flag":0,"language":"JAVA","opaque":-1,"serializeTypeCurrentRPC":"JSON","version":477,
+           "extFields":{"commitLogOffset":"1"}}"#,
+        b"",
+    );
     vec![
         ("answer", [b"\0\x05".as_slice(), &answer].concat()),
         ("two", [b"\0\x60".as_slice(), &answer, &request].concat()),
@@ -262,8 +266,9 @@ fn properties() -> Vec<Seed> {
 }
 
 const ROUTE: &[u8] = br#"{"brokerDatas":[{"brokerAddrs":{"0":"127.0.0.1:10911"},"brokerName":"broker-a",
-"cluster":"flashgate"}],"filterServerTable":{},"queueDatas":[{"brokerName":"broker-a","perm":6,
+"cluster":"flashgate","enableActingMaster":false}],"filterServerTable":{},"queueDatas":[{"brokerName":"broker-a","perm":6,
 "readQueueNums":4,"topicSysFlag":0,"writeQueueNums":4}]}"#;
 /// More queues than there is memory for.
-const TOO_MANY_QUEUES: &[u8] = br#"{"brokerDatas":[{"brokerAddrs":{"0":"127.0.0.1:10911"},"brokerName":"a"}],
-"queueDatas":[{"brokerName":"a","perm":6,"readQueueNums":4294967295,"writeQueueNums":4294967295}]}"#;
+const TOO_MANY_QUEUES: &[u8] = br#"{"brokerDatas":[{"brokerAddrs":{"0":"127.0.0.1:10911"},"brokerName":"a",
+"cluster":"a","enableActingMaster":false}],"filterServerTable":{},"queueDatas":[{"brokerName":"a","perm":6,
+"readQueueNums":4294967295,"topicSysFlag":0,"writeQueueNums":4294967295}]}"#;

@@ -14,11 +14,10 @@ pub fn ledger_note(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok_and(redis::event)
 }
 
-/// Two bytes: where the stream is cut; then its bytes. The same bytes are the body and a field of a request, too.
+/// Two bytes: where the stream is cut; then its bytes.
 pub fn rocketmq_frames(bytes: &[u8]) -> bool {
     let Some((cut, stream)) = bytes.split_first_chunk() else { return false };
     let cut = u16::from_be_bytes(*cut);
-    rocketmq::request(cut.into(), 1, &String::from_utf8_lossy(stream), stream);
     rocketmq::frames(cut.into(), stream)
 }
 
@@ -27,13 +26,14 @@ pub fn rocketmq_stored(bytes: &[u8]) -> bool {
     rocketmq::stored(bytes)
 }
 
-/// Properties as the broker stores them, and pairs to be put: name, value, name, value, each behind a 0.
+/// Properties as the broker stores them, and pairs to be put: name, value, name, value, each behind a 0. At the
+/// broker, the decoder of the crate.
 pub fn rocketmq_properties(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let words: Vec<&str> = text.split('\0').collect();
     let (pairs, _odd_one) = words.as_chunks::<2>();
     let pairs: Vec<(&str, &str)> = pairs.iter().map(|[name, value]| (*name, *value)).collect();
-    rocketmq::own_properties(&pairs) | rocketmq::properties(&text)
+    rocketmq::own_properties(&pairs) | rocketmq::properties(bytes)
 }
 
 /// A name server's answer about a topic.

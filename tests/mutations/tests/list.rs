@@ -1,5 +1,7 @@
 //! The list of breaks fits the code: what it costs to keep it so is one look at each file.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::{collections::BTreeSet, fs, path::Path};
 
 use flashgate_mutations::mutation::all;

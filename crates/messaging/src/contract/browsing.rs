@@ -1,11 +1,11 @@
 //! Reading a topic without consuming it.
 
 use super::fixture::{Fixture, keys, message};
-use crate::{Browser, Delivery, MessageLocation, Publisher};
+use crate::{Browser, Delivery, MessageLocation, Publisher, rocketmq::RocketMqConfig};
 
 /// A browser reads every message, page by page and repeatedly, and takes none from subscribers.
-pub async fn a_browser_reads_every_message_and_takes_none(name_server: String) {
-    let fixture = Fixture::new(name_server, "browse", 2).await;
+pub async fn a_browser_reads_every_message_and_takes_none(server: RocketMqConfig) {
+    let fixture = Fixture::new(server, "browse", 2).await;
     let browser = fixture.mq.browser(fixture.topic.clone());
     let spans = browser.queues().await.unwrap();
     assert!(spans.len() == 2 && spans.iter().all(|span| span.offsets.is_empty()), "{spans:?}");
@@ -33,8 +33,8 @@ pub async fn a_browser_reads_every_message_and_takes_none(name_server: String) {
 }
 
 /// A topic that does not exist has no queues.
-pub async fn a_topic_that_does_not_exist_has_no_queues(name_server: String) {
-    let fixture = Fixture::new(name_server, "browse-none", 1).await;
+pub async fn a_topic_that_does_not_exist_has_no_queues(server: RocketMqConfig) {
+    let fixture = Fixture::new(server, "browse-none", 1).await;
     let browser = fixture.mq.browser(fixture.group.dead_letters());
     assert_eq!(browser.queues().await, Ok(Vec::new()));
     browser.shutdown();

@@ -5,11 +5,13 @@ use std::{collections::BTreeSet, time::Duration};
 use bytes::Bytes;
 
 use super::fixture::{Fixture, ScriptedResolutions, WAIT, keys, message};
-use crate::{BusError, Delivery, Publisher, Resolution, Subscription, TransactionProducer};
+use crate::{
+    BusError, Delivery, Publisher, Resolution, Subscription, TransactionProducer, rocketmq::RocketMqConfig,
+};
 
 /// Uncommitted messages are redelivered, committed ones are not.
-pub async fn uncommitted_messages_are_redelivered_and_committed_ones_are_not(name_server: String) {
-    let fixture = Fixture::new(name_server, "again", 1).await;
+pub async fn uncommitted_messages_are_redelivered_and_committed_ones_are_not(server: RocketMqConfig) {
+    let fixture = Fixture::new(server, "again", 1).await;
     let publisher = fixture.publisher();
     for number in 0..10 {
         publisher.publish(message(&fixture.topic, &number.to_string())).await.unwrap();
@@ -33,8 +35,8 @@ fn queues(batch: &[Delivery]) -> BTreeSet<u32> {
 }
 
 /// Two members of a group divide the queues.
-pub async fn two_members_of_a_group_divide_the_queues(name_server: String) {
-    let fixture = Fixture::new(name_server, "share", 4).await;
+pub async fn two_members_of_a_group_divide_the_queues(server: RocketMqConfig) {
+    let fixture = Fixture::new(server, "share", 4).await;
     let publisher = fixture.publisher();
     let mut first = fixture.subscribe().await;
     let mut second = fixture.subscribe().await;
@@ -69,8 +71,8 @@ pub async fn two_members_of_a_group_divide_the_queues(name_server: String) {
 
 /// A join may be cancelled at any moment. A stale member would keep its share of the queues from the others until the
 /// broker misses its heartbeats, which takes two minutes.
-pub async fn joins_that_are_broken_off_leave_no_member_behind(name_server: String) {
-    let fixture = Fixture::new(name_server, "broken-join", 4).await;
+pub async fn joins_that_are_broken_off_leave_no_member_behind(server: RocketMqConfig) {
+    let fixture = Fixture::new(server, "broken-join", 4).await;
     for half_millis in 0..40 {
         let moment = Duration::from_micros(500 * half_millis);
         // Cancelled or not, the result is dropped.
@@ -97,8 +99,8 @@ pub async fn joins_that_are_broken_off_leave_no_member_behind(name_server: Strin
 }
 
 /// A broadcasting subscription receives everything from now on and nothing before.
-pub async fn a_listener_receives_all_from_now_on_and_nothing_before(name_server: String) {
-    let fixture = Fixture::new(name_server, "listen", 2).await;
+pub async fn a_listener_receives_all_from_now_on_and_nothing_before(server: RocketMqConfig) {
+    let fixture = Fixture::new(server, "listen", 2).await;
     let publisher = fixture.publisher();
     publisher.publish(message(&fixture.topic, "before")).await.unwrap();
     fixture.listed(1).await;
@@ -115,8 +117,8 @@ pub async fn a_listener_receives_all_from_now_on_and_nothing_before(name_server:
 }
 
 /// A delayed message is delivered after its delay.
-pub async fn a_delayed_message_waits_for_its_time(name_server: String) {
-    let fixture = Fixture::new(name_server, "delay", 1).await;
+pub async fn a_delayed_message_waits_for_its_time(server: RocketMqConfig) {
+    let fixture = Fixture::new(server, "delay", 1).await;
     let mut subscription = fixture.subscribe().await;
     let mut late = message(&fixture.topic, "late");
     late.deliver_after = Some(Duration::from_secs(3));
@@ -126,8 +128,8 @@ pub async fn a_delayed_message_waits_for_its_time(name_server: String) {
 }
 
 /// A message that the broker would change is refused before it is sent.
-pub async fn what_the_broker_would_mangle_is_refused_before_it_is_sent(name_server: String) {
-    let fixture = Fixture::new(name_server, "invalid", 1).await;
+pub async fn what_the_broker_would_mangle_is_refused_before_it_is_sent(server: RocketMqConfig) {
+    let fixture = Fixture::new(server, "invalid", 1).await;
     let publisher = fixture.publisher();
     let invalid = |result: Result<(), BusError>| assert!(matches!(result, Err(BusError::Invalid { .. })));
     let with = |name: &str, value: &str| {

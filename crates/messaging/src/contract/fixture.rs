@@ -28,13 +28,12 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    pub(crate) async fn new(name_server: String, name: &str, queues: u32) -> Self {
+    pub(crate) async fn new(server: RocketMqConfig, name: &str, queues: u32) -> Self {
         let unique = format!("{name}-{}-{}", std::process::id(), SystemClock.now().as_millis());
         let config = RocketMqConfig {
-            name_servers: vec![name_server],
             prefix: "test-messaging".to_owned(),
             rebalance_interval_ms: 1_000.try_into().unwrap(),
-            ..RocketMqConfig::default()
+            ..server
         };
         let (topic, group) = (config.topic(&unique).unwrap(), config.group(&unique).unwrap());
         let mq = RocketMq::connect(config, Arc::new(SystemClock)).await.expect("the name server answers");

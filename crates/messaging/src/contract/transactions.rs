@@ -4,12 +4,17 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
+use futures::future::join_all;
+
 use super::fixture::{Fixture, ScriptedResolutions, WAIT, keys, message};
-use crate::{Resolution, Subscription, TransactionProducer, Verdict};
+use crate::{Resolution, Subscription, TransactionProducer, Verdict, rocketmq::RocketMqConfig};
+
+/// Maximum time until thousands of check-backs are answered.
+const WAIT_FOR_MANY: Duration = Duration::from_secs(120);
 
 /// A committed half-message is delivered once and unchanged.
-pub async fn a_committed_half_message_is_delivered_once_and_unchanged(name_server: String) {
-    let fixture = Fixture::new(name_server, "commit", 4).await;
+pub async fn a_committed_half_message_is_delivered_once_and_unchanged(server: RocketMqConfig) {
+    let fixture = Fixture::new(server, "commit", 4).await;
     let producer = fixture.producer(ScriptedResolutions::always(Resolution::Unknown)).await;
     let mut subscription = fixture.subscribe().await;
     let mut sent = message(&fixture.topic, "batch-1");
@@ -30,8 +35,8 @@ pub async fn a_committed_half_message_is_delivered_once_and_unchanged(name_serve
 }
 
 /// A half-message that was rolled back is neither delivered nor checked back.
-pub async fn a_half_message_that_was_rolled_back_is_never_delivered_nor_asked_for(name_server: String) {
-    let fixture = Fixture::new(name_server, "rollback", 1).await;
+pub async fn a_half_message_that_was_rolled_back_is_never_delivered_nor_asked_for(server: RocketMqConfig) {
+    let fixture = Fixture::new(server, "rollback", 1).await;
     let answers = ScriptedResolutions::always(Resolution::Commit);
     let producer = fixture.producer(Arc::clone(&answers)).await;
     let mut subscription = fixture.subscribe().await;
@@ -47,8 +52,8 @@ pub async fn a_half_message_that_was_rolled_back_is_never_delivered_nor_asked_fo
 }
 
 /// A producer that never sent answers the check-backs of one that crashed.
-pub async fn a_producer_that_never_sent_answers_for_one_that_died(name_server: String) {
-    let fixture = Fixture::new(name_server, "heir", 2).await;
+pub async fn a_producer_that_never_sent_answers_for_one_that_died(server: RocketMqConfig) {
+    let fixture = Fixture::new(server, "heir", 2).await;
     let dead = fixture.producer(ScriptedResolutions::always(Resolution::Unknown)).await;
     for number in 0..20 {
         dead.send_half(message(&fixture.topic, &format!("orphan-{number}"))).await.unwrap();
@@ -64,8 +69,8 @@ pub async fn a_producer_that_never_sent_answers_for_one_that_died(name_server: S
 }
 
 /// A check-back that is answered `Unknown` is repeated.
-pub async fn a_check_back_that_is_answered_unknown_is_asked_again(name_server: String) {
-    let fixture = Fixture::new(name_server, "unknown", 1).await;
+pub async fn a_check_back_that_is_answered_unknown_is_asked_again(server: RocketMqConfig) {
+    let fixture = Fixture::new(server, "unknown", 1).await;
     let answers = ScriptedResolutions::in_turn([Resolution::Unknown, Resolution::Commit]);
     let producer = fixture.producer(Arc::clone(&answers)).await;
     let mut subscription = fixture.subscribe().await;
@@ -76,9 +81,32 @@ pub async fn a_check_back_that_is_answered_unknown_is_asked_again(name_server: S
     assert_eq!(answers.asked(2).await, ["doubt", "doubt"]);
 }
 
+/// Each of 10,000 open half-messages is checked back, and committed ones are delivered.
+pub async fn each_of_10_000_open_half_messages_is_checked_back(server: RocketMqConfig) {
+    let fixture = Fixture::new(server, "many", 4).await;
+    let producer = fixture.producer(ScriptedResolutions::always(Resolution::Commit)).await;
+    let mut subscription = fixture.subscribe().await;
+    let mut open: BTreeSet<String> = (0..10_000).map(|number| number.to_string()).collect();
+    let all: Vec<&String> = open.iter().collect();
+    for some in all.chunks(100) {
+        let sent = some.iter().map(async |key| producer.send_half(message(&fixture.topic, key)).await);
+        for sent in join_all(sent).await {
+            sent.unwrap();
+        }
+    }
+    let delivered = async {
+        while !open.is_empty() {
+            for delivery in subscription.poll(1_000, WAIT).await.unwrap() {
+                open.remove(&delivery.key);
+            }
+        }
+    };
+    tokio::time::timeout(WAIT_FOR_MANY, delivered).await.expect("every message");
+}
+
 /// A wrong clock is detected and stamps no message.
-pub async fn a_wrong_clock_is_detected_and_stamps_no_message(name_server: String) {
-    let fixture = Fixture::new(name_server, "clock", 1).await;
+pub async fn a_wrong_clock_is_detected_and_stamps_no_message(server: RocketMqConfig) {
+    let fixture = Fixture::new(server, "clock", 1).await;
     let mut subscription = fixture.subscribe().await;
     for (ahead_ms, key) in [(60_000, "ahead"), (-60_000, "behind")] {
         let mq = fixture.with_clock_off_by(ahead_ms).await;

@@ -1,21 +1,24 @@
 //! Creating topics, for installations and tests; reading the backlog, for operators.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    num::NonZeroU32,
-};
+use std::num::NonZeroU32;
 
 use bytes::Bytes;
+use flashgate_domain::causes;
 use futures::future::join_all;
-use serde::Deserialize;
+use rocketmq_protocol::{
+    code::request_code::RequestCode,
+    protocol::{
+        body::broker_body::cluster_info::ClusterInfo,
+        header::create_topic_request_header::CreateTopicRequestHeader, remoting_command::RemotingCommand,
+    },
+};
 use tokio::time::Instant;
 
 use super::{
     RocketMq,
-    codes::{expect_success, request},
-    frame::Request,
+    codes::expect_success,
     offsets::QueueOffsets,
-    route::Route,
+    route::{MASTER, Route},
     session::Session,
 };
 use crate::{
@@ -23,7 +26,7 @@ use crate::{
     names::{Group, Topic},
 };
 
-const READ_AND_WRITE: u32 = 6;
+const READ_AND_WRITE: i32 = 6;
 
 /// Creates `topic` with `queues` queues on every master of the cluster, or updates it, and returns once the name
 /// server lists it.
@@ -33,19 +36,25 @@ const READ_AND_WRITE: u32 = 6;
 /// timeout.
 pub async fn create_topic(mq: &RocketMq, topic: &Topic, queues: NonZeroU32) -> Result<(), BusError> {
     let session = mq.session();
-    let request = Request::new(request::CREATE_OR_UPDATE_TOPIC)
-        .field("topic", topic)
-        .field("defaultTopic", "TBW102")
-        .field("readQueueNums", queues)
-        .field("writeQueueNums", queues)
-        .field("perm", READ_AND_WRITE)
-        .field("topicFilterType", "SINGLE_TAG")
-        .field("topicSysFlag", 0)
-        .field("order", false);
+    let count = i32::try_from(queues.get()).unwrap_or(i32::MAX);
+    let header = || CreateTopicRequestHeader {
+        topic: topic.as_str().into(),
+        default_topic: "TBW102".into(),
+        read_queue_nums: count,
+        write_queue_nums: count,
+        perm: READ_AND_WRITE,
+        topic_filter_type: "SINGLE_TAG".into(),
+        topic_sys_flag: Some(0),
+        order: false,
+        attributes: None,
+        force: None,
+        topic_request_header: None,
+    };
     let masters = cluster(&session).await?;
     // To all masters, even if one fails.
     let created = join_all(masters.iter().map(async |master| {
-        let created = session.call(master, &request, session.deadline()).await.and_then(expect_success);
+        let request = RemotingCommand::create_request_command(RequestCode::UpdateAndCreateTopic, header());
+        let created = session.call(master, request, session.deadline()).await.and_then(expect_success);
         created.map_err(|fault| fault.at(master))
     }));
     created.await.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -71,7 +80,7 @@ pub async fn backlog(mq: &RocketMq, topic: &Topic, group: &Group) -> Result<u64,
 async fn until_known(session: &Session, topic: &Topic, brokers: usize) -> Result<(), BusError> {
     let deadline = session.deadline();
     loop {
-        match session.ask_name_server(&Route::request(topic)).await.and_then(Route::parse) {
+        match session.ask_name_server(Route::request(topic)).await.and_then(Route::parse) {
             Ok(route) if route.brokers().count() >= brokers => return Ok(()),
             Ok(_) | Err(BusError::Rejected { .. }) if Instant::now() < deadline => {
                 tokio::time::sleep(session.config.retry_interval() / 10).await;
@@ -89,56 +98,10 @@ async fn until_known(session: &Session, topic: &Topic, brokers: usize) -> Result
 /// # Errors
 /// The name server's fault.
 pub(super) async fn cluster(session: &Session) -> Result<Vec<String>, BusError> {
-    #[derive(Deserialize)]
-    struct Cluster {
-        #[serde(rename = "brokerAddrTable")]
-        brokers: BTreeMap<String, Broker>,
-    }
-    #[derive(Deserialize)]
-    struct Broker {
-        #[serde(rename = "brokerAddrs")]
-        addresses: HashMap<String, String>,
-    }
-    let request = Request::new(request::GET_BROKER_CLUSTER_INFO);
-    let body = session.ask_name_server(&request).await.and_then(expect_success)?.body;
-    let cluster: Cluster = serde_json::from_slice(&standard_json(&body))
-        .map_err(|error| BusError::invalid_response(format!("cluster: {error}")))?;
-    let masters = cluster.brokers.into_values().filter_map(|mut broker| broker.addresses.remove("0"));
-    Ok(masters.collect())
-}
-
-/// Java's name server leaves numeric keys without quotes (`{0:"a"}`) in this answer; this adds the quotes.
-fn standard_json(body: &Bytes) -> Vec<u8> {
-    let mut quoted = Vec::with_capacity(body.len() + 64);
-    let (mut in_string, mut escaped, mut key) = (false, false, false);
-    for &byte in body {
-        if key && !byte.is_ascii_digit() {
-            quoted.push(b'"');
-            key = false;
-        }
-        if !in_string && byte.is_ascii_digit() && matches!(quoted.last(), Some(b'{' | b',')) {
-            quoted.push(b'"');
-            key = true;
-        }
-        if byte == b'"' && !escaped {
-            in_string = !in_string;
-        }
-        escaped = in_string && byte == b'\\' && !escaped;
-        quoted.push(byte);
-    }
-    quoted
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::standard_json;
-
-    #[test]
-    fn bare_numeric_keys_get_quotes_and_nothing_else_changes() {
-        let body = Bytes::from_static(br#"{"a":{0:"x:1,2{3",12:"\"{4"},"b":[{"c":5}]}"#);
-        let expected = br#"{"a":{"0":"x:1,2{3","12":"\"{4"},"b":[{"c":5}]}"#;
-        assert_eq!(standard_json(&body), expected);
-    }
+    let request = RemotingCommand::new_request(RequestCode::GetBrokerClusterInfo, Bytes::new());
+    let mut answer = session.ask_name_server(request).await.and_then(expect_success)?;
+    let cluster = ClusterInfo::decode(&answer.take_body().unwrap_or_default())
+        .map_err(|error| BusError::invalid_response(format!("cluster: {}", causes(&error))))?;
+    let brokers = cluster.broker_addr_table.unwrap_or_default().into_values();
+    Ok(brokers.filter_map(|broker| broker.broker_addrs().get(&MASTER).map(ToString::to_string)).collect())
 }

@@ -2,10 +2,19 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use flashgate_domain::causes;
 use flashgate_supervision::Task;
 use futures::future::join_all;
 use parking_lot::{Mutex, MutexGuard};
-use serde::Deserialize;
+use rocketmq_protocol::{
+    code::request_code::RequestCode,
+    protocol::{
+        RemotingDeserializable,
+        body::get_consumer_list_by_group_response_body::GetConsumerListByGroupResponseBody,
+        header::get_consumer_listby_group_request_header::GetConsumerListByGroupRequestHeader,
+        remoting_command::RemotingCommand,
+    },
+};
 use tokio::{
     sync::{Notify, mpsc},
     time::timeout,
@@ -13,8 +22,7 @@ use tokio::{
 
 use super::{
     codes::{expect_success, request},
-    connection::Inbound,
-    frame::{Frame, Request},
+    inbound::Inbound,
     pull::{Chunk, Source, Start, pull_forever},
 };
 use crate::{
@@ -27,8 +35,8 @@ use crate::{
 pub(super) struct GroupChanges(pub(super) Notify);
 
 impl Inbound for GroupChanges {
-    fn take(&self, _address: &str, request: &Frame) -> bool {
-        let changed = request.code == request::NOTIFY_CONSUMER_IDS_CHANGED;
+    fn take(&self, _address: &str, request: &RemotingCommand) -> bool {
+        let changed = request.code() == request::NOTIFY_CONSUMER_IDS_CHANGED;
         if changed {
             self.0.notify_one();
         }
@@ -171,14 +179,10 @@ impl Assignment {
     }
 
     async fn members(&self) -> Result<Vec<String>, BusError> {
-        #[derive(Deserialize)]
-        struct Members {
-            #[serde(rename = "consumerIdList")]
-            ids: Vec<String>,
-        }
         let Source { session, group, topic, .. } = self.source.as_ref();
         let route = session.route(topic).await?;
-        let request = Request::new(request::GET_CONSUMER_LIST_BY_GROUP).field("consumerGroup", group);
+        let header = GetConsumerListByGroupRequestHeader { consumer_group: group.as_str().into(), rpc: None };
+        let request = RemotingCommand::create_request_command(RequestCode::GetConsumerListByGroup, header);
         let mut fault = BusError::unavailable(format!("topic {topic} has no broker"));
         // Each broker lists every member. A broker that does not answer is asked last.
         let mut brokers: Vec<_> = route.brokers().collect();
@@ -187,12 +191,13 @@ impl Assignment {
         for (turn, broker) in brokers.iter().enumerate() {
             let is_last = turn + 1 == brokers.len();
             let until = if is_last { deadline } else { session.try_deadline().min(deadline) };
-            match session.call(broker, &request, until).await.and_then(expect_success) {
-                Ok(answer) => {
-                    let members: Members = serde_json::from_slice(&answer.body).map_err(|error| {
-                        BusError::invalid_response(format!("members of {group}: {error}"))
+            match session.call(broker, request.clone(), until).await.and_then(expect_success) {
+                Ok(mut answer) => {
+                    let body = answer.take_body().unwrap_or_default();
+                    let members = GetConsumerListByGroupResponseBody::decode(&body).map_err(|error| {
+                        BusError::invalid_response(format!("members of {group}: {}", causes(&error)))
                     })?;
-                    return Ok(members.ids);
+                    return Ok(members.consumer_id_list.iter().map(ToString::to_string).collect());
                 }
                 Err(failed) => fault = failed,
             }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{
-    codes::{fault_of, flag, request, response},
-    frame::Request,
+    codes::{fault_of, response},
     offsets::QueueOffsets,
+    pull::{next_offset, pull_request},
     route::Route,
     session::Session,
     stored::Stored,
@@ -65,29 +65,18 @@ impl Browser for RocketMqBrowser {
     }
 
     async fn read(&self, queue: &QueueId, offset: u64, max: u32) -> Result<StoredPage, BusError> {
-        let request = Request::new(request::PULL_MESSAGE)
-            .field("consumerGroup", GROUP)
-            .field("topic", &self.topic)
-            .field("queueId", queue.number)
-            .field("bname", &queue.broker)
-            .field("queueOffset", offset)
-            .field("maxMsgNums", max)
-            .field("sysFlag", flag::PULL_SUBSCRIPTION)
-            .field("commitOffset", 0)
-            .field("suspendTimeoutMillis", 0)
-            .field("subscription", "*")
-            .field("subVersion", 0)
-            .field("expressionType", "TAG");
         let route = self.session.route(&self.topic).await?;
         let address = route.address(&queue.broker)?;
-        let answer = self.session.call(address, &request, self.session.deadline()).await?;
-        match answer.code {
+        let request = pull_request(GROUP, &self.topic, queue, offset, max, None);
+        let mut answer = self.session.call(address, request, self.session.deadline()).await?;
+        match answer.code() {
             response::SUCCESS => {
-                let next = answer.number("nextBeginOffset")?;
-                Ok(StoredPage { messages: Stored::take_all(answer.body, &queue.broker)?, next })
+                let next = next_offset(&answer)?;
+                let body = answer.take_body().unwrap_or_default();
+                Ok(StoredPage { messages: Stored::take_all(body, &queue.broker)?, next })
             }
             response::PULL_NOT_FOUND | response::PULL_RETRY_IMMEDIATELY | response::PULL_OFFSET_MOVED => {
-                Ok(StoredPage { messages: Vec::new(), next: answer.number("nextBeginOffset")? })
+                Ok(StoredPage { messages: Vec::new(), next: next_offset(&answer)? })
             }
             _ => Err(fault_of(&answer).at(queue)),
         }

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rocketmq_protocol::protocol::{
+    header::check_transaction_state_request_header::CheckTransactionStateRequestHeader,
+    remoting_command::RemotingCommand,
+};
 use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinSet,
 };
 
 use super::{
-    codes::request,
-    connection::Inbound,
-    frame::Frame,
+    codes::{header, offset, request},
+    inbound::Inbound,
     session::Session,
     stored::{Half, Stored},
     transaction::{VerdictCause, end_transaction},
@@ -51,8 +54,8 @@ impl CheckBacks {
 }
 
 impl Inbound for CheckBacks {
-    fn take(&self, address: &str, request: &Frame) -> bool {
-        if request.code != request::CHECK_TRANSACTION_STATE {
+    fn take(&self, address: &str, request: &RemotingCommand) -> bool {
+        if request.code() != request::CHECK_TRANSACTION_STATE {
             return false;
         }
         match read(address, request, &self.group) {
@@ -71,19 +74,20 @@ impl Inbound for CheckBacks {
     }
 }
 
-fn read(address: &str, request: &Frame, group: &Group) -> Result<CheckBack, BusError> {
+fn read(address: &str, request: &RemotingCommand, group: &Group) -> Result<CheckBack, BusError> {
     let Half { topic, group: of, message_id, message } =
-        Stored::take(&mut request.body.clone())?.into_checked();
+        Stored::take(&mut request.body().cloned().unwrap_or_default())?.into_checked();
+    let header: CheckTransactionStateRequestHeader = header(request)?;
     if of != group.as_str() {
         return Err(BusError::invalid_response(format!("check-back is for group {of:?}, not {group}")));
     }
     let half = HalfMessage {
         topic: Topic::new(&topic).map_err(|error| BusError::invalid_response(error.to_string()))?,
         broker: address.to_owned(),
-        transaction_id: request.text("transactionId").unwrap_or(&message_id).to_owned(),
+        transaction_id: header.transaction_id.map_or_else(|| message_id.clone(), |id| id.to_string()),
         message_id,
-        queue_offset: request.number("tranStateTableOffset")?,
-        commit_log_offset: request.number("commitLogOffset")?,
+        queue_offset: offset(header.tran_state_table_offset)?,
+        commit_log_offset: offset(header.commit_log_offset)?,
     };
     Ok(CheckBack { half, message })
 }

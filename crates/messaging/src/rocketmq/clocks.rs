@@ -8,11 +8,16 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use flashgate_domain::clock::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
+use rocketmq_protocol::{
+    code::request_code::RequestCode,
+    protocol::{
+        header::view_message_request_header::ViewMessageRequestHeader, remoting_command::RemotingCommand,
+    },
+};
 use tokio::time::Instant;
 
 use super::{
-    codes::{expect_success, request},
-    frame::Request,
+    codes::{expect_success, signed},
     session::Session,
     stored::Stored,
 };
@@ -158,9 +163,10 @@ pub(super) fn compare(session: &Arc<Session>, broker: &str, commit_log_offset: u
 
 /// When `broker` stored the message at `commit_log_offset`, by its clock.
 async fn stored_at(session: &Session, broker: &str, commit_log_offset: u64) -> Result<Timestamp, BusError> {
-    let request = Request::new(request::VIEW_MESSAGE_BY_ID).field("offset", commit_log_offset);
-    let answer = session.call(broker, &request, session.deadline()).await.and_then(expect_success)?;
-    Stored::take(&mut answer.body.clone()).map(|stored| stored.stored_at())
+    let header = ViewMessageRequestHeader { topic: None, offset: signed(commit_log_offset) };
+    let request = RemotingCommand::create_request_command(RequestCode::ViewMessageById, header);
+    let mut answer = session.call(broker, request, session.deadline()).await.and_then(expect_success)?;
+    Stored::take(&mut answer.take_body().unwrap_or_default()).map(|stored| stored.stored_at())
 }
 
 #[cfg(test)]

@@ -2,12 +2,16 @@
 
 use std::{
     num::{NonZeroU32, NonZeroU64, NonZeroUsize},
+    path::PathBuf,
     time::Duration,
 };
 
+use flashgate_access::{FileError, Secret};
 use flashgate_domain::non_zero;
+use rocketmq_transport::api::FrameLimits;
 use serde::Deserialize;
 
+use super::access::{Access, TlsConfig};
 use crate::names::{Group, InvalidName, Topic};
 
 /// The addresses and limits of the RocketMQ client. Every key has a default.
@@ -18,6 +22,15 @@ pub struct RocketMqConfig {
     pub name_servers: Vec<String>,
     /// Prefix of every topic and group, so that two deployments can share a broker. Default: `flashgate`.
     pub prefix: String,
+    /// The user that signs every request, for brokers with access control: the access key of RocketMQ's clients.
+    /// Default: absent, not signed.
+    pub user: Option<String>,
+    /// The user's password, with which requests are signed: the secret key. Meant for the environment. Default: absent.
+    pub password: Option<Secret>,
+    /// A file with the password, read for each connection. Default: absent.
+    pub password_file: Option<PathBuf>,
+    /// TLS. Default: off.
+    pub tls: TlsConfig,
     /// Timeout for a TCP connection. Default 1,000: a broker is near or down.
     pub connect_timeout_ms: NonZeroU64,
     /// Timeout for one request to the broker or name server in total. Default 3,000, RocketMQ's own.
@@ -47,7 +60,7 @@ pub struct RocketMqConfig {
     pub body_bytes_max: NonZeroUsize,
     /// Maximum size of a frame that is read. Default 16 MiB, RocketMQ's own.
     pub frame_bytes_max: NonZeroUsize,
-    /// Maximum unanswered requests per connection; further ones are refused. Default 4,096.
+    /// Maximum unanswered requests per connection, at most 500; further ones wait. Default 500.
     pub requests_in_flight_max: NonZeroUsize,
     /// Heartbeat interval. Default 5,000: the broker removes a silent producer or consumer after 120 s.
     pub heartbeat_interval_ms: NonZeroU64,
@@ -78,6 +91,10 @@ impl Default for RocketMqConfig {
         Self {
             name_servers: vec!["127.0.0.1:9876".to_owned()],
             prefix: "flashgate".to_owned(),
+            user: None,
+            password: None,
+            password_file: None,
+            tls: TlsConfig::default(),
             connect_timeout_ms: non_zero!(1_000),
             send_timeout_ms: non_zero!(3_000),
             try_timeout_ms: non_zero!(1_000),
@@ -90,7 +107,7 @@ impl Default for RocketMqConfig {
             clock_interval_ms: non_zero!(30_000),
             body_bytes_max: non_zero!(4_000_000),
             frame_bytes_max: non_zero!(16 * 1024 * 1024),
-            requests_in_flight_max: non_zero!(4_096),
+            requests_in_flight_max: non_zero!(500),
             heartbeat_interval_ms: non_zero!(5_000),
             route_age_max_ms: non_zero!(10_000),
             rebalance_interval_ms: non_zero!(5_000),
@@ -106,6 +123,14 @@ impl Default for RocketMqConfig {
 }
 
 impl RocketMqConfig {
+    /// Checks user, password and TLS, and that the files can be used. Connects to nothing.
+    ///
+    /// # Errors
+    /// The key, below `rocketmq`, that is unfit.
+    pub fn check_access(&self) -> Result<(), FileError> {
+        Access::load(self).map(drop)
+    }
+
     /// The topic `name` of this deployment.
     ///
     /// # Errors
@@ -120,6 +145,18 @@ impl RocketMqConfig {
     /// [`InvalidName`] if the broker would refuse the prefix with the name.
     pub fn group(&self, name: &str) -> Result<Group, InvalidName> {
         Group::new(&format!("{}-{name}", self.prefix))
+    }
+
+    /// The limits of the frames that are read.
+    pub(super) fn frame_limits(&self) -> FrameLimits {
+        let bytes_max = self.frame_bytes_max.get();
+        let defaults = FrameLimits::java_compatibility();
+        FrameLimits {
+            max_frame_bytes: bytes_max,
+            max_header_bytes: defaults.max_header_bytes.min(bytes_max),
+            max_body_bytes: defaults.max_body_bytes.min(bytes_max),
+            initial_read_bytes: defaults.initial_read_bytes.min(bytes_max),
+        }
     }
 
     pub(super) fn connect_timeout(&self) -> Duration {

@@ -1,85 +1,81 @@
-//! One TCP connection to a broker or a name server, shared by any number of requests.
+//! One connection to a broker or a name server, shared by any number of requests.
+//!
+//! It is the public transport of RocketMQ's Rust client, with what that lacks:
+//!
+//! * A transport connects again by itself, and closes an address for 30 s after five failed connections, without a
+//!   setting. So every connection is a transport of its own, which connects once: whoever opens the next one tries the
+//!   address anew, and a member of a group knows that it must register again.
+//! * Requests on a connection that ended wait for their deadlines, and one request that reaches its deadline ends the
+//!   connection with all others that are under way. So deadlines are kept here, and [`Watch`] ends the requests of a
+//!   connection that ended.
+//! * A silent connection is not noticed. [`Watch`] probes it.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicI32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
-use flashgate_supervision::Task;
-use parking_lot::{Mutex, MutexGuard};
+use cheetah_string::CheetahString;
+use flashgate_domain::causes;
+use rocketmq_protocol::protocol::remoting_command::RemotingCommand;
+use rocketmq_runtime::ShutdownDeadline;
+use rocketmq_transport::api::{
+    CachedConnectionState, ConnectConfig, ConnectionNetEvent, MaintenanceConfig, OutboundRequestOutcome,
+    OutboundRequestRejection, OutboundRequestRejectionReason, OutboundRequestStage, RequestDeadline,
+    TransportClient, TransportClientConfig, TransportError,
+};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    sync::{Notify, mpsc, oneshot},
+    sync::{Notify, Semaphore, broadcast},
     time::{Instant, sleep, timeout, timeout_at},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    frame::{Frame, Request, refusal},
+    access::{Access, refused_by_tls, refused_login},
+    inbound::{Inbound, InboundProcessor},
     session::Session,
 };
 use crate::fault::BusError;
 
-const READ_BUFFER_BYTES: usize = 64 * 1024;
-/// Maximum frames per write: those that queued up during the previous write.
-const WRITE_FRAMES_MAX: usize = 64;
-
-/// Handles requests that the broker sends. Must not block.
-pub(super) trait Inbound: Send + Sync + 'static {
-    /// Handles `request`, which the broker at `address` sent; false if its kind is not served.
-    fn take(&self, address: &str, request: &Frame) -> bool;
-}
+/// The maximum of unanswered requests that a transport takes, without those that a [`Watch`] needs for itself.
+pub(super) const REQUESTS_MAX: usize = 500;
+/// How often the end of a connection is looked for: the transport does not tell it.
+const LOOK: Duration = Duration::from_millis(25);
+/// Maximum time for ending a transport.
+const END_TIME: Duration = Duration::from_secs(3);
 
 /// An open connection. Dropping it closes it.
 pub(super) struct Connection {
-    address: Arc<str>,
-    outgoing: mpsc::Sender<BytesMut>,
+    address: CheetahString,
     shared: Arc<Shared>,
     opened_at: Instant,
+    /// How much longer than its caller the transport waits for an answer: a deadline of the transport must not be the
+    /// one that ends a request.
+    patience: Duration,
     silence_max: Duration,
-    _tasks: [Task; 3],
 }
 
-/// The state that the connection shares with its tasks.
+/// The state that the connection shares with its [`Watch`].
 struct Shared {
-    waiting: Mutex<Waiting>,
-    opaque_next: AtomicI32,
-    /// Counts reads, so that any input of the peer changes it.
-    heard: AtomicU64,
+    transport: Arc<TransportClient<InboundProcessor>>,
+    /// Cancelled once the connection is lost.
+    ended: CancellationToken,
+    /// Counts answers and requests of the peer.
+    heard: Arc<AtomicU64>,
     /// Notified when a request timed out without any input.
     doubted: Notify,
-    requests_max: usize,
-    lost: Arc<Notify>,
+    /// Whether the peer has answered on it.
+    opened: AtomicBool,
+    /// Permits of further unanswered requests.
+    room: Semaphore,
 }
-
-/// The waiting request of each answer. `None` once the connection is lost.
-type Waiting = Option<HashMap<i32, oneshot::Sender<Frame>>>;
 
 impl Shared {
     fn heard(&self) -> u64 {
         self.heard.load(Ordering::Relaxed)
-    }
-
-    fn new_opaque(&self) -> i32 {
-        self.opaque_next.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock()
-    }
-
-    fn close(&self) {
-        if self.waiting().take().is_some() {
-            self.lost.notify_one();
-        }
     }
 }
 
@@ -90,53 +86,60 @@ impl Connection {
     /// # Errors
     /// [`BusError::Unavailable`] if there is no connection at `deadline`.
     pub(super) async fn open(
-        Session { config, supervisor, .. }: &Session,
+        session: &Session,
         address: &str,
         inbound: Arc<dyn Inbound>,
         lost: Arc<Notify>,
-        probe: Request,
+        probe: RemotingCommand,
         deadline: Instant,
     ) -> Result<Self, BusError> {
+        let Session { config, supervisor, .. } = session;
         let failed = |reason: String| BusError::unavailable(format!("cannot connect to {address}: {reason}"));
-        let stream = timeout_at(deadline, TcpStream::connect(address))
-            .await
-            .map_err(|elapsed| failed(elapsed.to_string()))?
-            .map_err(|error| failed(error.to_string()))?;
-        stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
-        let (read, write) = stream.into_split();
+        let heard = Arc::new(AtomicU64::new(0));
+        let processor = InboundProcessor::new(address, inbound, Arc::clone(&heard));
+        let (events, connects) = broadcast::channel(1);
+        let access = Access::load(config)
+            .map_err(|wrong| BusError::Refused { reason: format!("rocketmq.{wrong}") })?;
+        let transport =
+            start(session, access, processor, events).await.map_err(|error| failed(causes(&*error)))?;
+        let address = CheetahString::from(address);
         let shared = Arc::new(Shared {
-            waiting: Mutex::new(Some(HashMap::new())),
-            opaque_next: AtomicI32::new(1),
-            heard: AtomicU64::new(0),
+            transport,
+            ended: CancellationToken::new(),
+            heard,
             doubted: Notify::new(),
-            requests_max: config.requests_in_flight_max.get(),
-            lost,
+            opened: AtomicBool::new(false),
+            room: Semaphore::new(config.requests_in_flight_max.get().min(REQUESTS_MAX)),
         });
-        let (outgoing, queue) = mpsc::channel(config.requests_in_flight_max.get());
-        let address: Arc<str> = address.into();
-        let reader = Reader {
-            address: Arc::clone(&address),
-            read,
+        let connection = Self {
+            address: address.clone(),
             shared: Arc::clone(&shared),
-            inbound,
-            replies: outgoing.downgrade(),
-            frame_bytes_max: config.frame_bytes_max.get(),
-        };
-        let keep_alive = KeepAlive {
-            address: Arc::clone(&address),
-            shared: Arc::clone(&shared),
-            outgoing: outgoing.downgrade(),
-            probe,
-            interval: config.keep_alive_interval(),
+            opened_at: Instant::now(),
+            patience: config.keep_alive_interval() + 2 * config.silence_max(),
             silence_max: config.silence_max(),
         };
-        let tasks = [
-            supervisor.spawn_job("bus_reader", reader.run()),
-            supervisor.spawn_job("bus_writer", write_all(write, queue, Arc::clone(&shared))),
-            supervisor.spawn_job("bus_keep_alive", keep_alive.run()),
-        ];
-        let (opened_at, silence_max) = (Instant::now(), config.silence_max());
-        Ok(Self { address, outgoing, shared, opened_at, silence_max, _tasks: tasks })
+        let watch = Watch {
+            address,
+            shared,
+            connects,
+            probe: probe.clone(),
+            interval: config.keep_alive_interval(),
+            silence_max: config.silence_max(),
+            lost,
+        };
+        supervisor.spawn_job("bus_connection", watch.run()).detach();
+        // Only an answer shows that the peer speaks the protocol, and that nothing but a request is under way.
+        match connection.invoke(probe, deadline).await {
+            Ok(answer) => match refused_login(&connection.address, &answer) {
+                Some(refused) => Err(refused),
+                None => {
+                    connection.shared.opened.store(true, Ordering::Release);
+                    Ok(connection)
+                }
+            },
+            Err(BusError::Unanswered { reason } | BusError::Unavailable { reason }) => Err(failed(reason)),
+            Err(fault) => Err(fault),
+        }
     }
 
     pub(super) fn age(&self) -> Duration {
@@ -144,195 +147,195 @@ impl Connection {
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.shared.waiting().is_some()
+        !self.shared.ended.is_cancelled()
     }
 
-    /// Sends `request` and awaits its answer, with any code.
+    /// Sends `request` and awaits its answer, with any code. Waits first if too many requests are unanswered.
     ///
     /// # Errors
     /// [`BusError::Unavailable`] if it was not sent, [`BusError::Unanswered`] if it may have been.
-    pub(super) async fn request(&self, request: &Request, deadline: Instant) -> Result<Frame, BusError> {
-        let opaque = self.shared.new_opaque();
-        let bytes = request.encode(opaque)?;
-        let (answer, _forget) = self.register(opaque)?;
-        let (heard_before, asked_at) = (self.shared.heard(), Instant::now());
-        match timeout_at(deadline, self.outgoing.send(bytes)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => {
-                return Err(BusError::unavailable(format!("{} closed the connection", self.address)));
+    pub(super) async fn request(
+        &self,
+        request: RemotingCommand,
+        deadline: Instant,
+    ) -> Result<RemotingCommand, BusError> {
+        let Ok(Ok(_place)) = timeout_at(deadline, self.shared.room.acquire()).await else {
+            return Err(BusError::Busy {
+                reason: format!("too many requests to {} are unanswered", self.address),
+            });
+        };
+        let heard_before = self.shared.heard();
+        let asked_at = Instant::now();
+        let answer = self.invoke(request, deadline).await;
+        // No input since the request was sent: the peer is frozen or down, and the next request needs a new connection
+        // instead of waiting for TCP's timeout. A short wait proves nothing yet, so the peer is probed.
+        if matches!(answer, Err(BusError::Unanswered { .. })) && self.shared.heard() == heard_before {
+            if asked_at.elapsed() >= self.silence_max {
+                self.shared.ended.cancel();
+            } else {
+                self.shared.doubted.notify_one();
             }
-            Err(_) => return Err(BusError::unavailable(format!("{} accepts no data", self.address))),
         }
-        match timeout_at(deadline, answer).await {
-            Ok(Ok(frame)) => Ok(frame),
-            Ok(Err(_)) => Err(BusError::unanswered(format!("{} closed the connection", self.address))),
-            Err(_) => {
-                // No input since the request was sent: the peer is frozen or down, and the next request needs a new
-                // connection instead of waiting for TCP's timeout. A short wait proves nothing yet, so the peer is
-                // probed.
-                if self.shared.heard() == heard_before {
-                    if asked_at.elapsed() >= self.silence_max {
-                        self.shared.close();
-                    } else {
-                        self.shared.doubted.notify_one();
-                    }
+        answer
+    }
+
+    async fn invoke(&self, request: RemotingCommand, deadline: Instant) -> Result<RemotingCommand, BusError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let invoked = self.shared.transport.invoke_request_with_deadline(
+            Some(&self.address),
+            request,
+            RequestDeadline::after(left + self.patience),
+        );
+        tokio::select! {
+            answer = timeout_at(deadline, invoked) => match answer {
+                Ok(outcome) => {
+                    let answer = self.answer(outcome)?;
+                    self.shared.heard.fetch_add(1, Ordering::Relaxed);
+                    Ok(answer)
                 }
-                Err(BusError::unanswered(format!("{} did not answer before the deadline", self.address)))
+                Err(_elapsed) => {
+                    Err(BusError::unanswered(format!("{} did not answer before the deadline", self.address)))
+                }
+            },
+            () = self.shared.ended.cancelled() => {
+                Err(BusError::unanswered(format!("{} closed the connection", self.address)))
             }
         }
     }
 
-    fn register(&self, opaque: i32) -> Result<(oneshot::Receiver<Frame>, Forget<'_>), BusError> {
-        let mut waiting = self.shared.waiting();
-        let Some(waiting) = waiting.as_mut() else {
-            return Err(BusError::unavailable(format!("{} closed the connection", self.address)));
+    fn answer(
+        &self,
+        outcome: Result<OutboundRequestOutcome, TransportError>,
+    ) -> Result<RemotingCommand, BusError> {
+        let (stage, reason) = match outcome {
+            Ok(OutboundRequestOutcome::Response(answer)) => return Ok(answer),
+            Ok(OutboundRequestOutcome::Rejected(rejection)) => {
+                (Some(rejection.stage()), told(&rejection).to_owned())
+            }
+            Ok(OutboundRequestOutcome::Contract(contract)) => (None, format!("{:?}", contract.reason())),
+            Err(error) => {
+                if let Some(refused) = refused_by_tls(&self.address, &error) {
+                    return Err(refused);
+                }
+                (error.request_stage(), causes(&error))
+            }
         };
-        if waiting.len() >= self.shared.requests_max {
-            return Err(BusError::Busy {
-                reason: format!("too many requests to {} are unanswered", self.address),
-            });
-        }
-        let (sender, receiver) = oneshot::channel();
-        waiting.insert(opaque, sender);
-        Ok((receiver, Forget { shared: &self.shared, opaque }))
+        let reason = format!("{}: {reason}", self.address);
+        // A request that failed before it was written was certainly not sent.
+        Err(match stage {
+            None | Some(OutboundRequestStage::BeforeWrite) => BusError::unavailable(reason),
+            Some(_) => BusError::unanswered(reason),
+        })
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.shared.close();
+        self.shared.ended.cancel();
     }
 }
 
-/// Removes the waiting request when it ends, also by being dropped.
-struct Forget<'a> {
-    shared: &'a Shared,
-    opaque: i32,
-}
-
-impl Drop for Forget<'_> {
-    fn drop(&mut self) {
-        if let Some(waiting) = self.shared.waiting().as_mut() {
-            waiting.remove(&self.opaque);
-        }
+const fn told(rejection: &OutboundRequestRejection) -> &'static str {
+    match rejection.reason() {
+        OutboundRequestRejectionReason::DeadlineExpired => "no answer in time",
+        OutboundRequestRejectionReason::Cancelled => "cancelled",
+        OutboundRequestRejectionReason::ClientStopping => "the connection is being closed",
+        OutboundRequestRejectionReason::SessionClosed => "the connection is closed",
+        OutboundRequestRejectionReason::EndpointUnavailable => "the connection was refused",
+        OutboundRequestRejectionReason::QueueSaturated => "too many requests are unanswered",
     }
 }
 
-struct Reader {
-    address: Arc<str>,
-    read: OwnedReadHalf,
+/// Starts a transport that connects at its first request.
+async fn start(
+    Session { config, runtime, .. }: &Session,
+    access: Access,
+    processor: InboundProcessor,
+    events: broadcast::Sender<ConnectionNetEvent>,
+) -> Result<Arc<TransportClient<InboundProcessor>>, rocketmq_error::SharedError> {
+    let settings = TransportClientConfig {
+        connect: ConnectConfig { timeout: config.connect_timeout() },
+        // An idle connection is probed instead.
+        maintenance: MaintenanceConfig { idle_scan_interval: None },
+        tls: access.tls,
+        ..TransportClientConfig::default()
+    };
+    let builder =
+        TransportClient::builder(Arc::new(settings), processor, runtime.service_context("flashgate"));
+    let transport = Arc::new(builder.connection_events(events).frame_limits(config.frame_limits())?.build()?);
+    if let Some(signer) = access.signer {
+        transport.register_rpc_hook(signer);
+    }
+    transport.start().await?;
+    Ok(transport)
+}
+
+/// Detects that the connection ended, that the peer is down, or that a middlebox keeps the connection open without
+/// passing data: TCP reports neither for minutes, and never on an idle connection. Ends the transport at last.
+struct Watch {
+    address: CheetahString,
     shared: Arc<Shared>,
-    inbound: Arc<dyn Inbound>,
-    replies: mpsc::WeakSender<BytesMut>,
-    frame_bytes_max: usize,
-}
-
-impl Reader {
-    async fn run(mut self) {
-        let mut buffer = BytesMut::with_capacity(READ_BUFFER_BYTES);
-        loop {
-            match Frame::take(&mut buffer, self.frame_bytes_max) {
-                Ok(Some(frame)) => {
-                    self.dispatch(frame);
-                    continue;
-                }
-                Ok(None) => {}
-                Err(fault) => {
-                    tracing::error!(address = %self.address, error = %fault, "invalid data on the connection; closing");
-                    break;
-                }
-            }
-            buffer.reserve(READ_BUFFER_BYTES);
-            match self.read.read_buf(&mut buffer).await {
-                Ok(0) => break,
-                Ok(_) => {
-                    self.shared.heard.fetch_add(1, Ordering::Relaxed);
-                }
-                Err(error) => {
-                    tracing::debug!(address = %self.address, %error, "connection lost");
-                    break;
-                }
-            }
-        }
-        self.shared.close();
-    }
-
-    fn dispatch(&self, frame: Frame) {
-        if frame.is_response() {
-            let waiter = self.shared.waiting().as_mut().and_then(|waiting| waiting.remove(&frame.opaque));
-            if let Some(waiter) = waiter {
-                // The waiting request may have just been dropped; the answer is then not needed.
-                let _ = waiter.send(frame);
-            }
-            return;
-        }
-        if !self.inbound.take(&self.address, &frame) && frame.wants_response() {
-            self.refuse(&frame);
-        }
-    }
-
-    /// Best effort: the broker's own timeout covers an answer that finds the queue full.
-    fn refuse(&self, request: &Frame) {
-        if let (Ok(bytes), Some(replies)) = (refusal(request), self.replies.upgrade()) {
-            let _ = replies.try_send(bytes);
-        }
-    }
-}
-
-/// Detects that the peer is down, or that a middlebox keeps the connection open without passing data: TCP reports
-/// neither for minutes, and never on an idle connection.
-struct KeepAlive {
-    address: Arc<str>,
-    shared: Arc<Shared>,
-    outgoing: mpsc::WeakSender<BytesMut>,
-    probe: Request,
+    /// An event for each time that the transport connected.
+    connects: broadcast::Receiver<ConnectionNetEvent>,
+    probe: RemotingCommand,
     interval: Duration,
     silence_max: Duration,
+    lost: Arc<Notify>,
 }
 
-impl KeepAlive {
-    async fn run(self) {
+impl Watch {
+    async fn run(mut self) {
+        let ended = self.shared.ended.clone();
+        tokio::select! {
+            () = ended.cancelled() => {}
+            () = self.until_closed() => {}
+        }
+        ended.cancel();
+        if self.shared.opened.load(Ordering::Acquire) {
+            self.lost.notify_one();
+        }
+        self.shared.transport.shutdown_graceful(ShutdownDeadline::after(END_TIME)).await;
+    }
+
+    async fn until_closed(&mut self) {
+        // The transport is connecting.
+        let _first = self.connects.recv().await;
+        let mut heard = self.shared.heard();
+        let mut heard_at = Instant::now();
         loop {
-            let heard = self.shared.heard();
-            let is_quiet = timeout(self.interval, self.shared.doubted.notified()).await.is_err();
-            if is_quiet && self.shared.heard() != heard {
-                continue;
-            }
-            let heard = self.shared.heard();
-            let Ok(probe) = self.probe.encode(self.shared.new_opaque()) else { return };
-            let Some(outgoing) = self.outgoing.upgrade() else { return };
-            // A full queue already contains requests that the peer must answer.
-            let _ = outgoing.try_send(probe);
-            drop(outgoing);
-            sleep(self.silence_max).await;
-            if self.shared.heard() == heard {
-                tracing::warn!(address = %self.address, "connection silent; replacing");
-                metrics::counter!("flashgate_bus_connections_silent_total").increment(1);
-                self.shared.close();
+            let is_doubted = timeout(LOOK, self.shared.doubted.notified()).await.is_ok();
+            let is_there = self.shared.transport.reconcile_cached_connection(&self.address)
+                == CachedConnectionState::Healthy;
+            // A second connection of the transport is not registered at the broker.
+            if !is_there || !self.connects.is_empty() {
+                tracing::debug!(address = %self.address, "connection lost");
                 return;
             }
+            if self.shared.heard() != heard {
+                (heard, heard_at) = (self.shared.heard(), Instant::now());
+            } else if is_doubted || heard_at.elapsed() >= self.interval {
+                if !self.probe().await {
+                    tracing::warn!(address = %self.address, "connection silent; replacing");
+                    metrics::counter!("flashgate_bus_connections_silent_total").increment(1);
+                    return;
+                }
+                heard_at = Instant::now();
+            }
         }
     }
-}
 
-/// The only writer of the stream, so that a dropped request never leaves half a frame in it.
-async fn write_all(mut write: OwnedWriteHalf, mut queue: mpsc::Receiver<BytesMut>, shared: Arc<Shared>) {
-    let mut frames = Vec::with_capacity(WRITE_FRAMES_MAX);
-    while queue.recv_many(&mut frames, WRITE_FRAMES_MAX).await > 0 {
-        let bytes = joined(&mut frames);
-        if let Err(error) = write.write_all(&bytes).await {
-            tracing::debug!(%error, "connection lost");
-            break;
+    /// Whether anything was heard from the peer within `silence_max` after a probe.
+    async fn probe(&self) -> bool {
+        let heard = self.shared.heard();
+        let deadline = RequestDeadline::after(2 * self.silence_max);
+        let probed = self.shared.transport.invoke_request_with_deadline(
+            Some(&self.address),
+            self.probe.clone(),
+            deadline,
+        );
+        tokio::select! {
+            outcome = probed => matches!(outcome, Ok(OutboundRequestOutcome::Response(_))),
+            () = sleep(self.silence_max) => self.shared.heard() != heard,
         }
     }
-    shared.close();
-}
-
-fn joined(frames: &mut Vec<BytesMut>) -> Bytes {
-    let mut frames = frames.drain(..);
-    let mut all = frames.next().unwrap_or_default();
-    for frame in frames {
-        all.unsplit(frame);
-    }
-    all.freeze()
 }

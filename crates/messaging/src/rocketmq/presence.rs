@@ -4,18 +4,32 @@
 //! every producer sends a heartbeat to every broker of its topic before its first message, and again as soon as a
 //! connection was lost.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use flashgate_supervision::Task;
 use futures::future::join_all;
-use serde_json::{Value, json};
+use rocketmq_model::common::consumer::consume_from_where::ConsumeFromWhere;
+use rocketmq_protocol::{
+    code::request_code::RequestCode,
+    protocol::{
+        RemotingSerializable,
+        header::{
+            heartbeat_request_header::HeartbeatRequestHeader,
+            unregister_client_request_header::UnregisterClientRequestHeader,
+        },
+        heartbeat::{
+            consume_type::ConsumeType, consumer_data::ConsumerData, heartbeat_data::HeartbeatData,
+            message_model::MessageModel, producer_data::ProducerData, subscription_data::SubscriptionData,
+        },
+        remoting_command::RemotingCommand,
+    },
+};
 use tokio::{sync::oneshot, time::timeout};
 
-use super::{
-    codes::{expect_success, request},
-    frame::Request,
-    session::Session,
-};
+use super::{codes::expect_success, session::Session};
 use crate::{
     fault::BusError,
     names::{Group, Topic},
@@ -35,59 +49,63 @@ impl Role {
         }
     }
 
-    fn heartbeat(&self, client_id: &str) -> Request {
-        let (producers, consumers) = match self {
-            Self::Producer { group, .. } => (json!([{ "groupName": group.as_str() }]), json!([])),
-            Self::Consumer { group, topic } => (json!([]), json!([consumer(group, topic)])),
-        };
-        let body = json!({
-            "clientID": client_id,
-            "producerDataSet": producers,
-            "consumerDataSet": consumers,
-            "heartbeatFingerprint": 0,
-            "withoutSub": false,
-        });
-        Request::new(request::HEART_BEAT).body(body.to_string())
+    fn heartbeat(&self, client_id: &str) -> RemotingCommand {
+        let mut heartbeat = HeartbeatData { client_id: client_id.into(), ..HeartbeatData::default() };
+        match self {
+            Self::Producer { group, .. } => {
+                heartbeat.producer_data_set.insert(ProducerData { group_name: group.as_str().into() });
+            }
+            Self::Consumer { group, topic } => {
+                heartbeat.consumer_data_set.insert(consumer(group, topic));
+            }
+        }
+        heartbeat_request(&heartbeat)
     }
 
-    fn farewell(&self, client_id: &str) -> Request {
-        let request = Request::new(request::UNREGISTER_CLIENT).field("clientID", client_id);
-        match self {
-            Self::Producer { group, .. } => request.field("producerGroup", group),
-            Self::Consumer { group, .. } => request.field("consumerGroup", group),
-        }
+    fn farewell(&self, client_id: &str) -> RemotingCommand {
+        let group = |group: &Group| Some(group.as_str().into());
+        let (producer_group, consumer_group) = match self {
+            Self::Producer { group: name, .. } => (group(name), None),
+            Self::Consumer { group: name, .. } => (None, group(name)),
+        };
+        let header = UnregisterClientRequestHeader {
+            client_id: client_id.into(),
+            producer_group,
+            consumer_group,
+            rpc_request_header: None,
+        };
+        RemotingCommand::create_request_command(RequestCode::UnregisterClient, header)
     }
 }
 
 /// A heartbeat without groups: it registers nothing, and the broker answers it.
-pub(super) fn anonymous(client_id: &str) -> Request {
-    let body = json!({
-        "clientID": client_id,
-        "producerDataSet": [],
-        "consumerDataSet": [],
-        "heartbeatFingerprint": 0,
-        "withoutSub": false,
-    });
-    Request::new(request::HEART_BEAT).body(body.to_string())
+pub(super) fn anonymous(client_id: &str) -> RemotingCommand {
+    heartbeat_request(&HeartbeatData { client_id: client_id.into(), ..HeartbeatData::default() })
 }
 
-fn consumer(group: &Group, topic: &Topic) -> Value {
-    json!({
-        "groupName": group.as_str(),
-        "consumeType": "CONSUME_ACTIVELY",
-        "messageModel": "CLUSTERING",
-        "consumeFromWhere": "CONSUME_FROM_FIRST_OFFSET",
-        "unitMode": false,
-        "subscriptionDataSet": [{
-            "classFilterMode": false,
-            "topic": topic.as_str(),
-            "subString": "*",
-            "tagsSet": [],
-            "codeSet": [],
-            "subVersion": 0,
-            "expressionType": "TAG",
-        }],
-    })
+fn heartbeat_request(heartbeat: &HeartbeatData) -> RemotingCommand {
+    let header = HeartbeatRequestHeader::default();
+    // A heartbeat that cannot be encoded, which would be a fault of the crate, is refused by the broker.
+    let body = heartbeat.encode().unwrap_or_default();
+    RemotingCommand::create_request_command(RequestCode::HeartBeat, header).set_body(body)
+}
+
+fn consumer(group: &Group, topic: &Topic) -> ConsumerData {
+    let subscription = SubscriptionData {
+        topic: topic.as_str().into(),
+        sub_string: "*".into(),
+        expression_type: "TAG".into(),
+        sub_version: 0,
+        ..SubscriptionData::default()
+    };
+    ConsumerData {
+        group_name: group.as_str().into(),
+        consume_type: ConsumeType::ConsumeActively,
+        message_model: MessageModel::Clustering,
+        consume_from_where: ConsumeFromWhere::ConsumeFromFirstOffset,
+        subscription_data_set: HashSet::from([subscription]),
+        unit_mode: false,
+    }
 }
 
 /// The brokers' answers to a heartbeat.
@@ -120,7 +138,7 @@ async fn announce(session: &Arc<Session>, role: &Role) -> Result<Announced, BusE
     let is_alone = route.brokers().count() == 1;
     let deadline = if is_alone { session.deadline() } else { session.try_deadline() };
     let heartbeats = route.brokers().map(async |broker| {
-        let answer = session.call(broker, &heartbeat, deadline).await.and_then(expect_success);
+        let answer = session.call(broker, heartbeat.clone(), deadline).await.and_then(expect_success);
         answer.map_err(|fault| (broker.to_owned(), fault))
     });
     let answers = join_all(heartbeats).await;
@@ -200,7 +218,7 @@ pub(super) async fn leave(session: &Arc<Session>, role: &Role, announcing: Optio
     let farewell = role.farewell(&session.client_id);
     let deadline = session.try_deadline();
     join_all(route.brokers().map(async |broker| {
-        if let Err(fault) = session.call(broker, &farewell, deadline).await {
+        if let Err(fault) = session.call(broker, farewell.clone(), deadline).await {
             tracing::warn!(error = %fault, broker, "unregistering from the broker failed");
         }
     }))

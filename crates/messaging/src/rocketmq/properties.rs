@@ -1,7 +1,5 @@
 //! The properties of a message as the broker stores them: `name 0x01 value 0x02 …`.
 
-use std::collections::HashMap;
-
 use crate::fault::BusError;
 
 const NAME_END: char = '\u{1}';
@@ -113,7 +111,7 @@ impl PropertiesOut {
     /// # Errors
     /// [`BusError::Invalid`] if the name is reserved or a separator is in it.
     pub(super) fn put_own(&mut self, name: &str, value: &str) -> Result<(), BusError> {
-        if RESERVED.contains(&name) {
+        if is_reserved(name) {
             return Err(BusError::invalid(format!("property {name:?} is reserved by the broker")));
         }
         self.put(name, value)
@@ -134,27 +132,7 @@ impl PropertiesOut {
     }
 }
 
-/// The properties of a stored message.
-#[derive(Debug, Default)]
-pub(super) struct PropertiesIn(HashMap<String, String>);
-
-impl PropertiesIn {
-    /// Decodes stored properties; a pair without a separator is left out.
-    pub(super) fn parse(text: &str) -> Self {
-        let pairs = text.split(VALUE_END).filter_map(|pair| pair.split_once(NAME_END));
-        Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
-    }
-
-    /// Removes and returns a property of the protocol; empty if it is absent.
-    pub(super) fn take(&mut self, name: &str) -> String {
-        self.0.remove(name).unwrap_or_default()
-    }
-
-    /// The remaining properties without the protocol's own, sorted by name.
-    pub(super) fn into_own(self) -> Vec<(String, String)> {
-        let mut own: Vec<_> =
-            self.0.into_iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())).collect();
-        own.sort();
-        own
-    }
+/// Whether the protocol reserves the name.
+pub(super) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
 }

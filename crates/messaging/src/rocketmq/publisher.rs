@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use rocketmq_protocol::protocol::remoting_command::RemotingCommand;
+
 use super::{
-    connection::Inbound,
-    frame::Frame,
+    inbound::Inbound,
     sender::{Kind, Sender},
     session::Session,
 };
@@ -48,7 +49,7 @@ impl Publisher for RocketMqPublisher {
 pub(super) struct NoInbound;
 
 impl Inbound for NoInbound {
-    fn take(&self, _address: &str, _request: &Frame) -> bool {
+    fn take(&self, _address: &str, _request: &RemotingCommand) -> bool {
         false
     }
 }

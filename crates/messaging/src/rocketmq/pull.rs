@@ -10,11 +10,21 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
+use rocketmq_model::common::sys_flag::pull_sys_flag::PullSysFlag;
+use rocketmq_protocol::{
+    code::request_code::RequestCode,
+    protocol::{
+        header::{
+            pull_message_request_header::PullMessageRequestHeader,
+            pull_message_response_header::PullMessageResponseHeader,
+        },
+        remoting_command::RemotingCommand,
+    },
+};
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    codes::{fault_of, flag, request, response},
-    frame::Request,
+    codes::{self, at_broker, fault_of, header, remark, response, signed},
     offsets::QueueOffsets,
     session::Session,
     stored::Stored,
@@ -160,31 +170,22 @@ impl Source {
     /// One pull at `offset`; the broker may hold it until a message arrives.
     async fn pull(&self, queue: &QueueId, offset: u64) -> Result<Pulled, BusError> {
         let config = &self.session.config;
-        let request = Request::new(request::PULL_MESSAGE)
-            .field("consumerGroup", &self.group)
-            .field("topic", &self.topic)
-            .field("queueId", queue.number)
-            .field("bname", &queue.broker)
-            .field("queueOffset", offset)
-            .field("maxMsgNums", config.pull_messages_max)
-            .field("sysFlag", flag::PULL_SUSPEND | flag::PULL_SUBSCRIPTION)
-            .field("commitOffset", 0)
-            .field("suspendTimeoutMillis", config.pull_suspend_ms)
-            .field("subscription", "*")
-            .field("subVersion", 0)
-            .field("expressionType", "TAG");
+        let suspend = Some(config.pull_suspend());
+        let max = config.pull_messages_max.get();
+        let request = pull_request(self.group.as_str(), &self.topic, queue, offset, max, suspend);
         let route = self.session.route(&self.topic).await?;
         let address = route.address(&queue.broker)?;
         let deadline = Instant::now() + config.pull_suspend() + HOLD_CHECK_PERIOD + config.send_timeout();
-        let answer = self.session.call(address, &request, deadline).await?;
-        match answer.code {
+        let mut answer = self.session.call(address, request, deadline).await?;
+        match answer.code() {
             response::SUCCESS => {
-                let next = answer.number("nextBeginOffset")?;
-                Ok(Pulled::Messages(Stored::take_all(answer.body, &queue.broker)?, next))
+                let next = next_offset(&answer)?;
+                let body = answer.take_body().unwrap_or_default();
+                Ok(Pulled::Messages(Stored::take_all(body, &queue.broker)?, next))
             }
-            response::PULL_NOT_FOUND => Ok(Pulled::Messages(Vec::new(), answer.number("nextBeginOffset")?)),
+            response::PULL_NOT_FOUND => Ok(Pulled::Messages(Vec::new(), next_offset(&answer)?)),
             response::PULL_RETRY_IMMEDIATELY => {
-                let next = answer.number("nextBeginOffset")?;
+                let next = next_offset(&answer)?;
                 if next <= offset {
                     // The answer of a replica that may not be read: an immediate retry would get the same answer.
                     self.session.distrust(address);
@@ -193,15 +194,51 @@ impl Source {
                 Ok(Pulled::Messages(Vec::new(), next))
             }
             response::PULL_OFFSET_MOVED => {
-                let next = answer.number("nextBeginOffset")?;
+                let header: PullMessageResponseHeader = header(&answer)?;
+                let next = codes::offset(header.next_begin_offset)?;
                 // Apache's broker sends this remark; a broker that does not would not reset an existing offset.
-                let there_is = answer.number("minOffset")?..=answer.number("maxOffset")?;
-                let is_reset = answer.remark() == OFFSET_RESET || there_is.contains(&offset);
+                let there_is = codes::offset(header.min_offset)?..=codes::offset(header.max_offset)?;
+                let is_reset = remark(&answer) == OFFSET_RESET || there_is.contains(&offset);
                 Ok(if is_reset { Pulled::Reset(next) } else { Pulled::Lost(next) })
             }
             _ => Err(fault_of(&answer)),
         }
     }
+}
+
+/// A pull of `queue` from `offset` on. The broker may hold it for `suspend` if it finds nothing.
+pub(super) fn pull_request(
+    group: &str,
+    topic: &Topic,
+    queue: &QueueId,
+    offset: u64,
+    max: u32,
+    suspend: Option<Duration>,
+) -> RemotingCommand {
+    let header = PullMessageRequestHeader {
+        consumer_group: group.into(),
+        topic: topic.as_str().into(),
+        queue_id: i32::try_from(queue.number).unwrap_or(i32::MAX),
+        queue_offset: signed(offset),
+        max_msg_nums: i32::try_from(max).unwrap_or(i32::MAX),
+        sys_flag: PullSysFlag::build_sys_flag(false, suspend.is_some(), true, false).cast_signed(),
+        suspend_timeout_millis: suspend.map_or(0, millis),
+        subscription: Some("*".into()),
+        expression_type: Some("TAG".into()),
+        topic_request: Some(at_broker(&queue.broker)),
+        ..PullMessageRequestHeader::default()
+    };
+    RemotingCommand::create_request_command(RequestCode::PullMessage, header)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The offset of the pull after `answer`.
+pub(super) fn next_offset(answer: &RemotingCommand) -> Result<u64, BusError> {
+    let header: PullMessageResponseHeader = header(answer)?;
+    codes::offset(header.next_begin_offset)
 }
 
 /// Pulls `queue` until the subscription ends. A fault pauses it; it never skips a message by itself.

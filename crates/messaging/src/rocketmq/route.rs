@@ -1,16 +1,17 @@
 //! Which broker has which queues of a topic.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
+use std::{collections::BTreeMap, sync::Arc};
+
+use flashgate_domain::causes;
+use rocketmq_protocol::{
+    code::request_code::RequestCode,
+    protocol::{
+        header::client_request_header::GetRouteInfoRequestHeader, remoting_command::RemotingCommand,
+        route::topic_route_data::TopicRouteData,
+    },
 };
 
-use serde::Deserialize;
-
-use super::{
-    codes::{expect_success, request},
-    frame::{Frame, Request},
-};
+use super::codes::expect_success;
 use crate::{fault::BusError, message::QueueId, names::Topic};
 
 const PERMISSION_READ: u32 = 4;
@@ -18,7 +19,7 @@ const PERMISSION_WRITE: u32 = 2;
 /// The maximum accepted number of queues of a topic at a broker: far more than any has, and few enough to be listed.
 const QUEUES_MAX: u32 = 16_384;
 /// The broker id of a master; the client uses masters only.
-const MASTER: &str = "0";
+pub(super) const MASTER: u64 = 0;
 
 /// The queues of a topic and the addresses of their brokers.
 #[derive(Debug, Default)]
@@ -39,17 +40,18 @@ pub(super) struct Writer {
 
 impl Writer {
     /// The queue of the `turn`th message, round robin.
-    pub(super) fn queue(&self, turn: usize) -> u32 {
+    pub(super) fn queue(&self, turn: usize) -> i32 {
         let turn = u32::try_from(turn % usize::try_from(QUEUES_MAX).unwrap_or(usize::MAX)).unwrap_or(0);
-        turn.checked_rem(self.queues).unwrap_or(0)
+        turn.checked_rem(self.queues).and_then(|queue| i32::try_from(queue).ok()).unwrap_or(0)
     }
 }
 
 impl Route {
     /// The request that asks a name server for the route of `topic`.
-    pub(super) fn request(topic: &Topic) -> Request {
+    pub(super) fn request(topic: &Topic) -> RemotingCommand {
         // Without the second field the broker does not quote numeric keys, which is invalid JSON.
-        Request::new(request::GET_ROUTE_BY_TOPIC).field("topic", topic).field("acceptStandardJsonOnly", true)
+        let header = GetRouteInfoRequestHeader::new(topic.as_str(), Some(true));
+        RemotingCommand::create_request_command(RequestCode::GetRouteinfoByTopic, header)
     }
 
     /// Decodes the name server's answer. The queues are in the order that all members of a group agree on.
@@ -57,32 +59,33 @@ impl Route {
     /// # Errors
     /// [`BusError::Rejected`] if the topic does not exist, [`BusError::InvalidResponse`] if the answer cannot be
     /// decoded.
-    pub(super) fn parse(answer: Frame) -> Result<Self, BusError> {
-        let body = expect_success(answer)?.body;
-        let data: RouteData = serde_json::from_slice(&body)
-            .map_err(|error| BusError::invalid_response(format!("route: {error}")))?;
+    pub(super) fn parse(answer: RemotingCommand) -> Result<Self, BusError> {
+        let body = expect_success(answer)?.take_body().unwrap_or_default();
+        let data = TopicRouteData::decode(&body)
+            .map_err(|error| BusError::invalid_response(format!("route: {}", causes(&error))))?;
         let mut route = Self::default();
-        for broker in data.brokers {
-            if let Some(address) = broker.addresses.get(MASTER) {
-                route.addresses.insert(broker.name.into(), address.clone());
+        for broker in &data.broker_datas {
+            if let Some(address) = broker.broker_addrs().get(&MASTER) {
+                route.addresses.insert(broker.broker_name().as_str().into(), address.to_string());
             }
         }
-        for queues in data.queues {
-            if queues.readable.max(queues.writable) > QUEUES_MAX {
+        for queues in &data.queue_datas {
+            if queues.read_queue_nums.max(queues.write_queue_nums) > QUEUES_MAX {
                 return Err(BusError::invalid_response(format!(
                     "route: the topic has more than {QUEUES_MAX} queues"
                 )));
             }
-            let Some((broker, address)) = route.addresses.get_key_value(queues.broker.as_str()) else {
+            let Some((broker, address)) = route.addresses.get_key_value(queues.broker_name.as_str()) else {
                 continue;
             };
-            if queues.permission & PERMISSION_READ != 0 {
-                let ids = (0..queues.readable).map(|number| QueueId { broker: Arc::clone(broker), number });
+            if queues.perm & PERMISSION_READ != 0 {
+                let ids =
+                    (0..queues.read_queue_nums).map(|number| QueueId { broker: Arc::clone(broker), number });
                 route.readable.extend(ids);
             }
-            if queues.permission & PERMISSION_WRITE != 0 && queues.writable > 0 {
+            if queues.perm & PERMISSION_WRITE != 0 && queues.write_queue_nums > 0 {
                 let (name, address) = (Arc::clone(broker), address.clone());
-                route.writers.push(Writer { name, address, queues: queues.writable });
+                route.writers.push(Writer { name, address, queues: queues.write_queue_nums });
             }
         }
         route.readable.sort();
@@ -108,32 +111,4 @@ impl Route {
     pub(super) fn brokers(&self) -> impl Iterator<Item = &str> {
         self.addresses.values().map(String::as_str)
     }
-}
-
-#[derive(Deserialize)]
-struct RouteData {
-    #[serde(rename = "brokerDatas", default)]
-    brokers: Vec<BrokerData>,
-    #[serde(rename = "queueDatas", default)]
-    queues: Vec<QueueData>,
-}
-
-#[derive(Deserialize)]
-struct BrokerData {
-    #[serde(rename = "brokerName")]
-    name: String,
-    #[serde(rename = "brokerAddrs")]
-    addresses: HashMap<String, String>,
-}
-
-#[derive(Deserialize)]
-struct QueueData {
-    #[serde(rename = "brokerName")]
-    broker: String,
-    #[serde(rename = "readQueueNums")]
-    readable: u32,
-    #[serde(rename = "writeQueueNums")]
-    writable: u32,
-    #[serde(rename = "perm")]
-    permission: u32,
 }

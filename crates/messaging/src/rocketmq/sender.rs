@@ -9,12 +9,21 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
+use rocketmq_protocol::{
+    code::request_code::RequestCode,
+    protocol::{
+        header::message_operation_header::{
+            send_message_request_header_v2::SendMessageRequestHeaderV2,
+            send_message_response_header::SendMessageResponseHeader,
+        },
+        remoting_command::RemotingCommand,
+    },
+};
 use tokio::time::Instant;
 
 use super::{
     clocks::{Exchange, compare},
-    codes::{fault_of, flag, is_wrong_peer, request, response},
-    frame::{Frame, Request},
+    codes::{fault_of, flag, header, is_wrong_peer, request, response, signed},
     properties::{
         DELIVER_AFTER_MS, FIRST_CHECK_AFTER_S, HALF, KEYS, PRODUCER_GROUP, PropertiesOut, UNIQUE_ID,
         WAIT_STORED,
@@ -26,7 +35,7 @@ use crate::{fault::BusError, message::Message, names::Group};
 
 /// The topic and queue count of which a broker would copy an unknown topic; this client's topics always exist.
 const TEMPLATE_TOPIC: &str = "TBW102";
-const TEMPLATE_QUEUES: u32 = 4;
+const TEMPLATE_QUEUES: i32 = 4;
 
 /// Sends for one producer group, to the brokers in turn, and at each broker to its writable queues in turn.
 pub(super) struct Sender {
@@ -48,7 +57,7 @@ pub(super) enum Kind {
 pub(super) struct Sent {
     pub(super) broker: String,
     pub(super) message_id: String,
-    pub(super) answer: Frame,
+    pub(super) answer: SendMessageResponseHeader,
 }
 
 /// The number of hex digits at the end of a broker's message id that contain the offset in its commit log; the
@@ -56,8 +65,8 @@ pub(super) struct Sent {
 const OFFSET_DIGITS: usize = 16;
 
 /// The commit-log offset of the message that the broker's answer is about.
-pub(super) fn commit_log_offset(answer: &Frame) -> Result<u64, BusError> {
-    let broker_id = answer.text("msgId").unwrap_or_default();
+pub(super) fn commit_log_offset(answer: &SendMessageResponseHeader) -> Result<u64, BusError> {
+    let broker_id = answer.msg_id().as_str();
     let digits = broker_id.len().checked_sub(OFFSET_DIGITS).and_then(|start| broker_id.get(start..));
     digits
         .and_then(|digits| u64::from_str_radix(digits, 16).ok())
@@ -84,13 +93,13 @@ struct SendError {
 }
 
 impl SendError {
-    fn answered(answer: &Frame) -> Self {
+    fn answered(answer: &RemotingCommand) -> Self {
         let fault = fault_of(answer);
         let may_be_stored = matches!(fault, BusError::NotDurable { .. });
         Self {
             may_be_stored,
-            goes_elsewhere: answer.code != response::MESSAGE_ILLEGAL,
-            is_the_brokers: may_be_stored || is_wrong_peer(request::SEND_MESSAGE_V2, answer.code),
+            goes_elsewhere: answer.code() != response::MESSAGE_ILLEGAL,
+            is_the_brokers: may_be_stored || is_wrong_peer(request::SEND_MESSAGE_V2, answer.code()),
             fault,
         }
     }
@@ -183,16 +192,17 @@ impl Sender {
     async fn send_to(
         &self,
         writer: &Writer,
-        queue: u32,
+        queue: i32,
         outgoing: &Outgoing<'_>,
         until: Instant,
     ) -> Result<Sent, SendError> {
         let (session, address) = (&self.session, &writer.address);
         let request = self.request(outgoing, queue, writer);
         let exchange = Exchange::begin(session);
-        let failed = match session.call(address, &request, until).await {
-            Ok(answer) if answer.code == response::SUCCESS => {
+        let failed = match session.call(address, request, until).await {
+            Ok(answer) if answer.code() == response::SUCCESS => {
                 session.peers.works(address);
+                let answer = header(&answer).map_err(SendError::unanswered)?;
                 if let Ok(place) = commit_log_offset(&answer) {
                     compare(session, address, place, exchange);
                 }
@@ -258,27 +268,28 @@ impl Sender {
         properties.finish()
     }
 
-    /// `SendMessageRequestHeaderV2`: the names of its fields have one letter each.
-    fn request(&self, outgoing: &Outgoing<'_>, queue: u32, writer: &Writer) -> Request {
+    fn request(&self, outgoing: &Outgoing<'_>, queue: i32, writer: &Writer) -> RemotingCommand {
         let system_flag = match outgoing.kind {
             Kind::Plain => 0,
             Kind::Half => flag::TRANSACTION_PREPARED,
         };
         let born_at = self.session.clocks.at_broker(&writer.address, self.session.now());
-        Request::new(request::SEND_MESSAGE_V2)
-            .field("a", &self.group)
-            .field("b", &outgoing.message.topic)
-            .field("c", TEMPLATE_TOPIC)
-            .field("d", TEMPLATE_QUEUES)
-            .field("e", queue)
-            .field("f", system_flag)
-            .field("g", born_at.as_millis())
-            .field("h", 0)
-            .field("i", &outgoing.properties)
-            .field("j", 0)
-            .field("k", false)
-            .field("m", false)
-            .field("n", &writer.name)
-            .body(outgoing.message.body.clone())
+        let header = SendMessageRequestHeaderV2 {
+            // Producer group, topic, template and its queues.
+            a: self.group.as_str().into(),
+            b: outgoing.message.topic.as_str().into(),
+            c: TEMPLATE_TOPIC.into(),
+            d: TEMPLATE_QUEUES,
+            // Queue, flags, birth, properties, broker.
+            e: queue,
+            f: system_flag,
+            g: signed(born_at.as_millis()),
+            h: 0,
+            i: Some(outgoing.properties.as_str().into()),
+            n: Some((&*writer.name).into()),
+            ..SendMessageRequestHeaderV2::default()
+        };
+        RemotingCommand::create_request_command(RequestCode::SendMessageV2, header)
+            .set_body(outgoing.message.body.clone())
     }
 }

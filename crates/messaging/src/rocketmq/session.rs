@@ -13,19 +13,22 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use flashgate_domain::clock::{Clock, Timestamp};
 use flashgate_supervision::Supervisor;
 use parking_lot::Mutex;
+use rocketmq_protocol::{code::request_code::RequestCode, protocol::remoting_command::RemotingCommand};
+use rocketmq_runtime::RuntimeContext;
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     RocketMq,
     clocks::Clocks,
-    codes::{is_wrong_peer, request, response},
+    codes::{is_wrong_peer, response},
     config::RocketMqConfig,
-    connection::{Connection, Inbound},
-    frame::{Frame, Request},
+    connection::Connection,
+    inbound::Inbound,
     peers::Peers,
     presence::anonymous,
     route::Route,
@@ -37,6 +40,7 @@ pub(super) struct Session {
     identity: u64,
     pub(super) config: Arc<RocketMqConfig>,
     pub(super) supervisor: Supervisor,
+    pub(super) runtime: RuntimeContext,
     /// Notified when a connection is lost, so that a registered member sends its heartbeat again.
     pub(super) lost: Arc<Notify>,
     pub(super) peers: Peers,
@@ -70,7 +74,7 @@ const DOUBT_PAUSE: Duration = Duration::from_secs(1);
 
 impl Session {
     pub(super) fn new(
-        RocketMq { config, clock, supervisor }: &RocketMq,
+        RocketMq { config, clock, supervisor, runtime }: &RocketMq,
         inbound: Arc<dyn Inbound>,
     ) -> Arc<Self> {
         // Two sessions must have different ids, but in containers every process has the id 1 and they start together:
@@ -83,6 +87,7 @@ impl Session {
             clocks: Clocks::default(),
             config: Arc::clone(config),
             supervisor: supervisor.clone(),
+            runtime: runtime.clone(),
             lost: Arc::new(Notify::new()),
             clock: Arc::clone(clock),
             inbound,
@@ -123,21 +128,22 @@ impl Session {
     pub(super) async fn call(
         &self,
         address: &str,
-        request: &Request,
+        request: RemotingCommand,
         deadline: Instant,
-    ) -> Result<Frame, BusError> {
+    ) -> Result<RemotingCommand, BusError> {
+        let code = request.code();
         let answer = match self.connection(address, deadline).await {
             Ok(connection) => connection.request(request, deadline).await,
             Err(fault) => Err(fault),
         };
         match &answer {
-            Ok(frame) => {
+            Ok(answer) => {
                 self.peers.answered(address);
-                if is_wrong_peer(request.code, frame.code) {
+                if is_wrong_peer(code, answer.code()) {
                     self.distrust(address);
                 }
             }
-            Err(BusError::Unavailable { .. } | BusError::Unanswered { .. }) => {
+            Err(BusError::Unavailable { .. } | BusError::Refused { .. } | BusError::Unanswered { .. }) => {
                 self.peers.is_silent(address);
                 self.doubt_routes(address);
             }
@@ -184,7 +190,7 @@ impl Session {
         let (inbound, lost) = (Arc::clone(&self.inbound), Arc::clone(&self.lost));
         let is_name_server = self.config.name_servers.iter().any(|server| server == address);
         let probe = match is_name_server {
-            true => Request::new(request::GET_BROKER_CLUSTER_INFO),
+            true => RemotingCommand::new_request(RequestCode::GetBrokerClusterInfo, Bytes::new()),
             false => anonymous(&self.client_id),
         };
         let opened = Connection::open(self, address, inbound, lost, probe, deadline).await?;
@@ -195,7 +201,10 @@ impl Session {
 
     /// Asks the name servers in turn, beginning with the last one that answered. A server that does not answer, or
     /// lacks an entry that another may have, does not block the others.
-    pub(super) async fn ask_name_server(&self, request: &Request) -> Result<Frame, BusError> {
+    pub(super) async fn ask_name_server(
+        &self,
+        request: RemotingCommand,
+    ) -> Result<RemotingCommand, BusError> {
         let deadline = self.deadline();
         let servers = &self.config.name_servers;
         let first = self.name_server.load(Ordering::Relaxed);
@@ -205,7 +214,7 @@ impl Session {
             let Some(server) = servers.get(index) else { continue };
             let is_last = turn + 1 == servers.len();
             let deadline = if is_last { deadline } else { deadline.min(self.try_deadline()) };
-            match self.call(server, request, deadline).await {
+            match self.call(server, request.clone(), deadline).await {
                 Ok(answer) if is_final(&answer) => {
                     self.name_server.store(index, Ordering::Relaxed);
                     return Ok(answer);
@@ -273,7 +282,7 @@ impl Session {
     }
 
     async fn fetch_route(&self, topic: &Topic) -> Result<Arc<Route>, BusError> {
-        let route = Arc::new(Route::parse(self.ask_name_server(&Route::request(topic)).await?)?);
+        let route = Arc::new(Route::parse(self.ask_name_server(Route::request(topic)).await?)?);
         let mut routes = self.routes.lock();
         let known = KnownRoute { route: Arc::clone(&route), read_at: Instant::now(), is_doubted: false };
         routes.insert(topic.clone(), known);
@@ -290,6 +299,6 @@ impl Session {
 
 /// Whether another name server cannot have a better answer: a server that was just started has no topics until the
 /// brokers registered, and one that does not support the request is not a name server.
-fn is_final(answer: &Frame) -> bool {
-    !matches!(answer.code, response::TOPIC_NOT_EXIST | response::REQUEST_CODE_NOT_SUPPORTED)
+fn is_final(answer: &RemotingCommand) -> bool {
+    !matches!(answer.code(), response::TOPIC_NOT_EXIST | response::REQUEST_CODE_NOT_SUPPORTED)
 }

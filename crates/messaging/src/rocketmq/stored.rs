@@ -1,40 +1,27 @@
 //! A message in the broker's storage format, as in pulls and check-backs.
-//!
-//! Source: `MessageDecoder.java`, RocketMQ 5.4.0. Integers are big-endian; addresses are 4 or 16 bytes and a port:
-//!
-//! ```text
-//! i32 size | i32 magic | i32 crc | i32 queue | i32 flag | i64 queue offset | i64 commit log offset | i32 sysFlag
-//! i64 born | address | i64 stored | address | i32 reconsumed | i64 prepared offset
-//! i32 + body | u8 (second magic: u16) + topic | u16 + properties
-//! ```
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
-use bytes::{Buf, Bytes, TryGetError};
-use flashgate_domain::clock::Timestamp;
+use bytes::Bytes;
+use cheetah_string::CheetahString;
+use flashgate_domain::{causes, clock::Timestamp};
+use rocketmq_protocol::protocol::body::message_codec::{DecodedMessageFrame, decode_message_frame};
 
 use super::{
-    codes::flag,
-    properties::{CHECK_TIMES, KEYS, PRODUCER_GROUP, PropertiesIn, UNIQUE_ID},
+    codes,
+    properties::{CHECK_TIMES, KEYS, PRODUCER_GROUP, UNIQUE_ID, is_reserved},
 };
 use crate::{
     fault::BusError,
     message::{CheckedMessage, Delivery, QueueId},
 };
 
-const MAGIC: u32 = 0xdaa3_20a7;
-const MAGIC_LONG_TOPIC: u32 = 0xdaa3_20ab;
-
 /// A decoded message. A body that another client compressed is not decompressed.
 #[derive(Debug)]
 pub(super) struct Stored {
-    number: u32,
+    queue: u32,
     offset: u64,
-    born_at: Timestamp,
-    stored_at: Timestamp,
-    body: Bytes,
-    topic: String,
-    properties: PropertiesIn,
+    message: DecodedMessageFrame,
 }
 
 impl Stored {
@@ -43,20 +30,19 @@ impl Stored {
     /// # Errors
     /// [`BusError::InvalidResponse`] if the message is incomplete or invalid.
     pub(super) fn take(bytes: &mut Bytes) -> Result<Self, BusError> {
-        let size = bytes.as_ref().try_get_u32().ok().and_then(|size| usize::try_from(size).ok());
-        match size.filter(|size| *size <= bytes.len()) {
-            Some(size) => {
-                let mut message = bytes.split_to(size);
-                Self::read(&mut message)
-                    .map_err(|error| BusError::invalid_response(format!("stored message: {error}")))
-            }
-            None => Err(BusError::invalid_response("a stored message exceeds the data that contains it")),
-        }
+        let invalid = |reason: &str| BusError::invalid_response(format!("stored message: {reason}"));
+        // The crate's decoder takes fields beyond the size that the message states.
+        let size = bytes.first_chunk::<4>().and_then(|size| usize::try_from(u32::from_be_bytes(*size)).ok());
+        let size = size.filter(|size| *size <= bytes.len()).ok_or_else(|| invalid("incomplete"))?;
+        let mut one = bytes.split_to(size);
+        let message = decode_message_frame(&mut one).map_err(|error| invalid(&causes(&error)))?;
+        let queue = u32::try_from(message.queue_id).map_err(|_negative| invalid("negative queue"))?;
+        Ok(Self { queue, offset: codes::offset(message.queue_offset)?, message })
     }
 
     /// When the broker stored it, by the broker's clock.
-    pub(super) const fn stored_at(&self) -> Timestamp {
-        self.stored_at
+    pub(super) fn stored_at(&self) -> Timestamp {
+        at(self.message.store_timestamp)
     }
 
     /// All messages of `bytes`, as deliveries from a queue of `broker`.
@@ -71,65 +57,54 @@ impl Stored {
         Ok(deliveries)
     }
 
-    fn read(bytes: &mut Bytes) -> Result<Self, Malformed> {
-        let _size = bytes.try_get_u32()?;
-        let magic = bytes.try_get_u32()?;
-        let _crc = bytes.try_get_u32()?;
-        let number = bytes.try_get_u32()?;
-        let _flag = bytes.try_get_u32()?;
-        let offset = bytes.try_get_u64()?;
-        let _commit_log_offset = bytes.try_get_u64()?;
-        let system_flag = bytes.try_get_u32()?;
-        let born_at = Timestamp::from_millis(bytes.try_get_u64()?);
-        skip_address(bytes, system_flag & flag::BORN_HOST_V6 != 0)?;
-        let stored_at = Timestamp::from_millis(bytes.try_get_u64()?);
-        skip_address(bytes, system_flag & flag::STORE_HOST_V6 != 0)?;
-        let _reconsumed = bytes.try_get_u32()?;
-        let _prepared_offset = bytes.try_get_u64()?;
-        let body_length = usize::try_from(bytes.try_get_u32()?).unwrap_or(usize::MAX);
-        let body = part(bytes, body_length)?;
-        let topic_length = match magic {
-            MAGIC => usize::from(bytes.try_get_u8()?),
-            MAGIC_LONG_TOPIC => usize::from(bytes.try_get_u16()?),
-            _ => return Err(Malformed::Magic(magic)),
-        };
-        let topic = String::from_utf8_lossy(&part(bytes, topic_length)?).into_owned();
-        let properties_length = usize::from(bytes.try_get_u16()?);
-        let properties = part(bytes, properties_length)?;
-        let properties = PropertiesIn::parse(&String::from_utf8_lossy(&properties));
-        Ok(Self { number, offset, born_at, stored_at, body, topic, properties })
-    }
-
     /// The message as a delivery from a queue of `broker`.
     pub(super) fn into_delivery(mut self, broker: &Arc<str>) -> Delivery {
         Delivery {
-            message_id: self.properties.take(UNIQUE_ID),
-            key: self.properties.take(KEYS),
-            properties: self.properties.into_own(),
-            body: self.body,
-            queue: QueueId { broker: Arc::clone(broker), number: self.number },
+            message_id: self.property(UNIQUE_ID),
+            key: self.property(KEYS),
+            queue: QueueId { broker: Arc::clone(broker), number: self.queue },
             offset: self.offset,
-            born_at: self.born_at,
-            stored_at: self.stored_at,
+            born_at: at(self.message.born_timestamp),
+            stored_at: self.stored_at(),
+            properties: own(self.message.properties),
+            body: self.message.body,
         }
     }
 
     /// The half-message of a check-back.
     pub(super) fn into_checked(mut self) -> Half {
-        let asked_before = self.properties.take(CHECK_TIMES).parse().unwrap_or(0);
+        let asked_before = self.property(CHECK_TIMES).parse().unwrap_or(0);
         Half {
-            topic: self.topic,
-            group: self.properties.take(PRODUCER_GROUP),
-            message_id: self.properties.take(UNIQUE_ID),
+            topic: self.message.topic.to_string(),
+            group: self.property(PRODUCER_GROUP),
+            message_id: self.property(UNIQUE_ID),
             message: CheckedMessage {
-                key: self.properties.take(KEYS),
-                properties: self.properties.into_own(),
-                body: self.body,
+                key: self.property(KEYS),
                 asked_before,
-                born_at: self.born_at,
+                born_at: at(self.message.born_timestamp),
+                properties: own(self.message.properties),
+                body: self.message.body,
             },
         }
     }
+
+    /// Removes and returns a property of the protocol; empty if it is absent.
+    fn property(&mut self, name: &str) -> String {
+        self.message.properties.remove(name).map(|value| value.to_string()).unwrap_or_default()
+    }
+}
+
+/// The properties without the protocol's own, sorted by name.
+fn own(properties: HashMap<CheetahString, CheetahString>) -> Vec<(String, String)> {
+    let own = properties.into_iter().filter(|(name, _)| !is_reserved(name));
+    let mut own: Vec<_> = own.map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    own.sort();
+    own
+}
+
+/// A time of the protocol; the epoch if it is negative.
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
 /// The half-message of a check-back, with the fields that its verdict must name.
@@ -139,32 +114,6 @@ pub(super) struct Half {
     pub(super) group: String,
     pub(super) message_id: String,
     pub(super) message: CheckedMessage,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Malformed {
-    #[error("unknown magic number {0:#x}")]
-    Magic(u32),
-    #[error("{needed} bytes expected, {left} left")]
-    Short { needed: usize, left: usize },
-}
-
-impl From<TryGetError> for Malformed {
-    fn from(error: TryGetError) -> Self {
-        Self::Short { needed: error.requested, left: error.available }
-    }
-}
-
-fn part(bytes: &mut Bytes, needed: usize) -> Result<Bytes, Malformed> {
-    if bytes.len() < needed {
-        return Err(Malformed::Short { needed, left: bytes.len() });
-    }
-    Ok(bytes.split_to(needed))
-}
-
-fn skip_address(bytes: &mut Bytes, v6: bool) -> Result<(), Malformed> {
-    let port = 4;
-    part(bytes, port + if v6 { 16 } else { 4 }).map(drop)
 }
 
 #[cfg(test)]

@@ -6,12 +6,18 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_supervision::Task;
 use parking_lot::Mutex;
+use rocketmq_protocol::{
+    code::request_code::RequestCode,
+    protocol::{
+        header::end_transaction_request_header::EndTransactionRequestHeader,
+        remoting_command::RemotingCommand,
+    },
+};
 
 use super::{
     RocketMq,
     check_back::{CheckBacks, PROBE, answer_all},
-    codes::{fault_of, flag, request, response},
-    frame::Request,
+    codes::{fault_of, flag, offset, remark, response, signed},
     presence::{Role, join, leave},
     sender::{Kind, Sender, Sent, commit_log_offset},
     session::Session,
@@ -115,9 +121,9 @@ fn half_message(topic: &Topic, sent: Sent) -> Result<HalfMessage, BusError> {
     Ok(HalfMessage {
         topic: topic.clone(),
         broker: sent.broker,
-        transaction_id: sent.answer.text("transactionId").unwrap_or(&sent.message_id).to_owned(),
+        transaction_id: sent.answer.transaction_id().unwrap_or(&sent.message_id).to_owned(),
         message_id: sent.message_id,
-        queue_offset: sent.answer.number("queueOffset")?,
+        queue_offset: offset(sent.answer.queue_offset())?,
         commit_log_offset: commit_log_offset(&sent.answer)?,
     })
 }
@@ -141,19 +147,22 @@ pub(super) async fn end_transaction(
         Verdict::Commit => flag::TRANSACTION_COMMIT,
         Verdict::Rollback => flag::TRANSACTION_ROLLBACK,
     };
-    let request = Request::new(request::END_TRANSACTION)
-        .field("topic", &half.topic)
-        .field("producerGroup", group)
-        .field("tranStateTableOffset", half.queue_offset)
-        .field("commitLogOffset", half.commit_log_offset)
-        .field("commitOrRollback", commit_or_rollback)
-        .field("fromTransactionCheck", cause == VerdictCause::CheckBack)
-        .field("msgId", &half.message_id)
-        .field("transactionId", &half.transaction_id);
-    let answer = session.call(&half.broker, &request, session.deadline()).await?;
-    match answer.code {
+    let header = EndTransactionRequestHeader {
+        topic: half.topic.as_str().into(),
+        producer_group: group.as_str().into(),
+        tran_state_table_offset: signed(half.queue_offset),
+        commit_log_offset: signed(half.commit_log_offset),
+        commit_or_rollback,
+        from_transaction_check: cause == VerdictCause::CheckBack,
+        msg_id: half.message_id.as_str().into(),
+        transaction_id: Some(half.transaction_id.as_str().into()),
+        ..EndTransactionRequestHeader::default()
+    };
+    let request = RemotingCommand::create_request_command(RequestCode::EndTransaction, header);
+    let answer = session.call(&half.broker, request, session.deadline()).await?;
+    match answer.code() {
         response::SUCCESS => Ok(()),
-        response::ILLEGAL_OPERATION => Err(BusError::TooLate { reason: answer.remark() }),
+        response::ILLEGAL_OPERATION => Err(BusError::TooLate { reason: remark(&answer) }),
         // A replica's answer: it stores nothing of its own.
         response::SLAVE_NOT_AVAILABLE => {
             Err(BusError::unavailable(format!("{} is a replica and accepts no verdicts", half.broker)))

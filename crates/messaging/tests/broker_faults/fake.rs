@@ -18,6 +18,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
+use tokio_util::sync::CancellationToken;
 
 pub(crate) const PULL: i32 = 11;
 pub(crate) const QUERY_OFFSET: i32 = 14;
@@ -81,7 +82,10 @@ struct Control {
     handler: Mutex<Handler>,
     asked: Mutex<Vec<Asked>>,
     opened: AtomicU64,
+    open: AtomicU64,
     frozen_below: AtomicU64,
+    /// Ends the open connections.
+    closing: Mutex<CancellationToken>,
 }
 
 impl Server {
@@ -92,13 +96,21 @@ impl Server {
             handler: Mutex::new(Box::new(handler)),
             asked: Mutex::default(),
             opened: AtomicU64::new(0),
+            open: AtomicU64::new(0),
             frozen_below: AtomicU64::new(0),
+            closing: Mutex::default(),
         });
         let shared = Arc::clone(&control);
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let number = shared.opened.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(stream, number, Arc::clone(&shared)));
+                let shared = Arc::clone(&shared);
+                tokio::spawn(async move {
+                    shared.open.fetch_add(1, Ordering::SeqCst);
+                    let closing = shared.closing.lock().clone();
+                    closing.run_until_cancelled(serve(stream, number, Arc::clone(&shared))).await;
+                    shared.open.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
         Self { address, control, accepting }
@@ -112,6 +124,16 @@ impl Server {
     /// Freezes the open connections for good; new ones work.
     pub(crate) fn freeze_open_connections(&self) {
         self.control.frozen_below.store(self.control.opened.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+
+    /// Closes the open connections; new ones work.
+    pub(crate) fn close_open_connections(&self) {
+        std::mem::take(&mut *self.control.closing.lock()).cancel();
+    }
+
+    /// The number of connections that clients hold open.
+    pub(crate) fn open_connections(&self) -> u64 {
+        self.control.open.load(Ordering::SeqCst)
     }
 
     /// The received requests with that code.
@@ -150,7 +172,7 @@ async fn serve(mut stream: TcpStream, number: u64, control: Arc<Control>) {
         let Some(answer) = answer else { continue };
         let header = json!({
             "code": answer.code, "flag": 1, "opaque": header["opaque"], "language": "JAVA", "version": 0,
-            "extFields": answer.fields, "remark": "as scripted",
+            "extFields": answer.fields, "remark": "as scripted", "serializeTypeCurrentRPC": "JSON",
         });
         let header = serde_json::to_vec(&header).unwrap();
         let mut bytes = Vec::new();
@@ -230,10 +252,12 @@ pub(crate) fn tell(
             ROUTE => json!({
                 "brokerDatas": brokers.iter().map(|address| json!({
                     "brokerName": name(address), "cluster": "test", "brokerAddrs": { "0": address.to_string() },
+                    "enableActingMaster": false,
                 })).collect::<Vec<_>>(),
                 "queueDatas": brokers.iter().map(|address| json!({
-                    "brokerName": name(address), "readQueueNums": 2, "writeQueueNums": 2, "perm": 6,
+                    "brokerName": name(address), "readQueueNums": 2, "writeQueueNums": 2, "perm": 6, "topicSysFlag": 0,
                 })).collect::<Vec<_>>(),
+                "filterServerTable": {},
             }),
             _ => return Some(Answer::code(3)),
         };

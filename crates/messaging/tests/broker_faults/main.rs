@@ -4,13 +4,13 @@
 
 mod fake;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use fake::{
-    Answer, Asked, Cluster, END_TRANSACTION, HEART_BEAT, MEMBERS, NO_PERMISSION, OFFSET_MOVED, PULL, ROUTE,
-    SEND, SERVICE_NOT_AVAILABLE, Server, UPDATE_OFFSET, silent, stored, tell, until, works,
+    Answer, Asked, CLUSTER, Cluster, END_TRANSACTION, HEART_BEAT, MEMBERS, NO_PERMISSION, OFFSET_MOVED, PULL,
+    ROUTE, SEND, SERVICE_NOT_AVAILABLE, Server, UPDATE_OFFSET, silent, stored, tell, until, works,
 };
 use flashgate_domain::clock::SystemClock;
 use flashgate_messaging::{
@@ -18,8 +18,10 @@ use flashgate_messaging::{
     TransactionProducer,
     rocketmq::{RocketMq, RocketMqConfig, RocketMqSubscription, RocketMqTransactionProducer},
 };
+use futures::future::join_all;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 struct NeverAsked;
 
@@ -100,18 +102,17 @@ async fn the_last_broker_gets_the_rest_of_the_timeout() {
 #[tokio::test]
 async fn a_half_message_that_one_broker_may_have_is_in_doubt_whatever_the_other_answers() {
     let cluster = Cluster::of(2).await;
-    let producer = producer(cluster.config()).await;
+    // The silent connection stays: on a new one nothing would be sent before an answer.
+    let producer =
+        producer(RocketMqConfig { silence_max_ms: 60_000.try_into().unwrap(), ..cluster.config() }).await;
     cluster.brokers[0].answer_with(silent);
     cluster.brokers[1].answer_with(|_| Some(Answer::code(NO_PERMISSION)));
     let config = RocketMqConfig::default();
     assert_eq!(config.send_retries_max, 2);
-    let mut doubts = 0;
     for _ in 0..2 {
-        if let Err(BusError::Unanswered { .. }) = producer.send_half(message()).await {
-            doubts += 1;
-        }
+        let sent = producer.send_half(message()).await;
+        assert!(matches!(sent, Err(BusError::Unanswered { .. })), "{sent:?}");
     }
-    assert_eq!(doubts, 2);
 }
 
 #[tokio::test]
@@ -180,7 +181,8 @@ async fn a_name_server_that_is_frozen_hides_no_other() {
     let publisher =
         connect(RocketMqConfig { name_servers, ..config }).await.publisher(Group::new("group").unwrap());
     publisher.publish(message()).await.unwrap();
-    assert!(!frozen.asked(ROUTE).is_empty());
+    // A connection is used once the server has answered on it.
+    assert!(!frozen.asked(CLUSTER).is_empty());
 }
 
 #[tokio::test]
@@ -241,11 +243,17 @@ async fn a_connection_on_which_nothing_happens_stays() {
 fn gives(span: std::ops::Range<u64>) -> impl FnMut(&Asked) -> Option<Answer> + Send + 'static {
     move |asked| match asked.code {
         PULL if asked.fields["queueId"] == "0" && asked.fields["queueOffset"] == span.start.to_string() => {
-            Some(Answer::default().field("nextBeginOffset", span.end).body(stored(0, span.clone())))
+            Some(pulled(Answer::default(), span.end, span.end).body(stored(0, span.clone())))
         }
         PULL => None,
         _ => works(asked),
     }
+}
+
+/// The fields of every answer to a pull.
+fn pulled(answer: Answer, next: u64, max: u64) -> Answer {
+    let answer = answer.field("nextBeginOffset", next).field("minOffset", 0).field("maxOffset", max);
+    answer.field("suggestWhichBrokerId", 0)
 }
 
 async fn subscribe(mq: &RocketMq) -> RocketMqSubscription {
@@ -331,12 +339,7 @@ async fn after_an_operators_reset_the_messages_come_again_and_their_offsets_are_
     let mut gives_again = gives(2..5);
     cluster.brokers[0].answer_with(with_members(move |asked| {
         if asked.code == PULL && asked.fields["queueId"] == "0" && asked.fields["queueOffset"] == "5" {
-            return Some(
-                Answer::code(OFFSET_MOVED)
-                    .field("nextBeginOffset", 2)
-                    .field("minOffset", 0)
-                    .field("maxOffset", 5),
-            );
+            return Some(pulled(Answer::code(OFFSET_MOVED), 2, 5));
         }
         gives_again(asked)
     }));
@@ -347,4 +350,52 @@ async fn after_an_operators_reset_the_messages_come_again_and_their_offsets_are_
     assert_eq!(commits("5"), 1, "what was read before the reset is not committed over it");
     subscription.commit(&subscription.position()).await.unwrap();
     assert_eq!(commits("5"), 2);
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_costs_no_other_request_on_its_connection() {
+    let cluster = Cluster::of(1).await;
+    let producer = producer(cluster.config()).await;
+    let mut is_first = true;
+    cluster.brokers[0].answer_with(move |asked| {
+        if asked.code == SEND && std::mem::take(&mut is_first) { None } else { works(asked) }
+    });
+    let sent = join_all((0..64).map(|_| producer.send_half(message()))).await;
+    let unanswered = sent.iter().filter(|sent| matches!(sent, Err(BusError::Unanswered { .. }))).count();
+    assert_eq!((unanswered, sent.iter().filter(|sent| sent.is_ok()).count()), (1, 63));
+    producer.send_half(message()).await.unwrap();
+    let connections: BTreeSet<_> =
+        cluster.brokers[0].asked(SEND).iter().map(|asked| asked.connection).collect();
+    assert_eq!(connections.len(), 1, "{connections:?}");
+}
+
+#[tokio::test]
+async fn requests_on_a_connection_that_ends_do_not_wait_for_their_deadlines() {
+    let cluster = Cluster::of(1).await;
+    let config = RocketMqConfig { send_timeout_ms: 60_000.try_into().unwrap(), ..cluster.config() };
+    let producer = producer(config).await;
+    cluster.brokers[0].answer_with(|asked| if asked.code == SEND { None } else { works(asked) });
+    let sending = tokio::spawn(async move { producer.send_half(message()).await });
+    until("a request", || !cluster.brokers[0].asked(SEND).is_empty()).await;
+    cluster.brokers[0].close_open_connections();
+    let sent = timeout(Duration::from_secs(20), sending).await.expect("no wait for the deadline").unwrap();
+    assert!(matches!(sent, Err(BusError::Unanswered { .. })), "{sent:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_is_shut_down_leaves_no_connection_open() {
+    let cluster = Cluster::of(2).await;
+    cluster.brokers[0].answer_with(with_members(holds_pulls));
+    let mq = connect(cluster.config()).await;
+    let publisher = mq.publisher(Group::new("group").unwrap());
+    publisher.publish(message()).await.unwrap();
+    let producer = producer(cluster.config()).await;
+    producer.send_half(message()).await.unwrap();
+    let listener = mq.listen(Group::new("group").unwrap(), topic()).await.unwrap();
+    publisher.shutdown();
+    producer.shutdown().await;
+    listener.shutdown().await;
+    drop(mq);
+    let servers = || cluster.brokers.iter().chain([&cluster.name_server]);
+    until("no connection", || servers().all(|server| server.open_connections() == 0)).await;
 }
