@@ -1,4 +1,4 @@
-//! Redis and MySQL that demand TLS, users and rights: a sale on them, and what a refusal looks like at the start and
+//! Servers that demand TLS, users and rights: a sale on them, and what a refusal looks like at the start and
 //! later.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
@@ -7,7 +7,7 @@ use std::{fs, path::Path, process, time::Duration};
 
 use flashgate_tests::{
     Answer, Deployment, Purchase, SaleForm, ask_all, door, eventually, own_stack::OwnStack,
-    ports::free_address, process::Process, secure::Secure, stack::Stack,
+    ports::free_address, process::Process, secure::Secure,
 };
 use http::StatusCode;
 use redis::Cmd;
@@ -231,11 +231,10 @@ fn write(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-/// RocketMQ is that of the environment, without TLS.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sale_on_secure_servers_outlives_a_lockout() {
     let prefix = format!("secure-{}", process::id());
-    let stack = OwnStack::secure("redis,mysql", &prefix).await;
+    let stack = OwnStack::secure("redis,mysql,rocketmq", &prefix).await;
     let access = stack.access();
     let folder = TempDir::with_prefix("flashgate-secure-").unwrap();
     let (file, before) = (folder.path().join("password"), access.password("redis-gateway"));
@@ -244,7 +243,7 @@ async fn a_sale_on_secure_servers_outlives_a_lockout() {
     let mut clients = vec![password_file];
     set_client(&mut clients, "FLASHGATE_GATEWAY__REDIS", &access);
     set_client(&mut clients, "FLASHGATE_WORKER__ORDER_STORE", &access);
-    let mut plan = Deployment::of("secure").on(stack.with_rocketmq_of(&Stack::from_env()));
+    let mut plan = Deployment::of("secure").on(stack.stack());
     for (variable, value) in &clients {
         plan = plan.variable(variable, value);
     }

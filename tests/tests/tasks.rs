@@ -7,7 +7,7 @@ use flashgate_tests::{Answer, Deployment, Purchase, Rush, SaleForm, process::Pro
 use tokio::time::sleep;
 
 /// What every gateway has, from its start on.
-const OF_GATEWAYS: [&str; 22] = [
+const OF_GATEWAYS: [&str; 20] = [
     "operator_listener",
     "http_listener",
     "grpc_listener",
@@ -23,16 +23,14 @@ const OF_GATEWAYS: [&str; 22] = [
     "settle",
     "lane",
     "check_backs",
-    "bus_reader",
-    "bus_writer",
-    "bus_keep_alive",
+    "bus_connection",
     "bus_heartbeat",
     "bus_assignment",
     "bus_offsets",
     "bus_puller",
 ];
 /// What every order worker has that audits.
-const OF_WORKERS: [&str; 14] = [
+const OF_WORKERS: [&str; 12] = [
     "operator_listener",
     "metrics_upkeep",
     "grpc_health",
@@ -40,9 +38,7 @@ const OF_WORKERS: [&str; 14] = [
     "consume",
     "audit",
     "shutdown_notice",
-    "bus_reader",
-    "bus_writer",
-    "bus_keep_alive",
+    "bus_connection",
     "bus_heartbeat",
     "bus_assignment",
     "bus_offsets",
