@@ -124,6 +124,7 @@ stack_apply_options() {
 stack_missing_packages() {
     local part
     for part in ${settings[parts]}; do "${part}_missing_packages"; done
+    ! is_secure_asked || has_program openssl || printf 'openssl\n'
 }
 
 # stack_prepare: checks all requirements before anything is created or started.
