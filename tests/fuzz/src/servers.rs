@@ -26,14 +26,13 @@ pub fn rocketmq_stored(bytes: &[u8]) -> bool {
     rocketmq::stored(bytes)
 }
 
-/// Properties as the broker stores them, and pairs to be put: name, value, name, value, each behind a 0. At the
-/// broker, the decoder of the crate.
+/// Properties as the broker stores them, and pairs to be put: name, value, name, value, each behind a 0.
 pub fn rocketmq_properties(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let words: Vec<&str> = text.split('\0').collect();
     let (pairs, _odd_one) = words.as_chunks::<2>();
     let pairs: Vec<(&str, &str)> = pairs.iter().map(|[name, value]| (*name, *value)).collect();
-    rocketmq::own_properties(&pairs) | rocketmq::properties(bytes)
+    rocketmq::own_properties(&pairs) | rocketmq::properties(&text)
 }
 
 /// A name server's answer about a topic.

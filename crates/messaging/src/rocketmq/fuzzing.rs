@@ -6,11 +6,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
-use rocketmq_protocol::protocol::{
-    body::message_codec::decode_properties, remoting_command::RemotingCommand,
-};
+use rocketmq_protocol::protocol::remoting_command::RemotingCommand;
 
-use super::{codes::remark, properties::PropertiesOut, route::Route, stored::Stored};
+use super::{
+    codes::remark,
+    properties::{PropertiesIn, PropertiesOut},
+    route::Route,
+    stored::Stored,
+};
 
 /// The content of a frame that callers can see.
 type Seen = (i32, i32, bool, String, Bytes);
@@ -62,8 +65,8 @@ pub fn stored(bytes: &[u8]) -> bool {
 }
 
 /// Properties as the broker stores them.
-pub fn properties(bytes: &[u8]) -> bool {
-    !decode_properties(bytes).is_empty()
+pub fn properties(text: &str) -> bool {
+    !PropertiesIn::parse(text).into_own().is_empty()
 }
 
 /// Encoded properties decode to the same properties.
@@ -71,15 +74,12 @@ pub fn own_properties(pairs: &[(&str, &str)]) -> bool {
     let mut out = PropertiesOut::default();
     let mut put = BTreeMap::new();
     for (name, value) in pairs {
-        // The crate's decoder drops a property without a value.
-        if out.put_own(name, value).is_ok() && !value.is_empty() {
+        if out.put_own(name, value).is_ok() {
             put.insert((*name).to_owned(), (*value).to_owned());
         }
     }
     let Ok(text) = out.finish() else { return false };
-    let read = decode_properties(text.as_bytes());
-    let read: BTreeMap<_, _> =
-        read.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let read: BTreeMap<_, _> = PropertiesIn::parse(&text).into_own().into_iter().collect();
     assert_eq!(read, put);
     !put.is_empty()
 }

@@ -1,5 +1,7 @@
 //! The properties of a message as the broker stores them: `name 0x01 value 0x02 …`.
 
+use std::collections::HashMap;
+
 use crate::fault::BusError;
 
 const NAME_END: char = '\u{1}';
@@ -133,6 +135,45 @@ impl PropertiesOut {
 }
 
 /// Whether the protocol reserves the name.
-pub(super) fn is_reserved(name: &str) -> bool {
+fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)
+}
+
+/// The properties of a stored message. The crate's decoder drops those with an empty value, such as of a dead letter.
+#[derive(Debug, Default)]
+pub(super) struct PropertiesIn(HashMap<String, String>);
+
+impl PropertiesIn {
+    /// Decodes stored properties; a pair without a separator is left out.
+    pub(super) fn parse(text: &str) -> Self {
+        let pairs = text.split(VALUE_END).filter_map(|pair| pair.split_once(NAME_END));
+        Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    /// Removes and returns a property of the protocol; empty if it is absent.
+    pub(super) fn take(&mut self, name: &str) -> String {
+        self.0.remove(name).unwrap_or_default()
+    }
+
+    /// The remaining properties without the protocol's own, sorted by name.
+    pub(super) fn into_own(self) -> Vec<(String, String)> {
+        let mut own: Vec<_> = self.0.into_iter().filter(|(name, _)| !is_reserved(name)).collect();
+        own.sort();
+        own
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PropertiesIn, PropertiesOut};
+
+    #[test]
+    fn an_empty_value_is_kept() {
+        let mut out = PropertiesOut::default();
+        out.put_own("detail", "").unwrap();
+        out.put_own("reason", "malformed").unwrap();
+        let read = PropertiesIn::parse(&out.finish().unwrap()).into_own();
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(read, [pair("detail", ""), pair("reason", "malformed")]);
+    }
 }

@@ -1,15 +1,14 @@
 //! A message in the broker's storage format, as in pulls and check-backs.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use cheetah_string::CheetahString;
 use flashgate_domain::{causes, clock::Timestamp};
 use rocketmq_protocol::protocol::body::message_codec::{DecodedMessageFrame, decode_message_frame};
 
 use super::{
     codes,
-    properties::{CHECK_TIMES, KEYS, PRODUCER_GROUP, UNIQUE_ID, is_reserved},
+    properties::{CHECK_TIMES, KEYS, PRODUCER_GROUP, PropertiesIn, UNIQUE_ID},
 };
 use crate::{
     fault::BusError,
@@ -22,6 +21,7 @@ pub(super) struct Stored {
     queue: u32,
     offset: u64,
     message: DecodedMessageFrame,
+    properties: PropertiesIn,
 }
 
 impl Stored {
@@ -37,7 +37,8 @@ impl Stored {
         let mut one = bytes.split_to(size);
         let message = decode_message_frame(&mut one).map_err(|error| invalid(&causes(&error)))?;
         let queue = u32::try_from(message.queue_id).map_err(|_negative| invalid("negative queue"))?;
-        Ok(Self { queue, offset: codes::offset(message.queue_offset)?, message })
+        let properties = PropertiesIn::parse(&message.properties_string);
+        Ok(Self { queue, offset: codes::offset(message.queue_offset)?, message, properties })
     }
 
     /// When the broker stored it, by the broker's clock.
@@ -60,46 +61,33 @@ impl Stored {
     /// The message as a delivery from a queue of `broker`.
     pub(super) fn into_delivery(mut self, broker: &Arc<str>) -> Delivery {
         Delivery {
-            message_id: self.property(UNIQUE_ID),
-            key: self.property(KEYS),
+            message_id: self.properties.take(UNIQUE_ID),
+            key: self.properties.take(KEYS),
             queue: QueueId { broker: Arc::clone(broker), number: self.queue },
             offset: self.offset,
             born_at: at(self.message.born_timestamp),
             stored_at: self.stored_at(),
-            properties: own(self.message.properties),
+            properties: self.properties.into_own(),
             body: self.message.body,
         }
     }
 
     /// The half-message of a check-back.
     pub(super) fn into_checked(mut self) -> Half {
-        let asked_before = self.property(CHECK_TIMES).parse().unwrap_or(0);
+        let asked_before = self.properties.take(CHECK_TIMES).parse().unwrap_or(0);
         Half {
             topic: self.message.topic.to_string(),
-            group: self.property(PRODUCER_GROUP),
-            message_id: self.property(UNIQUE_ID),
+            group: self.properties.take(PRODUCER_GROUP),
+            message_id: self.properties.take(UNIQUE_ID),
             message: CheckedMessage {
-                key: self.property(KEYS),
+                key: self.properties.take(KEYS),
                 asked_before,
                 born_at: at(self.message.born_timestamp),
-                properties: own(self.message.properties),
+                properties: self.properties.into_own(),
                 body: self.message.body,
             },
         }
     }
-
-    /// Removes and returns a property of the protocol; empty if it is absent.
-    fn property(&mut self, name: &str) -> String {
-        self.message.properties.remove(name).map(|value| value.to_string()).unwrap_or_default()
-    }
-}
-
-/// The properties without the protocol's own, sorted by name.
-fn own(properties: HashMap<CheetahString, CheetahString>) -> Vec<(String, String)> {
-    let own = properties.into_iter().filter(|(name, _)| !is_reserved(name));
-    let mut own: Vec<_> = own.map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    own.sort();
-    own
 }
 
 /// A time of the protocol; the epoch if it is negative.
