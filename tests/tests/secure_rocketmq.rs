@@ -47,7 +47,9 @@ async fn the_bus_keeps_its_promises_on_a_rocketmq_that_demands_tls_and_signature
         password_file: None,
         ..administrator()
     };
-    assert_told(&refused(signed_by("administrator", "wrong")).await, "user or password refused");
+    let wrong = refused(signed_by("administrator", "wrong")).await;
+    assert_told(&wrong, "user or password refused");
+    assert_told(&wrong, "check rocketmq.user, rocketmq.password");
     assert_told(&refused(signed_by("nobody", "wrong")).await, "user or password refused");
     let unsigned = RocketMqConfig { user: None, password_file: None, ..administrator() };
     assert_told(&refused(unsigned).await, "user or password refused");

@@ -11,8 +11,10 @@ pub struct ServerKeys {
     pub server: &'static str,
     /// Its section of the configuration: `redis`.
     pub section: &'static str,
-    /// The key of its address, which also names the user: `redis.urls`.
+    /// The key of its address: `redis.urls`.
     pub address: &'static str,
+    /// The key that names the user: that of the address, or one of its own.
+    pub user: &'static str,
 }
 
 /// A server refused this process, or this process refused the server. An operator must act; until then each attempt
@@ -80,7 +82,7 @@ impl fmt::Display for Refusal {
 impl Refusal {
     /// What to check.
     fn remedy(self, keys: ServerKeys) -> String {
-        let ServerKeys { section, address, .. } = keys;
+        let ServerKeys { section, address, user, .. } = keys;
         match self {
             Self::UnknownAuthority => format!("{section}.tls.ca_file"),
             Self::Expired => {
@@ -91,9 +93,9 @@ impl Refusal {
             Self::ClientCertificate => format!("{section}.tls.certificate_file and {section}.tls.key_file"),
             Self::NoTls => format!("{address} and {section}.tls"),
             Self::TlsRequired => format!("{section}.tls"),
-            Self::Login => format!("{address}, {section}.password and {section}.password_file"),
+            Self::Login => format!("{user}, {section}.password and {section}.password_file"),
             Self::Right => {
-                format!("the rights of the user in {address} (docs/OPERATIONS.md, \"Users, rights and TLS\")")
+                format!("the rights of the user in {user} (docs/OPERATIONS.md, \"Users, rights and TLS\")")
             }
         }
     }
@@ -184,7 +186,8 @@ fn find_tls<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
 mod tests {
     use super::*;
 
-    const KEYS: ServerKeys = ServerKeys { server: "Redis", section: "redis", address: "redis.urls" };
+    const KEYS: ServerKeys =
+        ServerKeys { server: "Redis", section: "redis", address: "redis.urls", user: "redis.urls" };
 
     #[test]
     fn a_refusal_is_found_among_the_causes() {

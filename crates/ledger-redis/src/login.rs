@@ -11,7 +11,8 @@ use tokio::task::{JoinError, spawn_blocking};
 
 use super::config::{InvalidRedisConfig, RedisConfig};
 
-const KEYS: ServerKeys = ServerKeys { server: "Redis", section: "redis", address: "redis.urls" };
+const KEYS: ServerKeys =
+    ServerKeys { server: "Redis", section: "redis", address: "redis.urls", user: "redis.urls" };
 
 /// Errors of a server that refuses the user.
 const LOGIN_REFUSED: [&str; 2] = ["WRONGPASS", "NOAUTH"];

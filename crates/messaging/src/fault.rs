@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rocketmq_protocol::code::response_code::ResponseCode;
+
 /// A call to the broker that failed. Each variant states what is certain about its effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BusError {
@@ -66,8 +68,7 @@ pub enum BusError {
     Closed,
 }
 
-/// `ResponseCode.NO_PERMISSION`.
-const NO_PERMISSION: i32 = 16;
+const NO_PERMISSION: i32 = ResponseCode::NoPermission.to_i32();
 
 impl BusError {
     /// The stable code, for logs, metrics and error bodies.

@@ -12,7 +12,12 @@ use tokio::task::spawn_blocking;
 
 use crate::fault::QueryError;
 
-const KEYS: ServerKeys = ServerKeys { server: "MySQL", section: "order_store", address: "order_store.url" };
+const KEYS: ServerKeys = ServerKeys {
+    server: "MySQL",
+    section: "order_store",
+    address: "order_store.url",
+    user: "order_store.url",
+};
 
 /// Errors of a server that refuses the user: `ER_ACCESS_DENIED_ERROR`, `ER_NOT_SUPPORTED_AUTH_MODE`,
 /// `ER_ACCESS_DENIED_NO_PASSWORD_ERROR`, `ER_MUST_CHANGE_PASSWORD`, `ER_MUST_CHANGE_PASSWORD_LOGIN`,

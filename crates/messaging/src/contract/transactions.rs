@@ -3,7 +3,6 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-
 use futures::future::join_all;
 
 use super::fixture::{Fixture, ScriptedResolutions, WAIT, keys, message};

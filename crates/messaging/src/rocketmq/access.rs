@@ -18,8 +18,12 @@ use super::{
 };
 use crate::fault::BusError;
 
-const KEYS: ServerKeys =
-    ServerKeys { server: "RocketMQ", section: "rocketmq", address: "rocketmq.name_servers" };
+const KEYS: ServerKeys = ServerKeys {
+    server: "RocketMQ",
+    section: "rocketmq",
+    address: "rocketmq.name_servers",
+    user: "rocketmq.user",
+};
 
 /// TLS towards the name servers and brokers. All files are PEM and are read again for each connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

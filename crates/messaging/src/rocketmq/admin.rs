@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{
     RocketMq,
-    codes::expect_success,
+    codes::{expect_success, signed_count},
     offsets::QueueOffsets,
     route::{MASTER, Route},
     session::Session,
@@ -36,7 +36,7 @@ const READ_AND_WRITE: i32 = 6;
 /// timeout.
 pub async fn create_topic(mq: &RocketMq, topic: &Topic, queues: NonZeroU32) -> Result<(), BusError> {
     let session = mq.session();
-    let count = i32::try_from(queues.get()).unwrap_or(i32::MAX);
+    let count = signed_count(queues.get());
     let header = || CreateTopicRequestHeader {
         topic: topic.as_str().into(),
         default_topic: "TBW102".into(),

@@ -104,6 +104,11 @@ pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+/// A count or the number of a queue in a field of the protocol.
+pub(super) fn signed_count(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
 /// An offset of the protocol.
 ///
 /// # Errors

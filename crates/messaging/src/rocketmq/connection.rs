@@ -29,6 +29,7 @@ use rocketmq_transport::api::{
 };
 use tokio::{
     sync::{Notify, Semaphore, broadcast},
+    task::spawn_blocking,
     time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
@@ -84,7 +85,8 @@ impl Connection {
     /// a request that every such peer answers; a connection that stays silent is closed.
     ///
     /// # Errors
-    /// [`BusError::Unavailable`] if there is no connection at `deadline`.
+    /// [`BusError::Unavailable`] if there is no connection at `deadline`, [`BusError::Refused`] if the peer refuses
+    /// this client, or its certificate is refused.
     pub(super) async fn open(
         session: &Session,
         address: &str,
@@ -98,7 +100,11 @@ impl Connection {
         let heard = Arc::new(AtomicU64::new(0));
         let processor = InboundProcessor::new(address, inbound, Arc::clone(&heard));
         let (events, connects) = broadcast::channel(1);
-        let access = Access::load(config)
+        let settings = Arc::clone(config);
+        // A file can be on a slow disk.
+        let access = spawn_blocking(move || Access::load(&settings)).await;
+        let access = access
+            .map_err(|stopped| failed(stopped.to_string()))?
             .map_err(|wrong| BusError::Refused { reason: format!("rocketmq.{wrong}") })?;
         let transport =
             start(session, access, processor, events).await.map_err(|error| failed(causes(&*error)))?;
@@ -210,7 +216,7 @@ impl Connection {
         let (stage, reason) = match outcome {
             Ok(OutboundRequestOutcome::Response(answer)) => return Ok(answer),
             Ok(OutboundRequestOutcome::Rejected(rejection)) => {
-                (Some(rejection.stage()), told(&rejection).to_owned())
+                (Some(rejection.stage()), reason_of(&rejection).to_owned())
             }
             Ok(OutboundRequestOutcome::Contract(contract)) => (None, format!("{:?}", contract.reason())),
             Err(error) => {
@@ -235,7 +241,7 @@ impl Drop for Connection {
     }
 }
 
-const fn told(rejection: &OutboundRequestRejection) -> &'static str {
+const fn reason_of(rejection: &OutboundRequestRejection) -> &'static str {
     match rejection.reason() {
         OutboundRequestRejectionReason::DeadlineExpired => "no answer in time",
         OutboundRequestRejectionReason::Cancelled => "cancelled",

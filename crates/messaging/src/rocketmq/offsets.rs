@@ -21,7 +21,9 @@ use rocketmq_protocol::{
 };
 
 use super::{
-    codes::{at_broker, broker_named, expect_success, fault_of, header, offset, response, signed},
+    codes::{
+        at_broker, broker_named, expect_success, fault_of, header, offset, response, signed, signed_count,
+    },
     session::Session,
 };
 use crate::{
@@ -109,7 +111,7 @@ impl QueueOffsets<'_> {
     }
 
     fn number(self) -> i32 {
-        i32::try_from(self.queue.number).unwrap_or(i32::MAX)
+        signed_count(self.queue.number)
     }
 
     fn broker(self) -> Option<TopicRequestHeader> {

@@ -24,7 +24,7 @@ use rocketmq_protocol::{
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    codes::{self, at_broker, fault_of, header, remark, response, signed},
+    codes::{self, at_broker, fault_of, header, remark, response, signed, signed_count},
     offsets::QueueOffsets,
     session::Session,
     stored::Stored,
@@ -218,9 +218,9 @@ pub(super) fn pull_request(
     let header = PullMessageRequestHeader {
         consumer_group: group.into(),
         topic: topic.as_str().into(),
-        queue_id: i32::try_from(queue.number).unwrap_or(i32::MAX),
+        queue_id: signed_count(queue.number),
         queue_offset: signed(offset),
-        max_msg_nums: i32::try_from(max).unwrap_or(i32::MAX),
+        max_msg_nums: signed_count(max),
         sys_flag: PullSysFlag::build_sys_flag(false, suspend.is_some(), true, false).cast_signed(),
         suspend_timeout_millis: suspend.map_or(0, millis),
         subscription: Some("*".into()),
