@@ -21,11 +21,6 @@ const QUEUES: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);
 /// A poll that waits so long and gets nothing has reached the end of a topic that nobody writes to.
 const QUIET: Duration = Duration::from_secs(2);
 
-/// How RocketMQ is reached behind that name server, without access control.
-pub fn plain(name_server: &str) -> RocketMqConfig {
-    RocketMqConfig { name_servers: vec![name_server.to_owned()], ..RocketMqConfig::default() }
-}
-
 impl Broker {
     /// Creates the topics under `prefix` at the brokers that `server` reaches.
     ///

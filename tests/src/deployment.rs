@@ -10,13 +10,14 @@ use std::{
 };
 
 use flashgate_domain::{Clock, SaleId, SystemClock};
+use flashgate_messaging::rocketmq::RocketMqConfig;
 use futures::future::join_all;
 use http::{Request, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    broker::{self, Broker},
+    broker::Broker,
     eventually::eventually,
     gateway::{Gateway, GatewayPlan},
     lines::RocketMqLines,
@@ -310,7 +311,7 @@ impl Plan {
         };
         let broker = match secure {
             Some(secure) => secure.rocketmq(&name_server, "administrator"),
-            None => broker::plain(&name_server),
+            None => RocketMqConfig::at(&name_server),
         };
         let broker = Broker::create(broker, &unique).await;
 

@@ -5,8 +5,6 @@ use std::{collections::HashMap, fs, path::PathBuf};
 use flashgate_access::TlsFiles;
 use flashgate_messaging::rocketmq::{RocketMqConfig, TlsConfig};
 
-use crate::broker;
-
 /// Certificates and passwords of a secure stack.
 #[derive(Clone, Debug)]
 pub struct Secure {
@@ -120,7 +118,7 @@ impl Secure {
 
     /// How `user` (`administrator`, `gateway`, …) reaches RocketMQ behind that name server.
     pub fn rocketmq(&self, name_server: &str, user: &str) -> RocketMqConfig {
-        let plain = RocketMqConfig { prefix: self.prefix().to_owned(), ..broker::plain(name_server) };
+        let plain = RocketMqConfig { prefix: self.prefix().to_owned(), ..RocketMqConfig::at(name_server) };
         if !self.has_rocketmq() {
             return plain;
         }

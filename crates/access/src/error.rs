@@ -22,7 +22,7 @@ pub struct ServerKeys {
 #[derive(Debug)]
 pub struct AccessError {
     /// The keys to check.
-    pub keys: ServerKeys,
+    pub keys: &'static ServerKeys,
     /// The address of the server.
     pub address: String,
     /// What was refused.
@@ -34,7 +34,7 @@ pub struct AccessError {
 impl fmt::Display for AccessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { keys, address, refusal, detail } = self;
-        write!(f, "{} at {address}: {refusal} ({detail}); check {}", keys.server, refusal.remedy(*keys))
+        write!(f, "{} at {address}: {refusal} ({detail}); check {}", keys.server, refusal.remedy(keys))
     }
 }
 
@@ -81,7 +81,7 @@ impl fmt::Display for Refusal {
 
 impl Refusal {
     /// What to check.
-    fn remedy(self, keys: ServerKeys) -> String {
+    fn remedy(self, keys: &ServerKeys) -> String {
         let ServerKeys { section, address, user, .. } = keys;
         match self {
             Self::UnknownAuthority => format!("{section}.tls.ca_file"),
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn an_error_names_server_refusal_and_keys() {
         let error = AccessError {
-            keys: KEYS,
+            keys: &KEYS,
             address: "redis.internal:6379".to_owned(),
             refusal: Refusal::UnknownAuthority,
             detail: "invalid peer certificate: UnknownIssuer".to_owned(),

@@ -27,8 +27,7 @@ impl CheckBackHandler for Says {
 async fn start(folder: &Path) -> (EmbeddedBroker, RocketMq) {
     let broker = EmbeddedBroker::start(folder.to_owned(), &EmbeddedBrokerConfig::default()).await;
     let broker = broker.expect("the broker starts");
-    let config =
-        RocketMqConfig { name_servers: vec![broker.name_server().to_string()], ..RocketMqConfig::default() };
+    let config = RocketMqConfig::at(broker.name_server());
     (broker, RocketMq::connect(config, Arc::new(SystemClock)).await.expect("the name server answers"))
 }
 

@@ -101,7 +101,7 @@ pub(super) fn failure(address: String, error: &RedisError) -> ConnectError {
 
 /// A refusal by the server at `address`, or of it.
 pub(super) const fn refused(address: String, refusal: Refusal, detail: String) -> AccessError {
-    AccessError { keys: KEYS, address, refusal, detail }
+    AccessError { keys: &KEYS, address, refusal, detail }
 }
 
 fn refusal(error: &RedisError) -> Option<Refusal> {

@@ -17,17 +17,10 @@ pub mod deliveries;
 mod fixture;
 pub mod transactions;
 
-use crate::rocketmq::RocketMqConfig;
-
 /// A broker under test. It may end when this is dropped.
 pub trait Server {
     /// `host:port` of its name server.
     fn name_server(&self) -> String;
-
-    /// How a client reaches it.
-    fn config(&self) -> RocketMqConfig {
-        RocketMqConfig { name_servers: vec![self.name_server()], ..RocketMqConfig::default() }
-    }
 }
 
 /// Makes one test per fact. `$start` is an async function without arguments that returns a [`Server`].
@@ -59,7 +52,8 @@ macro_rules! bus_contract {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $fact() {
                 let server = $start().await;
-                $crate::contract::$module::$fact($crate::contract::Server::config(&server)).await;
+                let name_server = $crate::contract::Server::name_server(&server);
+                $crate::contract::$module::$fact($crate::rocketmq::RocketMqConfig::at(name_server)).await;
             }
         )+)+
     };

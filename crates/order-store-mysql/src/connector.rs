@@ -106,7 +106,7 @@ impl Connector {
     /// The refusal behind an error of the driver.
     pub(crate) fn refusal_of(&self, error: &sqlx::Error) -> Option<AccessError> {
         let refusal = refusal(error)?;
-        Some(AccessError { keys: KEYS, address: self.address(), refusal, detail: error.to_string() })
+        Some(AccessError { keys: &KEYS, address: self.address(), refusal, detail: error.to_string() })
     }
 }
 

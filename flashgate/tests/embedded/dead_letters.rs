@@ -19,7 +19,7 @@ use crate::{
 
 /// Puts a message on the topic of batches, as any program on this machine may.
 async fn send_to_orders(serve: &Serve, key: &str, body: &'static [u8]) {
-    let config = RocketMqConfig { name_servers: vec![serve.name_server.to_string()], ..Default::default() };
+    let config = RocketMqConfig::at(serve.name_server);
     let mq = RocketMq::connect(config, Arc::new(SystemClock)).await.unwrap();
     let publisher = mq.publisher(mq.config().group("stranger").unwrap());
     let orders = mq.config().topic("orders").unwrap();

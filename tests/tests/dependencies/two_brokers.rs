@@ -5,11 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use flashgate_domain::SaleId;
 use flashgate_messaging::Subscription;
+use flashgate_messaging::rocketmq::RocketMqConfig;
 use flashgate_tests::{
-    Deployment, Heard, Purchase, SaleForm,
-    broker::{self, Broker},
-    eventually,
-    rocketmq_server::RocketMqServer,
+    Deployment, Heard, Purchase, SaleForm, broker::Broker, eventually, rocketmq_server::RocketMqServer,
 };
 use tokio::time::{Instant, sleep};
 
@@ -81,7 +79,7 @@ async fn with_one_of_two_brokers_frozen_or_dead_it_sells_at_full_rate_and_uses_i
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_that_an_operator_resets_reads_again_from_there() {
     let rocketmq = RocketMqServer::start().await;
-    let broker = Broker::create(broker::plain(rocketmq.name_server()), "reset").await;
+    let broker = Broker::create(RocketMqConfig::at(rocketmq.name_server()), "reset").await;
     for number in 0..8 {
         broker
             .publish(&broker.topic("orders"), &format!("message-{number}"), Bytes::from_static(b"any"))

@@ -46,8 +46,7 @@ pub(crate) async fn connect(
     config: &BrokerConfig,
     clock: Arc<dyn Clock>,
 ) -> Result<(RocketMq, Names), CliError> {
-    let client =
-        RocketMqConfig { name_servers: vec![broker.name_server().to_string()], ..RocketMqConfig::default() };
+    let client = RocketMqConfig::at(broker.name_server());
     let names = Names::new(&client).map_err(CliError::other)?;
     let queues = NonZeroU32::from(config.queues);
     let prepare = async {

@@ -114,7 +114,7 @@ pub(super) fn refused_login(address: &str, answer: &RemotingCommand) -> Option<B
 }
 
 fn refused(address: &str, refusal: Refusal, detail: String) -> BusError {
-    let error = AccessError { keys: KEYS, address: address.to_owned(), refusal, detail };
+    let error = AccessError { keys: &KEYS, address: address.to_owned(), refusal, detail };
     BusError::Refused { reason: error.to_string() }
 }
 

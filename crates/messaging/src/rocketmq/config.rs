@@ -123,6 +123,11 @@ impl Default for RocketMqConfig {
 }
 
 impl RocketMqConfig {
+    /// The defaults, with one name server at `host:port`.
+    pub fn at(name_server: impl ToString) -> Self {
+        Self { name_servers: vec![name_server.to_string()], ..Self::default() }
+    }
+
     /// Checks user, password and TLS, and that the files can be used. Connects to nothing.
     ///
     /// # Errors
