@@ -333,6 +333,7 @@ impl Work {
         let Self { placer, result_publisher, belonging, blocked, busy, shutdown, unfinished: _unfinished } =
             self;
         let ledger = belonging.ledger_of(&chunk, &shutdown).await?;
+        let traces = chunk.traces();
         let (mut step, mut busy) = (Step::default(), Some(busy));
         let Chunk { batches: mut rest, mut dead } = chunk;
         loop {
@@ -342,7 +343,7 @@ impl Work {
             step.orders += placement.outcomes.iter().map(|batch| batch.orders.len()).sum::<usize>();
             step.dead_letters += placement.dead.len();
             result_publisher.dead_letters(placement.dead, &shutdown).await?;
-            result_publisher.outcomes(&placement.outcomes, ledger, &shutdown).await?;
+            result_publisher.outcomes(&placement.outcomes, ledger, &traces, &shutdown).await?;
             #[cfg(feature = "failpoints")]
             flashgate_supervision::failpoint::hit("after_outcomes");
             (rest, dead) = (held, Vec::new());

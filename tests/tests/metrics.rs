@@ -1,10 +1,15 @@
-//! What `/metrics` of real programs says right after their start: everything that is documented.
+//! What operators watch: `/metrics` of real programs right after their start, and trace contexts across the topics.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use flashgate_tests::{Deployment, eventually, metrics::Metrics};
+use flashgate_domain::TraceContext;
+use flashgate_proto::v1::BuyRequest;
+use flashgate_tests::{Deployment, Door, Purchase, SaleForm, eventually, metrics::Metrics};
+use http::Request;
+use http_body_util::Full;
+use serde_json::Value;
 
 /// A row of the tables of docs/OPERATIONS.md.
 struct Row {
@@ -83,6 +88,62 @@ async fn every_documented_series_is_there_right_after_the_start() {
             if missing.is_empty() { Ok(()) } else { Err(missing.join(", ")) }
         })
         .await;
+    }
+    shop.stop().await;
+}
+
+const STATE: &str = "shop=night-of-the-sale";
+
+fn parent(digit: &str) -> String {
+    format!("00-{}-{}-01", digit.repeat(32), digit.repeat(16))
+}
+
+/// Waits until the order is confirmed, so that the next one is in another batch and another message of outcomes.
+async fn until_confirmed(door: &Door, order: &str, buyer: &str) {
+    eventually("it is confirmed", Duration::from_secs(30), async || {
+        let seen = door.order(order.parse().unwrap(), buyer).await?;
+        if seen.state == "confirmed" { Ok(()) } else { Err(seen.state) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trace_context_of_a_purchase_is_on_its_batch_and_on_its_outcome() {
+    let shop = Deployment::of("traces").start().await;
+    let sale = shop.open_sale(SaleForm::of_stock(10)).await;
+    let door = shop.gateways[0].door();
+
+    let request = Request::post(format!("/v1/sales/{sale}/orders"))
+        .header("content-type", "application/json")
+        .header("idempotency-key", "over-http")
+        .header("x-buyer-id", "ada")
+        .header("traceparent", parent("a"))
+        .header("tracestate", STATE);
+    let answer = door.http(request.body(Full::from(r#"{"quantity":1}"#)).unwrap()).await.unwrap();
+    let accepted: Value = serde_json::from_slice(answer.body()).unwrap();
+    until_confirmed(&door, accepted["order_id"].as_str().unwrap(), "ada").await;
+
+    let buy = BuyRequest { sale_id: sale.get(), quantity: 1, idempotency_key: "over-grpc".to_owned() };
+    let mut request = tonic::Request::new(buy);
+    for (name, value) in [("x-buyer-id", "eve"), ("traceparent", &parent("b"))] {
+        request.metadata_mut().insert(name, value.parse().unwrap());
+    }
+    let accepted = door.grpc().buy(request).await.unwrap().into_inner();
+    until_confirmed(&door, &accepted.order_id, "eve").await;
+
+    let untraced = door.buy(&Purchase::new(sale, "bob", "untraced", 1)).await;
+    until_confirmed(&door, &untraced.order().unwrap().to_string(), "bob").await;
+
+    let context = |digit, state: Option<&str>| {
+        TraceContext::sampled(parent(digit).as_bytes(), state.map(str::as_bytes))
+    };
+    for topic in ["orders", "outcomes"] {
+        let mut read = shop.broker.read_all(&shop.broker.topic(topic), "traces-reader").await;
+        // A batch id begins with the time.
+        read.sort_by(|one, other| one.key.cmp(&other.key));
+        let found: Vec<_> =
+            read.iter().map(|message| TraceContext::of_properties(&message.properties)).collect();
+        assert_eq!(found, [context("a", Some(STATE)), context("b", None), None], "{topic}");
     }
     shop.stop().await;
 }

@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod order;
 pub mod outcome;
 pub mod sale;
+pub mod trace;
 pub mod verdict;
 
 pub use backoff::Backoff;
@@ -36,4 +37,5 @@ pub use ledger::{LedgerState, LogStatus, Totals};
 pub use order::{CancelReason, Order, OrderState};
 pub use outcome::{BatchOutcome, Decision, OrderOutcome};
 pub use sale::{DeductPolicy, Sale, SaleDraft, SaleFields, SaleState, Window};
+pub use trace::TraceContext;
 pub use verdict::{Refusal, Verdict};

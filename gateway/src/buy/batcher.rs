@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flashgate_domain::{Intent, Refusal, Shard, Verdict, id::ShardCount};
+use flashgate_domain::{Intent, Refusal, Shard, TraceContext, Verdict, id::ShardCount};
 use flashgate_supervision::{Supervisor, Task};
 use tokio::{
     sync::mpsc::{self, error::TrySendError},
@@ -53,7 +53,7 @@ impl Batcher {
     }
 
     /// The verdict on `intent`, from its batch.
-    pub async fn submit(&self, intent: Intent) -> Verdict {
+    pub async fn submit(&self, intent: Intent, trace: Option<Box<TraceContext>>) -> Verdict {
         if self.shutdown.is_cancelled() {
             return Verdict::Refused(Refusal::Draining);
         }
@@ -61,7 +61,7 @@ impl Batcher {
         let Some(queue) = self.queues.get(usize::from(shard.get())) else {
             return Verdict::Refused(Refusal::Overloaded);
         };
-        let (pending, verdict) = Pending::new(intent, Instant::now() + self.deadline);
+        let (pending, verdict) = Pending::new(intent, trace, Instant::now() + self.deadline);
         match queue.try_send(pending) {
             // A lane that dies with the intent leaves the outcome unknown.
             Ok(()) => verdict.await.unwrap_or(Verdict::Unknown),

@@ -124,8 +124,8 @@ impl Lane {
         let id = self.ids.lock().next(now);
         let intents = std::mem::take(&mut group.intents);
         let Some(batch) = Batch::new(id, intents) else { return Group::default() };
-        let span = debug_span!("batch", batch = %id, intents = batch.intents().len());
-        let end = self.shared.transactions.run(&batch, deadline).instrument(span).await;
+        let span = debug_span!("batch", batch_id = %id, intents = batch.intents().len());
+        let end = self.shared.transactions.run(&batch, group.trace(), deadline).instrument(span).await;
         let mut group = group.with_intents(batch.into_intents());
         match end {
             BatchResult::Accepted(stocks) => {

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use flashgate_domain::{
-    BuyerId, Clock, IdempotencyKey, Intent, Quantity, Refusal, SaleId, Shard, Verdict,
+    BuyerId, Clock, IdempotencyKey, Intent, Quantity, Refusal, SaleId, Shard, TraceContext, Verdict,
     checks::{self, Request},
     id::ShardCount,
 };
@@ -29,6 +29,8 @@ pub struct Buy {
     pub key: IdempotencyKey,
     /// The number of units.
     pub quantity: Quantity,
+    /// The trace context of the request, if it is sampled.
+    pub trace: Option<Box<TraceContext>>,
 }
 
 /// Decides intents.
@@ -57,7 +59,7 @@ impl Purchase {
     pub async fn buy(&self, buy: Buy) -> Verdict {
         let verdict = match self.decide_here(&buy) {
             Err(refusal) => Verdict::Refused(refusal),
-            Ok(intent) => self.batcher.submit(intent).await,
+            Ok(intent) => self.batcher.submit(intent, buy.trace).await,
         };
         self.answered.count(&verdict);
         verdict

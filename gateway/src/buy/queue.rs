@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use flashgate_domain::{Intent, KeyDigest, Quantity, Refusal, SaleId, Verdict};
+use flashgate_domain::{Intent, KeyDigest, Quantity, Refusal, SaleId, TraceContext, Verdict};
 use flashgate_ledger::IntentResult;
 use metrics::{Histogram, histogram};
 use parking_lot::{Mutex, MutexGuard};
@@ -31,6 +31,7 @@ pub struct Pending {
 pub struct Ticket {
     key: (SaleId, KeyDigest),
     quantity: Quantity,
+    trace: Option<Box<TraceContext>>,
     queued_at: Instant,
     deadline: Instant,
     reply: oneshot::Sender<Verdict>,
@@ -38,13 +39,17 @@ pub struct Ticket {
 
 impl Pending {
     /// A pending `intent`, refused if no batch has taken it by `deadline`; and the receiver of its verdict.
-    pub fn new(intent: Intent, deadline: Instant) -> (Self, oneshot::Receiver<Verdict>) {
+    pub fn new(
+        intent: Intent,
+        trace: Option<Box<TraceContext>>,
+        deadline: Instant,
+    ) -> (Self, oneshot::Receiver<Verdict>) {
         let (reply, verdict) = oneshot::channel();
         // A digest covers buyer and key; a shard holds many sales, and the same key in another sale is another
         // purchase.
         let key = (intent.sale(), intent.key_digest());
         let (quantity, queued_at) = (intent.quantity(), Instant::now());
-        (Self { intent, ticket: Ticket { key, quantity, queued_at, deadline, reply } }, verdict)
+        (Self { intent, ticket: Ticket { key, quantity, trace, queued_at, deadline, reply } }, verdict)
     }
 }
 
@@ -60,6 +65,11 @@ impl Group {
     /// The latest deadline; `None` without intents.
     pub fn deadline(&self) -> Option<Instant> {
         self.tickets.iter().map(|ticket| ticket.deadline).max()
+    }
+
+    /// The trace context of the first intent that has one, for the message of the whole batch.
+    pub fn trace(&self) -> Option<&TraceContext> {
+        self.tickets.iter().find_map(|ticket| ticket.trace.as_deref())
     }
 
     /// Puts back the intents after a batch returned them.
@@ -275,7 +285,7 @@ mod tests {
     fn pending(key: &str) -> (Pending, oneshot::Receiver<Verdict>) {
         let (buyer, key) = (BuyerId::new("buyer").unwrap(), IdempotencyKey::new(key).unwrap());
         let intent = Intent::new(SaleId::new(7).unwrap(), buyer, key, Quantity::new(1).unwrap());
-        Pending::new(intent, Instant::now() + Duration::from_secs(60))
+        Pending::new(intent, None, Instant::now() + Duration::from_secs(60))
     }
 
     /// One intent that a lane is processing, and one with the same key that waits for its verdict.

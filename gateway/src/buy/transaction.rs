@@ -10,7 +10,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use flashgate_domain::{Batch, BatchId, Clock, Refusal};
+use flashgate_domain::{Batch, BatchId, Clock, Refusal, TraceContext};
 use flashgate_ledger::{Deduction, Fate, SaleStock, Screening, Selling};
 use flashgate_messaging::{BusError, HalfMessage, Message, Topic, TransactionProducer, Verdict as Resolved};
 use flashgate_proto::body;
@@ -102,14 +102,20 @@ impl Transactions {
         self.background.wait().await;
     }
 
-    /// Runs `batch` to its result. The commit of an accepted batch is awaited until `deadline`.
-    pub async fn run(self: &Arc<Self>, batch: &Batch, deadline: Instant) -> BatchResult {
+    /// Runs `batch` to its result; its message carries `trace`. The commit of an accepted batch is awaited until
+    /// `deadline`.
+    pub async fn run(
+        self: &Arc<Self>,
+        batch: &Batch,
+        trace: Option<&TraceContext>,
+        deadline: Instant,
+    ) -> BatchResult {
         if self.belonging.is_estranged() {
             // No order worker would decide the orders.
             return BatchResult::Unavailable(Refusal::LedgerUnavailable);
         }
         let body = body::encode_batch(batch, self.belonging.ledger(), self.clock.now());
-        let half = match self.send_half(batch.id(), body.clone()).await {
+        let half = match self.send_half(batch.id(), body.clone(), trace).await {
             Ok(half) => half,
             Err(fault) => {
                 if let Some(suppressed) = self.throttles.no_half_message.admit() {
@@ -125,7 +131,7 @@ impl Transactions {
         reach("gateway_after_deduct");
         match deduction {
             Ok(Deduction::Applied { stocks }) => {
-                self.commit(&half, deadline).await;
+                self.commit(batch.id(), &half, deadline).await;
                 BatchResult::Accepted(stocks)
             }
             Ok(Deduction::Refused(screening)) => self.roll_back(half, BatchResult::Refused(screening)),
@@ -150,8 +156,14 @@ impl Transactions {
         }
     }
 
-    async fn send_half(&self, batch: BatchId, body: Bytes) -> Result<HalfMessage, BusError> {
-        let message = Message::new(self.topic.clone(), batch.to_string(), body);
+    async fn send_half(
+        &self,
+        batch: BatchId,
+        body: Bytes,
+        trace: Option<&TraceContext>,
+    ) -> Result<HalfMessage, BusError> {
+        let properties = trace.map(TraceContext::to_properties).unwrap_or_default();
+        let message = Message { properties, ..Message::new(self.topic.clone(), batch.to_string(), body) };
         let started = Instant::now();
         let sent = self.producer.send_half(message).instrument(debug_span!("half-message")).await;
         self.half_seconds.record(started.elapsed());
@@ -167,7 +179,7 @@ impl Transactions {
     ) -> BatchResult {
         let (fate, result) = match self.fate(id, deadline + self.doubt_timeout).await {
             Some(Fate::Deducted) => {
-                self.commit(&half, deadline).await;
+                self.commit(id, &half, deadline).await;
                 (BatchResult::Accepted(Vec::new()), "deducted")
             }
             Some(Fate::Fenced) => {
@@ -198,7 +210,7 @@ impl Transactions {
     }
 
     /// Retries the commit until the broker answers or `deadline` passes; then check-back commits.
-    async fn commit(&self, half: &HalfMessage, deadline: Instant) {
+    async fn commit(&self, batch: BatchId, half: &HalfMessage, deadline: Instant) {
         if suppress_commit() {
             return;
         }
@@ -221,9 +233,8 @@ impl Transactions {
         self.commit_seconds.record(started.elapsed());
         if answered != Ok(true) {
             if let Some(suppressed) = self.throttles.accepted_uncommitted.admit() {
-                let key = &half.transaction_id;
                 warn!(
-                    key,
+                    batch_id = %batch,
                     suppressed,
                     "commit not acknowledged by the deadline; batch accepted, commit left to check-back"
                 );

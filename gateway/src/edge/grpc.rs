@@ -25,8 +25,8 @@ use tonic_health::{
     server::HealthReporter,
 };
 
-use super::api::Api;
-use crate::readiness::Readiness;
+use super::{api::Api, trace::trace_context};
+use crate::{buy::purchase::Buy, readiness::Readiness};
 
 /// The method with many requests per call.
 const BUY_STREAM: &str = "/flashgate.v1.PurchaseService/BuyStream";
@@ -73,6 +73,7 @@ impl PurchaseService for Purchases {
         let headers = metadata.into_headers();
         let buyer = self.api.auth.buyer(&headers)?;
         let buy = fields::buy(buyer, fields::key_in_metadata(&headers)?, &body)?;
+        let buy = Buy { trace: trace_context(&headers), ..buy };
         match answer(self.api.purchase.buy(buy).await) {
             Ok(accepted) => Ok(Response::new(accepted)),
             Err(error) => Err(error.into()),

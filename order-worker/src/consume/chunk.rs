@@ -1,8 +1,8 @@
 //! Takes batches from the broker until they fill a transaction, and decodes them.
 
-use std::{mem, time::Duration};
+use std::{collections::BTreeMap, mem, time::Duration};
 
-use flashgate_domain::{Batch, BatchId, LedgerId};
+use flashgate_domain::{Batch, BatchId, LedgerId, TraceContext};
 use flashgate_messaging::{BusError, Delivery, Subscription};
 use flashgate_proto::body::{self, LedgerBatch};
 use tokio::time::{Instant, sleep};
@@ -47,6 +47,14 @@ impl Chunk {
 
     pub(super) fn batch_ids(&self) -> Vec<BatchId> {
         self.batches.iter().map(|taken| taken.batch.id()).collect()
+    }
+
+    /// The trace contexts of the messages, by batch.
+    pub(super) fn traces(&self) -> BTreeMap<BatchId, TraceContext> {
+        let of = |taken: &Taken| {
+            Some((taken.batch.id(), TraceContext::of_properties(&taken.delivery.properties)?))
+        };
+        self.batches.iter().filter_map(of).collect()
     }
 
     /// Adds the content of the message; returns the number of its orders.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use flashgate_domain::{Backoff, BatchOutcome, Decision, LedgerId};
+use flashgate_domain::{Backoff, BatchId, BatchOutcome, Decision, LedgerId, TraceContext};
 use flashgate_messaging::{BusError, Message, Publisher, Topic};
 use flashgate_proto::body;
 use flashgate_service::clocks::Peer;
@@ -47,16 +47,21 @@ impl ResultPublisher {
         Self { publisher, topics, outcomes_bytes_max, health, backoff }
     }
 
-    /// Publishes the outcomes, to be settled in `ledger`, in one message if they fit.
+    /// Publishes the outcomes, to be settled in `ledger`, in one message if they fit. A message carries the first of
+    /// the `traces` of its batches.
     pub(super) async fn outcomes(
         &self,
         outcomes: &[BatchOutcome],
         ledger: Option<LedgerId>,
+        traces: &BTreeMap<BatchId, TraceContext>,
         shutdown: &CancellationToken,
     ) -> Result<(), Abandoned> {
-        for (first, body) in bodies(outcomes, ledger, self.outcomes_bytes_max) {
-            let key = first.batch.to_string();
-            let message = Message::new(self.topics.outcomes.clone(), key, body);
+        for (part, body) in bodies(outcomes, ledger, self.outcomes_bytes_max) {
+            let Some(first) = part.first() else { continue };
+            let trace = part.iter().find_map(|outcome| traces.get(&outcome.batch));
+            let properties = trace.map(TraceContext::to_properties).unwrap_or_default();
+            let message = Message::new(self.topics.outcomes.clone(), first.batch.to_string(), body);
+            let message = Message { properties, ..message };
             self.publish("outcomes", message, shutdown).await?;
         }
         count(outcomes);
@@ -119,16 +124,18 @@ impl ResultPublisher {
 }
 
 /// Encodes the outcomes into bodies of at most `bytes_max`, by halving larger ones; a batch is never divided.
-/// Each body comes with the first of its batches.
+/// Each body comes with its batches.
 fn bodies(
     outcomes: &[BatchOutcome],
     ledger: Option<LedgerId>,
     bytes_max: usize,
-) -> Vec<(&BatchOutcome, Bytes)> {
-    let Some(first) = outcomes.first() else { return Vec::new() };
+) -> Vec<(&[BatchOutcome], Bytes)> {
+    if outcomes.is_empty() {
+        return Vec::new();
+    }
     let body = body::encode_outcomes(outcomes, ledger);
     if body.len() <= bytes_max || outcomes.len() == 1 {
-        return vec![(first, body)];
+        return vec![(outcomes, body)];
     }
     let (earlier, later) = outcomes.split_at(outcomes.len() / 2);
     [bodies(earlier, ledger, bytes_max), bodies(later, ledger, bytes_max)].concat()

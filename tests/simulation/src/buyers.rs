@@ -101,6 +101,7 @@ impl Buyers {
             buyer: BuyerId::new(&purchase.1).ok()?,
             key: IdempotencyKey::new(&purchase.2).ok()?,
             quantity: Quantity::new(quantity).ok()?,
+            trace: None,
         };
         let number = self.lock().len();
         let attempt = Attempt { purchase, quantity, heard: Heard::Waiting };

@@ -61,7 +61,7 @@ impl Sold {
         for number in 0..BUYERS {
             let (buyer, key) = (BuyerId::new(format!("buyer-{number}")), IdempotencyKey::new("k"));
             let (buyer, key, quantity) = (buyer.unwrap(), key.unwrap(), Quantity::new(2).unwrap());
-            let answer = front.purchase.buy(Buy { sale, buyer, key, quantity }).await;
+            let answer = front.purchase.buy(Buy { sale, buyer, key, quantity, trace: None }).await;
             assert!(matches!(answer, Answer::Accepted(_)), "{answer:?}");
         }
         world.run_until_quiet().await.unwrap();
@@ -132,7 +132,7 @@ impl Sold {
             for number in 0..LATE_BUYERS {
                 let buyer = BuyerId::new(format!("late-{number}")).unwrap();
                 let (key, quantity) = (IdempotencyKey::new("k").unwrap(), Quantity::ONE);
-                let answer = front.purchase.buy(Buy { sale, buyer, key, quantity }).await;
+                let answer = front.purchase.buy(Buy { sale, buyer, key, quantity, trace: None }).await;
                 accepted += usize::from(matches!(answer, Answer::Accepted(_)));
                 sleep(Duration::from_millis(50)).await;
             }

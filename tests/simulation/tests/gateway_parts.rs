@@ -328,6 +328,7 @@ async fn a_sale_that_was_closed_is_over_although_the_ledger_sells_it() -> Fact {
         buyer: BuyerId::new("ada").unwrap(),
         key: IdempotencyKey::new(key).unwrap(),
         quantity: Quantity::ONE,
+        trace: None,
     };
     let (front, _life) = world.gateways[0].reach().ok_or("the gateway is up")?;
     let Verdict::Accepted(order) = front.purchase.buy(buy("before")).await else {
@@ -366,7 +367,8 @@ async fn a_full_backlog_refuses_everybody_although_plenty_is_left() -> Fact {
         // The clock of this test stands still while anybody works, and screens come by the clock.
         sleep(Duration::from_millis(5)).await;
         let (buyer, key) = (BuyerId::new("ada").unwrap(), IdempotencyKey::new(number.to_string()).unwrap());
-        front.purchase.buy(Buy { sale: world.sales[1], buyer, key, quantity: Quantity::ONE }).await
+        let quantity = Quantity::ONE;
+        front.purchase.buy(Buy { sale: world.sales[1], buyer, key, quantity, trace: None }).await
     };
     let mut number = 0;
     while let Verdict::Accepted(_order) = buy(number).await {

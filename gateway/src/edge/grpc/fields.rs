@@ -37,7 +37,7 @@ pub(super) fn buy(buyer: BuyerId, key: Option<IdempotencyKey>, body: &BuyRequest
     let sale = SaleId::new(body.sale_id).map_err(|invalid| ApiError::malformed("sale_id", invalid))?;
     let quantity =
         Quantity::new(body.quantity).map_err(|invalid| ApiError::malformed("quantity", invalid))?;
-    Ok(Buy { sale, buyer, key, quantity })
+    Ok(Buy { sale, buyer, key, quantity, trace: None })
 }
 
 /// The fields of one purchase of a stream, for the buyer that it names.

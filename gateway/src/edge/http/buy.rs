@@ -21,7 +21,11 @@ use utoipa::{
 };
 
 use super::fields;
-use crate::{buy::purchase::Buy, config::BODY_BYTES_MAX, edge::api::Api};
+use crate::{
+    buy::purchase::Buy,
+    config::BODY_BYTES_MAX,
+    edge::{api::Api, trace::trace_context},
+};
 
 const REPLAYED_HEADER: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -105,7 +109,7 @@ async fn decode(
     let sale = fields::id("sale_id", &sale_id)?;
     body::expect_json(headers)?;
     let quantity = fields::quantity(&body::read(body, api.body_limits).await?)?;
-    Ok(Buy { sale, buyer, key, quantity })
+    Ok(Buy { sale, buyer, key, quantity, trace: trace_context(headers) })
 }
 
 fn accepted(order: OrderId, replayed: bool) -> Response {

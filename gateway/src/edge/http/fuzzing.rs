@@ -6,7 +6,10 @@ use http::HeaderMap;
 use super::fields;
 use crate::{
     buy::purchase::Buy,
-    edge::auth::{Authenticator, TrustedHeader},
+    edge::{
+        auth::{Authenticator, TrustedHeader},
+        trace::trace_context,
+    },
 };
 
 /// The purchase in a request; `None` if it is refused.
@@ -16,5 +19,5 @@ pub fn buy(sale_id: &str, headers: &HeaderMap, bytes: &[u8]) -> Option<Buy> {
     let sale = fields::id("sale_id", sale_id).ok()?;
     body::expect_json(headers).ok()?;
     let quantity = fields::quantity(bytes).ok()?;
-    Some(Buy { sale, buyer, key, quantity })
+    Some(Buy { sale, buyer, key, quantity, trace: trace_context(headers) })
 }
