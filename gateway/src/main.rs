@@ -124,13 +124,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     ran
 }
 
-/// Retries until the broker answers, unless it refuses access.
+/// Retries until the broker answers, unless Redis or the broker refuses access.
 async fn connect_at_last(
     config: &Config,
     supervisor: &Supervisor,
 ) -> anyhow::Result<(Dependencies, Arc<RocketMqTransactionProducer>)> {
+    let ledger = RedisLedger::new(&config.redis)?;
+    ledger.check_access().await?;
+    let ledger: Arc<dyn Ledger> = Arc::new(ledger);
     loop {
-        match connect(config, supervisor).await {
+        match connect(config, &ledger, supervisor).await {
             Err(why) if why.downcast_ref().is_some_and(|fault: &BusError| !fault.is_refusal()) => {
                 warn!(error = %why, "startup waits for the broker")
             }
@@ -143,18 +146,16 @@ async fn connect_at_last(
 /// The dependencies; and the producer again, to be shut down at the end.
 async fn connect(
     config: &Config,
+    ledger: &Arc<dyn Ledger>,
     supervisor: &Supervisor,
 ) -> anyhow::Result<(Dependencies, Arc<RocketMqTransactionProducer>)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let ledger = RedisLedger::new(&config.redis)?;
-    ledger.check_access().await?;
-    let ledger: Arc<dyn Ledger> = Arc::new(ledger);
     let broker = RocketMq::connect(config.rocketmq.clone(), Arc::clone(&clock)).await?;
     let broker = broker.supervised(supervisor.clone());
     let names = broker.config();
     let orders_topic = names.topic("orders")?;
     let belonging = Arc::<Belonging>::default();
-    let check_back = Arc::new(CheckBack::new(ledger.clone(), Arc::clone(&belonging)));
+    let check_back = Arc::new(CheckBack::new(Arc::<dyn Ledger>::clone(ledger), Arc::clone(&belonging)));
     let producer = broker
         .transaction_producer(names.group("gateway-batches")?, orders_topic.clone(), check_back)
         .await?;
@@ -165,7 +166,7 @@ async fn connect(
         GrpcRegistry::new(&config.worker.url, Duration::from_millis(config.worker.timeout_ms.get()))?;
     let parts = Dependencies {
         shards: config.redis.shards,
-        ledger,
+        ledger: Arc::clone(ledger),
         producer: Arc::<RocketMqTransactionProducer>::clone(&producer),
         orders_topic,
         belonging,

@@ -69,7 +69,8 @@ impl RocketMq {
     /// Takes the configuration and checks that a name server answers. `clock` stamps the messages.
     ///
     /// # Errors
-    /// [`BusError::Unavailable`] if no name server answers, [`BusError::Invalid`] if none is configured.
+    /// [`BusError::Unavailable`] if no name server answers, [`BusError::Invalid`] if none is configured,
+    /// [`BusError::Rejected`] if RocketMQ's proxy answers instead.
     pub async fn connect(config: RocketMqConfig, clock: Arc<dyn Clock>) -> Result<Self, BusError> {
         // The crate's transports run on the runtime of the caller: another one would cost a change of threads a request.
         let runtime = RuntimeContext::try_from_current("flashgate")

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{
     RocketMq,
-    codes::{expect_success, signed_count},
+    codes::{expect_success, response, signed_count},
     offsets::QueueOffsets,
     route::{MASTER, Route},
     session::Session,
@@ -96,10 +96,16 @@ async fn until_known(session: &Session, topic: &Topic, brokers: usize) -> Result
 /// `host:port` of every master of the cluster.
 ///
 /// # Errors
-/// The name server's fault.
+/// The name server's fault; [`BusError::Rejected`] if it is RocketMQ's proxy, or another server.
 pub(super) async fn cluster(session: &Session) -> Result<Vec<String>, BusError> {
     let request = RemotingCommand::new_request(RequestCode::GetBrokerClusterInfo, Bytes::new());
-    let mut answer = session.ask_name_server(request).await.and_then(expect_success)?;
+    let answer = session.ask_name_server(request).await?;
+    if answer.code() == response::REQUEST_CODE_NOT_SUPPORTED {
+        let reason = "no name server: rocketmq.name_servers must name RocketMQ's name servers. RocketMQ's proxy is \
+                      refused, because it acknowledges commits that no broker has stored yet";
+        return Err(BusError::Rejected { broker_code: answer.code(), reason: reason.to_owned() });
+    }
+    let mut answer = expect_success(answer)?;
     let cluster = ClusterInfo::decode(&answer.take_body().unwrap_or_default())
         .map_err(|error| BusError::invalid_response(format!("cluster: {}", causes(&error))))?;
     let brokers = cluster.broker_addr_table.unwrap_or_default().into_values();
