@@ -23,10 +23,6 @@ rocketmq_broker_name() {
 }
 BROKER_LETTERS=abcd
 
-# Not 5.5.0: its TransactionalOpBatchService keeps a core busy for ever from the first
-# transactional message on (apache/rocketmq#10966).
-ROCKETMQ_VERSION=5.4.0
-
 rocketmq_missing_packages() { :; }
 
 rocketmq_prepare() {
@@ -34,17 +30,17 @@ rocketmq_prepare() {
     rocketmq_class_path >/dev/null
 }
 
-rocketmq_lib_dir() { cached "rocketmq-$ROCKETMQ_VERSION" rocketmq_build_lib; }
+rocketmq_lib_dir() { cached "rocketmq-${settings[rocketmq_version]}" rocketmq_build_lib "${settings[rocketmq_version]}"; }
 
 rocketmq_build_lib() {
     local artifact
-    say "fetching RocketMQ $ROCKETMQ_VERSION"
+    say "fetching RocketMQ $2"
     {
         printf '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>\n'
         printf '<groupId>flashgate</groupId><artifactId>stack</artifactId><version>1</version><dependencies>\n'
         for artifact in rocketmq-namesrv rocketmq-broker rocketmq-tools; do
             printf '<dependency><groupId>org.apache.rocketmq</groupId><artifactId>%s</artifactId><version>%s</version></dependency>\n' \
-                "$artifact" "$ROCKETMQ_VERSION"
+                "$artifact" "$2"
         done
         printf '</dependencies></project>\n'
     } >"$1/pom.xml"
@@ -55,7 +51,7 @@ rocketmq_build_lib() {
 rocketmq_extension_dir() {
     local source=$SCRIPTS_DIR/lib/java/flashgate/NoReplicaHaService.java sum
     sum=$(sha256sum <"$source")
-    cached "rocketmq-$ROCKETMQ_VERSION-extension-${sum:0:12}" \
+    cached "rocketmq-${settings[rocketmq_version]}-extension-${sum:0:12}" \
         rocketmq_build_extension "$source" "$(rocketmq_lib_dir)"
 }
 

@@ -111,6 +111,14 @@ impl OwnStack {
         Self::up(&["--only", "rocketmq", "--brokers", "2"]).await
     }
 
+    /// Starts another release of RocketMQ than the usual one, and waits until it answers.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn of_rocketmq(version: &str) -> Self {
+        Self::up(&["--only", "rocketmq", "--rocketmq-version", version]).await
+    }
+
     /// Runs RocketMQ's own tool for administrators with `words`; what it printed.
     ///
     /// # Panics
