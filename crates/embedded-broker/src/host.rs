@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, thread, time::Duration};
 
-use flashgate_domain::causes;
+use flashgate_causes::causes;
 use rocketmq_broker::{BrokerBootstrap, BrokerStartupError, BrokerStartupPhase, Builder, Running};
 use rocketmq_observability::TelemetryRuntimeGuard;
 use rocketmq_runtime::{RuntimeConfig, RuntimeOwner};

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use flashgate_domain::causes;
+use flashgate_causes::causes;
 use rocketmq_namesrv::bootstrap::Builder;
 use rocketmq_observability::TelemetryRuntimeGuard;
 use rocketmq_runtime::RuntimeOwner;

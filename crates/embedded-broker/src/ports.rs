@@ -86,21 +86,3 @@ fn given_pair(port: u16) -> Result<(u16, [TcpListener; 2]), StartError> {
     let (_, fast) = given(Server::Broker, below)?;
     Ok((port, [listener, fast]))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn free_ports_differ_and_a_given_one_that_is_taken_is_named() {
-        let ports = Ports::choose(&EmbeddedBrokerConfig::default()).unwrap();
-        let mut all = [ports.name_server, ports.broker, ports.broker - 2, ports.replication];
-        all.sort_unstable();
-        assert!(all.windows(2).all(|pair| pair[0] != pair[1]), "{all:?}");
-
-        let (port, _held) = free().unwrap();
-        let config = EmbeddedBrokerConfig { name_server_port: port, ..EmbeddedBrokerConfig::default() };
-        let fault = Ports::choose(&config).unwrap_err();
-        assert!(matches!(fault, StartError::PortTaken { port: named, .. } if named == port), "{fault}");
-    }
-}

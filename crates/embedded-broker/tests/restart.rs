@@ -1,12 +1,14 @@
 //! The contents and size of the folder after a restart of the broker.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may fail at any line")]
 
-use std::{fs, num::NonZeroU32, os::unix::fs::MetadataExt, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs, net::TcpListener, num::NonZeroU32, os::unix::fs::MetadataExt, path::Path, sync::Arc, time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_domain::SystemClock;
-use flashgate_embedded_broker::{EmbeddedBroker, EmbeddedBrokerConfig, StartError};
+use flashgate_embedded_broker::{EmbeddedBroker, EmbeddedBrokerConfig, Server, StartError};
 use flashgate_messaging::{
     CheckBackHandler, CheckedMessage, Group, Message, Publisher, Resolution, Subscription, Topic,
     TransactionProducer,
@@ -112,4 +114,39 @@ async fn a_folder_that_cannot_be_made_is_named() {
     let path = file.path().join("below-a-file");
     let fault = EmbeddedBroker::start(path.clone(), &EmbeddedBrokerConfig::default()).await.unwrap_err();
     assert!(matches!(&fault, StartError::Folder { path: named, .. } if *named == path), "{fault}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_configured_port_that_is_taken_is_named_with_its_server() {
+    let folder = tempfile::tempdir().unwrap();
+    // The broker's second port is two below the first.
+    let (port, _taken) = loop {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        if port.checked_add(2).is_some_and(|above| TcpListener::bind(("127.0.0.1", above)).is_ok()) {
+            break (port, taken);
+        }
+    };
+    let of_name_server = EmbeddedBrokerConfig { name_server_port: port, ..EmbeddedBrokerConfig::default() };
+    let of_broker = EmbeddedBrokerConfig { broker_port: port, ..EmbeddedBrokerConfig::default() };
+    let below_broker = EmbeddedBrokerConfig { broker_port: port + 2, ..EmbeddedBrokerConfig::default() };
+    for (config, expected) in
+        [(of_name_server, Server::NameServer), (of_broker, Server::Broker), (below_broker, Server::Broker)]
+    {
+        let fault = EmbeddedBroker::start(folder.path().to_owned(), &config).await.unwrap_err();
+        let StartError::PortTaken { server, port: named, .. } = fault else { panic!("{fault}") };
+        assert_eq!((server, named), (expected, port));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_brokers_on_free_ports_start_beside_each_other() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [one, other] = &folders;
+    let ((one, _), (other, _)) = tokio::join!(start(one.path()), start(other.path()));
+    let mut ports = [one.port(), other.port(), one.name_server().port(), other.name_server().port()];
+    ports.sort_unstable();
+    assert!(ports.windows(2).all(|pair| pair[0] != pair[1]), "{ports:?}");
+    one.shutdown().await;
+    other.shutdown().await;
 }

@@ -1,7 +1,7 @@
 //! gRPC, one call per request, with the generated client. Several workers share a connection.
 use std::{error::Error, io, iter::once, sync::Arc};
 
-use flashgate_domain::causes::sources;
+use flashgate_domain::sources;
 use flashgate_output::exit::CliError;
 use flashgate_proto::{
     channel::kept_alive,

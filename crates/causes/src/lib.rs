@@ -1,4 +1,7 @@
 //! The chain of causes of an error.
+//!
+//! A crate of its own, since `flashgate-embedded-broker` needs it, which takes minutes to compile: it depends on no crate
+//! that changes.
 
 use std::{error::Error, iter::successors};
 
