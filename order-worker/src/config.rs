@@ -388,7 +388,7 @@ mod tests {
             ("[consume]\nchunk_orders_max = 0", "chunk_orders_max"),
             ("[consume]\nchunks_in_flight = 0", "chunks_in_flight"),
             ("[consume]\norders_per_second_max = -1", "orders_per_second_max"),
-            ("[order_store]\nurl = \"postgres://x/y\"", "order_store.url must be mysql://user"),
+            ("[order_store]\nurl = \"oracle://x/y\"", "order_store.url must be mysql://user"),
             ("[order_store]\nurl = \"mysql://127.0.0.1:3306\"", "order_store.url"),
             ("[order_store]\nurl = \"mysql://127.0.0.1:port/shop\"", "order_store.url must be mysql://user"),
             ("[order_store]\nurl = \"mysql://db/shop?ssl-mode=required\"", "order_store.url"),

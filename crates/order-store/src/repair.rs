@@ -88,24 +88,25 @@ pub struct RepairDraft {
 }
 
 impl RepairDraft {
-    /// Validates the lengths of the fields.
+    /// Validates the fields: a database must be able to store them, and a terminal to show them.
     ///
     /// # Errors
     /// The first invalid field.
     pub fn check(self) -> Result<Self, InvalidRepair> {
         let wrong = |field, expected| Err(InvalidRepair { field, expected });
+        let is_line = |text: &str| !text.chars().any(char::is_control);
         let word = |kind: &str| kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
         if !(1..=KIND_BYTES_MAX).contains(&self.kind.len()) || !word(&self.kind) {
             return wrong("kind", "must be 1 to 24 small letters and underscores");
         }
-        if !(1..=ACTOR_CHARS_MAX).contains(&self.actor.chars().count()) {
-            return wrong("actor", "must be 1 to 128 characters");
+        if !(1..=ACTOR_CHARS_MAX).contains(&self.actor.chars().count()) || !is_line(&self.actor) {
+            return wrong("actor", "must be 1 to 128 characters, without control characters");
         }
-        if self.reason.chars().count() > REASON_CHARS_MAX {
-            return wrong("reason", "must be at most 500 characters");
+        if self.reason.chars().count() > REASON_CHARS_MAX || !is_line(&self.reason) {
+            return wrong("reason", "must be at most 500 characters, without control characters");
         }
-        if self.before.len() > TEXT_BYTES_MAX {
-            return wrong("before", "must be at most 60000 bytes");
+        if self.before.len() > TEXT_BYTES_MAX || !self.before.lines().all(is_line) {
+            return wrong("before", "must be at most 60000 bytes in lines without control characters");
         }
         Ok(self)
     }
@@ -122,4 +123,31 @@ pub struct RepairEvent {
     pub began_at: Timestamp,
     /// The state after the repair, and when it ended; `None` if it was interrupted.
     pub ended: Option<(String, Timestamp)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft() -> RepairDraft {
+        let [kind, actor, reason, before] =
+            ["re_drive", "Zoë", "lost \u{2013} see the log", "two\nlines\n"].map(str::to_owned);
+        RepairDraft { sale: None, kind, actor, reason, before }
+    }
+
+    #[test]
+    fn text_that_a_database_or_a_terminal_would_mangle_is_refused_by_its_field() {
+        assert_eq!(draft().check(), Ok(draft()));
+        let text = |text: &str| text.to_owned();
+        for (wrong, field) in [
+            (RepairDraft { kind: text("Drop it"), ..draft() }, "kind"),
+            (RepairDraft { actor: text(""), ..draft() }, "actor"),
+            (RepairDraft { actor: text("eve\0"), ..draft() }, "actor"),
+            (RepairDraft { reason: text("\u{1b}[2J"), ..draft() }, "reason"),
+            (RepairDraft { reason: "x".repeat(REASON_CHARS_MAX + 1), ..draft() }, "reason"),
+            (RepairDraft { before: text("one\n\0"), ..draft() }, "before"),
+        ] {
+            assert_eq!(wrong.clone().check().unwrap_err().field, field, "{wrong:?}");
+        }
+    }
 }
