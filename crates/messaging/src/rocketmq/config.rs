@@ -82,7 +82,8 @@ pub struct RocketMqConfig {
     pub check_backs_waiting_max: NonZeroUsize,
     /// Time until the broker's first check-back of a half-message, in seconds. Default: absent, the broker's
     /// `transactionTimeOut`. If set, the broker stores an open half-message once more at each of its rounds, and
-    /// refuses a verdict that arrives after that time ([`BusError::TooLate`](crate::BusError)).
+    /// refuses a verdict that arrives after that time, and after its `transactionTimeOut`
+    /// ([`BusError::TooLate`](crate::BusError)).
     pub first_check_after_s: Option<NonZeroU32>,
 }
 

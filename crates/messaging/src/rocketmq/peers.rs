@@ -1,7 +1,7 @@
 //! Skips brokers that failed recently.
 //!
-//! A broker is skipped for a while after a failed send, and the time doubles with each further failure. Then one send,
-//! and only one, tries the broker again. So a broker that is down, frozen or refusing delays a few sends and not all of
+//! A broker is skipped for a while after a failed send. Then one send, and only one, tries the broker again, and the time
+//! doubles if that fails, too. Sends that were under way with the first one count as one failure. So a broker that is down, frozen or refusing delays a few sends and not all of
 //! them, and its recovery is detected without a notification. A broker that did not answer at all is tried again as
 //! soon as it answers any request, such as a heartbeat.
 //!
@@ -21,8 +21,10 @@ pub(super) struct Peers {
 
 /// A broker that is skipped.
 struct PassedOver {
-    /// Failed sends since the last successful one.
+    /// Failed tries since the last successful send.
     failures: u32,
+    /// Whether a send is trying it again.
+    tried: bool,
     /// Whether the last request of any kind timed out.
     mute: bool,
     until: Instant,
@@ -51,6 +53,7 @@ impl Peers {
         let Some(peer) = held.get_mut(address) else { return true };
         let is_due = Instant::now() >= peer.until;
         if is_due {
+            peer.tried = true;
             peer.until = Instant::now() + self.hold(peer.failures);
         }
         is_due
@@ -69,8 +72,11 @@ impl Peers {
     /// Records a failed send to `address`, by timeout or refusal.
     pub(super) fn failed(&self, address: &str, why: &dyn std::fmt::Display) {
         let mut held = self.held();
-        let fresh = PassedOver { failures: 0, mute: false, until: Instant::now() };
+        let fresh = PassedOver { failures: 0, tried: true, mute: false, until: Instant::now() };
         let peer = held.entry(address.to_owned()).or_insert(fresh);
+        if !std::mem::take(&mut peer.tried) {
+            return;
+        }
         peer.failures = peer.failures.saturating_add(1);
         peer.until = Instant::now() + self.hold(peer.failures);
         // A broker that stays down is logged once, not at every attempt.
@@ -90,7 +96,7 @@ impl Peers {
     /// Records that a request of any kind to `address` timed out.
     pub(super) fn is_silent(&self, address: &str) {
         let mut held = self.held();
-        let fresh = PassedOver { failures: 0, mute: true, until: Instant::now() };
+        let fresh = PassedOver { failures: 0, tried: true, mute: true, until: Instant::now() };
         let peer = held.entry(address.to_owned()).or_insert(fresh);
         peer.mute = true;
         peer.until = peer.until.max(Instant::now() + self.hold_min);
@@ -131,6 +137,23 @@ mod tests {
         }
         peers.works("a");
         assert!(peers.claim("a") && peers.claim("a"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sends_that_fail_together_are_one_failure() {
+        let peers = Peers::new(SECOND, 8 * SECOND);
+        for _ in 0..64 {
+            peers.failed("a", &"refused");
+        }
+        advance(SECOND).await;
+        assert!(peers.claim("a"));
+        for _ in 0..64 {
+            peers.failed("a", &"refused");
+        }
+        advance(SECOND).await;
+        assert!(!peers.claim("a"));
+        advance(SECOND).await;
+        assert!(peers.claim("a"));
     }
 
     #[tokio::test(start_paused = true)]
