@@ -33,6 +33,7 @@ macro_rules! bus_contract {
                 a_half_message_that_was_rolled_back_is_never_delivered_nor_asked_for
                 a_producer_that_never_sent_answers_for_one_that_died
                 a_check_back_that_is_answered_unknown_is_asked_again
+                a_verdict_that_is_too_late_is_refused_and_the_check_back_decides
                 each_of_10_000_open_half_messages_is_checked_back
                 a_wrong_clock_is_detected_and_stamps_no_message;
             deliveries:

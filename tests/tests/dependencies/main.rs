@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+mod broker_outage;
 mod order_store;
 mod redis;
 mod rocketmq;

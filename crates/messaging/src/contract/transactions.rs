@@ -1,15 +1,19 @@
 //! Half-messages, verdicts and check-backs.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, num::NonZeroU32, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::future::join_all;
 
 use super::fixture::{Fixture, ScriptedResolutions, WAIT, keys, message};
-use crate::{Resolution, Subscription, TransactionProducer, Verdict, rocketmq::RocketMqConfig};
+use crate::{BusError, Resolution, Subscription, TransactionProducer, Verdict, rocketmq::RocketMqConfig};
 
 /// Maximum time until thousands of check-backs are answered.
 const WAIT_FOR_MANY: Duration = Duration::from_secs(120);
+
+/// Above the `transactionTimeOut` of the broker of the tests, 3 s: with less, Apache's broker checks back earlier than it
+/// refuses a verdict.
+const FIRST_CHECK_AFTER_S: NonZeroU32 = NonZeroU32::new(4).unwrap();
 
 /// A committed half-message is delivered once and unchanged.
 pub async fn a_committed_half_message_is_delivered_once_and_unchanged(server: RocketMqConfig) {
@@ -78,6 +82,27 @@ pub async fn a_check_back_that_is_answered_unknown_is_asked_again(server: Rocket
 
     assert_eq!(keys(&fixture.receive(&mut subscription, 1).await), ["doubt"]);
     assert_eq!(answers.asked(2).await, ["doubt", "doubt"]);
+}
+
+/// A verdict after the time of the first check-back is refused and not stored; the check-back decides.
+pub async fn a_verdict_that_is_too_late_is_refused_and_the_check_back_decides(server: RocketMqConfig) {
+    let server = RocketMqConfig { first_check_after_s: Some(FIRST_CHECK_AFTER_S), ..server };
+    let fixture = Fixture::new(server, "late", 1).await;
+    let answers = ScriptedResolutions::in_turn([Resolution::Unknown, Resolution::Commit]);
+    let producer = fixture.producer(Arc::clone(&answers)).await;
+    let mut subscription = fixture.subscribe().await;
+
+    let half = producer.send_half(message(&fixture.topic, "late")).await.unwrap();
+    answers.asked(1).await;
+    for verdict in [Verdict::Rollback, Verdict::Commit] {
+        let refused = producer.resolve(&half, verdict).await;
+        assert!(matches!(refused, Err(BusError::TooLate { .. })), "{verdict:?}: {refused:?}");
+    }
+
+    // Neither the rollback nor the commit counts: the message comes once, by the second check-back.
+    assert_eq!(keys(&fixture.receive(&mut subscription, 1).await), ["late"]);
+    assert_eq!(answers.asked(2).await, ["late", "late"]);
+    assert_eq!(subscription.poll(8, Duration::from_secs(1)).await.unwrap(), vec![]);
 }
 
 /// Each of 10,000 open half-messages is checked back, and committed ones are delivered.
