@@ -2,6 +2,7 @@
 
 use flashgate_domain::{Batch, BatchOutcome, Timestamp};
 use flashgate_order_store::decide::{all_confirmed, confirmed_units};
+use flashgate_supervision::failpoint;
 use sqlx::{Connection, MySqlConnection};
 
 use crate::{fault::QueryError, write};
@@ -18,18 +19,15 @@ pub(crate) async fn place(
 ) -> Result<Option<Vec<BatchOutcome>>, QueryError> {
     let outcomes: Vec<BatchOutcome> = batches.iter().map(|batch| all_confirmed(batch)).collect();
     let mut transaction = connection.begin().await?;
-    #[cfg(feature = "failpoints")]
-    flashgate_supervision::failpoint::hit("after_begin");
+    failpoint::hit("after_begin");
     write::batches(&mut transaction, &outcomes, now).await?;
     write::orders(&mut transaction, &outcomes, now).await?;
     if !write::take_stock(&mut transaction, &confirmed_units(&outcomes)).await? {
         transaction.rollback().await?;
         return Ok(None);
     }
-    #[cfg(feature = "failpoints")]
-    flashgate_supervision::failpoint::hit("before_db_commit");
+    failpoint::hit("before_db_commit");
     transaction.commit().await?;
-    #[cfg(feature = "failpoints")]
-    flashgate_supervision::failpoint::hit("after_db_commit");
+    failpoint::hit("after_db_commit");
     Ok(Some(outcomes))
 }

@@ -15,6 +15,7 @@ use flashgate_order_store::{
     },
     triage::{Decided, decided, sort_out},
 };
+use flashgate_supervision::failpoint;
 use sqlx::{Connection, MySqlConnection, Row};
 
 use crate::{fault::QueryError, rows, sql, write};
@@ -54,11 +55,9 @@ pub(crate) async fn place(
         placed.insert(batch, Placed::Decided(outcome));
     }
     placed.extend(sorted.rejected.into_iter().map(|(batch, why)| (batch, Placed::Rejected(why))));
-    #[cfg(feature = "failpoints")]
-    flashgate_supervision::failpoint::hit("before_db_commit");
+    failpoint::hit("before_db_commit");
     transaction.commit().await?;
-    #[cfg(feature = "failpoints")]
-    flashgate_supervision::failpoint::hit("after_db_commit");
+    failpoint::hit("after_db_commit");
     Ok(placed)
 }
 

@@ -1,7 +1,7 @@
 //! Injected faults, for tests: a process that exits, a task that panics.
 //!
 //! At a named place the process exits as in a crash: at once, with nothing flushed or closed. A place is
-//! `#[cfg(feature = "failpoints")] flashgate_supervision::failpoint::hit("name");`. The variable `FLASHGATE_FAILPOINT`
+//! `failpoint::hit("name");`, which does nothing without the feature `failpoints`. The variable `FLASHGATE_FAILPOINT`
 //! arms one: `after_commit` at its first hit, `after_commit:7` at its seventh. [`PANIC_VARIABLE`] names a task.
 
 use std::{

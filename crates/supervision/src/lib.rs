@@ -20,6 +20,17 @@
 
 #[cfg(feature = "failpoints")]
 pub mod failpoint;
+/// Injected faults, for tests: without the feature `failpoints` there are none.
+#[cfg(not(feature = "failpoints"))]
+pub mod failpoint {
+    /// Does nothing.
+    pub const fn hit(_name: &str) {}
+
+    /// Never.
+    pub const fn every_nth(_variable: &'static str) -> bool {
+        false
+    }
+}
 
 use std::{
     any::Any,

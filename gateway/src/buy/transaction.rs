@@ -15,7 +15,7 @@ use flashgate_ledger::{Deduction, Fate, SaleStock, Screening, Selling};
 use flashgate_messaging::{BusError, HalfMessage, Message, Topic, TransactionProducer, Verdict as Resolved};
 use flashgate_proto::body;
 use flashgate_service::throttle::LogThrottle;
-use flashgate_supervision::Supervisor;
+use flashgate_supervision::{Supervisor, failpoint};
 use metrics::{Histogram, counter, histogram};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::TaskTracker;
@@ -125,10 +125,10 @@ impl Transactions {
                 return BatchResult::Unavailable(Refusal::BrokerUnavailable);
             }
         };
-        reach("gateway_after_half");
+        failpoint::hit("gateway_after_half");
         let deducting = self.ledger.deduct(batch, &body);
         let deduction = deducting.instrument(debug_span!("script", script = "deduct")).await;
-        reach("gateway_after_deduct");
+        failpoint::hit("gateway_after_deduct");
         match deduction {
             Ok(Deduction::Applied { stocks }) => {
                 self.commit(batch.id(), &half, deadline).await;
@@ -211,7 +211,8 @@ impl Transactions {
 
     /// Retries the commit until the broker answers or `deadline` passes; then check-back commits.
     async fn commit(&self, batch: BatchId, half: &HalfMessage, deadline: Instant) {
-        if suppress_commit() {
+        // Dropped, as a one-way commit can be.
+        if failpoint::every_nth("FLASHGATE_LOSE_COMMITS") {
             return;
         }
         let started = Instant::now();
@@ -256,24 +257,4 @@ impl Transactions {
         self.supervisor.spawn_job("rollback", self.background.track_future(rolling_back)).detach();
         end
     }
-}
-
-/// A failpoint at which a test can end the process.
-#[cfg(feature = "failpoints")]
-fn reach(place: &str) {
-    flashgate_supervision::failpoint::hit(place);
-}
-
-#[cfg(not(feature = "failpoints"))]
-const fn reach(_place: &str) {}
-
-/// With `FLASHGATE_LOSE_COMMITS=5`, every fifth commit is dropped, as a one-way commit can be.
-#[cfg(feature = "failpoints")]
-fn suppress_commit() -> bool {
-    flashgate_supervision::failpoint::every_nth("FLASHGATE_LOSE_COMMITS")
-}
-
-#[cfg(not(feature = "failpoints"))]
-const fn suppress_commit() -> bool {
-    false
 }
