@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, BuyerId, CancelReason, Decision, IdempotencyKey, Intent, LedgerId,
-    OrderOutcome, Quantity, SaleId, Timestamp,
+    OrderOutcome, OrderState, Quantity, SaleId, Timestamp,
 };
 use prost::Message;
 use thiserror::Error;
@@ -24,8 +24,14 @@ pub enum BodyError {
     },
 }
 
+impl BodyError {
+    pub(crate) const fn of(field: &'static str) -> Self {
+        Self::WrongField { field }
+    }
+}
+
 fn wrong<E>(field: &'static str) -> impl FnOnce(E) -> BodyError {
-    move |_why| BodyError::WrongField { field }
+    move |_why| BodyError::of(field)
 }
 
 /// Encodes `intent` for a body.
@@ -46,6 +52,19 @@ pub fn intent(body: v1::BatchIntent) -> Result<Intent, BodyError> {
         IdempotencyKey::new(body.idempotency_key).map_err(wrong("idempotency_key"))?,
         Quantity::new(body.quantity).map_err(wrong("quantity"))?,
     ))
+}
+
+/// Decodes the reason of a cancellation; `None` if the field is empty.
+pub fn cancel_reason(name: &str) -> Result<Option<CancelReason>, BodyError> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    CancelReason::parse(name).map(Some).ok_or(BodyError::of("cancel_reason"))
+}
+
+/// Encodes the reason of a cancelled order; empty if it is not cancelled.
+pub(crate) fn reason_name(state: OrderState) -> String {
+    state.reason().map_or("", CancelReason::as_str).to_owned()
 }
 
 /// Decodes a batch id.
@@ -100,7 +119,7 @@ pub fn decode_batch(body: Bytes) -> Result<LedgerBatch, BodyError> {
     let body = v1::OrderBatch::decode(body)?;
     let (id, ledger) = (batch_id(&body.batch_id)?, ledger_id(&body.ledger_id)?);
     let intents = body.intents.into_iter().map(intent).collect::<Result<Vec<_>, _>>()?;
-    let batch = Batch::new(id, intents).ok_or(BodyError::WrongField { field: "intents" })?;
+    let batch = Batch::new(id, intents).ok_or(BodyError::of("intents"))?;
     Ok(LedgerBatch { ledger, batch })
 }
 
@@ -114,10 +133,7 @@ pub fn encode_outcomes(batches: &[BatchOutcome], ledger: Option<LedgerId>) -> By
 pub fn outcome_body(batch: &BatchOutcome) -> v1::BatchOutcome {
     let order = |order: &OrderOutcome| v1::OrderOutcome {
         intent: Some(intent_body(&order.intent)),
-        cancel_reason: match order.decision {
-            Decision::Confirmed => String::new(),
-            Decision::Cancelled(reason) => reason.as_str().to_owned(),
-        },
+        cancel_reason: reason_name(order.decision.state()),
     };
     v1::BatchOutcome {
         batch_id: batch.batch.to_bytes().to_vec(),
@@ -143,16 +159,9 @@ pub fn batch_outcome(body: v1::BatchOutcome) -> Result<BatchOutcome, BodyError> 
 }
 
 fn order_outcome(batch: BatchId, index: usize, body: v1::OrderOutcome) -> Result<OrderOutcome, BodyError> {
-    let decision = match body.cancel_reason.as_str() {
-        "" => Decision::Confirmed,
-        reason => {
-            let reason =
-                CancelReason::parse(reason).ok_or(BodyError::WrongField { field: "cancel_reason" })?;
-            Decision::Cancelled(reason)
-        }
-    };
-    let order = batch.order(index).ok_or(BodyError::WrongField { field: "orders" })?;
-    let asked = body.intent.ok_or(BodyError::WrongField { field: "intent" })?;
+    let decision = cancel_reason(&body.cancel_reason)?.map_or(Decision::Confirmed, Decision::Cancelled);
+    let order = batch.order(index).ok_or(BodyError::of("orders"))?;
+    let asked = body.intent.ok_or(BodyError::of("intent"))?;
     Ok(OrderOutcome { order, intent: intent(asked)?, decision })
 }
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use tonic::transport::Endpoint;
+use tonic::{Code, Response, Status, transport::Endpoint};
 
 /// Interval between keep-alive probes of an open connection, also without calls.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
@@ -26,4 +26,16 @@ pub fn kept_alive(endpoint: Endpoint) -> Endpoint {
         .tcp_keepalive_interval(Some(KEEP_ALIVE_TIMEOUT))
         .tcp_keepalive_retries(Some(TCP_PROBES))
         .tcp_nodelay(true)
+}
+
+/// The answer to a look-up; `None` if the server has found nothing.
+///
+/// # Errors
+/// Any other status.
+pub fn found<T>(answer: Result<Response<T>, Status>) -> Result<Option<T>, Status> {
+    match answer {
+        Ok(answer) => Ok(Some(answer.into_inner())),
+        Err(status) if status.code() == Code::NotFound => Ok(None),
+        Err(status) => Err(status),
+    }
 }

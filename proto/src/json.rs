@@ -26,52 +26,40 @@ fn text(pattern: &str, length_max: usize, example: &str) -> RefOr<Schema> {
         .into()
 }
 
-/// The id of a sale or an order. A string: it is larger than what JavaScript's numbers hold.
-#[derive(Clone, Copy, Debug)]
-pub struct Id;
+/// Defines the description of a text in JSON: its pattern, its maximum length and an example.
+macro_rules! described {
+    ($(#[$about:meta])* $text:ident: $pattern:expr, $length_max:literal, $example:literal) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $text;
 
-impl PartialSchema for Id {
-    fn schema() -> RefOr<Schema> {
-        text(ID_PATTERN, 19, "1")
-    }
+        impl PartialSchema for $text {
+            fn schema() -> RefOr<Schema> {
+                text($pattern, $length_max, $example)
+            }
+        }
+
+        impl ToSchema for $text {
+            fn name() -> Cow<'static, str> {
+                stringify!($text).into()
+            }
+        }
+    };
 }
 
-impl ToSchema for Id {
-    fn name() -> Cow<'static, str> {
-        "Id".into()
-    }
+described! {
+    /// The id of a sale or an order. A string: it is larger than what JavaScript's numbers hold.
+    Id: ID_PATTERN, 19, "1"
 }
 
-/// The id of a buyer.
-#[derive(Clone, Copy, Debug)]
-pub struct Buyer;
-
-impl PartialSchema for Buyer {
-    fn schema() -> RefOr<Schema> {
-        text("^[!-~]{1,128}$", 128, "buyer-1")
-    }
+described! {
+    /// The id of a buyer.
+    Buyer: "^[!-~]{1,128}$", 128, "buyer-1"
 }
 
-impl ToSchema for Buyer {
-    fn name() -> Cow<'static, str> {
-        "Buyer".into()
-    }
-}
-
-/// An idempotency key.
-#[derive(Clone, Copy, Debug)]
-pub struct Key;
-
-impl PartialSchema for Key {
-    fn schema() -> RefOr<Schema> {
-        text("^[!-~]{1,255}$", 255, "order-4711")
-    }
-}
-
-impl ToSchema for Key {
-    fn name() -> Cow<'static, str> {
-        "Key".into()
-    }
+described! {
+    /// An idempotency key.
+    Key: "^[!-~]{1,255}$", 255, "order-4711"
 }
 
 #[cfg(test)]

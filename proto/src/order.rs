@@ -1,6 +1,6 @@
 //! An order of the order store on the wire. The only place that converts orders.
 
-use flashgate_domain::{CancelReason, Intent, Order, OrderState, Timestamp};
+use flashgate_domain::{Order, OrderState, SaleId, Timestamp};
 
 use crate::{
     body::{self, BodyError},
@@ -17,7 +17,7 @@ pub fn order_message(order: &Order) -> v1::Order {
         idempotency_key: intent.key().as_str().to_owned(),
         quantity: intent.quantity().get(),
         state: state.as_str().to_owned(),
-        cancel_reason: state.reason().map_or("", CancelReason::as_str).to_owned(),
+        cancel_reason: body::reason_name(*state),
         batch_id: batch.to_string(),
         created_at_ms: created_at.as_millis(),
     }
@@ -34,22 +34,27 @@ pub fn order(message: v1::Order) -> Result<Order, BodyError> {
         buyer_id,
         idempotency_key,
         quantity,
-        state,
+        state: name,
         cancel_reason,
         batch_id,
         created_at_ms,
     } = message;
-    let wrong = |field| BodyError::WrongField { field };
-    let intent: Intent = body::intent(v1::BatchIntent { sale_id, buyer_id, idempotency_key, quantity })?;
-    let reason = match cancel_reason.as_str() {
-        "" => None,
-        reason => Some(CancelReason::parse(reason).ok_or(wrong("cancel_reason"))?),
-    };
     Ok(Order {
-        id: order_id.parse().map_err(|_invalid| wrong("order_id"))?,
-        intent,
-        state: OrderState::from_parts(&state, reason).ok_or(wrong("state"))?,
-        batch: batch_id.parse().map_err(|_invalid| wrong("batch_id"))?,
+        intent: body::intent(v1::BatchIntent { sale_id, buyer_id, idempotency_key, quantity })?,
+        id: order_id.parse().map_err(|_invalid| BodyError::of("order_id"))?,
+        state: state(&name, &cancel_reason)?,
+        batch: batch_id.parse().map_err(|_invalid| BodyError::of("batch_id"))?,
         created_at: Timestamp::from_millis(created_at_ms),
     })
+}
+
+/// Decodes the state of an order from its name and the reason of its cancellation.
+pub fn state(name: &str, cancel_reason: &str) -> Result<OrderState, BodyError> {
+    OrderState::from_parts(name, body::cancel_reason(cancel_reason)?).ok_or(BodyError::of("state"))
+}
+
+/// Encodes what an audit compares of an order.
+pub fn mark_message(sale: SaleId, quantity: u32, state: OrderState) -> v1::OrderMark {
+    let (name, cancel_reason) = (state.as_str().to_owned(), body::reason_name(state));
+    v1::OrderMark { sale_id: sale.get(), quantity, state: name, cancel_reason }
 }

@@ -12,34 +12,23 @@ use crate::v1;
 
 /// Encodes `sale`.
 pub fn sale_message(sale: &Sale) -> v1::Sale {
-    let Sale { id, draft, state, generation, saleable, restocked, returned } = sale;
-    let SaleFields {
-        title,
-        price_minor,
-        currency,
-        opens_at,
-        closes_at,
-        stock,
-        limit_per_buyer,
-        quantity_max,
-        deduct_policy,
-    } = draft.fields();
+    let fields = sale.draft.fields();
     v1::Sale {
-        sale_id: id.get(),
-        title,
-        price_minor,
-        currency,
-        opens_at_ms: opens_at.as_millis(),
-        closes_at_ms: closes_at.as_millis(),
-        stock,
-        limit_per_buyer,
-        quantity_max,
-        deduct_policy: deduct_policy.as_str().to_owned(),
-        state: state.as_str().to_owned(),
-        generation: *generation,
-        saleable: *saleable,
-        restocked: *restocked,
-        returned: *returned,
+        sale_id: sale.id.get(),
+        title: fields.title.clone(),
+        price_minor: fields.price_minor,
+        currency: fields.currency.clone(),
+        opens_at_ms: fields.opens_at.as_millis(),
+        closes_at_ms: fields.closes_at.as_millis(),
+        stock: fields.stock,
+        limit_per_buyer: fields.limit_per_buyer,
+        quantity_max: fields.quantity_max,
+        deduct_policy: fields.deduct_policy.as_str().to_owned(),
+        state: sale.state.as_str().to_owned(),
+        generation: sale.generation,
+        saleable: sale.saleable,
+        restocked: sale.restocked,
+        returned: sale.returned,
     }
 }
 
@@ -48,69 +37,42 @@ pub fn sale_message(sale: &Sale) -> v1::Sale {
 /// # Errors
 /// The first invalid field, as in the .proto file.
 pub fn sale(message: v1::Sale) -> Result<Sale, InvalidSale> {
-    let v1::Sale {
-        sale_id,
-        title,
-        price_minor,
-        currency,
-        opens_at_ms,
-        closes_at_ms,
-        stock,
-        limit_per_buyer,
-        quantity_max,
-        deduct_policy,
-        state,
-        generation,
-        saleable,
-        restocked,
-        returned,
-    } = message;
     let fields = SaleFields {
-        title,
-        price_minor,
-        currency,
-        opens_at: Timestamp::from_millis(opens_at_ms),
-        closes_at: Timestamp::from_millis(closes_at_ms),
-        stock,
-        limit_per_buyer,
-        quantity_max,
-        deduct_policy: policy(&deduct_policy)?,
+        title: message.title,
+        price_minor: message.price_minor,
+        currency: message.currency,
+        opens_at: Timestamp::from_millis(message.opens_at_ms),
+        closes_at: Timestamp::from_millis(message.closes_at_ms),
+        stock: message.stock,
+        limit_per_buyer: message.limit_per_buyer,
+        quantity_max: message.quantity_max,
+        deduct_policy: policy(&message.deduct_policy)?,
     };
     let invalid = |field, expected| InvalidSale { field, expected };
     Ok(Sale {
-        id: SaleId::new(sale_id).map_err(|_range| invalid("sale_id", "must be from 1 to 2^63 - 1"))?,
+        id: SaleId::new(message.sale_id)
+            .map_err(|_range| invalid("sale_id", "must be from 1 to 2^63 - 1"))?,
         draft: fields.check()?,
-        state: SaleState::parse(&state).ok_or(invalid("state", "must be the state of a sale"))?,
-        generation,
-        saleable,
-        restocked,
-        returned,
+        state: SaleState::parse(&message.state).ok_or(invalid("state", "must be the state of a sale"))?,
+        generation: message.generation,
+        saleable: message.saleable,
+        restocked: message.restocked,
+        returned: message.returned,
     })
 }
 
 /// The request that creates a sale with these fields; idempotent with a key.
 pub fn create_request(fields: SaleFields, key: Option<&IdempotencyKey>) -> v1::CreateSaleRequest {
-    let SaleFields {
-        title,
-        price_minor,
-        currency,
-        opens_at,
-        closes_at,
-        stock,
-        limit_per_buyer,
-        quantity_max,
-        deduct_policy,
-    } = fields;
     v1::CreateSaleRequest {
-        title,
-        price_minor,
-        currency,
-        opens_at_ms: opens_at.as_millis(),
-        closes_at_ms: closes_at.as_millis(),
-        stock,
-        limit_per_buyer,
-        quantity_max,
-        deduct_policy: deduct_policy.as_str().to_owned(),
+        title: fields.title,
+        price_minor: fields.price_minor,
+        currency: fields.currency,
+        opens_at_ms: fields.opens_at.as_millis(),
+        closes_at_ms: fields.closes_at.as_millis(),
+        stock: fields.stock,
+        limit_per_buyer: fields.limit_per_buyer,
+        quantity_max: fields.quantity_max,
+        deduct_policy: fields.deduct_policy.as_str().to_owned(),
         idempotency_key: key.map_or("", IdempotencyKey::as_str).to_owned(),
     }
 }
@@ -166,14 +128,14 @@ impl From<&SaleDraft> for SaleTerms {
             deduct_policy: _,
         } = draft.fields();
         Self {
-            title,
-            price_minor,
-            currency,
+            title: title.clone(),
+            price_minor: *price_minor,
+            currency: currency.clone(),
             opens_at_ms: opens_at.as_millis(),
             closes_at_ms: closes_at.as_millis(),
-            stock,
-            limit_per_buyer,
-            quantity_max,
+            stock: *stock,
+            limit_per_buyer: *limit_per_buyer,
+            quantity_max: *quantity_max,
         }
     }
 }

@@ -59,6 +59,12 @@ fn parse_positive(text: &str) -> Result<u64, InvalidId> {
     text.parse().ok().and_then(positive).ok_or(InvalidId::NotANumber)
 }
 
+/// The bits that 32 hexadecimal digits write.
+pub(crate) fn bits_of_hex(text: &str) -> Option<u128> {
+    let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten()
+}
+
 fn positive(number: u64) -> Option<u64> {
     (number > 0 && i64::try_from(number).is_ok()).then_some(number)
 }
@@ -293,8 +299,6 @@ impl FromStr for BatchId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let bits = hex.then(|| u128::from_str_radix(text, 16).ok()).flatten();
-        bits.and_then(Self::from_bits).ok_or(InvalidId::NotABatchId)
+        bits_of_hex(text).and_then(Self::from_bits).ok_or(InvalidId::NotABatchId)
     }
 }

@@ -1,43 +1,17 @@
 //! The state of a sale in the ledger, as both sides of an interface must name it.
 
-use std::fmt;
-
-/// The state of a sale in the ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LedgerState {
-    /// Stored, not sellable yet.
-    Prepared,
-    /// Sellable within its window.
-    Active,
-    /// Stopped until it is rebuilt.
-    Paused,
-    /// Over.
-    Closed,
-}
-
-impl LedgerState {
-    /// Every state.
-    pub const ALL: [Self; 4] = [Self::Prepared, Self::Active, Self::Paused, Self::Closed];
-
-    /// The stable name: in the ledger itself, at the operators' interfaces and in output.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Prepared => "prepared",
-            Self::Active => "active",
-            Self::Paused => "paused",
-            Self::Closed => "closed",
-        }
-    }
-
-    /// The inverse of [`LedgerState::as_str`].
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
-    }
-}
-
-impl fmt::Display for LedgerState {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
+named! {
+    /// The state of a sale in the ledger.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum LedgerState {
+        /// Stored, not sellable yet.
+        Prepared = "prepared",
+        /// Sellable within its window.
+        Active = "active",
+        /// Stopped until it is rebuilt.
+        Paused = "paused",
+        /// Over.
+        Closed = "closed",
     }
 }
 
@@ -62,29 +36,15 @@ pub struct Totals {
     pub available: i64,
 }
 
-/// The status of a batch in the deduction log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogStatus {
-    /// Deducted, and not settled.
-    Deducted,
-    /// Settled.
-    Acknowledged,
-    /// Fenced: it will never be deducted.
-    Fenced,
-}
-
-impl LogStatus {
-    /// The stable name, as in the log itself.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Deducted => "deducted",
-            Self::Acknowledged => "acknowledged",
-            Self::Fenced => "fenced",
-        }
-    }
-
-    /// The inverse of [`LogStatus::as_str`].
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Deducted, Self::Acknowledged, Self::Fenced].into_iter().find(|status| status.as_str() == text)
+named! {
+    /// The status of a batch in the deduction log.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum LogStatus {
+        /// Deducted, and not settled.
+        Deducted = "deducted",
+        /// Settled.
+        Acknowledged = "acknowledged",
+        /// Fenced: it will never be deducted.
+        Fenced = "fenced",
     }
 }

@@ -6,6 +6,8 @@
 //! randomness through a generator that the caller seeds.
 
 #[macro_use]
+mod named;
+#[macro_use]
 mod non_zero;
 
 pub mod audit;
@@ -30,7 +32,7 @@ pub use buyer::{BuyerDigest, BuyerId, IdempotencyKey, KeyDigest};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use flashgate_causes::{causes, sources};
 pub use id::{BatchId, Node, OrderId, SaleId, Shard};
-pub use identity::{LedgerId, StoreId};
+pub use identity::{LedgerId, StoreId, StoreIdentity};
 pub use intent::{Intent, Quantity};
 pub use ledger::{LedgerState, LogStatus, Totals};
 pub use order::{CancelReason, Order, OrderState};

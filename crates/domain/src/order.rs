@@ -1,49 +1,29 @@
 //! The life of an order: its states, and their transitions.
 
-use std::fmt;
-
 use crate::{
     clock::Timestamp,
     id::{BatchId, OrderId},
     intent::Intent,
 };
 
-/// Why an order was cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CancelReason {
-    /// The database had too few units: the ledger promised units that do not exist.
-    OutOfStock,
-    /// The same buyer already has an order with the same key: a ledger that lost its keys accepted it twice.
-    DuplicateKey,
-    /// Not paid in time.
-    Timeout,
-    /// The buyer cancelled it.
-    ByBuyer,
-    /// The stock could not be deducted after payment.
-    OutboundFailed,
+named! {
+    /// Why an order was cancelled.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum CancelReason {
+        /// The database had too few units: the ledger promised units that do not exist.
+        OutOfStock = "out_of_stock",
+        /// The same buyer already has an order with the same key: a ledger that lost its keys accepted it twice.
+        DuplicateKey = "duplicate_key",
+        /// Not paid in time.
+        Timeout = "timeout",
+        /// The buyer cancelled it.
+        ByBuyer = "by_buyer",
+        /// The stock could not be deducted after payment.
+        OutboundFailed = "outbound_failed",
+    }
 }
 
 impl CancelReason {
-    /// Every reason.
-    pub const ALL: [Self; 5] =
-        [Self::OutOfStock, Self::DuplicateKey, Self::Timeout, Self::ByBuyer, Self::OutboundFailed];
-
-    /// The stable name: in answers, events and rows.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OutOfStock => "out_of_stock",
-            Self::DuplicateKey => "duplicate_key",
-            Self::Timeout => "timeout",
-            Self::ByBuyer => "by_buyer",
-            Self::OutboundFailed => "outbound_failed",
-        }
-    }
-
-    /// The inverse of [`CancelReason::as_str`].
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
-    }
-
     /// Whether the units of an order cancelled for this reason are returned to sale.
     ///
     /// Out of stock proves that the units do not exist: if returned, they would be sold and cancelled without end.
@@ -52,12 +32,6 @@ impl CancelReason {
             Self::OutOfStock => false,
             Self::DuplicateKey | Self::Timeout | Self::ByBuyer | Self::OutboundFailed => true,
         }
-    }
-}
-
-impl fmt::Display for CancelReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

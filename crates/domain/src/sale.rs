@@ -1,7 +1,5 @@
 //! One item on sale: price, window, stock, limit per buyer, deduct policy.
 
-use std::fmt;
-
 use thiserror::Error;
 
 use crate::{
@@ -60,28 +58,15 @@ impl Window {
     }
 }
 
-/// When the database stock is deducted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DeductPolicy {
-    /// When the order is created: no order counts as won before the database agreed.
-    #[default]
-    AtOrder,
-    /// In the outbound step, after payment.
-    AtPayment,
-}
-
-impl DeductPolicy {
-    /// The stable name, in rows and answers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AtOrder => "at_order",
-            Self::AtPayment => "at_payment",
-        }
-    }
-
-    /// The inverse of [`DeductPolicy::as_str`].
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::AtOrder, Self::AtPayment].into_iter().find(|policy| policy.as_str() == text)
+named! {
+    /// When the database stock is deducted.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub enum DeductPolicy {
+        /// When the order is created: no order counts as won before the database agreed.
+        #[default]
+        AtOrder = "at_order",
+        /// In the outbound step, after payment.
+        AtPayment = "at_payment",
     }
 }
 
@@ -114,84 +99,51 @@ pub struct SaleFields {
 /// A sale as an operator requests it: every field checked, no id yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SaleDraft {
-    title: String,
-    price_minor: u64,
-    currency: [u8; 3],
+    fields: SaleFields,
     window: Window,
-    stock: u64,
     limit_per_buyer: Quantity,
     quantity_max: Quantity,
-    policy: DeductPolicy,
 }
 
 impl SaleFields {
     /// Checks each field; the error has the wire name of the first invalid field.
     pub fn check(self) -> Result<SaleDraft, InvalidSale> {
-        let Self {
-            title,
-            price_minor,
-            currency,
-            opens_at,
-            closes_at,
-            stock,
-            limit_per_buyer,
-            quantity_max,
-            deduct_policy: policy,
-        } = self;
         let wrong = |field, expected| InvalidSale { field, expected };
-        let window = Window::new(opens_at, closes_at)?;
-        let title_ok =
-            (1..=TITLE_CHARS_MAX).contains(&title.chars().count()) && !title.chars().any(char::is_control);
-        if !title_ok {
+        let window = Window::new(self.opens_at, self.closes_at)?;
+        let is_sized = (1..=TITLE_CHARS_MAX).contains(&self.title.chars().count());
+        if !is_sized || self.title.chars().any(char::is_control) {
             return Err(wrong("title", "must be 1 to 200 characters without control characters"));
         }
-        if price_minor > PRICE_MINOR_MAX {
+        if self.price_minor > PRICE_MINOR_MAX {
             return Err(wrong("price_minor", "must be at most 1000000000000"));
         }
-        let currency = <[u8; 3]>::try_from(currency.as_bytes())
-            .ok()
-            .filter(|code| code.iter().all(u8::is_ascii_uppercase));
-        let currency = currency.ok_or(wrong("currency", "must be three capital letters (ISO 4217)"))?;
-        if !(1..=STOCK_MAX).contains(&stock) {
+        if self.currency.len() != 3 || !self.currency.bytes().all(|letter| letter.is_ascii_uppercase()) {
+            return Err(wrong("currency", "must be three capital letters (ISO 4217)"));
+        }
+        if !(1..=STOCK_MAX).contains(&self.stock) {
             return Err(wrong("stock", "must be from 1 to 1000000000"));
         }
         debug_assert_eq!(QUANTITY_MAX, 1_000_000, "the messages below say so");
-        let limit_per_buyer = Quantity::new(limit_per_buyer)
+        let limit_per_buyer = Quantity::new(self.limit_per_buyer)
             .map_err(|_range| wrong("limit_per_buyer", "must be from 1 to 1000000"))?;
-        let quantity_max = Quantity::new(quantity_max)
+        let quantity_max = Quantity::new(self.quantity_max)
             .map_err(|_range| wrong("quantity_max", "must be from 1 to 1000000"))?;
         if quantity_max > limit_per_buyer {
             return Err(wrong("quantity_max", "must be at most limit_per_buyer"));
         }
-        Ok(SaleDraft { title, price_minor, currency, window, stock, limit_per_buyer, quantity_max, policy })
+        Ok(SaleDraft { fields: self, window, limit_per_buyer, quantity_max })
     }
 }
 
 impl SaleDraft {
     /// Every field, for callers that store or show them all.
-    pub fn fields(&self) -> SaleFields {
-        let Self { title, price_minor, currency: _, window, stock, limit_per_buyer, quantity_max, policy } =
-            self;
-        SaleFields {
-            title: title.clone(),
-            price_minor: *price_minor,
-            currency: self.currency().to_owned(),
-            opens_at: window.opens_at(),
-            closes_at: window.closes_at(),
-            stock: *stock,
-            limit_per_buyer: limit_per_buyer.get(),
-            quantity_max: quantity_max.get(),
-            deduct_policy: *policy,
-        }
+    pub const fn fields(&self) -> &SaleFields {
+        &self.fields
     }
 
     /// The name for people.
     pub fn title(&self) -> &str {
-        &self.title
-    }
-
-    fn currency(&self) -> &str {
-        std::str::from_utf8(&self.currency).unwrap_or("XXX")
+        &self.fields.title
     }
 
     /// When it accepts intents.
@@ -201,7 +153,7 @@ impl SaleDraft {
 
     /// The units at the start.
     pub const fn stock(&self) -> u64 {
-        self.stock
+        self.fields.stock
     }
 
     /// Maximum units that one buyer can hold.
@@ -216,46 +168,22 @@ impl SaleDraft {
 
     /// When the database stock is deducted.
     pub const fn policy(&self) -> DeductPolicy {
-        self.policy
+        self.fields.deduct_policy
     }
 }
 
-/// The state of a sale in the order store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SaleState {
-    /// Stored here only, not in the ledger.
-    Created,
-    /// Being put into the ledger; not yet confirmed there, so not sellable.
-    Preheating,
-    /// Confirmed in the ledger. If it is missing there from now on, the ledger has lost it.
-    Preheated,
-    /// Ended by the operator.
-    Closed,
-}
-
-impl SaleState {
-    /// Every state.
-    pub const ALL: [Self; 4] = [Self::Created, Self::Preheating, Self::Preheated, Self::Closed];
-
-    /// The stable name, in rows and answers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Preheating => "preheating",
-            Self::Preheated => "preheated",
-            Self::Closed => "closed",
-        }
-    }
-
-    /// The inverse of [`SaleState::as_str`].
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
-    }
-}
-
-impl fmt::Display for SaleState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+named! {
+    /// The state of a sale in the order store.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum SaleState {
+        /// Stored here only, not in the ledger.
+        Created = "created",
+        /// Being put into the ledger; not yet confirmed there, so not sellable.
+        Preheating = "preheating",
+        /// Confirmed in the ledger. If it is missing there from now on, the ledger has lost it.
+        Preheated = "preheated",
+        /// Ended by the operator.
+        Closed = "closed",
     }
 }
 

@@ -1,6 +1,6 @@
 //! Operators' decisions about dead letters.
 
-use flashgate_domain::Timestamp;
+use flashgate_domain::{Timestamp, named};
 
 /// The identity of a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,27 +11,14 @@ pub struct LetterKey {
     pub given_up_at: Timestamp,
 }
 
-/// The decision of an operator about a dead letter. A letter without one is waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LetterStatus {
-    /// It was published again, to be decided like any other message.
-    Replayed,
-    /// It was dropped for good.
-    Dropped,
-}
-
-impl LetterStatus {
-    /// The stable name, in rows and answers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Replayed => "replayed",
-            Self::Dropped => "dropped",
-        }
-    }
-
-    /// The status with that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Replayed, Self::Dropped].into_iter().find(|status| status.as_str() == name)
+named! {
+    /// The decision of an operator about a dead letter. A letter without one is waiting.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum LetterStatus {
+        /// It was published again, to be decided like any other message.
+        Replayed = "replayed",
+        /// It was dropped for good.
+        Dropped = "dropped",
     }
 }
 

@@ -1,7 +1,7 @@
 //! The identity of the store, and the ledger that is registered in it.
 
 use async_trait::async_trait;
-use flashgate_domain::{LedgerId, StoreId, Timestamp};
+use flashgate_domain::{LedgerId, StoreIdentity, Timestamp};
 
 use crate::StoreError;
 
@@ -17,15 +17,6 @@ pub trait DeploymentRepository: Send + Sync + 'static {
     /// Checks that the store can do its work: writes a row, since a read-only store is of no use. Returns the store's
     /// time.
     async fn ping(&self) -> Result<Timestamp, StoreError>;
-}
-
-/// The store's identity and the registered ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoreIdentity {
-    /// Created by the migration, once.
-    pub store: StoreId,
-    /// The registered ledger; `None` until a gateway has registered one.
-    pub ledger: Option<LedgerId>,
 }
 
 /// The result of registering a ledger.

@@ -41,8 +41,9 @@ pub mod triage;
 
 pub use compensation::{Compensated, Correction, OrderSnapshot};
 pub use dead_letter::{LetterDecision, LetterKey, LetterStatus};
-pub use deployment::{DeploymentRepository, Registration, StoreIdentity};
+pub use deployment::{DeploymentRepository, Registration};
 pub use fault::StoreError;
+pub use flashgate_domain::StoreIdentity;
 pub use order::{OrderRepository, Placed, Rejection};
 pub use repair::{
     ACTOR_CHARS_MAX, InvalidRepair, KIND_BYTES_MAX, REASON_CHARS_MAX, REPAIR_PAGE_MAX, RepairDraft,

@@ -248,25 +248,16 @@ impl fmt::Display for Finding {
     }
 }
 
-/// The result of an audit of one sale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
-    /// Both sides agree; open batches are in flight.
-    Agrees,
-    /// Both sides agree, but some batches are older than the maximum age.
-    ToRedrive,
-    /// The sides do not agree.
-    Differs,
-}
-
-impl Verdict {
-    /// The stable name, in output and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Agrees => "agrees",
-            Self::ToRedrive => "to_redrive",
-            Self::Differs => "differs",
-        }
+named! {
+    /// The result of an audit of one sale.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Verdict {
+        /// Both sides agree; open batches are in flight.
+        Agrees = "agrees",
+        /// Both sides agree, but some batches are older than the maximum age.
+        ToRedrive = "to_redrive",
+        /// The sides do not agree.
+        Differs = "differs",
     }
 }
 

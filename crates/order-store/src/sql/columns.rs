@@ -29,6 +29,17 @@ pub fn sale_id(number: u64) -> Result<SaleId, InvalidColumn> {
     SaleId::new(number).map_err(impossible("sale id"))
 }
 
+/// The id of an order.
+pub fn order_id(number: u64) -> Result<OrderId, InvalidColumn> {
+    OrderId::new(number).map_err(impossible("order id"))
+}
+
+/// `state` and `cancel_reason` of an order.
+pub fn order_state(state: &str, cancel_reason: Option<&str>) -> Result<OrderState, InvalidColumn> {
+    let reason = |name| CancelReason::parse(name).ok_or(InvalidColumn("cancel reason"));
+    OrderState::from_parts(state, cancel_reason.map(reason).transpose()?).ok_or(InvalidColumn("order state"))
+}
+
 /// `buyer_id`.
 pub fn buyer_id(text: &str) -> Result<BuyerId, InvalidColumn> {
     BuyerId::new(text).map_err(impossible("buyer id"))
@@ -76,10 +87,6 @@ pub struct OrderColumns<'a> {
 }
 
 impl OrderColumns<'_> {
-    fn id(self) -> Result<OrderId, InvalidColumn> {
-        OrderId::new(self.id).map_err(impossible("order id"))
-    }
-
     fn intent(self) -> Result<Intent, InvalidColumn> {
         Ok(Intent::new(
             sale_id(self.sale_id)?,
@@ -89,23 +96,20 @@ impl OrderColumns<'_> {
         ))
     }
 
-    fn state(self) -> Result<OrderState, InvalidColumn> {
-        let reason = match self.cancel_reason {
-            Some(reason) => Some(CancelReason::parse(reason).ok_or(InvalidColumn("cancel reason"))?),
-            None => None,
-        };
-        OrderState::from_parts(self.state, reason).ok_or(InvalidColumn("order state"))
-    }
-
     /// The decision made when the order was placed.
     pub fn outcome(self) -> Result<OrderOutcome, InvalidColumn> {
-        let (order, intent) = (self.id()?, self.intent()?);
-        Ok(OrderOutcome { order, intent, decision: first_decision(self.state()?) })
+        let (order, intent) = (order_id(self.id)?, self.intent()?);
+        Ok(OrderOutcome {
+            order,
+            intent,
+            decision: first_decision(order_state(self.state, self.cancel_reason)?),
+        })
     }
 
     /// The order as it is now.
     pub fn stored(self, batch: BatchId, created_at_ms: u64) -> Result<Order, InvalidColumn> {
-        let (id, intent, state) = (self.id()?, self.intent()?, self.state()?);
+        let (id, intent, state) =
+            (order_id(self.id)?, self.intent()?, order_state(self.state, self.cancel_reason)?);
         Ok(Order { id, intent, state, batch, created_at: Timestamp::from_millis(created_at_ms) })
     }
 }

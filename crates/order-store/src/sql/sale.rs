@@ -64,27 +64,17 @@ impl From<&str> for Value {
 }
 
 fn draft_values(draft: &SaleDraft) -> [Value; DRAFT_COLUMNS.len()] {
-    let SaleFields {
-        title,
-        price_minor,
-        currency,
-        opens_at,
-        closes_at,
-        stock,
-        limit_per_buyer,
-        quantity_max,
-        deduct_policy,
-    } = draft.fields();
+    let fields = draft.fields();
     [
-        Value::Text(Some(title)),
-        Value::Number(price_minor),
-        Value::Text(Some(currency)),
-        Value::Number(opens_at.as_millis()),
-        Value::Number(closes_at.as_millis()),
-        Value::Number(stock),
-        Value::Number(limit_per_buyer.into()),
-        Value::Number(quantity_max.into()),
-        deduct_policy.as_str().into(),
+        fields.title.as_str().into(),
+        Value::Number(fields.price_minor),
+        fields.currency.as_str().into(),
+        Value::Number(fields.opens_at.as_millis()),
+        Value::Number(fields.closes_at.as_millis()),
+        Value::Number(fields.stock),
+        Value::Number(fields.limit_per_buyer.into()),
+        Value::Number(fields.quantity_max.into()),
+        fields.deduct_policy.as_str().into(),
     ]
 }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use flashgate_domain::{
-    BatchId, BatchOutcome, CancelReason, OrderId, OrderOutcome, OrderState, Sale, SaleId,
+    BatchId, BatchOutcome, OrderId, OrderOutcome, Sale, SaleId,
     audit::{BatchSums, DecidedBatch, StoreSnapshot, Sums},
     id::BATCH_INTENTS_MAX,
 };
 
-use super::columns::InvalidColumn;
+use super::columns::{InvalidColumn, order_state};
 use crate::decide::first_decision;
 
 /// The orders of one state.
@@ -24,11 +24,7 @@ pub struct StateRow<'a> {
 impl StateRow<'_> {
     /// Adds the orders to the sum of their first decision.
     pub fn add_to(self, sums: &mut Sums) -> Result<(), InvalidColumn> {
-        let reason = match self.cancel_reason {
-            Some(reason) => Some(CancelReason::parse(reason).ok_or(InvalidColumn("cancel reason"))?),
-            None => None,
-        };
-        let state = OrderState::from_parts(self.state, reason).ok_or(InvalidColumn("order state"))?;
+        let state = order_state(self.state, self.cancel_reason)?;
         sums.add(Some(first_decision(state)), self.orders, self.units);
         Ok(())
     }
@@ -68,6 +64,18 @@ pub fn one_page(found: &[(BatchId, u32)], asked: u32, orders_max: u32) -> (usize
     (taken, if is_all { None } else { last })
 }
 
+/// The outcome of a batch from its rows.
+///
+/// # Errors
+/// There are not `count` orders.
+pub fn outcome(batch: BatchId, orders: Vec<OrderOutcome>, count: u32) -> Result<BatchOutcome, InvalidColumn> {
+    if u32::try_from(orders.len()) == Ok(count) {
+        Ok(BatchOutcome { batch, orders })
+    } else {
+        Err(InvalidColumn("number of orders in a batch"))
+    }
+}
+
 /// The outcomes of `batches` among `orders`, which are in ascending order of ids; without those that have no order of
 /// `sale`.
 pub fn outcomes(
@@ -81,12 +89,9 @@ pub fn outcomes(
     }
     let mut found = Vec::with_capacity(batches.len());
     for (batch, count) in batches {
-        let orders = by_batch.remove(&batch.base()).unwrap_or_default();
-        if u32::try_from(orders.len()) != Ok(*count) {
-            return Err(InvalidColumn("number of orders in a batch"));
-        }
-        if orders.iter().any(|order| order.intent.sale() == sale) {
-            found.push(BatchOutcome { batch: *batch, orders });
+        let batch = outcome(*batch, by_batch.remove(&batch.base()).unwrap_or_default(), *count)?;
+        if batch.orders.iter().any(|order| order.intent.sale() == sale) {
+            found.push(batch);
         }
     }
     Ok(found)
