@@ -1,10 +1,10 @@
 //! The snapshots of ledger and order store on the wire, converted to and from the types of the audit.
 
 use flashgate_domain::{
-    BuyerId, LedgerState, SaleState, Timestamp, Totals,
+    BuyerId, SaleState, Timestamp, Totals,
     audit::{
-        Amount, BatchSums, BuyerUnits, DecidedBatch, Held, LedgerSnapshot, LostEntry, StoreSnapshot, Sums,
-        WrittenCounts,
+        Amount, BatchSums, BuyerUnits, DecidedBatch, LedgerSnapshot, LostEntry, OpenBatch, StoreSnapshot,
+        Sums, WrittenCounts,
     },
 };
 
@@ -12,10 +12,6 @@ use crate::{
     body::{BodyError, batch_id},
     v1,
 };
-
-const fn wrong(field: &'static str) -> BodyError {
-    BodyError::WrongField { field }
-}
 
 const fn amount_message(amount: Amount) -> Option<v1::Amount> {
     Some(v1::Amount { orders: amount.orders, units: amount.units })
@@ -49,8 +45,8 @@ pub fn sums(message: Option<v1::DecisionSums>) -> Sums {
 /// Decodes a snapshot of the ledger.
 pub fn ledger_snapshot(message: v1::LedgerSnapshot) -> Result<LedgerSnapshot, BodyError> {
     let held = |held: v1::HeldBatch| {
-        Ok(Held {
-            batch: batch_id(&held.batch_id)?,
+        Ok(OpenBatch {
+            id: batch_id(&held.batch_id)?,
             deducted_at: Timestamp::from_millis(held.deducted_at_ms),
             amount: Amount { orders: held.orders, units: held.units },
         })
@@ -61,7 +57,6 @@ pub fn ledger_snapshot(message: v1::LedgerSnapshot) -> Result<LedgerSnapshot, Bo
     };
     Ok(LedgerSnapshot {
         generation: message.generation,
-        paused: LedgerState::parse(&message.state) == Some(LedgerState::Paused),
         sequence: message.sequence,
         adjustments: message.adjustments,
         totals: Totals {
@@ -110,7 +105,7 @@ pub fn store_snapshot_message(snapshot: &StoreSnapshot) -> v1::StoreSnapshot {
 /// Decodes a snapshot of the order store; an incomplete one is an error.
 pub fn store_snapshot(message: v1::StoreSnapshot) -> Result<StoreSnapshot, BodyError> {
     let snapshot = StoreSnapshot {
-        state: SaleState::parse(&message.state).ok_or(wrong("state"))?,
+        state: SaleState::parse(&message.state).ok_or(BodyError::of("state"))?,
         generation: message.generation,
         initial: message.initial,
         restocked: message.restocked,
@@ -121,7 +116,7 @@ pub fn store_snapshot(message: v1::StoreSnapshot) -> Result<StoreSnapshot, BodyE
         orders: sums(message.orders),
         decided: message.decided.into_iter().map(batch_sums).collect::<Result<_, _>>()?,
     };
-    if snapshot.is_whole() { Ok(snapshot) } else { Err(wrong("orders_counted")) }
+    if snapshot.is_whole() { Ok(snapshot) } else { Err(BodyError::of("orders_counted")) }
 }
 
 /// Encodes a page of decided batches.
@@ -149,7 +144,7 @@ pub fn buyers_message(buyers: &[BuyerUnits]) -> v1::ListBuyersResponse {
 /// Decodes a page of buyers.
 pub fn buyers(message: v1::ListBuyersResponse) -> Result<Vec<BuyerUnits>, BodyError> {
     let units = |told: v1::BuyerUnits| {
-        let buyer = BuyerId::new(&told.buyer_id).map_err(|_invalid| wrong("buyer_id"))?;
+        let buyer = BuyerId::new(&told.buyer_id).map_err(|_invalid| BodyError::of("buyer_id"))?;
         Ok(BuyerUnits { buyer, units: told.units })
     };
     message.buyers.into_iter().map(units).collect()

@@ -22,7 +22,7 @@ pub use gap::{Gap, missing_orders};
 pub use holding::{Holdings, lost_part};
 pub use judge::{Evidence, Trace, TraceStatus, open_batches, weigh};
 pub use snapshot::{
-    Amount, BatchSums, BuyerUnits, DecidedBatch, Held, LedgerSnapshot, LostEntry, StoreSnapshot, Sums,
+    Amount, BatchSums, BuyerUnits, DecidedBatch, LedgerSnapshot, LostEntry, OpenBatch, StoreSnapshot, Sums,
     WrittenCounts,
 };
 pub use step::{LedgerStep, Steps, StoreStep};

@@ -7,9 +7,9 @@ use std::time::Duration;
 use flashgate_domain::{
     BatchId, CancelReason, Decision, SaleId, SaleState, Timestamp, Totals,
     audit::{
-        Amount, BatchSums, DecidedBatch, Evidence, Finding, Gap, Held, LedgerSnapshot, LedgerStep, LostEntry,
-        Report, Steps, StoreSnapshot, StoreStep, Sums, Trace, TraceStatus, Verdict, missing_orders,
-        open_batches, weigh,
+        Amount, BatchSums, DecidedBatch, Evidence, Finding, Gap, LedgerSnapshot, LedgerStep, LostEntry,
+        OpenBatch, Report, Steps, StoreSnapshot, StoreStep, Sums, Trace, TraceStatus, Verdict,
+        missing_orders, open_batches, weigh,
     },
 };
 use proptest::prelude::*;
@@ -69,7 +69,7 @@ fn books(initial: u64, stories: &[Story]) -> (LedgerSnapshot, StoreSnapshot) {
         match (story.fate, story.decision) {
             (Fate::Open | Fate::Decided, _) => {
                 let amount = Amount { orders: 1, units };
-                ledger.open.push(Held { batch, deducted_at: NOW, amount });
+                ledger.open.push(OpenBatch { id: batch, deducted_at: NOW, amount });
             }
             (Fate::Settled, Decision::Confirmed) => {}
             (Fate::Settled, Decision::Cancelled(CancelReason::OutOfStock)) => {
@@ -134,9 +134,9 @@ fn units_deducted_without_a_batch_are_leaked() {
 fn a_deleted_log_entry_of_an_open_batch_is_the_suspect_for_its_units() {
     let (mut ledger, store) = books(10, &[confirmed(3, Fate::Open)]);
     let held = ledger.open.remove(0);
-    ledger.lost.push(LostEntry { batch: held.batch, deducted_at: held.deducted_at });
+    ledger.lost.push(LostEntry { batch: held.id, deducted_at: held.deducted_at });
     let found = weigh(&Gap::between(&ledger, &store), Evidence::default(), &ledger, &store);
-    assert_eq!(found, [Finding::Leaked { units: 3, suspects: vec![held.batch] }]);
+    assert_eq!(found, [Finding::Leaked { units: 3, suspects: vec![held.id] }]);
 }
 
 #[test]
@@ -144,10 +144,10 @@ fn a_deleted_log_entry_of_a_decided_batch_is_no_leak_but_is_to_be_settled() {
     let (mut ledger, store) = books(10, &[confirmed(3, Fate::Decided)]);
     let held = ledger.open.remove(0);
     let deducted_at = Timestamp::from_millis(0);
-    ledger.lost.push(LostEntry { batch: held.batch, deducted_at });
+    ledger.lost.push(LostEntry { batch: held.id, deducted_at });
     assert!(Gap::between(&ledger, &store).is_closed());
     let amount = Amount { orders: 1, units: 3 };
-    let old = Finding::ToRedrive { batch: held.batch, deducted_at, amount, decided: true };
+    let old = Finding::ToRedrive { batch: held.id, deducted_at, amount, decided: true };
     assert_eq!(open_batches(&ledger, &store, AGE).2, [old]);
 }
 
@@ -306,7 +306,7 @@ fn each_side_is_compensated_by_what_it_is_off_and_names_what_was_seen() {
 fn what_a_batch_may_explain_is_not_compensated() {
     let (mut ledger, store) = books(10, &[confirmed(3, Fate::Open)]);
     let held = ledger.open.remove(0);
-    ledger.lost.push(LostEntry { batch: held.batch, deducted_at: held.deducted_at });
+    ledger.lost.push(LostEntry { batch: held.id, deducted_at: held.deducted_at });
     assert!(steps(&ledger, &store, Vec::new()).is_empty(), "the units may be those of the lost entry");
     ledger.totals.available -= 1;
     let planned = steps(&ledger, &store, Vec::new());
@@ -381,7 +381,7 @@ fn an_order_of_an_open_batch_is_not_missing_however_far_it_has_come() {
 fn what_may_be_keys_of_a_lost_entry_is_not_told_as_missing_but_nothing_is_put_back() {
     let (mut ledger, mut store) = books(20, &[confirmed(3, Fate::Settled), confirmed(2, Fate::Open)]);
     let held = ledger.open.remove(0);
-    ledger.lost.push(LostEntry { batch: held.batch, deducted_at: held.deducted_at });
+    ledger.lost.push(LostEntry { batch: held.id, deducted_at: held.deducted_at });
     store.saleable -= 1;
     let gap = Gap::between(&ledger, &store);
     let found = weigh(&gap, Evidence::default(), &ledger, &store);

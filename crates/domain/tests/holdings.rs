@@ -4,7 +4,7 @@
 
 use flashgate_domain::{
     BatchId, BuyerDigest, Timestamp,
-    audit::{Amount, Finding, Held, Holdings, LedgerSnapshot, LostEntry, WrittenCounts, lost_part},
+    audit::{Amount, Finding, Holdings, LedgerSnapshot, LostEntry, OpenBatch, WrittenCounts, lost_part},
 };
 
 const fn buyer(number: u8) -> BuyerDigest {
@@ -38,7 +38,7 @@ fn buyers_that_hold_what_their_orders_say_agree() {
 
 #[test]
 fn a_buyer_that_holds_too_little_is_certain_whatever_is_in_flight() {
-    let one_open = Held { batch: batch(), deducted_at: Timestamp::default(), amount: Amount::default() };
+    let one_open = OpenBatch { id: batch(), deducted_at: Timestamp::default(), amount: Amount::default() };
     let before = LedgerSnapshot { open: vec![one_open], ..ledger(3) };
     let after = LedgerSnapshot { sequence: 60, ..ledger(9) };
     let found = read(&[(1, 0), (3, 1), (1, 1)]);
@@ -55,7 +55,7 @@ fn a_buyer_that_holds_too_much_is_certain_if_nothing_is_in_flight() {
     assert_eq!(found.clone().confirmed(&still, &still).findings(), [many]);
 
     let deducted_at = Timestamp::default();
-    let held = Held { batch: batch(), deducted_at, amount: Amount::default() };
+    let held = OpenBatch { id: batch(), deducted_at, amount: Amount::default() };
     let lost = LostEntry { batch: batch(), deducted_at };
     let busy =
         [LedgerSnapshot { open: vec![held], ..ledger(3) }, LedgerSnapshot { lost: vec![lost], ..ledger(3) }];

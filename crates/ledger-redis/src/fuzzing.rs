@@ -1,23 +1,23 @@
 //! The decoders of Redis's answers, for the fuzz targets of `tests/fuzz`. Each returns whether it decoded its input,
 //! and panics if an invariant is violated.
 
-use flashgate_domain::SaleId;
-use flashgate_ledger::Deduction;
+use flashgate_domain::{BuyerDigest, KeyDigest, SaleId};
+use flashgate_ledger::{
+    Deduction,
+    intents::{IntentFields, Intents},
+};
 use redis::{Value, parse_redis_value};
 
-use super::{
-    events,
-    pack::{INTENT_BYTES, Packed},
-    reply,
-};
+use super::{events, reply};
 
 /// A call with that number of sales (at least one), and that number of intents for them in turn.
-fn asked(sales: u8, intents: u8) -> Packed {
+fn asked(sales: u8, intents: u8) -> Intents {
     let sales = u16::from(sales.max(1));
-    Packed {
+    let (key, buyer) = (KeyDigest([0; 16]), BuyerDigest([0; 16]));
+    let of_sale = |sale| IntentFields { sale, quantity: 1, key, buyer };
+    Intents {
         sales: (1..=u64::from(sales)).filter_map(|sale| SaleId::new(sale).ok()).collect(),
-        sale_of: (0..u16::from(intents)).map(|intent| intent % sales).collect(),
-        intents: vec![0; usize::from(intents) * INTENT_BYTES],
+        asked: (0..u16::from(intents)).map(|intent| of_sale(intent % sales)).collect(),
     }
 }
 
@@ -26,8 +26,8 @@ pub fn answer(script: u8, sales: u8, intents: u8, bytes: &[u8]) -> bool {
     parse_redis_value(bytes).is_ok_and(|value| value_is_read(script, &asked(sales, intents), &value))
 }
 
-fn value_is_read(script: u8, asked: &Packed, value: &Value) -> bool {
-    let complete = |results: usize| assert_eq!(results, asked.sale_of.len(), "an answer to each intent");
+fn value_is_read(script: u8, asked: &Intents, value: &Value) -> bool {
+    let complete = |results: usize| assert_eq!(results, asked.asked.len(), "an answer to each intent");
     match script % 12 {
         0 => reply::screening(value, asked).map(|decoded| complete(decoded.answer.results.len())).is_some(),
         1 => {

@@ -4,15 +4,14 @@ use async_trait::async_trait;
 use flashgate_domain::{LedgerId, Node, Shard};
 use flashgate_ledger::{Identifying, LedgerError, LedgerIdentity};
 
-use super::{RedisLedger, decoded, reply, scripts, servers::KeyLocation};
+use super::{RedisLedger, reply, scripts, servers::KeyLocation};
 
 #[async_trait]
 impl Identifying for RedisLedger {
     async fn identity(&self, shard: Shard) -> Result<Option<LedgerIdentity>, LedgerError> {
         let mut command = redis::cmd("HMGET");
         command.arg(self.keys.identity(shard)).arg(&["ledger", "store"]);
-        let reply = self.command("identity", KeyLocation::Shard(shard), command).await?;
-        decoded("identity", &reply, reply::identity)
+        self.command("identity", KeyLocation::Shard(shard), command, reply::identity).await
     }
 
     async fn establish(&self, shard: Shard, identity: LedgerIdentity) -> Result<LedgerIdentity, LedgerError> {
@@ -21,8 +20,7 @@ impl Identifying for RedisLedger {
             .key(self.keys.identity(shard))
             .arg(identity.ledger.to_string())
             .arg(identity.store.to_string());
-        let reply = self.run(shard, call).await?;
-        decoded("establish", &reply, |reply| reply::identity(reply).flatten())
+        self.run(shard, call, |reply| reply::identity(reply).flatten()).await
     }
 
     fn expect_ledger(&self, ledger: LedgerId) {
@@ -32,7 +30,6 @@ impl Identifying for RedisLedger {
     async fn next_node(&self) -> Result<Node, LedgerError> {
         let mut command = redis::cmd("INCR");
         command.arg(self.keys.nodes());
-        let reply = self.command("next_node", KeyLocation::Nodes, command).await?;
-        decoded("next_node", &reply, reply::started)
+        self.command("next_node", KeyLocation::Nodes, command, reply::started).await
     }
 }

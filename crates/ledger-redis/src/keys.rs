@@ -8,7 +8,7 @@ use super::config::KeyPrefix;
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
     prefix: KeyPrefix,
-    shards: ShardCount,
+    pub(super) shards: ShardCount,
 }
 
 impl Keys {
@@ -104,11 +104,6 @@ impl Keys {
     /// The channel of the ledger events, one per deployment.
     pub(super) fn events(&self) -> String {
         format!("{}:events", self.prefix.as_str())
-    }
-
-    /// Every shard.
-    pub(super) fn shards(&self) -> impl Iterator<Item = Shard> {
-        self.shards.all()
     }
 }
 

@@ -39,8 +39,8 @@ mod watching;
 
 use std::sync::{Arc, OnceLock};
 
-use flashgate_domain::{BatchId, BatchOutcome, Intent, LedgerId, SaleId, Shard, id::BATCH_INTENTS_MAX};
-use flashgate_ledger::{LedgerError, Retention};
+use flashgate_domain::{BatchId, LedgerId, SaleId, Shard};
+use flashgate_ledger::{LedgerError, Retention, intents::Intents};
 use metrics::{counter, histogram};
 use redis::{Cmd, Value};
 use tokio::time::Instant;
@@ -50,9 +50,9 @@ pub use self::config::{
     InvalidPrefix, InvalidRedisConfig, InvalidUrl, KeyPrefix, LOG_RETENTION_HOURS_MIN, PREFIX_BYTES_MAX,
     RedisConfig, RedisUrl,
 };
+pub use self::scripts::SCRIPT_NAMES;
 use self::{
     keys::Keys,
-    pack::Packed,
     progress::ProgressTracker,
     reply::ScriptReply,
     scripts::ScriptCall,
@@ -95,18 +95,24 @@ impl RedisLedger {
         self.break_off.store(writes.map_or(-1, i64::from), std::sync::atomic::Ordering::Relaxed);
     }
 
-    /// Sends a command outside of scripts, and counts its fault.
-    async fn command(
+    /// Sends a command outside of scripts.
+    async fn command<T>(
         &self,
         name: &'static str,
         location: KeyLocation,
         command: Cmd,
-    ) -> Result<Value, LedgerError> {
-        self.servers.command(name, location, command).await.inspect_err(|fault| count_fault(name, fault))
+        decode: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<T, LedgerError> {
+        decoded(name, self.servers.send(name, location, command, None).await, decode)
     }
 
-    /// Runs a script, and records its duration and its fault.
-    async fn run(&self, shard: Shard, call: ScriptCall) -> Result<Value, LedgerError> {
+    /// Runs a script, and records its duration.
+    async fn run<T>(
+        &self,
+        shard: Shard,
+        call: ScriptCall,
+        decode: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<T, LedgerError> {
         let name = call.script.name;
         #[cfg(feature = "failpoints")]
         let call = match u32::try_from(self.break_off.load(std::sync::atomic::Ordering::Relaxed)) {
@@ -114,10 +120,9 @@ impl RedisLedger {
             Err(_none) => call,
         };
         let started = Instant::now();
-        let result = self.servers.run(KeyLocation::Shard(shard), &call).await;
+        let result = self.servers.send(name, KeyLocation::Shard(shard), call.by_digest(), Some(&call)).await;
         histogram!("flashgate_ledger_script_seconds", "script" => name).record(started.elapsed());
-        let result = result.and_then(|reply| reply::other_ledger(&reply).map_or(Ok(reply), Err));
-        result.inspect_err(|fault| count_fault(name, fault))
+        decoded(name, result.and_then(|reply| reply::other_ledger(&reply).map_or(Ok(reply), Err)), decode)
     }
 
     async fn run_on_sale<T>(
@@ -126,26 +131,7 @@ impl RedisLedger {
         call: ScriptCall,
         decode: impl FnOnce(&Value) -> Option<T>,
     ) -> Result<T, LedgerError> {
-        let name = call.script.name;
-        let reply = self.run(self.keys.shard_of(sale), call).await?;
-        decoded(name, &reply, decode)
-    }
-
-    /// Packs intents, whose sales must all be of the shard.
-    fn pack<'a>(
-        &self,
-        shard: Shard,
-        intents: impl ExactSizeIterator<Item = &'a Intent>,
-    ) -> Result<Packed, LedgerError> {
-        let count = intents.len();
-        let packed = Packed::new(intents).filter(|_packed| (1..=BATCH_INTENTS_MAX).contains(&count));
-        let packed = packed.ok_or_else(|| {
-            LedgerError::Refused(format!("{count} intents; must be 1 to {BATCH_INTENTS_MAX}"))
-        })?;
-        match packed.sales.iter().find(|sale| self.keys.shard_of(**sale) != shard) {
-            Some(sale) => Err(LedgerError::Refused(format!("sale {sale} is not of shard {shard}"))),
-            None => Ok(packed),
-        }
+        self.run(self.keys.shard_of(sale), call, decode).await
     }
 
     /// Records the progress of the sales, and reports sales of which the server was behind.
@@ -167,41 +153,37 @@ impl RedisLedger {
         sales.iter().flat_map(|sale| self.keys.three_of(*sale))
     }
 
-    /// Packs the intents of an outcome, which must cover its whole batch.
-    fn pack_outcome(&self, outcome: &BatchOutcome) -> Result<Packed, LedgerError> {
-        let id = outcome.batch;
-        if !outcome.is_whole() {
-            return Err(LedgerError::Refused(format!("the outcome of batch {id} does not match its orders")));
-        }
-        self.pack(id.shard(), outcome.orders.iter().map(|order| &order.intent))
-    }
-
-    /// The keys and arguments that `deduct.lua`, `settle.lua` and `restore.lua` share.
-    fn batch_call(&self, call: ScriptCall, id: BatchId, packed: &Packed) -> ScriptCall {
+    /// The keys of a batch's scripts, and its id.
+    fn of_batch(&self, call: ScriptCall, id: BatchId, sales: &[SaleId]) -> ScriptCall {
         let shard = id.shard();
         call.key(self.keys.log(id))
             .key(self.keys.open(shard))
             .key(self.keys.open_orders(shard))
             .key(self.keys.identity(shard))
             .key(self.keys.retired(shard))
-            .keys(self.three_of_each(&packed.sales))
+            .keys(self.three_of_each(sales))
             .arg(id.to_string())
+    }
+
+    /// The keys and arguments that `deduct.lua`, `settle.lua` and `restore.lua` share.
+    fn batch_call(&self, call: ScriptCall, id: BatchId, intents: &Intents) -> ScriptCall {
+        let (sale_ids, packed) = intents.pack();
+        self.of_batch(call, id, &intents.sales)
             .arg(id.base().get().to_be_bytes())
-            .arg(packed.sale_ids())
-            .arg(&*packed.intents)
+            .arg(sale_ids)
+            .arg(packed)
             .arg(self.expected_ledger())
     }
 }
 
-fn count_fault(call: &'static str, fault: &LedgerError) {
-    counter!("flashgate_ledger_faults_total", "call" => call, "fault" => fault.code()).increment(1);
-}
-
+/// Decodes the reply to a call, and counts its fault.
 fn decoded<T>(
     call: &'static str,
-    reply: &Value,
+    reply: Result<Value, LedgerError>,
     decode: impl FnOnce(&Value) -> Option<T>,
 ) -> Result<T, LedgerError> {
-    let unknown = || reply::unknown(call, reply);
-    decode(reply).ok_or_else(unknown).inspect_err(|fault| count_fault(call, fault))
+    let decoded = reply.and_then(|reply| decode(&reply).ok_or_else(|| reply::unknown(call, &reply)));
+    decoded.inspect_err(|fault| {
+        counter!("flashgate_ledger_faults_total", "call" => call, "fault" => fault.code()).increment(1);
+    })
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use flashgate_domain::{Sale, SaleId};
 use flashgate_ledger::{Activated, LedgerError, Prepared, SaleLifecycle};
 
-use super::{RedisLedger, decoded, reply, scripts, servers::KeyLocation};
+use super::{RedisLedger, reply, scripts, servers::KeyLocation};
 
 /// Maximum sales that one call of [`SaleLifecycle::sweep`] frees per shard.
 const SWEEP_STEP: usize = 16;
@@ -47,12 +47,11 @@ impl SaleLifecycle for RedisLedger {
 
     async fn sweep(&self) -> Result<u64, LedgerError> {
         let mut freed = 0;
-        for shard in self.keys.shards() {
+        for shard in self.keys.shards.all() {
             let retired = self.keys.retired(shard);
             let mut command = redis::cmd("ZRANGE");
             command.arg(&retired).arg(0).arg(SWEEP_STEP.saturating_sub(1));
-            let reply = self.command("sweep", KeyLocation::Shard(shard), command).await?;
-            for sale in decoded("sweep", &reply, reply::sale_ids)? {
+            for sale in self.command("sweep", KeyLocation::Shard(shard), command, reply::sale_ids).await? {
                 let call =
                     scripts::SWEEP.call().key(retired.clone()).keys(self.keys.three_of(sale)).number(sale);
                 freed += self.run_on_sale(sale, call, reply::swept).await?;

@@ -7,7 +7,7 @@ use flashgate_domain::{BatchId, BuyerDigest, OrderId, SaleId, Timestamp};
 use flashgate_ledger::{LedgerError, LedgerOrder, LogEntry, Observing, Snapshot};
 
 use super::{
-    RedisLedger, decoded,
+    RedisLedger,
     reply::{self, SnapshotPage},
     scripts,
     servers::KeyLocation,
@@ -20,22 +20,21 @@ const SNAPSHOT_STEP: usize = 512;
 impl Observing for RedisLedger {
     async fn order(&self, order: OrderId) -> Result<Option<LedgerOrder>, LedgerError> {
         let call = scripts::ORDER.call().key(self.keys.log_of(order)).number(order.index());
-        let reply = self.run(order.shard(), call).await?;
-        decoded("order", &reply, reply::order)
+        self.run(order.shard(), call, reply::order).await
     }
 
     async fn entry(&self, batch: BatchId) -> Result<Option<LogEntry>, LedgerError> {
         let mut command = redis::cmd("HMGET");
         command.arg(self.keys.log(batch)).arg(&["status", "nonce", "sales", "intents", "states"]);
-        let reply = self.command("entry", KeyLocation::Shard(batch.shard()), command).await?;
-        decoded("entry", &reply, |reply| reply::entry(reply, batch))
+        let home = KeyLocation::Shard(batch.shard());
+        self.command("entry", home, command, |reply| reply::entry(reply, batch)).await
     }
 
     async fn message(&self, batch: BatchId) -> Result<Option<Vec<u8>>, LedgerError> {
         let mut command = redis::cmd("HMGET");
         command.arg(self.keys.log(batch)).arg(&["status", "nonce", "body"]);
-        let reply = self.command("message", KeyLocation::Shard(batch.shard()), command).await?;
-        decoded("message", &reply, |reply| reply::message(reply, batch))
+        let home = KeyLocation::Shard(batch.shard());
+        self.command("message", home, command, |reply| reply::message(reply, batch)).await
     }
 
     async fn snapshot(&self, sale: SaleId) -> Result<Option<Snapshot>, LedgerError> {
@@ -77,11 +76,8 @@ impl Observing for RedisLedger {
         for buyer in buyers {
             command.arg(&buyer.0);
         }
-        let reply = self.command("holdings", KeyLocation::Shard(self.keys.shard_of(sale)), command).await?;
-        let units = decoded("holdings", &reply, reply::holdings)?;
-        if units.len() != buyers.len() {
-            return Err(reply::unknown("holdings", &reply));
-        }
-        Ok(units)
+        let home = KeyLocation::Shard(self.keys.shard_of(sale));
+        let of_each = |reply: &_| reply::holdings(reply).filter(|units| units.len() == buyers.len());
+        self.command("holdings", home, command, of_each).await
     }
 }

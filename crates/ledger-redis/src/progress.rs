@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use flashgate_domain::SaleId;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 /// Maximum sales in the map. Beyond it the map is cleared, which only means that a server that is behind is not
 /// detected until each sale was seen again.
@@ -21,14 +21,9 @@ pub(super) struct Progress {
 pub(super) struct ProgressTracker(Mutex<HashMap<SaleId, Progress>>);
 
 impl ProgressTracker {
-    fn lock(&self) -> MutexGuard<'_, HashMap<SaleId, Progress>> {
-        // A panic cannot leave the map half changed.
-        self.0.lock()
-    }
-
     /// Records the progress in an answer.
     pub(super) fn record(&self, sales: impl IntoIterator<Item = (SaleId, Progress)>) {
-        let mut seen = self.lock();
+        let mut seen = self.0.lock();
         for (sale, progress) in sales {
             if seen.len() >= SALES_MAX {
                 seen.clear();
@@ -40,13 +35,13 @@ impl ProgressTracker {
 
     /// Removes a sale that has ended.
     pub(super) fn forget(&self, sale: SaleId) {
-        self.lock().remove(&sale);
+        self.0.lock().remove(&sale);
     }
 
     /// The progress of each sale as a script argument: generation u32, sequence u64, big-endian; 0 and 0 if it was
     /// never seen.
     pub(super) fn pack(&self, sales: &[SaleId]) -> Vec<u8> {
-        let seen = self.lock();
+        let seen = self.0.lock();
         let mut packed = Vec::with_capacity(sales.len() * 12);
         for sale in sales {
             let progress = seen.get(sale).copied().unwrap_or_default();

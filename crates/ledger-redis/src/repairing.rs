@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use flashgate_domain::{BatchOutcome, Sale, SaleId, audit::LedgerStep};
 use flashgate_ledger::{
-    Compensated, LedgerError, Observing, Rebuilding, Rebuilt, Repairing, Restored, Snapshot,
+    Compensated, LedgerError, Observing, Rebuilding, Rebuilt, Repairing, Restored, Snapshot, intents::Intents,
 };
 
 use super::{RedisLedger, pack, reply, scripts};
@@ -34,12 +34,12 @@ impl Repairing for RedisLedger {
         generation: u32,
         outcome: &BatchOutcome,
     ) -> Result<Restored, LedgerError> {
-        let (id, packed) = (outcome.batch, self.pack_outcome(outcome)?);
-        let Some(number) = packed.sales.iter().position(|other| *other == sale) else {
+        let (id, intents) = (outcome.batch, Intents::of_outcome(self.keys.shards, outcome)?);
+        let Some(number) = intents.sales.iter().position(|other| *other == sale) else {
             return Err(LedgerError::Refused(format!("batch {id} has no order of sale {sale}")));
         };
         let call = self
-            .batch_call(scripts::RESTORE.call(), id, &packed)
+            .batch_call(scripts::RESTORE.call(), id, &intents)
             .arg(pack::states_of(outcome))
             .number(number)
             .number(generation)

@@ -20,6 +20,9 @@ macro_rules! scripts {
             code: concat!($(include_str!(concat!("../lua/", $file, ".lua"))),+),
             digest: LazyLock::new(|| redis::Script::new($id.code).get_hash().to_owned()),
         };)+
+        /// The names of all scripts, as the metrics have them.
+        pub const SCRIPT_NAMES: &[&str] = &[$($name),+];
+
         #[cfg(test)]
         const ALL: &[&Script] = &[$(&$id),+];
     };

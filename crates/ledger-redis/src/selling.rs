@@ -2,37 +2,34 @@
 
 use async_trait::async_trait;
 use flashgate_domain::{Batch, BatchId, BatchOutcome, Decision, Intent, Shard};
-use flashgate_ledger::{Deduction, Fate, LedgerError, Screening, Selling, Settled};
+use flashgate_ledger::{Deduction, Fate, LedgerError, Screening, Selling, Settled, intents::Intents};
 
-use super::{
-    RedisLedger, decoded,
-    pack::{self, Shares},
-    reply, scripts,
-};
+use super::{RedisLedger, pack, reply, scripts};
 
 #[async_trait]
 impl Selling for RedisLedger {
     async fn screen(&self, shard: Shard, intents: &[Intent]) -> Result<Screening, LedgerError> {
-        let packed = self.pack(shard, intents.iter())?;
+        let intents = Intents::new(self.keys.shards, shard, intents.iter())?;
+        let (_sale_ids, packed) = intents.pack();
         let call = scripts::SCREEN
             .call()
             .key(self.keys.open_orders(shard))
             .key(self.keys.identity(shard))
-            .keys(self.three_of_each(&packed.sales))
-            .arg(&*packed.intents)
-            .arg(self.progress.pack(&packed.sales))
+            .keys(self.three_of_each(&intents.sales))
+            .arg(packed)
+            .arg(self.progress.pack(&intents.sales))
             .arg(self.expected_ledger());
-        let reply = self.run(shard, call).await?;
-        decoded("screen", &reply, |reply| reply::screening(reply, &packed)).map(|reply| self.record(reply))
+        let reply = self.run(shard, call, |reply| reply::screening(reply, &intents)).await?;
+        Ok(self.record(reply))
     }
 
     async fn deduct(&self, batch: &Batch, body: &[u8]) -> Result<Deduction, LedgerError> {
         let (id, shard) = (batch.id(), batch.id().shard());
-        let packed = self.pack(shard, batch.intents().iter())?;
-        let call = self.batch_call(scripts::DEDUCT.call(), id, &packed);
-        let call = call.arg(self.progress.pack(&packed.sales)).arg(body);
-        let reply = self.run(shard, call).await?;
-        decoded("deduct", &reply, |reply| reply::deduction(reply, &packed)).map(|reply| self.record(reply))
+        let intents = Intents::new(self.keys.shards, shard, batch.intents().iter())?;
+        let call = self.batch_call(scripts::DEDUCT.call(), id, &intents);
+        let call = call.arg(self.progress.pack(&intents.sales)).arg(body);
+        let reply = self.run(shard, call, |reply| reply::deduction(reply, &intents)).await?;
+        Ok(self.record(reply))
     }
 
     async fn check_back(&self, batch: BatchId) -> Result<Fate, LedgerError> {
@@ -43,53 +40,40 @@ impl Selling for RedisLedger {
             .arg(format!("{:016x}", batch.nonce()))
             .number(self.retention.log.as_millis())
             .arg(self.expected_ledger());
-        let reply = self.run(batch.shard(), call).await?;
-        decoded("check_back", &reply, reply::fate)
+        self.run(batch.shard(), call, reply::fate).await
     }
 
     async fn settle(&self, outcome: &BatchOutcome) -> Result<Settled, LedgerError> {
-        let (id, packed) = (outcome.batch, self.pack_outcome(outcome)?);
+        let (id, intents) = (outcome.batch, Intents::of_outcome(self.keys.shards, outcome)?);
         if outcome.orders.iter().all(|order| order.decision == Decision::Confirmed)
-            && let Some(settled) = self.settle_confirmed(outcome).await?
+            && let Some(settled) = self.settle_confirmed(id, &intents).await?
         {
             return Ok(settled);
         }
         let call = self
-            .batch_call(scripts::SETTLE.call(), id, &packed)
+            .batch_call(scripts::SETTLE.call(), id, &intents)
             .arg(pack::states_of(outcome))
             .number(self.retention.log.as_millis())
             .number(self.retention.sale.as_millis())
             .arg(self.keys.events());
-        let reply = self.run(id.shard(), call).await?;
-        decoded("settle", &reply, |reply| reply::settled(reply, &packed.sales))
-            .map(|reply| self.record(reply))
+        let reply = self.run(id.shard(), call, |reply| reply::settled(reply, &intents.sales)).await?;
+        Ok(self.record(reply))
     }
 }
 
 impl RedisLedger {
     /// Settles a batch whose orders were all confirmed; `None`, with nothing changed, if the full script is needed.
-    async fn settle_confirmed(&self, outcome: &BatchOutcome) -> Result<Option<Settled>, LedgerError> {
-        let (id, shard) = (outcome.batch, outcome.batch.shard());
-        let Some(shares) = Shares::new(outcome.orders.iter().map(|order| &order.intent)) else {
-            return Ok(None);
-        };
-        let call = scripts::SETTLE_CONFIRMED
-            .call()
-            .key(self.keys.log(id))
-            .key(self.keys.open(shard))
-            .key(self.keys.open_orders(shard))
-            .key(self.keys.identity(shard))
-            .key(self.keys.retired(shard))
-            .keys(self.three_of_each(&shares.sales))
-            .arg(id.to_string())
-            .arg(&*shares.packed)
+    async fn settle_confirmed(&self, id: BatchId, intents: &Intents) -> Result<Option<Settled>, LedgerError> {
+        let Some(shares) = pack::shares(intents) else { return Ok(None) };
+        let call = self
+            .of_batch(scripts::SETTLE_CONFIRMED.call(), id, &intents.sales)
+            .arg(shares)
             .arg(self.expected_ledger())
             .number(self.retention.log.as_millis())
             .number(self.retention.sale.as_millis())
             .arg(self.keys.events());
-        let reply = self.run(shard, call).await?;
-        let reply =
-            decoded("settle_confirmed", &reply, |reply| reply::settled_confirmed(reply, &shares.sales))?;
+        let decode = |reply: &_| reply::settled_confirmed(reply, &intents.sales);
+        let reply = self.run(id.shard(), call, decode).await?;
         Ok(reply.map(|reply| self.record(reply)))
     }
 }

@@ -141,22 +141,8 @@ impl Servers {
         self.losses.load(Ordering::Relaxed)
     }
 
-    /// Runs a script at its keys' location.
-    pub(super) async fn run(&self, location: KeyLocation, call: &ScriptCall) -> Result<Value, LedgerError> {
-        self.send(call.script.name, location, call.by_digest(), Some(call)).await
-    }
-
-    /// Sends a command to its keys' location.
-    pub(super) async fn command(
-        &self,
-        name: &'static str,
-        location: KeyLocation,
-        command: Cmd,
-    ) -> Result<Value, LedgerError> {
-        self.send(name, location, command, None).await
-    }
-
-    async fn send(
+    /// Sends a command to its keys' location. `script`: the call of a script that the command is.
+    pub(super) async fn send(
         &self,
         name: &'static str,
         location: KeyLocation,

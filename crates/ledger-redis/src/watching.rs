@@ -7,7 +7,7 @@ use flashgate_domain::SaleId;
 use flashgate_ledger::{LedgerError, LedgerEvent, SaleStock, Watching};
 use futures::stream::BoxStream;
 
-use super::{RedisLedger, decoded, events, reply, servers::KeyLocation};
+use super::{RedisLedger, events, reply, servers::KeyLocation};
 
 /// Maximum keys per step of [`Watching::keys`]: at most a millisecond of Redis.
 const KEYS_STEP: usize = 1_000;
@@ -17,8 +17,8 @@ impl Watching for RedisLedger {
     async fn stock(&self, sale: SaleId) -> Result<Option<SaleStock>, LedgerError> {
         let mut command = redis::cmd("HMGET");
         command.arg(self.keys.sale(sale)).arg("available").arg("epoch");
-        let reply = self.command("stock", KeyLocation::Shard(self.keys.shard_of(sale)), command).await?;
-        decoded("stock", &reply, |reply| reply::stock_of(reply, sale))
+        let home = KeyLocation::Shard(self.keys.shard_of(sale));
+        self.command("stock", home, command, |reply| reply::stock_of(reply, sale)).await
     }
 
     async fn keys(&self, sale: SaleId) -> Result<Vec<[u8; 8]>, LedgerError> {
@@ -27,8 +27,8 @@ impl Watching for RedisLedger {
         loop {
             let mut command = redis::cmd("HSCAN");
             command.arg(&key).arg(cursor).arg("COUNT").arg(KEYS_STEP);
-            let reply = self.command("keys", location, command).await?;
-            cursor = decoded("keys", &reply, |reply| reply::scanned(reply, &mut found))?;
+            cursor =
+                self.command("keys", location, command, |reply| reply::scanned(reply, &mut found)).await?;
             if cursor == 0 {
                 break;
             }

@@ -1,12 +1,11 @@
 //! The local transaction, and the check-back that returns its fate.
 
-use flashgate_domain::BatchId;
-use flashgate_ledger::{Deduction, Fate};
+use flashgate_domain::{BatchId, audit::Amount};
+use flashgate_ledger::{Deduction, Fate, intents::Intents};
 
 use super::{
     draft::SaleChange,
-    entry::Entry,
-    index::{KeyEntry, Share},
+    index::KeyEntry,
     judge::Judged,
     round::{BatchStatus, CallError, Round, out_of_range},
     store::LoggedBatch,
@@ -14,7 +13,7 @@ use super::{
 
 impl Round<'_> {
     /// Applies the whole batch and writes its log entry, or applies nothing.
-    pub(super) fn deduct(&mut self, id: BatchId, entry: &Entry) -> Result<Deduction, CallError> {
+    pub(super) fn deduct(&mut self, id: BatchId, intents: &Intents) -> Result<Deduction, CallError> {
         match self.known(id)? {
             BatchStatus::Deducted(_) => return Ok(Deduction::Applied { stocks: Vec::new() }),
             BatchStatus::Fenced => return Ok(Deduction::Fenced),
@@ -22,16 +21,16 @@ impl Round<'_> {
             BatchStatus::Absent => {}
         }
         let open_orders = self.draft.open_orders(id.shard());
-        let judged = Judged::new(entry, self.now, |sale| self.overlay(sale));
+        let judged = Judged::new(intents, self.now, |sale| self.overlay(sale));
         if !judged.all_pass() {
             return Ok(Deduction::Refused(judged.into_screening(open_orders)));
         }
-        let changes = self.changes(id, entry, judged).ok_or_else(out_of_range)?;
-        let asked = u64::try_from(entry.asked.len()).unwrap_or(u64::MAX);
+        let changes = self.changes(id, intents, judged).ok_or_else(out_of_range)?;
+        let asked = u64::try_from(intents.asked.len()).unwrap_or(u64::MAX);
         let open_orders = open_orders.checked_add(asked).ok_or_else(out_of_range)?;
 
         let number = self.take_number();
-        self.log(number, id, entry, false)?;
+        self.log(number, id, intents, false)?;
         let stocks = changes.iter().map(|change| change.row.stock()).collect();
         self.merge(changes);
         self.draft.set_open_orders(id.shard(), open_orders);
@@ -39,9 +38,9 @@ impl Round<'_> {
     }
 
     /// The changes of each sale; `None` if a number would leave its range.
-    fn changes(&self, id: BatchId, entry: &Entry, judged: Judged<'_>) -> Option<Vec<SaleChange>> {
+    fn changes(&self, id: BatchId, intents: &Intents, judged: Judged<'_>) -> Option<Vec<SaleChange>> {
         let open_key = (self.now, id);
-        let mut changes = Vec::with_capacity(entry.sales.len());
+        let mut changes = Vec::with_capacity(intents.sales.len());
         for judge in judged.judges {
             let (orders, units) = (judge.orders, judge.units);
             let mut change = judge.overlay?.change;
@@ -49,18 +48,24 @@ impl Round<'_> {
             change.row.open(orders, units)?;
             change.row.moved()?;
             change.keys.reserve(usize::try_from(orders).ok()?);
-            change.opened.push((open_key, Share { orders, units }));
+            change.opened.push((open_key, Amount { orders, units }));
             changes.push(change);
         }
-        for (place, asked) in entry.asked.iter().enumerate() {
+        for (place, asked) in intents.asked.iter().enumerate() {
             let order = KeyEntry::new(id.order(place)?, asked.quantity);
             changes.get_mut(usize::from(asked.sale))?.keys.insert(asked.key, order);
         }
         Some(changes)
     }
 
-    pub(super) fn log(&self, number: u64, id: BatchId, entry: &Entry, late: bool) -> rusqlite::Result<()> {
-        let (sales, intents) = entry.pack();
+    pub(super) fn log(
+        &self,
+        number: u64,
+        id: BatchId,
+        intents: &Intents,
+        late: bool,
+    ) -> rusqlite::Result<()> {
+        let (sales, intents) = intents.pack();
         let batch = LoggedBatch { number, id, deducted_at: self.now, late, sales, intents, states: None };
         self.store.insert_batch(&batch)
     }

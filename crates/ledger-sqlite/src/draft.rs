@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
-use flashgate_domain::{BuyerDigest, KeyDigest, SaleId, Shard};
+use flashgate_domain::{BuyerDigest, KeyDigest, SaleId, Shard, audit::Amount};
 use flashgate_ledger::{LedgerEvent, LedgerIdentity};
 
 use super::{
-    index::{KeyEntry, LedgerIndex, OpenKey, SaleIndex, Share},
+    index::{KeyEntry, LedgerIndex, OpenKey, SaleIndex},
     sale::SaleRow,
 };
 
@@ -18,7 +18,7 @@ pub(super) struct SaleChange {
     /// The new holdings of buyers; 0: none any more.
     pub(super) held: HashMap<BuyerDigest, u32>,
     pub(super) keys: HashMap<KeyDigest, KeyEntry>,
-    pub(super) opened: Vec<(OpenKey, Share)>,
+    pub(super) opened: Vec<(OpenKey, Amount)>,
     pub(super) settled: Vec<OpenKey>,
 }
 

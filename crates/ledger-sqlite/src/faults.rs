@@ -97,12 +97,12 @@ async fn a_transaction_that_fails_in_its_middle_leaves_nothing_of_any_call() -> 
     // Both in one transaction, however fast the thread takes them.
     let (first, second) = (one.clone(), two.clone());
     let both = ledger.write("both", move |round| {
-        let entry = |batch: &flashgate_domain::Batch| {
-            let entry = super::Entry::new(ShardCount::ONE, batch.id().shard(), batch.intents().iter());
-            entry.map_err(super::CallError::Refused)
+        let intents = |batch: &flashgate_domain::Batch| {
+            let intents = super::Intents::new(ShardCount::ONE, batch.id().shard(), batch.intents().iter());
+            intents.map_err(super::CallError::Refused)
         };
-        round.deduct(first.id(), &entry(&first)?)?;
-        round.deduct(second.id(), &entry(&second)?)
+        round.deduct(first.id(), &intents(&first)?)?;
+        round.deduct(second.id(), &intents(&second)?)
     });
     let fault = both.await.unwrap_err();
     assert!(matches!(fault, LedgerError::Refused(_)), "{fault}");

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use flashgate_domain::{BatchId, BuyerDigest, KeyDigest, OrderId, SaleId, Shard, Timestamp};
+use flashgate_domain::{BatchId, BuyerDigest, KeyDigest, OrderId, SaleId, Shard, Timestamp, audit::Amount};
 use flashgate_ledger::{LedgerIdentity, OpenBatch, SaleStock, Snapshot, WrittenCounts};
 
 use super::{
@@ -37,20 +37,13 @@ impl KeyEntry {
 /// The sort key of an open batch: oldest first.
 pub(super) type OpenKey = (Timestamp, BatchId);
 
-/// The share of one sale in an open batch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Share {
-    pub(super) orders: u64,
-    pub(super) units: u64,
-}
-
 /// One sale.
 #[derive(Debug)]
 pub(super) struct SaleIndex {
     pub(super) row: SaleRow,
     held: Digests<u32>,
     pub(super) keys: Digests<KeyEntry>,
-    open: BTreeMap<OpenKey, Share>,
+    open: BTreeMap<OpenKey, Amount>,
 }
 
 impl SaleIndex {
@@ -80,8 +73,8 @@ impl SaleIndex {
         self.keys.insert(key.0, entry);
     }
 
-    pub(super) fn open(&mut self, key: OpenKey, share: Share) {
-        self.open.insert(key, share);
+    pub(super) fn open(&mut self, key: OpenKey, amount: Amount) {
+        self.open.insert(key, amount);
     }
 
     /// The orders and units of all open batches.
@@ -104,11 +97,10 @@ impl SaleIndex {
     }
 
     fn snapshot(&self, taken_at: Timestamp) -> Snapshot {
-        let open = self.open.iter().map(|((deducted_at, id), share)| OpenBatch {
+        let open = self.open.iter().map(|((deducted_at, id), amount)| OpenBatch {
             id: *id,
             deducted_at: *deducted_at,
-            orders: share.orders,
-            units: share.units,
+            amount: *amount,
         });
         let row = &self.row;
         let count = |fields| u64::try_from(fields).unwrap_or(u64::MAX);

@@ -4,12 +4,12 @@
 use std::collections::HashSet;
 
 use flashgate_domain::{KeyDigest, SaleId, Timestamp};
-use flashgate_ledger::{IntentResult, LedgerState, Screening};
-
-use super::{
-    draft::Overlay,
-    entry::{Entry, IntentFields},
+use flashgate_ledger::{
+    IntentResult, LedgerState, Screening,
+    intents::{IntentFields, Intents},
 };
+
+use super::draft::Overlay;
 
 /// One sale while its intents are judged.
 #[derive(Debug)]
@@ -79,21 +79,21 @@ fn refusal_of_all(overlay: Option<&Overlay<'_>>, now: Timestamp) -> Option<Inten
 pub(super) struct Judged<'a> {
     /// One for each intent, in their order.
     pub(super) results: Vec<IntentResult>,
-    /// One for each sale of the entry, in their order.
+    /// One for each sale of the intents, in their order.
     pub(super) judges: Vec<Judge<'a>>,
 }
 
 impl<'a> Judged<'a> {
     /// Judges every intent on the sales that `overlay` returns.
     pub(super) fn new(
-        entry: &Entry,
+        intents: &Intents,
         now: Timestamp,
         overlay: impl Fn(SaleId) -> Option<Overlay<'a>>,
     ) -> Self {
-        let intents_of_sale = entry.asked.len() / entry.sales.len().max(1) + 1;
+        let intents_of_sale = intents.asked.len() / intents.sales.len().max(1) + 1;
         let judge = |sale: &SaleId| Judge::new(overlay(*sale), now, intents_of_sale);
-        let mut judges: Vec<_> = entry.sales.iter().map(judge).collect();
-        let results = entry.asked.iter().map(|asked| {
+        let mut judges: Vec<_> = intents.sales.iter().map(judge).collect();
+        let results = intents.asked.iter().map(|asked| {
             let judge = judges.get_mut(usize::from(asked.sale));
             judge.map_or(IntentResult::Missing, |judge| judge.judge(asked))
         });

@@ -18,14 +18,13 @@
 //! | `judge` | judging intents |
 //! | `messages` | the bodies of the messages of open batches |
 //! | `index`, `draft` | committed and uncommitted data |
-//! | `sale`, `digests`, `entry` | the numbers of a sale; a map of digests; the layout of a row |
+//! | `sale`, `digests` | the numbers of a sale; a map of digests |
 //! | `store` | the statements (`sql/`) |
 
 mod calls;
 mod deduct;
 mod digests;
 mod draft;
-mod entry;
 #[cfg(test)]
 mod faults;
 mod identifying;
@@ -57,7 +56,7 @@ use std::{
 };
 
 use flashgate_domain::{BatchOutcome, Clock, LedgerId, Timestamp, id::ShardCount};
-use flashgate_ledger::{LedgerError, LedgerEvent, Retention};
+use flashgate_ledger::{LedgerError, LedgerEvent, Retention, intents::Intents};
 use metrics::counter;
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
@@ -67,7 +66,6 @@ use tokio::{
 pub use self::open::{SqliteOpenError, Unusable};
 use self::{
     calls::{Call, ReplySender},
-    entry::Entry,
     index::LedgerIndex,
     messages::Messages,
     round::{CallError, Round},
@@ -189,14 +187,9 @@ impl SqliteLedger {
 
     /// An outcome in the thread's format.
     fn decided(&self, outcome: &BatchOutcome) -> Result<Decided, LedgerError> {
-        let id = outcome.batch;
-        if !outcome.is_whole() {
-            return Err(LedgerError::Refused(format!("the outcome of batch {id} does not match its orders")));
-        }
-        let intents = outcome.orders.iter().map(|order| &order.intent);
-        let entry = Entry::new(self.shards, id.shard(), intents)?;
+        let intents = Intents::of_outcome(self.shards, outcome)?;
         let decisions = outcome.orders.iter().map(|order| order.decision).collect();
-        Ok(Decided { id, entry, decisions })
+        Ok(Decided { id: outcome.batch, intents, decisions })
     }
 
     /// Fails if this is not the expected ledger. No other process has the file, so its identity does not change.

@@ -1,11 +1,11 @@
 //! Builds the index from the file. What buyers hold and which keys have an order follow from the log, batch by batch,
 //! in the order in which they were applied; the rows of the sales must match it.
 
-use flashgate_domain::{OrderId, OrderState, id::ShardCount};
+use flashgate_domain::{OrderId, OrderState, audit::Amount, id::ShardCount};
+use flashgate_ledger::{decision_byte::state_of, intents::Intents};
 
 use super::{
-    entry::{Entry, state_of},
-    index::{KeyEntry, LedgerIndex, SaleIndex, Share},
+    index::{KeyEntry, LedgerIndex, SaleIndex},
     open::Unusable,
     store::{LoggedBatch, Store},
 };
@@ -33,22 +33,21 @@ impl LedgerIndex {
 
     fn replay(&mut self, batch: &LoggedBatch) -> Result<(), Unusable> {
         let unreadable = || damaged(format!("cannot decode batch {}", batch.id));
-        let entry = Entry::unpack(&batch.sales, &batch.intents).ok_or_else(unreadable)?;
-        if batch.states.as_ref().is_some_and(|states| states.len() != entry.asked.len()) {
+        let intents = Intents::unpack(&batch.sales, &batch.intents).ok_or_else(unreadable)?;
+        if batch.states.as_ref().is_some_and(|states| states.len() != intents.asked.len()) {
             return Err(unreadable());
         }
-        let mut shares = vec![Share::default(); entry.sales.len()];
-        for (place, asked) in entry.asked.iter().enumerate() {
+        let mut shares = vec![Amount::default(); intents.sales.len()];
+        for (place, asked) in intents.asked.iter().enumerate() {
             let state = match batch.states.as_ref().and_then(|states| states.get(place)) {
                 Some(letter) => state_of(*letter).ok_or_else(unreadable)?,
                 None => OrderState::Pending,
             };
             let order = batch.id.order(place).ok_or_else(unreadable)?;
-            let sale = entry.sale_of(asked).ok_or_else(unreadable)?;
+            let sale = intents.sale_of(asked).ok_or_else(unreadable)?;
             if state == OrderState::Pending {
                 let share = shares.get_mut(usize::from(asked.sale)).ok_or_else(unreadable)?;
-                share.orders += 1;
-                share.units += u64::from(asked.quantity);
+                share.add(1, u64::from(asked.quantity));
                 self.count_open(order)?;
             }
             let Some(index) = self.sales.get_mut(&sale).filter(|index| index.row.born <= batch.number) else {
@@ -63,7 +62,7 @@ impl LedgerIndex {
                 index.own(asked.key, KeyEntry::new(order, asked.quantity));
             }
         }
-        for (sale, share) in entry.sales.iter().zip(shares) {
+        for (sale, share) in intents.sales.iter().zip(shares) {
             if let Some(index) = self.sales.get_mut(sale).filter(|_book| share.orders > 0) {
                 index.open((batch.deducted_at, batch.id), share);
             }

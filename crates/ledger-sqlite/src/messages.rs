@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use flashgate_domain::BatchId;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 /// Maximum bytes: a backlog of a million orders. Bodies beyond it are not stored.
 const BYTES_MAX: usize = 128 * 1024 * 1024;
@@ -21,14 +21,9 @@ struct Bodies {
 }
 
 impl Messages {
-    fn lock(&self) -> MutexGuard<'_, Bodies> {
-        // A panic cannot leave the map half changed.
-        self.0.lock()
-    }
-
     /// Stores the body, unless it is empty or exceeds the limit.
     pub(super) fn keep(&self, batch: BatchId, body: &[u8]) {
-        let mut bodies = self.lock();
+        let mut bodies = self.0.lock();
         if body.is_empty() || bodies.bytes.saturating_add(body.len()) > BYTES_MAX {
             return;
         }
@@ -39,13 +34,13 @@ impl Messages {
 
     /// Removes the body.
     pub(super) fn drop(&self, batch: BatchId) {
-        let mut bodies = self.lock();
+        let mut bodies = self.0.lock();
         let gone = bodies.by_batch.remove(&batch).map_or(0, |body| body.len());
         bodies.bytes -= gone;
     }
 
     /// The body, if it is stored.
     pub(super) fn find(&self, batch: BatchId) -> Option<Vec<u8>> {
-        self.lock().by_batch.get(&batch).cloned()
+        self.0.lock().by_batch.get(&batch).cloned()
     }
 }

@@ -2,13 +2,12 @@
 
 use async_trait::async_trait;
 use flashgate_domain::{BatchId, BuyerDigest, OrderId, OrderState, SaleId};
-use flashgate_ledger::{LedgerError, LedgerOrder, LogEntry, LogStatus, Observing, Snapshot};
-
-use super::{
-    SqliteLedger,
-    entry::{Entry, state_of},
-    store::Logged,
+use flashgate_ledger::{
+    LedgerError, LedgerOrder, LogEntry, LogStatus, Observing, Snapshot, decision_byte::state_of,
+    intents::Intents,
 };
+
+use super::{SqliteLedger, store::Logged};
 
 #[async_trait]
 impl Observing for SqliteLedger {
@@ -17,8 +16,8 @@ impl Observing for SqliteLedger {
             let found =
                 store.orders(order.base()).map_err(|error| LedgerError::Refused(error.to_string()))?;
             let Some((sales, intents, states)) = found else { return Ok(None) };
-            let found = Entry::unpack(&sales, &intents).ok_or("the intents of its batch".to_owned());
-            let found = found.and_then(|entry| order_of(&entry, states.as_deref(), order.index()));
+            let found = Intents::unpack(&sales, &intents).ok_or("the intents of its batch".to_owned());
+            let found = found.and_then(|intents| order_of(&intents, states.as_deref(), order.index()));
             found.map_err(|reply| LedgerError::UnknownReply { call: "order", reply })
         })
         .await
@@ -56,17 +55,17 @@ fn entry_of(logged: &Logged) -> Result<LogEntry, String> {
     let Logged::Deducted((sales, intents, states)) = logged else {
         return Ok(LogEntry { status: LogStatus::Fenced, orders: Vec::new() });
     };
-    let entry = Entry::unpack(sales, intents).ok_or("the intents of its batch")?;
-    let orders = (0..entry.asked.len()).map(|place| order_of(&entry, states.as_deref(), place));
+    let intents = Intents::unpack(sales, intents).ok_or("the intents of its batch")?;
+    let orders = (0..intents.asked.len()).map(|place| order_of(&intents, states.as_deref(), place));
     let orders = orders.filter_map(Result::transpose).collect::<Result<_, _>>()?;
     let status = if states.is_some() { LogStatus::Acknowledged } else { LogStatus::Deducted };
     Ok(LogEntry { status, orders })
 }
 
 /// One order of a batch; the error names the invalid part of its row.
-fn order_of(entry: &Entry, states: Option<&[u8]>, place: usize) -> Result<Option<LedgerOrder>, String> {
-    let Some(asked) = entry.asked.get(place) else { return Ok(None) };
-    let sale = entry.sale_of(asked).ok_or("no sale")?;
+fn order_of(intents: &Intents, states: Option<&[u8]>, place: usize) -> Result<Option<LedgerOrder>, String> {
+    let Some(asked) = intents.asked.get(place) else { return Ok(None) };
+    let sale = intents.sale_of(asked).ok_or("no sale")?;
     let letter = states.map(|states| states.get(place).copied().unwrap_or_default());
     let state = letter.map_or(Some(OrderState::Pending), state_of).ok_or("no state")?;
     Ok(Some(LedgerOrder { sale, buyer: asked.buyer, quantity: asked.quantity, state }))

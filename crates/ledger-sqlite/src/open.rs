@@ -70,22 +70,6 @@ pub enum Unusable {
     Io(String),
 }
 
-impl Unusable {
-    /// The stable name, for logs and exit codes.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::NotADatabase => "ledger_not_a_database",
-            Self::NotALedger => "ledger_of_another_program",
-            Self::Damaged(_) => "ledger_damaged",
-            Self::NewerSchema { .. } => "ledger_schema_newer",
-            Self::OtherShards { .. } => "ledger_shards_changed",
-            Self::Locked => "ledger_locked",
-            Self::ReadOnly => "ledger_read_only",
-            Self::Io(_) => "ledger_io",
-        }
-    }
-}
-
 impl From<rusqlite::Error> for Unusable {
     fn from(error: rusqlite::Error) -> Self {
         let Some(code) = error.sqlite_error_code() else { return Self::Damaged(error.to_string()) };

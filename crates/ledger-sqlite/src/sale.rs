@@ -1,7 +1,7 @@
 //! The numbers of one sale, and their changes. Every change is checked: `None` means that a number would leave its
 //! range, and the caller refuses the whole call.
 
-use flashgate_domain::{Sale, SaleId, Timestamp};
+use flashgate_domain::{CancelReason, Sale, SaleId, Timestamp};
 use flashgate_ledger::{LedgerState, SaleStock, Totals};
 
 /// A sale's row (`sql/schema.sql`).
@@ -96,8 +96,11 @@ impl SaleRow {
         Some(())
     }
 
-    /// Writes off units that the order store does not have.
-    pub(super) fn write_off(&mut self, units: u64) -> Option<()> {
+    /// Returns the units of a cancelled order, or writes off units that the order store does not have.
+    pub(super) fn cancel(&mut self, reason: CancelReason, units: u64) -> Option<()> {
+        if reason.returns_units() {
+            return self.give_back(units);
+        }
         self.totals.written_off = self.totals.written_off.checked_add(units)?;
         Some(())
     }

@@ -1,11 +1,14 @@
 //! Outcomes: what the order store decided about a batch.
 
 use flashgate_domain::{BatchId, Decision};
-use flashgate_ledger::{LedgerEvent, SaleStock, Settled, decision_byte::byte_of};
+use flashgate_ledger::{
+    LedgerEvent, SaleStock, Settled,
+    decision_byte::byte_of,
+    intents::{IntentFields, Intents},
+};
 
 use super::{
     draft::{Overlay, SaleChange},
-    entry::{Entry, IntentFields},
     index::KeyEntry,
     round::{BatchStatus, CallError, Round, out_of_range},
     store::BatchRow,
@@ -15,8 +18,8 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Decided {
     pub(super) id: BatchId,
-    pub(super) entry: Entry,
-    /// One for each of the entry's intents.
+    pub(super) intents: Intents,
+    /// One for each of the intents.
     pub(super) decisions: Vec<Decision>,
 }
 
@@ -28,7 +31,7 @@ impl Round<'_> {
             BatchStatus::Deducted(row) if row.settled => Ok(Settled::Already),
             BatchStatus::Fenced => Ok(Settled::Contradiction),
             BatchStatus::Deducted(row) => {
-                if self.store.intents(row.number)? != decided.entry.pack() {
+                if self.store.intents(row.number)? != decided.intents.pack() {
                     return Ok(Settled::Contradiction);
                 }
                 self.settle_open(decided, row).map(Settled::Applied)
@@ -41,8 +44,8 @@ impl Round<'_> {
         let (shard, orders) =
             (decided.id.shard(), u64::try_from(decided.decisions.len()).unwrap_or(u64::MAX));
         let open_orders = self.draft.open_orders(shard).checked_sub(orders).ok_or_else(out_of_range)?;
-        let mut overlays = self.overlays(&decided.entry);
-        let each = decided.entry.asked.iter().zip(&decided.decisions);
+        let mut overlays = self.overlays(&decided.intents);
+        let each = decided.intents.asked.iter().zip(&decided.decisions);
         for (asked, decision) in each {
             if let Some(Some(overlay)) = overlays.get_mut(usize::from(asked.sale)) {
                 settle_order(overlay, asked, *decision).ok_or_else(out_of_range)?;
@@ -59,8 +62,8 @@ impl Round<'_> {
 
     /// Applies a deduction that the ledger lost, or never had. Missing sales are skipped.
     fn settle_late(&mut self, decided: &Decided) -> Result<Vec<SaleStock>, CallError> {
-        let mut overlays = self.overlays(&decided.entry);
-        let each = decided.entry.asked.iter().zip(&decided.decisions).enumerate();
+        let mut overlays = self.overlays(&decided.intents);
+        let each = decided.intents.asked.iter().zip(&decided.decisions).enumerate();
         for (place, (asked, decision)) in each {
             if let Some(Some(overlay)) = overlays.get_mut(usize::from(asked.sale)) {
                 let order = decided.id.order(place).ok_or_else(out_of_range)?;
@@ -70,13 +73,13 @@ impl Round<'_> {
         }
         let changes = self.closed(overlays)?;
         let number = self.take_number();
-        self.log(number, decided.id, &decided.entry, true)?;
+        self.log(number, decided.id, &decided.intents, true)?;
         self.record(decided, number)?;
         Ok(self.publish(decided.id, changes))
     }
 
-    fn overlays(&self, entry: &Entry) -> Vec<Option<Overlay<'_>>> {
-        entry.sales.iter().map(|sale| self.overlay(*sale)).collect()
+    fn overlays(&self, intents: &Intents) -> Vec<Option<Overlay<'_>>> {
+        intents.sales.iter().map(|sale| self.overlay(*sale)).collect()
     }
 
     /// Computes the new numbers of each sale that exists.
@@ -134,11 +137,7 @@ fn settle_order(overlay: &mut Overlay<'_>, asked: &IntentFields, decision: Decis
             // A cancelled order gives its buyer's allowance back; its key keeps replaying it.
             let held = overlay.held(asked.buyer).saturating_sub(asked.quantity);
             overlay.change.held.insert(asked.buyer, held);
-            if reason.returns_units() {
-                overlay.change.row.give_back(units)
-            } else {
-                overlay.change.row.write_off(units)
-            }
+            overlay.change.row.cancel(reason, units)
         }
     }
 }
@@ -164,11 +163,7 @@ fn deduct_late(
             if overlay.key(asked.key).is_none() {
                 overlay.change.keys.insert(asked.key, entry);
             }
-            if reason.returns_units() {
-                overlay.change.row.give_back(units)
-            } else {
-                overlay.change.row.write_off(units)
-            }
+            overlay.change.row.cancel(reason, units)
         }
     }
 }

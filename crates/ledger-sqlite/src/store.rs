@@ -1,10 +1,10 @@
 //! The statements (`sql/`), each with its arguments and rows as typed values.
 
 use flashgate_domain::{BatchId, LedgerId, OrderId, SaleId, StoreId, Timestamp};
-use flashgate_ledger::{LedgerIdentity, LedgerState, Totals};
+use flashgate_ledger::{LedgerIdentity, LedgerState, Totals, intents::unpack_sales};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params, types::Type};
 
-use super::{entry::unpack_sales, sale::SaleRow};
+use super::sale::SaleRow;
 
 /// Maximum cached statements: all there are.
 const STATEMENTS_MAX: usize = 34;

@@ -1,6 +1,6 @@
 //! The byte of a decision in a log entry, for every ledger that packs them.
 
-use flashgate_domain::{CancelReason, Decision};
+use flashgate_domain::{CancelReason, Decision, OrderState};
 
 const CONFIRMED: u8 = b'c';
 
@@ -24,6 +24,11 @@ pub fn decision_of(byte: u8) -> Option<Decision> {
     CancelReason::ALL.into_iter().map(Decision::Cancelled).find(|decision| byte_of(*decision) == byte)
 }
 
+/// The order state of the byte of a decision.
+pub fn state_of(byte: u8) -> Option<OrderState> {
+    decision_of(byte).map(Decision::state)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +42,14 @@ mod tests {
         }
         assert_eq!(decision_of(b'p'), None, "a pending order is not decided");
         assert_eq!(decision_of(b'?'), None);
+    }
+
+    #[test]
+    fn a_decided_order_is_never_pending() {
+        assert_eq!(state_of(byte_of(Decision::Confirmed)), Some(OrderState::Confirmed));
+        for reason in CancelReason::ALL {
+            assert_eq!(state_of(byte_of(Decision::Cancelled(reason))), Some(OrderState::Cancelled(reason)));
+        }
+        assert_eq!(state_of(b'p'), None);
     }
 }

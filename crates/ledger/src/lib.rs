@@ -24,6 +24,7 @@
 //! | `retention` | [`Retention`]: how long evidence is kept |
 //! | [`compensation`] | the effect of a compensating step on the totals |
 //! | [`decision_byte`] | the byte of a decided order in a log entry |
+//! | [`intents`] | the intents of a call, and their layout in a log entry |
 //! | `contract` | the contract suite, as tests |
 //!
 //! # What every implementation promises
@@ -41,6 +42,7 @@ pub mod contract;
 pub mod decision_byte;
 mod fault;
 mod identifying;
+pub mod intents;
 mod lifecycle;
 mod observing;
 mod probing;
@@ -50,10 +52,13 @@ mod selling;
 mod watching;
 
 pub use fault::LedgerError;
-pub use flashgate_domain::{LedgerState, LogStatus, Totals, audit::WrittenCounts};
+pub use flashgate_domain::{
+    LedgerState, LogStatus, Totals,
+    audit::{OpenBatch, WrittenCounts},
+};
 pub use identifying::{Identifying, LedgerIdentity};
 pub use lifecycle::{Activated, Prepared, SaleLifecycle};
-pub use observing::{LedgerOrder, LogEntry, Observing, OpenBatch, Snapshot};
+pub use observing::{LedgerOrder, LogEntry, Observing, Snapshot};
 pub use probing::Probing;
 pub use repairing::{Compensated, Rebuilding, Rebuilt, Repairing, Restored};
 pub use retention::Retention;

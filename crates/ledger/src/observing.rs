@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use flashgate_domain::{
     BatchId, BuyerDigest, LedgerState, LogStatus, OrderId, OrderState, SaleId, Timestamp, Totals,
-    audit::{LostEntry, WrittenCounts},
+    audit::{LostEntry, OpenBatch, WrittenCounts},
 };
 
 use crate::LedgerError;
@@ -84,17 +84,4 @@ pub struct Snapshot {
     pub open: Vec<OpenBatch>,
     /// The open batches of the shard whose log entry is lost, oldest first: what they hold is unknown.
     pub lost: Vec<LostEntry>,
-}
-
-/// A batch that is deducted and not settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenBatch {
-    /// The batch.
-    pub id: BatchId,
-    /// When it was deducted, by the ledger's clock.
-    pub deducted_at: Timestamp,
-    /// Its orders of this sale.
-    pub orders: u64,
-    /// The units of those orders.
-    pub units: u64,
 }

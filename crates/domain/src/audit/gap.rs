@@ -36,7 +36,7 @@ impl Gap {
         let pending: i128 = ledger
             .open
             .iter()
-            .map(|held| i128::from(held.amount.units) - i128::from(*confirmed.get(&held.batch).unwrap_or(&0)))
+            .map(|held| i128::from(held.amount.units) - i128::from(*confirmed.get(&held.id).unwrap_or(&0)))
             .sum();
         Self {
             in_ledger: narrow(i128::from(totals.available) - by_totals),
@@ -58,7 +58,7 @@ pub fn missing_orders(ledger: &LedgerSnapshot, store: &StoreSnapshot) -> u64 {
     let decided: HashMap<BatchId, Sums> =
         store.decided.iter().map(|decided| (decided.batch, decided.sums)).collect();
     let undecided = ledger.open.iter().map(|held| {
-        let decided = decided.get(&held.batch).map_or(0, |sums| sums.total().orders);
+        let decided = decided.get(&held.id).map_or(0, |sums| sums.total().orders);
         held.amount.orders.saturating_sub(decided)
     });
     let known = undecided.fold(store.orders.total().orders, u64::saturating_add);

@@ -111,7 +111,7 @@ pub fn open_batches(
     let (mut batches, mut in_flight, mut findings) = (0, Amount::default(), Vec::new());
     for held in &ledger.open {
         if old(held.deducted_at) {
-            let (batch, deducted_at, amount) = (held.batch, held.deducted_at, held.amount);
+            let (batch, deducted_at, amount) = (held.id, held.deducted_at, held.amount);
             let decided = decided.contains(&batch);
             findings.push(Finding::ToRedrive { batch, deducted_at, amount, decided });
         } else {

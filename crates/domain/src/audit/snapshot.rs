@@ -81,8 +81,6 @@ impl Sums {
 pub struct LedgerSnapshot {
     /// Number of builds of the ledger for this sale.
     pub generation: u32,
-    /// Whether it is paused.
-    pub paused: bool,
     /// Increases with every change.
     pub sequence: u64,
     /// Number of compensating steps so far.
@@ -98,7 +96,7 @@ pub struct LedgerSnapshot {
     /// The moment of the snapshot, by the ledger's clock.
     pub taken_at: Timestamp,
     /// The batches that hold units and are not settled, oldest first.
-    pub open: Vec<Held>,
+    pub open: Vec<OpenBatch>,
     /// The open batches of the shard whose log entry was lost, so that their holdings are unknown.
     pub lost: Vec<LostEntry>,
 }
@@ -114,12 +112,12 @@ pub struct WrittenCounts {
 
 /// A batch that is deducted and not settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct OpenBatch {
     /// The batch.
-    pub batch: BatchId,
+    pub id: BatchId,
     /// When it was deducted, by the ledger's clock.
     pub deducted_at: Timestamp,
-    /// Its holdings of the sale.
+    /// Its orders of the sale.
     pub amount: Amount,
 }
 

@@ -1,13 +1,17 @@
 //! Recorded orders, batches and sales.
 
-use flashgate_domain::{BatchId, SaleId, Timestamp, audit::LostEntry};
+use flashgate_domain::{
+    BatchId, SaleId, Timestamp,
+    audit::{Amount, LostEntry},
+};
 use flashgate_ledger::{
     LedgerOrder, LedgerState, LogEntry, LogStatus, OpenBatch, Snapshot, Totals, WrittenCounts,
+    intents::{INTENT_BYTES, IntentFields},
 };
 use redis::Value;
 
 use super::Fields;
-use crate::pack::{INTENT_BYTES, state_of_byte, unpack_intent};
+use crate::pack::state_of_byte;
 
 /// The size of a sale in the column `sales` of a log entry.
 const SHARE_BYTES: usize = 16;
@@ -29,7 +33,7 @@ pub(crate) fn order(value: &Value) -> Option<Option<LedgerOrder>> {
     }
     let mut fields = Fields::new(value)?;
     let sale = u64::from_be_bytes(fields.bytes()?.try_into().ok()?);
-    let (quantity, buyer) = unpack_intent(fields.bytes()?)?;
+    let IntentFields { quantity, buyer, .. } = IntentFields::unpack(fields.bytes()?.try_into().ok()?)?;
     let state = state_of_byte(*fields.bytes()?.first()?)?;
     Some(Some(LedgerOrder { sale: SaleId::new(sale).ok()?, buyer, quantity, state }))
 }
@@ -77,8 +81,7 @@ pub(crate) fn snapshot(value: &Value) -> Option<Option<SnapshotPage>> {
         open.push(OpenBatch {
             id: fields.text()?.parse::<BatchId>().ok()?,
             deducted_at: Timestamp::from_millis(fields.number()?),
-            orders: fields.number()?,
-            units: fields.number()?,
+            amount: Amount { orders: fields.number()?, units: fields.number()? },
         });
     }
     let snapshot = Snapshot {
@@ -137,9 +140,8 @@ fn logged_orders(sales: &[u8], intents: &[u8], states: &[u8]) -> Option<Vec<Ledg
     let (intents, rest) = intents.as_chunks::<INTENT_BYTES>();
     (rest.is_empty() && intents.len() == states.len()).then_some(())?;
     let order = |(intent, state): (&[u8; INTENT_BYTES], &u8)| {
-        let number = usize::from(u16::from_be_bytes(*intent.first_chunk()?));
-        let sale = u64::from_be_bytes(*sales.get(number * SHARE_BYTES..)?.first_chunk()?);
-        let (quantity, buyer) = unpack_intent(intent)?;
+        let IntentFields { sale, quantity, buyer, .. } = IntentFields::unpack(intent)?;
+        let sale = u64::from_be_bytes(*sales.get(usize::from(sale) * SHARE_BYTES..)?.first_chunk()?);
         Some(LedgerOrder { sale: SaleId::new(sale).ok()?, buyer, quantity, state: state_of_byte(*state)? })
     };
     intents.iter().zip(states).map(order).collect()

@@ -1,32 +1,31 @@
 //! Results of screening, deducting, checking back and settling.
 
 use flashgate_domain::{OrderId, SaleId, Timestamp};
-use flashgate_ledger::{Deduction, Fate, IntentResult, Screening, Settled};
+use flashgate_ledger::{Deduction, Fate, IntentResult, Screening, Settled, intents::Intents};
 use redis::Value;
 
 use super::{Fields, ScriptReply, stock};
-use crate::pack::Packed;
 
 /// The reply of `screen.lua`.
-pub(crate) fn screening(value: &Value, packed: &Packed) -> Option<ScriptReply<Screening>> {
+pub(crate) fn screening(value: &Value, intents: &Intents) -> Option<ScriptReply<Screening>> {
     let mut fields = Fields::new(value)?;
     (fields.text()? == "screened").then_some(())?;
-    judged(&mut fields, packed)
+    judged(&mut fields, intents)
 }
 
 /// The reply of `deduct.lua`.
-pub(crate) fn deduction(value: &Value, packed: &Packed) -> Option<ScriptReply<Deduction>> {
+pub(crate) fn deduction(value: &Value, intents: &Intents) -> Option<ScriptReply<Deduction>> {
     let mut fields = Fields::new(value)?;
     match fields.text()? {
         "deducted" | "acknowledged" => Some(ScriptReply::only(Deduction::Applied { stocks: Vec::new() })),
         "fenced" => Some(ScriptReply::only(Deduction::Fenced)),
         "taken" => Some(ScriptReply::only(Deduction::IdTaken)),
         "applied" => {
-            let ScriptReply { answer, progress, stopped } = judged(&mut fields, packed)?;
+            let ScriptReply { answer, progress, stopped } = judged(&mut fields, intents)?;
             Some(ScriptReply { answer: Deduction::Applied { stocks: answer.stocks }, progress, stopped })
         }
         "refused" => {
-            let ScriptReply { answer, progress, stopped } = judged(&mut fields, packed)?;
+            let ScriptReply { answer, progress, stopped } = judged(&mut fields, intents)?;
             Some(ScriptReply { answer: Deduction::Refused(answer), progress, stopped })
         }
         _ => None,
@@ -34,14 +33,14 @@ pub(crate) fn deduction(value: &Value, packed: &Packed) -> Option<ScriptReply<De
 }
 
 /// The fields after the status, in the format of `judge.lua`.
-fn judged(fields: &mut Fields<'_>, packed: &Packed) -> Option<ScriptReply<Screening>> {
+fn judged(fields: &mut Fields<'_>, intents: &Intents) -> Option<ScriptReply<Screening>> {
     let open_orders = fields.number()?;
     let results = fields.bytes()?;
     let stopped = fields.bytes()?;
-    let mut stocks = Vec::with_capacity(packed.sales.len());
-    let mut progress = Vec::with_capacity(packed.sales.len());
-    let mut opens_at = Vec::with_capacity(packed.sales.len());
-    for sale in &packed.sales {
+    let mut stocks = Vec::with_capacity(intents.sales.len());
+    let mut progress = Vec::with_capacity(intents.sales.len());
+    let mut opens_at = Vec::with_capacity(intents.sales.len());
+    for sale in &intents.sales {
         if fields.next_is_nil(5) {
             opens_at.push(Timestamp::default());
             continue;
@@ -52,22 +51,22 @@ fn judged(fields: &mut Fields<'_>, packed: &Packed) -> Option<ScriptReply<Screen
         opens_at.push(Timestamp::from_millis(fields.number()?));
     }
     fields.end()?;
-    let results = unpack_answers(results, packed, &opens_at)?;
+    let results = unpack_answers(results, intents, &opens_at)?;
     let stopped = stopped.chunks(2).map(|number| {
         let number = u16::from_be_bytes(number.try_into().ok()?);
-        packed.sales.get(usize::from(number)).copied()
+        intents.sales.get(usize::from(number)).copied()
     });
     let stopped = stopped.collect::<Option<_>>()?;
     Some(ScriptReply { answer: Screening { results, stocks, open_orders }, progress, stopped })
 }
 
-fn unpack_answers(bytes: &[u8], packed: &Packed, opens_at: &[Timestamp]) -> Option<Vec<IntentResult>> {
+fn unpack_answers(bytes: &[u8], intents: &Intents, opens_at: &[Timestamp]) -> Option<Vec<IntentResult>> {
     if bytes.is_empty() {
-        return Some(vec![IntentResult::Pass; packed.sale_of.len()]);
+        return Some(vec![IntentResult::Pass; intents.asked.len()]);
     }
     let mut rest = bytes.iter().copied();
-    let mut results = Vec::with_capacity(packed.sale_of.len());
-    for sale in &packed.sale_of {
+    let mut results = Vec::with_capacity(intents.asked.len());
+    for asked in &intents.asked {
         results.push(match rest.next()? {
             b'+' => IntentResult::Pass,
             b'#' => IntentResult::Replay(order_id(&mut rest)?),
@@ -76,7 +75,7 @@ fn unpack_answers(bytes: &[u8], packed: &Packed, opens_at: &[Timestamp]) -> Opti
             b'M' => IntentResult::Missing,
             b'N' => IntentResult::NotReady,
             b'Z' => IntentResult::Paused,
-            b'O' => IntentResult::NotOpen { opens_at: *opens_at.get(usize::from(*sale))? },
+            b'O' => IntentResult::NotOpen { opens_at: *opens_at.get(usize::from(asked.sale))? },
             b'E' => IntentResult::Ended,
             b'S' => IntentResult::SoldOut,
             b'L' => IntentResult::OverLimit,

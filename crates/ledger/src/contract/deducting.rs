@@ -89,7 +89,7 @@ pub async fn a_batch_may_hold_two_sales(subject: Subject) -> Fact {
     for (sale, orders, units) in [(one, 2, 3), (other, 1, 1)] {
         let open = scene.snapshot(sale).await?.open;
         let open = open.first().ok_or("an open batch")?;
-        assert_eq!((open.id, open.orders, open.units), (batch.id(), orders, units));
+        assert_eq!((open.id, open.amount.orders, open.amount.units), (batch.id(), orders, units));
     }
     Ok(())
 }

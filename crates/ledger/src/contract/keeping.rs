@@ -115,7 +115,7 @@ pub async fn a_snapshot_lists_the_open_batches_of_the_sale(subject: Subject) -> 
     let snapshot = scene.snapshot(sale).await?;
     assert_eq!((snapshot.state, snapshot.generation), (LedgerState::Active, 1));
     assert_eq!((snapshot.buyers, snapshot.keys), (2, 3));
-    let listed = |open: &OpenBatch| (open.id, open.orders, open.units);
+    let listed = |open: &OpenBatch| (open.id, open.amount.orders, open.amount.units);
     let open: Vec<_> = snapshot.open.iter().map(listed).collect();
     assert_eq!(open, [(first.id(), 1, 5), (last.id(), 2, 15)]);
     assert!(snapshot.open.is_sorted_by_key(|open| open.deducted_at));

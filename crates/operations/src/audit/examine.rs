@@ -116,7 +116,7 @@ async fn seen(sale: SaleId, ledger: &dyn LedgerSide, store: &dyn StoreSide) -> R
     let Some(first) = ledger.snapshot(sale).await? else {
         return Ok(store.snapshot(sale, &[]).await?.map_or(Seen::Nothing, Seen::StoreOnly));
     };
-    let open = first.open.iter().map(|held| held.batch);
+    let open = first.open.iter().map(|open| open.id);
     let asked: Vec<BatchId> = open.chain(first.lost.iter().map(|lost| lost.batch)).collect();
     let Some(second) = store.snapshot(sale, &asked).await? else { return Ok(Seen::Nothing) };
     let gap = Gap::between(&first, &second);

@@ -303,8 +303,8 @@ fn snapshot_message(snapshot: Snapshot) -> v1::LedgerSnapshot {
     let held = |open: OpenBatch| v1::HeldBatch {
         batch_id: open.id.to_bytes().to_vec(),
         deducted_at_ms: open.deducted_at.as_millis(),
-        orders: open.orders,
-        units: open.units,
+        orders: open.amount.orders,
+        units: open.amount.units,
     };
     let lost = |lost: LostEntry| v1::LostEntry {
         batch_id: lost.batch.to_bytes().to_vec(),

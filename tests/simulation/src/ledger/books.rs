@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use flashgate_domain::{
     BatchId, BatchOutcome, BuyerDigest, Decision, Intent, KeyDigest, OrderId, OrderOutcome, OrderState, Sale,
-    SaleId, Shard, Timestamp, Window, audit::LedgerStep,
+    SaleId, Shard, Timestamp, Window,
+    audit::{Amount, LedgerStep},
 };
 use flashgate_ledger::{
     Activated, Compensated, LedgerIdentity, LedgerOrder, LedgerState as State, LogEntry, LogStatus,
@@ -204,7 +205,7 @@ impl Books {
                 return Rebuilding::OtherGeneration { generation: account.generation };
             }
             let open = self.log.values().filter_map(|entry| open_batch(entry, sale.id));
-            let orders = open.map(|batch| batch.orders).sum();
+            let orders = open.map(|batch| batch.amount.orders).sum();
             if orders > 0 {
                 return Rebuilding::Open { orders };
             }
@@ -333,7 +334,7 @@ impl Books {
             buyers: count(account.held.len()),
             keys: count(account.keys.len()),
             written: account.written,
-            pending_orders: i64::try_from(open.iter().map(|batch| batch.orders).sum::<u64>())
+            pending_orders: i64::try_from(open.iter().map(|batch| batch.amount.orders).sum::<u64>())
                 .unwrap_or(i64::MAX),
             taken_at,
             open,
@@ -363,5 +364,9 @@ fn open_batch(entry: &Entry, sale: SaleId) -> Option<OpenBatch> {
     let of_sale = || entry.open().unwrap_or_default().iter().filter(|intent| intent.sale() == sale);
     let units = of_sale().map(|intent| u64::from(intent.quantity().get())).sum();
     let orders = u64::try_from(of_sale().count()).unwrap_or(u64::MAX);
-    (orders > 0).then_some(OpenBatch { id: entry.id, deducted_at: entry.at, orders, units })
+    (orders > 0).then_some(OpenBatch {
+        id: entry.id,
+        deducted_at: entry.at,
+        amount: Amount { orders, units },
+    })
 }

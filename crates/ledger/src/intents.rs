@@ -1,39 +1,61 @@
-//! The intents of a call, and the layout of a batch in its row, which `sql/schema.sql` defines.
+//! The intents of a call as a ledger uses them, and their layout in a log entry, for every ledger that packs them.
+//!
+//! `lua/intents.lua` of `flashgate-ledger-redis` and `sql/schema.sql` of `flashgate-ledger-sqlite` have the same layout:
+//! an intent is the number of its sale u16, its quantity u32, the digest of its key and the digest of its buyer.
 
 use std::collections::HashMap;
 
 use flashgate_domain::{
-    BuyerDigest, Decision, Intent, KeyDigest, OrderState, SaleId, Shard,
+    BatchOutcome, BuyerDigest, Intent, KeyDigest, SaleId, Shard,
     id::{BATCH_INTENTS_MAX, ShardCount},
 };
-use flashgate_ledger::{LedgerError, decision_byte::decision_of};
 
-/// The size of one intent.
-const INTENT_BYTES: usize = 38;
+use super::LedgerError;
+
+/// The size of one packed intent.
+pub const INTENT_BYTES: usize = 38;
 const SALE_BYTES: usize = 8;
 
 /// The fields of an intent that the ledger uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct IntentFields {
-    /// The index of its sale in [`Entry::sales`].
-    pub(super) sale: u16,
-    pub(super) quantity: u32,
-    pub(super) key: KeyDigest,
-    pub(super) buyer: BuyerDigest,
+pub struct IntentFields {
+    /// The index of its sale in [`Intents::sales`].
+    pub sale: u16,
+    /// The number of units.
+    pub quantity: u32,
+    /// The digest of the idempotency key.
+    pub key: KeyDigest,
+    /// The digest of the buyer.
+    pub buyer: BuyerDigest,
+}
+
+impl IntentFields {
+    /// Decodes one packed intent.
+    pub fn unpack(bytes: &[u8; INTENT_BYTES]) -> Option<Self> {
+        let (sale, rest) = bytes.split_first_chunk()?;
+        let (quantity, rest) = rest.split_first_chunk()?;
+        let (key, buyer) = rest.split_first_chunk()?;
+        Some(Self {
+            sale: u16::from_be_bytes(*sale),
+            quantity: u32::from_be_bytes(*quantity),
+            key: KeyDigest(*key),
+            buyer: BuyerDigest(buyer.try_into().ok()?),
+        })
+    }
 }
 
 /// The intents of one call.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Entry {
+pub struct Intents {
     /// Each sale once, in order of first appearance.
-    pub(super) sales: Vec<SaleId>,
+    pub sales: Vec<SaleId>,
     /// The intents, in their order.
-    pub(super) asked: Vec<IntentFields>,
+    pub asked: Vec<IntentFields>,
 }
 
-impl Entry {
+impl Intents {
     /// Takes 1 to [`BATCH_INTENTS_MAX`] intents whose sales are all of the shard.
-    pub(super) fn new<'a>(
+    pub fn new<'a>(
         shards: ShardCount,
         shard: Shard,
         intents: impl ExactSizeIterator<Item = &'a Intent>,
@@ -42,20 +64,29 @@ impl Entry {
         if !(1..=BATCH_INTENTS_MAX).contains(&count) {
             return Err(LedgerError::Refused(format!("{count} intents; must be 1 to {BATCH_INTENTS_MAX}")));
         }
-        let mut entry = Self { sales: Vec::new(), asked: Vec::with_capacity(count) };
+        let mut taken = Self { sales: Vec::new(), asked: Vec::with_capacity(count) };
         let mut numbers = HashMap::new();
         let mut last = None;
         for intent in intents {
             let sale = intent.sale();
             let number = match last {
                 Some((same, number)) if same == sale => number,
-                _ => entry.number_of(&mut numbers, sale, shards, shard)?,
+                _ => taken.number_of(&mut numbers, sale, shards, shard)?,
             };
             last = Some((sale, number));
             let (key, buyer) = (intent.key_digest(), intent.buyer_digest());
-            entry.asked.push(IntentFields { sale: number, quantity: intent.quantity().get(), key, buyer });
+            taken.asked.push(IntentFields { sale: number, quantity: intent.quantity().get(), key, buyer });
         }
-        Ok(entry)
+        Ok(taken)
+    }
+
+    /// Takes the intents of an outcome, which must cover its whole batch.
+    pub fn of_outcome(shards: ShardCount, outcome: &BatchOutcome) -> Result<Self, LedgerError> {
+        let id = outcome.batch;
+        if !outcome.is_whole() {
+            return Err(LedgerError::Refused(format!("the outcome of batch {id} does not match its orders")));
+        }
+        Self::new(shards, id.shard(), outcome.orders.iter().map(|order| &order.intent))
     }
 
     fn number_of(
@@ -78,8 +109,8 @@ impl Entry {
         Ok(number)
     }
 
-    /// The columns `sales` and `intents`.
-    pub(super) fn pack(&self) -> (Vec<u8>, Vec<u8>) {
+    /// The ids of the sales, 8 bytes each, and the intents, [`INTENT_BYTES`] each.
+    pub fn pack(&self) -> (Vec<u8>, Vec<u8>) {
         let sales = self.sales.iter().flat_map(|sale| sale.get().to_be_bytes()).collect();
         let mut intents = Vec::with_capacity(self.asked.len() * INTENT_BYTES);
         for asked in &self.asked {
@@ -91,49 +122,31 @@ impl Entry {
         (sales, intents)
     }
 
-    /// Decodes both columns; `None` if [`Entry::pack`] does not write such columns.
-    pub(super) fn unpack(sales: &[u8], intents: &[u8]) -> Option<Self> {
+    /// The inverse of [`Intents::pack`]; `None` if it does not write such bytes.
+    pub fn unpack(sales: &[u8], intents: &[u8]) -> Option<Self> {
         let sales = unpack_sales(sales)?;
         let (chunks, rest) = intents.as_chunks::<INTENT_BYTES>();
-        let asked = chunks.iter().map(unpack_intent).collect::<Option<Vec<_>>>()?;
+        let asked = chunks.iter().map(IntentFields::unpack).collect::<Option<Vec<_>>>()?;
         let numbered = asked.iter().all(|asked| usize::from(asked.sale) < sales.len());
         (rest.is_empty() && numbered).then_some(Self { sales, asked })
     }
 
     /// The sale of an intent.
-    pub(super) fn sale_of(&self, asked: &IntentFields) -> Option<SaleId> {
+    pub fn sale_of(&self, asked: &IntentFields) -> Option<SaleId> {
         self.sales.get(usize::from(asked.sale)).copied()
     }
 }
 
-/// Decodes the column `sales`.
-pub(super) fn unpack_sales(bytes: &[u8]) -> Option<Vec<SaleId>> {
+/// Decodes the ids of sales, 8 bytes each.
+pub fn unpack_sales(bytes: &[u8]) -> Option<Vec<SaleId>> {
     let (chunks, rest) = bytes.as_chunks::<SALE_BYTES>();
     let sale = |bytes: &[u8; SALE_BYTES]| SaleId::new(u64::from_be_bytes(*bytes)).ok();
     rest.is_empty().then(|| chunks.iter().map(sale).collect()).flatten()
 }
 
-fn unpack_intent(bytes: &[u8; INTENT_BYTES]) -> Option<IntentFields> {
-    let (sale, rest) = bytes.split_first_chunk()?;
-    let (quantity, rest) = rest.split_first_chunk()?;
-    let (key, buyer) = rest.split_first_chunk()?;
-    Some(IntentFields {
-        sale: u16::from_be_bytes(*sale),
-        quantity: u32::from_be_bytes(*quantity),
-        key: KeyDigest(*key),
-        buyer: BuyerDigest(buyer.try_into().ok()?),
-    })
-}
-
-/// The order state of a byte of the column `states`.
-pub(super) fn state_of(byte: u8) -> Option<OrderState> {
-    decision_of(byte).map(Decision::state)
-}
-
 #[cfg(test)]
 mod tests {
-    use flashgate_domain::{BuyerId, CancelReason, IdempotencyKey, Quantity};
-    use flashgate_ledger::decision_byte::byte_of;
+    use flashgate_domain::{BuyerId, IdempotencyKey, Quantity};
 
     use super::*;
 
@@ -142,42 +155,33 @@ mod tests {
         Intent::new(SaleId::new(sale).unwrap(), buyer, key, Quantity::new(quantity).unwrap())
     }
 
-    fn entry(intents: &[Intent]) -> Result<Entry, LedgerError> {
-        Entry::new(ShardCount::ONE, Shard::new(0).unwrap(), intents.iter())
+    fn taken(intents: &[Intent]) -> Result<Intents, LedgerError> {
+        Intents::new(ShardCount::ONE, Shard::new(0).unwrap(), intents.iter())
     }
 
     #[test]
     fn what_is_packed_is_unpacked() {
-        let entry = entry(&[intent(9, "a", 1), intent(5, "b", 2), intent(9, "c", 70_000)]).unwrap();
-        assert_eq!(entry.sales, [9, 5].map(|id| SaleId::new(id).unwrap()));
-        assert_eq!(entry.asked.iter().map(|asked| asked.sale).collect::<Vec<_>>(), [0, 1, 0]);
-        let (sales, intents) = entry.pack();
+        let taken = taken(&[intent(9, "a", 1), intent(5, "b", 2), intent(9, "c", 70_000)]).unwrap();
+        assert_eq!(taken.sales, [9, 5].map(|id| SaleId::new(id).unwrap()));
+        assert_eq!(taken.asked.iter().map(|asked| asked.sale).collect::<Vec<_>>(), [0, 1, 0]);
+        let (sales, intents) = taken.pack();
         assert_eq!(intents.len(), 3 * INTENT_BYTES);
-        assert_eq!(Entry::unpack(&sales, &intents), Some(entry));
-        assert_eq!(Entry::unpack(&sales, &intents[1..]), None);
+        assert_eq!(Intents::unpack(&sales, &intents), Some(taken));
+        assert_eq!(Intents::unpack(&sales, &intents[1..]), None);
         assert_eq!(
-            Entry::unpack(&sales[..8], &intents),
+            Intents::unpack(&sales[..8], &intents),
             None,
             "the second intent names a sale that is not there"
         );
-        assert_eq!(Entry::unpack(&[0; 8], &[]), None, "no sale has the number 0");
+        assert_eq!(Intents::unpack(&[0; 8], &[]), None, "no sale has the number 0");
     }
 
     #[test]
     fn no_intents_and_too_many_are_refused() {
-        let fault = entry(&[]).unwrap_err();
+        let fault = taken(&[]).unwrap_err();
         assert!(fault.nothing_done(), "{fault}");
         let many = vec![intent(1, "a", 1); BATCH_INTENTS_MAX + 1];
-        assert!(entry(&many).is_err());
-        assert!(entry(&many[1..]).is_ok());
-    }
-
-    #[test]
-    fn a_decided_order_is_never_pending() {
-        assert_eq!(state_of(byte_of(Decision::Confirmed)), Some(OrderState::Confirmed));
-        for reason in CancelReason::ALL {
-            assert_eq!(state_of(byte_of(Decision::Cancelled(reason))), Some(OrderState::Cancelled(reason)));
-        }
-        assert_eq!(state_of(b'p'), None);
+        assert!(taken(&many).is_err());
+        assert!(taken(&many[1..]).is_ok());
     }
 }
