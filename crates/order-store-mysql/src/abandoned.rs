@@ -8,6 +8,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use flashgate_domain::named;
 use flashgate_supervision::Supervisor;
 use metrics::counter;
 use parking_lot::Mutex;
@@ -61,28 +62,21 @@ struct Waiting {
     is_reaping: bool,
 }
 
-/// The result for a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Killed,
-    /// It had ended, or the server is another one or was restarted since.
-    Gone,
-    /// The server denied this user the kill.
-    Refused,
-    /// No server answered in time; it ends sessions itself.
-    Unreachable,
+named! {
+    /// The result for a session.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum End {
+        Killed = "killed",
+        /// It had ended, or the server is another one or was restarted since.
+        Gone = "gone",
+        /// The server denied this user the kill.
+        Refused = "refused",
+        /// No server answered in time; it ends sessions itself.
+        Unreachable = "unreachable",
+    }
 }
 
 impl End {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Killed => "killed",
-            Self::Gone => "gone",
-            Self::Refused => "refused",
-            Self::Unreachable => "unreachable",
-        }
-    }
-
     fn count(self, session: &Abandoned) {
         let result = self.as_str();
         counter!("flashgate_worker_abandoned_sessions_total", "result" => result).increment(1);

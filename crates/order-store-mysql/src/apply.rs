@@ -5,9 +5,10 @@ use std::{
     time::Duration,
 };
 
-use flashgate_domain::{Batch, BatchId, SaleId, Timestamp};
+use async_trait::async_trait;
+use flashgate_domain::{Batch, BatchId, Order, OrderId, SaleId, Timestamp};
 use flashgate_order_store::{
-    Placed, StoreError,
+    OrderRepository, Placed, StoreError,
     triage::{by_ascending_id, decided, in_the_order_of},
 };
 use metrics::counter;
@@ -17,7 +18,7 @@ use tracing::{debug, warn};
 use crate::{
     MySqlStore, fast_path,
     fault::{Cause, QueryError},
-    lend, locked, slow_path, within,
+    lend, locked, rows, slow_path, within,
 };
 
 /// The two paths to decide a chunk. Each is a transaction of its own: the slow path reads the state before it writes,
@@ -36,17 +37,23 @@ const LOOKS: u32 = 3;
 /// The pause after each check: longer than a chunk locks a row.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
-impl MySqlStore {
-    /// See [`OrderRepository::apply`](flashgate_order_store::OrderRepository::apply).
-    pub(crate) async fn apply_chunk(
-        &self,
-        batches: &[Batch],
-        now: Timestamp,
-    ) -> Result<Vec<Placed>, StoreError> {
+#[async_trait]
+impl OrderRepository for MySqlStore {
+    async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreError> {
         let placed = self.decide(&by_ascending_id(batches), now).await?;
         in_the_order_of(batches, &placed)
     }
 
+    async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreError> {
+        Ok(lend!(self, self.call_timeout, |connection| rows::order(connection, order))?)
+    }
+
+    async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreError> {
+        Ok(lend!(self, self.call_timeout, |connection| locked::among(connection, sales))?)
+    }
+}
+
+impl MySqlStore {
     /// Retries until a transaction commits. A unique-key violation, or a sale with too few units, moves the chunk to
     /// the slow path; there a violation means that another worker decided the same batch first, and is retried like a
     /// deadlock.

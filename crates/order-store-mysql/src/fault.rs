@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use flashgate_access::AccessError;
+use flashgate_domain::named;
 use flashgate_order_store::{StoreError, sql::columns::InvalidColumn};
 use sqlx::mysql::MySqlDatabaseError;
 use thiserror::Error;
@@ -60,22 +61,24 @@ impl QueryError {
     }
 }
 
-/// How to handle the error of a statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// A unique-key violation.
-    Duplicate,
-    /// InnoDB chose this transaction as the victim of a deadlock.
-    Deadlock,
-    /// Another transaction held a row for too long.
-    LockWait,
-    /// The server is read-only: another one accepts writes.
-    ReadOnly,
-    /// A value can never be stored: SQLSTATE class 22 or 23, or it cannot be encoded.
-    Values,
-    /// Everything else. A missing table or a full disk is no reason to give up an order: the caller waits until an
-    /// operator has fixed it.
-    Unavailable,
+named! {
+    /// How to handle the error of a statement.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Cause {
+        /// A unique-key violation.
+        Duplicate = "duplicate",
+        /// InnoDB chose this transaction as the victim of a deadlock.
+        Deadlock = "deadlock",
+        /// Another transaction held a row for too long.
+        LockWait = "lock_wait",
+        /// The server is read-only: another one accepts writes.
+        ReadOnly = "read_only",
+        /// A value can never be stored: SQLSTATE class 22 or 23, or it cannot be encoded.
+        Values = "values",
+        /// Everything else. A missing table or a full disk is no reason to give up an order: the caller waits until an
+        /// operator has fixed it.
+        Unavailable = "unavailable",
+    }
 }
 
 impl Cause {
@@ -94,18 +97,6 @@ impl Cause {
         }
         let state = error.code().unwrap_or_default();
         if state.starts_with("22") || state.starts_with("23") { Self::Values } else { Self::Unavailable }
-    }
-
-    /// The stable name, for metrics.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Duplicate => "duplicate",
-            Self::Deadlock => "deadlock",
-            Self::LockWait => "lock_wait",
-            Self::ReadOnly => "read_only",
-            Self::Values => "values",
-            Self::Unavailable => "unavailable",
-        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Rows of batches and orders, read back.
-use flashgate_domain::{BatchId, BatchOutcome, Order, OrderId, OrderOutcome, id::BATCH_INTENTS_MAX};
+use flashgate_domain::{BatchId, BatchOutcome, Order, OrderId, OrderOutcome};
 use flashgate_order_store::sql::{
-    columns::{self, InvalidColumn, OrderColumns},
+    columns::{self, OrderColumns},
+    summing,
     texts::BATCH_ORDERS_SELECT,
 };
 use sqlx::{MySqlConnection, Row, mysql::MySqlRow};
@@ -32,12 +33,9 @@ pub(crate) async fn outcome(
     batch: BatchId,
     order_count: u32,
 ) -> Result<BatchOutcome, QueryError> {
-    let last = batch.order(BATCH_INTENTS_MAX - 1).unwrap_or(batch.base());
-    let orders = outcomes_between(connection, batch.base().get(), last.get()).await?;
-    if u32::try_from(orders.len()) != Ok(order_count) {
-        return Err(InvalidColumn("number of orders in a batch").into());
-    }
-    Ok(BatchOutcome { batch, orders })
+    let (first, last) = summing::ids_of(batch);
+    let orders = outcomes_between(connection, first, last).await?;
+    Ok(summing::outcome(batch, orders, order_count)?)
 }
 
 /// The outcomes of the orders with these ids, ascending.

@@ -1,8 +1,9 @@
 //! Sales: rows, transitions, pages.
 
+use async_trait::async_trait;
 use flashgate_domain::{IdempotencyKey, Sale, SaleDraft, SaleId, SaleState, Timestamp};
 use flashgate_order_store::{
-    SALE_PAGE_MAX, SaleMade, SalePage, Transition,
+    SALE_PAGE_MAX, SaleMade, SalePage, SaleRepository, StoreError, Transition,
     sql::{
         sale::{
             self, SALE_BY_KEY_SELECT, SALE_INSERT, SALE_SELECT, SALES_SELECT, SaleRow, Value, insert_values,
@@ -16,9 +17,101 @@ use sqlx::{
     query::Query,
 };
 
-use crate::fault::{Cause, QueryError};
+use crate::{
+    MySqlStore,
+    fault::{Cause, QueryError},
+    lend, within,
+};
 
-pub(crate) async fn create(
+#[async_trait]
+impl SaleRepository for MySqlStore {
+    async fn create_sale(&self, draft: &SaleDraft, now: Timestamp) -> Result<Sale, StoreError> {
+        Ok(lend!(self, self.call_timeout, |connection| create(connection, None, draft, now))?)
+    }
+
+    /// The unique key decides which of two concurrent calls creates the sale.
+    async fn create_sale_once(
+        &self,
+        key: &IdempotencyKey,
+        draft: &SaleDraft,
+        now: Timestamp,
+    ) -> Result<SaleMade, StoreError> {
+        Ok(lend!(self, self.call_timeout, |connection| async {
+            let refused = match create(&mut *connection, Some(key), draft, now).await {
+                Ok(sale) => return Ok(SaleMade::Now(sale)),
+                Err(error) if error.cause() == Some(Cause::Duplicate) => error,
+                Err(error) => return Err(error),
+            };
+            let query = sqlx::query(SALE_BY_KEY_SELECT.as_str()).bind(key.as_str());
+            let found = query.fetch_optional(connection).await?.as_ref().map(from_row).transpose()?;
+            found.map(|sale| SaleMade::found(sale, draft)).ok_or(refused)
+        })?)
+    }
+
+    async fn preheat_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreError> {
+        let update = sqlx::query(SALE_PREHEAT).bind(now.as_millis()).bind(sale.get());
+        self.transition(sale, update).await
+    }
+
+    async fn confirm_preheat(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        now: Timestamp,
+    ) -> Result<Option<Transition>, StoreError> {
+        let update =
+            sqlx::query(SALE_CONFIRM_PREHEAT).bind(now.as_millis()).bind(sale.get()).bind(generation);
+        self.transition(sale, update).await
+    }
+
+    async fn next_generation(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        now: Timestamp,
+    ) -> Result<Option<Transition>, StoreError> {
+        let update =
+            sqlx::query(SALE_NEXT_GENERATION).bind(now.as_millis()).bind(sale.get()).bind(generation);
+        self.transition(sale, update).await
+    }
+
+    async fn close_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreError> {
+        let update = sqlx::query(SALE_CLOSE).bind(now.as_millis()).bind(sale.get());
+        self.transition(sale, update).await
+    }
+
+    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, StoreError> {
+        Ok(lend!(self, self.call_timeout, |connection| find(connection, sale))?)
+    }
+
+    async fn sales(&self, page: &SalePage) -> Result<Vec<Sale>, StoreError> {
+        let states = if page.states.is_empty() { SaleState::ALL.as_slice() } else { &page.states };
+        let mut query = sqlx::query(SALES_SELECT.as_str()).bind(page.after_id);
+        for state in states.iter().cycle().take(SaleState::ALL.len()) {
+            query = query.bind(state.as_str());
+        }
+        let query = query.bind(page.size.min(SALE_PAGE_MAX));
+        Ok(lend!(self, self.call_timeout, |connection| async {
+            query.fetch_all(connection).await?.iter().map(from_row).collect()
+        })?)
+    }
+}
+
+impl MySqlStore {
+    /// A conditional update is atomic alone; the read after it may see a later state, never an earlier one.
+    async fn transition(
+        &self,
+        sale: SaleId,
+        update: Query<'_, MySql, MySqlArguments>,
+    ) -> Result<Option<Transition>, StoreError> {
+        Ok(lend!(self, self.call_timeout, |connection| async {
+            let changed = update.execute(&mut *connection).await?.rows_affected() == 1;
+            Ok(find(connection, sale).await?.map(|sale| Transition { sale, changed }))
+        })?)
+    }
+}
+
+async fn create(
     connection: &mut MySqlConnection,
     key: Option<&IdempotencyKey>,
     draft: &SaleDraft,
@@ -35,86 +128,9 @@ pub(crate) async fn create(
     Ok(sale::inserted(id, draft.clone())?)
 }
 
-/// The unique key decides which of two concurrent calls creates the sale.
-pub(crate) async fn create_once(
-    connection: &mut MySqlConnection,
-    key: &IdempotencyKey,
-    draft: &SaleDraft,
-    now: Timestamp,
-) -> Result<SaleMade, QueryError> {
-    let refused = match create(&mut *connection, Some(key), draft, now).await {
-        Ok(sale) => return Ok(SaleMade::Now(sale)),
-        Err(error) => error,
-    };
-    if refused.cause() != Some(Cause::Duplicate) {
-        return Err(refused);
-    }
-    let row = sqlx::query(SALE_BY_KEY_SELECT.as_str()).bind(key.as_str()).fetch_optional(connection).await?;
-    let found = row.as_ref().map(from_row).transpose()?;
-    found.map(|sale| SaleMade::found(sale, draft)).ok_or(refused)
-}
-
-pub(crate) async fn preheat(
-    connection: &mut MySqlConnection,
-    sale: SaleId,
-    now: Timestamp,
-) -> Result<Option<Transition>, QueryError> {
-    let update = sqlx::query(SALE_PREHEAT).bind(now.as_millis()).bind(sale.get());
-    transition(connection, sale, update).await
-}
-
-pub(crate) async fn confirm_preheat(
-    connection: &mut MySqlConnection,
-    sale: SaleId,
-    generation: u32,
-    now: Timestamp,
-) -> Result<Option<Transition>, QueryError> {
-    let update = sqlx::query(SALE_CONFIRM_PREHEAT).bind(now.as_millis()).bind(sale.get()).bind(generation);
-    transition(connection, sale, update).await
-}
-
-pub(crate) async fn next_generation(
-    connection: &mut MySqlConnection,
-    sale: SaleId,
-    generation: u32,
-    now: Timestamp,
-) -> Result<Option<Transition>, QueryError> {
-    let update = sqlx::query(SALE_NEXT_GENERATION).bind(now.as_millis()).bind(sale.get()).bind(generation);
-    transition(connection, sale, update).await
-}
-
-pub(crate) async fn close(
-    connection: &mut MySqlConnection,
-    sale: SaleId,
-    now: Timestamp,
-) -> Result<Option<Transition>, QueryError> {
-    let update = sqlx::query(SALE_CLOSE).bind(now.as_millis()).bind(sale.get());
-    transition(connection, sale, update).await
-}
-
-/// A conditional update is atomic alone; the read after it may see a later state, never an earlier one.
-async fn transition(
-    connection: &mut MySqlConnection,
-    sale: SaleId,
-    update: Query<'_, MySql, MySqlArguments>,
-) -> Result<Option<Transition>, QueryError> {
-    let changed = update.execute(&mut *connection).await?.rows_affected() == 1;
-    Ok(find(connection, sale).await?.map(|sale| Transition { sale, changed }))
-}
-
 pub(crate) async fn find(executor: impl MySqlExecutor<'_>, sale: SaleId) -> Result<Option<Sale>, QueryError> {
     let row = sqlx::query(SALE_SELECT.as_str()).bind(sale.get()).fetch_optional(executor).await?;
     row.as_ref().map(from_row).transpose()
-}
-
-pub(crate) async fn list(connection: &mut MySqlConnection, page: &SalePage) -> Result<Vec<Sale>, QueryError> {
-    let states = if page.states.is_empty() { SaleState::ALL.as_slice() } else { &page.states };
-    let mut query = sqlx::query(SALES_SELECT.as_str()).bind(page.after_id);
-    for state in states.iter().cycle().take(SaleState::ALL.len()) {
-        query = query.bind(state.as_str());
-    }
-    let rows = query.bind(page.size.min(SALE_PAGE_MAX)).fetch_all(&mut *connection).await?;
-    rows.iter().map(from_row).collect()
 }
 
 fn from_row(row: &MySqlRow) -> Result<Sale, QueryError> {

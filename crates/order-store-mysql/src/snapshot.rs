@@ -2,21 +2,23 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use async_trait::async_trait;
 use flashgate_domain::{
     BatchId, BatchOutcome, BuyerId, OrderId, SaleId,
     audit::{BatchSums, BuyerUnits, DecidedBatch, StoreSnapshot, Sums},
 };
 use flashgate_order_store::{
-    BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage, OutcomesPage,
+    BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage, OutcomesPage, SnapshotRepository,
+    StoreError,
     sql::{
-        columns::{InvalidColumn, buyer_id},
+        columns::{buyer_id, order_id},
         summing::{self, StateRow},
         texts::{BATCHES_AFTER_SELECT, BATCHES_PAGE_SELECT, SALE_ADJUSTED_SELECT},
     },
 };
 use sqlx::{Connection, Executor, MySqlConnection, Row, mysql::MySqlRow};
 
-use crate::{fault::QueryError, rows, sales, slow_path};
+use crate::{MySqlStore, fault::QueryError, lend, rows, sales, slow_path, within};
 
 const ORDERS_SPAN_SELECT: &str = include_str!("../sql/orders_span_select.sql");
 const ORDER_SUMS_SELECT: &str = include_str!("../sql/order_sums_select.sql");
@@ -24,10 +26,78 @@ const BATCH_SUMS_SELECT: &str = include_str!("../sql/batch_sums_select.sql");
 const BUYERS_PAGE_SELECT: &str = include_str!("../sql/buyers_page_select.sql");
 
 /// Timeout of the snapshot of one sale: 100 million orders, at the measured rate.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// See [`SnapshotRepository::snapshot`](flashgate_order_store::SnapshotRepository::snapshot). Takes no locks: chunks are still applied.
-pub(crate) async fn of_sale(
+#[async_trait]
+impl SnapshotRepository for MySqlStore {
+    /// Takes no locks: chunks are still applied.
+    async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, StoreError> {
+        Ok(lend!(self, TIMEOUT, |connection| of_sale(connection, sale, asked))?)
+    }
+
+    async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreError> {
+        Ok(lend!(self, self.call_timeout, |connection| async {
+            let decided = slow_path::decided_among(&mut *connection, &[batch]).await?;
+            match decided.get(&batch.base()) {
+                Some((_batch, orders)) => Ok(Some(rows::outcome(connection, batch, *orders).await?)),
+                None => Ok(None),
+            }
+        })?)
+    }
+
+    async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreError> {
+        let before = page.before.map_or(u64::MAX, OrderId::get);
+        Ok(lend!(self, self.call_timeout, |connection| async {
+            let found =
+                page_of(connection, BATCHES_PAGE_SELECT, before, page.size.min(BATCH_PAGE_MAX)).await?;
+            let Some((first, last)) = summing::ids_of_page(&found) else { return Ok(Vec::new()) };
+            let mut sums: BTreeMap<OrderId, Sums> = BTreeMap::new();
+            let query = sqlx::query(BATCH_SUMS_SELECT).bind(first).bind(last).bind(page.sale.get());
+            for row in query.fetch_all(connection).await? {
+                let base = order_id(row.try_get("first_order_id")?)?;
+                state_row(&row)?.add_to(sums.entry(base).or_default())?;
+            }
+            Ok(summing::with_sums(found, &sums))
+        })?)
+    }
+
+    async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreError> {
+        Ok(lend!(self, TIMEOUT, |connection| async {
+            if sales::find(&mut *connection, page.sale).await?.is_none() {
+                return Ok(None);
+            }
+            let Some(after) = after(connection, page).await? else {
+                return Ok(Some(OutcomesPage { outcomes: Vec::new(), next: None }));
+            };
+            let found = page_of(connection, BATCHES_AFTER_SELECT, after, BATCH_PAGE_MAX).await?;
+            let (taken, next) = summing::one_page(&found, BATCH_PAGE_MAX, page.orders_max);
+            let batches = found.get(..taken).unwrap_or(&found);
+            let outcomes = match summing::ids_of_page(batches) {
+                None => Vec::new(),
+                Some((first, last)) => {
+                    let orders = rows::outcomes_between(connection, first, last).await?;
+                    summing::outcomes(batches, orders, page.sale)?
+                }
+            };
+            Ok(Some(OutcomesPage { outcomes, next }))
+        })?)
+    }
+
+    async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreError> {
+        let query = sqlx::query(BUYERS_PAGE_SELECT)
+            .bind(page.sale.get())
+            .bind(page.after.as_ref().map_or("", BuyerId::as_str))
+            .bind(page.size.min(BUYER_PAGE_MAX));
+        let buyer = |row: &MySqlRow| {
+            Ok(BuyerUnits { buyer: buyer_id(row.try_get("buyer_id")?)?, units: row.try_get("units")? })
+        };
+        Ok(lend!(self, TIMEOUT, |connection| async {
+            query.fetch_all(connection).await?.iter().map(buyer).collect()
+        })?)
+    }
+}
+
+async fn of_sale(
     connection: &mut MySqlConnection,
     sale: SaleId,
     asked: &[BatchId],
@@ -86,54 +156,15 @@ fn state_row(row: &MySqlRow) -> sqlx::Result<StateRow<'_>> {
     })
 }
 
-/// See [`SnapshotRepository::batches`](flashgate_order_store::SnapshotRepository::batches).
-pub(crate) async fn batches(
+/// Batches from or to an id, with their numbers of orders.
+async fn page_of(
     connection: &mut MySqlConnection,
-    page: &BatchPage,
-) -> Result<Vec<DecidedBatch>, QueryError> {
-    let before = page.before.map_or(u64::MAX, OrderId::get);
-    let rows = sqlx::query(BATCHES_PAGE_SELECT).bind(before).bind(page.size.min(BATCH_PAGE_MAX));
-    let rows = rows.fetch_all(&mut *connection).await?;
-    let found = rows.iter().map(|row| Ok((rows::batch_id(row)?, row.try_get("order_count")?)));
-    let found = found.collect::<Result<Vec<(BatchId, u32)>, QueryError>>()?;
-    let Some((first, last)) = summing::ids_of_page(&found) else { return Ok(Vec::new()) };
-    let mut sums: BTreeMap<OrderId, Sums> = BTreeMap::new();
-    let query = sqlx::query(BATCH_SUMS_SELECT).bind(first).bind(last).bind(page.sale.get());
-    for row in query.fetch_all(&mut *connection).await? {
-        let base = OrderId::new(row.try_get("first_order_id")?).map_err(|_zero| InvalidColumn("order id"))?;
-        state_row(&row)?.add_to(sums.entry(base).or_default())?;
-    }
-    Ok(summing::with_sums(found, &sums))
-}
-
-/// See [`SnapshotRepository::outcomes`](flashgate_order_store::SnapshotRepository::outcomes).
-pub(crate) async fn outcomes(
-    connection: &mut MySqlConnection,
-    page: &OutcomePage,
-) -> Result<Option<OutcomesPage>, QueryError> {
-    if sales::find(&mut *connection, page.sale).await?.is_none() {
-        return Ok(None);
-    }
-    let Some(after) = after(&mut *connection, page).await? else {
-        return Ok(Some(OutcomesPage { outcomes: Vec::new(), next: None }));
-    };
-    let rows = sqlx::query(BATCHES_AFTER_SELECT)
-        .bind(after)
-        .bind(BATCH_PAGE_MAX)
-        .fetch_all(&mut *connection)
-        .await?;
-    let found = rows.iter().map(|row| Ok((rows::batch_id(row)?, row.try_get("order_count")?)));
-    let found = found.collect::<Result<Vec<(BatchId, u32)>, QueryError>>()?;
-    let (taken, next) = summing::one_page(&found, BATCH_PAGE_MAX, page.orders_max);
-    let batches = found.get(..taken).unwrap_or(&found);
-    let outcomes = match summing::ids_of_page(batches) {
-        None => Vec::new(),
-        Some((first, last)) => {
-            let orders = rows::outcomes_between(connection, first, last).await?;
-            summing::outcomes(batches, orders, page.sale)?
-        }
-    };
-    Ok(Some(OutcomesPage { outcomes, next }))
+    select: &'static str,
+    id: u64,
+    rows_max: u32,
+) -> Result<Vec<(BatchId, u32)>, QueryError> {
+    let rows = sqlx::query(select).bind(id).bind(rows_max).fetch_all(connection).await?;
+    rows.iter().map(|row| Ok((rows::batch_id(row)?, row.try_get("order_count")?))).collect()
 }
 
 /// The id before the page; `None` if the sale has no orders.
@@ -143,33 +174,5 @@ async fn after(connection: &mut MySqlConnection, page: &OutcomePage) -> Result<O
     }
     let (_counted, ids) = span(connection, page.sale).await?;
     let Some((first, _last)) = ids else { return Ok(None) };
-    Ok(Some(summing::before(OrderId::new(first).map_err(|_zero| InvalidColumn("order id"))?)))
-}
-
-/// See [`SnapshotRepository::buyers`](flashgate_order_store::SnapshotRepository::buyers).
-pub(crate) async fn buyers(
-    connection: &mut MySqlConnection,
-    page: &BuyerPage,
-) -> Result<Vec<BuyerUnits>, QueryError> {
-    let query = sqlx::query(BUYERS_PAGE_SELECT)
-        .bind(page.sale.get())
-        .bind(page.after.as_ref().map_or("", BuyerId::as_str))
-        .bind(page.size.min(BUYER_PAGE_MAX));
-    let rows = query.fetch_all(connection).await?;
-    let buyer = |row: &MySqlRow| {
-        Ok(BuyerUnits { buyer: buyer_id(row.try_get("buyer_id")?)?, units: row.try_get("units")? })
-    };
-    rows.iter().map(buyer).collect()
-}
-
-/// See [`SnapshotRepository::outcome`](flashgate_order_store::SnapshotRepository::outcome).
-pub(crate) async fn outcome(
-    connection: &mut MySqlConnection,
-    batch: BatchId,
-) -> Result<Option<BatchOutcome>, QueryError> {
-    let decided = slow_path::decided_among(&mut *connection, &[batch]).await?;
-    match decided.get(&batch.base()) {
-        Some((_batch, orders)) => Ok(Some(rows::outcome(connection, batch, *orders).await?)),
-        None => Ok(None),
-    }
+    Ok(Some(summing::before(order_id(first)?)))
 }

@@ -2,30 +2,48 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use flashgate_domain::{Batch, BatchId, BatchOutcome, SaleId, Timestamp};
+use async_trait::async_trait;
+use flashgate_domain::{Batch, BatchId, BatchOutcome, Order, OrderId, SaleId, Timestamp};
 use flashgate_order_store::{
-    Placed,
+    OrderRepository, Placed, StoreError,
     decide::{Purchase, all_confirmed, confirmed_units, order_by_order, purchase},
     sql::columns::InvalidColumn,
-    triage::{Decided, by_ascending_id, decided, sort_out},
+    triage::{Decided, by_ascending_id, decided, in_the_order_of, sort_out},
 };
+use flashgate_supervision::failpoint;
 use metrics::counter;
 use rusqlite::{Connection, TransactionBehavior};
 use tracing::warn;
 
-use crate::{fault::QueryError, rows, write};
+use crate::{SqliteStore, fault::QueryError, rows, write};
 
-/// See [`OrderRepository::apply`](flashgate_order_store::OrderRepository::apply).
-///
-/// No other process has the file, so nothing happens between the end of the fast path and the start of the slow one,
-/// and neither is retried.
-pub(crate) fn chunk(
+#[async_trait]
+impl OrderRepository for SqliteStore {
+    /// No other process has the file, so nothing happens between the end of the fast path and the start of the slow one,
+    /// and neither is retried.
+    async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreError> {
+        // A name shares its memory: the clone counts, it does not copy.
+        let ours = batches.to_vec();
+        let placed = self.call(move |connection| chunk(connection, &by_ascending_id(&ours), now)).await?;
+        in_the_order_of(batches, &placed)
+    }
+
+    async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreError> {
+        self.call(move |connection| rows::order(connection, order)).await
+    }
+
+    /// No other process has the file.
+    async fn locked_sales(&self, _sales: &[SaleId]) -> Result<Vec<SaleId>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+fn chunk(
     connection: &mut Connection,
-    batches: &[Batch],
+    batches: &[&Batch],
     now: Timestamp,
 ) -> Result<BTreeMap<BatchId, Placed>, QueryError> {
-    let batches = by_ascending_id(batches);
-    let reason = match fast_path(connection, &batches, now) {
+    let reason = match fast_path(connection, batches, now) {
         Ok(Some(outcomes)) => return Ok(decided(outcomes)),
         Ok(None) => "shortage",
         Err(error) if error.is_duplicate() => "duplicate",
@@ -37,7 +55,7 @@ pub(crate) fn chunk(
             "order store has fewer units than the ledger promised, or the sale does not exist; taking the slow path"
         );
     }
-    slow_path(connection, &batches, now)
+    slow_path(connection, batches, now)
 }
 
 /// Writes all orders as confirmed and takes their units; `None`, with nothing done, if a sale has too few or does not
@@ -50,8 +68,7 @@ fn fast_path(
 ) -> Result<Option<Vec<BatchOutcome>>, QueryError> {
     let outcomes: Vec<BatchOutcome> = batches.iter().map(|batch| all_confirmed(batch)).collect();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    #[cfg(feature = "failpoints")]
-    flashgate_supervision::failpoint::hit("after_begin");
+    failpoint::hit("after_begin");
     write::decided(&transaction, &outcomes, now)?;
     for (sale, units) in confirmed_units(&outcomes) {
         if !write::take_stock(&transaction, sale, units)? {
@@ -59,11 +76,9 @@ fn fast_path(
             return Ok(None);
         }
     }
-    #[cfg(feature = "failpoints")]
-    flashgate_supervision::failpoint::hit("before_db_commit");
+    failpoint::hit("before_db_commit");
     transaction.commit()?;
-    #[cfg(feature = "failpoints")]
-    flashgate_supervision::failpoint::hit("after_db_commit");
+    failpoint::hit("after_db_commit");
     Ok(Some(outcomes))
 }
 
@@ -92,11 +107,9 @@ fn slow_path(
         placed.insert(batch, Placed::Decided(rows::outcome(&transaction, batch, order_count)?));
     }
     placed.extend(sorted.rejected.into_iter().map(|(batch, why)| (batch, Placed::Rejected(why))));
-    #[cfg(feature = "failpoints")]
-    flashgate_supervision::failpoint::hit("before_db_commit");
+    failpoint::hit("before_db_commit");
     transaction.commit()?;
-    #[cfg(feature = "failpoints")]
-    flashgate_supervision::failpoint::hit("after_db_commit");
+    failpoint::hit("after_db_commit");
     Ok(placed)
 }
 

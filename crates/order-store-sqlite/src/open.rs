@@ -71,19 +71,6 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// The stable name, for logs and exit codes.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Foreign { .. } => "store_foreign",
-            Self::Corrupted { .. } => "store_corrupted",
-            Self::Newer { .. } => "store_newer",
-            Self::Held { .. } => "store_held",
-            Self::Unusable { .. } => "store_unusable",
-            Self::Full { .. } => "store_full",
-            Self::Io { .. } => "store_io",
-        }
-    }
-
     fn of(path: &Path, error: &Error) -> Self {
         let (path, reason) = (path.to_owned(), error.to_string());
         let Some(code) = error.sqlite_error_code() else { return Self::Io { path, reason } };

@@ -1,7 +1,8 @@
 //! Rows of batches and orders, read back.
-use flashgate_domain::{BatchId, BatchOutcome, Order, OrderId, OrderOutcome, SaleId, id::BATCH_INTENTS_MAX};
+use flashgate_domain::{BatchId, BatchOutcome, Order, OrderId, OrderOutcome, SaleId};
 use flashgate_order_store::sql::{
-    columns::{self, InvalidColumn, OrderColumns},
+    columns::{self, OrderColumns},
+    summing,
     texts::BATCH_ORDERS_SELECT,
 };
 use rusqlite::{Connection, OptionalExtension, Row, Rows};
@@ -41,12 +42,8 @@ pub(crate) fn outcome(
     batch: BatchId,
     order_count: u32,
 ) -> Result<BatchOutcome, QueryError> {
-    let last = batch.order(BATCH_INTENTS_MAX - 1).unwrap_or(batch.base());
-    let orders = outcomes_between(connection, batch.base().get(), last.get())?;
-    if u32::try_from(orders.len()) != Ok(order_count) {
-        return Err(InvalidColumn("number of orders in a batch").into());
-    }
-    Ok(BatchOutcome { batch, orders })
+    let (first, last) = summing::ids_of(batch);
+    Ok(summing::outcome(batch, outcomes_between(connection, first, last)?, order_count)?)
 }
 
 /// The outcomes of the orders with these ids, ascending.

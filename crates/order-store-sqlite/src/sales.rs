@@ -1,8 +1,9 @@
 //! Sales: rows, transitions, pages.
 
+use async_trait::async_trait;
 use flashgate_domain::{IdempotencyKey, Sale, SaleDraft, SaleId, SaleState, Timestamp};
 use flashgate_order_store::{
-    SALE_PAGE_MAX, SaleMade, SalePage, Transition,
+    SALE_PAGE_MAX, SaleMade, SalePage, SaleRepository, StoreError, Transition,
     sql::{
         sale::{
             self, SALE_BY_KEY_SELECT, SALE_INSERT, SALE_SELECT, SALES_SELECT, SaleRow, Value, insert_values,
@@ -12,9 +13,96 @@ use flashgate_order_store::{
 };
 use rusqlite::{Connection, Params, Row, params_from_iter, types::Value as Cell};
 
-use crate::fault::QueryError;
+use crate::{SqliteStore, fault::QueryError};
 
-pub(crate) fn create(
+#[async_trait]
+impl SaleRepository for SqliteStore {
+    async fn create_sale(&self, draft: &SaleDraft, now: Timestamp) -> Result<Sale, StoreError> {
+        let draft = draft.clone();
+        self.call(move |connection| create(connection, None, draft, now)).await
+    }
+
+    async fn create_sale_once(
+        &self,
+        key: &IdempotencyKey,
+        draft: &SaleDraft,
+        now: Timestamp,
+    ) -> Result<SaleMade, StoreError> {
+        let (key, draft) = (key.clone(), draft.clone());
+        // No other process has the file: a sale that is missing before the insert is missing at the insert.
+        self.call(move |connection| {
+            let mut statement = connection.prepare_cached(&SALE_BY_KEY_SELECT)?;
+            let mut rows = statement.query([key.as_str()])?;
+            match rows.next()?.map(from_row).transpose()? {
+                Some(sale) => Ok(SaleMade::found(sale, &draft)),
+                None => create(connection, Some(&key), draft, now).map(SaleMade::Now),
+            }
+        })
+        .await
+    }
+
+    async fn preheat_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreError> {
+        self.transition(sale, SALE_PREHEAT, (now.as_millis(), sale.get())).await
+    }
+
+    async fn confirm_preheat(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        now: Timestamp,
+    ) -> Result<Option<Transition>, StoreError> {
+        self.transition(sale, SALE_CONFIRM_PREHEAT, (now.as_millis(), sale.get(), generation)).await
+    }
+
+    async fn next_generation(
+        &self,
+        sale: SaleId,
+        generation: u32,
+        now: Timestamp,
+    ) -> Result<Option<Transition>, StoreError> {
+        self.transition(sale, SALE_NEXT_GENERATION, (now.as_millis(), sale.get(), generation)).await
+    }
+
+    async fn close_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreError> {
+        self.transition(sale, SALE_CLOSE, (now.as_millis(), sale.get())).await
+    }
+
+    async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, StoreError> {
+        self.call(move |connection| find(connection, sale)).await
+    }
+
+    async fn sales(&self, page: &SalePage) -> Result<Vec<Sale>, StoreError> {
+        let states = if page.states.is_empty() { SaleState::ALL.as_slice() } else { &page.states };
+        let states = states.iter().cycle().take(SaleState::ALL.len());
+        // Ids end at 2^63 - 1: beyond it there are none.
+        let mut values = vec![Cell::from(i64::try_from(page.after_id).unwrap_or(i64::MAX))];
+        values.extend(states.map(|state| Cell::from(state.as_str().to_owned())));
+        values.push(Cell::from(page.size.min(SALE_PAGE_MAX)));
+        self.call(move |connection| {
+            let mut statement = connection.prepare_cached(&SALES_SELECT)?;
+            statement.query_and_then(params_from_iter(values), from_row)?.collect()
+        })
+        .await
+    }
+}
+
+impl SqliteStore {
+    /// A conditional update is atomic alone, and no other process has the file: the read after it sees its result.
+    async fn transition(
+        &self,
+        sale: SaleId,
+        update: &'static str,
+        values: impl Params + Send + 'static,
+    ) -> Result<Option<Transition>, StoreError> {
+        self.call(move |connection| {
+            let changed = connection.prepare_cached(update)?.execute(values)? == 1;
+            Ok(find(connection, sale)?.map(|sale| Transition { sale, changed }))
+        })
+        .await
+    }
+}
+
+fn create(
     connection: &Connection,
     key: Option<&IdempotencyKey>,
     draft: SaleDraft,
@@ -31,86 +119,10 @@ pub(crate) fn create(
     Ok(sale::inserted(id, draft)?)
 }
 
-/// No other process has the file: a sale that is missing before the insert is missing at the insert.
-pub(crate) fn create_once(
-    connection: &Connection,
-    key: &IdempotencyKey,
-    draft: SaleDraft,
-    now: Timestamp,
-) -> Result<SaleMade, QueryError> {
-    let mut statement = connection.prepare_cached(&SALE_BY_KEY_SELECT)?;
-    let mut rows = statement.query([key.as_str()])?;
-    match rows.next()?.map(from_row).transpose()? {
-        Some(sale) => Ok(SaleMade::found(sale, &draft)),
-        None => create(connection, Some(key), draft, now).map(SaleMade::Now),
-    }
-}
-
-pub(crate) fn preheat(
-    connection: &Connection,
-    sale: SaleId,
-    now: Timestamp,
-) -> Result<Option<Transition>, QueryError> {
-    transition(connection, sale, SALE_PREHEAT, (now.as_millis(), sale.get()))
-}
-
-pub(crate) fn confirm_preheat(
-    connection: &Connection,
-    sale: SaleId,
-    generation: u32,
-    now: Timestamp,
-) -> Result<Option<Transition>, QueryError> {
-    transition(connection, sale, SALE_CONFIRM_PREHEAT, (now.as_millis(), sale.get(), generation))
-}
-
-pub(crate) fn next_generation(
-    connection: &Connection,
-    sale: SaleId,
-    generation: u32,
-    now: Timestamp,
-) -> Result<Option<Transition>, QueryError> {
-    transition(connection, sale, SALE_NEXT_GENERATION, (now.as_millis(), sale.get(), generation))
-}
-
-pub(crate) fn close(
-    connection: &Connection,
-    sale: SaleId,
-    now: Timestamp,
-) -> Result<Option<Transition>, QueryError> {
-    transition(connection, sale, SALE_CLOSE, (now.as_millis(), sale.get()))
-}
-
-/// A conditional update is atomic alone, and no other process has the file: the read after it sees its result.
-fn transition(
-    connection: &Connection,
-    sale: SaleId,
-    update: &str,
-    values: impl Params,
-) -> Result<Option<Transition>, QueryError> {
-    let changed = connection.prepare_cached(update)?.execute(values)? == 1;
-    Ok(find(connection, sale)?.map(|sale| Transition { sale, changed }))
-}
-
 pub(crate) fn find(connection: &Connection, sale: SaleId) -> Result<Option<Sale>, QueryError> {
     let mut statement = connection.prepare_cached(&SALE_SELECT)?;
     let mut rows = statement.query([sale.get()])?;
     rows.next()?.map(from_row).transpose()
-}
-
-pub(crate) fn list(connection: &Connection, page: &SalePage) -> Result<Vec<Sale>, QueryError> {
-    let states = if page.states.is_empty() { SaleState::ALL.as_slice() } else { &page.states };
-    let four =
-        states.iter().cycle().take(SaleState::ALL.len()).map(|state| Cell::from(state.as_str().to_owned()));
-    // Ids end at 2^63 - 1: beyond it there are none.
-    let after = Cell::from(i64::try_from(page.after_id).unwrap_or(i64::MAX));
-    let size = Cell::from(page.size.min(SALE_PAGE_MAX));
-    let mut statement = connection.prepare_cached(&SALES_SELECT)?;
-    let mut rows = statement.query(params_from_iter([after].into_iter().chain(four).chain([size])))?;
-    let mut sales = Vec::new();
-    while let Some(row) = rows.next()? {
-        sales.push(from_row(row)?);
-    }
-    Ok(sales)
 }
 
 fn from_row(row: &Row<'_>) -> Result<Sale, QueryError> {

@@ -15,14 +15,16 @@ use tracing::warn;
 use crate::{
     fault::QueryError,
     open::{self, OpenError},
-    settings::SqliteSettings,
+    settings::{self, SqliteSettings},
 };
 
 type Call = Box<dyn FnOnce(&mut Connection) + Send>;
 
-/// The handle of the thread.
+/// The order store on SQLite: the handle of the thread.
+///
+/// Dropping it closes the file too, but later and without reporting errors; [`SqliteStore::shutdown`] waits.
 #[derive(Debug)]
-pub(crate) struct Thread {
+pub struct SqliteStore {
     /// `None` after the shutdown.
     calls: Mutex<Option<mpsc::Sender<Call>>>,
     call_timeout: Duration,
@@ -30,9 +32,14 @@ pub(crate) struct Thread {
     ended: CancellationToken,
 }
 
-impl Thread {
-    /// Starts the thread, which opens the file.
-    pub(crate) async fn start(path: PathBuf, settings: SqliteSettings) -> Result<Self, OpenError> {
+impl SqliteStore {
+    /// Opens the file at `path`, or creates it, and migrates it to the schema of this version. Its folder must exist.
+    /// Reads the whole file once, to check whether it is damaged.
+    ///
+    /// # Errors
+    /// What an operator must mend. A file that was there is as it was.
+    pub async fn open(path: impl Into<PathBuf>, settings: SqliteSettings) -> Result<Self, OpenError> {
+        let path = path.into();
         let (calls, waiting) = mpsc::channel(settings.calls_queued_max.get());
         let (answer, opened) = oneshot::channel();
         let (call_timeout, ended) = (settings.call_timeout, CancellationToken::new());
@@ -80,8 +87,17 @@ impl Thread {
         }
     }
 
-    /// Finishes the waiting calls and closes the file.
-    pub(crate) async fn shutdown(&self) {
+    /// Changes the maximum size of the file (`file_bytes_max`), without closing it. A file that is already larger
+    /// keeps its size and does not grow.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn limit_file(&self, bytes_max: Option<u64>) -> Result<(), StoreError> {
+        self.call(move |connection| Ok(settings::limit_file(connection, bytes_max)?)).await
+    }
+
+    /// Finishes the waiting calls and closes the file. Later calls are refused as unavailable.
+    pub async fn shutdown(&self) {
         drop(self.calls.lock().take());
         self.ended.cancelled().await;
     }
