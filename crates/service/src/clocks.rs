@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
 
-use flashgate_domain::{Timestamp, non_zero};
+use flashgate_domain::{Timestamp, named, non_zero};
 use metrics::gauge;
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -17,25 +17,16 @@ use crate::throttle::LogThrottle;
 /// Minimum difference for a warning, in milliseconds.
 const WARNED_FROM_MS: u64 = 500;
 
-/// A server whose clock is compared with this process's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Peer {
-    /// The ledger's server.
-    Ledger,
-    /// The order store's server.
-    Store,
-    /// The broker with the largest difference.
-    Broker,
-}
-
-impl Peer {
-    /// The value of the metric's label.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ledger => "ledger",
-            Self::Store => "store",
-            Self::Broker => "broker",
-        }
+named! {
+    /// A server whose clock is compared with this process's.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Peer {
+        /// The ledger's server.
+        Ledger = "ledger",
+        /// The order store's server.
+        Store = "store",
+        /// The broker with the largest difference.
+        Broker = "broker",
     }
 }
 

@@ -10,6 +10,7 @@
 //! | [`listener`] | HTTP with its timeouts |
 //! | [`error`] | the one table from outcomes to HTTP and gRPC |
 //! | [`problem`], [`status`], [`openapi`] | errors as problem documents, as gRPC statuses, and in OpenAPI documents |
+//! | [`fields`] | fields that requests of both services have |
 //! | [`body`], [`integers`], [`messages`] | bodies, the numbers in them, and gRPC messages within the same limits |
 
 pub mod body;
@@ -17,6 +18,7 @@ pub mod cli;
 pub mod clocks;
 pub mod config;
 pub mod error;
+pub mod fields;
 pub mod files;
 pub mod integers;
 pub mod listener;

@@ -8,7 +8,7 @@ mod refusal;
 use std::{io, pin::pin, time::Duration};
 
 use axum::Router;
-use first_bytes::InTime;
+use first_bytes::FirstBytes;
 use head::Heads;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -108,7 +108,7 @@ async fn accept_and_drain(
                 None => continue,
             },
         };
-        let stream = TokioIo::new(Explained::new(InTime::new(stream, header_timeout)));
+        let stream = TokioIo::new(Explained::new(stream, FirstBytes::within(header_timeout)));
         let connection = server.serve_connection(stream, Heads::new(router.clone())).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {

@@ -6,30 +6,22 @@
 
 use std::fmt::Write;
 
+use flashgate_domain::named;
 use metrics::{
     Key, Label as KeyLabel, Level, Metadata, SharedString, Unit, describe_counter, describe_gauge,
     describe_histogram, with_recorder,
 };
 
-/// The type of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Only grows.
-    Counter,
-    /// Goes up and down; no longer exported when it was not set for [`crate::telemetry::GAUGE_IDLE_MAX`].
-    Gauge,
-    /// Distribution.
-    Histogram,
-}
-
-impl Kind {
-    /// The name in `/metrics`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
+named! {
+    /// The type of a metric.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Kind {
+        /// Only grows.
+        Counter = "counter",
+        /// Goes up and down; no longer exported when it was not set for [`crate::telemetry::GAUGE_IDLE_MAX`].
+        Gauge = "gauge",
+        /// Distribution.
+        Histogram = "histogram",
     }
 }
 

@@ -9,32 +9,29 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    io::{AsyncRead, ReadBuf},
     time::{Sleep, sleep},
 };
 
 /// The length of the preface of HTTP/2, and less than any HTTP/1.1 request: the shortest head has 25 bytes.
 const FIRST_BYTES: usize = 24;
 
-/// A connection with a timeout for its first bytes.
+/// The timeout for the first bytes of a connection.
 #[derive(Debug)]
-pub(super) struct InTime {
-    stream: TcpStream,
+pub(super) struct FirstBytes {
     /// Until they have arrived: the number of missing bytes, and the deadline.
     missing: Option<(usize, Pin<Box<Sleep>>)>,
 }
 
-impl InTime {
-    /// `stream`, which fails with [`io::ErrorKind::TimedOut`] if its first bytes take longer than `time_max`.
-    pub(super) fn new(stream: TcpStream, time_max: Duration) -> Self {
-        Self { stream, missing: Some((FIRST_BYTES, Box::pin(sleep(time_max)))) }
+impl FirstBytes {
+    pub(super) fn within(time_max: Duration) -> Self {
+        Self { missing: Some((FIRST_BYTES, Box::pin(sleep(time_max)))) }
     }
-}
 
-impl AsyncRead for InTime {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
+    /// Reads from `stream`; fails with [`io::ErrorKind::TimedOut`] if the first bytes take too long.
+    pub(super) fn poll_read(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
@@ -44,7 +41,7 @@ impl AsyncRead for InTime {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        ready!(Pin::new(stream).poll_read(cx, buffer))?;
         let read = buffer.filled().len() - before;
         self.missing = self
             .missing
@@ -52,31 +49,5 @@ impl AsyncRead for InTime {
             .and_then(|(missing, too_late)| Some((missing.checked_sub(read)?, too_late)))
             .filter(|(missing, _too_late)| *missing > 0);
         Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for InTime {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -17,7 +17,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::head;
+use super::{first_bytes::FirstBytes, head};
 use crate::{error::ApiError, problem};
 
 /// How long the rest of a request is read after its answer.
@@ -27,10 +27,11 @@ const LINGER_BYTES: usize = 1024 * 1024;
 /// Maximum bytes of the head of hyper's own answers.
 const OWN_HEAD_BYTES_MAX: usize = 256;
 
-/// A connection whose refusals are complete answers.
+/// A connection whose first bytes have a timeout, and whose refusals are complete answers.
 #[derive(Debug)]
 pub(super) struct Explained<S> {
     stream: S,
+    first_bytes: FirstBytes,
     /// The bytes that replace those of hyper, and how many of them are written.
     instead: Option<(Vec<u8>, usize)>,
     /// The last answer was a refusal (4xx): its request may not have been read completely.
@@ -47,8 +48,8 @@ struct Linger {
 }
 
 impl<S> Explained<S> {
-    pub(super) const fn new(stream: S) -> Self {
-        Self { stream, instead: None, refused: false, linger: None }
+    pub(super) const fn new(stream: S, first_bytes: FirstBytes) -> Self {
+        Self { stream, first_bytes, instead: None, refused: false, linger: None }
     }
 }
 
@@ -58,7 +59,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Explained<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let Self { stream, first_bytes, .. } = &mut *self;
+        first_bytes.poll_read(stream, cx, buffer)
     }
 }
 
@@ -119,7 +121,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Explained<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, refused, linger, .. } = &mut *self;
+        let Self { stream, first_bytes, refused, linger, .. } = &mut *self;
         if !*refused {
             return Pin::new(stream).poll_shutdown(cx);
         }
@@ -136,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Explained<S> {
         while linger.bytes_left > 0 && linger.over.as_mut().poll(cx).is_pending() {
             let mut buffer = ReadBuf::new(&mut scrap);
             // A peer that has disconnected needs nothing more.
-            match ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer)) {
+            match ready!(first_bytes.poll_read(stream, cx, &mut buffer)) {
                 Ok(()) if !buffer.filled().is_empty() => {
                     linger.bytes_left = linger.bytes_left.saturating_sub(buffer.filled().len());
                 }
