@@ -130,7 +130,8 @@ pub async fn run(
     let mut background = Vec::new();
     let (ledger, producer) = (Arc::clone(&parts.ledger), Arc::clone(&parts.producer));
     let redrive = Redrive::new(ledger.clone(), producer, parts.orders_topic.clone());
-    let desk = LedgerServiceImpl::new(ledger, Arc::clone(&parts.registry), parts.shards, redrive);
+    let (registry, shards) = (Arc::clone(&parts.registry), parts.shards);
+    let desk = LedgerServiceImpl { ledger, registry, shards, redrive };
     let operator =
         operator::router(Arc::clone(&readiness), metrics.clone(), desk, settings.listen.body_timeout())?;
     // Outlives the other listeners, so that operators can observe the shutdown.

@@ -207,10 +207,6 @@ async fn first_success<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>
             Ok(value) => return Some(value),
             Err(why) => warn!(step, error = %why, "startup step failed; retrying"),
         }
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => return None,
-            () = sleep(RETRY_PAUSE) => {}
-        }
+        shutdown.run_until_cancelled(sleep(RETRY_PAUSE)).await?;
     }
 }

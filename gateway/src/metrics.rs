@@ -1,5 +1,6 @@
 //! The metrics of a gateway.
 
+use flashgate_ledger_redis::SCRIPT_NAMES;
 use flashgate_service::{
     error::PURCHASE_CODES,
     metrics::{Label, Metric},
@@ -51,29 +52,7 @@ const FAULT: Label = Label {
         "ledger_unknown_reply",
     ],
 };
-const SCRIPT: Label = Label {
-    name: "script",
-    values: &[
-        "screen",
-        "deduct",
-        "check_back",
-        "settle",
-        "settle_confirmed",
-        "prepare",
-        "rebuild",
-        "restore",
-        "resume",
-        "activate",
-        "pause",
-        "close",
-        "compensate",
-        "order",
-        "snapshot",
-        "establish",
-        "sweep",
-        "probe",
-    ],
-};
+const SCRIPT: Label = Label { name: "script", values: SCRIPT_NAMES };
 const SALE: Label = Label { name: "sale", values: &[] };
 
 /// Metrics of the gateway itself, independent of the ledger.

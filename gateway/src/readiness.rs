@@ -10,14 +10,14 @@ mod patience;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use flashgate_domain::{Shard, id::ShardCount};
+use flashgate_domain::{Shard, id::ShardCount, named};
 use flashgate_ledger::{LedgerError, Probing};
 use flashgate_messaging::{BusError, TransactionProducer};
 use flashgate_service::clocks::{Clocks, Peer};
 use flashgate_supervision::Supervisor;
 use futures::future::join_all;
 use metrics::gauge;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
@@ -26,31 +26,18 @@ use self::patience::{Patience, Trial};
 /// Interval between probes of the ledger and the broker.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Faults with which a gateway still sells, but which an operator should look at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Degraded {
-    /// The ledger, or some of its shards, failed the last probe.
-    Ledger,
-    /// The broker failed the last probe.
-    Broker,
-    /// The order worker does not list the sales: no sale is opened or closed here.
-    Worker,
-    /// Some sale cannot be brought up to date.
-    Sales,
-}
-
-impl Degraded {
-    /// Every variant.
-    pub const ALL: [Self; 4] = [Self::Ledger, Self::Broker, Self::Worker, Self::Sales];
-
-    /// The stable name, in answers and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ledger => "ledger",
-            Self::Broker => "broker",
-            Self::Worker => "worker",
-            Self::Sales => "sales",
-        }
+named! {
+    /// Faults with which a gateway still sells, but which an operator should look at.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Degraded {
+        /// The ledger, or some of its shards, failed the last probe.
+        Ledger = "ledger",
+        /// The broker failed the last probe.
+        Broker = "broker",
+        /// The order worker does not list the sales: no sale is opened or closed here.
+        Worker = "worker",
+        /// Some sale cannot be brought up to date.
+        Sales = "sales",
     }
 }
 
@@ -98,7 +85,7 @@ impl Readiness {
 
     /// The names of the missing dependencies; empty if the gateway is ready.
     pub fn missing(&self) -> Vec<&'static str> {
-        let state = self.state();
+        let state = self.state.lock();
         let parts = [
             ("ledger", !state.ledger_up),
             ("broker", !state.broker_up),
@@ -115,14 +102,14 @@ impl Readiness {
     /// The names of the degraded dependencies, whether the gateway is ready or not: a shard of the ledger is
     /// `ledger shard 3`.
     pub fn degraded(&self) -> Vec<String> {
-        let state = self.state();
+        let state = self.state.lock();
         let named = state.degraded.iter().map(|part| part.as_str().to_owned());
         named.chain(state.shards_down.iter().map(|shard| format!("ledger shard {}", shard.get()))).collect()
     }
 
     /// Records whether `part` is degraded.
     pub fn set_degraded(&self, part: Degraded, degraded: bool) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let changed = if degraded { state.degraded.insert(part) } else { state.degraded.remove(&part) };
         drop(state);
         // Set at each call: a gauge that is not set for some minutes is no longer exported.
@@ -139,12 +126,12 @@ impl Readiness {
 
     /// Records that the sales were read once. Stays set: later sales are preheated as they appear.
     pub fn sales_are_preheated(&self) {
-        self.state().sales_known = true;
+        self.state.lock().sales_known = true;
     }
 
     /// Records that buyers' connections are accepted; until then they are refused.
     pub fn listeners_ready(&self) {
-        self.state().listeners_ready = true;
+        self.state.lock().listeners_ready = true;
     }
 
     /// Probes the ledger, shard by shard, and the broker every second, until the shutdown. `seed` determines how long
@@ -159,12 +146,7 @@ impl Readiness {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let [mut with_ledger, mut with_broker] = Patience::drawn_from(seed);
-        loop {
-            tokio::select! {
-                biased;
-                () = self.supervisor.shutdown().cancelled() => break,
-                _ = ticks.tick() => {}
-            }
+        while self.supervisor.shutdown().run_until_cancelled(ticks.tick()).await.is_some() {
             let (shards, answered) = tokio::join!(try_shards(ledger.as_ref(), shards), broker.ping());
             self.note_ledger(&shards, &mut with_ledger);
             self.note_broker(&answered, &mut with_broker);
@@ -187,9 +169,9 @@ impl Readiness {
             Trial::Stalls
         };
         let first = shards.iter().find_map(|(_shard, answer)| answer.as_ref().err());
-        self.state().ledger_up = patience.after("ledger", trial, first, Instant::now());
+        self.state.lock().ledger_up = patience.after("ledger", trial, first, Instant::now());
         self.set_degraded(Degraded::Ledger, !down.is_empty());
-        self.state().shards_down = down;
+        self.state.lock().shards_down = down;
     }
 
     fn note_broker(&self, answer: &Result<(), BusError>, patience: &mut Patience) {
@@ -210,12 +192,8 @@ impl Readiness {
                 | BusError::Closed,
             ) => Trial::Refuses,
         };
-        self.state().broker_up = patience.after("broker", trial, answer.as_ref().err(), Instant::now());
+        self.state.lock().broker_up = patience.after("broker", trial, answer.as_ref().err(), Instant::now());
         self.set_degraded(Degraded::Broker, trial != Trial::Works);
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
     }
 }
 
@@ -235,7 +213,7 @@ mod tests {
     fn up() -> Readiness {
         let readiness = Readiness::default();
         {
-            let mut state = readiness.state();
+            let mut state = readiness.state.lock();
             (state.ledger_up, state.broker_up) = (true, true);
         }
         readiness.sales_are_preheated();
@@ -258,7 +236,7 @@ mod tests {
     #[test]
     fn a_gateway_that_still_refuses_connections_is_not_ready() {
         let readiness = up();
-        readiness.state().listeners_ready = false;
+        readiness.state.lock().listeners_ready = false;
         assert_eq!(readiness.missing(), ["listeners"]);
         readiness.listeners_ready();
         assert_eq!(readiness.missing(), [""; 0]);

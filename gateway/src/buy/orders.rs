@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flashgate_domain::{BuyerId, OrderId, OrderState, Refusal, SaleId};
+use flashgate_domain::{BuyerId, Order, OrderId, OrderState, Refusal, SaleId};
 use flashgate_ledger::Observing;
 use flashgate_service::error::ApiError;
 use tracing::warn;
@@ -50,8 +50,8 @@ impl Orders {
             }
         };
         match self.registry.find_order(id).await {
-            Ok(Some(order)) if order.buyer == *buyer => {
-                Ok(OrderView { id, sale: order.sale, quantity: order.quantity, state: order.state })
+            Ok(Some(Order { intent, state, .. })) if intent.buyer() == buyer => {
+                Ok(OrderView { id, sale: intent.sale(), quantity: intent.quantity().get(), state })
             }
             // While the ledger is down, a recently accepted order may be in neither.
             Ok(None) if ledger_away => Err(Refusal::LedgerUnavailable.into()),

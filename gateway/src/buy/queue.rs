@@ -8,7 +8,7 @@ use std::{
 use flashgate_domain::{Intent, KeyDigest, Quantity, Refusal, SaleId, TraceContext, Verdict};
 use flashgate_ledger::IntentResult;
 use metrics::{Histogram, histogram};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::{
     sync::{Mutex as AsyncMutex, mpsc, oneshot},
     time::Instant,
@@ -177,7 +177,7 @@ impl ShardQueue {
     /// and empty. No key is in two groups at once: its second intent waits for the verdict on the first.
     pub async fn next_group(&self) -> Option<Group> {
         loop {
-            let mut taken = std::mem::take(&mut self.waiting().released);
+            let mut taken = std::mem::take(&mut self.waiting.lock().released);
             if taken.is_empty() && !self.take(&mut taken).await {
                 return None;
             }
@@ -197,7 +197,7 @@ impl ShardQueue {
     /// A lane died while it processed a group, so the verdicts on the group are lost. Intents that wait for the same
     /// keys get `Unknown`, as the group does; new intents are refused. The process shuts down.
     fn abandon(&self) {
-        let mut waiting = self.waiting();
+        let mut waiting = self.waiting.lock();
         waiting.is_abandoned = true;
         let twins = std::mem::take(&mut waiting.in_hand).into_values().flatten();
         for pending in twins.chain(std::mem::take(&mut waiting.released)) {
@@ -218,7 +218,7 @@ impl ShardQueue {
     fn admit(&self, taken: Vec<Pending>) -> Group {
         let now = Instant::now();
         let mut group = Group::default();
-        let mut waiting = self.waiting();
+        let mut waiting = self.waiting.lock();
         for pending in taken {
             if pending.ticket.deadline <= now {
                 pending.ticket.send(Verdict::Refused(Refusal::Overloaded));
@@ -245,7 +245,7 @@ impl ShardQueue {
 
     /// Sends the verdict to an intent of a group and to the intents that wait for its key.
     pub fn answer(&self, ticket: Ticket, verdict: Verdict) {
-        let twins = self.waiting().in_hand.remove(&ticket.key).unwrap_or_default();
+        let twins = self.waiting.lock().in_hand.remove(&ticket.key).unwrap_or_default();
         for twin in twins {
             match (&verdict, twin.ticket.quantity == ticket.quantity) {
                 (Verdict::Accepted(order) | Verdict::Replayed(order), true) => {
@@ -255,14 +255,10 @@ impl ShardQueue {
                     twin.ticket.send(Verdict::Refused(Refusal::KeyReused));
                 }
                 (Verdict::Refused(_) | Verdict::Unknown, true) => twin.ticket.send(verdict.clone()),
-                (Verdict::Refused(_) | Verdict::Unknown, false) => self.waiting().released.push(twin),
+                (Verdict::Refused(_) | Verdict::Unknown, false) => self.waiting.lock().released.push(twin),
             }
         }
         ticket.send(verdict);
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock()
     }
 }
 
@@ -302,7 +298,7 @@ mod tests {
             let queue = Arc::clone(&queue);
             async move { queue.next_group().await }
         });
-        while queue.waiting().in_hand.values().all(Vec::is_empty) {
+        while queue.waiting.lock().in_hand.values().all(Vec::is_empty) {
             tokio::task::yield_now().await;
         }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use flashgate_domain::{Intent, SaleState};
 use metrics::{Counter, counter};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{config::UnscreenedConfig, sales::catalogue::Catalogue};
@@ -54,19 +54,19 @@ impl Screens {
     /// Records a screen, and whether everything passed. With a full backlog nothing passes: unscreened groups would
     /// fill it further.
     pub fn answered(&self, all_passed: bool) {
-        let mut memory = self.memory();
+        let mut memory = self.memory.lock();
         memory.clean = if all_passed { memory.clean.saturating_add(1) } else { 0 };
         memory.last = Some(Instant::now());
     }
 
     /// Records that a deduction refused intents.
     pub fn deduction_refused(&self) {
-        self.memory().clean = 0;
+        self.memory.lock().clean = 0;
     }
 
     fn all_passes(&self, now: Instant) -> bool {
         let period = Duration::from_millis(self.rules.screen_interval_ms);
-        let memory = self.memory();
+        let memory = self.memory.lock();
         memory.clean >= self.rules.clean_screens_min && memory.last.is_some_and(|last| now - last < period)
     }
 
@@ -83,9 +83,5 @@ impl Screens {
                     && entry.left_at_least(wanted, heard_max, now)
             })
         })
-    }
-
-    fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock()
     }
 }

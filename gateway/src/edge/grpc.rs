@@ -16,7 +16,11 @@ use flashgate_proto::{
         purchase_service_server::{PurchaseService, PurchaseServiceServer},
     },
 };
-use flashgate_service::{error::ApiError, messages};
+use flashgate_service::{
+    error::ApiError,
+    fields::{GrpcResult, idempotency_key},
+    messages,
+};
 use futures::{Stream, StreamExt, stream};
 use tokio::time::sleep;
 use tonic::{Request, Response, Status, Streaming, service::Routes};
@@ -68,16 +72,13 @@ struct Purchases {
 
 #[tonic::async_trait]
 impl PurchaseService for Purchases {
-    async fn buy(&self, request: Request<BuyRequest>) -> Result<Response<BuyResponse>, Status> {
+    async fn buy(&self, request: Request<BuyRequest>) -> GrpcResult<BuyResponse> {
         let (metadata, _extensions, body) = request.into_parts();
         let headers = metadata.into_headers();
         let buyer = self.api.auth.buyer(&headers)?;
-        let buy = fields::buy(buyer, fields::key_in_metadata(&headers)?, &body)?;
+        let buy = fields::buy(buyer, idempotency_key(&headers)?, &body)?;
         let buy = Buy { trace: trace_context(&headers), ..buy };
-        match answer(self.api.purchase.buy(buy).await) {
-            Ok(accepted) => Ok(Response::new(accepted)),
-            Err(error) => Err(error.into()),
-        }
+        Ok(Response::new(answer(self.api.purchase.buy(buy).await)?))
     }
 
     type BuyStreamStream = Pin<Box<dyn Stream<Item = Result<BuyStreamResponse, Status>> + Send>>;
@@ -85,7 +86,7 @@ impl PurchaseService for Purchases {
     async fn buy_stream(
         &self,
         request: Request<Streaming<BuyStreamRequest>>,
-    ) -> Result<Response<Self::BuyStreamStream>, Status> {
+    ) -> GrpcResult<Self::BuyStreamStream> {
         let (metadata, _extensions, requests) = request.into_parts();
         self.api.auth.may_act_for_anyone(&metadata.into_headers())?;
         let (api, shutdown) = (Arc::clone(&self.api), self.api.shutdown.clone());
@@ -104,10 +105,7 @@ impl PurchaseService for Purchases {
         Ok(Response::new(Box::pin(answers.buffer_unordered(STREAM_REQUESTS_MAX).chain(end))))
     }
 
-    async fn get_order(
-        &self,
-        request: Request<GetOrderRequest>,
-    ) -> Result<Response<GetOrderResponse>, Status> {
+    async fn get_order(&self, request: Request<GetOrderRequest>) -> GrpcResult<GetOrderResponse> {
         let (metadata, _extensions, body) = request.into_parts();
         let buyer = self.api.auth.buyer(&metadata.into_headers())?;
         let order = self.api.orders.find(fields::order_id(&body)?, &buyer).await?;

@@ -7,11 +7,10 @@
 
 use std::sync::Arc;
 
-use flashgate_domain::BatchId;
+use flashgate_domain::{BatchId, named};
 use flashgate_ledger::{LedgerError, Observing};
 use flashgate_messaging::{Message, Topic, TransactionProducer, Verdict};
 use metrics::counter;
-use thiserror::Error;
 use tracing::{info, warn};
 
 /// Resends messages.
@@ -21,35 +20,20 @@ pub struct Redrive {
     topic: Topic,
 }
 
-/// The result of a resend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// The broker has the committed message.
-    Committed,
-    /// The broker has the message; its commit is in doubt, and check-back will commit it.
-    InDoubt,
-    /// The batch is not open, or the ledger does not have its body.
-    NoBody,
-    /// The broker did not accept the message.
-    Failed,
-}
-
-impl Sent {
-    /// The stable name, on the wire and in metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Committed => "sent",
-            Self::InDoubt => "in_doubt",
-            Self::NoBody => "no_body",
-            Self::Failed => "failed",
-        }
+named! {
+    /// The result of a resend.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Sent {
+        /// The broker has the committed message.
+        Committed = "sent",
+        /// The broker has the message; its commit is in doubt, and check-back will commit it.
+        InDoubt = "in_doubt",
+        /// The batch is not open, or the ledger does not have its body.
+        NoBody = "no_body",
+        /// The broker did not accept the message.
+        Failed = "failed",
     }
 }
-
-/// The ledger did not return the body.
-#[derive(Debug, Error)]
-#[error(transparent)]
-pub struct NoLedger(#[from] pub LedgerError);
 
 impl Redrive {
     /// Reads `ledger`, sends to `topic`.
@@ -61,7 +45,7 @@ impl Redrive {
     ///
     /// # Errors
     /// The ledger could not be read; nothing was sent.
-    pub async fn send(&self, batch: BatchId) -> Result<Sent, NoLedger> {
+    pub async fn send(&self, batch: BatchId) -> Result<Sent, LedgerError> {
         let sent = match self.ledger.message(batch).await? {
             None => Sent::NoBody,
             Some(body) => self.publish(batch, body).await,

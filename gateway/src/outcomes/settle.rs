@@ -154,10 +154,8 @@ impl Settlement {
             if let Some(suppressed) = self.told.admit() {
                 warn!(batch_id = %outcome.batch, code = fault.code(), error = %fault, suppressed, "settlement failed; retrying");
             }
-            tokio::select! {
-                biased;
-                () = shutdown.cancelled() => return false,
-                () = sleep(RETRY_PAUSE) => {}
+            if shutdown.run_until_cancelled(sleep(RETRY_PAUSE)).await.is_none() {
+                return false;
             }
         }
     }

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use flashgate_domain::{LedgerId, Shard, StoreId, id::ShardCount};
+use flashgate_domain::{LedgerId, Shard, StoreId, StoreIdentity, id::ShardCount};
 use flashgate_ledger::{Identifying, LedgerError, LedgerIdentity};
 use metrics::gauge;
 use thiserror::Error;
@@ -21,7 +21,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::sales::registry::{Registry, RegistryError, StoreIdentity};
+use crate::sales::registry::{Registry, RegistryError};
 
 /// Interval between identity checks: an address can be pointed to another server at any time.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -184,12 +184,7 @@ impl Belonging {
     ) {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                biased;
-                () = shutdown.cancelled() => return,
-                _ = ticks.tick() => {}
-            }
+        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
             // It was agreed at the start, so there is an identity; it is never replaced.
             let Some(known) = self.ledger() else { return };
             let was_agreed = self.is_agreed();

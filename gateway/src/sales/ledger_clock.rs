@@ -66,12 +66,7 @@ impl LedgerClock {
     ) {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                biased;
-                () = shutdown.cancelled() => return,
-                _ = ticks.tick() => {}
-            }
+        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
             // Readiness reports a ledger that does not answer.
             let _silent = self.compare(&*ledger, &readiness).await;
         }

@@ -2,7 +2,7 @@
 //! and orders that are no longer in the ledger.
 
 use async_trait::async_trait;
-use flashgate_domain::{BuyerId, LedgerId, OrderId, OrderState, Sale, SaleId, SaleState, StoreId};
+use flashgate_domain::{LedgerId, Order, OrderId, Sale, SaleId, SaleState, StoreIdentity};
 use thiserror::Error;
 
 pub(crate) mod grpc;
@@ -26,16 +26,7 @@ pub trait Registry: Send + Sync + 'static {
     async fn confirm_preheat(&self, sale: SaleId, generation: u32) -> Result<Sale, RegistryError>;
 
     /// The order as the order store has it.
-    async fn find_order(&self, order: OrderId) -> Result<Option<StoredOrder>, RegistryError>;
-}
-
-/// The identity of an order store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoreIdentity {
-    /// The order store.
-    pub store: StoreId,
-    /// The ledger that is registered as its own.
-    pub ledger: Option<LedgerId>,
+    async fn find_order(&self, order: OrderId) -> Result<Option<Order>, RegistryError>;
 }
 
 /// Sales of the order store.
@@ -45,19 +36,6 @@ pub struct Listed {
     pub sales: Vec<Sale>,
     /// The unreadable sales, by their raw id, each with its error.
     pub unreadable: Vec<(u64, RegistryError)>,
-}
-
-/// An order in the order store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredOrder {
-    /// The sale.
-    pub sale: SaleId,
-    /// The buyer of the order.
-    pub buyer: BuyerId,
-    /// The number of units.
-    pub quantity: u32,
-    /// The state.
-    pub state: OrderState,
 }
 
 /// The order worker could not be called, or refused.

@@ -7,9 +7,10 @@ use std::{
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    DeductPolicy, LedgerId, OrderId, Sale, SaleFields, SaleId, SaleState, StoreId, Timestamp,
+    DeductPolicy, LedgerId, Order, OrderId, Sale, SaleFields, SaleId, SaleState, StoreId, StoreIdentity,
+    Timestamp,
 };
-use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError, StoreIdentity, StoredOrder};
+use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError};
 use flashgate_messaging::{
     BusError, Delivery, HalfMessage, Message, Position, Subscription, TransactionProducer, Verdict,
 };
@@ -71,7 +72,7 @@ impl Registry for Sales {
         Ok(self.sale())
     }
 
-    async fn find_order(&self, _order: OrderId) -> Result<Option<StoredOrder>, RegistryError> {
+    async fn find_order(&self, _order: OrderId) -> Result<Option<Order>, RegistryError> {
         Ok(None)
     }
 }

@@ -4,10 +4,10 @@ use std::{future::pending, time::Duration};
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, BuyerDigest, Clock, Intent, LedgerId, Node, OrderId, Sale, SaleId,
-    SaleState, Shard, StoreId, Timestamp, audit::LedgerStep,
+    Batch, BatchId, BatchOutcome, BuyerDigest, Clock, Intent, LedgerId, Node, Order, OrderId, Sale, SaleId,
+    SaleState, Shard, StoreId, StoreIdentity, Timestamp, audit::LedgerStep,
 };
-use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError, StoreIdentity, StoredOrder};
+use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError};
 use flashgate_ledger::{
     Activated, Compensated, Deduction, Fate, Identifying, IntentResult, LedgerError, LedgerEvent,
     LedgerIdentity, LedgerOrder, LedgerState, LogEntry, Observing, Prepared, Probing, Rebuilding, Rebuilt,
@@ -204,7 +204,7 @@ impl Registry for Agreeable {
         Ok(self.sale.clone())
     }
 
-    async fn find_order(&self, _order: OrderId) -> Result<Option<StoredOrder>, RegistryError> {
+    async fn find_order(&self, _order: OrderId) -> Result<Option<Order>, RegistryError> {
         Ok(None)
     }
 }

@@ -111,12 +111,9 @@ async fn run(
     };
     let (stock, producer) = (Arc::clone(&parts.ledger), Arc::clone(&parts.producer));
     let redrive = Redrive::new(stock.clone(), producer, parts.orders_topic.clone());
-    let desk = LedgerServiceServer::new(LedgerServiceImpl::new(
-        stock,
-        Arc::clone(&parts.registry),
-        servers.shards,
-        redrive,
-    ));
+    let registry = Arc::clone(&parts.registry);
+    let desk = LedgerServiceImpl { ledger: stock, registry, shards: servers.shards, redrive };
+    let desk = LedgerServiceServer::new(desk);
     servers.gateway_desk.state().open(Arc::clone(&life), desk);
     let readiness = Arc::<Readiness>::default();
     let supervisor = Supervisor::new(leave.clone());

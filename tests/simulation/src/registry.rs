@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use flashgate_domain::{LedgerId, OrderId, Refusal, Sale, SaleId, SaleState};
-use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError, StoreIdentity, StoredOrder};
+use flashgate_domain::{LedgerId, Order, OrderId, Refusal, Sale, SaleId, SaleState, StoreIdentity};
+use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError};
 use flashgate_order_store::{SALE_PAGE_MAX, SalePage};
 use flashgate_order_worker::operator::Sales;
 use flashgate_service::error::ApiError;
@@ -80,15 +80,10 @@ impl Registry for SimRegistry {
         self.ask("confirm_preheat", sale.to_string(), confirm).await.map_err(fault)
     }
 
-    async fn find_order(&self, order: OrderId) -> Result<Option<StoredOrder>, RegistryError> {
+    async fn find_order(&self, order: OrderId) -> Result<Option<Order>, RegistryError> {
         let find = move |sales: Arc<Sales>| async move { sales.order(order).await };
         match self.ask("find_order", order.to_string(), find).await {
-            Ok(order) => Ok(Some(StoredOrder {
-                sale: order.intent.sale(),
-                buyer: order.intent.buyer().clone(),
-                quantity: order.intent.quantity().get(),
-                state: order.state,
-            })),
+            Ok(order) => Ok(Some(order)),
             Err(ApiError::OrderNotFound | ApiError::Refused(Refusal::SaleNotFound)) => Ok(None),
             Err(failure) => Err(fault(failure)),
         }

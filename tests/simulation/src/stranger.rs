@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use flashgate_domain::{BatchId, LedgerId, OrderId, Sale, SaleId, SaleState, StoreId};
+use flashgate_domain::{BatchId, LedgerId, Order, OrderId, Sale, SaleId, SaleState, StoreId, StoreIdentity};
 use flashgate_gateway::{
     config::Settings,
     engine::{Dependencies, Engine},
@@ -12,7 +12,7 @@ use flashgate_gateway::{
     readiness::Readiness,
     sales::{
         belonging::Belonging,
-        registry::{Listed, Registry, RegistryError, StoreIdentity, StoredOrder},
+        registry::{Listed, Registry, RegistryError},
     },
 };
 use flashgate_ledger::{Fate, Ledger, Selling};
@@ -122,7 +122,7 @@ impl Registry for Elsewhere {
         Err(RegistryError::OtherGeneration)
     }
 
-    async fn find_order(&self, _order: OrderId) -> Result<Option<StoredOrder>, RegistryError> {
+    async fn find_order(&self, _order: OrderId) -> Result<Option<Order>, RegistryError> {
         Ok(None)
     }
 }

@@ -7,8 +7,9 @@ use std::{collections::VecDeque, num::NonZeroU64, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchOutcome, BuyerId, CancelReason, IdempotencyKey, Intent, LedgerId, OrderId, Quantity, Refusal,
-    Sale, SaleId, SaleState, StoreId, SystemClock, Timestamp, Verdict, id::ShardCount,
+    Batch, BatchOutcome, BuyerId, CancelReason, IdempotencyKey, Intent, LedgerId, Order, OrderId, Quantity,
+    Refusal, Sale, SaleId, SaleState, StoreId, StoreIdentity, SystemClock, Timestamp, Verdict,
+    id::ShardCount,
 };
 use flashgate_gateway::{
     buy::{purchase::Buy, sold_out::SoldOutWatch},
@@ -18,7 +19,7 @@ use flashgate_gateway::{
         belonging::Belonging,
         catalogue::{Catalogue, Entry},
         preheat::Preheat,
-        registry::{Listed, Registry, RegistryError, StoreIdentity, StoredOrder},
+        registry::{Listed, Registry, RegistryError},
     },
 };
 use flashgate_ledger::{
@@ -204,7 +205,7 @@ impl Registry for SomeSales {
         Ok(sale.clone())
     }
 
-    async fn find_order(&self, _order: OrderId) -> Result<Option<StoredOrder>, RegistryError> {
+    async fn find_order(&self, _order: OrderId) -> Result<Option<Order>, RegistryError> {
         Ok(None)
     }
 }

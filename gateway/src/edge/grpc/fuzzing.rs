@@ -3,13 +3,14 @@
 
 use flashgate_domain::BuyerId;
 use flashgate_proto::v1::{BuyRequest, BuyStreamRequest, GetOrderRequest};
+use flashgate_service::fields::idempotency_key;
 use http::HeaderMap;
 
 use super::fields;
 
 /// Decodes a purchase of `buyer`, with the metadata of its call.
 pub fn buy(buyer: BuyerId, metadata: &HeaderMap, request: &BuyRequest) -> bool {
-    let key = fields::key_in_metadata(metadata);
+    let key = idempotency_key(metadata);
     key.is_ok_and(|key| fields::buy(buyer, key, request).is_ok())
 }
 

@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 
 use flashgate_domain::{IdempotencyKey, Quantity, intent::InvalidQuantity};
-use flashgate_service::{error::ApiError, integers};
+use flashgate_service::{
+    error::ApiError,
+    fields::{self, KEY_HEADER},
+    integers,
+};
 use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-
-const KEY_HEADER: &str = "idempotency-key";
 
 /// The body of a purchase.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
@@ -22,12 +24,7 @@ pub struct BuyBody {
 
 /// Decodes the header `Idempotency-Key`.
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, ApiError> {
-    let mut values = headers.get_all(KEY_HEADER).iter();
-    let value = values.next().ok_or_else(|| ApiError::malformed(KEY_HEADER, "is required"))?;
-    if values.next().is_some() {
-        return Err(ApiError::malformed(KEY_HEADER, "must come once"));
-    }
-    IdempotencyKey::new(value.as_bytes()).map_err(|invalid| ApiError::malformed(KEY_HEADER, invalid))
+    fields::idempotency_key(headers)?.ok_or_else(|| ApiError::malformed(KEY_HEADER, "is required"))
 }
 
 /// Decodes a path parameter.
@@ -45,7 +42,7 @@ pub(super) fn quantity(body: &[u8]) -> Result<Quantity, ApiError> {
         return Err(not_an_object(body));
     }
     let read = serde_json::from_slice::<BuyBody>(body).or_else(|wrong| read_again(body, wrong))?;
-    Quantity::new(read.quantity).map_err(|invalid| ApiError::malformed("quantity", invalid))
+    Quantity::new(read.quantity).map_err(fields::invalid("quantity"))
 }
 
 /// `1.0` and `1e0` are integers, too, but rare.

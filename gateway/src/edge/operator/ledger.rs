@@ -3,25 +3,30 @@
 use std::sync::Arc;
 
 use flashgate_domain::{
-    BatchId, BuyerDigest, CancelReason, Decision, Intent, OrderState, Refusal, SaleId,
+    BuyerDigest, Decision, OrderState, Refusal, SaleId,
     audit::{LedgerStep, LostEntry, Sums},
     id::ShardCount,
 };
 use flashgate_ledger::{
-    Compensated, IntentResult, Ledger, LedgerError, LedgerOrder, LogEntry, OpenBatch, Rebuilding, Rebuilt,
-    Restored, Snapshot,
+    Compensated, IntentResult, Ledger, LedgerError, LogEntry, OpenBatch, Rebuilding, Rebuilt, Restored,
+    Snapshot,
 };
 use flashgate_proto::{
-    body, snapshot,
+    body,
+    order::mark_message,
+    snapshot,
     v1::{self, ledger_service_server::LedgerService},
 };
-use flashgate_service::error::ApiError;
+use flashgate_service::{
+    error::ApiError,
+    fields::{GrpcResult, batch_ids, invalid, required, sale_id},
+};
 use futures::{StreamExt, TryStreamExt, stream};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response};
 use tracing::{error, info, warn};
 
 use crate::{
-    outcomes::redrive::{NoLedger, Redrive, Sent},
+    outcomes::redrive::{Redrive, Sent},
     sales::{
         belonging::{self, Stranger},
         registry::{self, Registry},
@@ -37,23 +42,14 @@ const BUYERS_MAX: usize = 1_000;
 
 /// The operator interface of the ledger, which all gateways share.
 pub struct LedgerServiceImpl {
-    ledger: Arc<dyn Ledger>,
-    registry: Arc<dyn Registry>,
-    shards: ShardCount,
-    redrive: Redrive,
-}
-
-impl LedgerServiceImpl {
-    /// Reads `ledger`, which has `shards` shards, and re-drives batches through `redrive`. `registry` holds the
-    /// identity that the ledger must have.
-    pub fn new(
-        ledger: Arc<dyn Ledger>,
-        registry: Arc<dyn Registry>,
-        shards: ShardCount,
-        redrive: Redrive,
-    ) -> Self {
-        Self { ledger, registry, shards, redrive }
-    }
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// Has the identity that the ledger must have.
+    pub registry: Arc<dyn Registry>,
+    /// The number of the ledger's shards.
+    pub shards: ShardCount,
+    /// Re-drives batches.
+    pub redrive: Redrive,
 }
 
 #[tonic::async_trait]
@@ -61,7 +57,7 @@ impl LedgerService for LedgerServiceImpl {
     async fn snapshot_sale(
         &self,
         request: Request<v1::SnapshotSaleRequest>,
-    ) -> Result<Response<v1::LedgerSnapshot>, Status> {
+    ) -> GrpcResult<v1::LedgerSnapshot> {
         let sale = sale_id(request.into_inner().sale_id)?;
         let snapshot = self.ledger.snapshot(sale).await.map_err(failure)?;
         let snapshot = snapshot.ok_or(ApiError::Refused(Refusal::SaleNotFound))?;
@@ -71,9 +67,9 @@ impl LedgerService for LedgerServiceImpl {
     async fn trace_batches(
         &self,
         request: Request<v1::TraceBatchesRequest>,
-    ) -> Result<Response<v1::TraceBatchesResponse>, Status> {
-        let v1::TraceBatchesRequest { sale_id: number, batch_ids, with_orders } = request.into_inner();
-        let (sale, batches) = (sale_id(number)?, batch_ids_of(&batch_ids)?);
+    ) -> GrpcResult<v1::TraceBatchesResponse> {
+        let v1::TraceBatchesRequest { sale_id: number, batch_ids: ids, with_orders } = request.into_inner();
+        let (sale, batches) = (sale_id(number)?, batch_ids(&ids, BATCHES_MAX)?);
         let looked = stream::iter(batches).map(|batch| async move {
             let entry = self.ledger.entry(batch).await.map_err(failure)?;
             Ok::<_, ApiError>(
@@ -87,8 +83,9 @@ impl LedgerService for LedgerServiceImpl {
     async fn find_purchase(
         &self,
         request: Request<v1::FindPurchaseRequest>,
-    ) -> Result<Response<v1::FindPurchaseResponse>, Status> {
-        let intent = intent_of(request.into_inner().intent)?;
+    ) -> GrpcResult<v1::FindPurchaseResponse> {
+        let intent = body::intent(required("intent", request.into_inner().intent)?);
+        let intent = intent.map_err(invalid("intent"))?;
         let screened = self.ledger.screen(intent.sale().shard(self.shards), &[intent]).await;
         let answers = screened.map_err(failure)?.results;
         let order_id = match answers.first() {
@@ -101,7 +98,7 @@ impl LedgerService for LedgerServiceImpl {
     async fn get_holdings(
         &self,
         request: Request<v1::GetHoldingsRequest>,
-    ) -> Result<Response<v1::GetHoldingsResponse>, Status> {
+    ) -> GrpcResult<v1::GetHoldingsResponse> {
         let v1::GetHoldingsRequest { sale_id: number, buyer_digests } = request.into_inner();
         let (sale, buyers) = (sale_id(number)?, buyers_of(buyer_digests)?);
         let units = self.ledger.holdings(sale, &buyers).await.map_err(failure)?;
@@ -111,28 +108,25 @@ impl LedgerService for LedgerServiceImpl {
     async fn resend_batches(
         &self,
         request: Request<v1::ResendBatchesRequest>,
-    ) -> Result<Response<v1::ResendBatchesResponse>, Status> {
+    ) -> GrpcResult<v1::ResendBatchesResponse> {
         let mut results = Vec::new();
         // Sequential: each is a half-message, and buyers' batches continue meanwhile.
-        for batch in batch_ids_of(&request.into_inner().batch_ids)? {
+        for batch in batch_ids(&request.into_inner().batch_ids, BATCHES_MAX)? {
             let sent = match self.redrive.send(batch).await {
                 Ok(sent) => sent,
                 // Concerns this batch only: the results of the others are still returned.
-                Err(NoLedger(fault)) if fault.is_refusal() => {
+                Err(fault) if fault.is_refusal() => {
                     warn!(batch_id = %batch, code = fault.code(), error = %fault, "reading the message to re-drive failed");
                     Sent::Failed
                 }
-                Err(NoLedger(fault)) => return Err(failure(fault).into()),
+                Err(fault) => return Err(failure(fault).into()),
             };
             results.push(sent.as_str().to_owned());
         }
         Ok(Response::new(v1::ResendBatchesResponse { results }))
     }
 
-    async fn pause_sale(
-        &self,
-        request: Request<v1::PauseSaleRequest>,
-    ) -> Result<Response<v1::PauseSaleResponse>, Status> {
+    async fn pause_sale(&self, request: Request<v1::PauseSaleRequest>) -> GrpcResult<v1::PauseSaleResponse> {
         let sale = sale_id(request.into_inner().sale_id)?;
         self.ledger.pause(sale).await.map_err(failure)?;
         warn!(sale_id = %sale, "sale paused by an operator");
@@ -142,9 +136,9 @@ impl LedgerService for LedgerServiceImpl {
     async fn begin_rebuild(
         &self,
         request: Request<v1::BeginRebuildRequest>,
-    ) -> Result<Response<v1::BeginRebuildResponse>, Status> {
-        let sale = request.into_inner().sale.ok_or_else(|| ApiError::malformed("sale", "must be there"))?;
-        let sale = registry::grpc::sale(sale).map_err(|wrong| ApiError::malformed("sale", wrong))?;
+    ) -> GrpcResult<v1::BeginRebuildResponse> {
+        let sale = required("sale", request.into_inner().sale)?;
+        let sale = registry::grpc::sale(sale).map_err(invalid("sale"))?;
         let shard = sale.id.shard(self.shards);
         belonging::adopt(&*self.ledger, &*self.registry, shard).await.map_err(stranger)?;
         let begun = self.ledger.begin_rebuild(&sale).await.map_err(failure)?;
@@ -163,11 +157,11 @@ impl LedgerService for LedgerServiceImpl {
     async fn restore_batches(
         &self,
         request: Request<v1::RestoreBatchesRequest>,
-    ) -> Result<Response<v1::RestoreBatchesResponse>, Status> {
+    ) -> GrpcResult<v1::RestoreBatchesResponse> {
         let v1::RestoreBatchesRequest { sale_id: number, generation, batches } = request.into_inner();
         let sale = sale_id(number)?;
         let outcomes = batches.into_iter().map(body::batch_outcome).collect::<Result<Vec<_>, _>>();
-        let outcomes = outcomes.map_err(|wrong| ApiError::malformed("batches", wrong))?;
+        let outcomes = outcomes.map_err(invalid("batches"))?;
         let restoring = stream::iter(outcomes).map(|outcome| async move {
             match self.ledger.restore(sale, generation, &outcome).await.map_err(failure)? {
                 Restored::Done => Ok(()),
@@ -183,7 +177,7 @@ impl LedgerService for LedgerServiceImpl {
     async fn end_rebuild(
         &self,
         request: Request<v1::EndRebuildRequest>,
-    ) -> Result<Response<v1::EndRebuildResponse>, Status> {
+    ) -> GrpcResult<v1::EndRebuildResponse> {
         let v1::EndRebuildRequest { sale_id: number, generation, saleable } = request.into_inner();
         let sale = sale_id(number)?;
         let left =
@@ -209,7 +203,7 @@ impl LedgerService for LedgerServiceImpl {
     async fn compensate_ledger(
         &self,
         request: Request<v1::CompensateLedgerRequest>,
-    ) -> Result<Response<v1::CompensateLedgerResponse>, Status> {
+    ) -> GrpcResult<v1::CompensateLedgerResponse> {
         let v1::CompensateLedgerRequest { sale_id: number, generation, adjustments, in_ledger, across } =
             request.into_inner();
         let (sale, step) = (sale_id(number)?, LedgerStep { generation, adjustments, in_ledger, across });
@@ -237,20 +231,6 @@ impl LedgerService for LedgerServiceImpl {
     }
 }
 
-fn sale_id(number: u64) -> Result<SaleId, ApiError> {
-    SaleId::new(number).map_err(|invalid| ApiError::malformed("sale_id", invalid))
-}
-
-fn batch_ids_of(fields: &[Vec<u8>]) -> Result<Vec<BatchId>, ApiError> {
-    if fields.len() > BATCHES_MAX {
-        return Err(ApiError::malformed("batch_ids", format!("must be at most {BATCHES_MAX}")));
-    }
-    let id = |bytes: &Vec<u8>| {
-        BatchId::from_bytes(bytes).map_err(|invalid| ApiError::malformed("batch_ids", invalid))
-    };
-    fields.iter().map(id).collect()
-}
-
 fn buyers_of(fields: Vec<Vec<u8>>) -> Result<Vec<BuyerDigest>, ApiError> {
     if fields.len() > BUYERS_MAX {
         return Err(ApiError::malformed("buyer_digests", format!("must be at most {BUYERS_MAX}")));
@@ -260,11 +240,6 @@ fn buyers_of(fields: Vec<Vec<u8>>) -> Result<Vec<BuyerDigest>, ApiError> {
         digest.map_err(|_length| ApiError::malformed("buyer_digests", "must be 16 bytes each"))
     };
     fields.into_iter().map(digest).collect()
-}
-
-fn intent_of(field: Option<v1::BatchIntent>) -> Result<Intent, ApiError> {
-    let field = field.ok_or_else(|| ApiError::malformed("intent", "must be there"))?;
-    body::intent(field).map_err(|wrong| ApiError::malformed("intent", wrong))
 }
 
 /// Maps a ledger fault to the error for the caller.
@@ -340,7 +315,7 @@ fn trace_message(entry: &LogEntry, sale: SaleId, with_orders: bool) -> v1::Batch
     v1::BatchTrace {
         status: entry.status.as_str().to_owned(),
         sums: Some(snapshot::sums_message(&sums)),
-        orders: told.iter().map(order_mark).collect(),
+        orders: told.iter().map(|order| mark_message(order.sale, order.quantity, order.state)).collect(),
     }
 }
 
@@ -355,14 +330,5 @@ const fn decision(state: OrderState) -> Option<Decision> {
         | OrderState::Finished
         | OrderState::Refunding(_)
         | OrderState::Refunded(_) => Some(Decision::Confirmed),
-    }
-}
-
-fn order_mark(order: &LedgerOrder) -> v1::OrderMark {
-    v1::OrderMark {
-        sale_id: order.sale.get(),
-        quantity: order.quantity,
-        state: order.state.as_str().to_owned(),
-        cancel_reason: order.state.reason().map_or("", CancelReason::as_str).to_owned(),
     }
 }

@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flashgate_domain::{
-    BuyerId, CancelReason, LedgerId, OrderId, OrderState, Sale, SaleId, SaleState, StoreId,
-};
+use flashgate_domain::{LedgerId, Order, OrderId, Sale, SaleId, SaleState, StoreId, StoreIdentity};
 use flashgate_proto::{
-    body,
-    channel::kept_alive,
-    sale,
+    body::{self, BodyError},
+    channel::{found, kept_alive},
+    order, sale,
     v1::{
         self, order_service_client::OrderServiceClient, preheat_service_client::PreheatServiceClient,
         sale_service_client::SaleServiceClient,
@@ -20,7 +18,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::{Listed, Registry, RegistryError, StoreIdentity, StoredOrder};
+use super::{Listed, Registry, RegistryError};
 
 /// Sales per page.
 const PAGE_SIZE: u32 = 1_000;
@@ -85,11 +83,8 @@ impl Registry for GrpcRegistry {
     }
 
     async fn sale(&self, id: SaleId) -> Result<Option<Sale>, RegistryError> {
-        match self.sales.clone().get_sale(v1::GetSaleRequest { sale_id: id.get() }).await {
-            Ok(body) => sale(body.into_inner()).map(Some),
-            Err(status) if status.code() == Code::NotFound => Ok(None),
-            Err(status) => Err(unavailable(status)),
-        }
+        let answer = self.sales.clone().get_sale(v1::GetSaleRequest { sale_id: id.get() }).await;
+        found(answer).map_err(unavailable)?.map(sale).transpose()
     }
 
     async fn confirm_preheat(&self, id: SaleId, generation: u32) -> Result<Sale, RegistryError> {
@@ -101,13 +96,13 @@ impl Registry for GrpcRegistry {
         }
     }
 
-    async fn find_order(&self, order: OrderId) -> Result<Option<StoredOrder>, RegistryError> {
+    async fn find_order(&self, order: OrderId) -> Result<Option<Order>, RegistryError> {
         let request = v1::FindOrderRequest { order_id: order.to_string() };
-        match self.orders.clone().find_order(request).await {
-            Ok(body) => stored_order(body.into_inner()).map(Some),
-            Err(status) if status.code() == Code::NotFound => Ok(None),
-            Err(status) => Err(unavailable(status)),
-        }
+        let answer = self.orders.clone().find_order(request).await;
+        found(answer).map_err(unavailable)?.map(order::order).transpose().map_err(|invalid| match invalid {
+            BodyError::WrongField { field } => RegistryError::Garbled(field),
+            BodyError::NotProtobuf(_) => RegistryError::Garbled("order"),
+        })
     }
 }
 
@@ -123,17 +118,4 @@ fn garbled<E>(field: &'static str) -> impl FnOnce(E) -> RegistryError {
 /// Decodes the sale in a message.
 pub(crate) fn sale(message: v1::Sale) -> Result<Sale, RegistryError> {
     sale::sale(message).map_err(|invalid| RegistryError::Garbled(invalid.field))
-}
-
-fn stored_order(body: v1::Order) -> Result<StoredOrder, RegistryError> {
-    let reason = match body.cancel_reason.as_str() {
-        "" => None,
-        reason => Some(CancelReason::parse(reason).ok_or(RegistryError::Garbled("cancel_reason"))?),
-    };
-    Ok(StoredOrder {
-        sale: SaleId::new(body.sale_id).map_err(garbled("sale_id"))?,
-        buyer: BuyerId::new(body.buyer_id).map_err(garbled("buyer_id"))?,
-        quantity: body.quantity,
-        state: OrderState::from_parts(&body.state, reason).ok_or(RegistryError::Garbled("state"))?,
-    })
 }
