@@ -150,7 +150,7 @@ async fn work(
     supervisor: &Supervisor,
 ) -> Result<(), WorkerError> {
     let shutdown = supervisor.shutdown();
-    let backoff = Backoff::new(config.consume.retry_backoff_min(), config.consume.retry_backoff_max(), seed);
+    let backoff = config.consume.retry_backoff(seed);
     if !await_schema(&*store, health, &backoff, shutdown).await? {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
+    num::NonZeroU64,
     sync::Arc,
     time::Duration,
 };
@@ -50,9 +51,10 @@ impl Auditor {
         store: Arc<dyn OrderStore>,
     ) -> Result<Option<Self>, tonic::transport::Error> {
         let Some(url) = &config.gateway_url else { return Ok(None) };
-        let ledger = Arc::new(GatewayLedger::new(url, config.timeout())?);
-        let plan = Plan { age: config.age(), ..Plan::default() };
-        Ok(Some(Self::of(ledger, store, plan, config.period())))
+        let millis = |millis: NonZeroU64| Duration::from_millis(millis.get());
+        let ledger = Arc::new(GatewayLedger::new(url, millis(config.timeout_ms))?);
+        let plan = Plan { age: millis(config.age_ms), ..Plan::default() };
+        Ok(Some(Self::of(ledger, store, plan, millis(config.interval_ms))))
     }
 
     fn of(ledger: Arc<dyn LedgerSide>, store: Arc<dyn OrderStore>, plan: Plan, period: Duration) -> Self {
@@ -69,17 +71,8 @@ impl Auditor {
 
     /// Audits until `shutdown`.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
-        loop {
-            tokio::select! {
-                biased;
-                () = shutdown.cancelled() => return,
-                () = sleep(self.period) => {}
-            }
-            tokio::select! {
-                biased;
-                () = shutdown.cancelled() => return,
-                () = self.audit_all() => {}
-            }
+        while shutdown.run_until_cancelled(sleep(self.period)).await.is_some() {
+            shutdown.run_until_cancelled(self.audit_all()).await;
         }
     }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use flashgate_access::{FileError, Password, Secret, TlsFiles};
-use flashgate_domain::non_zero;
+use flashgate_domain::{Backoff, non_zero};
 use flashgate_messaging::{InvalidName, rocketmq::RocketMqConfig};
 use flashgate_order_store::server::{ServerAccess, ServerSettings, ServerStore, StoreUrl, TlsMode};
 use flashgate_service::{
@@ -245,28 +245,18 @@ impl Default for ConsumeConfig {
 }
 
 impl ConsumeConfig {
-    pub(crate) fn chunk_linger(&self) -> Duration {
-        Duration::from_millis(self.chunk_linger_ms)
-    }
-
     pub(crate) fn poll_wait(&self) -> Duration {
         Duration::from_millis(self.poll_wait_ms.get())
     }
 
-    pub(crate) fn retry_backoff_min(&self) -> Duration {
-        Duration::from_millis(self.retry_backoff_min_ms.get())
-    }
-
-    pub(crate) fn retry_backoff_max(&self) -> Duration {
-        Duration::from_millis(self.retry_backoff_max_ms.get())
+    /// The pauses after failures. `seed` determines them.
+    pub(crate) fn retry_backoff(&self, seed: u64) -> Backoff {
+        let millis = |millis: NonZeroU64| Duration::from_millis(millis.get());
+        Backoff::new(millis(self.retry_backoff_min_ms), millis(self.retry_backoff_max_ms), seed)
     }
 
     pub(crate) fn drain_timeout(&self) -> Duration {
         Duration::from_millis(self.drain_timeout_ms.get())
-    }
-
-    pub(crate) fn lag_interval(&self) -> Duration {
-        Duration::from_millis(self.lag_interval_ms.get())
     }
 }
 
@@ -326,20 +316,6 @@ impl Default for AuditConfig {
             age_ms: non_zero!(30_000),
             timeout_ms: non_zero!(10_000),
         }
-    }
-}
-
-impl AuditConfig {
-    pub(crate) fn period(&self) -> Duration {
-        Duration::from_millis(self.interval_ms.get())
-    }
-
-    pub(crate) fn age(&self) -> Duration {
-        Duration::from_millis(self.age_ms.get())
-    }
-
-    pub(crate) fn timeout(&self) -> Duration {
-        Duration::from_millis(self.timeout_ms.get())
     }
 }
 

@@ -29,6 +29,7 @@ use chunk::{Chunk, ChunkBuilder};
 use flashgate_domain::{Backoff, Clock};
 use flashgate_messaging::{BusError, Position, Publisher, Subscription};
 use flashgate_order_store::OrderStore;
+use flashgate_supervision::failpoint;
 use metrics::{gauge, histogram};
 use place::Placer;
 use rate_limiter::RateLimiter;
@@ -118,20 +119,19 @@ struct Done {
 impl<S: Subscription> Consumer<S> {
     /// `seed` determines the pauses before retries.
     pub fn new(subscription: S, dependencies: Dependencies, config: ConsumeConfig, seed: u64) -> Self {
-        let backoff =
-            |salt| Backoff::new(config.retry_backoff_min(), config.retry_backoff_max(), seed ^ salt);
+        let backoff = |salt| config.retry_backoff(seed ^ salt);
         let blocked = Arc::new(Blocked::new(dependencies.store.clone()));
         let turns = config.chunks_in_flight.get();
         let placer = Placer::new(&dependencies, Arc::clone(&blocked), turns, backoff(1));
         let health = Arc::clone(&dependencies.health);
         let belonging = Belonging::new(dependencies.store.clone(), Arc::clone(&health), backoff(4));
-        let result_publisher = ResultPublisher::new(
-            dependencies.publisher,
-            dependencies.topics,
-            config.outcomes_bytes_max.get(),
-            Arc::clone(&dependencies.health),
-            backoff(2),
-        );
+        let result_publisher = ResultPublisher {
+            publisher: dependencies.publisher,
+            topics: dependencies.topics,
+            outcomes_bytes_max: config.outcomes_bytes_max.get(),
+            health: Arc::clone(&dependencies.health),
+            backoff: backoff(2),
+        };
         let backoff = backoff(3);
         let rate_limiter = RateLimiter::new(config.orders_per_second_max);
         Self {
@@ -221,7 +221,7 @@ impl<S: Subscription> Consumer<S> {
     }
 
     fn linger(&self) -> Duration {
-        if self.is_busy { self.config.chunk_linger() } else { Duration::ZERO }
+        if self.is_busy { Duration::from_millis(self.config.chunk_linger_ms) } else { Duration::ZERO }
     }
 
     /// Starts to decide and publish a chunk.
@@ -229,8 +229,7 @@ impl<S: Subscription> Consumer<S> {
         self.is_busy = chunk.batches.len() > 1;
         self.rate_limiter.spend(chunk.orders());
         self.health.bus(true);
-        #[cfg(feature = "failpoints")]
-        flashgate_supervision::failpoint::hit("after_poll");
+        failpoint::hit("after_poll");
         debug!(batch_ids = ?chunk.batch_ids(), undecodable = chunk.dead.len(), "taken");
         histogram!("flashgate_worker_chunk_batches").record(float(chunk.batches.len()));
         histogram!("flashgate_worker_chunk_orders").record(float(chunk.orders()));
@@ -251,8 +250,7 @@ impl<S: Subscription> Consumer<S> {
     }
 
     async fn acknowledge(&mut self, done: Done, shutdown: &CancellationToken) -> Result<Step, Abandoned> {
-        #[cfg(feature = "failpoints")]
-        flashgate_supervision::failpoint::hit("before_offset_commit");
+        failpoint::hit("before_offset_commit");
         let mut retry = 0;
         while let Err(fault) = self.subscription.commit(&done.position).await {
             self.health.bus(false);
@@ -269,7 +267,8 @@ impl<S: Subscription> Consumer<S> {
     }
 
     async fn report_lag(&mut self) {
-        let is_due = self.lag_asked_at.is_none_or(|at| at.elapsed() >= self.config.lag_interval());
+        let interval = Duration::from_millis(self.config.lag_interval_ms.get());
+        let is_due = self.lag_asked_at.is_none_or(|at| at.elapsed() >= interval);
         if !is_due {
             return;
         }
@@ -344,8 +343,7 @@ impl Work {
             step.dead_letters += placement.dead.len();
             result_publisher.dead_letters(placement.dead, &shutdown).await?;
             result_publisher.outcomes(&placement.outcomes, ledger, &traces, &shutdown).await?;
-            #[cfg(feature = "failpoints")]
-            flashgate_supervision::failpoint::hit("after_outcomes");
+            failpoint::hit("after_outcomes");
             (rest, dead) = (held, Vec::new());
             rest.extend(placement.blocked);
             if rest.is_empty() {
@@ -382,12 +380,8 @@ pub(crate) async fn pause(
     retry: u32,
     shutdown: &CancellationToken,
 ) -> Result<(), Abandoned> {
-    let pause: Duration = backoff.pause(retry);
-    tokio::select! {
-        biased;
-        () = shutdown.cancelled() => Err(Abandoned::ShuttingDown),
-        () = sleep(pause) => Ok(()),
-    }
+    let slept = shutdown.run_until_cancelled(sleep(backoff.pause(retry))).await;
+    slept.ok_or(Abandoned::ShuttingDown)
 }
 
 fn float(count: usize) -> f64 {

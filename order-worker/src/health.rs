@@ -9,7 +9,7 @@ use flashgate_domain::Clock;
 use flashgate_order_store::DeploymentRepository;
 use flashgate_service::clocks::{self, Clocks, Peer};
 use metrics::gauge;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval},
@@ -78,7 +78,7 @@ pub(crate) struct Unfinished(Arc<Health>);
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        let mut work = self.0.work();
+        let mut work = self.0.work.lock();
         work.chunks = work.chunks.saturating_sub(1);
     }
 }
@@ -140,7 +140,7 @@ impl Health {
     /// Counts a chunk as in process until the result is dropped.
     pub(crate) fn chunk_begins(self: Arc<Self>) -> Unfinished {
         {
-            let mut work = self.work();
+            let mut work = self.work.lock();
             work.chunks += 1;
             if work.chunks == 1 {
                 work.progress_at = Some(Instant::now());
@@ -151,17 +151,13 @@ impl Health {
 
     /// Records that a batch of a chunk was decided.
     pub(crate) fn progress(&self) {
-        self.work().progress_at = Some(Instant::now());
+        self.work.lock().progress_at = Some(Instant::now());
     }
 
     /// Whether chunks are in process, and none of their batches was decided for too long.
     fn is_stalled(&self) -> bool {
-        let work = self.work();
+        let work = self.work.lock();
         work.chunks > 0 && work.progress_at.is_some_and(|at| at.elapsed() > STALLED_AFTER)
-    }
-
-    fn work(&self) -> MutexGuard<'_, Work> {
-        self.work.lock()
     }
 
     /// Records whether the broker answered.

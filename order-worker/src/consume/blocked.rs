@@ -12,7 +12,7 @@ use std::{
 use flashgate_domain::{Intent, SaleId};
 use flashgate_order_store::OrderRepository;
 use metrics::gauge;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -48,7 +48,7 @@ impl Blocked {
     /// Marks the sales as blocked.
     pub(super) fn add(&self, sales: &[SaleId]) {
         warn!(?sales, "rows of sales are locked; their batches wait");
-        self.sales().extend(sales);
+        self.sales.lock().extend(sales);
         self.tell();
     }
 
@@ -59,7 +59,7 @@ impl Blocked {
 
     /// Splits the batches into those that can be placed, and those with an order of a blocked sale.
     pub(super) fn divide(&self, batches: Vec<Taken>) -> (Vec<Taken>, Vec<Taken>) {
-        let sales = self.sales();
+        let sales = self.sales.lock();
         batches.into_iter().partition(|taken| {
             sales.is_empty()
                 || !taken.batch.intents().iter().map(Intent::sale).any(|sale| sales.contains(&sale))
@@ -76,26 +76,18 @@ impl Blocked {
 
     /// Waits until a blocked sale is free, or for a check interval.
     pub(super) async fn look(&self, shutdown: &CancellationToken) -> Result<(), Abandoned> {
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => return Err(Abandoned::ShuttingDown),
-            () = sleep(LOOK_INTERVAL) => {}
-        }
+        shutdown.run_until_cancelled(sleep(LOOK_INTERVAL)).await.ok_or(Abandoned::ShuttingDown)?;
         if !self.is_due() {
             return Ok(());
         }
-        let asked: Vec<SaleId> = self.sales().iter().copied().collect();
-        let locked = tokio::select! {
-            biased;
-            () = shutdown.cancelled() => return Err(Abandoned::ShuttingDown),
-            locked = self.store.locked_sales(&asked) => locked,
-        };
-        match locked {
+        let asked: Vec<SaleId> = self.sales.lock().iter().copied().collect();
+        let locked = shutdown.run_until_cancelled(self.store.locked_sales(&asked)).await;
+        match locked.ok_or(Abandoned::ShuttingDown)? {
             Ok(locked) => {
                 let free: Vec<SaleId> = asked.iter().copied().filter(|sale| !locked.contains(sale)).collect();
                 if !free.is_empty() {
                     info!(sales = ?free, "rows of sales are no longer locked");
-                    self.sales().retain(|sale| !free.contains(sale));
+                    self.sales.lock().retain(|sale| !free.contains(sale));
                 }
                 self.tell();
             }
@@ -113,12 +105,8 @@ impl Blocked {
         is_due
     }
 
-    fn sales(&self) -> MutexGuard<'_, BTreeSet<SaleId>> {
-        self.sales.lock()
-    }
-
     fn tell(&self) {
-        gauge!("flashgate_worker_blocked_sales").set(float(self.sales().len()));
+        gauge!("flashgate_worker_blocked_sales").set(float(self.sales.lock().len()));
         gauge!("flashgate_worker_parked_orders").set(float(self.orders()));
     }
 }

@@ -29,24 +29,14 @@ pub struct Topics {
 }
 
 pub(super) struct ResultPublisher {
-    publisher: Arc<dyn Publisher>,
-    topics: Topics,
-    outcomes_bytes_max: usize,
-    health: Arc<Health>,
-    backoff: Backoff,
+    pub(super) publisher: Arc<dyn Publisher>,
+    pub(super) topics: Topics,
+    pub(super) outcomes_bytes_max: usize,
+    pub(super) health: Arc<Health>,
+    pub(super) backoff: Backoff,
 }
 
 impl ResultPublisher {
-    pub(super) fn new(
-        publisher: Arc<dyn Publisher>,
-        topics: Topics,
-        outcomes_bytes_max: usize,
-        health: Arc<Health>,
-        backoff: Backoff,
-    ) -> Self {
-        Self { publisher, topics, outcomes_bytes_max, health, backoff }
-    }
-
     /// Publishes the outcomes, to be settled in `ledger`, in one message if they fit. A message carries the first of
     /// the `traces` of its batches.
     pub(super) async fn outcomes(

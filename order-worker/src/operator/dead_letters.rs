@@ -11,9 +11,12 @@ use flashgate_proto::{
     body,
     v1::{self, dead_letter_service_server::DeadLetterService},
 };
-use flashgate_service::error::ApiError;
+use flashgate_service::{
+    error::ApiError,
+    fields::{GrpcResult, invalid, page_size},
+};
 use shelf::{Letter, Shelf};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response};
 
 use super::sales::failure;
 use crate::dead_letter::{DETAIL, MESSAGE_ID, OFFSET, QUEUE, REASON, TOPIC};
@@ -45,16 +48,10 @@ impl DeadLetterService for DeadLetters {
     async fn list_dead_letters(
         &self,
         request: Request<v1::ListDeadLettersRequest>,
-    ) -> Result<Response<v1::ListDeadLettersResponse>, Status> {
-        let v1::ListDeadLettersRequest { after_id, page_size, all } = request.into_inner();
+    ) -> GrpcResult<v1::ListDeadLettersResponse> {
+        let v1::ListDeadLettersRequest { after_id, page_size: asked, all } = request.into_inner();
         let after = if after_id.is_empty() { None } else { Some(place("after_id", &after_id)?) };
-        let size = match page_size {
-            0 => LETTERS_MAX,
-            1..=LETTERS_MAX => page_size,
-            _ => {
-                return Err(ApiError::malformed("page_size", format!("must be at most {LETTERS_MAX}")).into());
-            }
-        };
+        let size = page_size("page_size", asked, LETTERS_MAX, LETTERS_MAX)?;
         let page = self.shelf().page(after, size, all).await?;
         Ok(Response::new(v1::ListDeadLettersResponse {
             letters: page.letters.iter().map(letter_message).collect(),
@@ -65,7 +62,7 @@ impl DeadLetterService for DeadLetters {
     async fn show_dead_letter(
         &self,
         request: Request<v1::ShowDeadLetterRequest>,
-    ) -> Result<Response<v1::ShowDeadLetterResponse>, Status> {
+    ) -> GrpcResult<v1::ShowDeadLetterResponse> {
         let place = place("id", &request.into_inner().id)?;
         let letter = self.shelf().find(&[place]).await?.pop().ok_or(ApiError::Internal)?;
         let (intents, head) = match &letter.batch {
@@ -79,14 +76,14 @@ impl DeadLetterService for DeadLetters {
     async fn replay_dead_letters(
         &self,
         request: Request<v1::DecideDeadLettersRequest>,
-    ) -> Result<Response<v1::DecideDeadLettersResponse>, Status> {
+    ) -> GrpcResult<v1::DecideDeadLettersResponse> {
         self.decide(request.into_inner(), LetterStatus::Replayed).await
     }
 
     async fn drop_dead_letters(
         &self,
         request: Request<v1::DecideDeadLettersRequest>,
-    ) -> Result<Response<v1::DecideDeadLettersResponse>, Status> {
+    ) -> GrpcResult<v1::DecideDeadLettersResponse> {
         self.decide(request.into_inner(), LetterStatus::Dropped).await
     }
 }
@@ -100,7 +97,7 @@ impl DeadLetters {
         &self,
         request: v1::DecideDeadLettersRequest,
         standing: LetterStatus,
-    ) -> Result<Response<v1::DecideDeadLettersResponse>, Status> {
+    ) -> GrpcResult<v1::DecideDeadLettersResponse> {
         let v1::DecideDeadLettersRequest { repair_id, ids } = request;
         if !(1..=LETTERS_MAX).contains(&u32::try_from(ids.len()).unwrap_or(u32::MAX)) {
             return Err(ApiError::malformed("ids", format!("must be 1 to {LETTERS_MAX}")).into());
@@ -138,7 +135,7 @@ impl DeadLetters {
 }
 
 fn place(field: &'static str, text: &str) -> Result<MessageLocation, ApiError> {
-    text.parse().map_err(|invalid| ApiError::malformed(field, invalid))
+    text.parse().map_err(invalid(field))
 }
 
 fn letter_message(letter: &Letter) -> v1::DeadLetter {

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-/// The fields of a new sale, of the right types and not yet checked.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+/// The fields of a new sale in JSON: those of the message of gRPC, except the idempotency key, which is a header.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SaleForm {
     /// What people call it: no control characters.
@@ -40,91 +40,49 @@ pub struct SaleForm {
     pub deduct_policy: String,
 }
 
-impl SaleForm {
-    /// The draft, if every field is valid; the error names the first invalid field.
-    pub fn check(self) -> Result<SaleDraft, ApiError> {
-        let wrong = |invalid: InvalidSale| ApiError::malformed(invalid.field, invalid.expected);
-        let Self {
-            title,
-            price_minor,
-            currency,
-            opens_at_ms,
-            closes_at_ms,
-            stock,
-            limit_per_buyer,
-            quantity_max,
-            deduct_policy,
-        } = self;
-        let deduct_policy = match deduct_policy.as_str() {
+/// The draft, if every field is valid; the error names the first invalid field.
+pub fn draft(request: CreateSaleRequest) -> Result<SaleDraft, ApiError> {
+    let wrong = |invalid: InvalidSale| ApiError::malformed(invalid.field, invalid.expected);
+    let fields = SaleFields {
+        title: request.title,
+        price_minor: request.price_minor,
+        currency: request.currency,
+        opens_at: Timestamp::from_millis(request.opens_at_ms),
+        closes_at: Timestamp::from_millis(request.closes_at_ms),
+        stock: request.stock,
+        limit_per_buyer: request.limit_per_buyer,
+        quantity_max: if request.quantity_max == 0 { request.limit_per_buyer } else { request.quantity_max },
+        deduct_policy: match request.deduct_policy.as_str() {
             "" => DeductPolicy::default(),
             name => policy(name).map_err(wrong)?,
-        };
-        let fields = SaleFields {
-            title,
-            price_minor,
-            currency,
-            opens_at: Timestamp::from_millis(opens_at_ms),
-            closes_at: Timestamp::from_millis(closes_at_ms),
-            stock,
-            limit_per_buyer,
-            quantity_max: if quantity_max == 0 { limit_per_buyer } else { quantity_max },
-            deduct_policy,
-        };
-        fields.check().map_err(wrong)
-    }
-
-    /// The form in a JSON object. Every member must be known, present (the last two are optional) and of the
-    /// right type; the error names the first wrong one.
-    pub fn from_json(body: &[u8]) -> Result<Self, ApiError> {
-        let value = serde_json::from_slice(&integers::plain(body))
-            .map_err(|error| ApiError::malformed("body", format!("must be JSON: {error}")))?;
-        let Value::Object(mut members) = value else {
-            return Err(ApiError::malformed("body", "must be a JSON object"));
-        };
-        let form = Self {
-            title: text(&mut members, "title", None)?,
-            price_minor: number(&mut members, "price_minor", None)?,
-            currency: text(&mut members, "currency", None)?,
-            opens_at_ms: number(&mut members, "opens_at_ms", None)?,
-            closes_at_ms: number(&mut members, "closes_at_ms", None)?,
-            stock: number(&mut members, "stock", None)?,
-            limit_per_buyer: number(&mut members, "limit_per_buyer", None)?,
-            quantity_max: number(&mut members, "quantity_max", Some(0))?,
-            deduct_policy: text(&mut members, "deduct_policy", Some(""))?,
-        };
-        match members.keys().next() {
-            Some(unknown) => Err(ApiError::malformed(unknown.clone(), "is no field of a sale")),
-            None => Ok(form),
-        }
-    }
+        },
+    };
+    fields.check().map_err(wrong)
 }
 
-impl From<CreateSaleRequest> for SaleForm {
-    fn from(request: CreateSaleRequest) -> Self {
-        let CreateSaleRequest {
-            title,
-            price_minor,
-            currency,
-            opens_at_ms,
-            closes_at_ms,
-            stock,
-            limit_per_buyer,
-            quantity_max,
-            deduct_policy,
-            // A header over HTTP.
-            idempotency_key: _,
-        } = request;
-        Self {
-            title,
-            price_minor,
-            currency,
-            opens_at_ms,
-            closes_at_ms,
-            stock,
-            limit_per_buyer,
-            quantity_max,
-            deduct_policy,
-        }
+/// The request in a JSON object. Every member must be known, present (the last two are optional) and of the right type;
+/// the error names the first wrong one.
+pub fn from_json(body: &[u8]) -> Result<CreateSaleRequest, ApiError> {
+    let value = serde_json::from_slice(&integers::plain(body))
+        .map_err(|error| ApiError::malformed("body", format!("must be JSON: {error}")))?;
+    let Value::Object(mut members) = value else {
+        return Err(ApiError::malformed("body", "must be a JSON object"));
+    };
+    let request = CreateSaleRequest {
+        title: text(&mut members, "title", None)?,
+        price_minor: number(&mut members, "price_minor", None)?,
+        currency: text(&mut members, "currency", None)?,
+        opens_at_ms: number(&mut members, "opens_at_ms", None)?,
+        closes_at_ms: number(&mut members, "closes_at_ms", None)?,
+        stock: number(&mut members, "stock", None)?,
+        limit_per_buyer: number(&mut members, "limit_per_buyer", None)?,
+        quantity_max: number(&mut members, "quantity_max", Some(0))?,
+        deduct_policy: text(&mut members, "deduct_policy", Some(""))?,
+        idempotency_key: String::new(),
+    };
+    match members.keys().next() {
+        Some(unknown) => Err(ApiError::malformed(unknown.clone(), "is no field of a sale")),
+        None => Ok(request),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use flashgate_domain::{IdempotencyKey, SaleId};
+use flashgate_domain::IdempotencyKey;
 use flashgate_proto::{
     FILE_DESCRIPTOR_SET, body,
     order::order_message,
@@ -18,13 +18,17 @@ use flashgate_proto::{
         sale_service_server::{SaleService, SaleServiceServer},
     },
 };
-use flashgate_service::{body::BodyLimits, error::ApiError, messages};
-use tonic::{Request, Response, Status, service::Routes};
+use flashgate_service::{
+    body::BodyLimits,
+    fields::{GrpcResult, invalid, sale_id},
+    messages,
+};
+use tonic::{Request, Response, service::Routes};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::{
     dead_letters::{self, DeadLetters},
-    form::SaleForm,
+    form,
     order_store::{self, StoreViews},
     page,
     repairs::{self, Repairs},
@@ -87,49 +91,34 @@ async fn report_health(
 #[derive(Clone)]
 pub struct Operator(pub Arc<Sales>);
 
-fn sale_id(number: u64) -> Result<SaleId, ApiError> {
-    SaleId::new(number).map_err(|invalid| ApiError::malformed("sale_id", invalid))
-}
-
 #[tonic::async_trait]
 impl SaleService for Operator {
-    async fn create_sale(
-        &self,
-        request: Request<v1::CreateSaleRequest>,
-    ) -> Result<Response<v1::Sale>, Status> {
+    async fn create_sale(&self, request: Request<v1::CreateSaleRequest>) -> GrpcResult<v1::Sale> {
         let request = request.into_inner();
         let key = match request.idempotency_key.as_str() {
             "" => None,
-            key => Some(
-                IdempotencyKey::new(key).map_err(|wrong| ApiError::malformed("idempotency_key", wrong))?,
-            ),
+            key => Some(IdempotencyKey::new(key).map_err(invalid("idempotency_key"))?),
         };
-        let (sale, _is_repeated) = self.0.create(key.as_ref(), &SaleForm::from(request).check()?).await?;
+        let (sale, _is_repeated) = self.0.create(key.as_ref(), &form::draft(request)?).await?;
         Ok(Response::new(sale_message(&sale)))
     }
 
-    async fn preheat_sale(
-        &self,
-        request: Request<v1::PreheatSaleRequest>,
-    ) -> Result<Response<v1::Sale>, Status> {
+    async fn preheat_sale(&self, request: Request<v1::PreheatSaleRequest>) -> GrpcResult<v1::Sale> {
         let sale = sale_id(request.into_inner().sale_id)?;
         Ok(Response::new(sale_message(&self.0.preheat(sale).await?)))
     }
 
-    async fn get_sale(&self, request: Request<v1::GetSaleRequest>) -> Result<Response<v1::Sale>, Status> {
+    async fn get_sale(&self, request: Request<v1::GetSaleRequest>) -> GrpcResult<v1::Sale> {
         let sale = sale_id(request.into_inner().sale_id)?;
         Ok(Response::new(sale_message(&self.0.find(sale).await?)))
     }
 
-    async fn list_sales(
-        &self,
-        request: Request<v1::ListSalesRequest>,
-    ) -> Result<Response<v1::ListSalesResponse>, Status> {
+    async fn list_sales(&self, request: Request<v1::ListSalesRequest>) -> GrpcResult<v1::ListSalesResponse> {
         let sales = self.0.list(&page::checked(&request.into_inner())?).await?;
         Ok(Response::new(v1::ListSalesResponse { sales: sales.iter().map(sale_message).collect() }))
     }
 
-    async fn close_sale(&self, request: Request<v1::CloseSaleRequest>) -> Result<Response<v1::Sale>, Status> {
+    async fn close_sale(&self, request: Request<v1::CloseSaleRequest>) -> GrpcResult<v1::Sale> {
         let sale = sale_id(request.into_inner().sale_id)?;
         Ok(Response::new(sale_message(&self.0.close(sale).await?)))
     }
@@ -140,9 +129,9 @@ impl PreheatService for Operator {
     async fn register_ledger(
         &self,
         request: Request<v1::RegisterLedgerRequest>,
-    ) -> Result<Response<v1::StoreIdentity>, Status> {
+    ) -> GrpcResult<v1::StoreIdentity> {
         let ledger = body::ledger_id(&request.into_inner().ledger_id);
-        let ledger = ledger.map_err(|wrong| ApiError::malformed("ledger_id", wrong))?;
+        let ledger = ledger.map_err(invalid("ledger_id"))?;
         let identity = self.0.register_ledger(ledger).await?;
         Ok(Response::new(v1::StoreIdentity {
             store_id: identity.store.to_bytes().to_vec(),
@@ -150,10 +139,7 @@ impl PreheatService for Operator {
         }))
     }
 
-    async fn confirm_preheat(
-        &self,
-        request: Request<v1::ConfirmPreheatRequest>,
-    ) -> Result<Response<v1::Sale>, Status> {
+    async fn confirm_preheat(&self, request: Request<v1::ConfirmPreheatRequest>) -> GrpcResult<v1::Sale> {
         let request = request.into_inner();
         let sale = self.0.confirm_preheat(sale_id(request.sale_id)?, request.generation).await?;
         Ok(Response::new(sale_message(&sale)))
@@ -162,12 +148,9 @@ impl PreheatService for Operator {
 
 #[tonic::async_trait]
 impl OrderService for Operator {
-    async fn find_order(
-        &self,
-        request: Request<v1::FindOrderRequest>,
-    ) -> Result<Response<v1::Order>, Status> {
+    async fn find_order(&self, request: Request<v1::FindOrderRequest>) -> GrpcResult<v1::Order> {
         let order = request.into_inner().order_id.parse();
-        let order = order.map_err(|invalid| ApiError::malformed("order_id", invalid))?;
+        let order = order.map_err(invalid("order_id"))?;
         Ok(Response::new(order_message(&self.0.order(order).await?)))
     }
 }

@@ -9,11 +9,12 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use flashgate_domain::{IdempotencyKey, OrderId, SaleId, id::InvalidId};
+use flashgate_domain::{OrderId, SaleId, id::InvalidId};
 use flashgate_operations::view::{SaleView, SalesView, StoredOrderView};
 use flashgate_service::{
     body::{self, BodyLimits},
     error::ApiError,
+    fields::{idempotency_key, invalid},
     openapi::{Everywhere, Id, Problem, StoreDown},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -21,14 +22,16 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tonic::Status;
 use utoipa::IntoParams;
 
-use super::{form::SaleForm, page, sales::Sales};
+use super::{
+    form::{self, SaleForm},
+    page,
+    sales::Sales,
+};
 use crate::{
     health::{Condition, Health},
     openapi,
 };
 
-/// The request header that makes a creation idempotent.
-const KEY_HEADER: &str = "idempotency-key";
 /// The response header that marks an earlier creation, as in the buyers' interface.
 const REPLAYED_HEADER: &str = "idempotency-replayed";
 
@@ -133,7 +136,7 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     body::expect_json(&headers)?;
     let body = body::read(body, operator.body_limits).await?;
-    let (key, draft) = (key(&headers)?, SaleForm::from_json(&body)?.check()?);
+    let (key, draft) = (idempotency_key(&headers)?, form::draft(form::from_json(&body)?)?);
     let (sale, is_repeated) = operator.sales.create(key.as_ref(), &draft).await?;
     let location = [(header::LOCATION, format!("/v1/sales/{}", sale.id))];
     let mut answer = (StatusCode::CREATED, location, Json(SaleView::from(&sale))).into_response();
@@ -141,17 +144,6 @@ pub(crate) async fn create(
         answer.headers_mut().insert(REPLAYED_HEADER, HeaderValue::from_static("true"));
     }
     Ok(answer)
-}
-
-/// The idempotency key of the request, if present.
-fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
-    let mut values = headers.get_all(KEY_HEADER).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(ApiError::malformed(KEY_HEADER, "must come once"));
-    }
-    let key = IdempotencyKey::new(value.as_bytes());
-    key.map(Some).map_err(|wrong| ApiError::malformed(KEY_HEADER, wrong))
 }
 
 /// A page of sales, by ascending id
@@ -263,5 +255,5 @@ fn sale_id(text: PathText) -> Result<SaleId, ApiError> {
 /// Decodes a path parameter; axum refuses one that is not UTF-8.
 fn parse<I: FromStr<Err = InvalidId>>(text: PathText, field: &'static str) -> Result<I, ApiError> {
     let Ok(Path(text)) = text else { return Err(ApiError::malformed(field, InvalidId::NotANumber)) };
-    text.parse().map_err(|invalid| ApiError::malformed(field, invalid))
+    text.parse().map_err(invalid(field))
 }

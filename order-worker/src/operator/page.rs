@@ -5,7 +5,7 @@ use std::str::FromStr;
 use flashgate_domain::SaleState;
 use flashgate_order_store::{SALE_PAGE_MAX, SalePage};
 use flashgate_proto::v1::ListSalesRequest;
-use flashgate_service::error::ApiError;
+use flashgate_service::{error::ApiError, fields::page_size};
 use utoipa::IntoParams;
 
 /// Default number of sales of a page.
@@ -56,11 +56,7 @@ fn number<N: FromStr>(field: &'static str, value: &str) -> Result<N, ApiError> {
 pub(super) fn checked(request: &ListSalesRequest) -> Result<SalePage, ApiError> {
     let expected = "must be created, preheating, preheated or closed";
     let state = |name: &String| SaleState::parse(name).ok_or_else(|| ApiError::malformed("states", expected));
-    let size = match request.page_size {
-        0 => SIZE_DEFAULT,
-        size @ 1..=SALE_PAGE_MAX => size,
-        _ => return Err(ApiError::malformed("page_size", format!("must be at most {SALE_PAGE_MAX}"))),
-    };
+    let size = page_size("page_size", request.page_size, SIZE_DEFAULT, SALE_PAGE_MAX)?;
     let mut states = request.states.iter().map(state).collect::<Result<Vec<_>, _>>()?;
     // Duplicates are dropped: a store has room for each state once.
     states.sort_by_key(|state| state.as_str());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flashgate_domain::{BatchId, CancelReason, Clock, OrderState, Refusal, SaleId, audit::StoreStep};
+use flashgate_domain::{BatchId, Clock, OrderState, Refusal, SaleId, audit::StoreStep};
 use flashgate_messaging::{Message, Publisher, Topic};
 use flashgate_order_store::{
     Compensated, Correction, OrderSnapshot, OrderStore, REPAIR_PAGE_MAX, RepairDraft, RepairEvent,
@@ -13,12 +13,15 @@ use flashgate_proto::{
     sale::sale_message,
     v1::{self, repair_service_server::RepairService},
 };
-use flashgate_service::error::ApiError;
+use flashgate_service::{
+    error::ApiError,
+    fields::{GrpcResult, batch_ids, invalid, page_size, required, sale_id},
+};
 use metrics::counter;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response};
 use tracing::{info, warn};
 
-use super::{Backlog, order_store::batch_id, sales::failure};
+use super::{Backlog, sales::failure};
 
 /// Maximum bytes of a request: a text of [`TEXT_BYTES_MAX`] and its envelope.
 pub(super) const MESSAGE_BYTES_MAX: usize = 128 * 1024;
@@ -47,14 +50,9 @@ impl RepairService for Repairs {
     async fn republish_outcomes(
         &self,
         request: Request<v1::RepublishOutcomesRequest>,
-    ) -> Result<Response<v1::RepublishOutcomesResponse>, Status> {
-        let ids = request.into_inner().batch_ids;
-        if ids.len() > BATCHES_MAX {
-            return Err(ApiError::malformed("batch_ids", format!("must be at most {BATCHES_MAX}")).into());
-        }
-        let id = |bytes: &Vec<u8>| batch_id("batch_ids", bytes);
+    ) -> GrpcResult<v1::RepublishOutcomesResponse> {
         let mut results = Vec::new();
-        for batch in ids.iter().map(id).collect::<Result<Vec<_>, _>>()? {
+        for batch in batch_ids(&request.into_inner().batch_ids, BATCHES_MAX)? {
             let announced = self.announce(batch).await?;
             results.push(if announced { "announced" } else { "not_decided" }.to_owned());
         }
@@ -64,7 +62,7 @@ impl RepairService for Repairs {
     async fn get_backlog(
         &self,
         _request: Request<v1::GetBacklogRequest>,
-    ) -> Result<Response<v1::GetBacklogResponse>, Status> {
+    ) -> GrpcResult<v1::GetBacklogResponse> {
         let messages = self.backlog.messages().await.map_err(|fault| {
             warn!(error = %fault, "reading the backlog failed");
             ApiError::Refused(Refusal::BrokerUnavailable)
@@ -73,12 +71,9 @@ impl RepairService for Repairs {
         Ok(Response::new(v1::GetBacklogResponse { known, messages }))
     }
 
-    async fn next_generation(
-        &self,
-        request: Request<v1::NextGenerationRequest>,
-    ) -> Result<Response<v1::Sale>, Status> {
-        let v1::NextGenerationRequest { sale_id, generation } = request.into_inner();
-        let sale = SaleId::new(sale_id).map_err(|invalid| ApiError::malformed("sale_id", invalid))?;
+    async fn next_generation(&self, request: Request<v1::NextGenerationRequest>) -> GrpcResult<v1::Sale> {
+        let v1::NextGenerationRequest { sale_id: number, generation } = request.into_inner();
+        let sale = sale_id(number)?;
         let next = self.store.next_generation(sale, generation, self.clock.now()).await.map_err(failure)?;
         let next = next.ok_or(ApiError::Refused(Refusal::SaleNotFound))?;
         if !next.changed {
@@ -91,10 +86,9 @@ impl RepairService for Repairs {
     async fn compensate_store(
         &self,
         request: Request<v1::CompensateStoreRequest>,
-    ) -> Result<Response<v1::CompensateStoreResponse>, Status> {
-        let v1::CompensateStoreRequest { sale_id, adjustments, in_store } = request.into_inner();
-        let sale = SaleId::new(sale_id).map_err(|invalid| ApiError::malformed("sale_id", invalid))?;
-        let step = StoreStep { adjustments, in_store };
+    ) -> GrpcResult<v1::CompensateStoreResponse> {
+        let v1::CompensateStoreRequest { sale_id: number, adjustments, in_store } = request.into_inner();
+        let (sale, step) = (sale_id(number)?, StoreStep { adjustments, in_store });
         let done = self.store.compensate(sale, &step, self.clock.now()).await.map_err(failure)?;
         let (result, saleable, adjustments) = match done.ok_or(ApiError::Refused(Refusal::SaleNotFound))? {
             Compensated::Done { saleable, adjustments } => {
@@ -111,7 +105,7 @@ impl RepairService for Repairs {
     async fn correct_order(
         &self,
         request: Request<v1::CorrectOrderRequest>,
-    ) -> Result<Response<v1::CorrectOrderResponse>, Status> {
+    ) -> GrpcResult<v1::CorrectOrderResponse> {
         let correction = correction(request.into_inner())?;
         let is_done = self.store.correct_order(&correction, self.clock.now()).await.map_err(failure)?;
         if is_done {
@@ -122,15 +116,9 @@ impl RepairService for Repairs {
         Ok(Response::new(v1::CorrectOrderResponse { result }))
     }
 
-    async fn begin_repair(
-        &self,
-        request: Request<v1::BeginRepairRequest>,
-    ) -> Result<Response<v1::RepairEvent>, Status> {
-        let v1::BeginRepairRequest { sale_id, kind, actor, reason, before } = request.into_inner();
-        let sale = match sale_id {
-            0 => None,
-            id => Some(SaleId::new(id).map_err(|invalid| ApiError::malformed("sale_id", invalid))?),
-        };
+    async fn begin_repair(&self, request: Request<v1::BeginRepairRequest>) -> GrpcResult<v1::RepairEvent> {
+        let v1::BeginRepairRequest { sale_id: number, kind, actor, reason, before } = request.into_inner();
+        let sale = if number == 0 { None } else { Some(sale_id(number)?) };
         let draft = RepairDraft { sale, kind, actor, reason, before }.check();
         let draft = draft.map_err(|wrong| ApiError::malformed(wrong.field, wrong.expected))?;
         let event = self.store.begin_repair(&draft, self.clock.now()).await.map_err(failure)?;
@@ -138,15 +126,11 @@ impl RepairService for Repairs {
         Ok(Response::new(event_message(event)))
     }
 
-    async fn end_repair(
-        &self,
-        request: Request<v1::EndRepairRequest>,
-    ) -> Result<Response<v1::RepairEvent>, Status> {
+    async fn end_repair(&self, request: Request<v1::EndRepairRequest>) -> GrpcResult<v1::RepairEvent> {
         let v1::EndRepairRequest { id, after } = request.into_inner();
         if after.len() > TEXT_BYTES_MAX {
-            return Err(
-                ApiError::malformed("after", format!("must be at most {TEXT_BYTES_MAX} bytes")).into()
-            );
+            let expected = format!("must be at most {TEXT_BYTES_MAX} bytes");
+            return Err(ApiError::malformed("after", expected).into());
         }
         let event = self.store.end_repair(id, &after, self.clock.now()).await.map_err(failure)?;
         Ok(Response::new(event_message(event.ok_or(ApiError::RepairNotFound)?)))
@@ -155,17 +139,9 @@ impl RepairService for Repairs {
     async fn list_repairs(
         &self,
         request: Request<v1::ListRepairsRequest>,
-    ) -> Result<Response<v1::ListRepairsResponse>, Status> {
-        let v1::ListRepairsRequest { before_id, page_size } = request.into_inner();
-        let size = match page_size {
-            0 => PAGE_SIZE,
-            1..=REPAIR_PAGE_MAX => page_size,
-            _ => {
-                return Err(
-                    ApiError::malformed("page_size", format!("must be at most {REPAIR_PAGE_MAX}")).into()
-                );
-            }
-        };
+    ) -> GrpcResult<v1::ListRepairsResponse> {
+        let v1::ListRepairsRequest { before_id, page_size: asked } = request.into_inner();
+        let size = page_size("page_size", asked, PAGE_SIZE, REPAIR_PAGE_MAX)?;
         let before = (before_id > 0).then_some(before_id);
         let repairs = self.store.repairs(before, size).await.map_err(failure)?;
         Ok(Response::new(v1::ListRepairsResponse {
@@ -197,26 +173,19 @@ impl Repairs {
 
 fn correction(request: v1::CorrectOrderRequest) -> Result<Correction, ApiError> {
     let v1::CorrectOrderRequest { order_id, seen, settled } = request;
-    let order = order_id.parse().map_err(|wrong| ApiError::malformed("order_id", wrong))?;
-    let there =
-        |field, mark: Option<v1::OrderMark>| mark.ok_or_else(|| ApiError::malformed(field, "must be there"));
-    let (seen, settled) = (there("seen", seen)?, there("settled", settled)?);
+    let order = order_id.parse().map_err(invalid("order_id"))?;
+    let (seen, settled) = (required("seen", seen)?, required("settled", settled)?);
     if seen.sale_id != settled.sale_id {
         return Err(ApiError::malformed("settled", "must be of the sale that was seen"));
     }
-    let sale = SaleId::new(seen.sale_id).map_err(|invalid| ApiError::malformed("seen", invalid))?;
+    let sale = SaleId::new(seen.sale_id).map_err(invalid("seen"))?;
     Ok(Correction { order, sale, seen: mark("seen", &seen)?, settled: mark("settled", &settled)? })
 }
 
 /// Accepts only states in which an order is decided: later states are not the ledger's.
 fn mark(field: &'static str, mark: &v1::OrderMark) -> Result<OrderSnapshot, ApiError> {
-    let reason = match mark.cancel_reason.as_str() {
-        "" => None,
-        reason => Some(
-            CancelReason::parse(reason)
-                .ok_or_else(|| ApiError::malformed(field, "must have a known reason"))?,
-        ),
-    };
+    let reason = body::cancel_reason(&mark.cancel_reason)
+        .map_err(|_unknown| ApiError::malformed(field, "must have a known reason"))?;
     match OrderState::from_parts(&mark.state, reason) {
         Some(state @ (OrderState::Confirmed | OrderState::Cancelled(_))) if mark.quantity > 0 => {
             Ok(OrderSnapshot { quantity: mark.quantity, state })
