@@ -4,20 +4,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    BatchId, BatchOutcome, BuyerDigest, BuyerId, CancelReason, Intent, LogStatus, OrderId, OrderState,
-    SaleId,
+    BatchId, BatchOutcome, BuyerDigest, BuyerId, Intent, LogStatus, OrderId, SaleId,
     audit::{BuyerUnits, DecidedBatch, LedgerSnapshot, StoreSnapshot},
 };
 use flashgate_proto::{
     body,
-    channel::kept_alive,
-    snapshot,
+    channel::{found, kept_alive},
+    order, snapshot,
     v1::{
         self, ledger_service_client::LedgerServiceClient, order_store_service_client::OrderStoreServiceClient,
     },
 };
 use tonic::{
-    Code, Status,
+    Status,
     body::Body,
     client::GrpcService,
     codegen::{Body as HttpBody, Bytes, StdError},
@@ -111,15 +110,6 @@ pub(crate) fn bytes(batches: &[BatchId]) -> Vec<Vec<u8>> {
     batches.iter().map(|batch| batch.to_bytes().to_vec()).collect()
 }
 
-/// `None` for NOT_FOUND.
-fn found<T>(answer: Result<tonic::Response<T>, Status>, side: &'static str) -> Result<Option<T>, SideError> {
-    match answer {
-        Ok(answer) => Ok(Some(answer.into_inner())),
-        Err(status) if status.code() == Code::NotFound => Ok(None),
-        Err(status) => Err(unavailable(side)(status)),
-    }
-}
-
 /// The ledger behind any gateway.
 #[derive(Clone, Debug)]
 pub struct GatewayLedger<C = Channel>(LedgerServiceClient<C>);
@@ -169,11 +159,7 @@ fn log_trace(trace: v1::BatchTrace) -> Result<LogTrace, SideError> {
 }
 
 fn order_mark(mark: &v1::OrderMark) -> Option<OrderMark> {
-    let reason = match mark.cancel_reason.as_str() {
-        "" => None,
-        reason => Some(CancelReason::parse(reason)?),
-    };
-    let state = OrderState::from_parts(&mark.state, reason)?;
+    let state = order::state(&mark.state, &mark.cancel_reason).ok()?;
     Some(OrderMark { sale: SaleId::new(mark.sale_id).ok()?, quantity: mark.quantity, state })
 }
 
@@ -181,7 +167,7 @@ fn order_mark(mark: &v1::OrderMark) -> Option<OrderMark> {
 impl<C: Carrier> LedgerSide for GatewayLedger<C> {
     async fn snapshot(&self, sale: SaleId) -> Result<Option<LedgerSnapshot>, SideError> {
         let request = v1::SnapshotSaleRequest { sale_id: sale.get() };
-        let snapshot = found(self.0.clone().snapshot_sale(request).await, GATEWAY)?;
+        let snapshot = found(self.0.clone().snapshot_sale(request).await).map_err(unavailable(GATEWAY))?;
         snapshot.map(snapshot::ledger_snapshot).transpose().map_err(invalid_response(GATEWAY))
     }
 
@@ -243,7 +229,7 @@ impl<C: Carrier> WorkerStore<C> {
 impl<C: Carrier> StoreSide for WorkerStore<C> {
     async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, SideError> {
         let request = v1::SnapshotStoreSaleRequest { sale_id: sale.get(), batch_ids: bytes(asked) };
-        let sums = found(self.0.clone().snapshot_store_sale(request).await, WORKER)?;
+        let sums = found(self.0.clone().snapshot_store_sale(request).await).map_err(unavailable(WORKER))?;
         sums.map(snapshot::store_snapshot).transpose().map_err(invalid_response(WORKER))
     }
 

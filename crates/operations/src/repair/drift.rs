@@ -14,8 +14,9 @@ use flashgate_domain::{
     BatchId, OrderId, SaleId,
     audit::{Finding, LedgerStep, Report, StoreStep},
 };
-use flashgate_proto::v1::{
-    self, ledger_service_client::LedgerServiceClient, repair_service_client::RepairServiceClient,
+use flashgate_proto::{
+    order::mark_message,
+    v1::{self, ledger_service_client::LedgerServiceClient, repair_service_client::RepairServiceClient},
 };
 use thiserror::Error;
 use tokio::time::sleep;
@@ -189,7 +190,8 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
             Step::Ledger(step) => self.in_ledger(step).await,
             Step::Store(step) => self.in_store(step).await,
             Step::Order { order, seen, settled } => {
-                let (order_id, seen, settled) = (order.to_string(), Some(mark(seen)), Some(mark(settled)));
+                let mark = |mark: &OrderMark| Some(mark_message(mark.sale, mark.quantity, mark.state));
+                let (order_id, seen, settled) = (order.to_string(), mark(seen), mark(settled));
                 let request = v1::CorrectOrderRequest { order_id, seen, settled };
                 let mut repairs = RepairServiceClient::new(self.sides.worker.clone());
                 Ok(repairs.correct_order(request).await?.into_inner().result)
@@ -229,15 +231,6 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
             "done" => format!("done: {saleable} left"),
             _ => format!("{result}: {adjustments} steps, {saleable} left"),
         })
-    }
-}
-
-fn mark(mark: &OrderMark) -> v1::OrderMark {
-    v1::OrderMark {
-        sale_id: mark.sale.get(),
-        quantity: mark.quantity,
-        state: mark.state.as_str().to_owned(),
-        cancel_reason: mark.state.reason().map_or("", |reason| reason.as_str()).to_owned(),
     }
 }
 

@@ -12,13 +12,17 @@
 use std::time::Duration;
 
 use flashgate_domain::{LedgerState, SaleId};
-use flashgate_proto::v1::{
-    self, ledger_service_client::LedgerServiceClient, order_store_service_client::OrderStoreServiceClient,
-    repair_service_client::RepairServiceClient, sale_service_client::SaleServiceClient,
+use flashgate_proto::{
+    channel::found,
+    v1::{
+        self, ledger_service_client::LedgerServiceClient,
+        order_store_service_client::OrderStoreServiceClient, repair_service_client::RepairServiceClient,
+        sale_service_client::SaleServiceClient,
+    },
 };
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Status, transport::Channel};
 
 use crate::client::{
     Carrier, ClientError, Sides,
@@ -144,11 +148,7 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
     pub async fn standing(&self) -> Result<RebuildStatus, ClientError> {
         let (sale_id, worker) = (self.sale.get(), || self.sides.worker.clone());
         let sale = SaleServiceClient::new(worker()).get_sale(v1::GetSaleRequest { sale_id }).await?;
-        let ledger = match self.ledger().snapshot_sale(v1::SnapshotSaleRequest { sale_id }).await {
-            Ok(snapshot) => Some(snapshot.into_inner()),
-            Err(status) if status.code() == Code::NotFound => None,
-            Err(status) => return Err(status.into()),
-        };
+        let ledger = found(self.ledger().snapshot_sale(v1::SnapshotSaleRequest { sale_id }).await)?;
         let store = self.sums().await?;
         let backlog = RepairServiceClient::new(worker()).get_backlog(v1::GetBacklogRequest {}).await?;
         Ok(RebuildStatus { sale: sale.into_inner(), ledger, store, backlog: backlog.into_inner() })
