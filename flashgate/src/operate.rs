@@ -23,6 +23,7 @@ use flashgate_operations::client::SalesClient;
 use flashgate_output::{Reader, exit::CliError, print_line, time};
 use serde::Serialize;
 use server::WorkerArgs;
+use tonic::transport::Channel;
 
 /// The order worker, and how to ask it.
 #[derive(Clone, Debug, Args)]
@@ -54,8 +55,12 @@ pub enum Output {
 }
 
 impl OperatorArgs {
+    async fn connect(&self) -> Result<Channel, CliError> {
+        self.worker.connect(self.call.timeout).await
+    }
+
     async fn sales(&self) -> Result<SalesClient, CliError> {
-        Ok(SalesClient::on(self.worker.connect(self.call.timeout).await?))
+        Ok(SalesClient::on(self.connect().await?))
     }
 }
 

@@ -1,6 +1,8 @@
 //! The settings of the embedded broker.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::num::{NonZeroU32, NonZeroU64};
+
+use flashgate_domain::non_zero;
 
 /// Ports and limits of the embedded broker. `settings` has the fixed settings, with their reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,26 +11,13 @@ pub struct EmbeddedBrokerConfig {
     pub name_server_port: u16,
     /// The broker's port on loopback; 0: any free one. The broker also uses the port two below it.
     pub broker_port: u16,
-    /// Retention of messages.
-    pub retention: Retention,
-    /// Time until the first check-back of an open half-message, and the interval of the further ones.
-    pub check_back_after: Duration,
+    /// Retention of messages, in hours. A file of messages is deleted when its youngest message is older.
+    pub retention_hours: NonZeroU32,
+    /// Time until the first check-back of an open half-message, and the interval of the further ones, in
+    /// milliseconds.
+    pub check_back_after_ms: NonZeroU64,
     /// Whether a message is synced to disk before it is acknowledged, and not only written to the operating system.
     pub sync_flush: bool,
-}
-
-/// Retention of messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// In hours. A file of messages is deleted when its youngest message is older.
-    pub hours: NonZeroU32,
-}
-
-impl Default for Retention {
-    /// 12 hours: every message is consumed within seconds, and the deduction log is kept for longer.
-    fn default() -> Self {
-        Self { hours: const { NonZeroU32::new(12).unwrap() } }
-    }
 }
 
 impl Default for EmbeddedBrokerConfig {
@@ -36,8 +25,9 @@ impl Default for EmbeddedBrokerConfig {
         Self {
             name_server_port: 0,
             broker_port: 0,
-            retention: Retention::default(),
-            check_back_after: Duration::from_secs(1),
+            // Every message is consumed within seconds, and the deduction log is kept for longer.
+            retention_hours: non_zero!(12),
+            check_back_after_ms: non_zero!(1000),
             sync_flush: true,
         }
     }

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::{
-    config::{EmbeddedBrokerConfig, Retention},
+    config::EmbeddedBrokerConfig,
     fault::{Server, StartError},
 };
 

@@ -38,7 +38,7 @@ pub(crate) fn broker(
     ports: Ports,
     config: &EmbeddedBrokerConfig,
 ) -> Result<ValidatedBrokerConfig, BrokerConfigError> {
-    let millis = u64::try_from(config.check_back_after.as_millis()).unwrap_or(u64::MAX).max(1);
+    let millis = config.check_back_after_ms.get();
     let broker = BrokerConfig {
         broker_ip1: LOOPBACK.into(),
         broker_ip2: Some(LOOPBACK.into()),
@@ -58,7 +58,7 @@ pub(crate) fn broker(
         flush_consumer_offset_interval: 1_000,
         ..BrokerConfig::default()
     };
-    let hours = usize::try_from(config.retention.hours.get()).unwrap_or(usize::MAX);
+    let hours = usize::try_from(config.retention_hours.get()).unwrap_or(usize::MAX);
     let store = MessageStoreConfig {
         store_path_root_dir: text(folder),
         ha_listen_address: std::net::Ipv4Addr::LOCALHOST.into(),

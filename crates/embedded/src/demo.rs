@@ -95,7 +95,9 @@ pub async fn run(args: &DemoArgs) -> Result<(), CliError> {
     let took = began.elapsed();
     let text = table::render(&rushed, &proof, took);
     print(text)?;
-    tell_folder(args.data_dir.as_deref())?;
+    if let Some(path) = &args.data_dir {
+        print_line(format_args!("the data is in {}", path.display()))?;
+    }
     if proof.holds() { Ok(()) } else { Err(CliError::NotProved("the proof did not hold".to_owned())) }
 }
 
@@ -107,12 +109,6 @@ pub(crate) fn temporary_folder() -> Result<TempDir, CliError> {
     let memory = Path::new(MEMORY);
     let place = if !has_room(&usual) && has_room(memory) { memory } else { &usual };
     tempfile::Builder::new().prefix("flashgate-demo-").tempdir_in(place).map_err(CliError::other)
-}
-
-fn tell_folder(kept: Option<&Path>) -> Result<(), CliError> {
-    let Some(path) = kept else { return Ok(()) };
-    print_line(format_args!("the data is in {}", path.display()))?;
-    Ok(())
 }
 
 /// Runs the sale, from the start of the deployment to the end of the sale.

@@ -9,54 +9,39 @@ use crate::OutputError;
 
 /// Why a command failed.
 #[derive(Debug, Error)]
+#[error("{0}")]
 pub enum CliError {
     /// A background task failed, and the process shut down in order. Exit code 70.
-    #[error("{0}")]
     Task(String),
     /// Any other failure. Exit code 1.
-    #[error("{0}")]
     Other(String),
     /// The command line, or a field of the request, is invalid. Exit code 2, as clap's own.
-    #[error("{0}")]
     Usage(String),
     /// The sale or order does not exist. Exit code 3.
-    #[error("{0}")]
     NotFound(String),
     /// The server refused: its rules, or the current state, forbid it. Exit code 4.
-    #[error("{0}")]
     Refused(String),
     /// The server cannot be reached, or cannot answer now. Exit code 5.
-    #[error("{0}")]
     Unavailable(String),
     /// Ctrl-C or SIGTERM ended the command early. Exit code 130, as in shells.
-    #[error("{0}")]
     Interrupted(String),
     /// A listener address of `serve` cannot be bound. Exit code 6.
-    #[error("{0}")]
     PortTaken(String),
     /// Another process uses the data folder. Exit code 7.
-    #[error("{0}")]
     FolderInUse(String),
     /// The data folder cannot be created or written. Exit code 8.
-    #[error("{0}")]
     NotWritable(String),
     /// The disk is full. Exit code 9.
-    #[error("{0}")]
     DiskFull(String),
     /// A file in the data folder is damaged, or is not flashgate's. Nothing was changed. Exit code 10.
-    #[error("{0}")]
     Damaged(String),
     /// A later version has written the data. Nothing was changed. Exit code 11.
-    #[error("{0}")]
     Newer(String),
     /// The stores differ from what the demo's buyers were promised. Exit code 12.
-    #[error("{0}")]
     NotProved(String),
     /// The audit found that the ledger and the order store differ. Exit code 13.
-    #[error("{0}")]
     Differs(String),
     /// The audit found batches that are open for too long, and nothing worse. Exit code 14.
-    #[error("{0}")]
     ToRedrive(String),
 }
 
@@ -69,29 +54,6 @@ impl CliError {
     /// Any other failure, with its cause.
     pub fn other(why: impl std::fmt::Display) -> Self {
         Self::Other(why.to_string())
-    }
-
-    /// The same error with another text.
-    pub fn reworded(self, words: impl FnOnce(&str) -> String) -> Self {
-        let (build, text): (fn(String) -> Self, String) = match self {
-            Self::Other(text) => (Self::Other, text),
-            Self::Usage(text) => (Self::Usage, text),
-            Self::NotFound(text) => (Self::NotFound, text),
-            Self::Refused(text) => (Self::Refused, text),
-            Self::Unavailable(text) => (Self::Unavailable, text),
-            Self::Interrupted(text) => (Self::Interrupted, text),
-            Self::PortTaken(text) => (Self::PortTaken, text),
-            Self::FolderInUse(text) => (Self::FolderInUse, text),
-            Self::NotWritable(text) => (Self::NotWritable, text),
-            Self::DiskFull(text) => (Self::DiskFull, text),
-            Self::Damaged(text) => (Self::Damaged, text),
-            Self::Newer(text) => (Self::Newer, text),
-            Self::NotProved(text) => (Self::NotProved, text),
-            Self::Differs(text) => (Self::Differs, text),
-            Self::ToRedrive(text) => (Self::ToRedrive, text),
-            Self::Task(text) => (Self::Task, text),
-        };
-        build(words(&text))
     }
 
     /// The exit code.

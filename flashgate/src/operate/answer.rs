@@ -46,10 +46,16 @@ fn refused(refusal: Refusal) -> CliError {
 }
 
 /// How a command ends whose audit got no answer from a side.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 pub(super) fn unanswered(fault: SideError) -> CliError {
+    unanswered_as(&fault, fault.to_string())
+}
+
+/// The same with a text of its own.
+pub(super) fn unanswered_as(fault: &SideError, text: String) -> CliError {
     match fault {
-        SideError::Unavailable { .. } => CliError::Unavailable(fault.to_string()),
-        SideError::InvalidResponse { .. } => CliError::Other(fault.to_string()),
+        SideError::Unavailable { .. } => CliError::Unavailable(text),
+        SideError::InvalidResponse { .. } => CliError::Other(text),
     }
 }
 

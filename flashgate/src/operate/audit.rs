@@ -1,7 +1,6 @@
 //! `flashgate audit`: compares the ledger with the order store while traffic runs.
 
 use std::{
-    fmt::Display,
     io::{Write, stderr},
     str::FromStr,
     time::Duration,
@@ -10,7 +9,7 @@ use std::{
 use clap::Args;
 use flashgate_domain::{SaleId, audit::Verdict};
 use flashgate_operations::{
-    audit::{Plan, Round, examine, examine_all},
+    audit::{Plan, Round, SideError, examine, examine_all},
     client::{SalesClient, Sides},
     view::{AuditView, audit::worst},
 };
@@ -20,7 +19,7 @@ use tonic::transport::Channel;
 
 use super::{
     CallArgs,
-    answer::{failed, unanswered},
+    answer::{failed, unanswered, unanswered_as},
     server::{GatewayArgs, WorkerArgs},
     table,
 };
@@ -111,19 +110,18 @@ fn end(round: Round) -> Result<(), CliError> {
     let Round { reports, failed } = round;
     let (worst, sales) = (worst(&reports), failed.len());
     match (worst, failed.into_iter().next()) {
-        (Verdict::Agrees | Verdict::ToRedrive, Some((first, why))) => {
-            Err(not_audited(sales, first, unanswered(why)))
-        }
+        (Verdict::Agrees | Verdict::ToRedrive, Some((first, why))) => Err(not_audited(sales, first, &why)),
         (Verdict::Agrees | Verdict::ToRedrive | Verdict::Differs, _) => heed(worst),
     }
 }
 
 /// How a command ends that could not audit so many sales, `first` before the others.
-pub(super) fn not_audited(sales: usize, first: impl Display, why: CliError) -> CliError {
-    why.reworded(|why| match sales {
+pub(super) fn not_audited(sales: usize, first: SaleId, why: &SideError) -> CliError {
+    let text = match sales {
         1 => format!("sale {first} could not be audited: {why}"),
         _ => format!("{sales} sales could not be audited, sale {first} first: {why}"),
-    })
+    };
+    unanswered_as(why, text)
 }
 
 /// What a verdict means for how a command ends.

@@ -14,9 +14,8 @@ use flashgate_operations::{
     },
 };
 use flashgate_output::{exit::CliError, number::whole};
-use tonic::transport::Channel;
 
-use super::{CallArgs, answer::failed, repair::ApplyArgs, server::WorkerArgs, table};
+use super::{OperatorArgs, answer::failed, repair::ApplyArgs, table};
 
 /// Dead letters: messages that the order workers cannot process.
 #[derive(Clone, Debug, Subcommand)]
@@ -29,15 +28,6 @@ pub enum DeadLettersCommand {
     Replay(DecideArgs),
     /// Drops dead letters for good; accepted batches stay open in the ledger
     Drop(DecideArgs),
-}
-
-/// The order worker, and how to ask it.
-#[derive(Clone, Debug, Args)]
-struct DeskArgs {
-    #[command(flatten)]
-    worker: WorkerArgs,
-    #[command(flatten)]
-    call: CallArgs,
 }
 
 /// Which dead letters to list.
@@ -53,7 +43,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "ID", default_value = "")]
     after: String,
     #[command(flatten)]
-    at: DeskArgs,
+    at: OperatorArgs,
 }
 
 /// Which dead letter to show.
@@ -63,7 +53,7 @@ pub struct ShowArgs {
     #[arg(value_name = "ID")]
     id: String,
     #[command(flatten)]
-    at: DeskArgs,
+    at: OperatorArgs,
 }
 
 /// Which dead letters to replay or to drop.
@@ -75,7 +65,7 @@ pub struct DecideArgs {
     #[command(flatten)]
     apply: ApplyArgs,
     #[command(flatten)]
-    at: DeskArgs,
+    at: OperatorArgs,
 }
 
 /// Does what the command says.
@@ -139,11 +129,5 @@ impl DecideArgs {
             ));
         }
         Ok(())
-    }
-}
-
-impl DeskArgs {
-    async fn connect(&self) -> Result<Channel, CliError> {
-        self.worker.connect(self.call.timeout).await
     }
 }

@@ -48,8 +48,7 @@ pub async fn run(command: &OrderCommand) -> Result<(), CliError> {
 
 impl ShowArgs {
     async fn as_operator(&self) -> Result<StoredOrderView, CliError> {
-        let worker = self.at.worker.connect(self.at.call.timeout).await?;
-        let order = find_order(worker, self.order).await.map_err(failed)?;
+        let order = find_order(self.at.connect().await?, self.order).await.map_err(failed)?;
         Ok(StoredOrderView::from(&order))
     }
 

@@ -15,7 +15,7 @@ use flashgate_operations::{
 use flashgate_output::{exit::CliError, time};
 
 use super::{
-    answer::{failed, unanswered},
+    answer::failed,
     audit::{SideArgs, Which, all_sales, not_audited},
     repair::ApplyArgs,
     table,
@@ -49,7 +49,7 @@ impl RedriveArgs {
         self.sides.call.print(&view, table::repair::redrive)?;
         let sales = failed.len();
         let first = failed.into_iter().next();
-        first.map_or(Ok(()), |(sale, why)| Err(not_audited(sales, sale, unanswered(why))))
+        first.map_or(Ok(()), |(sale, why)| Err(not_audited(sales, sale, &why)))
     }
 
     /// The batches, by id: one that holds units of several sales is told once. And the sales that could not be audited:

@@ -11,13 +11,12 @@ use flashgate_output::{exit::CliError, number::whole};
 use tonic::transport::Channel;
 
 use super::{
-    CallArgs,
+    OperatorArgs,
     answer::failed,
     dead_letters::{self, DeadLettersCommand},
     drift::DriftArgs,
     rebuild::RebuildArgs,
     redrive::RedriveArgs,
-    server::WorkerArgs,
     table,
 };
 
@@ -58,9 +57,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "N", default_value = "100", value_parser = whole::<u32>(1, 1_000))]
     limit: u32,
     #[command(flatten)]
-    worker: WorkerArgs,
-    #[command(flatten)]
-    call: CallArgs,
+    at: OperatorArgs,
 }
 
 /// Does what the command says.
@@ -79,10 +76,9 @@ pub async fn run(command: &RepairCommand) -> Result<(), CliError> {
 
 impl ListArgs {
     async fn run(&self) -> Result<(), CliError> {
-        let worker = self.worker.connect(self.call.timeout).await?;
-        let repairs = recorded(worker, self.limit).await.map_err(failed)?;
+        let repairs = recorded(self.at.connect().await?, self.limit).await.map_err(failed)?;
         let views: Vec<RepairView> = repairs.into_iter().map(RepairView::from).collect();
-        self.call.print(&views, |views| table::repair::list(views))
+        self.at.call.print(&views, |views| table::repair::list(views))
     }
 }
 

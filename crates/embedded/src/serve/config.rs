@@ -9,7 +9,7 @@ use std::{
 };
 
 use flashgate_domain::non_zero;
-use flashgate_embedded_broker::{EmbeddedBrokerConfig, Retention};
+use flashgate_embedded_broker::EmbeddedBrokerConfig;
 use flashgate_gateway::config::{AuthConfig, BatcherConfig, ListenConfig, Settings, WorkerConfig};
 use flashgate_messaging::rocketmq::RocketMqConfig;
 use flashgate_order_worker::config::{ConsumeConfig, OperatorConfig};
@@ -153,15 +153,13 @@ pub(crate) struct BrokerConfig {
 
 impl Default for BrokerConfig {
     fn default() -> Self {
-        let EmbeddedBrokerConfig { name_server_port, broker_port, retention, check_back_after, sync_flush } =
-            EmbeddedBrokerConfig::default();
-        let check_back_after_ms = u64::try_from(check_back_after.as_millis()).ok();
+        let default = EmbeddedBrokerConfig::default();
         Self {
-            name_server_port,
-            port: broker_port,
-            retention_hours: retention.hours,
-            check_back_after_ms: check_back_after_ms.and_then(NonZeroU64::new).unwrap_or(NonZeroU64::MIN),
-            sync_flush,
+            name_server_port: default.name_server_port,
+            port: default.broker_port,
+            retention_hours: default.retention_hours,
+            check_back_after_ms: default.check_back_after_ms,
+            sync_flush: default.sync_flush,
             queues: NonZeroU16::MIN,
         }
     }
@@ -172,8 +170,8 @@ impl BrokerConfig {
         EmbeddedBrokerConfig {
             name_server_port: self.name_server_port,
             broker_port: self.port,
-            retention: Retention { hours: self.retention_hours },
-            check_back_after: Duration::from_millis(self.check_back_after_ms.get()),
+            retention_hours: self.retention_hours,
+            check_back_after_ms: self.check_back_after_ms,
             sync_flush: self.sync_flush,
         }
     }
