@@ -2,8 +2,6 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 
-use flashgate_domain::non_zero;
-
 /// Ports and limits of the embedded broker. `settings` has the fixed settings, with their reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmbeddedBrokerConfig {
@@ -26,8 +24,8 @@ impl Default for EmbeddedBrokerConfig {
             name_server_port: 0,
             broker_port: 0,
             // Every message is consumed within seconds, and the deduction log is kept for longer.
-            retention_hours: non_zero!(12),
-            check_back_after_ms: non_zero!(1000),
+            retention_hours: const { NonZeroU32::new(12).unwrap() },
+            check_back_after_ms: const { NonZeroU64::new(1_000).unwrap() },
             sync_flush: true,
         }
     }

@@ -12,7 +12,7 @@
 //! | `presence`, `subscription`, `assignment`, `pull`, `offsets` | a member of a group | `DefaultLitePullConsumer`: it commits offsets backwards, hides outages, and loses a chunk with a dropped poll |
 //! | `clocks` | differences between the clocks of this process and the brokers | - |
 //!
-//! ADR 16 has the reasons and the figures, and says what would let each part go.
+//! ADR 16 has the reasons, and says what would let each part go; `examples/broken_promises` shows what the crates break.
 
 mod access;
 pub mod admin;

@@ -18,7 +18,8 @@ pub(crate) async fn run() -> Fallible<ExitCode> {
         sleep(Duration::from_secs(2)).await;
         stream.write_all(&answer).await?;
         // Until the client closes.
-        Fallible::Ok(drop(peer::read_request(&mut stream).await))
+        let _end = peer::read_request(&mut stream).await;
+        Fallible::Ok(())
     });
     let second = async {
         sleep(Duration::from_millis(200)).await;
