@@ -1,5 +1,4 @@
-//! `DefaultLitePullConsumer` loses messages if a `poll` is dropped before its end, as the branches of `select!` are:
-//! `FLASHGATE_NAMESRV=host:port cargo run -p flashgate-messaging --example broken_promises lite_pull_dropped_poll`.
+//! `DefaultLitePullConsumer` loses messages if a `poll` is dropped before its end, as the branches of `select!` are.
 //!
 //! `poll` takes a chunk from its queue and then awaits two locks. A lock of tokio makes the task pause when another one
 //! holds it, or when the task has taken 128 steps in one go, which happens here. If another branch is ready then, the

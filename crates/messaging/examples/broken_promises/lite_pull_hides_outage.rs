@@ -1,6 +1,4 @@
-//! `DefaultLitePullConsumer` does not report that its broker is unreachable, and finds it again late:
-//! `FLASHGATE_NAMESRV=host:port FLASHGATE_BROKER=host:port cargo run -p flashgate-messaging --example broken_promises lite_pull_hides_outage`. Takes up to
-//! 90 s.
+//! `DefaultLitePullConsumer` does not report that its broker is unreachable, and finds it again late. Takes up to 90 s.
 //!
 //! `poll` takes from a queue in memory, which failed pulls do not reach. The delay is that of `transport_breaker`.
 

@@ -1,5 +1,5 @@
-//! `DefaultLitePullConsumer` makes a committed offset smaller again, although automatic commits are off:
-//! `FLASHGATE_NAMESRV=host:port cargo run -p flashgate-messaging --example broken_promises lite_pull_offsets_go_back`. Takes up to 30 s.
+//! `DefaultLitePullConsumer` makes a committed offset smaller again, although automatic commits are off. Takes up to 30
+//! s.
 //!
 //! The only commit with an answer is `OffsetStore::update_consume_offset_to_broker`. It leaves the store's memory as it
 //! was, and the client's timer sends what the memory has.

@@ -1,6 +1,5 @@
 //! If the query of the committed offset fails when a `DefaultLitePullConsumer` starts, it starts at the end of the
-//! queue: `FLASHGATE_NAMESRV=host:port FLASHGATE_BROKER=host:port cargo run -p flashgate-messaging --example broken_promises lite_pull_start_forgets_offset`.
-//! Takes up to 30 s.
+//! queue. Takes up to 30 s.
 //!
 //! The failed query counts as that of a new group, which starts at `consume_from_where`: the end by default.
 

@@ -7,7 +7,7 @@
 
 // The futures of the client are deep.
 #![recursion_limit = "256"]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example prints")]
+#![expect(clippy::print_stdout, reason = "an example prints")]
 
 mod fixture;
 mod lite_pull_dropped_poll;
@@ -23,23 +23,24 @@ use std::process::ExitCode;
 
 use self::fixture::Fallible;
 
+macro_rules! run {
+    ($asked:expr; $($name:ident)+) => {
+        match $asked {
+            $(stringify!($name) => $name::run().await,)+
+            _ => {
+                eprintln!(concat!("expected one of:" $(, " ", stringify!($name))+));
+                Ok(ExitCode::from(2))
+            }
+        }
+    };
+}
+
 #[tokio::main]
 async fn main() -> Fallible<ExitCode> {
     let name = std::env::args().nth(1).unwrap_or_default();
-    match name.as_str() {
-        "lite_pull_dropped_poll" => lite_pull_dropped_poll::run().await,
-        "lite_pull_hides_outage" => lite_pull_hides_outage::run().await,
-        "lite_pull_offsets_go_back" => lite_pull_offsets_go_back::run().await,
-        "lite_pull_start_forgets_offset" => lite_pull_start_forgets_offset::run().await,
-        "transport_breaker" => transport_breaker::run().await,
-        "transport_deadline_ends_others" => transport_deadline_ends_others::run().await,
-        "transport_lost_connection" => transport_lost_connection::run().await,
-        "verdict_is_one_way" => verdict_is_one_way::run().await,
-        _ => {
-            eprintln!(
-                "expected one of: lite_pull_dropped_poll lite_pull_hides_outage lite_pull_offsets_go_back lite_pull_start_forgets_offset transport_breaker transport_deadline_ends_others transport_lost_connection verdict_is_one_way"
-            );
-            Ok(ExitCode::from(2))
-        }
+    run! {
+        name.as_str();
+        lite_pull_dropped_poll lite_pull_hides_outage lite_pull_offsets_go_back lite_pull_start_forgets_offset
+        transport_breaker transport_deadline_ends_others transport_lost_connection verdict_is_one_way
     }
 }

@@ -1,5 +1,4 @@
-//! After five failed connections, `TransportClient` does not try an address for 30 s:
-//! `cargo run -p flashgate-messaging --example broken_promises transport_breaker`. Takes up to 60 s. Needs no broker.
+//! After five failed connections, `TransportClient` does not try an address for 30 s. Takes up to 60 s.
 //!
 //! No setting of `TransportClientConfig` changes the five or the 30 s.
 

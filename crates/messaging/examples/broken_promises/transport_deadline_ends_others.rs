@@ -1,5 +1,4 @@
-//! A request that reaches its deadline ends the connection, with all other requests on it:
-//! `cargo run -p flashgate-messaging --example broken_promises transport_deadline_ends_others`. Needs no broker.
+//! A request that reaches its deadline ends the connection, with all other requests on it.
 
 use std::{process::ExitCode, time::Duration};
 

@@ -1,5 +1,4 @@
-//! A request on a connection that the peer closes waits for its whole deadline:
-//! `cargo run -p flashgate-messaging --example broken_promises transport_lost_connection`. Needs no broker.
+//! A request on a connection that the peer closes waits for its whole deadline.
 //!
 //! The end of a connection does not end the requests that are waiting on it.
 

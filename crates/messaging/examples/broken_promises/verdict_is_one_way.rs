@@ -1,5 +1,4 @@
-//! `TransactionMQProducer` does not notice that a verdict was lost:
-//! `FLASHGATE_NAMESRV=host:port FLASHGATE_BROKER=host:port cargo run -p flashgate-messaging --example broken_promises verdict_is_one_way`.
+//! `TransactionMQProducer` does not notice that a verdict was lost.
 //!
 //! The verdict is a one-way request, and even the error of sending it is dropped.
 

@@ -23,7 +23,7 @@ pub(super) struct Peers {
 struct PassedOver {
     /// Failed tries since the last successful send.
     failures: u32,
-    /// Whether a send is trying it again.
+    /// Whether the next failed send counts: that of the first one, and of the one that tries the broker again.
     tried: bool,
     /// Whether the last request of any kind timed out.
     mute: bool,
