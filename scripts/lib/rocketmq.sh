@@ -295,7 +295,8 @@ for broker in "${ALL_BROKERS[@]}"; do
 done
 unset broker verb
 
-# mqadmin WORD...: RocketMQ's own tool, without the messages of its logging library.
+# mqadmin WORD...: RocketMQ's own tool, without the messages of its logging library. Fails if the command failed: the
+# tool itself prints the exception and exits with 0.
 mqadmin() {
     local -a tls
     mapfile -t tls < <(rocketmq_tls_options)
@@ -306,7 +307,8 @@ mqadmin() {
     fi
     env ROCKETMQ_HOME="$STACK_DIR/namesrv" java -Xmx128m -XX:TieredStopAtLevel=1 -Duser.home="$STACK_DIR/namesrv" "${tls[@]}" \
         -cp "$(rocketmq_class_path)" org.apache.rocketmq.tools.command.MQAdminStartup "$@" \
-        -n "127.0.0.1:$(port_of namesrv)" 2>&1 | sed '/ |-\(INFO\|WARN\) in /d'
+        -n "127.0.0.1:$(port_of namesrv)" 2>&1 |
+        awk '/ \|-(INFO|WARN) in / { next } /SubCommandException/ { failed = 1 } { print } END { exit failed }'
 }
 
 # --- topics ---

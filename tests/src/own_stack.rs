@@ -121,10 +121,13 @@ impl OwnStack {
 
     /// Runs RocketMQ's own tool for administrators with `words`; what it printed.
     ///
+    /// # Errors
+    /// What it printed, if it failed.
+    ///
     /// # Panics
-    /// If it fails.
-    pub async fn mqadmin(&self, words: &[&str]) -> String {
-        self.call(&[&["mqadmin"], words].concat()).await
+    /// If `scripts/stack` cannot be called.
+    pub async fn mqadmin(&self, words: &[&str]) -> Result<String, String> {
+        self.attempt(&[&["mqadmin"], words].concat()).await
     }
 
     /// The same, with the data of MySQL and of the broker on small disks of their own, for [`OwnStack::fill`].
@@ -214,7 +217,7 @@ impl OwnStack {
         self.call(&["kill", part.word()]).await;
     }
 
-    /// Starts it again with what it had stored, and waits until it answers and the others know it.
+    /// Starts it again with what it had stored if it does not run, and waits until it answers and the others know it.
     pub async fn start_again(&self, part: Part) {
         let words = ["start", part.word()];
         // On a machine that is busy a server may take longer than the script waits for it.
@@ -253,7 +256,8 @@ impl OwnStack {
         let folder = self.folder.path();
         let ran = Command::new(script()).args(words).arg("--dir").arg(folder).output().await.unwrap();
         if !ran.status.success() {
-            return Err(format!("stack {words:?}: {}", String::from_utf8_lossy(&ran.stderr)));
+            let printed = [ran.stdout, ran.stderr].concat();
+            return Err(format!("stack {words:?}: {}", String::from_utf8_lossy(&printed)));
         }
         Ok(String::from_utf8(ran.stdout).unwrap())
     }

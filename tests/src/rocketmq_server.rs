@@ -64,7 +64,10 @@ impl RocketMqServer {
     }
 
     /// Runs RocketMQ's own tool for administrators with `words`; what it printed.
-    pub async fn mqadmin(&self, words: &[&str]) -> String {
+    ///
+    /// # Errors
+    /// What it printed, if it failed.
+    pub async fn mqadmin(&self, words: &[&str]) -> Result<String, String> {
         self.servers.mqadmin(words).await
     }
 }
