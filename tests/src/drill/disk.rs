@@ -42,6 +42,8 @@ impl Field {
         assert!(accepted > 0.0, "nobody could buy while there was room in the backlog");
         self.backlog_is_kept(sale).await;
         self.servers.make_room(Part::Mysql).await;
+        // MySQL ends by itself if it cannot write its binary log (`binlog_error_action`).
+        self.servers.start_again(Part::Mysql).await;
         if restart {
             self.servers.kill(Part::Mysql).await;
             self.servers.start_again(Part::Mysql).await;
