@@ -69,6 +69,8 @@ impl IntoResponses for Errors {
         ("sale_id" = inline(Id), Path, description = "The sale: a decimal number from 1 to 2^63 - 1"),
         ("Idempotency-Key" = inline(Key), Header, description = "Names this purchase: 1 to 255 visible ASCII characters, once"),
         ("X-Buyer-Id" = inline(Buyer), Header, description = "The buyer, with auth.mode = trusted-header: 1 to 128 visible ASCII characters, once"),
+        ("traceparent" = Option<String>, Header, description = "A W3C trace context: if it is sampled, the messages of the order carry it. An invalid one is ignored"),
+        ("tracestate" = Option<String>, Header, description = "The state of that trace"),
     ),
     request_body = super::BuyBody,
     responses(
