@@ -23,7 +23,7 @@ use flashgate_output::{fail, parse, print, print_line};
 use flashgate_service::{
     cli::ConfigCommand,
     config::{self, ConfigError},
-    files,
+    files, memory,
     metrics::BUS,
     shutdown,
     telemetry::{self, TelemetryError},
@@ -103,6 +103,7 @@ fn load(file: Option<&Path>) -> anyhow::Result<Config> {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::init_logs(&config.log)?;
+    memory::use_small_pages();
     let metrics = telemetry::init_metrics(&[GATEWAY, REDIS, BUS])?;
     let limit = config.listen.limits.drain_timeout() + shutdown::AFTER_DRAIN;
     let shutdown = shutdown::on_signal(limit).context("signals cannot be had")?;

@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -92,9 +92,22 @@ impl Process {
     /// # Panics
     /// If it does not run.
     pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap_or_else(|why| panic!("{}: {why}", self.name));
+    }
+
+    /// Its resident memory in KiB, without the pages of its program file.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid().as_raw_nonzero())).unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        resident.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    fn pid(&self) -> Pid {
         let id = self.child.as_ref().and_then(Child::id).and_then(|id| i32::try_from(id).ok());
-        let pid = id.and_then(Pid::from_raw).unwrap_or_else(|| panic!("{} does not run", self.name));
-        kill_process(pid, signal).unwrap_or_else(|why| panic!("{}: {why}", self.name));
+        id.and_then(Pid::from_raw).unwrap_or_else(|| panic!("{} does not run", self.name))
     }
 
     /// SIGKILL, and waits until it is gone.

@@ -1,4 +1,5 @@
-//! What operators watch: `/metrics` of real programs right after their start, and trace contexts across the topics.
+//! What operators watch: `/metrics` of real programs right after their start, their memory, and trace contexts across
+//! the topics.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
@@ -89,6 +90,21 @@ async fn every_documented_series_is_there_right_after_the_start() {
         })
         .await;
     }
+    shop.stop().await;
+}
+
+/// Huge pages alone would be more: see `flashgate_service::memory`.
+const RESIDENT_KIB_MAX: u64 = 100 * 1_024;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_has_sold_takes_little_memory() {
+    let shop = Deployment::of("memory").start().await;
+    let sale = shop.open_sale(SaleForm::of_stock(100)).await;
+    for purchase in Purchase::of_many(sale, "memory", 100) {
+        assert!(shop.gateways[0].door().buy(&purchase).await.order().is_some());
+    }
+    let resident_kib = shop.gateways[0].process.resident_kib();
+    assert!(resident_kib < RESIDENT_KIB_MAX, "{resident_kib} KiB");
     shop.stop().await;
 }
 

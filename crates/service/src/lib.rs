@@ -6,7 +6,8 @@
 //! | [`cli`] | the sub-commands that every program has |
 //! | [`telemetry`], [`metrics`] | logs; the metrics of a program |
 //! | [`throttle`] | at most one log line per second and kind |
-//! | [`shutdown`], [`files`], [`clocks`] | signals as a token; the open-file limit; clocks of the servers |
+//! | [`shutdown`], [`clocks`] | signals as a token; clocks of the servers |
+//! | [`files`], [`memory`] | the open-file limit; the size of memory pages |
 //! | [`listener`] | HTTP with its timeouts |
 //! | [`error`] | the one table from outcomes to HTTP and gRPC |
 //! | [`problem`], [`status`], [`openapi`] | errors as problem documents, as gRPC statuses, and in OpenAPI documents |
@@ -22,6 +23,7 @@ pub mod fields;
 pub mod files;
 pub mod integers;
 pub mod listener;
+pub mod memory;
 pub mod messages;
 pub mod metrics;
 pub mod openapi;
