@@ -16,7 +16,7 @@ use flashgate_service::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::{
-    IntoResponses, ToSchema,
+    IntoParams, IntoResponses, ToSchema,
     openapi::{self, RefOr},
 };
 
@@ -56,6 +56,19 @@ impl IntoResponses for Errors {
     }
 }
 
+/// See [`trace_context`].
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only described")]
+struct TraceContextHeaders {
+    /// A W3C trace context: if it is sampled, the messages of the order carry it. An invalid one is ignored.
+    #[param(required = false)]
+    traceparent: String,
+    /// The state of that trace.
+    #[param(required = false)]
+    tracestate: String,
+}
+
 /// Buy units of a sale
 ///
 /// Accepted means that the order survives the loss of any one part. It is confirmed, or cancelled with a reason,
@@ -69,8 +82,7 @@ impl IntoResponses for Errors {
         ("sale_id" = inline(Id), Path, description = "The sale: a decimal number from 1 to 2^63 - 1"),
         ("Idempotency-Key" = inline(Key), Header, description = "Names this purchase: 1 to 255 visible ASCII characters, once"),
         ("X-Buyer-Id" = inline(Buyer), Header, description = "The buyer, with auth.mode = trusted-header: 1 to 128 visible ASCII characters, once"),
-        ("traceparent" = Option<String>, Header, description = "A W3C trace context: if it is sampled, the messages of the order carry it. An invalid one is ignored"),
-        ("tracestate" = Option<String>, Header, description = "The state of that trace"),
+        TraceContextHeaders,
     ),
     request_body = super::BuyBody,
     responses(
