@@ -128,6 +128,12 @@ async fn a_body_that_is_refused_before_it_was_read_does_not_reset_the_connection
     let large =
         [b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 900000\r\n\r\n".to_vec(), vec![b'x'; 900_000]];
     is_problem(&server.answer(large.concat()).await, "413", "body_too_large");
+    // A peer that reads nothing before all is sent loses the answer if the connection is reset.
+    let mut peer = TcpStream::connect(server.address).await.unwrap();
+    timeout(PATIENCE, peer.write_all(&large.concat())).await.unwrap().unwrap();
+    let mut answer = String::new();
+    timeout(PATIENCE, peer.read_to_string(&mut answer)).await.unwrap().unwrap();
+    is_problem(&answer, "413", "body_too_large");
     server.stop().await;
 }
 

@@ -5,7 +5,7 @@
 use std::{
     env,
     io::{BufRead, BufReader, Read},
-    process::{Child, ChildStderr, Command, Stdio},
+    process::{self, Child, ChildStderr, Command, Stdio},
     thread,
     time::Duration,
 };
@@ -18,11 +18,17 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// Makes this test the process that is to be ended, with so many milliseconds to shut down.
 const CHILD: &str = "FLASHGATE_SHUTDOWN_CHILD_MS";
+/// When the process ends by itself: it must have been ended long before.
+const LIFE_MAX: Duration = Duration::from_secs(20);
 
 /// Not a test of its own: what the others start. All of its threads but the one that watches hang.
 #[test]
 fn child() {
     let Ok(limit_ms) = env::var(CHILD) else { return };
+    thread::spawn(|| {
+        thread::sleep(LIFE_MAX);
+        process::exit(1);
+    });
     telemetry::init_logs(&LogConfig::default()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

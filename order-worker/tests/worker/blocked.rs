@@ -62,14 +62,15 @@ async fn batches_of_a_held_sale_wait_and_those_of_others_go_on() {
     for config in [small_chunks(), ConsumeConfig::default()] {
         let (mut scene, held) = scene_with_a_held_sale(config).await;
         let free = scene.sale;
-        let mut waiting = vec![scene.send_of(held, 1, 4)];
-        let others: Vec<Batch> = (2..=9).map(|number| scene.send_of(free, number, 4)).collect();
-        waiting.push(scene.send_of(held, 10, 4));
+        // As many as there can be chunks in flight.
+        let mut waiting = vec![scene.send_of(held, 1, 4), scene.send_of(held, 2, 4)];
+        let others: Vec<Batch> = (3..=10).map(|number| scene.send_of(free, number, 4)).collect();
+        waiting.push(scene.send_of(held, 11, 4));
         assert_eq!(told_within(&mut scene, MINUTE).await, (ids(&others), None), "the first one is not done");
 
         scene.store.locked.lock().clear();
-        assert_eq!(told_within(&mut scene, MINUTE).await, (ids(&waiting), Some(10)));
-        assert_eq!(scene.store.sale(held).await.unwrap().unwrap().saleable, 1_000 - 8);
+        assert_eq!(told_within(&mut scene, MINUTE).await, (ids(&waiting), Some(11)));
+        assert_eq!(scene.store.sale(held).await.unwrap().unwrap().saleable, 1_000 - 12);
     }
 }
 

@@ -206,7 +206,8 @@ async fn a_sale_that_is_preheated_during_an_audit_is_not_missing() {
         // Gateways read the sales every two seconds.
         sleep(Duration::from_millis(number * 33 % 2_000)).await;
         let preheat = async {
-            sleep(Duration::from_millis(1_000)).await;
+            // At any time of the audit.
+            sleep(Duration::from_millis(500 + number * 101 % 3_000)).await;
             world.servers.store.state().preheat_sale(sale).unwrap();
         };
         let (report, ()) = tokio::join!(world.auditor.audit(sale), preheat);

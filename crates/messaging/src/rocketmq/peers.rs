@@ -1,9 +1,9 @@
 //! Skips brokers that failed recently.
 //!
 //! A broker is skipped for a while after a failed send. Then one send, and only one, tries the broker again, and the time
-//! doubles if that fails, too. Sends that were under way with the first one count as one failure. So a broker that is down, frozen or refusing delays a few sends and not all of
-//! them, and its recovery is detected without a notification. A broker that did not answer at all is tried again as
-//! soon as it answers any request, such as a heartbeat.
+//! doubles if that fails, too. Sends that were under way with the first one count as one failure. So a broker that is
+//! down, frozen or refusing delays a few sends and not all of them, and its recovery is detected without a notification.
+//! A broker that did not answer at all is tried again as soon as it answers any request, such as a heartbeat.
 //!
 //! This is advice only: if every broker is skipped, the one whose time ends first is used.
 
