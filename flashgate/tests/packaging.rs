@@ -67,8 +67,13 @@ fn the_broker_of_the_composition_keeps_less_than_the_ledger_and_gives_no_half_me
 #[test]
 fn the_topics_of_the_composition_are_those_of_the_default_prefix() {
     let topics = read("compose/create-topics");
-    for topic in ["flashgate-orders", "flashgate-outcomes", "flashgate-sales", "%DLQ%flashgate-order-worker"]
-    {
+    for topic in [
+        "flashgate-orders",
+        "flashgate-outcomes",
+        "flashgate-lifecycle",
+        "flashgate-sales",
+        "%DLQ%flashgate-order-worker",
+    ] {
         assert!(topics.contains(&format!("\ncreate {topic} ")), "{topic}");
     }
 }

@@ -6,7 +6,7 @@ mod operator;
 
 use std::process::Output;
 
-use operator::Operator;
+use operator::{ORDER, Operator};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -82,12 +82,36 @@ async fn refusals_have_their_exit_codes_and_say_the_stable_code() {
 #[tokio::test]
 async fn an_order_is_shown_whole() {
     let operator = Operator::start().await;
-    let order = json_of(&flashgate(&operator, &["order", "show", "77", "--output", "json"]).await);
-    assert_eq!((&order["order_id"], &order["state"]), (&json!("77"), &json!("confirmed")));
+    let id = ORDER.to_string();
+    let order = json_of(&flashgate(&operator, &["order", "show", &id, "--output", "json"]).await);
+    assert_eq!((&order["order_id"], &order["state"]), (&json!(id), &json!("confirmed")));
     assert_eq!(order["buyer_id"], "ann");
     assert_eq!(order.get("cancel_reason"), None);
     let missing = flashgate(&operator, &["order", "show", "78"]).await;
     assert_eq!(missing.status.code(), Some(3));
+}
+
+#[tokio::test]
+async fn an_order_is_cancelled_and_its_transitions_are_listed() {
+    let operator = Operator::start().await;
+    let id = ORDER.to_string();
+    let cancel = ["order", "cancel", &id, "--actor", "eve", "--output", "json", "--reason"];
+    let order = json_of(&flashgate(&operator, &[&cancel[..], &["asked"]].concat()).await);
+    assert_eq!((&order["state"], &order["cancel_reason"]), (&json!("cancelled"), &json!("by_operator")));
+    assert_eq!(order["version"], 2);
+    let refused = flashgate(&operator, &[&cancel[..], &["paid"]].concat()).await;
+    assert_eq!(refused.status.code(), Some(4));
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("order_not_cancellable: it is paid"),
+        "{refused:?}"
+    );
+    let events = json_of(&flashgate(&operator, &["order", "events", &id, "--output", "json"]).await);
+    let [event] = &events["events"].as_array().unwrap()[..] else { panic!("{events}") };
+    assert_eq!((&event["from"], &event["to"]), (&json!("confirmed"), &json!("cancelled")));
+    assert_eq!((&event["actor"], &event["version"], event.get("cause")), (&json!("buyer"), &json!(2), None));
+    for command in ["cancel", "events"] {
+        assert_eq!(flashgate(&operator, &["order", command, "78"]).await.status.code(), Some(3));
+    }
 }
 
 #[tokio::test]

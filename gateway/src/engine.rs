@@ -22,7 +22,7 @@ use crate::{
         transaction::Transactions,
     },
     config::Settings,
-    outcomes::{ledger_events, settle::Settlement},
+    outcomes::{ledger_events, member::Member, returns::Returns, settle::Settlement},
     readiness::Readiness,
     sales::{
         belonging::Belonging, catalogue::Catalogue, ledger_clock::LedgerClock, preheat::Preheat,
@@ -52,6 +52,8 @@ pub struct Dependencies {
     pub belonging: Arc<Belonging>,
     /// Joins the group of outcomes; called once the gateway has agreed on its ledger.
     pub outcomes: Join,
+    /// Joins the group of lifecycle events, likewise.
+    pub lifecycle: Join,
     /// Sale events: every gateway gets all of them.
     pub sale_events: Box<dyn Subscription>,
     /// The order worker.
@@ -74,7 +76,8 @@ pub struct Engine {
     pub catalogue: Arc<Catalogue>,
     transactions: Arc<Transactions>,
     lanes: Vec<Task>,
-    settling: Task,
+    /// The members of the groups.
+    members: [Task; 2],
     background: Vec<Task>,
 }
 
@@ -126,8 +129,11 @@ impl Engine {
         let preheating =
             preheat.run(parts.sale_events, settings.refresh, Arc::clone(readiness), shutdown.clone());
         background.push(supervisor.spawn("preheat", preheating));
-        let settlement = Settlement::new(parts.ledger.clone(), Arc::clone(&belonging), Arc::clone(&sold_out));
-        let settling = supervisor.spawn("settle", settlement.run(parts.outcomes, shutdown.clone()));
+        let settlement = Settlement::new(parts.ledger.clone(), Arc::clone(&sold_out));
+        let settling = Member::new(settlement, Arc::clone(&belonging)).run(parts.outcomes, shutdown.clone());
+        let returns = Returns::new(parts.ledger.clone(), Arc::clone(&sold_out), Arc::clone(&clock));
+        let returning = Member::new(returns, Arc::clone(&belonging)).run(parts.lifecycle, shutdown.clone());
+        let members = [supervisor.spawn("settle", settling), supervisor.spawn("return_units", returning)];
 
         let transactions = Transactions::new(
             parts.ledger.clone(),
@@ -151,7 +157,7 @@ impl Engine {
             Purchase::start(settings, parts.shards, lane, Arc::clone(&catalogue), clock, supervisor);
         let purchase = Arc::new(purchase);
         let orders = Arc::new(Orders::new(parts.ledger, parts.registry));
-        Some(Self { node, purchase, orders, catalogue, transactions, lanes, settling, background })
+        Some(Self { node, purchase, orders, catalogue, transactions, lanes, members, background })
     }
 
     /// Call it after shutdown: the lanes refuse or finish the queued intents, and outcomes that were taken are
@@ -161,7 +167,9 @@ impl Engine {
             lane.ended().await;
         }
         self.transactions.finish().await;
-        self.settling.ended().await;
+        for member in self.members {
+            member.ended().await;
+        }
         drop(self.background);
     }
 }

@@ -162,6 +162,7 @@ async fn connect(
         .await?;
     let producer = Arc::new(producer);
     let (settle_group, outcomes_topic) = (names.group("gateway-settle")?, names.topic("outcomes")?);
+    let (lifecycle_group, lifecycle_topic) = (names.group("gateway-lifecycle")?, names.topic("lifecycle")?);
     let sale_events = broker.listen(names.group("gateway-sales")?, names.topic("sales")?).await?;
     let registry =
         GrpcRegistry::new(&config.worker.url, Duration::from_millis(config.worker.timeout_ms.get()))?;
@@ -172,6 +173,7 @@ async fn connect(
         orders_topic,
         belonging,
         outcomes: broker.joining(settle_group, outcomes_topic),
+        lifecycle: broker.joining(lifecycle_group, lifecycle_topic),
         sale_events: Box::new(sale_events),
         registry: Arc::new(registry),
         clock,

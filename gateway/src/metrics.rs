@@ -19,6 +19,7 @@ const CALL: Label = Label {
         "check_back",
         "settle",
         "settle_confirmed",
+        "return_units",
         "rebuild",
         "begin_rebuild",
         "restore",
@@ -53,6 +54,7 @@ const FAULT: Label = Label {
     ],
 };
 const SCRIPT: Label = Label { name: "script", values: SCRIPT_NAMES };
+const GROUP: Label = Label { name: "kind", values: &["outcomes", "lifecycle"] };
 const SALE: Label = Label { name: "sale", values: &[] };
 
 /// Metrics of the gateway itself, independent of the ledger.
@@ -85,13 +87,17 @@ pub const GATEWAY: &[Metric] = &[
         values: &["applied", "already", "applied_late", "contradiction", "id_taken", "given_up", "broken_off"],
     }]),
     Metric::gauge(
-        "flashgate_gateway_outcomes_lag_messages",
-        "unsettled messages with outcomes: waiting for this gateway or in progress",
-    ),
+        "flashgate_gateway_lag_messages",
+        "messages that are not applied to the ledger: waiting for this gateway or in progress",
+    )
+    .by(&[GROUP]),
+    Metric::counter("flashgate_gateway_messages_unreadable_total", "messages of an unknown version").by(&[GROUP]),
     Metric::counter(
-        "flashgate_gateway_outcomes_unreadable_total",
-        "outcomes of an unknown version",
-    ),
+        "flashgate_gateway_returns_total",
+        "orders that gave their units up; missing: the ledger does not have the sale; given_up: not returned \
+         within a minute, repair the sale",
+    )
+    .by(&[Label { name: "result", values: &["done", "already", "missing", "given_up"] }]),
     Metric::counter("flashgate_gateway_batch_id_taken_total", "batch ids that another batch has: two gateways share a node number"),
     Metric::gauge("flashgate_gateway_sale_paused", "1: the sale is paused").by(&[SALE]),
     Metric::counter(
@@ -111,7 +117,7 @@ pub const GATEWAY: &[Metric] = &[
         .by(&[Label { name: "result", values: &["sent", "in_doubt", "no_body", "failed"] }]),
     Metric::gauge("flashgate_gateway_ledger_agreed", "1: ledger and order store match"),
     Metric::counter("flashgate_gateway_foreign_messages_total", "messages of another ledger, not processed")
-        .by(&[Label { name: "kind", values: &["half_message", "outcomes"] }]),
+        .by(&[Label { name: "kind", values: &["half_message", "outcomes", "lifecycle"] }]),
     Metric::gauge("flashgate_gateway_dependency_up", "1: the last call succeeded")
         .by(&[Label { name: "part", values: &["ledger", "broker", "worker"] }]),
     Metric::gauge(

@@ -28,8 +28,9 @@ use crate::{
     auditor::Auditor,
     config::{OperatorConfig, WorkerConfig},
     consume::{Dependencies, Topics, pause},
-    engine::{self, OperatorPort},
+    engine::{self, ORDER_EVENTS, OperatorPort},
     health::Health,
+    lifecycle::{EventPublisher, Orders},
     operator::{Backlog, DeadLetters, Interface, Repairs, Sales},
 };
 
@@ -79,6 +80,14 @@ pub async fn serve(
 
     let topic = config.rocketmq.topic("sales")?;
     let sales = Arc::new(Sales::new(store.clone(), publisher.clone(), topic, Arc::clone(&clock)));
+    let (sender, events) = EventPublisher::new(
+        store.clone(),
+        publisher.clone(),
+        config.rocketmq.topic("lifecycle")?,
+        Arc::clone(&clock),
+        Arc::clone(&health),
+    );
+    let orders = Arc::new(Orders::new(store.clone(), Arc::clone(&clock), sender));
     let listener = bind(&config.operator).await?;
     let backlog = Backlog::default();
     let repairs = Repairs {
@@ -95,10 +104,10 @@ pub async fn serve(
         store: store.clone(),
         clock: Arc::clone(&clock),
     };
-    let interface = Interface { sales, repairs, dead_letters, health: Arc::clone(&health) };
+    let interface = Interface { sales, orders, repairs, dead_letters, health: Arc::clone(&health) };
     let port = OperatorPort::open(listener, &config.operator, files, interface, Some(metrics), supervisor)?;
 
-    let handles = BrokerHandles { publisher: &publisher, browser: &browser, backlog: &backlog };
+    let handles = BrokerHandles { publisher: &publisher, browser: &browser, backlog: &backlog, events };
     let telling = supervisor.spawn("shutdown_notice", tell(Arc::clone(&health), shutdown.clone()));
     let worked = work(&config, clock, store, handles, &health, seed, supervisor).await;
     // Needed if the consumer ended by itself, such as at another schema: from here on tasks may end.
@@ -138,6 +147,7 @@ struct BrokerHandles<'a> {
     publisher: &'a Arc<LateInit<RocketMqPublisher>>,
     browser: &'a LateInit<RocketMqBrowser>,
     backlog: &'a Backlog,
+    events: EventPublisher,
 }
 
 async fn work(
@@ -156,6 +166,7 @@ async fn work(
     }
     let topics = Topics {
         outcomes: config.rocketmq.topic("outcomes")?,
+        lifecycle: config.rocketmq.topic("lifecycle")?,
         dead_letters: config.rocketmq.group("order-worker")?.dead_letters(),
         orders: config.rocketmq.topic("orders")?,
     };
@@ -170,6 +181,8 @@ async fn work(
     let auditor = Auditor::new(&config.audit, store.clone())
         .map_err(|why| ConfigError::unfit("audit.gateway_url", format!("must be http://host:port: {why}")))?;
     let auditing = auditor.map(|auditor| supervisor.spawn("audit", auditor.run(shutdown.clone())));
+    let done = shutdown.child_token();
+    let publishing = supervisor.spawn_job(ORDER_EVENTS, handles.events.run(done.clone()));
     let dependencies = Dependencies {
         store,
         publisher: handles.publisher.clone(),
@@ -196,6 +209,8 @@ async fn work(
             member = joined.map(|(_mq, _sender, subscription)| subscription);
         }
     }
+    done.cancel();
+    publishing.ended().await;
     drop(auditing);
     info!("left the consumer group");
     Ok(())

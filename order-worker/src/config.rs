@@ -69,7 +69,7 @@ impl WorkerConfig {
         self.order_store.access()?.check().map_err(StoreConfig::unfit)?;
         let unfit =
             |why: InvalidName| ConfigError::unfit("rocketmq.prefix", format!("must make names: {why}"));
-        for topic in ["orders", "outcomes", "sales"] {
+        for topic in ["orders", "outcomes", "lifecycle", "sales"] {
             self.rocketmq.topic(topic).map_err(unfit)?;
         }
         self.rocketmq.group("order-worker").map_err(unfit)?;

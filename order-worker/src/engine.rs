@@ -24,8 +24,12 @@ use crate::{
     config::{ConsumeConfig, OperatorConfig},
     consume::{self, Consumer, Topics},
     health::Health,
+    lifecycle::{EventPublisher, Orders},
     operator::{self, Backlog, DeadLetters, Interface, Repairs, Sales},
 };
+
+/// The task that publishes the events of orders.
+pub(crate) const ORDER_EVENTS: &str = "order_events";
 
 /// Everything outside the worker. In its own process servers; in the embedded mode the store and the bus of the
 /// process.
@@ -38,7 +42,7 @@ pub struct Dependencies<S> {
     pub browser: Arc<dyn Browser>,
     /// The batches: this worker gets its share.
     pub subscription: S,
-    /// The topics of outcomes and dead letters.
+    /// The topics of outcomes, of lifecycle events and of dead letters.
     pub topics: Topics,
     /// The topic of sale events.
     pub sales_topic: Topic,
@@ -70,6 +74,14 @@ pub async fn run<S: Subscription + 'static>(
         dependencies;
     let health = Arc::new(Health::new(Duration::MAX, supervisor.shutdown().clone()));
     let sales = Sales::new(Arc::clone(&store), Arc::clone(&publisher), sales_topic, Arc::clone(&clock));
+    let (sender, events) = EventPublisher::new(
+        Arc::clone(&store),
+        Arc::clone(&publisher),
+        topics.lifecycle.clone(),
+        Arc::clone(&clock),
+        Arc::clone(&health),
+    );
+    let orders = Arc::new(Orders::new(Arc::clone(&store), Arc::clone(&clock), sender));
     let repairs = Repairs {
         store: Arc::clone(&store),
         publisher: Arc::clone(&publisher),
@@ -84,12 +96,17 @@ pub async fn run<S: Subscription + 'static>(
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
     };
-    let interface = Interface { sales: Arc::new(sales), repairs, dead_letters, health: Arc::clone(&health) };
+    let interface =
+        Interface { sales: Arc::new(sales), orders, repairs, dead_letters, health: Arc::clone(&health) };
     let port = OperatorPort::open(listener, operator, files, interface, metrics, supervisor)?;
     health.store(true);
     health.bus(true);
+    let done = supervisor.shutdown().child_token();
+    let publishing = supervisor.spawn_job(ORDER_EVENTS, events.run(done.clone()));
     let dependencies = consume::Dependencies { store, publisher, topics, clock, health: Arc::clone(&health) };
     let subscription = work(subscription, dependencies, consume.clone(), seed, supervisor).await;
+    done.cancel();
+    publishing.ended().await;
     port.close(&health).await;
     Ok(subscription)
 }

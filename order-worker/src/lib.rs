@@ -6,6 +6,7 @@
 //! | module | subject |
 //! |---|---|
 //! | [`consume`] | the life of a chunk: taken, placed, published, acknowledged |
+//! | [`lifecycle`] | the transitions of orders after they were placed, and the publication of their events |
 //! | [`operator`] | the interface for operators and gateways |
 //! | `auditor` | the background audit |
 //! | [`health`] | whether the worker is ready, and why not |
@@ -22,6 +23,7 @@ pub mod consume;
 mod dead_letter;
 pub mod engine;
 pub mod health;
+pub mod lifecycle;
 pub mod metrics;
 pub mod openapi;
 pub mod operator;

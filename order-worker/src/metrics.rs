@@ -1,6 +1,7 @@
 //! The metrics of an order worker.
 
-use flashgate_service::metrics::{BUS_FAULTS, Label, Metric};
+use flashgate_service::metrics::{BUS_FAULTS, Kind, Label, Metric};
+use metrics::Unit;
 
 /// Metrics of the order worker itself.
 pub const WORKER: &[Metric] = &[
@@ -34,9 +35,18 @@ pub const WORKER: &[Metric] = &[
         },
     ]),
     Metric::counter("flashgate_worker_publish_faults_total", "failed publish attempts").by(&[
-        Label { name: "kind", values: &["outcomes", "dead_letters", "sales", "replays"] },
+        Label { name: "kind", values: &["outcomes", "dead_letters", "sales", "replays", "lifecycle"] },
         Label { name: "code", values: BUS_FAULTS },
     ]),
+    Metric::counter("flashgate_worker_transitions_total", "transitions of orders after they were placed")
+        .by(&[Label { name: "to", values: &["cancelled"] }]),
+    Metric::counter("flashgate_worker_events_published_total", "published events of orders, repetitions included"),
+    Metric::new(
+        "flashgate_worker_unpublished_events_age_seconds",
+        Kind::Gauge,
+        Unit::Seconds,
+        "age of the oldest event of an order that a worker left unpublished",
+    ),
     Metric::counter("flashgate_worker_audits_total", "background audits of a sale")
         .by(&[Label { name: "verdict", values: &["agrees", "to_redrive", "differs", "failed"] }]),
     Metric::seconds("flashgate_worker_audit_seconds", "time of one background audit"),

@@ -1,12 +1,17 @@
 //! The OpenAPI 3.1 document of the operators' HTTP interface, generated from the code.
 //! `docs/openapi.order-worker.json` is a copy of it.
 
-use flashgate_operations::view::{OrderView, SaleView, SalesView, StoredOrderView};
+use flashgate_operations::view::{
+    OrderEventView, OrderEventsView, OrderView, SaleView, SalesView, StoredOrderView,
+};
 use flashgate_proto::sale::SaleTerms;
 use flashgate_service::openapi::{Buyer, Id, Key, Problem};
 use utoipa::OpenApi;
 
-use crate::operator::{form::SaleForm, http};
+use crate::operator::{
+    form::{CancelForm, SaleForm},
+    http,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -14,14 +19,26 @@ use crate::operator::{form::SaleForm, http};
         title = "flashgate order worker",
         description = "The interface for operators: sales and orders. Unauthenticated: keep it off the network."
     ),
-    paths(http::create, http::list, http::find, http::preheat, http::close, http::order),
+    paths(
+        http::create,
+        http::list,
+        http::find,
+        http::preheat,
+        http::close,
+        http::order,
+        http::cancel,
+        http::events
+    ),
     components(schemas(
+        CancelForm,
         SaleForm,
         SaleTerms,
         SaleView,
         SalesView,
         OrderView,
         StoredOrderView,
+        OrderEventView,
+        OrderEventsView,
         Buyer,
         Id,
         Key,

@@ -1,6 +1,6 @@
 //! The interface for operators and gateways: sales and orders, over gRPC and a small HTTP form of it, on one port.
 //!
-//! [`sales`] decides; [`grpc`] and [`http`] only decode and encode. `order_store` shows the order store to auditors,
+//! [`sales`] and [`crate::lifecycle`] decide; [`grpc`] and [`http`] only decode and encode. `order_store` shows the order store to auditors,
 //! `repairs` repairs and records the repairs, `dead_letters` lists the messages that were given up.
 
 mod backlog;
@@ -9,6 +9,7 @@ pub mod form;
 pub mod grpc;
 pub mod http;
 mod order_store;
+mod orders;
 mod page;
 mod repairs;
 pub mod sales;
@@ -23,13 +24,16 @@ use metrics_exporter_prometheus::PrometheusHandle;
 pub use order_store::StoreViews;
 pub use repairs::Repairs;
 pub use sales::Sales;
+pub(crate) use sales::failure;
 
-use crate::health::Health;
+use crate::{health::Health, lifecycle::Orders};
 
 /// The dependencies of the operator's port.
 pub struct Interface {
-    /// Sales and orders.
+    /// Sales.
     pub sales: Arc<Sales>,
+    /// Orders.
+    pub orders: Arc<Orders>,
     /// Repairs of audit findings.
     pub repairs: Repairs,
     /// Dead letters.
@@ -48,8 +52,10 @@ pub fn router(
     metrics: Option<PrometheusHandle>,
     body_limits: BodyLimits,
 ) -> Result<(Router, impl Future<Output = ()> + Send + use<>), tonic_reflection::server::Error> {
-    let Interface { sales, repairs, dead_letters, health } = interface;
-    let (grpc, reporting) = grpc::routes(Arc::clone(&sales), repairs, dead_letters, &health, body_limits)?;
-    let router = http::routes(sales, health, metrics, body_limits).merge(grpc);
+    let Interface { sales, orders, repairs, dead_letters, health } = interface;
+    let services =
+        grpc::Services { sales: Arc::clone(&sales), orders: Arc::clone(&orders), repairs, dead_letters };
+    let (grpc, reporting) = grpc::routes(services, &health, body_limits)?;
+    let router = http::routes(sales, orders, health, metrics, body_limits).merge(grpc);
     Ok((router.fallback(http::nothing_here), reporting))
 }

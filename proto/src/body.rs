@@ -81,7 +81,7 @@ pub fn ledger_id(bytes: &[u8]) -> Result<Option<LedgerId>, BodyError> {
     LedgerId::from_bytes(bytes).map(Some).map_err(wrong("ledger_id"))
 }
 
-fn ledger_bytes(ledger: Option<LedgerId>) -> Vec<u8> {
+pub(crate) fn ledger_bytes(ledger: Option<LedgerId>) -> Vec<u8> {
     ledger.map_or_else(Vec::new, |ledger| ledger.to_bytes().to_vec())
 }
 

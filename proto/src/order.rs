@@ -9,7 +9,7 @@ use crate::{
 
 /// Encodes `order`.
 pub fn order_message(order: &Order) -> v1::Order {
-    let Order { id, intent, state, batch, created_at } = order;
+    let Order { id, intent, state, version, batch, created_at } = order;
     v1::Order {
         order_id: id.to_string(),
         sale_id: intent.sale().get(),
@@ -20,6 +20,7 @@ pub fn order_message(order: &Order) -> v1::Order {
         cancel_reason: body::reason_name(*state),
         batch_id: batch.to_string(),
         created_at_ms: created_at.as_millis(),
+        version: *version,
     }
 }
 
@@ -38,11 +39,13 @@ pub fn order(message: v1::Order) -> Result<Order, BodyError> {
         cancel_reason,
         batch_id,
         created_at_ms,
+        version,
     } = message;
     Ok(Order {
         intent: body::intent(v1::BatchIntent { sale_id, buyer_id, idempotency_key, quantity })?,
         id: order_id.parse().map_err(|_invalid| BodyError::of("order_id"))?,
         state: state(&name, &cancel_reason)?,
+        version,
         batch: batch_id.parse().map_err(|_invalid| BodyError::of("batch_id"))?,
         created_at: Timestamp::from_millis(created_at_ms),
     })

@@ -66,6 +66,7 @@ pub fn ledger_snapshot(message: v1::LedgerSnapshot) -> Result<LedgerSnapshot, Bo
             deducted: message.deducted,
             written_off: message.written_off,
             reclaimed: message.reclaimed,
+            released: message.released,
             available: message.available,
         },
         keys: message.keys,

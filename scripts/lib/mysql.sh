@@ -118,7 +118,7 @@ mysql_configure() {
 
 # The rights of `order-worker migrate`, and of `order-worker serve`.
 MYSQL_MIGRATOR_RIGHTS='CREATE, ALTER, SELECT, INSERT, UPDATE'
-MYSQL_WORKER_RIGHTS='SELECT, INSERT, UPDATE'
+MYSQL_WORKER_RIGHTS='SELECT, INSERT, UPDATE, DELETE'
 
 # mysql_login_method: a driver without TLS can log in with mysql_native_password only, and needs a password.
 mysql_login_method() {

@@ -131,11 +131,12 @@ EOF
 rocketmq_create_users() {
     local broker port user prefix=${settings[prefix]}
     local -a gateway=(
-        "Topic:$prefix-orders=Pub,Get" "Topic:$prefix-outcomes=Sub,Get" "Topic:$prefix-sales=Sub,Get"
+        "Topic:$prefix-orders=Pub,Get" "Topic:$prefix-outcomes=Sub,Get" "Topic:$prefix-lifecycle=Sub,Get"
+        "Topic:$prefix-sales=Sub,Get" "Group:$prefix-gateway-lifecycle=Sub,Get"
         "Group:$prefix-gateway-settle=Sub,Get" "Group:$prefix-gateway-sales=Sub,Get"
     )
     local -a worker=(
-        "Topic:$prefix-orders=Pub,Sub,Get" "Topic:$prefix-outcomes=Pub" "Topic:$prefix-sales=Pub"
+        "Topic:$prefix-orders=Pub,Sub,Get" "Topic:$prefix-outcomes=Pub" "Topic:$prefix-lifecycle=Pub" "Topic:$prefix-sales=Pub"
         "Topic:%DLQ%$prefix-order-worker=Pub,Sub,Get" "Group:$prefix-order-worker=Sub,Get"
         # The group with which dead letters are read, without consuming them.
         "Group:TOOLS_CONSUMER=Sub,Get"
@@ -338,5 +339,5 @@ topic_create() {
 
 topic_create_standard() {
     local prefix=${settings[prefix]}
-    topic_create "$prefix-orders" "$prefix-outcomes" "$prefix-sales:1" "%DLQ%$prefix-order-worker:1"
+    topic_create "$prefix-orders" "$prefix-outcomes" "$prefix-lifecycle" "$prefix-sales:1" "%DLQ%$prefix-order-worker:1"
 }

@@ -41,10 +41,11 @@ impl Deployment {
             let snapshot = self.stock.snapshot(sale).await.ok_or("the ledger does not have the sale")?;
             // Counted apart from the log, which a test may have damaged.
             let pending = self.stock.pending_orders(sale).await;
-            let is_settled = snapshot.open.is_empty() && pending == 0;
-            is_settled
-                .then(|| snapshot.clone())
-                .ok_or_else(|| format!("{pending} orders, open: {:?}", snapshot.open))
+            let returned = self.store.sale(sale).await.returned;
+            let is_settled = snapshot.open.is_empty() && pending == 0 && snapshot.totals.released == returned;
+            is_settled.then(|| snapshot.clone()).ok_or_else(|| {
+                format!("{pending} orders, {returned} units returned in the order store; {snapshot:?}")
+            })
         })
         .await;
         // Books are compared with later ones: they must be the same, and not of the same moment.
@@ -93,6 +94,8 @@ impl Books {
         assert_eq!(totals.written_off, units(&is_shortage), "{totals:?}");
         let returned = units(&|order| !order.is_confirmed() && !is_shortage(order));
         assert_eq!(totals.returned - totals.reclaimed, returned, "{totals:?}");
+        let released = units(&|order| !order.is_confirmed() && order.was_confirmed());
+        assert_eq!((totals.released, self.sale.returned), (released, released), "{totals:?}");
 
         self.orders_are_lawful();
         assert_eq!(self.held, held_by_orders(&self.orders), "what buyers hold");
@@ -105,7 +108,12 @@ impl Books {
     /// # Panics
     /// If a sum does not fit.
     pub fn lost_in_database(&self) -> i64 {
-        let applied: u64 = self.confirmed().map(|order| u64::from(order.quantity)).sum();
+        let applied: u64 = self
+            .orders
+            .iter()
+            .filter(|order| order.was_confirmed())
+            .map(|order| u64::from(order.quantity))
+            .sum();
         let SaleRow { initial, restocked, returned, saleable, .. } = self.sale;
         signed(initial + restocked + returned) - signed(applied) - signed(saleable)
     }

@@ -38,6 +38,7 @@ impl Broker {
         for (topic, queues) in [
             (broker.topic("orders"), QUEUES),
             (broker.topic("outcomes"), QUEUES),
+            (broker.topic("lifecycle"), QUEUES),
             (broker.topic("sales"), NonZeroU32::MIN),
             (broker.dead_letters(), NonZeroU32::MIN),
         ] {
@@ -46,7 +47,7 @@ impl Broker {
         broker
     }
 
-    /// The topic of the deployment that is called `name`: `orders`, `outcomes` or `sales`.
+    /// The topic of the deployment that is called `name`: `orders`, `outcomes`, `lifecycle` or `sales`.
     ///
     /// # Panics
     /// If the name is none.

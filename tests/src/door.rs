@@ -4,7 +4,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use flashgate_domain::OrderId;
-use flashgate_proto::v1::{BuyRequest, GetOrderRequest, purchase_service_client::PurchaseServiceClient};
+use flashgate_proto::v1::{
+    BuyRequest, CancelOrderRequest, GetOrderRequest, GetOrderResponse,
+    purchase_service_client::PurchaseServiceClient,
+};
 use flashgate_service::error::StatusMapping;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
@@ -47,6 +50,32 @@ pub struct SeenOrder {
     pub cancel_reason: String,
     /// How many units.
     pub quantity: u32,
+    /// Greater with every transition; 0 while pending.
+    pub version: u32,
+}
+
+/// An order over HTTP.
+#[derive(Deserialize)]
+struct OrderBody {
+    state: String,
+    #[serde(default)]
+    cancel_reason: String,
+    quantity: u32,
+    version: u32,
+}
+
+impl From<OrderBody> for SeenOrder {
+    fn from(body: OrderBody) -> Self {
+        let OrderBody { state, cancel_reason, quantity, version } = body;
+        Self { state, cancel_reason, quantity, version }
+    }
+}
+
+impl From<GetOrderResponse> for SeenOrder {
+    fn from(response: GetOrderResponse) -> Self {
+        let GetOrderResponse { state, cancel_reason, quantity, version, .. } = response;
+        Self { state, cancel_reason, quantity, version }
+    }
 }
 
 impl Door {
@@ -118,20 +147,20 @@ impl Door {
 
     /// The order over HTTP; the code of the problem if it is not to be had.
     pub async fn order(&self, order: OrderId, buyer: &str) -> Result<SeenOrder, String> {
-        #[derive(Deserialize)]
-        struct Body {
-            state: String,
-            #[serde(default)]
-            cancel_reason: String,
-            quantity: u32,
-        }
-        let request = Request::get(format!("/v1/orders/{order}")).header("x-buyer-id", buyer);
+        self.ask(Request::get(format!("/v1/orders/{order}")).header("x-buyer-id", buyer)).await
+    }
+
+    /// Cancels the order over HTTP; the code of the problem if that is not possible.
+    pub async fn cancel(&self, order: OrderId, buyer: &str) -> Result<SeenOrder, String> {
+        self.ask(Request::post(format!("/v1/orders/{order}/cancel")).header("x-buyer-id", buyer)).await
+    }
+
+    async fn ask(&self, request: http::request::Builder) -> Result<SeenOrder, String> {
         let response = self.http(request.body(Full::default()).unwrap()).await?;
         if response.status() != StatusCode::OK {
             return Err(problem(&response).code);
         }
-        let body: Body = serde_json::from_slice(response.body()).unwrap();
-        Ok(SeenOrder { state: body.state, cancel_reason: body.cancel_reason, quantity: body.quantity })
+        Ok(serde_json::from_slice::<OrderBody>(response.body()).unwrap().into())
     }
 
     /// The order over gRPC; the code of the error if it is not to be had.
@@ -139,11 +168,17 @@ impl Door {
         let mut request = tonic::Request::new(GetOrderRequest { order_id: order.to_string() });
         request.metadata_mut().insert("x-buyer-id", buyer.parse().unwrap());
         match self.grpc.clone().get_order(request).await {
-            Ok(found) => {
-                let found = found.into_inner();
-                let (state, cancel_reason) = (found.state, found.cancel_reason);
-                Ok(SeenOrder { state, cancel_reason, quantity: found.quantity })
-            }
+            Ok(found) => Ok(found.into_inner().into()),
+            Err(status) => Err(answer_of_status(&status).word().to_owned()),
+        }
+    }
+
+    /// Cancels the order over gRPC; the code of the error if that is not possible.
+    pub async fn cancel_grpc(&self, order: OrderId, buyer: &str) -> Result<SeenOrder, String> {
+        let mut request = tonic::Request::new(CancelOrderRequest { order_id: order.to_string() });
+        request.metadata_mut().insert("x-buyer-id", buyer.parse().unwrap());
+        match self.grpc.clone().cancel_order(request).await {
+            Ok(cancelled) => Ok(cancelled.into_inner().into()),
             Err(status) => Err(answer_of_status(&status).word().to_owned()),
         }
     }

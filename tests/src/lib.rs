@@ -64,7 +64,7 @@ pub use books::Books;
 pub use command::flashgate;
 pub use crowd::{Heard, ask_all};
 pub use deployment::Deployment;
-pub use door::{Door, DoorStream};
+pub use door::{Door, DoorStream, SeenOrder};
 pub use eventually::eventually;
 pub use operator::SaleForm;
 pub use purchase::{Answer, Purchase, Refused};

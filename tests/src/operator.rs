@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use flashgate_domain::{Clock, SaleId, SystemClock};
+use flashgate_operations::client::OrdersClient;
 use flashgate_proto::v1::{
     CloseSaleRequest, CreateSaleRequest, PreheatSaleRequest, sale_service_client::SaleServiceClient,
 };
@@ -61,6 +62,8 @@ impl SaleForm {
 #[derive(Clone, Debug)]
 pub struct Operator {
     sales: SaleServiceClient<Channel>,
+    /// Orders in the order store.
+    pub orders: OrdersClient,
 }
 
 impl Operator {
@@ -70,7 +73,8 @@ impl Operator {
     /// Never: an address makes a URL.
     pub fn new(address: SocketAddr) -> Self {
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
-        Self { sales: SaleServiceClient::new(channel) }
+        let orders = OrdersClient::on(channel.clone());
+        Self { sales: SaleServiceClient::new(channel), orders }
     }
 
     /// Creates a sale that nobody can buy from yet.

@@ -52,6 +52,11 @@ impl OrderRow {
     pub fn is_confirmed(&self) -> bool {
         self.state == "confirmed"
     }
+
+    /// Whether its units were taken when it was placed.
+    pub fn was_confirmed(&self) -> bool {
+        !matches!(self.reason.as_str(), "out_of_stock" | "duplicate_key")
+    }
 }
 
 impl OrderStore {

@@ -171,14 +171,14 @@ async fn outcomes_that_the_ledger_does_not_take_are_told_while_they_wait() {
     shop.redis.as_mut().unwrap().process.kill().await;
     shop.workers[0].process.thaw();
     eventually("outcomes wait", TIME_TO_SEE, async || {
-        let lag = shop.gateway_metric("flashgate_gateway_outcomes_lag_messages", &[]).await;
+        let lag = shop.gateway_metric("flashgate_gateway_lag_messages", &[("kind", "outcomes")]).await;
         (lag >= 1.0).then_some(()).ok_or(format!("{lag} of them"))
     })
     .await;
     shop.redis.as_mut().unwrap().restart().await;
     shop.settled(sale).await;
     eventually("none wait any more", TIME_TO_SEE, async || {
-        let lag = shop.gateway_metric("flashgate_gateway_outcomes_lag_messages", &[]).await;
+        let lag = shop.gateway_metric("flashgate_gateway_lag_messages", &[("kind", "outcomes")]).await;
         (lag == 0.0).then_some(()).ok_or(format!("{lag} of them"))
     })
     .await;

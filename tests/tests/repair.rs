@@ -232,3 +232,36 @@ async fn units_that_leaked_are_on_sale_again_after_a_rebuild_that_pauses_the_sal
     .await;
     shop.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn units_of_cancelled_orders_whose_events_were_lost_are_returned() {
+    let mut shop = Deployment::of("returns-due").start().await;
+    let sale = shop.open_sale(SaleForm::of_stock(10)).await;
+    let door = shop.gateways[0].door();
+    let heard = ask_all(Purchase::of_many(sale, "buyer", 10), 4, async |purchase: &Purchase| {
+        door.buy(purchase).await
+    })
+    .await;
+    shop.settled(sale).await;
+    shop.gateways[0].process.leave().await;
+    let mut orders = shop.operator().orders;
+    for heard in &heard[..4] {
+        orders.cancel(heard.order().unwrap(), "ops", "the test cancels").await.unwrap();
+    }
+    // Another reader of the gateways' group takes the events away, and never returns a unit.
+    assert_eq!(shop.broker.take_away("lifecycle", "gateway-lifecycle").await, 4);
+    shop.gateways[0].start();
+    shop.gateways[0].ready().await;
+    let name = sale.to_string();
+    let audited = flashgate(&shop, &["audit", "--sale", &name]).await;
+    assert!(matches!(audited, Err(CliError::ToRedrive(_))), "{audited:?}");
+    assert_eq!(shop.stock.snapshot(sale).await.unwrap().totals.released, 0);
+
+    flashgate(&shop, &["repair", "drift", &name, "--apply"]).await.unwrap();
+    let books = shop.conserved(sale, &heard).await;
+    assert_eq!((books.ledger.totals.released, books.ledger.totals.available), (4, 4));
+    let after = repairs(&shop).await.pop().unwrap().after;
+    assert!(after.contains("publish the returns of cancelled orders again"), "{after}");
+    flashgate(&shop, &["audit"]).await.unwrap();
+    shop.stop().await;
+}

@@ -32,6 +32,9 @@ pub struct Totals {
     /// The part of `returned` that compensates a late deduction: the ledger had gone below zero, and the written-off
     /// units were the counterpart.
     pub reclaimed: u64,
+    /// The part of `returned` that confirmed orders gave up: what the order store counts as returned, once every event
+    /// has arrived.
+    pub released: u64,
     /// `initial + restocked + returned - deducted`.
     pub available: i64,
 }

@@ -18,6 +18,8 @@ named! {
         Timeout = "timeout",
         /// The buyer cancelled it.
         ByBuyer = "by_buyer",
+        /// An operator cancelled it.
+        ByOperator = "by_operator",
         /// The stock could not be deducted after payment.
         OutboundFailed = "outbound_failed",
     }
@@ -30,7 +32,18 @@ impl CancelReason {
     pub const fn returns_units(self) -> bool {
         match self {
             Self::OutOfStock => false,
-            Self::DuplicateKey | Self::Timeout | Self::ByBuyer | Self::OutboundFailed => true,
+            Self::DuplicateKey | Self::Timeout | Self::ByBuyer | Self::ByOperator | Self::OutboundFailed => {
+                true
+            }
+        }
+    }
+
+    /// Whether this is a reason to cancel an order when it is placed. Such an order never had units; any other
+    /// cancelled order was confirmed before.
+    pub const fn is_of_placing(self) -> bool {
+        match self {
+            Self::OutOfStock | Self::DuplicateKey => true,
+            Self::Timeout | Self::ByBuyer | Self::ByOperator | Self::OutboundFailed => false,
         }
     }
 }
@@ -94,14 +107,26 @@ impl OrderState {
         }
     }
 
-    /// Whether an order in this state may change to `next` (the diagram in `docs/ARCHITECTURE.md`).
+    /// Whether an order in this state may change to `next` (the table in `docs/ARCHITECTURE.md`).
+    ///
+    /// An unpaid order is cancelled and owes nothing; a paid one goes to `Refunding` at once. A provider may report a
+    /// refund as failed after it reported success.
     pub fn may_become(self, next: Self) -> bool {
         use OrderState::{Cancelled, Confirmed, Finished, Paid, Pending, Refunded, Refunding, Shipped};
         match (self, next) {
             (Pending, Confirmed) | (Confirmed, Paid) | (Paid, Shipped) | (Shipped, Finished) => true,
-            (Pending | Confirmed | Paid, Cancelled(_)) => true,
-            (Cancelled(why), Refunding(same)) | (Refunding(why), Refunded(same)) => why == same,
+            (Pending, Cancelled(reason)) => reason.is_of_placing(),
+            (Confirmed, Cancelled(reason)) | (Paid, Refunding(reason)) => !reason.is_of_placing(),
+            (Refunding(why), Refunded(same)) | (Refunded(why), Refunding(same)) => why == same,
             _ => false,
+        }
+    }
+
+    /// Whether the order has its units: they were taken from the stock, and not returned.
+    pub const fn holds_units(self) -> bool {
+        match self {
+            Self::Confirmed | Self::Paid | Self::Shipped | Self::Finished => true,
+            Self::Pending | Self::Cancelled(_) | Self::Refunding(_) | Self::Refunded(_) => false,
         }
     }
 }
@@ -115,6 +140,8 @@ pub struct Order {
     pub intent: Intent,
     /// Its state.
     pub state: OrderState,
+    /// The number of its states so far, `pending` not counted: greater with every transition.
+    pub version: u32,
     /// Its batch.
     pub batch: BatchId,
     /// When the store placed it.

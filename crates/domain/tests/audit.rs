@@ -9,7 +9,7 @@ use flashgate_domain::{
     audit::{
         Amount, BatchSums, DecidedBatch, Evidence, Finding, Gap, LedgerSnapshot, LedgerStep, LostEntry,
         OpenBatch, Report, Steps, StoreSnapshot, StoreStep, Sums, Trace, TraceStatus, Verdict,
-        missing_orders, open_batches, weigh,
+        missing_orders, open_batches, returned_units, weigh,
     },
 };
 use proptest::prelude::*;
@@ -115,7 +115,7 @@ fn a_unit_taken_from_available_by_hand_is_leaked_and_contradicts_the_totals() {
     let (mut ledger, store) = books(10, &[confirmed(3, Fate::Settled), confirmed(2, Fate::Open)]);
     ledger.totals.available -= 1;
     let gap = Gap::between(&ledger, &store);
-    assert_eq!(gap, Gap { in_ledger: -1, in_store: 0, across: 0 });
+    assert_eq!(gap, Gap { in_ledger: -1, ..Gap::default() });
     let found = weigh(&gap, Evidence::default(), &ledger, &store);
     let leaked = Finding::Leaked { units: 1, suspects: Vec::new() };
     assert_eq!(found, [Finding::LedgerContradiction { units: -1 }, leaked]);
@@ -171,12 +171,35 @@ fn a_batch_that_only_the_store_has_is_a_phantom() {
     assert_eq!(surplus, [Finding::Surplus { units: 4 }], "without a batch, it is what it is");
 }
 
+/// Units that confirmed orders gave up are back in the store at once, and in the ledger some time later.
+#[test]
+fn returns_on_their_way_are_neither_a_leak_nor_a_surplus() {
+    let (before, mut store) = books(10, &[confirmed(3, Fate::Settled), confirmed(2, Fate::Open)]);
+    let first = store.clone();
+    (store.returned, store.saleable) = (3, store.saleable + 3);
+    let on_the_way = Gap::between(&before, &store);
+    assert_eq!(on_the_way, Gap { returns: 3, ..Gap::default() });
+    assert!(weigh(&on_the_way, Evidence::default(), &before, &store).is_empty());
+    assert_eq!(returned_units(&first, &before, &store), None, "they were made after the first look");
+    assert_eq!(returned_units(&store, &before, &store), Some(Finding::ReturnsDue { units: 3 }));
+
+    let mut after = before.clone();
+    (after.totals.returned, after.totals.released) = (before.totals.returned + 3, 3);
+    after.totals.available += 3;
+    assert!(Gap::between(&after, &store).is_closed());
+    assert_eq!(returned_units(&store, &after, &store), None);
+    assert_eq!(returned_units(&first, &after, &first), Some(Finding::ReturnedTooMany { units: 3 }));
+    assert_eq!(Gap::between(&after, &first).returns, -3);
+    let other = StoreSnapshot { generation: after.generation + 1, ..first.clone() };
+    assert_eq!(returned_units(&other, &after, &other), None, "the rebuild counts anew");
+}
+
 #[test]
 fn a_changed_order_is_told_by_its_batch_and_leaks_nothing() {
     let (ledger, mut store) = books(10, &[confirmed(3, Fate::Settled), confirmed(2, Fate::Settled)]);
     store.orders.confirmed.units -= 1;
     let gap = Gap::between(&ledger, &store);
-    assert_eq!(gap, Gap { in_ledger: 0, in_store: -1, across: -1 });
+    assert_eq!(gap, Gap { in_store: -1, across: -1, ..Gap::default() });
     let (decided, trace) = traced(1, TraceStatus::Settled, 2, 1);
     let changed = Evidence::of(&decided, &trace).unwrap();
     assert_eq!(changed, Finding::ChangedBatch { batch: batch(1), units: 1, orders: Vec::new() });
@@ -257,7 +280,7 @@ proptest! {
         let gap = Gap::between(&ledger, &store);
         let confirmed = later.iter().filter(|story| story.decision == Decision::Confirmed);
         let units: u64 = confirmed.map(|story| story.units).sum();
-        prop_assert_eq!(gap, Gap { in_ledger: 0, in_store: 0, across: i64::try_from(units).unwrap() });
+        prop_assert_eq!(gap, Gap { across: i64::try_from(units).unwrap(), ..Gap::default() });
     }
 
     /// Of any size, and on any history.

@@ -75,39 +75,66 @@ fn a_buyer_id_does_not_show_itself_in_debug_output() {
     assert!(!format!("{buyer:?}").contains("anna"));
 }
 
-#[test]
-fn an_order_goes_only_where_the_diagram_leads() {
+/// The rows of the table in `docs/ARCHITECTURE.md`: from, to, the reasons (`the same` for each that stays).
+fn documented() -> Vec<(OrderState, OrderState)> {
+    let page = include_str!("../../../docs/ARCHITECTURE.md");
+    let (_before, section) = page.split_once("\n## Orders\n").unwrap();
+    let (section, _after) = section.split_once("\n## ").unwrap();
+    let words = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let state = |name: &str, reason| OrderState::from_parts(name, reason).unwrap();
+    let mut transitions = Vec::new();
+    for row in section.lines().filter(|line| line.starts_with("| `")) {
+        let [_, from, to, reasons, ..] = row.split('|').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let [from, to] = [from, to].map(|cell| words(cell).concat());
+        let reasons: Vec<_> = words(reasons).iter().map(|name| CancelReason::parse(name).unwrap()).collect();
+        if row.contains("| the same |") {
+            let each = CancelReason::ALL.into_iter().map(Some);
+            transitions.extend(each.map(|reason| (state(&from, reason), state(&to, reason))));
+        } else if reasons.is_empty() {
+            transitions.push((state(&from, None), state(&to, None)));
+        } else {
+            transitions
+                .extend(reasons.into_iter().map(|reason| (state(&from, None), state(&to, Some(reason)))));
+        }
+    }
+    transitions
+}
+
+/// Every state, with every reason.
+fn states() -> impl Iterator<Item = OrderState> + Clone {
     use OrderState::{Cancelled, Confirmed, Finished, Paid, Pending, Refunded, Refunding, Shipped};
-    let timeout = CancelReason::Timeout;
-    let states = [
-        Pending,
-        Confirmed,
-        Paid,
-        Shipped,
-        Finished,
-        Cancelled(timeout),
-        Refunding(timeout),
-        Refunded(timeout),
-    ];
-    let legal = [
-        (Pending, Confirmed),
-        (Confirmed, Paid),
-        (Paid, Shipped),
-        (Shipped, Finished),
-        (Pending, Cancelled(timeout)),
-        (Confirmed, Cancelled(timeout)),
-        (Paid, Cancelled(timeout)),
-        (Cancelled(timeout), Refunding(timeout)),
-        (Refunding(timeout), Refunded(timeout)),
-    ];
-    for from in states {
-        for to in states {
-            assert_eq!(from.may_become(to), legal.contains(&(from, to)), "{from:?} -> {to:?}");
+    let ends = CancelReason::ALL.into_iter();
+    let ends = ends.flat_map(|reason| [Cancelled(reason), Refunding(reason), Refunded(reason)]);
+    [Pending, Confirmed, Paid, Shipped, Finished].into_iter().chain(ends)
+}
+
+#[test]
+fn an_order_goes_only_where_the_documented_table_leads() {
+    let documented = documented();
+    assert_eq!(documented.len(), 4 + 2 + 4 + 4 + 2 * CancelReason::ALL.len(), "{documented:?}");
+    for from in states() {
+        for to in states() {
+            assert_eq!(from.may_become(to), documented.contains(&(from, to)), "{from:?} -> {to:?}");
         }
         assert_eq!(OrderState::from_parts(from.as_str(), from.reason()), Some(from));
     }
-    let other = CancelReason::ByBuyer;
-    assert!(!Cancelled(timeout).may_become(Refunding(other)), "the reason stays the same");
+}
+
+#[test]
+fn units_leave_an_order_by_one_transition_and_never_come_back_to_it() {
+    for from in states() {
+        for to in states().filter(|to| from.may_become(*to)) {
+            let takes = !from.holds_units() && to.holds_units();
+            assert_eq!(
+                takes,
+                (from, to) == (OrderState::Pending, OrderState::Confirmed),
+                "{from:?} -> {to:?}"
+            );
+            if from.holds_units() && !to.holds_units() {
+                assert!(to.reason().is_some_and(|reason| reason.returns_units() && !reason.is_of_placing()));
+            }
+        }
+    }
 }
 
 #[test]

@@ -13,6 +13,8 @@ local byte, char, floor, sub = string.byte, string.char, math.floor, string.sub
 local pack_struct, unpack_struct = struct.pack, struct.unpack
 
 local INTENT_BYTES = 38
+-- Follows the value of an order in the keys of a sale once the order gave its units up: the proof that they are back.
+local RETURN_MARK = 'r'
 
 -- The intents by sale: for each, its fields and its index in the batch (from 0), in four lists.
 local function group_by_sale(intents, first_key)
@@ -37,7 +39,7 @@ local function group_by_sale(intents, first_key)
   return groups
 end
 
--- The value of an order in the keys of a sale: its id and its quantity, 12 bytes.
+-- The value of an order in the keys of a sale: its id and its quantity, 12 bytes; without the mark.
 local function key_entry(base, place, intents)
   local at = place * INTENT_BYTES + 3
   return sub(base, 1, 6) .. char(byte(base, 7) + floor(place / 256), place % 256) .. sub(intents, at, at + 3)

@@ -72,7 +72,7 @@ local function judge_group(group, sale, now, intents, answers)
       local entry = known[i]
       if entry then
         local at = places[i] * INTENT_BYTES + 3
-        answer = sub(entry, 9) == sub(intents, at, at + 3) and '#' .. sub(entry, 1, 8) or '!'
+        answer = sub(entry, 9, 12) == sub(intents, at, at + 3) and '#' .. sub(entry, 1, 8) or '!'
       elseif refusal then
         answer = refusal
       elseif quantity > left then

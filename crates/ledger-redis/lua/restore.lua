@@ -11,7 +11,8 @@
 --            3 ids of the sales, u64 each
 --            4 intents (intents.lua)
 --            5 the expected ledger
---            6 states, one character per order, as in settle.lua
+--            6 present states, one character per order: c confirmed; s or d cancelled when it was placed; any other:
+--              confirmed, and cancelled later
 --            7 index of the sale that is rebuilt, among those of the batch, from 0
 --            8 its generation
 --            9 retention of the log entry, ms
@@ -27,37 +28,47 @@ local groups = group_by_sale(intents, 6)
 local group = groups[tonumber(ARGV[7]) + 1]
 local key, held, keys = KEYS[group.key], KEYS[group.key + 1], KEYS[group.key + 2]
 
-local sale = call('HMGET', key, 'state', 'generation', 'sequence', 'available', 'deducted', 'buyers', 'orders')
+local sale = call('HMGET', key, 'state', 'generation', 'sequence', 'available', 'deducted', 'returned', 'released',
+  'epoch', 'buyers', 'orders')
 if sale[1] ~= 'paused' or sale[2] ~= ARGV[8] then return { 'missing' } end
 
-local known, units, orders = call('HMGET', keys, unpack(group.keys)), 0, 0
-local confirmed = {}
+local known, orders, deducted, returned = call('HMGET', keys, unpack(group.keys)), 0, 0, 0
+-- By the index in the group: how what the buyer holds changes.
+local changes = {}
 for i = 1, group.count do
   local place, quantity = group.places[i], group.quantities[i]
-  local value = key_entry(base, place, intents)
-  if known[i] ~= value then
-    if sub(states, place + 1, place + 1) == 'c' then
-      orders = orders + call('HSET', keys, group.keys[i], value)
-      confirmed[#confirmed + 1] = i
-      units = units + quantity
-    else
-      -- A cancelled order holds no units; its key keeps replaying it, unless another order has the key.
-      orders = orders + call('HSETNX', keys, group.keys[i], value)
+  local value, state = key_entry(base, place, intents), sub(states, place + 1, place + 1)
+  if state == 's' or state == 'd' then
+    -- An order that never had units; its key keeps replaying it, unless another order has the key.
+    orders = orders + call('HSETNX', keys, group.keys[i], value)
+  else
+    local gave_up = state ~= 'c'
+    local is_new = sub(known[i] or '', 1, 12) ~= value
+    -- An earlier call may have restored it as confirmed.
+    local returns = gave_up and known[i] ~= value .. RETURN_MARK
+    if is_new or returns then
+      orders = orders + call('HSET', keys, group.keys[i], gave_up and value .. RETURN_MARK or value)
     end
+    if is_new then deducted = deducted + quantity end
+    if returns then returned = returned + quantity end
+    if is_new ~= returns then changes[i] = is_new and quantity or -quantity end
   end
 end
 local buyers = call('HLEN', held)
-for number = 1, #confirmed do
-  call('HINCRBY', held, group.buyers[confirmed[number]], group.quantities[confirmed[number]])
+for i = 1, group.count do
+  if changes[i] and call('HINCRBY', held, group.buyers[i], changes[i]) <= 0 then
+    call('HDEL', held, group.buyers[i])
+  end
 end
 buyers = call('HLEN', held) - buyers
-call('HSET', key, 'available', sale[4] - units, 'deducted', sale[5] + units, 'buyers', sale[6] + buyers,
-  'orders', sale[7] + orders, 'sequence', sale[3] + 1)
+call('HSET', key, 'available', sale[4] - deducted + returned, 'deducted', sale[5] + deducted,
+  'returned', sale[6] + returned, 'released', (sale[7] or 0) + returned, 'epoch', sale[8] + (returned > 0 and 1 or 0),
+  'buyers', sale[9] + buyers, 'orders', sale[10] + orders, 'sequence', sale[3] + 1)
 
--- The evidence, if it was lost: a later check-back must find the batch.
+-- The evidence, if it was lost: a later check-back must find the batch, as it was placed.
 if call('EXISTS', KEYS[1]) == 0 then
   call('HSET', KEYS[1], 'status', 'acknowledged', 'nonce', sub(id, 17), 'at', now_ms(), 'intents', intents,
-    'states', states, 'sales', pack_shares(groups, sales))
+    'states', (string.gsub(states, '[^csd]', 'c')), 'sales', pack_shares(groups, sales))
   call('PEXPIRE', KEYS[1], ARGV[9])
 end
 return { 'restored' }

@@ -137,8 +137,9 @@ local function settle_group(group, sale)
     local place, quantity = group.places[i], group.quantities[i]
     local state = sub(states, place + 1, place + 1)
     -- Counters, keys and entry are written in one step. So a key with this very order proves the deduction, even if
-    -- the entry is gone; and if the batch is not open, it proves the settlement too.
-    local deducted = known or keys_known[i] == key_entry(base, place, intents)
+    -- the entry is gone; and if the batch is not open, it proves the settlement too. An order that gave its units up
+    -- has a mark after its value.
+    local deducted = known or sub(keys_known[i] or '', 1, 12) == key_entry(base, place, intents)
     if not deducted then
       deduct_late(group, sale, i, state)
     elseif was_open then

@@ -7,26 +7,27 @@
 --            3 minimum deduction time of the batches, ms, or '-inf'
 --            4 maximum number of batches
 -- Reply:     nil: missing
---            state, generation, initial, restocked, returned, deducted, written_off, reclaimed, available, epoch,
---            sequence, compensating steps, pending orders, pending units, the counts of buyers and orders, buyers with
---            units, keys, the server's time (ms), the deduction time of the last batch of a full page (ms; 0: there
---            are no more), the number of batches of the page without a log entry, then for each of those: batch id,
---            deducted at (ms); then for each open batch of the sale: batch id, deducted at (ms), orders of the sale,
---            units of the sale
+--            state, generation, initial, restocked, returned, deducted, written_off, reclaimed, released, available,
+--            epoch, sequence, compensating steps, pending orders, pending units, the counts of buyers and orders,
+--            buyers with units, keys, the server's time (ms), the deduction time of the last batch of a full page (ms;
+--            0: there are no more), the number of batches of the page without a log entry, then for each of those:
+--            batch id, deducted at (ms); then for each open batch of the sale: batch id, deducted at (ms), orders of
+--            the sale, units of the sale
 
 local result = redis.call('HMGET', KEYS[1], 'state', 'generation', 'initial', 'restocked', 'returned', 'deducted',
-  'written_off', 'reclaimed', 'available', 'epoch', 'sequence', 'adjustments', 'pending_orders', 'pending_units',
-  'buyers', 'orders')
+  'written_off', 'reclaimed', 'released', 'available', 'epoch', 'sequence', 'adjustments', 'pending_orders',
+  'pending_units', 'buyers', 'orders')
 if not result[1] then return false end
-result[12] = result[12] or 0
-result[17], result[18] = redis.call('HLEN', KEYS[2]), redis.call('HLEN', KEYS[3])
-result[15], result[16] = result[15] or result[17], result[16] or result[18]
+-- Sales of older versions lack these.
+result[9], result[13] = result[9] or 0, result[13] or 0
+result[18], result[19] = redis.call('HLEN', KEYS[2]), redis.call('HLEN', KEYS[3])
+result[16], result[17] = result[16] or result[18], result[17] or result[19]
 local time = redis.call('TIME')
-result[19] = time[1] * 1000 + math.floor(time[2] / 1000)
+result[20] = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local open = redis.call('ZRANGE', KEYS[4], ARGV[3], '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[4], 'WITHSCORES')
-result[20] = #open == ARGV[4] * 2 and open[#open] or 0
-local rows, count, lost, at = {}, 0, 0, 21
+result[21] = #open == ARGV[4] * 2 and open[#open] or 0
+local rows, count, lost, at = {}, 0, 0, 22
 for i = 1, #open, 2 do
   local id = open[i]
   -- A share is 16 bytes: sale id u64, orders u32, units u32.
@@ -43,7 +44,7 @@ for i = 1, #open, 2 do
     end
   end
 end
-result[21] = lost
+result[22] = lost
 for i = 1, count do
   result[at + i] = rows[i]
 end

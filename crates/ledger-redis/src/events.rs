@@ -1,4 +1,4 @@
-//! Ledger events: what `settle.lua` publishes, on a connection of its own that is replaced whenever it fails.
+//! Ledger events: what the scripts publish, on a connection of its own that is replaced whenever it fails.
 //!
 //! An event is one line of text: `settled <batch id, 32 hexadecimal digits>`, or `returned <sale> <available>
 //! <epoch>`. On a cluster every node forwards every event, so a connection to any node is enough.

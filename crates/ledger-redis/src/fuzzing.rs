@@ -28,7 +28,7 @@ pub fn answer(script: u8, sales: u8, intents: u8, bytes: &[u8]) -> bool {
 
 fn value_is_read(script: u8, asked: &Intents, value: &Value) -> bool {
     let complete = |results: usize| assert_eq!(results, asked.asked.len(), "an answer to each intent");
-    match script % 12 {
+    match script % 13 {
         0 => reply::screening(value, asked).map(|decoded| complete(decoded.answer.results.len())).is_some(),
         1 => {
             let decoded = reply::deduction(value, asked);
@@ -46,7 +46,8 @@ fn value_is_read(script: u8, asked: &Intents, value: &Value) -> bool {
         8 => reply::snapshot(value).is_some(),
         9 => asked.sales.first().is_some_and(|sale| reply::stock_of(value, *sale).is_some()),
         10 => reply::scanned(value, &mut Vec::new()).is_some(),
-        _ => reply::started(value).is_some(),
+        11 => reply::started(value).is_some(),
+        _ => asked.sales.first().is_some_and(|sale| reply::returned(value, *sale).is_some()),
     }
 }
 

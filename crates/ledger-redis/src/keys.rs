@@ -39,7 +39,7 @@ impl Keys {
         self.of_sale(sale, "held")
     }
 
-    /// Hash: key digest, 16 bytes → order id u64, quantity u32, big-endian.
+    /// Hash: key digest, 16 bytes → order id u64, quantity u32, big-endian; then `r` if the order gave its units up.
     pub(super) fn keys(&self, sale: SaleId) -> String {
         self.of_sale(sale, "keys")
     }

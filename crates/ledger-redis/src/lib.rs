@@ -2,7 +2,7 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | `selling`, `lifecycle`, `watching`, `observing`, `repairing`, `identifying`, `probing` | the traits, one each |
+//! | `selling`, `returning`, `lifecycle`, `watching`, `observing`, `repairing`, `identifying`, `probing` | the traits |
 //! | `config` | addresses, timeouts, retention |
 //! | `keys` | the names of the keys |
 //! | `pack`, `reply` | arguments and replies of the scripts, in bytes |
@@ -32,6 +32,7 @@ mod probing;
 mod progress;
 mod repairing;
 mod reply;
+mod returning;
 mod scripts;
 mod selling;
 mod servers;

@@ -1,6 +1,6 @@
 //! The encoding of script arguments besides the intents.
 
-use flashgate_domain::{BatchOutcome, OrderState};
+use flashgate_domain::{BatchOutcome, OrderId, OrderState};
 use flashgate_ledger::{
     decision_byte::{byte_of, state_of},
     intents::Intents,
@@ -21,11 +21,16 @@ pub(super) fn shares(intents: &Intents) -> Option<Vec<u8>> {
     Some(shares.collect())
 }
 
+/// The value of an order in the keys of a sale.
+pub(super) fn key_value(order: OrderId, quantity: u32) -> Vec<u8> {
+    [order.get().to_be_bytes().as_slice(), &quantity.to_be_bytes()].concat()
+}
+
 /// The character of an undecided order.
 const PENDING: u8 = b'p';
 
 /// The characters of the orders of an outcome, in their order. `settle.lua` writes the units of `s` off and returns
-/// those of all other cancelled orders.
+/// those of all other cancelled orders; `restore.lua` takes all but `s` and `d` for orders that were confirmed.
 pub(super) fn states_of(outcome: &BatchOutcome) -> Vec<u8> {
     outcome.orders.iter().map(|order| byte_of(order.decision)).collect()
 }
@@ -63,10 +68,11 @@ mod tests {
     }
 
     #[test]
-    fn only_units_written_off_have_the_letter_that_the_script_writes_off() {
+    fn the_letters_are_those_that_the_scripts_know() {
         for reason in CancelReason::ALL {
             let byte = byte_of(Decision::Cancelled(reason));
             assert_eq!(byte != b's', reason.returns_units(), "{reason}");
+            assert_eq!(matches!(byte, b's' | b'd'), reason.is_of_placing(), "{reason}");
             assert_eq!(state_of_byte(byte), Some(OrderState::Cancelled(reason)), "{reason}");
         }
         assert_eq!(state_of_byte(b'p'), Some(OrderState::Pending));

@@ -85,7 +85,6 @@ impl RedisLedger {
             .number(draft.limit_per_buyer().get())
             .number(draft.stock())
             .number(sale.restocked)
-            .number(sale.returned)
             .number(sale.rebuild_epoch())
             .arg(settled_at.map(|sequence| sequence.to_string()).unwrap_or_default());
         self.run_on_sale(sale.id, call, reply::rebuilding).await

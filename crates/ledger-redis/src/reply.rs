@@ -8,6 +8,7 @@ mod lifecycle;
 mod observing;
 mod probing;
 mod repairing;
+mod returning;
 mod selling;
 mod watching;
 
@@ -20,6 +21,7 @@ pub(super) use self::lifecycle::{activated, prepared, sale_ids, stopped, swept};
 pub(super) use self::observing::{SnapshotPage, entry, holdings, message, order, snapshot};
 pub(super) use self::probing::{eviction_policy, probed, time};
 pub(super) use self::repairing::{compensated, rebuilding, rebuilt, restored};
+pub(super) use self::returning::returned;
 pub(super) use self::selling::{deduction, fate, screening, settled, settled_confirmed};
 pub(super) use self::watching::{scanned, stock_of};
 use super::progress::Progress;

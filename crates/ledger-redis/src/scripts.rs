@@ -39,6 +39,8 @@ scripts! {
     SETTLE = "settle": "identity" "intents" "retire" "settle";
     /// Records that a whole batch was confirmed.
     SETTLE_CONFIRMED = "settle_confirmed": "identity" "retire" "settle_confirmed";
+    /// Returns the units of a cancelled order.
+    RETURN_UNITS = "return_units": "identity" "intents" "return_units";
     /// Adds a sale.
     PREPARE = "prepare": "prepare";
     /// Begins to rebuild a sale.

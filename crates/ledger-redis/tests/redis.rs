@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use flashgate_domain::{CancelReason, audit::LedgerStep, id::ShardCount};
 use flashgate_ledger::{
-    Compensated, Fate, IntentResult, LedgerError, LedgerState, Settled, Totals,
+    Compensated, Fate, IntentResult, LedgerError, LedgerState, Returned, Settled, Totals,
     contract::{
         Fact, Subject,
-        scene::{Scene, all_cancelled, all_confirmed, crowd, intent},
+        scene::{Scene, all_cancelled, all_confirmed, cancelled_order, crowd, intent},
     },
 };
 use flashgate_ledger_redis::RedisConfig;
@@ -131,6 +131,67 @@ async fn a_deleted_entry_of_a_settled_batch_is_not_settled_twice() -> Fact {
     fixture.command::<()>(&format!("DEL {entry}"));
     fixture.scene.ledger().settle(&outcome).await?;
     assert_eq!(fixture.scene.snapshot(sale).await?.totals, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn units_of_an_expired_batch_come_back_once_and_settling_it_again_changes_nothing() -> Fact {
+    let mut fixture = Fixture::new();
+    let sale = fixture.scene.on_sale(10, 5).await?;
+    let batch =
+        fixture.scene.deduct(vec![intent(sale, "ada", "k", 4)?, intent(sale, "bob", "k", 1)?]).await?;
+    let outcome = all_confirmed(&batch);
+    fixture.scene.ledger().settle(&outcome).await?;
+    let (entry, order) = (fixture.log_key(&batch), cancelled_order(&batch, 0)?);
+    fixture.command::<()>(&format!("PEXPIRE {entry} 0"));
+    assert!(matches!(fixture.scene.ledger().return_units(&order).await?, Returned::Done(_)));
+    assert_eq!(fixture.scene.ledger().return_units(&order).await?, Returned::Already);
+    let after = fixture.scene.snapshot(sale).await?;
+    let totals =
+        Totals { initial: 10, deducted: 5, returned: 4, released: 4, available: 9, ..Totals::default() };
+    assert_eq!(after.totals, totals);
+
+    for _time in 0..2 {
+        fixture.scene.ledger().settle(&outcome).await?;
+    }
+    let settled = fixture.scene.snapshot(sale).await?;
+    let counts = |snapshot: &flashgate_ledger::Snapshot| {
+        (snapshot.totals, snapshot.buyers, snapshot.keys, snapshot.written, snapshot.pending_orders)
+    };
+    assert_eq!(counts(&settled), counts(&after));
+    assert_eq!(fixture.scene.ledger().return_units(&order).await?, Returned::Already);
+    assert!(matches!(
+        fixture.scene.ledger().return_units(&cancelled_order(&batch, 1)?).await?,
+        Returned::Done(_)
+    ));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_open_batch_without_its_entry_gives_nothing_up() -> Fact {
+    let mut fixture = Fixture::new();
+    let sale = fixture.scene.on_sale(10, 5).await?;
+    let batch = fixture.scene.deduct(vec![intent(sale, "ada", "k", 4)?]).await?;
+    let (entry, order) = (fixture.log_key(&batch), cancelled_order(&batch, 0)?);
+    fixture.command::<()>(&format!("DEL {entry}"));
+    let before = fixture.scene.snapshot(sale).await?;
+    assert_eq!(fixture.scene.ledger().return_units(&order).await?, Returned::NotSettled);
+    assert_eq!(fixture.scene.snapshot(sale).await?, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sale_of_an_older_version_has_given_nothing_up() -> Fact {
+    let mut fixture = Fixture::new();
+    let sale = fixture.scene.on_sale(10, 5).await?;
+    let batch = fixture.scene.deduct(vec![intent(sale, "ada", "k", 4)?]).await?;
+    fixture.scene.ledger().settle(&all_confirmed(&batch)).await?;
+    fixture.command::<()>(&format!("HDEL @sale:{sale} released buyers orders"));
+    assert_eq!(fixture.scene.snapshot(sale).await?.totals.released, 0);
+    fixture.scene.ledger().return_units(&cancelled_order(&batch, 0)?).await?;
+    let snapshot = fixture.scene.snapshot(sale).await?;
+    assert_eq!((snapshot.totals.released, snapshot.totals.available), (4, 10));
+    assert_eq!((snapshot.written.buyers, snapshot.written.keys), (0, 1));
     Ok(())
 }
 
@@ -263,6 +324,19 @@ async fn a_part_that_is_lost_is_found_when_orders_are_settled() -> Fact {
     let batch = fixture.scene.deduct(crowd(sale, 2)?).await?;
     fixture.command::<()>(&format!("DEL @held:{sale}"));
     fixture.scene.ledger().settle(&all_cancelled(&batch, CancelReason::Timeout)).await?;
+    assert_eq!(fixture.scene.snapshot(sale).await?.state, LedgerState::Paused);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_part_that_is_lost_is_found_when_units_are_returned() -> Fact {
+    let mut fixture = Fixture::new();
+    let sale = fixture.scene.on_sale(10, 2).await?;
+    let batch = fixture.scene.deduct(crowd(sale, 2)?).await?;
+    fixture.scene.ledger().settle(&all_confirmed(&batch)).await?;
+    fixture.command::<()>(&format!("DEL @held:{sale}"));
+    let returned = fixture.scene.ledger().return_units(&cancelled_order(&batch, 0)?).await?;
+    assert!(matches!(returned, Returned::Done(_)), "{returned:?}");
     assert_eq!(fixture.scene.snapshot(sale).await?.state, LedgerState::Paused);
     Ok(())
 }

@@ -7,13 +7,16 @@ mod server;
 
 use std::sync::Arc;
 
-use flashgate_domain::{Batch, CancelReason, Sale, SaleId, audit::LedgerStep};
+use flashgate_domain::{Batch, CancelReason, Decision, Sale, SaleId, audit::LedgerStep};
 use flashgate_ledger::{
-    Deduction, Fate, IntentResult, LedgerError, LedgerState, Rebuilding, Rebuilt, Repairing, SaleLifecycle,
-    Selling, Settled,
+    Deduction, Fate, IntentResult, LedgerError, LedgerState, Rebuilding, Rebuilt, Repairing, Returned,
+    Returning, SaleLifecycle, Selling, Settled,
     contract::{
         Fact, Subject,
-        scene::{MESSAGE, Scene, all_cancelled, all_confirmed, cancelled, intent, open_window, outcome},
+        scene::{
+            MESSAGE, Scene, all_cancelled, all_confirmed, cancelled, cancelled_order, intent, open_window,
+            outcome,
+        },
     },
 };
 use flashgate_ledger_redis::RedisLedger;
@@ -135,7 +138,7 @@ async fn a_cancellation_broken_off_gives_nothing_back_twice() -> Fact {
         let other = fixture.batch(&[("cyd", 1)]).await;
         let decided = outcome(&batch, |place| match place {
             0 => cancelled(CancelReason::Timeout),
-            _ => flashgate_domain::Decision::Confirmed,
+            _ => Decision::Confirmed,
         });
         let answer = fixture.broken_off(writes, fixture.ledger.settle(&decided)).await?;
         let mut stopped = false;
@@ -202,15 +205,54 @@ async fn an_outcome_of_an_unknown_batch_broken_off_is_not_counted_twice() -> Fac
 }
 
 #[tokio::test]
-async fn a_rebuild_broken_off_anywhere_does_not_sell_until_it_adds_up() -> Fact {
+async fn a_return_broken_off_gives_nothing_back_twice() -> Fact {
     at_each_write(4, |writes| async move {
         let fixture = Fixture::new().await;
         let batch = fixture.batch(&[("ada", 2), ("bob", 1)]).await;
-        let decided = outcome(&batch, |place| match place {
-            0 => flashgate_domain::Decision::Confirmed,
-            _ => cancelled(CancelReason::OutOfStock),
-        });
-        fixture.ledger.settle(&decided).await?;
+        fixture.ledger.settle(&all_confirmed(&batch)).await?;
+        let order = cancelled_order(&batch, 0)?;
+        let answer = fixture.broken_off(writes, fixture.ledger.return_units(&order)).await?;
+        for again in 0..2 {
+            let returned = fixture.ledger.return_units(&order).await?;
+            let is_first = answer.is_none() && writes == 0 && again == 0;
+            assert_eq!(matches!(returned, Returned::Done(_)), is_first, "{returned:?} after {writes} writes");
+        }
+        assert_eq!(fixture.ledger.settle(&all_confirmed(&batch)).await?, Settled::Already);
+        let (sold, of_ada) = fixture.sell_out().await;
+        // Bob's unit is sold for good.
+        assert!(sold < STOCK && of_ada <= LIMIT, "{sold} and {of_ada} after {writes} writes");
+        if answer.is_some() || writes == 0 {
+            assert_eq!((sold, of_ada), (STOCK - 1, LIMIT), "after {writes} writes");
+        }
+        Ok(answer.is_none())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_rebuild_broken_off_anywhere_does_not_sell_until_it_adds_up() -> Fact {
+    rebuilds_broken_off(false).await
+}
+
+#[tokio::test]
+async fn a_rebuild_broken_off_while_an_order_is_cancelled_does_not_sell_until_it_adds_up() -> Fact {
+    rebuilds_broken_off(true).await
+}
+
+/// `restored_before`: the order that is cancelled later was restored as confirmed by an earlier call.
+async fn rebuilds_broken_off(restored_before: bool) -> Fact {
+    at_each_write(4, |writes| async move {
+        let fixture = Fixture::new().await;
+        let batch = fixture.batch(&[("ada", 2), ("bob", 1), ("cyd", 2)]).await;
+        let decided = |of_cyd| {
+            outcome(&batch, |place| match place {
+                0 => Decision::Confirmed,
+                1 => cancelled(CancelReason::OutOfStock),
+                _ => of_cyd,
+            })
+        };
+        let (placed, present) = (decided(Decision::Confirmed), decided(cancelled(CancelReason::ByBuyer)));
+        fixture.ledger.settle(&placed).await?;
         fixture.ledger.pause(fixture.sale).await?;
         let left = i64::try_from(STOCK)? - 2;
 
@@ -218,16 +260,22 @@ async fn a_rebuild_broken_off_anywhere_does_not_sell_until_it_adds_up() -> Fact 
         if began.is_none() {
             fixture.ledger.begin_rebuild(&fixture.stored(2)).await?;
         }
-        let restored = fixture.broken_off(writes, fixture.ledger.restore(fixture.sale, 2, &decided)).await?;
-        fixture.ledger.restore(fixture.sale, 2, &decided).await?;
+        if restored_before {
+            fixture.ledger.restore(fixture.sale, 2, &placed).await?;
+        }
+        let restored = fixture.broken_off(writes, fixture.ledger.restore(fixture.sale, 2, &present)).await?;
+        fixture.ledger.restore(fixture.sale, 2, &present).await?;
         let ended = fixture.broken_off(writes, fixture.ledger.end_rebuild(fixture.sale, 2, left)).await?;
         let stands = Rebuilt::Done { state: LedgerState::Active };
         if fixture.ledger.end_rebuild(fixture.sale, 2, left).await? != stands {
             assert!(restored.is_none(), "it adds up unless it was broken off");
             assert_eq!(fixture.ledger.begin_rebuild(&fixture.stored(3)).await?, Rebuilding::Begun);
-            fixture.ledger.restore(fixture.sale, 3, &decided).await?;
+            fixture.ledger.restore(fixture.sale, 3, &present).await?;
             assert_eq!(fixture.ledger.end_rebuild(fixture.sale, 3, left).await?, stands);
         }
+        let totals = fixture.scene.snapshot(fixture.sale).await?.totals;
+        assert_eq!((totals.returned, totals.released), (2, 2), "after {writes} writes");
+        assert_eq!(fixture.ledger.return_units(&cancelled_order(&batch, 2)?).await?, Returned::Already);
         let replay = intent(fixture.sale, "ada", "k", 2)?;
         let order = batch.id().order(0).expect("its first order");
         assert_eq!(fixture.scene.screen(&[replay]).await?, [IntentResult::Replay(order)]);

@@ -1,7 +1,8 @@
 -- The tables of a new ledger. Argument: none; the header of the file (application_id, user_version) is set apart.
 --
--- What buyers hold and which keys have an order is in no table: it follows from `batches` and `outcomes`, in the order
--- of `number`, and is kept in memory. So a deduction appends one row, however scattered its buyers' digests are.
+-- What buyers hold and which keys have an order is in no table: it follows from `batches`, `outcomes` and `returns`, in
+-- the order of `number`, and is kept in memory. So a deduction appends one row, however scattered its buyers' digests
+-- are.
 
 -- One row: the number of shards of the sale ids, the number of gateway starts, and the identities of the ledger and of
 -- the order store that it belongs to, once they are set.
@@ -14,9 +15,9 @@ CREATE TABLE ledger (
 ) STRICT;
 
 -- `available = initial + restocked + returned - deducted`. `epoch` increases with every returned unit, `sequence` with
--- every change, `adjustments` with every compensating step. The orders and units of open batches are pending. Batches
--- with a `number` below `born` do not belong to the sale: they were of an earlier one, or were settled when it was
--- missing.
+-- every change, `adjustments` with every compensating step. `released` is the part of `returned` that confirmed orders
+-- gave up. The orders and units of open batches are pending. Batches with a `number` below `born` do not belong to the
+-- sale: they were of an earlier one, or were settled when it was missing.
 CREATE TABLE sales (
   id INTEGER PRIMARY KEY,
   state TEXT NOT NULL CHECK (state IN ('prepared', 'active', 'paused', 'closed')),
@@ -37,7 +38,8 @@ CREATE TABLE sales (
   pending_units INTEGER NOT NULL,
   born INTEGER NOT NULL,
   expires_at_ms INTEGER,
-  adjustments INTEGER NOT NULL DEFAULT 0
+  adjustments INTEGER NOT NULL DEFAULT 0,
+  released INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- The deduction log, in the order in which the batches were applied. `late`: deducted from its outcome, since the
@@ -60,6 +62,10 @@ CREATE TABLE outcomes (
   states BLOB NOT NULL
 ) STRICT;
 CREATE INDEX outcomes_by_expiry ON outcomes (expires_at_ms);
+
+-- The orders that were confirmed and gave their units up: each proves that its units are back. A row is kept as long as
+-- the batch of the order, which is kept as long as its sales.
+CREATE TABLE returns (order_id INTEGER PRIMARY KEY) STRICT;
 
 -- Batches that a check-back did not find: they can never be deducted.
 CREATE TABLE fences (

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use flashgate_domain::{BatchId, BuyerDigest, KeyDigest, OrderId, SaleId, Shard, Timestamp, audit::Amount};
+use flashgate_domain::{
+    BatchId, BuyerDigest, KeyDigest, OrderId, SaleId, Shard, Timestamp, audit::Amount, intent::QUANTITY_MAX,
+};
 use flashgate_ledger::{LedgerIdentity, OpenBatch, SaleStock, Snapshot, WrittenCounts};
 
 use super::{
@@ -17,12 +19,23 @@ use super::{
 #[repr(C, packed(4))]
 pub(super) struct KeyEntry {
     order: OrderId,
-    quantity: u32,
+    /// The quantity, and [`KeyEntry::RETURNED`] if the units were returned.
+    units: u32,
 }
 
 impl KeyEntry {
+    const RETURNED: u32 = {
+        assert!(QUANTITY_MAX < 1 << 31, "a quantity does not have the highest bit");
+        1 << 31
+    };
+
     pub(super) const fn new(order: OrderId, quantity: u32) -> Self {
-        Self { order, quantity }
+        Self { order, units: quantity & !Self::RETURNED }
+    }
+
+    /// The entry of the same order once it gave its units up.
+    pub(super) const fn returned(self) -> Self {
+        Self { order: self.order, units: self.units | Self::RETURNED }
     }
 
     pub(super) const fn order(self) -> OrderId {
@@ -30,7 +43,7 @@ impl KeyEntry {
     }
 
     pub(super) const fn quantity(self) -> u32 {
-        self.quantity
+        self.units & !Self::RETURNED
     }
 }
 

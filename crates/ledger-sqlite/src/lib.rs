@@ -11,10 +11,10 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | `selling`, `lifecycle`, `watching`, `observing`, `repairing`, `identifying`, `probing` | the traits, one each |
+//! | `selling`, `returning`, `lifecycle`, `watching`, `observing`, `repairing`, `identifying`, `probing` | the traits |
 //! | `open`, `load` | opening the file and why it may fail; building the index |
 //! | `writer`, `calls` | the thread, group commit, and what a failure proves |
-//! | `round` | one transaction; `sales`, `deduct`, `settle`, `rebuild`, `sweep` are its calls |
+//! | `round` | one transaction; `sales`, `deduct`, `settle`, `returns`, `rebuild`, `sweep` are its calls |
 //! | `judge` | judging intents |
 //! | `messages` | the bodies of the messages of open batches |
 //! | `index`, `draft` | committed and uncommitted data |
@@ -38,6 +38,8 @@ mod open;
 mod probing;
 mod rebuild;
 mod repairing;
+mod returning;
+mod returns;
 mod round;
 mod sale;
 mod sales;

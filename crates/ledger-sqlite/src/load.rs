@@ -1,6 +1,8 @@
 //! Builds the index from the file. What buyers hold and which keys have an order follow from the log, batch by batch,
 //! in the order in which they were applied; the rows of the sales must match it.
 
+use std::collections::HashSet;
+
 use flashgate_domain::{OrderId, OrderState, audit::Amount, id::ShardCount};
 use flashgate_ledger::{decision_byte::state_of, intents::Intents};
 
@@ -24,14 +26,15 @@ impl LedgerIndex {
         let sales = store.sales()?.into_iter().map(|row| (row.id, SaleIndex::new(row))).collect();
         let open_orders = vec![0; usize::from(found)];
         let mut index = Self { identity: store.identity()?, sales, open_orders, starts, next_number: 1 };
-        store.each_batch(|batch| index.replay(&batch))?;
+        let returns = store.returns()?;
+        store.each_batch(|batch| index.replay(&batch, &returns))?;
         let born = index.sales.values().map(|index| index.row.born).max();
         index.next_number = index.next_number.max(born.unwrap_or_default());
         index.agree()?;
         Ok(index)
     }
 
-    fn replay(&mut self, batch: &LoggedBatch) -> Result<(), Unusable> {
+    fn replay(&mut self, batch: &LoggedBatch, returns: &HashSet<OrderId>) -> Result<(), Unusable> {
         let unreadable = || damaged(format!("cannot decode batch {}", batch.id));
         let intents = Intents::unpack(&batch.sales, &batch.intents).ok_or_else(unreadable)?;
         if batch.states.as_ref().is_some_and(|states| states.len() != intents.asked.len()) {
@@ -53,13 +56,14 @@ impl LedgerIndex {
             let Some(index) = self.sales.get_mut(&sale).filter(|index| index.row.born <= batch.number) else {
                 continue;
             };
-            if state.reason().is_none() {
+            let (entry, gave_up) = (KeyEntry::new(order, asked.quantity), returns.contains(&order));
+            if state.reason().is_none() && !gave_up {
                 let held = index.held(asked.buyer).checked_add(asked.quantity).ok_or_else(unreadable)?;
                 index.hold(asked.buyer, held);
             }
             // An order that the ledger first got as cancelled left its key to an earlier order.
             if !(batch.late && state.reason().is_some() && index.key(asked.key).is_some()) {
-                index.own(asked.key, KeyEntry::new(order, asked.quantity));
+                index.own(asked.key, if gave_up { entry.returned() } else { entry });
             }
         }
         for (sale, share) in intents.sales.iter().zip(shares) {

@@ -16,7 +16,7 @@ use super::{index::LedgerIndex, store::Store};
 /// Marks a file as a ledger of flashgate: "FLGL".
 const APPLICATION_ID: i32 = 0x464C_474C;
 /// The version of `sql/schema.sql`.
-const SCHEMA_VERSION: i32 = 3;
+const SCHEMA_VERSION: i32 = 4;
 /// Maximum findings reported of a damaged file.
 const FINDINGS_MAX: u8 = 3;
 

@@ -4,7 +4,7 @@
 //! batches that the file never had are added, as in a late settlement; a sale that is missing, since the file is a new
 //! one, gets all of them.
 
-use flashgate_domain::{Sale, SaleId};
+use flashgate_domain::{Decision, Sale, SaleId};
 use flashgate_ledger::{LedgerState, Rebuilding, Rebuilt, Restored};
 
 use super::{
@@ -37,19 +37,29 @@ impl Round<'_> {
         Ok(Rebuilding::Begun)
     }
 
-    /// Adds a decided batch, if the file never had it.
+    /// Adds a decided batch, if the file never had it, and returns what its orders of the sale have given up since.
     pub(super) fn restore(
         &mut self,
         sale: SaleId,
         generation: u32,
-        decided: &Decided,
+        decided: Decided,
     ) -> Result<Restored, CallError> {
         let row = self.draft.row(self.index, sale);
         let is_it = row.is_some_and(|row| row.state == LedgerState::Paused && row.generation == generation);
         if !is_it {
             return Ok(Restored::Missing);
         }
-        self.settle(decided)?;
+        let present = decided.decisions.clone();
+        let placed =
+            Decided { decisions: decided.decisions.into_iter().map(at_placing).collect(), ..decided };
+        // Each step is complete in itself: a call that is refused in the middle can be repeated.
+        self.settle(&placed)?;
+        for (place, (asked, decision)) in placed.intents.asked.iter().zip(&present).enumerate() {
+            if *decision != at_placing(*decision) && placed.intents.sale_of(asked) == Some(sale) {
+                let order = placed.id.order(place).ok_or_else(out_of_range)?;
+                self.return_units(placed.id, order, sale, asked)?;
+            }
+        }
         Ok(Restored::Done)
     }
 
@@ -74,5 +84,13 @@ impl Round<'_> {
         row.become_state(LedgerState::Active).ok_or_else(out_of_range)?;
         self.draft.merge(SaleChange::new(row));
         Ok(Rebuilt::Done { state: LedgerState::Active })
+    }
+}
+
+/// The decision of the placing: an order that was cancelled for another reason had been confirmed.
+const fn at_placing(present: Decision) -> Decision {
+    match present {
+        Decision::Cancelled(reason) if !reason.is_of_placing() => Decision::Confirmed,
+        placed @ (Decision::Confirmed | Decision::Cancelled(_)) => placed,
     }
 }

@@ -21,7 +21,7 @@ impl Repairing for SqliteLedger {
     ) -> Result<Restored, LedgerError> {
         self.is_meant()?;
         let decided = self.decided(outcome)?;
-        self.write("restore", move |round| round.restore(sale, generation, &decided)).await
+        self.write("restore", move |round| round.restore(sale, generation, decided)).await
     }
 
     async fn end_rebuild(

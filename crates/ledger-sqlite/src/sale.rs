@@ -49,13 +49,12 @@ impl SaleRow {
         })
     }
 
-    /// A sale that is being rebuilt: paused, nothing sold, with the restocked and returned units of the order store.
+    /// A sale that is being rebuilt: paused, nothing sold or returned, with the restocked units of the order store.
     pub(super) fn rebuilt(sale: &Sale, born: u64) -> Option<Self> {
         let new = Self::new(sale, born)?;
-        let (restocked, returned) = (sale.restocked, sale.returned);
-        let came = new.totals.initial.checked_add(restocked)?.checked_add(returned)?;
-        let available = i64::try_from(came).ok()?;
-        let totals = Totals { restocked, returned, available, ..new.totals };
+        let restocked = sale.restocked;
+        let available = i64::try_from(new.totals.initial.checked_add(restocked)?).ok()?;
+        let totals = Totals { restocked, available, ..new.totals };
         Some(Self { state: LedgerState::Paused, epoch: sale.rebuild_epoch(), totals, ..new })
     }
 
@@ -94,6 +93,12 @@ impl SaleRow {
         self.totals.returned = self.totals.returned.checked_add(units)?;
         self.totals.available = self.totals.available.checked_add_unsigned(units)?;
         Some(())
+    }
+
+    /// Returns units that a confirmed order gave up.
+    pub(super) fn give_up(&mut self, units: u64) -> Option<()> {
+        self.totals.released = self.totals.released.checked_add(units)?;
+        self.give_back(units)
     }
 
     /// Returns the units of a cancelled order, or writes off units that the order store does not have.
@@ -138,10 +143,14 @@ impl SaleRow {
 
     /// Whether the totals are consistent, as those of an unedited ledger are.
     pub(super) fn is_sound(&self) -> bool {
-        let Totals { initial, restocked, returned, deducted, written_off, reclaimed, available } =
+        let Totals { initial, restocked, returned, deducted, written_off, reclaimed, released, available } =
             self.totals;
         let came = initial.checked_add(restocked).and_then(|units| units.checked_add(returned));
         let left = came.and_then(|units| i64::try_from(units).ok()?.checked_sub_unsigned(deducted));
-        left == Some(available) && written_off <= deducted && reclaimed <= written_off
+        let parts = reclaimed.checked_add(released);
+        left == Some(available)
+            && written_off <= deducted
+            && reclaimed <= written_off
+            && parts.is_some_and(|parts| parts <= returned)
     }
 }

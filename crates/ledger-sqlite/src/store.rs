@@ -1,5 +1,7 @@
 //! The statements (`sql/`), each with its arguments and rows as typed values.
 
+use std::collections::HashSet;
+
 use flashgate_domain::{BatchId, LedgerId, OrderId, SaleId, StoreId, Timestamp};
 use flashgate_ledger::{LedgerIdentity, LedgerState, Totals, intents::unpack_sales};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params, types::Type};
@@ -7,7 +9,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params, type
 use super::sale::SaleRow;
 
 /// Maximum cached statements: all there are.
-const STATEMENTS_MAX: usize = 34;
+const STATEMENTS_MAX: usize = 37;
 
 macro_rules! sql {
     ($file:literal) => {
@@ -106,7 +108,10 @@ impl Store {
         if from < 2 {
             self.0.execute_batch(sql!("schema_2"))?;
         }
-        self.0.execute_batch(sql!("schema_3"))
+        if from < 3 {
+            self.0.execute_batch(sql!("schema_3"))?;
+        }
+        self.0.execute_batch(sql!("schema_4"))
     }
 
     /// The identity, if the ledger has one.
@@ -162,6 +167,7 @@ impl Store {
             sale.born,
             sale.expires_at.map(Timestamp::as_millis),
             sale.adjustments,
+            totals.released,
         ];
         self.ready(sql!("sale_upsert"))?.execute(values).map(drop)
     }
@@ -249,6 +255,7 @@ impl Store {
     }
 
     pub(super) fn delete_batch(&self, number: u64) -> rusqlite::Result<()> {
+        self.ready(sql!("returns_delete"))?.execute([number])?;
         self.ready(sql!("batch_delete"))?.execute([number])?;
         self.ready(sql!("outcome_delete"))?.execute([number]).map(drop)
     }
@@ -265,6 +272,16 @@ impl Store {
 
     pub(super) fn keep_outcome(&self, number: u64, expires_at: Timestamp) -> rusqlite::Result<()> {
         self.ready(sql!("outcome_keep"))?.execute(params![expires_at.as_millis(), number]).map(drop)
+    }
+
+    pub(super) fn insert_return(&self, order: OrderId) -> rusqlite::Result<()> {
+        self.ready(sql!("return_insert"))?.execute([order.get()]).map(drop)
+    }
+
+    /// Every order whose units were returned.
+    pub(super) fn returns(&self) -> rusqlite::Result<HashSet<OrderId>> {
+        let read = |row: &Row<'_>| OrderId::new(row.get(0)?).map_err(|_range| unreadable("order_id"));
+        self.ready(sql!("returns_select"))?.query_map([], read)?.collect()
     }
 
     /// The nonce of the fenced batch with that base.
@@ -306,6 +323,7 @@ fn read_sale(row: &Row<'_>) -> rusqlite::Result<SaleRow> {
             deducted: row.get(11)?,
             written_off: row.get(12)?,
             reclaimed: row.get(13)?,
+            released: row.get(20)?,
             available: row.get(14)?,
         },
         pending_orders: row.get(15)?,

@@ -1,4 +1,4 @@
-//! Removes expired rows, a few at a time: fences, closed sales, and settled batches.
+//! Removes expired rows, a few at a time: fences, closed sales, and settled batches with the returns of their orders.
 //!
 //! A batch stays as long as any of its sales, since what buyers hold and which keys have an order follow from it. A
 //! batch whose retention is over but whose sale still exists is checked again later.

@@ -46,6 +46,7 @@ mod tests {
         deducted: 7,
         written_off: 0,
         reclaimed: 0,
+        released: 0,
         available: 3,
     };
 

@@ -19,6 +19,7 @@ pub mod fencing;
 pub mod keeping;
 pub mod random;
 pub mod rebuilding;
+pub mod returning;
 pub mod scene;
 pub mod screening;
 pub mod settling;
@@ -117,10 +118,25 @@ macro_rules! ledger_contract {
             rebuilding:
                 a_lost_sale_is_rebuilt_and_sells_what_is_left
                 an_outcome_after_the_rebuild_changes_nothing
-                a_rebuilt_sale_has_what_was_restocked_and_returned
+                a_rebuilt_sale_has_what_was_restocked_and_released
+                an_order_restored_as_confirmed_is_released_by_the_next_restore
+                what_was_released_stays_so_in_a_rebuild
                 only_a_stopped_sale_without_open_batches_is_rebuilt
                 a_rebuild_that_does_not_add_up_stays_stopped
                 restoring_one_sale_leaves_the_others_alone;
+            returning:
+                released_units_come_back_once_and_are_sold_again
+                the_allowance_comes_back_and_the_key_keeps_replaying
+                two_orders_of_a_buyer_are_released_one_by_one
+                an_order_is_not_released_before_it_is_settled
+                an_unknown_order_gives_nothing_up
+                an_order_of_a_missing_sale_gives_nothing_up
+                a_sale_gets_its_units_back_in_every_state
+                concurrent_calls_return_units_once
+                released_units_increase_the_epoch_and_are_an_event
+                an_order_that_was_settled_late_gives_its_units_up
+                settling_or_deducting_after_a_return_changes_nothing
+                an_order_of_another_batch_is_refused;
             compensating:
                 missing_units_come_back_on_sale
                 a_surplus_is_taken_off_sale

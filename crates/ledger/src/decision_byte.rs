@@ -12,6 +12,7 @@ pub const fn byte_of(decision: Decision) -> u8 {
         Decision::Cancelled(CancelReason::DuplicateKey) => b'd',
         Decision::Cancelled(CancelReason::Timeout) => b't',
         Decision::Cancelled(CancelReason::ByBuyer) => b'b',
+        Decision::Cancelled(CancelReason::ByOperator) => b'a',
         Decision::Cancelled(CancelReason::OutboundFailed) => b'o',
     }
 }

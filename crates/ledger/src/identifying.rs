@@ -19,10 +19,11 @@ pub trait Identifying: Send + Sync + 'static {
     async fn establish(&self, shard: Shard, identity: LedgerIdentity) -> Result<LedgerIdentity, LedgerError>;
 
     /// Sets the ledger that the calls of this process expect from now on. A call that gives or records a verdict on a
-    /// batch (each of [`Selling`], and [`Repairing::restore`]) is refused by any other ledger with
+    /// batch (each of [`Selling`] and [`Returning`], and [`Repairing::restore`]) is refused by any other ledger with
     /// [`LedgerError::OtherLedger`]. Before this call, a ledger without an identity is expected.
     ///
     /// [`Selling`]: crate::Selling
+    /// [`Returning`]: crate::Returning
     /// [`Repairing::restore`]: crate::Repairing::restore
     fn expect_ledger(&self, ledger: LedgerId);
 

@@ -10,7 +10,7 @@ use flashgate_domain::{
     id::{BATCH_INTENTS_MAX, ShardCount},
 };
 
-use super::LedgerError;
+use super::{CancelledOrder, LedgerError};
 
 /// The size of one packed intent.
 pub const INTENT_BYTES: usize = 38;
@@ -41,6 +41,21 @@ impl IntentFields {
             key: KeyDigest(*key),
             buyer: BuyerDigest(buyer.try_into().ok()?),
         })
+    }
+}
+
+impl IntentFields {
+    /// The fields of a cancelled order, which must be of its batch, and its sale of the shard of the batch.
+    pub fn of_cancelled(shards: ShardCount, cancelled: &CancelledOrder) -> Result<Self, LedgerError> {
+        let CancelledOrder { order, batch, intent } = cancelled;
+        let sale = intent.sale();
+        if order.base() != batch.base() || sale.shard(shards) != batch.shard() {
+            return Err(LedgerError::Refused(format!(
+                "order {order} of sale {sale} is not of batch {batch}"
+            )));
+        }
+        let (key, buyer) = (intent.key_digest(), intent.buyer_digest());
+        Ok(Self { sale: 0, quantity: intent.quantity().get(), key, buyer })
     }
 }
 

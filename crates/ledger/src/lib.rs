@@ -14,6 +14,7 @@
 //! | `lifecycle` | [`SaleLifecycle`] | preheating, operators: prepare, activate, pause, close, sweep |
 //! | `watching` | [`Watching`] | the sold-out watch: stock, keys, events |
 //! | `observing` | [`Observing`] | queries, audit, re-drive: orders, log entries, messages, snapshots, holdings |
+//! | `returning` | [`Returning`] | the consumer of order events: the units of a cancelled order come back |
 //! | `repairing` | [`Repairing`] | repairs: rebuild a sale, correct its units |
 //! | `identifying` | [`Identifying`] | the start of a process: the ledger's identity, the node number |
 //! | `probing` | [`Probing`] | health and clocks: ping, time |
@@ -48,6 +49,7 @@ mod observing;
 mod probing;
 mod repairing;
 mod retention;
+mod returning;
 mod selling;
 mod watching;
 
@@ -62,12 +64,19 @@ pub use observing::{LedgerOrder, LogEntry, Observing, Snapshot};
 pub use probing::Probing;
 pub use repairing::{Compensated, Rebuilding, Rebuilt, Repairing, Restored};
 pub use retention::Retention;
+pub use returning::{CancelledOrder, Returned, Returning};
 pub use selling::{Deduction, Fate, IntentResult, Screening, Selling, Settled};
 pub use watching::{LedgerEvent, SaleStock, Watching};
 
 /// All capabilities of a ledger: for a caller that passes parts of it on, or that needs most of it.
 ///
 /// Every type with all of the traits is a ledger; do not implement this one.
-pub trait Ledger: Selling + SaleLifecycle + Watching + Observing + Repairing + Identifying + Probing {}
+pub trait Ledger:
+    Selling + Returning + SaleLifecycle + Watching + Observing + Repairing + Identifying + Probing
+{
+}
 
-impl<T: Selling + SaleLifecycle + Watching + Observing + Repairing + Identifying + Probing> Ledger for T {}
+impl<T: Selling + Returning + SaleLifecycle + Watching + Observing + Repairing + Identifying + Probing> Ledger
+    for T
+{
+}

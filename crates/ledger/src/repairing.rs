@@ -10,12 +10,19 @@ use crate::{LedgerError, SaleStock};
 /// Called by an operator's commands alone. It changes when there is another way to repair.
 #[async_trait]
 pub trait Repairing: Send + Sync + 'static {
-    /// Begins to rebuild a sale from the order store, in the generation of `sale`: paused, with nothing sold yet. The
-    /// sale must be paused or missing, in an older generation, and without open batches.
+    /// Begins to rebuild a sale from the order store, in the generation of `sale`: paused, with nothing sold yet, and
+    /// nothing returned. The sale must be paused or missing, in an older generation, and without open batches.
     async fn begin_rebuild(&self, sale: &Sale) -> Result<Rebuilding, LedgerError>;
 
     /// Restores the orders of a decided batch in a sale that is being rebuilt; a second call changes nothing. At least
     /// one order must be of the sale.
+    ///
+    /// The decisions are those of the present: an order that is cancelled for a reason that is not one of placing was
+    /// confirmed, and gave its units up. They are deducted and returned, and their return is proven as by
+    /// [`Returning::return_units`], also if an earlier call has restored the order as confirmed. The log entry, if it
+    /// was lost, gets the decisions of the placing.
+    ///
+    /// [`Returning::return_units`]: crate::Returning::return_units
     async fn restore(
         &self,
         sale: SaleId,

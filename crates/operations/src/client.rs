@@ -21,4 +21,4 @@ pub use dead_letters::DeadLettersClient;
 pub use error::{ClientError, Refusal};
 pub use grpc::{Carrier, GatewayLedger, Sides, WorkerStore};
 pub use port::Port;
-pub use sales::{SalesClient, find_order};
+pub use sales::{OrdersClient, SalesClient};

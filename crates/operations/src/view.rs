@@ -5,7 +5,7 @@
 //! | module | subject |
 //! |---|---|
 //! | [`sale`] | a sale, and pages of sales |
-//! | [`order`] | an order |
+//! | [`order`] | an order, and its transitions |
 //! | [`audit`] | the reports of an audit |
 //! | [`drift`] | compensating steps |
 //! | [`rebuild`] | a rebuild of a ledger |
@@ -25,7 +25,7 @@ pub mod sale;
 pub use audit::AuditView;
 pub use dead_letter::{DecidedLetterView, DecidedLettersView, LetterView, LetterWithBodyView, LettersView};
 pub use drift::DriftView;
-pub use order::{OrderView, StoredOrderView};
+pub use order::{OrderEventView, OrderEventsView, OrderView, StoredOrderView};
 pub use rebuild::RebuildView;
 pub use redrive::RedriveView;
 pub use repair::RepairView;

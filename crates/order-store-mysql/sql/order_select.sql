@@ -1,5 +1,5 @@
 -- One order and its batch, whose first order has the same id with the lowest 10 bits cleared.
 -- Arguments: id of the first order of its batch, order id. Rows: at most one.
-SELECT o.id, o.sale_id, o.buyer_id, o.idempotency_key, o.quantity, o.state, o.cancel_reason, o.created_at_ms,
-       b.batch_id
+SELECT o.id, o.sale_id, o.buyer_id, o.idempotency_key, o.quantity, o.state, o.cancel_reason, o.version,
+       o.created_at_ms, b.batch_id
 FROM orders o JOIN batches b ON b.first_order_id = ? WHERE o.id = ?

@@ -5,6 +5,9 @@ UPDATE sales SET id = id WHERE FALSE
 INSERT INTO batches SELECT * FROM batches WHERE FALSE
 INSERT INTO orders SELECT * FROM orders WHERE FALSE
 UPDATE orders SET id = id WHERE FALSE
+INSERT INTO order_events SELECT * FROM order_events WHERE FALSE
+INSERT INTO unpublished_events SELECT * FROM unpublished_events WHERE FALSE
+DELETE FROM unpublished_events WHERE FALSE
 INSERT INTO repair_events SELECT * FROM repair_events WHERE FALSE
 UPDATE repair_events SET id = id WHERE FALSE
 INSERT INTO dead_letters SELECT * FROM dead_letters WHERE FALSE

@@ -87,8 +87,7 @@ impl MySqlStore {
                 {
                     counter!("flashgate_worker_apply_retries_total", "reason" => cause.as_str()).increment(1);
                     debug!(retry, %error, "chunk failed; retrying");
-                    sleep(self.backoff.pause(retry)).await;
-                    retry += 1;
+                    self.back_off(&mut retry).await;
                 }
                 Cause::Duplicate
                 | Cause::Deadlock

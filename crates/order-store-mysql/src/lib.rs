@@ -3,7 +3,8 @@
 //! `apply` decides a chunk in one transaction: on the `fast_path` if every order can be confirmed, on the `slow_path`
 //! if stock is short, a key is taken or a batch is repeated.
 //!
-//! Each trait is implemented in the file of its subject: `apply`, `sales`, `snapshot`, `repairs`, `deployment`.
+//! Each trait is implemented in the file of its subject: `apply`, `lifecycle`, `sales`, `snapshot`, `repairs`,
+//! `deployment`.
 //!
 //! Connections come from `pool` and not from the pool of sqlx, which waits without a limit for one that is dead.
 
@@ -14,6 +15,7 @@ mod deployment;
 mod driver;
 mod fast_path;
 mod fault;
+mod lifecycle;
 mod locked;
 mod pool;
 mod repairs;
@@ -33,9 +35,12 @@ use flashgate_order_store::server::{ServerAccess, ServerSettings};
 use flashgate_supervision::Supervisor;
 use pool::Pool;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr, mysql::MySqlConnectOptions};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::{connector::Connector, fault::QueryError};
+
+/// Timeout of a call that reads all orders of one sale: 100 million orders, at the measured rate of a snapshot.
+const TIMEOUT_OF_A_SALE: Duration = Duration::from_secs(60);
 
 /// The order store on MySQL.
 #[derive(Debug)]
@@ -72,6 +77,12 @@ impl MySqlStore {
             contention_retries_max: settings.contention_retries_max,
             backoff: Backoff::new(pause_min, pause_max, seed),
         }
+    }
+
+    /// Waits before a retry, and counts it.
+    async fn back_off(&self, retry: &mut u32) {
+        sleep(self.backoff.pause(*retry)).await;
+        *retry += 1;
     }
 }
 

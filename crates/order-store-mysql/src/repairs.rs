@@ -9,7 +9,7 @@ use flashgate_order_store::{
     sql::{
         columns,
         texts::{
-            DEAD_LETTER_DECIDE, DEAD_LETTER_SELECT, REPAIR_END, REPAIR_INSERT, REPAIR_SELECT, REPAIRS_SELECT,
+            DEAD_LETTER_SELECT, REPAIR_END, REPAIR_INSERT, REPAIR_SELECT, REPAIRS_SELECT,
             SALE_ADJUSTED_SELECT, SALE_COMPENSATE,
         },
     },
@@ -18,6 +18,7 @@ use sqlx::{Row, mysql::MySqlRow};
 
 use crate::{MySqlStore, fault::QueryError, lend, within};
 
+const DEAD_LETTER_DECIDE: &str = include_str!("../sql/dead_letter_decide.sql");
 const ORDER_CORRECT: &str = include_str!("../sql/order_correct.sql");
 
 #[async_trait]

@@ -1,9 +1,12 @@
 //! Rows of batches and orders, read back.
-use flashgate_domain::{BatchId, BatchOutcome, Order, OrderId, OrderOutcome};
-use flashgate_order_store::sql::{
-    columns::{self, OrderColumns},
-    summing,
-    texts::BATCH_ORDERS_SELECT,
+use flashgate_domain::{BatchId, BatchOutcome, Decision, Order, OrderId, OrderOutcome, OrderState};
+use flashgate_order_store::{
+    decide::first_decision,
+    sql::{
+        columns::{self, OrderColumns},
+        summing,
+        texts::BATCH_ORDERS_SELECT,
+    },
 };
 use sqlx::{MySqlConnection, Row, mysql::MySqlRow};
 
@@ -15,7 +18,7 @@ pub(crate) fn batch_id(row: &MySqlRow) -> Result<BatchId, QueryError> {
     Ok(columns::batch_id(row.try_get("batch_id")?)?)
 }
 
-fn order_columns(row: &MySqlRow) -> sqlx::Result<OrderColumns<'_>> {
+pub(crate) fn order_columns(row: &MySqlRow) -> sqlx::Result<OrderColumns<'_>> {
     Ok(OrderColumns {
         id: row.try_get("id")?,
         sale_id: row.try_get("sale_id")?,
@@ -34,18 +37,19 @@ pub(crate) async fn outcome(
     order_count: u32,
 ) -> Result<BatchOutcome, QueryError> {
     let (first, last) = summing::ids_of(batch);
-    let orders = outcomes_between(connection, first, last).await?;
+    let orders = outcomes_between(connection, first, last, first_decision).await?;
     Ok(summing::outcome(batch, orders, order_count)?)
 }
 
-/// The outcomes of the orders with these ids, ascending.
+/// The outcomes of the orders with these ids, ascending, with the decisions that `decide` finds in their states.
 pub(crate) async fn outcomes_between(
     connection: &mut MySqlConnection,
     first: u64,
     last: u64,
+    decide: fn(OrderState) -> Decision,
 ) -> Result<Vec<OrderOutcome>, QueryError> {
     let rows = sqlx::query(BATCH_ORDERS_SELECT).bind(first).bind(last).fetch_all(connection).await?;
-    rows.iter().map(|row| Ok(order_columns(row)?.outcome()?)).collect()
+    rows.iter().map(|row| Ok(order_columns(row)?.outcome(decide)?)).collect()
 }
 
 /// One order in its present state.
@@ -55,5 +59,6 @@ pub(crate) async fn order(
 ) -> Result<Option<Order>, QueryError> {
     let query = sqlx::query(ORDER_SELECT).bind(order.base().get()).bind(order.get());
     let Some(row) = query.fetch_optional(&mut *connection).await? else { return Ok(None) };
-    Ok(Some(order_columns(&row)?.stored(batch_id(&row)?, row.try_get("created_at_ms")?)?))
+    let (version, created_at_ms) = (row.try_get("version")?, row.try_get("created_at_ms")?);
+    Ok(Some(order_columns(&row)?.stored(batch_id(&row)?, version, created_at_ms)?))
 }

@@ -1,6 +1,6 @@
 //! Snapshots of a sale: sums of its orders, for the comparison with the ledger.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use flashgate_domain::{
@@ -10,6 +10,7 @@ use flashgate_domain::{
 use flashgate_order_store::{
     BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage, OutcomesPage, SnapshotRepository,
     StoreError,
+    decide::present_decision,
     sql::{
         columns::{buyer_id, order_id},
         summing::{self, StateRow},
@@ -18,21 +19,18 @@ use flashgate_order_store::{
 };
 use sqlx::{Connection, Executor, MySqlConnection, Row, mysql::MySqlRow};
 
-use crate::{MySqlStore, fault::QueryError, lend, rows, sales, slow_path, within};
+use crate::{MySqlStore, TIMEOUT_OF_A_SALE, fault::QueryError, lend, rows, sales, slow_path, within};
 
 const ORDERS_SPAN_SELECT: &str = include_str!("../sql/orders_span_select.sql");
 const ORDER_SUMS_SELECT: &str = include_str!("../sql/order_sums_select.sql");
 const BATCH_SUMS_SELECT: &str = include_str!("../sql/batch_sums_select.sql");
 const BUYERS_PAGE_SELECT: &str = include_str!("../sql/buyers_page_select.sql");
 
-/// Timeout of the snapshot of one sale: 100 million orders, at the measured rate.
-const TIMEOUT: Duration = Duration::from_secs(60);
-
 #[async_trait]
 impl SnapshotRepository for MySqlStore {
     /// Takes no locks: chunks are still applied.
     async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, StoreError> {
-        Ok(lend!(self, TIMEOUT, |connection| of_sale(connection, sale, asked))?)
+        Ok(lend!(self, TIMEOUT_OF_A_SALE, |connection| of_sale(connection, sale, asked))?)
     }
 
     async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreError> {
@@ -62,7 +60,7 @@ impl SnapshotRepository for MySqlStore {
     }
 
     async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreError> {
-        Ok(lend!(self, TIMEOUT, |connection| async {
+        Ok(lend!(self, TIMEOUT_OF_A_SALE, |connection| async {
             if sales::find(&mut *connection, page.sale).await?.is_none() {
                 return Ok(None);
             }
@@ -75,7 +73,7 @@ impl SnapshotRepository for MySqlStore {
             let outcomes = match summing::ids_of_page(batches) {
                 None => Vec::new(),
                 Some((first, last)) => {
-                    let orders = rows::outcomes_between(connection, first, last).await?;
+                    let orders = rows::outcomes_between(connection, first, last, present_decision).await?;
                     summing::outcomes(batches, orders, page.sale)?
                 }
             };
@@ -91,7 +89,7 @@ impl SnapshotRepository for MySqlStore {
         let buyer = |row: &MySqlRow| {
             Ok(BuyerUnits { buyer: buyer_id(row.try_get("buyer_id")?)?, units: row.try_get("units")? })
         };
-        Ok(lend!(self, TIMEOUT, |connection| async {
+        Ok(lend!(self, TIMEOUT_OF_A_SALE, |connection| async {
             query.fetch_all(connection).await?.iter().map(buyer).collect()
         })?)
     }

@@ -1,9 +1,12 @@
 //! Rows of batches and orders, read back.
-use flashgate_domain::{BatchId, BatchOutcome, Order, OrderId, OrderOutcome, SaleId};
-use flashgate_order_store::sql::{
-    columns::{self, OrderColumns},
-    summing,
-    texts::BATCH_ORDERS_SELECT,
+use flashgate_domain::{BatchId, BatchOutcome, Decision, Order, OrderId, OrderOutcome, OrderState, SaleId};
+use flashgate_order_store::{
+    decide::first_decision,
+    sql::{
+        columns::{self, OrderColumns},
+        summing,
+        texts::BATCH_ORDERS_SELECT,
+    },
 };
 use rusqlite::{Connection, OptionalExtension, Row, Rows};
 
@@ -15,7 +18,7 @@ const PURCHASE_SELECT: &str = include_str!("../sql/purchase_select.sql");
 const SALEABLE_SELECT: &str = include_str!("../sql/saleable_select.sql");
 
 /// The columns that a statement on orders begins with.
-fn order_columns<'r>(row: &'r Row<'_>) -> rusqlite::Result<OrderColumns<'r>> {
+pub(crate) fn order_columns<'r>(row: &'r Row<'_>) -> rusqlite::Result<OrderColumns<'r>> {
     Ok(OrderColumns {
         id: row.get(0)?,
         sale_id: row.get(1)?,
@@ -25,6 +28,11 @@ fn order_columns<'r>(row: &'r Row<'_>) -> rusqlite::Result<OrderColumns<'r>> {
         state: row.get_ref(5)?.as_str()?,
         cancel_reason: row.get_ref(6)?.as_str_or_null()?,
     })
+}
+
+/// The column after those of an order.
+pub(crate) fn batch_id(row: &Row<'_>) -> Result<BatchId, QueryError> {
+    Ok(columns::batch_id(row.get_ref(7)?.as_blob().map_err(rusqlite::Error::from)?)?)
 }
 
 /// The batch that has the order ids from `base` on, and the number of its orders.
@@ -43,20 +51,22 @@ pub(crate) fn outcome(
     order_count: u32,
 ) -> Result<BatchOutcome, QueryError> {
     let (first, last) = summing::ids_of(batch);
-    Ok(summing::outcome(batch, outcomes_between(connection, first, last)?, order_count)?)
+    let orders = outcomes_between(connection, first, last, first_decision)?;
+    Ok(summing::outcome(batch, orders, order_count)?)
 }
 
-/// The outcomes of the orders with these ids, ascending.
+/// The outcomes of the orders with these ids, ascending, with the decisions that `decide` finds in their states.
 pub(crate) fn outcomes_between(
     connection: &Connection,
     first: u64,
     last: u64,
+    decide: fn(OrderState) -> Decision,
 ) -> Result<Vec<OrderOutcome>, QueryError> {
     let mut statement = connection.prepare_cached(BATCH_ORDERS_SELECT)?;
     let mut rows: Rows<'_> = statement.query([first, last])?;
     let mut orders = Vec::new();
     while let Some(row) = rows.next()? {
-        orders.push(order_columns(row)?.outcome()?);
+        orders.push(order_columns(row)?.outcome(decide)?);
     }
     Ok(orders)
 }
@@ -66,8 +76,7 @@ pub(crate) fn order(connection: &Connection, order: OrderId) -> Result<Option<Or
     let mut statement = connection.prepare_cached(ORDER_SELECT)?;
     let mut rows = statement.query([order.base().get(), order.get()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let batch = columns::batch_id(row.get_ref(7)?.as_blob().map_err(rusqlite::Error::from)?)?;
-    Ok(Some(order_columns(row)?.stored(batch, row.get(8)?)?))
+    Ok(Some(order_columns(row)?.stored(batch_id(row)?, row.get(8)?, row.get(9)?)?))
 }
 
 /// Whether the purchase with that digest has an order.

@@ -10,6 +10,7 @@ use flashgate_domain::{
 use flashgate_order_store::{
     BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage, OutcomesPage, SnapshotRepository,
     StoreError,
+    decide::present_decision,
     sql::{
         columns,
         summing::{self, StateRow},
@@ -89,7 +90,8 @@ impl SnapshotRepository for SqliteStore {
             let outcomes = match summing::ids_of_page(batches) {
                 None => Vec::new(),
                 Some((first, last)) => {
-                    summing::outcomes(batches, rows::outcomes_between(connection, first, last)?, page.sale)?
+                    let orders = rows::outcomes_between(connection, first, last, present_decision)?;
+                    summing::outcomes(batches, orders, page.sale)?
                 }
             };
             Ok(Some(OutcomesPage { outcomes, next }))

@@ -10,7 +10,9 @@
 
 pub mod compensating;
 pub mod dead_letters;
+pub mod events;
 pub mod identity;
+pub mod lifecycle;
 pub mod placing;
 pub mod racing;
 pub mod random;
@@ -76,9 +78,25 @@ macro_rules! order_store_contract {
             racing:
                 two_stores_never_oversell
                 two_stores_with_the_same_chunk_decide_it_once
-                two_stores_with_the_same_keys_sell_each_once;
+                two_stores_with_the_same_keys_sell_each_once
+                of_two_concurrent_transitions_one_wins
+                placing_while_units_return_never_oversells;
             random:
-                the_numbers_agree_after_any_chunks;
+                the_numbers_agree_after_any_chunks_and_transitions;
+            lifecycle:
+                a_transition_moves_the_order_once_and_writes_its_event
+                a_cancelled_order_returns_its_units_once
+                a_refunded_order_returns_its_units_once
+                a_change_names_the_state_that_it_leaves
+                a_change_that_is_no_transition_is_refused
+                an_order_that_does_not_exist_is_missing
+                a_repeated_batch_keeps_its_first_decisions
+                a_rebuild_reads_the_present_decisions;
+            events:
+                an_event_has_its_actor_and_its_cause
+                unpublished_events_come_oldest_first_until_they_are_marked
+                an_event_is_marked_any_number_of_times
+                returns_are_published_again;
             snapshot:
                 the_snapshot_sums_the_orders_of_the_sale
                 the_snapshot_is_consistent_while_chunks_are_applied
@@ -92,7 +110,8 @@ macro_rules! order_store_contract {
                 a_step_corrects_what_is_saleable_once
                 a_step_never_brings_what_is_saleable_below_zero
                 steps_and_chunks_do_not_lose_each_other
-                an_order_that_was_changed_is_corrected_once;
+                an_order_that_was_changed_is_corrected_once
+                an_order_that_a_transition_moved_is_not_corrected;
             repairs:
                 a_repair_is_written_down_before_and_after
                 repairs_are_listed_page_by_page;

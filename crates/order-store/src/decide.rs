@@ -68,12 +68,18 @@ pub fn confirmed_units(outcomes: &[BatchOutcome]) -> BTreeMap<SaleId, u64> {
     units
 }
 
-/// The decision made when the order was placed, whatever its state is now: only these two reasons apply then.
+/// The decision made when the order was placed, whatever its state is now.
 pub const fn first_decision(state: OrderState) -> Decision {
     match state.reason() {
-        Some(reason @ (CancelReason::OutOfStock | CancelReason::DuplicateKey)) => Decision::Cancelled(reason),
-        Some(CancelReason::Timeout | CancelReason::ByBuyer | CancelReason::OutboundFailed) | None => {
-            Decision::Confirmed
-        }
+        Some(reason) if reason.is_of_placing() => Decision::Cancelled(reason),
+        Some(_) | None => Decision::Confirmed,
+    }
+}
+
+/// The decision that leaves an order as it is now: cancelled if it does not hold its units. For a rebuild.
+pub const fn present_decision(state: OrderState) -> Decision {
+    match state.reason() {
+        Some(reason) => Decision::Cancelled(reason),
+        None => Decision::Confirmed,
     }
 }

@@ -15,6 +15,7 @@
 //! | trait | used by |
 //! |---|---|
 //! | [`OrderRepository`] | the consumer, which places orders; order queries |
+//! | [`LifecycleRepository`] | everything that changes an order after it was placed; the publisher of events |
 //! | [`SaleRepository`] | operators, and the gateways' preheat |
 //! | [`SnapshotRepository`] | audit and rebuild |
 //! | [`RepairRepository`] | operators' repairs, and dead letters |
@@ -31,6 +32,7 @@ mod dead_letter;
 pub mod decide;
 mod deployment;
 mod fault;
+mod lifecycle;
 mod order;
 mod repair;
 mod sale;
@@ -44,6 +46,7 @@ pub use dead_letter::{LetterDecision, LetterKey, LetterStatus};
 pub use deployment::{DeploymentRepository, Registration};
 pub use fault::StoreError;
 pub use flashgate_domain::StoreIdentity;
+pub use lifecycle::{Changed, EVENT_PAGE_MAX, LifecycleRepository, ORDER_EVENTS_MAX, OrderChange};
 pub use order::{OrderRepository, Placed, Rejection};
 pub use repair::{
     ACTOR_CHARS_MAX, InvalidRepair, KIND_BYTES_MAX, REASON_CHARS_MAX, REPAIR_PAGE_MAX, RepairDraft,
@@ -56,11 +59,21 @@ pub use snapshot::{
 
 /// The system of record, with all of its capabilities.
 pub trait OrderStore:
-    OrderRepository + SaleRepository + SnapshotRepository + RepairRepository + DeploymentRepository
+    OrderRepository
+    + LifecycleRepository
+    + SaleRepository
+    + SnapshotRepository
+    + RepairRepository
+    + DeploymentRepository
 {
 }
 
 impl<T> OrderStore for T where
-    T: OrderRepository + SaleRepository + SnapshotRepository + RepairRepository + DeploymentRepository
+    T: OrderRepository
+        + LifecycleRepository
+        + SaleRepository
+        + SnapshotRepository
+        + RepairRepository
+        + DeploymentRepository
 {
 }

@@ -9,8 +9,9 @@ use crate::StoreError;
 /// Places and reads orders, for the worker.
 #[async_trait]
 pub trait OrderRepository: Send + Sync + 'static {
-    /// Decides batches: all new ones, in one transaction, and returns what was decided of the others. Returns one
-    /// [`Placed`] for each of `batches`, in their order; a repeated batch gets the same one twice.
+    /// Decides batches: all new ones, in one transaction, and returns what was decided of the others, whatever the
+    /// states of their orders are now. Returns one [`Placed`] for each of `batches`, in their order; a repeated batch
+    /// gets the same one twice.
     ///
     /// An order is confirmed if its units could be taken from the sale and no earlier order of the same buyer and sale
     /// has its key; else it is stored as cancelled. Orders are judged by ascending id within a call.

@@ -20,7 +20,8 @@ pub trait RepairRepository: Send + Sync + 'static {
     ) -> Result<Option<Compensated>, StoreError>;
 
     /// Restores the settled values of an order that was edited; returns `false`, with nothing changed, if the order is
-    /// not as the caller saw it. Does not change `saleable`.
+    /// not as the caller saw it, or if a transition has moved it: the settled values are those of its first state. Does
+    /// not change `saleable`, the version of the order or its events.
     async fn correct_order(&self, correction: &Correction, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Records the start of a repair. Not idempotent: a call whose answer was lost may have written a row.

@@ -11,17 +11,21 @@ use crate::StoreError;
 /// Sums and lists decided orders, for audits and rebuilds. Changes nothing and locks nothing.
 #[async_trait]
 pub trait SnapshotRepository: Send + Sync + 'static {
-    /// The sale with the sums of its orders, and the share of the sale in each decided batch of `asked`, all at one
-    /// moment; `None` if the sale does not exist. Reads every order of the sale without locking any.
+    /// The sale with the sums of its orders by first decision, and the share of the sale in each decided batch of
+    /// `asked`, all at one moment; `None` if the sale does not exist. Reads every order of the sale without locking
+    /// any.
     async fn snapshot(&self, sale: SaleId, asked: &[BatchId]) -> Result<Option<StoreSnapshot>, StoreError>;
 
-    /// The outcome of a batch; `None` if it is not decided.
+    /// The outcome of a batch, with the decisions made when its orders were placed, whatever their states are now;
+    /// `None` if it is not decided.
     async fn outcome(&self, batch: BatchId) -> Result<Option<BatchOutcome>, StoreError>;
 
     /// A page of the decided batches, latest ids first.
     async fn batches(&self, page: &BatchPage) -> Result<Vec<DecidedBatch>, StoreError>;
 
-    /// A page of the outcomes with orders of a sale, by ascending id; `None` if the sale does not exist.
+    /// A page of the outcomes with orders of a sale, by ascending id, for the rebuild of a ledger: with the decisions
+    /// that leave the orders as they are now ([`present_decision`](crate::decide::present_decision)). `None` if the
+    /// sale does not exist.
     async fn outcomes(&self, page: &OutcomePage) -> Result<Option<OutcomesPage>, StoreError>;
 
     /// A page of the buyers with orders of a sale, by ascending id, byte by byte, including those whose orders are all

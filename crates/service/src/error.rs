@@ -10,7 +10,7 @@ mod table;
 
 use std::borrow::Cow;
 
-use flashgate_domain::{Refusal, SaleId, Verdict, verdict::Violation};
+use flashgate_domain::{OrderState, Refusal, SaleId, Verdict, verdict::Violation};
 
 pub use self::{
     mapping::{Retry, StatusMapping},
@@ -30,6 +30,13 @@ pub enum ApiError {
     PermissionDenied,
     /// The order does not exist, or is another buyer's.
     OrderNotFound,
+    /// The order is accepted and not decided yet.
+    OrderPending,
+    /// The order is in a state in which it cannot be cancelled.
+    OrderNotCancellable {
+        /// The state.
+        state: OrderState,
+    },
     /// The ledger has another generation of the sale than the order store.
     OtherGeneration,
     /// The order store is unavailable.

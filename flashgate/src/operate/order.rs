@@ -1,10 +1,10 @@
-//! `flashgate order`: looks orders up.
+//! `flashgate order`: shows and cancels orders.
 
 use clap::{Args, Subcommand};
 use flashgate_domain::OrderId;
 use flashgate_operations::{
-    client::find_order,
-    view::{OrderView, StoredOrderView},
+    client::OrdersClient,
+    view::{OrderEventsView, OrderView, StoredOrderView},
 };
 use flashgate_output::exit::CliError;
 use flashgate_proto::v1::{self, purchase_service_client::PurchaseServiceClient};
@@ -12,11 +12,15 @@ use tonic::{Request, metadata::AsciiMetadataValue};
 
 use super::{OperatorArgs, answer::failed, server::BuyersArgs, table};
 
-/// Shows orders.
+/// Shows and cancels orders.
 #[derive(Clone, Debug, Subcommand)]
 pub enum OrderCommand {
     /// Shows one order from the order store, or with --buyer as its buyer sees it
     Show(ShowArgs),
+    /// Cancels a confirmed order: its units are on sale again. A cancelled order stays as it is
+    Cancel(CancelArgs),
+    /// Lists the transitions of an order after it was placed, the earliest first
+    Events(EventsArgs),
 }
 
 /// Which order.
@@ -34,21 +38,57 @@ pub struct ShowArgs {
     at: OperatorArgs,
 }
 
+/// Which order, who cancels it, and why.
+#[derive(Clone, Debug, Args)]
+pub struct CancelArgs {
+    /// The order
+    #[arg(value_name = "ID")]
+    order: OrderId,
+    /// Actor for the record
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+    actor: String,
+    /// Reason for the record
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+    #[command(flatten)]
+    at: OperatorArgs,
+}
+
+/// Which order.
+#[derive(Clone, Debug, Args)]
+pub struct EventsArgs {
+    /// The order
+    #[arg(value_name = "ID")]
+    order: OrderId,
+    #[command(flatten)]
+    at: OperatorArgs,
+}
+
 /// Does what the command says.
 ///
 /// # Errors
 /// With the exit codes of [`CliError`].
 pub async fn run(command: &OrderCommand) -> Result<(), CliError> {
-    let OrderCommand::Show(show) = command;
-    match &show.buyer {
-        Some(buyer) => show.at.call.print(&show.as_buyer(buyer).await?, table::order::order),
-        None => show.at.call.print(&show.as_operator().await?, table::order::stored_order),
+    match command {
+        OrderCommand::Show(show) => match &show.buyer {
+            Some(buyer) => show.at.call.print(&show.as_buyer(buyer).await?, table::order::order),
+            None => show.at.call.print(&show.as_operator().await?, table::order::stored_order),
+        },
+        OrderCommand::Cancel(CancelArgs { order, actor, reason, at }) => {
+            let mut orders = OrdersClient::on(at.connect().await?);
+            let order = orders.cancel(*order, actor, reason).await.map_err(failed)?;
+            at.call.print(&StoredOrderView::from(&order), table::order::stored_order)
+        }
+        OrderCommand::Events(EventsArgs { order, at }) => {
+            let events = OrdersClient::on(at.connect().await?).events(*order).await.map_err(failed)?;
+            at.call.print(&OrderEventsView::from(events.as_slice()), table::order::events)
+        }
     }
 }
 
 impl ShowArgs {
     async fn as_operator(&self) -> Result<StoredOrderView, CliError> {
-        let order = find_order(self.at.connect().await?, self.order).await.map_err(failed)?;
+        let order = OrdersClient::on(self.at.connect().await?).find(self.order).await.map_err(failed)?;
         Ok(StoredOrderView::from(&order))
     }
 

@@ -41,6 +41,12 @@ pub(crate) async fn buy(to: SocketAddr, sale: u64, buyer: &str, key: &str) -> Op
     ask(to, "POST", &format!("/v1/sales/{sale}/orders"), &headers, "{\"quantity\":1}").await
 }
 
+/// Cancels an order.
+pub(crate) async fn cancel(to: SocketAddr, order: &str, buyer: &str) -> (u16, Value) {
+    let headers = format!("X-Buyer-Id: {buyer}\r\n");
+    ask(to, "POST", &format!("/v1/orders/{order}/cancel"), &headers, "").await.unwrap()
+}
+
 /// How an order stands; `None` if that cannot be said now.
 pub(crate) async fn order_state(to: SocketAddr, order: &str, buyer: &str) -> Option<String> {
     let headers = format!("X-Buyer-Id: {buyer}\r\n");

@@ -13,8 +13,8 @@ use std::{
 };
 
 use flashgate_proto::v1::{
-    BuyError, BuyRequest, BuyResponse, BuyStreamRequest, BuyStreamResponse, GetOrderRequest,
-    GetOrderResponse,
+    BuyError, BuyRequest, BuyResponse, BuyStreamRequest, BuyStreamResponse, CancelOrderRequest,
+    GetOrderRequest, GetOrderResponse,
     buy_stream_response::Answer,
     purchase_service_server::{PurchaseService, PurchaseServiceServer},
 };
@@ -119,5 +119,12 @@ impl PurchaseService for Gate {
     ) -> Result<Response<GetOrderResponse>, Status> {
         let (order_id, state) = (request.into_inner().order_id, "confirmed".to_owned());
         Ok(Response::new(GetOrderResponse { order_id, state, ..GetOrderResponse::default() }))
+    }
+
+    async fn cancel_order(
+        &self,
+        _request: Request<CancelOrderRequest>,
+    ) -> Result<Response<GetOrderResponse>, Status> {
+        Err(Status::unimplemented("no load generator cancels"))
     }
 }

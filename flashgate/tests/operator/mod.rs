@@ -173,20 +173,65 @@ impl OrderService for Sales {
         &self,
         request: Request<v1::FindOrderRequest>,
     ) -> Result<Response<v1::Order>, Status> {
-        let id = request.into_inner().order_id;
-        if id != "77" {
-            return Err(refused(Code::NotFound, "order_not_found", "there is no such order"));
-        }
-        Ok(Response::new(v1::Order {
-            order_id: id,
-            sale_id: 7,
-            buyer_id: "ann".to_owned(),
-            idempotency_key: "key".to_owned(),
-            quantity: 1,
-            state: "confirmed".to_owned(),
-            cancel_reason: String::new(),
-            batch_id: "0000000001020400000000000000002a".to_owned(),
-            created_at_ms: 1,
-        }))
+        Ok(Response::new(known_order(request.into_inner().order_id)?))
     }
+
+    async fn cancel_order(
+        &self,
+        request: Request<v1::CancelStoredOrderRequest>,
+    ) -> Result<Response<v1::Order>, Status> {
+        let request = request.into_inner();
+        let order = known_order(request.order_id)?;
+        if request.operator != "eve" || request.cause != "asked" || !request.buyer_id.is_empty() {
+            return Err(refused(Code::FailedPrecondition, "order_not_cancellable", "it is paid"));
+        }
+        let (state, cancel_reason) = ("cancelled".to_owned(), "by_operator".to_owned());
+        Ok(Response::new(v1::Order { state, cancel_reason, version: 2, ..order }))
+    }
+
+    async fn list_order_events(
+        &self,
+        request: Request<v1::ListOrderEventsRequest>,
+    ) -> Result<Response<v1::ListOrderEventsResponse>, Status> {
+        let order = known_order(request.into_inner().order_id)?;
+        let event = v1::OrderEvent {
+            order_id: order.order_id,
+            batch_id: ORDER.to_be_bytes().into_iter().chain([0; 8]).collect(),
+            intent: Some(v1::BatchIntent {
+                sale_id: order.sale_id,
+                buyer_id: order.buyer_id,
+                idempotency_key: order.idempotency_key,
+                quantity: order.quantity,
+            }),
+            version: 2,
+            from_state: "confirmed".to_owned(),
+            to_state: "cancelled".to_owned(),
+            to_reason: "by_buyer".to_owned(),
+            actor: "buyer".to_owned(),
+            at_ms: 1,
+            ..v1::OrderEvent::default()
+        };
+        Ok(Response::new(v1::ListOrderEventsResponse { events: vec![event] }))
+    }
+}
+
+/// The only order: the first of its batch.
+pub(crate) const ORDER: u64 = 1 << 17;
+
+fn known_order(id: String) -> Result<v1::Order, Status> {
+    if id != ORDER.to_string() {
+        return Err(refused(Code::NotFound, "order_not_found", "there is no such order"));
+    }
+    Ok(v1::Order {
+        order_id: id,
+        sale_id: 7,
+        buyer_id: "ann".to_owned(),
+        idempotency_key: "key".to_owned(),
+        quantity: 1,
+        state: "confirmed".to_owned(),
+        cancel_reason: String::new(),
+        batch_id: "0000000001020400000000000000002a".to_owned(),
+        created_at_ms: 1,
+        version: 1,
+    })
 }

@@ -1,13 +1,20 @@
-//! Looks up the state of an order: in the ledger, then at the order worker if the ledger does not have the order.
+//! Orders of a buyer: their state, and their cancellation.
+//!
+//! The order store owns an order once it has decided it. The ledger knows only what was decided, so it answers for an
+//! order that may still be pending, or that was cancelled when it was placed, which is final. Every other look-up goes to
+//! the order worker: so no gateway tells an older state than another one has told before.
 
 use std::sync::Arc;
 
 use flashgate_domain::{BuyerId, Order, OrderId, OrderState, Refusal, SaleId};
-use flashgate_ledger::Observing;
+use flashgate_ledger::{LedgerOrder, Observing};
 use flashgate_service::error::ApiError;
 use tracing::warn;
 
-use crate::sales::registry::Registry;
+use crate::sales::registry::{Registry, RegistryError};
+
+/// The version of an order that was just placed.
+const PLACED: u32 = 1;
 
 /// An order and its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,12 +27,34 @@ pub struct OrderView {
     pub quantity: u32,
     /// The state.
     pub state: OrderState,
+    /// Greater with every transition; 0 while pending.
+    pub version: u32,
 }
 
-/// Looks up orders.
+impl OrderView {
+    fn stored(order: &Order) -> Self {
+        let Order { id, intent, state, version, .. } = order;
+        let (sale, quantity) = (intent.sale(), intent.quantity().get());
+        Self { id: *id, sale, quantity, state: *state, version: *version }
+    }
+}
+
+/// Looks up and cancels orders.
 pub struct Orders {
     ledger: Arc<dyn Observing>,
     registry: Arc<dyn Registry>,
+}
+
+/// What the ledger says about an order.
+enum InLedger {
+    /// It may still be pending, or its state is final.
+    Answers(LedgerOrder),
+    /// It was confirmed: the order store knows its state.
+    Confirmed,
+    /// The ledger does not have it, or no longer.
+    Nothing,
+    /// The ledger did not answer.
+    Away,
 }
 
 impl Orders {
@@ -37,27 +66,62 @@ impl Orders {
     /// The order, if it is the buyer's. [`ApiError::OrderNotFound`] also if the order is another buyer's, so that
     /// guessed ids reveal nothing.
     pub async fn find(&self, id: OrderId, buyer: &BuyerId) -> Result<OrderView, ApiError> {
-        let ledger_away = match self.ledger.order(id).await {
-            Ok(Some(order)) if order.buyer == buyer.digest() => {
-                let (sale, quantity, state) = (order.sale, order.quantity, order.state);
-                return Ok(OrderView { id, sale, quantity, state });
-            }
-            Ok(Some(_)) => return Err(ApiError::OrderNotFound),
-            Ok(None) => false,
+        let in_ledger = self.in_ledger(id, buyer).await?;
+        if let InLedger::Answers(LedgerOrder { sale, quantity, state, .. }) = in_ledger {
+            let version = if state == OrderState::Pending { 0 } else { PLACED };
+            return Ok(OrderView { id, sale, quantity, state, version });
+        }
+        let found = self.registry.find_order(id).await;
+        if found.as_ref().is_ok_and(|order| order.as_ref().is_some_and(|order| order.intent.buyer() != buyer))
+        {
+            return Err(ApiError::OrderNotFound);
+        }
+        Self::answer(found, &in_ledger)
+    }
+
+    /// Cancels the buyer's order, and returns it. An order that is cancelled already stays as it is.
+    ///
+    /// # Errors
+    /// Nothing was changed, except after [`ApiError::WorkerUnavailable`], when it is unknown; a repetition is safe.
+    pub async fn cancel(&self, id: OrderId, buyer: &BuyerId) -> Result<OrderView, ApiError> {
+        let in_ledger = self.in_ledger(id, buyer).await?;
+        // Also while it is pending in the ledger: its outcome may be on the way from the order store.
+        let cancelled = self.registry.cancel_order(id, buyer).await;
+        let is_pending = matches!(&in_ledger, InLedger::Answers(order) if order.state == OrderState::Pending);
+        if is_pending && cancelled == Ok(None) {
+            return Err(ApiError::OrderPending);
+        }
+        if cancelled == Err(RegistryError::NotCancellable) {
+            let state = self.find(id, buyer).await?.state;
+            return Err(ApiError::OrderNotCancellable { state });
+        }
+        Self::answer(cancelled, &in_ledger)
+    }
+
+    async fn in_ledger(&self, id: OrderId, buyer: &BuyerId) -> Result<InLedger, ApiError> {
+        match self.ledger.order(id).await {
+            Ok(Some(order)) if order.buyer != buyer.digest() => Err(ApiError::OrderNotFound),
+            Ok(Some(order)) if order.state == OrderState::Confirmed => Ok(InLedger::Confirmed),
+            Ok(Some(order)) => Ok(InLedger::Answers(order)),
+            Ok(None) => Ok(InLedger::Nothing),
             Err(fault) => {
                 warn!(code = fault.code(), error = %fault, "order look-up in the ledger failed");
-                true
+                Ok(InLedger::Away)
             }
-        };
-        match self.registry.find_order(id).await {
-            Ok(Some(Order { intent, state, .. })) if intent.buyer() == buyer => {
-                Ok(OrderView { id, sale: intent.sale(), quantity: intent.quantity().get(), state })
-            }
+        }
+    }
+
+    fn answer(
+        stored: Result<Option<Order>, RegistryError>,
+        in_ledger: &InLedger,
+    ) -> Result<OrderView, ApiError> {
+        match (stored, in_ledger) {
+            (Ok(Some(order)), _) => Ok(OrderView::stored(&order)),
             // While the ledger is down, a recently accepted order may be in neither.
-            Ok(None) if ledger_away => Err(Refusal::LedgerUnavailable.into()),
-            Ok(Some(_) | None) => Err(ApiError::OrderNotFound),
-            Err(fault) => {
-                warn!(code = fault.code(), error = %fault, "order look-up at the order worker failed");
+            (Ok(None), InLedger::Away) => Err(Refusal::LedgerUnavailable.into()),
+            (Ok(None), _) => Err(ApiError::OrderNotFound),
+            (Err(fault), _) => {
+                warn!(code = fault.code(), error = %fault, "call of the order worker failed");
                 Err(ApiError::WorkerUnavailable)
             }
         }

@@ -11,8 +11,8 @@ use flashgate_domain::{CancelReason, Refusal, Verdict};
 use flashgate_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
-        self, BuyRequest, BuyResponse, BuyStreamRequest, BuyStreamResponse, GetOrderRequest,
-        GetOrderResponse, buy_stream_response,
+        self, BuyRequest, BuyResponse, BuyStreamRequest, BuyStreamResponse, CancelOrderRequest,
+        GetOrderRequest, GetOrderResponse, buy_stream_response,
         purchase_service_server::{PurchaseService, PurchaseServiceServer},
     },
 };
@@ -30,7 +30,10 @@ use tonic_health::{
 };
 
 use super::{api::Api, trace::trace_context};
-use crate::{buy::purchase::Buy, readiness::Readiness};
+use crate::{
+    buy::{orders::OrderView, purchase::Buy},
+    readiness::Readiness,
+};
 
 /// The method with many requests per call.
 const BUY_STREAM: &str = "/flashgate.v1.PurchaseService/BuyStream";
@@ -108,14 +111,26 @@ impl PurchaseService for Purchases {
     async fn get_order(&self, request: Request<GetOrderRequest>) -> GrpcResult<GetOrderResponse> {
         let (metadata, _extensions, body) = request.into_parts();
         let buyer = self.api.auth.buyer(&metadata.into_headers())?;
-        let order = self.api.orders.find(fields::order_id(&body)?, &buyer).await?;
-        Ok(Response::new(GetOrderResponse {
-            order_id: order.id.to_string(),
-            sale_id: order.sale.get(),
-            quantity: order.quantity,
-            state: order.state.as_str().to_owned(),
-            cancel_reason: order.state.reason().map(CancelReason::as_str).unwrap_or_default().to_owned(),
-        }))
+        let order = self.api.orders.find(fields::order_id(&body.order_id)?, &buyer).await?;
+        Ok(Response::new(order_message(&order)))
+    }
+
+    async fn cancel_order(&self, request: Request<CancelOrderRequest>) -> GrpcResult<GetOrderResponse> {
+        let (metadata, _extensions, body) = request.into_parts();
+        let buyer = self.api.auth.buyer(&metadata.into_headers())?;
+        let order = self.api.orders.cancel(fields::order_id(&body.order_id)?, &buyer).await?;
+        Ok(Response::new(order_message(&order)))
+    }
+}
+
+fn order_message(order: &OrderView) -> GetOrderResponse {
+    GetOrderResponse {
+        order_id: order.id.to_string(),
+        sale_id: order.sale.get(),
+        quantity: order.quantity,
+        state: order.state.as_str().to_owned(),
+        cancel_reason: order.state.reason().map(CancelReason::as_str).unwrap_or_default().to_owned(),
+        version: order.version,
     }
 }
 

@@ -24,6 +24,7 @@ pub fn router(api: Arc<Api>, document: OpenApi) -> Router {
         .route("/v1/sales/{sale_id}/orders", post(buy::buy))
         .route("/v1/sales/{sale_id}", get(look_up::sale))
         .route("/v1/orders/{order_id}", get(look_up::order))
+        .route("/v1/orders/{order_id}/cancel", post(look_up::cancel))
         .route("/openapi.json", get(async move || Json(document.clone())))
         .fallback(async || ApiError::RouteNotFound.into_response())
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed.into_response())

@@ -9,7 +9,12 @@ use super::http::{Accepted, BuyBody, OrderBody, SaleBody};
 #[derive(OpenApi)]
 #[openapi(
     info(title = "flashgate", description = "A flash-sale gateway: the interface for buyers."),
-    paths(super::http::buy::buy, super::http::look_up::order, super::http::look_up::sale),
+    paths(
+        super::http::buy::buy,
+        super::http::look_up::order,
+        super::http::look_up::cancel,
+        super::http::look_up::sale
+    ),
     components(schemas(Accepted, BuyBody, OrderBody, SaleBody, SaleTerms, Id, Problem))
 )]
 struct Document;

@@ -1,8 +1,8 @@
 //! The gateway's calls to the order worker: sales as the order store has them, the registration of a preheat,
-//! and orders that are no longer in the ledger.
+//! and orders after they were decided.
 
 use async_trait::async_trait;
-use flashgate_domain::{LedgerId, Order, OrderId, Sale, SaleId, SaleState, StoreIdentity};
+use flashgate_domain::{BuyerId, LedgerId, Order, OrderId, Sale, SaleId, SaleState, StoreIdentity};
 use thiserror::Error;
 
 pub(crate) mod grpc;
@@ -27,6 +27,10 @@ pub trait Registry: Send + Sync + 'static {
 
     /// The order as the order store has it.
     async fn find_order(&self, order: OrderId) -> Result<Option<Order>, RegistryError>;
+
+    /// Cancels the buyer's order, if it is confirmed; one that is cancelled already stays as it is. `None` if the order
+    /// store does not have it, or it is another buyer's.
+    async fn cancel_order(&self, order: OrderId, buyer: &BuyerId) -> Result<Option<Order>, RegistryError>;
 }
 
 /// Sales of the order store.
@@ -47,6 +51,9 @@ pub enum RegistryError {
     /// The order store has another generation of the sale.
     #[error("the order store has another generation of the sale")]
     OtherGeneration,
+    /// The order is in a state in which it cannot be cancelled.
+    #[error("the order cannot be cancelled")]
+    NotCancellable,
     /// The answer has an invalid value.
     #[error("the order worker returned an invalid {0}")]
     Garbled(&'static str),
@@ -58,6 +65,7 @@ impl RegistryError {
         match self {
             Self::Unavailable(_) => "registry_unavailable",
             Self::OtherGeneration => "registry_other_generation",
+            Self::NotCancellable => "registry_not_cancellable",
             Self::Garbled(_) => "registry_garbled",
         }
     }

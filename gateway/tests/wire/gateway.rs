@@ -9,7 +9,7 @@ use flashgate_gateway::{
 };
 use flashgate_ledger::Retention;
 use flashgate_ledger_sqlite::SqliteLedger;
-use flashgate_messaging::{Subscription, Topic};
+use flashgate_messaging::{Join, Subscription, Topic};
 use flashgate_service::config::load;
 use flashgate_supervision::Supervisor;
 use serde_json::Value;
@@ -44,6 +44,14 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
+/// A way into a group that gets nothing.
+fn joining() -> Join {
+    Box::new(|| {
+        let broker: Box<dyn Subscription> = Box::new(Broker);
+        Box::pin(async { Ok(broker) })
+    })
+}
+
 impl Gateway {
     /// A gateway with that configuration, beside its addresses, and one sale of two units.
     pub(crate) async fn start(configuration: &str) -> Self {
@@ -59,10 +67,8 @@ impl Gateway {
             producer: Arc::new(Broker),
             orders_topic: Topic::new("orders").unwrap(),
             belonging: Arc::default(),
-            outcomes: Box::new(|| {
-                let broker: Box<dyn Subscription> = Box::new(Broker);
-                Box::pin(async { Ok(broker) })
-            }),
+            outcomes: joining(),
+            lifecycle: joining(),
             sale_events: Box::new(Broker),
             registry: Arc::new(Sales::default()),
             clock: Arc::new(SystemClock),

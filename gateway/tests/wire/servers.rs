@@ -7,8 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    DeductPolicy, LedgerId, Order, OrderId, Sale, SaleFields, SaleId, SaleState, StoreId, StoreIdentity,
-    Timestamp,
+    BuyerId, DeductPolicy, LedgerId, Order, OrderId, Sale, SaleFields, SaleId, SaleState, StoreId,
+    StoreIdentity, Timestamp,
 };
 use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError};
 use flashgate_messaging::{
@@ -73,6 +73,10 @@ impl Registry for Sales {
     }
 
     async fn find_order(&self, _order: OrderId) -> Result<Option<Order>, RegistryError> {
+        Ok(None)
+    }
+
+    async fn cancel_order(&self, _order: OrderId, _buyer: &BuyerId) -> Result<Option<Order>, RegistryError> {
         Ok(None)
     }
 }

@@ -22,6 +22,8 @@ use crate::{
 pub struct Topics {
     /// The outcomes of orders.
     pub outcomes: Topic,
+    /// The events of orders after their outcome.
+    pub lifecycle: Topic,
     /// Messages that can never be decided.
     pub dead_letters: Topic,
     /// The name of the topic of the batches, recorded in dead letters.

@@ -1,11 +1,15 @@
-//! A new sale from a request, field by field, into a checked draft.
+//! The bodies of requests, field by field, into checked values.
 
-use flashgate_domain::{DeductPolicy, SaleDraft, SaleFields, Timestamp, sale::InvalidSale};
+use flashgate_domain::{
+    Cause, DeductPolicy, OperatorName, SaleDraft, SaleFields, Timestamp, sale::InvalidSale,
+};
 use flashgate_proto::{sale::policy, v1::CreateSaleRequest};
-use flashgate_service::{error::ApiError, integers};
+use flashgate_service::{error::ApiError, fields::invalid, integers};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+
+use crate::lifecycle::By;
 
 /// The fields of a new sale in JSON: those of the message of gRPC, except the idempotency key, which is a header.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -63,11 +67,7 @@ pub fn draft(request: CreateSaleRequest) -> Result<SaleDraft, ApiError> {
 /// The request in a JSON object. Every member must be known, present (the last two are optional) and of the right type;
 /// the error names the first wrong one.
 pub fn from_json(body: &[u8]) -> Result<CreateSaleRequest, ApiError> {
-    let value = serde_json::from_slice(&integers::plain(body))
-        .map_err(|error| ApiError::malformed("body", format!("must be JSON: {error}")))?;
-    let Value::Object(mut members) = value else {
-        return Err(ApiError::malformed("body", "must be a JSON object"));
-    };
+    let mut members = members(body)?;
     let request = CreateSaleRequest {
         title: text(&mut members, "title", None)?,
         price_minor: number(&mut members, "price_minor", None)?,
@@ -80,9 +80,50 @@ pub fn from_json(body: &[u8]) -> Result<CreateSaleRequest, ApiError> {
         deduct_policy: text(&mut members, "deduct_policy", Some(""))?,
         idempotency_key: String::new(),
     };
+    nothing_else(&members, "is no field of a sale")?;
+    Ok(request)
+}
+
+/// Who cancels an order, and why.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CancelForm {
+    /// The operator's name: no control characters.
+    #[schema(min_length = 1, max_length = 128, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
+    pub operator: String,
+    /// The cause, in the operator's words: no control characters.
+    #[schema(
+        min_length = 1,
+        max_length = 500,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$",
+        required = false
+    )]
+    pub cause: String,
+}
+
+/// The operator and the cause of a [`CancelForm`] in JSON; the error names the first wrong member.
+pub fn cancellation(body: &[u8]) -> Result<(By, Cause), ApiError> {
+    let mut members = members(body)?;
+    let operator = OperatorName::new(text(&mut members, "operator", None)?).map_err(invalid("operator"))?;
+    let cause = Cause::new(text(&mut members, "cause", Some(""))?).map_err(invalid("cause"))?;
+    nothing_else(&members, "is no field of a cancellation")?;
+    Ok((By::Operator(operator), cause))
+}
+
+/// The members of a JSON object.
+fn members(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    let value = serde_json::from_slice(&integers::plain(body))
+        .map_err(|error| ApiError::malformed("body", format!("must be JSON: {error}")))?;
+    let Value::Object(members) = value else {
+        return Err(ApiError::malformed("body", "must be a JSON object"));
+    };
+    Ok(members)
+}
+
+fn nothing_else(members: &Map<String, Value>, expected: &'static str) -> Result<(), ApiError> {
     match members.keys().next() {
-        Some(unknown) => Err(ApiError::malformed(unknown.clone(), "is no field of a sale")),
-        None => Ok(request),
+        Some(unknown) => Err(ApiError::malformed(unknown.clone(), expected)),
+        None => Ok(()),
     }
 }
 

@@ -6,12 +6,11 @@ use axum::Router;
 use flashgate_domain::IdempotencyKey;
 use flashgate_proto::{
     FILE_DESCRIPTOR_SET, body,
-    order::order_message,
     sale::sale_message,
     v1::{
         self,
         dead_letter_service_server::DeadLetterServiceServer,
-        order_service_server::{OrderService, OrderServiceServer},
+        order_service_server::OrderServiceServer,
         order_store_service_server::OrderStoreServiceServer,
         preheat_service_server::{PreheatService, PreheatServiceServer},
         repair_service_server::RepairServiceServer,
@@ -30,11 +29,24 @@ use super::{
     dead_letters::{self, DeadLetters},
     form,
     order_store::{self, StoreViews},
+    orders::OrderDesk,
     page,
     repairs::{self, Repairs},
     sales::Sales,
 };
-use crate::health::Health;
+use crate::{health::Health, lifecycle::Orders};
+
+/// What the services work on.
+pub struct Services {
+    /// Sales.
+    pub sales: Arc<Sales>,
+    /// Orders.
+    pub orders: Arc<Orders>,
+    /// Repairs.
+    pub repairs: Repairs,
+    /// Dead letters.
+    pub dead_letters: DeadLetters,
+}
 
 /// The services, with health and reflection, as routes without a fallback; and a task that keeps health equal to
 /// readiness.
@@ -42,9 +54,7 @@ use crate::health::Health;
 /// # Errors
 /// The descriptors of the services cannot be read: a broken build.
 pub fn routes(
-    sales: Arc<Sales>,
-    repairs: Repairs,
-    letters: DeadLetters,
+    services: Services,
     health: &Health,
     limits: BodyLimits,
 ) -> Result<(Router, impl Future<Output = ()> + Send + use<>), tonic_reflection::server::Error> {
@@ -54,6 +64,7 @@ pub fn routes(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     let message_bytes_max = limits.bytes_max;
+    let Services { sales, orders, repairs, dead_letters } = services;
     let service = Operator(sales);
     let routes = Routes::new(health_service)
         .add_service(reflection)
@@ -62,12 +73,13 @@ pub fn routes(
                 .max_decoding_message_size(order_store::MESSAGE_BYTES_MAX),
         )
         .add_service(
-            DeadLetterServiceServer::new(letters).max_decoding_message_size(dead_letters::MESSAGE_BYTES_MAX),
+            DeadLetterServiceServer::new(dead_letters)
+                .max_decoding_message_size(dead_letters::MESSAGE_BYTES_MAX),
         )
         .add_service(RepairServiceServer::new(repairs).max_decoding_message_size(repairs::MESSAGE_BYTES_MAX))
         .add_service(SaleServiceServer::new(service.clone()).max_decoding_message_size(message_bytes_max))
-        .add_service(PreheatServiceServer::new(service.clone()).max_decoding_message_size(message_bytes_max))
-        .add_service(OrderServiceServer::new(service).max_decoding_message_size(message_bytes_max));
+        .add_service(PreheatServiceServer::new(service).max_decoding_message_size(message_bytes_max))
+        .add_service(OrderServiceServer::new(OrderDesk(orders)).max_decoding_message_size(message_bytes_max));
     let router = messages::bounded(routes.into_axum_router().reset_fallback(), limits, &[]);
     Ok((router, report_health(reporter, health.watch())))
 }
@@ -87,7 +99,7 @@ async fn report_health(
     }
 }
 
-/// The services for sales and orders, for operators and gateways.
+/// The services for sales, for operators and gateways.
 #[derive(Clone)]
 pub struct Operator(pub Arc<Sales>);
 
@@ -143,14 +155,5 @@ impl PreheatService for Operator {
         let request = request.into_inner();
         let sale = self.0.confirm_preheat(sale_id(request.sale_id)?, request.generation).await?;
         Ok(Response::new(sale_message(&sale)))
-    }
-}
-
-#[tonic::async_trait]
-impl OrderService for Operator {
-    async fn find_order(&self, request: Request<v1::FindOrderRequest>) -> GrpcResult<v1::Order> {
-        let order = request.into_inner().order_id.parse();
-        let order = order.map_err(invalid("order_id"))?;
-        Ok(Response::new(order_message(&self.0.order(order).await?)))
     }
 }

@@ -10,7 +10,7 @@ use axum::{
     routing::{get, post},
 };
 use flashgate_domain::{OrderId, SaleId, id::InvalidId};
-use flashgate_operations::view::{SaleView, SalesView, StoredOrderView};
+use flashgate_operations::view::{OrderEventsView, SaleView, SalesView, StoredOrderView};
 use flashgate_service::{
     body::{self, BodyLimits},
     error::ApiError,
@@ -23,12 +23,13 @@ use tonic::Status;
 use utoipa::IntoParams;
 
 use super::{
-    form::{self, SaleForm},
+    form::{self, CancelForm, SaleForm},
     page,
     sales::Sales,
 };
 use crate::{
     health::{Condition, Health},
+    lifecycle::Orders,
     openapi,
 };
 
@@ -41,6 +42,7 @@ type SaleAnswer = Result<Json<SaleView>, ApiError>;
 /// The routes, without a fallback.
 pub fn routes(
     sales: Arc<Sales>,
+    orders: Arc<Orders>,
     health: Arc<Health>,
     metrics: Option<PrometheusHandle>,
     body_limits: BodyLimits,
@@ -57,7 +59,9 @@ pub fn routes(
         .route("/v1/sales/{sale_id}/preheat", post(preheat))
         .route("/v1/sales/{sale_id}/close", post(close))
         .route("/v1/orders/{order_id}", get(order))
-        .with_state(Operator { sales, body_limits })
+        .route("/v1/orders/{order_id}/cancel", post(cancel))
+        .route("/v1/orders/{order_id}/events", get(events))
+        .with_state(Operator { sales, orders, body_limits })
         .route("/openapi.json", get(async || Json(openapi::document())))
         .merge(probes)
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
@@ -75,6 +79,7 @@ pub async fn nothing_here(headers: HeaderMap) -> Response {
 #[derive(Clone)]
 pub(crate) struct Operator {
     sales: Arc<Sales>,
+    orders: Arc<Orders>,
     body_limits: BodyLimits,
 }
 
@@ -244,8 +249,66 @@ pub(crate) async fn order(
     State(operator): State<Operator>,
     order: PathText,
 ) -> Result<Json<StoredOrderView>, ApiError> {
-    let order: OrderId = parse(order, "order_id")?;
-    Ok(Json(StoredOrderView::from(&operator.sales.order(order).await?)))
+    Ok(Json(StoredOrderView::from(&operator.orders.find(order_id(order)?).await?)))
+}
+
+/// Cancel a confirmed order
+///
+/// Its units are on sale again. Repeatable: an order that is cancelled stays as it is.
+#[utoipa::path(
+    post,
+    path = "/v1/orders/{order_id}/cancel",
+    operation_id = "cancelOrder",
+    params(("order_id" = inline(Id), Path, description = "The order")),
+    request_body = CancelForm,
+    responses(
+        (status = 200, description = "The order, cancelled now or before", body = StoredOrderView),
+        (status = 400, description = "`malformed`: `field` names what is wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`order_not_found`: it was not placed, or not yet", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "`body_timeout`: the body did not arrive in time; nothing was changed", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`order_not_cancellable`: it is paid", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "`body_too_large`: more than `operator.body_bytes_max`", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported_media_type`", body = Problem, content_type = "application/problem+json"),
+        StoreDown,
+        Everywhere,
+    )
+)]
+pub(crate) async fn cancel(
+    State(operator): State<Operator>,
+    order: PathText,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<StoredOrderView>, ApiError> {
+    body::expect_json(&headers)?;
+    let body = body::read(body, operator.body_limits).await?;
+    let (by, cause) = form::cancellation(&body)?;
+    let order = operator.orders.cancel(order_id(order)?, &by, &cause).await?;
+    Ok(Json(StoredOrderView::from(&order)))
+}
+
+/// The transitions of an order, the earliest first
+#[utoipa::path(
+    get,
+    path = "/v1/orders/{order_id}/events",
+    operation_id = "listOrderEvents",
+    params(("order_id" = inline(Id), Path, description = "The order")),
+    responses(
+        (status = 200, description = "The transitions after it was placed", body = OrderEventsView),
+        (status = 400, description = "`malformed`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`order_not_found`: it was not placed, or not yet", body = Problem, content_type = "application/problem+json"),
+        StoreDown,
+        Everywhere,
+    )
+)]
+pub(crate) async fn events(
+    State(operator): State<Operator>,
+    order: PathText,
+) -> Result<Json<OrderEventsView>, ApiError> {
+    Ok(Json(OrderEventsView::from(operator.orders.events(order_id(order)?).await?.as_slice())))
+}
+
+fn order_id(text: PathText) -> Result<OrderId, ApiError> {
+    parse(text, "order_id")
 }
 
 fn sale_id(text: PathText) -> Result<SaleId, ApiError> {

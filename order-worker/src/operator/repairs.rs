@@ -71,6 +71,16 @@ impl RepairService for Repairs {
         Ok(Response::new(v1::GetBacklogResponse { known, messages }))
     }
 
+    async fn republish_returns(
+        &self,
+        request: Request<v1::RepublishReturnsRequest>,
+    ) -> GrpcResult<v1::RepublishReturnsResponse> {
+        let sale = sale_id(request.into_inner().sale_id)?;
+        let events = self.store.republish_returns(sale).await.map_err(failure)?;
+        info!(sale_id = %sale, events, "returns of units are published again");
+        Ok(Response::new(v1::RepublishReturnsResponse { events }))
+    }
+
     async fn next_generation(&self, request: Request<v1::NextGenerationRequest>) -> GrpcResult<v1::Sale> {
         let v1::NextGenerationRequest { sale_id: number, generation } = request.into_inner();
         let sale = sale_id(number)?;

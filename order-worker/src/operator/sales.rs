@@ -1,10 +1,9 @@
-//! The life of a sale as an operator sees it, and look-ups. Decides; independent of any protocol.
+//! The life of a sale as an operator sees it. Decides; independent of any protocol.
 
 use std::sync::Arc;
 
 use flashgate_domain::{
-    Clock, DeductPolicy, IdempotencyKey, LedgerId, Order, OrderId, Refusal, Sale, SaleDraft, SaleId,
-    SaleState,
+    Clock, DeductPolicy, IdempotencyKey, LedgerId, Refusal, Sale, SaleDraft, SaleId, SaleState,
 };
 use flashgate_messaging::{Message, Publisher, Topic};
 use flashgate_order_store::{
@@ -15,7 +14,7 @@ use flashgate_service::error::ApiError;
 use metrics::counter;
 use tracing::{error, info, warn};
 
-/// Creates, preheats, closes and finds sales; finds orders. Publishes each change on the topic of sales.
+/// Creates, preheats, closes and finds sales. Publishes each change on the topic of sales.
 pub struct Sales {
     store: Arc<dyn OrderStore>,
     publisher: Arc<dyn Publisher>,
@@ -126,11 +125,6 @@ impl Sales {
         self.store.sales(page).await.map_err(failure)
     }
 
-    /// The order of any buyer, or [`ApiError::OrderNotFound`].
-    pub async fn order(&self, order: OrderId) -> Result<Order, ApiError> {
-        self.store.order(order).await.map_err(failure)?.ok_or(ApiError::OrderNotFound)
-    }
-
     fn changed(&self, transition: Option<Transition>) -> Result<Sale, ApiError> {
         let Transition { sale, changed } = transition.ok_or(ApiError::Refused(Refusal::SaleNotFound))?;
         if changed {
@@ -151,7 +145,7 @@ impl Sales {
 }
 
 /// Maps a store fault to the error for the caller.
-pub(super) fn failure(fault: StoreError) -> ApiError {
+pub(crate) fn failure(fault: StoreError) -> ApiError {
     match fault {
         StoreError::Unavailable(_) | StoreError::Contended(_) | StoreError::Blocked { .. } => {
             warn!(error = %fault, "order store call failed");

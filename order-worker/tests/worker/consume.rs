@@ -59,6 +59,7 @@ impl Scene {
         let health = Arc::default();
         let topics = Topics {
             outcomes: Topic::new("t-outcomes").unwrap(),
+            lifecycle: Topic::new("t-lifecycle").unwrap(),
             dead_letters: Group::new("t-order-worker").unwrap().dead_letters(),
             orders: Topic::new("t-orders").unwrap(),
         };

@@ -12,19 +12,20 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Clock, Decision, IdempotencyKey, Intent, LedgerId, Order, OrderId,
-    Quantity, Sale, SaleDraft, SaleId, SaleState, StoreId, SystemClock, Timestamp,
+    Batch, BatchId, BatchOutcome, Clock, Decision, IdempotencyKey, Intent, LedgerId, Order, OrderEvent,
+    OrderId, OrderOutcome, OrderState, Quantity, Sale, SaleDraft, SaleId, SaleState, StoreId, SystemClock,
+    Timestamp,
     audit::{BatchSums, BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep, Sums},
 };
 use flashgate_messaging::{
     Browser, BusError, Delivery, Message, Position, Publisher, QueueId, QueueSpan, StoredPage, Subscription,
 };
 use flashgate_order_store::{
-    BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
-    LetterStatus, OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, Rejection, RepairDraft,
-    RepairEvent, RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreError,
-    StoreIdentity, Transition,
-    decide::{Purchase, order_by_order},
+    BatchPage, BuyerPage, Changed, Compensated, Correction, DeploymentRepository, EVENT_PAGE_MAX,
+    LetterDecision, LetterKey, LetterStatus, LifecycleRepository, OrderChange, OrderRepository, OutcomePage,
+    OutcomesPage, Placed, Registration, Rejection, RepairDraft, RepairEvent, RepairRepository, SaleMade,
+    SalePage, SaleRepository, SnapshotRepository, StoreError, StoreIdentity, Transition,
+    decide::{Purchase, order_by_order, present_decision},
 };
 use parking_lot::Mutex;
 
@@ -46,6 +47,10 @@ pub(crate) struct MemoryStore {
 struct Tables {
     sales: BTreeMap<SaleId, Sale>,
     decided: BTreeMap<OrderId, (BatchOutcome, Timestamp)>,
+    /// The state and the version of orders that a transition has moved.
+    moved: HashMap<OrderId, (OrderState, u32)>,
+    events: BTreeMap<OrderId, Vec<OrderEvent>>,
+    unpublished: BTreeSet<(Timestamp, OrderId, u32)>,
     purchases: HashSet<Purchase>,
     repairs: Vec<RepairEvent>,
     adjustments: HashMap<SaleId, u64>,
@@ -75,6 +80,37 @@ impl Tables {
         }
         self.decided.insert(base, (outcome.clone(), now));
         Placed::Decided(outcome)
+    }
+
+    fn order(&self, id: OrderId) -> Option<Order> {
+        let (outcome, created_at) = self.decided.get(&id.base())?;
+        let found = outcome.orders.get(id.index())?;
+        let (state, version) = self.standing(found);
+        let (batch, created_at) = (outcome.batch, *created_at);
+        Some(Order { id, intent: found.intent.clone(), state, version, batch, created_at })
+    }
+
+    fn standing(&self, order: &OrderOutcome) -> (OrderState, u32) {
+        self.moved.get(&order.order).copied().unwrap_or((order.decision.state(), 1))
+    }
+
+    fn move_order(&mut self, change: &OrderChange, now: Timestamp) -> Changed {
+        let version = match self.order(change.order) {
+            Some(order) if order.state == change.from => order.version + 1,
+            order => return Changed::of(false, change, order, now).unwrap(),
+        };
+        self.moved.insert(change.order, (change.to, version));
+        let changed = Changed::of(true, change, self.order(change.order), now).unwrap();
+        if let Changed::Now(event) = &changed {
+            if event.returns_units() {
+                let sale = self.sales.get_mut(&event.intent.sale()).unwrap();
+                let units = u64::from(event.intent.quantity().get());
+                (sale.saleable, sale.returned) = (sale.saleable + units, sale.returned + units);
+            }
+            self.events.entry(event.order).or_default().push(event.clone());
+            self.unpublished.insert((now, event.order, version));
+        }
+        changed
     }
 
     fn change(&mut self, id: SaleId, change: impl FnOnce(&mut Sale)) -> Option<Transition> {
@@ -116,20 +152,48 @@ impl OrderRepository for MemoryStore {
     }
 
     async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreError> {
-        let tables = self.tables.lock();
-        let Some((outcome, created_at)) = tables.decided.get(&order.base()) else { return Ok(None) };
-        Ok(outcome.orders.get(order.index()).map(|found| Order {
-            id: order,
-            intent: found.intent.clone(),
-            state: found.decision.state(),
-            batch: outcome.batch,
-            created_at: *created_at,
-        }))
+        Ok(self.tables.lock().order(order))
     }
 
     async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreError> {
         let locked = self.locked.lock();
         Ok(sales.iter().copied().filter(|sale| locked.contains(sale)).collect())
+    }
+}
+
+#[async_trait]
+impl LifecycleRepository for MemoryStore {
+    async fn change_order(&self, change: &OrderChange, now: Timestamp) -> Result<Changed, StoreError> {
+        change.check()?;
+        Ok(self.tables.lock().move_order(change, now))
+    }
+
+    async fn order_events(&self, order: OrderId) -> Result<Vec<OrderEvent>, StoreError> {
+        Ok(self.tables.lock().events.get(&order).cloned().unwrap_or_default())
+    }
+
+    async fn unpublished_events(&self, before: Timestamp, size: u32) -> Result<Vec<OrderEvent>, StoreError> {
+        let tables = self.tables.lock();
+        let earlier = tables.unpublished.iter().take_while(|(at, _order, _version)| *at < before);
+        let event = |(_at, order, version): &(Timestamp, OrderId, u32)| {
+            let mut events = tables.events[order].iter();
+            events.find(|event| event.version == *version).unwrap().clone()
+        };
+        Ok(earlier.map(event).take(usize::try_from(size.min(EVENT_PAGE_MAX)).unwrap()).collect())
+    }
+
+    async fn mark_published(&self, events: &[(OrderId, u32)]) -> Result<(), StoreError> {
+        let mut tables = self.tables.lock();
+        tables.unpublished.retain(|(_at, order, version)| !events.contains(&(*order, *version)));
+        Ok(())
+    }
+
+    async fn republish_returns(&self, sale: SaleId) -> Result<u64, StoreError> {
+        let Tables { events, unpublished, .. } = &mut *self.tables.lock();
+        let returns = events.values().flatten().filter(|event| event.intent.sale() == sale);
+        let returns = returns.filter(|event| event.returns_units());
+        let new = returns.filter(|event| unpublished.insert((event.at, event.order, event.version)));
+        Ok(u64::try_from(new.count()).unwrap())
     }
 }
 
@@ -266,14 +330,21 @@ impl SnapshotRepository for MemoryStore {
         let later = later.filter(|outcome| page.after.is_none_or(|id| outcome.batch.base() > id));
         let of_sale =
             later.filter(|outcome| outcome.orders.iter().any(|order| order.intent.sale() == page.sale));
-        Ok(Some(OutcomesPage { outcomes: of_sale.cloned().collect(), next: None }))
+        let present = |outcome: &BatchOutcome| {
+            let mut outcome = outcome.clone();
+            for order in &mut outcome.orders {
+                order.decision = present_decision(tables.standing(order).0);
+            }
+            outcome
+        };
+        Ok(Some(OutcomesPage { outcomes: of_sale.map(present).collect(), next: None }))
     }
 
     async fn buyers(&self, page: &BuyerPage) -> Result<Vec<BuyerUnits>, StoreError> {
         let tables = self.tables.lock();
         let mut units: BTreeMap<String, BuyerUnits> = BTreeMap::new();
         for order in tables.decided.values().flat_map(|(outcome, _)| &outcome.orders) {
-            let (intent, is_held) = (&order.intent, order.decision == Decision::Confirmed);
+            let (intent, is_held) = (&order.intent, tables.standing(order).0.holds_units());
             let name = intent.buyer().as_str();
             if intent.sale() == page.sale && page.after.as_ref().is_none_or(|after| name > after.as_str()) {
                 let new = BuyerUnits { buyer: intent.buyer().clone(), units: 0 };
@@ -307,6 +378,9 @@ impl RepairRepository for MemoryStore {
     async fn correct_order(&self, correction: &Correction, _now: Timestamp) -> Result<bool, StoreError> {
         let Correction { order, sale, seen, settled } = correction;
         let mut tables = self.tables.lock();
+        if tables.moved.contains_key(order) {
+            return Ok(false);
+        }
         let batch = tables.decided.get_mut(&order.base());
         let Some(found) = batch.and_then(|(outcome, _)| outcome.orders.get_mut(order.index())) else {
             return Ok(false);

@@ -46,6 +46,7 @@ async fn a_worker_works_on_the_parts_and_the_port_that_it_is_given() {
         subscription: bus.clone(),
         topics: Topics {
             outcomes: Topic::new("t-outcomes").unwrap(),
+            lifecycle: Topic::new("t-lifecycle").unwrap(),
             dead_letters: Group::new("t-order-worker").unwrap().dead_letters(),
             orders: Topic::new("t-orders").unwrap(),
         },

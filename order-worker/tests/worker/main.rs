@@ -8,4 +8,5 @@ mod consume;
 mod dead_letters;
 mod double;
 mod engine;
+mod lifecycle;
 mod operator;

@@ -11,15 +11,16 @@ use flashgate_order_store::{
 };
 use flashgate_order_worker::{
     health::Health,
+    lifecycle::{EventPublisher, Orders},
     operator::{self, Backlog, DeadLetters, Interface, Repairs, Sales},
 };
 use flashgate_proto::{
     body,
     v1::{
-        BuyerUnits, ConfirmPreheatRequest, CreateSaleRequest, FindOrderRequest, GetSaleRequest,
-        ListBuyersRequest, ListSalesRequest, PreheatSaleRequest, order_service_client::OrderServiceClient,
-        order_store_service_client::OrderStoreServiceClient, preheat_service_client::PreheatServiceClient,
-        sale_service_client::SaleServiceClient,
+        BuyerUnits, CancelStoredOrderRequest, ConfirmPreheatRequest, CreateSaleRequest, FindOrderRequest,
+        GetSaleRequest, ListBuyersRequest, ListOrderEventsRequest, ListSalesRequest, PreheatSaleRequest,
+        order_service_client::OrderServiceClient, order_store_service_client::OrderStoreServiceClient,
+        preheat_service_client::PreheatServiceClient, sale_service_client::SaleServiceClient,
     },
 };
 use flashgate_service::{
@@ -29,6 +30,7 @@ use flashgate_service::{
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +45,8 @@ struct Scene {
     bus: MemoryBus,
     health: Arc<Health>,
     router: Router,
+    /// Publishes events, once it is started.
+    publisher: Mutex<Option<EventPublisher>>,
 }
 
 impl Scene {
@@ -67,9 +71,18 @@ impl Scene {
         };
         let (sales, metrics) = (Arc::new(sales), Some(metrics));
         let limits = BodyLimits { bytes_max: 16 * 1024, time_max: Duration::from_secs(5) };
-        let interface = Interface { sales, repairs, dead_letters: letters, health: Arc::clone(&health) };
+        let (events, publisher) = EventPublisher::new(
+            store.clone(),
+            Arc::new(bus.clone()),
+            Topic::new("t-lifecycle").unwrap(),
+            Arc::new(SystemClock),
+            Arc::clone(&health),
+        );
+        let orders = Arc::new(Orders::new(store.clone(), Arc::new(SystemClock), events));
+        let interface =
+            Interface { sales, orders, repairs, dead_letters: letters, health: Arc::clone(&health) };
         let (router, _reporting) = operator::router(interface, metrics, limits).unwrap();
-        Self { store, bus, health, router }
+        Self { store, bus, health, router, publisher: Mutex::new(Some(publisher)) }
     }
 
     async fn call(&self, request: Request<Body>) -> (StatusCode, Value) {
@@ -378,4 +391,116 @@ async fn buyers_of_a_sale_are_listed_and_a_wrong_page_is_named() {
         assert_eq!(wrong.code(), Code::InvalidArgument, "{field}");
         assert_eq!(wrong.get_details_bad_request().unwrap().field_violations[0].field, field);
     }
+}
+
+/// The field that an error names, over gRPC.
+fn wrong_field(status: &tonic::Status) -> String {
+    assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+    status.get_details_bad_request().unwrap().field_violations[0].field.clone()
+}
+
+#[tokio::test]
+async fn an_order_is_cancelled_over_http_and_its_events_are_listed() {
+    let scene = Scene::new();
+    let sale = scene.store.create_sale(&draft("A", 10).unwrap(), NOW).await.unwrap().id;
+    let batch = singles(1, sale, 2).unwrap();
+    scene.store.apply(std::slice::from_ref(&batch), NOW).await.unwrap();
+    let order = batch.id().order(1).unwrap();
+    let (cancel, events) = (format!("/v1/orders/{order}/cancel"), format!("/v1/orders/{order}/events"));
+    let long = "\u{eb}".repeat(501);
+    for (body, field) in [
+        (json!({}), "operator"),
+        (json!({ "operator": "" }), "operator"),
+        (json!({ "operator": "a\nb" }), "operator"),
+        (json!({ "operator": "a".repeat(129) }), "operator"),
+        (json!({ "operator": 7 }), "operator"),
+        (json!({ "operator": "zoe", "cause": "" }), "cause"),
+        (json!({ "operator": "zoe", "cause": "\u{7}" }), "cause"),
+        (json!({ "operator": "zoe", "cause": long }), "cause"),
+        (json!({ "operator": "zoe", "buyer_id": "ada" }), "buyer_id"),
+    ] {
+        let (status, problem) = scene.post(&cancel, body.to_string()).await;
+        let told = (status, &problem["code"], &problem["field"]);
+        assert_eq!(told, (StatusCode::BAD_REQUEST, &json!("malformed"), &json!(field)), "{body}");
+    }
+    let untyped = scene.call(Request::post(&cancel).body(Body::from("{}")).unwrap()).await;
+    assert_eq!(untyped.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let form = json!({ "operator": "zoe", "cause": "asked by phone" }).to_string();
+    for path in ["/v1/orders/7/cancel", "/v1/orders/7/events"] {
+        let (status, problem) = match path.ends_with("cancel") {
+            true => scene.post(path, form.clone()).await,
+            false => scene.get(path).await,
+        };
+        assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("order_not_found")), "{path}");
+    }
+    assert_eq!(scene.get(&events).await, (StatusCode::OK, json!({ "events": [] })));
+
+    for _time in 0..2 {
+        let (status, told) = scene.post(&cancel, form.clone()).await;
+        let cancelled = (&told["state"], &told["cancel_reason"], &told["version"]);
+        assert_eq!(cancelled, (&json!("cancelled"), &json!("by_operator"), &json!(2)), "{told}");
+        assert_eq!((status, &told["order_id"]), (StatusCode::OK, &json!(order.to_string())));
+    }
+    let (status, told) = scene.get(&events).await;
+    assert_eq!((status, told["events"].as_array().map(Vec::len)), (StatusCode::OK, Some(1)), "{told}");
+    let event = &told["events"][0];
+    assert_eq!((&event["actor"], &event["cause"]), (&json!("operator:zoe"), &json!("asked by phone")));
+    assert_eq!(scene.get(&cancel).await.0, StatusCode::METHOD_NOT_ALLOWED);
+
+    let publisher = scene.publisher.lock().take().unwrap();
+    let leave = CancellationToken::new();
+    leave.cancel();
+    publisher.run(leave).await;
+    assert!(
+        matches!(scene.bus.events().as_slice(), [Event::Published { topic, .. }] if topic == "t-lifecycle"),
+        "one event for two requests"
+    );
+}
+
+#[tokio::test]
+async fn an_order_is_cancelled_over_grpc_by_its_buyer_or_by_an_operator() {
+    let scene = Scene::new();
+    let sale = scene.store.create_sale(&draft("A", 10).unwrap(), NOW).await.unwrap().id;
+    let batch = singles(1, sale, 3).unwrap();
+    scene.store.apply(std::slice::from_ref(&batch), NOW).await.unwrap();
+    let mut orders = OrderServiceClient::new(scene.channel().await);
+    let ask = |place: usize, buyer: &str, operator: &str, cause: &str| CancelStoredOrderRequest {
+        order_id: batch.id().order(place).unwrap().to_string(),
+        buyer_id: buyer.to_owned(),
+        operator: operator.to_owned(),
+        cause: cause.to_owned(),
+    };
+    for (request, field) in [
+        (ask(0, "buyer-1-0", "zoe", ""), "operator"),
+        (ask(0, "", "", ""), "operator"),
+        (ask(0, "", "a\nb", ""), "operator"),
+        (ask(0, "not visible", "", ""), "buyer_id"),
+        (ask(0, "", "zoe", "two\nlines"), "cause"),
+        (CancelStoredOrderRequest { order_id: "x".to_owned(), ..ask(0, "", "zoe", "") }, "order_id"),
+    ] {
+        let wrong = orders.cancel_order(request.clone()).await.unwrap_err();
+        assert_eq!(wrong_field(&wrong), field, "{request:?}");
+    }
+    let other = orders.cancel_order(ask(0, "buyer-1-1", "", "")).await.unwrap_err();
+    assert_eq!(
+        (other.code(), other.get_details_error_info().unwrap().reason),
+        (Code::NotFound, "order_not_found".to_owned())
+    );
+
+    for (place, buyer, operator, reason) in
+        [(0, "buyer-1-0", "", "by_buyer"), (1, "", "zoe", "by_operator"), (1, "buyer-1-1", "", "by_operator")]
+    {
+        let told = orders.cancel_order(ask(place, buyer, operator, "")).await.unwrap().into_inner();
+        assert_eq!(
+            (told.state.as_str(), told.cancel_reason.as_str(), told.version),
+            ("cancelled", reason, 2)
+        );
+        let again = FindOrderRequest { order_id: told.order_id.clone() };
+        assert_eq!(orders.find_order(again).await.unwrap().into_inner(), told);
+    }
+    let events = ListOrderEventsRequest { order_id: batch.id().order(1).unwrap().to_string() };
+    let told = orders.list_order_events(events).await.unwrap().into_inner().events;
+    assert_eq!(told.iter().map(|event| event.actor.as_str()).collect::<Vec<_>>(), ["operator:zoe"]);
+    let unknown = ListOrderEventsRequest { order_id: "7".to_owned() };
+    assert_eq!(orders.list_order_events(unknown).await.unwrap_err().code(), Code::NotFound);
 }

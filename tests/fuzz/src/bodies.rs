@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use flashgate_domain::{BatchId, BuyerId, IdempotencyKey, OrderId, SaleId, Timestamp};
-use flashgate_proto::body;
+use flashgate_proto::{body, event};
 
 const NOW: Timestamp = Timestamp::from_millis(1_780_272_000_000);
 
@@ -19,6 +19,13 @@ pub fn outcomes(bytes: &[u8]) -> bool {
     let Ok(outcomes) = body::decode_outcomes(Bytes::copy_from_slice(bytes)) else { return false };
     let again = body::decode_outcomes(body::encode_outcomes(&outcomes.batches, outcomes.ledger));
     assert_eq!(again.ok().as_ref(), Some(&outcomes));
+    true
+}
+
+/// A transition of an order: likewise.
+pub fn lifecycle(bytes: &[u8]) -> bool {
+    let Ok((event, ledger)) = event::decode_event(Bytes::copy_from_slice(bytes)) else { return false };
+    assert_eq!(event::decode_event(event::encode_event(&event, ledger)).ok(), Some((event, ledger)));
     true
 }
 

@@ -3,11 +3,11 @@
 use anyhow::Context;
 use bytes::{BufMut, BytesMut};
 use flashgate_domain::{
-    Batch, BatchId, BatchIds, BatchOutcome, BuyerId, CancelReason, Decision, IdempotencyKey, Intent, Node,
-    OrderOutcome, Quantity, SaleId, Shard, Timestamp,
+    Actor, Batch, BatchId, BatchIds, BatchOutcome, BuyerId, CancelReason, Cause, Decision, IdempotencyKey,
+    Intent, Node, OperatorName, OrderEvent, OrderOutcome, OrderState, Quantity, SaleId, Shard, Timestamp,
 };
 use flashgate_proto::{
-    body,
+    body, event,
     v1::{BuyRequest, BuyStreamRequest, GetOrderRequest},
 };
 use prost::Message;
@@ -33,6 +33,7 @@ pub fn seeds(target: Target) -> anyhow::Result<Vec<Seed>> {
         "outcomes_body" => {
             vec![("every_reason", body::encode_outcomes(&[outcome()?, outcome()?], None).to_vec())]
         }
+        "lifecycle_body" => vec![("cancelled", event::encode_event(&cancelled()?, None).to_vec())],
         "sale_event_body" => vec![("sale", body::encode_sale_event(SaleId::new(7)?).to_vec())],
         "ids" => ids()?,
         "http_buy" => http_buy(),
@@ -76,6 +77,21 @@ fn outcome() -> anyhow::Result<BatchOutcome> {
         decision,
     });
     Ok(BatchOutcome { batch: batch.id(), orders: orders.collect() })
+}
+
+fn cancelled() -> anyhow::Result<OrderEvent> {
+    let batch = batch_id()?;
+    Ok(OrderEvent {
+        order: batch.base(),
+        batch,
+        intent: intent(1)?,
+        version: 2,
+        from: OrderState::Confirmed,
+        to: OrderState::Cancelled(CancelReason::ByOperator),
+        actor: Actor::Operator(OperatorName::new("ops")?),
+        cause: Cause::new("asked by phone")?,
+        at: NOW,
+    })
 }
 
 fn ids() -> anyhow::Result<Vec<Seed>> {
@@ -142,6 +158,7 @@ fn redis_replies() -> Vec<Seed> {
         b"0",
         b"1",
         b"3",
+        b"0",
         b"0",
         b"0",
         b"8",

@@ -12,9 +12,10 @@ pub struct Target {
 }
 
 /// Every target.
-pub const ALL: [Target; 12] = [
+pub const ALL: [Target; 13] = [
     Target { name: "batch_body", run: bodies::batch },
     Target { name: "outcomes_body", run: bodies::outcomes },
+    Target { name: "lifecycle_body", run: bodies::lifecycle },
     Target { name: "sale_event_body", run: bodies::sale_event },
     Target { name: "ids", run: bodies::ids },
     Target { name: "http_buy", run: requests::http_buy },

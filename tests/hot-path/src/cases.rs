@@ -14,7 +14,7 @@ use flashgate_gateway::{
     engine::{Dependencies, Engine},
     readiness::Readiness,
 };
-use flashgate_messaging::{Subscription, Topic};
+use flashgate_messaging::{Join, Subscription, Topic};
 use flashgate_proto::body;
 use flashgate_supervision::Supervisor;
 use futures::future::join_all;
@@ -75,6 +75,13 @@ fn ask(groups: usize, available: i64, expected: StatusCode) -> anyhow::Result<()
     })
 }
 
+fn joining() -> Join {
+    Box::new(|| {
+        let broker: Box<dyn Subscription> = Box::new(Broker);
+        Box::pin(async { Ok(broker) })
+    })
+}
+
 async fn gateway(available: i64) -> anyhow::Result<Router> {
     let all = Arc::new(Agreeable { sale: sale()?, available });
     let parts = Dependencies {
@@ -83,10 +90,8 @@ async fn gateway(available: i64) -> anyhow::Result<Router> {
         producer: Arc::new(Broker),
         orders_topic: Topic::new("orders")?,
         belonging: Arc::default(),
-        outcomes: Box::new(|| {
-            let broker: Box<dyn Subscription> = Box::new(Broker);
-            Box::pin(async { Ok(broker) })
-        }),
+        outcomes: joining(),
+        lifecycle: joining(),
         sale_events: Box::new(Broker),
         registry: all,
         clock: Arc::new(Stopped(NOW)),

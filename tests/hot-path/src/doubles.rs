@@ -4,14 +4,15 @@ use std::{future::pending, time::Duration};
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, BuyerDigest, Clock, Intent, LedgerId, Node, Order, OrderId, Sale, SaleId,
-    SaleState, Shard, StoreId, StoreIdentity, Timestamp, audit::LedgerStep,
+    Batch, BatchId, BatchOutcome, BuyerDigest, BuyerId, Clock, Intent, LedgerId, Node, Order, OrderId, Sale,
+    SaleId, SaleState, Shard, StoreId, StoreIdentity, Timestamp, audit::LedgerStep,
 };
 use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError};
 use flashgate_ledger::{
-    Activated, Compensated, Deduction, Fate, Identifying, IntentResult, LedgerError, LedgerEvent,
-    LedgerIdentity, LedgerOrder, LedgerState, LogEntry, Observing, Prepared, Probing, Rebuilding, Rebuilt,
-    Repairing, Restored, SaleLifecycle, SaleStock, Screening, Selling, Settled, Snapshot, Watching,
+    Activated, CancelledOrder, Compensated, Deduction, Fate, Identifying, IntentResult, LedgerError,
+    LedgerEvent, LedgerIdentity, LedgerOrder, LedgerState, LogEntry, Observing, Prepared, Probing,
+    Rebuilding, Rebuilt, Repairing, Restored, Returned, Returning, SaleLifecycle, SaleStock, Screening,
+    Selling, Settled, Snapshot, Watching,
 };
 use flashgate_messaging::{
     BusError, Delivery, HalfMessage, Message, Position, Subscription, TransactionProducer, Verdict,
@@ -60,6 +61,13 @@ impl Selling for Agreeable {
 
     async fn settle(&self, _outcome: &BatchOutcome) -> Result<Settled, LedgerError> {
         Ok(Settled::Already)
+    }
+}
+
+#[async_trait]
+impl Returning for Agreeable {
+    async fn return_units(&self, _order: &CancelledOrder) -> Result<Returned, LedgerError> {
+        Ok(Returned::Already)
     }
 }
 
@@ -205,6 +213,10 @@ impl Registry for Agreeable {
     }
 
     async fn find_order(&self, _order: OrderId) -> Result<Option<Order>, RegistryError> {
+        Ok(None)
+    }
+
+    async fn cancel_order(&self, _order: OrderId, _buyer: &BuyerId) -> Result<Option<Order>, RegistryError> {
         Ok(None)
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     gateway::{GATEWAYS, carrier},
     ledger::Entry,
-    state::{Gateway, Half, Row, State},
+    state::{Gateway, Half, State},
     worker::Step,
 };
 
@@ -56,10 +56,26 @@ pub enum Action {
     Acknowledge,
     /// A gateway settles an outcome, and moves its offset or not.
     Settle(usize, Heard),
-    /// The buyer of a confirmed order cancels it.
+    /// A confirmed order is cancelled, by its buyer or an operator.
     Cancel(usize),
-    /// The unit of a cancelled order arrives at the ledger.
-    GiveBack(usize),
+    /// The event of a cancelled order arrives at the broker, and its answer at the worker or not.
+    Publish(usize, Heard),
+    /// An event that the broker has is marked as published.
+    MarkPublished(usize),
+    /// A gateway takes an event to the ledger, and moves its offset or not.
+    Return(usize, Heard),
+    /// The log entry of a settled batch expires.
+    Expire(usize),
+    /// An operator begins to rebuild the ledger from the orders.
+    BeginRebuild,
+    /// The rebuild reads the orders.
+    ReadOrders,
+    /// The rebuild restores an order.
+    Restore(usize),
+    /// The sale resumes, or the orders are read again.
+    EndRebuild,
+    /// The rebuild is interrupted, and begins again.
+    CrashRebuild,
     /// The buyer of this order asks again with the same key.
     Retry(usize),
     /// The ledger's replica catches up.
@@ -111,6 +127,11 @@ impl Action {
             | Self::CheckBackAgain(_)
             | Self::Redeliver(_)
             | Self::Cancel(_)
+            | Self::Publish(_, Heard::No)
+            | Self::Return(_, Heard::No)
+            | Self::Expire(_)
+            | Self::BeginRebuild
+            | Self::CrashRebuild
             | Self::Retry(_)
             | Self::Replicate
             | Self::FailOver
@@ -130,7 +151,12 @@ impl Action {
             | Self::Announce
             | Self::Acknowledge
             | Self::Settle(_, Heard::Yes)
-            | Self::GiveBack(_) => false,
+            | Self::Publish(_, Heard::Yes)
+            | Self::MarkPublished(_)
+            | Self::Return(_, Heard::Yes)
+            | Self::ReadOrders
+            | Self::Restore(_)
+            | Self::EndRebuild => false,
         }
     }
 }
@@ -151,7 +177,8 @@ impl State {
             };
             actions.extend((0..GATEWAYS).filter(|gateway| carries(*gateway)).map(Action::CrashGateway));
         }
-        if self.left.retries > 0 {
+        // A paused sale refuses before it makes a batch.
+        if self.left.retries > 0 && self.rebuild.is_none() {
             let is_open = |order| {
                 let mut attempts = self.batches.iter().filter(|batch| batch.order == order);
                 attempts.any(|batch| !matches!(batch.gateway, Gateway::Told(_)))
@@ -197,7 +224,10 @@ impl State {
         if of.half == Half::Open {
             actions.extend([Heard::Yes, Heard::No].map(|heard| Action::CheckBack(batch, heard)));
         }
-        if matches!(of.half, Half::Committed | Half::RolledBack) && self.left.duplicates > 0 {
+        // A log entry lives longer than the broker asks.
+        let is_forgotten = self.ledger.log[batch] == Entry::Expired;
+        if matches!(of.half, Half::Committed | Half::RolledBack) && self.left.duplicates > 0 && !is_forgotten
+        {
             actions.push(Action::CheckBackAgain(batch));
         }
         if of.commit {
@@ -218,13 +248,6 @@ impl State {
             if self.left.duplicates > 0 {
                 actions.push(Action::Settle(batch, Heard::No));
             }
-        }
-        if self.left.cancels > 0 && self.database.rows[batch] == Row::Confirmed {
-            actions.push(Action::Cancel(batch));
-        }
-        // A return that comes before its order is settled is put off.
-        if of.returning && matches!(self.ledger.log[batch], Entry::Acknowledged | Entry::Returned) {
-            actions.push(Action::GiveBack(batch));
         }
     }
 

@@ -1,4 +1,5 @@
-//! The ledger's three scripts. Each call happens whole: `deduct.lua`, `check_back.lua` and `settle.lua` in small.
+//! The ledger's scripts for a purchase. Each call happens whole: `deduct.lua`, `check_back.lua` and `settle.lua` in
+//! small. Those for a cancelled order and a rebuild are in [`crate::lifecycle`] and [`crate::rebuild`].
 
 use crate::{state::Row, variants::Break};
 
@@ -9,14 +10,20 @@ pub struct Ledger {
     pub log: Vec<Entry>,
     /// Which batch has the key of each order.
     pub keys: Vec<Option<usize>>,
+    /// Which keys have the mark: the unit of their order was returned.
+    pub marks: Vec<bool>,
     /// `initial + returned - deducted`; below zero when a late deduction found fewer units than had been sold.
     pub available: i8,
     /// Units taken by batches.
     pub deducted: i8,
     /// Units given back.
     pub returned: i8,
+    /// The part of `returned` that confirmed orders gave up.
+    pub released: i8,
     /// The part of `deducted` that the database could not give.
     pub written_off: i8,
+    /// Nothing is sold until a rebuild has ended.
+    pub paused: bool,
 }
 
 /// A batch in the deduction log.
@@ -30,15 +37,15 @@ pub enum Entry {
     Deducted,
     /// Settled.
     Acknowledged,
-    /// Settled, and its unit given back later: every return is tied to its order.
-    Returned,
+    /// Settled, and deleted at the end of its retention: to the scripts the same as `Absent`.
+    Expired,
 }
 
 impl Entry {
-    /// Whether the log says that the batch's order is.
+    /// Whether the log says, or said, that the batch's order is.
     pub const fn stands(self) -> bool {
         match self {
-            Self::Deducted | Self::Acknowledged | Self::Returned => true,
+            Self::Deducted | Self::Acknowledged | Self::Expired => true,
             Self::Absent | Self::Fenced => false,
         }
     }
@@ -51,7 +58,7 @@ pub enum Deduction {
     Applied,
     /// A check-back came first.
     Fenced,
-    /// No unit is left.
+    /// No unit is left, or the sale is paused.
     SoldOut,
     /// The key has an order already: that of this batch.
     Replay(usize),
@@ -69,13 +76,23 @@ pub enum Fate {
 impl Ledger {
     /// A preheated sale of `available` units.
     pub fn new(orders: usize, available: i8) -> Self {
-        let (log, keys) = (vec![Entry::Absent; orders], vec![None; orders]);
-        Self { log, keys, available, deducted: 0, returned: 0, written_off: 0 }
+        let (log, keys, marks) = (vec![Entry::Absent; orders], vec![None; orders], vec![false; orders]);
+        Self {
+            log,
+            keys,
+            marks,
+            available,
+            deducted: 0,
+            returned: 0,
+            released: 0,
+            written_off: 0,
+            paused: false,
+        }
     }
 
     /// Applies the batch and writes its log entry, or changes nothing. Duplicates are judged before stock.
     pub fn deduct(&mut self, batch: usize, order: usize) -> Deduction {
-        if self.log[batch].stands() {
+        if matches!(self.log[batch], Entry::Deducted | Entry::Acknowledged) {
             return Deduction::Applied;
         }
         if self.log[batch] == Entry::Fenced {
@@ -84,7 +101,7 @@ impl Ledger {
         if let Some(earlier) = self.keys[order] {
             return Deduction::Replay(earlier);
         }
-        if self.available <= 0 {
+        if self.paused || self.available <= 0 {
             return Deduction::SoldOut;
         }
         self.take(batch, order, Entry::Deducted);
@@ -106,10 +123,15 @@ impl Ledger {
     /// fenced one is a contradiction that an operator must see: nothing changes.
     pub fn settle(&mut self, batch: usize, order: usize, row: Row, broken: Option<Break>) {
         match self.log[batch] {
-            Entry::Acknowledged | Entry::Returned if broken != Some(Break::SettleTwice) => return,
+            Entry::Acknowledged if broken != Some(Break::SettleTwice) => return,
             Entry::Fenced => return,
-            Entry::Absent => self.take(batch, order, Entry::Acknowledged),
-            Entry::Deducted | Entry::Acknowledged | Entry::Returned => self.log[batch] = Entry::Acknowledged,
+            // The key proves the settlement; the entry is written again.
+            Entry::Expired if self.keys[order] == Some(batch) => {
+                self.log[batch] = Entry::Acknowledged;
+                return;
+            }
+            Entry::Absent | Entry::Expired => self.take(batch, order, Entry::Acknowledged),
+            Entry::Deducted | Entry::Acknowledged => self.log[batch] = Entry::Acknowledged,
         }
         match row {
             Row::OutOfStock if broken == Some(Break::WrittenOffReturned) => self.put_back(),
@@ -120,14 +142,6 @@ impl Ledger {
         }
     }
 
-    /// Puts the unit of an order that was cancelled after its confirmation back on sale, once.
-    pub fn give_back(&mut self, batch: usize) {
-        if self.log[batch] == Entry::Acknowledged {
-            self.log[batch] = Entry::Returned;
-            self.put_back();
-        }
-    }
-
     fn take(&mut self, batch: usize, order: usize, entry: Entry) {
         self.log[batch] = entry;
         self.keys[order].get_or_insert(batch);
@@ -135,7 +149,7 @@ impl Ledger {
         self.deducted += 1;
     }
 
-    const fn put_back(&mut self) {
+    pub(crate) const fn put_back(&mut self) {
         self.returned += 1;
         self.available += 1;
     }

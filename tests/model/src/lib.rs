@@ -9,6 +9,8 @@
 //! | [`scale`] | how much there is, and how much may go wrong |
 //! | [`state`], [`action`] | the world at a moment, and what can happen next |
 //! | [`gateway`], [`ledger`], [`worker`], [`model`] | what each process does; the broker is in `model` |
+//! | [`lifecycle`] | cancelled orders: events, returns, log entries that expire |
+//! | [`rebuild`] | a rebuild of the ledger from the orders |
 //! | [`properties`] | what must hold |
 //! | [`variants`] | the protocol broken on purpose, and what a failover breaks |
 //! | [`report`] | traces |
@@ -30,7 +32,12 @@
 //! | `Take`, `Place`, `Announce`, `Acknowledge` | `Consumer::step`: `ChunkBuilder::chunk`, `OrderRepository::apply`, `ResultPublisher::outcomes`, `Subscription::commit` |
 //! | `Settle` | `Settlement::settle`: `settle.lua`, with the offset moved or not |
 //! | `Retry` | a buyer's second request: `Selling::screen`, then a new batch; also `End::Again` |
-//! | `Cancel`, `GiveBack` | a cancelled order returns its unit, tied to its id (`docs/DESIGN.md`, Orders) |
+//! | `Cancel` | `Orders::cancel`: `LifecycleRepository::change_order`, one transaction |
+//! | `Publish`, `MarkPublished` | `EventPublisher::publish`: `publish_one`, then `LifecycleRepository::mark_published` |
+//! | `Return` | `Returns::attempt`: `return_units.lua`, with the offset moved or not |
+//! | `Expire` | Redis deletes the log entry of a settled batch (`PEXPIRE` in `settle.lua`) |
+//! | `BeginRebuild`, `ReadOrders`, `Restore`, `EndRebuild` | `Rebuild::run`: `rebuild.lua`, a page, `restore.lua`, `resume.lua` |
+//! | `CrashRebuild` | an operator starts an interrupted rebuild again |
 //! | `Replicate`, `FailOver` | Redis goes back to a replica |
 //! | `CrashGateway`, `CrashWorker` | SIGKILL, and the start after it |
 //! | `Lose…` | the network |
@@ -44,9 +51,18 @@
 //! - The broker never stops asking. Half-messages that it puts aside after its last question are for the
 //!   operator's repair.
 //! - What changes nothing whenever it arrives is taken off the way ([`state::State`] tells what).
+//! - The queue of events in a worker's memory: a sweep can publish at any time what the queue can, and an event that
+//!   both publish is one whose first answer was lost. A crash between a return and its offset is `Return` without
+//!   the offset.
+//! - An event waits for the settlement as long as it takes. In the code it is given up after a minute, and a repair
+//!   publishes it again.
+//! - A log entry expires only when no gateway is in doubt about its batch, and no check-back comes after: the
+//!   configuration refuses a retention of less than a day (`LOG_RETENTION_HOURS_MIN`).
+//! - A rebuild is complete in itself: it deletes the sale first, so what a failover left of it makes no difference,
+//!   and a world has either failovers or rebuilds. It begins when every batch is decided and settled.
 //! - `DuplicateKey` needs a failover: without one, the ledger never lets a key through twice.
-//! - After a failover, the pause of a sale that went back and its rebuild are left out, and so are the totals
-//!   of a ledger that is behind.
+//! - After a failover, the pause of a sale that went back is left out, and so are the totals of a ledger that is
+//!   behind, and the events that it has lost.
 //!
 //! # A deduction is never sent twice
 //!
@@ -63,17 +79,20 @@
 //! # Larger worlds
 //!
 //! `cargo test -p flashgate-model` checks 2 orders for 1 unit with 2 crashes and 2 duplicates, and some worlds
-//! with retries, cancelled orders, units that are missing, and failovers. The command takes any:
+//! with retries, cancelled orders, rebuilds, units that are missing, and failovers. The command takes any:
 //!
 //! ```text
 //! cargo run --release -p flashgate-model -- --orders 3 --units 2 --crashes 3 --duplicates 3
+//! cargo run --release -p flashgate-model -- --cancels 2 --rebuilds 1 --crashes 1 --duplicates 1
 //! ```
 
 pub mod action;
 pub mod gateway;
 pub mod ledger;
+pub mod lifecycle;
 pub mod model;
 pub mod properties;
+pub mod rebuild;
 pub mod report;
 pub mod scale;
 pub mod state;

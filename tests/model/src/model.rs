@@ -30,6 +30,8 @@ impl Model for Protocol {
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         state.enabled(actions);
+        self.enabled_in_lifecycle(state, actions);
+        Self::enabled_in_rebuild(state, actions);
     }
 
     fn next_state(&self, state: &State, action: Action) -> Option<State> {
@@ -85,14 +87,21 @@ impl Protocol {
             Action::Announce => Self::announce(state),
             Action::Acknowledge => self.acknowledge(state),
             Action::Settle(batch, heard) => self.settle(state, batch, heard),
-            Action::Cancel(batch) => {
-                state.left.cancels -= 1;
-                state.database.cancel(batch);
-                state.batches[batch].returning = true;
+            Action::Cancel(batch) => self.cancel(state, batch),
+            Action::Publish(batch, heard) => Self::publish(state, batch, heard),
+            Action::MarkPublished(batch) => self.mark_published(state, batch),
+            Action::Return(batch, heard) => self.return_unit(state, batch, heard),
+            Action::Expire(batch) => self.expire(state, batch),
+            Action::BeginRebuild => {
+                state.left.rebuilds -= 1;
+                self.begin_rebuild(state);
             }
-            Action::GiveBack(batch) => {
-                state.ledger.give_back(batch);
-                state.batches[batch].returning = false;
+            Action::ReadOrders => self.read_orders(state),
+            Action::Restore(batch) => Self::restore(state, batch),
+            Action::EndRebuild => self.end_rebuild(state),
+            Action::CrashRebuild => {
+                state.left.crashes -= 1;
+                self.begin_rebuild(state);
             }
             Action::Retry(order) => Self::retry(state, order),
             Action::Replicate => state.replica = state.ledger.clone(),

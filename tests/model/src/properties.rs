@@ -16,7 +16,8 @@ use crate::{
     state::{Answer, Gateway, Half, Row, State},
 };
 
-/// The ledger sells no unit twice.
+/// The ledger sells no unit twice. A paused sale may be below zero: an outcome that comes again, whose log entry has
+/// expired, restores a cancelled order in a rebuild before the rebuild reads that it was cancelled.
 pub const LEDGER_IS_NEVER_OVERSOLD: &str = "the ledger is never oversold";
 /// The database sells no unit twice.
 pub const DATABASE_IS_NEVER_OVERSOLD: &str = "the database is never oversold";
@@ -32,16 +33,24 @@ pub const LEDGER_IS_CONSERVED: &str = "the ledger's totals follow from its log";
 pub const DATABASE_IS_CONSERVED: &str = "the database's totals follow from its orders";
 /// No order is cancelled for want of a unit that is there, nor for a duplicate that is not.
 pub const REASONS_ARE_TRUE: &str = "an order is cancelled for a true reason";
+/// An order that was cancelled after its confirmation stays so, under any batch.
+pub const CANCELLED_STAYS_CANCELLED: &str = "a cancelled order is never confirmed again";
+/// The ledger never has more units from cancelled orders than the database, and only those of cancelled orders.
+pub const UNITS_RETURN_ONCE: &str = "no unit is returned twice";
 /// No batch that the database has is fenced in the ledger: `Settled::Contradiction` never comes.
 pub const LAYERS_NEVER_CONTRADICT: &str = "no stored order is fenced in the ledger";
 /// At rest: every accepted order is stored.
 pub const ACCEPTED_ENDS_AS_AN_ORDER: &str = "at rest every accepted order is confirmed or cancelled";
 /// At rest: no log entry is open, and the log says of every batch what the database says.
 pub const NOTHING_IS_LEAKED: &str = "at rest no log entry is open and no unit is leaked";
+/// At rest: every unit that a cancelled order gave up is in the ledger.
+pub const RETURNS_ARRIVE: &str = "at rest no unit of a cancelled order is lost";
+/// `available = saleable - pending - on their way`, with phantoms and written-off units on the left.
+pub const LAYERS_DIFFER_BY_WHAT_IS_UNDER_WAY: &str = "both layers differ by what is under way";
 /// At rest: `available + written_off = saleable + phantoms`.
 pub const LAYERS_AGREE: &str = "at rest both layers agree";
 
-/// The properties of a world of that scale. A ledger that failed over is behind by what it lost until an
+/// The properties of a world of that scale. While a rebuild is under way, the totals of the ledger are partial. A ledger that failed over is behind by what it lost until an
 /// operator rebuilds it, so its own numbers are not asked for then.
 pub fn all(scale: Scale) -> Vec<Property<Protocol>> {
     let mut properties = vec![
@@ -50,6 +59,8 @@ pub fn all(scale: Scale) -> Vec<Property<Protocol>> {
         Property::always(ACCEPTED_IS_NEVER_DROPPED, accepted_is_never_dropped),
         Property::always(REFUSED_IS_NEVER_AN_ORDER, refused_is_never_an_order),
         Property::always(DATABASE_IS_CONSERVED, database_is_conserved),
+        Property::always(CANCELLED_STAYS_CANCELLED, cancelled_stays_cancelled),
+        Property::always(UNITS_RETURN_ONCE, units_return_once),
         Property::always(LAYERS_NEVER_CONTRADICT, layers_never_contradict),
         Property::always(ACCEPTED_ENDS_AS_AN_ORDER, accepted_ends_as_an_order),
     ];
@@ -59,14 +70,24 @@ pub fn all(scale: Scale) -> Vec<Property<Protocol>> {
             Property::always(LEDGER_IS_CONSERVED, ledger_is_conserved),
             Property::always(REASONS_ARE_TRUE, reasons_are_true),
             Property::always(NOTHING_IS_LEAKED, nothing_is_leaked),
+            Property::always(RETURNS_ARRIVE, returns_arrive),
+            Property::always(LAYERS_DIFFER_BY_WHAT_IS_UNDER_WAY, layers_differ_by_what_is_under_way),
             Property::always(LAYERS_AGREE, layers_agree),
         ]);
     }
     properties
 }
 
-fn ledger_is_never_oversold(_: &Protocol, state: &State) -> bool {
-    state.ledger.available >= 0
+fn ledger_is_never_oversold(model: &Protocol, state: &State) -> bool {
+    let has_unit = |batch: usize| {
+        let order = state.batches[batch].order;
+        let gave_up = state.ledger.marks[order] && state.ledger.keys[order] == Some(batch);
+        let never_had = matches!(state.database.rows[batch], Row::OutOfStock | Row::Duplicate);
+        state.ledger.log[batch].stands() && !gave_up && !never_had
+    };
+    let sold = (0..state.batches.len()).filter(|batch| has_unit(*batch)).count();
+    let initial = i16::from(model.scale.units) + i16::from(model.scale.phantoms);
+    state.rebuild.is_some() || (state.ledger.available >= 0 && number(sold) <= initial)
 }
 
 fn database_is_never_oversold(model: &Protocol, state: &State) -> bool {
@@ -103,14 +124,20 @@ fn ledger_is_conserved(model: &Protocol, state: &State) -> bool {
     let initial = i16::from(model.scale.units) + i16::from(model.scale.phantoms);
     let settled_as = |wanted: Row| {
         let pairs = ledger.log.iter().zip(&state.database.rows);
-        let matching = pairs.filter(|(entry, row)| **entry == Entry::Acknowledged && **row == wanted);
-        number(matching.count())
+        let is_settled = |entry| matches!(entry, Entry::Acknowledged | Entry::Expired);
+        number(pairs.filter(|(entry, row)| is_settled(**entry) && **row == wanted).count())
     };
-    i16::from(ledger.available) == initial + i16::from(ledger.returned) - i16::from(ledger.deducted)
-        && i16::from(ledger.deducted) == count(&ledger.log, Entry::stands)
-        && i16::from(ledger.returned)
-            == count(&ledger.log, |entry| entry == Entry::Returned) + settled_as(Row::Duplicate)
-        && i16::from(ledger.written_off) == settled_as(Row::OutOfStock)
+    let released = (0..state.batches.len()).filter(|batch| {
+        let order = state.batches[*batch].order;
+        ledger.marks[order] && ledger.has_settled(*batch, order)
+    });
+    let equation = initial + i16::from(ledger.returned) - i16::from(ledger.deducted);
+    let released = number(released.count());
+    let follows = i16::from(ledger.deducted) == count(&ledger.log, Entry::stands)
+        && i16::from(ledger.released) == released
+        && i16::from(ledger.returned) == released + settled_as(Row::Duplicate)
+        && i16::from(ledger.written_off) == settled_as(Row::OutOfStock);
+    i16::from(ledger.available) == equation && (state.rebuild.is_some() || follows)
 }
 
 fn database_is_conserved(model: &Protocol, state: &State) -> bool {
@@ -141,14 +168,46 @@ fn accepted_ends_as_an_order(_: &Protocol, state: &State) -> bool {
     !state.at_rest() || orders.all(|(batch, row)| !batch.accepted || *row != Row::Absent)
 }
 
+fn cancelled_stays_cancelled(_: &Protocol, state: &State) -> bool {
+    let mut cancelled = state.database.events.keys();
+    cancelled.all(|batch| !rows_of(state, state.batches[*batch].order).contains(&Row::Confirmed))
+}
+
+fn units_return_once(_: &Protocol, state: &State) -> bool {
+    let State { ledger, database, .. } = state;
+    let mut keys = ledger.keys.iter().zip(&ledger.marks);
+    let is_cancelled = |key: &Option<usize>| key.is_some_and(|batch| database.rows[batch] == Row::Returned);
+    ledger.released <= database.returned && keys.all(|(key, mark)| !mark || is_cancelled(key))
+}
+
+fn returns_arrive(_: &Protocol, state: &State) -> bool {
+    !state.at_rest() || state.ledger.released == state.database.returned
+}
+
 fn nothing_is_leaked(_: &Protocol, state: &State) -> bool {
     let mut pairs = state.ledger.log.iter().zip(&state.database.rows);
     !state.at_rest()
         || pairs.all(|(entry, row)| match row {
             Row::Absent => matches!(entry, Entry::Absent | Entry::Fenced),
-            Row::Confirmed | Row::OutOfStock | Row::Duplicate => *entry == Entry::Acknowledged,
-            Row::Returned => *entry == Entry::Returned,
+            Row::Confirmed | Row::OutOfStock | Row::Duplicate | Row::Returned => {
+                matches!(entry, Entry::Acknowledged | Entry::Expired)
+            }
         })
+}
+
+fn layers_differ_by_what_is_under_way(model: &Protocol, state: &State) -> bool {
+    let State { ledger, database, .. } = state;
+    let is_pending = |(entry, row): &(&Entry, &Row)| {
+        let is_decided_for_the_ledger = matches!(row, Row::Confirmed | Row::Returned);
+        // The database has taken the unit of a confirmed order, also before the ledger has settled it.
+        let is_open = **entry == Entry::Deducted && !is_decided_for_the_ledger;
+        is_open || (entry.stands() && **row == Row::Absent)
+    };
+    let pending = number(ledger.log.iter().zip(&database.rows).filter(is_pending).count());
+    let on_their_way = i16::from(database.returned) - i16::from(ledger.released);
+    let in_ledger = i16::from(ledger.available) + i16::from(ledger.written_off);
+    let in_database = i16::from(database.saleable) + i16::from(model.scale.phantoms);
+    state.rebuild.is_some() || in_ledger == in_database - pending - on_their_way
 }
 
 fn layers_agree(model: &Protocol, state: &State) -> bool {

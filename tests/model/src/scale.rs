@@ -24,9 +24,13 @@ pub struct Scale {
     /// Buyers who ask again with the same key.
     #[arg(long, default_value_t = 0)]
     pub retries: u8,
-    /// Confirmed orders that their buyers cancel, so that a unit goes back on sale.
+    /// Confirmed orders that are cancelled, so that a unit goes back on sale. With any, log entries expire.
     #[arg(long, default_value_t = 0)]
     pub cancels: u8,
+    /// Rebuilds of the ledger from the orders. They delete what the sale has in the ledger first, also units that
+    /// the database does not have.
+    #[arg(long, default_value_t = 0, conflicts_with_all = ["phantoms", "failovers"])]
+    pub rebuilds: u8,
     /// Failovers of the ledger to a replica that is behind.
     #[arg(long, default_value_t = 0)]
     pub failovers: u8,
@@ -42,6 +46,7 @@ impl Scale {
         duplicates: 2,
         retries: 0,
         cancels: 0,
+        rebuilds: 0,
         failovers: 0,
     };
 }

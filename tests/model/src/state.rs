@@ -1,7 +1,10 @@
 //! What the model remembers: every process and everything that is on its way, at one moment.
 
+use std::collections::BTreeMap;
+
 use crate::{
     ledger::{Entry, Ledger},
+    rebuild::Rebuild,
     scale::Scale,
     worker::Worker,
 };
@@ -21,6 +24,8 @@ pub struct State {
     pub worker: Worker,
     /// The system of record.
     pub database: Database,
+    /// The rebuild of the ledger that is under way; the sale is paused meanwhile.
+    pub rebuild: Option<Rebuild>,
     /// What may still go wrong, or be asked again.
     pub left: Scale,
 }
@@ -46,8 +51,8 @@ pub struct Batch {
     pub rollback: bool,
     /// Its outcome is on the outcomes topic and not acknowledged.
     pub outcome: bool,
-    /// A unit that the database took back is on its way to the ledger.
-    pub returning: bool,
+    /// The event of its cancellation is on the topic of lifecycle events and not acknowledged.
+    pub event: bool,
 }
 
 impl Batch {
@@ -63,7 +68,7 @@ impl Batch {
             commit: false,
             rollback: false,
             outcome: false,
-            returning: false,
+            event: false,
         }
     }
 
@@ -129,6 +134,17 @@ pub struct Database {
     pub applied: i8,
     /// Units of orders that were cancelled after they had been confirmed.
     pub returned: i8,
+    /// The event of each order that was cancelled after it had been confirmed.
+    pub events: BTreeMap<usize, Event>,
+}
+
+/// Whether the broker has an event, as far as the order store knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// The next sweep of any worker publishes it.
+    Unpublished,
+    /// Nobody publishes it any more.
+    Published,
 }
 
 /// The order of a batch in the order store.
@@ -159,7 +175,14 @@ impl State {
             ledger,
             queue: Vec::new(),
             worker: Worker::default(),
-            database: Database { rows: vec![Row::Absent; orders], saleable: units, applied: 0, returned: 0 },
+            database: Database {
+                rows: vec![Row::Absent; orders],
+                saleable: units,
+                applied: 0,
+                returned: 0,
+                events: BTreeMap::new(),
+            },
+            rebuild: None,
             left: scale,
         }
     }
@@ -171,7 +194,7 @@ impl State {
             if *entry != Entry::Absent && !entry_can_vanish {
                 batch.late_deductions = 0;
             }
-            if matches!(entry, Entry::Acknowledged | Entry::Returned) && !entry_can_vanish && !settles_twice {
+            if *entry == Entry::Acknowledged && !entry_can_vanish && !settles_twice {
                 batch.outcome = false;
             }
             if batch.half != Half::Open {
@@ -191,8 +214,13 @@ impl State {
                 && batch.half != Half::Open
                 && !batch.deduction
                 && batch.late_deductions == 0
-                && !(batch.commit || batch.rollback || batch.outcome || batch.returning)
+                && !(batch.commit || batch.rollback || batch.outcome || batch.event)
         };
-        self.queue.is_empty() && self.worker.is_idle() && self.batches.iter().all(quiet)
+        let all_published = self.database.events.values().all(|event| *event == Event::Published);
+        self.queue.is_empty()
+            && self.worker.is_idle()
+            && self.rebuild.is_none()
+            && all_published
+            && self.batches.iter().all(quiet)
     }
 }

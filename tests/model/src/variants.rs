@@ -35,6 +35,19 @@ pub enum Break {
     RowCountIgnored,
     /// Duplicate keys are not looked for in the database, nor held by a unique key.
     KeysNotUnique,
+    /// A return does not look at the mark.
+    ReturnUnmarked,
+    /// A return does not wait for the settlement of its order.
+    ReturnBeforeSettlement,
+    /// The event of a cancellation is only in the memory of the worker, not in the transaction.
+    EventInMemory,
+    /// An event is marked as published before the broker has it.
+    MarkedBeforePublished,
+    /// The log entry has the proof of a return, not the key.
+    ProofInEntry,
+    /// A rebuild reads orders as they were placed, and resumes whatever is left. With the comparison at its end, the
+    /// sale would stay paused.
+    RebuildAsPlaced,
 }
 
 /// A broken protocol, and what must come of it.
@@ -69,8 +82,10 @@ const TINY: Scale = Scale { crashes: 0, duplicates: 0, ..Scale::SMALL };
 const LONE: Scale = Scale { orders: 1, ..TINY };
 const PHANTOM: Scale = Scale { units: 0, phantoms: 1, ..TINY };
 
-/// Every broken protocol, with its violation.
-pub const VARIANTS: [Variant; 14] = [
+const CANCELLED: Scale = Scale { cancels: 1, ..LONE };
+
+/// Every broken protocol, with its violations.
+pub const VARIANTS: [Variant; 21] = [
     Variant { broken: Break::NoFence, scale: LONE, violates: properties::ACCEPTED_IS_NEVER_DROPPED },
     Variant { broken: Break::CommitByDefault, scale: TINY, violates: properties::REFUSED_IS_NEVER_AN_ORDER },
     Variant { broken: Break::RollbackOnDoubt, scale: LONE, violates: properties::ACCEPTED_IS_NEVER_DROPPED },
@@ -112,5 +127,32 @@ pub const VARIANTS: [Variant; 14] = [
         broken: Break::KeysNotUnique,
         scale: Scale { units: 2, orders: 1, retries: 1, failovers: 1, ..TINY },
         violates: properties::ORDER_IS_CONFIRMED_ONCE,
+    },
+    Variant {
+        broken: Break::BatchesForgotten,
+        scale: Scale { duplicates: 1, ..CANCELLED },
+        violates: properties::CANCELLED_STAYS_CANCELLED,
+    },
+    Variant { broken: Break::ReturnUnmarked, scale: CANCELLED, violates: properties::UNITS_RETURN_ONCE },
+    Variant {
+        broken: Break::ReturnBeforeSettlement,
+        scale: CANCELLED,
+        violates: properties::LEDGER_IS_CONSERVED,
+    },
+    Variant {
+        broken: Break::EventInMemory,
+        scale: Scale { crashes: 1, ..CANCELLED },
+        violates: properties::RETURNS_ARRIVE,
+    },
+    Variant {
+        broken: Break::MarkedBeforePublished,
+        scale: Scale { crashes: 1, ..CANCELLED },
+        violates: properties::RETURNS_ARRIVE,
+    },
+    Variant { broken: Break::ProofInEntry, scale: CANCELLED, violates: properties::UNITS_RETURN_ONCE },
+    Variant {
+        broken: Break::RebuildAsPlaced,
+        scale: Scale { rebuilds: 1, ..CANCELLED },
+        violates: properties::RETURNS_ARRIVE,
     },
 ];

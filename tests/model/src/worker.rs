@@ -1,5 +1,7 @@
 //! The order worker: a chunk into the database, its outcomes onto their topic, and only then the offset.
 
+use std::collections::BTreeSet;
+
 use crate::{
     model::Protocol,
     state::{Database, Row, State},
@@ -13,6 +15,11 @@ pub struct Worker {
     pub step: Step,
     /// The batches of the chunk, in the broker's order; a batch can be there twice.
     pub chunk: Vec<usize>,
+    /// Events that the broker has, and that are not marked as published.
+    pub unmarked: BTreeSet<usize>,
+    /// Events that only this memory has: none, unless the protocol is broken. What the queue of a worker has besides,
+    /// a sweep can publish at any time.
+    pub volatile: BTreeSet<usize>,
 }
 
 /// How far a chunk has come.
@@ -30,16 +37,17 @@ pub enum Step {
 }
 
 impl Worker {
-    /// Whether it has no chunk in hand.
+    /// Whether it has nothing in its memory.
     pub fn is_idle(&self) -> bool {
-        self.step == Step::Idle
+        self.step == Step::Idle && self.unmarked.is_empty() && self.volatile.is_empty()
     }
 }
 
 impl Protocol {
     /// Takes the first `count` messages of the queue. They stay there until they are acknowledged.
     pub(crate) fn take(&self, state: &mut State, count: usize) {
-        state.worker = Worker { step: Step::Taken, chunk: state.queue[..count].to_vec() };
+        state.worker.step = Step::Taken;
+        state.worker.chunk = state.queue[..count].to_vec();
         if self.broken == Some(Break::OffsetBeforeDatabase) {
             state.queue.drain(..count);
         }
@@ -86,7 +94,8 @@ impl Protocol {
 
     /// Moves the offset past the chunk.
     pub(crate) fn acknowledge(&self, state: &mut State) {
-        let chunk = std::mem::take(&mut state.worker).chunk;
+        state.worker.step = Step::Idle;
+        let chunk = std::mem::take(&mut state.worker.chunk);
         let moved_before =
             matches!(self.broken, Some(Break::OffsetBeforeDatabase | Break::OffsetBeforeOutcomes));
         if !moved_before {
@@ -101,12 +110,5 @@ impl Database {
         self.rows[batch] = Row::Confirmed;
         self.saleable -= 1;
         self.applied += 1;
-    }
-
-    /// The buyer cancels: the unit goes back on sale here, and is on its way to the ledger.
-    pub(crate) fn cancel(&mut self, batch: usize) {
-        self.rows[batch] = Row::Returned;
-        self.saleable += 1;
-        self.returned += 1;
     }
 }

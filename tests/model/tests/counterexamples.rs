@@ -6,13 +6,16 @@ use clap::ValueEnum;
 use flashgate_model::{
     model::Protocol,
     report::{shortest_violation, trace},
-    variants::{Break, LIMITS, VARIANTS},
+    variants::{Break, LIMITS, VARIANTS, Variant},
 };
 
-/// Checks that `broken` violates the property that its variant names, and prints how.
+/// Checks that `broken` violates the properties that its variants name, and prints how.
 fn is_found_out(broken: Break) {
-    let variant = VARIANTS.iter().find(|variant| variant.broken == broken);
-    let Some(variant) = variant else { panic!("{broken:?} has no variant") };
+    VARIANTS.iter().filter(|variant| variant.broken == broken).for_each(is_violated);
+}
+
+fn is_violated(variant: &Variant) {
+    let broken = variant.broken;
     let protocol = Protocol { scale: variant.scale, broken: Some(broken) };
     let violation = shortest_violation(protocol, variant.violates);
     let steps = violation.unwrap_or_else(|| panic!("{broken:?} does not violate: {}", variant.violates));
@@ -90,6 +93,36 @@ fn a_worker_that_ignores_the_row_count_oversells() {
 #[test]
 fn keys_that_are_not_unique_in_the_database_confirm_an_order_twice() {
     is_found_out(Break::KeysNotUnique);
+}
+
+#[test]
+fn a_return_that_does_not_look_at_the_mark_returns_a_unit_twice() {
+    is_found_out(Break::ReturnUnmarked);
+}
+
+#[test]
+fn a_return_before_the_settlement_spoils_the_totals() {
+    is_found_out(Break::ReturnBeforeSettlement);
+}
+
+#[test]
+fn an_event_in_memory_is_lost_with_its_worker() {
+    is_found_out(Break::EventInMemory);
+}
+
+#[test]
+fn an_event_that_is_marked_before_it_is_published_is_lost_with_its_worker() {
+    is_found_out(Break::MarkedBeforePublished);
+}
+
+#[test]
+fn a_proof_that_expires_with_the_log_entry_returns_a_unit_twice() {
+    is_found_out(Break::ProofInEntry);
+}
+
+#[test]
+fn a_rebuild_from_orders_as_they_were_placed_loses_units() {
+    is_found_out(Break::RebuildAsPlaced);
 }
 
 #[test]

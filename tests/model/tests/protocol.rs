@@ -53,6 +53,14 @@ fn it_holds_when_the_ledger_promised_a_unit_that_does_not_exist() {
 #[test]
 fn it_holds_when_a_cancelled_order_gives_its_unit_back() {
     holds_in(Scale { cancels: 1, crashes: 1, duplicates: 1, ..Scale::SMALL }, &BTreeSet::new());
+    holds_in(Scale { cancels: 2, crashes: 1, ..QUIET }, &BTreeSet::new());
+    holds_in(Scale { units: 2, cancels: 2, ..QUIET }, &BTreeSet::new());
+}
+
+#[test]
+fn it_holds_when_the_ledger_is_rebuilt_while_orders_are_cancelled() {
+    holds_in(Scale { orders: 1, cancels: 1, rebuilds: 1, ..Scale::SMALL }, &BTreeSet::new());
+    holds_in(Scale { cancels: 2, rebuilds: 1, ..QUIET }, &BTreeSet::new());
 }
 
 #[test]
@@ -68,6 +76,7 @@ fn a_failover_of_the_ledger_never_oversells_nor_doubles_an_order() {
     let limits = limits.chain([properties::ACCEPTED_ENDS_AS_AN_ORDER]).collect();
     holds_in(Scale { failovers: 1, ..QUIET }, &limits);
     holds_in(Scale { orders: 1, failovers: 1, retries: 1, duplicates: 1, ..QUIET }, &limits);
+    holds_in(Scale { orders: 1, failovers: 1, cancels: 1, duplicates: 1, ..QUIET }, &limits);
 }
 
 fn every_state_of(protocol: Protocol) -> Vec<State> {
@@ -78,7 +87,13 @@ fn every_state_of(protocol: Protocol) -> Vec<State> {
 
 #[test]
 fn the_world_comes_to_rest_from_every_state_once_it_is_healed() {
-    let protocol = Protocol { scale: Scale { crashes: 1, ..QUIET }, broken: None };
+    let crashes = Scale { crashes: 1, ..QUIET };
+    for scale in [crashes, Scale { orders: 1, cancels: 1, rebuilds: 1, ..crashes }] {
+        comes_to_rest(Protocol { scale, broken: None });
+    }
+}
+
+fn comes_to_rest(protocol: Protocol) {
     for state in every_state_of(protocol) {
         let is_over = steps_without_faults(&protocol, &state).is_empty();
         assert_eq!(state.at_rest(), is_over, "rest means that no process has anything to do: {state:#?}");
@@ -95,7 +110,7 @@ fn whatever_can_become_of_an_order_happens() {
         let happens = states.iter().any(|state| state.at_rest() && state.database.rows.contains(&row));
         assert!(happens, "{row:?}");
     }
-    for entry in [Entry::Absent, Entry::Fenced, Entry::Acknowledged, Entry::Returned] {
+    for entry in [Entry::Absent, Entry::Fenced, Entry::Acknowledged, Entry::Expired] {
         let happens = states.iter().any(|state| state.at_rest() && state.ledger.log.contains(&entry));
         assert!(happens, "{entry:?}");
     }
@@ -104,6 +119,29 @@ fn whatever_can_become_of_an_order_happens() {
         let happens = states.iter().any(|state| state.batches.iter().any(|batch| batch.gateway == told));
         assert!(happens, "{answer:?}");
     }
+}
+
+#[test]
+fn whatever_can_become_of_a_return_happens() {
+    let scale = Scale { cancels: 1, rebuilds: 1, ..QUIET };
+    let states = every_state_of(Protocol { scale, broken: None });
+    let happens = |what: &str, is_it: &dyn Fn(&State) -> bool| assert!(states.iter().any(is_it), "{what}");
+    let has_event = |state: &State, entry: Entry| state.batches[0].event && state.ledger.log[0] == entry;
+    happens("an event before its settlement", &|state| has_event(state, Entry::Deducted));
+    happens("an event after its log entry", &|state| {
+        has_event(state, Entry::Expired) && !state.ledger.marks[0]
+    });
+    happens("an event that comes again", &|state| state.batches[0].event && state.ledger.marks[0]);
+    happens("an event in a rebuild", &|state| {
+        state.batches[0].event && state.rebuild.is_some() && state.ledger.keys[0].is_none()
+    });
+    happens("an order that is cancelled after a rebuild has read it", &|state| {
+        let read = state.rebuild.as_ref().and_then(|rebuild| rebuild.orders.as_ref());
+        read.is_some_and(|rows| rows[0] == Row::Confirmed && state.database.rows[0] == Row::Returned)
+    });
+    happens("a unit that is sold again", &|state| {
+        state.at_rest() && state.database.rows == [Row::Returned, Row::Confirmed]
+    });
 }
 
 /// Lets processes do what they can, one step after the other, with no fault any more.

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use flashgate_domain::{BuyerId, IdempotencyKey, Quantity, Refusal, SaleId, Verdict};
+use flashgate_domain::{BuyerId, IdempotencyKey, OrderId, Quantity, Refusal, SaleId, Verdict};
 use flashgate_gateway::buy::purchase::Buy;
 use flashgate_service::error::StatusMapping;
 use parking_lot::{Mutex, MutexGuard};
@@ -80,6 +80,15 @@ impl Buyers {
             purchases.entry(attempt.purchase.clone()).or_default().push(attempt);
         }
         purchases
+    }
+
+    /// The orders that buyers were told of, the last one first.
+    pub fn orders(&self) -> Vec<(OrderId, BuyerId)> {
+        let told = |attempt: &Attempt| {
+            let Heard::Answer(Verdict::Accepted(order)) = attempt.heard else { return None };
+            Some((order, BuyerId::new(&attempt.purchase.1).ok()?))
+        };
+        self.lock().iter().rev().filter_map(told).collect()
     }
 
     /// Whether nobody waits for an answer.

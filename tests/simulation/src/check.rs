@@ -9,6 +9,7 @@ mod audits;
 mod books;
 mod finally;
 mod log;
+mod returns;
 mod windows;
 
 use std::sync::Arc;
@@ -50,7 +51,15 @@ pub fn watch(servers: &Arc<Servers>, complaint: &Arc<Complaint>) {
     network.watch(move |what| {
         let changes = matches!(
             what,
-            "deduct" | "settle" | "apply" | "check_back" | "activate" | "compensate" | "correct_order"
+            "deduct"
+                | "settle"
+                | "return_units"
+                | "apply"
+                | "change_order"
+                | "check_back"
+                | "activate"
+                | "compensate"
+                | "correct_order"
         );
         let looked = |servers: &Servers| {
             windows.hold(servers, what)?;

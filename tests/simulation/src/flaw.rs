@@ -11,9 +11,9 @@ use flashgate_domain::{
     audit::{LedgerSnapshot, LedgerStep},
 };
 use flashgate_ledger::{
-    Activated, Compensated, Deduction, Fate, Identifying, Ledger, LedgerError, LedgerEvent, LedgerIdentity,
-    LedgerOrder, LogEntry, Observing, Prepared, Probing, Rebuilding, Rebuilt, Repairing, Restored,
-    SaleLifecycle, SaleStock, Screening, Selling, Settled, Snapshot, Watching,
+    Activated, CancelledOrder, Compensated, Deduction, Fate, Identifying, Ledger, LedgerError, LedgerEvent,
+    LedgerIdentity, LedgerOrder, LogEntry, Observing, Prepared, Probing, Rebuilding, Rebuilt, Repairing,
+    Restored, Returned, Returning, SaleLifecycle, SaleStock, Screening, Selling, Settled, Snapshot, Watching,
 };
 use flashgate_messaging::{
     BusError, CheckBackHandler, CheckedMessage, Delivery, Position, Resolution, Subscription,
@@ -63,11 +63,15 @@ pub enum Flaw {
     EntryFirst,
     /// The ledger's settlement says last that it happened.
     AcknowledgedLast,
+    /// The ledger's return of units says last that it happened.
+    MarkedLast,
+    /// A transition keeps no event: it is published from the memory of its worker alone.
+    EventsInMemory,
 }
 
 impl Flaw {
     /// Every break.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::NoFence,
         Self::CommitByDefault,
         Self::RollbackByDefault,
@@ -86,6 +90,8 @@ impl Flaw {
         Self::StrangerSettles,
         Self::EntryFirst,
         Self::AcknowledgedLast,
+        Self::MarkedLast,
+        Self::EventsInMemory,
     ];
 }
 
@@ -108,7 +114,9 @@ pub fn ledger(ledger: SimLedger, flaw: Option<Flaw>) -> Arc<dyn Ledger> {
             | Flaw::StrangerAnswers
             | Flaw::StrangerSettles
             | Flaw::EntryFirst
-            | Flaw::AcknowledgedLast,
+            | Flaw::AcknowledgedLast
+            | Flaw::MarkedLast
+            | Flaw::EventsInMemory,
         )
         | None => Arc::new(ledger),
     }
@@ -140,7 +148,9 @@ pub fn check_back(handler: Arc<dyn CheckBackHandler>, flaw: Option<Flaw>) -> Arc
             | Flaw::StrangerAnswers
             | Flaw::StrangerSettles
             | Flaw::EntryFirst
-            | Flaw::AcknowledgedLast,
+            | Flaw::AcknowledgedLast
+            | Flaw::MarkedLast
+            | Flaw::EventsInMemory,
         )
         | None => return handler,
     };
@@ -274,6 +284,13 @@ impl Selling for FlawedLedger {
             return Err(LedgerError::Refused("simulated".to_owned()));
         }
         self.ledger.settle(outcome).await
+    }
+}
+
+#[async_trait]
+impl Returning for FlawedLedger {
+    async fn return_units(&self, order: &CancelledOrder) -> Result<Returned, LedgerError> {
+        self.ledger.return_units(order).await
     }
 }
 

@@ -59,19 +59,31 @@ pub fn start(process: &Arc<Process<Front>>, servers: &Arc<Servers>, plan: Gatewa
     process.start(servers, move |process, life, leave| run(process, world, life, leave, plan));
 }
 
-/// Its way into the group that settles.
-pub fn joining(servers: Arc<Servers>, life: Arc<Life>) -> Join {
+/// A group of gateways, each with its topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Settles the outcomes.
+    Settle,
+    /// Returns the units that orders give up.
+    Lifecycle,
+}
+
+/// Its way into a group.
+pub fn joining(servers: Arc<Servers>, life: Arc<Life>, group: Group) -> Join {
     Box::new(move || {
-        let joined = join(&servers, &life);
+        let joined = join(&servers, &life, group);
         let joined: Box<dyn Subscription> = Box::new(joined);
         Box::pin(async move { Ok(joined) })
     })
 }
 
-/// A member of the group that settles.
-pub fn join(servers: &Servers, life: &Arc<Life>) -> SimSubscription {
-    let (broker, topic) = (servers.broker_of(life), servers.topics.outcomes.clone());
-    SimSubscription::join(broker, "sim-gateway-settle", topic, life.number)
+/// A member of a group.
+pub fn join(servers: &Servers, life: &Arc<Life>, group: Group) -> SimSubscription {
+    let (name, topic) = match group {
+        Group::Settle => ("sim-gateway-settle", &servers.topics.outcomes),
+        Group::Lifecycle => ("sim-gateway-lifecycle", &servers.topics.lifecycle),
+    };
+    SimSubscription::join(servers.broker_of(life), name, topic.clone(), life.number)
 }
 
 /// Its ledger, which judges by the clock of its server, unless that is what is broken.
@@ -102,7 +114,8 @@ async fn run(
         producer: Arc::new(servers.producer_of(&life)),
         orders_topic: servers.topics.orders.clone(),
         belonging: Arc::clone(&belonging),
-        outcomes: joining(Arc::clone(&servers), Arc::clone(&life)),
+        outcomes: joining(Arc::clone(&servers), Arc::clone(&life), Group::Settle),
+        lifecycle: joining(Arc::clone(&servers), Arc::clone(&life), Group::Lifecycle),
         sale_events: Box::new(SimSubscription::listen(broker(), servers.sales_topic.clone())),
         registry: Arc::new(servers.registry_of(&life)),
         clock: Arc::new(servers.clock.skewed(plan.ahead_ms)),

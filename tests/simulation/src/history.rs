@@ -10,6 +10,7 @@ use crate::{
     broker::CheckRules,
     ledger::Script,
     network::Weather,
+    orders::{Caller, Wish},
     random::{happens, stream},
     servers::Part,
     store::Zombie,
@@ -102,6 +103,18 @@ pub enum Operation {
         /// How long its orders must not have changed.
         quiet_ms: u64,
     },
+    /// Somebody looks up an order, or cancels it.
+    Request {
+        /// Which order: the place in the list of those that were accepted, the last one first. An operator also sees
+        /// orders whose buyers got no answer.
+        place: usize,
+        /// Who.
+        caller: Caller,
+        /// What for.
+        wish: Wish,
+        /// At which gateway, unless it is an operator.
+        gateway: usize,
+    },
 }
 
 /// An operation, some time after the one before it.
@@ -136,6 +149,14 @@ pub struct Setup {
     pub writes_lost_max: usize,
 }
 
+impl Setup {
+    /// Whether no clock is wrong by more than moments. A return is given up by the age of its event, which is the
+    /// difference of two clocks: with wrong ones it is given up too early, or never.
+    fn has_right_clocks(&self) -> bool {
+        self.gateways_ahead_ms.iter().chain(&self.workers_ahead_ms).all(|ahead| ahead.abs() < 1_000)
+    }
+}
+
 /// Everything that a run is made of.
 #[derive(Clone, Debug)]
 pub struct History {
@@ -155,7 +176,55 @@ impl History {
         let count = random.random_range(10..160);
         let can_fail_over = setup.writes_lost_max > 0;
         let steps = (0..count).map(|_| step(&mut random, can_fail_over)).collect();
+        let steps = if setup.has_right_clocks() { with_requests(seed, steps, can_fail_over) } else { steps };
         Self { seed, setup, steps }
+    }
+}
+
+/// In some histories, orders are looked up and cancelled between the other operations, often twice at the same moment.
+fn with_requests(seed: u64, steps: Vec<Step>, can_fail_over: bool) -> Vec<Step> {
+    let mut random = stream(seed, "requests");
+    if !random.random_bool(0.4) {
+        return steps;
+    }
+    let often = random.random_range(0.05..0.4);
+    let mut all = Vec::with_capacity(steps.len() * 2);
+    for step in steps {
+        all.push(step);
+        if can_fail_over && random.random_bool(0.02) {
+            let operation = Operation::BreakOff(Script::Returning, random.random_range(0..4));
+            all.push(Step { after_ms: 0, operation });
+        }
+        while random.random_bool(often) {
+            let after_ms = if random.random_bool(0.7) { 0 } else { random.random_range(0..300) };
+            let first = request(&mut random);
+            all.push(Step { after_ms, operation: first });
+            if let Operation::Request { place, .. } = first
+                && random.random_bool(0.3)
+                && let Operation::Request { caller, wish, gateway, .. } = request(&mut random)
+            {
+                let operation = Operation::Request { place, caller, wish, gateway };
+                all.push(Step { after_ms: random.random_range(0..3), operation });
+            }
+        }
+    }
+    all
+}
+
+fn request(random: &mut StdRng) -> Operation {
+    Operation::Request {
+        place: if random.random_bool(0.5) {
+            random.random_range(0..3)
+        } else {
+            random.random_range(0..1_000)
+        },
+        caller: match random.random_range(0..20) {
+            0 => Caller::OtherBuyer,
+            1..8 => Caller::Operator,
+            _ => Caller::Buyer,
+        },
+        wish: if random.random_bool(0.7) { Wish::Cancel } else { Wish::LookUp },
+        gateway: random.random_range(0..GATEWAYS),
     }
 }
 

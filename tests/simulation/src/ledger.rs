@@ -5,11 +5,12 @@ mod books;
 mod client;
 mod fuse;
 mod judge;
+mod returns;
 mod settle;
 
 use std::collections::{BTreeSet, VecDeque};
 
-pub use books::{Account, Books, Entry, Status};
+pub use books::{Account, Books, Entry, KeyEntry, Status};
 pub use client::SimLedger;
 use flashgate_domain::{BatchId, SaleId, Timestamp};
 use flashgate_ledger::LedgerEvent;
@@ -50,6 +51,8 @@ pub struct Losses {
     pub sales: BTreeSet<SaleId>,
     /// Those among them that only a script that was broken off has changed: they may have too few units, never too many.
     pub broken_off: BTreeSet<SaleId>,
+    /// Sales of which a settlement or a return was broken off: units that orders gave up may be missing until a rebuild.
+    pub in_part: BTreeSet<SaleId>,
 }
 
 impl LedgerState {

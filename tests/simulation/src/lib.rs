@@ -8,6 +8,7 @@
 //! | [`check`] | what must hold all along, and at the end |
 //! | [`gateway`], [`worker`] | the processes: `flashgate_gateway::engine` and `flashgate_order_worker::consume` |
 //! | [`stranger`] | a gateway of another deployment, on the same topics by mistake |
+//! | [`buyers`], [`orders`] | who buys, looks up and cancels, and what came of it |
 //! | [`process`], [`life`] | starts and kills them, at any point where they cross the network |
 //! | [`network`] | latency, losses in either direction, requests that arrive after their caller gave up |
 //! | [`ledger`], [`broker`], [`store`], [`registry`] | the servers. Ledger and store pass the contract suites |
@@ -31,6 +32,7 @@ pub mod history;
 pub mod ledger;
 pub mod life;
 pub mod network;
+pub mod orders;
 pub mod process;
 pub mod random;
 pub mod registry;

@@ -75,8 +75,8 @@ fn run_many(arguments: &Arguments) -> Result<ExitCode, OutputError> {
     };
     let tally = run_seeds(arguments.from..end, arguments.threads, Options::default(), progress);
     print_line(format_args!(
-        "{} seeds, {} buys, {} accepted, {} events",
-        tally.seeds, tally.asked, tally.accepted, tally.events
+        "{} seeds, {} buys, {} accepted, {} cancelled, {} events",
+        tally.seeds, tally.asked, tally.accepted, tally.cancelled, tally.events
     ))?;
     match tally.failed {
         None => Ok(ExitCode::SUCCESS),

@@ -1,25 +1,27 @@
-//! The order worker as gateways call it: the worker's own code (`operator::Sales`) behind the network. Whichever
+//! The order worker as gateways call it: the worker's own code (`operator::Sales`, `lifecycle::Orders`) behind the network. Whichever
 //! worker is alive answers.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use flashgate_domain::{LedgerId, Order, OrderId, Refusal, Sale, SaleId, SaleState, StoreIdentity};
+use flashgate_domain::{
+    BuyerId, Cause, LedgerId, Order, OrderId, Refusal, Sale, SaleId, SaleState, StoreIdentity,
+};
 use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError};
 use flashgate_order_store::{SALE_PAGE_MAX, SalePage};
-use flashgate_order_worker::operator::Sales;
+use flashgate_order_worker::lifecycle::By;
 use flashgate_service::error::ApiError;
 
-use crate::{desk::Desk, network::Link};
+use crate::{desk::Desk, network::Link, worker::WorkerFront};
 
 /// A gateway's way to the workers.
 pub struct SimRegistry {
-    link: Link<Desk<Arc<Sales>>>,
+    link: Link<Desk<WorkerFront>>,
 }
 
 impl SimRegistry {
     /// Over `link`.
-    pub const fn new(link: Link<Desk<Arc<Sales>>>) -> Self {
+    pub const fn new(link: Link<Desk<WorkerFront>>) -> Self {
         Self { link }
     }
 
@@ -27,16 +29,16 @@ impl SimRegistry {
         &self,
         what: &'static str,
         about: String,
-        work: impl FnOnce(Arc<Sales>) -> F + Send + 'static,
+        work: impl FnOnce(WorkerFront) -> F + Send + 'static,
     ) -> Result<T, ApiError> {
         let server = Arc::clone(self.link.server());
         let at_a_worker = async move {
             let worker = server.state().anyone();
-            let (life, sales) = worker.ok_or(ApiError::WorkerUnavailable)?;
+            let (life, front) = worker.ok_or(ApiError::WorkerUnavailable)?;
             tokio::select! {
                 biased;
                 () = life.ended() => Err(ApiError::WorkerUnavailable),
-                done = work(sales) => done,
+                done = work(front) => done,
             }
         };
         let lost = |_lost| ApiError::WorkerUnavailable;
@@ -54,20 +56,20 @@ fn fault(failure: ApiError) -> RegistryError {
 #[async_trait]
 impl Registry for SimRegistry {
     async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryError> {
-        let register = move |sales: Arc<Sales>| async move { sales.register_ledger(ledger).await };
+        let register = move |front: WorkerFront| async move { front.sales.register_ledger(ledger).await };
         let answer = self.ask("register_ledger", String::new(), register).await.map_err(fault)?;
         Ok(StoreIdentity { store: answer.store, ledger: answer.ledger })
     }
 
     async fn sales(&self, states: &[SaleState]) -> Result<Listed, RegistryError> {
         let page = SalePage { after_id: 0, size: SALE_PAGE_MAX, states: states.to_vec() };
-        let list = move |sales: Arc<Sales>| async move { sales.list(&page).await };
+        let list = move |front: WorkerFront| async move { front.sales.list(&page).await };
         let sales = self.ask("sales", String::new(), list).await.map_err(fault)?;
         Ok(Listed { sales, unreadable: Vec::new() })
     }
 
     async fn sale(&self, sale: SaleId) -> Result<Option<Sale>, RegistryError> {
-        let find = move |sales: Arc<Sales>| async move { sales.find(sale).await };
+        let find = move |front: WorkerFront| async move { front.sales.find(sale).await };
         match self.ask("sale", sale.to_string(), find).await {
             Ok(sale) => Ok(Some(sale)),
             Err(ApiError::Refused(Refusal::SaleNotFound)) => Ok(None),
@@ -76,15 +78,27 @@ impl Registry for SimRegistry {
     }
 
     async fn confirm_preheat(&self, sale: SaleId, generation: u32) -> Result<Sale, RegistryError> {
-        let confirm = move |sales: Arc<Sales>| async move { sales.confirm_preheat(sale, generation).await };
+        let confirm =
+            move |front: WorkerFront| async move { front.sales.confirm_preheat(sale, generation).await };
         self.ask("confirm_preheat", sale.to_string(), confirm).await.map_err(fault)
     }
 
     async fn find_order(&self, order: OrderId) -> Result<Option<Order>, RegistryError> {
-        let find = move |sales: Arc<Sales>| async move { sales.order(order).await };
+        let find = move |front: WorkerFront| async move { front.orders.find(order).await };
         match self.ask("find_order", order.to_string(), find).await {
             Ok(order) => Ok(Some(order)),
-            Err(ApiError::OrderNotFound | ApiError::Refused(Refusal::SaleNotFound)) => Ok(None),
+            Err(ApiError::OrderNotFound) => Ok(None),
+            Err(failure) => Err(fault(failure)),
+        }
+    }
+
+    async fn cancel_order(&self, order: OrderId, buyer: &BuyerId) -> Result<Option<Order>, RegistryError> {
+        let (by, cause) = (By::Buyer(buyer.clone()), Cause::default());
+        let cancel = move |front: WorkerFront| async move { front.orders.cancel(order, &by, &cause).await };
+        match self.ask("cancel_order", order.to_string(), cancel).await {
+            Ok(order) => Ok(Some(order)),
+            Err(ApiError::OrderNotFound) => Ok(None),
+            Err(ApiError::OrderNotCancellable { .. }) => Err(RegistryError::NotCancellable),
             Err(failure) => Err(fault(failure)),
         }
     }

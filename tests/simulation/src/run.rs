@@ -40,6 +40,8 @@ pub struct Ended {
     pub asked: usize,
     /// How many of them were accepted.
     pub accepted: usize,
+    /// How many orders were cancelled after they were confirmed.
+    pub cancelled: usize,
     /// What its audits came to.
     pub audits: Audits,
     /// What its repairs came to.
@@ -88,6 +90,7 @@ pub fn run(history: &History, options: Options) -> Ended {
         trace: String::new(),
         asked: 0,
         accepted: 0,
+        cancelled: 0,
         audits: Audits::default(),
         repairs: Repairs::default(),
         blocked: 0,
@@ -110,15 +113,20 @@ async fn live(history: &History, options: Options) -> anyhow::Result<Ended> {
     let attempts = world.buyers.attempts();
     let accepted = |heard: &Heard| matches!(heard, Heard::Answer(flashgate_domain::Verdict::Accepted(_)));
     let (hash, events) = network.trace.digest();
+    let (cancelled, blocked) = {
+        let store = world.servers.store.state();
+        (store.events.len(), store.blocked())
+    };
     Ok(Ended {
         hash,
         events,
         complaint,
         trace: network.trace.text(),
         asked: attempts.len(),
+        cancelled,
         audits: world.auditor.audits(),
         repairs: world.repairer.tally(),
-        blocked: world.servers.store.state().blocked(),
+        blocked,
         accepted: attempts.iter().filter(|attempt| accepted(&attempt.heard)).count(),
     })
 }
@@ -128,6 +136,7 @@ async fn judge(world: &mut World) -> anyhow::Result<()> {
     world.heal().await?;
     let asked_before = world.buyers.attempts().len();
     world.ask_again().await?;
+    world.request_again().await?;
     if world.complaint.is_raised() {
         return Ok(());
     }

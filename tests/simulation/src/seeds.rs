@@ -24,6 +24,8 @@ pub struct Tally {
     pub asked: u64,
     /// How many were accepted.
     pub accepted: u64,
+    /// How many orders were cancelled after they were confirmed.
+    pub cancelled: u64,
     /// How many events they had.
     pub events: u64,
     /// What their audits came to.
@@ -74,6 +76,7 @@ impl Tally {
         self.seeds += 1;
         self.asked += number(ended.asked);
         self.accepted += number(ended.accepted);
+        self.cancelled += number(ended.cancelled);
         self.events += ended.events;
         self.audits.add(ended.audits);
         self.repairs.add(ended.repairs);

@@ -10,7 +10,7 @@ use std::{
 
 use flashgate_domain::{Clock, id::ShardCount};
 use flashgate_messaging::{Group, InvalidName, Topic};
-use flashgate_order_worker::{consume::Topics, operator::Sales};
+use flashgate_order_worker::consume::Topics;
 use tokio::time::Instant;
 
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
     random::stream,
     registry::SimRegistry,
     store::{SimStore, StoreState},
+    worker::WorkerFront,
 };
 
 /// How many shards the ledger has: two, so that sales share one and are apart.
@@ -72,7 +73,7 @@ pub struct Servers {
     /// MySQL.
     pub store: Arc<Server<StoreState>>,
     /// The workers, as gateways reach them.
-    pub desk: Arc<Server<Desk<Arc<Sales>>>>,
+    pub desk: Arc<Server<Desk<WorkerFront>>>,
     /// The gateways, as auditors reach them.
     pub gateway_desk: Arc<Server<Desk<GatewayDesk>>>,
     /// The workers, as auditors reach them.
@@ -98,6 +99,7 @@ impl Servers {
         let topics = Topics {
             orders: Topic::new("sim-orders")?,
             outcomes: Topic::new("sim-outcomes")?,
+            lifecycle: Topic::new("sim-lifecycle")?,
             dead_letters: Group::new("sim-order-worker")?.dead_letters(),
         };
         let at = || Arc::clone(&network);

@@ -2,21 +2,22 @@
 //! worker's own rule (`flashgate_order_store::decide`).
 
 mod client;
+mod lifecycle;
 mod zombie;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 pub use client::SimStore;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, BuyerId, IdempotencyKey, Intent, LedgerId, Order, OrderId, OrderOutcome,
-    Quantity, Sale, SaleDraft, SaleId, SaleState, Timestamp,
+    Batch, BatchId, BatchOutcome, BuyerId, Decision, IdempotencyKey, Intent, LedgerId, Order, OrderEvent,
+    OrderId, OrderOutcome, OrderState, Quantity, Sale, SaleDraft, SaleId, SaleState, Timestamp,
     audit::{BatchSums, BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep, Sums},
 };
 use flashgate_order_store::{
     BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, Compensated, Correction, LetterDecision, LetterKey,
     LetterStatus, OutcomePage, OutcomesPage, Placed, REPAIR_PAGE_MAX, Registration, Rejection, RepairDraft,
     RepairEvent, SALE_PAGE_MAX, SaleMade, SalePage, Transition,
-    decide::{Purchase, confirmed_units, first_decision, order_by_order},
+    decide::{Purchase, confirmed_units, first_decision, order_by_order, present_decision},
 };
 use zombie::Transactions;
 pub use zombie::Zombie;
@@ -30,6 +31,10 @@ pub struct StoreState {
     pub orders: BTreeMap<OrderId, Order>,
     /// What was decided, by the base of the batch.
     pub decided: BTreeMap<OrderId, BatchOutcome>,
+    /// The transitions of orders after they were placed, by ascending version.
+    pub events: BTreeMap<OrderId, Vec<OrderEvent>>,
+    /// Those of them that are not marked as published, with their time.
+    pub unpublished: BTreeSet<(Timestamp, OrderId, u32)>,
     repairs: BTreeMap<u64, RepairEvent>,
     /// Compensating steps, of sales that have seen one.
     adjustments: BTreeMap<SaleId, u64>,
@@ -39,6 +44,8 @@ pub struct StoreState {
     /// Never iterated: its order is not the same in two runs.
     purchases: HashSet<Purchase>,
     transactions: Transactions,
+    /// Whether events are published from memory alone: a flaw.
+    forgets_events: bool,
 }
 
 impl StoreState {
@@ -102,7 +109,8 @@ impl StoreState {
         for outcome in outcomes {
             for order in &outcome.orders {
                 let (id, intent, state) = (order.order, order.intent.clone(), order.decision.state());
-                let stored = Order { id, intent, state, batch: outcome.batch, created_at: now };
+                let batch = outcome.batch;
+                let stored = Order { id, intent, state, version: 1, batch, created_at: now };
                 self.orders.insert(id, stored);
             }
             self.decided.insert(outcome.batch.base(), outcome);
@@ -158,15 +166,15 @@ impl StoreState {
 
     fn outcome(&self, batch: BatchId) -> Option<BatchOutcome> {
         let decided = self.decided.get(&batch.base()).filter(|outcome| outcome.batch == batch)?;
-        Some(self.as_rows_say(decided))
+        Some(self.as_rows_say(decided, first_decision))
     }
 
     /// As databases do, which keep no outcomes: what was decided, told from the rows of the orders. A batch with a row
     /// too few has fewer orders.
-    fn as_rows_say(&self, decided: &BatchOutcome) -> BatchOutcome {
+    fn as_rows_say(&self, decided: &BatchOutcome, decide: fn(OrderState) -> Decision) -> BatchOutcome {
         let row = |order: &OrderOutcome| {
             let row = self.orders.get(&order.order)?;
-            let (intent, decision) = (row.intent.clone(), first_decision(row.state));
+            let (intent, decision) = (row.intent.clone(), decide(row.state));
             Some(OrderOutcome { order: row.id, intent, decision })
         };
         BatchOutcome { batch: decided.batch, orders: decided.orders.iter().filter_map(row).collect() }
@@ -202,7 +210,7 @@ impl StoreState {
         let before = |outcome: &&BatchOutcome| page.before.is_none_or(|before| outcome.batch.base() < before);
         let size = usize::try_from(page.size.min(BATCH_PAGE_MAX)).unwrap_or(usize::MAX);
         let decided = |outcome: &BatchOutcome| {
-            let sums = Sums::of_outcome(&self.as_rows_say(outcome), page.sale);
+            let sums = Sums::of_outcome(&self.as_rows_say(outcome, first_decision), page.sale);
             let orders = u32::try_from(outcome.orders.len()).unwrap_or(u32::MAX);
             DecidedBatch { of_sale: BatchSums { batch: outcome.batch, sums }, orders }
         };
@@ -222,7 +230,7 @@ impl StoreState {
             orders += u32::try_from(outcome.orders.len()).unwrap_or(u32::MAX);
             last = Some(outcome.batch.base());
             if outcome.orders.iter().any(|order| order.intent.sale() == page.sale) {
-                outcomes.push(self.as_rows_say(outcome));
+                outcomes.push(self.as_rows_say(outcome, present_decision));
             }
         }
         Some(OutcomesPage { outcomes, next: None })
@@ -265,7 +273,8 @@ impl StoreState {
         let Some(found) = self.orders.get_mut(order) else { return false };
         let is = (found.intent.sale(), found.intent.quantity().get(), found.state);
         let Ok(quantity) = Quantity::new(settled.quantity) else { return false };
-        if is != (*sale, seen.quantity, seen.state) {
+        // The settled values are those of its first state.
+        if is != (*sale, seen.quantity, seen.state) || found.version != 1 {
             return false;
         }
         let (buyer, key) = (found.intent.buyer().clone(), found.intent.key().clone());

@@ -4,7 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use flashgate_domain::{BatchId, LedgerId, Order, OrderId, Sale, SaleId, SaleState, StoreId, StoreIdentity};
+use flashgate_domain::{
+    BatchId, BuyerId, LedgerId, Order, OrderId, Sale, SaleId, SaleState, StoreId, StoreIdentity,
+};
 use flashgate_gateway::{
     config::Settings,
     engine::{Dependencies, Engine},
@@ -24,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     broker::{SimSubscription, Witness},
     flaw::{self, Flaw},
-    gateway,
+    gateway::{self, Group},
     life::Life,
     process::Process,
     servers::Servers,
@@ -71,7 +73,7 @@ async fn run(
     servers.broker.state().register(Witness { life: Arc::clone(&life), handler });
     let outcomes = match flaw {
         Some(Flaw::StrangerSettles) => greedy(Arc::clone(&servers), Arc::clone(&life)),
-        _ => gateway::joining(Arc::clone(&servers), Arc::clone(&life)),
+        _ => gateway::joining(Arc::clone(&servers), Arc::clone(&life), Group::Settle),
     };
     let registry: Arc<dyn Registry> = match stranger {
         Stranger::OtherLedger => Arc::new(servers.registry_of(&life)),
@@ -84,6 +86,7 @@ async fn run(
         orders_topic: servers.topics.orders.clone(),
         belonging,
         outcomes,
+        lifecycle: gateway::joining(Arc::clone(&servers), Arc::clone(&life), Group::Lifecycle),
         sale_events: Box::new(SimSubscription::listen(servers.broker_of(&life), servers.sales_topic.clone())),
         registry,
         clock: Arc::new(servers.clock),
@@ -125,6 +128,10 @@ impl Registry for Elsewhere {
     async fn find_order(&self, _order: OrderId) -> Result<Option<Order>, RegistryError> {
         Ok(None)
     }
+
+    async fn cancel_order(&self, _order: OrderId, _buyer: &BuyerId) -> Result<Option<Order>, RegistryError> {
+        Ok(None)
+    }
 }
 
 /// Answers from its ledger, whoever's batch it is: a flaw.
@@ -145,7 +152,7 @@ impl CheckBackHandler for Meddler {
 /// Acknowledges outcomes that are not its own: a flaw.
 fn greedy(servers: Arc<Servers>, life: Arc<Life>) -> Join {
     Box::new(move || {
-        let joined = gateway::join(&servers, &life);
+        let joined = gateway::join(&servers, &life, Group::Settle);
         let greedy = flaw::subscription(joined, Some(Flaw::AcknowledgeFirst));
         let greedy: Box<dyn Subscription> = Box::new(greedy);
         Box::pin(async move { Ok(greedy) })

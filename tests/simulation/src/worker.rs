@@ -1,4 +1,5 @@
-//! An order worker of the simulation: `flashgate_order_worker::consume` and what gateways ask of it.
+//! An order worker of the simulation: `flashgate_order_worker::consume`, the publication of events, and what gateways
+//! and operators ask of it.
 
 use std::sync::Arc;
 
@@ -6,6 +7,7 @@ use flashgate_order_worker::{
     config::ConsumeConfig,
     consume::{Consumer, Dependencies},
     health::Health,
+    lifecycle::{EventPublisher, Orders},
     operator::{Backlog, Repairs, Sales, StoreViews, grpc::Operator},
 };
 use flashgate_proto::v1::{
@@ -24,6 +26,15 @@ use crate::{
     servers::Servers,
 };
 
+/// What gateways and operators call at a worker.
+#[derive(Clone)]
+pub struct WorkerFront {
+    /// Sales.
+    pub sales: Arc<Sales>,
+    /// Orders.
+    pub orders: Arc<Orders>,
+}
+
 /// What a worker is started with.
 #[derive(Clone)]
 pub struct WorkerPlan {
@@ -38,10 +49,16 @@ pub struct WorkerPlan {
 /// Starts the worker, unless it runs.
 pub fn start(process: &Arc<Process<()>>, servers: &Arc<Servers>, plan: WorkerPlan) {
     let world = Arc::clone(servers);
-    process.start(servers, move |_process, life, leave| run(world, life, leave, plan));
+    process.start(servers, move |process, life, leave| run(process, world, life, leave, plan));
 }
 
-async fn run(servers: Arc<Servers>, life: Arc<Life>, leave: CancellationToken, plan: WorkerPlan) {
+async fn run(
+    process: Arc<Process<()>>,
+    servers: Arc<Servers>,
+    life: Arc<Life>,
+    leave: CancellationToken,
+    plan: WorkerPlan,
+) {
     let WorkerPlan { config, ahead_ms, flaw } = plan;
     let parts = Dependencies {
         store: Arc::new(servers.store_of(&life)),
@@ -51,10 +68,16 @@ async fn run(servers: Arc<Servers>, life: Arc<Life>, leave: CancellationToken, p
         health: Arc::new(Health::default()),
     };
     let (store, publisher) = (Arc::clone(&parts.store), Arc::clone(&parts.publisher));
-    let sales = Sales::new(store, publisher, servers.sales_topic.clone(), Arc::clone(&parts.clock));
+    let clock = || Arc::clone(&parts.clock);
+    let sales = Sales::new(store.clone(), publisher.clone(), servers.sales_topic.clone(), clock());
     let sales = Arc::new(sales);
+    let (topic, health) = (parts.topics.lifecycle.clone(), Arc::clone(&parts.health));
+    let (sender, events) = EventPublisher::new(store.clone(), publisher, topic, clock(), health);
+    let orders = Arc::new(Orders::new(store, clock(), sender));
+    let publishing = tokio::spawn(events.run(leave.clone()));
+    process.keep(publishing.abort_handle());
     servers.worker_desk.state().open(Arc::clone(&life), desk(&parts, &sales));
-    servers.desk.state().open(Arc::clone(&life), sales);
+    servers.desk.state().open(Arc::clone(&life), WorkerFront { sales, orders });
     let subscription = SimSubscription::join(
         servers.broker_of(&life),
         "sim-order-worker",
@@ -63,6 +86,8 @@ async fn run(servers: Arc<Servers>, life: Arc<Life>, leave: CancellationToken, p
     );
     let consumer = Consumer::new(flaw::subscription(subscription, flaw), parts, config, life.number);
     consumer.run(leave).await;
+    // A task that panicked is a complaint of its own.
+    drop(publishing.await);
     life.end();
 }
 

@@ -5,7 +5,7 @@ mod healing;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use flashgate_domain::{SaleFields, SaleId, audit::Report};
+use flashgate_domain::{BuyerId, OrderId, SaleFields, SaleId, audit::Report};
 use flashgate_order_worker::config::ConsumeConfig;
 use rand::{Rng, rngs::StdRng};
 use tokio::time::sleep;
@@ -23,6 +23,7 @@ use crate::{
     ledger::Order,
     life::Life,
     network::{Link, Network},
+    orders::{Asked, Caller, Requests, Wish},
     process::Process,
     random::stream,
     repair::{Repair, Repairer},
@@ -46,6 +47,8 @@ pub struct World {
     workers: Vec<Arc<Process<()>>>,
     /// Its buyers.
     pub buyers: Arc<Buyers>,
+    /// What is asked about orders.
+    pub requests: Arc<Requests>,
     /// What it sells.
     pub sales: Vec<SaleId>,
     /// What was found wrong first.
@@ -79,6 +82,8 @@ impl World {
             Some(Flaw::StuckRows) => servers.store.state().stick(),
             Some(Flaw::EntryFirst) => servers.ledger.state().write_in(Order::EntryFirst),
             Some(Flaw::AcknowledgedLast) => servers.ledger.state().write_in(Order::AcknowledgedLast),
+            Some(Flaw::MarkedLast) => servers.ledger.state().write_in(Order::MarkedLast),
+            Some(Flaw::EventsInMemory) => servers.store.state().forget_events(),
             Some(_) | None => {}
         }
         let mut sales = Vec::new();
@@ -103,6 +108,7 @@ impl World {
             stranger: Process::new("stranger", 0),
             plans: (0..GATEWAYS).map(plan).collect(),
             buyers: Arc::default(),
+            requests: Arc::default(),
             repairer: Repairer::new(&servers, &operator, &complaint, flaw),
             at_work: TaskTracker::new(),
             auditor: Auditor::new(&servers, &operator, flaw),
@@ -170,6 +176,10 @@ impl World {
                 let quiet = Duration::from_millis(quiet_ms);
                 self.repair(self.sale(sale), Repair::Rebuild { pause: false, quiet });
             }
+            Operation::Request { place, caller, wish, gateway } => {
+                self.request(place, caller, wish, gateway);
+                return;
+            }
         }
         note(operation);
     }
@@ -177,6 +187,30 @@ impl World {
     fn ask(&self, gateway: usize, purchase: crate::buyers::Purchase, quantity: u32, patience: Duration) {
         let (network, gateway) = (&self.servers.network, self.gateway(gateway));
         let _asked = self.buyers.ask(network, gateway, purchase, quantity, patience);
+    }
+
+    /// Somebody asks for an order, if there is one.
+    fn request(&self, place: usize, caller: Caller, wish: Wish, gateway: usize) {
+        let mut orders = self.buyers.orders();
+        if caller == Caller::Operator {
+            let store = self.servers.store.state();
+            let stored = store.orders.values().map(|order| (order.id, order.intent.buyer().clone()));
+            orders.extend(stored.rev());
+        }
+        if let Some((order, buyer)) = orders.get(place % orders.len().max(1)) {
+            self.request_of(*order, buyer.clone(), caller, wish, gateway);
+        }
+    }
+
+    fn request_of(&self, order: OrderId, buyer: BuyerId, caller: Caller, wish: Wish, gateway: usize) {
+        let (servers, complaint) = (&self.servers, &self.complaint);
+        let asked = Asked::new(order, buyer, caller, wish);
+        match caller {
+            Caller::Operator => self.requests.ask_worker(servers, &self.operator, complaint, asked),
+            Caller::Buyer | Caller::OtherBuyer => {
+                self.requests.ask_gateway(servers, self.gateway(gateway), complaint, asked);
+            }
+        }
     }
 
     /// The operator calls some worker, once or twice.
@@ -187,11 +221,11 @@ impl World {
             for _ in 0..2 {
                 let server = Arc::clone(&server);
                 let order = async move {
-                    let (life, sales) = { server.state().anyone() }?;
+                    let (life, front) = { server.state().anyone() }?;
                     let work = async {
                         match what {
-                            "close" => sales.close(sale).await.is_ok(),
-                            _ => sales.preheat(sale).await.is_ok(),
+                            "close" => front.sales.close(sale).await.is_ok(),
+                            _ => front.sales.preheat(sale).await.is_ok(),
                         }
                     };
                     tokio::select! {

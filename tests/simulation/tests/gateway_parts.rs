@@ -1,20 +1,32 @@
-//! Parts of the gateway, each alone on the simulated ledger: what whole histories rarely come to, since units come
-//! back and ledgers lose their sales seldom.
+//! Parts of the gateway, each alone on the simulated ledger: what whole histories rarely come to.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use std::{collections::VecDeque, num::NonZeroU64, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    num::NonZeroU64,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use flashgate_domain::{
-    Batch, BatchOutcome, BuyerId, CancelReason, IdempotencyKey, Intent, LedgerId, Order, OrderId, Quantity,
-    Refusal, Sale, SaleId, SaleState, StoreId, StoreIdentity, SystemClock, Timestamp, Verdict,
-    id::ShardCount,
+    Actor, Batch, BatchOutcome, BuyerId, CancelReason, Cause, Clock, IdempotencyKey, Intent, LedgerId, Order,
+    OrderEvent, OrderId, OrderState, Quantity, Refusal, Sale, SaleId, SaleState, StoreId, StoreIdentity,
+    SystemClock, Timestamp, Verdict, id::ShardCount,
 };
 use flashgate_gateway::{
-    buy::{purchase::Buy, sold_out::SoldOutWatch},
+    buy::{
+        orders::{OrderView, Orders},
+        purchase::Buy,
+        sold_out::SoldOutWatch,
+    },
     config::{BatcherConfig, UnscreenedConfig},
-    outcomes::{check_back::CheckBack, outcomes_lag, settle::Settlement},
+    outcomes::{check_back::CheckBack, lag::Counted, member::Member, returns::Returns, settle::Settlement},
     sales::{
         belonging::Belonging,
         catalogue::{Catalogue, Entry},
@@ -32,7 +44,8 @@ use flashgate_ledger::{
 use flashgate_messaging::{
     BusError, CheckBackHandler, CheckedMessage, Delivery, Join, Position, QueueId, Resolution, Subscription,
 };
-use flashgate_proto::body;
+use flashgate_proto::{body, event::encode_event};
+use flashgate_service::error::ApiError;
 use flashgate_simulation::{
     flaw,
     history::{History, SALES},
@@ -47,7 +60,8 @@ use flashgate_supervision::Supervisor;
 use parking_lot::Mutex;
 use tokio::{
     sync::watch,
-    time::{sleep, timeout},
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -208,6 +222,10 @@ impl Registry for SomeSales {
     async fn find_order(&self, _order: OrderId) -> Result<Option<Order>, RegistryError> {
         Ok(None)
     }
+
+    async fn cancel_order(&self, _order: OrderId, _buyer: &BuyerId) -> Result<Option<Order>, RegistryError> {
+        Ok(None)
+    }
 }
 
 fn preheat_of(
@@ -261,7 +279,7 @@ async fn a_sale_that_was_closed_has_ended_here_although_the_ledger_does_not_answ
 
     server.stall(Duration::from_secs(60));
     registry.sales.lock()[0].state = SaleState::Closed;
-    let silent = Outcomes { coming: VecDeque::new(), taken: 0, acknowledged: watch::Sender::new(0) };
+    let silent = Messages { coming: VecDeque::new(), taken: 0, acknowledged: watch::Sender::new(0) };
     let (period, leave) = (Duration::from_millis(500), CancellationToken::new());
     let running = tokio::spawn(preheat.run(Box::new(silent), period, Arc::default(), leave.clone()));
     sleep(Duration::from_secs(1)).await;
@@ -383,17 +401,17 @@ async fn a_full_backlog_refuses_everybody_although_plenty_is_left() -> Fact {
     Ok(())
 }
 
-/// Outcomes that have come, each in a message of its own; the last position that was acknowledged.
-struct Outcomes {
-    coming: VecDeque<BatchOutcome>,
+/// Messages that have come; the last position that was acknowledged.
+struct Messages {
+    coming: VecDeque<Bytes>,
     taken: u64,
     acknowledged: watch::Sender<u64>,
 }
 
 #[async_trait]
-impl Subscription for Outcomes {
+impl Subscription for Messages {
     async fn poll(&mut self, _max: usize, wait: Duration) -> Result<Vec<Delivery>, BusError> {
-        let Some(outcome) = self.coming.pop_front() else {
+        let Some(body) = self.coming.pop_front() else {
             sleep(wait).await;
             return Ok(Vec::new());
         };
@@ -402,7 +420,7 @@ impl Subscription for Outcomes {
             message_id: String::new(),
             key: String::new(),
             properties: Vec::new(),
-            body: body::encode_outcomes(&[outcome], None),
+            body,
             queue: QueueId { broker: "b".into(), number: 0 },
             offset: self.taken - 1,
             born_at: NOW,
@@ -422,6 +440,10 @@ impl Subscription for Outcomes {
     async fn lag(&self) -> Result<u64, BusError> {
         Ok(0)
     }
+}
+
+fn outcome_body(outcome: &BatchOutcome) -> Bytes {
+    body::encode_outcomes(std::slice::from_ref(outcome), None)
 }
 
 /// To be joined once.
@@ -444,13 +466,12 @@ async fn outcomes_in_hand_count_as_waiting_until_they_are_settled() -> Fact {
     let batch = scene.deduct(crowd(sale, 2)?).await?;
     let sold_out = SoldOutWatch::new(scene.shared(), Arc::new(Catalogue::default()), Supervisor::default());
     let (acknowledged, mut heard) = watch::channel(0);
-    let coming = [all_confirmed(&batch)].into();
-    let (outcomes, lag) =
-        outcomes_lag::Outcomes::share(Box::new(Outcomes { coming, taken: 0, acknowledged }));
+    let coming = [outcome_body(&all_confirmed(&batch))].into();
+    let (outcomes, lag) = Counted::share(Box::new(Messages { coming, taken: 0, acknowledged }));
     server.stall(Duration::from_secs(60));
     let leave = CancellationToken::new();
     let belonging = Arc::new(Belonging::agreed_on(LedgerId::MIN));
-    let settlement = Settlement::new(scene.shared(), belonging, sold_out);
+    let settlement = Member::new(Settlement::new(scene.shared(), sold_out), belonging);
     let settling = tokio::spawn(settlement.run(joining(outcomes), leave.clone()));
     sleep(Duration::from_secs(5)).await;
     assert_eq!(lag.lag().await?, 1, "the ledger has not answered");
@@ -472,11 +493,11 @@ async fn an_outcome_that_the_ledger_refuses_stays_open_and_does_not_keep_the_oth
     let ledger = flaw::refusing(ledger_of(&server), refused.id());
     let sold_out = SoldOutWatch::new(ledger.clone(), Arc::new(Catalogue::default()), Supervisor::default());
     let (acknowledged, mut heard) = watch::channel(0);
-    let coming = [&refused, &behind].map(all_confirmed).into();
+    let coming = [&refused, &behind].map(|batch| outcome_body(&all_confirmed(batch))).into();
     let leave = CancellationToken::new();
     let belonging = Arc::new(Belonging::agreed_on(LedgerId::MIN));
-    let settlement = Settlement::new(ledger, belonging, sold_out);
-    let outcomes = joining(Outcomes { coming, taken: 0, acknowledged });
+    let settlement = Member::new(Settlement::new(ledger, sold_out), belonging);
+    let outcomes = joining(Messages { coming, taken: 0, acknowledged });
     let settling = tokio::spawn(settlement.run(outcomes, leave.clone()));
 
     sleep(Duration::from_secs(30)).await;
@@ -510,5 +531,357 @@ async fn a_check_back_for_another_ledger_gets_no_answer_and_leaves_no_fence() ->
     assert_eq!(gateway.check_back(asked(other)).await, Resolution::Unknown);
     assert_eq!(scene.ledger().entry(batch.id()).await?, None, "no fence");
     assert_eq!(gateway.check_back(asked(ours)).await, Resolution::Rollback);
+    Ok(())
+}
+
+/// The clock of a paused runtime, which begins at [`NOW`].
+struct Paused(Instant);
+
+impl Clock for Paused {
+    fn now(&self) -> Timestamp {
+        NOW.saturating_add(self.0.elapsed())
+    }
+}
+
+/// A member of the group that returns units, with messages of the ledger [`LedgerId::MIN`].
+struct Returning {
+    acknowledged: watch::Receiver<u64>,
+    leave: CancellationToken,
+    running: JoinHandle<()>,
+}
+
+impl Returning {
+    fn start(scene: &Scene, catalogue: Arc<Catalogue>, coming: impl IntoIterator<Item = Bytes>) -> Self {
+        let (told, acknowledged) = watch::channel(0);
+        let messages = Messages { coming: coming.into_iter().collect(), taken: 0, acknowledged: told };
+        let sold_out = SoldOutWatch::new(scene.shared(), catalogue, Supervisor::default());
+        let returns = Returns::new(scene.shared(), sold_out, Arc::new(Paused(Instant::now())));
+        let member = Member::new(returns, Arc::new(Belonging::agreed_on(LedgerId::MIN)));
+        let leave = CancellationToken::new();
+        let running = tokio::spawn(member.run(joining(messages), leave.clone()));
+        Self { acknowledged, leave, running }
+    }
+
+    /// So many messages are done.
+    fn done(&self) -> u64 {
+        *self.acknowledged.borrow()
+    }
+
+    async fn until_done(&mut self, messages: u64) -> Fact {
+        let wait = self.acknowledged.wait_for(|done| *done == messages);
+        timeout(Duration::from_mins(3), wait).await??;
+        Ok(())
+    }
+
+    async fn end(self) -> Fact {
+        self.leave.cancel();
+        Ok(self.running.await?)
+    }
+}
+
+/// The event by which an order gave its units up.
+fn cancelled_at(batch: &Batch, place: usize, at: Timestamp) -> OrderEvent {
+    let (order, intent) = batch.orders().nth(place).unwrap();
+    OrderEvent {
+        order,
+        batch: batch.id(),
+        intent: intent.clone(),
+        version: 2,
+        from: OrderState::Confirmed,
+        to: OrderState::Cancelled(CancelReason::ByBuyer),
+        actor: Actor::Buyer,
+        cause: Cause::default(),
+        at,
+    }
+}
+
+fn event_body(event: &OrderEvent) -> Bytes {
+    encode_event(event, Some(LedgerId::MIN))
+}
+
+/// The event overtook the outcome.
+#[tokio::test(start_paused = true)]
+async fn a_return_is_tried_until_its_order_is_settled() -> Fact {
+    let stage = Stage::new().await?;
+    let event = event_body(&cancelled_at(&stage.sold, 0, NOW));
+    let mut returning = Returning::start(&stage.scene, Arc::clone(&stage.catalogue), [event]);
+    stage.watch.observe(stage.stock().await);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!((returning.done(), stage.stock().await.available), (0, 0));
+    assert!(stage.is_sold_out_for_a_newcomer());
+    stage.scene.ledger().settle(&all_confirmed(&stage.sold)).await?;
+    returning.until_done(1).await?;
+    assert_eq!(
+        (stage.stock().await.available, stage.scene.snapshot(stage.sale).await?.totals.released),
+        (1, 1)
+    );
+    assert!(!stage.is_sold_out_for_a_newcomer(), "the gateway that returns units sells them at once");
+    returning.end().await
+}
+
+/// However long the gateway tries: those behind it are not held up twice.
+#[tokio::test(start_paused = true)]
+async fn a_return_that_cannot_be_made_is_given_up_by_the_age_of_its_event() -> Fact {
+    let scene = scene_of(&server());
+    let sale = scene.on_sale(10, 5).await?;
+    let (lost, settled) =
+        (scene.batch(crowd(sale, 1)?)?, scene.deduct(vec![intent(sale, "ada", "k", 2)?]).await?);
+    scene.ledger().settle(&all_confirmed(&settled)).await?;
+    let events = [cancelled_at(&lost, 0, NOW), cancelled_at(&settled, 0, NOW)];
+    let mut returning = Returning::start(&scene, Arc::default(), events.iter().map(event_body));
+    sleep(Duration::from_secs(55)).await;
+    assert_eq!((returning.done(), scene.available(sale).await?), (0, 8));
+    let began = Instant::now();
+    returning.until_done(2).await?;
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!(scene.available(sale).await?, 10);
+    returning.end().await?;
+
+    let old = Timestamp::from_millis(NOW.as_millis() - 61_000);
+    let old = event_body(&cancelled_at(&lost, 0, old));
+    let mut returning = Returning::start(&scene, Arc::default(), [old]);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(returning.done(), 0, "its outcome may be on the way");
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(returning.done(), 1, "an old event is given up within seconds");
+    returning.until_done(1).await?;
+    returning.end().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_of_another_ledger_are_left_alone() -> Fact {
+    let scene = scene_of(&server());
+    let sale = scene.on_sale(10, 5).await?;
+    let batch = scene.deduct(crowd(sale, 2)?).await?;
+    scene.ledger().settle(&all_confirmed(&batch)).await?;
+    let event = cancelled_at(&batch, 0, NOW);
+    let before = scene.snapshot(sale).await?;
+    for foreign in [Some(LedgerId::from_bytes([2; 16])?), None] {
+        let coming = [encode_event(&event, foreign), Bytes::from_static(b"\xff")];
+        let returning = Returning::start(&scene, Arc::default(), coming);
+        sleep(Duration::from_secs(2)).await;
+        let ours = foreign.is_none();
+        assert_eq!(returning.done() > 0, ours, "one without a ledger is of this deployment's past");
+        returning.end().await?;
+        assert_eq!(scene.snapshot(sale).await? == before, !ours);
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_returns_nothing_is_skipped() -> Fact {
+    let scene = scene_of(&server());
+    let sale = scene.on_sale(10, 5).await?;
+    let batch = scene.deduct(crowd(sale, 2)?).await?;
+    scene.ledger().settle(&all_confirmed(&batch)).await?;
+    let timeout = CancelReason::Timeout;
+    let states = [
+        (OrderState::Confirmed, OrderState::Paid),
+        (OrderState::Paid, OrderState::Shipped),
+        (OrderState::Refunding(timeout), OrderState::Refunded(timeout)),
+    ];
+    let of = |(from, to)| event_body(&OrderEvent { from, to, ..cancelled_at(&batch, 0, NOW) });
+    let missing = scene.batch(crowd(scene.unused()?, 1)?)?;
+    let coming = states.into_iter().map(of).chain([event_body(&cancelled_at(&missing, 0, NOW))]);
+    let before = scene.snapshot(sale).await?;
+    let mut returning = Returning::start(&scene, Arc::default(), coming);
+    returning.until_done(4).await?;
+    assert_eq!(scene.snapshot(sale).await?, before);
+    assert_eq!(scene.ledger().snapshot(missing.intents()[0].sale()).await?, None);
+    returning.end().await
+}
+
+/// The order worker, with one order or none.
+#[derive(Default)]
+struct OneOrder {
+    stored: Mutex<Option<Order>>,
+    is_away: AtomicBool,
+    calls: AtomicU32,
+}
+
+impl OneOrder {
+    fn found(&self) -> Result<Option<Order>, RegistryError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        match self.is_away.load(Ordering::Relaxed) {
+            true => Err(RegistryError::Unavailable("away".to_owned())),
+            false => Ok(self.stored.lock().clone()),
+        }
+    }
+}
+
+#[async_trait]
+impl Registry for OneOrder {
+    async fn register_ledger(&self, ledger: Option<LedgerId>) -> Result<StoreIdentity, RegistryError> {
+        Ok(StoreIdentity { store: StoreId::from_bytes([1; 16]).unwrap(), ledger })
+    }
+
+    async fn sales(&self, _states: &[SaleState]) -> Result<Listed, RegistryError> {
+        Ok(Listed::default())
+    }
+
+    async fn sale(&self, _sale: SaleId) -> Result<Option<Sale>, RegistryError> {
+        Ok(None)
+    }
+
+    async fn confirm_preheat(&self, _sale: SaleId, _generation: u32) -> Result<Sale, RegistryError> {
+        Err(RegistryError::OtherGeneration)
+    }
+
+    async fn find_order(&self, _order: OrderId) -> Result<Option<Order>, RegistryError> {
+        self.found()
+    }
+
+    async fn cancel_order(&self, _order: OrderId, _buyer: &BuyerId) -> Result<Option<Order>, RegistryError> {
+        let Some(mut order) = self.found()? else { return Ok(None) };
+        if order.state == OrderState::Confirmed {
+            (order.state, order.version) = (BY_BUYER, order.version + 1);
+            *self.stored.lock() = Some(order.clone());
+        } else if order.state.reason().is_none() {
+            return Err(RegistryError::NotCancellable);
+        }
+        Ok(Some(order))
+    }
+}
+
+const BY_BUYER: OrderState = OrderState::Cancelled(CancelReason::ByBuyer);
+
+/// An order of `ada`, and the gateway's look-ups.
+struct OrderStage {
+    scene: Scene,
+    batch: Batch,
+    worker: Arc<OneOrder>,
+    orders: Orders,
+}
+
+impl OrderStage {
+    async fn new() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let scene = ledger();
+        let sale = scene.on_sale(10, 5).await?;
+        let batch = scene.deduct(vec![intent(sale, "ada", "k", 2)?]).await?;
+        let worker = Arc::<OneOrder>::default();
+        let registry: Arc<dyn Registry> = worker.clone();
+        let orders = Orders::new(scene.shared(), registry);
+        Ok(Self { scene, batch, worker, orders })
+    }
+
+    /// The order store has the order in that state.
+    fn store(&self, state: OrderState, version: u32) {
+        let (id, intent) = self.batch.orders().next().unwrap();
+        let (intent, batch) = (intent.clone(), self.batch.id());
+        let order = Order { id, intent, state, version, batch, created_at: NOW };
+        *self.worker.stored.lock() = Some(order);
+    }
+
+    async fn settle(&self) {
+        self.scene.ledger().settle(&all_confirmed(&self.batch)).await.unwrap();
+    }
+
+    async fn find(&self, buyer: &str) -> Result<(OrderState, u32), ApiError> {
+        let found = self.orders.find(self.batch.id().base(), &BuyerId::new(buyer).unwrap()).await;
+        found.map(|view| self.state_of(&view))
+    }
+
+    async fn cancel(&self, buyer: &str) -> Result<(OrderState, u32), ApiError> {
+        let cancelled = self.orders.cancel(self.batch.id().base(), &BuyerId::new(buyer).unwrap()).await;
+        cancelled.map(|view| self.state_of(&view))
+    }
+
+    fn state_of(&self, view: &OrderView) -> (OrderState, u32) {
+        assert_eq!(
+            (view.id, view.sale, view.quantity),
+            (self.batch.id().base(), self.batch.intents()[0].sale(), 2)
+        );
+        (view.state, view.version)
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_is_not_decided_is_pending_and_cannot_be_cancelled_yet() -> Fact {
+    let stage = OrderStage::new().await?;
+    assert_eq!(stage.find("ada").await, Ok((OrderState::Pending, 0)));
+    assert_eq!(stage.cancel("ada").await, Err(ApiError::OrderPending));
+    // Its outcome is on the way.
+    stage.store(OrderState::Confirmed, 1);
+    assert_eq!(stage.cancel("ada").await, Ok((BY_BUYER, 2)));
+    stage.settle().await;
+    assert_eq!(stage.find("ada").await, Ok((BY_BUYER, 2)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cancelled_order_is_never_confirmed_again_although_the_ledger_has_it_as_confirmed() -> Fact {
+    let stage = OrderStage::new().await?;
+    stage.store(OrderState::Confirmed, 1);
+    stage.settle().await;
+    assert_eq!(stage.find("ada").await, Ok((OrderState::Confirmed, 1)));
+    for _time in 0..2 {
+        assert_eq!(stage.cancel("ada").await, Ok((BY_BUYER, 2)));
+        assert_eq!(stage.find("ada").await, Ok((BY_BUYER, 2)));
+    }
+    stage.worker.is_away.store(true, Ordering::Relaxed);
+    assert_eq!(stage.find("ada").await, Err(ApiError::WorkerUnavailable), "the ledger does not know");
+    assert_eq!(stage.cancel("ada").await, Err(ApiError::WorkerUnavailable));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_order_that_is_paid_is_not_cancelled_and_its_state_is_named() -> Fact {
+    let stage = OrderStage::new().await?;
+    stage.store(OrderState::Paid, 2);
+    stage.settle().await;
+    let refused = Err(ApiError::OrderNotCancellable { state: OrderState::Paid });
+    assert_eq!(stage.cancel("ada").await, refused);
+    assert_eq!(stage.find("ada").await, Ok((OrderState::Paid, 2)));
+    Ok(())
+}
+
+/// And a guessed id does not reach the worker.
+#[tokio::test]
+async fn another_buyer_learns_nothing_of_an_order() -> Fact {
+    let stage = OrderStage::new().await?;
+    stage.store(OrderState::Confirmed, 1);
+    assert_eq!(stage.find("bob").await, Err(ApiError::OrderNotFound));
+    assert_eq!(stage.cancel("bob").await, Err(ApiError::OrderNotFound));
+    assert_eq!(stage.worker.calls.load(Ordering::Relaxed), 0);
+    stage.settle().await;
+    assert_eq!(stage.cancel("bob").await, Err(ApiError::OrderNotFound));
+    assert_eq!(stage.find("ada").await, Ok((OrderState::Confirmed, 1)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_order_that_was_cancelled_when_it_was_placed_stays_so() -> Fact {
+    let stage = OrderStage::new().await?;
+    let duplicate = CancelReason::DuplicateKey;
+    stage.scene.ledger().settle(&all_cancelled(&stage.batch, duplicate)).await?;
+    let cancelled = (OrderState::Cancelled(duplicate), 1);
+    stage.worker.is_away.store(true, Ordering::Relaxed);
+    assert_eq!(stage.find("ada").await, Ok(cancelled), "final, so the ledger may answer");
+    stage.worker.is_away.store(false, Ordering::Relaxed);
+    stage.store(cancelled.0, 1);
+    assert_eq!(stage.cancel("ada").await, Ok(cancelled));
+    *stage.worker.stored.lock() = None;
+    assert_eq!(stage.cancel("ada").await, Err(ApiError::OrderNotFound));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_ledger_the_order_store_answers_for_what_it_has() -> Fact {
+    let server = server();
+    let scene = distant_scene_of(&server);
+    let sale = scene.on_sale(10, 5).await?;
+    let batch = scene.deduct(vec![intent(sale, "ada", "k", 2)?]).await?;
+    let worker = Arc::<OneOrder>::default();
+    let registry: Arc<dyn Registry> = worker.clone();
+    let orders = Orders::new(scene.shared(), registry);
+    let stage = OrderStage { scene, batch, worker, orders };
+    server.stall(Duration::from_mins(10));
+    let down = Err(ApiError::Refused(Refusal::LedgerUnavailable));
+    assert_eq!(stage.find("ada").await, down);
+    assert_eq!(stage.cancel("ada").await, down, "it may be pending");
+    stage.store(OrderState::Confirmed, 1);
+    assert_eq!(stage.find("bob").await, Err(ApiError::OrderNotFound));
+    assert_eq!(stage.find("ada").await, Ok((OrderState::Confirmed, 1)));
+    assert_eq!(stage.cancel("ada").await, Ok((BY_BUYER, 2)));
     Ok(())
 }

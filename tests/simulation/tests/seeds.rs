@@ -33,6 +33,7 @@ fn ten_thousand_seeds_hold() {
     let repairs = tally.repairs;
     assert!(repairs.steps > SEEDS / 20, "there is little to compensate: {repairs:?}");
     assert!(repairs.rebuilt > SEEDS / 20, "there is little to rebuild: {repairs:?}");
+    assert!(tally.cancelled > SEEDS / 2, "hardly an order is cancelled: {}", tally.cancelled);
     assert!(tally.blocked > SEEDS / 20, "hardly a worker meets rows that others hold: {}", tally.blocked);
     assert!(repairs.settled.min(repairs.decided) > SEEDS / 20, "there is little to repair: {repairs:?}");
 }
@@ -71,6 +72,8 @@ fn is_found(flaw: Flaw, reasons: &[&[&str]]) {
 
 /// What an order in the ledger comes to that nobody decides or settles.
 const ROLLED_BACK: &[&str] = &["waits for nothing", "its half-message was rolled back"];
+/// The same in the healed world, where nothing is re-driven any more.
+const DEDUCTED_LATE: &[&str] = &["was re-driven, and is open in the ledger"];
 const MESSAGE_LOST: &[&str] = &["waits for nothing", "its message was lost"];
 const OUTCOME_LOST: &[&str] = &["waits for nothing", "its outcome was lost"];
 /// The buyer was told of an order that is not.
@@ -85,7 +88,7 @@ const UNITS_MISSING: &str = "open or confirmed in the log, but";
 
 #[test]
 fn a_check_back_that_leaves_no_fence_is_found() {
-    is_found(Flaw::NoFence, &[REFUSED, ROLLED_BACK]);
+    is_found(Flaw::NoFence, &[REFUSED, ROLLED_BACK, DEDUCTED_LATE]);
 }
 
 #[test]
@@ -181,6 +184,23 @@ fn a_deduction_that_writes_its_entry_before_it_takes_the_units_is_found() {
 #[test]
 fn a_settlement_that_says_last_that_it_happened_is_found() {
     is_found(Flaw::AcknowledgedLast, &[&["after settle", UNITS_MISSING]]);
+}
+
+#[test]
+fn a_return_that_says_last_that_it_happened_is_found() {
+    is_found(
+        Flaw::MarkedLast,
+        &[
+            &["after return_units", UNITS_MISSING],
+            &["units came back, but keys prove"],
+            &["units came back, but orders gave up"],
+        ],
+    );
+}
+
+#[test]
+fn a_transition_whose_event_is_kept_in_memory_alone_is_found() {
+    is_found(Flaw::EventsInMemory, &[&["units given up", "and no operator is needed"]]);
 }
 
 #[test]

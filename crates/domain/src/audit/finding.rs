@@ -97,6 +97,17 @@ pub enum Finding {
         /// The minimum number of units: those of a buyer without an order are unknown.
         units: u64,
     },
+    /// Orders have given units up in the order store, and the ledger has not returned them: the events of the orders are
+    /// to be published again.
+    ReturnsDue {
+        /// The number of units.
+        units: u64,
+    },
+    /// The ledger has returned more units of cancelled orders than the order store: they could be sold twice.
+    ReturnedTooMany {
+        /// The number of units.
+        units: u64,
+    },
     /// The order store has preheated the sale, and the ledger does not have it: the sale was lost.
     MissingInLedger,
     /// The sides have different generations of the sale.
@@ -123,6 +134,8 @@ impl Finding {
             Self::PartLost { .. } => "part_lost",
             Self::HeldTooFew { .. } => "held_too_few",
             Self::HeldTooMany { .. } => "held_too_many",
+            Self::ReturnsDue { .. } => "returns_due",
+            Self::ReturnedTooMany { .. } => "returned_too_many",
             Self::MissingInLedger => "missing_in_ledger",
             Self::OtherGeneration { .. } => "other_generation",
         }
@@ -135,6 +148,8 @@ impl Finding {
             Self::Phantom { confirmed_units, .. } => *confirmed_units,
             Self::Leaked { units, .. }
             | Self::Surplus { units }
+            | Self::ReturnsDue { units }
+            | Self::ReturnedTooMany { units }
             | Self::HeldTooFew { units, .. }
             | Self::HeldTooMany { units, .. } => *units,
             Self::LedgerContradiction { units }
@@ -160,6 +175,8 @@ impl Finding {
             | Self::ChangedBatch { .. }
             | Self::OrdersMissing { .. }
             | Self::PartLost { .. }
+            | Self::ReturnsDue { .. }
+            | Self::ReturnedTooMany { .. }
             | Self::MissingInLedger
             | Self::OtherGeneration { .. } => None,
         }
@@ -179,6 +196,8 @@ impl Finding {
             | Self::PartLost { .. }
             | Self::HeldTooFew { .. }
             | Self::HeldTooMany { .. }
+            | Self::ReturnsDue { .. }
+            | Self::ReturnedTooMany { .. }
             | Self::MissingInLedger
             | Self::OtherGeneration { .. } => None,
         }
@@ -240,6 +259,13 @@ impl fmt::Display for Finding {
                 f,
                 "{buyers} buyers hold at least {units} units more in the ledger than the order store has sold them"
             ),
+            Self::ReturnsDue { units } => {
+                write!(f, "{units} units of cancelled orders have not returned to the ledger")
+            }
+            Self::ReturnedTooMany { units } => write!(
+                f,
+                "the ledger has returned {units} units of cancelled orders that the order store has not"
+            ),
             Self::MissingInLedger => f.write_str("the ledger has lost the sale: it is to be rebuilt"),
             Self::OtherGeneration { ledger, store } => {
                 write!(f, "generation {ledger} in the ledger, {store} in the order store")
@@ -254,7 +280,8 @@ named! {
     pub enum Verdict {
         /// Both sides agree; open batches are in flight.
         Agrees = "agrees",
-        /// Both sides agree, but some batches are older than the maximum age.
+        /// Both sides agree, but some batches are older than the maximum age, or units of cancelled orders have not
+        /// returned to the ledger.
         ToRedrive = "to_redrive",
         /// The sides do not agree.
         Differs = "differs",
@@ -286,7 +313,7 @@ impl Report {
     /// The worst verdict of the findings.
     pub fn verdict(&self) -> Verdict {
         let worst = self.findings.iter().map(|finding| match finding {
-            Finding::ToRedrive { .. } => Verdict::ToRedrive,
+            Finding::ToRedrive { .. } | Finding::ReturnsDue { .. } => Verdict::ToRedrive,
             Finding::Phantom { .. }
             | Finding::Leaked { .. }
             | Finding::Surplus { .. }
@@ -297,6 +324,7 @@ impl Report {
             | Finding::PartLost { .. }
             | Finding::HeldTooFew { .. }
             | Finding::HeldTooMany { .. }
+            | Finding::ReturnedTooMany { .. }
             | Finding::MissingInLedger
             | Finding::OtherGeneration { .. } => Verdict::Differs,
         });

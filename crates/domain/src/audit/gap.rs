@@ -1,4 +1,4 @@
-//! The three numbers that must be zero.
+//! The four numbers that must be zero.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,11 @@ pub struct Gap {
     /// the ledger that no batch explains. Above: the store has sold units that the ledger still counts, **or** a
     /// batch was deducted after the ledger was read and applied before the store was. So if the ledger is read
     /// before the store, the true difference is never above the measured one.
+    /// Returned units are left out, since an order's units return to the ledger some time after the order store.
     pub across: i64,
+    /// Units that confirmed orders gave up: in the order store, minus in the ledger. Above 0: some have not returned to
+    /// the ledger yet, or did so after it was read. Below 0: the ledger has returned units that the store has not.
+    pub returns: i64,
 }
 
 impl Gap {
@@ -28,6 +32,7 @@ impl Gap {
             sum([totals.initial, totals.restocked, totals.returned]) - i128::from(totals.deducted);
         let by_orders =
             sum([store.initial, store.restocked, store.returned]) - i128::from(store.orders.confirmed.units);
+        let returns = i128::from(store.returned) - i128::from(totals.released);
         // Units that were written off, and not reclaimed, left the ledger and were never in the store.
         let written_off = i128::from(totals.written_off) - i128::from(totals.reclaimed);
         let confirmed: HashMap<BatchId, u64> =
@@ -41,13 +46,14 @@ impl Gap {
         Self {
             in_ledger: narrow(i128::from(totals.available) - by_totals),
             in_store: narrow(i128::from(store.saleable) - by_orders),
-            across: narrow(by_totals - by_orders + written_off + pending),
+            across: narrow(by_totals - by_orders + written_off + pending + returns),
+            returns: narrow(returns),
         }
     }
 
-    /// Whether all three are zero.
+    /// Whether all four are zero.
     pub const fn is_closed(&self) -> bool {
-        self.in_ledger == 0 && self.in_store == 0 && self.across == 0
+        self.in_ledger == 0 && self.in_store == 0 && self.across == 0 && self.returns == 0
     }
 }
 

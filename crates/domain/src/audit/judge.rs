@@ -87,6 +87,8 @@ impl Evidence {
             | Finding::PartLost { .. }
             | Finding::HeldTooFew { .. }
             | Finding::HeldTooMany { .. }
+            | Finding::ReturnsDue { .. }
+            | Finding::ReturnedTooMany { .. }
             | Finding::MissingInLedger
             | Finding::OtherGeneration { .. } => 0,
         });
@@ -156,6 +158,26 @@ pub fn weigh(gap: &Gap, evidence: Evidence, ledger: &LedgerSnapshot, store: &Sto
         findings.push(Finding::Surplus { units: gone.unsigned_abs() });
     }
     findings
+}
+
+/// The finding about the units that confirmed orders gave up, from the first look at the store and the last look at both
+/// sides. Returns that were made after the first look may still be on their way.
+pub fn returned_units(
+    first: &StoreSnapshot,
+    ledger: &LedgerSnapshot,
+    store: &StoreSnapshot,
+) -> Option<Finding> {
+    if ledger.generation != store.generation {
+        return None;
+    }
+    let released = ledger.totals.released;
+    let due = first.returned.min(store.returned).saturating_sub(released);
+    let too_many = released.saturating_sub(store.returned);
+    match (due, too_many) {
+        (0, 0) => None,
+        (0, units) => Some(Finding::ReturnedTooMany { units }),
+        (units, _) => Some(Finding::ReturnsDue { units }),
+    }
 }
 
 /// Undecided open batches without a log entry: their holdings are unknown.

@@ -51,6 +51,7 @@ impl Sums {
                 CancelReason::DuplicateKey
                 | CancelReason::Timeout
                 | CancelReason::ByBuyer
+                | CancelReason::ByOperator
                 | CancelReason::OutboundFailed,
             )) => &mut self.returned,
         };

@@ -104,6 +104,7 @@ async fn connect(
         orders_topic: names.orders.clone(),
         belonging,
         outcomes: mq.joining(names.gateway_settle.clone(), names.outcomes.clone()),
+        lifecycle: mq.joining(names.gateway_lifecycle.clone(), names.lifecycle.clone()),
         sale_events: Box::new(sale_events),
         registry: Arc::new(registry),
         clock,

@@ -16,11 +16,13 @@ use super::{broker::Broker, config::BrokerConfig};
 pub(crate) struct Names {
     pub(crate) orders: Topic,
     pub(crate) outcomes: Topic,
+    pub(crate) lifecycle: Topic,
     pub(crate) sales: Topic,
     pub(crate) dead_letters: Topic,
     pub(crate) worker: Group,
     pub(crate) gateway_batches: Group,
     pub(crate) gateway_settle: Group,
+    pub(crate) gateway_lifecycle: Group,
     pub(crate) gateway_sales: Group,
 }
 
@@ -30,11 +32,13 @@ impl Names {
         Ok(Self {
             orders: config.topic("orders")?,
             outcomes: config.topic("outcomes")?,
+            lifecycle: config.topic("lifecycle")?,
             sales: config.topic("sales")?,
             dead_letters: worker.dead_letters(),
             worker,
             gateway_batches: config.group("gateway-batches")?,
             gateway_settle: config.group("gateway-settle")?,
+            gateway_lifecycle: config.group("gateway-lifecycle")?,
             gateway_sales: config.group("gateway-sales")?,
         })
     }
@@ -54,6 +58,7 @@ pub(crate) async fn connect(
         for (topic, queues) in [
             (&names.orders, queues),
             (&names.outcomes, queues),
+            (&names.lifecycle, queues),
             (&names.sales, NonZeroU32::MIN),
             (&names.dead_letters, NonZeroU32::MIN),
         ] {

@@ -48,6 +48,7 @@ impl Worker {
             subscription,
             topics: Topics {
                 outcomes: names.outcomes.clone(),
+                lifecycle: names.lifecycle.clone(),
                 dead_letters: names.dead_letters.clone(),
                 orders: names.orders.clone(),
             },

@@ -62,6 +62,7 @@ pub(crate) fn snapshot(value: &Value) -> Option<Option<SnapshotPage>> {
         deducted: fields.number()?,
         written_off: fields.number()?,
         reclaimed: fields.number()?,
+        released: fields.number()?,
         available: fields.signed()?,
     };
     let (epoch, sequence, adjustments) = (fields.number()?, fields.number()?, fields.number()?);

@@ -11,10 +11,10 @@ use std::{
 
 use flashgate_domain::{Clock, Timestamp, id::ShardCount};
 use flashgate_ledger::{
-    Deduction, Fate, IntentResult, Observing, Probing, SaleLifecycle, Selling, Settled,
+    Deduction, Fate, IntentResult, Observing, Probing, Returned, Returning, SaleLifecycle, Selling, Settled,
     contract::{
         Fact, Subject,
-        scene::{Scene, all_confirmed, crowd, intent},
+        scene::{Scene, all_confirmed, cancelled_order, crowd, intent},
     },
 };
 use flashgate_ledger_sqlite::SqliteLedger;
@@ -46,9 +46,9 @@ fn timed(place: &Place) -> (Arc<SetClock>, Arc<SqliteLedger>, Scene) {
 }
 
 /// The number of rows of each table, of a closed file.
-fn rows(path: &Path) -> [i64; 4] {
+fn rows(path: &Path) -> [i64; 5] {
     let connection = Connection::open(path).unwrap();
-    ["sales", "batches", "outcomes", "fences"].map(|table| {
+    ["sales", "batches", "outcomes", "fences", "returns"].map(|table| {
         let count = format!("SELECT count(*) FROM {table}");
         connection.query_row(&count, [], |row| row.get(0)).unwrap()
     })
@@ -75,7 +75,7 @@ async fn a_fence_lasts_for_its_retention_and_is_then_removed() -> Fact {
     clock.advance(Duration::from_secs(60));
     sweep(&ledger).await?;
     ledger.shutdown().await?;
-    assert_eq!(rows(&place.path), [1, 0, 0, 0]);
+    assert_eq!(rows(&place.path), [1, 0, 0, 0, 0]);
     Ok(())
 }
 
@@ -102,7 +102,7 @@ async fn a_closed_sale_is_removed_after_its_retention_with_its_batches() -> Fact
     clock.advance(RETENTION.log);
     sweep(&ledger).await?;
     ledger.shutdown().await?;
-    assert_eq!(rows(&place.path), [0, 0, 0, 0]);
+    assert_eq!(rows(&place.path), [0, 0, 0, 0, 0]);
     Ok(())
 }
 
@@ -120,11 +120,65 @@ async fn a_batch_stays_as_long_as_one_of_its_sales() -> Fact {
     }
     assert_eq!(ledger.snapshot(over).await?, None);
     ledger.shutdown().await?;
-    assert_eq!(rows(&place.path), [1, 1, 1, 0]);
+    assert_eq!(rows(&place.path), [1, 1, 1, 0, 0]);
 
     let (_clock, _ledger, stage) = timed(&place);
     let asked = [intent(lasting, "ada", "k", 1)?, intent(lasting, "ada", "l", 1)?];
     let replay = IntentResult::Replay(batch.id().order(1).ok_or("a place")?);
     assert_eq!(stage.screen(&asked).await?, [replay, IntentResult::OverLimit]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn units_of_a_batch_whose_retention_is_over_come_back_once() -> Fact {
+    let place = Place::new();
+    let (clock, ledger, stage) = timed(&place);
+    let (over, lasting) = (stage.on_sale(10, 5).await?, stage.on_sale(10, 5).await?);
+    let batch = stage.deduct(vec![intent(over, "ada", "k", 1)?, intent(lasting, "ada", "k", 4)?]).await?;
+    let orders = [cancelled_order(&batch, 0)?, cancelled_order(&batch, 1)?];
+    ledger.settle(&all_confirmed(&batch)).await?;
+    ledger.return_units(&orders[0]).await?;
+    ledger.close(over).await?;
+    for _week in 0..2 {
+        clock.advance(RETENTION.log);
+        sweep(&ledger).await?;
+    }
+    assert_eq!(ledger.return_units(&orders[0]).await?, Returned::Missing);
+    assert!(matches!(ledger.return_units(&orders[1]).await?, Returned::Done(_)));
+    let after = stage.snapshot(lasting).await?;
+    assert_eq!(after.totals.available, 10);
+    ledger.shutdown().await?;
+    assert_eq!(rows(&place.path), [1, 1, 1, 0, 2], "kept as long as one of the sales");
+
+    let (_clock, ledger, stage) = timed(&place);
+    assert_eq!(ledger.return_units(&orders[1]).await?, Returned::Already);
+    assert_eq!(ledger.settle(&all_confirmed(&batch)).await?, Settled::Already);
+    assert_eq!(stage.snapshot(lasting).await?, after);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_returns_of_a_batch_are_removed_with_it() -> Fact {
+    let place = Place::new();
+    let (clock, ledger, stage) = timed(&place);
+    let (over, lasting) = (stage.on_sale(2_000, 1).await?, stage.on_sale(10, 5).await?);
+    let (first, second) = (
+        stage.deduct(crowd(over, 1_024)?).await?,
+        stage.deduct(vec![intent(lasting, "ada", "k", 1)?]).await?,
+    );
+    for (batch, places) in [(&first, [0, 1_023].as_slice()), (&second, &[0])] {
+        ledger.settle(&all_confirmed(batch)).await?;
+        for place in places {
+            let returned = ledger.return_units(&cancelled_order(batch, *place)?).await?;
+            assert!(matches!(returned, Returned::Done(_)), "{returned:?}");
+        }
+    }
+    ledger.close(over).await?;
+    for _week in 0..2 {
+        clock.advance(RETENTION.log);
+        sweep(&ledger).await?;
+    }
+    ledger.shutdown().await?;
+    assert_eq!(rows(&place.path), [1, 1, 1, 0, 1]);
     Ok(())
 }

@@ -12,10 +12,10 @@ use flashgate_domain::{
 };
 use flashgate_ledger::{
     Compensated, Deduction, Fate, IntentResult, Ledger, LedgerError, LedgerState, Observing, Probing,
-    Repairing, Selling, Settled, Snapshot, Watching,
+    Repairing, Returned, Returning, Selling, Settled, Snapshot, Watching,
     contract::{
         Fact,
-        scene::{NO_LIMIT, all_confirmed, cancelled, crowd, intent, outcome},
+        scene::{NO_LIMIT, all_confirmed, cancelled, cancelled_order, crowd, intent, outcome},
     },
 };
 use flashgate_ledger_sqlite::Unusable;
@@ -119,6 +119,35 @@ async fn a_key_keeps_the_order_that_it_had_before_the_restart() -> Fact {
 }
 
 #[tokio::test]
+async fn what_was_released_before_a_restart_stays_so() -> Fact {
+    let place = Place::new();
+    let ledger = place.ledger();
+    let stage = scene(&ledger);
+    let sale = stage.on_sale(10, 5).await?;
+    let asked = [intent(sale, "ada", "k", 2)?, intent(sale, "ada", "l", 1)?, intent(sale, "bob", "k", 4)?];
+    let batch = stage.deduct(asked.to_vec()).await?;
+    ledger.settle(&all_confirmed(&batch)).await?;
+    for gives_up in [0, 2] {
+        ledger.return_units(&cancelled_order(&batch, gives_up)?).await?;
+    }
+    let before = stage.snapshot(sale).await?;
+    assert_eq!((before.totals.released, before.totals.available, before.buyers), (6, 9, 1));
+    ledger.shutdown().await?;
+
+    let ledger = place.ledger();
+    let stage = scene(&ledger);
+    assert_eq!(stage.snapshot(sale).await?, before);
+    assert_eq!(ledger.holdings(sale, &asked.each_ref().map(|asked| asked.buyer_digest())).await?, [1, 1, 0]);
+    let replays = batch.orders().map(|(order, _intent)| IntentResult::Replay(order));
+    assert_eq!(stage.screen(&asked).await?, replays.collect::<Vec<_>>());
+    for gave_up in [0, 2] {
+        assert_eq!(ledger.return_units(&cancelled_order(&batch, gave_up)?).await?, Returned::Already);
+    }
+    assert!(matches!(ledger.return_units(&cancelled_order(&batch, 1)?).await?, Returned::Done(_)));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_sale_prepared_after_a_late_settlement_has_none_of_it_after_a_restart() -> Fact {
     let place = Place::new();
     let ledger = place.ledger();
@@ -193,7 +222,7 @@ async fn a_newer_schema_is_reported_with_its_number() -> Fact {
     place.ledger().shutdown().await?;
     Connection::open(&place.path)?.pragma_update(None, "user_version", 99)?;
     let reason = refusal(&place.path);
-    assert!(matches!(reason, Unusable::NewerSchema { found: 99, known: 3 }), "{reason}");
+    assert!(matches!(reason, Unusable::NewerSchema { found: 99, known: 4 }), "{reason}");
     Ok(())
 }
 
@@ -230,6 +259,7 @@ async fn numbers_that_do_not_agree_are_damage() -> Fact {
     for tampered in [
         "UPDATE sales SET available = available + 1, initial = initial + 1, pending_units = 4",
         "UPDATE sales SET written_off = deducted + 1",
+        "UPDATE sales SET released = returned + 1",
         "DELETE FROM batches",
         "UPDATE batches SET intents = substr(intents, 2)",
     ] {
@@ -277,28 +307,47 @@ async fn a_path_that_looks_like_an_address_is_a_path() -> Fact {
     Ok(())
 }
 
+/// Takes away what each version has added to the one before, the newest first.
+const DOWNGRADES: [&str; 3] = [
+    "ALTER TABLE sales DROP COLUMN released; DROP TABLE returns; PRAGMA user_version = 3;",
+    "ALTER TABLE ledger DROP COLUMN ledger_id; ALTER TABLE ledger DROP COLUMN store_id; \
+     PRAGMA user_version = 2;",
+    "ALTER TABLE sales DROP COLUMN adjustments; PRAGMA user_version = 1;",
+];
+
 #[tokio::test]
-async fn a_file_of_the_version_before_is_brought_to_this_one() -> Fact {
+async fn a_file_of_an_older_version_is_brought_to_this_one() -> Fact {
+    for versions in 1..=DOWNGRADES.len() {
+        upgraded(&DOWNGRADES[..versions].concat()).await?;
+    }
+    Ok(())
+}
+
+async fn upgraded(downgrade: &str) -> Fact {
     let place = Place::new();
     let ledger = place.ledger();
-    let sale = scene(&ledger).on_sale(10, 5).await?;
+    let stage = scene(&ledger);
+    let sale = stage.on_sale(10, 5).await?;
+    let batch = stage.deduct(vec![intent(sale, "ada", "k", 4)?]).await?;
+    ledger.settle(&all_confirmed(&batch)).await?;
     ledger.shutdown().await?;
     let file = Connection::open(&place.path)?;
-    file.execute_batch(
-        "ALTER TABLE ledger DROP COLUMN ledger_id; ALTER TABLE ledger DROP COLUMN store_id; \
-         ALTER TABLE sales DROP COLUMN adjustments; PRAGMA user_version = 1;",
-    )?;
+    file.execute_batch(downgrade)?;
     drop(file);
 
     let ledger = place.ledger();
-    assert_eq!(scene(&ledger).snapshot(sale).await?.adjustments, 0);
+    let snapshot = scene(&ledger).snapshot(sale).await?;
+    assert_eq!((snapshot.adjustments, snapshot.totals.released), (0, 0));
     let step = LedgerStep { generation: 1, adjustments: 0, in_ledger: 0, across: -2 };
     let done = ledger.compensate(sale, &step).await?;
     assert!(matches!(done, Compensated::Done { .. }), "{done:?}");
+    let returned = ledger.return_units(&cancelled_order(&batch, 0)?).await?;
+    assert!(matches!(returned, Returned::Done(_)), "{returned:?}");
     ledger.shutdown().await?;
     let ledger = place.ledger();
     let again = ledger.compensate(sale, &step).await?;
     assert_eq!(again, Compensated::Conflict { generation: 1, adjustments: 1, in_ledger: 0 }, "it is kept");
+    assert_eq!(ledger.return_units(&cancelled_order(&batch, 0)?).await?, Returned::Already);
     assert_eq!(scene(&ledger).available(sale).await?, 12);
     Ok(())
 }

@@ -4,7 +4,7 @@ use flashgate_domain::{LedgerId, StoreId};
 
 use super::{
     Fact, Subject,
-    scene::{MESSAGE, Scene, all_confirmed, crowd},
+    scene::{MESSAGE, Scene, all_confirmed, cancelled_order, crowd, intent},
 };
 use crate::{LedgerError, LedgerIdentity};
 
@@ -43,6 +43,8 @@ pub async fn an_identity_is_given_once(subject: Subject) -> Fact {
 pub async fn a_call_for_another_ledger_changes_nothing(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let sale = scene.on_sale(10, 5).await?;
+    let settled = scene.deduct(vec![intent(sale, "ada", "k", 1)?]).await?;
+    scene.ledger().settle(&all_confirmed(&settled)).await?;
     let (open, other) = (scene.deduct(crowd(sale, 2)?).await?, scene.batch(crowd(sale, 3)?)?);
     let before = scene.snapshot(sale).await?;
     let here = identity(1)?;
@@ -61,6 +63,7 @@ pub async fn a_call_for_another_ledger_changes_nothing(subject: Subject) -> Fact
     is_other(refused(ledger.check_back(other.id()).await.map(drop))?);
     is_other(refused(ledger.check_back(open.id()).await.map(drop))?);
     is_other(refused(ledger.settle(&all_confirmed(&open)).await.map(drop))?);
+    is_other(refused(ledger.return_units(&cancelled_order(&settled, 0)?).await.map(drop))?);
     assert_eq!(ledger.entry(other.id()).await?, None, "nothing is fenced");
     assert_eq!(scene.snapshot(sale).await?, before);
     Ok(())

@@ -1,7 +1,7 @@
 //! Random calls against a simple model: in any order of calls, results and totals equal those of the model. Every
 //! message contains the seed; `FLASHGATE_SEED` repeats a run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use flashgate_domain::{
     Batch, BatchId, BuyerDigest, CancelReason, Clock, Decision, Intent, KeyDigest, OrderId, SaleId,
@@ -11,9 +11,9 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
 use super::{
     Fact, Subject,
-    scene::{Scene, intent, outcome},
+    scene::{Scene, cancelled_order, intent, outcome},
 };
-use crate::{Deduction, Fate, IntentResult, Settled, Totals};
+use crate::{Deduction, Fate, IntentResult, Returned, Settled, Totals};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -41,6 +41,9 @@ enum Entry {
 struct Model {
     sales: HashMap<SaleId, ModelSale>,
     log: HashMap<BatchId, Entry>,
+    /// Orders whose outcome was a confirmation.
+    confirmed: HashSet<OrderId>,
+    released: HashSet<OrderId>,
 }
 
 impl Model {
@@ -92,6 +95,9 @@ impl Model {
         let late = self.log.insert(batch.id(), Entry::Acknowledged).is_none();
         for ((order, intent), decision) in batch.orders().zip(decisions) {
             let quantity = intent.quantity().get();
+            if *decision == Decision::Confirmed {
+                self.confirmed.insert(order);
+            }
             let sale = self.sale(intent.sale());
             let held = sale.held.entry(intent.buyer_digest()).or_default();
             match (late, decision) {
@@ -115,6 +121,24 @@ impl Model {
             }
         }
         self.sales.values_mut().for_each(ModelSale::balance);
+    }
+
+    /// Returns whether the order gave its units up; `None` if the ledger must not find it.
+    fn give_up(&mut self, batch: BatchId, order: OrderId, intent: &Intent) -> Option<bool> {
+        let quantity = intent.quantity().get();
+        let is_settled = self.log.get(&batch) == Some(&Entry::Acknowledged);
+        let sale = self.sales.get_mut(&intent.sale())?;
+        if !is_settled || sale.keys.get(&intent.key_digest()) != Some(&(order, quantity)) {
+            return None;
+        }
+        if !self.released.insert(order) {
+            return Some(false);
+        }
+        let held = sale.held.entry(intent.buyer_digest()).or_default();
+        *held = held.saturating_sub(quantity);
+        sale.give_back(quantity);
+        sale.totals.released += u64::from(quantity);
+        Some(true)
     }
 }
 
@@ -164,7 +188,7 @@ fn random_decision(random: &mut StdRng) -> Decision {
     }
 }
 
-/// 400 calls on two sales: screen, deduct, check back, settle, each also repeated and at the wrong time.
+/// 400 calls on two sales: screen, deduct, check back, settle, return units, each also repeated and at the wrong time.
 pub async fn the_numbers_agree_after_any_calls(subject: Subject) -> Fact {
     let seed = seed()?;
     let run = run(Scene::new(subject), StdRng::seed_from_u64(seed), seed);
@@ -192,10 +216,11 @@ async fn run(scene: Scene, mut random: StdRng, seed: u64) -> Fact {
             Some(last) if fresh => last.clone(),
             _ => batches.choose(&mut random).ok_or("a batch")?.clone(),
         };
-        match random.random_range(0..6) {
+        match random.random_range(0..8) {
             0..3 => deduct(&scene, &mut model, &batch, &context).await?,
             3 => check_back(&scene, &mut model, &batch, &context).await?,
-            _ => settle(&scene, &mut model, &batch, &mut random, &context).await?,
+            4..6 => settle(&scene, &mut model, &batch, &mut random, &context).await?,
+            _ => return_units(&scene, &mut model, &batch, &mut random, &context).await?,
         }
         for sale in sales {
             let snapshot = scene.snapshot(sale).await?;
@@ -250,6 +275,31 @@ async fn settle(scene: &Scene, model: &mut Model, batch: &Batch, random: &mut St
             model.settle(batch, &decisions);
         }
         (known, settled) => panic!("{context}: {settled:?} of a batch that is {known:?}"),
+    }
+    Ok(())
+}
+
+async fn return_units(
+    scene: &Scene,
+    model: &mut Model,
+    batch: &Batch,
+    random: &mut StdRng,
+    context: &str,
+) -> Fact {
+    let cancelled = cancelled_order(batch, random.random_range(0..batch.intents().len()))?;
+    let is_settled = model.log.get(&batch.id()) == Some(&Entry::Acknowledged);
+    // Only a confirmed order can be cancelled later.
+    if is_settled && !model.confirmed.contains(&cancelled.order) {
+        return Ok(());
+    }
+    let returned = scene.ledger().return_units(&cancelled).await?;
+    let sale = cancelled.intent.sale();
+    match (model.give_up(batch.id(), cancelled.order, &cancelled.intent), returned) {
+        (Some(true), Returned::Done(stock)) => {
+            assert_eq!((stock.sale, stock.available), (sale, model.sale(sale).totals.available), "{context}");
+        }
+        (Some(false), Returned::Already) | (None, Returned::NotSettled) => {}
+        (expected, returned) => panic!("{context}: {returned:?}, expected {expected:?}"),
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! Tests of rebuilding a sale from the order store.
 
-use flashgate_domain::{CancelReason, Decision, Sale, SaleId};
+use flashgate_domain::{CancelReason, Decision, Intent, OrderState, Sale, SaleId};
 
 use super::{
     Fact, Subject,
-    scene::{Scene, all_confirmed, cancelled, crowd, intent, open_window, outcome},
+    scene::{Scene, all_confirmed, cancelled, cancelled_order, crowd, intent, open_window, outcome},
 };
-use crate::{IntentResult, LedgerState, Rebuilding, Rebuilt, Restored, Settled};
+use crate::{IntentResult, LedgerState, Rebuilding, Rebuilt, Restored, Returned, Settled, Totals};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -67,15 +67,97 @@ pub async fn an_outcome_after_the_rebuild_changes_nothing(subject: Subject) -> F
     Ok(())
 }
 
-/// With the units restocked and returned since the start.
-pub async fn a_rebuilt_sale_has_what_was_restocked_and_returned(subject: Subject) -> Fact {
+/// With the units restocked since the start. Units that the order store counts as returned come with their orders.
+pub async fn a_rebuilt_sale_has_what_was_restocked_and_released(subject: Subject) -> Fact {
     let scene = Scene::new(subject);
     let (id, ledger) = (scene.unused()?, scene.ledger());
-    let sale = Sale { restocked: 5, returned: 2, ..stored(&scene, id, 10, 3)? };
+    let sale = Sale { restocked: 5, returned: 7, ..stored(&scene, id, 10, 3)? };
+    let intents = vec![
+        intent(id, "ada", "k", 4)?,
+        intent(id, "ada", "l", 1)?,
+        intent(id, "bob", "k", 2)?,
+        intent(id, "cyd", "k", 1)?,
+        intent(id, "dan", "k", 3)?,
+    ];
+    let batch = scene.batch(intents.clone())?;
+    let present = outcome(&batch, |place| match place {
+        0 => cancelled(CancelReason::ByBuyer),
+        1 => Decision::Confirmed,
+        2 => cancelled(CancelReason::Timeout),
+        3 => cancelled(CancelReason::ByOperator),
+        _ => cancelled(CancelReason::DuplicateKey),
+    });
     ledger.begin_rebuild(&sale).await?;
-    assert_eq!(ledger.end_rebuild(id, 3, 17).await?, ACTIVE);
+    let begun = scene.snapshot(id).await?.totals;
+    assert_eq!(begun, Totals { initial: 10, restocked: 5, available: 15, ..Totals::default() });
+    for _time in 0..2 {
+        assert_eq!(ledger.restore(id, 3, &present).await?, Restored::Done);
+    }
+    assert_eq!(ledger.end_rebuild(id, 3, 14).await?, ACTIVE);
+
     let totals = scene.snapshot(id).await?.totals;
-    assert_eq!((totals.initial, totals.restocked, totals.returned, totals.available), (10, 5, 2, 17));
+    assert_eq!((totals.released, totals.available), (7, 14));
+    let held = ledger.holdings(id, &intents.iter().map(Intent::buyer_digest).collect::<Vec<_>>()).await?;
+    assert_eq!(held, [1, 1, 0, 0, 0]);
+    let orders = batch.orders().map(|(order, _intent)| IntentResult::Replay(order));
+    assert_eq!(scene.screen(&intents).await?, orders.collect::<Vec<_>>(), "keys keep answering");
+    for place in [0, 2, 3] {
+        let returned = ledger.return_units(&cancelled_order(&batch, place)?).await?;
+        assert_eq!(returned, Returned::Already, "order {place}");
+    }
+    assert!(matches!(ledger.return_units(&cancelled_order(&batch, 1)?).await?, Returned::Done(_)));
+    let entry = ledger.entry(batch.id()).await?.ok_or("the evidence")?;
+    let placed = entry.orders.iter().map(|order| order.state == OrderState::Confirmed);
+    assert_eq!(placed.collect::<Vec<_>>(), [true, true, true, true, false], "as they were placed");
+    Ok(())
+}
+
+/// The order was cancelled during the rebuild. Its event may come before the second call, or after it.
+pub async fn an_order_restored_as_confirmed_is_released_by_the_next_restore(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let (id, ledger) = (scene.unused()?, scene.ledger());
+    let batch = scene.batch(crowd(id, 3)?)?;
+    ledger.begin_rebuild(&stored(&scene, id, 10, 2)?).await?;
+    assert_eq!(ledger.return_units(&cancelled_order(&batch, 0)?).await?, Returned::NotSettled);
+    ledger.restore(id, 2, &all_confirmed(&batch)).await?;
+    let first = ledger.return_units(&cancelled_order(&batch, 0)?).await?;
+    assert!(matches!(first, Returned::Done(_)), "{first:?}");
+    let present = outcome(&batch, |place| match place {
+        0 | 1 => cancelled(CancelReason::ByBuyer),
+        _ => Decision::Confirmed,
+    });
+    for _time in 0..2 {
+        ledger.restore(id, 2, &present).await?;
+    }
+    assert_eq!(ledger.return_units(&cancelled_order(&batch, 1)?).await?, Returned::Already);
+    assert_eq!(ledger.end_rebuild(id, 2, 9).await?, ACTIVE);
+    let snapshot = scene.snapshot(id).await?;
+    let totals =
+        Totals { initial: 10, deducted: 3, returned: 2, released: 2, available: 9, ..Totals::default() };
+    assert_eq!((snapshot.totals, snapshot.buyers, snapshot.keys), (totals, 1, 3));
+    Ok(())
+}
+
+/// Of a sale that the ledger still has.
+pub async fn what_was_released_stays_so_in_a_rebuild(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let (id, ledger) = (scene.on_sale(10, 5).await?, scene.ledger());
+    let batch = scene.deduct(vec![intent(id, "ada", "k", 4)?, intent(id, "bob", "k", 3)?]).await?;
+    ledger.settle(&all_confirmed(&batch)).await?;
+    ledger.return_units(&cancelled_order(&batch, 0)?).await?;
+    let before = scene.snapshot(id).await?;
+    ledger.pause(id).await?;
+    assert_eq!(ledger.begin_rebuild(&stored(&scene, id, 10, 2)?).await?, Rebuilding::Begun);
+    let present = outcome(&batch, |place| match place {
+        0 => cancelled(CancelReason::OutboundFailed),
+        _ => Decision::Confirmed,
+    });
+    ledger.restore(id, 2, &present).await?;
+    assert_eq!(ledger.end_rebuild(id, 2, 7).await?, ACTIVE);
+    let after = scene.snapshot(id).await?;
+    assert_eq!((after.totals, after.buyers, after.keys), (before.totals, before.buyers, before.keys));
+    assert_eq!(ledger.return_units(&cancelled_order(&batch, 0)?).await?, Returned::Already);
+    assert_eq!(scene.screen(&[intent(id, "ada", "l", 5)?]).await?, [IntentResult::Pass]);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use flashgate_domain::{
 use parking_lot::Mutex;
 
 use super::Subject;
-use crate::{Activated, Deduction, IntentResult, Ledger, Snapshot};
+use crate::{Activated, CancelledOrder, Deduction, IntentResult, Ledger, Snapshot};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -205,4 +205,10 @@ pub fn all_confirmed(batch: &Batch) -> BatchOutcome {
 /// An outcome that cancels every order.
 pub fn all_cancelled(batch: &Batch, reason: CancelReason) -> BatchOutcome {
     outcome(batch, |_place| Decision::Cancelled(reason))
+}
+
+/// An order of the batch that was cancelled after its confirmation.
+pub fn cancelled_order(batch: &Batch, place: usize) -> Result<CancelledOrder> {
+    let (order, intent) = batch.orders().nth(place).ok_or("no such order")?;
+    Ok(CancelledOrder { order, batch: batch.id(), intent: intent.clone() })
 }

@@ -196,6 +196,7 @@ fn reclaimed_totals() -> Totals {
         deducted: 14,
         written_off: 4,
         reclaimed: 4,
+        released: 0,
         available: 0,
     }
 }

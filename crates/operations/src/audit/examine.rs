@@ -2,7 +2,8 @@
 //!
 //! A look reads the ledger and then the store. Its only error is known: a batch that is deducted after the first
 //! and applied before the second reading makes [`Gap::across`] greater, and nothing makes it smaller. So the
-//! smallest of several looks counts, and a difference that is missing in one look is none.
+//! smallest of several looks counts, and a difference that is missing in one look is none. Returned units are apart: what
+//! the store had returned at the first look must have come to the ledger by the last.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use flashgate_domain::{
     BatchId, LogStatus, OrderId, SaleId, SaleState,
     audit::{
         DecidedBatch, Evidence, Finding, Gap, LedgerSnapshot, Report, Steps, StoreSnapshot, Trace,
-        TraceStatus, lost_part, missing_orders, open_batches, weigh,
+        TraceStatus, lost_part, missing_orders, open_batches, returned_units, weigh,
     },
 };
 use tokio::time::sleep;
@@ -74,6 +75,7 @@ pub async fn examine(
 ) -> Result<Option<Report>, SideError> {
     let mut best: Option<Box<Reading>> = None;
     let (mut missing, mut was_due) = (None::<StoreSnapshot>, false);
+    let (mut first, mut returns) = (None::<StoreSnapshot>, None);
     for look in 0..plan.looks.max(2) {
         if look > 0 {
             sleep(plan.pause).await;
@@ -90,6 +92,8 @@ pub async fn examine(
                 return Ok(Some(report(sale, &look, findings, Steps::default(), plan)));
             }
             Seen::Both(look) => {
+                let first = first.get_or_insert_with(|| look.store.clone());
+                returns = returned_units(first, &look.ledger, &look.store);
                 let smaller = best.as_ref().is_none_or(|best| look.gap.across < best.gap.across);
                 if smaller {
                     best = Some(look);
@@ -105,6 +109,7 @@ pub async fn examine(
             let of_buyers = of_buyers(sale, ledger, store, &look, &evidence, plan).await?;
             let mut findings = weigh(&look.gap, evidence, &look.ledger, &look.store);
             findings.extend(of_buyers);
+            findings.extend(returns);
             Ok(Some(report(sale, &look, findings, steps, plan)))
         }
         (None, Some(snapshot)) if was_due => Ok(lost(sale, &snapshot)),
@@ -139,11 +144,19 @@ async fn of_buyers(
         return Ok(findings);
     }
     let held = holdings::compare(sale, ledger, store, &look.ledger, plan).await?;
-    // Units that are held for missing orders are correct.
-    let missing = missing_orders(&look.ledger, &look.store) > 0;
-    findings
-        .extend(held.into_iter().filter(|found| !(missing && matches!(found, Finding::HeldTooMany { .. }))));
+    let is_too_many = |found: &Finding| matches!(found, Finding::HeldTooMany { .. });
+    // Units that are held for missing orders are correct, and those that are due to return are named apart.
+    let explained = held.iter().any(is_too_many)
+        && (missing_orders(&look.ledger, &look.store) > 0 || returns_are_due(sale, store, look).await?);
+    findings.extend(held.into_iter().filter(|found| !(explained && is_too_many(found))));
     Ok(findings)
+}
+
+/// Whether an order has given units up by now that the ledger had not returned. The ledger has not changed since: else
+/// nobody holds too many.
+async fn returns_are_due(sale: SaleId, store: &dyn StoreSide, look: &Reading) -> Result<bool, SideError> {
+    let now = store.snapshot(sale, &[]).await?;
+    Ok(now.is_none_or(|now| now.returned > look.ledger.totals.released))
 }
 
 /// A sale that the ledger does not have. Before its preheat, and after its close, the ledger does not need it.

@@ -2,9 +2,9 @@
 
 use std::fmt::Display;
 
-use flashgate_domain::{Order, OrderId, Sale, SaleId, SaleState};
+use flashgate_domain::{Order, OrderEvent, OrderId, Sale, SaleId, SaleState};
 use flashgate_proto::{
-    order, sale,
+    event, order, sale,
     v1::{self, order_service_client::OrderServiceClient, sale_service_client::SaleServiceClient},
 };
 use tonic::{Response, Status, transport::Channel};
@@ -89,14 +89,53 @@ impl<C: Carrier> SalesClient<C> {
     }
 }
 
-/// The order as the order store behind `worker` has it.
-///
-/// # Errors
-/// The call failed.
-pub async fn find_order<C: Carrier>(worker: C, order_id: OrderId) -> Result<Order, ClientError> {
-    let request = v1::FindOrderRequest { order_id: order_id.to_string() };
-    let found = OrderServiceClient::new(worker).find_order(request).await?.into_inner();
-    order::order(found).map_err(invalid)
+/// A client for orders, through any order worker.
+#[derive(Clone, Debug)]
+pub struct OrdersClient<C = Channel>(OrderServiceClient<C>);
+
+impl<C: Carrier> OrdersClient<C> {
+    /// Uses a connection to an order worker.
+    pub fn on(worker: C) -> Self {
+        Self(OrderServiceClient::new(worker))
+    }
+
+    /// The order as the order store has it.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn find(&mut self, order_id: OrderId) -> Result<Order, ClientError> {
+        let request = v1::FindOrderRequest { order_id: order_id.to_string() };
+        order::order(self.0.find_order(request).await?.into_inner()).map_err(invalid)
+    }
+
+    /// Cancels a confirmed order; one that is cancelled already stays as it is. Returns the order.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn cancel(
+        &mut self,
+        order_id: OrderId,
+        operator: &str,
+        cause: &str,
+    ) -> Result<Order, ClientError> {
+        let request = v1::CancelStoredOrderRequest {
+            order_id: order_id.to_string(),
+            buyer_id: String::new(),
+            operator: operator.to_owned(),
+            cause: cause.to_owned(),
+        };
+        order::order(self.0.cancel_order(request).await?.into_inner()).map_err(invalid)
+    }
+
+    /// The transitions of an order after it was placed, by ascending version.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn events(&mut self, order_id: OrderId) -> Result<Vec<OrderEvent>, ClientError> {
+        let request = v1::ListOrderEventsRequest { order_id: order_id.to_string() };
+        let events = self.0.list_order_events(request).await?.into_inner().events;
+        events.into_iter().map(|event| event::event(event).map_err(invalid)).collect()
+    }
 }
 
 fn decoded(answer: Result<Response<v1::Sale>, Status>) -> Result<Sale, ClientError> {

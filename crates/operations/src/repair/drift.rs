@@ -2,7 +2,8 @@
 //!
 //! 1. Audit twice: a momentary difference is in only one of the audits.
 //! 2. Batches and orders first: a changed order is set back to what the ledger has settled, a batch that the
-//!    ledger has lost is settled from the order store.
+//!    ledger has lost is settled from the order store, and the events of orders whose units have not returned to the
+//!    ledger are published again.
 //! 3. A difference that no batch explains is compensated, in the ledger, in the order store, or in both. Each step
 //!    names the state that the audit saw, and is refused if that changed; so a step that is sent twice, or by two
 //!    operators, is taken once.
@@ -49,6 +50,8 @@ pub enum Step {
         /// The state that the ledger has settled.
         settled: OrderMark,
     },
+    /// Units of cancelled orders that have not returned to the ledger.
+    Returns,
     /// A batch that the ledger has lost.
     Settle {
         /// The batch.
@@ -116,6 +119,7 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
                 Finding::ChangedBatch { batch, orders, .. } => {
                     steps.extend(self.corrections(*batch, orders).await?);
                 }
+                Finding::ReturnsDue { .. } => steps.push(Step::Returns),
                 Finding::Phantom { fenced: true, .. }
                 | Finding::ToRedrive { .. }
                 | Finding::Leaked { .. }
@@ -126,6 +130,7 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
                 | Finding::PartLost { .. }
                 | Finding::HeldTooFew { .. }
                 | Finding::HeldTooMany { .. }
+                | Finding::ReturnedTooMany { .. }
                 | Finding::MissingInLedger
                 | Finding::OtherGeneration { .. } => {}
             }
@@ -195,6 +200,12 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
                 let request = v1::CorrectOrderRequest { order_id, seen, settled };
                 let mut repairs = RepairServiceClient::new(self.sides.worker.clone());
                 Ok(repairs.correct_order(request).await?.into_inner().result)
+            }
+            Step::Returns => {
+                let request = v1::RepublishReturnsRequest { sale_id: self.sale.get() };
+                let mut repairs = RepairServiceClient::new(self.sides.worker.clone());
+                let events = repairs.republish_returns(request).await?.into_inner().events;
+                Ok(format!("done: {events} events"))
             }
             Step::Settle { batch } => Ok(settle(&self.sides.worker, &[*batch]).await?.concat()),
         }

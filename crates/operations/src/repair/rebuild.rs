@@ -123,6 +123,12 @@ impl RebuildStatus {
         each.into_iter().flatten().map(|amount| amount.orders).sum()
     }
 
+    /// What placing changes: the number of orders, and the units left. Cancellations, which can go on during a rebuild,
+    /// do not count.
+    fn placed(&self) -> (u64, i128) {
+        (self.orders(), i128::from(self.store.saleable) - i128::from(self.store.returned))
+    }
+
     /// Why the sale may not be rebuilt. With `may_sell`, an active or prepared sale may be: a failover can leave a
     /// prepared sale of an earlier generation, which no gateway activates.
     pub fn refusal(&self, may_sell: bool) -> Option<String> {
@@ -199,7 +205,7 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
             if let Some(why) = standing.refusal(false) {
                 return Err(NotRebuilt::Refused(why));
             }
-            let now = (standing.orders(), standing.store.saleable);
+            let now = standing.placed();
             if standing.open_batches() > 0 || last != Some(now) {
                 (last, since) = (Some(now), Instant::now());
             }
@@ -207,7 +213,7 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
             // although messages of other sales keep arriving.
             if since.elapsed() >= self.quiet && self.until_done().await? {
                 let after = self.standing().await?;
-                if (after.orders(), after.store.saleable) == now && after.open_batches() == 0 {
+                if after.placed() == now && after.open_batches() == 0 {
                     return Ok(after);
                 }
             }

@@ -97,6 +97,8 @@ impl From<&Finding> for FindingView {
             | Finding::PartLost { .. }
             | Finding::HeldTooFew { .. }
             | Finding::HeldTooMany { .. }
+            | Finding::ReturnsDue { .. }
+            | Finding::ReturnedTooMany { .. }
             | Finding::MissingInLedger
             | Finding::OtherGeneration { .. } => {}
         }

@@ -126,6 +126,12 @@ impl From<&Step> for StepView {
             Step::Order { order, seen, settled } => {
                 ("order_store", format!("order {order} becomes {}", mark(settled)), mark(seen), 0)
             }
+            Step::Returns => (
+                "ledger",
+                "publish the returns of cancelled orders again".to_owned(),
+                "units are due".to_owned(),
+                0,
+            ),
             Step::Settle { batch } => {
                 ("ledger", format!("settle batch {batch} from the order store"), "no log entry".to_owned(), 0)
             }
@@ -167,7 +173,10 @@ const fn remedy_of(finding: &Finding) -> Option<&'static str> {
         Finding::OrdersMissing { .. } => Some(
             "no units are put back: theirs would be sold twice; put the orders back from a backup or the outcomes topic",
         ),
-        Finding::PartLost { .. } | Finding::HeldTooFew { .. } | Finding::HeldTooMany { .. } => {
+        Finding::PartLost { .. }
+        | Finding::HeldTooFew { .. }
+        | Finding::HeldTooMany { .. }
+        | Finding::ReturnedTooMany { .. } => {
             Some("`flashgate repair rebuild --pause` puts back what the orders say")
         }
         Finding::MissingInLedger => Some("`flashgate repair rebuild` builds it anew"),
@@ -179,6 +188,7 @@ const fn remedy_of(finding: &Finding) -> Option<&'static str> {
         }
         Finding::Phantom { fenced: false, .. }
         | Finding::Leaked { .. }
+        | Finding::ReturnsDue { .. }
         | Finding::Surplus { .. }
         | Finding::LedgerContradiction { .. }
         | Finding::StoreContradiction { .. }

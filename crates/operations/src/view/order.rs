@@ -1,6 +1,6 @@
 //! An order, as its buyer and as operators see it.
 
-use flashgate_domain::{CancelReason, Order};
+use flashgate_domain::{CancelReason, Order, OrderEvent};
 use flashgate_proto::{
     json::{Buyer, Id, Key},
     v1,
@@ -29,6 +29,8 @@ pub struct OrderView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub cancel_reason: Option<String>,
+    /// Greater with every transition: of two answers, the one with the greater version is newer. 0 while pending.
+    pub version: u32,
 }
 
 impl From<&Order> for OrderView {
@@ -39,15 +41,16 @@ impl From<&Order> for OrderView {
             quantity: order.intent.quantity().get(),
             state: order.state.as_str().to_owned(),
             cancel_reason: order.state.reason().map(CancelReason::as_str).map(str::to_owned),
+            version: order.version,
         }
     }
 }
 
 impl From<v1::GetOrderResponse> for OrderView {
     fn from(order: v1::GetOrderResponse) -> Self {
-        let v1::GetOrderResponse { order_id, sale_id, quantity, state, cancel_reason } = order;
+        let v1::GetOrderResponse { order_id, sale_id, quantity, state, cancel_reason, version } = order;
         let cancel_reason = not_empty(cancel_reason);
-        Self { order_id, sale_id: sale_id.to_string(), quantity, state, cancel_reason }
+        Self { order_id, sale_id: sale_id.to_string(), quantity, state, cancel_reason, version }
     }
 }
 
@@ -80,5 +83,56 @@ impl From<&Order> for StoredOrderView {
             batch_id: batch.to_string(),
             created_at_ms: created_at.as_millis(),
         }
+    }
+}
+
+/// A transition of an order.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct OrderEventView {
+    /// The version of the order after the transition.
+    #[schema(minimum = 2)]
+    pub version: u32,
+    /// The state before.
+    pub from: &'static str,
+    /// The state after.
+    pub to: &'static str,
+    /// Why it is cancelled, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub cancel_reason: Option<&'static str>,
+    /// `buyer`, or `operator:` and a name.
+    pub actor: String,
+    /// The cause in the actor's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub cause: Option<String>,
+    /// When, in milliseconds since 1970-01-01T00:00:00Z.
+    pub at_ms: u64,
+}
+
+impl From<&OrderEvent> for OrderEventView {
+    fn from(event: &OrderEvent) -> Self {
+        Self {
+            version: event.version,
+            from: event.from.as_str(),
+            to: event.to.as_str(),
+            cancel_reason: event.to.reason().map(CancelReason::as_str),
+            actor: event.actor.to_string(),
+            cause: not_empty(event.cause.as_str().to_owned()),
+            at_ms: event.at.as_millis(),
+        }
+    }
+}
+
+/// The transitions of an order.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct OrderEventsView {
+    /// By ascending version.
+    pub events: Vec<OrderEventView>,
+}
+
+impl From<&[OrderEvent]> for OrderEventsView {
+    fn from(events: &[OrderEvent]) -> Self {
+        Self { events: events.iter().map(OrderEventView::from).collect() }
     }
 }

@@ -18,7 +18,7 @@ use super::{Database, proxy::Proxy};
 const GENEROUS: Duration = Duration::from_secs(60);
 
 /// A proxy in front of the server, and the server's URL through it.
-async fn proxy(database: &Database) -> (Proxy, String) {
+pub(crate) async fn proxy(database: &Database) -> (Proxy, String) {
     let (login, address) = database.server.rsplit_once('@').unwrap();
     let address: SocketAddr = address.parse().unwrap();
     let proxy = Proxy::before(address).await;
@@ -27,7 +27,7 @@ async fn proxy(database: &Database) -> (Proxy, String) {
 }
 
 /// Short timeouts, except for the server's idle timeout.
-fn impatient() -> ServerSettings {
+pub(crate) fn impatient() -> ServerSettings {
     ServerSettings {
         acquire_timeout: Duration::from_secs(2),
         call_timeout: Duration::from_secs(2),
@@ -36,19 +36,19 @@ fn impatient() -> ServerSettings {
     }
 }
 
-async fn sale(store: &MySqlStore) -> SaleId {
+pub(crate) async fn sale(store: &MySqlStore) -> SaleId {
     store.create_sale(&draft("A thing", 1_000).unwrap(), NOW).await.unwrap().id
 }
 
 /// Locks the row of a sale until its transaction ends.
-async fn hold(connection: &mut MySqlConnection, sale: SaleId) {
+pub(crate) async fn hold(connection: &mut MySqlConnection, sale: SaleId) {
     connection.execute("BEGIN").await.unwrap();
     let row = sqlx::query("SELECT id FROM sales WHERE id = ? FOR UPDATE").bind(sale.get());
     row.fetch_one(&mut *connection).await.unwrap();
 }
 
 /// The number of connections to this database that take units now: a long time only if they wait for the row.
-async fn waiting(database: &Database, connection: &mut MySqlConnection) -> i64 {
+pub(crate) async fn waiting(database: &Database, connection: &mut MySqlConnection) -> i64 {
     let count = "SELECT COUNT(*) FROM information_schema.processlist \
                  WHERE db = ? AND id <> CONNECTION_ID() AND info LIKE '%UPDATE sales SET saleable%'";
     let row = sqlx::query(count).bind(&database.name).fetch_one(connection).await.unwrap();

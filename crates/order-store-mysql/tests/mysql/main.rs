@@ -3,6 +3,7 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test without its server must stop")]
 
+mod changing;
 mod faults;
 mod proxy;
 

@@ -93,3 +93,16 @@ pub async fn an_order_that_was_changed_is_corrected_once(subject: &Subject) -> F
     assert_eq!(store.outcome(placed.id()).await?, Some(outcome));
     Ok(())
 }
+
+/// What was settled of it is its first state: it would have its units again, which are on sale.
+pub async fn an_order_that_a_transition_moved_is_not_corrected(subject: &Subject) -> Fact {
+    let sale = subject.sale(10).await?;
+    let order = subject.place(1, sale, &[2]).await?[0];
+    let cancelled = OrderState::Cancelled(CancelReason::ByBuyer);
+    subject.walk(order, &[OrderState::Confirmed, cancelled]).await?;
+    let seen = OrderSnapshot { quantity: 2, state: cancelled };
+    let correction = Correction { order, sale, seen, settled: confirmed(2) };
+    assert!(!subject.store().correct_order(&correction, NOW).await?);
+    assert_eq!(subject.store().order(order).await?.map(|order| order.state), Some(cancelled));
+    Ok(())
+}

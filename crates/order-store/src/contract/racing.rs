@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use flashgate_domain::{Batch, BatchOutcome, SaleId};
+use flashgate_domain::{Batch, BatchOutcome, CancelReason, OrderState, SaleId};
 
 use super::{
     Broken, Fact, Subject,
+    lifecycle::{self, change},
     scene::{NOW, batch, confirmed_units, decided, intent, singles},
 };
-use crate::{OrderStore, StoreError};
+use crate::{Changed, OrderStore, StoreError};
 
 /// Retries as a worker does, until the store answers.
 async fn persist(store: Arc<dyn OrderStore>, chunks: Vec<Vec<Batch>>) -> Result<Vec<BatchOutcome>, Broken> {
@@ -74,4 +75,60 @@ pub async fn two_stores_with_the_same_keys_sell_each_once(subject: &Subject) -> 
     let outcomes = [one, two].concat();
     assert_eq!(confirmed_units(&outcomes, sale), 20 * 5);
     conserved(subject, sale, 1_000, &outcomes).await
+}
+
+/// Each order is cancelled through one worker while it is paid through the other.
+pub async fn of_two_concurrent_transitions_one_wins(subject: &Subject) -> Fact {
+    let sale = subject.sale(200).await?;
+    let orders = subject.place(1, sale, &[3; 60]).await?;
+    let targets = [OrderState::Cancelled(CancelReason::ByBuyer), OrderState::Paid];
+    let [one, two] = [0, 1].map(|i| {
+        let (store, orders) = (Arc::clone(&subject.stores[i]), orders.clone());
+        tokio::spawn(async move {
+            let mut answers = Vec::new();
+            for (at, order) in orders.into_iter().enumerate() {
+                let change = change(order, OrderState::Confirmed, targets[(at + i) % 2]);
+                answers.push(lifecycle::persist(&*store, &change).await?);
+            }
+            Ok::<_, StoreError>(answers)
+        })
+    });
+    let (one, two) = (one.await??, two.await??);
+    let mut returned = 0;
+    for (order, answers) in orders.iter().zip(one.into_iter().zip(two)) {
+        let (event, loser) = match answers {
+            (Changed::Now(event), Changed::Elsewhere(loser)) => (event, loser),
+            (Changed::Elsewhere(loser), Changed::Now(event)) => (event, loser),
+            answers => return Err(format!("{order}: {answers:?}").into()),
+        };
+        assert_eq!((loser.state, loser.version), (event.to, 2));
+        assert_eq!(subject.store().order(*order).await?, Some(loser));
+        returned += if event.returns_units() { 3 } else { 0 };
+        assert_eq!(subject.store().order_events(*order).await?, [event]);
+    }
+    assert_eq!(subject.stock(sale).await?, (20 + returned, returned));
+    Ok(())
+}
+
+/// Every unit that was returned can be sold, and once.
+pub async fn placing_while_units_return_never_oversells(subject: &Subject) -> Fact {
+    let sale = subject.sale(60).await?;
+    let orders = subject.place(1, sale, &[1; 60]).await?;
+    let [desk, writer] = subject.stores.each_ref().map(Arc::clone);
+    let returning = tokio::spawn(async move {
+        let timeout = OrderState::Cancelled(CancelReason::Timeout);
+        for order in orders {
+            lifecycle::persist(&*desk, &change(order, OrderState::Confirmed, timeout)).await?;
+        }
+        Ok::<_, StoreError>(())
+    });
+    let chunks = (2..32).map(|number| Ok(vec![singles(number, sale, 4)?]));
+    let placing = tokio::spawn(persist(writer, chunks.collect::<Result<Vec<_>, Broken>>()?));
+    returning.await??;
+    let sold = confirmed_units(&placing.await??, sale);
+    assert!(sold <= 60, "{sold} of 60 returned units are sold");
+    assert_eq!(subject.stock(sale).await?, (60 - sold, 60));
+    let snapshot = subject.store().snapshot(sale, &[]).await?.ok_or("the sale is gone")?;
+    assert_eq!(snapshot.orders.confirmed.units, 60 + sold);
+    Ok(())
 }

@@ -1,12 +1,17 @@
-//! Random chunks against a model.
+//! Random chunks and transitions against a model.
 
 use std::collections::{BTreeMap, HashSet};
 
-use flashgate_domain::{Batch, BatchId, BatchOutcome, SaleId};
-use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
+use flashgate_domain::{Batch, BatchId, BatchOutcome, CancelReason, OrderState, SaleId};
+use rand::{
+    Rng, SeedableRng,
+    rngs::StdRng,
+    seq::{IteratorRandom, SliceRandom},
+};
 
 use super::{
     Fact, Subject,
+    lifecycle::{change, moved, persist},
     scene::{NOW, batch, decided, intent},
 };
 use crate::decide::{Purchase, order_by_order};
@@ -34,10 +39,18 @@ impl Model {
     }
 }
 
-/// New batches, repeated ones, duplicate keys, sold-out sales: the store answers as the model does, and its stock is
-/// the model's.
+/// Every state that an order can move to.
+fn targets() -> impl Iterator<Item = OrderState> {
+    let by_reason =
+        |reason| [OrderState::Cancelled, OrderState::Refunding, OrderState::Refunded].map(|to| to(reason));
+    let paid = [OrderState::Paid, OrderState::Shipped, OrderState::Finished];
+    paid.into_iter().chain(CancelReason::ALL.into_iter().flat_map(by_reason))
+}
+
+/// New batches, repeated ones, duplicate keys, sold-out sales, transitions: the store answers as the model does, its
+/// stock is the model's, and `saleable = initial + restocked + returned - confirmed`.
 #[expect(clippy::print_stdout, reason = "a random test prints its seed")]
-pub async fn the_numbers_agree_after_any_chunks(subject: &Subject) -> Fact {
+pub async fn the_numbers_agree_after_any_chunks_and_transitions(subject: &Subject) -> Fact {
     let seed = std::env::var("FLASHGATE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_260_601);
     println!("FLASHGATE_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
@@ -66,8 +79,24 @@ pub async fn the_numbers_agree_after_any_chunks(subject: &Subject) -> Fact {
         chunk.shuffle(&mut random);
         let store = &subject.stores[random.random_range(0..2)];
         assert_eq!(decided(store.apply(&chunk, NOW).await?)?, model.apply(&chunk));
+        for _ in 0..random.random_range(0..8) {
+            let Some(batch) = known.iter().choose(&mut random) else { break };
+            let order = batch.id().order(random.random_range(0..batch.intents().len())).ok_or("no order")?;
+            let order = store.order(order).await?.ok_or("not found")?;
+            let Some(to) = targets().filter(|to| order.state.may_become(*to)).choose(&mut random) else {
+                continue;
+            };
+            let event = moved(persist(&**store, &change(order.id, order.state, to)).await?)?;
+            if event.returns_units() {
+                let saleable = model.saleable.entry(event.intent.sale()).or_default();
+                *saleable += u64::from(event.intent.quantity().get());
+            }
+        }
         for (sale, saleable) in &model.saleable {
-            assert_eq!(subject.saleable(*sale).await?, *saleable, "of sale {sale}");
+            let snapshot = subject.store().snapshot(*sale, &[]).await?.ok_or("the sale is gone")?;
+            assert_eq!(snapshot.saleable, *saleable, "of sale {sale}");
+            let brought = snapshot.initial + snapshot.restocked + snapshot.returned;
+            assert_eq!(snapshot.saleable, brought - snapshot.orders.confirmed.units, "of sale {sale}");
         }
     }
     Ok(())

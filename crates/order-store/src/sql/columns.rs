@@ -2,12 +2,12 @@
 //! store. No I/O.
 
 use flashgate_domain::{
-    BatchId, BuyerId, CancelReason, IdempotencyKey, Intent, LedgerId, Order, OrderId, OrderOutcome,
-    OrderState, Quantity, SaleId, StoreId, Timestamp,
+    Actor, BatchId, BuyerId, CancelReason, Cause, Decision, IdempotencyKey, Intent, LedgerId, Order,
+    OrderEvent, OrderId, OrderOutcome, OrderState, Quantity, SaleId, StoreId, Timestamp,
 };
 use thiserror::Error;
 
-use crate::{LetterStatus, StoreError, StoreIdentity, decide::first_decision};
+use crate::{LetterStatus, StoreError, StoreIdentity};
 
 /// A value that this version cannot have written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -96,20 +96,53 @@ impl OrderColumns<'_> {
         ))
     }
 
-    /// The decision made when the order was placed.
-    pub fn outcome(self) -> Result<OrderOutcome, InvalidColumn> {
-        let (order, intent) = (order_id(self.id)?, self.intent()?);
+    fn state(self) -> Result<OrderState, InvalidColumn> {
+        order_state(self.state, self.cancel_reason)
+    }
+
+    /// The order with the decision that `decide` finds in its state.
+    pub fn outcome(self, decide: fn(OrderState) -> Decision) -> Result<OrderOutcome, InvalidColumn> {
         Ok(OrderOutcome {
-            order,
-            intent,
-            decision: first_decision(order_state(self.state, self.cancel_reason)?),
+            order: order_id(self.id)?,
+            intent: self.intent()?,
+            decision: decide(self.state()?),
         })
     }
 
     /// The order as it is now.
-    pub fn stored(self, batch: BatchId, created_at_ms: u64) -> Result<Order, InvalidColumn> {
-        let (id, intent, state) =
-            (order_id(self.id)?, self.intent()?, order_state(self.state, self.cancel_reason)?);
-        Ok(Order { id, intent, state, batch, created_at: Timestamp::from_millis(created_at_ms) })
+    pub fn stored(self, batch: BatchId, version: u32, created_at_ms: u64) -> Result<Order, InvalidColumn> {
+        let (id, intent, state) = (order_id(self.id)?, self.intent()?, self.state()?);
+        Ok(Order { id, intent, state, version, batch, created_at: Timestamp::from_millis(created_at_ms) })
+    }
+}
+
+/// The columns of an event.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields are named after the columns")]
+pub struct EventColumns<'a> {
+    /// The order, in the state after the transition.
+    pub order: OrderColumns<'a>,
+    pub from_state: &'a str,
+    pub from_reason: Option<&'a str>,
+    pub version: u32,
+    pub actor: &'a str,
+    pub cause: &'a str,
+    pub at_ms: u64,
+}
+
+impl EventColumns<'_> {
+    /// The event of an order of `batch`.
+    pub fn event(self, batch: BatchId) -> Result<OrderEvent, InvalidColumn> {
+        Ok(OrderEvent {
+            order: order_id(self.order.id)?,
+            batch,
+            intent: self.order.intent()?,
+            version: self.version,
+            from: order_state(self.from_state, self.from_reason)?,
+            to: self.order.state()?,
+            actor: Actor::parse(self.actor).ok_or(InvalidColumn("actor"))?,
+            cause: Cause::new(self.cause).map_err(impossible("cause"))?,
+            at: Timestamp::from_millis(self.at_ms),
+        })
     }
 }

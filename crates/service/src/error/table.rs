@@ -122,6 +122,12 @@ table! {
     ApiError::OrderNotFound =>
         "order_not_found", "Order not found", NOT_FOUND, NotFound, Never,
         "there is no such order";
+    ApiError::OrderPending =>
+        "order_pending", "Order pending", SERVICE_UNAVAILABLE, Unavailable, AfterOneSecond,
+        "the order is not decided yet; nothing was changed";
+    ApiError::OrderNotCancellable { state } =>
+        "order_not_cancellable", "Order not cancellable", CONFLICT, FailedPrecondition, Never,
+        "an order that is {state} cannot be cancelled", state = state.as_str();
     ApiError::OtherGeneration =>
         "other_generation", "Other generation", CONFLICT, FailedPrecondition, Never,
         "the order store has another generation of the sale";

@@ -1,8 +1,8 @@
 //! Orders.
 
-use flashgate_operations::view::{OrderView, StoredOrderView};
+use flashgate_operations::view::{OrderEventView, OrderEventsView, OrderView, StoredOrderView};
 
-use super::fields;
+use super::{fields, table};
 use crate::operate::moment::show;
 
 type Row = (&'static str, String);
@@ -25,7 +25,7 @@ pub(crate) fn stored_order(stored: &StoredOrderView) -> String {
 }
 
 fn rows(order: &OrderView) -> Vec<Row> {
-    let OrderView { order_id, sale_id, quantity, state, cancel_reason } = order;
+    let OrderView { order_id, sale_id, quantity, state, cancel_reason, version: _ } = order;
     let mut rows = vec![
         ("order", order_id.clone()),
         ("sale", sale_id.clone()),
@@ -34,4 +34,21 @@ fn rows(order: &OrderView) -> Vec<Row> {
     ];
     rows.extend(cancel_reason.clone().map(|reason| ("cancelled for", reason)));
     rows
+}
+
+/// One line a transition.
+pub(crate) fn events(events: &OrderEventsView) -> String {
+    let row = |event: &OrderEventView| {
+        [
+            event.version.to_string(),
+            show(event.at_ms),
+            event.from.to_owned(),
+            event.to.to_owned(),
+            event.cancel_reason.unwrap_or_default().to_owned(),
+            event.actor.clone(),
+            event.cause.clone().unwrap_or_default(),
+        ]
+    };
+    let columns = ["VERSION", "AT", "FROM", "TO", "CANCELLED FOR", "BY", "REASON"];
+    table(columns, &[0], events.events.iter().map(row))
 }

@@ -1,7 +1,7 @@
 //! Decodes the fields of a request; each error names its field.
 
 use flashgate_domain::{BuyerId, IdempotencyKey, OrderId, Quantity};
-use flashgate_proto::v1::{BuyRequest, BuyStreamRequest, GetOrderRequest};
+use flashgate_proto::v1::{BuyRequest, BuyStreamRequest};
 use flashgate_service::{
     error::ApiError,
     fields::{invalid, sale_id},
@@ -34,7 +34,7 @@ pub(super) fn buy_for_anyone(request: BuyStreamRequest) -> Result<Buy, ApiError>
     buy(buyer, None, &body)
 }
 
-/// The order id of a look-up.
-pub(super) fn order_id(body: &GetOrderRequest) -> Result<OrderId, ApiError> {
-    body.order_id.parse().map_err(invalid("order_id"))
+/// The order of a request.
+pub(super) fn order_id(text: &str) -> Result<OrderId, ApiError> {
+    text.parse().map_err(invalid("order_id"))
 }

@@ -21,5 +21,5 @@ pub fn buy_for_anyone(request: BuyStreamRequest) -> bool {
 
 /// Decodes the look-up of an order.
 pub fn order(request: &GetOrderRequest) -> bool {
-    fields::order_id(request).is_ok()
+    fields::order_id(&request.order_id).is_ok()
 }

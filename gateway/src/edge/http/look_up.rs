@@ -1,4 +1,4 @@
-//! `GET /v1/orders/{order_id}` and `GET /v1/sales/{sale_id}`
+//! `GET /v1/orders/{order_id}`, `POST /v1/orders/{order_id}/cancel` and `GET /v1/sales/{sale_id}`
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -6,7 +6,7 @@ use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
 };
-use flashgate_domain::{CancelReason, Refusal, SaleId, verdict::Violation};
+use flashgate_domain::{CancelReason, OrderState, Refusal, SaleId, verdict::Violation};
 use flashgate_proto::sale::SaleTerms;
 use flashgate_service::{
     error::ApiError,
@@ -41,6 +41,8 @@ pub struct OrderBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub cancel_reason: Option<&'static str>,
+    /// Greater with every transition: of two answers, the one with the greater version is newer. 0 while pending.
+    pub version: u32,
 }
 
 impl From<OrderView> for OrderBody {
@@ -51,6 +53,7 @@ impl From<OrderView> for OrderBody {
             quantity: order.quantity,
             state: order.state.as_str(),
             cancel_reason: order.state.reason().map(CancelReason::as_str),
+            version: order.version,
         }
     }
 }
@@ -102,6 +105,24 @@ impl IntoResponses for OrderErrors {
     }
 }
 
+/// The errors of a cancellation.
+struct CancelErrors;
+
+impl IntoResponses for CancelErrors {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let all = [
+            ApiError::malformed("{field}", "{expected}"),
+            ApiError::Unauthenticated(Violation::new("{field}", "{expected}")),
+            ApiError::OrderNotFound,
+            ApiError::OrderNotCancellable { state: OrderState::Paid },
+            ApiError::OrderPending,
+            ApiError::Refused(Refusal::LedgerUnavailable),
+            ApiError::WorkerUnavailable,
+        ];
+        errors(&[], &all)
+    }
+}
+
 /// The errors of a sale look-up.
 struct SaleErrors;
 
@@ -135,6 +156,36 @@ pub(crate) async fn order(
     let buyer = api.auth.buyer(&headers)?;
     let Path(order_id) = order_id.map_err(|rejection| ApiError::malformed("order_id", rejection))?;
     let order = api.orders.find(fields::id("order_id", &order_id)?, &buyer).await?;
+    Ok(Json(order.into()))
+}
+
+/// Cancel an order before it is paid
+///
+/// Its units are on sale again, and the buyer may buy again with another key. Repeatable: an order that is cancelled
+/// stays as it is.
+#[utoipa::path(
+    post,
+    path = "/v1/orders/{order_id}/cancel",
+    operation_id = "cancelOrder",
+    tag = "orders",
+    params(
+        ("order_id" = inline(Id), Path, description = "A decimal number from 1 to 2^63 - 1"),
+        ("X-Buyer-Id" = inline(Buyer), Header, description = "The buyer, with auth.mode = trusted-header: 1 to 128 visible ASCII characters, once"),
+    ),
+    responses(
+        (status = 200, description = "The order, cancelled now or before", body = OrderBody),
+        CancelErrors,
+        Everywhere,
+    )
+)]
+pub(crate) async fn cancel(
+    State(api): State<Arc<Api>>,
+    order_id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Result<Json<OrderBody>, ApiError> {
+    let buyer = api.auth.buyer(&headers)?;
+    let Path(order_id) = order_id.map_err(|rejection| ApiError::malformed("order_id", rejection))?;
+    let order = api.orders.cancel(fields::id("order_id", &order_id)?, &buyer).await?;
     Ok(Json(order.into()))
 }
 

@@ -296,6 +296,7 @@ fn snapshot_message(snapshot: Snapshot) -> v1::LedgerSnapshot {
         deducted: totals.deducted,
         written_off: totals.written_off,
         reclaimed: totals.reclaimed,
+        released: totals.released,
         available: totals.available,
         keys: snapshot.keys,
         buyers: snapshot.buyers,

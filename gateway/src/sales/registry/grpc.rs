@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flashgate_domain::{LedgerId, Order, OrderId, Sale, SaleId, SaleState, StoreId, StoreIdentity};
+use flashgate_domain::{BuyerId, LedgerId, Order, OrderId, Sale, SaleId, SaleState, StoreId, StoreIdentity};
 use flashgate_proto::{
     body::{self, BodyError},
     channel::{found, kept_alive},
@@ -99,11 +99,28 @@ impl Registry for GrpcRegistry {
     async fn find_order(&self, order: OrderId) -> Result<Option<Order>, RegistryError> {
         let request = v1::FindOrderRequest { order_id: order.to_string() };
         let answer = self.orders.clone().find_order(request).await;
-        found(answer).map_err(unavailable)?.map(order::order).transpose().map_err(|invalid| match invalid {
-            BodyError::WrongField { field } => RegistryError::Garbled(field),
-            BodyError::NotProtobuf(_) => RegistryError::Garbled("order"),
-        })
+        found(answer).map_err(unavailable)?.map(stored_order).transpose()
     }
+
+    async fn cancel_order(&self, order: OrderId, buyer: &BuyerId) -> Result<Option<Order>, RegistryError> {
+        let request = v1::CancelStoredOrderRequest {
+            order_id: order.to_string(),
+            buyer_id: buyer.as_str().to_owned(),
+            ..v1::CancelStoredOrderRequest::default()
+        };
+        match found(self.orders.clone().cancel_order(request).await) {
+            Ok(order) => order.map(stored_order).transpose(),
+            Err(status) if status.code() == Code::FailedPrecondition => Err(RegistryError::NotCancellable),
+            Err(status) => Err(unavailable(status)),
+        }
+    }
+}
+
+fn stored_order(message: v1::Order) -> Result<Order, RegistryError> {
+    order::order(message).map_err(|invalid| match invalid {
+        BodyError::WrongField { field } => RegistryError::Garbled(field),
+        BodyError::NotProtobuf(_) => RegistryError::Garbled("order"),
+    })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]

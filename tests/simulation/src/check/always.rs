@@ -6,6 +6,7 @@ use flashgate_ledger::LedgerState as State;
 use super::{
     books::{Excuses, confirmed, decided, deducted, units},
     log::log_is_covered,
+    returns::returns_are_right,
 };
 use crate::{
     ledger::{Account, LedgerState},
@@ -17,6 +18,7 @@ use crate::{
 pub(super) fn always(servers: &Servers) -> anyhow::Result<()> {
     let (ledger, store) = (servers.ledger.state(), servers.store.state());
     each_side(&ledger, &store)?;
+    returns_are_right(&ledger, &store)?;
     log_is_covered(&ledger.books)?;
     across(&ledger, &store)
 }
@@ -45,7 +47,8 @@ fn each_side(ledger: &LedgerState, store: &StoreState) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// No order that the ledger did not deduct; and `available = saleable - pending`, or less where a script was broken off
+/// No order that the ledger did not deduct; and `available = saleable - pending`, less what orders gave up and the
+/// ledger has not returned yet; or still less where a script was broken off
 /// (more, while it is rebuilt then: it sells nothing meanwhile).
 fn across(ledger: &LedgerState, store: &StoreState) -> anyhow::Result<()> {
     let excuses = Excuses(&ledger.lost);
@@ -60,13 +63,14 @@ fn across(ledger: &LedgerState, store: &StoreState) -> anyhow::Result<()> {
         let Some(sale) = store.sales.get(id) else { continue };
         let open = deducted.iter().filter(|(batch, _)| !decided.contains_key(batch));
         let pending: u64 = open.map(|(_, side)| units(side.intents, *id)).sum();
-        let expected = i128::from(sale.saleable) - i128::from(pending);
+        let coming = i128::from(sale.returned) - i128::from(account.totals.released);
+        let expected = i128::from(sale.saleable) - i128::from(pending) - coming;
         let available = i128::from(account.totals.available);
         ensure!(
             available == expected
                 || excuses.sale(*id)
                     && (available < expected || !excuses.is_only_short(*id) || is_being_rebuilt(account)),
-            "sale {id}: {available} available, but {} saleable less {pending} pending",
+            "sale {id}: {available} available, but {} saleable less {pending} pending and {coming} coming back",
             sale.saleable
         );
     }

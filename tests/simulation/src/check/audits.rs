@@ -1,6 +1,6 @@
 //! What audits may say, and repairs do, of a world whose drift is known: without a failover there is none.
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use flashgate_domain::{
     SaleState,
     audit::{Finding, Report},
@@ -17,7 +17,8 @@ pub fn no_false_alarm(servers: &Servers, report: &Report) -> anyhow::Result<()> 
     let excuses = Excuses(&ledger.lost);
     for finding in &report.findings {
         match finding {
-            Finding::ToRedrive { .. } => {}
+            Finding::ToRedrive { .. } | Finding::ReturnsDue { .. } => {}
+            Finding::ReturnedTooMany { .. } => bail!("no failover can do this: {finding:?}"),
             Finding::Phantom { batch, .. } | Finding::ChangedBatch { batch, .. } => {
                 ensure!(excuses.batch(*batch), "no failover has changed batch {batch}: {finding:?}");
             }
@@ -46,6 +47,7 @@ pub fn no_false_step(servers: &Servers, look: &DriftPlan) -> anyhow::Result<()> 
     for step in &look.steps {
         let is_due = match step {
             Step::Ledger(_) => excuses.sale(look.report.sale),
+            Step::Returns => true,
             Step::Settle { batch } => excuses.batch(*batch),
             Step::Store(_) | Step::Order { .. } => false,
         };
@@ -57,7 +59,13 @@ pub fn no_false_step(servers: &Servers, look: &DriftPlan) -> anyhow::Result<()> 
 /// When what is open was re-driven, and what no batch explains compensated, the two sides agree, unless the sale needs a
 /// rebuild.
 pub fn agrees_or_needs_rebuild(servers: &Servers, report: &Report) -> anyhow::Result<()> {
-    if needs_rebuild(report) { no_false_alarm(servers, report) } else { nothing_is_left(report) }
+    let is_in_part = servers.ledger.state().lost.in_part.contains(&report.sale);
+    let returns_due = |finding: &Finding| is_in_part && matches!(finding, Finding::ReturnsDue { .. });
+    if needs_rebuild(report) || report.findings.iter().any(returns_due) {
+        no_false_alarm(servers, report)
+    } else {
+        nothing_is_left(report)
+    }
 }
 
 /// When it was rebuilt as well, they agree in any case. A sale that is closed is not rebuilt.
@@ -80,6 +88,8 @@ fn needs_rebuild(report: &Report) -> bool {
         | Finding::MissingInLedger => true,
         Finding::OtherGeneration { ledger, store } => ledger < store,
         Finding::ToRedrive { .. }
+        | Finding::ReturnsDue { .. }
+        | Finding::ReturnedTooMany { .. }
         | Finding::Leaked { .. }
         | Finding::Surplus { .. }
         | Finding::LedgerContradiction { .. }

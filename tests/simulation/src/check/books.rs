@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use flashgate_domain::{BatchId, BatchOutcome, Intent, OrderId, OrderState, SaleId};
+use flashgate_domain::{BatchId, BatchOutcome, Decision, Intent, OrderId, OrderState, SaleId};
+use flashgate_order_store::decide::first_decision;
 
 use crate::{
     ledger::{Books, Entry, Losses, Status},
@@ -38,9 +39,9 @@ pub(super) fn units<'a>(intents: impl IntoIterator<Item = &'a Intent>, sale: Sal
     of_sale.map(|intent| u64::from(intent.quantity().get())).sum()
 }
 
-/// The confirmed units of `sale` in the order store.
+/// The units of `sale` that the order store ever confirmed.
 pub(super) fn confirmed(store: &StoreState, sale: SaleId) -> u64 {
-    let orders = store.orders.values().filter(|order| order.state == OrderState::Confirmed);
+    let orders = store.orders.values().filter(|order| first_decision(order.state) == Decision::Confirmed);
     units(orders.map(|order| &order.intent), sale)
 }
 

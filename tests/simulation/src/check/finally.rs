@@ -11,6 +11,7 @@ use super::{
     always::always,
     answers::{answer_is_true, answers_agree, orders_were_not_refused, retry_is_answered},
     books::{Excuses, decided, deducted},
+    returns::{requests_are_true, returns_have_arrived},
 };
 use crate::{broker::BrokerState, ledger::LedgerState, servers::Servers, store::StoreState, world::World};
 
@@ -22,6 +23,8 @@ pub fn finally(world: &World, asked_before: usize) -> anyhow::Result<()> {
     sales_stand_as_they_should(&ledger, &store)?;
     limits_hold(&ledger, &store)?;
     cancellations_are_true(&ledger, &store)?;
+    returns_have_arrived(&ledger, &store)?;
+    requests_are_true(&world.requests.asked(), &ledger, &store)?;
     let dead = world.servers.broker.state().stored(&world.servers.topics.dead_letters);
     ensure!(dead == 0, "{dead} messages went to the dead letters");
     let (attempts, now) = (world.buyers.attempts(), world.servers.clock.now());
@@ -37,7 +40,8 @@ pub fn finally(world: &World, asked_before: usize) -> anyhow::Result<()> {
     orders_were_not_refused(&attempts, &ledger, &store)
 }
 
-/// Without an operator nothing stays open, but for what a failover opened again, or the broker put aside.
+/// Without an operator nothing stays open, but for what a failover opened again, or the broker put aside; and every unit
+/// that was given up is back, but for what a failover has lost.
 pub fn little_is_open(servers: &Servers) -> anyhow::Result<()> {
     let (ledger, broker, store) = (servers.ledger.state(), servers.broker.state(), servers.store.state());
     let excuses = Excuses(&ledger.lost);
@@ -47,6 +51,15 @@ pub fn little_is_open(servers: &Servers) -> anyhow::Result<()> {
             is_settled,
             "batch {batch} is open in the ledger, and waits for nothing: {}",
             where_it_ended(&broker, &store, batch)
+        );
+    }
+    let strict = store.sales.values().filter(|sale| !excuses.sale(sale.id));
+    for (sale, account) in strict.filter_map(|sale| Some((sale, ledger.books.sales.get(&sale.id)?))) {
+        let (due, back) = (sale.returned, account.totals.released);
+        ensure!(
+            due == back,
+            "sale {}: {due} units given up, {back} back, and no operator is needed",
+            sale.id
         );
     }
     Ok(())
@@ -119,14 +132,15 @@ fn limits_hold(ledger: &LedgerState, store: &StoreState) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Nothing is cancelled unless the ledger promised too much after a failover; one order a key.
+/// Nothing is cancelled when it is placed unless the ledger promised too much after a failover; one order a key.
 fn cancellations_are_true(ledger: &LedgerState, store: &StoreState) -> anyhow::Result<()> {
     let excuses = Excuses(&ledger.lost);
     let mut standing: BTreeMap<_, OrderId> = BTreeMap::new();
     for order in store.orders.values() {
         let key = (order.intent.sale(), order.intent.buyer().as_str(), order.intent.key().as_str());
         match order.state {
-            OrderState::Confirmed => {
+            OrderState::Confirmed
+            | OrderState::Cancelled(CancelReason::ByBuyer | CancelReason::ByOperator) => {
                 let twin = standing.insert(key, order.id);
                 ensure!(twin.is_none(), "{key:?} has two orders: {twin:?} and {}", order.id);
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::ensure;
-use flashgate_domain::{BuyerDigest, Intent, OrderState, SaleId};
+use flashgate_domain::{BuyerDigest, Intent, OrderId, OrderState, SaleId};
 use flashgate_ledger::{LedgerState as State, Totals};
 
 use crate::ledger::{Books, Entry, Status};
@@ -57,16 +57,24 @@ fn logged(books: &Books) -> BTreeMap<SaleId, Logged> {
         else {
             continue;
         };
-        let is_kept = |intent: &Intent, state: OrderState| {
+        let is_kept = |place: usize, intent: &Intent, state: OrderState| {
             matches!(state, OrderState::Pending | OrderState::Confirmed)
                 && rebuilt.is_none_or(|sale| sale == intent.sale())
+                && !has_returned(books, entry.id.order(place), intent)
         };
-        let orders = intents.iter().zip(states).filter(|(intent, state)| is_kept(intent, **state));
-        for (intent, _state) in orders {
+        let orders = intents.iter().zip(states).enumerate();
+        let kept = orders.filter(|(place, (intent, state))| is_kept(*place, intent, **state));
+        for (_place, (intent, _state)) in kept {
             let (sale, quantity) = (sales.entry(intent.sale()).or_default(), intent.quantity().get());
             sale.units += u64::from(quantity);
             *sale.held.entry(intent.buyer_digest()).or_default() += quantity;
         }
     }
     sales
+}
+
+/// Whether the key of the order says that its units are back.
+fn has_returned(books: &Books, order: Option<OrderId>, intent: &Intent) -> bool {
+    let key = books.sales.get(&intent.sale()).and_then(|account| account.keys.get(&intent.key_digest()));
+    key.is_some_and(|key| Some(key.order) == order && key.returned)
 }

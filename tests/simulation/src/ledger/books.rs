@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use flashgate_domain::{
-    BatchId, BatchOutcome, BuyerDigest, Decision, Intent, KeyDigest, OrderId, OrderOutcome, OrderState, Sale,
-    SaleId, Shard, Timestamp, Window,
+    BatchId, BatchOutcome, BuyerDigest, CancelReason, Decision, Intent, KeyDigest, OrderId, OrderOutcome,
+    OrderState, Sale, SaleId, Shard, Timestamp, Window,
     audit::{Amount, LedgerStep},
 };
 use flashgate_ledger::{
@@ -47,10 +47,38 @@ pub struct Account {
     pub adjustments: u64,
     /// What each buyer holds.
     pub held: BTreeMap<BuyerDigest, u32>,
-    /// The order and the quantity of each key.
-    pub keys: BTreeMap<KeyDigest, (OrderId, u32)>,
+    /// The order of each key.
+    pub keys: BTreeMap<KeyDigest, KeyEntry>,
     /// How many buyers and keys were written.
     pub written: WrittenCounts,
+}
+
+/// The order that has a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyEntry {
+    /// The order.
+    pub order: OrderId,
+    /// Its quantity.
+    pub units: u32,
+    /// Whether the order gave its units up, and they are back: the mark.
+    pub returned: bool,
+}
+
+impl KeyEntry {
+    /// Of an order that has its units, or never had any.
+    pub const fn new(order: OrderId, units: u32) -> Self {
+        Self { order, units, returned: false }
+    }
+
+    /// The same order, after its units came back.
+    pub const fn marked(self) -> Self {
+        Self { returned: true, ..self }
+    }
+
+    /// Whether it is of the same order, with a mark or without.
+    pub fn is_of(self, other: Self) -> bool {
+        self.marked() == other.marked()
+    }
 }
 
 /// An entry of the deduction log.
@@ -87,10 +115,10 @@ pub enum Status {
 }
 
 impl Entry {
-    /// The intents, if it is deducted and not settled.
+    /// The intents, if it is deducted and its settlement has not ended: it is among the open batches until then.
     pub fn open(&self) -> Option<&[Intent]> {
         match &self.status {
-            Status::Known { intents, acknowledged: false, .. } => Some(intents),
+            Status::Known { intents, acknowledged, .. } if self.settling || !acknowledged => Some(intents),
             Status::Known { .. } | Status::Fenced => None,
         }
     }
@@ -154,6 +182,20 @@ impl Account {
         self.totals.returned += units;
         self.totals.available += i64::try_from(units).unwrap_or(i64::MAX);
     }
+
+    /// Returns units that a confirmed order gave up.
+    pub(super) fn release(&mut self, units: u32) {
+        self.totals.released += u64::from(units);
+        self.give_back(units.into());
+    }
+
+    /// Buyers without units are not kept.
+    pub(super) fn let_go(&mut self, buyer: BuyerDigest, units: u32) {
+        match self.held.get(&buyer).copied().unwrap_or(0).saturating_sub(units) {
+            0 => drop(self.held.remove(&buyer)),
+            held => drop(self.held.insert(buyer, held)),
+        }
+    }
 }
 
 impl Books {
@@ -214,7 +256,6 @@ impl Books {
         (account.state, account.epoch) = (State::Paused, sale.rebuild_epoch());
         account.totals.restocked = sale.restocked;
         account.totals.available += i64::try_from(sale.restocked).unwrap_or(i64::MAX);
-        account.give_back(sale.returned);
         self.sales.insert(sale.id, account);
         Rebuilding::Begun
     }
@@ -230,10 +271,11 @@ impl Books {
             |account: &&mut Account| account.state == State::Paused && account.generation == generation;
         let Some(account) = self.sales.get_mut(&sale).filter(is_it) else { return Restored::Missing };
         let of_sale = outcome.orders.iter().filter(|order| order.intent.sale() == sale);
-        account.counted(|account| of_sale.for_each(|order| restore(account, order)));
+        let returned = account.counted(|account| of_sale.map(|order| restore(account, order)).sum::<u32>());
         account.sequence += 1;
+        account.epoch += u64::from(returned > 0);
         let intents = outcome.orders.iter().map(|order| order.intent.clone()).collect();
-        let states = outcome.orders.iter().map(|order| order.decision.state()).collect();
+        let states = outcome.orders.iter().map(|order| at_placing(order.decision).state()).collect();
         let status = Status::Known { intents, states, acknowledged: true };
         let entry =
             Entry { id: outcome.batch, at, status, body: Vec::new(), settling: false, rebuilt: Some(sale) };
@@ -343,20 +385,36 @@ impl Books {
     }
 }
 
-/// What was decided of an order that the ledger has lost.
-fn restore(account: &mut Account, order: &OrderOutcome) {
+/// One order of a batch in its present state; how many of its units came back. An earlier call may have restored it as
+/// confirmed.
+fn restore(account: &mut Account, order: &OrderOutcome) -> u32 {
     let (intent, units) = (&order.intent, order.intent.quantity().get());
-    let value = (order.order, units);
-    if account.keys.get(&intent.key_digest()) == Some(&value) {
-        return;
+    let (value, buyer) = (KeyEntry::new(order.order, units), intent.buyer_digest());
+    if at_placing(order.decision) != Decision::Confirmed {
+        // It never had units; its key keeps replaying it, unless another order has the key.
+        account.keys.entry(intent.key_digest()).or_insert(value);
+        return 0;
     }
-    match order.decision {
-        Decision::Confirmed => {
-            account.take(units);
-            *account.held.entry(intent.buyer_digest()).or_default() += units;
-            account.keys.insert(intent.key_digest(), value);
-        }
-        Decision::Cancelled(_) => drop(account.keys.entry(intent.key_digest()).or_insert(value)),
+    let known = account.keys.get(&intent.key_digest()).copied();
+    if !known.is_some_and(|known| known.is_of(value)) {
+        account.take(units);
+        *account.held.entry(buyer).or_default() += units;
+        account.keys.insert(intent.key_digest(), value);
+    }
+    if order.decision == Decision::Confirmed || known == Some(value.marked()) {
+        return 0;
+    }
+    account.keys.insert(intent.key_digest(), value.marked());
+    account.let_go(buyer, units);
+    account.release(units);
+    units
+}
+
+/// The decision of the placing: an order that was cancelled for another reason was confirmed.
+const fn at_placing(present: Decision) -> Decision {
+    match present {
+        Decision::Cancelled(reason) if !CancelReason::is_of_placing(reason) => Decision::Confirmed,
+        placed @ (Decision::Confirmed | Decision::Cancelled(_)) => placed,
     }
 }
 

@@ -11,9 +11,10 @@ use flashgate_domain::{
     Timestamp, audit::LedgerStep, id::ShardCount,
 };
 use flashgate_ledger::{
-    Activated, Compensated, Deduction, Fate, Identifying, LedgerError, LedgerEvent, LedgerIdentity,
-    LedgerOrder, LedgerState as State, LogEntry, Observing, Prepared, Probing, Rebuilding, Rebuilt,
-    Repairing, Restored, SaleLifecycle, SaleStock, Screening, Selling, Settled, Snapshot, Watching,
+    Activated, CancelledOrder, Compensated, Deduction, Fate, Identifying, LedgerError, LedgerEvent,
+    LedgerIdentity, LedgerOrder, LedgerState as State, LogEntry, Observing, Prepared, Probing, Rebuilding,
+    Rebuilt, Repairing, Restored, Returned, Returning, SaleLifecycle, SaleStock, Screening, Selling, Settled,
+    Snapshot, Watching, intents::IntentFields,
 };
 use futures::stream::{self, BoxStream, StreamExt};
 use parking_lot::Mutex;
@@ -150,6 +151,17 @@ impl Selling for SimLedger {
         let settle = move |state: &mut LedgerState, _seen: &Seen| state.settle(&told, now.now());
         let settle = self.for_the_meant(false, settle);
         self.ask("settle", id.to_string(), sales(intents()), settle).await??.map_err(doubt)
+    }
+}
+
+#[async_trait]
+impl Returning for SimLedger {
+    async fn return_units(&self, order: &CancelledOrder) -> Result<Returned, LedgerError> {
+        IntentFields::of_cancelled(self.shards, order)?;
+        let (sale, about, told) = (order.intent.sale(), order.order.to_string(), order.clone());
+        let give_back = move |state: &mut LedgerState, _seen: &Seen| state.return_units(&told);
+        let give_back = self.for_the_meant(false, give_back);
+        self.ask("return_units", about, [sale], give_back).await??.map_err(doubt)
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Order {
     EntryFirst,
     /// A settlement says last that it happened, and is begun again: a flaw.
     AcknowledgedLast,
+    /// A return says last that it happened: a flaw.
+    MarkedLast,
 }
 
 /// Which script is broken off.
@@ -29,6 +31,8 @@ pub enum Script {
     Any,
     /// The next settlement that cancels an order: what it gives back must not come back twice.
     Cancelling,
+    /// The next return of the units of a confirmed order, likewise.
+    Returning,
 }
 
 /// How many writes are left until a script is broken off.
@@ -38,6 +42,8 @@ pub(super) struct Fuse {
     next: Option<u32>,
     /// And the next settlement that cancels an order.
     next_cancelling: Option<u32>,
+    /// And the next return.
+    next_returning: Option<u32>,
     left: Option<u32>,
     /// Whether this script has written.
     has_written: bool,
@@ -50,12 +56,13 @@ impl LedgerState {
         match script {
             Script::Any => self.fuse.next = Some(writes),
             Script::Cancelling => self.fuse.next_cancelling = Some(writes),
+            Script::Returning => self.fuse.next_returning = Some(writes),
         }
     }
 
     /// Breaks nothing off that has not begun.
     pub const fn spare(&mut self) {
-        (self.fuse.next, self.fuse.next_cancelling) = (None, None);
+        (self.fuse.next, self.fuse.next_cancelling, self.fuse.next_returning) = (None, None, None);
     }
 
     /// Has scripts write in another order.
@@ -63,10 +70,14 @@ impl LedgerState {
         self.fuse.order = order;
     }
 
-    /// A script is about to write; whether it is a settlement that cancels an order.
-    pub(super) fn light(&mut self, cancels: bool) {
-        let cancelling = if cancels { self.fuse.next_cancelling.take() } else { None };
-        (self.fuse.left, self.fuse.has_written) = (cancelling.or_else(|| self.fuse.next.take()), false);
+    /// A script of that kind is about to write.
+    pub(super) fn light(&mut self, script: Script) {
+        let of_kind = match script {
+            Script::Any => None,
+            Script::Cancelling => self.fuse.next_cancelling.take(),
+            Script::Returning => self.fuse.next_returning.take(),
+        };
+        (self.fuse.left, self.fuse.has_written) = (of_kind.or_else(|| self.fuse.next.take()), false);
     }
 
     /// One write of a script of the batch.

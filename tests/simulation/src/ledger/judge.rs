@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flashgate_domain::{Batch, BuyerDigest, Intent, OrderState, SaleId, Shard, Timestamp};
 use flashgate_ledger::{Deduction, IntentResult, LedgerState as State, SaleStock, Screening};
 
-use super::{Account, Books, BrokenOff, Entry, LedgerState, Order, Progress, Status};
+use super::{Account, Books, BrokenOff, Entry, KeyEntry, LedgerState, Order, Progress, Script, Status};
 
 /// What a caller has seen of the sales that it asks for.
 pub(super) type Seen = BTreeMap<SaleId, Progress>;
@@ -52,7 +52,7 @@ impl LedgerState {
             return Ok(Deduction::Refused(screening));
         }
         self.write();
-        self.light(false);
+        self.light(Script::Any);
         self.write_deduction(batch, body, now)?;
         Ok(Deduction::Applied { stocks: stocks(&self.books, batch.intents()) })
     }
@@ -97,7 +97,8 @@ impl LedgerState {
             self.burn(id, intents)?;
             let Some(account) = self.books.sales.get_mut(sale) else { continue };
             for (order, intent) in batch.orders().filter(|(_order, intent)| intent.sale() == *sale) {
-                account.keys.insert(intent.key_digest(), (order, intent.quantity().get()));
+                let entry = KeyEntry::new(order, intent.quantity().get());
+                account.keys.insert(intent.key_digest(), entry);
             }
         }
         Ok(())
@@ -137,7 +138,7 @@ impl Call {
         }
         let Some(account) = books.sales.get(&sale) else { return IntentResult::Missing };
         match account.keys.get(&intent.key_digest()) {
-            Some((order, same)) if *same == quantity => return IntentResult::Replay(*order),
+            Some(known) if known.units == quantity => return IntentResult::Replay(known.order),
             Some(_) => return IntentResult::KeyReused,
             None => {}
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use flashgate_domain::{BatchOutcome, Decision, Intent, OrderId, OrderOutcome, SaleId, Timestamp};
 use flashgate_ledger::{LedgerEvent, LedgerState as State, Settled};
 
-use super::{Account, BrokenOff, Entry, LedgerState, Order, Status, judge::stocks};
+use super::{Account, BrokenOff, Entry, KeyEntry, LedgerState, Order, Script, Status, judge::stocks};
 
 impl LedgerState {
     /// The script.
@@ -32,8 +32,14 @@ impl LedgerState {
         };
         self.write();
         let cancels = outcome.orders.iter().any(|order| matches!(order.decision, Decision::Cancelled(_)));
-        self.light(cancels);
-        let events = self.write_settlement(outcome, &intents, known, now)?;
+        self.light(if cancels { Script::Cancelling } else { Script::Any });
+        let events = match self.write_settlement(outcome, &intents, known, now) {
+            Ok(events) => events,
+            Err(broken_off) => {
+                self.lost.in_part.extend(intents.iter().map(Intent::sale));
+                return Err(broken_off);
+            }
+        };
         let told = stocks(&self.books, &intents);
         self.publish(events);
         Ok(if known { Settled::Applied(told) } else { Settled::AppliedLate(told) })
@@ -65,12 +71,15 @@ impl LedgerState {
             if account.sells() && account.is_incomplete() {
                 account.state = State::Paused;
             }
-            let of_sale = || outcome.orders.iter().filter(|order| order.intent.sale() == sale);
+            // Without an entry, a key proves that its order was deducted and settled.
+            let is_due = |order: &&OrderOutcome| known || !has_key(account, order);
+            let of_sale = outcome.orders.iter().filter(|order| order.intent.sale() == sale);
+            let due: Vec<&OrderOutcome> = of_sale.filter(is_due).collect();
             if !known {
-                account.counted(|account| of_sale().for_each(|order| deduct_late(account, order)));
+                account.counted(|account| due.iter().for_each(|order| deduct_late(account, order)));
             }
             let returned =
-                |account: &mut Account| of_sale().map(|order| decide(account, order, known)).sum::<u64>();
+                |account: &mut Account| due.iter().map(|order| decide(account, order, known)).sum::<u64>();
             let moved = account.counted(returned) + balance(account);
             account.sequence += 1;
             if moved > 0 {
@@ -102,11 +111,17 @@ impl LedgerState {
     }
 }
 
+/// Whether the key is that of this very order, also after its units came back.
+fn has_key(account: &Account, order: &OrderOutcome) -> bool {
+    let value = KeyEntry::new(order.order, order.intent.quantity().get());
+    account.keys.get(&order.intent.key_digest()).is_some_and(|known| known.is_of(value))
+}
+
 /// A confirmed order owns its key and counts for its buyer; a cancelled one leaves a key to the order that has it.
 fn deduct_late(account: &mut Account, order: &OrderOutcome) {
     let (intent, units) = (&order.intent, order.intent.quantity().get());
     account.take(units);
-    let value = (order.order, units);
+    let value = KeyEntry::new(order.order, units);
     match order.decision {
         Decision::Confirmed => {
             *account.held.entry(intent.buyer_digest()).or_default() += units;
@@ -123,11 +138,7 @@ fn decide(account: &mut Account, order: &OrderOutcome, known: bool) -> u64 {
     let Decision::Cancelled(reason) = order.decision else { return 0 };
     let (buyer, units) = (order.intent.buyer_digest(), order.intent.quantity().get());
     if known {
-        let held = account.held.get(&buyer).copied().unwrap_or(0).saturating_sub(units);
-        match held {
-            0 => account.held.remove(&buyer),
-            held => account.held.insert(buyer, held),
-        };
+        account.let_go(buyer, units);
     }
     if reason.returns_units() {
         account.give_back(units.into());

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Clock, IdempotencyKey, LedgerId, Order, OrderId, Sale, SaleDraft, SaleId,
-    StoreId, Timestamp,
+    Batch, BatchId, BatchOutcome, Clock, IdempotencyKey, LedgerId, Order, OrderEvent, OrderId, Sale,
+    SaleDraft, SaleId, StoreId, Timestamp,
     audit::{BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep},
 };
 use flashgate_order_store::{
-    BatchPage, BuyerPage, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
-    LetterStatus, OrderRepository, OutcomePage, OutcomesPage, Placed, Registration, RepairDraft, RepairEvent,
-    RepairRepository, SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreError, StoreIdentity,
-    Transition,
+    BatchPage, BuyerPage, Changed, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
+    LetterStatus, LifecycleRepository, OrderChange, OrderRepository, OutcomePage, OutcomesPage, Placed,
+    Registration, RepairDraft, RepairEvent, RepairRepository, SaleMade, SalePage, SaleRepository,
+    SnapshotRepository, StoreError, StoreIdentity, Transition,
 };
 
-use super::{StoreState, zombie};
+use super::{StoreState, lifecycle, zombie};
 use crate::network::{Link, Lost};
 
 /// The order store of the simulation, as one process has it.
@@ -70,6 +70,35 @@ impl OrderRepository for SimStore {
     async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreError> {
         let sales = sales.iter().copied().collect();
         self.ask("locked_sales", String::new(), move |state| state.locked(&sales)).await
+    }
+}
+
+#[async_trait]
+impl LifecycleRepository for SimStore {
+    async fn change_order(&self, change: &OrderChange, now: Timestamp) -> Result<Changed, StoreError> {
+        change.check()?;
+        let (server, about, change) =
+            (Arc::clone(self.link.server()), change.order.to_string(), change.clone());
+        let transaction = async move { lifecycle::change(&server, &change, now).await };
+        self.link.carry("change_order", about, transaction).await.map_err(fault)?
+    }
+
+    async fn order_events(&self, order: OrderId) -> Result<Vec<OrderEvent>, StoreError> {
+        self.ask("order_events", order.to_string(), move |state| state.order_events(order)).await
+    }
+
+    async fn unpublished_events(&self, before: Timestamp, size: u32) -> Result<Vec<OrderEvent>, StoreError> {
+        let unpublished = move |state: &mut StoreState| state.unpublished_events(before, size);
+        self.ask("unpublished_events", String::new(), unpublished).await
+    }
+
+    async fn mark_published(&self, events: &[(OrderId, u32)]) -> Result<(), StoreError> {
+        let events = events.iter().copied().collect();
+        self.ask("mark_published", String::new(), move |state| state.mark_published(&events)).await
+    }
+
+    async fn republish_returns(&self, sale: SaleId) -> Result<u64, StoreError> {
+        self.ask("republish_returns", sale.to_string(), move |state| state.republish_returns(sale)).await
     }
 }
 

@@ -15,7 +15,7 @@ use crate::network::Server;
 
 /// How long a transaction waits for the row of a sale, as `innodb_lock_wait_timeout` says. As in production a client
 /// waits longer, and hears of it.
-const LOCK_WAIT: Duration = Duration::from_millis(500);
+pub(super) const LOCK_WAIT: Duration = Duration::from_millis(500);
 /// How often a sale must be found locked to count as held, and the pause after each look, as MySQL's store has them.
 const LOOKS: u32 = 3;
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
@@ -81,6 +81,12 @@ impl StoreState {
         let Transactions { held, are_loose, are_stuck, .. } = &self.transactions;
         let is_locked = |sale: &&SaleId| !are_loose && (*are_stuck || held.contains(sale));
         sales.iter().filter(|sale| self.sales.contains_key(sale)).filter(is_locked).copied().collect()
+    }
+
+    /// Tells when a transaction ends, if one holds the row of `sale`.
+    pub(super) fn holder_of(&self, sale: Option<SaleId>) -> Option<Arc<Notify>> {
+        let is_held = self.holds_any(&sale.into_iter().collect());
+        is_held.then(|| Arc::clone(&self.transactions.ended))
     }
 
     fn holds_any(&self, sales: &BTreeSet<SaleId>) -> bool {

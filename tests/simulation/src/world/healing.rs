@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
-use anyhow::bail;
-use flashgate_domain::SaleId;
+use anyhow::{bail, ensure};
+use flashgate_domain::{OrderState, SaleId};
+use flashgate_service::error::ApiError;
 use rand::Rng;
 use tokio::time::sleep;
 
 use super::World;
-use crate::{check, history::GATEWAYS, network::Weather, repair::Repair};
+use crate::{
+    check,
+    history::GATEWAYS,
+    network::Weather,
+    orders::{Answer, Asked, Caller, Wish},
+    repair::Repair,
+};
 
 /// How long a healed world may take until nothing is left to do.
 const QUIET_WITHIN: Duration = Duration::from_secs(120);
@@ -102,9 +109,12 @@ impl World {
         let closed = self.gateways.iter().any(|gateway| gateway.reach().is_none());
         let in_flight = self.servers.network.in_flight_for(LOOK_PERIOD / 2);
         let unfinished = self.servers.broker.state().unfinished();
+        let unpublished = !self.servers.store.state().unpublished.is_empty();
         unfinished
             .or_else(|| closed.then(|| "a gateway is not up".to_owned()))
             .or_else(|| (!self.buyers.all_answered()).then(|| "a buyer waits".to_owned()))
+            .or_else(|| (!self.requests.all_answered()).then(|| "a request about an order waits".to_owned()))
+            .or_else(|| unpublished.then(|| "an event is not published".to_owned()))
             .or_else(|| (!self.at_work.is_empty()).then(|| "an operator is at work".to_owned()))
             .or_else(|| (in_flight > 0).then(|| format!("{in_flight} requests are on their way")))
     }
@@ -123,5 +133,46 @@ impl World {
             }
         }
         self.run_until_quiet().await
+    }
+
+    /// Whoever does not know whether an order is cancelled cancels it again, and is answered; then everybody who cancelled
+    /// looks it up at each gateway, and sees what the order store has.
+    pub async fn request_again(&self) -> anyhow::Result<()> {
+        let first = self.requests.asked().len();
+        let of_owner = |asked: &&Asked| asked.caller != Caller::OtherBuyer;
+        let cancelling = |asked: &&Asked| asked.wish == Wish::Cancel;
+        for Asked { order, buyer, caller, .. } in self
+            .requests
+            .asked()
+            .iter()
+            .filter(cancelling)
+            .filter(of_owner)
+            .filter(|asked| !asked.has_cancelled())
+        {
+            let gateway = usize::try_from(order.get() % 2).unwrap_or(0);
+            self.request_of(*order, buyer.clone(), *caller, Wish::Cancel, gateway);
+            sleep(ASK_AGAIN_PAUSE).await;
+        }
+        self.run_until_quiet().await?;
+        for Asked { order, buyer, .. } in self.requests.asked().iter().filter(cancelling).filter(of_owner) {
+            for gateway in 0..GATEWAYS {
+                self.request_of(*order, buyer.clone(), Caller::Buyer, Wish::LookUp, gateway);
+            }
+            sleep(ASK_AGAIN_PAUSE).await;
+        }
+        self.run_until_quiet().await?;
+        let store = self.servers.store.state();
+        for asked in &self.requests.asked()[first..] {
+            let is_right = match (store.orders.get(&asked.order), &asked.answer) {
+                (Some(order), Some(Answer::Order(state, version))) => {
+                    matches!(order.state, OrderState::Cancelled(_))
+                        && (order.state, order.version) == (*state, *version)
+                }
+                (None, Some(Answer::Error(ApiError::OrderNotFound))) => true,
+                _ => false,
+            };
+            ensure!(is_right, "in the healed world: {asked:?}");
+        }
+        Ok(())
     }
 }

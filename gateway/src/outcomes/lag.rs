@@ -1,8 +1,8 @@
-//! The number of outcomes that are not settled yet, reported also while none can be settled.
+//! The number of messages that are not applied yet, reported also while none can be applied.
 //!
-//! The settlement holds the subscription, and is blocked while the ledger does not answer: just when an operator
-//! needs the lag. So the subscription is shared: [`Outcomes`] is what the settlement polls and acknowledges, and
-//! [`OutcomesLag`] reads the lag every other second.
+//! A member of a group holds the subscription, and is blocked while the ledger does not answer: just when an operator
+//! needs the lag. So the subscription is shared: [`Counted`] is what the member polls and acknowledges, and [`Lag`]
+//! reads the lag every other second.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -19,14 +19,14 @@ use tracing::debug;
 /// Interval between readings of the lag.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// Outcomes for the settlement.
-pub struct Outcomes(Arc<Shared>);
+/// The messages for the member.
+pub struct Counted(Arc<Shared>);
 
-/// Reports how many outcomes are not acknowledged.
-pub struct OutcomesLag(Arc<Shared>);
+/// Reports how many messages are not acknowledged.
+pub struct Lag(Arc<Shared>);
 
 struct Shared {
-    /// Held during a poll, an acknowledgement and a lag reading, but not while the polled outcomes are settled.
+    /// Held during a poll, an acknowledgement and a lag reading, but not while the polled messages are applied.
     subscription: Mutex<Box<dyn Subscription>>,
     progress: SyncMutex<Progress>,
 }
@@ -39,17 +39,17 @@ struct Progress {
     acknowledged: HashMap<QueueId, (u64, u64)>,
 }
 
-impl Outcomes {
-    /// Shares `subscription` between the settlement and a gauge.
-    pub fn share(subscription: Box<dyn Subscription>) -> (Self, OutcomesLag) {
+impl Counted {
+    /// Shares `subscription` between a member and a gauge.
+    pub fn share(subscription: Box<dyn Subscription>) -> (Self, Lag) {
         let shared =
             Arc::new(Shared { subscription: Mutex::new(subscription), progress: SyncMutex::default() });
-        (Self(Arc::clone(&shared)), OutcomesLag(shared))
+        (Self(Arc::clone(&shared)), Lag(shared))
     }
 }
 
 #[async_trait]
-impl Subscription for Outcomes {
+impl Subscription for Counted {
     async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Delivery>, BusError> {
         let mut subscription = self.0.subscription.lock().await;
         let polled = subscription.poll(max, wait).await;
@@ -77,10 +77,10 @@ impl Subscription for Outcomes {
     }
 }
 
-impl OutcomesLag {
+impl Lag {
     /// Sets the gauge every other second, without end. While the broker does not report the lag, the gauge is not
     /// set, and expires after some minutes.
-    pub async fn watch(self) {
+    pub async fn watch(self, kind: &'static str) {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -88,14 +88,14 @@ impl OutcomesLag {
             match self.lag().await {
                 Ok(lag) => {
                     let lag = u32::try_from(lag).unwrap_or(u32::MAX);
-                    gauge!("flashgate_gateway_outcomes_lag_messages").set(f64::from(lag));
+                    gauge!("flashgate_gateway_lag_messages", "kind" => kind).set(f64::from(lag));
                 }
-                Err(fault) => debug!(code = fault.code(), error = %fault, "reading the outcomes lag failed"),
+                Err(fault) => debug!(kind, code = fault.code(), error = %fault, "reading the lag failed"),
             }
         }
     }
 
-    /// The number of outcome messages that are not acknowledged: waiting at the broker, and in process.
+    /// The number of messages that are not acknowledged: waiting at the broker, and in process.
     ///
     /// # Errors
     /// The broker did not report it.

@@ -1,0 +1,158 @@
+//! The transitions of an order after it was placed.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::{
+    clock::Timestamp,
+    id::{BatchId, OrderId},
+    intent::Intent,
+    order::OrderState,
+};
+
+/// Maximum length of an operator's name, in characters.
+pub const OPERATOR_CHARS_MAX: usize = 128;
+/// Maximum length of a cause, in characters.
+pub const CAUSE_CHARS_MAX: usize = 500;
+
+/// A transition of an order after it was placed. Complete, so that a reader needs nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderEvent {
+    /// The order.
+    pub order: OrderId,
+    /// Its batch.
+    pub batch: BatchId,
+    /// Its intent.
+    pub intent: Intent,
+    /// [`Order::version`](crate::Order::version) after the transition. With the order, the identity of the event.
+    pub version: u32,
+    /// The state before.
+    pub from: OrderState,
+    /// The state after.
+    pub to: OrderState,
+    /// Who caused it.
+    pub actor: Actor,
+    /// Why, in the actor's words; may be empty.
+    pub cause: Cause,
+    /// When, by the worker's clock.
+    pub at: Timestamp,
+}
+
+impl OrderEvent {
+    /// Whether the order gave its units up: they are due to return to the ledger.
+    pub const fn returns_units(&self) -> bool {
+        self.from.holds_units() && !self.to.holds_units()
+    }
+}
+
+/// A text of a transition that cannot be stored or shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum InvalidText {
+    /// It has no characters.
+    #[error("must not be empty")]
+    Empty,
+    /// It exceeds the maximum length.
+    #[error("must be at most {chars_max} characters long")]
+    TooLong {
+        /// The maximum length.
+        chars_max: usize,
+    },
+    /// A control character.
+    #[error("must not contain control characters")]
+    Control,
+}
+
+fn line(text: String, chars_max: usize) -> Result<String, InvalidText> {
+    if text.chars().count() > chars_max {
+        return Err(InvalidText::TooLong { chars_max });
+    }
+    if text.chars().any(char::is_control) { Err(InvalidText::Control) } else { Ok(text) }
+}
+
+/// Who caused a transition. As a text: `buyer`, or `operator:` and the name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// The buyer of the order.
+    Buyer,
+    /// An operator.
+    Operator(OperatorName),
+}
+
+impl Actor {
+    const BUYER: &str = "buyer";
+    const OPERATOR: &str = "operator:";
+
+    /// The actor with that text; `None` if there is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == Self::BUYER {
+            return Some(Self::Buyer);
+        }
+        let name = text.strip_prefix(Self::OPERATOR)?;
+        OperatorName::new(name).map(Self::Operator).ok()
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Buyer => f.write_str(Self::BUYER),
+            Self::Operator(OperatorName(name)) => write!(f, "{}{name}", Self::OPERATOR),
+        }
+    }
+}
+
+/// The name of an operator: 1 to [`OPERATOR_CHARS_MAX`] characters without control characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorName(String);
+
+impl OperatorName {
+    /// Validates a name.
+    pub fn new(name: impl Into<String>) -> Result<Self, InvalidText> {
+        let name = line(name.into(), OPERATOR_CHARS_MAX)?;
+        if name.is_empty() { Err(InvalidText::Empty) } else { Ok(Self(name)) }
+    }
+}
+
+/// Why an actor caused a transition: at most [`CAUSE_CHARS_MAX`] characters without control characters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cause(String);
+
+impl Cause {
+    /// Validates a text.
+    pub fn new(text: impl Into<String>) -> Result<Self, InvalidText> {
+        line(text.into(), CAUSE_CHARS_MAX).map(Self)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_actor_is_read_back_from_its_text() {
+        let zoe = Actor::Operator(OperatorName::new("Zo\u{eb}: night shift").unwrap());
+        for actor in [Actor::Buyer, zoe] {
+            assert_eq!(Actor::parse(&actor.to_string()), Some(actor));
+        }
+        for text in ["", "Buyer", "operator", "operator:", "operator:a\0"] {
+            assert_eq!(Actor::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn texts_that_a_terminal_or_a_database_would_mangle_are_refused() {
+        let long = |chars| "\u{eb}".repeat(chars);
+        assert!(OperatorName::new(long(OPERATOR_CHARS_MAX)).is_ok());
+        assert_eq!(OperatorName::new(long(129)), Err(InvalidText::TooLong { chars_max: 128 }));
+        assert_eq!(OperatorName::new(""), Err(InvalidText::Empty));
+        assert!(Cause::new(long(CAUSE_CHARS_MAX)).is_ok() && Cause::new("").is_ok());
+        assert_eq!(Cause::new(long(501)), Err(InvalidText::TooLong { chars_max: 500 }));
+        assert_eq!(Cause::new("two\nlines"), Err(InvalidText::Control));
+    }
+}

@@ -1,0 +1,167 @@
+//! Transitions of orders, and their events.
+
+use std::sync::LazyLock;
+
+use async_trait::async_trait;
+use flashgate_domain::{CancelReason, OrderEvent, OrderId, SaleId, Timestamp};
+use flashgate_order_store::{
+    Changed, EVENT_PAGE_MAX, LifecycleRepository, ORDER_EVENTS_MAX, OrderChange, StoreError,
+    sql::{
+        columns::{EventColumns, InvalidColumn},
+        statement::{Sized, padded},
+        texts::{
+            ORDER_EVENT_INSERT, ORDER_EVENTS_SELECT, RETURN_STOCK, UNPUBLISHED_EVENT_INSERT,
+            UNPUBLISHED_EVENTS_SELECT,
+        },
+    },
+};
+use flashgate_supervision::failpoint;
+use sqlx::{Connection, MySqlConnection, Row, mysql::MySqlRow};
+use tracing::debug;
+
+use crate::{
+    MySqlStore, TIMEOUT_OF_A_SALE,
+    fault::{Cause, QueryError},
+    lend, rows, sql, within,
+};
+
+const ORDER_CHANGE: &str = include_str!("../sql/order_change.sql");
+const RETURNS_REPUBLISH: &str = include_str!("../sql/returns_republish.sql");
+static UNPUBLISHED_EVENTS_DELETE: LazyLock<Sized> =
+    LazyLock::new(|| Sized::new(include_str!("../sql/unpublished_events_delete.sql")));
+
+#[async_trait]
+impl LifecycleRepository for MySqlStore {
+    /// Retries a transaction that lost against others.
+    async fn change_order(&self, change: &OrderChange, now: Timestamp) -> Result<Changed, StoreError> {
+        change.check()?;
+        let mut retry = 0;
+        loop {
+            let changing = lend!(self, self.call_timeout, |connection| transition(connection, change, now));
+            let error = match changing {
+                Ok(changed) => return Ok(changed),
+                Err(error) => error,
+            };
+            match error.cause() {
+                Some(Cause::Deadlock | Cause::LockWait) if retry < self.contention_retries_max => {
+                    debug!(retry, %error, "transition failed; retrying");
+                    self.back_off(&mut retry).await;
+                }
+                // There is an event of a version that the order does not have: its row was edited.
+                Some(Cause::Duplicate) => return Err(InvalidColumn("version of an order").into()),
+                Some(
+                    Cause::Deadlock | Cause::LockWait | Cause::ReadOnly | Cause::Values | Cause::Unavailable,
+                )
+                | None => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn order_events(&self, order: OrderId) -> Result<Vec<OrderEvent>, StoreError> {
+        let query = sqlx::query(ORDER_EVENTS_SELECT)
+            .bind(order.base().get())
+            .bind(order.get())
+            .bind(ORDER_EVENTS_MAX);
+        Ok(lend!(self, self.call_timeout, |connection| async {
+            query.fetch_all(connection).await?.iter().map(from_row).collect()
+        })?)
+    }
+
+    async fn unpublished_events(&self, before: Timestamp, size: u32) -> Result<Vec<OrderEvent>, StoreError> {
+        let query =
+            sqlx::query(UNPUBLISHED_EVENTS_SELECT).bind(before.as_millis()).bind(size.min(EVENT_PAGE_MAX));
+        Ok(lend!(self, self.call_timeout, |connection| async {
+            query.fetch_all(connection).await?.iter().map(from_row).collect()
+        })?)
+    }
+
+    async fn mark_published(&self, events: &[(OrderId, u32)]) -> Result<(), StoreError> {
+        Ok(lend!(self, self.call_timeout, |connection| async {
+            for (size, events) in padded(events) {
+                let mut query = sqlx::query(sql(UNPUBLISHED_EVENTS_DELETE.text(size)));
+                for (order, version) in events {
+                    query = query.bind(order.get()).bind(version);
+                }
+                query.execute(&mut *connection).await?;
+            }
+            Ok(())
+        })?)
+    }
+
+    async fn republish_returns(&self, sale: SaleId) -> Result<u64, StoreError> {
+        let insert = sqlx::query(RETURNS_REPUBLISH).bind(sale.get());
+        Ok(lend!(self, TIMEOUT_OF_A_SALE, |connection| async {
+            Ok(insert.execute(connection).await?.rows_affected())
+        })?)
+    }
+}
+
+/// Moves an order, in one transaction. A conditional update is atomic alone; the read after it may see a later state,
+/// never an earlier one.
+///
+/// The sale is updated last, as when orders are placed: the row of a hot sale is locked only from its UPDATE to the
+/// commit, and no transaction that has it waits for an order.
+async fn transition(
+    connection: &mut MySqlConnection,
+    change: &OrderChange,
+    now: Timestamp,
+) -> Result<Changed, QueryError> {
+    let mut transaction = connection.begin().await?;
+    let update = sqlx::query(ORDER_CHANGE)
+        .bind(change.to.as_str())
+        .bind(change.to.reason().map(CancelReason::as_str))
+        .bind(now.as_millis())
+        .bind(change.order.get())
+        .bind(change.from.as_str())
+        .bind(change.from.reason().map(CancelReason::as_str));
+    let is_moved = update.execute(&mut *transaction).await?.rows_affected() == 1;
+    let order = rows::order(&mut transaction, change.order).await?;
+    let changed = Changed::of(is_moved, change, order, now).ok_or(InvalidColumn("batch of an order"))?;
+    let Changed::Now(event) = &changed else {
+        transaction.rollback().await?;
+        return Ok(changed);
+    };
+    insert(&mut transaction, event).await?;
+    if event.returns_units() {
+        let (units, sale) = (event.intent.quantity().get(), event.intent.sale().get());
+        let update = sqlx::query(RETURN_STOCK).bind(units).bind(units).bind(sale);
+        if update.execute(&mut *transaction).await?.rows_affected() != 1 {
+            return Err(InvalidColumn("sale of an order").into());
+        }
+    }
+    failpoint::hit("before_change_commit");
+    transaction.commit().await?;
+    failpoint::hit("after_change_commit");
+    Ok(changed)
+}
+
+/// Stores an event, unpublished.
+async fn insert(connection: &mut MySqlConnection, event: &OrderEvent) -> Result<(), QueryError> {
+    let (order, version, at) = (event.order.get(), event.version, event.at.as_millis());
+    let insert = sqlx::query(ORDER_EVENT_INSERT)
+        .bind(order)
+        .bind(version)
+        .bind(event.from.as_str())
+        .bind(event.from.reason().map(CancelReason::as_str))
+        .bind(event.to.as_str())
+        .bind(event.to.reason().map(CancelReason::as_str))
+        .bind(event.actor.to_string())
+        .bind(event.cause.as_str())
+        .bind(at);
+    insert.execute(&mut *connection).await?;
+    sqlx::query(UNPUBLISHED_EVENT_INSERT).bind(at).bind(order).bind(version).execute(connection).await?;
+    Ok(())
+}
+
+fn from_row(row: &MySqlRow) -> Result<OrderEvent, QueryError> {
+    let columns = EventColumns {
+        order: rows::order_columns(row)?,
+        from_state: row.try_get("from_state")?,
+        from_reason: row.try_get("from_reason")?,
+        version: row.try_get("version")?,
+        actor: row.try_get("actor")?,
+        cause: row.try_get("cause")?,
+        at_ms: row.try_get("at_ms")?,
+    };
+    Ok(columns.event(rows::batch_id(row)?)?)
+}

@@ -1,0 +1,135 @@
+//! Transitions of orders, and their events.
+
+use async_trait::async_trait;
+use flashgate_domain::{CancelReason, OrderEvent, OrderId, SaleId, Timestamp};
+use flashgate_order_store::{
+    Changed, EVENT_PAGE_MAX, LifecycleRepository, ORDER_EVENTS_MAX, OrderChange, StoreError,
+    sql::{
+        columns::{EventColumns, InvalidColumn},
+        texts::{
+            ORDER_EVENT_INSERT, ORDER_EVENTS_SELECT, RETURN_STOCK, UNPUBLISHED_EVENT_INSERT,
+            UNPUBLISHED_EVENTS_SELECT,
+        },
+    },
+};
+use flashgate_supervision::failpoint;
+use rusqlite::{Connection, Row, TransactionBehavior, params};
+
+use crate::{SqliteStore, fault::QueryError, rows};
+
+const ORDER_CHANGE: &str = include_str!("../sql/order_change.sql");
+const UNPUBLISHED_EVENT_DELETE: &str = include_str!("../sql/unpublished_event_delete.sql");
+const RETURNS_REPUBLISH: &str = include_str!("../sql/returns_republish.sql");
+
+#[async_trait]
+impl LifecycleRepository for SqliteStore {
+    async fn change_order(&self, change: &OrderChange, now: Timestamp) -> Result<Changed, StoreError> {
+        change.check()?;
+        let change = change.clone();
+        self.call(move |connection| transition(connection, &change, now)).await
+    }
+
+    async fn order_events(&self, order: OrderId) -> Result<Vec<OrderEvent>, StoreError> {
+        self.call(move |connection| {
+            let mut statement = connection.prepare_cached(ORDER_EVENTS_SELECT)?;
+            let values = (order.base().get(), order.get(), ORDER_EVENTS_MAX);
+            statement.query_and_then(values, from_row)?.collect()
+        })
+        .await
+    }
+
+    async fn unpublished_events(&self, before: Timestamp, size: u32) -> Result<Vec<OrderEvent>, StoreError> {
+        self.call(move |connection| {
+            let mut statement = connection.prepare_cached(UNPUBLISHED_EVENTS_SELECT)?;
+            statement.query_and_then((before.as_millis(), size.min(EVENT_PAGE_MAX)), from_row)?.collect()
+        })
+        .await
+    }
+
+    async fn mark_published(&self, events: &[(OrderId, u32)]) -> Result<(), StoreError> {
+        let events = events.to_vec();
+        self.call(move |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut delete = transaction.prepare_cached(UNPUBLISHED_EVENT_DELETE)?;
+            for (order, version) in events {
+                delete.execute((order.get(), version))?;
+            }
+            drop(delete);
+            Ok(transaction.commit()?)
+        })
+        .await
+    }
+
+    async fn republish_returns(&self, sale: SaleId) -> Result<u64, StoreError> {
+        self.call(move |connection| {
+            let inserted = connection.prepare_cached(RETURNS_REPUBLISH)?.execute([sale.get()])?;
+            Ok(u64::try_from(inserted).unwrap_or(u64::MAX))
+        })
+        .await
+    }
+}
+
+/// Moves an order, in one transaction.
+fn transition(
+    connection: &mut Connection,
+    change: &OrderChange,
+    now: Timestamp,
+) -> Result<Changed, QueryError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let values = params![
+        change.to.as_str(),
+        change.to.reason().map(CancelReason::as_str),
+        change.order.get(),
+        change.from.as_str(),
+        change.from.reason().map(CancelReason::as_str),
+    ];
+    let is_moved = transaction.prepare_cached(ORDER_CHANGE)?.execute(values)? == 1;
+    let order = rows::order(&transaction, change.order)?;
+    let changed = Changed::of(is_moved, change, order, now).ok_or(InvalidColumn("batch of an order"))?;
+    let Changed::Now(event) = &changed else {
+        transaction.rollback()?;
+        return Ok(changed);
+    };
+    insert(&transaction, event)?;
+    if event.returns_units() {
+        let (units, sale) = (event.intent.quantity().get(), event.intent.sale().get());
+        if transaction.prepare_cached(RETURN_STOCK)?.execute((units, units, sale))? != 1 {
+            return Err(InvalidColumn("sale of an order").into());
+        }
+    }
+    failpoint::hit("before_change_commit");
+    transaction.commit()?;
+    failpoint::hit("after_change_commit");
+    Ok(changed)
+}
+
+/// Stores an event, unpublished.
+fn insert(connection: &Connection, event: &OrderEvent) -> rusqlite::Result<()> {
+    let (order, version, at) = (event.order.get(), event.version, event.at.as_millis());
+    connection.prepare_cached(ORDER_EVENT_INSERT)?.execute(params![
+        order,
+        version,
+        event.from.as_str(),
+        event.from.reason().map(CancelReason::as_str),
+        event.to.as_str(),
+        event.to.reason().map(CancelReason::as_str),
+        event.actor.to_string(),
+        event.cause.as_str(),
+        at,
+    ])?;
+    connection.prepare_cached(UNPUBLISHED_EVENT_INSERT)?.execute((at, order, version))?;
+    Ok(())
+}
+
+fn from_row(row: &Row<'_>) -> Result<OrderEvent, QueryError> {
+    let columns = EventColumns {
+        order: rows::order_columns(row)?,
+        from_state: row.get_ref(8)?.as_str().map_err(rusqlite::Error::from)?,
+        from_reason: row.get_ref(9)?.as_str_or_null().map_err(rusqlite::Error::from)?,
+        version: row.get(10)?,
+        actor: row.get_ref(11)?.as_str().map_err(rusqlite::Error::from)?,
+        cause: row.get_ref(12)?.as_str().map_err(rusqlite::Error::from)?,
+        at_ms: row.get(13)?,
+    };
+    Ok(columns.event(rows::batch_id(row)?)?)
+}
