@@ -30,7 +30,7 @@ use crate::{
     consume::{Dependencies, Topics, pause},
     engine::{self, ORDER_EVENTS, OperatorPort},
     health::Health,
-    lifecycle::{EventPublisher, Orders},
+    lifecycle::{self, EventPublisher},
     operator::{Backlog, DeadLetters, Interface, Repairs, Sales},
 };
 
@@ -80,14 +80,13 @@ pub async fn serve(
 
     let topic = config.rocketmq.topic("sales")?;
     let sales = Arc::new(Sales::new(store.clone(), publisher.clone(), topic, Arc::clone(&clock)));
-    let (sender, events) = EventPublisher::new(
+    let (orders, events) = lifecycle::open(
         store.clone(),
         publisher.clone(),
         config.rocketmq.topic("lifecycle")?,
         Arc::clone(&clock),
         Arc::clone(&health),
     );
-    let orders = Arc::new(Orders::new(store.clone(), Arc::clone(&clock), sender));
     let listener = bind(&config.operator).await?;
     let backlog = Backlog::default();
     let repairs = Repairs {

@@ -24,7 +24,7 @@ use crate::{
     config::{ConsumeConfig, OperatorConfig},
     consume::{self, Consumer, Topics},
     health::Health,
-    lifecycle::{EventPublisher, Orders},
+    lifecycle,
     operator::{self, Backlog, DeadLetters, Interface, Repairs, Sales},
 };
 
@@ -74,14 +74,13 @@ pub async fn run<S: Subscription + 'static>(
         dependencies;
     let health = Arc::new(Health::new(Duration::MAX, supervisor.shutdown().clone()));
     let sales = Sales::new(Arc::clone(&store), Arc::clone(&publisher), sales_topic, Arc::clone(&clock));
-    let (sender, events) = EventPublisher::new(
+    let (orders, events) = lifecycle::open(
         Arc::clone(&store),
         Arc::clone(&publisher),
         topics.lifecycle.clone(),
         Arc::clone(&clock),
         Arc::clone(&health),
     );
-    let orders = Arc::new(Orders::new(Arc::clone(&store), Arc::clone(&clock), sender));
     let repairs = Repairs {
         store: Arc::clone(&store),
         publisher: Arc::clone(&publisher),

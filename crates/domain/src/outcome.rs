@@ -16,6 +16,15 @@ pub enum Decision {
 }
 
 impl Decision {
+    /// The decision that was made when the order was placed: one that was cancelled later had been confirmed.
+    #[must_use]
+    pub const fn at_placing(self) -> Self {
+        match self {
+            Self::Cancelled(reason) if !reason.is_of_placing() => Self::Confirmed,
+            Self::Confirmed | Self::Cancelled(_) => self,
+        }
+    }
+
     /// The state of the order after the decision.
     pub const fn state(self) -> OrderState {
         match self {

@@ -50,12 +50,14 @@ impl Round<'_> {
             return Ok(Restored::Missing);
         }
         let present = decided.decisions.clone();
-        let placed =
-            Decided { decisions: decided.decisions.into_iter().map(at_placing).collect(), ..decided };
+        let placed = Decided {
+            decisions: decided.decisions.into_iter().map(Decision::at_placing).collect(),
+            ..decided
+        };
         // Each step is complete in itself: a call that is refused in the middle can be repeated.
         self.settle(&placed)?;
         for (place, (asked, decision)) in placed.intents.asked.iter().zip(&present).enumerate() {
-            if *decision != at_placing(*decision) && placed.intents.sale_of(asked) == Some(sale) {
+            if *decision != decision.at_placing() && placed.intents.sale_of(asked) == Some(sale) {
                 let order = placed.id.order(place).ok_or_else(out_of_range)?;
                 self.return_units(placed.id, order, sale, asked)?;
             }
@@ -84,13 +86,5 @@ impl Round<'_> {
         row.become_state(LedgerState::Active).ok_or_else(out_of_range)?;
         self.draft.merge(SaleChange::new(row));
         Ok(Rebuilt::Done { state: LedgerState::Active })
-    }
-}
-
-/// The decision of the placing: an order that was cancelled for another reason had been confirmed.
-const fn at_placing(present: Decision) -> Decision {
-    match present {
-        Decision::Cancelled(reason) if !reason.is_of_placing() => Decision::Confirmed,
-        placed @ (Decision::Confirmed | Decision::Cancelled(_)) => placed,
     }
 }

@@ -70,10 +70,7 @@ pub fn confirmed_units(outcomes: &[BatchOutcome]) -> BTreeMap<SaleId, u64> {
 
 /// The decision made when the order was placed, whatever its state is now.
 pub const fn first_decision(state: OrderState) -> Decision {
-    match state.reason() {
-        Some(reason) if reason.is_of_placing() => Decision::Cancelled(reason),
-        Some(_) | None => Decision::Confirmed,
-    }
+    present_decision(state).at_placing()
 }
 
 /// The decision that leaves an order as it is now: cancelled if it does not hold its units. For a rebuild.

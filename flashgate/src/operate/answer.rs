@@ -87,9 +87,11 @@ const fn flag(port: Port) -> &'static str {
 }
 
 /// The wire's fields that are called otherwise on the command line. All others are options of the same name.
-const FIELDS: [(&str, &str); 11] = [
+const FIELDS: [(&str, &str); 13] = [
     ("opens_at_ms", "--opens"),
     ("closes_at_ms", "--closes"),
+    ("operator", "--actor"),
+    ("cause", "--reason"),
     ("page_size", "--limit"),
     ("states", "--state"),
     ("after_id", "--after"),
@@ -138,6 +140,8 @@ mod tests {
         let most = said("quantity_max", "must be at most limit_per_buyer");
         assert_eq!(most, "malformed: --quantity-max must be at most --limit-per-buyer");
         assert_eq!(said("page_size", "must be at most 1000"), "malformed: --limit must be at most 1000");
+        assert_eq!(said("operator", "must not be empty"), "malformed: --actor must not be empty");
+        assert_eq!(said("cause", "must not contain it"), "malformed: --reason must not contain it");
     }
 
     #[test]

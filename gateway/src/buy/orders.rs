@@ -49,10 +49,8 @@ pub struct Orders {
 enum InLedger {
     /// It may still be pending, or its state is final.
     Answers(LedgerOrder),
-    /// It was confirmed: the order store knows its state.
-    Confirmed,
-    /// The ledger does not have it, or no longer.
-    Nothing,
+    /// It was confirmed, or the ledger does not have it, or no longer: the order store knows.
+    Defers,
     /// The ledger did not answer.
     Away,
 }
@@ -101,9 +99,9 @@ impl Orders {
     async fn in_ledger(&self, id: OrderId, buyer: &BuyerId) -> Result<InLedger, ApiError> {
         match self.ledger.order(id).await {
             Ok(Some(order)) if order.buyer != buyer.digest() => Err(ApiError::OrderNotFound),
-            Ok(Some(order)) if order.state == OrderState::Confirmed => Ok(InLedger::Confirmed),
+            Ok(Some(order)) if order.state == OrderState::Confirmed => Ok(InLedger::Defers),
             Ok(Some(order)) => Ok(InLedger::Answers(order)),
-            Ok(None) => Ok(InLedger::Nothing),
+            Ok(None) => Ok(InLedger::Defers),
             Err(fault) => {
                 warn!(code = fault.code(), error = %fault, "order look-up in the ledger failed");
                 Ok(InLedger::Away)

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use flashgate_domain::LedgerId;
+use flashgate_domain::{BatchId, LedgerId};
 use flashgate_messaging::{Delivery, Join, Subscription};
 use flashgate_proto::body::BodyError;
 use flashgate_service::{shutdown::waiting_for, throttle::LogThrottle};
@@ -38,21 +38,19 @@ pub trait Work: Send + Sync + 'static {
     /// The items in a message, and the ledger that they are for.
     fn decode(&self, delivery: Delivery) -> Result<(Option<LedgerId>, Vec<Self::Item>), BodyError>;
 
-    /// Applies an item, `waited` after the first attempt.
+    /// Applies an item, `waited` after the first attempt; or gives it up, which it logs and counts.
     async fn attempt(&self, item: &Self::Item, waited: Duration) -> Result<(), NotDone>;
 }
 
-/// An item could not be applied.
+/// An item could not be applied, and is tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotDone {
     /// The stable name of the cause, for logs.
     pub code: &'static str,
     /// The cause.
     pub error: String,
-    /// What the log calls the item.
-    pub item: String,
-    /// Whether it is skipped; else it is tried again.
-    pub given_up: bool,
+    /// The batch of the item.
+    pub batch: BatchId,
 }
 
 /// A member of the group that does `W`.
@@ -177,23 +175,18 @@ impl<W: Work> Member<W> {
         }
     }
 
-    /// Retries until it is applied or given up; `false` if shutdown began first.
+    /// Retries until it is applied, or given up by its work; `false` if shutdown began first.
     async fn apply(&self, item: W::Item, shutdown: &CancellationToken) -> bool {
         let began_at = Instant::now();
         loop {
-            let Err(NotDone { code, error, item, given_up }) =
-                self.work.attempt(&item, began_at.elapsed()).await
+            let Err(NotDone { code, error, batch }) = self.work.attempt(&item, began_at.elapsed()).await
             else {
                 return true;
             };
-            if given_up {
-                error!(kind = W::KIND, item, code, error, "given up");
-                return true;
-            }
             if let Some(suppressed) = self.throttle.admit() {
                 warn!(
                     kind = W::KIND,
-                    item, code, error, suppressed, "the ledger did not take a message; retrying"
+                    batch_id = %batch, code, error, suppressed, "the ledger did not take a message; retrying"
                 );
             }
             if shutdown.run_until_cancelled(sleep(RETRY_PAUSE)).await.is_none() {

@@ -8,7 +8,7 @@ use flashgate_ledger::{CancelledOrder, Returned, Returning};
 use flashgate_messaging::Delivery;
 use flashgate_proto::{body::BodyError, event};
 use metrics::counter;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use super::member::{NotDone, Work};
 use crate::buy::sold_out::SoldOutWatch;
@@ -78,10 +78,11 @@ impl Work for Returns {
             };
         // The clock of the worker may be ahead.
         let is_old = self.clock.now().saturating_since(event.at) > EVENT_AGE_MAX || waited > EVENT_AGE_MAX;
-        let given_up = can_be_given_up && is_old && waited >= TRIED_MIN;
-        if given_up {
+        if can_be_given_up && is_old && waited >= TRIED_MIN {
+            error!(order_id = %order, batch_id = %batch, code, error, "return of units given up; repair the drift of the sale");
             Self::count("given_up");
+            return Ok(());
         }
-        Err(NotDone { code, error, item: format!("order {order}"), given_up })
+        Err(NotDone { code, error, batch })
     }
 }

@@ -76,11 +76,12 @@ impl Work for Settlement {
             }
             Err(fault) => fault,
         };
-        let given_up = fault.is_refusal() && waited >= REFUSED_MAX;
-        if given_up {
+        let (batch, code) = (outcome.batch, fault.code());
+        if fault.is_refusal() && waited >= REFUSED_MAX {
+            error!(batch_id = %batch, code, error = %fault, "settlement given up; re-drive the batch");
             counter!("flashgate_gateway_settled_batches_total", "result" => "given_up").increment(1);
+            return Ok(());
         }
-        let item = format!("batch {}", outcome.batch);
-        Err(NotDone { code: fault.code(), error: fault.to_string(), item, given_up })
+        Err(NotDone { code, error: fault.to_string(), batch })
     }
 }

@@ -75,31 +75,30 @@ impl EventPublisher {
         let mut sweeps = interval(SWEEP_PERIOD);
         sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut events = Vec::with_capacity(EVENTS_AT_ONCE);
+        // In this order, so that no stream of new events keeps those from being published that were left behind.
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                taken = self.waiting.recv_many(&mut events, EVENTS_AT_ONCE) => {
-                    if taken == 0 {
-                        shutdown.cancelled().await;
-                        break;
-                    }
-                    let published = self.publish(&events).await;
-                    self.note(published.map(drop));
-                    events.clear();
-                }
                 _now = sweeps.tick() => {
                     let swept = self.sweep().await;
                     self.note(swept);
+                }
+                _taken = self.waiting.recv_many(&mut events, EVENTS_AT_ONCE), if !self.waiting.is_closed() => {
+                    self.publish_taken(&mut events).await;
                 }
             }
         }
         self.waiting.close();
         while self.waiting.recv_many(&mut events, EVENTS_AT_ONCE).await > 0 {
-            let published = self.publish(&events).await;
-            self.note(published.map(drop));
-            events.clear();
+            self.publish_taken(&mut events).await;
         }
+    }
+
+    async fn publish_taken(&mut self, events: &mut Vec<OrderEvent>) {
+        let published = self.publish(events).await;
+        self.note(published.map(drop));
+        events.clear();
     }
 
     fn note(&self, done: Result<(), StoreError>) {

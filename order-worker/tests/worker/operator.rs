@@ -11,7 +11,7 @@ use flashgate_order_store::{
 };
 use flashgate_order_worker::{
     health::Health,
-    lifecycle::{EventPublisher, Orders},
+    lifecycle::{self, EventPublisher},
     operator::{self, Backlog, DeadLetters, Interface, Repairs, Sales},
 };
 use flashgate_proto::{
@@ -71,14 +71,13 @@ impl Scene {
         };
         let (sales, metrics) = (Arc::new(sales), Some(metrics));
         let limits = BodyLimits { bytes_max: 16 * 1024, time_max: Duration::from_secs(5) };
-        let (events, publisher) = EventPublisher::new(
+        let (orders, publisher) = lifecycle::open(
             store.clone(),
             Arc::new(bus.clone()),
             Topic::new("t-lifecycle").unwrap(),
             Arc::new(SystemClock),
             Arc::clone(&health),
         );
-        let orders = Arc::new(Orders::new(store.clone(), Arc::new(SystemClock), events));
         let interface =
             Interface { sales, orders, repairs, dead_letters: letters, health: Arc::clone(&health) };
         let (router, _reporting) = operator::router(interface, metrics, limits).unwrap();

@@ -7,7 +7,7 @@ use flashgate_order_worker::{
     config::ConsumeConfig,
     consume::{Consumer, Dependencies},
     health::Health,
-    lifecycle::{EventPublisher, Orders},
+    lifecycle::{self, Orders},
     operator::{Backlog, Repairs, Sales, StoreViews, grpc::Operator},
 };
 use flashgate_proto::v1::{
@@ -72,8 +72,7 @@ async fn run(
     let sales = Sales::new(store.clone(), publisher.clone(), servers.sales_topic.clone(), clock());
     let sales = Arc::new(sales);
     let (topic, health) = (parts.topics.lifecycle.clone(), Arc::clone(&parts.health));
-    let (sender, events) = EventPublisher::new(store.clone(), publisher, topic, clock(), health);
-    let orders = Arc::new(Orders::new(store, clock(), sender));
+    let (orders, events) = lifecycle::open(store, publisher, topic, clock(), health);
     let publishing = tokio::spawn(events.run(leave.clone()));
     process.keep(publishing.abort_handle());
     servers.worker_desk.state().open(Arc::clone(&life), desk(&parts, &sales));

@@ -160,18 +160,14 @@ pub fn weigh(gap: &Gap, evidence: Evidence, ledger: &LedgerSnapshot, store: &Sto
     findings
 }
 
-/// The finding about the units that confirmed orders gave up, from the first look at the store and the last look at both
-/// sides. Returns that were made after the first look may still be on their way.
-pub fn returned_units(
-    first: &StoreSnapshot,
-    ledger: &LedgerSnapshot,
-    store: &StoreSnapshot,
-) -> Option<Finding> {
+/// The finding about the units that confirmed orders gave up, from the last look at both sides, and the units that the
+/// store had returned at the first look. Returns that were made since may still be on their way.
+pub fn returned_units(at_first: u64, ledger: &LedgerSnapshot, store: &StoreSnapshot) -> Option<Finding> {
     if ledger.generation != store.generation {
         return None;
     }
     let released = ledger.totals.released;
-    let due = first.returned.min(store.returned).saturating_sub(released);
+    let due = at_first.min(store.returned).saturating_sub(released);
     let too_many = released.saturating_sub(store.returned);
     match (due, too_many) {
         (0, 0) => None,

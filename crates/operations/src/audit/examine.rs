@@ -75,7 +75,7 @@ pub async fn examine(
 ) -> Result<Option<Report>, SideError> {
     let mut best: Option<Box<Reading>> = None;
     let (mut missing, mut was_due) = (None::<StoreSnapshot>, false);
-    let (mut first, mut returns) = (None::<StoreSnapshot>, None);
+    let (mut returned_at_first, mut returns) = (None, None);
     for look in 0..plan.looks.max(2) {
         if look > 0 {
             sleep(plan.pause).await;
@@ -92,8 +92,8 @@ pub async fn examine(
                 return Ok(Some(report(sale, &look, findings, Steps::default(), plan)));
             }
             Seen::Both(look) => {
-                let first = first.get_or_insert_with(|| look.store.clone());
-                returns = returned_units(first, &look.ledger, &look.store);
+                let at_first = *returned_at_first.get_or_insert(look.store.returned);
+                returns = returned_units(at_first, &look.ledger, &look.store);
                 let smaller = best.as_ref().is_none_or(|best| look.gap.across < best.gap.across);
                 if smaller {
                     best = Some(look);

@@ -6,7 +6,7 @@ use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
 };
-use flashgate_domain::{CancelReason, OrderState, Refusal, SaleId, verdict::Violation};
+use flashgate_domain::{BuyerId, CancelReason, OrderId, OrderState, Refusal, SaleId, verdict::Violation};
 use flashgate_proto::sale::SaleTerms;
 use flashgate_service::{
     error::ApiError,
@@ -153,10 +153,8 @@ pub(crate) async fn order(
     order_id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Json<OrderBody>, ApiError> {
-    let buyer = api.auth.buyer(&headers)?;
-    let Path(order_id) = order_id.map_err(|rejection| ApiError::malformed("order_id", rejection))?;
-    let order = api.orders.find(fields::id("order_id", &order_id)?, &buyer).await?;
-    Ok(Json(order.into()))
+    let (buyer, order) = buyer_and_order(&api, &headers, order_id)?;
+    Ok(Json(api.orders.find(order, &buyer).await?.into()))
 }
 
 /// Cancel an order before it is paid
@@ -183,10 +181,18 @@ pub(crate) async fn cancel(
     order_id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Json<OrderBody>, ApiError> {
-    let buyer = api.auth.buyer(&headers)?;
+    let (buyer, order) = buyer_and_order(&api, &headers, order_id)?;
+    Ok(Json(api.orders.cancel(order, &buyer).await?.into()))
+}
+
+fn buyer_and_order(
+    api: &Api,
+    headers: &HeaderMap,
+    order_id: Result<Path<String>, PathRejection>,
+) -> Result<(BuyerId, OrderId), ApiError> {
+    let buyer = api.auth.buyer(headers)?;
     let Path(order_id) = order_id.map_err(|rejection| ApiError::malformed("order_id", rejection))?;
-    let order = api.orders.cancel(fields::id("order_id", &order_id)?, &buyer).await?;
-    Ok(Json(order.into()))
+    Ok((buyer, fields::id("order_id", &order_id)?))
 }
 
 /// A sale
