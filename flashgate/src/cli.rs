@@ -62,7 +62,7 @@ pub enum Command {
     /// Creates, opens, closes and shows sales.
     #[command(subcommand)]
     Sale(Box<SaleCommand>),
-    /// Shows and cancels orders.
+    /// Shows and changes orders.
     #[command(subcommand)]
     Order(Box<OrderCommand>),
     /// Compares the ledger with the order store, while traffic runs

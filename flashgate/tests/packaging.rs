@@ -71,6 +71,7 @@ fn the_topics_of_the_composition_are_those_of_the_default_prefix() {
         "flashgate-orders",
         "flashgate-outcomes",
         "flashgate-lifecycle",
+        "flashgate-timers",
         "flashgate-sales",
         "%DLQ%flashgate-order-worker",
     ] {

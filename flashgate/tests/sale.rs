@@ -102,14 +102,24 @@ async fn an_order_is_cancelled_and_its_transitions_are_listed() {
     let refused = flashgate(&operator, &[&cancel[..], &["paid"]].concat()).await;
     assert_eq!(refused.status.code(), Some(4));
     assert!(
-        String::from_utf8_lossy(&refused.stderr).contains("order_not_cancellable: it is paid"),
+        String::from_utf8_lossy(&refused.stderr).contains("order_state_conflict: it is paid"),
         "{refused:?}"
     );
     let events = json_of(&flashgate(&operator, &["order", "events", &id, "--output", "json"]).await);
     let [event] = &events["events"].as_array().unwrap()[..] else { panic!("{events}") };
     assert_eq!((&event["from"], &event["to"]), (&json!("confirmed"), &json!("cancelled")));
     assert_eq!((&event["actor"], &event["version"], event.get("cause")), (&json!("buyer"), &json!(2), None));
-    for command in ["cancel", "events"] {
+    let step = |name| ["order", name, &id, "--actor", "eve", "--reason", "by hand", "--output", "json"];
+    for (name, state) in [("pay", "paid"), ("ship", "shipped"), ("finish", "finished")] {
+        let order = json_of(&flashgate(&operator, &step(name)).await);
+        assert_eq!((&order["state"], &order["pay_by_ms"]), (&json!(state), &json!(60_001)));
+    }
+    let refused = flashgate(&operator, &step("refund")).await;
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("order_state_conflict: it owes no money"),
+        "{refused:?}"
+    );
+    for command in ["cancel", "events", "pay", "ship", "finish", "refund"] {
         assert_eq!(flashgate(&operator, &["order", command, "78"]).await.status.code(), Some(3));
     }
 }

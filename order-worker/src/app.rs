@@ -28,9 +28,9 @@ use crate::{
     auditor::Auditor,
     config::{OperatorConfig, WorkerConfig},
     consume::{Dependencies, Topics, pause},
-    engine::{self, ORDER_EVENTS, OperatorPort},
+    engine::{self, OperatorPort},
     health::Health,
-    lifecycle::{self, EventPublisher},
+    lifecycle::{self, Lifecycle, Tasks, TimerSender},
     operator::{Backlog, DeadLetters, Interface, Repairs, Sales},
 };
 
@@ -80,13 +80,15 @@ pub async fn serve(
 
     let topic = config.rocketmq.topic("sales")?;
     let sales = Arc::new(Sales::new(store.clone(), publisher.clone(), topic, Arc::clone(&clock)));
-    let (orders, events) = lifecycle::open(
-        store.clone(),
-        publisher.clone(),
-        config.rocketmq.topic("lifecycle")?,
-        Arc::clone(&clock),
-        Arc::clone(&health),
-    );
+    let Lifecycle { orders, timers, tasks } = lifecycle::open(lifecycle::Dependencies {
+        store: store.clone(),
+        publisher: publisher.clone(),
+        events: config.rocketmq.topic("lifecycle")?,
+        timers: config.rocketmq.topic("timers")?,
+        clock: Arc::clone(&clock),
+        health: Arc::clone(&health),
+        sweep_interval_ms: config.lifecycle.sweep_interval_ms,
+    });
     let listener = bind(&config.operator).await?;
     let backlog = Backlog::default();
     let repairs = Repairs {
@@ -106,7 +108,8 @@ pub async fn serve(
     let interface = Interface { sales, orders, repairs, dead_letters, health: Arc::clone(&health) };
     let port = OperatorPort::open(listener, &config.operator, files, interface, Some(metrics), supervisor)?;
 
-    let handles = BrokerHandles { publisher: &publisher, browser: &browser, backlog: &backlog, events };
+    let handles =
+        BrokerHandles { publisher: &publisher, browser: &browser, backlog: &backlog, timers, tasks };
     let telling = supervisor.spawn("shutdown_notice", tell(Arc::clone(&health), shutdown.clone()));
     let worked = work(&config, clock, store, handles, &health, seed, supervisor).await;
     // Needed if the consumer ended by itself, such as at another schema: from here on tasks may end.
@@ -146,7 +149,8 @@ struct BrokerHandles<'a> {
     publisher: &'a Arc<LateInit<RocketMqPublisher>>,
     browser: &'a LateInit<RocketMqBrowser>,
     backlog: &'a Backlog,
-    events: EventPublisher,
+    timers: TimerSender,
+    tasks: Tasks,
 }
 
 async fn work(
@@ -166,6 +170,7 @@ async fn work(
     let topics = Topics {
         outcomes: config.rocketmq.topic("outcomes")?,
         lifecycle: config.rocketmq.topic("lifecycle")?,
+        timers: config.rocketmq.topic("timers")?,
         dead_letters: config.rocketmq.group("order-worker")?.dead_letters(),
         orders: config.rocketmq.topic("orders")?,
     };
@@ -176,18 +181,19 @@ async fn work(
     };
     handles.publisher.connected(sender);
     handles.browser.connected(mq.browser(topics.dead_letters.clone()));
+    let timers = mq.joining(config.rocketmq.group("order-worker-timers")?, topics.timers.clone());
     handles.backlog.connected(mq, topics.orders.clone(), config.rocketmq.group("order-worker")?);
     let auditor = Auditor::new(&config.audit, store.clone())
         .map_err(|why| ConfigError::unfit("audit.gateway_url", format!("must be http://host:port: {why}")))?;
     let auditing = auditor.map(|auditor| supervisor.spawn("audit", auditor.run(shutdown.clone())));
-    let done = shutdown.child_token();
-    let publishing = supervisor.spawn_job(ORDER_EVENTS, handles.events.run(done.clone()));
+    let running = handles.tasks.spawn(timers, supervisor);
     let dependencies = Dependencies {
         store,
         publisher: handles.publisher.clone(),
         topics,
         clock: Arc::clone(&clock),
         health: Arc::clone(health),
+        timers: handles.timers,
     };
     let mut member = Some(subscription);
     while let Some(subscription) = member.take() {
@@ -208,8 +214,7 @@ async fn work(
             member = joined.map(|(_mq, _sender, subscription)| subscription);
         }
     }
-    done.cancel();
-    publishing.ended().await;
+    running.ended().await;
     drop(auditing);
     info!("left the consumer group");
     Ok(())

@@ -45,6 +45,8 @@ pub struct WorkerConfig {
     pub rocketmq: RocketMqConfig,
     /// The consumption of batches.
     pub consume: ConsumeConfig,
+    /// The life of orders after they were placed.
+    pub lifecycle: LifecycleConfig,
     /// The interface for operators and gateways.
     pub operator: OperatorConfig,
     /// The background audit.
@@ -69,10 +71,12 @@ impl WorkerConfig {
         self.order_store.access()?.check().map_err(StoreConfig::unfit)?;
         let unfit =
             |why: InvalidName| ConfigError::unfit("rocketmq.prefix", format!("must make names: {why}"));
-        for topic in ["orders", "outcomes", "lifecycle", "sales"] {
+        for topic in ["orders", "outcomes", "lifecycle", "timers", "sales"] {
             self.rocketmq.topic(topic).map_err(unfit)?;
         }
-        self.rocketmq.group("order-worker").map_err(unfit)?;
+        for group in ["order-worker", "order-worker-timers"] {
+            self.rocketmq.group(group).map_err(unfit)?;
+        }
         self.rocketmq.check_access().map_err(|wrong| ConfigError::Wrong(format!("rocketmq.{wrong}")))?;
         if let Some(url) = &self.audit.gateway_url {
             Endpoint::from_shared(url.clone()).map_err(|why| {
@@ -257,6 +261,21 @@ impl ConsumeConfig {
 
     pub(crate) fn drain_timeout(&self) -> Duration {
         Duration::from_millis(self.drain_timeout_ms.get())
+    }
+}
+
+/// The life of orders after they were placed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LifecycleConfig {
+    /// Interval between sweeps for orders that were not paid in time. 30 s: the broker's timers cancel them within
+    /// seconds, and the sweep only those whose timers are lost.
+    pub sweep_interval_ms: NonZeroU64,
+}
+
+impl Default for LifecycleConfig {
+    fn default() -> Self {
+        Self { sweep_interval_ms: non_zero!(30_000) }
     }
 }
 

@@ -43,6 +43,7 @@ use tracing::{Instrument, debug, info_span, warn};
 use crate::{
     config::ConsumeConfig,
     health::{Health, Unfinished},
+    lifecycle::TimerSender,
 };
 
 /// The dependencies of the consumer.
@@ -58,6 +59,8 @@ pub struct Dependencies {
     pub clock: Arc<dyn Clock>,
     /// Gets the state of store and broker.
     pub health: Arc<Health>,
+    /// Takes what was placed.
+    pub timers: TimerSender,
 }
 
 /// Takes batches from a subscription until shutdown.

@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::Clock;
-use flashgate_messaging::{Browser, Publisher, Subscription, Topic};
+use flashgate_messaging::{Browser, Join, Publisher, Subscription, Topic};
 use flashgate_order_store::OrderStore;
 use flashgate_service::{
     files::Division,
@@ -21,15 +21,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::{
-    config::{ConsumeConfig, OperatorConfig},
+    config::{ConsumeConfig, LifecycleConfig, OperatorConfig},
     consume::{self, Consumer, Topics},
     health::Health,
-    lifecycle,
+    lifecycle::{self, Lifecycle},
     operator::{self, Backlog, DeadLetters, Interface, Repairs, Sales},
 };
-
-/// The task that publishes the events of orders.
-pub(crate) const ORDER_EVENTS: &str = "order_events";
 
 /// Everything outside the worker. In its own process servers; in the embedded mode the store and the bus of the
 /// process.
@@ -42,7 +39,9 @@ pub struct Dependencies<S> {
     pub browser: Arc<dyn Browser>,
     /// The batches: this worker gets its share.
     pub subscription: S,
-    /// The topics of outcomes, of lifecycle events and of dead letters.
+    /// Joins the group of payment timers.
+    pub timers: Join,
+    /// The topics of outcomes, of lifecycle events, of timers and of dead letters.
     pub topics: Topics,
     /// The topic of sale events.
     pub sales_topic: Topic,
@@ -52,8 +51,19 @@ pub struct Dependencies<S> {
     pub seed: u64,
 }
 
+/// How a worker works.
+#[derive(Clone, Copy)]
+pub struct Config<'a> {
+    /// Batches.
+    pub consume: &'a ConsumeConfig,
+    /// Orders after they were placed.
+    pub lifecycle: &'a LifecycleConfig,
+    /// The operator's port; its address is ignored.
+    pub operator: &'a OperatorConfig,
+}
+
 /// Works on `dependencies` until the shutdown of `supervisor`, which watches its tasks; then finishes the chunks in
-/// process, and acknowledges them. The operator's port is `listener`; `operator.listen` is ignored. Without `metrics`
+/// process, and acknowledges them. The operator's port is `listener`. Without `metrics`
 /// the port has no `/metrics`. `files` is the open-file limit.
 ///
 /// Returns the subscription, so that its owner can leave the group in order, unless its task failed; the owner also
@@ -62,25 +72,27 @@ pub struct Dependencies<S> {
 /// # Errors
 /// The descriptors of the gRPC services cannot be read: a broken build.
 pub async fn run<S: Subscription + 'static>(
-    consume: &ConsumeConfig,
-    operator: &OperatorConfig,
+    config: Config<'_>,
     dependencies: Dependencies<S>,
     listener: TcpListener,
     metrics: Option<PrometheusHandle>,
     files: usize,
     supervisor: &Supervisor,
 ) -> Result<Option<S>, tonic_reflection::server::Error> {
-    let Dependencies { store, publisher, browser, subscription, topics, sales_topic, clock, seed } =
+    let Dependencies { store, publisher, browser, subscription, timers, topics, sales_topic, clock, seed } =
         dependencies;
+    let Config { consume, lifecycle, operator } = config;
     let health = Arc::new(Health::new(Duration::MAX, supervisor.shutdown().clone()));
     let sales = Sales::new(Arc::clone(&store), Arc::clone(&publisher), sales_topic, Arc::clone(&clock));
-    let (orders, events) = lifecycle::open(
-        Arc::clone(&store),
-        Arc::clone(&publisher),
-        topics.lifecycle.clone(),
-        Arc::clone(&clock),
-        Arc::clone(&health),
-    );
+    let Lifecycle { orders, timers: timer_sender, tasks } = lifecycle::open(lifecycle::Dependencies {
+        store: Arc::clone(&store),
+        publisher: Arc::clone(&publisher),
+        events: topics.lifecycle.clone(),
+        timers: topics.timers.clone(),
+        clock: Arc::clone(&clock),
+        health: Arc::clone(&health),
+        sweep_interval_ms: lifecycle.sweep_interval_ms,
+    });
     let repairs = Repairs {
         store: Arc::clone(&store),
         publisher: Arc::clone(&publisher),
@@ -100,12 +112,17 @@ pub async fn run<S: Subscription + 'static>(
     let port = OperatorPort::open(listener, operator, files, interface, metrics, supervisor)?;
     health.store(true);
     health.bus(true);
-    let done = supervisor.shutdown().child_token();
-    let publishing = supervisor.spawn_job(ORDER_EVENTS, events.run(done.clone()));
-    let dependencies = consume::Dependencies { store, publisher, topics, clock, health: Arc::clone(&health) };
+    let running = tasks.spawn(timers, supervisor);
+    let dependencies = consume::Dependencies {
+        store,
+        publisher,
+        topics,
+        clock,
+        health: Arc::clone(&health),
+        timers: timer_sender,
+    };
     let subscription = work(subscription, dependencies, consume.clone(), seed, supervisor).await;
-    done.cancel();
-    publishing.ended().await;
+    running.ended().await;
     port.close(&health).await;
     Ok(subscription)
 }

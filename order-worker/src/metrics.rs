@@ -35,11 +35,22 @@ pub const WORKER: &[Metric] = &[
         },
     ]),
     Metric::counter("flashgate_worker_publish_faults_total", "failed publish attempts").by(&[
-        Label { name: "kind", values: &["outcomes", "dead_letters", "sales", "replays", "lifecycle"] },
+        Label { name: "kind", values: &["outcomes", "dead_letters", "sales", "replays", "lifecycle", "timers"] },
         Label { name: "code", values: BUS_FAULTS },
     ]),
     Metric::counter("flashgate_worker_transitions_total", "transitions of orders after they were placed")
-        .by(&[Label { name: "to", values: &["cancelled"] }]),
+        .by(&[Label {
+            name: "to",
+            values: &["paid", "shipped", "finished", "cancelled", "refunding", "refunded"],
+        }]),
+    Metric::counter("flashgate_worker_expired_orders_total", "orders cancelled since they were not paid in time")
+        .by(&[Label { name: "by", values: &["timer", "sweep"] }]),
+    Metric::new(
+        "flashgate_worker_overdue_seconds",
+        Kind::Gauge,
+        Unit::Seconds,
+        "how long the earliest unpaid order was overdue at the last sweep",
+    ),
     Metric::counter("flashgate_worker_events_published_total", "published events of orders, repetitions included"),
     Metric::new(
         "flashgate_worker_unpublished_events_age_seconds",

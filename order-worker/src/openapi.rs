@@ -9,7 +9,7 @@ use flashgate_service::openapi::{Buyer, Id, Key, Problem};
 use utoipa::OpenApi;
 
 use crate::operator::{
-    form::{CancelForm, SaleForm},
+    form::{SaleForm, StepForm},
     http,
 };
 
@@ -27,10 +27,14 @@ use crate::operator::{
         http::close,
         http::order,
         http::cancel,
+        http::pay,
+        http::ship,
+        http::finish,
+        http::refund,
         http::events
     ),
     components(schemas(
-        CancelForm,
+        StepForm,
         SaleForm,
         SaleTerms,
         SaleView,

@@ -71,7 +71,9 @@ impl Stack {
         };
         let mq = RocketMq::connect(config.clone(), Arc::new(SystemClock)).await.unwrap();
         let dead = config.group("order-worker").unwrap().dead_letters();
-        for topic in ["orders", "outcomes", "lifecycle", "sales"].map(|topic| config.topic(topic).unwrap()) {
+        for topic in
+            ["orders", "outcomes", "lifecycle", "timers", "sales"].map(|topic| config.topic(topic).unwrap())
+        {
             admin::create_topic(&mq, &topic, NonZeroU32::new(2).unwrap()).await.unwrap();
         }
         admin::create_topic(&mq, &dead, NonZeroU32::MIN).await.unwrap();

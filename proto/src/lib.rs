@@ -11,6 +11,7 @@ pub mod json;
 pub mod order;
 pub mod sale;
 pub mod snapshot;
+pub mod timer;
 
 /// The generated code.
 pub mod v1 {

@@ -9,7 +9,7 @@ use crate::{
 
 /// Encodes `order`.
 pub fn order_message(order: &Order) -> v1::Order {
-    let Order { id, intent, state, version, batch, created_at } = order;
+    let Order { id, intent, state, version, batch, created_at, pay_by } = order;
     v1::Order {
         order_id: id.to_string(),
         sale_id: intent.sale().get(),
@@ -21,6 +21,7 @@ pub fn order_message(order: &Order) -> v1::Order {
         batch_id: batch.to_string(),
         created_at_ms: created_at.as_millis(),
         version: *version,
+        pay_by_ms: pay_by.map(Timestamp::as_millis),
     }
 }
 
@@ -40,6 +41,7 @@ pub fn order(message: v1::Order) -> Result<Order, BodyError> {
         batch_id,
         created_at_ms,
         version,
+        pay_by_ms,
     } = message;
     Ok(Order {
         intent: body::intent(v1::BatchIntent { sale_id, buyer_id, idempotency_key, quantity })?,
@@ -48,6 +50,7 @@ pub fn order(message: v1::Order) -> Result<Order, BodyError> {
         version,
         batch: batch_id.parse().map_err(|_invalid| BodyError::of("batch_id"))?,
         created_at: Timestamp::from_millis(created_at_ms),
+        pay_by: pay_by_ms.map(Timestamp::from_millis),
     })
 }
 

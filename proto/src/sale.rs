@@ -1,6 +1,8 @@
 //! A sale on the wire: as a message of gRPC, and the part of its JSON that operators and buyers share. The only place
 //! that converts sales.
 
+use std::time::Duration;
+
 use flashgate_domain::{
     DeductPolicy, IdempotencyKey, Sale, SaleDraft, SaleFields, SaleId, SaleState, Timestamp,
     sale::InvalidSale,
@@ -29,7 +31,13 @@ pub fn sale_message(sale: &Sale) -> v1::Sale {
         saleable: sale.saleable,
         restocked: sale.restocked,
         returned: sale.returned,
+        pay_within_ms: millis(fields.pay_within),
     }
+}
+
+/// A duration of whole milliseconds.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Decodes a sale.
@@ -47,6 +55,7 @@ pub fn sale(message: v1::Sale) -> Result<Sale, InvalidSale> {
         limit_per_buyer: message.limit_per_buyer,
         quantity_max: message.quantity_max,
         deduct_policy: policy(&message.deduct_policy)?,
+        pay_within: Duration::from_millis(message.pay_within_ms),
     };
     let invalid = |field, expected| InvalidSale { field, expected };
     Ok(Sale {
@@ -74,6 +83,7 @@ pub fn create_request(fields: SaleFields, key: Option<&IdempotencyKey>) -> v1::C
         quantity_max: fields.quantity_max,
         deduct_policy: fields.deduct_policy.as_str().to_owned(),
         idempotency_key: key.map_or("", IdempotencyKey::as_str).to_owned(),
+        pay_within_ms: Some(millis(fields.pay_within)),
     }
 }
 
@@ -111,6 +121,9 @@ pub struct SaleTerms {
     /// Units that one request can ask for.
     #[schema(minimum = 1, maximum = 1_000_000)]
     pub quantity_max: u32,
+    /// The time to pay an order after it was placed, in milliseconds; 0 if orders have no payment deadline.
+    #[schema(maximum = 2_592_000_000_i64)]
+    pub pay_within_ms: u64,
 }
 
 impl From<&SaleDraft> for SaleTerms {
@@ -126,6 +139,7 @@ impl From<&SaleDraft> for SaleTerms {
             quantity_max,
             // Not shown to buyers: the operators' view has it beside the terms.
             deduct_policy: _,
+            pay_within,
         } = draft.fields();
         Self {
             title: title.clone(),
@@ -136,6 +150,7 @@ impl From<&SaleDraft> for SaleTerms {
             stock: *stock,
             limit_per_buyer: *limit_per_buyer,
             quantity_max: *quantity_max,
+            pay_within_ms: millis(*pay_within),
         }
     }
 }
@@ -156,6 +171,7 @@ mod tests {
             limit_per_buyer: 3,
             quantity_max: 2,
             deduct_policy: DeductPolicy::AtPayment,
+            pay_within: Duration::from_millis(1_001),
         };
         let sale = Sale {
             id: SaleId::new(3).unwrap(),

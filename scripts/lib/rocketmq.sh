@@ -137,6 +137,7 @@ rocketmq_create_users() {
     )
     local -a worker=(
         "Topic:$prefix-orders=Pub,Sub,Get" "Topic:$prefix-outcomes=Pub" "Topic:$prefix-lifecycle=Pub" "Topic:$prefix-sales=Pub"
+        "Topic:$prefix-timers=Pub,Sub,Get" "Group:$prefix-order-worker-timers=Sub,Get"
         "Topic:%DLQ%$prefix-order-worker=Pub,Sub,Get" "Group:$prefix-order-worker=Sub,Get"
         # The group with which dead letters are read, without consuming them.
         "Group:TOOLS_CONSUMER=Sub,Get"
@@ -339,5 +340,5 @@ topic_create() {
 
 topic_create_standard() {
     local prefix=${settings[prefix]}
-    topic_create "$prefix-orders" "$prefix-outcomes" "$prefix-lifecycle" "$prefix-sales:1" "%DLQ%$prefix-order-worker:1"
+    topic_create "$prefix-orders" "$prefix-outcomes" "$prefix-lifecycle" "$prefix-timers" "$prefix-sales:1" "%DLQ%$prefix-order-worker:1"
 }

@@ -39,6 +39,7 @@ impl Broker {
             (broker.topic("orders"), QUEUES),
             (broker.topic("outcomes"), QUEUES),
             (broker.topic("lifecycle"), QUEUES),
+            (broker.topic("timers"), QUEUES),
             (broker.topic("sales"), NonZeroU32::MIN),
             (broker.dead_letters(), NonZeroU32::MIN),
         ] {
@@ -47,7 +48,7 @@ impl Broker {
         broker
     }
 
-    /// The topic of the deployment that is called `name`: `orders`, `outcomes`, `lifecycle` or `sales`.
+    /// The topic of the deployment that is called `name`: `orders`, `outcomes`, `lifecycle`, `timers` or `sales`.
     ///
     /// # Panics
     /// If the name is none.

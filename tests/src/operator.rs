@@ -52,6 +52,12 @@ impl SaleForm {
         self
     }
 
+    /// Orders are to be paid within `time`.
+    pub fn pay_within(mut self, time: Duration) -> Self {
+        self.0.pay_within_ms = Some(u64::try_from(time.as_millis()).unwrap());
+        self
+    }
+
     /// How many units a buyer can have.
     pub const fn limit_per_buyer(&self) -> u32 {
         self.0.limit_per_buyer

@@ -41,7 +41,7 @@ pub struct OrderRow {
     pub key: String,
     /// How many units.
     pub quantity: u32,
-    /// `confirmed` or `cancelled`.
+    /// The name of its state: `confirmed`, `paid`, …
     pub state: String,
     /// Why it was cancelled; empty if it was not.
     pub reason: String,
@@ -50,7 +50,7 @@ pub struct OrderRow {
 impl OrderRow {
     /// Whether it holds units.
     pub fn is_confirmed(&self) -> bool {
-        self.state == "confirmed"
+        matches!(self.state.as_str(), "confirmed" | "paid" | "shipped" | "finished")
     }
 
     /// Whether its units were taken when it was placed.

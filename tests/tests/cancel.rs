@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flashgate_domain::{Actor, CancelReason, OrderId, OrderState};
+use flashgate_domain::{Actor, CancelReason, OrderId, OrderState, OrderStep};
 use flashgate_operations::client::ClientError;
 use flashgate_tests::{Answer, Deployment, Door, Heard, Purchase, SaleForm, SeenOrder, ask_all, eventually};
 use futures::{StreamExt, stream};
@@ -50,7 +50,10 @@ async fn what_a_third_of_the_buyers_and_the_operator_cancel_is_sold_again() {
     assert!(cancelled.iter().flatten().all(|seen| *seen == by_buyer), "{cancelled:?}");
     let mut orders = shop.operator().orders;
     for heard in by_operator {
-        let order = orders.cancel(heard.order().unwrap(), "Zo\u{eb}", "asked by phone").await.unwrap();
+        let order = orders
+            .make(OrderStep::Cancel, heard.order().unwrap(), "Zo\u{eb}", "asked by phone")
+            .await
+            .unwrap();
         assert_eq!(order.state, OrderState::Cancelled(CancelReason::ByOperator));
     }
     nobody_sees_an_older_state(&shop, &doors, by_buyers, &by_buyer).await;
@@ -147,9 +150,12 @@ async fn an_order_is_cancelled_by_nobody_else_and_only_if_there_is_one() {
         assert_eq!(door.cancel_grpc(order, buyer).await, Err("order_not_found".to_owned()));
     }
     let mut orders = shop.operator().orders;
-    assert_eq!(orders.cancel(unknown, "ops", "").await.unwrap_err().code(), "order_not_found");
+    assert_eq!(
+        orders.make(OrderStep::Cancel, unknown, "ops", "").await.unwrap_err().code(),
+        "order_not_found"
+    );
     for (operator, cause, named) in [("", "", "operator"), ("ops", "a\0", "cause")] {
-        let refused = orders.cancel(order, operator, cause).await.unwrap_err();
+        let refused = orders.make(OrderStep::Cancel, order, operator, cause).await.unwrap_err();
         assert!(
             matches!(&refused, ClientError::Refused(why) if why.field.as_ref().is_some_and(|field| field.name == named)),
             "{refused:?}"

@@ -6,8 +6,9 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use flashgate_domain::TraceContext;
-use flashgate_proto::v1::BuyRequest;
+use flashgate_proto::v1::{BuyRequest, BuyStreamRequest, buy_stream_response};
 use flashgate_tests::{Deployment, Door, Purchase, SaleForm, eventually, metrics::Metrics};
+use futures::stream;
 use http::Request;
 use http_body_util::Full;
 use serde_json::Value;
@@ -150,6 +151,19 @@ async fn the_trace_context_of_a_purchase_is_on_its_batch_and_on_its_outcome() {
     let untraced = door.buy(&Purchase::new(sale, "bob", "untraced", 1)).await;
     until_confirmed(&door, &untraced.order().unwrap().to_string(), "bob").await;
 
+    let buy = BuyRequest { sale_id: sale.get(), quantity: 1, idempotency_key: "over-a-stream".to_owned() };
+    let request = BuyStreamRequest {
+        request_id: 1,
+        buyer_id: "zoe".to_owned(),
+        buy: Some(buy),
+        traceparent: parent("c"),
+        tracestate: STATE.to_owned(),
+    };
+    let answers = door.grpc().buy_stream(stream::iter([request])).await.unwrap();
+    let answer = answers.into_inner().message().await.unwrap().unwrap().answer;
+    let Some(buy_stream_response::Answer::Accepted(accepted)) = answer else { panic!("{answer:?}") };
+    until_confirmed(&door, &accepted.order_id, "zoe").await;
+
     let context = |digit, state: Option<&str>| {
         TraceContext::sampled(parent(digit).as_bytes(), state.map(str::as_bytes))
     };
@@ -159,7 +173,8 @@ async fn the_trace_context_of_a_purchase_is_on_its_batch_and_on_its_outcome() {
         read.sort_by(|one, other| one.key.cmp(&other.key));
         let found: Vec<_> =
             read.iter().map(|message| TraceContext::of_properties(&message.properties)).collect();
-        assert_eq!(found, [context("a", Some(STATE)), context("b", None), None], "{topic}");
+        let expected = [context("a", Some(STATE)), context("b", None), None, context("c", Some(STATE))];
+        assert_eq!(found, expected, "{topic}");
     }
     shop.stop().await;
 }

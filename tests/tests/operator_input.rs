@@ -60,6 +60,7 @@ fn form() -> Value {
     json!({
         "title": "Eine Kanne", "price_minor": 1_999, "currency": "EUR", "opens_at_ms": 1_000,
         "closes_at_ms": 2_000, "stock": 10, "limit_per_buyer": 5, "quantity_max": 2, "deduct_policy": "at_order",
+        "pay_within_ms": 60_000,
     })
 }
 
@@ -75,6 +76,7 @@ fn message() -> CreateSaleRequest {
         quantity_max: 2,
         deduct_policy: "at_order".to_owned(),
         idempotency_key: String::new(),
+        pay_within_ms: Some(60_000),
     }
 }
 
@@ -82,6 +84,8 @@ fn message() -> CreateSaleRequest {
 fn wrong_values() -> Vec<(&'static str, Value)> {
     vec![
         ("title", json!("")),
+        ("pay_within_ms", json!(999)),
+        ("pay_within_ms", json!(2_592_000_001_u64)),
         ("title", json!("x".repeat(201))),
         ("title", json!("two\nlines")),
         ("price_minor", json!(1_000_000_000_001_u64)),
@@ -104,7 +108,15 @@ fn wrong_values() -> Vec<(&'static str, Value)> {
 /// Values of another type, which only JSON can hold.
 fn wrong_types() -> Vec<(&'static str, Value)> {
     let texts = ["title", "currency", "deduct_policy"];
-    let numbers = ["price_minor", "opens_at_ms", "closes_at_ms", "stock", "limit_per_buyer", "quantity_max"];
+    let numbers = [
+        "price_minor",
+        "opens_at_ms",
+        "closes_at_ms",
+        "stock",
+        "limit_per_buyer",
+        "quantity_max",
+        "pay_within_ms",
+    ];
     let for_text =
         texts.iter().flat_map(|field| [json!(1), json!(null), json!([])].map(|value| (*field, value)));
     let for_number = numbers.iter().flat_map(|field| {
@@ -139,6 +151,7 @@ fn set(message: &mut CreateSaleRequest, field: &str, value: &Value) {
         "stock" => message.stock = number(),
         "limit_per_buyer" => message.limit_per_buyer = narrow(),
         "quantity_max" => message.quantity_max = narrow(),
+        "pay_within_ms" => message.pay_within_ms = Some(number()),
         "deduct_policy" => message.deduct_policy = text(),
         unknown => panic!("{unknown} is in no table"),
     }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use flashgate_domain::{Batch, BatchIds, Clock, Node, SaleId, SystemClock};
+use flashgate_domain::{Batch, BatchIds, Clock, Node, OrderStep, SaleId, SystemClock};
 use flashgate_ledger::{Deduction, LogStatus, Observing, Selling};
 use flashgate_output::exit::CliError;
 use flashgate_proto::{body, v1};
@@ -246,7 +246,7 @@ async fn units_of_cancelled_orders_whose_events_were_lost_are_returned() {
     shop.gateways[0].process.leave().await;
     let mut orders = shop.operator().orders;
     for heard in &heard[..4] {
-        orders.cancel(heard.order().unwrap(), "ops", "the test cancels").await.unwrap();
+        orders.make(OrderStep::Cancel, heard.order().unwrap(), "ops", "the test cancels").await.unwrap();
     }
     // Another reader of the gateways' group takes the events away, and never returns a unit.
     assert_eq!(shop.broker.take_away("lifecycle", "gateway-lifecycle").await, 4);

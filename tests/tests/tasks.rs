@@ -7,7 +7,7 @@ use flashgate_tests::{Answer, Deployment, Purchase, Rush, SaleForm, process::Pro
 use tokio::time::sleep;
 
 /// What every gateway has, from its start on.
-const OF_GATEWAYS: [&str; 20] = [
+const OF_GATEWAYS: [&str; 21] = [
     "operator_listener",
     "http_listener",
     "grpc_listener",
@@ -21,6 +21,7 @@ const OF_GATEWAYS: [&str; 20] = [
     "sold_out_sales",
     "preheat",
     "settle",
+    "return_units",
     "lane",
     "check_backs",
     "bus_connection",
@@ -30,7 +31,7 @@ const OF_GATEWAYS: [&str; 20] = [
     "bus_puller",
 ];
 /// What every order worker has that audits.
-const OF_WORKERS: [&str; 12] = [
+const OF_WORKERS: [&str; 16] = [
     "operator_listener",
     "metrics_upkeep",
     "grpc_health",
@@ -38,6 +39,10 @@ const OF_WORKERS: [&str; 12] = [
     "consume",
     "audit",
     "shutdown_notice",
+    "order_events",
+    "payment_timers",
+    "payment_timeouts",
+    "payment_sweep",
     "bus_connection",
     "bus_heartbeat",
     "bus_assignment",

@@ -45,13 +45,17 @@ pub enum FileError {
 }
 
 impl FileError {
-    pub(crate) fn unusable(key: &'static str, path: &Path, expected: impl ToString) -> Self {
+    /// An error: the file that `key` names must be as `expected` describes.
+    pub fn unusable(key: &'static str, path: &Path, expected: impl ToString) -> Self {
         Self::Unusable { key, path: path.to_owned(), expected: expected.to_string() }
     }
 }
 
-/// The content of the file that `key` names.
-pub(crate) fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, FileError> {
+/// The content of the file that `key` names: at most 1 MiB.
+///
+/// # Errors
+/// The file cannot be read, or is longer.
+pub fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, FileError> {
     let mut content = Vec::new();
     let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut content));
     let length = read.map_err(|source| FileError::Unreadable { key, path: path.to_owned(), source })?;

@@ -10,8 +10,8 @@ mod tls;
 
 pub use self::{
     error::{AccessError, Refusal, ServerKeys},
-    file::FileError,
-    password::{Password, Secret},
+    file::{FileError, read as read_file},
+    password::{Password, Secret, read_secret},
     tls::{ClientIdentity, TlsFiles, TlsMaterial, install_provider},
 };
 

@@ -1,6 +1,9 @@
 //! Passwords: from the configuration, its environment, or a file.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Deserializer, de};
 
@@ -119,14 +122,21 @@ impl Password {
             Self::Text(secret) => return Ok(Some(secret.clone())),
             Self::File(path) => path,
         };
-        let content = String::from_utf8(file::read(FILE, path)?).unwrap_or_default();
-        let line =
-            content.strip_suffix('\n').map_or(&*content, |line| line.strip_suffix('\r').unwrap_or(line));
-        if line.is_empty() || line.contains('\n') {
-            return Err(FileError::unusable(FILE, path, "one line of text, the password"));
-        }
-        Ok(Some(Secret(line.to_owned())))
+        read_secret(FILE, path).map(Some)
     }
+}
+
+/// The secret in the file that `key` names. One line break at the end of the file does not belong to it.
+///
+/// # Errors
+/// The file cannot be read, or does not hold one line of text.
+pub fn read_secret(key: &'static str, path: &Path) -> Result<Secret, FileError> {
+    let content = String::from_utf8(file::read(key, path)?).unwrap_or_default();
+    let line = content.strip_suffix('\n').map_or(&*content, |line| line.strip_suffix('\r').unwrap_or(line));
+    if line.is_empty() || line.contains('\n') {
+        return Err(FileError::unusable(key, path, "one line of text"));
+    }
+    Ok(Secret(line.to_owned()))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::{
     clock::Timestamp,
     id::{BatchId, OrderId},
     intent::Intent,
-    order::OrderState,
+    order::{CancelReason, OrderState},
 };
 
 /// Maximum length of an operator's name, in characters.
@@ -46,6 +46,73 @@ impl OrderEvent {
     }
 }
 
+named! {
+    /// What a buyer or an operator asks an order to do.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum OrderStep {
+        /// To be cancelled.
+        Cancel = "cancel",
+        /// To count as paid.
+        Pay = "pay",
+        /// To count as handed to the carrier.
+        Ship = "ship",
+        /// To count as completed.
+        Finish = "finish",
+        /// To count as paid back, after it was cancelled.
+        Refund = "refund",
+    }
+}
+
+/// What a step does to an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepEffect {
+    /// The order gets this state.
+    Moves(OrderState),
+    /// The order has made the step before: nothing changes.
+    MadeBefore,
+    /// The order cannot make it.
+    Impossible,
+}
+
+impl OrderStep {
+    /// What an order is after the step, in a sentence: `an order that is shipped cannot be cancelled`.
+    pub const fn participle(self) -> &'static str {
+        match self {
+            Self::Cancel => "cancelled",
+            Self::Pay => "paid",
+            Self::Ship => "shipped",
+            Self::Finish => "finished",
+            Self::Refund => "refunded",
+        }
+    }
+
+    /// What this step does to an order in `state`. A cancellation has the reason `reason`, and that of a paid order
+    /// makes a refund due.
+    pub const fn effect(self, state: OrderState, reason: CancelReason) -> StepEffect {
+        use OrderState::{Cancelled, Confirmed, Finished, Paid, Pending, Refunded, Refunding, Shipped};
+        match (self, state) {
+            (Self::Cancel, Confirmed) => StepEffect::Moves(Cancelled(reason)),
+            (Self::Cancel, Paid) => StepEffect::Moves(Refunding(reason)),
+            (Self::Pay, Confirmed) => StepEffect::Moves(Paid),
+            (Self::Ship, Paid) => StepEffect::Moves(Shipped),
+            (Self::Finish, Shipped) => StepEffect::Moves(Finished),
+            (Self::Refund, Refunding(reason)) => StepEffect::Moves(Refunded(reason)),
+            (Self::Cancel, Cancelled(_) | Refunding(_) | Refunded(_))
+            | (Self::Pay, Paid | Shipped | Finished)
+            | (Self::Ship, Shipped | Finished)
+            | (Self::Finish, Finished)
+            | (Self::Refund, Refunded(_)) => StepEffect::MadeBefore,
+            (Self::Cancel, Pending | Shipped | Finished)
+            | (Self::Pay, Pending | Cancelled(_) | Refunding(_) | Refunded(_))
+            | (Self::Ship, Pending | Confirmed | Cancelled(_) | Refunding(_) | Refunded(_))
+            | (Self::Finish, Pending | Confirmed | Paid | Cancelled(_) | Refunding(_) | Refunded(_))
+            | (Self::Refund, Pending | Confirmed | Paid | Shipped | Finished | Cancelled(_)) => {
+                StepEffect::Impossible
+            }
+        }
+    }
+}
+
 /// A text of a transition that cannot be stored or shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidText {
@@ -70,26 +137,29 @@ fn line(text: String, chars_max: usize) -> Result<String, InvalidText> {
     if text.chars().any(char::is_control) { Err(InvalidText::Control) } else { Ok(text) }
 }
 
-/// Who caused a transition. As a text: `buyer`, or `operator:` and the name.
+/// Who caused a transition. As a text: `buyer`, `deadline`, or `operator:` and the name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
     /// The buyer of the order.
     Buyer,
+    /// Nobody: the payment deadline has passed.
+    Deadline,
     /// An operator.
     Operator(OperatorName),
 }
 
 impl Actor {
     const BUYER: &str = "buyer";
+    const DEADLINE: &str = "deadline";
     const OPERATOR: &str = "operator:";
 
     /// The actor with that text; `None` if there is none.
     pub fn parse(text: &str) -> Option<Self> {
-        if text == Self::BUYER {
-            return Some(Self::Buyer);
+        match text {
+            Self::BUYER => Some(Self::Buyer),
+            Self::DEADLINE => Some(Self::Deadline),
+            _ => OperatorName::new(text.strip_prefix(Self::OPERATOR)?).map(Self::Operator).ok(),
         }
-        let name = text.strip_prefix(Self::OPERATOR)?;
-        OperatorName::new(name).map(Self::Operator).ok()
     }
 }
 
@@ -97,6 +167,7 @@ impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Buyer => f.write_str(Self::BUYER),
+            Self::Deadline => f.write_str(Self::DEADLINE),
             Self::Operator(OperatorName(name)) => write!(f, "{}{name}", Self::OPERATOR),
         }
     }
@@ -137,12 +208,37 @@ mod tests {
     #[test]
     fn an_actor_is_read_back_from_its_text() {
         let zoe = Actor::Operator(OperatorName::new("Zo\u{eb}: night shift").unwrap());
-        for actor in [Actor::Buyer, zoe] {
+        for actor in [Actor::Buyer, Actor::Deadline, zoe] {
             assert_eq!(Actor::parse(&actor.to_string()), Some(actor));
         }
         for text in ["", "Buyer", "operator", "operator:", "operator:a\0"] {
             assert_eq!(Actor::parse(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_step_makes_a_transition_of_the_table_or_none() {
+        let reason = CancelReason::ByOperator;
+        let states = [
+            OrderState::Pending,
+            OrderState::Confirmed,
+            OrderState::Paid,
+            OrderState::Shipped,
+            OrderState::Finished,
+            OrderState::Cancelled(CancelReason::Timeout),
+            OrderState::Refunding(CancelReason::ByBuyer),
+            OrderState::Refunded(CancelReason::ByBuyer),
+        ];
+        let mut moves = 0;
+        for step in OrderStep::ALL {
+            for from in states {
+                let StepEffect::Moves(to) = step.effect(from, reason) else { continue };
+                moves += 1;
+                assert!(from.may_become(to), "{step:?} of {from:?}");
+                assert_eq!(step.effect(to, reason), StepEffect::MadeBefore, "{step:?} again");
+            }
+        }
+        assert_eq!(moves, 6, "each transition of a placed order, except a refund that fails later");
     }
 
     #[test]

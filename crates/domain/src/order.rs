@@ -146,4 +146,13 @@ pub struct Order {
     pub batch: BatchId,
     /// When the store placed it.
     pub created_at: Timestamp,
+    /// When it is cancelled unless it is paid; `None` if it has no payment deadline.
+    pub pay_by: Option<Timestamp>,
+}
+
+impl Order {
+    /// Whether it was not paid in time, and is still to be cancelled.
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        self.state == OrderState::Confirmed && self.pay_by.is_some_and(|pay_by| pay_by <= now)
+    }
 }

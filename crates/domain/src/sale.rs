@@ -1,4 +1,6 @@
-//! One item on sale: price, window, stock, limit per buyer, deduct policy.
+//! One item on sale: price, window, stock, limit per buyer, deduct policy, payment deadline.
+
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -14,6 +16,12 @@ pub const STOCK_MAX: u64 = 1_000_000_000;
 pub const TITLE_CHARS_MAX: usize = 200;
 /// Maximum price, in minor units.
 pub const PRICE_MINOR_MAX: u64 = 1_000_000_000_000;
+/// Minimum time to pay an order.
+pub const PAY_WITHIN_MIN: Duration = Duration::from_secs(1);
+/// Maximum time to pay an order.
+pub const PAY_WITHIN_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// The time to pay an order of a sale whose operator requests none.
+pub const PAY_WITHIN_DEFAULT: Duration = Duration::from_secs(20 * 60);
 
 /// The invalid field of a sale, and its expected value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -94,6 +102,8 @@ pub struct SaleFields {
     pub quantity_max: u32,
     /// When the database stock is deducted.
     pub deduct_policy: DeductPolicy,
+    /// The time to pay an order after it was placed, in whole milliseconds; zero if orders have no payment deadline.
+    pub pay_within: Duration,
 }
 
 /// A sale as an operator requests it: every field checked, no id yet.
@@ -130,6 +140,13 @@ impl SaleFields {
             .map_err(|_range| wrong("quantity_max", "must be from 1 to 1000000"))?;
         if quantity_max > limit_per_buyer {
             return Err(wrong("quantity_max", "must be at most limit_per_buyer"));
+        }
+        let has_deadline = !self.pay_within.is_zero();
+        if has_deadline && !(PAY_WITHIN_MIN..=PAY_WITHIN_MAX).contains(&self.pay_within) {
+            return Err(wrong(
+                "pay_within_ms",
+                "must be 0 (no deadline), or from 1000 to 2592000000 (30 days)",
+            ));
         }
         Ok(SaleDraft { fields: self, window, limit_per_buyer, quantity_max })
     }
@@ -169,6 +186,12 @@ impl SaleDraft {
     /// When the database stock is deducted.
     pub const fn policy(&self) -> DeductPolicy {
         self.fields.deduct_policy
+    }
+
+    /// The time to pay an order after it was placed; `None` if orders have no payment deadline, or cost nothing.
+    pub const fn pay_within(&self) -> Option<Duration> {
+        let is_due = self.fields.price_minor > 0 && !self.fields.pay_within.is_zero();
+        if is_due { Some(self.fields.pay_within) } else { None }
     }
 }
 

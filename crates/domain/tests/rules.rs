@@ -1,6 +1,8 @@
 //! The rules that need nobody else: tokens, sales, order states, the chain of local checks.
 #![expect(clippy::unwrap_used, reason = "the builders of the tests are outside of test functions")]
 
+use std::time::Duration;
+
 use flashgate_domain::{
     BuyerId, CancelReason, IdempotencyKey, OrderState, Quantity, Refusal, Sale, SaleDraft, SaleFields,
     SaleId, SaleState, Timestamp,
@@ -42,6 +44,23 @@ fn a_wrong_field_of_a_sale_is_named() {
     assert_eq!(draft(|form| form.limit_per_buyer = 0), Err("limit_per_buyer"));
     assert_eq!(draft(|form| form.quantity_max = 0), Err("quantity_max"));
     assert_eq!(draft(|form| form.quantity_max = 5), Err("quantity_max"));
+    for millis in [1, 999, 2_592_000_001] {
+        assert_eq!(draft(|form| form.pay_within = Duration::from_millis(millis)), Err("pay_within_ms"));
+    }
+}
+
+#[test]
+fn an_order_is_due_if_it_costs_something_and_its_sale_has_a_deadline() {
+    let pay_within = |price_minor, millis| {
+        let edit = move |form: &mut SaleFields| {
+            (form.price_minor, form.pay_within) = (price_minor, Duration::from_millis(millis));
+        };
+        draft(edit).unwrap().pay_within()
+    };
+    for millis in [1_000, 2_592_000_000] {
+        assert_eq!(pay_within(1, millis), Some(Duration::from_millis(millis)));
+    }
+    assert_eq!((pay_within(1, 0), pay_within(0, 0), pay_within(0, 1_000)), (None, None, None));
 }
 
 #[test]

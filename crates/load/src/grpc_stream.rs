@@ -135,7 +135,8 @@ impl Wire for GrpcStreamWire {
     async fn buy(&mut self, ask: &Ask) -> Result<Answer, Fault> {
         let (names, within) = (&self.shared.plan.names, self.shared.plan.limits.request_timeout);
         let buy = Some(self.shared.message(ask));
-        let request = BuyStreamRequest { request_id: 0, buyer_id: names.buyer(ask.buyer), buy };
+        let request =
+            BuyStreamRequest { buyer_id: names.buyer(ask.buyer), buy, ..BuyStreamRequest::default() };
         let answer = match timeout(within, self.handle.connection()?.buy(request)).await {
             Ok(answer) => answer,
             Err(_elapsed) => Err(Fault::RequestTimeout),

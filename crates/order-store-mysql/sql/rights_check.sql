@@ -8,6 +8,8 @@ UPDATE orders SET id = id WHERE FALSE
 INSERT INTO order_events SELECT * FROM order_events WHERE FALSE
 INSERT INTO unpublished_events SELECT * FROM unpublished_events WHERE FALSE
 DELETE FROM unpublished_events WHERE FALSE
+INSERT INTO payment_deadlines SELECT * FROM payment_deadlines WHERE FALSE
+DELETE FROM payment_deadlines WHERE FALSE
 INSERT INTO repair_events SELECT * FROM repair_events WHERE FALSE
 UPDATE repair_events SET id = id WHERE FALSE
 INSERT INTO dead_letters SELECT * FROM dead_letters WHERE FALSE

@@ -29,6 +29,10 @@ const RIGHT_MISSING: [u16; 4] = [1044, 1142, 1143, 1227];
 /// `ER_SECURE_TRANSPORT_REQUIRED`.
 const TLS_REQUIRED: u16 = 3159;
 
+/// Every statement of the store: eight sizes of each of the twelve over many rows, and the others. One that is not kept
+/// is prepared again, which costs a round trip.
+const STATEMENTS_KEPT: usize = 160;
+
 /// Connects to one server. `Debug` omits the credentials.
 #[derive(Clone)]
 pub(crate) struct Connector {
@@ -54,7 +58,8 @@ impl Connector {
             | MySqlSslMode::VerifyIdentity => options,
         };
         // Logging each statement with its rows would cost more than the statement.
-        Self { options: options.disable_statement_logging(), access }
+        let options = options.disable_statement_logging().statement_cache_capacity(STATEMENTS_KEPT);
+        Self { options, access }
     }
 
     /// A new connection.

@@ -3,14 +3,15 @@
 //! `apply` decides a chunk in one transaction: on the `fast_path` if every order can be confirmed, on the `slow_path`
 //! if stock is short, a key is taken or a batch is repeated.
 //!
-//! Each trait is implemented in the file of its subject: `apply`, `lifecycle`, `sales`, `snapshot`, `repairs`,
-//! `deployment`.
+//! Each trait is implemented in the file of its subject: `apply`, `lifecycle`, `deadlines`, `sales`, `snapshot`,
+//! `repairs`, `deployment`.
 //!
 //! Connections come from `pool` and not from the pool of sqlx, which waits without a limit for one that is dead.
 
 mod abandoned;
 mod apply;
 mod connector;
+mod deadlines;
 mod deployment;
 mod driver;
 mod fast_path;

@@ -6,13 +6,11 @@ use async_trait::async_trait;
 use flashgate_domain::{CancelReason, OrderEvent, OrderId, SaleId, Timestamp};
 use flashgate_order_store::{
     Changed, EVENT_PAGE_MAX, LifecycleRepository, ORDER_EVENTS_MAX, OrderChange, StoreError,
+    decide::returned_units,
     sql::{
         columns::{EventColumns, InvalidColumn},
         statement::{Sized, padded},
-        texts::{
-            ORDER_EVENT_INSERT, ORDER_EVENTS_SELECT, RETURN_STOCK, UNPUBLISHED_EVENT_INSERT,
-            UNPUBLISHED_EVENTS_SELECT,
-        },
+        texts::{ORDER_EVENTS_SELECT, UNPUBLISHED_EVENTS_SELECT},
     },
 };
 use flashgate_supervision::failpoint;
@@ -22,7 +20,7 @@ use tracing::debug;
 use crate::{
     MySqlStore, TIMEOUT_OF_A_SALE,
     fault::{Cause, QueryError},
-    lend, rows, sql, within,
+    lend, rows, sql, within, write,
 };
 
 const ORDER_CHANGE: &str = include_str!("../sql/order_change.sql");
@@ -37,22 +35,9 @@ impl LifecycleRepository for MySqlStore {
         change.check()?;
         let mut retry = 0;
         loop {
-            let changing = lend!(self, self.call_timeout, |connection| transition(connection, change, now));
-            let error = match changing {
+            match lend!(self, self.call_timeout, |connection| transition(connection, change, now)) {
                 Ok(changed) => return Ok(changed),
-                Err(error) => error,
-            };
-            match error.cause() {
-                Some(Cause::Deadlock | Cause::LockWait) if retry < self.contention_retries_max => {
-                    debug!(retry, %error, "transition failed; retrying");
-                    self.back_off(&mut retry).await;
-                }
-                // There is an event of a version that the order does not have: its row was edited.
-                Some(Cause::Duplicate) => return Err(InvalidColumn("version of an order").into()),
-                Some(
-                    Cause::Deadlock | Cause::LockWait | Cause::ReadOnly | Cause::Values | Cause::Unavailable,
-                )
-                | None => return Err(error.into()),
+                Err(error) => self.await_retry(error, &mut retry).await?,
             }
         }
     }
@@ -96,6 +81,28 @@ impl LifecycleRepository for MySqlStore {
     }
 }
 
+impl MySqlStore {
+    /// Waits before the next attempt of a transaction on orders that lost against others.
+    ///
+    /// # Errors
+    /// The error has another cause, or this was the last attempt.
+    pub(crate) async fn await_retry(&self, error: QueryError, retry: &mut u32) -> Result<(), StoreError> {
+        match error.cause() {
+            Some(Cause::Deadlock | Cause::LockWait) if *retry < self.contention_retries_max => {
+                debug!(retry, %error, "transition failed; retrying");
+                self.back_off(retry).await;
+                Ok(())
+            }
+            // There is an event of a version that the order does not have: its row was edited.
+            Some(Cause::Duplicate) => Err(InvalidColumn("version of an order").into()),
+            Some(
+                Cause::Deadlock | Cause::LockWait | Cause::ReadOnly | Cause::Values | Cause::Unavailable,
+            )
+            | None => Err(error.into()),
+        }
+    }
+}
+
 /// Moves an order, in one transaction. A conditional update is atomic alone; the read after it may see a later state,
 /// never an earlier one.
 ///
@@ -121,36 +128,13 @@ async fn transition(
         transaction.rollback().await?;
         return Ok(changed);
     };
-    insert(&mut transaction, event).await?;
-    if event.returns_units() {
-        let (units, sale) = (event.intent.quantity().get(), event.intent.sale().get());
-        let update = sqlx::query(RETURN_STOCK).bind(units).bind(units).bind(sale);
-        if update.execute(&mut *transaction).await?.rows_affected() != 1 {
-            return Err(InvalidColumn("sale of an order").into());
-        }
-    }
+    let events = std::slice::from_ref(event);
+    write::events(&mut transaction, events).await?;
+    write::return_stock(&mut transaction, &returned_units(events)).await?;
     failpoint::hit("before_change_commit");
     transaction.commit().await?;
     failpoint::hit("after_change_commit");
     Ok(changed)
-}
-
-/// Stores an event, unpublished.
-async fn insert(connection: &mut MySqlConnection, event: &OrderEvent) -> Result<(), QueryError> {
-    let (order, version, at) = (event.order.get(), event.version, event.at.as_millis());
-    let insert = sqlx::query(ORDER_EVENT_INSERT)
-        .bind(order)
-        .bind(version)
-        .bind(event.from.as_str())
-        .bind(event.from.reason().map(CancelReason::as_str))
-        .bind(event.to.as_str())
-        .bind(event.to.reason().map(CancelReason::as_str))
-        .bind(event.actor.to_string())
-        .bind(event.cause.as_str())
-        .bind(at);
-    insert.execute(&mut *connection).await?;
-    sqlx::query(UNPUBLISHED_EVENT_INSERT).bind(at).bind(order).bind(version).execute(connection).await?;
-    Ok(())
 }
 
 fn from_row(row: &MySqlRow) -> Result<OrderEvent, QueryError> {

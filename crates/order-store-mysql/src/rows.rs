@@ -3,7 +3,7 @@ use flashgate_domain::{BatchId, BatchOutcome, Decision, Order, OrderId, OrderOut
 use flashgate_order_store::{
     decide::first_decision,
     sql::{
-        columns::{self, OrderColumns},
+        columns::{self, OrderColumns, StoredColumns},
         summing,
         texts::BATCH_ORDERS_SELECT,
     },
@@ -58,7 +58,17 @@ pub(crate) async fn order(
     order: OrderId,
 ) -> Result<Option<Order>, QueryError> {
     let query = sqlx::query(ORDER_SELECT).bind(order.base().get()).bind(order.get());
-    let Some(row) = query.fetch_optional(&mut *connection).await? else { return Ok(None) };
-    let (version, created_at_ms) = (row.try_get("version")?, row.try_get("created_at_ms")?);
-    Ok(Some(order_columns(&row)?.stored(batch_id(&row)?, version, created_at_ms)?))
+    query.fetch_optional(connection).await?.as_ref().map(stored).transpose()
+}
+
+/// An order with its batch and the terms of its sale.
+pub(crate) fn stored(row: &MySqlRow) -> Result<Order, QueryError> {
+    let columns = StoredColumns {
+        order: order_columns(row)?,
+        version: row.try_get("version")?,
+        created_at_ms: row.try_get("created_at_ms")?,
+        price_minor: row.try_get("price_minor")?,
+        pay_within_ms: row.try_get("pay_within_ms")?,
+    };
+    Ok(columns.stored(batch_id(row)?)?)
 }

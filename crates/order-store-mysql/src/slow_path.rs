@@ -46,6 +46,7 @@ pub(crate) async fn place(
     let outcomes = order_by_order(&sorted.new, &mut saleable, &mut known);
     write::batches(&mut transaction, &outcomes, now).await?;
     write::orders(&mut transaction, &outcomes, now).await?;
+    write::deadlines(&mut transaction, &outcomes, now).await?;
     if !write::take_stock(&mut transaction, &confirmed_units(&outcomes)).await? {
         return Err(InvalidColumn("stock of a locked sale").into());
     }
@@ -78,7 +79,11 @@ pub(crate) async fn decided_among(
     Ok(decided)
 }
 
-async fn who_has(connection: &mut MySqlConnection, bases: &[OrderId]) -> Result<Decided, QueryError> {
+/// The batches that have the order ids from these on.
+pub(crate) async fn who_has(
+    connection: &mut MySqlConnection,
+    bases: &[OrderId],
+) -> Result<Decided, QueryError> {
     let mut decided = BTreeMap::new();
     for (size, asked) in padded(bases) {
         let mut query = sqlx::query(sql(BATCHES_SELECT.text(size)));

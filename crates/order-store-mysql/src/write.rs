@@ -1,22 +1,29 @@
-//! The statements that write batches, orders and stock.
+//! The statements that write batches, orders, events and stock.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use flashgate_domain::{BatchOutcome, CancelReason, Decision, OrderOutcome, SaleId, Timestamp};
-use flashgate_order_store::sql::{
-    statement::{Sized, exact},
-    texts::TAKE_STOCK,
+use flashgate_domain::{BatchOutcome, CancelReason, Decision, OrderEvent, OrderOutcome, SaleId, Timestamp};
+use flashgate_order_store::{
+    decide::confirmed_sales,
+    sql::{
+        columns::InvalidColumn,
+        statement::{Sized, exact},
+        texts::{ORDER_EVENTS_INSERT, RETURN_STOCK, TAKE_STOCK, UNPUBLISHED_EVENTS_INSERT},
+    },
 };
 use serde_json::Value;
 use sqlx::MySqlConnection;
 
 use crate::{fault::QueryError, sql};
 
+const PAYMENT_DEADLINES_INSERT: &str = include_str!("../sql/payment_deadlines_insert.sql");
 const TAKE_STOCKS: &str = include_str!("../sql/take_stocks.sql");
 static BATCHES_INSERT: LazyLock<Sized> =
     LazyLock::new(|| Sized::new(include_str!("../sql/batches_insert.sql")));
 static ORDERS_INSERT: LazyLock<Sized> =
     LazyLock::new(|| Sized::new(include_str!("../sql/orders_insert.sql")));
+static EVENTS_INSERT: LazyLock<Sized> = LazyLock::new(|| Sized::new(ORDER_EVENTS_INSERT));
+static UNPUBLISHED_INSERT: LazyLock<Sized> = LazyLock::new(|| Sized::new(UNPUBLISHED_EVENTS_INSERT));
 
 /// Stores the batches as decided.
 pub(crate) async fn batches(
@@ -64,6 +71,62 @@ pub(crate) async fn orders(
                 .bind(now.as_millis());
         }
         query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Stores the payment deadlines of the confirmed orders.
+pub(crate) async fn deadlines(
+    connection: &mut MySqlConnection,
+    outcomes: &[BatchOutcome],
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let placed = confirmed_sales(outcomes);
+    if placed.is_empty() {
+        return Ok(());
+    }
+    let pairs: Value = placed.iter().map(|(first_order, sale)| vec![first_order.get(), sale.get()]).collect();
+    let insert = sqlx::query(PAYMENT_DEADLINES_INSERT).bind(now.as_millis()).bind(pairs.to_string());
+    insert.execute(connection).await?;
+    Ok(())
+}
+
+/// Stores the events of transitions, unpublished.
+pub(crate) async fn events(connection: &mut MySqlConnection, events: &[OrderEvent]) -> sqlx::Result<()> {
+    for rows in exact(events) {
+        let mut query = sqlx::query(sql(EVENTS_INSERT.text(rows.len())));
+        for row in rows {
+            query = query
+                .bind(row.order.get())
+                .bind(row.version)
+                .bind(row.from.as_str())
+                .bind(row.from.reason().map(CancelReason::as_str))
+                .bind(row.to.as_str())
+                .bind(row.to.reason().map(CancelReason::as_str))
+                .bind(row.actor.to_string())
+                .bind(row.cause.as_str())
+                .bind(row.at.as_millis());
+        }
+        query.execute(&mut *connection).await?;
+        let mut query = sqlx::query(sql(UNPUBLISHED_INSERT.text(rows.len())));
+        for row in rows {
+            query = query.bind(row.at.as_millis()).bind(row.order.get()).bind(row.version);
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Returns units to their sales, by ascending id.
+pub(crate) async fn return_stock(
+    connection: &mut MySqlConnection,
+    units: &BTreeMap<SaleId, u64>,
+) -> Result<(), QueryError> {
+    for (sale, units) in units {
+        let update = sqlx::query(RETURN_STOCK).bind(units).bind(units).bind(sale.get());
+        if update.execute(&mut *connection).await?.rows_affected() != 1 {
+            return Err(InvalidColumn("sale of an order").into());
+        }
     }
     Ok(())
 }

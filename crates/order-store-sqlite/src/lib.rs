@@ -4,10 +4,11 @@
 //! nothing that it acknowledged. No other process can open the file meanwhile: what the thread reads stays valid until
 //! it writes, and no transaction ever waits for another or is retried.
 //!
-//! Each trait is implemented in the file of its subject: `apply`, `lifecycle`, `sales`, `snapshot`, `repairs`,
-//! `deployment`.
+//! Each trait is implemented in the file of its subject: `apply`, `lifecycle`, `deadlines`, `sales`, `snapshot`,
+//! `repairs`, `deployment`.
 
 mod apply;
+mod deadlines;
 mod deployment;
 mod fault;
 mod lifecycle;

@@ -1,23 +1,20 @@
 //! Transitions of orders, and their events.
 
 use async_trait::async_trait;
-use flashgate_domain::{CancelReason, OrderEvent, OrderId, SaleId, Timestamp};
+use flashgate_domain::{OrderEvent, OrderId, SaleId, Timestamp};
 use flashgate_order_store::{
     Changed, EVENT_PAGE_MAX, LifecycleRepository, ORDER_EVENTS_MAX, OrderChange, StoreError,
+    decide::returned_units,
     sql::{
         columns::{EventColumns, InvalidColumn},
-        texts::{
-            ORDER_EVENT_INSERT, ORDER_EVENTS_SELECT, RETURN_STOCK, UNPUBLISHED_EVENT_INSERT,
-            UNPUBLISHED_EVENTS_SELECT,
-        },
+        texts::{ORDER_EVENTS_SELECT, UNPUBLISHED_EVENTS_SELECT},
     },
 };
 use flashgate_supervision::failpoint;
-use rusqlite::{Connection, Row, TransactionBehavior, params};
+use rusqlite::{Connection, Row, TransactionBehavior};
 
-use crate::{SqliteStore, fault::QueryError, rows};
+use crate::{SqliteStore, fault::QueryError, rows, write};
 
-const ORDER_CHANGE: &str = include_str!("../sql/order_change.sql");
 const UNPUBLISHED_EVENT_DELETE: &str = include_str!("../sql/unpublished_event_delete.sql");
 const RETURNS_REPUBLISH: &str = include_str!("../sql/returns_republish.sql");
 
@@ -76,49 +73,20 @@ fn transition(
     now: Timestamp,
 ) -> Result<Changed, QueryError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let values = params![
-        change.to.as_str(),
-        change.to.reason().map(CancelReason::as_str),
-        change.order.get(),
-        change.from.as_str(),
-        change.from.reason().map(CancelReason::as_str),
-    ];
-    let is_moved = transaction.prepare_cached(ORDER_CHANGE)?.execute(values)? == 1;
+    let is_moved = write::order_state(&transaction, change.order, change.from, change.to)?;
     let order = rows::order(&transaction, change.order)?;
     let changed = Changed::of(is_moved, change, order, now).ok_or(InvalidColumn("batch of an order"))?;
     let Changed::Now(event) = &changed else {
         transaction.rollback()?;
         return Ok(changed);
     };
-    insert(&transaction, event)?;
-    if event.returns_units() {
-        let (units, sale) = (event.intent.quantity().get(), event.intent.sale().get());
-        if transaction.prepare_cached(RETURN_STOCK)?.execute((units, units, sale))? != 1 {
-            return Err(InvalidColumn("sale of an order").into());
-        }
-    }
+    let events = std::slice::from_ref(event);
+    write::events(&transaction, events)?;
+    write::return_stock(&transaction, &returned_units(events))?;
     failpoint::hit("before_change_commit");
     transaction.commit()?;
     failpoint::hit("after_change_commit");
     Ok(changed)
-}
-
-/// Stores an event, unpublished.
-fn insert(connection: &Connection, event: &OrderEvent) -> rusqlite::Result<()> {
-    let (order, version, at) = (event.order.get(), event.version, event.at.as_millis());
-    connection.prepare_cached(ORDER_EVENT_INSERT)?.execute(params![
-        order,
-        version,
-        event.from.as_str(),
-        event.from.reason().map(CancelReason::as_str),
-        event.to.as_str(),
-        event.to.reason().map(CancelReason::as_str),
-        event.actor.to_string(),
-        event.cause.as_str(),
-        at,
-    ])?;
-    connection.prepare_cached(UNPUBLISHED_EVENT_INSERT)?.execute((at, order, version))?;
-    Ok(())
 }
 
 fn from_row(row: &Row<'_>) -> Result<OrderEvent, QueryError> {

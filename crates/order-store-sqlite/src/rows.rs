@@ -3,7 +3,7 @@ use flashgate_domain::{BatchId, BatchOutcome, Decision, Order, OrderId, OrderOut
 use flashgate_order_store::{
     decide::first_decision,
     sql::{
-        columns::{self, OrderColumns},
+        columns::{self, OrderColumns, StoredColumns},
         summing,
         texts::BATCH_ORDERS_SELECT,
     },
@@ -75,8 +75,19 @@ pub(crate) fn outcomes_between(
 pub(crate) fn order(connection: &Connection, order: OrderId) -> Result<Option<Order>, QueryError> {
     let mut statement = connection.prepare_cached(ORDER_SELECT)?;
     let mut rows = statement.query([order.base().get(), order.get()])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    Ok(Some(order_columns(row)?.stored(batch_id(row)?, row.get(8)?, row.get(9)?)?))
+    rows.next()?.map(stored).transpose()
+}
+
+/// An order with its batch and the terms of its sale.
+pub(crate) fn stored(row: &Row<'_>) -> Result<Order, QueryError> {
+    let columns = StoredColumns {
+        order: order_columns(row)?,
+        version: row.get(8)?,
+        created_at_ms: row.get(9)?,
+        price_minor: row.get(10)?,
+        pay_within_ms: row.get(11)?,
+    };
+    Ok(columns.stored(batch_id(row)?)?)
 }
 
 /// Whether the purchase with that digest has an order.

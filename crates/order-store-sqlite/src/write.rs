@@ -1,16 +1,27 @@
-//! The statements that write batches, orders and stock.
+//! The statements that write batches, orders, events and stock.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
-use flashgate_domain::{BatchOutcome, CancelReason, Decision, OrderOutcome, SaleId, Timestamp};
-use flashgate_order_store::sql::{
-    statement::{Sized, exact},
-    texts::TAKE_STOCK,
+use flashgate_domain::{
+    BatchOutcome, CancelReason, Decision, OrderEvent, OrderId, OrderOutcome, OrderState, SaleId, Timestamp,
+};
+use flashgate_order_store::{
+    decide::confirmed_sales,
+    sql::{
+        columns::InvalidColumn,
+        statement::{Sized, exact},
+        texts::{ORDER_EVENTS_INSERT, RETURN_STOCK, TAKE_STOCK, UNPUBLISHED_EVENTS_INSERT},
+    },
 };
 use rusqlite::{
-    Connection, Error, Result,
+    Connection, Error, Result, params,
     types::{ToSqlOutput, Value, ValueRef},
 };
+
+use crate::fault::QueryError;
+
+const ORDER_CHANGE: &str = include_str!("../sql/order_change.sql");
+const PAYMENT_DEADLINE_INSERT: &str = include_str!("../sql/payment_deadline_insert.sql");
 
 static BATCHES_INSERT: LazyLock<Sized> =
     LazyLock::new(|| Sized::new(include_str!("../sql/batches_insert.sql")));
@@ -18,8 +29,10 @@ static PURCHASES_INSERT: LazyLock<Sized> =
     LazyLock::new(|| Sized::new(include_str!("../sql/purchases_insert.sql")));
 static ORDERS_INSERT: LazyLock<Sized> =
     LazyLock::new(|| Sized::new(include_str!("../sql/orders_insert.sql")));
+static EVENTS_INSERT: LazyLock<Sized> = LazyLock::new(|| Sized::new(ORDER_EVENTS_INSERT));
+static UNPUBLISHED_INSERT: LazyLock<Sized> = LazyLock::new(|| Sized::new(UNPUBLISHED_EVENTS_INSERT));
 
-/// Stores the batches as decided, with their orders and the keys that they take.
+/// Stores the batches as decided, with their orders, the keys that these take and their payment deadlines.
 pub(crate) fn decided(connection: &Connection, outcomes: &[BatchOutcome], now: Timestamp) -> Result<()> {
     let created = now.as_millis();
     insert(connection, &BATCHES_INSERT, outcomes, |row| {
@@ -38,9 +51,59 @@ pub(crate) fn decided(connection: &Connection, outcomes: &[BatchOutcome], now: T
             text(intent.key().as_str()),
             number(intent.quantity().get().into())?,
             text(state.as_str()),
-            state.reason().map_or(ToSqlOutput::Borrowed(ValueRef::Null), |reason| text(reason.as_str())),
+            reason(state),
         ])
+    })?;
+    let mut insert = connection.prepare_cached(PAYMENT_DEADLINE_INSERT)?;
+    for (first_order, sale) in confirmed_sales(outcomes) {
+        insert.execute((created, first_order.get(), sale.get()))?;
+    }
+    Ok(())
+}
+
+/// Moves an order from the state `from`; `false` if it is in another.
+pub(crate) fn order_state(
+    connection: &Connection,
+    order: OrderId,
+    from: OrderState,
+    to: OrderState,
+) -> Result<bool> {
+    let values = params![to.as_str(), reason(to), order.get(), from.as_str(), reason(from)];
+    Ok(connection.prepare_cached(ORDER_CHANGE)?.execute(values)? == 1)
+}
+
+/// Stores the events of transitions, unpublished.
+pub(crate) fn events(connection: &Connection, events: &[OrderEvent]) -> Result<()> {
+    insert(connection, &EVENTS_INSERT, events, |event| {
+        Ok([
+            number(event.order.get())?,
+            number(event.version.into())?,
+            text(event.from.as_str()),
+            reason(event.from),
+            text(event.to.as_str()),
+            reason(event.to),
+            ToSqlOutput::Owned(event.actor.to_string().into()),
+            text(event.cause.as_str()),
+            number(event.at.as_millis())?,
+        ])
+    })?;
+    insert(connection, &UNPUBLISHED_INSERT, events, |event| {
+        Ok([number(event.at.as_millis())?, number(event.order.get())?, number(event.version.into())?])
     })
+}
+
+/// Returns units to their sales.
+pub(crate) fn return_stock(
+    connection: &Connection,
+    units: &BTreeMap<SaleId, u64>,
+) -> std::result::Result<(), QueryError> {
+    let mut update = connection.prepare_cached(RETURN_STOCK)?;
+    for (sale, units) in units {
+        if update.execute((units, units, sale.get()))? != 1 {
+            return Err(InvalidColumn("sale of an order").into());
+        }
+    }
+    Ok(())
 }
 
 /// Stores the keys of the orders, except of those that were cancelled since another order has the key. By ascending
@@ -90,6 +153,10 @@ fn insert<R, const COLUMNS: usize>(
 fn number(number: u64) -> Result<ToSqlOutput<'static>> {
     let number = i64::try_from(number).map_err(|range| Error::ToSqlConversionFailure(range.into()))?;
     Ok(ToSqlOutput::Owned(Value::Integer(number)))
+}
+
+fn reason(state: OrderState) -> ToSqlOutput<'static> {
+    state.reason().map_or(ToSqlOutput::Borrowed(ValueRef::Null), |reason| text(reason.as_str()))
 }
 
 fn text(text: &str) -> ToSqlOutput<'_> {

@@ -10,7 +10,9 @@
 
 pub mod compensating;
 pub mod dead_letters;
+pub mod deadlines;
 pub mod events;
+pub mod expiring;
 pub mod identity;
 pub mod lifecycle;
 pub mod placing;
@@ -80,7 +82,9 @@ macro_rules! order_store_contract {
                 two_stores_with_the_same_chunk_decide_it_once
                 two_stores_with_the_same_keys_sell_each_once
                 of_two_concurrent_transitions_one_wins
-                placing_while_units_return_never_oversells;
+                placing_while_units_return_never_oversells
+                two_stores_that_expire_the_same_deadlines_cancel_each_order_once
+                of_payment_and_deadline_one_wins;
             random:
                 the_numbers_agree_after_any_chunks_and_transitions;
             lifecycle:
@@ -97,6 +101,18 @@ macro_rules! order_store_contract {
                 unpublished_events_come_oldest_first_until_they_are_marked
                 an_event_is_marked_any_number_of_times
                 returns_are_published_again;
+            deadlines:
+                a_batch_has_a_deadline_for_each_time_to_pay
+                orders_that_are_free_or_of_a_sale_without_deadline_are_never_due
+                orders_that_were_cancelled_when_they_were_placed_have_no_deadline
+                a_repeated_batch_has_no_second_deadline
+                deadlines_come_page_by_page;
+            expiring:
+                an_unpaid_order_is_cancelled_once
+                nothing_is_cancelled_before_its_time
+                an_order_that_was_paid_or_cancelled_is_left_alone
+                an_unknown_deadline_is_skipped
+                one_call_cancels_any_number_of_orders;
             snapshot:
                 the_snapshot_sums_the_orders_of_the_sale
                 the_snapshot_is_consistent_while_chunks_are_applied

@@ -1,10 +1,10 @@
 //! The rule by which every order store confirms or cancels orders. No I/O.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use flashgate_domain::{
-    Batch, BatchOutcome, BuyerId, CancelReason, Decision, IdempotencyKey, Intent, OrderOutcome, OrderState,
-    SaleId,
+    Batch, BatchOutcome, BuyerId, CancelReason, Decision, IdempotencyKey, Intent, OrderEvent, OrderId,
+    OrderOutcome, OrderState, SaleId,
 };
 
 /// The identity of a purchase: a second order with the same one is a duplicate.
@@ -64,6 +64,26 @@ pub fn confirmed_units(outcomes: &[BatchOutcome]) -> BTreeMap<SaleId, u64> {
     for order in confirmed {
         // Cannot overflow: a quantity is at most 10^6, and 10^13 orders do not fit into memory.
         *units.entry(order.intent.sale()).or_insert(0) += u64::from(order.intent.quantity().get());
+    }
+    units
+}
+
+/// The sales of each batch that have confirmed orders of it, with the id of its first order; ascending, each once.
+pub fn confirmed_sales(outcomes: &[BatchOutcome]) -> BTreeSet<(OrderId, SaleId)> {
+    let mut sales = BTreeSet::new();
+    for outcome in outcomes {
+        let confirmed = outcome.orders.iter().filter(|order| order.decision == Decision::Confirmed);
+        sales.extend(confirmed.map(|order| (outcome.batch.base(), order.intent.sale())));
+    }
+    sales
+}
+
+/// The units that the orders of these events gave up, by sale, as [`confirmed_units`].
+pub fn returned_units(events: &[OrderEvent]) -> BTreeMap<SaleId, u64> {
+    let mut units = BTreeMap::new();
+    for event in events.iter().filter(|event| event.returns_units()) {
+        // Cannot overflow, as above.
+        *units.entry(event.intent.sale()).or_insert(0) += u64::from(event.intent.quantity().get());
     }
     units
 }

@@ -16,6 +16,7 @@
 //! |---|---|
 //! | [`OrderRepository`] | the consumer, which places orders; order queries |
 //! | [`LifecycleRepository`] | everything that changes an order after it was placed; the publisher of events |
+//! | [`DeadlineRepository`] | the task that cancels unpaid orders |
 //! | [`SaleRepository`] | operators, and the gateways' preheat |
 //! | [`SnapshotRepository`] | audit and rebuild |
 //! | [`RepairRepository`] | operators' repairs, and dead letters |
@@ -23,14 +24,16 @@
 //! | [`OrderStore`] | all of them together: what an implementation is |
 //! | [`server::ServerStore`] | a store whose schema an operator migrates |
 //!
-//! [`decide`] and [`triage`] make the decisions that need no database; [`sql`] is what SQL stores share.
+//! [`decide`], [`triage`] and [`expiry`] make the decisions that need no database; [`sql`] is what SQL stores share.
 
 mod compensation;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod dead_letter;
+mod deadlines;
 pub mod decide;
 mod deployment;
+pub mod expiry;
 mod fault;
 mod lifecycle;
 mod order;
@@ -43,6 +46,7 @@ pub mod triage;
 
 pub use compensation::{Compensated, Correction, OrderSnapshot};
 pub use dead_letter::{LetterDecision, LetterKey, LetterStatus};
+pub use deadlines::{DEADLINE_PAGE_MAX, DeadlineRepository, PaymentDeadline};
 pub use deployment::{DeploymentRepository, Registration};
 pub use fault::StoreError;
 pub use flashgate_domain::StoreIdentity;
@@ -61,6 +65,7 @@ pub use snapshot::{
 pub trait OrderStore:
     OrderRepository
     + LifecycleRepository
+    + DeadlineRepository
     + SaleRepository
     + SnapshotRepository
     + RepairRepository
@@ -71,6 +76,7 @@ pub trait OrderStore:
 impl<T> OrderStore for T where
     T: OrderRepository
         + LifecycleRepository
+        + DeadlineRepository
         + SaleRepository
         + SnapshotRepository
         + RepairRepository

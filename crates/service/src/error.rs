@@ -10,7 +10,7 @@ mod table;
 
 use std::borrow::Cow;
 
-use flashgate_domain::{OrderState, Refusal, SaleId, Verdict, verdict::Violation};
+use flashgate_domain::{OrderState, OrderStep, Refusal, SaleId, Verdict, verdict::Violation};
 
 pub use self::{
     mapping::{Retry, StatusMapping},
@@ -32,10 +32,12 @@ pub enum ApiError {
     OrderNotFound,
     /// The order is accepted and not decided yet.
     OrderPending,
-    /// The order is in a state in which it cannot be cancelled.
-    OrderNotCancellable {
+    /// The order is in a state from which it cannot make the step.
+    OrderStateConflict {
         /// The state.
         state: OrderState,
+        /// The step.
+        step: OrderStep,
     },
     /// The ledger has another generation of the sale than the order store.
     OtherGeneration,

@@ -1,7 +1,7 @@
-//! `flashgate order`: shows and cancels orders.
+//! `flashgate order`: shows and changes orders.
 
 use clap::{Args, Subcommand};
-use flashgate_domain::OrderId;
+use flashgate_domain::{OrderId, OrderStep};
 use flashgate_operations::{
     client::OrdersClient,
     view::{OrderEventsView, OrderView, StoredOrderView},
@@ -12,13 +12,21 @@ use tonic::{Request, metadata::AsciiMetadataValue};
 
 use super::{OperatorArgs, answer::failed, server::BuyersArgs, table};
 
-/// Shows and cancels orders.
+/// Shows and changes orders.
 #[derive(Clone, Debug, Subcommand)]
 pub enum OrderCommand {
     /// Shows one order from the order store, or with --buyer as its buyer sees it
     Show(ShowArgs),
-    /// Cancels a confirmed order: its units are on sale again. A cancelled order stays as it is
-    Cancel(CancelArgs),
+    /// Cancels an unpaid or a paid order: its units are on sale again, and a paid one is to be refunded
+    Cancel(StepArgs),
+    /// Records that a confirmed order was paid by means that flashgate does not know
+    Pay(StepArgs),
+    /// Records that a paid order was shipped
+    Ship(StepArgs),
+    /// Records that a shipped order is finished
+    Finish(StepArgs),
+    /// Records that the money of a cancelled order was paid back
+    Refund(StepArgs),
     /// Lists the transitions of an order after it was placed, the earliest first
     Events(EventsArgs),
 }
@@ -38,9 +46,9 @@ pub struct ShowArgs {
     at: OperatorArgs,
 }
 
-/// Which order, who cancels it, and why.
+/// Which order, who changes it, and why. An order that was changed so before stays as it is.
 #[derive(Clone, Debug, Args)]
-pub struct CancelArgs {
+pub struct StepArgs {
     /// The order
     #[arg(value_name = "ID")]
     order: OrderId,
@@ -74,15 +82,24 @@ pub async fn run(command: &OrderCommand) -> Result<(), CliError> {
             Some(buyer) => show.at.call.print(&show.as_buyer(buyer).await?, table::order::order),
             None => show.at.call.print(&show.as_operator().await?, table::order::stored_order),
         },
-        OrderCommand::Cancel(CancelArgs { order, actor, reason, at }) => {
-            let mut orders = OrdersClient::on(at.connect().await?);
-            let order = orders.cancel(*order, actor, reason).await.map_err(failed)?;
-            at.call.print(&StoredOrderView::from(&order), table::order::stored_order)
-        }
+        OrderCommand::Cancel(args) => args.make(OrderStep::Cancel).await,
+        OrderCommand::Pay(args) => args.make(OrderStep::Pay).await,
+        OrderCommand::Ship(args) => args.make(OrderStep::Ship).await,
+        OrderCommand::Finish(args) => args.make(OrderStep::Finish).await,
+        OrderCommand::Refund(args) => args.make(OrderStep::Refund).await,
         OrderCommand::Events(EventsArgs { order, at }) => {
             let events = OrdersClient::on(at.connect().await?).events(*order).await.map_err(failed)?;
             at.call.print(&OrderEventsView::from(events.as_slice()), table::order::events)
         }
+    }
+}
+
+impl StepArgs {
+    async fn make(&self, step: OrderStep) -> Result<(), CliError> {
+        let Self { order, actor, reason, at } = self;
+        let mut orders = OrdersClient::on(at.connect().await?);
+        let order = orders.make(step, *order, actor, reason).await.map_err(failed)?;
+        at.call.print(&StoredOrderView::from(&order), table::order::stored_order)
     }
 }
 

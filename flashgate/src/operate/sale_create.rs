@@ -9,12 +9,13 @@ use clap::Args;
 use flashgate_domain::{
     Clock, DeductPolicy, IdempotencyKey, SaleFields, SystemClock,
     intent::QUANTITY_MAX,
-    sale::{PRICE_MINOR_MAX, STOCK_MAX},
+    sale::{PAY_WITHIN_MAX, PAY_WITHIN_MIN, PRICE_MINOR_MAX, STOCK_MAX},
 };
 use flashgate_output::{
     exit::CliError,
     note,
     number::{price_minor, whole},
+    time,
 };
 use flashgate_proto::{sale::create_request, v1};
 use tokio::time::sleep;
@@ -56,6 +57,9 @@ pub struct CreateArgs {
     /// Maximum units per request [default: the limit per buyer]
     #[arg(long, value_name = "UNITS", value_parser = whole::<u32>(1, QUANTITY_MAX.into()))]
     quantity_max: Option<u32>,
+    /// Time to pay an order after it was placed, after which it is cancelled: 20m, or none for no deadline
+    #[arg(long, value_name = "TIME", default_value = "20m", value_parser = pay_within)]
+    pay_within: Duration,
     /// When the database stock goes. There is no choice yet, hence hidden
     #[arg(long, value_name = "POLICY", default_value = "at-order", value_parser = policy, hide = true)]
     deduct_policy: DeductPolicy,
@@ -74,6 +78,16 @@ fn policy(text: &str) -> Result<DeductPolicy, String> {
         "at-payment" => Err("orders cannot be paid yet: must be at-order".to_owned()),
         _ => Err("must be at-order".to_owned()),
     }
+}
+
+/// Zero is no deadline.
+fn pay_within(text: &str) -> Result<Duration, String> {
+    if text == "none" {
+        return Ok(Duration::ZERO);
+    }
+    let fits = |time: &Duration| (PAY_WITHIN_MIN..=PAY_WITHIN_MAX).contains(time);
+    let expected = || "must be a time from 1s to 30d such as 20m, or none".to_owned();
+    time::parse(text).ok().filter(fits).ok_or_else(expected)
 }
 
 fn idempotency_key(text: &str) -> Result<IdempotencyKey, String> {
@@ -115,6 +129,7 @@ impl CreateArgs {
             limit_per_buyer: self.limit_per_buyer,
             quantity_max: self.quantity_max.unwrap_or(0),
             deduct_policy: self.deduct_policy,
+            pay_within: self.pay_within,
         };
         let key = self.idempotency_key.clone().map_or_else(new_key, Ok)?;
         Ok(create_request(fields, Some(&key)))

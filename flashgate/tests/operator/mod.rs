@@ -183,10 +183,26 @@ impl OrderService for Sales {
         let request = request.into_inner();
         let order = known_order(request.order_id)?;
         if request.operator != "eve" || request.cause != "asked" || !request.buyer_id.is_empty() {
-            return Err(refused(Code::FailedPrecondition, "order_not_cancellable", "it is paid"));
+            return Err(refused(Code::FailedPrecondition, "order_state_conflict", "it is paid"));
         }
         let (state, cancel_reason) = ("cancelled".to_owned(), "by_operator".to_owned());
         Ok(Response::new(v1::Order { state, cancel_reason, version: 2, ..order }))
+    }
+
+    async fn advance_order(
+        &self,
+        request: Request<v1::AdvanceOrderRequest>,
+    ) -> Result<Response<v1::Order>, Status> {
+        let v1::AdvanceOrderRequest { order_id, step, operator, cause } = request.into_inner();
+        let order = known_order(order_id)?;
+        assert_eq!((operator.as_str(), cause.as_str()), ("eve", "by hand"));
+        let state = match step.as_str() {
+            "pay" => "paid",
+            "ship" => "shipped",
+            "finish" => "finished",
+            _ => return Err(refused(Code::FailedPrecondition, "order_state_conflict", "it owes no money")),
+        };
+        Ok(Response::new(v1::Order { state: state.to_owned(), version: 2, ..order }))
     }
 
     async fn list_order_events(
@@ -233,5 +249,6 @@ fn known_order(id: String) -> Result<v1::Order, Status> {
         batch_id: "0000000001020400000000000000002a".to_owned(),
         created_at_ms: 1,
         version: 1,
+        pay_by_ms: Some(60_001),
     })
 }

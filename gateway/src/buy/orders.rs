@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use flashgate_domain::{BuyerId, Order, OrderId, OrderState, Refusal, SaleId};
+use flashgate_domain::{BuyerId, Order, OrderId, OrderState, OrderStep, Refusal, SaleId, Timestamp};
 use flashgate_ledger::{LedgerOrder, Observing};
 use flashgate_service::error::ApiError;
 use tracing::warn;
@@ -29,13 +29,15 @@ pub struct OrderView {
     pub state: OrderState,
     /// Greater with every transition; 0 while pending.
     pub version: u32,
+    /// When it is cancelled unless it is paid; `None` while it is pending or if it has no payment deadline.
+    pub pay_by: Option<Timestamp>,
 }
 
 impl OrderView {
     fn stored(order: &Order) -> Self {
-        let Order { id, intent, state, version, .. } = order;
+        let Order { id, intent, state, version, pay_by, .. } = order;
         let (sale, quantity) = (intent.sale(), intent.quantity().get());
-        Self { id: *id, sale, quantity, state: *state, version: *version }
+        Self { id: *id, sale, quantity, state: *state, version: *version, pay_by: *pay_by }
     }
 }
 
@@ -67,7 +69,7 @@ impl Orders {
         let in_ledger = self.in_ledger(id, buyer).await?;
         if let InLedger::Answers(LedgerOrder { sale, quantity, state, .. }) = in_ledger {
             let version = if state == OrderState::Pending { 0 } else { PLACED };
-            return Ok(OrderView { id, sale, quantity, state, version });
+            return Ok(OrderView { id, sale, quantity, state, version, pay_by: None });
         }
         let found = self.registry.find_order(id).await;
         if found.as_ref().is_ok_and(|order| order.as_ref().is_some_and(|order| order.intent.buyer() != buyer))
@@ -89,9 +91,9 @@ impl Orders {
         if is_pending && cancelled == Ok(None) {
             return Err(ApiError::OrderPending);
         }
-        if cancelled == Err(RegistryError::NotCancellable) {
+        if cancelled == Err(RegistryError::StateConflict) {
             let state = self.find(id, buyer).await?.state;
-            return Err(ApiError::OrderNotCancellable { state });
+            return Err(ApiError::OrderStateConflict { state, step: OrderStep::Cancel });
         }
         Self::answer(cancelled, &in_ledger)
     }

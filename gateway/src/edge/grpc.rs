@@ -7,7 +7,7 @@ pub mod fuzzing;
 use std::{future::ready, pin::Pin, sync::Arc, time::Duration};
 
 use axum::Router;
-use flashgate_domain::{CancelReason, Refusal, Verdict};
+use flashgate_domain::{CancelReason, Refusal, Timestamp, Verdict};
 use flashgate_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
@@ -131,6 +131,7 @@ fn order_message(order: &OrderView) -> GetOrderResponse {
         state: order.state.as_str().to_owned(),
         cancel_reason: order.state.reason().map(CancelReason::as_str).unwrap_or_default().to_owned(),
         version: order.version,
+        pay_by_ms: order.pay_by.map(Timestamp::as_millis),
     }
 }
 

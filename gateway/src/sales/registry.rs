@@ -52,8 +52,8 @@ pub enum RegistryError {
     #[error("the order store has another generation of the sale")]
     OtherGeneration,
     /// The order is in a state in which it cannot be cancelled.
-    #[error("the order cannot be cancelled")]
-    NotCancellable,
+    #[error("the order is in another state")]
+    StateConflict,
     /// The answer has an invalid value.
     #[error("the order worker returned an invalid {0}")]
     Garbled(&'static str),
@@ -65,7 +65,7 @@ impl RegistryError {
         match self {
             Self::Unavailable(_) => "registry_unavailable",
             Self::OtherGeneration => "registry_other_generation",
-            Self::NotCancellable => "registry_not_cancellable",
+            Self::StateConflict => "registry_state_conflict",
             Self::Garbled(_) => "registry_garbled",
         }
     }

@@ -39,6 +39,7 @@ impl Sales {
             limit_per_buyer: 1,
             quantity_max: 1,
             deduct_policy: DeductPolicy::AtOrder,
+            pay_within: Duration::from_secs(60),
         };
         let preheated = self.preheated.load(Ordering::SeqCst);
         Sale {

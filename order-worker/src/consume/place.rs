@@ -2,7 +2,7 @@
 
 use std::{mem, sync::Arc};
 
-use flashgate_domain::{Backoff, Batch, BatchOutcome, Clock};
+use flashgate_domain::{Backoff, Batch, BatchOutcome, Clock, Timestamp};
 use flashgate_order_store::{OrderRepository, Placed, StoreError};
 use metrics::counter;
 use tokio::sync::Semaphore;
@@ -15,7 +15,7 @@ use super::{
     chunk::{DeadMessage, Taken},
     pause,
 };
-use crate::health::Health;
+use crate::{health::Health, lifecycle::TimerSender};
 
 /// The result of a chunk.
 #[derive(Debug, Default)]
@@ -30,6 +30,7 @@ pub(super) struct Placer {
     store: Arc<dyn OrderRepository>,
     clock: Arc<dyn Clock>,
     health: Arc<Health>,
+    timers: TimerSender,
     blocked: Arc<Blocked>,
     /// Limits how many chunks that wait for the same sale retry at once when it is free.
     turns: Semaphore,
@@ -49,7 +50,8 @@ impl Placer {
             Arc::clone(&dependencies.health),
         );
         let turns = Semaphore::new(turns.min(Semaphore::MAX_PERMITS));
-        Self { store, clock, health, blocked, turns, backoff }
+        let timers = dependencies.timers.clone();
+        Self { store, clock, health, timers, blocked, turns, backoff }
     }
 
     /// Decides batches, and carries `dead` along. If the store rejects the values of a group without naming the
@@ -67,9 +69,11 @@ impl Placer {
                 continue;
             }
             match self.apply_with_retry(&part, shutdown).await? {
-                Ok(placed) => {
+                Ok((placed_at, placed)) => {
                     self.health.progress();
+                    let before = placement.outcomes.len();
                     placement.take(part, placed);
+                    self.timers.send(placed_at, placement.outcomes.get(before..).unwrap_or_default());
                 }
                 Err(StoreError::Blocked { sales }) => {
                     self.blocked.add(&sales);
@@ -91,19 +95,20 @@ impl Placer {
         Ok(placement)
     }
 
-    /// Retries until the store accepts or rejects the batches. Nothing is lost meanwhile: the broker keeps what is
+    /// Retries until the store accepts, with the time of the call, or rejects the batches. Nothing is lost meanwhile: the broker keeps what is
     /// not acknowledged.
     async fn apply_with_retry(
         &self,
         part: &[Taken],
         shutdown: &CancellationToken,
-    ) -> Result<Result<Vec<Placed>, StoreError>, Abandoned> {
+    ) -> Result<Result<(Timestamp, Vec<Placed>), StoreError>, Abandoned> {
         let batches: Vec<Batch> = part.iter().map(|taken| taken.batch.clone()).collect();
         let mut retry = 0;
         loop {
-            let applied = {
+            let (now, applied) = {
                 let _turn = self.turns.acquire().await;
-                self.store.apply(&batches, self.clock.now()).await
+                let now = self.clock.now();
+                (now, self.store.apply(&batches, now).await)
             };
             match applied {
                 Err(fault @ StoreError::Blocked { .. }) => return Ok(Err(fault)),
@@ -118,7 +123,7 @@ impl Placer {
                 }
                 opinion => {
                     self.health.store(true);
-                    return Ok(opinion);
+                    return Ok(opinion.map(|placed| (now, placed)));
                 }
             }
         }

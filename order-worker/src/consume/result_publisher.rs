@@ -24,6 +24,8 @@ pub struct Topics {
     pub outcomes: Topic,
     /// The events of orders after their outcome.
     pub lifecycle: Topic,
+    /// The timers of payment deadlines.
+    pub timers: Topic,
     /// Messages that can never be decided.
     pub dead_letters: Topic,
     /// The name of the topic of the batches, recorded in dead letters.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use flashgate_domain::{
     Actor, BuyerId, CancelReason, Cause, Clock, OperatorName, Order, OrderEvent, OrderId, OrderState,
+    OrderStep, StepEffect,
 };
 use flashgate_order_store::{Changed, OrderChange, OrderStore};
 use flashgate_service::error::ApiError;
@@ -37,6 +38,14 @@ impl By {
         }
     }
 
+    /// Buyers cannot take back what they have paid for: an operator can.
+    fn may_move(&self, from: OrderState) -> bool {
+        match self {
+            Self::Buyer(_) => from == OrderState::Confirmed,
+            Self::Operator(_) => true,
+        }
+    }
+
     const fn cancel_reason(&self) -> CancelReason {
         match self {
             Self::Buyer(_) => CancelReason::ByBuyer,
@@ -58,9 +67,26 @@ impl Orders {
         Self { store, clock, events }
     }
 
-    /// The order of any buyer, or [`ApiError::OrderNotFound`].
+    /// The order of any buyer, or [`ApiError::OrderNotFound`]. One that was not paid in time is cancelled first, so that
+    /// nobody sees it unpaid after its deadline.
+    ///
+    /// # Errors
+    /// [`ApiError::OrderNotFound`]; a fault of the store.
     pub async fn find(&self, order: OrderId) -> Result<Order, ApiError> {
-        self.store.order(order).await.map_err(failure)?.ok_or(ApiError::OrderNotFound)
+        let found = self.store.order(order).await.map_err(failure)?.ok_or(ApiError::OrderNotFound)?;
+        if !found.is_overdue(self.clock.now()) {
+            return Ok(found);
+        }
+        let change = OrderChange {
+            order,
+            from: OrderState::Confirmed,
+            to: OrderState::Cancelled(CancelReason::Timeout),
+            actor: Actor::Deadline,
+            cause: Cause::default(),
+        };
+        Ok(match self.change(&found, &change).await? {
+            Moved::Now(order) | Moved::Elsewhere(order) => order,
+        })
     }
 
     /// The transitions of an order, by ascending version; or [`ApiError::OrderNotFound`].
@@ -72,45 +98,64 @@ impl Orders {
         Ok(events)
     }
 
-    /// Cancels a confirmed order, and returns the order after it. An order that is cancelled already is returned as it
-    /// is; one in another state is [`ApiError::OrderNotCancellable`].
-    pub async fn cancel(&self, order: OrderId, by: &By, cause: &Cause) -> Result<Order, ApiError> {
+    /// Makes a step with an order, and returns the order after it. An order that has made it before is returned as it is.
+    ///
+    /// # Errors
+    /// [`ApiError::OrderNotFound`], also if `by` may not see the order; [`ApiError::OrderStateConflict`] if it cannot make
+    /// the step; a fault of the store.
+    pub async fn make(
+        &self,
+        step: OrderStep,
+        order: OrderId,
+        by: &By,
+        cause: &Cause,
+    ) -> Result<Order, ApiError> {
         let mut found = self.find(order).await?;
         // Ends: each round finds the order in a later state than the one before.
         loop {
             if !by.may_see(&found) {
                 return Err(ApiError::OrderNotFound);
             }
-            match found.state {
-                OrderState::Confirmed => {}
-                OrderState::Cancelled(_) | OrderState::Refunding(_) | OrderState::Refunded(_) => {
-                    return Ok(found);
+            let to = match step.effect(found.state, by.cancel_reason()) {
+                StepEffect::Moves(to) if by.may_move(found.state) => to,
+                StepEffect::MadeBefore => return Ok(found),
+                StepEffect::Moves(_) | StepEffect::Impossible => {
+                    return Err(ApiError::OrderStateConflict { state: found.state, step });
                 }
-                state @ (OrderState::Pending
-                | OrderState::Paid
-                | OrderState::Shipped
-                | OrderState::Finished) => {
-                    return Err(ApiError::OrderNotCancellable { state });
-                }
-            }
-            let change = OrderChange {
-                order,
-                from: found.state,
-                to: OrderState::Cancelled(by.cancel_reason()),
-                actor: by.actor(),
-                cause: cause.clone(),
             };
-            match self.store.change_order(&change, self.clock.now()).await.map_err(failure)? {
-                Changed::Now(event) => {
-                    let (state, version) = (event.to, event.version);
-                    info!(order_id = %order, state = state.as_str(), actor = %event.actor, "order changed");
-                    counter!("flashgate_worker_transitions_total", "to" => state.as_str()).increment(1);
-                    self.events.send(event);
-                    return Ok(Order { state, version, ..found });
-                }
-                Changed::Elsewhere(now) => found = now,
-                Changed::Missing => return Err(ApiError::OrderNotFound),
+            let (from, actor, cause) = (found.state, by.actor(), cause.clone());
+            match self.change(&found, &OrderChange { order, from, to, actor, cause }).await? {
+                Moved::Now(order) => return Ok(order),
+                Moved::Elsewhere(now) => found = now,
             }
         }
     }
+
+    /// Makes one transition of `found`.
+    async fn change(&self, found: &Order, change: &OrderChange) -> Result<Moved, ApiError> {
+        match self.store.change_order(change, self.clock.now()).await.map_err(failure)? {
+            Changed::Now(event) => {
+                let (state, version) = (event.to, event.version);
+                info!(order_id = %event.order, state = state.as_str(), actor = %event.actor, "order changed");
+                note(&event);
+                self.events.send(event);
+                Ok(Moved::Now(Order { state, version, ..found.clone() }))
+            }
+            Changed::Elsewhere(now) => Ok(Moved::Elsewhere(now)),
+            Changed::Missing => Err(ApiError::OrderNotFound),
+        }
+    }
+}
+
+/// An order after an attempt to move it.
+enum Moved {
+    /// It was moved.
+    Now(Order),
+    /// It was in another state before.
+    Elsewhere(Order),
+}
+
+/// Counts a transition.
+pub(super) fn note(event: &OrderEvent) {
+    counter!("flashgate_worker_transitions_total", "to" => event.to.as_str()).increment(1);
 }

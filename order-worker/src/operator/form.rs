@@ -1,7 +1,10 @@
 //! The bodies of requests, field by field, into checked values.
 
+use std::time::Duration;
+
 use flashgate_domain::{
-    Cause, DeductPolicy, OperatorName, SaleDraft, SaleFields, Timestamp, sale::InvalidSale,
+    Cause, DeductPolicy, OperatorName, SaleDraft, SaleFields, Timestamp,
+    sale::{InvalidSale, PAY_WITHIN_DEFAULT},
 };
 use flashgate_proto::{sale::policy, v1::CreateSaleRequest};
 use flashgate_service::{error::ApiError, fields::invalid, integers};
@@ -42,6 +45,10 @@ pub struct SaleForm {
     /// `at_order`, also if it is left out. `at_payment` is refused until orders can be paid.
     #[schema(pattern = "^at_order$", required = false)]
     pub deduct_policy: String,
+    /// The time to pay an order after it was placed, in milliseconds, at least 1000; an order that is not paid by then is
+    /// cancelled. 0: orders have no payment deadline. 1200000 (20 minutes) if it is left out.
+    #[schema(minimum = 0, maximum = 2_592_000_000_i64, required = false)]
+    pub pay_within_ms: u64,
 }
 
 /// The draft, if every field is valid; the error names the first invalid field.
@@ -60,11 +67,12 @@ pub fn draft(request: CreateSaleRequest) -> Result<SaleDraft, ApiError> {
             "" => DeductPolicy::default(),
             name => policy(name).map_err(wrong)?,
         },
+        pay_within: request.pay_within_ms.map_or(PAY_WITHIN_DEFAULT, Duration::from_millis),
     };
     fields.check().map_err(wrong)
 }
 
-/// The request in a JSON object. Every member must be known, present (the last two are optional) and of the right type;
+/// The request in a JSON object. Every member must be known, present (the last three are optional) and of the right type;
 /// the error names the first wrong one.
 pub fn from_json(body: &[u8]) -> Result<CreateSaleRequest, ApiError> {
     let mut members = members(body)?;
@@ -79,15 +87,16 @@ pub fn from_json(body: &[u8]) -> Result<CreateSaleRequest, ApiError> {
         quantity_max: number(&mut members, "quantity_max", Some(0))?,
         deduct_policy: text(&mut members, "deduct_policy", Some(""))?,
         idempotency_key: String::new(),
+        pay_within_ms: optional_number(&mut members, "pay_within_ms")?,
     };
     nothing_else(&members, "is no field of a sale")?;
     Ok(request)
 }
 
-/// Who cancels an order, and why.
+/// Who changes an order, and why.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CancelForm {
+pub struct StepForm {
     /// The operator's name: no control characters.
     #[schema(min_length = 1, max_length = 128, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
     pub operator: String,
@@ -101,12 +110,12 @@ pub struct CancelForm {
     pub cause: String,
 }
 
-/// The operator and the cause of a [`CancelForm`] in JSON; the error names the first wrong member.
-pub fn cancellation(body: &[u8]) -> Result<(By, Cause), ApiError> {
+/// The operator and the cause of a [`StepForm`] in JSON; the error names the first wrong member.
+pub fn step(body: &[u8]) -> Result<(By, Cause), ApiError> {
     let mut members = members(body)?;
     let operator = OperatorName::new(text(&mut members, "operator", None)?).map_err(invalid("operator"))?;
     let cause = Cause::new(text(&mut members, "cause", Some(""))?).map_err(invalid("cause"))?;
-    nothing_else(&members, "is no field of a cancellation")?;
+    nothing_else(&members, "is no field of a step")?;
     Ok((By::Operator(operator), cause))
 }
 
@@ -149,10 +158,19 @@ fn number<N: TryFrom<u64>>(
     field: &'static str,
     absent: Option<N>,
 ) -> Result<N, ApiError> {
-    let wrong = || ApiError::malformed(field, "must be a whole number in its range, not negative");
-    match (members.remove(field), absent) {
-        (Some(value), _) => value.as_u64().and_then(|number| N::try_from(number).ok()).ok_or_else(wrong),
-        (None, Some(absent)) => Ok(absent),
-        (None, None) => Err(wrong()),
-    }
+    optional_number(members, field)?.or(absent).ok_or_else(|| not_a_number(field))
+}
+
+/// Removes an integer from `members`, if it is there.
+fn optional_number<N: TryFrom<u64>>(
+    members: &mut Map<String, Value>,
+    field: &'static str,
+) -> Result<Option<N>, ApiError> {
+    let Some(value) = members.remove(field) else { return Ok(None) };
+    let number = value.as_u64().and_then(|number| N::try_from(number).ok());
+    number.map(Some).ok_or_else(|| not_a_number(field))
+}
+
+fn not_a_number(field: &'static str) -> ApiError {
+    ApiError::malformed(field, "must be a whole number in its range, not negative")
 }

@@ -1,6 +1,6 @@
 //! Decodes and encodes HTTP; decides nothing.
 
-use std::{str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, str::FromStr, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -9,21 +9,24 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use flashgate_domain::{OrderId, SaleId, id::InvalidId};
+use flashgate_domain::{OrderId, OrderState, OrderStep, SaleId, id::InvalidId};
 use flashgate_operations::view::{OrderEventsView, SaleView, SalesView, StoredOrderView};
 use flashgate_service::{
     body::{self, BodyLimits},
     error::ApiError,
     fields::{idempotency_key, invalid},
-    openapi::{Everywhere, Id, Problem, StoreDown},
+    openapi::{Everywhere, Id, Problem, StoreDown, errors},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tonic::Status;
-use utoipa::IntoParams;
+use utoipa::{
+    IntoParams, IntoResponses,
+    openapi::{RefOr, Response as ResponseSchema},
+};
 
 use super::{
-    form::{self, CancelForm, SaleForm},
+    form::{self, SaleForm, StepForm},
     page,
     sales::Sales,
 };
@@ -38,6 +41,7 @@ const REPLAYED_HEADER: &str = "idempotency-replayed";
 
 type PathText = Result<Path<String>, PathRejection>;
 type SaleAnswer = Result<Json<SaleView>, ApiError>;
+type StepAnswer = Result<Json<StoredOrderView>, ApiError>;
 
 /// The routes, without a fallback.
 pub fn routes(
@@ -60,6 +64,10 @@ pub fn routes(
         .route("/v1/sales/{sale_id}/close", post(close))
         .route("/v1/orders/{order_id}", get(order))
         .route("/v1/orders/{order_id}/cancel", post(cancel))
+        .route("/v1/orders/{order_id}/pay", post(pay))
+        .route("/v1/orders/{order_id}/ship", post(ship))
+        .route("/v1/orders/{order_id}/finish", post(finish))
+        .route("/v1/orders/{order_id}/refund", post(refund))
         .route("/v1/orders/{order_id}/events", get(events))
         .with_state(Operator { sales, orders, body_limits })
         .route("/openapi.json", get(async || Json(openapi::document())))
@@ -81,6 +89,33 @@ pub(crate) struct Operator {
     sales: Arc<Sales>,
     orders: Arc<Orders>,
     body_limits: BodyLimits,
+}
+
+impl Operator {
+    async fn make(&self, step: OrderStep, order: PathText, headers: &HeaderMap, body: Body) -> StepAnswer {
+        body::expect_json(headers)?;
+        let body = body::read(body, self.body_limits).await?;
+        let (by, cause) = form::step(&body)?;
+        let order = self.orders.make(step, order_id(order)?, &by, &cause).await?;
+        Ok(Json(StoredOrderView::from(&order)))
+    }
+}
+
+/// The errors of a step of an order.
+struct StepErrors;
+
+impl IntoResponses for StepErrors {
+    fn responses() -> BTreeMap<String, RefOr<ResponseSchema>> {
+        let all = [
+            ApiError::malformed("{field}", "{expected}"),
+            ApiError::OrderNotFound,
+            ApiError::BodyTimeout,
+            ApiError::OrderStateConflict { state: OrderState::Shipped, step: OrderStep::Cancel },
+            ApiError::BodyTooLarge { bytes_max: 16 * 1024 },
+            ApiError::UnsupportedMediaType,
+        ];
+        errors(&[], &all)
+    }
 }
 
 async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
@@ -252,38 +287,130 @@ pub(crate) async fn order(
     Ok(Json(StoredOrderView::from(&operator.orders.find(order_id(order)?).await?)))
 }
 
-/// Cancel a confirmed order
+/// Cancel an order
 ///
-/// Its units are on sale again. Repeatable: an order that is cancelled stays as it is.
+/// An unpaid order gives its units back to the sale. So does a paid one, which is then to be refunded. Repeatable: an order
+/// that is cancelled stays as it is.
 #[utoipa::path(
     post,
     path = "/v1/orders/{order_id}/cancel",
     operation_id = "cancelOrder",
     params(("order_id" = inline(Id), Path, description = "The order")),
-    request_body = CancelForm,
+    request_body = StepForm,
     responses(
         (status = 200, description = "The order, cancelled now or before", body = StoredOrderView),
-        (status = 400, description = "`malformed`: `field` names what is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`order_not_found`: it was not placed, or not yet", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "`body_timeout`: the body did not arrive in time; nothing was changed", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`order_not_cancellable`: it is paid", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "`body_too_large`: more than `operator.body_bytes_max`", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "`unsupported_media_type`", body = Problem, content_type = "application/problem+json"),
+        StepErrors,
         StoreDown,
         Everywhere,
     )
 )]
 pub(crate) async fn cancel(
-    State(operator): State<Operator>,
+    state: State<Operator>,
     order: PathText,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<StoredOrderView>, ApiError> {
-    body::expect_json(&headers)?;
-    let body = body::read(body, operator.body_limits).await?;
-    let (by, cause) = form::cancellation(&body)?;
-    let order = operator.orders.cancel(order_id(order)?, &by, &cause).await?;
-    Ok(Json(StoredOrderView::from(&order)))
+) -> StepAnswer {
+    state.make(OrderStep::Cancel, order, &headers, body).await
+}
+
+/// Record that an order was paid
+///
+/// In cash or by other means that flashgate does not know. Repeatable: an order that is paid stays as it is.
+#[utoipa::path(
+    post,
+    path = "/v1/orders/{order_id}/pay",
+    operation_id = "payOrder",
+    params(("order_id" = inline(Id), Path, description = "The order")),
+    request_body = StepForm,
+    responses(
+        (status = 200, description = "The order, paid now or before", body = StoredOrderView),
+        StepErrors,
+        StoreDown,
+        Everywhere,
+    )
+)]
+pub(crate) async fn pay(
+    state: State<Operator>,
+    order: PathText,
+    headers: HeaderMap,
+    body: Body,
+) -> StepAnswer {
+    state.make(OrderStep::Pay, order, &headers, body).await
+}
+
+/// Record that a paid order was shipped
+///
+/// Repeatable: an order that is shipped stays as it is.
+#[utoipa::path(
+    post,
+    path = "/v1/orders/{order_id}/ship",
+    operation_id = "shipOrder",
+    params(("order_id" = inline(Id), Path, description = "The order")),
+    request_body = StepForm,
+    responses(
+        (status = 200, description = "The order, shipped now or before", body = StoredOrderView),
+        StepErrors,
+        StoreDown,
+        Everywhere,
+    )
+)]
+pub(crate) async fn ship(
+    state: State<Operator>,
+    order: PathText,
+    headers: HeaderMap,
+    body: Body,
+) -> StepAnswer {
+    state.make(OrderStep::Ship, order, &headers, body).await
+}
+
+/// Record that a shipped order is finished
+///
+/// Repeatable: an order that is finished stays as it is.
+#[utoipa::path(
+    post,
+    path = "/v1/orders/{order_id}/finish",
+    operation_id = "finishOrder",
+    params(("order_id" = inline(Id), Path, description = "The order")),
+    request_body = StepForm,
+    responses(
+        (status = 200, description = "The order, finished now or before", body = StoredOrderView),
+        StepErrors,
+        StoreDown,
+        Everywhere,
+    )
+)]
+pub(crate) async fn finish(
+    state: State<Operator>,
+    order: PathText,
+    headers: HeaderMap,
+    body: Body,
+) -> StepAnswer {
+    state.make(OrderStep::Finish, order, &headers, body).await
+}
+
+/// Record that a cancelled order was refunded
+///
+/// Money was paid back by means that flashgate does not know. Repeatable: an order that is refunded stays as it is.
+#[utoipa::path(
+    post,
+    path = "/v1/orders/{order_id}/refund",
+    operation_id = "refundOrder",
+    params(("order_id" = inline(Id), Path, description = "The order")),
+    request_body = StepForm,
+    responses(
+        (status = 200, description = "The order, refunded now or before", body = StoredOrderView),
+        StepErrors,
+        StoreDown,
+        Everywhere,
+    )
+)]
+pub(crate) async fn refund(
+    state: State<Operator>,
+    order: PathText,
+    headers: HeaderMap,
+    body: Body,
+) -> StepAnswer {
+    state.make(OrderStep::Refund, order, &headers, body).await
 }
 
 /// The transitions of an order, the earliest first

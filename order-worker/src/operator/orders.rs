@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flashgate_domain::{BuyerId, Cause, OperatorName, OrderId};
+use flashgate_domain::{BuyerId, Cause, OperatorName, OrderId, OrderStep};
 use flashgate_proto::{
     event::event_message,
     order::order_message,
@@ -36,7 +36,17 @@ impl OrderService for OrderDesk {
             (_, _) => return Err(ApiError::malformed("operator", "must be empty if a buyer cancels").into()),
         };
         let cause = Cause::new(cause).map_err(invalid("cause"))?;
-        Ok(Response::new(order_message(&self.0.cancel(order_id(&order)?, &by, &cause).await?)))
+        let order = self.0.make(OrderStep::Cancel, order_id(&order)?, &by, &cause).await?;
+        Ok(Response::new(order_message(&order)))
+    }
+
+    async fn advance_order(&self, request: Request<v1::AdvanceOrderRequest>) -> GrpcResult<v1::Order> {
+        let v1::AdvanceOrderRequest { order_id: order, step, operator, cause } = request.into_inner();
+        let step = OrderStep::parse(&step).filter(|step| *step != OrderStep::Cancel);
+        let step = step.ok_or(ApiError::malformed("step", "must be pay, ship, finish or refund"))?;
+        let by = By::Operator(OperatorName::new(operator).map_err(invalid("operator"))?);
+        let cause = Cause::new(cause).map_err(invalid("cause"))?;
+        Ok(Response::new(order_message(&self.0.make(step, order_id(&order)?, &by, &cause).await?)))
     }
 
     async fn list_order_events(

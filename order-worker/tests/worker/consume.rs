@@ -24,7 +24,7 @@ use flashgate_proto::body;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::double::{Event, MemoryBus, MemoryStore};
+use crate::double::{Event, MemoryBus, MemoryStore, lifecycle};
 
 /// The double keeps the contract too, or these tests would prove nothing.
 mod contract {
@@ -60,6 +60,7 @@ impl Scene {
         let topics = Topics {
             outcomes: Topic::new("t-outcomes").unwrap(),
             lifecycle: Topic::new("t-lifecycle").unwrap(),
+            timers: Topic::new("t-timers").unwrap(),
             dead_letters: Group::new("t-order-worker").unwrap().dead_letters(),
             orders: Topic::new("t-orders").unwrap(),
         };
@@ -69,6 +70,7 @@ impl Scene {
             topics,
             clock: Arc::new(SystemClock),
             health: Arc::clone(&health),
+            timers: lifecycle(&store, &bus, Arc::new(SystemClock), &health).timers,
         };
         let consumer = Consumer::new(bus.clone(), parts, config, 7);
         Self { store, bus, health, consumer, sale, leave: CancellationToken::new() }

@@ -211,7 +211,7 @@ async fn a_letter_is_replayed_as_it_came_and_waits_if_the_broker_does_not_take_i
     assert_eq!(scene.replay(repair, &ids).await.unwrap(), ["replayed", "replayed"]);
     let (topic, key) = ("t-orders".to_owned(), "k".to_owned());
     let body = Bytes::from_static(b"no batch");
-    let published = Event::Published { topic, key, properties: Vec::new(), body };
+    let published = Event::Published { topic, key, properties: Vec::new(), body, deliver_after: None };
     assert_eq!(scene.bus.events(), [published.clone(), published]);
     assert_eq!(scene.waiting(100).await, ["broker-a/0:5", "broker-a/1:0", "broker-a/1:1"]);
 }

@@ -12,20 +12,26 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Clock, Decision, IdempotencyKey, Intent, LedgerId, Order, OrderEvent,
-    OrderId, OrderOutcome, OrderState, Quantity, Sale, SaleDraft, SaleId, SaleState, StoreId, SystemClock,
-    Timestamp,
+    Actor, Batch, BatchId, BatchOutcome, CancelReason, Cause, Clock, Decision, IdempotencyKey, Intent,
+    LedgerId, Order, OrderEvent, OrderId, OrderOutcome, OrderState, Quantity, Sale, SaleDraft, SaleId,
+    SaleState, StoreId, SystemClock, Timestamp,
     audit::{BatchSums, BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep, Sums},
 };
 use flashgate_messaging::{
-    Browser, BusError, Delivery, Message, Position, Publisher, QueueId, QueueSpan, StoredPage, Subscription,
+    Browser, BusError, Delivery, Join, Message, Position, Publisher, QueueId, QueueSpan, StoredPage,
+    Subscription, Topic,
 };
 use flashgate_order_store::{
-    BatchPage, BuyerPage, Changed, Compensated, Correction, DeploymentRepository, EVENT_PAGE_MAX,
-    LetterDecision, LetterKey, LetterStatus, LifecycleRepository, OrderChange, OrderRepository, OutcomePage,
-    OutcomesPage, Placed, Registration, Rejection, RepairDraft, RepairEvent, RepairRepository, SaleMade,
-    SalePage, SaleRepository, SnapshotRepository, StoreError, StoreIdentity, Transition,
+    BatchPage, BuyerPage, Changed, Compensated, Correction, DEADLINE_PAGE_MAX, DeadlineRepository,
+    DeploymentRepository, EVENT_PAGE_MAX, LetterDecision, LetterKey, LetterStatus, LifecycleRepository,
+    OrderChange, OrderRepository, OutcomePage, OutcomesPage, PaymentDeadline, Placed, Registration,
+    Rejection, RepairDraft, RepairEvent, RepairRepository, SaleMade, SalePage, SaleRepository,
+    SnapshotRepository, StoreError, StoreIdentity, Transition,
     decide::{Purchase, order_by_order, present_decision},
+};
+use flashgate_order_worker::{
+    health::Health,
+    lifecycle::{self, Dependencies, Lifecycle},
 };
 use parking_lot::Mutex;
 
@@ -41,6 +47,10 @@ pub(crate) struct MemoryStore {
     pub(crate) locked: Mutex<BTreeSet<SaleId>>,
     /// A chunk with this batch is refused.
     pub(crate) refuses: Mutex<Option<BatchId>>,
+    /// The number of deadlines of each call of `expire`.
+    expired: Mutex<Vec<usize>>,
+    /// So many calls of `expire` still fail.
+    expiries_away: AtomicU32,
 }
 
 #[derive(Default)]
@@ -51,12 +61,33 @@ struct Tables {
     moved: HashMap<OrderId, (OrderState, u32)>,
     events: BTreeMap<OrderId, Vec<OrderEvent>>,
     unpublished: BTreeSet<(Timestamp, OrderId, u32)>,
+    deadlines: BTreeSet<PaymentDeadline>,
     purchases: HashSet<Purchase>,
     repairs: Vec<RepairEvent>,
     adjustments: HashMap<SaleId, u64>,
     letters: Vec<(LetterKey, LetterDecision)>,
     ledger: Option<LedgerId>,
     sale_keys: HashMap<String, SaleId>,
+}
+
+fn counted_down(left: &AtomicU32) -> bool {
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+}
+
+impl MemoryStore {
+    /// The next calls of `expire` fail.
+    pub(crate) fn fail_expiries(&self, count: u32) {
+        self.expiries_away.store(count, Ordering::Relaxed);
+    }
+
+    /// The number of deadlines of each call of `expire` since the last look.
+    pub(crate) fn take_expired(&self) -> Vec<usize> {
+        std::mem::take(&mut self.expired.lock())
+    }
+
+    pub(crate) fn all_deadlines(&self) -> Vec<PaymentDeadline> {
+        self.tables.lock().deadlines.iter().copied().collect()
+    }
 }
 
 impl Tables {
@@ -78,6 +109,11 @@ impl Tables {
         for (id, left) in saleable {
             self.sales.get_mut(&id).unwrap().saleable = left;
         }
+        for order in outcome.orders.iter().filter(|order| order.decision == Decision::Confirmed) {
+            if let Some(time) = self.sales[&order.intent.sale()].draft.pay_within() {
+                self.deadlines.insert(PaymentDeadline { at: now.saturating_add(time), first_order: base });
+            }
+        }
         self.decided.insert(base, (outcome.clone(), now));
         Placed::Decided(outcome)
     }
@@ -87,7 +123,9 @@ impl Tables {
         let found = outcome.orders.get(id.index())?;
         let (state, version) = self.standing(found);
         let (batch, created_at) = (outcome.batch, *created_at);
-        Some(Order { id, intent: found.intent.clone(), state, version, batch, created_at })
+        let pay_within = self.sales[&found.intent.sale()].draft.pay_within();
+        let pay_by = pay_within.map(|time| created_at.saturating_add(time));
+        Some(Order { id, intent: found.intent.clone(), state, version, batch, created_at, pay_by })
     }
 
     fn standing(&self, order: &OrderOutcome) -> (OrderState, u32) {
@@ -124,8 +162,7 @@ impl Tables {
 #[async_trait]
 impl OrderRepository for MemoryStore {
     async fn apply(&self, batches: &[Batch], now: Timestamp) -> Result<Vec<Placed>, StoreError> {
-        let away = self.away.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        if away.is_ok() {
+        if counted_down(&self.away) {
             return Err(StoreError::Unavailable("away".to_owned()));
         }
         if self.hangs.load(Ordering::Relaxed) {
@@ -194,6 +231,55 @@ impl LifecycleRepository for MemoryStore {
         let returns = returns.filter(|event| event.returns_units());
         let new = returns.filter(|event| unpublished.insert((event.at, event.order, event.version)));
         Ok(u64::try_from(new.count()).unwrap())
+    }
+}
+
+#[async_trait]
+impl DeadlineRepository for MemoryStore {
+    async fn deadlines(
+        &self,
+        after: Option<PaymentDeadline>,
+        until: Timestamp,
+        size: u32,
+    ) -> Result<Vec<PaymentDeadline>, StoreError> {
+        let tables = self.tables.lock();
+        let due = tables.deadlines.iter().copied().filter(|deadline| deadline.at <= until);
+        let due = due.filter(|deadline| after.is_none_or(|after| after < *deadline));
+        Ok(due.take(usize::try_from(size.min(DEADLINE_PAGE_MAX)).unwrap()).collect())
+    }
+
+    async fn expire(
+        &self,
+        deadlines: &[PaymentDeadline],
+        now: Timestamp,
+    ) -> Result<Vec<OrderEvent>, StoreError> {
+        assert!(deadlines.len() <= usize::try_from(DEADLINE_PAGE_MAX).unwrap());
+        if counted_down(&self.expiries_away) {
+            return Err(StoreError::Unavailable("away".to_owned()));
+        }
+        self.expired.lock().push(deadlines.len());
+        let (mut tables, mut events) = (self.tables.lock(), Vec::new());
+        for deadline in deadlines {
+            if deadline.at > now || !tables.deadlines.remove(deadline) {
+                continue;
+            }
+            let orders = tables.decided[&deadline.first_order].0.orders.clone();
+            for order in orders.into_iter().map(|order| order.order) {
+                let change = OrderChange {
+                    order,
+                    from: OrderState::Confirmed,
+                    to: OrderState::Cancelled(CancelReason::Timeout),
+                    actor: Actor::Deadline,
+                    cause: Cause::default(),
+                };
+                if tables.order(order).is_some_and(|order| order.is_overdue(now))
+                    && let Changed::Now(event) = tables.move_order(&change, now)
+                {
+                    events.push(event);
+                }
+            }
+        }
+        Ok(events)
     }
 }
 
@@ -469,8 +555,16 @@ impl DeploymentRepository for MemoryStore {
 /// What happened on the bus, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    Published { topic: String, key: String, properties: Vec<(String, String)>, body: Bytes },
-    Committed { offset: u64 },
+    Published {
+        topic: String,
+        key: String,
+        properties: Vec<(String, String)>,
+        body: Bytes,
+        deliver_after: Option<Duration>,
+    },
+    Committed {
+        offset: u64,
+    },
 }
 
 /// One queue, whose messages come again until they are committed.
@@ -598,8 +692,9 @@ impl Publisher for MemoryBus {
         if let Some(fault) = queue.faults.pop_front() {
             return Err(fault);
         }
-        let Message { topic, key, properties, body, .. } = message;
-        queue.events.push(Event::Published { topic: topic.to_string(), key, properties, body });
+        let Message { topic, key, properties, body, deliver_after } = message;
+        let topic = topic.to_string();
+        queue.events.push(Event::Published { topic, key, properties, body, deliver_after });
         Ok(())
     }
 }
@@ -616,4 +711,27 @@ impl Browser for NoTopic {
     async fn read(&self, _queue: &QueueId, offset: u64, _max: u32) -> Result<StoredPage, BusError> {
         Ok(StoredPage { messages: Vec::new(), next: offset })
     }
+}
+
+/// The life of orders on these parts.
+pub(crate) fn lifecycle(
+    store: &Arc<MemoryStore>,
+    bus: &MemoryBus,
+    clock: Arc<dyn Clock>,
+    health: &Arc<Health>,
+) -> Lifecycle {
+    lifecycle::open(Dependencies {
+        store: store.clone(),
+        publisher: Arc::new(bus.clone()),
+        events: Topic::new("t-lifecycle").unwrap(),
+        timers: Topic::new("t-timers").unwrap(),
+        clock,
+        health: Arc::clone(health),
+        sweep_interval_ms: 30_000.try_into().unwrap(),
+    })
+}
+
+/// A group of timers without timers.
+pub(crate) fn nothing_to_join() -> Join {
+    Box::new(|| Box::pin(std::future::pending()))
 }

@@ -9,9 +9,9 @@ use flashgate_order_store::{
     contract::scene::{NOW, draft, singles},
 };
 use flashgate_order_worker::{
-    config::{ConsumeConfig, OperatorConfig},
+    config::{ConsumeConfig, LifecycleConfig, OperatorConfig},
     consume::Topics,
-    engine::{self, Dependencies},
+    engine::{self, Config, Dependencies},
 };
 use flashgate_proto::body;
 use flashgate_supervision::Supervisor;
@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::double::{Event, MemoryBus, MemoryStore, NoTopic};
+use crate::double::{Event, MemoryBus, MemoryStore, NoTopic, nothing_to_join};
 
 async fn get(port: u16, path: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
@@ -44,9 +44,11 @@ async fn a_worker_works_on_the_parts_and_the_port_that_it_is_given() {
         publisher: Arc::new(bus.clone()),
         browser: Arc::new(NoTopic),
         subscription: bus.clone(),
+        timers: nothing_to_join(),
         topics: Topics {
             outcomes: Topic::new("t-outcomes").unwrap(),
             lifecycle: Topic::new("t-lifecycle").unwrap(),
+            timers: Topic::new("t-timers").unwrap(),
             dead_letters: Group::new("t-order-worker").unwrap().dead_letters(),
             orders: Topic::new("t-orders").unwrap(),
         },
@@ -57,23 +59,32 @@ async fn a_worker_works_on_the_parts_and_the_port_that_it_is_given() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let leave = CancellationToken::new();
-    let (consume, operator) = (ConsumeConfig::default(), OperatorConfig::default());
+    let (consume, lifecycle, operator) =
+        (ConsumeConfig::default(), LifecycleConfig::default(), OperatorConfig::default());
     let running = {
         let supervisor = Supervisor::new(leave.clone());
         tokio::spawn(async move {
-            engine::run(&consume, &operator, parts, listener, None, 1_024, &supervisor).await
+            let config = Config { consume: &consume, lifecycle: &lifecycle, operator: &operator };
+            engine::run(config, parts, listener, None, 1_024, &supervisor).await
         })
     };
 
     let mut events = Vec::new();
     let committed = async {
-        while !events.contains(&Event::Committed { offset: 1 }) {
+        // The timer of the chunk may come later than its acknowledgement.
+        while !events.contains(&Event::Committed { offset: 1 }) || events.len() < 3 {
             sleep(Duration::from_millis(1)).await;
             events.extend(bus.events());
         }
     };
     timeout(Duration::from_secs(10), committed).await.unwrap();
-    assert!(matches!(&events[0], Event::Published { topic, .. } if topic == "t-outcomes"), "{events:?}");
+    let position = |wanted: &str| {
+        let is_it = |event: &Event| matches!(event, Event::Published { topic, .. } if topic == wanted);
+        events.iter().position(is_it)
+    };
+    let committed = events.iter().position(|event| matches!(event, Event::Committed { .. }));
+    assert!(position("t-outcomes") < committed, "{events:?}");
+    assert!(position("t-outcomes").and(position("t-timers")).is_some(), "{events:?}");
     assert_eq!(store.sale(sale).await.unwrap().unwrap().saleable, 7);
     assert!(get(port, "/healthz/ready").await.starts_with("HTTP/1.1 200"));
     let order = batch.id().order(2).unwrap();

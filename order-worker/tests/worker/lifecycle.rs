@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::{
     Actor, Batch, BuyerId, CancelReason, Cause, Clock, OperatorName, OrderEvent, OrderId, OrderState,
-    Timestamp,
+    OrderStep, Timestamp,
 };
-use flashgate_messaging::{BusError, Topic};
+use flashgate_messaging::BusError;
 use flashgate_order_store::{
     LifecycleRepository, OrderRepository, SaleRepository,
     contract::scene::{NOW, batch, draft, intent},
 };
-use flashgate_order_worker::lifecycle::{By, EventPublisher, Orders};
+use flashgate_order_worker::lifecycle::{By, Lifecycle, Orders};
 use flashgate_proto::event::decode_event;
 use flashgate_service::error::ApiError;
 use tokio::{
@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::double::{Event, MemoryBus, MemoryStore};
+use crate::double::{Event, MemoryBus, MemoryStore, lifecycle};
 
 /// Longer than the publisher takes for what it has in memory, and less than until the sweep publishes it.
 const SOON: Duration = Duration::from_secs(1);
@@ -39,7 +39,7 @@ impl Clock for Paused {
 struct Scene {
     store: Arc<MemoryStore>,
     bus: MemoryBus,
-    orders: Orders,
+    orders: Arc<Orders>,
     batch: Batch,
     leave: CancellationToken,
     publishing: JoinHandle<()>,
@@ -56,16 +56,8 @@ impl Scene {
         let intents = wanted.map(|(buyer, key, units)| intent(sale, buyer, key, units).unwrap());
         let batch = batch(1, intents.to_vec()).unwrap();
         store.apply(std::slice::from_ref(&batch), NOW).await.unwrap();
-        let topic = Topic::new("t-lifecycle").unwrap();
-        let (sender, events) = EventPublisher::new(
-            store.clone(),
-            Arc::new(bus.clone()),
-            topic,
-            Arc::clone(&clock),
-            Arc::default(),
-        );
-        let orders = Orders::new(store.clone(), clock, sender);
-        let publishing = tokio::spawn(events.run(leave.clone()));
+        let Lifecycle { orders, tasks, .. } = lifecycle(&store, &bus, clock, &Arc::default());
+        let publishing = tokio::spawn(tasks.events.run(leave.clone()));
         Self { store, bus, orders, batch, leave, publishing }
     }
 
@@ -75,7 +67,7 @@ impl Scene {
 
     async fn cancel(&self, place: usize, by: &By) -> Result<(OrderState, u32), ApiError> {
         let cause = Cause::new("too late").unwrap();
-        let order = self.orders.cancel(self.order(place), by, &cause).await?;
+        let order = self.orders.make(OrderStep::Cancel, self.order(place), by, &cause).await?;
         assert_eq!(order.id, self.order(place));
         Ok((order.state, order.version))
     }
@@ -183,12 +175,10 @@ async fn what_a_killed_worker_left_is_published_by_another_one() {
     assert_eq!(scene.cancel(2, &buyer("bob")).await, Ok((BY_BUYER, 2)));
     sleep(SWEPT).await;
     assert_eq!((scene.published(), scene.unpublished().await), (Vec::new(), 1));
-    let (bus, clock) = (Arc::new(scene.bus.clone()), Arc::new(Paused(Instant::now())));
-    let topic = Topic::new("t-lifecycle").unwrap();
-    let clock: Arc<dyn Clock> = clock;
+    let clock: Arc<dyn Clock> = Arc::new(Paused(Instant::now()));
     sleep(SWEPT).await;
-    let (_sender, other) = EventPublisher::new(scene.store.clone(), bus, topic, clock, Arc::default());
-    let _other = tokio::spawn(other.run(scene.leave.clone()));
+    let Lifecycle { tasks, .. } = lifecycle(&scene.store, &scene.bus, clock, &Arc::default());
+    let _other = tokio::spawn(tasks.events.run(scene.leave.clone()));
     sleep(SOON).await;
     assert_eq!((scene.published().len(), scene.unpublished().await), (1, 0));
 }

@@ -6,6 +6,7 @@ mod blocked;
 mod clocks;
 mod consume;
 mod dead_letters;
+mod deadlines;
 mod double;
 mod engine;
 mod lifecycle;

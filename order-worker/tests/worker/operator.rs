@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
-use flashgate_domain::SystemClock;
+use flashgate_domain::{Clock, SystemClock, Timestamp};
 use flashgate_messaging::Topic;
 use flashgate_order_store::{
     OrderRepository, SaleRepository,
@@ -11,7 +11,7 @@ use flashgate_order_store::{
 };
 use flashgate_order_worker::{
     health::Health,
-    lifecycle::{self, EventPublisher},
+    lifecycle::{EventPublisher, Lifecycle},
     operator::{self, Backlog, DeadLetters, Interface, Repairs, Sales},
 };
 use flashgate_proto::{
@@ -38,7 +38,16 @@ use tonic::{Code, transport::Channel};
 use tonic_types::StatusExt;
 use tower::ServiceExt;
 
-use crate::double::{Event, MemoryBus, MemoryStore, NoTopic};
+use crate::double::{Event, MemoryBus, MemoryStore, NoTopic, lifecycle};
+
+/// The time at which the orders are placed: none is overdue.
+struct AtNow;
+
+impl Clock for AtNow {
+    fn now(&self) -> Timestamp {
+        NOW
+    }
+}
 
 struct Scene {
     store: Arc<MemoryStore>,
@@ -71,13 +80,8 @@ impl Scene {
         };
         let (sales, metrics) = (Arc::new(sales), Some(metrics));
         let limits = BodyLimits { bytes_max: 16 * 1024, time_max: Duration::from_secs(5) };
-        let (orders, publisher) = lifecycle::open(
-            store.clone(),
-            Arc::new(bus.clone()),
-            Topic::new("t-lifecycle").unwrap(),
-            Arc::new(SystemClock),
-            Arc::clone(&health),
-        );
+        let Lifecycle { orders, tasks, .. } = lifecycle(&store, &bus, Arc::new(AtNow), &health);
+        let publisher = tasks.events;
         let interface =
             Interface { sales, orders, repairs, dead_letters: letters, health: Arc::clone(&health) };
         let (router, _reporting) = operator::router(interface, metrics, limits).unwrap();

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use flashgate_domain::{BatchId, BuyerId, IdempotencyKey, OrderId, SaleId, Timestamp};
-use flashgate_proto::{body, event};
+use flashgate_proto::{body, event, timer};
 
 const NOW: Timestamp = Timestamp::from_millis(1_780_272_000_000);
 
@@ -26,6 +26,13 @@ pub fn outcomes(bytes: &[u8]) -> bool {
 pub fn lifecycle(bytes: &[u8]) -> bool {
     let Ok((event, ledger)) = event::decode_event(Bytes::copy_from_slice(bytes)) else { return false };
     assert_eq!(event::decode_event(event::encode_event(&event, ledger)).ok(), Some((event, ledger)));
+    true
+}
+
+/// A timer of payment deadlines: likewise.
+pub fn timer(bytes: &[u8]) -> bool {
+    let Ok(timer) = timer::decode_timer(Bytes::copy_from_slice(bytes)) else { return false };
+    assert_eq!(timer::decode_timer(timer::encode_timer(&timer)).ok(), Some(timer));
     true
 }
 

@@ -3,7 +3,7 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`bodies`], [`requests`], [`servers`] | the targets: message bodies, buyers' requests, answers of Redis and RocketMQ |
+//! | [`bodies`], [`requests`], [`servers`], [`payments`] | the targets: message bodies, buyers' requests, answers of Redis and RocketMQ, callbacks of payment providers |
 //! | [`target`] | their list |
 //! | [`corpus`] | what fuzzing begins with: `corpus/<target>/` |
 //! | [`seeds`] | how that was made: by the encoders themselves |
@@ -15,6 +15,7 @@
 pub mod bodies;
 pub mod corpus;
 pub mod mutator;
+pub mod payments;
 pub mod requests;
 pub mod seeds;
 pub mod servers;

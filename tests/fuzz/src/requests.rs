@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use prost::Message;
 
 /// Lines of a head, up to an empty one; then the body. What a real server would not take as a header is left out.
-fn head_and_body(bytes: &[u8]) -> (&[u8], HeaderMap, &[u8]) {
+pub(crate) fn head_and_body(bytes: &[u8]) -> (&[u8], HeaderMap, &[u8]) {
     let (mut first, mut headers, mut rest) = (None, HeaderMap::new(), bytes);
     loop {
         let end = rest.iter().position(|byte| *byte == b'\n');

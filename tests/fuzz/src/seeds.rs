@@ -3,16 +3,22 @@
 use anyhow::Context;
 use bytes::{BufMut, BytesMut};
 use flashgate_domain::{
-    Actor, Batch, BatchId, BatchIds, BatchOutcome, BuyerId, CancelReason, Cause, Decision, IdempotencyKey,
-    Intent, Node, OperatorName, OrderEvent, OrderOutcome, OrderState, Quantity, SaleId, Shard, Timestamp,
+    Actor, Batch, BatchId, BatchIds, BatchOutcome, BuyerId, CallbackId, CancelReason, Cause, Decision,
+    IdempotencyKey, Intent, Money, Node, OperatorName, OrderEvent, OrderOutcome, OrderState, Quantity,
+    RefundId, RefundState, SaleId, Shard, Timestamp,
+};
+use flashgate_payments::{
+    callback::{self, Callback, CallbackEvent},
+    signature::Profile,
 };
 use flashgate_proto::{
     body, event,
+    timer::{self, Timer},
     v1::{BuyRequest, BuyStreamRequest, GetOrderRequest},
 };
 use prost::Message;
 
-use crate::target::Target;
+use crate::{payments, target::Target};
 
 /// A file of the corpus: its name, and what is in it.
 pub type Seed = (&'static str, Vec<u8>);
@@ -34,6 +40,11 @@ pub fn seeds(target: Target) -> anyhow::Result<Vec<Seed>> {
             vec![("every_reason", body::encode_outcomes(&[outcome()?, outcome()?], None).to_vec())]
         }
         "lifecycle_body" => vec![("cancelled", event::encode_event(&cancelled()?, None).to_vec())],
+        "timer_body" => {
+            let base = batch(1)?.id().base();
+            let timer = Timer { due_at: NOW, batches: vec![base] };
+            vec![("one_batch", timer::encode_timer(&timer).to_vec())]
+        }
         "sale_event_body" => vec![("sale", body::encode_sale_event(SaleId::new(7)?).to_vec())],
         "ids" => ids()?,
         "http_buy" => http_buy(),
@@ -48,6 +59,13 @@ pub fn seeds(target: Target) -> anyhow::Result<Vec<Seed>> {
         "rocketmq_properties" => properties(),
         "rocketmq_route" => {
             vec![("one_broker", ROUTE.to_vec()), ("too_many_queues", TOO_MANY_QUEUES.to_vec())]
+        }
+        "webhook_headers" => {
+            vec![("standard", webhook(Profile::StandardWebhooks)?), ("stripe", webhook(Profile::Stripe)?)]
+        }
+        "callback_body" => callback_bodies()?,
+        "attempt_id" => {
+            vec![("first", b"1024-1".to_vec()), ("last", b"9223372036854775807-4294967295".to_vec())]
         }
         other => anyhow::bail!("no seeds for {other}"),
     })
@@ -115,7 +133,13 @@ fn http_buy() -> Vec<Seed> {
 fn grpc_requests() -> Vec<Seed> {
     let buy = BuyRequest { sale_id: 7, quantity: 1, idempotency_key: "first".to_owned() };
     let in_metadata = BuyRequest { idempotency_key: String::new(), ..buy.clone() };
-    let of_many = BuyStreamRequest { request_id: 3, buyer_id: "alice".to_owned(), buy: Some(buy.clone()) };
+    let of_many = BuyStreamRequest {
+        request_id: 3,
+        buyer_id: "alice".to_owned(),
+        buy: Some(buy.clone()),
+        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
+        tracestate: "a=1".to_owned(),
+    };
     let order = GetOrderRequest { order_id: "235155916964495360".to_owned() };
     vec![
         ("buy", [b"\0\n\n".as_slice(), &buy.encode_to_vec()].concat()),
@@ -280,6 +304,36 @@ fn stored() -> anyhow::Result<Vec<Seed>> {
 
 fn properties() -> Vec<Seed> {
     vec![("stored", PROPERTIES.into()), ("own", b"zone\0\xc3\xa4=\"1\"\0batch_id\0x".to_vec())]
+}
+
+fn callback(event: CallbackEvent) -> anyhow::Result<Callback> {
+    Ok(Callback { id: CallbackId::new("msg_1")?, at: NOW, event })
+}
+
+fn callback_bodies() -> anyhow::Result<Vec<Seed>> {
+    let (attempt, money) = ("1024-1".parse()?, Money::new(1_999, "EUR".parse()?)?);
+    let refund = RefundId::new("1024-1-r1")?;
+    let refund = CallbackEvent::Refund { refund, attempt, money, state: RefundState::Failed };
+    [
+        ("paid", CallbackEvent::Paid { attempt, money }),
+        ("closed", CallbackEvent::Closed { attempt }),
+        ("reversed", CallbackEvent::Reversed { attempt, money }),
+        ("refund", refund),
+        ("unknown", CallbackEvent::Unknown { kind: "payout.sent".to_owned() }),
+    ]
+    .into_iter()
+    .map(|(name, event)| Ok((name, callback::encode(&callback(event)?))))
+    .collect()
+}
+
+/// Signed headers, and an ordinary body.
+fn webhook(profile: Profile) -> anyhow::Result<Vec<u8>> {
+    let callback = callback(CallbackEvent::Closed { attempt: "1024-1".parse()? })?;
+    let (body, mut out) = (callback::encode(&callback), format!("{profile}\n"));
+    for (name, value) in payments::scheme(profile, payments::SECRET.parse()?).sign(&callback.id, &body, NOW) {
+        out.push_str(&format!("{name}: {}\n", value.to_str()?));
+    }
+    Ok([out.as_bytes(), b"\n", &body].concat())
 }
 
 const ROUTE: &[u8] = br#"{"brokerDatas":[{"brokerAddrs":{"0":"127.0.0.1:10911"},"brokerName":"broker-a",

@@ -1,6 +1,6 @@
 //! The list of targets.
 
-use crate::{bodies, requests, servers};
+use crate::{bodies, payments, requests, servers};
 
 /// A decoder to be fuzzed.
 #[derive(Clone, Copy, Debug)]
@@ -12,10 +12,11 @@ pub struct Target {
 }
 
 /// Every target.
-pub const ALL: [Target; 13] = [
+pub const ALL: [Target; 17] = [
     Target { name: "batch_body", run: bodies::batch },
     Target { name: "outcomes_body", run: bodies::outcomes },
     Target { name: "lifecycle_body", run: bodies::lifecycle },
+    Target { name: "timer_body", run: bodies::timer },
     Target { name: "sale_event_body", run: bodies::sale_event },
     Target { name: "ids", run: bodies::ids },
     Target { name: "http_buy", run: requests::http_buy },
@@ -26,6 +27,9 @@ pub const ALL: [Target; 13] = [
     Target { name: "rocketmq_stored", run: servers::rocketmq_stored },
     Target { name: "rocketmq_properties", run: servers::rocketmq_properties },
     Target { name: "rocketmq_route", run: servers::rocketmq_route },
+    Target { name: "webhook_headers", run: payments::webhook },
+    Target { name: "callback_body", run: payments::body },
+    Target { name: "attempt_id", run: payments::attempt_id },
 ];
 
 /// The target of that name.

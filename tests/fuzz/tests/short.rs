@@ -86,6 +86,6 @@ macro_rules! targets {
 }
 
 targets! {
-    batch_body outcomes_body lifecycle_body sale_event_body ids http_buy grpc_requests redis_replies ledger_notes
-    rocketmq_frames rocketmq_stored rocketmq_properties rocketmq_route
+    batch_body outcomes_body lifecycle_body timer_body sale_event_body ids http_buy grpc_requests redis_replies ledger_notes
+    rocketmq_frames rocketmq_stored rocketmq_properties rocketmq_route webhook_headers callback_body attempt_id
 }

@@ -56,8 +56,22 @@ pub enum Action {
     Acknowledge,
     /// A gateway settles an outcome, and moves its offset or not.
     Settle(usize, Heard),
-    /// A confirmed order is cancelled, by its buyer or an operator.
+    /// A confirmed order is cancelled, by its buyer or an operator; or a paid one, by an operator.
     Cancel(usize),
+    /// A worker is asked to record a payment, and reads the order.
+    AskToPay(usize),
+    /// It records the payment, if the order is still unpaid.
+    Pay(usize),
+    /// The payment deadline of an order passes.
+    PassPayBy(usize),
+    /// A worker's sweep, or a timer, cancels an order that was not paid in time.
+    Sweep(usize),
+    /// A worker looks an order up that was not paid in time.
+    LookUp(usize),
+    /// It cancels the order, if the order is still unpaid.
+    Close(usize),
+    /// The money of a cancelled order is paid back.
+    Refund(usize),
     /// The event of a cancelled order arrives at the broker, and its answer at the worker or not.
     Publish(usize, Heard),
     /// An event that the broker has is marked as published.
@@ -127,6 +141,9 @@ impl Action {
             | Self::CheckBackAgain(_)
             | Self::Redeliver(_)
             | Self::Cancel(_)
+            | Self::AskToPay(_)
+            | Self::PassPayBy(_)
+            | Self::LookUp(_)
             | Self::Publish(_, Heard::No)
             | Self::Return(_, Heard::No)
             | Self::Expire(_)
@@ -151,6 +168,10 @@ impl Action {
             | Self::Announce
             | Self::Acknowledge
             | Self::Settle(_, Heard::Yes)
+            | Self::Pay(_)
+            | Self::Sweep(_)
+            | Self::Close(_)
+            | Self::Refund(_)
             | Self::Publish(_, Heard::Yes)
             | Self::MarkPublished(_)
             | Self::Return(_, Heard::Yes)

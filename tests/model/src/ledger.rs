@@ -138,7 +138,7 @@ impl Ledger {
             Row::OutOfStock => self.written_off += 1,
             Row::Duplicate => self.put_back(),
             // A decision is final: an order that was cancelled later was settled as confirmed.
-            Row::Confirmed | Row::Returned | Row::Absent => {}
+            Row::Absent | Row::Confirmed | Row::Paid | Row::Returned | Row::Refunding | Row::Refunded => {}
         }
     }
 

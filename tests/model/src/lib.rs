@@ -10,6 +10,7 @@
 //! | [`state`], [`action`] | the world at a moment, and what can happen next |
 //! | [`gateway`], [`ledger`], [`worker`], [`model`] | what each process does; the broker is in `model` |
 //! | [`lifecycle`] | cancelled orders: events, returns, log entries that expire |
+//! | [`payment`] | orders that are paid, or not in time, and refunds |
 //! | [`rebuild`] | a rebuild of the ledger from the orders |
 //! | [`properties`] | what must hold |
 //! | [`variants`] | the protocol broken on purpose, and what a failover breaks |
@@ -32,7 +33,10 @@
 //! | `Take`, `Place`, `Announce`, `Acknowledge` | `Consumer::step`: `ChunkBuilder::chunk`, `OrderRepository::apply`, `ResultPublisher::outcomes`, `Subscription::commit` |
 //! | `Settle` | `Settlement::settle`: `settle.lua`, with the offset moved or not |
 //! | `Retry` | a buyer's second request: `Selling::screen`, then a new batch; also `End::Again` |
-//! | `Cancel` | `Orders::cancel`: `LifecycleRepository::change_order`, one transaction |
+//! | `Cancel` | `Orders::make`: `LifecycleRepository::change_order`, one transaction |
+//! | `AskToPay`, `Pay`, `Refund` | `Orders::make`: a look-up, then `LifecycleRepository::change_order` |
+//! | `PassPayBy`, `Sweep` | a payment deadline passes; `DeadlineRepository::expire`, one transaction |
+//! | `LookUp`, `Close` | `Orders::find` of an overdue order: the order is read, then `LifecycleRepository::change_order` |
 //! | `Publish`, `MarkPublished` | `EventPublisher::publish`: `publish_one`, then `LifecycleRepository::mark_published` |
 //! | `Return` | `Returns::attempt`: `return_units.lua`, with the offset moved or not |
 //! | `Expire` | Redis deletes the log entry of a settled batch (`PEXPIRE` in `settle.lua`) |
@@ -54,6 +58,9 @@
 //! - The queue of events in a worker's memory: a sweep can publish at any time what the queue can, and an event that
 //!   both publish is one whose first answer was lost. A crash between a return and its offset is `Return` without
 //!   the offset.
+//! - The timer of a payment deadline does what a sweep can do at any time, and one that comes early does nothing. A
+//!   lost one is a sweep that takes long.
+//! - An order that was shipped or finished is a paid one that nobody cancels. Only what returns a unit has an event.
 //! - An event waits for the settlement as long as it takes. In the code it is given up after a minute, and a repair
 //!   publishes it again.
 //! - A log entry expires only when no gateway is in doubt about its batch, and no check-back comes after: the
@@ -79,7 +86,7 @@
 //! # Larger worlds
 //!
 //! `cargo test -p flashgate-model` checks 2 orders for 1 unit with 2 crashes and 2 duplicates, and some worlds
-//! with retries, cancelled orders, rebuilds, units that are missing, and failovers. The command takes any:
+//! with retries, cancelled orders, payments, rebuilds, units that are missing, and failovers. The command takes any:
 //!
 //! ```text
 //! cargo run --release -p flashgate-model -- --orders 3 --units 2 --crashes 3 --duplicates 3
@@ -91,6 +98,7 @@ pub mod gateway;
 pub mod ledger;
 pub mod lifecycle;
 pub mod model;
+pub mod payment;
 pub mod properties;
 pub mod rebuild;
 pub mod report;

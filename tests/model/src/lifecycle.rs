@@ -4,7 +4,7 @@ use crate::{
     action::{Action, Heard},
     ledger::{Entry, Ledger},
     model::Protocol,
-    state::{Batch, Database, Event, Gateway, Half, Row, State},
+    state::{Batch, Database, Due, Event, Gateway, Half, Row, State},
     variants::Break,
 };
 
@@ -13,7 +13,7 @@ impl Protocol {
     pub(crate) fn enabled_in_lifecycle(&self, state: &State, actions: &mut Vec<Action>) {
         let marks_first = self.broken == Some(Break::MarkedBeforePublished);
         for (batch, of) in state.batches.iter().enumerate() {
-            if state.left.cancels > 0 && state.database.rows[batch] == Row::Confirmed {
+            if state.left.cancels > 0 && state.database.rows[batch].holds_unit() {
                 actions.push(Action::Cancel(batch));
             }
             // Marking comes first, so that a healed world does not publish for ever.
@@ -36,16 +36,22 @@ impl Protocol {
         }
     }
 
-    /// One transaction: the state, the unit and the event.
+    /// By its buyer or an operator. A refund is due to an order that is paid.
     pub(crate) fn cancel(&self, state: &mut State, batch: usize) {
         state.left.cancels -= 1;
+        let is_owed = state.database.rows[batch] == Row::Paid && self.broken != Some(Break::PaidCancelled);
+        self.give_up(state, batch, if is_owed { Row::Refunding } else { Row::Returned });
+    }
+
+    /// One transaction: the state, the unit and the event.
+    pub(crate) fn give_up(&self, state: &mut State, batch: usize, row: Row) {
         let event = if self.broken == Some(Break::EventInMemory) {
             state.worker.volatile.insert(batch);
             Event::Published
         } else {
             Event::Unpublished
         };
-        state.database.cancel(batch, event);
+        state.database.give_up(batch, row, event);
     }
 
     /// The broker gets the event. Without its answer the next sweep publishes the event again.
@@ -90,9 +96,13 @@ impl State {
     fn entry_can_expire(&self, batch: usize) -> bool {
         let of = &self.batches[batch];
         self.ledger.log[batch] == Entry::Acknowledged
-            && (self.left.cancels > 0 || self.database.rows[batch] == Row::Returned)
+            && (self.can_give_up(batch) || self.database.rows[batch].gave_up())
             && matches!(of.gateway, Gateway::Told(_))
             && of.half == Half::Committed
+    }
+
+    fn can_give_up(&self, batch: usize) -> bool {
+        self.left.cancels > 0 || self.left.timeouts > 0 || self.batches[batch].due != Due::Later
     }
 }
 
@@ -116,9 +126,9 @@ impl Ledger {
 }
 
 impl Database {
-    /// The conditional UPDATE of a confirmed order, its unit, and its event.
-    fn cancel(&mut self, batch: usize, event: Event) {
-        self.rows[batch] = Row::Returned;
+    /// The conditional UPDATE of an order that has its unit, the unit, and the event.
+    fn give_up(&mut self, batch: usize, row: Row, event: Event) {
+        self.rows[batch] = row;
         self.saleable += 1;
         self.returned += 1;
         self.events.insert(batch, event);

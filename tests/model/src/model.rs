@@ -31,6 +31,7 @@ impl Model for Protocol {
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         state.enabled(actions);
         self.enabled_in_lifecycle(state, actions);
+        Self::enabled_in_payment(state, actions);
         Self::enabled_in_rebuild(state, actions);
     }
 
@@ -88,6 +89,15 @@ impl Protocol {
             Action::Acknowledge => self.acknowledge(state),
             Action::Settle(batch, heard) => self.settle(state, batch, heard),
             Action::Cancel(batch) => self.cancel(state, batch),
+            Action::AskToPay(batch) => Self::ask_to_pay(state, batch),
+            Action::Pay(batch) => self.pay(state, batch),
+            Action::PassPayBy(batch) => Self::pass_pay_by(state, batch),
+            Action::Sweep(batch) => self.sweep(state, batch),
+            Action::LookUp(batch) => {
+                state.worker.closing.insert(batch);
+            }
+            Action::Close(batch) => self.close(state, batch),
+            Action::Refund(batch) => self.refund(state, batch),
             Action::Publish(batch, heard) => Self::publish(state, batch, heard),
             Action::MarkPublished(batch) => self.mark_published(state, batch),
             Action::Return(batch, heard) => self.return_unit(state, batch, heard),

@@ -13,7 +13,7 @@ use crate::{
     ledger::Entry,
     model::Protocol,
     scale::Scale,
-    state::{Answer, Gateway, Half, Row, State},
+    state::{Answer, Due, Gateway, Half, Row, State},
 };
 
 /// The ledger sells no unit twice. A paused sale may be below zero: an outcome that comes again, whose log entry has
@@ -47,11 +47,17 @@ pub const NOTHING_IS_LEAKED: &str = "at rest no log entry is open and no unit is
 pub const RETURNS_ARRIVE: &str = "at rest no unit of a cancelled order is lost";
 /// `available = saleable - pending - on their way`, with phantoms and written-off units on the left.
 pub const LAYERS_DIFFER_BY_WHAT_IS_UNDER_WAY: &str = "both layers differ by what is under way";
+/// An order whose payment was confirmed to its payer is never cancelled without a refund.
+pub const PAID_IS_NEVER_UNPAID: &str = "a paid order is never cancelled as an unpaid one";
+/// Nobody gets money back for an order that was not paid.
+pub const REFUNDS_ARE_OWED: &str = "only paid orders are refunded";
+/// At rest: an order that was due is paid or cancelled.
+pub const NOTHING_STAYS_DUE: &str = "at rest no order is unpaid after its deadline";
 /// At rest: `available + written_off = saleable + phantoms`.
 pub const LAYERS_AGREE: &str = "at rest both layers agree";
 
-/// The properties of a world of that scale. While a rebuild is under way, the totals of the ledger are partial. A ledger that failed over is behind by what it lost until an
-/// operator rebuilds it, so its own numbers are not asked for then.
+/// The properties of a world of that scale. While a rebuild is under way, the totals of the ledger are partial. A ledger
+/// that failed over is behind by what it lost until an operator rebuilds it, so its own numbers are not asked for then.
 pub fn all(scale: Scale) -> Vec<Property<Protocol>> {
     let mut properties = vec![
         Property::always(DATABASE_IS_NEVER_OVERSOLD, database_is_never_oversold),
@@ -61,6 +67,9 @@ pub fn all(scale: Scale) -> Vec<Property<Protocol>> {
         Property::always(DATABASE_IS_CONSERVED, database_is_conserved),
         Property::always(CANCELLED_STAYS_CANCELLED, cancelled_stays_cancelled),
         Property::always(UNITS_RETURN_ONCE, units_return_once),
+        Property::always(PAID_IS_NEVER_UNPAID, paid_is_never_unpaid),
+        Property::always(REFUNDS_ARE_OWED, refunds_are_owed),
+        Property::always(NOTHING_STAYS_DUE, nothing_stays_due),
         Property::always(LAYERS_NEVER_CONTRADICT, layers_never_contradict),
         Property::always(ACCEPTED_ENDS_AS_AN_ORDER, accepted_ends_as_an_order),
     ];
@@ -91,13 +100,12 @@ fn ledger_is_never_oversold(model: &Protocol, state: &State) -> bool {
 }
 
 fn database_is_never_oversold(model: &Protocol, state: &State) -> bool {
-    let standing = count(&state.database.rows, |row| row == Row::Confirmed);
+    let standing = count(&state.database.rows, Row::holds_unit);
     state.database.saleable >= 0 && standing <= i16::from(model.scale.units)
 }
 
 fn order_is_confirmed_once(_: &Protocol, state: &State) -> bool {
-    let was_confirmed = |row| matches!(row, Row::Confirmed | Row::Returned);
-    (0..state.ledger.keys.len()).all(|order| count(&rows_of(state, order), was_confirmed) <= 1)
+    (0..state.ledger.keys.len()).all(|order| count(&rows_of(state, order), Row::was_confirmed) <= 1)
 }
 
 fn accepted_is_never_dropped(_: &Protocol, state: &State) -> bool {
@@ -144,15 +152,14 @@ fn database_is_conserved(model: &Protocol, state: &State) -> bool {
     let database = &state.database;
     let initial = i16::from(model.scale.units);
     i16::from(database.saleable) == initial + i16::from(database.returned) - i16::from(database.applied)
-        && i16::from(database.applied)
-            == count(&database.rows, |row| matches!(row, Row::Confirmed | Row::Returned))
-        && i16::from(database.returned) == count(&database.rows, |row| row == Row::Returned)
+        && i16::from(database.applied) == count(&database.rows, Row::was_confirmed)
+        && i16::from(database.returned) == count(&database.rows, Row::gave_up)
 }
 
 fn reasons_are_true(model: &Protocol, state: &State) -> bool {
     let out_of_stock = count(&state.database.rows, |row| row == Row::OutOfStock);
     let duplicates_have_an_original = state.batches.iter().zip(&state.database.rows).all(|(batch, row)| {
-        let is_original = |row| matches!(row, Row::Confirmed | Row::OutOfStock | Row::Returned);
+        let is_original = |row: Row| row == Row::OutOfStock || row.was_confirmed();
         *row != Row::Duplicate || count(&rows_of(state, batch.order), is_original) == 1
     });
     out_of_stock <= i16::from(model.scale.phantoms) && duplicates_have_an_original
@@ -170,14 +177,29 @@ fn accepted_ends_as_an_order(_: &Protocol, state: &State) -> bool {
 
 fn cancelled_stays_cancelled(_: &Protocol, state: &State) -> bool {
     let mut cancelled = state.database.events.keys();
-    cancelled.all(|batch| !rows_of(state, state.batches[*batch].order).contains(&Row::Confirmed))
+    cancelled.all(|batch| !rows_of(state, state.batches[*batch].order).into_iter().any(Row::holds_unit))
 }
 
 fn units_return_once(_: &Protocol, state: &State) -> bool {
     let State { ledger, database, .. } = state;
     let mut keys = ledger.keys.iter().zip(&ledger.marks);
-    let is_cancelled = |key: &Option<usize>| key.is_some_and(|batch| database.rows[batch] == Row::Returned);
+    let is_cancelled = |key: &Option<usize>| key.is_some_and(|batch| database.rows[batch].gave_up());
     ledger.released <= database.returned && keys.all(|(key, mark)| !mark || is_cancelled(key))
+}
+
+fn paid_is_never_unpaid(_: &Protocol, state: &State) -> bool {
+    let mut rows = state.batches.iter().zip(&state.database.rows);
+    rows.all(|(batch, row)| !batch.paid || matches!(row, Row::Paid | Row::Refunding | Row::Refunded))
+}
+
+fn refunds_are_owed(_: &Protocol, state: &State) -> bool {
+    let mut rows = state.batches.iter().zip(&state.database.rows);
+    rows.all(|(batch, row)| batch.paid || !matches!(row, Row::Refunding | Row::Refunded))
+}
+
+fn nothing_stays_due(_: &Protocol, state: &State) -> bool {
+    let mut rows = state.batches.iter().zip(&state.database.rows);
+    !state.at_rest() || rows.all(|(batch, row)| batch.due == Due::Later || *row != Row::Confirmed)
 }
 
 fn returns_arrive(_: &Protocol, state: &State) -> bool {
@@ -187,9 +209,10 @@ fn returns_arrive(_: &Protocol, state: &State) -> bool {
 fn nothing_is_leaked(_: &Protocol, state: &State) -> bool {
     let mut pairs = state.ledger.log.iter().zip(&state.database.rows);
     !state.at_rest()
-        || pairs.all(|(entry, row)| match row {
-            Row::Absent => matches!(entry, Entry::Absent | Entry::Fenced),
-            Row::Confirmed | Row::OutOfStock | Row::Duplicate | Row::Returned => {
+        || pairs.all(|(entry, row)| {
+            if *row == Row::Absent {
+                matches!(entry, Entry::Absent | Entry::Fenced)
+            } else {
                 matches!(entry, Entry::Acknowledged | Entry::Expired)
             }
         })
@@ -198,9 +221,8 @@ fn nothing_is_leaked(_: &Protocol, state: &State) -> bool {
 fn layers_differ_by_what_is_under_way(model: &Protocol, state: &State) -> bool {
     let State { ledger, database, .. } = state;
     let is_pending = |(entry, row): &(&Entry, &Row)| {
-        let is_decided_for_the_ledger = matches!(row, Row::Confirmed | Row::Returned);
         // The database has taken the unit of a confirmed order, also before the ledger has settled it.
-        let is_open = **entry == Entry::Deducted && !is_decided_for_the_ledger;
+        let is_open = **entry == Entry::Deducted && !row.was_confirmed();
         is_open || (entry.stands() && **row == Row::Absent)
     };
     let pending = number(ledger.log.iter().zip(&database.rows).filter(is_pending).count());

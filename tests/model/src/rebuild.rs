@@ -48,7 +48,7 @@ impl Protocol {
     /// Reads a page of orders.
     pub(crate) fn read_orders(&self, state: &mut State) {
         let as_placed = |row: &Row| {
-            let is_hidden = *row == Row::Returned && self.broken == Some(Break::RebuildAsPlaced);
+            let is_hidden = row.gave_up() && self.broken == Some(Break::RebuildAsPlaced);
             if is_hidden { Row::Confirmed } else { *row }
         };
         let orders = state.database.rows.iter().map(as_placed).collect();
@@ -100,14 +100,14 @@ impl Ledger {
             Row::OutOfStock | Row::Duplicate => {
                 self.keys[order].get_or_insert(batch);
             }
-            Row::Confirmed | Row::Returned => {
+            Row::Confirmed | Row::Paid | Row::Returned | Row::Refunding | Row::Refunded => {
                 if self.keys[order] != Some(batch) {
                     self.keys[order] = Some(batch);
                     self.marks[order] = false;
                     self.available -= 1;
                     self.deducted += 1;
                 }
-                if row == Row::Returned {
+                if row.gave_up() {
                     self.return_unit(batch, order, None);
                 }
             }

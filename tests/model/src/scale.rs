@@ -27,6 +27,12 @@ pub struct Scale {
     /// Confirmed orders that are cancelled, so that a unit goes back on sale. With any, log entries expire.
     #[arg(long, default_value_t = 0)]
     pub cancels: u8,
+    /// Payments of orders.
+    #[arg(long, default_value_t = 0)]
+    pub payments: u8,
+    /// Orders whose payment deadline passes.
+    #[arg(long, default_value_t = 0)]
+    pub timeouts: u8,
     /// Rebuilds of the ledger from the orders. They delete what the sale has in the ledger first, also units that
     /// the database does not have.
     #[arg(long, default_value_t = 0, conflicts_with_all = ["phantoms", "failovers"])]
@@ -46,6 +52,8 @@ impl Scale {
         duplicates: 2,
         retries: 0,
         cancels: 0,
+        payments: 0,
+        timeouts: 0,
         rebuilds: 0,
         failovers: 0,
     };

@@ -51,6 +51,10 @@ pub struct Batch {
     pub rollback: bool,
     /// Its outcome is on the outcomes topic and not acknowledged.
     pub outcome: bool,
+    /// Whoever paid was told that the order is paid.
+    pub paid: bool,
+    /// Whether the time to pay is over.
+    pub due: Due,
     /// The event of its cancellation is on the topic of lifecycle events and not acknowledged.
     pub event: bool,
 }
@@ -68,6 +72,8 @@ impl Batch {
             commit: false,
             rollback: false,
             outcome: false,
+            paid: false,
+            due: Due::Later,
             event: false,
         }
     }
@@ -123,6 +129,17 @@ pub enum Half {
     RolledBack,
 }
 
+/// The payment deadline of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Due {
+    /// It has not passed.
+    Later,
+    /// It has passed: the next sweep of any worker cancels the order, unless it is paid.
+    Now,
+    /// It has passed, and no sweep finds it: never, unless the protocol is broken.
+    Forgotten,
+}
+
 /// The tables of the order store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Database {
@@ -154,12 +171,35 @@ pub enum Row {
     Absent,
     /// It stands.
     Confirmed,
+    /// It stands, and is paid.
+    Paid,
     /// Cancelled: the database had no unit.
     OutOfStock,
     /// Cancelled: an earlier order has the key.
     Duplicate,
-    /// Confirmed, and cancelled by its buyer later.
+    /// Confirmed, and cancelled before it was paid.
     Returned,
+    /// Cancelled after it was paid.
+    Refunding,
+    /// The money is back too.
+    Refunded,
+}
+
+impl Row {
+    /// Whether the order has a unit.
+    pub const fn holds_unit(self) -> bool {
+        matches!(self, Self::Confirmed | Self::Paid)
+    }
+
+    /// Whether the order gave its unit up.
+    pub const fn gave_up(self) -> bool {
+        matches!(self, Self::Returned | Self::Refunding | Self::Refunded)
+    }
+
+    /// Whether the order was ever confirmed.
+    pub const fn was_confirmed(self) -> bool {
+        self.holds_unit() || self.gave_up()
+    }
 }
 
 impl State {
@@ -190,7 +230,8 @@ impl State {
     /// Takes off the way what changes nothing any more, whenever it arrives: it would only multiply the states.
     pub(crate) fn forget_what_changes_nothing(&mut self, settles_twice: bool) {
         let entry_can_vanish = self.left.failovers > 0;
-        for (batch, entry) in self.batches.iter_mut().zip(&self.ledger.log) {
+        let stored = self.ledger.log.iter().zip(&self.database.rows);
+        for (batch, (entry, row)) in self.batches.iter_mut().zip(stored) {
             if *entry != Entry::Absent && !entry_can_vanish {
                 batch.late_deductions = 0;
             }
@@ -199,6 +240,9 @@ impl State {
             }
             if batch.half != Half::Open {
                 batch.rollback = false;
+            }
+            if batch.due == Due::Now && *row != Row::Confirmed {
+                batch.due = Due::Later;
             }
             let is_awaited = batch.gateway == Gateway::Committing;
             if batch.half == Half::Committed && self.left.duplicates == 0 && !is_awaited {
@@ -215,12 +259,14 @@ impl State {
                 && !batch.deduction
                 && batch.late_deductions == 0
                 && !(batch.commit || batch.rollback || batch.outcome || batch.event)
+                && batch.due != Due::Now
         };
         let all_published = self.database.events.values().all(|event| *event == Event::Published);
         self.queue.is_empty()
             && self.worker.is_idle()
             && self.rebuild.is_none()
             && all_published
+            && !self.database.rows.contains(&Row::Refunding)
             && self.batches.iter().all(quiet)
     }
 }

@@ -48,6 +48,16 @@ pub enum Break {
     /// A rebuild reads orders as they were placed, and resumes whatever is left. With the comparison at its end, the
     /// sale would stay paused.
     RebuildAsPlaced,
+    /// A worker that has read an order as unpaid after its deadline cancels it, whatever it is by then.
+    TimeoutUnchecked,
+    /// A worker that has read an order as unpaid records its payment, whatever it is by then.
+    PaymentUnchecked,
+    /// A paid order is cancelled as an unpaid one.
+    PaidCancelled,
+    /// A refund returns the unit of the order once more.
+    RefundReturns,
+    /// A sweep deletes a deadline in a transaction of its own, before it cancels the orders.
+    DeadlineDeletedFirst,
 }
 
 /// A broken protocol, and what must come of it.
@@ -85,7 +95,7 @@ const PHANTOM: Scale = Scale { units: 0, phantoms: 1, ..TINY };
 const CANCELLED: Scale = Scale { cancels: 1, ..LONE };
 
 /// Every broken protocol, with its violations.
-pub const VARIANTS: [Variant; 21] = [
+pub const VARIANTS: [Variant; 26] = [
     Variant { broken: Break::NoFence, scale: LONE, violates: properties::ACCEPTED_IS_NEVER_DROPPED },
     Variant { broken: Break::CommitByDefault, scale: TINY, violates: properties::REFUSED_IS_NEVER_AN_ORDER },
     Variant { broken: Break::RollbackOnDoubt, scale: LONE, violates: properties::ACCEPTED_IS_NEVER_DROPPED },
@@ -154,5 +164,30 @@ pub const VARIANTS: [Variant; 21] = [
         broken: Break::RebuildAsPlaced,
         scale: Scale { rebuilds: 1, ..CANCELLED },
         violates: properties::RETURNS_ARRIVE,
+    },
+    Variant {
+        broken: Break::TimeoutUnchecked,
+        scale: Scale { payments: 1, timeouts: 1, ..LONE },
+        violates: properties::PAID_IS_NEVER_UNPAID,
+    },
+    Variant {
+        broken: Break::PaymentUnchecked,
+        scale: Scale { payments: 1, timeouts: 1, ..LONE },
+        violates: properties::CANCELLED_STAYS_CANCELLED,
+    },
+    Variant {
+        broken: Break::PaidCancelled,
+        scale: Scale { payments: 1, ..CANCELLED },
+        violates: properties::PAID_IS_NEVER_UNPAID,
+    },
+    Variant {
+        broken: Break::RefundReturns,
+        scale: Scale { payments: 1, ..CANCELLED },
+        violates: properties::DATABASE_IS_CONSERVED,
+    },
+    Variant {
+        broken: Break::DeadlineDeletedFirst,
+        scale: Scale { timeouts: 1, crashes: 1, ..LONE },
+        violates: properties::NOTHING_STAYS_DUE,
     },
 ];

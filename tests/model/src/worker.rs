@@ -20,6 +20,10 @@ pub struct Worker {
     /// Events that only this memory has: none, unless the protocol is broken. What the queue of a worker has besides,
     /// a sweep can publish at any time.
     pub volatile: BTreeSet<usize>,
+    /// Orders that were read as unpaid, and whose payment is to be recorded.
+    pub paying: BTreeSet<usize>,
+    /// Orders that were read as unpaid after their deadline, and are to be cancelled.
+    pub closing: BTreeSet<usize>,
 }
 
 /// How far a chunk has come.
@@ -39,7 +43,8 @@ pub enum Step {
 impl Worker {
     /// Whether it has nothing in its memory.
     pub fn is_idle(&self) -> bool {
-        self.step == Step::Idle && self.unmarked.is_empty() && self.volatile.is_empty()
+        let kept = [&self.unmarked, &self.volatile, &self.paying, &self.closing];
+        self.step == Step::Idle && kept.into_iter().all(BTreeSet::is_empty)
     }
 }
 

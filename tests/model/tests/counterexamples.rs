@@ -126,6 +126,31 @@ fn a_rebuild_from_orders_as_they_were_placed_loses_units() {
 }
 
 #[test]
+fn a_timeout_that_does_not_look_again_cancels_a_paid_order() {
+    is_found_out(Break::TimeoutUnchecked);
+}
+
+#[test]
+fn a_payment_that_does_not_look_again_revives_a_cancelled_order() {
+    is_found_out(Break::PaymentUnchecked);
+}
+
+#[test]
+fn a_paid_order_that_is_cancelled_as_an_unpaid_one_is_not_refunded() {
+    is_found_out(Break::PaidCancelled);
+}
+
+#[test]
+fn a_refund_that_returns_the_unit_returns_it_twice() {
+    is_found_out(Break::RefundReturns);
+}
+
+#[test]
+fn a_deadline_that_is_deleted_first_is_lost_with_its_worker() {
+    is_found_out(Break::DeadlineDeletedFirst);
+}
+
+#[test]
 fn every_break_has_a_variant() {
     let breaks = Break::value_variants();
     assert!(breaks.iter().all(|broken| VARIANTS.iter().any(|variant| variant.broken == *broken)));

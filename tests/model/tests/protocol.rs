@@ -58,6 +58,14 @@ fn it_holds_when_a_cancelled_order_gives_its_unit_back() {
 }
 
 #[test]
+fn it_holds_when_orders_are_paid_or_time_out_and_are_refunded() {
+    let paid = Scale { payments: 1, timeouts: 1, cancels: 1, ..QUIET };
+    holds_in(Scale { orders: 1, crashes: 1, duplicates: 1, rebuilds: 1, ..paid }, &BTreeSet::new());
+    holds_in(Scale { cancels: 0, payments: 2, ..paid }, &BTreeSet::new());
+    holds_in(Scale { timeouts: 0, ..paid }, &BTreeSet::new());
+}
+
+#[test]
 fn it_holds_when_the_ledger_is_rebuilt_while_orders_are_cancelled() {
     holds_in(Scale { orders: 1, cancels: 1, rebuilds: 1, ..Scale::SMALL }, &BTreeSet::new());
     holds_in(Scale { cancels: 2, rebuilds: 1, ..QUIET }, &BTreeSet::new());
@@ -88,7 +96,12 @@ fn every_state_of(protocol: Protocol) -> Vec<State> {
 #[test]
 fn the_world_comes_to_rest_from_every_state_once_it_is_healed() {
     let crashes = Scale { crashes: 1, ..QUIET };
-    for scale in [crashes, Scale { orders: 1, cancels: 1, rebuilds: 1, ..crashes }] {
+    let paid = Scale { payments: 1, timeouts: 1, ..crashes };
+    for scale in [
+        crashes,
+        Scale { orders: 1, cancels: 1, rebuilds: 1, ..crashes },
+        Scale { orders: 1, cancels: 1, ..paid },
+    ] {
         comes_to_rest(Protocol { scale, broken: None });
     }
 }
@@ -141,6 +154,23 @@ fn whatever_can_become_of_a_return_happens() {
     });
     happens("a unit that is sold again", &|state| {
         state.at_rest() && state.database.rows == [Row::Returned, Row::Confirmed]
+    });
+}
+
+#[test]
+fn whatever_can_become_of_a_payment_happens() {
+    let scale = Scale { orders: 1, payments: 1, timeouts: 1, cancels: 1, ..QUIET };
+    let states = every_state_of(Protocol { scale, broken: None });
+    for row in [Row::Confirmed, Row::Paid, Row::Returned, Row::Refunded] {
+        let happens = states.iter().any(|state| state.at_rest() && state.database.rows[0] == row);
+        assert!(happens, "{row:?}");
+    }
+    let happens = |what: &str, is_it: &dyn Fn(&State) -> bool| assert!(states.iter().any(is_it), "{what}");
+    happens("a payment that comes too late", &|state| {
+        state.worker.paying.contains(&0) && state.database.rows[0] == Row::Returned
+    });
+    happens("a timeout that comes too late", &|state| {
+        state.worker.closing.contains(&0) && state.database.rows[0] == Row::Paid
     });
 }
 

@@ -2,13 +2,14 @@
 //!
 //! It is as rough as RocketMQ is allowed to be: a commit that comes twice delivers twice, one that comes after a
 //! rollback delivers all the same, offsets of a member that lost its queue still count, and a verdict that comes
-//! after the check-back is due is refused.
+//! after the check-back is due is refused. Delayed messages come late, early, twice or never.
 
 mod checker;
 mod groups;
 mod halves;
 mod producer;
 mod subscription;
+mod timers;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -21,6 +22,8 @@ pub use halves::Half;
 pub use producer::{SimProducer, SimPublisher};
 use rand::{Rng, rngs::StdRng};
 pub use subscription::SimSubscription;
+use timers::Timers;
+pub use timers::{LATE_MS_MAX, TimerRules};
 use tokio::sync::Notify;
 
 use crate::life::Life;
@@ -60,6 +63,7 @@ pub struct BrokerState {
     pub halves: BTreeMap<u64, Half>,
     witnesses: Vec<Witness>,
     rules: CheckRules,
+    timers: Timers,
     random: StdRng,
     /// Wakes who waits for messages.
     arrivals: Arc<Notify>,
@@ -70,13 +74,14 @@ pub struct BrokerState {
 
 impl BrokerState {
     /// A broker without messages.
-    pub fn new(rules: CheckRules, random: StdRng) -> Self {
+    pub fn new(rules: CheckRules, random: StdRng, timers: (TimerRules, StdRng)) -> Self {
         Self {
             topics: BTreeMap::new(),
             groups: BTreeMap::new(),
             halves: BTreeMap::new(),
             witnesses: Vec::new(),
             rules,
+            timers: Timers::new(timers.0, timers.1),
             random,
             arrivals: Arc::default(),
             half_arrivals: Arc::default(),

@@ -9,7 +9,10 @@ mod audits;
 mod books;
 mod finally;
 mod log;
+mod requests;
 mod returns;
+mod timeouts;
+mod walk;
 mod windows;
 
 use std::sync::Arc;
@@ -17,6 +20,8 @@ use std::sync::Arc;
 pub use audits::{agrees, agrees_or_needs_rebuild, no_false_alarm, no_false_step};
 pub use finally::{finally, little_is_open};
 use parking_lot::Mutex;
+pub use timeouts::Timeouts;
+pub use walk::Walks;
 
 use crate::servers::Servers;
 
@@ -56,6 +61,7 @@ pub fn watch(servers: &Arc<Servers>, complaint: &Arc<Complaint>) {
                 | "return_units"
                 | "apply"
                 | "change_order"
+                | "expire"
                 | "check_back"
                 | "activate"
                 | "compensate"

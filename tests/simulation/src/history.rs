@@ -1,20 +1,18 @@
 //! What happens in a history: the setup and the operations, drawn from the seed before anything runs, so that a
 //! history can be shortened and run again.
 
-use std::num::{NonZeroU64, NonZeroUsize};
+mod draw;
+mod payment;
+mod requests;
+mod setup;
 
-use flashgate_gateway::config::{BatcherConfig, UnscreenedConfig};
-use rand::{Rng, rngs::StdRng};
+use flashgate_gateway::config::BatcherConfig;
+pub use payment::Payment;
+use rand::Rng;
 
 use crate::{
-    broker::CheckRules,
-    ledger::Script,
-    network::Weather,
-    orders::{Caller, Wish},
-    random::{happens, stream},
-    servers::Part,
-    store::Zombie,
-    stranger::Stranger,
+    broker::CheckRules, ledger::Script, network::Weather, orders::Request, random::stream, servers::Part,
+    store::Zombie, stranger::Stranger,
 };
 
 /// How many gateways there are.
@@ -25,10 +23,8 @@ pub const WORKERS: usize = 2;
 pub const SALES: usize = 3;
 const BUYERS: u32 = 16;
 const KEYS: u32 = 4;
-/// How wrong a clock can be: three days.
-const AHEAD_MS_MAX: i64 = 3 * 24 * 3_600 * 1_000;
 
-/// One thing that happens. To add to the life of orders (pay, restock …), add a variant here, draw it in
+/// One thing that happens. To add to the life of orders (restock …), add a variant here, draw it in
 /// `draw`, and do it in `World::perform`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Operation {
@@ -103,18 +99,8 @@ pub enum Operation {
         /// How long its orders must not have changed.
         quiet_ms: u64,
     },
-    /// Somebody looks up an order, or cancels it.
-    Request {
-        /// Which order: the place in the list of those that were accepted, the last one first. An operator also sees
-        /// orders whose buyers got no answer.
-        place: usize,
-        /// Who.
-        caller: Caller,
-        /// What for.
-        wish: Wish,
-        /// At which gateway, unless it is an operator.
-        gateway: usize,
-    },
+    /// An order is looked up or changed.
+    Request(Request),
 }
 
 /// An operation, some time after the one before it.
@@ -147,12 +133,19 @@ pub struct Setup {
     pub checks: CheckRules,
     /// How many acknowledged writes the ledger can lose; 0: none, and the checks are strict.
     pub writes_lost_max: usize,
+    /// What orders cost, and what becomes of unpaid ones.
+    pub payment: Payment,
 }
 
 impl Setup {
-    /// Whether no clock is wrong by more than moments. A return is given up by the age of its event, which is the
-    /// difference of two clocks: with wrong ones it is given up too early, or never.
-    fn has_right_clocks(&self) -> bool {
+    /// Whether orders stay as they are placed. A return that a failover has made impossible is given up by the age of its
+    /// event: if the clock of the worker is ahead of the gateway's, each is tried for a minute, and those behind it wait.
+    fn stays_placed(&self) -> bool {
+        self.writes_lost_max > 0 && !self.has_right_clocks()
+    }
+
+    /// Whether no clock is wrong by more than moments.
+    pub fn has_right_clocks(&self) -> bool {
         self.gateways_ahead_ms.iter().chain(&self.workers_ahead_ms).all(|ahead| ahead.abs() < 1_000)
     }
 }
@@ -172,201 +165,15 @@ impl History {
     /// The history of a seed.
     pub fn of(seed: u64) -> Self {
         let mut random = stream(seed, "history");
-        let setup = setup(&mut random);
+        let mut setup = setup::setup(seed, &mut random);
         let count = random.random_range(10..160);
         let can_fail_over = setup.writes_lost_max > 0;
-        let steps = (0..count).map(|_| step(&mut random, can_fail_over)).collect();
-        let steps = if setup.has_right_clocks() { with_requests(seed, steps, can_fail_over) } else { steps };
+        let steps = (0..count).map(|_| draw::step(&mut random, can_fail_over)).collect();
+        if setup.stays_placed() {
+            setup.payment = Payment::default();
+            return Self { seed, setup, steps };
+        }
+        let steps = requests::with_requests(seed, &setup, steps);
         Self { seed, setup, steps }
     }
-}
-
-/// In some histories, orders are looked up and cancelled between the other operations, often twice at the same moment.
-fn with_requests(seed: u64, steps: Vec<Step>, can_fail_over: bool) -> Vec<Step> {
-    let mut random = stream(seed, "requests");
-    if !random.random_bool(0.4) {
-        return steps;
-    }
-    let often = random.random_range(0.05..0.4);
-    let mut all = Vec::with_capacity(steps.len() * 2);
-    for step in steps {
-        all.push(step);
-        if can_fail_over && random.random_bool(0.02) {
-            let operation = Operation::BreakOff(Script::Returning, random.random_range(0..4));
-            all.push(Step { after_ms: 0, operation });
-        }
-        while random.random_bool(often) {
-            let after_ms = if random.random_bool(0.7) { 0 } else { random.random_range(0..300) };
-            let first = request(&mut random);
-            all.push(Step { after_ms, operation: first });
-            if let Operation::Request { place, .. } = first
-                && random.random_bool(0.3)
-                && let Operation::Request { caller, wish, gateway, .. } = request(&mut random)
-            {
-                let operation = Operation::Request { place, caller, wish, gateway };
-                all.push(Step { after_ms: random.random_range(0..3), operation });
-            }
-        }
-    }
-    all
-}
-
-fn request(random: &mut StdRng) -> Operation {
-    Operation::Request {
-        place: if random.random_bool(0.5) {
-            random.random_range(0..3)
-        } else {
-            random.random_range(0..1_000)
-        },
-        caller: match random.random_range(0..20) {
-            0 => Caller::OtherBuyer,
-            1..8 => Caller::Operator,
-            _ => Caller::Buyer,
-        },
-        wish: if random.random_bool(0.7) { Wish::Cancel } else { Wish::LookUp },
-        gateway: random.random_range(0..GATEWAYS),
-    }
-}
-
-fn setup(random: &mut StdRng) -> Setup {
-    let some = |count: usize| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);
-    let some_u64 = |millis: u64| NonZeroU64::new(millis).unwrap_or(NonZeroU64::MIN);
-    let writes_lost_max = if random.random_bool(0.25) { 6 } else { 0 };
-    // What a failover leaves open for ever (until it is re-driven) would fill a small backlog.
-    let is_small = writes_lost_max == 0 && random.random_bool(0.2);
-    let batcher = BatcherConfig {
-        queue_intents_max: some(random.random_range(8..64)),
-        waiters_per_key_max: random.random_range(0..4),
-        backlog_orders_max: some_u64(if is_small { random.random_range(5..30) } else { 1_000_000 }),
-        batch_intents_max: some(random.random_range(1..=8)),
-        lanes_per_shard: some(random.random_range(1..=2)),
-        intent_deadline_ms: some_u64(random.random_range(300..3_000)),
-        doubt_timeout_ms: some_u64(random.random_range(100..2_000)),
-        unscreened: UnscreenedConfig {
-            left_units_min: random.random_range(0..10),
-            stock_age_max_ms: random.random_range(0..1_000),
-            clean_screens_min: random.random_range(0..3),
-            screen_interval_ms: random.random_range(0..1_000),
-        },
-        ..BatcherConfig::default()
-    };
-    let (gateways_ahead_ms, workers_ahead_ms) = clocks(random);
-    let first_ms_min = if random.random_bool(0.3) { 0 } else { random.random_range(0..1_500) };
-    Setup {
-        stock: [random.random_range(1..30), random.random_range(1..60), random.random_range(1..60)],
-        limit: random.random_range(1..5),
-        closes_after_ms: if random.random_bool(0.2) { random.random_range(500..8_000) } else { 86_400_000 },
-        batcher,
-        gateways_ahead_ms,
-        workers_ahead_ms,
-        stranger: stranger(random),
-        checks: CheckRules {
-            first_ms_min,
-            first_ms_max: first_ms_min + random.random_range(0..2_000),
-            pause_ms_max: random.random_range(300..1_500),
-            asks_max: if random.random_bool(0.2) { 3 } else { 15 },
-            takes_up_again: random.random_bool(0.5),
-        },
-        writes_lost_max,
-    }
-}
-
-fn stranger(random: &mut StdRng) -> Option<Stranger> {
-    match random.random_range(0..10) {
-        0 => Some(Stranger::OtherLedger),
-        1 => Some(Stranger::OtherDeployment),
-        _ => None,
-    }
-}
-
-/// Mostly some milliseconds apart; else each is wrong by up to days.
-fn clocks(random: &mut StdRng) -> ([i64; GATEWAYS], [i64; WORKERS]) {
-    if random.random_bool(0.75) {
-        return ([0, random.random_range(0..50)], [0; WORKERS]);
-    }
-    let mut wrong = |_process| random.random_range(-AHEAD_MS_MAX..=AHEAD_MS_MAX);
-    ([0; GATEWAYS].map(&mut wrong), [0; WORKERS].map(&mut wrong))
-}
-
-fn step(random: &mut StdRng, can_fail_over: bool) -> Step {
-    let after_ms = match random.random_range(0..10) {
-        0..5 => 0,
-        5..8 => random.random_range(0..20),
-        _ => random.random_range(0..600),
-    };
-    Step { after_ms, operation: draw(random, can_fail_over) }
-}
-
-fn draw(random: &mut StdRng, can_fail_over: bool) -> Operation {
-    let gateway = random.random_range(0..GATEWAYS);
-    let worker = random.random_range(0..WORKERS);
-    let crossings = if random.random_bool(0.3) { 0 } else { random.random_range(1..25) };
-    match random.random_range(0..100) {
-        0..2 => Operation::Freeze(Part::ALL[random.random_range(0..Part::ALL.len())]),
-        2 => Operation::Zombie(zombie(random)),
-        3..6 if can_fail_over => break_off(random),
-        3..55 => buy(random, gateway),
-        56..58 => redrive(random),
-        58 => Operation::Compensate(random.random_range(0..SALES)),
-        59..61 if can_fail_over => rebuild(random),
-        59..61 => redrive(random),
-        55 | 61..64 => Operation::Audit(random.random_range(0..SALES)),
-        64..69 => Operation::KillGateway(gateway, crossings),
-        69..73 => Operation::KillWorker(worker, crossings),
-        73 => Operation::LeaveGateway(gateway),
-        74 => Operation::LeaveWorker(worker),
-        75..79 => Operation::StartGateway(gateway),
-        79..83 => Operation::StartWorker(worker),
-        83 | 95 if can_fail_over => Operation::Blackout(random.random_range(1..=6)),
-        84 if can_fail_over => Operation::FailOver(random.random_range(1..=6)),
-        83..85 => Operation::Rebalance,
-        85 => Operation::StallLedger(random.random_range(10..4_000)),
-        86 => Operation::StallBroker(random.random_range(10..4_000)),
-        87 => Operation::StallStore(random.random_range(10..4_000)),
-        88..95 => Operation::Change(weather(random)),
-        95..97 => Operation::Rebalance,
-        97 => Operation::Close(random.random_range(0..SALES)),
-        _ => Operation::Preheat(SALES - 1),
-    }
-}
-
-fn buy(random: &mut StdRng, gateway: usize) -> Operation {
-    Operation::Buy {
-        buyer: random.random_range(0..BUYERS),
-        key: random.random_range(0..KEYS),
-        sale: random.random_range(0..SALES),
-        quantity: if happens(random, 800) { 1 } else { random.random_range(1..4) },
-        gateway,
-        patience_ms: if happens(random, 150) { random.random_range(0..300) } else { 20_000 },
-    }
-}
-
-/// Few settlements cancel an order, and few writes are in one.
-fn break_off(random: &mut StdRng) -> Operation {
-    match random.random_bool(0.4) {
-        true => Operation::BreakOff(Script::Any, random.random_range(0..8)),
-        false => Operation::BreakOff(Script::Cancelling, random.random_range(1..3)),
-    }
-}
-
-fn redrive(random: &mut StdRng) -> Operation {
-    let age_ms = if random.random_bool(0.8) { 0 } else { random.random_range(0..3_000) };
-    Operation::Redrive { sale: random.random_range(0..SALES), age_ms }
-}
-
-fn zombie(random: &mut StdRng) -> Zombie {
-    Zombie { holds_ms: random.random_range(0..8_000), commits: random.random_bool(0.5) }
-}
-
-fn rebuild(random: &mut StdRng) -> Operation {
-    Operation::Rebuild { sale: random.random_range(0..SALES), quiet_ms: random.random_range(0..1_000) }
-}
-
-fn weather(random: &mut StdRng) -> Weather {
-    let mut loss = |most: u32| {
-        if random.random_bool(0.5) { 0 } else { random.random_range(0..most) }
-    };
-    let (refused, request_lost, answer_lost, late) = (loss(150), loss(200), loss(200), loss(150));
-    let latency_ms_max = [0, 1, 3, 10, 80][random.random_range(0..5)];
-    Weather { latency_ms_max, refused, request_lost, answer_lost, late }
 }

@@ -6,9 +6,9 @@
 //! | [`history`] | what happens: setup and operations, drawn before anything runs |
 //! | [`world`] | does it, heals everything, runs until nothing is left to do |
 //! | [`check`] | what must hold all along, and at the end |
-//! | [`gateway`], [`worker`] | the processes: `flashgate_gateway::engine` and `flashgate_order_worker::consume` |
+//! | [`gateway`], [`worker`] | the processes: `flashgate_gateway::engine`, `flashgate_order_worker::consume` and `lifecycle` |
 //! | [`stranger`] | a gateway of another deployment, on the same topics by mistake |
-//! | [`buyers`], [`orders`] | who buys, looks up and cancels, and what came of it |
+//! | [`buyers`], [`orders`] | who buys, looks up, cancels and pays, and what came of it |
 //! | [`process`], [`life`] | starts and kills them, at any point where they cross the network |
 //! | [`network`] | latency, losses in either direction, requests that arrive after their caller gave up |
 //! | [`ledger`], [`broker`], [`store`], [`registry`] | the servers. Ledger and store pass the contract suites |

@@ -75,8 +75,14 @@ fn run_many(arguments: &Arguments) -> Result<ExitCode, OutputError> {
     };
     let tally = run_seeds(arguments.from..end, arguments.threads, Options::default(), progress);
     print_line(format_args!(
-        "{} seeds, {} buys, {} accepted, {} cancelled, {} events",
-        tally.seeds, tally.asked, tally.accepted, tally.cancelled, tally.events
+        "{} seeds, {} buys, {} accepted, {} cancelled, {} paid, {} timed out, {} events",
+        tally.seeds,
+        tally.asked,
+        tally.accepted,
+        tally.orders.cancelled,
+        tally.orders.paid,
+        tally.orders.timed_out,
+        tally.events
     ))?;
     match tally.failed {
         None => Ok(ExitCode::SUCCESS),

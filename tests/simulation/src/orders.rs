@@ -1,5 +1,6 @@
-//! Look-ups and cancellations of orders: who asked, and what came of it. Of two answers about an order, the later one is
-//! never older, whichever gateway or worker gave it.
+//! Look-ups and steps of orders: who asked, and what came of it.
+
+mod judge;
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use flashgate_domain::{BuyerId, Cause, OperatorName, OrderId, OrderState, Refusal};
+use flashgate_domain::{BuyerId, Cause, OperatorName, OrderId, OrderState, OrderStep, Timestamp};
 use flashgate_order_worker::lifecycle::By;
 use flashgate_service::error::ApiError;
 use parking_lot::{Mutex, MutexGuard};
@@ -18,6 +19,7 @@ use tokio::{sync::oneshot, time::sleep};
 
 use crate::{
     check::Complaint, gateway::Front, life::Life, network::Link, process::Process, servers::Servers,
+    worker::WorkerFront,
 };
 
 /// How long a caller waits for an answer.
@@ -41,8 +43,33 @@ pub enum Caller {
 pub enum Wish {
     /// The state of the order.
     LookUp,
-    /// Its cancellation.
-    Cancel,
+    /// A step. Buyers only cancel.
+    Make(OrderStep),
+}
+
+/// When a request is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// At once.
+    Now,
+    /// So many milliseconds after the deadline of the order, or before it; at once if it has none, or a late one.
+    Deadline(i64),
+}
+
+/// A request of a history, before its order is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Which order: the place in the list of those that were accepted, the last one first. An operator also sees orders
+    /// whose buyers got no answer.
+    pub place: usize,
+    /// Who.
+    pub caller: Caller,
+    /// What for.
+    pub wish: Wish,
+    /// When.
+    pub moment: Moment,
+    /// At which gateway, unless it is an operator.
+    pub gateway: usize,
 }
 
 /// One request about an order.
@@ -69,6 +96,16 @@ pub enum Answer {
     Error(ApiError),
     /// Nothing: the process is down or has died.
     Nothing,
+}
+
+/// A request that waits for its answer.
+#[derive(Clone, Copy)]
+struct Begun {
+    number: usize,
+    /// The version that the answer must have at least.
+    floor: u32,
+    /// When it was asked, by the worker's clock that is the furthest behind.
+    at: Timestamp,
 }
 
 /// All requests of a history.
@@ -108,9 +145,9 @@ impl Requests {
             Caller::OtherBuyer => BuyerId::new("another-buyer").unwrap_or_else(|_valid| asked.buyer.clone()),
             Caller::Buyer | Caller::Operator => asked.buyer.clone(),
         };
-        let (number, floor) = self.begin(servers, asked);
+        let begun = self.begin(servers, asked);
         let Some((front, life)) = gateway.reach() else {
-            self.end(servers, complaint, (number, floor), Answer::Nothing);
+            self.end(servers, complaint, begun, Answer::Nothing);
             return;
         };
         let (reply, replied) = oneshot::channel();
@@ -118,7 +155,7 @@ impl Requests {
         let request = tokio::spawn(async move {
             let view = match wish {
                 Wish::LookUp => front.orders.find(order, &buyer).await,
-                Wish::Cancel => front.orders.cancel(order, &buyer).await,
+                Wish::Make(_cancel) => front.orders.cancel(order, &buyer).await,
             };
             if !at_gateway.is_over() {
                 drop(reply.send(view.map(|view| (view.state, view.version))));
@@ -133,7 +170,7 @@ impl Requests {
                 () = life.ended() => Answer::Nothing,
                 () = sleep(PATIENCE) => Answer::Nothing,
             };
-            this.end(&servers, &complaint, (number, floor), answer);
+            this.end(&servers, &complaint, begun, answer);
         });
     }
 
@@ -153,20 +190,10 @@ impl Requests {
             let desk = Arc::clone(&servers.desk);
             let at_a_worker = async move {
                 let Some((life, front)) = ({ desk.state().anyone() }) else { return Answer::Nothing };
-                let work = async {
-                    let found = match wish {
-                        Wish::LookUp => front.orders.find(order).await,
-                        Wish::Cancel => {
-                            let Ok(name) = OperatorName::new("zoe") else { return Answer::Nothing };
-                            front.orders.cancel(order, &By::Operator(name), &Cause::default()).await
-                        }
-                    };
-                    Answer::from(found.map(|order| (order.state, order.version)))
-                };
                 tokio::select! {
                     biased;
                     () = life.ended() => Answer::Nothing,
-                    answer = work => answer,
+                    answer = at_worker(front, order, wish) => answer,
                 }
             };
             let about = format!("{wish:?} {order}");
@@ -175,51 +202,40 @@ impl Requests {
         });
     }
 
-    /// The number of the request, and the version that its answer must have at least.
-    fn begin(&self, servers: &Servers, asked: Asked) -> (usize, u32) {
+    fn begin(&self, servers: &Servers, asked: Asked) -> Begun {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let floor = self.newest.lock().get(&asked.order).map_or(0, |(version, _state)| *version);
+        let [at, _latest] = servers.worker_times();
         let Asked { order, caller, wish, .. } = &asked;
         let mut all = self.lock();
         servers.network.trace.note(format_args!("request {}: {caller:?} {wish:?} {order}", all.len()));
         all.push(asked);
-        (all.len() - 1, floor)
+        Begun { number: all.len() - 1, floor, at }
     }
 
-    fn end(&self, servers: &Servers, complaint: &Complaint, (number, floor): (usize, u32), answer: Answer) {
+    fn end(&self, servers: &Servers, complaint: &Complaint, begun: Begun, answer: Answer) {
+        let number = begun.number;
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         servers.network.trace.note(format_args!("request {number} gets {answer:?}"));
         let mut all = self.lock();
         let Some(asked) = all.get_mut(number) else { return };
         asked.answer = Some(answer.clone());
-        if let Err(wrong) = self.judge(asked, floor, &answer) {
+        let judged = self.judge(&servers.store.state(), asked, begun, &answer);
+        if let Err(wrong) = judged {
             complaint.raise(format!("request {number} ({asked:?}): {wrong}"));
         }
     }
+}
 
-    fn judge(&self, asked: &Asked, floor: u32, answer: &Answer) -> anyhow::Result<()> {
-        let (state, version) = match answer {
-            Answer::Nothing => return Ok(()),
-            Answer::Error(error) => return asked.may_get(error),
-            Answer::Order(state, version) => (*state, *version),
-        };
-        anyhow::ensure!(asked.caller != Caller::OtherBuyer, "another buyer sees the order");
-        let mut newest = self.newest.lock();
-        let known = newest.entry(asked.order).or_insert((version, state));
-        // The ledger calls an order pending until its outcome is settled, whatever the order store has answered.
-        anyhow::ensure!(version >= floor || version == 0, "version {floor} was answered before");
-        anyhow::ensure!(
-            version != known.0 || state == known.1,
-            "{:?} was answered with this version",
-            known.1
-        );
-        if version > known.0 {
-            *known = (version, state);
+async fn at_worker(front: WorkerFront, order: OrderId, wish: Wish) -> Answer {
+    let found = match wish {
+        Wish::LookUp => front.orders.find(order).await,
+        Wish::Make(step) => {
+            let Ok(name) = OperatorName::new("zoe") else { return Answer::Nothing };
+            front.orders.make(step, order, &By::Operator(name), &Cause::default()).await
         }
-        let is_done = asked.wish == Wish::LookUp || matches!(state, OrderState::Cancelled(_));
-        anyhow::ensure!(is_done, "it was not cancelled");
-        Ok(())
-    }
+    };
+    Answer::from(found.map(|order| (order.state, order.version)))
 }
 
 impl Asked {
@@ -228,24 +244,9 @@ impl Asked {
         Self { order, buyer, caller, wish, answer: None }
     }
 
-    /// Whether the order is cancelled by it, for all that the caller knows.
-    pub fn has_cancelled(&self) -> bool {
-        self.wish == Wish::Cancel && matches!(self.answer, Some(Answer::Order(..)))
-    }
-
-    /// No order is paid here, and every request is well formed.
-    fn may_get(&self, error: &ApiError) -> anyhow::Result<()> {
-        let is_away = matches!(
-            error,
-            ApiError::OrderNotFound
-                | ApiError::WorkerUnavailable
-                | ApiError::StoreUnavailable
-                | ApiError::Refused(Refusal::LedgerUnavailable)
-        );
-        let is_early = *error == ApiError::OrderPending && self.wish == Wish::Cancel;
-        let is_possible = is_away || (is_early && self.caller == Caller::Buyer);
-        anyhow::ensure!(is_possible, "this error cannot be");
-        Ok(())
+    /// Whether the step was made or refused, for all that the caller knows.
+    pub fn has_come_to_something(&self) -> bool {
+        matches!(self.answer, Some(Answer::Order(..) | Answer::Error(ApiError::OrderStateConflict { .. })))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    BuyerId, Cause, LedgerId, Order, OrderId, Refusal, Sale, SaleId, SaleState, StoreIdentity,
+    BuyerId, Cause, LedgerId, Order, OrderId, OrderStep, Refusal, Sale, SaleId, SaleState, StoreIdentity,
 };
 use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError};
 use flashgate_order_store::{SALE_PAGE_MAX, SalePage};
@@ -94,11 +94,13 @@ impl Registry for SimRegistry {
 
     async fn cancel_order(&self, order: OrderId, buyer: &BuyerId) -> Result<Option<Order>, RegistryError> {
         let (by, cause) = (By::Buyer(buyer.clone()), Cause::default());
-        let cancel = move |front: WorkerFront| async move { front.orders.cancel(order, &by, &cause).await };
+        let cancel = move |front: WorkerFront| async move {
+            front.orders.make(OrderStep::Cancel, order, &by, &cause).await
+        };
         match self.ask("cancel_order", order.to_string(), cancel).await {
             Ok(order) => Ok(Some(order)),
             Err(ApiError::OrderNotFound) => Ok(None),
-            Err(ApiError::OrderNotCancellable { .. }) => Err(RegistryError::NotCancellable),
+            Err(ApiError::OrderStateConflict { .. }) => Err(RegistryError::StateConflict),
             Err(failure) => Err(fault(failure)),
         }
     }

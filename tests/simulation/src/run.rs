@@ -7,7 +7,7 @@ use tokio::runtime::Builder;
 use crate::{
     audit::Audits,
     buyers::Heard,
-    check::{self, finally},
+    check::{self, Walks, finally},
     flaw::Flaw,
     history::History,
     network::Network,
@@ -40,8 +40,8 @@ pub struct Ended {
     pub asked: usize,
     /// How many of them were accepted.
     pub accepted: usize,
-    /// How many orders were cancelled after they were confirmed.
-    pub cancelled: usize,
+    /// What became of the orders after they were confirmed.
+    pub orders: Walks,
     /// What its audits came to.
     pub audits: Audits,
     /// What its repairs came to.
@@ -90,7 +90,7 @@ pub fn run(history: &History, options: Options) -> Ended {
         trace: String::new(),
         asked: 0,
         accepted: 0,
-        cancelled: 0,
+        orders: Walks::default(),
         audits: Audits::default(),
         repairs: Repairs::default(),
         blocked: 0,
@@ -113,9 +113,9 @@ async fn live(history: &History, options: Options) -> anyhow::Result<Ended> {
     let attempts = world.buyers.attempts();
     let accepted = |heard: &Heard| matches!(heard, Heard::Answer(flashgate_domain::Verdict::Accepted(_)));
     let (hash, events) = network.trace.digest();
-    let (cancelled, blocked) = {
+    let (orders, blocked) = {
         let store = world.servers.store.state();
-        (store.events.len(), store.blocked())
+        (Walks::of(&store), store.blocked())
     };
     Ok(Ended {
         hash,
@@ -123,7 +123,7 @@ async fn live(history: &History, options: Options) -> anyhow::Result<Ended> {
         complaint,
         trace: network.trace.text(),
         asked: attempts.len(),
-        cancelled,
+        orders,
         audits: world.auditor.audits(),
         repairs: world.repairer.tally(),
         blocked,

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use crate::{
     audit::Audits,
+    check::Walks,
     history::History,
     repair::Repairs,
     run::{Ended, Options, run},
@@ -24,8 +25,8 @@ pub struct Tally {
     pub asked: u64,
     /// How many were accepted.
     pub accepted: u64,
-    /// How many orders were cancelled after they were confirmed.
-    pub cancelled: u64,
+    /// What became of the orders after they were confirmed.
+    pub orders: Walks,
     /// How many events they had.
     pub events: u64,
     /// What their audits came to.
@@ -76,7 +77,7 @@ impl Tally {
         self.seeds += 1;
         self.asked += number(ended.asked);
         self.accepted += number(ended.accepted);
-        self.cancelled += number(ended.cancelled);
+        self.orders.add(ended.orders);
         self.events += ended.events;
         self.audits.add(ended.audits);
         self.repairs.add(ended.repairs);

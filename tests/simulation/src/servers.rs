@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use flashgate_domain::{Clock, id::ShardCount};
+use flashgate_domain::{Clock, Timestamp, id::ShardCount};
 use flashgate_messaging::{Group, InvalidName, Topic};
 use flashgate_order_worker::consume::Topics;
 use tokio::time::Instant;
@@ -78,7 +78,7 @@ pub struct Servers {
     pub gateway_desk: Arc<Server<Desk<GatewayDesk>>>,
     /// The workers, as auditors reach them.
     pub worker_desk: Arc<Server<Desk<WorkerDesk>>>,
-    /// Where committed batches, outcomes and dead letters go.
+    /// Where committed batches, outcomes, events, timers and dead letters go.
     pub topics: Topics,
     /// Where changes of sales are announced.
     pub sales_topic: Topic,
@@ -86,6 +86,8 @@ pub struct Servers {
     pub shards: ShardCount,
     /// The right time.
     pub clock: SimClock,
+    /// The clocks of the workers that are the furthest behind and ahead.
+    worker_clocks: [SimClock; 2],
     lives: AtomicU64,
 }
 
@@ -95,14 +97,20 @@ impl Servers {
         let part = |name| stream(seed, name);
         let ledger = LedgerState::new(setup.writes_lost_max, (NOTES_LOST, part("notes")));
         let strange_ledger = LedgerState::new(0, (NOTES_LOST, part("strange notes")));
-        let broker = BrokerState::new(setup.checks, part("broker"));
+        let timers = (setup.payment.timers, part("timers"));
+        let broker = BrokerState::new(setup.checks, part("broker"), timers);
         let topics = Topics {
             orders: Topic::new("sim-orders")?,
             outcomes: Topic::new("sim-outcomes")?,
             lifecycle: Topic::new("sim-lifecycle")?,
+            timers: Topic::new("sim-timers")?,
             dead_letters: Group::new("sim-order-worker")?.dead_letters(),
         };
         let at = || Arc::clone(&network);
+        let clock = SimClock::new(Instant::now());
+        let ahead = setup.workers_ahead_ms;
+        let ends = [ahead.iter().min(), ahead.iter().max()];
+        let worker_clocks = ends.map(|ahead_ms| clock.skewed(ahead_ms.copied().unwrap_or_default()));
         Ok(Arc::new(Self {
             ledger: Server::new("ledger", at(), ledger, part("ledger network")),
             strange_ledger: Server::new(
@@ -119,7 +127,8 @@ impl Servers {
             topics,
             sales_topic: Topic::new("sim-sales")?,
             shards: ShardCount::new(SHARDS).unwrap_or(ShardCount::ONE),
-            clock: SimClock::new(Instant::now()),
+            clock,
+            worker_clocks,
             lives: AtomicU64::new(0),
             network,
         }))
@@ -128,6 +137,11 @@ impl Servers {
     /// A number for a new life.
     pub fn next_life(&self) -> u64 {
         self.lives.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The time by the clock of the worker that is the furthest behind, and by that which is the furthest ahead.
+    pub fn worker_times(&self) -> [Timestamp; 2] {
+        self.worker_clocks.map(|clock| clock.now())
     }
 
     fn clock(&self) -> Arc<dyn Clock> {

@@ -2,25 +2,30 @@
 //! worker's own rule (`flashgate_order_store::decide`).
 
 mod client;
+mod deadlines;
 mod lifecycle;
+mod repairs;
+mod sales;
 mod zombie;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 pub use client::SimStore;
+use deadlines::Deadlines;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, BuyerId, Decision, IdempotencyKey, Intent, LedgerId, Order, OrderEvent,
-    OrderId, OrderOutcome, OrderState, Quantity, Sale, SaleDraft, SaleId, SaleState, Timestamp,
-    audit::{BatchSums, BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep, Sums},
+    Batch, BatchId, BatchOutcome, BuyerId, Decision, LedgerId, Order, OrderEvent, OrderId, OrderOutcome,
+    OrderState, Sale, SaleId, Timestamp,
+    audit::{BatchSums, BuyerUnits, DecidedBatch, StoreSnapshot, Sums},
 };
 use flashgate_order_store::{
-    BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, Compensated, Correction, LetterDecision, LetterKey,
-    LetterStatus, OutcomePage, OutcomesPage, Placed, REPAIR_PAGE_MAX, Registration, Rejection, RepairDraft,
-    RepairEvent, SALE_PAGE_MAX, SaleMade, SalePage, Transition,
+    BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, LetterStatus, OutcomePage, OutcomesPage, Placed,
+    Registration, Rejection, RepairEvent,
     decide::{Purchase, confirmed_units, first_decision, order_by_order, present_decision},
 };
 use zombie::Transactions;
 pub use zombie::Zombie;
+
+use crate::flaw::Flaw;
 
 /// The server.
 #[derive(Default)]
@@ -35,6 +40,8 @@ pub struct StoreState {
     pub events: BTreeMap<OrderId, Vec<OrderEvent>>,
     /// Those of them that are not marked as published, with their time.
     pub unpublished: BTreeSet<(Timestamp, OrderId, u32)>,
+    /// When orders are due.
+    pub deadlines: Deadlines,
     repairs: BTreeMap<u64, RepairEvent>,
     /// Compensating steps, of sales that have seen one.
     adjustments: BTreeMap<SaleId, u64>,
@@ -44,11 +51,16 @@ pub struct StoreState {
     /// Never iterated: its order is not the same in two runs.
     purchases: HashSet<Purchase>,
     transactions: Transactions,
-    /// Whether events are published from memory alone: a flaw.
-    forgets_events: bool,
+    /// What is broken on purpose.
+    flaw: Option<Flaw>,
 }
 
 impl StoreState {
+    /// Breaks what `flaw` names, if it is a flaw of transitions and deadlines.
+    pub const fn break_by(&mut self, flaw: Option<Flaw>) {
+        self.flaw = flaw;
+    }
+
     fn apply(&mut self, batches: &[Batch], now: Timestamp) -> Vec<Placed> {
         let sorted: BTreeMap<BatchId, &Batch> = batches.iter().map(|batch| (batch.id(), batch)).collect();
         let mut new: Vec<&Batch> = Vec::new();
@@ -106,62 +118,16 @@ impl StoreState {
                 sale.saleable -= units;
             }
         }
+        self.store_deadlines(&outcomes, now);
         for outcome in outcomes {
             for order in &outcome.orders {
                 let (id, intent, state) = (order.order, order.intent.clone(), order.decision.state());
-                let batch = outcome.batch;
-                let stored = Order { id, intent, state, version: 1, batch, created_at: now };
+                let (batch, pay_by) = (outcome.batch, self.pay_by(intent.sale(), now));
+                let stored = Order { id, intent, state, version: 1, batch, created_at: now, pay_by };
                 self.orders.insert(id, stored);
             }
             self.decided.insert(outcome.batch.base(), outcome);
         }
-    }
-
-    /// Stores a new sale.
-    pub fn create_sale(&mut self, draft: &SaleDraft) -> Option<Sale> {
-        let id = SaleId::new(u64::try_from(self.sales.len()).ok()? + 1).ok()?;
-        let (state, saleable) = (SaleState::Created, draft.stock());
-        let draft = draft.clone();
-        let sale = Sale { id, draft, state, generation: 0, saleable, restocked: 0, returned: 0 };
-        self.sales.insert(id, sale.clone());
-        Some(sale)
-    }
-
-    fn create_sale_once(&mut self, key: &IdempotencyKey, draft: &SaleDraft) -> Option<SaleMade> {
-        if let Some(sale) = self.sale_keys.get(key.as_str()).and_then(|id| self.sales.get(id)) {
-            return Some(SaleMade::found(sale.clone(), draft));
-        }
-        let sale = self.create_sale(draft)?;
-        self.sale_keys.insert(key.as_str().to_owned(), sale.id);
-        Some(SaleMade::Now(sale))
-    }
-
-    fn transition(&mut self, sale: SaleId, change: impl FnOnce(&mut Sale)) -> Option<Transition> {
-        let sale = self.sales.get_mut(&sale)?;
-        let before = (sale.state, sale.generation);
-        change(sale);
-        Some(Transition { sale: sale.clone(), changed: before != (sale.state, sale.generation) })
-    }
-
-    /// See `SaleRepository::preheat_sale`.
-    pub fn preheat_sale(&mut self, sale: SaleId) -> Option<Transition> {
-        self.transition(sale, |sale| {
-            if sale.state == SaleState::Created {
-                (sale.state, sale.generation) = (SaleState::Preheating, 1);
-            }
-        })
-    }
-
-    fn confirm_preheat(&mut self, sale: SaleId, generation: u32) -> Option<Transition> {
-        self.transition(sale, |sale| {
-            if sale.state == SaleState::Preheating && sale.generation == generation {
-                sale.state = SaleState::Preheated;
-            }
-        })
-    }
-
-    fn close_sale(&mut self, sale: SaleId) -> Option<Transition> {
-        self.transition(sale, |sale| sale.state = SaleState::Closed)
     }
 
     fn outcome(&self, batch: BatchId) -> Option<BatchOutcome> {
@@ -249,70 +215,6 @@ impl StoreState {
         later.map(|(_name, (buyer, units))| BuyerUnits { buyer: buyer.clone(), units }).collect()
     }
 
-    fn next_generation(&mut self, sale: SaleId, generation: u32) -> Option<Transition> {
-        self.transition(sale, |sale| {
-            if sale.state == SaleState::Preheated && sale.generation == generation {
-                sale.generation += 1;
-            }
-        })
-    }
-
-    fn compensate(&mut self, sale: SaleId, step: &StoreStep) -> Option<Compensated> {
-        let row = self.sales.get_mut(&sale)?;
-        let steps = self.adjustments.entry(sale).or_default();
-        let corrected = row.saleable.checked_add_signed(step.units());
-        let is_done = *steps == step.adjustments && corrected.is_some();
-        if is_done {
-            (row.saleable, *steps) = (corrected.unwrap_or_default(), *steps + 1);
-        }
-        Some(Compensated::of(is_done, step, row.saleable, *steps))
-    }
-
-    fn correct_order(&mut self, correction: &Correction) -> bool {
-        let Correction { order, sale, seen, settled } = correction;
-        let Some(found) = self.orders.get_mut(order) else { return false };
-        let is = (found.intent.sale(), found.intent.quantity().get(), found.state);
-        let Ok(quantity) = Quantity::new(settled.quantity) else { return false };
-        // The settled values are those of its first state.
-        if is != (*sale, seen.quantity, seen.state) || found.version != 1 {
-            return false;
-        }
-        let (buyer, key) = (found.intent.buyer().clone(), found.intent.key().clone());
-        (found.intent, found.state) = (Intent::new(*sale, buyer, key, quantity), settled.state);
-        true
-    }
-
-    fn begin_repair(&mut self, draft: &RepairDraft, now: Timestamp) -> RepairEvent {
-        let id = u64::try_from(self.repairs.len()).unwrap_or(u64::MAX).saturating_add(1);
-        let event = RepairEvent { id, draft: draft.clone(), began_at: now, ended: None };
-        self.repairs.insert(id, event.clone());
-        event
-    }
-
-    fn end_repair(&mut self, id: u64, after: String, now: Timestamp) -> Option<RepairEvent> {
-        let event = self.repairs.get_mut(&id)?;
-        event.ended.get_or_insert((after, now));
-        Some(event.clone())
-    }
-
-    fn repairs(&self, before: Option<u64>, size: u32) -> Vec<RepairEvent> {
-        let earlier = self.repairs.range(..before.unwrap_or(u64::MAX)).rev();
-        let size = usize::try_from(size.min(REPAIR_PAGE_MAX)).unwrap_or(usize::MAX);
-        earlier.take(size).map(|(_id, event)| event.clone()).collect()
-    }
-
-    fn decide_letter(&mut self, letter: LetterKey, status: LetterStatus, repair_id: u64, now: Timestamp) {
-        self.letters.insert((letter.place, letter.given_up_at), (status, repair_id, now));
-    }
-
-    fn letter_decision(&self, letter: &LetterKey) -> Option<LetterDecision> {
-        let (status, repair_id, decided_at) =
-            *self.letters.get(&(letter.place.clone(), letter.given_up_at))?;
-        let draft = &self.repairs.get(&repair_id)?.draft;
-        let (actor, reason) = (draft.actor.clone(), draft.reason.clone());
-        Some(LetterDecision { status, repair_id, actor, reason, decided_at })
-    }
-
     /// Whether a ledger is registered.
     pub const fn has_ledger(&self) -> bool {
         self.ledger.is_some()
@@ -327,13 +229,5 @@ impl StoreState {
             Some(same) if same == ledger => Registration::Same,
             Some(other) => Registration::Other(other),
         }
-    }
-
-    fn page(&self, page: &SalePage) -> Vec<Sale> {
-        let asked = |sale: &&Sale| {
-            sale.id.get() > page.after_id && (page.states.is_empty() || page.states.contains(&sale.state))
-        };
-        let size = usize::try_from(page.size.min(SALE_PAGE_MAX)).unwrap_or(usize::MAX);
-        self.sales.values().filter(asked).take(size).cloned().collect()
     }
 }

@@ -1,19 +1,21 @@
-//! An order worker of the simulation: `flashgate_order_worker::consume`, the publication of events, and what gateways
-//! and operators ask of it.
+//! An order worker of the simulation: `flashgate_order_worker::consume`, the tasks of `flashgate_order_worker::lifecycle`,
+//! and what gateways and operators ask of it.
 
-use std::sync::Arc;
+use std::{num::NonZeroU64, sync::Arc};
 
+use flashgate_messaging::{Join, Subscription};
 use flashgate_order_worker::{
     config::ConsumeConfig,
     consume::{Consumer, Dependencies},
     health::Health,
-    lifecycle::{self, Orders},
+    lifecycle::{self, Lifecycle, Orders, Tasks},
     operator::{Backlog, Repairs, Sales, StoreViews, grpc::Operator},
 };
 use flashgate_proto::v1::{
     order_store_service_server::OrderStoreServiceServer, repair_service_server::RepairServiceServer,
     sale_service_server::SaleServiceServer,
 };
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -40,6 +42,8 @@ pub struct WorkerFront {
 pub struct WorkerPlan {
     /// Its limits.
     pub config: ConsumeConfig,
+    /// Between two of its sweeps for unpaid orders.
+    pub sweep_interval_ms: NonZeroU64,
     /// How far its clock is ahead; below 0, behind.
     pub ahead_ms: i64,
     /// What is broken on purpose.
@@ -59,22 +63,30 @@ async fn run(
     leave: CancellationToken,
     plan: WorkerPlan,
 ) {
-    let WorkerPlan { config, ahead_ms, flaw } = plan;
-    let parts = Dependencies {
+    let WorkerPlan { config, sweep_interval_ms, ahead_ms, flaw } = plan;
+    let health = Arc::<Health>::default();
+    let dependencies = lifecycle::Dependencies {
         store: Arc::new(servers.store_of(&life)),
         publisher: Arc::new(servers.publisher_of(&life)),
-        topics: servers.topics.clone(),
+        events: servers.topics.lifecycle.clone(),
+        timers: servers.topics.timers.clone(),
         clock: Arc::new(servers.clock.skewed(ahead_ms)),
-        health: Arc::new(Health::default()),
+        health: Arc::clone(&health),
+        sweep_interval_ms,
     };
-    let (store, publisher) = (Arc::clone(&parts.store), Arc::clone(&parts.publisher));
-    let clock = || Arc::clone(&parts.clock);
-    let sales = Sales::new(store.clone(), publisher.clone(), servers.sales_topic.clone(), clock());
-    let sales = Arc::new(sales);
-    let (topic, health) = (parts.topics.lifecycle.clone(), Arc::clone(&parts.health));
-    let (orders, events) = lifecycle::open(store, publisher, topic, clock(), health);
-    let publishing = tokio::spawn(events.run(leave.clone()));
-    process.keep(publishing.abort_handle());
+    let (store, publisher) = (Arc::clone(&dependencies.store), Arc::clone(&dependencies.publisher));
+    let clock = Arc::clone(&dependencies.clock);
+    let Lifecycle { orders, timers, tasks } = lifecycle::open(dependencies);
+    let parts = Dependencies {
+        store: Arc::clone(&store),
+        publisher: Arc::clone(&publisher),
+        topics: servers.topics.clone(),
+        clock: Arc::clone(&clock),
+        health,
+        timers,
+    };
+    let sales = Arc::new(Sales::new(store, publisher, servers.sales_topic.clone(), clock));
+    let running = Running::start(tasks, joining(&servers, &life), &process, &leave);
     servers.worker_desk.state().open(Arc::clone(&life), desk(&parts, &sales));
     servers.desk.state().open(Arc::clone(&life), WorkerFront { sales, orders });
     let subscription = SimSubscription::join(
@@ -85,9 +97,49 @@ async fn run(
     );
     let consumer = Consumer::new(flaw::subscription(subscription, flaw), parts, config, life.number);
     consumer.run(leave).await;
-    // A task that panicked is a complaint of its own.
-    drop(publishing.await);
+    running.ended().await;
     life.end();
+}
+
+/// Its way into the group of payment timers.
+fn joining(servers: &Arc<Servers>, life: &Arc<Life>) -> Join {
+    let (servers, life) = (Arc::clone(servers), Arc::clone(life));
+    Box::new(move || {
+        let (broker, topic) = (servers.broker_of(&life), servers.topics.timers.clone());
+        let joined = SimSubscription::join(broker, "sim-order-worker-timers", topic, life.number);
+        let joined: Box<dyn Subscription> = Box::new(joined);
+        Box::pin(async move { Ok(joined) })
+    })
+}
+
+/// The background tasks of a worker, which end as `lifecycle::Tasks` has them end.
+struct Running {
+    makers: [JoinHandle<()>; 2],
+    senders: [JoinHandle<()>; 2],
+    done: CancellationToken,
+}
+
+impl Running {
+    fn start(tasks: Tasks, join: Join, process: &Process<()>, leave: &CancellationToken) -> Self {
+        let Tasks { events, timers, timeouts, sweep } = tasks;
+        let done = CancellationToken::new();
+        let makers =
+            [tokio::spawn(timeouts.run(join, leave.clone())), tokio::spawn(sweep.run(leave.clone()))];
+        let senders = [tokio::spawn(timers.run(done.clone())), tokio::spawn(events.run(done.clone()))];
+        makers.iter().chain(&senders).for_each(|task| process.keep(task.abort_handle()));
+        Self { makers, senders, done }
+    }
+
+    /// A task that panicked is a complaint of its own.
+    async fn ended(self) {
+        for maker in self.makers {
+            drop(maker.await);
+        }
+        self.done.cancel();
+        for sender in self.senders {
+            drop(sender.await);
+        }
+    }
 }
 
 /// What operators reach of it.

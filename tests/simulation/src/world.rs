@@ -1,11 +1,13 @@
 //! A deployment on simulated servers: does what a history says, heals, and runs until nothing is left to do.
 
+mod asking;
 mod healing;
+mod operator;
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use flashgate_domain::{BuyerId, OrderId, SaleFields, SaleId, audit::Report};
+use flashgate_domain::{SaleFields, SaleId};
 use flashgate_order_worker::config::ConsumeConfig;
 use rand::{Rng, rngs::StdRng};
 use tokio::time::sleep;
@@ -15,15 +17,15 @@ use crate::{
     audit::Auditor,
     broker::keep_checking,
     buyers::{Attempt, Buyers},
-    check::{self, Complaint},
+    check::{self, Complaint, Timeouts},
     clock::START,
     flaw::Flaw,
     gateway::{self, Front, GatewayPlan},
     history::{GATEWAYS, History, Operation, SALES, WORKERS},
     ledger::Order,
     life::Life,
-    network::{Link, Network},
-    orders::{Asked, Caller, Requests, Wish},
+    network::Network,
+    orders::Requests,
     process::Process,
     random::stream,
     repair::{Repair, Repairer},
@@ -65,6 +67,10 @@ pub struct World {
     /// The audits and repairs that have not ended.
     at_work: TaskTracker,
     random: StdRng,
+    /// What becomes of unpaid orders.
+    pub timeouts: Timeouts,
+    /// Whether a return is never given up too early, by a wrong clock.
+    has_right_clocks: bool,
 }
 
 impl World {
@@ -78,12 +84,13 @@ impl World {
         if flaw == Some(Flaw::LooseTransactions) {
             servers.store.state().loosen();
         }
+        servers.store.state().break_by(flaw);
         match flaw {
             Some(Flaw::StuckRows) => servers.store.state().stick(),
             Some(Flaw::EntryFirst) => servers.ledger.state().write_in(Order::EntryFirst),
             Some(Flaw::AcknowledgedLast) => servers.ledger.state().write_in(Order::AcknowledgedLast),
             Some(Flaw::MarkedLast) => servers.ledger.state().write_in(Order::MarkedLast),
-            Some(Flaw::EventsInMemory) => servers.store.state().forget_events(),
+            Some(Flaw::TimersForgotten) => servers.broker.state().forget_timers(),
             Some(_) | None => {}
         }
         let mut sales = Vec::new();
@@ -97,7 +104,9 @@ impl World {
             seed,
             flaw,
         };
-        let worker_plan = |ahead_ms| WorkerPlan { config: ConsumeConfig::default(), ahead_ms, flaw };
+        let sweep_interval_ms = setup.payment.sweep_interval_ms;
+        let worker_plan =
+            |ahead_ms| WorkerPlan { config: ConsumeConfig::default(), sweep_interval_ms, ahead_ms, flaw };
         let complaint = Arc::new(Complaint::default());
         check::watch(&servers, &complaint);
         tokio::spawn(keep_checking(Arc::clone(&servers.broker), Arc::new(servers.clock)));
@@ -115,6 +124,8 @@ impl World {
             operator,
             worker_plans: setup.workers_ahead_ms.map(worker_plan).to_vec(),
             random: stream(seed, "world"),
+            timeouts: Timeouts::of(setup),
+            has_right_clocks: setup.has_right_clocks(),
             servers,
             sales,
             complaint,
@@ -176,8 +187,8 @@ impl World {
                 let quiet = Duration::from_millis(quiet_ms);
                 self.repair(self.sale(sale), Repair::Rebuild { pause: false, quiet });
             }
-            Operation::Request { place, caller, wish, gateway } => {
-                self.request(place, caller, wish, gateway);
+            Operation::Request(request) => {
+                self.request(request);
                 return;
             }
         }
@@ -187,91 +198,6 @@ impl World {
     fn ask(&self, gateway: usize, purchase: crate::buyers::Purchase, quantity: u32, patience: Duration) {
         let (network, gateway) = (&self.servers.network, self.gateway(gateway));
         let _asked = self.buyers.ask(network, gateway, purchase, quantity, patience);
-    }
-
-    /// Somebody asks for an order, if there is one.
-    fn request(&self, place: usize, caller: Caller, wish: Wish, gateway: usize) {
-        let mut orders = self.buyers.orders();
-        if caller == Caller::Operator {
-            let store = self.servers.store.state();
-            let stored = store.orders.values().map(|order| (order.id, order.intent.buyer().clone()));
-            orders.extend(stored.rev());
-        }
-        if let Some((order, buyer)) = orders.get(place % orders.len().max(1)) {
-            self.request_of(*order, buyer.clone(), caller, wish, gateway);
-        }
-    }
-
-    fn request_of(&self, order: OrderId, buyer: BuyerId, caller: Caller, wish: Wish, gateway: usize) {
-        let (servers, complaint) = (&self.servers, &self.complaint);
-        let asked = Asked::new(order, buyer, caller, wish);
-        match caller {
-            Caller::Operator => self.requests.ask_worker(servers, &self.operator, complaint, asked),
-            Caller::Buyer | Caller::OtherBuyer => {
-                self.requests.ask_gateway(servers, self.gateway(gateway), complaint, asked);
-            }
-        }
-    }
-
-    /// The operator calls some worker, once or twice.
-    fn operate(&self, what: &'static str, sale: SaleId) {
-        let link = Link::new(&self.servers.desk, &self.operator, Duration::from_secs(2));
-        let server = Arc::clone(&self.servers.desk);
-        tokio::spawn(async move {
-            for _ in 0..2 {
-                let server = Arc::clone(&server);
-                let order = async move {
-                    let (life, front) = { server.state().anyone() }?;
-                    let work = async {
-                        match what {
-                            "close" => front.sales.close(sale).await.is_ok(),
-                            _ => front.sales.preheat(sale).await.is_ok(),
-                        }
-                    };
-                    tokio::select! {
-                        biased;
-                        () = life.ended() => None,
-                        done = work => done.then_some(()),
-                    }
-                };
-                if let Ok(Some(())) = link.carry(what, sale, order).await {
-                    return;
-                }
-            }
-        });
-    }
-
-    /// The operator audits, and hears of no drift that there is not.
-    fn audit(&self, sale: SaleId) {
-        let (auditor, servers) = (self.auditor.clone(), Arc::clone(&self.servers));
-        let complaint = Arc::clone(&self.complaint);
-        self.at_work.spawn(async move {
-            // A side that does not answer is no drift.
-            if let Ok(Some(report)) = auditor.audit(sale).await
-                && let Err(wrong) = check::no_false_alarm(&servers, &report)
-            {
-                complaint.raise(format!("an audit of sale {sale} is wrong: {wrong}"));
-            }
-        });
-    }
-
-    /// The operator repairs; what is broken off too often is left to the healed world.
-    fn repair(&self, sale: SaleId, repair: Repair) {
-        let repairer = self.repairer.clone();
-        self.at_work.spawn(async move { repairer.repair(sale, repair).await });
-    }
-
-    /// In the healed world, an audit of each sale is answered, and is as it is `expected`.
-    pub async fn audit_each(
-        &self,
-        expected: impl Fn(&Servers, &Report) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        for sale in &self.sales {
-            if let Some(report) = self.auditor.audit(*sale).await? {
-                expected(&self.servers, &report).with_context(|| format!("an audit of sale {sale}"))?;
-            }
-        }
-        Ok(())
     }
 
     fn start_all(&self) {
@@ -335,13 +261,14 @@ fn put_up(history: &History, servers: &Servers, number: usize, stock: u64) -> an
     let lasts = if number == 0 { setup.closes_after_ms } else { 86_400_000 };
     let fields = SaleFields {
         title: "A thing".to_owned(),
-        price_minor: 1_999,
+        price_minor: setup.payment.price_minor[number],
         currency: "EUR".to_owned(),
         opens_at: START,
         closes_at: START.saturating_add(Duration::from_millis(lasts)),
         stock,
         limit_per_buyer: setup.limit,
         quantity_max: setup.limit,
+        pay_within: Duration::from_millis(setup.payment.pay_within_ms[number]),
         ..SaleFields::default()
     };
     let sale = state.create_sale(&fields.check()?).context("a sale")?;

@@ -16,7 +16,7 @@ use flashgate_simulation::{
     audit::Audits,
     check,
     clock::START,
-    history::{GATEWAYS, History, Operation, SALES, Step},
+    history::{GATEWAYS, History, Operation, Payment, SALES, Step},
     ledger::{Account, Books, Entry, Status},
     life::Life,
     network::{Network, Weather},
@@ -54,6 +54,7 @@ impl Sold {
         let mut history = History::of(1);
         (history.setup.stock, history.setup.limit) = ([100; SALES], 10);
         (history.setup.batcher, history.setup.writes_lost_max) = (BatcherConfig::default(), 0);
+        history.setup.payment = Payment::default();
         let world = World::new(&history, &Network::new(Trace::new(false)), None).unwrap();
         world.run_until_quiet().await.unwrap();
         let sale = world.sales[1];
@@ -172,6 +173,7 @@ fn rush(seed: u64, latency_ms_max: u64) -> History {
     let mut history = History::of(seed);
     (history.setup.stock, history.setup.limit) = ([10_000; SALES], 100);
     (history.setup.batcher, history.setup.writes_lost_max) = (BatcherConfig::default(), 0);
+    history.setup.payment = Payment::default();
     let mut random = stream(seed, "rush");
     let weather = Operation::Change(Weather { latency_ms_max, ..Weather::default() });
     let mut steps = vec![Step { after_ms: 0, operation: weather }];

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "tells which seed fails, and how to replay it")]
 
 use flashgate_simulation::{
+    check::Walks,
     flaw::Flaw,
     history::History,
     run::{Options, run},
@@ -33,7 +34,11 @@ fn ten_thousand_seeds_hold() {
     let repairs = tally.repairs;
     assert!(repairs.steps > SEEDS / 20, "there is little to compensate: {repairs:?}");
     assert!(repairs.rebuilt > SEEDS / 20, "there is little to rebuild: {repairs:?}");
-    assert!(tally.cancelled > SEEDS / 2, "hardly an order is cancelled: {}", tally.cancelled);
+    let Walks { cancelled, timed_out, paid, finished, refunding, refunded } = tally.orders;
+    let often = cancelled.min(timed_out).min(paid);
+    assert!(often > SEEDS / 2, "hardly an order is cancelled, paid or times out: {:?}", tally.orders);
+    let seldom = finished.min(refunding).min(refunded);
+    assert!(seldom > SEEDS / 20, "hardly an order is finished or refunded: {:?}", tally.orders);
     assert!(tally.blocked > SEEDS / 20, "hardly a worker meets rows that others hold: {}", tally.blocked);
     assert!(repairs.settled.min(repairs.decided) > SEEDS / 20, "there is little to repair: {repairs:?}");
 }
@@ -201,6 +206,39 @@ fn a_return_that_says_last_that_it_happened_is_found() {
 #[test]
 fn a_transition_whose_event_is_kept_in_memory_alone_is_found() {
     is_found(Flaw::EventsInMemory, &[&["units given up", "and no operator is needed"]]);
+}
+
+#[test]
+fn a_timeout_that_ignores_a_payment_is_found() {
+    is_found(Flaw::TimeoutOfPaid, &[&["after expire", "is Paid", "before OrderEvent"]]);
+}
+
+#[test]
+fn a_timeout_of_orders_that_are_not_due_is_found() {
+    is_found(
+        Flaw::TimeoutOfBatch,
+        &[
+            &["after expire", "before its deadline"],
+            &["after expire", "has no deadline, and is cancelled by one"],
+        ],
+    );
+}
+
+/// The sale with the other deadline in a batch.
+#[test]
+fn an_order_store_with_one_deadline_for_each_batch_is_found() {
+    is_found(Flaw::OneDeadline, &[&["is unpaid at", "after its deadline"]]);
+}
+
+#[test]
+fn a_look_up_that_does_not_know_the_deadline_is_found() {
+    is_found(Flaw::DueUnknown, &[&["it is seen unpaid at", "after its deadline"]]);
+}
+
+/// Where no sweep makes up for it.
+#[test]
+fn a_broker_that_forgets_timers_is_found() {
+    is_found(Flaw::TimersForgotten, &[&["is unpaid at", "after its deadline"]]);
 }
 
 #[test]

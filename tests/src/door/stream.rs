@@ -52,7 +52,12 @@ impl DoorStream {
             None => drop(sender),
         }
         let buy = Some(buy_request(purchase));
-        let request = BuyStreamRequest { request_id, buyer_id: purchase.buyer.clone(), buy };
+        let request = BuyStreamRequest {
+            request_id,
+            buyer_id: purchase.buyer.clone(),
+            buy,
+            ..BuyStreamRequest::default()
+        };
         if self.requests.send(request).await.is_err() {
             return Answer::Lost("the stream is closed".to_owned());
         }

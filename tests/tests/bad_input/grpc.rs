@@ -221,8 +221,12 @@ async fn a_bad_request_in_a_stream_gets_its_own_error_and_the_stream_goes_on() {
     let scene = Scene::set("bad-stream").await;
     let good = good_buy(&scene);
     let good_with = |key: &str| BuyRequest { idempotency_key: key.to_owned(), ..good.clone() };
-    let request =
-        |request_id, buyer: &str, buy| BuyStreamRequest { request_id, buyer_id: buyer.to_owned(), buy };
+    let request = |request_id, buyer: &str, buy| BuyStreamRequest {
+        request_id,
+        buyer_id: buyer.to_owned(),
+        buy,
+        ..BuyStreamRequest::default()
+    };
     let requests = [
         request(1, "carol", Some(good_with("first"))),
         request(2, "", Some(good_with("no-buyer"))),

@@ -123,7 +123,12 @@ async fn a_call_whose_message_stalls_ends_and_a_stream_of_requests_may_pause() {
     let idempotency_key = "pausing-1".to_owned();
     let buy = BuyRequest { sale_id: sale.get(), quantity: 1, idempotency_key };
     requests
-        .send(BuyStreamRequest { request_id: 7, buyer_id: "pausing".to_owned(), buy: Some(buy) })
+        .send(BuyStreamRequest {
+            request_id: 7,
+            buyer_id: "pausing".to_owned(),
+            buy: Some(buy),
+            ..BuyStreamRequest::default()
+        })
         .await
         .unwrap();
     assert_eq!(answers.message().await.unwrap().unwrap().request_id, 7);

@@ -12,7 +12,7 @@ use flashgate_domain::non_zero;
 use flashgate_embedded_broker::EmbeddedBrokerConfig;
 use flashgate_gateway::config::{AuthConfig, BatcherConfig, ListenConfig, Settings, WorkerConfig};
 use flashgate_messaging::rocketmq::RocketMqConfig;
-use flashgate_order_worker::config::{ConsumeConfig, OperatorConfig};
+use flashgate_order_worker::config::{ConsumeConfig, LifecycleConfig, OperatorConfig};
 use flashgate_output::exit::CliError;
 use flashgate_service::{config, telemetry::LogConfig};
 use serde::Deserialize;
@@ -45,6 +45,8 @@ pub(crate) struct ServeConfig {
     pub(crate) operator: OperatorConfig,
     /// The consumption of batches.
     pub(crate) consume: ConsumeConfig,
+    /// The life of orders after they were placed.
+    pub(crate) lifecycle: LifecycleConfig,
     /// The embedded broker.
     pub(crate) broker: BrokerConfig,
     /// Logs.
@@ -61,6 +63,7 @@ impl Default for ServeConfig {
             ledger: LedgerConfig::default(),
             operator: OperatorConfig::default(),
             consume: ConsumeConfig::default(),
+            lifecycle: LifecycleConfig::default(),
             broker: BrokerConfig::default(),
             // The success output is on standard output already; RocketMQ logs much without need.
             log: LogConfig {

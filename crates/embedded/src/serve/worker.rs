@@ -5,7 +5,7 @@ use std::sync::Arc;
 use flashgate_messaging::rocketmq::{RocketMqBrowser, RocketMqPublisher, RocketMqSubscription};
 use flashgate_order_worker::{
     consume::Topics,
-    engine::{self, Dependencies},
+    engine::{self, Config, Dependencies},
 };
 use flashgate_output::exit::CliError;
 use flashgate_service::files;
@@ -29,7 +29,7 @@ impl Worker {
     /// Joins its group at the broker, and starts.
     pub(crate) async fn start(
         config: &ServeConfig,
-        operator: TcpListener,
+        listener: TcpListener,
         around: Surroundings<'_>,
     ) -> Result<Self, CliError> {
         let Surroundings { mq, names, stores, clock, metrics, seed } = around;
@@ -46,9 +46,11 @@ impl Worker {
             publisher: Arc::<RocketMqPublisher>::clone(&publisher),
             browser: Arc::<RocketMqBrowser>::clone(&browser),
             subscription,
+            timers: mq.joining(names.worker_timers.clone(), names.timers.clone()),
             topics: Topics {
                 outcomes: names.outcomes.clone(),
                 lifecycle: names.lifecycle.clone(),
+                timers: names.timers.clone(),
                 dead_letters: names.dead_letters.clone(),
                 orders: names.orders.clone(),
             },
@@ -56,11 +58,12 @@ impl Worker {
             clock,
             seed,
         };
-        let (consume, operation) = (config.consume.clone(), config.operator.clone());
+        let config = config.clone();
         let files = files::limit_now() / FILES_PART;
         let part = Part::spawn(leave, async move {
-            let ran =
-                engine::run(&consume, &operation, parts, operator, Some(metrics), files, &supervisor).await;
+            let ServeConfig { consume, lifecycle, operator, .. } = &config;
+            let how = Config { consume, lifecycle, operator };
+            let ran = engine::run(how, parts, listener, Some(metrics), files, &supervisor).await;
             supervisor.check()?;
             ran.map_err(|why| CliError::Other(format!("the order worker: {why}")))
         });

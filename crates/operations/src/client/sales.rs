@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use flashgate_domain::{Order, OrderEvent, OrderId, Sale, SaleId, SaleState};
+use flashgate_domain::{Order, OrderEvent, OrderId, OrderStep, Sale, SaleId, SaleState};
 use flashgate_proto::{
     event, order, sale,
     v1::{self, order_service_client::OrderServiceClient, sale_service_client::SaleServiceClient},
@@ -108,23 +108,26 @@ impl<C: Carrier> OrdersClient<C> {
         order::order(self.0.find_order(request).await?.into_inner()).map_err(invalid)
     }
 
-    /// Cancels a confirmed order; one that is cancelled already stays as it is. Returns the order.
+    /// Makes a step with an order; one that has made it before stays as it is. Returns the order.
     ///
     /// # Errors
     /// The call failed.
-    pub async fn cancel(
+    pub async fn make(
         &mut self,
+        step: OrderStep,
         order_id: OrderId,
         operator: &str,
         cause: &str,
     ) -> Result<Order, ClientError> {
-        let request = v1::CancelStoredOrderRequest {
-            order_id: order_id.to_string(),
-            buyer_id: String::new(),
-            operator: operator.to_owned(),
-            cause: cause.to_owned(),
+        let (order_id, operator, cause) = (order_id.to_string(), operator.to_owned(), cause.to_owned());
+        let answer = if step == OrderStep::Cancel {
+            let buyer_id = String::new();
+            self.0.cancel_order(v1::CancelStoredOrderRequest { order_id, buyer_id, operator, cause }).await
+        } else {
+            let step = step.as_str().to_owned();
+            self.0.advance_order(v1::AdvanceOrderRequest { order_id, step, operator, cause }).await
         };
-        order::order(self.0.cancel_order(request).await?.into_inner()).map_err(invalid)
+        order::order(answer?.into_inner()).map_err(invalid)
     }
 
     /// The transitions of an order after it was placed, by ascending version.

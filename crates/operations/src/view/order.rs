@@ -1,6 +1,6 @@
 //! An order, as its buyer and as operators see it.
 
-use flashgate_domain::{CancelReason, Order, OrderEvent};
+use flashgate_domain::{CancelReason, Order, OrderEvent, Timestamp};
 use flashgate_proto::{
     json::{Buyer, Id, Key},
     v1,
@@ -31,6 +31,11 @@ pub struct OrderView {
     pub cancel_reason: Option<String>,
     /// Greater with every transition: of two answers, the one with the greater version is newer. 0 while pending.
     pub version: u32,
+    /// When it is cancelled unless it is paid, in milliseconds since 1970-01-01T00:00:00Z. Missing while it is pending, and
+    /// if it has no payment deadline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub pay_by_ms: Option<u64>,
 }
 
 impl From<&Order> for OrderView {
@@ -42,15 +47,17 @@ impl From<&Order> for OrderView {
             state: order.state.as_str().to_owned(),
             cancel_reason: order.state.reason().map(CancelReason::as_str).map(str::to_owned),
             version: order.version,
+            pay_by_ms: order.pay_by.map(Timestamp::as_millis),
         }
     }
 }
 
 impl From<v1::GetOrderResponse> for OrderView {
     fn from(order: v1::GetOrderResponse) -> Self {
-        let v1::GetOrderResponse { order_id, sale_id, quantity, state, cancel_reason, version } = order;
+        let v1::GetOrderResponse { order_id, sale_id, quantity, state, cancel_reason, version, pay_by_ms } =
+            order;
         let cancel_reason = not_empty(cancel_reason);
-        Self { order_id, sale_id: sale_id.to_string(), quantity, state, cancel_reason, version }
+        Self { order_id, sale_id: sale_id.to_string(), quantity, state, cancel_reason, version, pay_by_ms }
     }
 }
 
@@ -100,7 +107,7 @@ pub struct OrderEventView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub cancel_reason: Option<&'static str>,
-    /// `buyer`, or `operator:` and a name.
+    /// `buyer`, `deadline`, or `operator:` and a name.
     pub actor: String,
     /// The cause in the actor's words.
     #[serde(skip_serializing_if = "Option::is_none")]

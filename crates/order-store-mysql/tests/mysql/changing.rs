@@ -25,13 +25,13 @@ fn cancel(order: OrderId) -> OrderChange {
 }
 
 /// Confirmed orders of one unit each.
-async fn place(store: &MySqlStore, sale: SaleId, count: usize) -> Vec<OrderId> {
+pub(crate) async fn place(store: &MySqlStore, sale: SaleId, count: usize) -> Vec<OrderId> {
     let batch = singles(1, sale, count).unwrap();
     store.apply(std::slice::from_ref(&batch), NOW).await.unwrap();
     batch.orders().map(|(order, _intent)| order).collect()
 }
 
-async fn stock(store: &MySqlStore, sale: SaleId) -> (u64, u64) {
+pub(crate) async fn stock(store: &MySqlStore, sale: SaleId) -> (u64, u64) {
     let sale = store.sale(sale).await.unwrap().unwrap();
     (sale.saleable, sale.returned)
 }
@@ -54,7 +54,7 @@ async fn cancel_behind_a_lock(
     changing
 }
 
-async fn count(connection: &mut MySqlConnection, query: &'static str) -> i64 {
+pub(crate) async fn count(connection: &mut MySqlConnection, query: &'static str) -> i64 {
     sqlx::query(query).fetch_one(connection).await.unwrap().get(0)
 }
 

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{Database, proxy::Proxy};
 
 /// Longer than any step here that ends by itself.
-const GENEROUS: Duration = Duration::from_secs(60);
+pub(crate) const GENEROUS: Duration = Duration::from_secs(60);
 
 /// A proxy in front of the server, and the server's URL through it.
 pub(crate) async fn proxy(database: &Database) -> (Proxy, String) {

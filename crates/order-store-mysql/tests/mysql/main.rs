@@ -4,8 +4,10 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test without its server must stop")]
 
 mod changing;
+mod expiring;
 mod faults;
 mod proxy;
+mod scans;
 
 use std::{
     env, process,

@@ -6,6 +6,7 @@ use flashgate_domain::{Batch, BatchOutcome, CancelReason, OrderState, SaleId};
 
 use super::{
     Broken, Fact, Subject,
+    deadlines::{self, DUE, MINUTE, all, orders},
     lifecycle::{self, change},
     scene::{NOW, batch, confirmed_units, decided, intent, singles},
 };
@@ -130,5 +131,82 @@ pub async fn placing_while_units_return_never_oversells(subject: &Subject) -> Fa
     assert_eq!(subject.stock(sale).await?, (60 - sold, 60));
     let snapshot = subject.store().snapshot(sale, &[]).await?.ok_or("the sale is gone")?;
     assert_eq!(snapshot.orders.confirmed.units, 60 + sold);
+    Ok(())
+}
+
+/// Through two workers, each with all deadlines: every order is cancelled by one of them.
+pub async fn two_stores_that_expire_the_same_deadlines_cancel_each_order_once(subject: &Subject) -> Fact {
+    let sales = [subject.sale_due(1_000, MINUTE).await?, subject.sale_due(1_000, MINUTE).await?];
+    let mut placed = Vec::new();
+    for number in 1..=20 {
+        let intents = (0..10).map(|i| intent(sales[i % 2], &format!("buyer-{number}-{i}"), "key", 2));
+        let batch = batch(number, intents.collect::<Result<_, _>>()?)?;
+        placed.extend(batch.orders().map(|(order, _intent)| order));
+        subject.apply(&[batch]).await?;
+    }
+    let asked = all(subject.store()).await?;
+    let expiring = subject.stores.each_ref().map(|store| {
+        let (store, asked) = (Arc::clone(store), asked.clone());
+        tokio::spawn(async move {
+            let mut events = Vec::new();
+            for part in [&asked[..10], &asked[5..], &asked] {
+                events.extend(deadlines::persist(&*store, part, DUE).await?);
+            }
+            Ok::<_, StoreError>(events)
+        })
+    });
+    let mut events = Vec::new();
+    for expiring in expiring {
+        events.extend(orders(&expiring.await??));
+    }
+    // What one call skipped since the other had it is done by the other, or by the next call.
+    events.extend(orders(&subject.expire_all(DUE).await?));
+    events.sort_unstable();
+    assert_eq!(events, placed);
+    for sale in sales {
+        assert_eq!(subject.stock(sale).await?, (1_000, 200));
+    }
+    Ok(())
+}
+
+/// Each order is paid through one worker while the other cancels it: it ends in one state, and its units are where that
+/// state says.
+pub async fn of_payment_and_deadline_one_wins(subject: &Subject) -> Fact {
+    let sale = subject.sale_due(500, MINUTE).await?;
+    let mut placed = Vec::new();
+    for number in 1..=20 {
+        placed.extend(subject.place(number, sale, &[3; 6]).await?);
+    }
+    let asked = all(subject.store()).await?;
+    let [cashier, sweeper] = subject.stores.each_ref().map(Arc::clone);
+    let paying = tokio::spawn({
+        // From the last to the first, so that both meet.
+        let placed = placed.clone();
+        async move {
+            let mut paid = 0_u64;
+            for order in placed.into_iter().rev() {
+                let pay = change(order, OrderState::Confirmed, OrderState::Paid);
+                let changed = lifecycle::persist(&*cashier, &pay).await?;
+                paid += u64::from(matches!(changed, Changed::Now(_)));
+            }
+            Ok::<_, StoreError>(paid)
+        }
+    });
+    let mut expired = Vec::new();
+    for part in asked.chunks(3) {
+        expired.extend(deadlines::persist(&*sweeper, part, DUE).await?);
+    }
+    let paid = paying.await??;
+    let cancelled = u64::try_from(expired.len())?;
+    assert_eq!(paid + cancelled, u64::try_from(placed.len())?, "{paid} paid");
+    assert_eq!(all(subject.store()).await?, []);
+    assert_eq!(subject.stock(sale).await?, (500 - 3 * paid, 3 * cancelled));
+    for order in placed {
+        let events = subject.store().order_events(order).await?;
+        let found = subject.store().order(order).await?.ok_or("not found")?;
+        let last = events.last().map(|event| event.to);
+        assert_eq!((events.len(), last, found.version), (1, Some(found.state), 2));
+        assert_eq!(found.state != OrderState::Paid, expired.contains(&events[0]));
+    }
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! Fixtures of the tests: sales, intents, batches, and reads of the numbers.
 
+use std::time::Duration;
+
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, BuyerId, Decision, DeductPolicy, IdempotencyKey, Intent, Node, Quantity,
-    Sale, SaleDraft, SaleFields, SaleId, Shard, Timestamp,
+    Sale, SaleDraft, SaleFields, SaleId, Shard, Timestamp, sale::PAY_WITHIN_DEFAULT,
 };
 
 use super::{Broken, Subject};
@@ -23,6 +25,11 @@ impl Subject {
     /// A new sale with that many units.
     pub async fn sale(&self, stock: u64) -> Result<SaleId> {
         Ok(self.store().create_sale(&draft("A thing", stock)?, NOW).await?.id)
+    }
+
+    /// A new sale with that many units, whose orders are due that long after they were placed.
+    pub async fn sale_due(&self, stock: u64, pay_within: Duration) -> Result<SaleId> {
+        Ok(self.store().create_sale(&draft_due(stock, 1_999, pay_within)?, NOW).await?.id)
     }
 
     /// The units that are left.
@@ -72,8 +79,15 @@ pub fn draft(title: &str, stock: u64) -> Result<SaleDraft> {
         limit_per_buyer: 1_000,
         quantity_max: 100,
         deduct_policy: DeductPolicy::AtOrder,
+        pay_within: PAY_WITHIN_DEFAULT,
     };
     Ok(fields.check()?)
+}
+
+/// The same with a price and a time to pay.
+pub fn draft_due(stock: u64, price_minor: u64, pay_within: Duration) -> Result<SaleDraft> {
+    let draft = draft("A thing", stock)?;
+    Ok(SaleFields { price_minor, pay_within, ..draft.fields().clone() }.check()?)
 }
 
 /// An intent of `buyer` for `quantity` units of `sale`, under `key`.

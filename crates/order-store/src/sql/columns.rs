@@ -1,13 +1,15 @@
 //! The columns of orders and batches, read back into the words of the domain: the same in every order
 //! store. No I/O.
 
+use std::time::Duration;
+
 use flashgate_domain::{
     Actor, BatchId, BuyerId, CancelReason, Cause, Decision, IdempotencyKey, Intent, LedgerId, Order,
     OrderEvent, OrderId, OrderOutcome, OrderState, Quantity, SaleId, StoreId, Timestamp,
 };
 use thiserror::Error;
 
-use crate::{LetterStatus, StoreError, StoreIdentity};
+use crate::{LetterStatus, PaymentDeadline, StoreError, StoreIdentity};
 
 /// A value that this version cannot have written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -73,6 +75,16 @@ pub fn identity(store: &[u8], ledger: Option<&[u8]>) -> Result<StoreIdentity, In
     })
 }
 
+/// `at_ms` and `first_order_id` of a payment deadline.
+pub fn deadline(at_ms: u64, first_order_id: u64) -> Result<PaymentDeadline, InvalidColumn> {
+    Ok(PaymentDeadline { at: Timestamp::from_millis(at_ms), first_order: order_id(first_order_id)? })
+}
+
+/// The last deadline of the previous page as columns; zeros before the first page.
+pub fn deadline_before(page: Option<PaymentDeadline>) -> (u64, u64) {
+    page.map_or((0, 0), |last| (last.at.as_millis(), last.first_order.get()))
+}
+
 /// The columns of an order.
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "the fields are named after the columns")]
@@ -108,11 +120,36 @@ impl OrderColumns<'_> {
             decision: decide(self.state()?),
         })
     }
+}
 
-    /// The order as it is now.
-    pub fn stored(self, batch: BatchId, version: u32, created_at_ms: u64) -> Result<Order, InvalidColumn> {
-        let (id, intent, state) = (order_id(self.id)?, self.intent()?, self.state()?);
-        Ok(Order { id, intent, state, version, batch, created_at: Timestamp::from_millis(created_at_ms) })
+/// The columns of an order and of its sale, for the order as it is now.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields are named after the columns")]
+pub struct StoredColumns<'a> {
+    pub order: OrderColumns<'a>,
+    pub version: u32,
+    pub created_at_ms: u64,
+    /// Of the sale.
+    pub price_minor: u64,
+    /// Of the sale.
+    pub pay_within_ms: u64,
+}
+
+impl StoredColumns<'_> {
+    /// The order of `batch`.
+    pub fn stored(self, batch: BatchId) -> Result<Order, InvalidColumn> {
+        let created_at = Timestamp::from_millis(self.created_at_ms);
+        let has_deadline = self.price_minor > 0 && self.pay_within_ms > 0;
+        let pay_within = Duration::from_millis(self.pay_within_ms);
+        Ok(Order {
+            id: order_id(self.order.id)?,
+            intent: self.order.intent()?,
+            state: self.order.state()?,
+            version: self.version,
+            batch,
+            created_at,
+            pay_by: has_deadline.then(|| created_at.saturating_add(pay_within)),
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! A sale in the table `sales`: its columns, listed once for every statement and every store. No I/O.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use flashgate_domain::{
     DeductPolicy, IdempotencyKey, Sale, SaleDraft, SaleFields, SaleState, Timestamp, sale::InvalidSale,
@@ -9,7 +9,7 @@ use flashgate_domain::{
 use super::columns::{InvalidColumn, sale_id};
 
 /// The columns that keep what an operator asked for, in the order of [`draft_values`].
-const DRAFT_COLUMNS: [&str; 9] = [
+const DRAFT_COLUMNS: [&str; 10] = [
     "title",
     "price_minor",
     "currency",
@@ -19,6 +19,7 @@ const DRAFT_COLUMNS: [&str; 9] = [
     "limit_per_buyer",
     "quantity_max",
     "deduct_policy",
+    "pay_within_ms",
 ];
 
 /// Stands for the columns in the statements.
@@ -75,6 +76,7 @@ fn draft_values(draft: &SaleDraft) -> [Value; DRAFT_COLUMNS.len()] {
         Value::Number(fields.limit_per_buyer.into()),
         Value::Number(fields.quantity_max.into()),
         fields.deduct_policy.as_str().into(),
+        Value::Number(u64::try_from(fields.pay_within.as_millis()).unwrap_or(u64::MAX)),
     ]
 }
 
@@ -131,6 +133,7 @@ pub fn sale<R: SaleRow>(row: &R) -> Result<Sale, R::Error> {
         limit_per_buyer: small("limit_per_buyer")?,
         quantity_max: small("quantity_max")?,
         deduct_policy: DeductPolicy::parse(&text("deduct_policy")?).ok_or(InvalidColumn("deduct policy"))?,
+        pay_within: Duration::from_millis(row.number("pay_within_ms")?),
     };
     Ok(Sale {
         id: sale_id(row.number("id")?)?,

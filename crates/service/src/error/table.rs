@@ -125,9 +125,9 @@ table! {
     ApiError::OrderPending =>
         "order_pending", "Order pending", SERVICE_UNAVAILABLE, Unavailable, AfterOneSecond,
         "the order is not decided yet; nothing was changed";
-    ApiError::OrderNotCancellable { state } =>
-        "order_not_cancellable", "Order not cancellable", CONFLICT, FailedPrecondition, Never,
-        "an order that is {state} cannot be cancelled", state = state.as_str();
+    ApiError::OrderStateConflict { state, step } =>
+        "order_state_conflict", "Order in another state", CONFLICT, FailedPrecondition, Never,
+        "an order that is {state} cannot be {step}", state = state.as_str(), step = step.participle();
     ApiError::OtherGeneration =>
         "other_generation", "Other generation", CONFLICT, FailedPrecondition, Never,
         "the order store has another generation of the sale";

@@ -25,7 +25,7 @@ pub(crate) fn stored_order(stored: &StoredOrderView) -> String {
 }
 
 fn rows(order: &OrderView) -> Vec<Row> {
-    let OrderView { order_id, sale_id, quantity, state, cancel_reason, version: _ } = order;
+    let OrderView { order_id, sale_id, quantity, state, cancel_reason, version: _, pay_by_ms } = order;
     let mut rows = vec![
         ("order", order_id.clone()),
         ("sale", sale_id.clone()),
@@ -33,6 +33,7 @@ fn rows(order: &OrderView) -> Vec<Row> {
         ("state", state.clone()),
     ];
     rows.extend(cancel_reason.clone().map(|reason| ("cancelled for", reason)));
+    rows.extend(pay_by_ms.map(|pay_by| ("to be paid by", show(pay_by))));
     rows
 }
 

@@ -1,7 +1,10 @@
 //! Sales.
 
+use std::time::Duration;
+
 use flashgate_operations::view::SaleView;
 use flashgate_proto::sale::SaleTerms;
+use jiff::SignedDuration;
 
 use super::{fields, table};
 use crate::operate::{moment::show, money::money};
@@ -18,6 +21,7 @@ pub(crate) fn sale(sale: &SaleView) -> String {
         stock,
         limit_per_buyer,
         quantity_max,
+        pay_within_ms,
     } = terms;
     fields([
         ("sale", sale_id.clone()),
@@ -28,6 +32,7 @@ pub(crate) fn sale(sale: &SaleView) -> String {
         ("closes", show(*closes_at_ms)),
         ("limit per buyer", limit_per_buyer.to_string()),
         ("limit per request", quantity_max.to_string()),
+        ("time to pay", time_to_pay(*pay_within_ms)),
         ("stock at the start", stock.to_string()),
         ("left in the database", saleable.to_string()),
         ("restocked", restocked.to_string()),
@@ -35,6 +40,15 @@ pub(crate) fn sale(sale: &SaleView) -> String {
         ("deduct policy", (*deduct_policy).to_owned()),
         ("generation", generation.to_string()),
     ])
+}
+
+fn time_to_pay(pay_within_ms: u64) -> String {
+    match pay_within_ms {
+        0 => "no deadline".to_owned(),
+        millis => {
+            format!("{:#}", SignedDuration::try_from(Duration::from_millis(millis)).unwrap_or_default())
+        }
+    }
 }
 
 /// One line a sale.

@@ -1,6 +1,6 @@
 //! Decodes the fields of a request; each error names its field.
 
-use flashgate_domain::{BuyerId, IdempotencyKey, OrderId, Quantity};
+use flashgate_domain::{BuyerId, IdempotencyKey, OrderId, Quantity, TraceContext};
 use flashgate_proto::v1::{BuyRequest, BuyStreamRequest};
 use flashgate_service::{
     error::ApiError,
@@ -31,7 +31,9 @@ pub(super) fn buy(buyer: BuyerId, key: Option<IdempotencyKey>, body: &BuyRequest
 pub(super) fn buy_for_anyone(request: BuyStreamRequest) -> Result<Buy, ApiError> {
     let buyer = BuyerId::new(request.buyer_id).map_err(invalid("buyer_id"))?;
     let body = request.buy.ok_or_else(|| ApiError::malformed("buy", "is required"))?;
-    buy(buyer, None, &body)
+    let state = (!request.tracestate.is_empty()).then_some(request.tracestate.as_bytes());
+    let trace = TraceContext::sampled(request.traceparent.as_bytes(), state).map(Box::new);
+    Ok(Buy { trace, ..buy(buyer, None, &body)? })
 }
 
 /// The order of a request.

@@ -6,7 +6,9 @@ use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
 };
-use flashgate_domain::{BuyerId, CancelReason, OrderId, OrderState, Refusal, SaleId, verdict::Violation};
+use flashgate_domain::{
+    BuyerId, CancelReason, OrderId, OrderState, OrderStep, Refusal, SaleId, Timestamp, verdict::Violation,
+};
 use flashgate_proto::sale::SaleTerms;
 use flashgate_service::{
     error::ApiError,
@@ -43,6 +45,11 @@ pub struct OrderBody {
     pub cancel_reason: Option<&'static str>,
     /// Greater with every transition: of two answers, the one with the greater version is newer. 0 while pending.
     pub version: u32,
+    /// When it is cancelled unless it is paid, in milliseconds since 1970-01-01T00:00:00Z. Missing while it is pending, and
+    /// if it has no payment deadline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub pay_by_ms: Option<u64>,
 }
 
 impl From<OrderView> for OrderBody {
@@ -54,6 +61,7 @@ impl From<OrderView> for OrderBody {
             state: order.state.as_str(),
             cancel_reason: order.state.reason().map(CancelReason::as_str),
             version: order.version,
+            pay_by_ms: order.pay_by.map(Timestamp::as_millis),
         }
     }
 }
@@ -114,7 +122,7 @@ impl IntoResponses for CancelErrors {
             ApiError::malformed("{field}", "{expected}"),
             ApiError::Unauthenticated(Violation::new("{field}", "{expected}")),
             ApiError::OrderNotFound,
-            ApiError::OrderNotCancellable { state: OrderState::Paid },
+            ApiError::OrderStateConflict { state: OrderState::Paid, step: OrderStep::Cancel },
             ApiError::OrderPending,
             ApiError::Refused(Refusal::LedgerUnavailable),
             ApiError::WorkerUnavailable,

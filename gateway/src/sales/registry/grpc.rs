@@ -110,7 +110,7 @@ impl Registry for GrpcRegistry {
         };
         match found(self.orders.clone().cancel_order(request).await) {
             Ok(order) => order.map(stored_order).transpose(),
-            Err(status) if status.code() == Code::FailedPrecondition => Err(RegistryError::NotCancellable),
+            Err(status) if status.code() == Code::FailedPrecondition => Err(RegistryError::StateConflict),
             Err(status) => Err(unavailable(status)),
         }
     }

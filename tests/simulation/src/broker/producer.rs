@@ -8,7 +8,7 @@ use flashgate_messaging::{BusError, HalfMessage, Message, Publisher, Transaction
 use tokio::time::sleep;
 
 use super::BrokerState;
-use crate::network::{Link, Lost};
+use crate::network::{Link, Lost, Server};
 
 fn fault(lost: Lost) -> BusError {
     let reason = "simulated".to_owned();
@@ -69,21 +69,28 @@ impl Publisher for SimPublisher {
     async fn publish(&self, message: Message) -> Result<(), BusError> {
         let about = format!("{} {}", message.topic, message.key);
         let (clock, server) = (Arc::clone(&self.clock), Arc::clone(self.link.server()));
-        let append = move |message: &Message| {
-            let mut state = server.state();
-            let (id, now) = (state.next_message_id(), clock.now());
-            state.append(message, &id, now, now);
-        };
         let store = async move {
-            match message.deliver_after {
-                None => append(&message),
-                // Stored now, visible later: the answer does not wait.
-                Some(delay) => drop(tokio::spawn(async move {
-                    sleep(delay).await;
-                    append(&message);
-                })),
+            let Some(delay) = message.deliver_after else {
+                append(&server, &message, &*clock);
+                return;
+            };
+            // Stored now, visible later: the answer does not wait.
+            let times = server.state().timers.store(&message.body, delay);
+            for time in times {
+                let (server, message, clock) = (Arc::clone(&server), message.clone(), Arc::clone(&clock));
+                tokio::spawn(async move {
+                    sleep(time).await;
+                    server.ready().await;
+                    append(&server, &message, &*clock);
+                });
             }
         };
         self.link.carry("publish", about, store).await.map_err(fault)
     }
+}
+
+fn append(server: &Server<BrokerState>, message: &Message, clock: &dyn Clock) {
+    let mut state = server.state();
+    let (id, now) = (state.next_message_id(), clock.now());
+    state.append(message, &id, now, now);
 }

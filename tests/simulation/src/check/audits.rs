@@ -57,11 +57,15 @@ pub fn no_false_step(servers: &Servers, look: &DriftPlan) -> anyhow::Result<()> 
 }
 
 /// When what is open was re-driven, and what no batch explains compensated, the two sides agree, unless the sale needs a
-/// rebuild.
+/// rebuild. So does one whose ledger has lost an order, or a part of its return, that has given its units up: a return
+/// needs the key of the order.
 pub fn agrees_or_needs_rebuild(servers: &Servers, report: &Report) -> anyhow::Result<()> {
-    let is_in_part = servers.ledger.state().lost.in_part.contains(&report.sale);
-    let returns_due = |finding: &Finding| is_in_part && matches!(finding, Finding::ReturnsDue { .. });
-    if needs_rebuild(report) || report.findings.iter().any(returns_due) {
+    let returns_due = report.findings.iter().any(|finding| matches!(finding, Finding::ReturnsDue { .. }));
+    let has_lost = {
+        let lost = &servers.ledger.state().lost;
+        lost.sales.contains(&report.sale) || lost.in_part.contains(&report.sale)
+    };
+    if needs_rebuild(report) || (returns_due && has_lost) {
         no_false_alarm(servers, report)
     } else {
         nothing_is_left(report)

@@ -11,13 +11,15 @@ use super::{
     always::always,
     answers::{answer_is_true, answers_agree, orders_were_not_refused, retry_is_answered},
     books::{Excuses, decided, deducted},
-    returns::{requests_are_true, returns_have_arrived},
+    requests::requests_are_true,
+    returns::returns_have_arrived,
 };
 use crate::{broker::BrokerState, ledger::LedgerState, servers::Servers, store::StoreState, world::World};
 
 /// Looks at everything. `asked_before`: how many requests came before the world was healed.
 pub fn finally(world: &World, asked_before: usize) -> anyhow::Result<()> {
     always(&world.servers)?;
+    world.timeouts.hold(&world.servers)?;
     let (ledger, store) = (world.servers.ledger.state(), world.servers.store.state());
     all_is_settled(&ledger, &store)?;
     sales_stand_as_they_should(&ledger, &store)?;
@@ -41,8 +43,8 @@ pub fn finally(world: &World, asked_before: usize) -> anyhow::Result<()> {
 }
 
 /// Without an operator nothing stays open, but for what a failover opened again, or the broker put aside; and every unit
-/// that was given up is back, but for what a failover has lost.
-pub fn little_is_open(servers: &Servers) -> anyhow::Result<()> {
+/// that was given up is back, but for what a failover has lost. With wrong clocks a return can be given up too early.
+pub fn little_is_open(servers: &Servers, has_right_clocks: bool) -> anyhow::Result<()> {
     let (ledger, broker, store) = (servers.ledger.state(), servers.broker.state(), servers.store.state());
     let excuses = Excuses(&ledger.lost);
     for (batch, side) in deducted(&ledger.books) {
@@ -53,7 +55,7 @@ pub fn little_is_open(servers: &Servers) -> anyhow::Result<()> {
             where_it_ended(&broker, &store, batch)
         );
     }
-    let strict = store.sales.values().filter(|sale| !excuses.sale(sale.id));
+    let strict = store.sales.values().filter(|sale| has_right_clocks && !excuses.sale(sale.id));
     for (sale, account) in strict.filter_map(|sale| Some((sale, ledger.books.sales.get(&sale.id)?))) {
         let (due, back) = (sale.returned, account.totals.released);
         ensure!(
@@ -120,8 +122,8 @@ fn sales_stand_as_they_should(ledger: &LedgerState, store: &StoreState) -> anyho
 fn limits_hold(ledger: &LedgerState, store: &StoreState) -> anyhow::Result<()> {
     let excuses = Excuses(&ledger.lost);
     let mut held: BTreeMap<_, u64> = BTreeMap::new();
-    let confirmed = store.orders.values().filter(|order| order.state == OrderState::Confirmed);
-    for order in confirmed.filter(|order| !excuses.batch(order.batch)) {
+    let holding = store.orders.values().filter(|order| order.state.holds_units());
+    for order in holding.filter(|order| !excuses.batch(order.batch)) {
         let units = u64::from(order.intent.quantity().get());
         *held.entry((order.intent.sale(), order.intent.buyer().as_str())).or_default() += units;
     }
@@ -139,8 +141,18 @@ fn cancellations_are_true(ledger: &LedgerState, store: &StoreState) -> anyhow::R
     for order in store.orders.values() {
         let key = (order.intent.sale(), order.intent.buyer().as_str(), order.intent.key().as_str());
         match order.state {
+            OrderState::Pending | OrderState::Cancelled(CancelReason::OutboundFailed) => {
+                bail!("order {} is {:?}", order.id, order.state);
+            }
             OrderState::Confirmed
-            | OrderState::Cancelled(CancelReason::ByBuyer | CancelReason::ByOperator) => {
+            | OrderState::Paid
+            | OrderState::Shipped
+            | OrderState::Finished
+            | OrderState::Refunding(_)
+            | OrderState::Refunded(_)
+            | OrderState::Cancelled(
+                CancelReason::Timeout | CancelReason::ByBuyer | CancelReason::ByOperator,
+            ) => {
                 let twin = standing.insert(key, order.id);
                 ensure!(twin.is_none(), "{key:?} has two orders: {twin:?} and {}", order.id);
             }
@@ -156,13 +168,6 @@ fn cancellations_are_true(ledger: &LedgerState, store: &StoreState) -> anyhow::R
                 ensure!(twins.count() > 0, "order {} is a duplicate of nothing", order.id);
                 ensure!(excuses.sale(key.0), "order {} is a duplicate without a failover", order.id);
             }
-            state @ (OrderState::Pending
-            | OrderState::Paid
-            | OrderState::Shipped
-            | OrderState::Finished
-            | OrderState::Cancelled(_)
-            | OrderState::Refunding(_)
-            | OrderState::Refunded(_)) => bail!("order {} is {}", order.id, state.as_str()),
         }
     }
     Ok(())

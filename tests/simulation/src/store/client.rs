@@ -9,13 +9,13 @@ use flashgate_domain::{
     audit::{BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep},
 };
 use flashgate_order_store::{
-    BatchPage, BuyerPage, Changed, Compensated, Correction, DeploymentRepository, LetterDecision, LetterKey,
-    LetterStatus, LifecycleRepository, OrderChange, OrderRepository, OutcomePage, OutcomesPage, Placed,
-    Registration, RepairDraft, RepairEvent, RepairRepository, SaleMade, SalePage, SaleRepository,
-    SnapshotRepository, StoreError, StoreIdentity, Transition,
+    BatchPage, BuyerPage, Changed, Compensated, Correction, DeadlineRepository, DeploymentRepository,
+    LetterDecision, LetterKey, LetterStatus, LifecycleRepository, OrderChange, OrderRepository, OutcomePage,
+    OutcomesPage, PaymentDeadline, Placed, Registration, RepairDraft, RepairEvent, RepairRepository,
+    SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreError, StoreIdentity, Transition,
 };
 
-use super::{StoreState, lifecycle, zombie};
+use super::{StoreState, deadlines, lifecycle, zombie};
 use crate::network::{Link, Lost};
 
 /// The order store of the simulation, as one process has it.
@@ -64,7 +64,7 @@ impl OrderRepository for SimStore {
     }
 
     async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreError> {
-        self.ask("order", order.to_string(), move |state| state.orders.get(&order).cloned()).await
+        self.ask("order", order.to_string(), move |state| state.order(order)).await
     }
 
     async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreError> {
@@ -99,6 +99,30 @@ impl LifecycleRepository for SimStore {
 
     async fn republish_returns(&self, sale: SaleId) -> Result<u64, StoreError> {
         self.ask("republish_returns", sale.to_string(), move |state| state.republish_returns(sale)).await
+    }
+}
+
+#[async_trait]
+impl DeadlineRepository for SimStore {
+    async fn deadlines(
+        &self,
+        after: Option<PaymentDeadline>,
+        until: Timestamp,
+        size: u32,
+    ) -> Result<Vec<PaymentDeadline>, StoreError> {
+        self.ask("deadlines", String::new(), move |state| state.due_until(after, until, size)).await
+    }
+
+    async fn expire(
+        &self,
+        deadlines: &[PaymentDeadline],
+        now: Timestamp,
+    ) -> Result<Vec<OrderEvent>, StoreError> {
+        let batches: Vec<String> =
+            deadlines.iter().map(|deadline| deadline.first_order.to_string()).collect();
+        let (server, deadlines) = (Arc::clone(self.link.server()), deadlines.to_vec());
+        let transactions = async move { deadlines::expire(&server, &deadlines, now).await };
+        self.link.carry("expire", batches.join(" "), transactions).await.map_err(fault)?
     }
 }
 

@@ -1,43 +1,41 @@
 //! Transitions of orders, each with its event in one transaction.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use flashgate_domain::{Order, OrderEvent, OrderId, SaleId, Timestamp};
 use flashgate_order_store::{Changed, EVENT_PAGE_MAX, ORDER_EVENTS_MAX, OrderChange, StoreError};
 use tokio::time::timeout;
 
 use super::{StoreState, zombie::LOCK_WAIT};
-use crate::network::Server;
+use crate::{flaw::Flaw, network::Server};
 
 impl StoreState {
     fn change_order(&mut self, change: &OrderChange, now: Timestamp) -> Option<Changed> {
-        let moved = |order: &mut Order| {
-            let is_there = order.state == change.from;
-            if is_there {
-                (order.state, order.version) = (change.to, order.version + 1);
-            }
-            (is_there, order.clone())
-        };
-        let (is_moved, order) = self.orders.get_mut(&change.order).map(moved).unzip();
-        let changed = Changed::of(is_moved.unwrap_or_default(), change, order, now)?;
+        let order = self.orders.get(&change.order).cloned();
+        let is_there = order.as_ref().is_some_and(|order| order.state == change.from);
+        let moved = |order: Order| Order { version: order.version + u32::from(is_there), ..order };
+        let changed = Changed::of(is_there, change, order.map(moved), now)?;
         if let Changed::Now(event) = &changed {
-            if event.returns_units() {
-                let (sale, units) =
-                    (self.sales.get_mut(&event.intent.sale())?, event.intent.quantity().get());
-                (sale.saleable, sale.returned) =
-                    (sale.saleable + u64::from(units), sale.returned + u64::from(units));
-            }
-            self.events.entry(event.order).or_default().push(event.clone());
-            if !self.forgets_events {
-                self.unpublished.insert((now, event.order, event.version));
-            }
+            self.record(event);
         }
         Some(changed)
     }
 
-    /// Keeps no event for the sweep: see [`crate::flaw::Flaw::EventsInMemory`].
-    pub const fn forget_events(&mut self) {
-        self.forgets_events = true;
+    /// One transition: the order, its event, and the units that it gives up.
+    pub(super) fn record(&mut self, event: &OrderEvent) {
+        if let Some(order) = self.orders.get_mut(&event.order) {
+            (order.state, order.version) = (event.to, event.version);
+        }
+        if event.returns_units()
+            && let Some(sale) = self.sales.get_mut(&event.intent.sale())
+        {
+            let units = u64::from(event.intent.quantity().get());
+            (sale.saleable, sale.returned) = (sale.saleable + units, sale.returned + units);
+        }
+        self.events.entry(event.order).or_default().push(event.clone());
+        if self.flaw != Some(Flaw::EventsInMemory) {
+            self.unpublished.insert((event.at, event.order, event.version));
+        }
     }
 
     pub(super) fn order_events(&self, order: OrderId) -> Vec<OrderEvent> {
@@ -69,7 +67,7 @@ impl StoreState {
     }
 }
 
-/// One transaction. The row of the sale is locked, as when orders are placed.
+/// One transaction. If the order gives units up, the row of their sale is locked, as when orders are placed.
 ///
 /// # Errors
 /// [`StoreError::Contended`] if another transaction holds the row for too long.
@@ -78,15 +76,17 @@ pub(super) async fn change(
     change: &OrderChange,
     now: Timestamp,
 ) -> Result<Changed, StoreError> {
+    let gives_up = change.from.holds_units() && !change.to.holds_units();
     loop {
         let ended = {
             let mut state = server.state();
-            let sale = state.orders.get(&change.order).map(|order| order.intent.sale());
-            let Some(ended) = state.holder_of(sale) else {
+            let order = state.orders.get(&change.order).filter(|_order| gives_up);
+            let sales = order.map(|order| order.intent.sale()).into_iter().collect();
+            let Some(ended) = state.holder_of(&sales) else {
                 let changed = state.change_order(change, now);
                 return changed.ok_or(StoreError::Corrupt { what: "sale of an order" });
             };
-            Arc::clone(&ended)
+            ended
         };
         if timeout(LOCK_WAIT, ended.notified()).await.is_err() {
             return Err(StoreError::Contended("a row is locked".to_owned()));

@@ -83,10 +83,9 @@ impl StoreState {
         sales.iter().filter(|sale| self.sales.contains_key(sale)).filter(is_locked).copied().collect()
     }
 
-    /// Tells when a transaction ends, if one holds the row of `sale`.
-    pub(super) fn holder_of(&self, sale: Option<SaleId>) -> Option<Arc<Notify>> {
-        let is_held = self.holds_any(&sale.into_iter().collect());
-        is_held.then(|| Arc::clone(&self.transactions.ended))
+    /// Tells when a transaction ends, if one holds the row of one of `sales`.
+    pub(super) fn holder_of(&self, sales: &BTreeSet<SaleId>) -> Option<Arc<Notify>> {
+        self.holds_any(sales).then(|| Arc::clone(&self.transactions.ended))
     }
 
     fn holds_any(&self, sales: &BTreeSet<SaleId>) -> bool {

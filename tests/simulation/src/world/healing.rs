@@ -1,9 +1,9 @@
 //! After the history: everything is mended, and buyers who do not know ask again.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{bail, ensure};
-use flashgate_domain::{OrderState, SaleId};
+use flashgate_domain::{BuyerId, CancelReason, OrderId, OrderState, OrderStep, SaleId};
 use flashgate_service::error::ApiError;
 use rand::Rng;
 use tokio::time::sleep;
@@ -54,7 +54,7 @@ impl World {
         self.servers.ledger.state().spare();
         self.servers.store.state().spare();
         self.run_until_quiet().await?;
-        check::little_is_open(&self.servers)?;
+        check::little_is_open(&self.servers, self.has_right_clocks)?;
         self.repair_each(&self.sales, Repair::Redrive(Duration::ZERO)).await?;
         for _pass in 0..DRIFT_PASSES_MAX {
             let steps = self.repairer.tally().steps;
@@ -115,6 +115,7 @@ impl World {
             .or_else(|| (!self.buyers.all_answered()).then(|| "a buyer waits".to_owned()))
             .or_else(|| (!self.requests.all_answered()).then(|| "a request about an order waits".to_owned()))
             .or_else(|| unpublished.then(|| "an event is not published".to_owned()))
+            .or_else(|| self.timeouts.left_to_do(&self.servers))
             .or_else(|| (!self.at_work.is_empty()).then(|| "an operator is at work".to_owned()))
             .or_else(|| (in_flight > 0).then(|| format!("{in_flight} requests are on their way")))
     }
@@ -135,39 +136,43 @@ impl World {
         self.run_until_quiet().await
     }
 
-    /// Whoever does not know whether an order is cancelled cancels it again, and is answered; then everybody who cancelled
-    /// looks it up at each gateway, and sees what the order store has.
+    /// Whoever does not know whether an order was cancelled or paid asks for it again, and is answered; then everybody who
+    /// changed it looks it up at each gateway and at a worker, and sees what the order store has.
     pub async fn request_again(&self) -> anyhow::Result<()> {
-        let first = self.requests.asked().len();
-        let of_owner = |asked: &&Asked| asked.caller != Caller::OtherBuyer;
-        let cancelling = |asked: &&Asked| asked.wish == Wish::Cancel;
-        for Asked { order, buyer, caller, .. } in self
-            .requests
-            .asked()
-            .iter()
-            .filter(cancelling)
-            .filter(of_owner)
-            .filter(|asked| !asked.has_cancelled())
-        {
-            let gateway = usize::try_from(order.get() % 2).unwrap_or(0);
-            self.request_of(*order, buyer.clone(), *caller, Wish::Cancel, gateway);
+        let earlier = self.requests.asked();
+        let first = earlier.len();
+        let changing = |asked: &&Asked| asked.caller != Caller::OtherBuyer && asked.wish != Wish::LookUp;
+        let is_repeated = |asked: &&Asked| {
+            let step = [OrderStep::Cancel, OrderStep::Pay].map(Wish::Make).contains(&asked.wish);
+            step && !asked.has_come_to_something()
+        };
+        for asked in earlier.iter().filter(changing).filter(is_repeated) {
+            let gateway = usize::try_from(asked.order.get() % 2).unwrap_or(0);
+            self.request_of(Asked { answer: None, ..asked.clone() }, gateway);
             sleep(ASK_AGAIN_PAUSE).await;
         }
         self.run_until_quiet().await?;
-        for Asked { order, buyer, .. } in self.requests.asked().iter().filter(cancelling).filter(of_owner) {
+        let orders: BTreeMap<OrderId, &BuyerId> =
+            earlier.iter().filter(changing).map(|asked| (asked.order, &asked.buyer)).collect();
+        let repeated = self.requests.asked().len();
+        for (order, buyer) in orders {
             for gateway in 0..GATEWAYS {
-                self.request_of(*order, buyer.clone(), Caller::Buyer, Wish::LookUp, gateway);
+                self.request_of(Asked::new(order, buyer.clone(), Caller::Buyer, Wish::LookUp), gateway);
             }
+            self.request_of(Asked::new(order, buyer.clone(), Caller::Operator, Wish::LookUp), 0);
             sleep(ASK_AGAIN_PAUSE).await;
         }
         self.run_until_quiet().await?;
         let store = self.servers.store.state();
-        for asked in &self.requests.asked()[first..] {
+        for (number, asked) in self.requests.asked().iter().enumerate().skip(first) {
             let is_right = match (store.orders.get(&asked.order), &asked.answer) {
+                // Since it was looked up, it may have been due.
                 (Some(order), Some(Answer::Order(state, version))) => {
-                    matches!(order.state, OrderState::Cancelled(_))
-                        && (order.state, order.version) == (*state, *version)
+                    let is_due_since = order.state == OrderState::Cancelled(CancelReason::Timeout);
+                    let is_now = (order.state, order.version) == (*state, *version);
+                    number < repeated || is_now || is_due_since
                 }
+                (Some(_), Some(Answer::Error(ApiError::OrderStateConflict { .. }))) => number < repeated,
                 (None, Some(Answer::Error(ApiError::OrderNotFound))) => true,
                 _ => false,
             };

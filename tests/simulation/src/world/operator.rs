@@ -1,0 +1,72 @@
+//! What the operator does to sales.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use flashgate_domain::{SaleId, audit::Report};
+
+use super::World;
+use crate::{check, network::Link, repair::Repair, servers::Servers};
+
+impl World {
+    /// The operator calls some worker, once or twice.
+    pub(super) fn operate(&self, what: &'static str, sale: SaleId) {
+        let link = Link::new(&self.servers.desk, &self.operator, Duration::from_secs(2));
+        let server = Arc::clone(&self.servers.desk);
+        tokio::spawn(async move {
+            for _ in 0..2 {
+                let server = Arc::clone(&server);
+                let order = async move {
+                    let (life, front) = { server.state().anyone() }?;
+                    let work = async {
+                        match what {
+                            "close" => front.sales.close(sale).await.is_ok(),
+                            _ => front.sales.preheat(sale).await.is_ok(),
+                        }
+                    };
+                    tokio::select! {
+                        biased;
+                        () = life.ended() => None,
+                        done = work => done.then_some(()),
+                    }
+                };
+                if let Ok(Some(())) = link.carry(what, sale, order).await {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// The operator audits, and hears of no drift that there is not.
+    pub(super) fn audit(&self, sale: SaleId) {
+        let (auditor, servers) = (self.auditor.clone(), Arc::clone(&self.servers));
+        let complaint = Arc::clone(&self.complaint);
+        self.at_work.spawn(async move {
+            // A side that does not answer is no drift.
+            if let Ok(Some(report)) = auditor.audit(sale).await
+                && let Err(wrong) = check::no_false_alarm(&servers, &report)
+            {
+                complaint.raise(format!("an audit of sale {sale} is wrong: {wrong}"));
+            }
+        });
+    }
+
+    /// The operator repairs; what is broken off too often is left to the healed world.
+    pub(super) fn repair(&self, sale: SaleId, repair: Repair) {
+        let repairer = self.repairer.clone();
+        self.at_work.spawn(async move { repairer.repair(sale, repair).await });
+    }
+
+    /// In the healed world, an audit of each sale is answered, and is as it is `expected`.
+    pub async fn audit_each(
+        &self,
+        expected: impl Fn(&Servers, &Report) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        for sale in &self.sales {
+            if let Some(report) = self.auditor.audit(*sale).await? {
+                expected(&self.servers, &report).with_context(|| format!("an audit of sale {sale}"))?;
+            }
+        }
+        Ok(())
+    }
+}
