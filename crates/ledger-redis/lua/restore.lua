@@ -65,8 +65,10 @@ call('HSET', key, 'available', sale[4] - deducted + returned, 'deducted', sale[5
   'returned', sale[6] + returned, 'released', (sale[7] or 0) + returned, 'epoch', sale[8] + (returned > 0 and 1 or 0),
   'buyers', sale[9] + buyers, 'orders', sale[10] + orders, 'sequence', sale[3] + 1)
 
--- The evidence, if it was lost: a later check-back must find the batch, as it was placed.
-if call('EXISTS', KEYS[1]) == 0 then
+-- The evidence, if it was lost: a later check-back must find the batch, as it was placed. A check-back may have come
+-- before, and fenced the batch, while the broker delivered it: the order store has decided, and the fence goes.
+local entry = call('HMGET', KEYS[1], 'status', 'nonce')
+if not entry[1] or (entry[1] == 'fenced' and entry[2] == sub(id, 17)) then
   call('HSET', KEYS[1], 'status', 'acknowledged', 'nonce', sub(id, 17), 'at', now_ms(), 'intents', intents,
     'states', (string.gsub(states, '[^csd]', 'c')), 'sales', pack_shares(groups, sales))
   call('PEXPIRE', KEYS[1], ARGV[9])

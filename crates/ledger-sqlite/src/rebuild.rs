@@ -9,7 +9,7 @@ use flashgate_ledger::{LedgerState, Rebuilding, Rebuilt, Restored};
 
 use super::{
     draft::SaleChange,
-    round::{CallError, Round, out_of_range},
+    round::{BatchStatus, CallError, Round, out_of_range},
     sale::SaleRow,
     settle::Decided,
 };
@@ -54,6 +54,10 @@ impl Round<'_> {
             decisions: decided.decisions.into_iter().map(Decision::at_placing).collect(),
             ..decided
         };
+        // The order store has decided; a check-back came before, and nothing was deducted since.
+        if let BatchStatus::Fenced = self.known(placed.id)? {
+            self.store.delete_fence(placed.id.base())?;
+        }
         // Each step is complete in itself: a call that is refused in the middle can be repeated.
         self.settle(&placed)?;
         for (place, (asked, decision)) in placed.intents.asked.iter().zip(&present).enumerate() {

@@ -299,6 +299,10 @@ impl Store {
         self.ready(sql!("fence_keep"))?.execute(params![expires_at.as_millis(), base.get()]).map(drop)
     }
 
+    pub(super) fn delete_fence(&self, base: OrderId) -> rusqlite::Result<()> {
+        self.ready(sql!("fence_delete"))?.execute([base.get()]).map(drop)
+    }
+
     /// Returns the number of deleted fences.
     pub(super) fn delete_fences(&self, now: Timestamp, rows_max: usize) -> rusqlite::Result<usize> {
         self.ready(sql!("fences_expired_delete"))?.execute(params![now.as_millis(), rows_max])

@@ -120,6 +120,7 @@ macro_rules! ledger_contract {
                 an_outcome_after_the_rebuild_changes_nothing
                 a_rebuilt_sale_has_what_was_restocked_and_released
                 an_order_restored_as_confirmed_is_released_by_the_next_restore
+                a_fenced_batch_is_restored_and_its_orders_give_their_units_up
                 what_was_released_stays_so_in_a_rebuild
                 only_a_stopped_sale_without_open_batches_is_rebuilt
                 a_rebuild_that_does_not_add_up_stays_stopped

@@ -6,7 +6,7 @@ use super::{
     Fact, Subject,
     scene::{Scene, all_confirmed, cancelled, cancelled_order, crowd, intent, open_window, outcome},
 };
-use crate::{IntentResult, LedgerState, Rebuilding, Rebuilt, Restored, Returned, Settled, Totals};
+use crate::{Fate, IntentResult, LedgerState, Rebuilding, Rebuilt, Restored, Returned, Settled, Totals};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -59,7 +59,7 @@ pub async fn an_outcome_after_the_rebuild_changes_nothing(subject: Subject) -> F
     ledger.restore(id, 2, &all_confirmed(&batch)).await?;
     assert_eq!(ledger.end_rebuild(id, 2, 7).await?, ACTIVE);
     assert_eq!(ledger.settle(&all_confirmed(&batch)).await?, Settled::Already);
-    assert_eq!(ledger.check_back(batch.id()).await?, crate::Fate::Deducted, "the evidence is back");
+    assert_eq!(ledger.check_back(batch.id()).await?, Fate::Deducted, "the evidence is back");
     assert_eq!(scene.available(id).await?, 7);
     let late = scene.batch(vec![intent(id, "late", "k", 2)?])?;
     ledger.settle(&all_confirmed(&late)).await?;
@@ -135,6 +135,29 @@ pub async fn an_order_restored_as_confirmed_is_released_by_the_next_restore(subj
     let totals =
         Totals { initial: 10, deducted: 3, returned: 2, released: 2, available: 9, ..Totals::default() };
     assert_eq!((snapshot.totals, snapshot.buyers, snapshot.keys), (totals, 1, 3));
+    Ok(())
+}
+
+/// The ledger had lost the deduction when the broker asked; the message was delivered all the same.
+pub async fn a_fenced_batch_is_restored_and_its_orders_give_their_units_up(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let (id, ledger) = (scene.on_sale(10, 5).await?, scene.ledger());
+    let batch = scene.batch(crowd(id, 3)?)?;
+    assert_eq!(ledger.check_back(batch.id()).await?, Fate::Fenced);
+    assert_eq!(ledger.settle(&all_confirmed(&batch)).await?, Settled::Contradiction);
+    ledger.pause(id).await?;
+    assert_eq!(ledger.begin_rebuild(&stored(&scene, id, 10, 2)?).await?, Rebuilding::Begun);
+    for _time in 0..2 {
+        assert_eq!(ledger.restore(id, 2, &all_confirmed(&batch)).await?, Restored::Done);
+    }
+    assert_eq!(ledger.end_rebuild(id, 2, 7).await?, ACTIVE);
+
+    assert_eq!(ledger.check_back(batch.id()).await?, Fate::Deducted, "the evidence is back");
+    assert_eq!(ledger.settle(&all_confirmed(&batch)).await?, Settled::Already);
+    let order = cancelled_order(&batch, 1)?;
+    assert!(matches!(ledger.return_units(&order).await?, Returned::Done(_)));
+    assert_eq!(ledger.return_units(&order).await?, Returned::Already);
+    assert_eq!(scene.available(id).await?, 8);
     Ok(())
 }
 

@@ -104,10 +104,7 @@ fn needs_rebuild(report: &Report) -> bool {
 }
 
 fn nothing_is_left(report: &Report) -> anyhow::Result<()> {
-    // Returns that are due are judged apart (`returns_have_arrived`), with the known gap.
-    let is_left = |finding: &&Finding| !matches!(finding, Finding::ReturnsDue { .. });
-    let left: Vec<&Finding> = report.findings.iter().filter(is_left).collect();
-    ensure!(left.is_empty(), "the sale was repaired, and {left:?} is left");
+    ensure!(report.findings.is_empty(), "the sale was repaired, and {:?} is left", report.findings);
     // A report does not name young batches.
     ensure!(report.in_flight_batches == 0, "{} batches are in flight", report.in_flight_batches);
     Ok(())

@@ -279,7 +279,10 @@ impl Books {
         let status = Status::Known { intents, states, acknowledged: true };
         let entry =
             Entry { id: outcome.batch, at, status, body: Vec::new(), settling: false, rebuilt: Some(sale) };
-        self.log.entry(outcome.batch.base()).or_insert(entry);
+        let logged = self.log.entry(outcome.batch.base()).or_insert_with(|| entry.clone());
+        if logged.id == outcome.batch && matches!(logged.status, Status::Fenced) {
+            *logged = entry;
+        }
         Restored::Done
     }
 
