@@ -81,8 +81,7 @@ impl Check {
             Self::RedisDoubt => "redis_doubt",
             Self::RedisBrokenOff => "redis_broken_off",
             Self::RedisRights => "redis_rights",
-            Self::GatewayParts => "gateway_parts",
-            Self::SimulatedAudit => "audit",
+            Self::GatewayParts | Self::SimulatedAudit => "parts",
             Self::Simulation => "seeds",
             Self::Rocketmq => "rocketmq",
             Self::BrokerFaults => "broker_faults",
@@ -102,7 +101,13 @@ impl Check {
         if self == Self::Simulation {
             return vec!["--seeds".to_owned(), SEEDS.to_string()];
         }
-        [filter].into_iter().filter(|filter| !filter.is_empty()).map(str::to_owned).collect()
+        // Both are modules of one program.
+        let module = match (self, filter) {
+            (Self::GatewayParts, "") => "gateway::",
+            (Self::SimulatedAudit, "") => "audit::",
+            (_, filter) => filter,
+        };
+        [module].into_iter().filter(|filter| !filter.is_empty()).map(str::to_owned).collect()
     }
 
     /// The servers that it needs, as `scripts/stack --only` names them.

@@ -14,7 +14,7 @@ use tonic::{
 };
 use tonic_types::StatusExt;
 
-use crate::{QUANTITY_MAX, Scene, report};
+use super::{QUANTITY_MAX, Scene, report};
 
 /// The exact answer. None of them says that a retry could help.
 #[derive(Clone, Copy, Debug, PartialEq)]

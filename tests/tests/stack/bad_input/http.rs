@@ -5,7 +5,7 @@ use flashgate_tests::door::problem;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 
-use crate::{QUANTITY_MAX, Scene, report};
+use super::{QUANTITY_MAX, Scene, report};
 
 /// A request that a row spoils in one place.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ use flashgate_tests::{eventually, rocketmq_server::RocketMqServer};
 use futures::future::{BoxFuture, join_all};
 use tokio::sync::mpsc;
 
-use crate::NOTICE_TIME;
+use super::NOTICE_TIME;
 
 /// The maximum time between the broker's return and the first success of every caller, 3 s, and what a busy machine
 /// may add. The circuit breaker of the transport alone would cost at least 17 s.

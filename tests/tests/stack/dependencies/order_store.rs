@@ -3,7 +3,7 @@
 use flashgate_domain::SaleId;
 use flashgate_tests::{Answer, Deployment, Heard, Purchase, SaleForm, eventually, proxy::Line};
 
-use crate::{NOTICE_TIME, try_again, until_missing, until_ready};
+use super::{NOTICE_TIME, try_again, until_missing, until_ready};
 
 /// What the tests set instead of a million.
 const BACKLOG_MAX: usize = 20;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use flashgate_tests::{Deployment, Heard, Purchase, Rush, SaleForm, eventually};
 use tokio::time::sleep;
 
-use crate::{try_again, until_missing, until_ready, words};
+use super::{try_again, until_missing, until_ready, words};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_redis_away_nothing_is_ordered_and_it_sells_again_the_moment_redis_is_back() {

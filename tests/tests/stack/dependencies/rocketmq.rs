@@ -5,7 +5,7 @@ use flashgate_tests::{
     Deployment, Heard, Purchase, SaleForm, ask_all, eventually, rocketmq_server::RocketMqServer,
 };
 
-use crate::{NOTICE_TIME, try_again, until_missing, until_ready};
+use super::{NOTICE_TIME, try_again, until_missing, until_ready};
 
 /// A deployment on a broker of its own, that has sold two units.
 async fn shop_on(rocketmq: &RocketMqServer, name: &str) -> (Deployment, SaleId, Vec<Heard>) {

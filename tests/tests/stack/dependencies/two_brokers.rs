@@ -11,7 +11,7 @@ use flashgate_tests::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::{NOTICE_TIME, until_ready};
+use super::{NOTICE_TIME, until_ready};
 
 /// What one broker may cost while nobody knows yet that it is gone: a few tries of a second each.
 const FIRST_PURCHASES: usize = 16;

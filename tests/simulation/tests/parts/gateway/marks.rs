@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use flashgate_ledger::contract::Fact;
 use tokio::time::sleep;
 
-use crate::scene::{MEANWHILE, NOW, Stage};
+use super::scene::{MEANWHILE, NOW, Stage};
 
 const REREAD: Duration = Duration::from_secs(1);
 

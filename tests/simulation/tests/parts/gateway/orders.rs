@@ -24,7 +24,7 @@ use flashgate_ledger::contract::{
 use flashgate_service::error::ApiError;
 use parking_lot::Mutex;
 
-use crate::scene::{NOW, distant_scene_of, ledger, server};
+use super::scene::{NOW, distant_scene_of, ledger, server};
 
 /// The order worker, with one order or none.
 #[derive(Default)]

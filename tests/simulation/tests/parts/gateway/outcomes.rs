@@ -23,7 +23,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::scene::{Messages, NOW, distant_scene_of, joining, ledger_of, scene_of, server};
+use super::scene::{Messages, NOW, distant_scene_of, joining, ledger_of, scene_of, server};
 
 fn outcome_body(outcome: &BatchOutcome) -> Bytes {
     body::encode_outcomes(std::slice::from_ref(outcome), None)

@@ -24,7 +24,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::scene::{Messages, NOW, Stage, joining, scene_of, server};
+use super::scene::{Messages, NOW, Stage, joining, scene_of, server};
 
 /// The clock of a paused runtime, which begins at [`NOW`].
 struct Paused(Instant);

@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::scene::{Messages, distant_scene_of, ledger, server};
+use super::scene::{Messages, distant_scene_of, ledger, server};
 
 /// The order worker, with some sales.
 struct SomeSales {

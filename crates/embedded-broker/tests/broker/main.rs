@@ -1,0 +1,4 @@
+//! The embedded broker, driven by the clients of `flashgate-messaging`.
+
+mod contract;
+mod restart;

@@ -1,0 +1,34 @@
+//! Deployments on the real servers of `scripts/stack`, a module a subject.
+//!
+//! One program, since most of the time of a build of many would go into what they have in common.
+
+mod audit;
+mod bad_input;
+mod cancel;
+mod check_back;
+mod crowded;
+mod dead_letters;
+mod dependencies;
+mod drain;
+mod drift;
+mod idempotency;
+mod isolation;
+mod ledger_lost;
+mod metrics;
+mod openapi;
+mod operator_input;
+mod order_store_faults;
+mod poison;
+mod repair;
+mod rocketmq_5_3;
+mod sale;
+mod sale_creation;
+mod secure;
+mod secure_rocketmq;
+mod shards;
+mod shortage;
+mod strangers;
+mod tasks;
+mod timeouts;
+mod told_to_leave;
+mod worker_killed;
