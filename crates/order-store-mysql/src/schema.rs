@@ -1,19 +1,28 @@
 //! The schema version: applied by `order-worker migrate`, checked before the worker starts.
 
+use std::sync::LazyLock;
+
 use async_trait::async_trait;
 use flashgate_order_store::{
     StoreError,
     server::{MigrationError, SchemaError, ServerStore},
 };
 use sqlx::{
-    Connection, Executor, MySqlConnection, Row,
-    migrate::{MigrateError, Migrator},
+    Connection, Executor, MySqlConnection, Row, SqlSafeStr,
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
     mysql::MySqlDatabaseError,
 };
 
 use crate::{MySqlStore, fault::QueryError, lend, within};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/mysql");
+/// Version, description and text of the files of `migrations/mysql`.
+const MIGRATION_FILES: &[(i64, &str, &str)] = &include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let migration = |(version, description, text): &(i64, &'static str, &'static str)| {
+        Migration::new(*version, (*description).into(), MigrationType::Simple, text.into_sql_str(), false)
+    };
+    Migrator::with_migrations(MIGRATION_FILES.iter().map(migration).collect())
+});
 const MIGRATIONS_SELECT: &str = include_str!("../sql/migrations_select.sql");
 const RIGHTS_CHECK: &str = include_str!("../sql/rights_check.sql");
 /// `ER_NO_SUCH_TABLE`.

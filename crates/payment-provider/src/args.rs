@@ -17,9 +17,9 @@ const RETRIES_MAX: usize = 32;
 ///
 /// Prints `listening on http://ADDRESS` when it accepts connections, and runs until SIGTERM or SIGINT.
 ///
-/// Behaviours of attempts: prompt, slow[:MS], lost, twice, late[:MS], reversed[:MS], failing[:N], wrong_amount,
-/// wrong_currency. Behaviours of refunds: succeed, pending[:MS], failing[:N], requires_action, succeed_then_fail[:MS],
-/// refuse, never_answer.
+/// Behaviours of attempts: prompt, slow, lost, twice, late, reversed, failing, wrong_amount, wrong_currency. Behaviours of
+/// refunds: succeed, pending, failing, requires_action, succeed_then_fail, refuse, never_answer. slow, late, reversed,
+/// pending and succeed_then_fail take a time in milliseconds (slow:500), failing a number of calls (failing:3).
 ///
 /// Exit codes: 0 shut down, 1 failed, 2 wrong command line or file, 70 shut down because a background task failed, 124
 /// shutdown timed out, 130 or 143 terminated by a second SIGINT or SIGTERM.
