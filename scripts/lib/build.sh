@@ -31,7 +31,6 @@ install_server_tools() {
     local -a packages=()
     has_program javac || packages+=(default-jdk-headless)
     has_program mvn || packages+=(maven)
-    has_program jq || packages+=(jq)
     # Virtual environments need `ensurepip`.
     python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
     mapfile -t -O "${#packages[@]}" packages < <(stack_missing_packages)

@@ -1,7 +1,7 @@
-# Copies the output of `cargo test`, and writes a table of the suites to the file `table`, or adds to it if `appends`.
+# Copies the output of `cargo test`, and writes a table of the suites to the file `table`.
 
 function finish(result) {
-    if (suite != "") printf "%-34s %7s %7s %9s  %s\n", suite, passed, failed, seconds, result >> table
+    if (suite != "") printf "%-34s %7s %7s %9s  %s\n", suite, passed, failed, seconds, result > table
     suite = ""
 }
 
@@ -10,7 +10,7 @@ function begin(name) {
     suite = name; passed = "-"; failed = "-"; seconds = "-"
 }
 
-BEGIN { if (!appends) printf "%-34s %7s %7s %9s\n", "SUITE", "PASSED", "FAILED", "SECONDS" >> table }
+BEGIN { printf "%-34s %7s %7s %9s\n", "SUITE", "PASSED", "FAILED", "SECONDS" > table }
 
 { print; fflush() }
 
@@ -40,5 +40,5 @@ BEGIN { if (!appends) printf "%-34s %7s %7s %9s\n", "SUITE", "PASSED", "FAILED",
 
 END {
     finish("did not end")
-    for (number = 1; number <= missed_count; number++) print missed[number] >> table
+    for (number = 1; number <= missed_count; number++) print missed[number] > table
 }

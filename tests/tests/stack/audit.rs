@@ -199,6 +199,7 @@ async fn a_log_entry_deleted_before_its_check_back_is_the_suspect_for_the_units_
     let auditor = Auditor::of(&shop);
     let (sale, rush) = sale_with_buyers(&shop).await;
     rush.end().await;
+    shop.settled(sale).await;
     shop.gateways[0].process.leave().await;
     shop.gateways[0].start_armed("gateway_after_deduct");
     shop.gateways[0].ready().await;
