@@ -19,6 +19,8 @@ use tokio::{
 const LEAVE_TIME: Duration = Duration::from_secs(30);
 /// How long a process may take to come to the place where it dies.
 const DEATH_TIME: Duration = Duration::from_secs(60);
+/// How long a process may work until it is taken for one that hangs.
+const RUN_TIME: Duration = Duration::from_secs(900);
 /// How much of a log is shown when a test fails.
 const TAIL_LINES: usize = 40;
 
@@ -72,13 +74,13 @@ impl Process {
         command
     }
 
-    /// Runs it to its end.
+    /// Runs it to its end, which takes as long as its work does.
     ///
     /// # Panics
-    /// If it fails.
+    /// If it fails, or still runs after a quarter of an hour.
     pub async fn run(&mut self, variables: &[(String, String)]) {
         self.start(variables);
-        let status = self.died().await;
+        let status = self.ended_within(RUN_TIME).await;
         assert!(status.success(), "{} ended with {status}:\n{}", self.name, self.log_tail());
     }
 
@@ -142,8 +144,12 @@ impl Process {
     /// # Panics
     /// If it was not started, or still runs after a minute.
     pub async fn died(&mut self) -> ExitStatus {
+        self.ended_within(DEATH_TIME).await
+    }
+
+    async fn ended_within(&mut self, limit: Duration) -> ExitStatus {
         let child = self.child.as_mut().unwrap_or_else(|| panic!("{} was not started", self.name));
-        let ended = timeout(DEATH_TIME, child.wait()).await;
+        let ended = timeout(limit, child.wait()).await;
         let status = ended.unwrap_or_else(|_late| panic!("{} does not end", self.name)).unwrap();
         self.child = None;
         status
