@@ -1,25 +1,9 @@
-//! Lists the migrations, so that a new file needs no other change. The macro of sqlx does the same, and has half of the
-//! dependencies built a second time, for itself.
+//! Lists the migrations. The macro of sqlx does the same, and has half of the dependencies built a second time, for
+//! itself.
 
-use std::{env, error::Error, fmt::Write, fs, path::Path};
+#[path = "../../migrations/list.rs"]
+mod migrations;
 
-const FOLDER: &str = "../../migrations/mysql";
-
-fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed={FOLDER}");
-    let folder = fs::canonicalize(FOLDER)?;
-    let mut files =
-        fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;
-    files.sort();
-    let mut list = String::from("[");
-    for file in files {
-        // `0001_sales_orders_batches.sql` is version 1, "sales orders batches".
-        let name = file.file_stem().and_then(|name| name.to_str()).ok_or("a migration has no name")?;
-        let (number, description) = name.split_once('_').ok_or("the name of a migration has no number")?;
-        let (version, description) = (number.parse::<i64>()?, description.replace('_', " "));
-        write!(list, "({version}, {description:?}, include_str!({file:?})), ")?;
-    }
-    list.push(']');
-    fs::write(Path::new(&env::var("OUT_DIR")?).join("migrations.rs"), list)?;
-    Ok(())
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    migrations::list("../../migrations/mysql")
 }

@@ -4,8 +4,8 @@ use rusqlite::{Connection, Result, TransactionBehavior};
 
 /// `PRAGMA application_id` of an order store of flashgate: "FGor".
 pub(crate) const APPLICATION_ID: u32 = 0x4647_6F72;
-/// Migration `i` leads to version `i + 1`. The files of `migrations/sqlite` in the order of their numbers.
-const MIGRATIONS: &[&str] = &include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
+/// Migration `i` leads to version `i + 1`. Version, description and text of the files of `migrations/sqlite`.
+const MIGRATIONS: &[(i64, &str, &str)] = &include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
 
 /// The marks in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +43,8 @@ pub(crate) fn migrate(connection: &mut Connection, version: u32) -> Result<()> {
         return Ok(());
     };
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
-    for migration in missing {
-        transaction.execute_batch(migration)?;
+    for (_version, _description, text) in missing {
+        transaction.execute_batch(text)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", known_version())?;

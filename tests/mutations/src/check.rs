@@ -102,12 +102,12 @@ impl Check {
             return vec!["--seeds".to_owned(), SEEDS.to_string()];
         }
         // Both are modules of one program.
-        let module = match (self, filter) {
+        let filter = match (self, filter) {
             (Self::GatewayParts, "") => "gateway::",
             (Self::SimulatedAudit, "") => "audit::",
             (_, filter) => filter,
         };
-        [module].into_iter().filter(|filter| !filter.is_empty()).map(str::to_owned).collect()
+        [filter].into_iter().filter(|filter| !filter.is_empty()).map(str::to_owned).collect()
     }
 
     /// The servers that it needs, as `scripts/stack --only` names them.

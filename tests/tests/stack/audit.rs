@@ -228,7 +228,8 @@ async fn a_log_entry_deleted_before_its_check_back_is_the_suspect_for_the_units_
     })
     .await;
     let leaked = Finding::Leaked { units: 2, suspects: vec![batch] };
-    auditor.finds(sale, AGE, &[leaked]).await;
+    auditor.finds(sale, AGE, std::slice::from_ref(&leaked)).await;
+    assert_eq!(auditor.audit(sale).await.findings, [leaked]);
     shop.stop().await;
 }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::ensure;
-use flashgate_domain::{Order, SaleId, SaleState};
+use flashgate_domain::{SaleId, SaleState};
 
 use super::{books::Excuses, walk::is_walked};
 use crate::{
-    ledger::{Account, KeyEntry, LedgerState},
+    ledger::{KeyEntry, LedgerState},
     store::StoreState,
 };
 
@@ -55,9 +55,14 @@ pub(super) fn returns_have_arrived(ledger: &LedgerState, store: &StoreState) -> 
         let released = account.totals.released;
         ensure!(released == sale.returned, "sale {id}: {} units given up, {released} back", sale.returned);
         for order in store.orders.values().filter(|order| order.intent.sale() == *id) {
-            let Some(key) = key_of(account, order) else { continue };
+            let value = KeyEntry::new(order.id, order.intent.quantity().get());
+            let Some(key) = account.keys.get(&order.intent.key_digest()).filter(|key| key.is_of(value))
+            else {
+                continue;
+            };
+            let gave_up = order.state.reason().is_some_and(|reason| !reason.is_of_placing());
             ensure!(
-                key.returned == gave_up(order),
+                key.returned == gave_up,
                 "order {} is {:?}, and its key is {key:?}",
                 order.id,
                 order.state
@@ -65,15 +70,4 @@ pub(super) fn returns_have_arrived(ledger: &LedgerState, store: &StoreState) -> 
         }
     }
     Ok(())
-}
-
-/// The key of an order, if it is not another one's.
-fn key_of<'a>(account: &'a Account, order: &Order) -> Option<&'a KeyEntry> {
-    let value = KeyEntry::new(order.id, order.intent.quantity().get());
-    account.keys.get(&order.intent.key_digest()).filter(|key| key.is_of(value))
-}
-
-/// Whether an order was cancelled after it had its units.
-fn gave_up(order: &Order) -> bool {
-    order.state.reason().is_some_and(|reason| !reason.is_of_placing())
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use flashgate_domain::{
-    BatchId, BatchOutcome, BuyerDigest, CancelReason, Decision, Intent, KeyDigest, OrderId, OrderOutcome,
-    OrderState, Sale, SaleId, Shard, Timestamp, Window,
+    BatchId, BatchOutcome, BuyerDigest, Decision, Intent, KeyDigest, OrderId, OrderOutcome, OrderState, Sale,
+    SaleId, Shard, Timestamp, Window,
     audit::{Amount, LedgerStep},
 };
 use flashgate_ledger::{
@@ -275,13 +275,13 @@ impl Books {
         account.sequence += 1;
         account.epoch += u64::from(returned > 0);
         let intents = outcome.orders.iter().map(|order| order.intent.clone()).collect();
-        let states = outcome.orders.iter().map(|order| at_placing(order.decision).state()).collect();
+        let states = outcome.orders.iter().map(|order| order.decision.at_placing().state()).collect();
         let status = Status::Known { intents, states, acknowledged: true };
         let entry =
             Entry { id: outcome.batch, at, status, body: Vec::new(), settling: false, rebuilt: Some(sale) };
-        let logged = self.log.entry(outcome.batch.base()).or_insert_with(|| entry.clone());
-        if logged.id == outcome.batch && matches!(logged.status, Status::Fenced) {
-            *logged = entry;
+        let is_fence = |logged: &Entry| logged.id == outcome.batch && matches!(logged.status, Status::Fenced);
+        if self.log.get(&outcome.batch.base()).is_none_or(is_fence) {
+            self.log.insert(outcome.batch.base(), entry);
         }
         Restored::Done
     }
@@ -393,7 +393,7 @@ impl Books {
 fn restore(account: &mut Account, order: &OrderOutcome) -> u32 {
     let (intent, units) = (&order.intent, order.intent.quantity().get());
     let (value, buyer) = (KeyEntry::new(order.order, units), intent.buyer_digest());
-    if at_placing(order.decision) != Decision::Confirmed {
+    if order.decision.at_placing() != Decision::Confirmed {
         // It never had units; its key keeps replaying it, unless another order has the key.
         account.keys.entry(intent.key_digest()).or_insert(value);
         return 0;
@@ -411,14 +411,6 @@ fn restore(account: &mut Account, order: &OrderOutcome) -> u32 {
     account.let_go(buyer, units);
     account.release(units);
     units
-}
-
-/// The decision of the placing: an order that was cancelled for another reason was confirmed.
-const fn at_placing(present: Decision) -> Decision {
-    match present {
-        Decision::Cancelled(reason) if !CancelReason::is_of_placing(reason) => Decision::Confirmed,
-        placed @ (Decision::Confirmed | Decision::Cancelled(_)) => placed,
-    }
 }
 
 fn open_batch(entry: &Entry, sale: SaleId) -> Option<OpenBatch> {
