@@ -6,7 +6,7 @@ use prost::Message;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let files = ["dead_letters", "messages", "operations", "purchase", "sale"]
+    let files = ["dead_letters", "messages", "operations", "payment", "purchase", "sale"]
         .map(|name| format!("flashgate/v1/{name}.proto"));
     let descriptors = protox::compile(files, ["proto"])?;
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);

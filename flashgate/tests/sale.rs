@@ -125,6 +125,33 @@ async fn an_order_is_cancelled_and_its_transitions_are_listed() {
 }
 
 #[tokio::test]
+async fn the_payments_of_an_order_are_listed_and_a_failed_refund_is_retried() {
+    let operator = Operator::start().await;
+    let id = ORDER.to_string();
+    let payments = json_of(&flashgate(&operator, &["order", "payments", &id, "--output", "json"]).await);
+    let [attempt] = &payments["attempts"].as_array().unwrap()[..] else { panic!("{payments}") };
+    assert_eq!((&attempt["state"], &attempt["taken_minor"]), (&json!("paid"), &json!(1_999)));
+    let [refund] = &payments["refunds"].as_array().unwrap()[..] else { panic!("{payments}") };
+    assert_eq!((&refund["state"], &refund["last_error"]), (&json!("failed"), &json!("account closed")));
+    let shown = flashgate(&operator, &["order", "payments", &id]).await;
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    for text in ["19.99 EUR", "order_cancelled", "account closed", &format!("{id}-1-r1")] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    let retry = |refund| {
+        ["order", "retry-refund", refund, "--actor", "eve", "--reason", "by hand", "--output", "json"]
+    };
+    let first = format!("{id}-1-r1");
+    let retried = json_of(&flashgate(&operator, &retry(&first)).await);
+    assert_eq!((&retried["refund_id"], &retried["state"]), (&json!(format!("{id}-1-r2")), &json!("pending")));
+    assert_eq!(flashgate(&operator, &retry("78-1-r1")).await.status.code(), Some(3));
+    let wrong = flashgate(&operator, &retry("r/1")).await;
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("letters, digits, hyphens"), "{wrong:?}");
+    assert_eq!(flashgate(&operator, &["order", "payments", "78"]).await.status.code(), Some(3));
+}
+
+#[tokio::test]
 async fn a_creation_whose_answer_is_lost_is_repeated_and_makes_one_sale() {
     let operator = Operator::losing_answers(1).await;
     let created = flashgate(&operator, &[&CREATE[..], &["--timeout", "1s"]].concat()).await;

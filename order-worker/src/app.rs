@@ -4,7 +4,7 @@
 mod error;
 mod late_init;
 
-use std::{process, sync::Arc, time::Duration};
+use std::{net::SocketAddr, process, sync::Arc, time::Duration};
 
 pub use error::WorkerError;
 use flashgate_domain::{Backoff, Clock};
@@ -13,6 +13,7 @@ use flashgate_messaging::{
     rocketmq::{RocketMq, RocketMqBrowser, RocketMqConfig, RocketMqPublisher, RocketMqSubscription},
 };
 use flashgate_order_store::server::{SchemaError, ServerStore};
+use flashgate_payments::http::HttpProvider;
 use flashgate_service::{config::ConfigError, shutdown::waiting_for};
 use flashgate_supervision::Supervisor;
 use late_init::LateInit;
@@ -26,12 +27,13 @@ use tracing::{info, warn};
 
 use crate::{
     auditor::Auditor,
-    config::{OperatorConfig, WorkerConfig},
+    config::{PaymentConfig, WorkerConfig},
     consume::{Dependencies, Topics, pause},
     engine::{self, OperatorPort},
     health::Health,
     lifecycle::{self, Lifecycle, Tasks, TimerSender},
     operator::{Backlog, DeadLetters, Interface, Repairs, Sales},
+    payments::{self, Parts},
 };
 
 /// Pause before the group is rejoined after a batch of another ledger.
@@ -80,7 +82,7 @@ pub async fn serve(
 
     let topic = config.rocketmq.topic("sales")?;
     let sales = Arc::new(Sales::new(store.clone(), publisher.clone(), topic, Arc::clone(&clock)));
-    let Lifecycle { orders, timers, tasks } = lifecycle::open(lifecycle::Dependencies {
+    let Lifecycle { orders, timers, events, tasks } = lifecycle::open(lifecycle::Dependencies {
         store: store.clone(),
         publisher: publisher.clone(),
         events: config.rocketmq.topic("lifecycle")?,
@@ -89,7 +91,21 @@ pub async fn serve(
         health: Arc::clone(&health),
         sweep_interval_ms: config.lifecycle.sweep_interval_ms,
     });
-    let listener = bind(&config.operator).await?;
+    let listener = bind("operator.listen", config.operator.listen).await?;
+    let payment_parts = match &config.payment {
+        Some(payment) => Some(payment_parts(payment).await?),
+        None => None,
+    };
+    let payment_dependencies = payments::Dependencies {
+        store: store.clone(),
+        orders: Arc::clone(&orders),
+        events,
+        clock: Arc::clone(&clock),
+        health: Arc::clone(&health),
+        seed,
+    };
+    let (payments, payment_tasks) = payments::open(payment_parts, payment_dependencies, files);
+    let files = files.saturating_sub(payment_tasks.as_ref().map_or(0, payments::Tasks::connections_max));
     let backlog = Backlog::default();
     let repairs = Repairs {
         store: store.clone(),
@@ -105,11 +121,17 @@ pub async fn serve(
         store: store.clone(),
         clock: Arc::clone(&clock),
     };
-    let interface = Interface { sales, orders, repairs, dead_letters, health: Arc::clone(&health) };
+    let interface = Interface { sales, orders, payments, repairs, dead_letters, health: Arc::clone(&health) };
     let port = OperatorPort::open(listener, &config.operator, files, interface, Some(metrics), supervisor)?;
 
-    let handles =
-        BrokerHandles { publisher: &publisher, browser: &browser, backlog: &backlog, timers, tasks };
+    let handles = BrokerHandles {
+        publisher: &publisher,
+        browser: &browser,
+        backlog: &backlog,
+        timers,
+        tasks,
+        payments: payment_tasks,
+    };
     let telling = supervisor.spawn("shutdown_notice", tell(Arc::clone(&health), shutdown.clone()));
     let worked = work(&config, clock, store, handles, &health, seed, supervisor).await;
     // Needed if the consumer ended by itself, such as at another schema: from here on tasks may end.
@@ -137,20 +159,27 @@ async fn tell(health: Arc<Health>, shutdown: CancellationToken) {
     health.shut_down();
 }
 
-async fn bind(config: &OperatorConfig) -> Result<TcpListener, WorkerError> {
-    let listener = TcpListener::bind(config.listen).await;
-    let listener = listener.map_err(|source| WorkerError::Listen { address: config.listen, source })?;
-    info!(address = %config.listen, "operators' port open");
+async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, WorkerError> {
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.map_err(|source| WorkerError::Listen { key, address, source })?;
+    info!(key, %address, "port open");
     Ok(listener)
 }
 
-/// The parts of the broker that the operator's port uses, once connected.
+async fn payment_parts(config: &PaymentConfig) -> Result<Parts, WorkerError> {
+    let provider = HttpProvider::new(&config.provider).map_err(PaymentConfig::unfit)?;
+    let listener = bind("payment.listen", config.listen).await?;
+    Ok(Parts { config: config.clone(), provider: Arc::new(provider), listener })
+}
+
+/// The parts of the broker that the operator's port uses, once connected, and the tasks that run then.
 struct BrokerHandles<'a> {
     publisher: &'a Arc<LateInit<RocketMqPublisher>>,
     browser: &'a LateInit<RocketMqBrowser>,
     backlog: &'a Backlog,
     timers: TimerSender,
     tasks: Tasks,
+    payments: Option<payments::Tasks>,
 }
 
 async fn work(
@@ -167,6 +196,8 @@ async fn work(
     if !await_schema(&*store, health, &backoff, shutdown).await? {
         return Ok(());
     }
+    // Callbacks do not wait for the broker.
+    let paying = handles.payments.map(|tasks| tasks.spawn(supervisor));
     let topics = Topics {
         outcomes: config.rocketmq.topic("outcomes")?,
         lifecycle: config.rocketmq.topic("lifecycle")?,
@@ -213,6 +244,9 @@ async fn work(
             let joined = await_broker(&config.rocketmq, &clock, health, &backoff, supervisor).await?;
             member = joined.map(|(_mq, _sender, subscription)| subscription);
         }
+    }
+    if let Some(paying) = paying {
+        paying.ended().await;
     }
     running.ended().await;
     drop(auditing);

@@ -2,6 +2,8 @@
 //!
 //! `config.sample.toml` holds every key with its default; `order-worker config default` prints it.
 
+mod payment;
+
 use std::{
     net::{Ipv4Addr, SocketAddr},
     num::{NonZeroU32, NonZeroU64, NonZeroUsize},
@@ -25,6 +27,7 @@ use flashgate_supervision::Supervisor;
 use serde::Deserialize;
 use tonic::transport::Endpoint;
 
+pub use self::payment::{InvalidPageUrl, PageUrl, PaymentConfig};
 use crate::stores;
 
 /// Prefix of the environment variables that override the file: `FLASHGATE_WORKER__ORDER_STORE__URL` is
@@ -47,6 +50,8 @@ pub struct WorkerConfig {
     pub consume: ConsumeConfig,
     /// The life of orders after they were placed.
     pub lifecycle: LifecycleConfig,
+    /// Payments; off without the table.
+    pub payment: Option<PaymentConfig>,
     /// The interface for operators and gateways.
     pub operator: OperatorConfig,
     /// The background audit.
@@ -78,6 +83,9 @@ impl WorkerConfig {
             self.rocketmq.group(group).map_err(unfit)?;
         }
         self.rocketmq.check_access().map_err(|wrong| ConfigError::Wrong(format!("rocketmq.{wrong}")))?;
+        if let Some(payment) = &self.payment {
+            payment.check()?;
+        }
         if let Some(url) = &self.audit.gateway_url {
             Endpoint::from_shared(url.clone()).map_err(|why| {
                 ConfigError::unfit("audit.gateway_url", format!("must be http://host:port: {why}"))
@@ -349,7 +357,7 @@ mod tests {
     use flashgate_order_store::server::ServerSettings;
     use flashgate_service::config::{contract::variables_are_read_as_the_file, load};
 
-    use super::WorkerConfig;
+    use super::{PaymentConfig, WorkerConfig};
 
     fn check(text: &str) -> Result<WorkerConfig, String> {
         static FILES: AtomicU32 = AtomicU32::new(0);
@@ -376,6 +384,24 @@ mod tests {
         assert_eq!(WorkerConfig::default().order_store.settings(), ServerSettings::default());
     }
 
+    /// Payments with the required keys, and `more`.
+    fn payment(more: &str) -> String {
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        format!(
+            "[payment]\npage_url = \"http://p/{{attempt_id}}\"\n{more}\n[payment.provider]\nurl = \"http://p\"\n\
+             token = \"t\"\nsigning_secrets = [\"{secret}\"]"
+        )
+    }
+
+    #[test]
+    fn payments_are_off_without_their_table_and_have_defaults() {
+        assert!(check("").unwrap().payment.is_none());
+        let read = check(&payment("")).unwrap().payment.unwrap();
+        let expected = PaymentConfig::new(read.page_url.clone(), read.provider.clone());
+        assert_eq!(format!("{read:?}"), format!("{expected:?}"));
+        assert!(!format!("{read:?}").contains("whsec_M"), "{read:?}");
+    }
+
     #[test]
     fn a_wrong_key_or_value_is_named() {
         for (text, key) in [
@@ -400,6 +426,17 @@ mod tests {
                 "order_store.tls.ca_file: cannot read",
             ),
             ("[rocketmq]\nprefix = \"a b\"", "rocketmq.prefix"),
+            ("[payment]", "payment: missing field `page_url`"),
+            (&payment("").replace("{attempt_id}", "x"), "payment.page_url: must be http:// or https://"),
+            (&payment("listen = \"here\""), "payment.listen"),
+            (&payment("check_fist_ms = 1"), "payment.check_fist_ms: unknown key"),
+            (&payment("check_first_ms = 0"), "payment.check_first_ms"),
+            (&payment("check_first_ms = 400000"), "payment.check_max_ms must be at least"),
+            (&payment("refund_backoff_max_ms = 1"), "payment.refund_backoff_max_ms must be at least"),
+            (&payment("callback_retention_ms = -1"), "payment.callback_retention_ms"),
+            (&payment("").replace("token = ", "tokens = "), "payment.provider.tokens: unknown key"),
+            (&payment("").replace("token = \"t\"", ""), "payment.provider.token is required"),
+            (&payment("").replace("url = \"http://p\"", "url = \"p\""), "payment.provider.url"),
             ("[audit]\ngateway_url = \"a b\"", "audit.gateway_url must be http://host:port"),
             ("[operator]\nlisten = \"here\"", "listen"),
             ("[operator]\nbody_timeout_ms = 0", "body_timeout_ms"),

@@ -26,6 +26,7 @@ use crate::{
     health::Health,
     lifecycle::{self, Lifecycle},
     operator::{self, Backlog, DeadLetters, Interface, Repairs, Sales},
+    payments::{self, Parts},
 };
 
 /// Everything outside the worker. In its own process servers; in the embedded mode the store and the bus of the
@@ -45,6 +46,8 @@ pub struct Dependencies<S> {
     pub topics: Topics,
     /// The topic of sale events.
     pub sales_topic: Topic,
+    /// How payments are made; `None`: they are off.
+    pub payments: Option<Parts>,
     /// The time for stored rows.
     pub clock: Arc<dyn Clock>,
     /// Seeds the pauses before retries: different at every start.
@@ -79,20 +82,40 @@ pub async fn run<S: Subscription + 'static>(
     files: usize,
     supervisor: &Supervisor,
 ) -> Result<Option<S>, tonic_reflection::server::Error> {
-    let Dependencies { store, publisher, browser, subscription, timers, topics, sales_topic, clock, seed } =
-        dependencies;
+    let Dependencies {
+        store,
+        publisher,
+        browser,
+        subscription,
+        timers,
+        topics,
+        sales_topic,
+        payments,
+        clock,
+        seed,
+    } = dependencies;
     let Config { consume, lifecycle, operator } = config;
     let health = Arc::new(Health::new(Duration::MAX, supervisor.shutdown().clone()));
     let sales = Sales::new(Arc::clone(&store), Arc::clone(&publisher), sales_topic, Arc::clone(&clock));
-    let Lifecycle { orders, timers: timer_sender, tasks } = lifecycle::open(lifecycle::Dependencies {
+    let Lifecycle { orders, timers: timer_sender, events, tasks } =
+        lifecycle::open(lifecycle::Dependencies {
+            store: Arc::clone(&store),
+            publisher: Arc::clone(&publisher),
+            events: topics.lifecycle.clone(),
+            timers: topics.timers.clone(),
+            clock: Arc::clone(&clock),
+            health: Arc::clone(&health),
+            sweep_interval_ms: lifecycle.sweep_interval_ms,
+        });
+    let payment_dependencies = payments::Dependencies {
         store: Arc::clone(&store),
-        publisher: Arc::clone(&publisher),
-        events: topics.lifecycle.clone(),
-        timers: topics.timers.clone(),
+        orders: Arc::clone(&orders),
+        events,
         clock: Arc::clone(&clock),
         health: Arc::clone(&health),
-        sweep_interval_ms: lifecycle.sweep_interval_ms,
-    });
+        seed,
+    };
+    let (payments, payment_tasks) = payments::open(payments, payment_dependencies, files);
     let repairs = Repairs {
         store: Arc::clone(&store),
         publisher: Arc::clone(&publisher),
@@ -107,12 +130,19 @@ pub async fn run<S: Subscription + 'static>(
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
     };
-    let interface =
-        Interface { sales: Arc::new(sales), orders, repairs, dead_letters, health: Arc::clone(&health) };
+    let interface = Interface {
+        sales: Arc::new(sales),
+        orders,
+        payments,
+        repairs,
+        dead_letters,
+        health: Arc::clone(&health),
+    };
     let port = OperatorPort::open(listener, operator, files, interface, metrics, supervisor)?;
     health.store(true);
     health.bus(true);
     let running = tasks.spawn(timers, supervisor);
+    let paying = payment_tasks.map(|tasks| tasks.spawn(supervisor));
     let dependencies = consume::Dependencies {
         store,
         publisher,
@@ -122,6 +152,9 @@ pub async fn run<S: Subscription + 'static>(
         timers: timer_sender,
     };
     let subscription = work(subscription, dependencies, consume.clone(), seed, supervisor).await;
+    if let Some(paying) = paying {
+        paying.ended().await;
+    }
     running.ended().await;
     port.close(&health).await;
     Ok(subscription)

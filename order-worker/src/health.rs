@@ -36,6 +36,8 @@ pub struct Condition {
     pub foreign_batches: bool,
     /// The clock of this process differs too much from the order store's or the broker's.
     pub clocks_apart: bool,
+    /// The last call to the payment provider failed. Batches are decided all the same, so the worker is ready.
+    pub provider_failing: bool,
     /// Shutdown has begun.
     pub shutting_down: bool,
 }
@@ -45,7 +47,15 @@ impl Condition {
     pub const fn is_ready(self) -> bool {
         self.store_up && self.bus_up && !self.foreign_batches && !self.clocks_apart && !self.shutting_down
     }
+
+    /// The names of the dependencies that fail, and without which the worker is ready all the same.
+    pub const fn degraded(self) -> &'static [&'static str] {
+        if self.provider_failing { &[PROVIDER] } else { &[] }
+    }
 }
+
+/// The name of the payment provider.
+const PROVIDER: &str = "payment_provider";
 
 /// Holds the condition: workers report changes, probes read it.
 #[derive(Debug)]
@@ -164,6 +174,18 @@ impl Health {
     pub fn bus(&self, up: bool) {
         export("broker", up);
         self.change(|condition| condition.bus_up = up);
+    }
+
+    /// Records whether the payment provider answered the last call.
+    pub(crate) fn provider(&self, up: bool) {
+        self.change(|condition| condition.provider_failing = !up);
+        self.export_provider();
+    }
+
+    /// Exports again whether the payment provider answered: a gauge that is not set for some minutes is no longer
+    /// exported.
+    pub(crate) fn export_provider(&self) {
+        export(PROVIDER, !self.condition().provider_failing);
     }
 
     /// Records that the clock of this process is `ahead_ms` ahead of that of `peer`.

@@ -1,12 +1,13 @@
 //! The order worker: takes committed batches from the broker, places their orders in the order store, publishes
 //! the outcomes, and serves operators.
 //!
-//! It touches the order store and the broker, never the ledger.
+//! It touches the order store, the broker and the payment provider, never the ledger.
 //!
 //! | module | subject |
 //! |---|---|
 //! | [`consume`] | the life of a chunk: taken, placed, published, acknowledged |
 //! | [`lifecycle`] | the transitions of orders after they were placed, and the publication of their events |
+//! | [`payments`] | attempts to pay orders, callbacks of the payment provider, refunds |
 //! | [`operator`] | the interface for operators and gateways |
 //! | `auditor` | the background audit |
 //! | [`health`] | whether the worker is ready, and why not |
@@ -27,4 +28,5 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod openapi;
 pub mod operator;
+pub mod payments;
 pub mod stores;

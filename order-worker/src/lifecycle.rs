@@ -15,6 +15,7 @@ use flashgate_service::throttle::LogThrottle;
 use flashgate_supervision::{Supervisor, Task};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::orders::note;
 pub use self::{
     deadlines::DeadlineSweep,
     orders::{By, Orders},
@@ -48,6 +49,8 @@ pub struct Lifecycle {
     pub orders: Arc<Orders>,
     /// Takes what was placed.
     pub timers: TimerSender,
+    /// Takes the events of transitions.
+    pub events: EventSender,
     /// The tasks.
     pub tasks: Tasks,
 }
@@ -83,7 +86,8 @@ pub fn open(dependencies: Dependencies) -> Lifecycle {
     let timeouts = TimerConsumer { deadlines: Arc::clone(&deadlines), outlet };
     let sweep = DeadlineSweep::new(deadlines, sweep_interval_ms);
     let tasks = Tasks { events, timers, timeouts, sweep };
-    Lifecycle { orders: Arc::new(Orders::new(store, clock, sender)), timers: timer_sender, tasks }
+    let orders = Arc::new(Orders::new(store, clock, sender.clone()));
+    Lifecycle { orders, timers: timer_sender, events: sender, tasks }
 }
 
 /// The running background tasks.

@@ -3,6 +3,8 @@
 use flashgate_service::metrics::{BUS_FAULTS, Kind, Label, Metric};
 use metrics::Unit;
 
+const PROVIDER_VERB: Label = Label { name: "verb", values: &["query", "close", "refund"] };
+
 /// Metrics of the order worker itself.
 pub const WORKER: &[Metric] = &[
     Metric::counter("flashgate_worker_outcomes_total", "decided orders")
@@ -44,7 +46,7 @@ pub const WORKER: &[Metric] = &[
             values: &["paid", "shipped", "finished", "cancelled", "refunding", "refunded"],
         }]),
     Metric::counter("flashgate_worker_expired_orders_total", "orders cancelled since they were not paid in time")
-        .by(&[Label { name: "by", values: &["timer", "sweep"] }]),
+        .by(&[Label { name: "by", values: &["timer", "sweep", "payment"] }]),
     Metric::new(
         "flashgate_worker_overdue_seconds",
         Kind::Gauge,
@@ -58,6 +60,82 @@ pub const WORKER: &[Metric] = &[
         Unit::Seconds,
         "age of the oldest event of an order that a worker left unpublished",
     ),
+    Metric::counter("flashgate_worker_payment_attempts_total", "payment attempts opened for buyers"),
+    Metric::counter(
+        "flashgate_worker_payment_callbacks_total",
+        "callbacks of the payment provider: acknowledged (recorded, unchanged, repeated, ignored), or refused with a code",
+    )
+    .by(&[Label {
+        name: "result",
+        values: &[
+            "recorded",
+            "unchanged",
+            "repeated",
+            "ignored",
+            "invalid_signature",
+            "malformed",
+            "body_too_large",
+            "body_timeout",
+            "attempt_not_found",
+            "refund_not_found",
+            "store_unavailable",
+            "internal",
+        ],
+    }]),
+    Metric::counter(
+        "flashgate_worker_payment_reports_total",
+        "reports of the payment provider that changed something, or are a finding",
+    )
+    .by(&[
+        Label { name: "kind", values: &["paid", "closed", "reversed", "refund"] },
+        Label { name: "source", values: &["callback", "check", "refund"] },
+    ]),
+    Metric::counter("flashgate_worker_payment_findings_total", "reports that an operator must look at").by(&[
+        Label {
+            name: "finding",
+            values: &[
+                "wrong_amount",
+                "amount_changed",
+                "reversed_after_shipping",
+                "returned_twice",
+                "reversed_amount",
+                "refund_amount",
+            ],
+        },
+    ]),
+    Metric::counter("flashgate_worker_refunds_total", "refunds that got this state").by(&[Label {
+        name: "state",
+        values: &["pending", "requires_action", "succeeded", "failed", "cancelled"],
+    }]),
+    Metric::new(
+        "flashgate_worker_payment_checks_overdue_seconds",
+        Kind::Gauge,
+        Unit::Seconds,
+        "how long the earliest check of a payment attempt waits for a worker",
+    ),
+    Metric::new(
+        "flashgate_worker_refunds_overdue_seconds",
+        Kind::Gauge,
+        Unit::Seconds,
+        "how long the earliest refund waits for a worker",
+    ),
+    Metric::seconds("flashgate_worker_provider_call_seconds", "time of a call to the payment provider")
+        .by(&[PROVIDER_VERB]),
+    Metric::counter("flashgate_worker_provider_errors_total", "failed calls to the payment provider").by(&[
+        PROVIDER_VERB,
+        Label {
+            name: "code",
+            values: &[
+                "provider_unreachable",
+                "provider_timeout",
+                "provider_connection_lost",
+                "provider_unavailable",
+                "provider_access_denied",
+                "provider_refused",
+                "provider_answer_unreadable",
+            ],
+        },
+    ]),
     Metric::counter("flashgate_worker_audits_total", "background audits of a sale")
         .by(&[Label { name: "verdict", values: &["agrees", "to_redrive", "differs", "failed"] }]),
     Metric::seconds("flashgate_worker_audit_seconds", "time of one background audit"),
@@ -68,7 +146,7 @@ pub const WORKER: &[Metric] = &[
     .by(&[Label { name: "sale", values: &[] }, Label { name: "finding", values: &[] }]),
     Metric::gauge(
         "flashgate_worker_dependency_up",
-        "1: the order store takes writes and chunks are decided; the broker responds",
+        "1: the order store takes writes and chunks are decided; the broker responds; the payment provider responds",
     )
-    .by(&[Label { name: "part", values: &["order_store", "broker"] }]),
+    .by(&[Label { name: "part", values: &["order_store", "broker", "payment_provider"] }]),
 ];

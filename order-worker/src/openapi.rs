@@ -2,7 +2,8 @@
 //! `docs/openapi.order-worker.json` is a copy of it.
 
 use flashgate_operations::view::{
-    OrderEventView, OrderEventsView, OrderView, SaleView, SalesView, StoredOrderView,
+    AttemptView, OrderEventView, OrderEventsView, OrderView, PaymentsView, RefundView, SaleView, SalesView,
+    StoredOrderView,
 };
 use flashgate_proto::sale::SaleTerms;
 use flashgate_service::openapi::{Buyer, Id, Key, Problem};
@@ -10,7 +11,7 @@ use utoipa::OpenApi;
 
 use crate::operator::{
     form::{SaleForm, StepForm},
-    http,
+    http, payments,
 };
 
 #[derive(OpenApi)]
@@ -31,7 +32,9 @@ use crate::operator::{
         http::ship,
         http::finish,
         http::refund,
-        http::events
+        http::events,
+        payments::list,
+        payments::retry
     ),
     components(schemas(
         StepForm,
@@ -43,6 +46,9 @@ use crate::operator::{
         StoredOrderView,
         OrderEventView,
         OrderEventsView,
+        AttemptView,
+        RefundView,
+        PaymentsView,
         Buyer,
         Id,
         Key,

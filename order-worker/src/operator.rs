@@ -1,6 +1,6 @@
 //! The interface for operators and gateways: sales and orders, over gRPC and a small HTTP form of it, on one port.
 //!
-//! [`sales`] and [`crate::lifecycle`] decide; [`grpc`] and [`http`] only decode and encode. `order_store` shows the order store to auditors,
+//! [`sales`], [`crate::lifecycle`] and [`crate::payments`] decide; [`grpc`] and [`http`] only decode and encode. `order_store` shows the order store to auditors,
 //! `repairs` repairs and records the repairs, `dead_letters` lists the messages that were given up.
 
 mod backlog;
@@ -11,6 +11,7 @@ pub mod http;
 mod order_store;
 mod orders;
 mod page;
+pub(crate) mod payments;
 mod repairs;
 pub mod sales;
 
@@ -26,7 +27,7 @@ pub use repairs::Repairs;
 pub use sales::Sales;
 pub(crate) use sales::failure;
 
-use crate::{health::Health, lifecycle::Orders};
+use crate::{health::Health, lifecycle::Orders, payments::Payments};
 
 /// The dependencies of the operator's port.
 pub struct Interface {
@@ -34,6 +35,8 @@ pub struct Interface {
     pub sales: Arc<Sales>,
     /// Orders.
     pub orders: Arc<Orders>,
+    /// Payments of orders.
+    pub payments: Arc<Payments>,
     /// Repairs of audit findings.
     pub repairs: Repairs,
     /// Dead letters.
@@ -52,10 +55,16 @@ pub fn router(
     metrics: Option<PrometheusHandle>,
     body_limits: BodyLimits,
 ) -> Result<(Router, impl Future<Output = ()> + Send + use<>), tonic_reflection::server::Error> {
-    let Interface { sales, orders, repairs, dead_letters, health } = interface;
-    let services =
-        grpc::Services { sales: Arc::clone(&sales), orders: Arc::clone(&orders), repairs, dead_letters };
+    let Interface { sales, orders, payments, repairs, dead_letters, health } = interface;
+    let services = grpc::Services {
+        sales: Arc::clone(&sales),
+        orders: Arc::clone(&orders),
+        payments: Arc::clone(&payments),
+        repairs,
+        dead_letters,
+    };
     let (grpc, reporting) = grpc::routes(services, &health, body_limits)?;
-    let router = http::routes(sales, orders, health, metrics, body_limits).merge(grpc);
+    let http = http::routes(sales, orders, health, metrics, body_limits);
+    let router = http.merge(payments::routes(payments, body_limits)).merge(grpc);
     Ok((router.fallback(http::nothing_here), reporting))
 }

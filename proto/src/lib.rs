@@ -1,14 +1,16 @@
 //! `flashgate.v1`: the generated code of the .proto files, and the bodies of the messages on the topics.
 //!
 //! The comments of the .proto files are the reference of the gRPC interface. Only [`body`] contains the layout of the
-//! messages on topics; [`snapshot`] converts snapshots, [`sale`], [`order`] and [`event`] convert a sale, an order and its
-//! events, [`json`] describes ids and tokens in JSON, [`channel`] keeps clients' connections alive.
+//! messages on topics; [`snapshot`] converts snapshots, [`sale`], [`order`], [`payment`] and [`event`] convert a sale, an
+//! order, its payments and its events, [`json`] describes ids and tokens in JSON, [`channel`] keeps clients' connections
+//! alive.
 
 pub mod body;
 pub mod channel;
 pub mod event;
 pub mod json;
 pub mod order;
+pub mod payment;
 pub mod sale;
 pub mod snapshot;
 pub mod timer;

@@ -136,6 +136,21 @@ impl Deployment {
         join_all(sums).await.into_iter().sum()
     }
 
+    /// Starts every worker and gateway, and waits until all are ready.
+    ///
+    /// # Panics
+    /// If one is not in time.
+    pub async fn start_all(&mut self) {
+        self.workers.iter_mut().for_each(Worker::start);
+        self.gateways.iter_mut().for_each(Gateway::start);
+        for worker in &mut self.workers {
+            worker.ready().await;
+        }
+        for gateway in &mut self.gateways {
+            gateway.ready().await;
+        }
+    }
+
     /// Has everything leave in order, and removes what it left in the stores of the stack.
     ///
     /// # Panics
@@ -263,14 +278,7 @@ impl Plan {
     /// If something is missing, or does not come up.
     pub async fn start(self) -> Deployment {
         let mut deployment = self.prepare().await;
-        deployment.workers.iter_mut().for_each(Worker::start);
-        deployment.gateways.iter_mut().for_each(Gateway::start);
-        for worker in &mut deployment.workers {
-            worker.ready().await;
-        }
-        for gateway in &mut deployment.gateways {
-            gateway.ready().await;
-        }
+        deployment.start_all().await;
         deployment
     }
 

@@ -15,6 +15,7 @@
 //! | [`process`], [`own_stack`], [`redis_server`], [`redis_pair`], [`mysql_pair`], [`rocketmq_server`], [`proxy`], [`lines`] | what can be killed, stopped, cut off and started again |
 //! | [`door`], [`purchase`], [`crowd`], [`rush`] | buyers, over HTTP, gRPC and streams, and what they heard |
 //! | [`raw_grpc`], [`raw_http2`] | peers that send what no client would |
+//! | [`payment_provider`] | the provider as a process, and buyers who pay there |
 //! | [`operator`], [`command`] | sales; audits and repairs as an operator types them |
 //! | [`order_store`], [`stock`], [`broker`], [`metrics`] | looks into the real stores |
 //! | [`books`] | the conservation laws, checked on both sides and across |
@@ -43,6 +44,7 @@ pub mod mysql_pair;
 pub mod operator;
 pub mod order_store;
 pub mod own_stack;
+pub mod payment_provider;
 pub mod ports;
 pub mod process;
 pub mod proxy;
@@ -67,6 +69,7 @@ pub use deployment::Deployment;
 pub use door::{Door, DoorStream, SeenOrder};
 pub use eventually::eventually;
 pub use operator::SaleForm;
+pub use payment_provider::PaymentProvider;
 pub use purchase::{Answer, Purchase, Refused};
 pub use rush::Rush;
 pub use seed::Seed;

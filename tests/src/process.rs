@@ -206,13 +206,17 @@ impl Process {
 /// # Panics
 /// If it is missing or was built without its failpoints: kill tests would wait in vain.
 pub fn binary(name: &str) -> PathBuf {
-    let folder = env::var_os("FLASHGATE_BIN_DIR").map_or_else(beside_this_test, PathBuf::from);
-    let path = folder.join(name);
+    let path = program(name);
     let build = "cargo build -p flashgate-gateway -p flashgate-order-worker --features failpoints";
     let bytes = std::fs::read(&path).unwrap_or_else(|why| panic!("{}: {why}; run: {build}", path.display()));
     let armed = bytes.windows(FAILPOINT_VARIABLE.len()).any(|window| window == FAILPOINT_VARIABLE.as_bytes());
     assert!(armed, "{} was built without failpoints; run: {build}", path.display());
     path
+}
+
+/// A program of the workspace that has no failpoints.
+pub fn program(name: &str) -> PathBuf {
+    env::var_os("FLASHGATE_BIN_DIR").map_or_else(beside_this_test, PathBuf::from).join(name)
 }
 
 /// Arms a failpoint (`flashgate_service::failpoint`).

@@ -40,7 +40,10 @@ pub use ledger::{LedgerState, LogStatus, Totals};
 pub use lifecycle::{Actor, Cause, InvalidText, OperatorName, OrderEvent, OrderStep, StepEffect};
 pub use order::{CancelReason, Order, OrderState};
 pub use outcome::{BatchOutcome, Decision, OrderOutcome};
-pub use payment::{AttemptId, AttemptState, CallbackId, Currency, Money, RefundId, RefundState};
+pub use payment::{
+    AttemptId, AttemptState, CallbackId, Currency, Money, Payment, PaymentAttempt, Refund, RefundCause,
+    RefundId, RefundKey, RefundRetry, RefundState, Unpayable,
+};
 pub use sale::{DeductPolicy, Sale, SaleDraft, SaleFields, SaleState, Window};
 pub use trace::TraceContext;
 pub use verdict::{Refusal, Verdict};

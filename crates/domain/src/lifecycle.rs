@@ -137,13 +137,15 @@ fn line(text: String, chars_max: usize) -> Result<String, InvalidText> {
     if text.chars().any(char::is_control) { Err(InvalidText::Control) } else { Ok(text) }
 }
 
-/// Who caused a transition. As a text: `buyer`, `deadline`, or `operator:` and the name.
+/// Who caused a transition. As a text: `buyer`, `deadline`, `payment`, or `operator:` and the name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
     /// The buyer of the order.
     Buyer,
     /// Nobody: the payment deadline has passed.
     Deadline,
+    /// The payment provider, by a report about an attempt or a refund.
+    Payment,
     /// An operator.
     Operator(OperatorName),
 }
@@ -151,6 +153,7 @@ pub enum Actor {
 impl Actor {
     const BUYER: &str = "buyer";
     const DEADLINE: &str = "deadline";
+    const PAYMENT: &str = "payment";
     const OPERATOR: &str = "operator:";
 
     /// The actor with that text; `None` if there is none.
@@ -158,6 +161,7 @@ impl Actor {
         match text {
             Self::BUYER => Some(Self::Buyer),
             Self::DEADLINE => Some(Self::Deadline),
+            Self::PAYMENT => Some(Self::Payment),
             _ => OperatorName::new(text.strip_prefix(Self::OPERATOR)?).map(Self::Operator).ok(),
         }
     }
@@ -168,6 +172,7 @@ impl fmt::Display for Actor {
         match self {
             Self::Buyer => f.write_str(Self::BUYER),
             Self::Deadline => f.write_str(Self::DEADLINE),
+            Self::Payment => f.write_str(Self::PAYMENT),
             Self::Operator(OperatorName(name)) => write!(f, "{}{name}", Self::OPERATOR),
         }
     }
@@ -182,6 +187,11 @@ impl OperatorName {
     pub fn new(name: impl Into<String>) -> Result<Self, InvalidText> {
         let name = line(name.into(), OPERATOR_CHARS_MAX)?;
         if name.is_empty() { Err(InvalidText::Empty) } else { Ok(Self(name)) }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -208,7 +218,7 @@ mod tests {
     #[test]
     fn an_actor_is_read_back_from_its_text() {
         let zoe = Actor::Operator(OperatorName::new("Zo\u{eb}: night shift").unwrap());
-        for actor in [Actor::Buyer, Actor::Deadline, zoe] {
+        for actor in [Actor::Buyer, Actor::Deadline, Actor::Payment, zoe] {
             assert_eq!(Actor::parse(&actor.to_string()), Some(actor));
         }
         for text in ["", "Buyer", "operator", "operator:", "operator:a\0"] {

@@ -22,6 +22,8 @@ named! {
         ByOperator = "by_operator",
         /// The stock could not be deducted after payment.
         OutboundFailed = "outbound_failed",
+        /// The payment provider gave the buyer's payment back by itself, as after a dispute.
+        PaymentReversed = "payment_reversed",
     }
 }
 
@@ -32,9 +34,12 @@ impl CancelReason {
     pub const fn returns_units(self) -> bool {
         match self {
             Self::OutOfStock => false,
-            Self::DuplicateKey | Self::Timeout | Self::ByBuyer | Self::ByOperator | Self::OutboundFailed => {
-                true
-            }
+            Self::DuplicateKey
+            | Self::Timeout
+            | Self::ByBuyer
+            | Self::ByOperator
+            | Self::OutboundFailed
+            | Self::PaymentReversed => true,
         }
     }
 
@@ -43,7 +48,11 @@ impl CancelReason {
     pub const fn is_of_placing(self) -> bool {
         match self {
             Self::OutOfStock | Self::DuplicateKey => true,
-            Self::Timeout | Self::ByBuyer | Self::ByOperator | Self::OutboundFailed => false,
+            Self::Timeout
+            | Self::ByBuyer
+            | Self::ByOperator
+            | Self::OutboundFailed
+            | Self::PaymentReversed => false,
         }
     }
 }
@@ -109,14 +118,17 @@ impl OrderState {
 
     /// Whether an order in this state may change to `next` (the table in `docs/ARCHITECTURE.md`).
     ///
-    /// An unpaid order is cancelled and owes nothing; a paid one goes to `Refunding` at once. A provider may report a
-    /// refund as failed after it reported success.
+    /// An unpaid order is cancelled and owes nothing, and has no payment to be reversed; a paid one goes to `Refunding` at
+    /// once. A provider may report a refund as failed after it reported success.
     pub fn may_become(self, next: Self) -> bool {
         use OrderState::{Cancelled, Confirmed, Finished, Paid, Pending, Refunded, Refunding, Shipped};
         match (self, next) {
             (Pending, Confirmed) | (Confirmed, Paid) | (Paid, Shipped) | (Shipped, Finished) => true,
             (Pending, Cancelled(reason)) => reason.is_of_placing(),
-            (Confirmed, Cancelled(reason)) | (Paid, Refunding(reason)) => !reason.is_of_placing(),
+            (Confirmed, Cancelled(reason)) => {
+                !reason.is_of_placing() && reason != CancelReason::PaymentReversed
+            }
+            (Paid, Refunding(reason)) => !reason.is_of_placing(),
             (Refunding(why), Refunded(same)) | (Refunded(why), Refunding(same)) => why == same,
             _ => false,
         }

@@ -4,12 +4,18 @@
 //! expires never affects an order that another attempt paid, and a second paid attempt is found and refunded.
 
 mod money;
+mod open;
+mod stored;
 
 use std::{fmt, num::NonZeroU32, str::FromStr, sync::Arc};
 
 use thiserror::Error;
 
-pub use self::money::{Currency, InvalidCurrency, InvalidMoney, MONEY_MINOR_MAX, Money};
+pub use self::{
+    money::{Currency, InvalidCurrency, InvalidMoney, MONEY_MINOR_MAX, Money},
+    open::{Payment, Unpayable},
+    stored::{PaymentAttempt, Refund, RefundCause, RefundKey, RefundRetry},
+};
 use crate::id::OrderId;
 
 /// Maximum length of the text of an attempt id: 19 digits, a hyphen, 10 digits.
@@ -97,6 +103,14 @@ named! {
 }
 
 impl RefundState {
+    /// Whether the refund is in progress: the provider has neither returned the money nor given up.
+    pub const fn is_open(self) -> bool {
+        match self {
+            Self::Pending | Self::RequiresAction => true,
+            Self::Succeeded | Self::Failed | Self::Cancelled => false,
+        }
+    }
+
     /// Whether a refund in this state may change to `next`.
     ///
     /// `failed` may follow `succeeded`: a bank can return the money days later. Nothing follows `failed` and

@@ -130,7 +130,7 @@ fn states() -> impl Iterator<Item = OrderState> + Clone {
 #[test]
 fn an_order_goes_only_where_the_documented_table_leads() {
     let documented = documented();
-    assert_eq!(documented.len(), 4 + 2 + 4 + 4 + 2 * CancelReason::ALL.len(), "{documented:?}");
+    assert_eq!(documented.len(), 4 + 2 + 4 + 5 + 2 * CancelReason::ALL.len(), "{documented:?}");
     for from in states() {
         for to in states() {
             assert_eq!(from.may_become(to), documented.contains(&(from, to)), "{from:?} -> {to:?}");

@@ -14,6 +14,7 @@ pub const fn byte_of(decision: Decision) -> u8 {
         Decision::Cancelled(CancelReason::ByBuyer) => b'b',
         Decision::Cancelled(CancelReason::ByOperator) => b'a',
         Decision::Cancelled(CancelReason::OutboundFailed) => b'o',
+        Decision::Cancelled(CancelReason::PaymentReversed) => b'r',
     }
 }
 

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`sale`] | a sale, and pages of sales |
 //! | [`order`] | an order, and its transitions |
+//! | [`payment`] | the payment attempts and the refunds of an order |
 //! | [`audit`] | the reports of an audit |
 //! | [`drift`] | compensating steps |
 //! | [`rebuild`] | a rebuild of a ledger |
@@ -17,6 +18,7 @@ pub mod audit;
 pub mod dead_letter;
 pub mod drift;
 pub mod order;
+pub mod payment;
 pub mod rebuild;
 pub mod redrive;
 pub mod repair;
@@ -26,6 +28,7 @@ pub use audit::AuditView;
 pub use dead_letter::{DecidedLetterView, DecidedLettersView, LetterView, LetterWithBodyView, LettersView};
 pub use drift::DriftView;
 pub use order::{OrderEventView, OrderEventsView, OrderView, StoredOrderView};
+pub use payment::{AttemptView, PaymentsView, RefundView};
 pub use rebuild::RebuildView;
 pub use redrive::RedriveView;
 pub use repair::RepairView;

@@ -31,7 +31,7 @@ const TLS_REQUIRED: u16 = 3159;
 
 /// Every statement of the store: eight sizes of each of the twelve over many rows, and the others. One that is not kept
 /// is prepared again, which costs a round trip.
-const STATEMENTS_KEPT: usize = 160;
+const STATEMENTS_KEPT: usize = 192;
 
 /// Connects to one server. `Debug` omits the credentials.
 #[derive(Clone)]

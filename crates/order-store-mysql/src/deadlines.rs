@@ -7,7 +7,7 @@ use flashgate_domain::{CancelReason, OrderEvent, OrderId, Timestamp};
 use flashgate_order_store::{
     DEADLINE_PAGE_MAX, DeadlineRepository, PaymentDeadline, StoreError,
     decide::returned_units,
-    expiry::{due, event, transactions},
+    expiry::{due, event, put_off, transactions},
     sql::{
         columns::{self, InvalidColumn},
         statement::{Sized, padded},
@@ -23,13 +23,14 @@ use sqlx::{
     query::Query,
 };
 
-use crate::{MySqlStore, fault::QueryError, lend, rows, slow_path::who_has, sql, within, write};
+use crate::{MySqlStore, fault::QueryError, lend, payments, rows, slow_path::who_has, sql, within, write};
 
 static PAYMENT_DEADLINES_CLAIM: LazyLock<Sized> =
     LazyLock::new(|| Sized::new(include_str!("../sql/payment_deadlines_claim.sql")));
 static PAYMENT_DEADLINES_DELETE: LazyLock<Sized> =
     LazyLock::new(|| Sized::new(include_str!("../sql/payment_deadlines_delete.sql")));
 const ORDERS_CONFIRMED_LOCK: &str = include_str!("../sql/orders_confirmed_lock.sql");
+const PAYMENT_DEADLINE_PUT_OFF: &str = include_str!("../sql/payment_deadline_put_off.sql");
 const ORDERS_CHANGE: &str = include_str!("../sql/orders_change.sql");
 
 #[async_trait]
@@ -82,9 +83,9 @@ impl DeadlineRepository for MySqlStore {
 
 /// Cancels the overdue orders of `deadlines` and deletes these, in one transaction.
 ///
-/// Deadlines are locked first, then orders, then sales, each by ascending id: a transition of one order locks the order
-/// and then its sale, and the row of a hot sale is locked only from its UPDATE to the commit. No transaction that has
-/// orders or a sale waits for a deadline.
+/// Deadlines are locked first, then orders, then checks that are due, then sales, each by ascending id: a transition of
+/// one order locks the order and then its sale, and the row of a hot sale is locked only from its UPDATE to the commit. No
+/// transaction that has orders or a sale waits for a deadline.
 async fn cancel(
     connection: &mut MySqlConnection,
     deadlines: &[PaymentDeadline],
@@ -103,6 +104,7 @@ async fn cancel(
     for row in query.fetch_all(&mut *transaction).await? {
         events.extend(event(rows::stored(&row)?, now));
     }
+    await_attempts(&mut transaction, &mut events, now).await?;
     change(&mut transaction, &events).await?;
     write::events(&mut transaction, &events).await?;
     for (size, deadlines) in padded(&claimed) {
@@ -114,6 +116,26 @@ async fn cancel(
     transaction.commit().await?;
     failpoint::hit("after_expire_commit");
     Ok(events)
+}
+
+/// Takes the events of orders with an open attempt out of `events`: whether that is paid decides. Read by a statement of
+/// its own, after the one that locked the orders: an attempt may have been opened while that one waited.
+async fn await_attempts(
+    connection: &mut MySqlConnection,
+    events: &mut Vec<OrderEvent>,
+    now: Timestamp,
+) -> Result<(), QueryError> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let open = payments::open_among(connection, events.iter().map(|event| event.order)).await?;
+    payments::hasten_all(connection, &open, now).await?;
+    for deadline in put_off(events, &open, now) {
+        let insert = sqlx::query(PAYMENT_DEADLINE_PUT_OFF);
+        let insert = insert.bind(deadline.at.as_millis()).bind(deadline.first_order.get());
+        insert.execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 /// Locks those of `deadlines` that are stored and that no other transaction has.

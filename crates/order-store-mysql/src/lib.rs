@@ -3,8 +3,8 @@
 //! `apply` decides a chunk in one transaction: on the `fast_path` if every order can be confirmed, on the `slow_path`
 //! if stock is short, a key is taken or a batch is repeated.
 //!
-//! Each trait is implemented in the file of its subject: `apply`, `lifecycle`, `deadlines`, `sales`, `snapshot`,
-//! `repairs`, `deployment`.
+//! Each trait is implemented in the file of its subject: `apply`, `lifecycle`, `deadlines`, `payments`, `sales`,
+//! `snapshot`, `repairs`, `deployment`.
 //!
 //! Connections come from `pool` and not from the pool of sqlx, which waits without a limit for one that is dead.
 
@@ -18,6 +18,7 @@ mod fast_path;
 mod fault;
 mod lifecycle;
 mod locked;
+mod payments;
 mod pool;
 mod repairs;
 mod rows;

@@ -7,6 +7,7 @@ use flashgate_domain::{CancelReason, OrderEvent, OrderId, SaleId, Timestamp};
 use flashgate_order_store::{
     Changed, EVENT_PAGE_MAX, LifecycleRepository, ORDER_EVENTS_MAX, OrderChange, StoreError,
     decide::returned_units,
+    payment_rules::PaymentStep,
     sql::{
         columns::{EventColumns, InvalidColumn},
         statement::{Sized, padded},
@@ -20,10 +21,10 @@ use tracing::debug;
 use crate::{
     MySqlStore, TIMEOUT_OF_A_SALE,
     fault::{Cause, QueryError},
-    lend, rows, sql, within, write,
+    lend, payments, rows, sql, within, write,
 };
 
-const ORDER_CHANGE: &str = include_str!("../sql/order_change.sql");
+pub(crate) const ORDER_CHANGE: &str = include_str!("../sql/order_change.sql");
 const RETURNS_REPUBLISH: &str = include_str!("../sql/returns_republish.sql");
 static UNPUBLISHED_EVENTS_DELETE: LazyLock<Sized> =
     LazyLock::new(|| Sized::new(include_str!("../sql/unpublished_events_delete.sql")));
@@ -128,6 +129,13 @@ async fn transition(
         transaction.rollback().await?;
         return Ok(changed);
     };
+    let step = PaymentStep::of(change);
+    if payments::is_held(&mut transaction, step, change.order).await? {
+        transaction.rollback().await?;
+        let order = rows::order(connection, change.order).await?;
+        return Ok(Changed::Held(order.ok_or(InvalidColumn("batch of an order"))?));
+    }
+    payments::follow(&mut transaction, step, event, now).await?;
     let events = std::slice::from_ref(event);
     write::events(&mut transaction, events).await?;
     write::return_stock(&mut transaction, &returned_units(events)).await?;

@@ -7,7 +7,7 @@ use flashgate_domain::{BatchId, OrderEvent, OrderId, Timestamp};
 use flashgate_order_store::{
     DEADLINE_PAGE_MAX, DeadlineRepository, PaymentDeadline, StoreError,
     decide::returned_units,
-    expiry::{due, event, transactions},
+    expiry::{due, event, put_off, transactions},
     sql::{
         columns::{self, InvalidColumn},
         summing,
@@ -18,10 +18,11 @@ use flashgate_order_store::{
 use flashgate_supervision::failpoint;
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::{SqliteStore, fault::QueryError, rows, write};
+use crate::{SqliteStore, fault::QueryError, payments, rows, write};
 
 const BATCH_CONFIRMED_SELECT: &str = include_str!("../sql/batch_confirmed_select.sql");
 const PAYMENT_DEADLINE_DELETE: &str = include_str!("../sql/payment_deadline_delete.sql");
+const PAYMENT_DEADLINE_PUT_OFF: &str = include_str!("../sql/payment_deadline_put_off.sql");
 
 #[async_trait]
 impl DeadlineRepository for SqliteStore {
@@ -88,10 +89,12 @@ fn cancel(
         }
     }
     drop(delete);
-    let mut events = Vec::new();
+    let (mut events, mut open) = (Vec::new(), BTreeSet::new());
     for first_order in first_orders {
         overdue(&transaction, first_order, now, &mut events)?;
+        payments::open_among(&transaction, first_order, &mut open)?;
     }
+    await_attempts(&transaction, &mut events, &open, now)?;
     for event in &events {
         if !write::order_state(&transaction, event.order, event.from, event.to)? {
             return Err(InvalidColumn("state of an order").into());
@@ -103,6 +106,23 @@ fn cancel(
     transaction.commit()?;
     failpoint::hit("after_expire_commit");
     Ok(events)
+}
+
+/// Takes the events of orders with an `open` attempt out of `events`: whether that is paid decides.
+fn await_attempts(
+    connection: &Connection,
+    events: &mut Vec<OrderEvent>,
+    open: &BTreeSet<OrderId>,
+    now: Timestamp,
+) -> Result<(), QueryError> {
+    for order in events.iter().map(|event| event.order).filter(|order| open.contains(order)) {
+        payments::hasten(connection, order, now)?;
+    }
+    for deadline in put_off(events, open, now) {
+        let values = (deadline.at.as_millis(), deadline.first_order.get());
+        connection.prepare_cached(PAYMENT_DEADLINE_PUT_OFF)?.execute(values)?;
+    }
+    Ok(())
 }
 
 /// Adds the events of the overdue orders of one batch.

@@ -4,8 +4,8 @@
 //! nothing that it acknowledged. No other process can open the file meanwhile: what the thread reads stays valid until
 //! it writes, and no transaction ever waits for another or is retried.
 //!
-//! Each trait is implemented in the file of its subject: `apply`, `lifecycle`, `deadlines`, `sales`, `snapshot`,
-//! `repairs`, `deployment`.
+//! Each trait is implemented in the file of its subject: `apply`, `lifecycle`, `deadlines`, `payments`, `sales`,
+//! `snapshot`, `repairs`, `deployment`.
 
 mod apply;
 mod deadlines;
@@ -13,6 +13,7 @@ mod deployment;
 mod fault;
 mod lifecycle;
 mod open;
+mod payments;
 mod repairs;
 mod rows;
 mod sales;

@@ -5,6 +5,7 @@ use flashgate_domain::{OrderEvent, OrderId, SaleId, Timestamp};
 use flashgate_order_store::{
     Changed, EVENT_PAGE_MAX, LifecycleRepository, ORDER_EVENTS_MAX, OrderChange, StoreError,
     decide::returned_units,
+    payment_rules::PaymentStep,
     sql::{
         columns::{EventColumns, InvalidColumn},
         texts::{ORDER_EVENTS_SELECT, UNPUBLISHED_EVENTS_SELECT},
@@ -13,7 +14,7 @@ use flashgate_order_store::{
 use flashgate_supervision::failpoint;
 use rusqlite::{Connection, Row, TransactionBehavior};
 
-use crate::{SqliteStore, fault::QueryError, rows, write};
+use crate::{SqliteStore, fault::QueryError, payments, rows, write};
 
 const UNPUBLISHED_EVENT_DELETE: &str = include_str!("../sql/unpublished_event_delete.sql");
 const RETURNS_REPUBLISH: &str = include_str!("../sql/returns_republish.sql");
@@ -80,6 +81,13 @@ fn transition(
         transaction.rollback()?;
         return Ok(changed);
     };
+    let step = PaymentStep::of(change);
+    if payments::is_held(&transaction, step, change.order)? {
+        transaction.rollback()?;
+        let order = rows::order(connection, change.order)?;
+        return Ok(Changed::Held(order.ok_or(InvalidColumn("batch of an order"))?));
+    }
+    payments::follow(&transaction, step, event, now)?;
     let events = std::slice::from_ref(event);
     write::events(&transaction, events)?;
     write::return_stock(&transaction, &returned_units(events))?;

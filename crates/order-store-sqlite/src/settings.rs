@@ -15,7 +15,7 @@ const WAL_PAGES_MAX: u32 = 16_384;
 /// Size to which a log that grew larger is truncated.
 const WAL_BYTES_KEPT: u32 = 2 * WAL_PAGES_MAX * PAGE_BYTES;
 /// Every statement: eight sizes of each of the five that insert many rows, and the others.
-const STATEMENTS_KEPT: usize = 96;
+const STATEMENTS_KEPT: usize = 128;
 
 /// The settings of the store.
 #[derive(Clone, Debug)]

@@ -11,13 +11,18 @@
 pub mod compensating;
 pub mod dead_letters;
 pub mod deadlines;
+pub mod due_work;
 pub mod events;
 pub mod expiring;
 pub mod identity;
 pub mod lifecycle;
+pub mod paying;
+pub mod paying_random;
+pub mod payments;
 pub mod placing;
 pub mod racing;
 pub mod random;
+pub mod refunds;
 pub mod rejecting;
 pub mod repairs;
 pub mod repeating;
@@ -113,6 +118,34 @@ macro_rules! order_store_contract {
                 an_order_that_was_paid_or_cancelled_is_left_alone
                 an_unknown_deadline_is_skipped
                 one_call_cancels_any_number_of_orders;
+            payments:
+                an_order_has_one_open_attempt
+                only_an_order_that_waits_for_money_can_be_paid
+                a_payment_pays_its_order_once
+                money_that_no_order_needs_is_refunded
+                of_two_paid_attempts_one_pays_the_order
+                an_overdue_order_waits_for_its_open_attempt
+                a_callback_is_recorded_once_until_it_is_forgotten;
+            refunds:
+                a_paid_order_that_is_cancelled_has_a_refund
+                an_order_follows_the_refund_of_its_payment
+                an_operator_does_not_end_a_refund_of_the_provider
+                a_refund_that_failed_is_tried_again
+                a_reversed_payment_takes_its_order_back;
+            due_work:
+                an_open_attempt_is_checked
+                an_attempt_is_checked_at_once_when_its_order_leaves_it
+                checks_are_claimed_and_come_again
+                refunds_are_claimed_and_come_again;
+            paying:
+                of_money_and_deadline_money_wins
+                of_money_and_cancellation_one_wins
+                of_opening_and_deadline_one_wins
+                a_callback_that_arrives_twice_at_once_is_recorded_once
+                two_attempts_that_are_paid_at_once_pay_their_order_once
+                two_callers_claim_each_check_once;
+            paying_random:
+                no_money_is_lost_or_kept_twice;
             snapshot:
                 the_snapshot_sums_the_orders_of_the_sale
                 the_snapshot_is_consistent_while_chunks_are_applied

@@ -27,6 +27,9 @@ pub trait DeadlineRepository: Send + Sync + 'static {
     /// reason [`Timeout`](flashgate_domain::CancelReason::Timeout) and the actor
     /// [`Deadline`](flashgate_domain::Actor::Deadline).
     ///
+    /// An order with an open payment attempt is skipped: whether that is paid decides. Its attempt is due for a check
+    /// now, and its batch gets another deadline, [`OPEN_ATTEMPT_GRACE`](crate::expiry::OPEN_ATTEMPT_GRACE) later.
+    ///
     /// A deadline that is later than `now`, that is not stored, or that another call holds at this moment is skipped.
     ///
     /// Each deadline is one transaction, together with the next ones as long as their batches have at most

@@ -1,5 +1,7 @@
 //! The rules by which every order store cancels unpaid orders. No I/O.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use flashgate_domain::{Actor, CancelReason, Cause, Order, OrderEvent, OrderId, OrderState, Timestamp};
 
 use crate::PaymentDeadline;
@@ -7,6 +9,10 @@ use crate::PaymentDeadline;
 /// Maximum orders of the batches that one transaction expires, unless it has one batch: a transaction of the largest
 /// batches would last longer than a call may. More orders in a transaction make none of them cheaper.
 pub const TRANSACTION_ORDERS_MAX: u32 = 2_048;
+
+/// When the batch of an overdue order with an open payment attempt is due again. The order is cancelled earlier, with
+/// the report that the attempt is closed: this is for a report that finds the order not overdue, by a slower clock.
+pub const OPEN_ATTEMPT_GRACE: Duration = Duration::from_secs(60);
 
 /// The state of an order that was not paid in time.
 const EXPIRED: OrderState = OrderState::Cancelled(CancelReason::Timeout);
@@ -50,6 +56,21 @@ pub fn event(order: Order, now: Timestamp) -> Option<OrderEvent> {
         cause: Cause::default(),
         at: now,
     })
+}
+
+/// Takes the events of the orders with an `open` payment attempt out of `events`, and returns the deadlines of their
+/// batches from now on.
+pub fn put_off(
+    events: &mut Vec<OrderEvent>,
+    open: &BTreeSet<OrderId>,
+    now: Timestamp,
+) -> BTreeSet<PaymentDeadline> {
+    let waits = |event: &mut OrderEvent| open.contains(&event.order);
+    let at = now.saturating_add(OPEN_ATTEMPT_GRACE);
+    events
+        .extract_if(.., waits)
+        .map(|event| PaymentDeadline { at, first_order: event.order.base() })
+        .collect()
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@
 //! | [`OrderRepository`] | the consumer, which places orders; order queries |
 //! | [`LifecycleRepository`] | everything that changes an order after it was placed; the publisher of events |
 //! | [`DeadlineRepository`] | the task that cancels unpaid orders |
+//! | [`PaymentRepository`] | everything that speaks to the payment provider |
 //! | [`SaleRepository`] | operators, and the gateways' preheat |
 //! | [`SnapshotRepository`] | audit and rebuild |
 //! | [`RepairRepository`] | operators' repairs, and dead letters |
@@ -24,7 +25,8 @@
 //! | [`OrderStore`] | all of them together: what an implementation is |
 //! | [`server::ServerStore`] | a store whose schema an operator migrates |
 //!
-//! [`decide`], [`triage`] and [`expiry`] make the decisions that need no database; [`sql`] is what SQL stores share.
+//! [`decide`], [`triage`], [`expiry`] and [`payment_rules`] make the decisions that need no database; [`sql`] is what SQL
+//! stores share.
 
 mod compensation;
 #[cfg(feature = "contract")]
@@ -37,6 +39,8 @@ pub mod expiry;
 mod fault;
 mod lifecycle;
 mod order;
+pub mod payment_rules;
+mod payments;
 mod repair;
 mod sale;
 pub mod server;
@@ -52,6 +56,10 @@ pub use fault::StoreError;
 pub use flashgate_domain::StoreIdentity;
 pub use lifecycle::{Changed, EVENT_PAGE_MAX, LifecycleRepository, ORDER_EVENTS_MAX, OrderChange};
 pub use order::{OrderRepository, Placed, Rejection};
+pub use payments::{
+    ATTEMPTS_MAX, CALLBACK_PAGE_MAX, DueCheck, DueRefund, Opened, PAYMENT_PAGE_MAX, PaymentFinding,
+    PaymentReport, PaymentRepository, REFUND_ERROR_CHARS_MAX, Recorded, ReportKind, Retried,
+};
 pub use repair::{
     ACTOR_CHARS_MAX, InvalidRepair, KIND_BYTES_MAX, REASON_CHARS_MAX, REPAIR_PAGE_MAX, RepairDraft,
     RepairEvent, RepairRepository, TEXT_BYTES_MAX,
@@ -66,6 +74,7 @@ pub trait OrderStore:
     OrderRepository
     + LifecycleRepository
     + DeadlineRepository
+    + PaymentRepository
     + SaleRepository
     + SnapshotRepository
     + RepairRepository
@@ -77,6 +86,7 @@ impl<T> OrderStore for T where
     T: OrderRepository
         + LifecycleRepository
         + DeadlineRepository
+        + PaymentRepository
         + SaleRepository
         + SnapshotRepository
         + RepairRepository

@@ -15,6 +15,9 @@ pub trait LifecycleRepository: Send + Sync + 'static {
     /// event, and the units of an order that gives them up, which are `saleable` again and counted as `returned`. Of
     /// two concurrent calls that leave the same state, one succeeds.
     ///
+    /// An order that becomes refunding owes what paid it: if an attempt did, its refund is stored with the transition,
+    /// due now. An order that leaves `confirmed` has its open attempt checked now. See [`Changed::Held`].
+    ///
     /// # Errors
     /// [`StoreError::Refused`] if the transition is not one of [`OrderState::may_become`], or leaves `pending`.
     async fn change_order(&self, change: &OrderChange, now: Timestamp) -> Result<Changed, StoreError>;
@@ -62,6 +65,9 @@ pub enum Changed {
     /// It is in another state than the change leaves; nothing changed. After an error, the call that failed may have
     /// brought it there.
     Elsewhere(Order),
+    /// A payment decides, not this change; nothing changed. Either the change is a timeout and the order has an open
+    /// attempt, or the change ends a refund that the provider has not refused.
+    Held(Order),
     /// The store does not have the order.
     Missing,
 }

@@ -10,7 +10,7 @@ mod table;
 
 use std::borrow::Cow;
 
-use flashgate_domain::{OrderState, OrderStep, Refusal, SaleId, Verdict, verdict::Violation};
+use flashgate_domain::{OrderState, OrderStep, Refusal, SaleId, Unpayable, Verdict, verdict::Violation};
 
 pub use self::{
     mapping::{Retry, StatusMapping},
@@ -38,6 +38,21 @@ pub enum ApiError {
         state: OrderState,
         /// The step.
         step: OrderStep,
+    },
+    /// The order is confirmed, and cannot be paid.
+    Unpayable(Unpayable),
+    /// The payment attempt does not exist.
+    AttemptNotFound,
+    /// The refund does not exist.
+    RefundNotFound,
+    /// The money of the refund was returned another way.
+    RefundNotOwed,
+    /// A callback of the payment provider is not authentic.
+    InvalidSignature {
+        /// What is wrong: one of the codes of signatures.
+        cause: &'static str,
+        /// The same as a sentence, which names the header.
+        detail: String,
     },
     /// The ledger has another generation of the sale than the order store.
     OtherGeneration,

@@ -132,11 +132,15 @@ impl Metric {
     }
 }
 
-const LISTENER: Label = Label { name: "listener", values: &["http", "grpc", "operator", "worker"] };
+const LISTENER: Label =
+    Label { name: "listener", values: &["http", "grpc", "operator", "worker", "callbacks"] };
 
 /// Metrics of both gateways and order workers: listeners, and clients of the broker.
 pub const BUS: &[Metric] = &[
-    Metric::gauge("flashgate_connections", "open connections; worker is the order worker's listener")
+    Metric::gauge(
+        "flashgate_connections",
+        "open connections; worker is the order worker's listener, callbacks its listener of the payment provider",
+    )
         .by(&[LISTENER]),
     Metric::gauge(
         "flashgate_connections_max",
@@ -211,11 +215,20 @@ pub const TASKS: &[&str] = &[
     "sold_out_keys",
     "preheat",
     "settle",
+    "return_units",
     "lane",
     "rollback",
     "health",
     "consume",
     "audit",
+    "order_events",
+    "payment_timers",
+    "payment_timeouts",
+    "payment_sweep",
+    "payment_callbacks",
+    "payment_checks",
+    "payment_refunds",
+    "callback_retention",
     "shutdown_notice",
     "abandoned_sessions",
     "check_backs",

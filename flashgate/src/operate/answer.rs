@@ -87,7 +87,7 @@ const fn flag(port: Port) -> &'static str {
 }
 
 /// The wire's fields that are called otherwise on the command line. All others are options of the same name.
-const FIELDS: [(&str, &str); 13] = [
+const FIELDS: [(&str, &str); 14] = [
     ("opens_at_ms", "--opens"),
     ("closes_at_ms", "--closes"),
     ("operator", "--actor"),
@@ -98,6 +98,7 @@ const FIELDS: [(&str, &str); 13] = [
     ("x-buyer-id", "--buyer"),
     ("sale_id", "the id of the sale"),
     ("order_id", "the id of the order"),
+    ("refund_id", "the id of the refund"),
     ("ids", "the ids of the dead letters"),
     ("id", "the id"),
     ("repair_id", "the repair"),

@@ -1,10 +1,10 @@
 //! `flashgate order`: shows and changes orders.
 
 use clap::{Args, Subcommand};
-use flashgate_domain::{OrderId, OrderStep};
+use flashgate_domain::{OrderId, OrderStep, RefundId, payment::InvalidRefundId};
 use flashgate_operations::{
     client::OrdersClient,
-    view::{OrderEventsView, OrderView, StoredOrderView},
+    view::{OrderEventsView, OrderView, PaymentsView, RefundView, StoredOrderView},
 };
 use flashgate_output::exit::CliError;
 use flashgate_proto::v1::{self, purchase_service_client::PurchaseServiceClient};
@@ -29,6 +29,10 @@ pub enum OrderCommand {
     Refund(StepArgs),
     /// Lists the transitions of an order after it was placed, the earliest first
     Events(EventsArgs),
+    /// Lists the payment attempts and the refunds of an order
+    Payments(PaymentsArgs),
+    /// Makes another refund for one that failed or was cancelled
+    RetryRefund(RetryArgs),
 }
 
 /// Which order.
@@ -72,6 +76,36 @@ pub struct EventsArgs {
     at: OperatorArgs,
 }
 
+/// Which order.
+#[derive(Clone, Debug, Args)]
+pub struct PaymentsArgs {
+    /// The order
+    #[arg(value_name = "ID")]
+    order: OrderId,
+    #[command(flatten)]
+    at: OperatorArgs,
+}
+
+/// Which refund, who retries it, and why. If its money is being returned already, or is returned, nothing changes.
+#[derive(Clone, Debug, Args)]
+pub struct RetryArgs {
+    /// The refund, as `order payments` lists it
+    #[arg(value_name = "REFUND", value_parser = refund_id)]
+    refund: RefundId,
+    /// Actor for the record
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+    actor: String,
+    /// Reason for the record
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+    #[command(flatten)]
+    at: OperatorArgs,
+}
+
+fn refund_id(text: &str) -> Result<RefundId, InvalidRefundId> {
+    RefundId::new(text)
+}
+
 /// Does what the command says.
 ///
 /// # Errors
@@ -90,6 +124,16 @@ pub async fn run(command: &OrderCommand) -> Result<(), CliError> {
         OrderCommand::Events(EventsArgs { order, at }) => {
             let events = OrdersClient::on(at.connect().await?).events(*order).await.map_err(failed)?;
             at.call.print(&OrderEventsView::from(events.as_slice()), table::order::events)
+        }
+        OrderCommand::Payments(PaymentsArgs { order, at }) => {
+            let payments = OrdersClient::on(at.connect().await?).payments(*order).await;
+            let (attempts, refunds) = payments.map_err(failed)?;
+            at.call.print(&PaymentsView::new(&attempts, &refunds), table::payment::payments)
+        }
+        OrderCommand::RetryRefund(RetryArgs { refund, actor, reason, at }) => {
+            let mut orders = OrdersClient::on(at.connect().await?);
+            let refund = orders.retry_refund(refund, actor, reason).await.map_err(failed)?;
+            at.call.print(&RefundView::from(&refund), table::payment::refund)
         }
     }
 }

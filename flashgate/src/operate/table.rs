@@ -4,6 +4,7 @@ pub(super) mod audit;
 pub(super) mod dead_letters;
 pub(super) mod drift;
 pub(super) mod order;
+pub(super) mod payment;
 pub(super) mod repair;
 pub(super) mod sale;
 

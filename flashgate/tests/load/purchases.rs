@@ -14,7 +14,7 @@ use std::{
 
 use flashgate_proto::v1::{
     BuyError, BuyRequest, BuyResponse, BuyStreamRequest, BuyStreamResponse, CancelOrderRequest,
-    GetOrderRequest, GetOrderResponse,
+    GetOrderRequest, GetOrderResponse, OpenPaymentRequest, Payment,
     buy_stream_response::Answer,
     purchase_service_server::{PurchaseService, PurchaseServiceServer},
 };
@@ -126,5 +126,9 @@ impl PurchaseService for Gate {
         _request: Request<CancelOrderRequest>,
     ) -> Result<Response<GetOrderResponse>, Status> {
         Err(Status::unimplemented("no load generator cancels"))
+    }
+
+    async fn open_payment(&self, _request: Request<OpenPaymentRequest>) -> Result<Response<Payment>, Status> {
+        Err(Status::unimplemented("no load generator pays"))
     }
 }

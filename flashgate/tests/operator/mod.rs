@@ -229,6 +229,65 @@ impl OrderService for Sales {
         };
         Ok(Response::new(v1::ListOrderEventsResponse { events: vec![event] }))
     }
+
+    async fn open_payment(
+        &self,
+        _request: Request<v1::OpenStoredPaymentRequest>,
+    ) -> Result<Response<v1::Payment>, Status> {
+        Err(Status::unimplemented("operators do not pay"))
+    }
+
+    async fn list_payments(
+        &self,
+        request: Request<v1::ListPaymentsRequest>,
+    ) -> Result<Response<v1::ListPaymentsResponse>, Status> {
+        let order = known_order(request.into_inner().order_id)?;
+        let amount = v1::Money { minor: 1_999, currency: "EUR".to_owned() };
+        let attempt = v1::PaymentAttempt {
+            attempt_id: format!("{}-1", order.order_id),
+            due: Some(amount.clone()),
+            state: "paid".to_owned(),
+            taken: Some(amount),
+            tries: 2,
+            opened_at_ms: 1,
+            changed_at_ms: 2,
+        };
+        Ok(Response::new(v1::ListPaymentsResponse {
+            attempts: vec![attempt],
+            refunds: vec![refund_of(&order.order_id, 1)],
+        }))
+    }
+
+    async fn retry_refund(
+        &self,
+        request: Request<v1::RetryRefundRequest>,
+    ) -> Result<Response<v1::Refund>, Status> {
+        let v1::RetryRefundRequest { refund_id, operator, cause } = request.into_inner();
+        if refund_id != refund_of(&ORDER.to_string(), 1).refund_id {
+            return Err(refused(Code::NotFound, "refund_not_found", "there is no such refund"));
+        }
+        assert_eq!((operator.as_str(), cause.as_str()), ("eve", "by hand"));
+        let retried = refund_of(&ORDER.to_string(), 2);
+        let (state, last_error) = ("pending".to_owned(), String::new());
+        let (retry_operator, retry_cause) = (operator, cause);
+        Ok(Response::new(v1::Refund { state, last_error, tries: 0, retry_operator, retry_cause, ..retried }))
+    }
+}
+
+/// A refund of the first attempt of an order, which failed.
+fn refund_of(order: &str, number: u32) -> v1::Refund {
+    v1::Refund {
+        refund_id: format!("{order}-1-r{number}"),
+        attempt_id: format!("{order}-1"),
+        amount: Some(v1::Money { minor: 1_999, currency: "EUR".to_owned() }),
+        cause: "order_cancelled".to_owned(),
+        state: "failed".to_owned(),
+        tries: 4,
+        last_error: "account closed".to_owned(),
+        created_at_ms: 3,
+        changed_at_ms: 4,
+        ..v1::Refund::default()
+    }
 }
 
 /// The only order: the first of its batch.

@@ -1,4 +1,4 @@
-//! Orders of a buyer: their state, and their cancellation.
+//! Orders of a buyer: their state, their cancellation, and their payment.
 //!
 //! The order store owns an order once it has decided it. The ledger knows only what was decided, so it answers for an
 //! order that may still be pending, or that was cancelled when it was placed, which is final. Every other look-up goes to
@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use flashgate_domain::{BuyerId, Order, OrderId, OrderState, OrderStep, Refusal, SaleId, Timestamp};
+use flashgate_domain::{BuyerId, Order, OrderId, OrderState, OrderStep, Payment, Refusal, SaleId, Timestamp};
 use flashgate_ledger::{LedgerOrder, Observing};
 use flashgate_service::error::ApiError;
 use tracing::warn;
@@ -41,7 +41,7 @@ impl OrderView {
     }
 }
 
-/// Looks up and cancels orders.
+/// Looks up, cancels and pays orders.
 pub struct Orders {
     ledger: Arc<dyn Observing>,
     registry: Arc<dyn Registry>,
@@ -76,7 +76,7 @@ impl Orders {
         {
             return Err(ApiError::OrderNotFound);
         }
-        Self::answer(found, &in_ledger)
+        Ok(OrderView::stored(&Self::answer(found, &in_ledger)?))
     }
 
     /// Cancels the buyer's order, and returns it. An order that is cancelled already stays as it is.
@@ -84,18 +84,41 @@ impl Orders {
     /// # Errors
     /// Nothing was changed, except after [`ApiError::WorkerUnavailable`], when it is unknown; a repetition is safe.
     pub async fn cancel(&self, id: OrderId, buyer: &BuyerId) -> Result<OrderView, ApiError> {
-        let in_ledger = self.in_ledger(id, buyer).await?;
-        // Also while it is pending in the ledger: its outcome may be on the way from the order store.
+        let in_ledger = self.settled(id, buyer).await?;
         let cancelled = self.registry.cancel_order(id, buyer).await;
-        let is_pending = matches!(&in_ledger, InLedger::Answers(order) if order.state == OrderState::Pending);
-        if is_pending && cancelled == Ok(None) {
-            return Err(ApiError::OrderPending);
-        }
         if cancelled == Err(RegistryError::StateConflict) {
-            let state = self.find(id, buyer).await?.state;
-            return Err(ApiError::OrderStateConflict { state, step: OrderStep::Cancel });
+            return Err(self.conflict(id, buyer, OrderStep::Cancel).await);
         }
-        Self::answer(cancelled, &in_ledger)
+        Ok(OrderView::stored(&Self::answer(cancelled, &in_ledger)?))
+    }
+
+    /// Opens a payment attempt for the buyer's order, or returns its open one.
+    ///
+    /// # Errors
+    /// No attempt was opened, except after [`ApiError::WorkerUnavailable`], when it is unknown; a repetition is safe.
+    pub async fn pay(&self, id: OrderId, buyer: &BuyerId) -> Result<Payment, ApiError> {
+        let in_ledger = self.settled(id, buyer).await?;
+        match self.registry.open_payment(id, buyer).await {
+            Err(RegistryError::StateConflict) => Err(self.conflict(id, buyer, OrderStep::Pay).await),
+            Err(RegistryError::Unpayable(why)) => Err(ApiError::Unpayable(why)),
+            opened => Self::answer(opened, &in_ledger),
+        }
+    }
+
+    /// The error of a step that the order cannot make in its state.
+    async fn conflict(&self, id: OrderId, buyer: &BuyerId, step: OrderStep) -> ApiError {
+        match self.find(id, buyer).await {
+            Ok(OrderView { state, .. }) => ApiError::OrderStateConflict { state, step },
+            Err(error) => error,
+        }
+    }
+
+    /// What the ledger says, once it knows the decision: until then a look-up tells that the order is pending, also after
+    /// a step that the order store would allow.
+    async fn settled(&self, id: OrderId, buyer: &BuyerId) -> Result<InLedger, ApiError> {
+        let in_ledger = self.in_ledger(id, buyer).await?;
+        let is_pending = matches!(&in_ledger, InLedger::Answers(order) if order.state == OrderState::Pending);
+        if is_pending { Err(ApiError::OrderPending) } else { Ok(in_ledger) }
     }
 
     async fn in_ledger(&self, id: OrderId, buyer: &BuyerId) -> Result<InLedger, ApiError> {
@@ -111,12 +134,9 @@ impl Orders {
         }
     }
 
-    fn answer(
-        stored: Result<Option<Order>, RegistryError>,
-        in_ledger: &InLedger,
-    ) -> Result<OrderView, ApiError> {
+    fn answer<T>(stored: Result<Option<T>, RegistryError>, in_ledger: &InLedger) -> Result<T, ApiError> {
         match (stored, in_ledger) {
-            (Ok(Some(order)), _) => Ok(OrderView::stored(&order)),
+            (Ok(Some(stored)), _) => Ok(stored),
             // While the ledger is down, a recently accepted order may be in neither.
             (Ok(None), InLedger::Away) => Err(Refusal::LedgerUnavailable.into()),
             (Ok(None), _) => Err(ApiError::OrderNotFound),

@@ -10,9 +10,10 @@ use axum::Router;
 use flashgate_domain::{CancelReason, Refusal, Timestamp, Verdict};
 use flashgate_proto::{
     FILE_DESCRIPTOR_SET,
+    payment::payment_message,
     v1::{
         self, BuyRequest, BuyResponse, BuyStreamRequest, BuyStreamResponse, CancelOrderRequest,
-        GetOrderRequest, GetOrderResponse, buy_stream_response,
+        GetOrderRequest, GetOrderResponse, OpenPaymentRequest, buy_stream_response,
         purchase_service_server::{PurchaseService, PurchaseServiceServer},
     },
 };
@@ -120,6 +121,13 @@ impl PurchaseService for Purchases {
         let buyer = self.api.auth.buyer(&metadata.into_headers())?;
         let order = self.api.orders.cancel(fields::order_id(&body.order_id)?, &buyer).await?;
         Ok(Response::new(order_message(&order)))
+    }
+
+    async fn open_payment(&self, request: Request<OpenPaymentRequest>) -> GrpcResult<v1::Payment> {
+        let (metadata, _extensions, body) = request.into_parts();
+        let buyer = self.api.auth.buyer(&metadata.into_headers())?;
+        let payment = self.api.orders.pay(fields::order_id(&body.order_id)?, &buyer).await?;
+        Ok(Response::new(payment_message(&payment)))
     }
 }
 

@@ -5,6 +5,7 @@ mod fields;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 pub(crate) mod look_up;
+pub(crate) mod pay;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ pub fn router(api: Arc<Api>, document: OpenApi) -> Router {
         .route("/v1/sales/{sale_id}", get(look_up::sale))
         .route("/v1/orders/{order_id}", get(look_up::order))
         .route("/v1/orders/{order_id}/cancel", post(look_up::cancel))
+        .route("/v1/orders/{order_id}/payment", post(pay::pay))
         .route("/openapi.json", get(async move || Json(document.clone())))
         .fallback(async || ApiError::RouteNotFound.into_response())
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed.into_response())
@@ -34,3 +36,4 @@ pub fn router(api: Arc<Api>, document: OpenApi) -> Router {
 pub use buy::Accepted;
 pub use fields::BuyBody;
 pub use look_up::{OrderBody, SaleBody};
+pub use pay::PaymentBody;

@@ -4,7 +4,7 @@ use flashgate_proto::sale::SaleTerms;
 use flashgate_service::openapi::{Id, Problem};
 use utoipa::OpenApi;
 
-use super::http::{Accepted, BuyBody, OrderBody, SaleBody};
+use super::http::{Accepted, BuyBody, OrderBody, PaymentBody, SaleBody};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -13,9 +13,10 @@ use super::http::{Accepted, BuyBody, OrderBody, SaleBody};
         super::http::buy::buy,
         super::http::look_up::order,
         super::http::look_up::cancel,
-        super::http::look_up::sale
+        super::http::look_up::sale,
+        super::http::pay::pay
     ),
-    components(schemas(Accepted, BuyBody, OrderBody, SaleBody, SaleTerms, Id, Problem))
+    components(schemas(Accepted, BuyBody, OrderBody, PaymentBody, SaleBody, SaleTerms, Id, Problem))
 )]
 struct Document;
 

@@ -2,7 +2,9 @@
 //! and orders after they were decided.
 
 use async_trait::async_trait;
-use flashgate_domain::{BuyerId, LedgerId, Order, OrderId, Sale, SaleId, SaleState, StoreIdentity};
+use flashgate_domain::{
+    BuyerId, LedgerId, Order, OrderId, Payment, Sale, SaleId, SaleState, StoreIdentity, Unpayable,
+};
 use thiserror::Error;
 
 pub(crate) mod grpc;
@@ -31,6 +33,10 @@ pub trait Registry: Send + Sync + 'static {
     /// Cancels the buyer's order, if it is confirmed; one that is cancelled already stays as it is. `None` if the order
     /// store does not have it, or it is another buyer's.
     async fn cancel_order(&self, order: OrderId, buyer: &BuyerId) -> Result<Option<Order>, RegistryError>;
+
+    /// Opens a payment attempt for the buyer's order, if it is confirmed, or returns its open one. `None` if the order
+    /// store does not have the order, or it is another buyer's.
+    async fn open_payment(&self, order: OrderId, buyer: &BuyerId) -> Result<Option<Payment>, RegistryError>;
 }
 
 /// Sales of the order store.
@@ -51,9 +57,12 @@ pub enum RegistryError {
     /// The order store has another generation of the sale.
     #[error("the order store has another generation of the sale")]
     OtherGeneration,
-    /// The order is in a state in which it cannot be cancelled.
+    /// The order is in a state in which it cannot be cancelled or paid.
     #[error("the order is in another state")]
     StateConflict,
+    /// The order is confirmed, and cannot be paid.
+    #[error("the order cannot be paid: {0}")]
+    Unpayable(Unpayable),
     /// The answer has an invalid value.
     #[error("the order worker returned an invalid {0}")]
     Garbled(&'static str),
@@ -66,6 +75,7 @@ impl RegistryError {
             Self::Unavailable(_) => "registry_unavailable",
             Self::OtherGeneration => "registry_other_generation",
             Self::StateConflict => "registry_state_conflict",
+            Self::Unpayable(_) => "registry_unpayable",
             Self::Garbled(_) => "registry_garbled",
         }
     }

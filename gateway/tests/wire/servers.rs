@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    BuyerId, DeductPolicy, LedgerId, Order, OrderId, Sale, SaleFields, SaleId, SaleState, StoreId,
+    BuyerId, DeductPolicy, LedgerId, Order, OrderId, Payment, Sale, SaleFields, SaleId, SaleState, StoreId,
     StoreIdentity, Timestamp,
 };
 use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError};
@@ -78,6 +78,14 @@ impl Registry for Sales {
     }
 
     async fn cancel_order(&self, _order: OrderId, _buyer: &BuyerId) -> Result<Option<Order>, RegistryError> {
+        Ok(None)
+    }
+
+    async fn open_payment(
+        &self,
+        _order: OrderId,
+        _buyer: &BuyerId,
+    ) -> Result<Option<Payment>, RegistryError> {
         Ok(None)
     }
 }

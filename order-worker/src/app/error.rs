@@ -33,9 +33,11 @@ pub enum WorkerError {
     /// A signal came before the schema was migrated.
     #[error("migration interrupted; applied migrations stay; run it again")]
     MigrationInterrupted,
-    /// The operator's port cannot be opened.
-    #[error("cannot bind operator.listen = {address}: {source}")]
+    /// A port cannot be opened.
+    #[error("cannot bind {key} = {address}: {source}")]
     Listen {
+        /// The key of the address.
+        key: &'static str,
         /// The address.
         address: SocketAddr,
         /// The cause.

@@ -68,7 +68,7 @@ impl Orders {
     }
 
     /// The order of any buyer, or [`ApiError::OrderNotFound`]. One that was not paid in time is cancelled first, so that
-    /// nobody sees it unpaid after its deadline.
+    /// nobody sees it unpaid after its deadline, unless it has an open payment attempt.
     ///
     /// # Errors
     /// [`ApiError::OrderNotFound`]; a fault of the store.
@@ -85,7 +85,7 @@ impl Orders {
             cause: Cause::default(),
         };
         Ok(match self.change(&found, &change).await? {
-            Moved::Now(order) | Moved::Elsewhere(order) => order,
+            Moved::Now(order) | Moved::Elsewhere(order) | Moved::Held(order) => order,
         })
     }
 
@@ -102,7 +102,7 @@ impl Orders {
     ///
     /// # Errors
     /// [`ApiError::OrderNotFound`], also if `by` may not see the order; [`ApiError::OrderStateConflict`] if it cannot make
-    /// the step; a fault of the store.
+    /// the step, or the payment provider returns its money; a fault of the store.
     pub async fn make(
         &self,
         step: OrderStep,
@@ -127,6 +127,7 @@ impl Orders {
             match self.change(&found, &OrderChange { order, from, to, actor, cause }).await? {
                 Moved::Now(order) => return Ok(order),
                 Moved::Elsewhere(now) => found = now,
+                Moved::Held(held) => return Err(ApiError::OrderStateConflict { state: held.state, step }),
             }
         }
     }
@@ -142,6 +143,7 @@ impl Orders {
                 Ok(Moved::Now(Order { state, version, ..found.clone() }))
             }
             Changed::Elsewhere(now) => Ok(Moved::Elsewhere(now)),
+            Changed::Held(now) => Ok(Moved::Held(now)),
             Changed::Missing => Err(ApiError::OrderNotFound),
         }
     }
@@ -153,9 +155,11 @@ enum Moved {
     Now(Order),
     /// It was in another state before.
     Elsewhere(Order),
+    /// A payment decides.
+    Held(Order),
 }
 
 /// Counts a transition.
-pub(super) fn note(event: &OrderEvent) {
+pub(crate) fn note(event: &OrderEvent) {
     counter!("flashgate_worker_transitions_total", "to" => event.to.as_str()).increment(1);
 }

@@ -112,11 +112,17 @@ pub struct StepForm {
 
 /// The operator and the cause of a [`StepForm`] in JSON; the error names the first wrong member.
 pub fn step(body: &[u8]) -> Result<(By, Cause), ApiError> {
+    let (operator, cause) = operator_and_cause(body)?;
+    Ok((By::Operator(operator), cause))
+}
+
+/// The members of a [`StepForm`] in JSON; the error names the first wrong one.
+pub(super) fn operator_and_cause(body: &[u8]) -> Result<(OperatorName, Cause), ApiError> {
     let mut members = members(body)?;
     let operator = OperatorName::new(text(&mut members, "operator", None)?).map_err(invalid("operator"))?;
     let cause = Cause::new(text(&mut members, "cause", Some(""))?).map_err(invalid("cause"))?;
     nothing_else(&members, "is no field of a step")?;
-    Ok((By::Operator(operator), cause))
+    Ok((operator, cause))
 }
 
 /// The members of a JSON object.

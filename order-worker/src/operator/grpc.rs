@@ -34,7 +34,7 @@ use super::{
     repairs::{self, Repairs},
     sales::Sales,
 };
-use crate::{health::Health, lifecycle::Orders};
+use crate::{health::Health, lifecycle::Orders, payments::Payments};
 
 /// What the services work on.
 pub struct Services {
@@ -42,6 +42,8 @@ pub struct Services {
     pub sales: Arc<Sales>,
     /// Orders.
     pub orders: Arc<Orders>,
+    /// Payments of orders.
+    pub payments: Arc<Payments>,
     /// Repairs.
     pub repairs: Repairs,
     /// Dead letters.
@@ -64,7 +66,8 @@ pub fn routes(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     let message_bytes_max = limits.bytes_max;
-    let Services { sales, orders, repairs, dead_letters } = services;
+    let Services { sales, orders, payments, repairs, dead_letters } = services;
+    let desk = OrderDesk { orders, payments };
     let service = Operator(sales);
     let routes = Routes::new(health_service)
         .add_service(reflection)
@@ -79,7 +82,7 @@ pub fn routes(
         .add_service(RepairServiceServer::new(repairs).max_decoding_message_size(repairs::MESSAGE_BYTES_MAX))
         .add_service(SaleServiceServer::new(service.clone()).max_decoding_message_size(message_bytes_max))
         .add_service(PreheatServiceServer::new(service).max_decoding_message_size(message_bytes_max))
-        .add_service(OrderServiceServer::new(OrderDesk(orders)).max_decoding_message_size(message_bytes_max));
+        .add_service(OrderServiceServer::new(desk).max_decoding_message_size(message_bytes_max));
     let router = messages::bounded(routes.into_axum_router().reset_fallback(), limits, &[]);
     Ok((router, report_health(reporter, health.watch())))
 }

@@ -39,7 +39,7 @@ use crate::{
 /// The response header that marks an earlier creation, as in the buyers' interface.
 const REPLAYED_HEADER: &str = "idempotency-replayed";
 
-type PathText = Result<Path<String>, PathRejection>;
+pub(super) type PathText = Result<Path<String>, PathRejection>;
 type SaleAnswer = Result<Json<SaleView>, ApiError>;
 type StepAnswer = Result<Json<StoredOrderView>, ApiError>;
 
@@ -124,10 +124,14 @@ async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
     let word = |up| if up { "up" } else { "down" };
     let (store, bus) = (word(condition.store_up), word(condition.bus_up));
     let Condition { foreign_batches, clocks_apart, shutting_down, .. } = condition;
+    let degraded = match condition.degraded() {
+        [] => "none".to_owned(),
+        names => names.join(", "),
+    };
     (
         status,
         format!(
-            "store: {store}\nbroker: {bus}\nforeign_batches: {foreign_batches}\nclocks_apart: {clocks_apart}\nshutting_down: {shutting_down}\n"
+            "store: {store}\nbroker: {bus}\nforeign_batches: {foreign_batches}\nclocks_apart: {clocks_apart}\nshutting_down: {shutting_down}\ndegraded: {degraded}\n"
         ),
     )
 }
@@ -434,7 +438,7 @@ pub(crate) async fn events(
     Ok(Json(OrderEventsView::from(operator.orders.events(order_id(order)?).await?.as_slice())))
 }
 
-fn order_id(text: PathText) -> Result<OrderId, ApiError> {
+pub(super) fn order_id(text: PathText) -> Result<OrderId, ApiError> {
     parse(text, "order_id")
 }
 

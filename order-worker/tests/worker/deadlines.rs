@@ -48,7 +48,7 @@ impl Scene {
     fn new() -> Self {
         let (store, bus) = (Arc::new(MemoryStore::default()), MemoryBus::default());
         let clock: Arc<dyn Clock> = Arc::new(Paused(Instant::now()));
-        let Lifecycle { orders, timers, tasks } =
+        let Lifecycle { orders, timers, tasks, .. } =
             lifecycle(&store, &bus, Arc::clone(&clock), &Arc::default());
         Self { store, bus, clock, orders, timers, tasks: Some(tasks), leave: CancellationToken::new() }
     }

@@ -1,5 +1,7 @@
 //! Doubles of the store and the bus, in memory and with faults to order.
 
+mod payments;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::{
@@ -28,6 +30,8 @@ use flashgate_order_store::{
     Rejection, RepairDraft, RepairEvent, RepairRepository, SaleMade, SalePage, SaleRepository,
     SnapshotRepository, StoreError, StoreIdentity, Transition,
     decide::{Purchase, order_by_order, present_decision},
+    expiry::OPEN_ATTEMPT_GRACE,
+    payment_rules::{PaymentStep, is_refunded_by_provider},
 };
 use flashgate_order_worker::{
     health::Health,
@@ -62,6 +66,7 @@ struct Tables {
     events: BTreeMap<OrderId, Vec<OrderEvent>>,
     unpublished: BTreeSet<(Timestamp, OrderId, u32)>,
     deadlines: BTreeSet<PaymentDeadline>,
+    payments: payments::Payments,
     purchases: HashSet<Purchase>,
     repairs: Vec<RepairEvent>,
     adjustments: HashMap<SaleId, u64>,
@@ -151,6 +156,30 @@ impl Tables {
         changed
     }
 
+    /// A transition that a caller asks for: a payment may decide instead, or owe a refund.
+    fn change_order(&mut self, change: &OrderChange, now: Timestamp) -> Changed {
+        let step = PaymentStep::of(change);
+        let is_held = match step {
+            PaymentStep::TimesOut => self.payments.is_open(change.order),
+            PaymentStep::EndsRefund => is_refunded_by_provider(&self.payments.refunds(change.order)),
+            PaymentStep::LeavesConfirmed | PaymentStep::OwesRefund | PaymentStep::Unrelated => false,
+        };
+        let found = self.order(change.order).filter(|order| is_held && order.state == change.from);
+        if let Some(order) = found {
+            return Changed::Held(order);
+        }
+        let changed = self.move_order(change, now);
+        if matches!(changed, Changed::Now(_)) {
+            let refund = self.payments_of(change.order).and_then(|known| known.refund_of_payment(now));
+            match (step, refund) {
+                (PaymentStep::OwesRefund, Some(refund)) => self.payments.add_refund(&refund, now),
+                (PaymentStep::LeavesConfirmed, _) => self.payments.hasten(change.order, now),
+                _ => {}
+            }
+        }
+        changed
+    }
+
     fn change(&mut self, id: SaleId, change: impl FnOnce(&mut Sale)) -> Option<Transition> {
         let sale = self.sales.get_mut(&id)?;
         let before = sale.clone();
@@ -202,7 +231,7 @@ impl OrderRepository for MemoryStore {
 impl LifecycleRepository for MemoryStore {
     async fn change_order(&self, change: &OrderChange, now: Timestamp) -> Result<Changed, StoreError> {
         change.check()?;
-        Ok(self.tables.lock().move_order(change, now))
+        Ok(self.tables.lock().change_order(change, now))
     }
 
     async fn order_events(&self, order: OrderId) -> Result<Vec<OrderEvent>, StoreError> {
@@ -272,10 +301,17 @@ impl DeadlineRepository for MemoryStore {
                     actor: Actor::Deadline,
                     cause: Cause::default(),
                 };
-                if tables.order(order).is_some_and(|order| order.is_overdue(now))
-                    && let Changed::Now(event) = tables.move_order(&change, now)
-                {
-                    events.push(event);
+                if !tables.order(order).is_some_and(|order| order.is_overdue(now)) {
+                    continue;
+                }
+                match tables.change_order(&change, now) {
+                    Changed::Now(event) => events.push(event),
+                    Changed::Held(_) => {
+                        tables.payments.hasten(order, now);
+                        let at = now.saturating_add(OPEN_ATTEMPT_GRACE);
+                        tables.deadlines.insert(PaymentDeadline { at, ..*deadline });
+                    }
+                    Changed::Elsewhere(_) | Changed::Missing => {}
                 }
             }
         }

@@ -53,6 +53,7 @@ async fn a_worker_works_on_the_parts_and_the_port_that_it_is_given() {
             orders: Topic::new("t-orders").unwrap(),
         },
         sales_topic: Topic::new("t-sales").unwrap(),
+        payments: None,
         clock: Arc::new(SystemClock),
         seed: 7,
     };

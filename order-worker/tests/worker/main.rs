@@ -11,3 +11,4 @@ mod double;
 mod engine;
 mod lifecycle;
 mod operator;
+mod payments;

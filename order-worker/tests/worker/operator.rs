@@ -13,6 +13,7 @@ use flashgate_order_worker::{
     health::Health,
     lifecycle::{EventPublisher, Lifecycle},
     operator::{self, Backlog, DeadLetters, Interface, Repairs, Sales},
+    payments,
 };
 use flashgate_proto::{
     body,
@@ -80,10 +81,21 @@ impl Scene {
         };
         let (sales, metrics) = (Arc::new(sales), Some(metrics));
         let limits = BodyLimits { bytes_max: 16 * 1024, time_max: Duration::from_secs(5) };
-        let Lifecycle { orders, tasks, .. } = lifecycle(&store, &bus, Arc::new(AtNow), &health);
+        let Lifecycle { orders, events, tasks, .. } = lifecycle(&store, &bus, Arc::new(AtNow), &health);
         let publisher = tasks.events;
+        let payments = payments::Dependencies {
+            store: store.clone(),
+            orders: Arc::clone(&orders),
+            events,
+            clock: Arc::new(AtNow),
+            health: Arc::clone(&health),
+            seed: 7,
+        };
+        // Without a provider.
+        let (payments, _no_tasks) = payments::open(None, payments, 1_024);
+        let dead_letters = letters;
         let interface =
-            Interface { sales, orders, repairs, dead_letters: letters, health: Arc::clone(&health) };
+            Interface { sales, orders, payments, repairs, dead_letters, health: Arc::clone(&health) };
         let (router, _reporting) = operator::router(interface, metrics, limits).unwrap();
         Self { store, bus, health, router, publisher: Mutex::new(Some(publisher)) }
     }

@@ -4,8 +4,8 @@ use std::{future::pending, time::Duration};
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, BuyerDigest, BuyerId, Clock, Intent, LedgerId, Node, Order, OrderId, Sale,
-    SaleId, SaleState, Shard, StoreId, StoreIdentity, Timestamp, audit::LedgerStep,
+    Batch, BatchId, BatchOutcome, BuyerDigest, BuyerId, Clock, Intent, LedgerId, Node, Order, OrderId,
+    Payment, Sale, SaleId, SaleState, Shard, StoreId, StoreIdentity, Timestamp, audit::LedgerStep,
 };
 use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError};
 use flashgate_ledger::{
@@ -217,6 +217,14 @@ impl Registry for Agreeable {
     }
 
     async fn cancel_order(&self, _order: OrderId, _buyer: &BuyerId) -> Result<Option<Order>, RegistryError> {
+        Ok(None)
+    }
+
+    async fn open_payment(
+        &self,
+        _order: OrderId,
+        _buyer: &BuyerId,
+    ) -> Result<Option<Payment>, RegistryError> {
         Ok(None)
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    BuyerId, Cause, LedgerId, Order, OrderId, OrderStep, Refusal, Sale, SaleId, SaleState, StoreIdentity,
+    BuyerId, Cause, LedgerId, Order, OrderId, OrderStep, Payment, Refusal, Sale, SaleId, SaleState,
+    StoreIdentity, Unpayable,
 };
 use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError};
 use flashgate_order_store::{SALE_PAGE_MAX, SalePage};
@@ -103,5 +104,14 @@ impl Registry for SimRegistry {
             Err(ApiError::OrderStateConflict { .. }) => Err(RegistryError::StateConflict),
             Err(failure) => Err(fault(failure)),
         }
+    }
+
+    async fn open_payment(
+        &self,
+        _order: OrderId,
+        _buyer: &BuyerId,
+    ) -> Result<Option<Payment>, RegistryError> {
+        // The workers of the simulation have no payment provider.
+        Err(RegistryError::Unpayable(Unpayable::Off))
     }
 }

@@ -4,6 +4,7 @@
 mod client;
 mod deadlines;
 mod lifecycle;
+mod payments;
 mod repairs;
 mod sales;
 mod zombie;
@@ -22,6 +23,7 @@ use flashgate_order_store::{
     Registration, Rejection, RepairEvent,
     decide::{Purchase, confirmed_units, first_decision, order_by_order, present_decision},
 };
+use payments::Payments;
 use zombie::Transactions;
 pub use zombie::Zombie;
 
@@ -42,6 +44,7 @@ pub struct StoreState {
     pub unpublished: BTreeSet<(Timestamp, OrderId, u32)>,
     /// When orders are due.
     pub deadlines: Deadlines,
+    payments: Payments,
     repairs: BTreeMap<u64, RepairEvent>,
     /// Compensating steps, of sales that have seen one.
     adjustments: BTreeMap<SaleId, u64>,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    BatchId, BuyerId, LedgerId, Order, OrderId, Sale, SaleId, SaleState, StoreId, StoreIdentity,
+    BatchId, BuyerId, LedgerId, Order, OrderId, Payment, Sale, SaleId, SaleState, StoreId, StoreIdentity,
 };
 use flashgate_gateway::{
     config::Settings,
@@ -130,6 +130,14 @@ impl Registry for Elsewhere {
     }
 
     async fn cancel_order(&self, _order: OrderId, _buyer: &BuyerId) -> Result<Option<Order>, RegistryError> {
+        Ok(None)
+    }
+
+    async fn open_payment(
+        &self,
+        _order: OrderId,
+        _buyer: &BuyerId,
+    ) -> Result<Option<Payment>, RegistryError> {
         Ok(None)
     }
 }

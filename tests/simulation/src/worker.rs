@@ -76,7 +76,7 @@ async fn run(
     };
     let (store, publisher) = (Arc::clone(&dependencies.store), Arc::clone(&dependencies.publisher));
     let clock = Arc::clone(&dependencies.clock);
-    let Lifecycle { orders, timers, tasks } = lifecycle::open(dependencies);
+    let Lifecycle { orders, timers, tasks, .. } = lifecycle::open(dependencies);
     let parts = Dependencies {
         store: Arc::clone(&store),
         publisher: Arc::clone(&publisher),

@@ -11,7 +11,7 @@ use crate::{lines::Between, own_stack::Part, process::Process, proxy::Line, rush
 
 /// The named steps of a gateway at which it can be killed: `gateway/src/buy/transaction.rs`.
 pub const GATEWAY_STEPS: [&str; 2] = ["gateway_after_half", "gateway_after_deduct"];
-/// The named steps of an order worker: `order-worker/src/consume.rs` and the stores.
+/// The named steps of an order worker without payments: `order-worker/src/consume.rs` and the stores.
 pub const WORKER_STEPS: [&str; 6] = [
     "after_poll",
     "after_begin",

@@ -18,6 +18,7 @@ mod metrics;
 mod openapi;
 mod operator_input;
 mod order_store_faults;
+mod payments;
 mod poison;
 mod repair;
 mod rocketmq_5_3;

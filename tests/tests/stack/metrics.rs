@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use flashgate_domain::TraceContext;
 use flashgate_proto::v1::{BuyRequest, BuyStreamRequest, buy_stream_response};
-use flashgate_tests::{Deployment, Door, Purchase, SaleForm, eventually, metrics::Metrics};
+use flashgate_tests::{Deployment, Door, PaymentProvider, Purchase, SaleForm, eventually, metrics::Metrics};
 use futures::stream;
 use http::Request;
 use http_body_util::Full;
@@ -72,7 +72,10 @@ impl Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_documented_series_is_there_right_after_the_start() {
-    let shop = Deployment::of("metrics").start().await;
+    let mut shop = Deployment::of("metrics").prepare().await;
+    // Series of payments exist where they are on. The provider is not there.
+    PaymentProvider::new(shop.folder(), 1).configure(&mut shop);
+    shop.start_all().await;
     for (sections, address) in [
         (["Gateway", "Ledger on Redis"].as_slice(), shop.gateways[0].operator()),
         (["Order worker"].as_slice(), shop.workers[0].address()),

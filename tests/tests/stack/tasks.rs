@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flashgate_supervision::{EXIT_CODE, failpoint};
-use flashgate_tests::{Answer, Deployment, Purchase, Rush, SaleForm, process::Process};
+use flashgate_tests::{Answer, Deployment, PaymentProvider, Purchase, Rush, SaleForm, process::Process};
 use tokio::time::sleep;
 
 /// What every gateway has, from its start on.
@@ -30,8 +30,8 @@ const OF_GATEWAYS: [&str; 21] = [
     "bus_offsets",
     "bus_puller",
 ];
-/// What every order worker has that audits.
-const OF_WORKERS: [&str; 16] = [
+/// What every order worker has that audits and takes payments.
+const OF_WORKERS: [&str; 20] = [
     "operator_listener",
     "metrics_upkeep",
     "grpc_health",
@@ -43,6 +43,10 @@ const OF_WORKERS: [&str; 16] = [
     "payment_timers",
     "payment_timeouts",
     "payment_sweep",
+    "payment_callbacks",
+    "payment_checks",
+    "payment_refunds",
+    "callback_retention",
     "bus_connection",
     "bus_heartbeat",
     "bus_assignment",
@@ -114,6 +118,8 @@ async fn a_worker_of_which_a_task_dies_leaves_and_no_order_is_lost() {
     let rush = Rush::start(sale, &[shop.gateways[0].door()], 8);
     let audited = format!("http://{}", shop.gateways[0].operator());
     shop.workers[0].set("audit.gateway_url", audited);
+    // The provider is not there, and nobody misses it.
+    PaymentProvider::new(shop.folder(), 1).configure(&mut shop);
     shop.workers[0].process.leave().await;
     for task in OF_WORKERS {
         shop.workers[0].start_with(&armed(task));

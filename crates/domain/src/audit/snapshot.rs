@@ -52,7 +52,8 @@ impl Sums {
                 | CancelReason::Timeout
                 | CancelReason::ByBuyer
                 | CancelReason::ByOperator
-                | CancelReason::OutboundFailed,
+                | CancelReason::OutboundFailed
+                | CancelReason::PaymentReversed,
             )) => &mut self.returned,
         };
         place.add(orders, units);

@@ -106,3 +106,22 @@ fn ids_of_refunds_and_callbacks_have_limits() {
         assert_eq!(CallbackId::new(text), Err(InvalidCallbackId), "{text:?}");
     }
 }
+
+#[test]
+fn a_refund_has_exactly_one_id_which_fits() {
+    for text in ["1-1-r1", "9223372036854775807-4294967295-r4294967295", "1024-10-r20"] {
+        let key = RefundKey::parse(&RefundId::new(text).unwrap()).unwrap();
+        assert_eq!(key.id(), RefundId::new(text).unwrap());
+    }
+    for text in
+        ["1-1", "1-1-r", "1-1-r0", "1-1-r01", "1-1-1", "1-r1", "1-1_r1", "r1", "-r1", "1-1-r4294967296"]
+    {
+        assert_eq!(RefundKey::parse(&RefundId::new(text).unwrap()), None, "{text:?}");
+    }
+}
+
+#[test]
+fn a_refund_is_in_progress_until_the_provider_has_decided() {
+    let open = RefundState::ALL.into_iter().filter(|state| state.is_open());
+    assert!(open.eq([RefundState::Pending, RefundState::RequiresAction]));
+}

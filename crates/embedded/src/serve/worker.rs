@@ -55,6 +55,7 @@ impl Worker {
                 orders: names.orders.clone(),
             },
             sales_topic: names.sales.clone(),
+            payments: None,
             clock,
             seed,
         };

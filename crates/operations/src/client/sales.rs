@@ -2,9 +2,11 @@
 
 use std::fmt::Display;
 
-use flashgate_domain::{Order, OrderEvent, OrderId, OrderStep, Sale, SaleId, SaleState};
+use flashgate_domain::{
+    Order, OrderEvent, OrderId, OrderStep, PaymentAttempt, Refund, RefundId, Sale, SaleId, SaleState,
+};
 use flashgate_proto::{
-    event, order, sale,
+    event, order, payment, sale,
     v1::{self, order_service_client::OrderServiceClient, sale_service_client::SaleServiceClient},
 };
 use tonic::{Response, Status, transport::Channel};
@@ -138,6 +140,37 @@ impl<C: Carrier> OrdersClient<C> {
         let request = v1::ListOrderEventsRequest { order_id: order_id.to_string() };
         let events = self.0.list_order_events(request).await?.into_inner().events;
         events.into_iter().map(|event| event::event(event).map_err(invalid)).collect()
+    }
+
+    /// The payment attempts and the refunds of an order.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn payments(
+        &mut self,
+        order_id: OrderId,
+    ) -> Result<(Vec<PaymentAttempt>, Vec<Refund>), ClientError> {
+        let request = v1::ListPaymentsRequest { order_id: order_id.to_string() };
+        let v1::ListPaymentsResponse { attempts, refunds } =
+            self.0.list_payments(request).await?.into_inner();
+        let attempts = attempts.into_iter().map(|attempt| payment::payment_attempt(attempt).map_err(invalid));
+        let refunds = refunds.into_iter().map(|refund| payment::refund(refund).map_err(invalid));
+        Ok((attempts.collect::<Result<_, _>>()?, refunds.collect::<Result<_, _>>()?))
+    }
+
+    /// Makes another refund for one that failed or was cancelled; returns the one that covers the money.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn retry_refund(
+        &mut self,
+        refund: &RefundId,
+        operator: &str,
+        cause: &str,
+    ) -> Result<Refund, ClientError> {
+        let (refund_id, operator, cause) = (refund.to_string(), operator.to_owned(), cause.to_owned());
+        let request = v1::RetryRefundRequest { refund_id, operator, cause };
+        payment::refund(self.0.retry_refund(request).await?.into_inner()).map_err(invalid)
     }
 }
 

@@ -25,7 +25,8 @@ use super::{
 
 const EXPIRED: OrderState = OrderState::Cancelled(CancelReason::Timeout);
 /// When orders of a sale of these tests are due.
-const DUE: Timestamp = Timestamp::from_millis(NOW.as_millis() + PAY_WITHIN_DEFAULT.as_secs() * 1_000);
+pub(crate) const DUE: Timestamp =
+    Timestamp::from_millis(NOW.as_millis() + PAY_WITHIN_DEFAULT.as_secs() * 1_000);
 
 type Expiring = JoinHandle<Result<Vec<OrderEvent>, StoreError>>;
 

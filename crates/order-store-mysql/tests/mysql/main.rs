@@ -6,6 +6,7 @@
 mod changing;
 mod expiring;
 mod faults;
+mod paying;
 mod proxy;
 mod scans;
 
@@ -62,6 +63,10 @@ impl Database {
     pub(crate) fn store_by(&self, server: &str, settings: &ServerSettings, seed: u64) -> MySqlStore {
         let options = format!("{server}/{}", self.name).parse().unwrap();
         MySqlStore::new(options, settings, seed, Supervisor::default())
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// A separate connection.

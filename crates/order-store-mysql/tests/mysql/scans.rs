@@ -6,7 +6,7 @@ use flashgate_order_store::{
     contract::scene::{NOW, draft},
     sql::{
         statement::Sized,
-        texts::{PAYMENT_DEADLINES_SELECT, RETURN_STOCK},
+        texts::{DUE_CHECKS_HASTEN, PAYMENT_DEADLINES_SELECT, RETURN_STOCK},
     },
 };
 use sqlx::{
@@ -52,6 +52,13 @@ async fn fill(database: &Database, sale: SaleId) {
                  created_at_ms, updated_at_ms) {numbers} \
                  SELECT base + n, {sale}, LPAD(base + n, 16, '0'), 'key', 1, 1, 'confirmed', {placed}, {placed} \
                  {orders}"
+            ),
+            format!(
+                "INSERT INTO due_checks {numbers} SELECT {batch}, 1, {placed} + {first} + n {of_batches}"
+            ),
+            format!(
+                "INSERT INTO payment_attempts {numbers} SELECT {batch}, 1, 1999, 'EUR', 'open', NULL, NULL, 0, \
+                 {placed}, {placed} {of_batches}"
             ),
             format!(
                 "INSERT INTO payment_deadlines {numbers} SELECT {placed} + {first} + n, {batch} {of_batches}"
@@ -125,11 +132,31 @@ async fn expiry(connection: &mut MySqlConnection, deadlines: &[PaymentDeadline],
     let many = 6 * ids().count();
     let lock = sqlx::query(include_str!("../../sql/orders_confirmed_lock.sql")).bind(json(ids()));
     assert_eq!(within(connection, many, lock).await.len(), ids().count());
+    let open = sqlx::query(include_str!("../../sql/orders_due_checks_select.sql")).bind(json(ids()));
+    assert_eq!(within(connection, many, open).await.len(), deadlines.len());
     let change = sqlx::query(include_str!("../../sql/orders_change.sql"));
     let change = change.bind(json(ids())).bind("cancelled").bind("timeout").bind(DUE.as_millis());
     within(connection, many, change).await;
     within(connection, few, asked(Sized::new(include_str!("../../sql/payment_deadlines_delete.sql")))).await;
     within(connection, 2, sqlx::query(RETURN_STOCK).bind(1).bind(1).bind(sale.get())).await;
+}
+
+/// The statements of a claim, as `payments/due.rs` executes them.
+async fn claim(connection: &mut MySqlConnection, size: u32) {
+    // For each check: the row of the argument, the check, the attempt, and the rows of the sort.
+    let few = 10 * usize::try_from(size).unwrap() + 2;
+    let claim = sqlx::query(include_str!("../../sql/due_checks_claim.sql")).bind(DUE.as_millis()).bind(size);
+    let claimed = within(connection, few, claim).await;
+    let keys: Vec<String> =
+        claimed.iter().map(|row| format!("[{},{}]", row.get::<u64, _>(0), row.get::<u32, _>(1))).collect();
+    assert_eq!(keys.len(), usize::try_from(size).unwrap());
+    let asked = format!("[{}]", keys.join(","));
+    let count = sqlx::query(include_str!("../../sql/due_checks_try.sql"));
+    within(connection, few, count.bind(&asked).bind(DUE.as_millis())).await;
+    let read = sqlx::query(include_str!("../../sql/due_checks_read.sql")).bind(&asked);
+    assert_eq!(within(connection, few, read).await.len(), keys.len());
+    let hasten = sqlx::query(DUE_CHECKS_HASTEN).bind(1).bind(first_order(7)).bind(1);
+    within(connection, 4, hasten).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,11 +179,14 @@ async fn among_a_million_orders_only_those_that_are_due_are_read() {
     assert_eq!(store.deadlines(None, DUE, u32::MAX).await.unwrap(), all[..size]);
     connection.execute("BEGIN").await.unwrap();
     expiry(&mut connection, &all[1_000..1_008], sale).await;
+    claim(&mut connection, 64).await;
     let insert = sqlx::query(include_str!("../../sql/payment_deadlines_insert.sql"));
     let placed = format!("[[{}, {sale}]]", first_order(BATCHES));
     within(&mut connection, 9, insert.bind(NOW.as_millis()).bind(placed)).await;
     connection.execute("ROLLBACK").await.unwrap();
 
+    // An open attempt of each batch waits for the provider.
+    connection.execute("DELETE FROM due_checks").await.unwrap();
     let now = NOW.saturating_add(PAY_WITHIN_DEFAULT);
     let events = store.expire(&all[..8], now).await.unwrap();
     assert_eq!(u64::try_from(events.len()).unwrap(), 8 * ORDERS_OF_A_BATCH);

@@ -73,11 +73,16 @@ pub fn sample_names_every_key(sample: &str, config: &impl Debug) {
     }
 }
 
-/// The sample with its commented keys enabled: `# key = value`.
+/// The sample with its commented keys and tables enabled: `# key = value`, `# [table]`.
 fn with_optional_keys(sample: &str) -> String {
     let is_name = |text: &str| text.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
+    let is_table = |text: &str| {
+        let name = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+        name.is_some_and(|name| name.split('.').all(is_name))
+    };
     let lines = sample.lines().map(|line| match line.strip_prefix("# ") {
         Some(key) if key.split_once(" = ").is_some_and(|(name, _)| is_name(name)) => key,
+        Some(table) if is_table(table) => table,
         Some(_) | None => line,
     });
     lines.collect::<Vec<&str>>().join("\n")

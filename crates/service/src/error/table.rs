@@ -6,7 +6,7 @@
 //! clients compare them. Everything else that lists outcomes is generated from the rows or compared with them by a
 //! test (`crates/service/tests/outcomes.rs`).
 
-use flashgate_domain::Refusal;
+use flashgate_domain::{Refusal, Unpayable};
 use http::StatusCode;
 use tonic::Code;
 
@@ -128,6 +128,30 @@ table! {
     ApiError::OrderStateConflict { state, step } =>
         "order_state_conflict", "Order in another state", CONFLICT, FailedPrecondition, Never,
         "an order that is {state} cannot be {step}", state = state.as_str(), step = step.participle();
+    ApiError::Unpayable(Unpayable::Off) =>
+        "payments_off", "Payments off", CONFLICT, FailedPrecondition, Never,
+        "this deployment has no payment provider";
+    ApiError::Unpayable(Unpayable::Overdue) =>
+        "payment_overdue", "Payment overdue", CONFLICT, FailedPrecondition, Never,
+        "the payment deadline of the order has passed";
+    ApiError::Unpayable(Unpayable::Free) =>
+        "nothing_to_pay", "Nothing to pay", CONFLICT, FailedPrecondition, Never,
+        "the order costs nothing";
+    ApiError::Unpayable(Unpayable::TooManyAttempts) =>
+        "too_many_attempts", "Too many payment attempts", CONFLICT, FailedPrecondition, Never,
+        "the order has the maximum number of payment attempts";
+    ApiError::AttemptNotFound =>
+        "attempt_not_found", "Payment attempt not found", NOT_FOUND, NotFound, Never,
+        "there is no such payment attempt";
+    ApiError::RefundNotFound =>
+        "refund_not_found", "Refund not found", NOT_FOUND, NotFound, Never,
+        "there is no such refund";
+    ApiError::RefundNotOwed =>
+        "refund_not_owed", "Refund not owed", CONFLICT, FailedPrecondition, Never,
+        "the money of this refund was returned another way";
+    ApiError::InvalidSignature { cause, detail } =>
+        "invalid_signature", "Invalid signature", UNAUTHORIZED, Unauthenticated, Never,
+        "{cause}: {detail}";
     ApiError::OtherGeneration =>
         "other_generation", "Other generation", CONFLICT, FailedPrecondition, Never,
         "the order store has another generation of the sale";

@@ -193,7 +193,7 @@ pub(crate) async fn cancel(
     Ok(Json(api.orders.cancel(order, &buyer).await?.into()))
 }
 
-fn buyer_and_order(
+pub(super) fn buyer_and_order(
     api: &Api,
     headers: &HeaderMap,
     order_id: Result<Path<String>, PathRejection>,

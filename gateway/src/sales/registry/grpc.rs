@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flashgate_domain::{BuyerId, LedgerId, Order, OrderId, Sale, SaleId, SaleState, StoreId, StoreIdentity};
+use flashgate_domain::{
+    BuyerId, LedgerId, Order, OrderId, Payment, Sale, SaleId, SaleState, StoreId, StoreIdentity, Unpayable,
+};
 use flashgate_proto::{
     body::{self, BodyError},
     channel::{found, kept_alive},
-    order, sale,
+    order, payment, sale,
     v1::{
         self, order_service_client::OrderServiceClient, preheat_service_client::PreheatServiceClient,
         sale_service_client::SaleServiceClient,
@@ -17,6 +19,8 @@ use tonic::{
     Code, Status,
     transport::{Channel, Endpoint},
 };
+
+use tonic_types::StatusExt;
 
 use super::{Listed, Registry, RegistryError};
 
@@ -114,13 +118,35 @@ impl Registry for GrpcRegistry {
             Err(status) => Err(unavailable(status)),
         }
     }
+
+    async fn open_payment(&self, order: OrderId, buyer: &BuyerId) -> Result<Option<Payment>, RegistryError> {
+        let (order_id, buyer_id) = (order.to_string(), buyer.as_str().to_owned());
+        let request = v1::OpenStoredPaymentRequest { order_id, buyer_id };
+        match found(self.orders.clone().open_payment(request).await) {
+            Ok(opened) => opened.map(|opened| payment::payment(opened).map_err(unreadable)).transpose(),
+            Err(status) if status.code() == Code::FailedPrecondition => Err(not_payable(&status)),
+            Err(status) => Err(unavailable(status)),
+        }
+    }
+}
+
+/// Why the order worker opens no payment: the codes that it shares with [`Unpayable`], or the state of the order.
+fn not_payable(status: &Status) -> RegistryError {
+    let code = status.get_details_error_info().map(|info| info.reason);
+    let unpayable = code.and_then(|code| Unpayable::parse(&code));
+    unpayable.map_or(RegistryError::StateConflict, RegistryError::Unpayable)
 }
 
 fn stored_order(message: v1::Order) -> Result<Order, RegistryError> {
-    order::order(message).map_err(|invalid| match invalid {
+    order::order(message).map_err(unreadable)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn unreadable(invalid: BodyError) -> RegistryError {
+    match invalid {
         BodyError::WrongField { field } => RegistryError::Garbled(field),
-        BodyError::NotProtobuf(_) => RegistryError::Garbled("order"),
-    })
+        BodyError::NotProtobuf(_) => RegistryError::Garbled("message"),
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]

@@ -141,7 +141,8 @@ fn cancellations_are_true(ledger: &LedgerState, store: &StoreState) -> anyhow::R
     for order in store.orders.values() {
         let key = (order.intent.sale(), order.intent.buyer().as_str(), order.intent.key().as_str());
         match order.state {
-            OrderState::Pending | OrderState::Cancelled(CancelReason::OutboundFailed) => {
+            OrderState::Pending
+            | OrderState::Cancelled(CancelReason::OutboundFailed | CancelReason::PaymentReversed) => {
                 bail!("order {} is {:?}", order.id, order.state);
             }
             OrderState::Confirmed

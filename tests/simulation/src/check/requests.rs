@@ -52,7 +52,7 @@ fn payment_stands(request: &Asked, store: &StoreState) -> anyhow::Result<()> {
 /// The request that leads to an event, unless it is due by itself.
 fn wanted(event: &OrderEvent) -> Option<(OrderId, Caller, Wish)> {
     let caller = match event.actor {
-        Actor::Deadline => return None,
+        Actor::Deadline | Actor::Payment => return None,
         Actor::Buyer => Caller::Buyer,
         Actor::Operator(_) => Caller::Operator,
     };

@@ -71,7 +71,8 @@ pub(super) fn is_walked(order: &Order, events: &[OrderEvent]) -> anyhow::Result<
     Ok(())
 }
 
-/// A deadline cancels what is unpaid, a buyer too, and an operator also what is paid. Nobody else has their reasons.
+/// A deadline cancels what is unpaid, a buyer too, and an operator also what is paid. A payment pays, and what it returns
+/// refunds. Nobody else has their reasons.
 fn is_allowed(event: &OrderEvent) -> bool {
     match (&event.actor, event.from, event.to) {
         (Actor::Deadline, OrderState::Confirmed, OrderState::Cancelled(reason)) => {
@@ -84,7 +85,13 @@ fn is_allowed(event: &OrderEvent) -> bool {
             reason == CancelReason::ByOperator
         }
         (Actor::Operator(_), _, _) => true,
-        (Actor::Deadline | Actor::Buyer, _, _) => false,
+        (Actor::Payment, OrderState::Paid, OrderState::Refunding(reason)) => {
+            reason == CancelReason::PaymentReversed
+        }
+        (Actor::Payment, OrderState::Confirmed, OrderState::Paid)
+        | (Actor::Payment, OrderState::Refunding(_), OrderState::Refunded(_))
+        | (Actor::Payment, OrderState::Refunded(_), OrderState::Refunding(_)) => true,
+        (Actor::Deadline | Actor::Buyer | Actor::Payment, _, _) => false,
     }
 }
 

@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BatchId, BatchOutcome, Clock, IdempotencyKey, LedgerId, Order, OrderEvent, OrderId, Sale,
-    SaleDraft, SaleId, StoreId, Timestamp,
+    AttemptId, Batch, BatchId, BatchOutcome, CallbackId, Clock, IdempotencyKey, LedgerId, Order, OrderEvent,
+    OrderId, PaymentAttempt, Refund, RefundKey, RefundRetry, Sale, SaleDraft, SaleId, StoreId, Timestamp,
     audit::{BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep},
 };
 use flashgate_order_store::{
     BatchPage, BuyerPage, Changed, Compensated, Correction, DeadlineRepository, DeploymentRepository,
-    LetterDecision, LetterKey, LetterStatus, LifecycleRepository, OrderChange, OrderRepository, OutcomePage,
-    OutcomesPage, PaymentDeadline, Placed, Registration, RepairDraft, RepairEvent, RepairRepository,
-    SaleMade, SalePage, SaleRepository, SnapshotRepository, StoreError, StoreIdentity, Transition,
+    DueCheck, DueRefund, LetterDecision, LetterKey, LetterStatus, LifecycleRepository, Opened, OrderChange,
+    OrderRepository, OutcomePage, OutcomesPage, PaymentDeadline, PaymentReport, PaymentRepository, Placed,
+    Recorded, Registration, RepairDraft, RepairEvent, RepairRepository, Retried, SaleMade, SalePage,
+    SaleRepository, SnapshotRepository, StoreError, StoreIdentity, Transition,
 };
 
-use super::{StoreState, deadlines, lifecycle, zombie};
+use super::{StoreState, deadlines, lifecycle, payments, zombie};
 use crate::network::{Link, Lost};
 
 /// The order store of the simulation, as one process has it.
@@ -123,6 +124,107 @@ impl DeadlineRepository for SimStore {
         let (server, deadlines) = (Arc::clone(self.link.server()), deadlines.to_vec());
         let transactions = async move { deadlines::expire(&server, &deadlines, now).await };
         self.link.carry("expire", batches.join(" "), transactions).await.map_err(fault)?
+    }
+}
+
+#[async_trait]
+impl PaymentRepository for SimStore {
+    async fn open_attempt(
+        &self,
+        order: OrderId,
+        check_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Opened, StoreError> {
+        let open = move |state: &mut StoreState| state.open_attempt(order, check_at, now);
+        self.ask("open_attempt", order.to_string(), open).await
+    }
+
+    async fn attempts(&self, order: OrderId) -> Result<Vec<PaymentAttempt>, StoreError> {
+        self.ask("attempts", order.to_string(), move |state| state.payments.attempts(order)).await
+    }
+
+    async fn refunds(&self, order: OrderId) -> Result<Vec<Refund>, StoreError> {
+        self.ask("refunds", order.to_string(), move |state| state.payments.refunds(order)).await
+    }
+
+    async fn record(
+        &self,
+        report: &PaymentReport,
+        callback: Option<&CallbackId>,
+        now: Timestamp,
+    ) -> Result<Recorded, StoreError> {
+        let (server, about) = (Arc::clone(self.link.server()), report.attempt.to_string());
+        let (report, callback) = (report.clone(), callback.cloned());
+        let transaction = async move { payments::record(&server, &report, callback.as_ref(), now).await };
+        self.link.carry("record", about, transaction).await.map_err(fault)?
+    }
+
+    async fn checks_due(&self, until: Timestamp, size: u32) -> Result<Vec<DueCheck>, StoreError> {
+        self.ask("checks_due", String::new(), move |state| state.payments.checks_due(until, size)).await
+    }
+
+    async fn claim_checks(
+        &self,
+        until: Timestamp,
+        next_at: Timestamp,
+        size: u32,
+    ) -> Result<Vec<PaymentAttempt>, StoreError> {
+        let claim = move |state: &mut StoreState| state.payments.claim_checks(until, next_at, size);
+        self.ask("claim_checks", String::new(), claim).await
+    }
+
+    async fn postpone_check(
+        &self,
+        attempt: AttemptId,
+        from_at: Timestamp,
+        to_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let postpone = move |state: &mut StoreState| state.payments.postpone_check(attempt, from_at, to_at);
+        self.ask("postpone_check", attempt.to_string(), postpone).await
+    }
+
+    async fn refunds_due(&self, until: Timestamp, size: u32) -> Result<Vec<DueRefund>, StoreError> {
+        self.ask("refunds_due", String::new(), move |state| state.payments.refunds_due(until, size)).await
+    }
+
+    async fn claim_refunds(
+        &self,
+        until: Timestamp,
+        next_at: Timestamp,
+        size: u32,
+    ) -> Result<Vec<Refund>, StoreError> {
+        let claim = move |state: &mut StoreState| state.payments.claim_refunds(until, next_at, size);
+        self.ask("claim_refunds", String::new(), claim).await
+    }
+
+    async fn postpone_refund(
+        &self,
+        refund: RefundKey,
+        from_at: Timestamp,
+        to_at: Timestamp,
+        error: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        let error = error.map(str::to_owned);
+        let postpone = move |state: &mut StoreState| {
+            state.payments.postpone_refund(refund, from_at, to_at, error.as_deref())
+        };
+        self.ask("postpone_refund", refund.id().to_string(), postpone).await
+    }
+
+    async fn retry_refund(
+        &self,
+        refund: RefundKey,
+        by: &RefundRetry,
+        now: Timestamp,
+    ) -> Result<Retried, StoreError> {
+        let by = by.clone();
+        let retry = move |state: &mut StoreState| state.retry_refund(refund, by, now);
+        self.ask("retry_refund", refund.id().to_string(), retry).await
+    }
+
+    async fn forget_callbacks(&self, before: Timestamp, size: u32) -> Result<u64, StoreError> {
+        let forget = move |state: &mut StoreState| state.payments.forget_callbacks(before, size);
+        self.ask("forget_callbacks", String::new(), forget).await
     }
 }
 

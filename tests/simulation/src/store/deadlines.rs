@@ -99,7 +99,14 @@ impl StoreState {
         later.take_while(|deadline| deadline.at <= until).take(size).copied().collect()
     }
 
-    /// The events by which the overdue orders of a batch are cancelled.
+    /// The events by which the overdue orders of a batch are cancelled, without those that wait for a payment.
+    fn cancellable(&self, first_order: OrderId, now: Timestamp) -> Vec<OrderEvent> {
+        let mut events = self.overdue(first_order, now);
+        events.retain(|event| !self.payments.is_open(event.order));
+        events
+    }
+
+    /// The events of the overdue orders of a batch.
     fn overdue(&self, first_order: OrderId, now: Timestamp) -> Vec<OrderEvent> {
         let placed = self.decided.get(&first_order).into_iter().flat_map(|outcome| &outcome.orders);
         let rows = placed.filter_map(|order| self.orders.get(&order.order).cloned());
@@ -119,11 +126,17 @@ impl StoreState {
 
     /// The unlocked end of a transaction.
     fn expire(&mut self, deadline: PaymentDeadline, now: Timestamp) -> Vec<OrderEvent> {
-        let events = self.overdue(deadline.first_order, now);
+        let mut events = self.overdue(deadline.first_order, now);
+        let waiting = events.iter().map(|event| event.order).filter(|order| self.payments.is_open(*order));
+        let waiting: BTreeSet<OrderId> = waiting.collect();
+        for order in &waiting {
+            self.payments.hasten(*order, now);
+        }
+        self.deadlines.stored.remove(&deadline);
+        self.deadlines.stored.extend(expiry::put_off(&mut events, &waiting, now));
         for event in &events {
             self.record(event);
         }
-        self.deadlines.stored.remove(&deadline);
         events
     }
 }
@@ -157,7 +170,7 @@ async fn expire_locked(
     loop {
         let ended = {
             let mut state = server.state();
-            let events = state.overdue(deadline.first_order, now);
+            let events = state.cancellable(deadline.first_order, now);
             let sales = events.iter().map(|event| event.intent.sale()).collect();
             let Some(ended) = state.holder_of(&sales) else { return Ok(state.expire(deadline, now)) };
             ended

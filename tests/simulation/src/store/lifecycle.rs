@@ -13,10 +13,14 @@ impl StoreState {
     fn change_order(&mut self, change: &OrderChange, now: Timestamp) -> Option<Changed> {
         let order = self.orders.get(&change.order).cloned();
         let is_there = order.as_ref().is_some_and(|order| order.state == change.from);
+        if is_there && self.is_held(change) {
+            return order.map(Changed::Held);
+        }
         let moved = |order: Order| Order { version: order.version + u32::from(is_there), ..order };
         let changed = Changed::of(is_there, change, order.map(moved), now)?;
         if let Changed::Now(event) = &changed {
             self.record(event);
+            self.follow(change, now);
         }
         Some(changed)
     }

@@ -1,6 +1,7 @@
 //! Look-ups and cancellations of orders.
 
 use std::{
+    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -10,8 +11,8 @@ use std::{
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    Batch, BuyerId, CancelReason, LedgerId, Order, OrderId, OrderState, OrderStep, Refusal, Sale, SaleId,
-    SaleState, StoreId, StoreIdentity,
+    AttemptId, AttemptState, Batch, BuyerId, CancelReason, LedgerId, Money, Order, OrderId, OrderState,
+    OrderStep, Payment, Refusal, Sale, SaleId, SaleState, StoreId, StoreIdentity, Unpayable,
 };
 use flashgate_gateway::{
     buy::orders::{OrderView, Orders},
@@ -76,6 +77,31 @@ impl Registry for OneOrder {
         }
         Ok(Some(order))
     }
+
+    async fn open_payment(&self, order: OrderId, _buyer: &BuyerId) -> Result<Option<Payment>, RegistryError> {
+        let Some(stored) = self.found()? else { return Ok(None) };
+        match stored.state {
+            OrderState::Confirmed => Ok(Some(payment_of(order))),
+            OrderState::Paid => Err(RegistryError::StateConflict),
+            OrderState::Pending
+            | OrderState::Shipped
+            | OrderState::Finished
+            | OrderState::Cancelled(_)
+            | OrderState::Refunding(_)
+            | OrderState::Refunded(_) => Err(RegistryError::Unpayable(Unpayable::Overdue)),
+        }
+    }
+}
+
+/// The first attempt to pay an order.
+fn payment_of(order: OrderId) -> Payment {
+    Payment {
+        attempt: AttemptId { order, number: NonZeroU32::MIN },
+        due: Money::new(1_999, "EUR".parse().unwrap()).unwrap(),
+        state: AttemptState::Open,
+        pay_url: format!("https://pay.example/{order}-1"),
+        pay_by: Some(NOW),
+    }
 }
 
 const BY_BUYER: OrderState = OrderState::Cancelled(CancelReason::ByBuyer);
@@ -121,6 +147,10 @@ impl OrderStage {
         cancelled.map(|view| self.state_of(&view))
     }
 
+    async fn pay(&self, buyer: &str) -> Result<Payment, ApiError> {
+        self.orders.pay(self.batch.id().base(), &BuyerId::new(buyer).unwrap()).await
+    }
+
     fn state_of(&self, view: &OrderView) -> (OrderState, u32) {
         assert_eq!(
             (view.id, view.sale, view.quantity),
@@ -135,10 +165,12 @@ async fn an_order_that_is_not_decided_is_pending_and_cannot_be_cancelled_yet() -
     let stage = OrderStage::new().await?;
     assert_eq!(stage.find("ada").await, Ok((OrderState::Pending, 0)));
     assert_eq!(stage.cancel("ada").await, Err(ApiError::OrderPending));
-    // Its outcome is on the way.
+    // Its outcome is on the way. A step now would be followed by look-ups that tell of an older state.
     stage.store(OrderState::Confirmed, 1);
-    assert_eq!(stage.cancel("ada").await, Ok((BY_BUYER, 2)));
+    assert_eq!(stage.cancel("ada").await, Err(ApiError::OrderPending));
+    assert_eq!(stage.find("ada").await, Ok((OrderState::Pending, 0)));
     stage.settle().await;
+    assert_eq!(stage.cancel("ada").await, Ok((BY_BUYER, 2)));
     assert_eq!(stage.find("ada").await, Ok((BY_BUYER, 2)));
     Ok(())
 }
@@ -167,6 +199,28 @@ async fn an_order_that_is_paid_is_not_cancelled_and_its_state_is_named() -> Fact
     let refused = Err(ApiError::OrderStateConflict { state: OrderState::Paid, step: OrderStep::Cancel });
     assert_eq!(stage.cancel("ada").await, refused);
     assert_eq!(stage.find("ada").await, Ok((OrderState::Paid, 2)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_confirmed_order_is_paid_and_what_forbids_it_is_named() -> Fact {
+    let stage = OrderStage::new().await?;
+    let payment = Ok(payment_of(stage.batch.id().base()));
+    assert_eq!(stage.pay("ada").await, Err(ApiError::OrderPending));
+    stage.store(OrderState::Confirmed, 1);
+    assert_eq!(stage.pay("ada").await, Err(ApiError::OrderPending), "its outcome is on the way");
+    stage.settle().await;
+    assert_eq!(stage.pay("ada").await, payment);
+    let calls = stage.worker.calls.load(Ordering::Relaxed);
+    assert_eq!(stage.pay("bob").await, Err(ApiError::OrderNotFound));
+    assert_eq!(stage.worker.calls.load(Ordering::Relaxed), calls, "a guessed id does not reach the worker");
+    stage.store(OrderState::Paid, 2);
+    let paid = Err(ApiError::OrderStateConflict { state: OrderState::Paid, step: OrderStep::Pay });
+    assert_eq!(stage.pay("ada").await, paid);
+    stage.store(OrderState::Shipped, 3);
+    assert_eq!(stage.pay("ada").await, Err(ApiError::Unpayable(Unpayable::Overdue)));
+    stage.worker.is_away.store(true, Ordering::Relaxed);
+    assert_eq!(stage.pay("ada").await, Err(ApiError::WorkerUnavailable));
     Ok(())
 }
 

@@ -4,7 +4,8 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    BuyerId, LedgerId, Order, OrderId, Sale, SaleId, SaleState, StoreId, StoreIdentity, id::ShardCount,
+    BuyerId, LedgerId, Order, OrderId, Payment, Sale, SaleId, SaleState, StoreId, StoreIdentity,
+    id::ShardCount,
 };
 use flashgate_gateway::sales::{
     catalogue::Catalogue,
@@ -61,6 +62,14 @@ impl Registry for SomeSales {
     }
 
     async fn cancel_order(&self, _order: OrderId, _buyer: &BuyerId) -> Result<Option<Order>, RegistryError> {
+        Ok(None)
+    }
+
+    async fn open_payment(
+        &self,
+        _order: OrderId,
+        _buyer: &BuyerId,
+    ) -> Result<Option<Payment>, RegistryError> {
         Ok(None)
     }
 }

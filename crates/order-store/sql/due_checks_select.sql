@@ -1,0 +1,3 @@
+-- The checks that are due, earliest first. Reads the first entries of the index. Arguments: upper bound of the time,
+-- included; maximum rows.
+SELECT at_ms, order_id, number FROM due_checks WHERE at_ms <= ? ORDER BY at_ms, order_id, number LIMIT ?

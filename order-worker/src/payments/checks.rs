@@ -1,0 +1,129 @@
+//! Checks of open attempts: asks the provider about attempts without a callback, and closes attempts whose orders can no
+//! longer be paid.
+//!
+//! A check never cancels an order. It brings the provider's answer to the order store: an overdue order is cancelled
+//! there once its attempt is closed, and paid if the provider says that the attempt is paid.
+
+use std::sync::Arc;
+
+use flashgate_domain::{AttemptId, Backoff, Order, OrderState, PaymentAttempt, Timestamp};
+use flashgate_order_store::{PaymentReport, Recorded, ReportKind, StoreError};
+use flashgate_payments::provider::{AttemptStatus, Closing};
+use flashgate_service::throttle::LogThrottle;
+use flashgate_supervision::failpoint;
+use metrics::gauge;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::{
+    due::{Claimed, Dependencies, claimed, keep_up},
+    recorder::Source,
+};
+
+/// Checks attempts.
+pub struct Checks {
+    by: Dependencies,
+    backoff: Backoff,
+    throttle: LogThrottle,
+}
+
+impl Checks {
+    /// Pauses between two checks of an attempt as `backoff` says.
+    pub(super) fn new(by: Dependencies, backoff: Backoff) -> Self {
+        Self { by, backoff, throttle: LogThrottle::default() }
+    }
+
+    /// Checks what is due, until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let this = Arc::new(self);
+        let claim = |size| {
+            let this = Arc::clone(&this);
+            async move { claimed(this.claim(size).await, &this.throttle, "checks of payment attempts") }
+        };
+        let check = |claimed| {
+            let this = Arc::clone(&this);
+            async move { this.check(claimed).await }
+        };
+        keep_up(claim, check, shutdown).await;
+    }
+
+    async fn claim(&self, size: u32) -> Result<Vec<Claimed<PaymentAttempt>>, StoreError> {
+        self.by.calls.export();
+        let now = self.by.clock.now();
+        let first = self.by.store.checks_due(now, 1).await?.first().map(|due| due.at);
+        let overdue = first.map_or(0.0, |at| now.saturating_since(at).as_secs_f64());
+        gauge!("flashgate_worker_payment_checks_overdue_seconds").set(overdue);
+        if first.is_none() {
+            return Ok(Vec::new());
+        }
+        let again_at = now.saturating_add(self.by.lease);
+        let attempts = self.by.store.claim_checks(now, again_at, size).await?;
+        Ok(attempts.into_iter().map(|item| Claimed { item, again_at }).collect())
+    }
+
+    async fn check(&self, claimed: Claimed<PaymentAttempt>) {
+        if let Err(fault) = self.ask(&claimed).await
+            && let Some(suppressed) = self.throttle.admit()
+        {
+            warn!(attempt_id = %claimed.item.id, error = %fault, suppressed, "recording a check of a payment attempt failed; it is due again");
+        }
+    }
+
+    async fn ask(
+        &self,
+        Claimed { item: attempt, again_at }: &Claimed<PaymentAttempt>,
+    ) -> Result<(), StoreError> {
+        let order = self.by.store.order(attempt.id.order).await?;
+        let now = self.by.clock.now();
+        let payable = order.filter(|order| order.state == OrderState::Confirmed && !order.is_overdue(now));
+        let report = match &payable {
+            Some(_) => self.by.calls.query(attempt.id).await.map(queried),
+            None => self.by.calls.close(attempt.id).await.map(closed),
+        };
+        failpoint::hit("after_payment_check");
+        match report {
+            Ok(Some(kind)) => self.record(attempt.id, kind).await,
+            // It is open, or the provider has not answered: both are logged where they are found.
+            Ok(None) | Err(_) => {
+                let next_at = self.next_at(attempt, payable.as_ref());
+                self.by.store.postpone_check(attempt.id, *again_at, next_at).await?;
+                Ok(())
+            }
+        }
+    }
+
+    /// When the attempt is checked again: after a pause, and at the payment deadline of an order that can be paid.
+    fn next_at(&self, attempt: &PaymentAttempt, payable: Option<&Order>) -> Timestamp {
+        let now = self.by.clock.now();
+        let next_at = now.saturating_add(self.backoff.pause(attempt.tries.saturating_sub(1)));
+        let pay_by = payable.and_then(|order| order.pay_by);
+        pay_by.map_or(next_at, |pay_by| next_at.min(pay_by.max(now)))
+    }
+
+    async fn record(&self, attempt: AttemptId, kind: ReportKind) -> Result<(), StoreError> {
+        let recorded = self.by.recorder.record(&PaymentReport { attempt, kind }, None, Source::Check).await?;
+        if matches!(recorded, Recorded::UnknownAttempt | Recorded::UnknownRefund) {
+            error!(attempt_id = %attempt, "a claimed payment attempt is not in the order store");
+        }
+        Ok(())
+    }
+}
+
+/// What the answer to a query reports; `None` if the attempt is open.
+const fn queried(status: AttemptStatus) -> Option<ReportKind> {
+    match status {
+        AttemptStatus::Unseen | AttemptStatus::Open => None,
+        AttemptStatus::Closed => Some(ReportKind::Closed),
+        AttemptStatus::Paid { money } => Some(ReportKind::Paid(money)),
+        AttemptStatus::Reversed { money } => Some(ReportKind::Reversed(money)),
+    }
+}
+
+/// What the answer to a close reports.
+const fn closed(closing: Closing) -> Option<ReportKind> {
+    match closing {
+        Closing::Closed => Some(ReportKind::Closed),
+        Closing::AlreadyPaid { money } => Some(ReportKind::Paid(money)),
+        Closing::AlreadyReversed { money } => Some(ReportKind::Reversed(money)),
+    }
+}
