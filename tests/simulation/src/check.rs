@@ -9,6 +9,7 @@ mod audits;
 mod books;
 mod finally;
 mod log;
+mod money;
 mod requests;
 mod returns;
 mod timeouts;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 pub use audits::{agrees, agrees_or_needs_rebuild, no_false_alarm, no_false_step};
 pub use finally::{finally, little_is_open};
+pub use money::{Paid, money_on_its_way};
 use parking_lot::Mutex;
 pub use timeouts::Timeouts;
 pub use walk::Walks;
@@ -62,6 +64,7 @@ pub fn watch(servers: &Arc<Servers>, complaint: &Arc<Complaint>) {
                 | "apply"
                 | "change_order"
                 | "expire"
+                | "record"
                 | "check_back"
                 | "activate"
                 | "compensate"

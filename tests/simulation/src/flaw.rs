@@ -69,11 +69,15 @@ pub enum Flaw {
     DueUnknown,
     /// The broker forgets delayed messages that it has confirmed.
     TimersForgotten,
+    /// Money that no order needs is kept.
+    SurplusKept,
+    /// A timeout cancels an order whose payment attempt is open.
+    TimeoutOfOpen,
 }
 
 impl Flaw {
     /// Every break.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::NoFence,
         Self::CommitByDefault,
         Self::RollbackByDefault,
@@ -99,6 +103,8 @@ impl Flaw {
         Self::OneDeadline,
         Self::DueUnknown,
         Self::TimersForgotten,
+        Self::SurplusKept,
+        Self::TimeoutOfOpen,
     ];
 }
 

@@ -1,13 +1,14 @@
 //! What happens in a history: the setup and the operations, drawn from the seed before anything runs, so that a
 //! history can be shortened and run again.
 
+mod checkouts;
 mod draw;
 mod payment;
 mod requests;
 mod setup;
 
 use flashgate_gateway::config::BatcherConfig;
-pub use payment::Payment;
+pub use payment::{Payment, ProviderRules};
 use rand::Rng;
 
 use crate::{
@@ -99,8 +100,12 @@ pub enum Operation {
         /// How long its orders must not have changed.
         quiet_ms: u64,
     },
-    /// An order is looked up or changed.
+    /// An order is looked up, changed or paid.
     Request(Request),
+    /// Requests to the payment provider wait for so many milliseconds.
+    StallProvider(u64),
+    /// Every connection to the payment provider that is open freezes for good.
+    FreezeProvider,
 }
 
 /// An operation, some time after the one before it.
@@ -174,6 +179,7 @@ impl History {
             return Self { seed, setup, steps };
         }
         let steps = requests::with_requests(seed, &setup, steps);
+        let steps = checkouts::with_checkouts(seed, &setup, steps);
         Self { seed, setup, steps }
     }
 }

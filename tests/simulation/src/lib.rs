@@ -6,12 +6,13 @@
 //! | [`history`] | what happens: setup and operations, drawn before anything runs |
 //! | [`world`] | does it, heals everything, runs until nothing is left to do |
 //! | [`check`] | what must hold all along, and at the end |
-//! | [`gateway`], [`worker`] | the processes: `flashgate_gateway::engine`, `flashgate_order_worker::consume` and `lifecycle` |
+//! | [`gateway`], [`worker`] | the processes: `flashgate_gateway::engine`, `flashgate_order_worker::consume`, `lifecycle` and `payments` |
 //! | [`stranger`] | a gateway of another deployment, on the same topics by mistake |
 //! | [`buyers`], [`orders`] | who buys, looks up, cancels and pays, and what came of it |
 //! | [`process`], [`life`] | starts and kills them, at any point where they cross the network |
 //! | [`network`] | latency, losses in either direction, requests that arrive after their caller gave up |
 //! | [`ledger`], [`broker`], [`store`], [`registry`] | the servers. Ledger and store pass the contract suites |
+//! | [`provider`] | the payment provider, with its callbacks |
 //! | [`audit`], [`repair`], [`desk`] | the operator's proof and repairs, and the interfaces that they call |
 //! | [`run`], [`seeds`], [`shrink`] | one history; many; the shortest that fails |
 //! | [`flaw`] | deliberate breaks, to show that the checks can fail |
@@ -34,6 +35,7 @@ pub mod life;
 pub mod network;
 pub mod orders;
 pub mod process;
+pub mod provider;
 pub mod random;
 pub mod registry;
 pub mod repair;

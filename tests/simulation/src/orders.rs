@@ -11,15 +11,18 @@ use std::{
     time::Duration,
 };
 
-use flashgate_domain::{BuyerId, Cause, OperatorName, OrderId, OrderState, OrderStep, Timestamp};
+use flashgate_domain::{
+    AttemptId, BuyerId, Cause, Money, OperatorName, OrderId, OrderState, OrderStep, Timestamp,
+};
+use flashgate_gateway::buy::orders::OrderView;
 use flashgate_order_worker::lifecycle::By;
 use flashgate_service::error::ApiError;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::oneshot, time::sleep};
 
 use crate::{
-    check::Complaint, gateway::Front, life::Life, network::Link, process::Process, servers::Servers,
-    worker::WorkerFront,
+    check::Complaint, gateway::Front, life::Life, network::Link, process::Process, provider::Checkout,
+    servers::Servers, worker::WorkerFront,
 };
 
 /// How long a caller waits for an answer.
@@ -45,6 +48,8 @@ pub enum Wish {
     LookUp,
     /// A step. Buyers only cancel.
     Make(OrderStep),
+    /// What is needed to pay it, and what the buyer does with that. Buyers only.
+    Pay(Checkout),
 }
 
 /// When a request is made.
@@ -92,6 +97,8 @@ pub struct Asked {
 pub enum Answer {
     /// The order, with its version.
     Order(OrderState, u32),
+    /// What is needed to pay it: the attempt, and the amount.
+    Payment(AttemptId, Money),
     /// An error.
     Error(ApiError),
     /// Nothing: the process is down or has died.
@@ -153,12 +160,17 @@ impl Requests {
         let (reply, replied) = oneshot::channel();
         let at_gateway = Arc::clone(&life);
         let request = tokio::spawn(async move {
-            let view = match wish {
-                Wish::LookUp => front.orders.find(order, &buyer).await,
-                Wish::Make(_cancel) => front.orders.cancel(order, &buyer).await,
+            let seen = |view: OrderView| Answer::Order(view.state, view.version);
+            let answer = match wish {
+                Wish::LookUp => front.orders.find(order, &buyer).await.map(seen),
+                Wish::Make(_cancel) => front.orders.cancel(order, &buyer).await.map(seen),
+                Wish::Pay(_) => {
+                    let opened = front.orders.pay(order, &buyer).await;
+                    opened.map(|payment| Answer::Payment(payment.attempt, payment.due))
+                }
             };
             if !at_gateway.is_over() {
-                drop(reply.send(view.map(|view| (view.state, view.version))));
+                drop(reply.send(answer.unwrap_or_else(Answer::Error)));
             }
         });
         gateway.keep(request.abort_handle());
@@ -166,7 +178,7 @@ impl Requests {
         tokio::spawn(async move {
             let answer = tokio::select! {
                 biased;
-                view = replied => view.map_or(Answer::Nothing, Answer::from),
+                answer = replied => answer.unwrap_or(Answer::Nothing),
                 () = life.ended() => Answer::Nothing,
                 () = sleep(PATIENCE) => Answer::Nothing,
             };
@@ -220,9 +232,12 @@ impl Requests {
         let mut all = self.lock();
         let Some(asked) = all.get_mut(number) else { return };
         asked.answer = Some(answer.clone());
-        let judged = self.judge(&servers.store.state(), asked, begun, &answer);
+        let judged = self.judge(servers, &servers.store.state(), asked, begun, &answer);
         if let Err(wrong) = judged {
             complaint.raise(format!("request {number} ({asked:?}): {wrong}"));
+        }
+        if let (Answer::Payment(attempt, due), Wish::Pay(checkout)) = (answer, asked.wish) {
+            servers.provider.state().show_page(attempt, due, checkout);
         }
     }
 }
@@ -234,8 +249,9 @@ async fn at_worker(front: WorkerFront, order: OrderId, wish: Wish) -> Answer {
             let Ok(name) = OperatorName::new("zoe") else { return Answer::Nothing };
             front.orders.make(step, order, &By::Operator(name), &Cause::default()).await
         }
+        Wish::Pay(_) => return Answer::Nothing,
     };
-    Answer::from(found.map(|order| (order.state, order.version)))
+    found.map_or_else(Answer::Error, |order| Answer::Order(order.state, order.version))
 }
 
 impl Asked {
@@ -247,14 +263,5 @@ impl Asked {
     /// Whether the step was made or refused, for all that the caller knows.
     pub fn has_come_to_something(&self) -> bool {
         matches!(self.answer, Some(Answer::Order(..) | Answer::Error(ApiError::OrderStateConflict { .. })))
-    }
-}
-
-impl From<Result<(OrderState, u32), ApiError>> for Answer {
-    fn from(found: Result<(OrderState, u32), ApiError>) -> Self {
-        match found {
-            Ok((state, version)) => Self::Order(state, version),
-            Err(error) => Self::Error(error),
-        }
     }
 }

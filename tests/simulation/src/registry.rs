@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use flashgate_domain::{
     BuyerId, Cause, LedgerId, Order, OrderId, OrderStep, Payment, Refusal, Sale, SaleId, SaleState,
-    StoreIdentity, Unpayable,
+    StoreIdentity,
 };
 use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError};
 use flashgate_order_store::{SALE_PAGE_MAX, SalePage};
@@ -106,12 +106,15 @@ impl Registry for SimRegistry {
         }
     }
 
-    async fn open_payment(
-        &self,
-        _order: OrderId,
-        _buyer: &BuyerId,
-    ) -> Result<Option<Payment>, RegistryError> {
-        // The workers of the simulation have no payment provider.
-        Err(RegistryError::Unpayable(Unpayable::Off))
+    async fn open_payment(&self, order: OrderId, buyer: &BuyerId) -> Result<Option<Payment>, RegistryError> {
+        let buyer = buyer.clone();
+        let open = move |front: WorkerFront| async move { front.payments.open(order, &buyer).await };
+        match self.ask("open_payment", order.to_string(), open).await {
+            Ok(payment) => Ok(Some(payment)),
+            Err(ApiError::OrderNotFound) => Ok(None),
+            Err(ApiError::OrderStateConflict { .. }) => Err(RegistryError::StateConflict),
+            Err(ApiError::Unpayable(why)) => Err(RegistryError::Unpayable(why)),
+            Err(failure) => Err(fault(failure)),
+        }
     }
 }

@@ -7,7 +7,7 @@ use tokio::runtime::Builder;
 use crate::{
     audit::Audits,
     buyers::Heard,
-    check::{self, Walks, finally},
+    check::{self, Paid, Walks, finally},
     flaw::Flaw,
     history::History,
     network::Network,
@@ -42,6 +42,8 @@ pub struct Ended {
     pub accepted: usize,
     /// What became of the orders after they were confirmed.
     pub orders: Walks,
+    /// What was paid through the provider.
+    pub paid: Paid,
     /// What its audits came to.
     pub audits: Audits,
     /// What its repairs came to.
@@ -91,6 +93,7 @@ pub fn run(history: &History, options: Options) -> Ended {
         asked: 0,
         accepted: 0,
         orders: Walks::default(),
+        paid: Paid::default(),
         audits: Audits::default(),
         repairs: Repairs::default(),
         blocked: 0,
@@ -113,9 +116,9 @@ async fn live(history: &History, options: Options) -> anyhow::Result<Ended> {
     let attempts = world.buyers.attempts();
     let accepted = |heard: &Heard| matches!(heard, Heard::Answer(flashgate_domain::Verdict::Accepted(_)));
     let (hash, events) = network.trace.digest();
-    let (orders, blocked) = {
+    let (orders, paid, blocked) = {
         let store = world.servers.store.state();
-        (Walks::of(&store), store.blocked())
+        (Walks::of(&store), Paid::of(&store), store.blocked())
     };
     Ok(Ended {
         hash,
@@ -124,6 +127,7 @@ async fn live(history: &History, options: Options) -> anyhow::Result<Ended> {
         trace: network.trace.text(),
         asked: attempts.len(),
         orders,
+        paid,
         audits: world.auditor.audits(),
         repairs: world.repairer.tally(),
         blocked,

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::{
     audit::Audits,
-    check::Walks,
+    check::{Paid, Walks},
     history::History,
     repair::Repairs,
     run::{Ended, Options, run},
@@ -27,6 +27,8 @@ pub struct Tally {
     pub accepted: u64,
     /// What became of the orders after they were confirmed.
     pub orders: Walks,
+    /// What was paid through the provider.
+    pub paid: Paid,
     /// How many events they had.
     pub events: u64,
     /// What their audits came to.
@@ -78,6 +80,7 @@ impl Tally {
         self.asked += number(ended.asked);
         self.accepted += number(ended.accepted);
         self.orders.add(ended.orders);
+        self.paid.add(ended.paid);
         self.events += ended.events;
         self.audits.add(ended.audits);
         self.repairs.add(ended.repairs);

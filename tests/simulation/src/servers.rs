@@ -22,6 +22,7 @@ use crate::{
     ledger::{LedgerState, SimLedger},
     life::Life,
     network::{Link, Network, Server, Weather},
+    provider::{self, ProviderState, SimProvider},
     random::stream,
     registry::SimRegistry,
     store::{SimStore, StoreState},
@@ -72,6 +73,8 @@ pub struct Servers {
     pub broker: Arc<Server<BrokerState>>,
     /// MySQL.
     pub store: Arc<Server<StoreState>>,
+    /// The payment provider.
+    pub provider: Arc<Server<ProviderState>>,
     /// The workers, as gateways reach them.
     pub desk: Arc<Server<Desk<WorkerFront>>>,
     /// The gateways, as auditors reach them.
@@ -99,6 +102,8 @@ impl Servers {
         let strange_ledger = LedgerState::new(0, (NOTES_LOST, part("strange notes")));
         let timers = (setup.payment.timers, part("timers"));
         let broker = BrokerState::new(setup.checks, part("broker"), timers);
+        let provider =
+            ProviderState::new(setup.payment.provider.unwrap_or_default(), part("provider's will"));
         let topics = Topics {
             orders: Topic::new("sim-orders")?,
             outcomes: Topic::new("sim-outcomes")?,
@@ -121,6 +126,7 @@ impl Servers {
             ),
             broker: Server::new("broker", at(), broker, part("broker network")),
             store: Server::new("store", at(), StoreState::default(), part("store network")),
+            provider: Server::new("provider", at(), provider, part("provider network")),
             desk: Server::new("worker", at(), Desk::default(), part("worker network")),
             gateway_desk: Server::new("gateway desk", at(), Desk::default(), part("gateway desk network")),
             worker_desk: Server::new("worker desk", at(), Desk::default(), part("worker desk network")),
@@ -166,6 +172,11 @@ impl Servers {
     /// The order store as `life` has it.
     pub fn store_of(&self, life: &Arc<Life>) -> SimStore {
         SimStore::new(Link::new(&self.store, life, STORE_PATIENCE), self.clock())
+    }
+
+    /// The payment provider as `life` has it.
+    pub fn provider_of(&self, life: &Arc<Life>) -> SimProvider {
+        SimProvider::new(Link::new(&self.provider, life, provider::PATIENCE), self.clock)
     }
 
     /// The workers as `life` reaches them.
@@ -220,6 +231,7 @@ impl Servers {
         self.ledger.set_weather(weather);
         self.broker.set_weather(weather);
         self.store.set_weather(weather);
+        self.provider.set_weather(weather);
         self.desk.set_weather(weather);
         self.gateway_desk.set_weather(weather);
         self.worker_desk.set_weather(weather);

@@ -1,16 +1,20 @@
-//! An order worker of the simulation: `flashgate_order_worker::consume`, the tasks of `flashgate_order_worker::lifecycle`,
-//! and what gateways and operators ask of it.
+//! An order worker of the simulation: `flashgate_order_worker::consume`, the tasks of `flashgate_order_worker::lifecycle`
+//! and `payments`, and what gateways and operators ask of it.
 
 use std::{num::NonZeroU64, sync::Arc};
 
+use axum::Router;
+use flashgate_domain::non_zero;
 use flashgate_messaging::{Join, Subscription};
 use flashgate_order_worker::{
-    config::ConsumeConfig,
+    config::{ConsumeConfig, PaymentConfig},
     consume::{Consumer, Dependencies},
     health::Health,
     lifecycle::{self, Lifecycle, Orders, Tasks},
     operator::{Backlog, Repairs, Sales, StoreViews, grpc::Operator},
+    payments::{self, Payments, Services},
 };
+use flashgate_payments::http::HttpProviderConfig;
 use flashgate_proto::v1::{
     order_store_service_server::OrderStoreServiceServer, repair_service_server::RepairServiceServer,
     sale_service_server::SaleServiceServer,
@@ -35,6 +39,10 @@ pub struct WorkerFront {
     pub sales: Arc<Sales>,
     /// Orders.
     pub orders: Arc<Orders>,
+    /// Payments of orders.
+    pub payments: Arc<Payments>,
+    /// Where the payment provider calls, if there is one.
+    pub callbacks: Option<Router>,
 }
 
 /// What a worker is started with.
@@ -46,6 +54,8 @@ pub struct WorkerPlan {
     pub sweep_interval_ms: NonZeroU64,
     /// How far its clock is ahead; below 0, behind.
     pub ahead_ms: i64,
+    /// Whether orders are paid through the provider.
+    pub has_payments: bool,
     /// What is broken on purpose.
     pub flaw: Option<Flaw>,
 }
@@ -63,7 +73,7 @@ async fn run(
     leave: CancellationToken,
     plan: WorkerPlan,
 ) {
-    let WorkerPlan { config, sweep_interval_ms, ahead_ms, flaw } = plan;
+    let WorkerPlan { config, sweep_interval_ms, ahead_ms, has_payments, flaw } = plan;
     let health = Arc::<Health>::default();
     let dependencies = lifecycle::Dependencies {
         store: Arc::new(servers.store_of(&life)),
@@ -76,7 +86,24 @@ async fn run(
     };
     let (store, publisher) = (Arc::clone(&dependencies.store), Arc::clone(&dependencies.publisher));
     let clock = Arc::clone(&dependencies.clock);
-    let Lifecycle { orders, timers, tasks, .. } = lifecycle::open(dependencies);
+    let Lifecycle { orders, timers, events, tasks } = lifecycle::open(dependencies);
+    let dependencies = payments::Dependencies {
+        store: Arc::clone(&store),
+        orders: Arc::clone(&orders),
+        events,
+        clock: Arc::clone(&clock),
+        health: Arc::clone(&health),
+        seed: life.number,
+    };
+    let (payments, services) = match has_payments.then(payment_config).flatten() {
+        Some(config) => {
+            let (payments, services) =
+                payments::connect(&config, Arc::new(servers.provider_of(&life)), dependencies);
+            (payments, Some(services))
+        }
+        None => (payments::open(None, dependencies, 0).0, None),
+    };
+    let callbacks = services.as_ref().map(|services| services.callbacks.clone());
     let parts = Dependencies {
         store: Arc::clone(&store),
         publisher: Arc::clone(&publisher),
@@ -86,9 +113,9 @@ async fn run(
         timers,
     };
     let sales = Arc::new(Sales::new(store, publisher, servers.sales_topic.clone(), clock));
-    let running = Running::start(tasks, joining(&servers, &life), &process, &leave);
+    let running = Running::start(tasks, services, joining(&servers, &life), &process, &leave);
     servers.worker_desk.state().open(Arc::clone(&life), desk(&parts, &sales));
-    servers.desk.state().open(Arc::clone(&life), WorkerFront { sales, orders });
+    servers.desk.state().open(Arc::clone(&life), WorkerFront { sales, orders, payments, callbacks });
     let subscription = SimSubscription::join(
         servers.broker_of(&life),
         "sim-order-worker",
@@ -99,6 +126,21 @@ async fn run(
     consumer.run(leave).await;
     running.ended().await;
     life.end();
+}
+
+/// How payments are made: everything is quick, since the world heals within two minutes.
+fn payment_config() -> Option<PaymentConfig> {
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse().ok()?;
+    let provider =
+        HttpProviderConfig::new("http://127.0.0.1:1".parse().ok()?, "token".to_owned().into(), secret);
+    let provider = HttpProviderConfig { call_timeout_ms: non_zero!(1_000), ..provider };
+    Some(PaymentConfig {
+        check_first_ms: non_zero!(1_000),
+        check_max_ms: non_zero!(2_000),
+        refund_backoff_min_ms: non_zero!(500),
+        refund_backoff_max_ms: non_zero!(2_000),
+        ..PaymentConfig::new("http://127.0.0.1:1/{attempt_id}".parse().ok()?, provider)
+    })
 }
 
 /// Its way into the group of payment timers.
@@ -114,17 +156,30 @@ fn joining(servers: &Arc<Servers>, life: &Arc<Life>) -> Join {
 
 /// The background tasks of a worker, which end as `lifecycle::Tasks` has them end.
 struct Running {
-    makers: [JoinHandle<()>; 2],
+    makers: Vec<JoinHandle<()>>,
     senders: [JoinHandle<()>; 2],
     done: CancellationToken,
 }
 
 impl Running {
-    fn start(tasks: Tasks, join: Join, process: &Process<()>, leave: &CancellationToken) -> Self {
+    fn start(
+        tasks: Tasks,
+        payments: Option<Services>,
+        join: Join,
+        process: &Process<()>,
+        leave: &CancellationToken,
+    ) -> Self {
         let Tasks { events, timers, timeouts, sweep } = tasks;
         let done = CancellationToken::new();
-        let makers =
-            [tokio::spawn(timeouts.run(join, leave.clone())), tokio::spawn(sweep.run(leave.clone()))];
+        let mut makers =
+            vec![tokio::spawn(timeouts.run(join, leave.clone())), tokio::spawn(sweep.run(leave.clone()))];
+        if let Some(Services { checks, refunds, retention, .. }) = payments {
+            makers.extend([
+                tokio::spawn(checks.run(leave.clone())),
+                tokio::spawn(refunds.run(leave.clone())),
+                tokio::spawn(retention.run(leave.clone())),
+            ]);
+        }
         let senders = [tokio::spawn(timers.run(done.clone())), tokio::spawn(events.run(done.clone()))];
         makers.iter().chain(&senders).for_each(|task| process.keep(task.abort_handle()));
         Self { makers, senders, done }

@@ -27,6 +27,7 @@ use crate::{
     network::Network,
     orders::Requests,
     process::Process,
+    provider::deliver,
     random::stream,
     repair::{Repair, Repairer},
     servers::Servers,
@@ -105,12 +106,22 @@ impl World {
             flaw,
         };
         let sweep_interval_ms = setup.payment.sweep_interval_ms;
-        let worker_plan =
-            |ahead_ms| WorkerPlan { config: ConsumeConfig::default(), sweep_interval_ms, ahead_ms, flaw };
+        let has_payments = setup.payment.provider.is_some();
+        let worker_plan = |ahead_ms| WorkerPlan {
+            config: ConsumeConfig::default(),
+            sweep_interval_ms,
+            ahead_ms,
+            has_payments,
+            flaw,
+        };
         let complaint = Arc::new(Complaint::default());
         check::watch(&servers, &complaint);
         tokio::spawn(keep_checking(Arc::clone(&servers.broker), Arc::new(servers.clock)));
         let operator = Arc::new(Life::new("operator".to_owned(), servers.next_life()));
+        if has_payments {
+            let provider = Arc::new(Life::new("provider".to_owned(), servers.next_life()));
+            tokio::spawn(deliver(Arc::clone(&servers), provider, Arc::clone(&complaint)));
+        }
         let world = Self {
             gateways: (0..GATEWAYS).map(|number| Process::new("gateway", number)).collect(),
             workers: (0..WORKERS).map(|number| Process::new("worker", number)).collect(),
@@ -191,6 +202,8 @@ impl World {
                 self.request(request);
                 return;
             }
+            Operation::StallProvider(millis) => self.servers.provider.stall(Duration::from_millis(millis)),
+            Operation::FreezeProvider => self.servers.provider.freeze(),
         }
         note(operation);
     }

@@ -3,7 +3,7 @@
 #![expect(clippy::print_stdout, reason = "tells which seed fails, and how to replay it")]
 
 use flashgate_simulation::{
-    check::Walks,
+    check::{Paid, Walks},
     flaw::Flaw,
     history::History,
     run::{Options, run},
@@ -39,6 +39,10 @@ fn ten_thousand_seeds_hold() {
     assert!(often > SEEDS / 2, "hardly an order is cancelled, paid or times out: {:?}", tally.orders);
     let seldom = finished.min(refunding).min(refunded);
     assert!(seldom > SEEDS / 20, "hardly an order is finished or refunded: {:?}", tally.orders);
+    let Paid { paid, surplus, closed, reversed, returned, failed } = tally.paid;
+    let often = paid.min(surplus).min(closed).min(reversed).min(returned);
+    assert!(often > SEEDS / 20, "hardly anything is paid or refunded: {:?}", tally.paid);
+    assert!(failed > SEEDS / 50, "hardly a refund fails: {:?}", tally.paid);
     assert!(tally.blocked > SEEDS / 20, "hardly a worker meets rows that others hold: {}", tally.blocked);
     assert!(repairs.settled.min(repairs.decided) > SEEDS / 20, "there is little to repair: {repairs:?}");
 }
@@ -232,7 +236,9 @@ fn an_order_store_with_one_deadline_for_each_batch_is_found() {
 
 #[test]
 fn a_look_up_that_does_not_know_the_deadline_is_found() {
-    is_found(Flaw::DueUnknown, &[&["it is seen unpaid at", "after its deadline"]]);
+    // Nor does a check then close the attempt of an order that is due.
+    let never_closed = &["the healed world never came to rest: order", "is unpaid at", "after its deadline"];
+    is_found(Flaw::DueUnknown, &[&["it is seen unpaid at", "after its deadline"], never_closed]);
 }
 
 /// Where no sweep makes up for it.
@@ -255,4 +261,14 @@ fn a_history_that_fails_is_shortened_and_still_fails() {
     let (shortest, complaint) = shrink(&history, options);
     assert!(shortest.steps.len() < history.steps.len(), "{complaint}");
     assert_eq!(run(&shortest, options).complaint, Some(complaint));
+}
+
+#[test]
+fn money_that_no_order_needs_and_that_is_kept_is_found() {
+    is_found(Flaw::SurplusKept, &[&["and nothing returns the money of"]]);
+}
+
+#[test]
+fn a_timeout_of_an_order_that_is_being_paid_is_found() {
+    is_found(Flaw::TimeoutOfOpen, &[&["timed out, and can be paid"]]);
 }

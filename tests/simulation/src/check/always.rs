@@ -6,6 +6,7 @@ use flashgate_ledger::LedgerState as State;
 use super::{
     books::{Excuses, confirmed, decided, deducted, units},
     log::log_is_covered,
+    money::payments_have_one_end,
     returns::returns_are_right,
 };
 use crate::{
@@ -20,6 +21,7 @@ pub(super) fn always(servers: &Servers) -> anyhow::Result<()> {
     each_side(&ledger, &store)?;
     returns_are_right(&ledger, &store)?;
     log_is_covered(&ledger.books)?;
+    payments_have_one_end(&store)?;
     across(&ledger, &store)
 }
 

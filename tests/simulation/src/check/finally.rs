@@ -11,6 +11,7 @@ use super::{
     always::always,
     answers::{answer_is_true, answers_agree, orders_were_not_refused, retry_is_answered},
     books::{Excuses, decided, deducted},
+    money::money_is_where_it_belongs,
     requests::requests_are_true,
     returns::returns_have_arrived,
 };
@@ -26,6 +27,7 @@ pub fn finally(world: &World, asked_before: usize) -> anyhow::Result<()> {
     limits_hold(&ledger, &store)?;
     cancellations_are_true(&ledger, &store)?;
     returns_have_arrived(&ledger, &store)?;
+    money_is_where_it_belongs(&world.servers.provider.state(), &store)?;
     requests_are_true(&world.requests.asked(), &ledger, &store)?;
     let dead = world.servers.broker.state().stored(&world.servers.topics.dead_letters);
     ensure!(dead == 0, "{dead} messages went to the dead letters");

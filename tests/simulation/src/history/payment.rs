@@ -21,6 +21,47 @@ pub struct Payment {
     pub sweep_interval_ms: NonZeroU64,
     /// What becomes of payment timers.
     pub timers: TimerRules,
+    /// The payment provider, if orders are paid through one.
+    pub provider: Option<ProviderRules>,
+}
+
+/// How the payment provider behaves, in 1,000 cases each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProviderRules {
+    /// Calls that it cannot serve now.
+    pub failing: u32,
+    /// Callbacks that it never sends, of those without which an order still ends right.
+    pub lost: u32,
+    /// Callbacks that it sends twice.
+    pub doubled: u32,
+    /// Callbacks that it sends late.
+    pub late: u32,
+    /// Refunds that it decides later.
+    pub pending: u32,
+    /// Refunds that it refuses.
+    pub refused: u32,
+    /// Refunds that fail after they have succeeded.
+    pub fails_later: u32,
+}
+
+impl ProviderRules {
+    /// Those of the history of a seed: there is a provider in a third of them.
+    fn of(seed: u64) -> Option<Self> {
+        let mut random = stream(seed, "provider");
+        if !random.random_bool(0.34) {
+            return None;
+        }
+        let mut share = |most| if random.random_bool(0.4) { 0 } else { random.random_range(0..most) };
+        Some(Self {
+            failing: share(400),
+            lost: share(700),
+            doubled: share(500),
+            late: share(500),
+            pending: share(600),
+            refused: share(500),
+            fails_later: share(500),
+        })
+    }
 }
 
 /// Orders cost something, and have no deadline.
@@ -31,6 +72,7 @@ impl Default for Payment {
             pay_within_ms: [0; SALES],
             sweep_interval_ms: millis(5_000),
             timers: TimerRules::default(),
+            provider: None,
         }
     }
 }
@@ -46,7 +88,7 @@ impl Payment {
     /// That of the history of a seed: in half of them, orders have a deadline.
     pub fn of(seed: u64) -> Self {
         let mut random = stream(seed, "payment");
-        let mut payment = Self::default();
+        let mut payment = Self { provider: ProviderRules::of(seed), ..Self::default() };
         if random.random_bool(0.5) {
             return payment;
         }

@@ -127,7 +127,9 @@ impl StoreState {
     /// The unlocked end of a transaction.
     fn expire(&mut self, deadline: PaymentDeadline, now: Timestamp) -> Vec<OrderEvent> {
         let mut events = self.overdue(deadline.first_order, now);
-        let waiting = events.iter().map(|event| event.order).filter(|order| self.payments.is_open(*order));
+        let is_open =
+            |order: &OrderId| self.payments.is_open(*order) && self.flaw != Some(Flaw::TimeoutOfOpen);
+        let waiting = events.iter().map(|event| event.order).filter(is_open);
         let waiting: BTreeSet<OrderId> = waiting.collect();
         for order in &waiting {
             self.payments.hasten(*order, now);

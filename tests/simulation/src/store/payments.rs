@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flashgate_domain::{
-    AttemptId, AttemptState, CallbackId, Money, OrderId, PaymentAttempt, Refund, RefundKey, RefundRetry,
-    Timestamp,
+    AttemptId, AttemptState, CallbackId, Cause, Money, OperatorName, Order, OrderId, PaymentAttempt, Refund,
+    RefundKey, RefundRetry, Timestamp,
 };
 use flashgate_order_store::{
     CALLBACK_PAGE_MAX, DueCheck, DueRefund, Opened, OrderChange, PAYMENT_PAGE_MAX, PaymentReport, Recorded,
@@ -17,7 +17,7 @@ use flashgate_order_store::{
 use tokio::time::timeout;
 
 use super::{StoreState, zombie::LOCK_WAIT};
-use crate::network::Server;
+use crate::{flaw::Flaw, network::Server};
 
 /// The tables of payments.
 #[derive(Default)]
@@ -38,6 +38,7 @@ impl Payments {
         self.refunds.values().filter(|refund| refund.key.attempt.order == order).cloned().collect()
     }
 
+    /// Whether a payment of the order may be on its way.
     pub(super) fn is_open(&self, order: OrderId) -> bool {
         self.due_checks.iter().any(|due| due.attempt.order == order)
     }
@@ -170,8 +171,34 @@ impl StoreState {
         Some(OrderPayments { order, attempts, refunds })
     }
 
-    fn price(&self, known: &OrderPayments) -> Option<Money> {
-        let intent = &known.order.intent;
+    /// Of every order with an attempt.
+    pub fn all_payments(&self) -> Vec<OrderPayments> {
+        let orders: BTreeSet<OrderId> = self.payments.attempts.keys().map(|attempt| attempt.order).collect();
+        orders.into_iter().filter_map(|order| self.payments_of(order)).collect()
+    }
+
+    /// Whether somebody wanted to pay an order.
+    pub fn has_attempt(&self, order: OrderId) -> bool {
+        self.payments.attempts.keys().any(|attempt| attempt.order == order)
+    }
+
+    /// The refunds that an operator can try again.
+    pub fn refunds_to_retry(&self) -> Vec<RefundKey> {
+        let Ok(operator) = OperatorName::new("zoe") else { return Vec::new() };
+        let by = RefundRetry { operator, cause: Cause::default() };
+        let mut keys = Vec::new();
+        for known in self.all_payments() {
+            let is_owed = |refund: &&Refund| {
+                matches!(known.retry(refund.key, by.clone(), Timestamp::default()), Retried::Now(_))
+            };
+            keys.extend(known.refunds.iter().filter(is_owed).map(|refund| refund.key));
+        }
+        keys
+    }
+
+    /// What an order costs; `None` if it costs nothing.
+    pub fn price_of(&self, order: &Order) -> Option<Money> {
+        let intent = &order.intent;
         let fields = self.sales.get(&intent.sale())?.draft.fields();
         let price = Money::of_units(fields.price_minor, intent.quantity(), fields.currency.parse().ok()?);
         price.ok().filter(|price| price.minor() > 0)
@@ -179,7 +206,7 @@ impl StoreState {
 
     pub(super) fn open_attempt(&mut self, order: OrderId, check_at: Timestamp, now: Timestamp) -> Opened {
         let Some(known) = self.payments_of(order) else { return Opened::Missing };
-        let (check_at, price) = (first_check(&known.order, check_at), self.price(&known));
+        let (check_at, price) = (first_check(&known.order, check_at), self.price_of(&known.order));
         let opened = known.open(price, now);
         if let Opened::Now(attempt) = opened {
             self.payments.due_checks.insert(DueCheck { at: check_at, attempt: attempt.id });
@@ -208,7 +235,11 @@ impl StoreState {
             return Err(Recorded::Repeated);
         }
         let known = self.payments_of(report.attempt.order).ok_or(Recorded::UnknownAttempt)?;
-        Ok(known.effects(report, now)?)
+        let mut effects = known.effects(report, now)?;
+        if self.flaw == Some(Flaw::SurplusKept) {
+            effects.new_refund = None;
+        }
+        Ok(effects)
     }
 
     fn write_effects(

@@ -44,6 +44,8 @@ impl World {
         self.servers.ledger.stall(Duration::ZERO);
         self.servers.broker.stall(Duration::ZERO);
         self.servers.store.stall(Duration::ZERO);
+        self.servers.provider.stall(Duration::ZERO);
+        self.servers.provider.state().heal();
         for gateway in &self.gateways {
             gateway.spare();
         }
@@ -87,6 +89,7 @@ impl World {
         for look in 1_u32.. {
             self.start_all();
             self.servers.broker.state().take_up_again();
+            self.retry_refunds();
             sleep(LOOK_PERIOD).await;
             if self.complaint.is_raised() {
                 return Ok(());
@@ -116,6 +119,7 @@ impl World {
             .or_else(|| (!self.requests.all_answered()).then(|| "a request about an order waits".to_owned()))
             .or_else(|| unpublished.then(|| "an event is not published".to_owned()))
             .or_else(|| self.timeouts.left_to_do(&self.servers))
+            .or_else(|| check::money_on_its_way(&self.servers))
             .or_else(|| (!self.at_work.is_empty()).then(|| "an operator is at work".to_owned()))
             .or_else(|| (in_flight > 0).then(|| format!("{in_flight} requests are on their way")))
     }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use flashgate_domain::{SaleId, audit::Report};
+use flashgate_domain::{Cause, OperatorName, RefundRetry, SaleId, audit::Report};
 
 use super::World;
 use crate::{check, network::Link, repair::Repair, servers::Servers};
@@ -55,6 +55,27 @@ impl World {
     pub(super) fn repair(&self, sale: SaleId, repair: Repair) {
         let repairer = self.repairer.clone();
         self.at_work.spawn(async move { repairer.repair(sale, repair).await });
+    }
+
+    /// The operator has each refund asked for again that was refused or has failed, as long as its money is owed.
+    pub(super) fn retry_refunds(&self) {
+        let failed = self.servers.store.state().refunds_to_retry();
+        for refund in failed {
+            let link = Link::new(&self.servers.desk, &self.operator, Duration::from_secs(2));
+            let server = Arc::clone(&self.servers.desk);
+            let at_a_worker = async move {
+                let (life, front) = { server.state().anyone() }?;
+                let by = RefundRetry { operator: OperatorName::new("zoe").ok()?, cause: Cause::default() };
+                tokio::select! {
+                    biased;
+                    () = life.ended() => None,
+                    retried = front.payments.retry(refund, &by) => retried.ok(),
+                }
+            };
+            self.at_work.spawn(async move {
+                drop(link.carry("retry_refund", refund.id().to_string(), at_a_worker).await);
+            });
+        }
     }
 
     /// In the healed world, an audit of each sale is answered, and is as it is `expected`.
