@@ -23,7 +23,9 @@ use sqlx::{
     query::Query,
 };
 
-use crate::{MySqlStore, fault::QueryError, lend, payments, rows, slow_path::who_has, sql, within, write};
+use crate::{
+    MySqlStore, fault::QueryError, lend, lend_retried, payments, rows, slow_path::who_has, sql, within, write,
+};
 
 static PAYMENT_DEADLINES_CLAIM: LazyLock<Sized> =
     LazyLock::new(|| Sized::new(include_str!("../sql/payment_deadlines_claim.sql")));
@@ -53,7 +55,6 @@ impl DeadlineRepository for MySqlStore {
         })?)
     }
 
-    /// Retries a transaction that lost against others.
     async fn expire(
         &self,
         deadlines: &[PaymentDeadline],
@@ -67,15 +68,7 @@ impl DeadlineRepository for MySqlStore {
         let orders = |first_order| batches.get(&first_order).map_or(0, |(_batch, orders)| *orders);
         let mut events = Vec::new();
         for deadlines in transactions(&deadlines, orders) {
-            let mut retry = 0;
-            events.extend(loop {
-                match lend!(self, self.call_timeout, |connection| cancel(
-                    connection, deadlines, &batches, now
-                )) {
-                    Ok(events) => break events,
-                    Err(error) => self.await_retry(error, &mut retry).await?,
-                }
-            });
+            events.extend(lend_retried!(self, |connection| cancel(connection, deadlines, &batches, now)));
         }
         Ok(events)
     }

@@ -103,6 +103,20 @@ macro_rules! lend {
 }
 use lend;
 
+/// The same for a transaction, which is repeated when it lost against others; returns from the caller with other faults.
+macro_rules! lend_retried {
+    ($store:expr, |$connection:ident| $call:expr) => {{
+        let mut retry = 0;
+        loop {
+            match lend!($store, $store.call_timeout, |$connection| $call) {
+                Ok(done) => break done,
+                Err(error) => $store.await_retry(error, &mut retry).await?,
+            }
+        }
+    }};
+}
+use lend_retried;
+
 async fn within<T>(
     limit: Duration,
     call: impl Future<Output = Result<T, QueryError>>,

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use async_trait::async_trait;
-use flashgate_domain::{CancelReason, OrderEvent, OrderId, SaleId, Timestamp};
+use flashgate_domain::{OrderEvent, OrderId, SaleId, Timestamp};
 use flashgate_order_store::{
     Changed, EVENT_PAGE_MAX, LifecycleRepository, ORDER_EVENTS_MAX, OrderChange, StoreError,
     decide::returned_units,
@@ -21,26 +21,18 @@ use tracing::debug;
 use crate::{
     MySqlStore, TIMEOUT_OF_A_SALE,
     fault::{Cause, QueryError},
-    lend, payments, rows, sql, within, write,
+    lend, lend_retried, payments, rows, sql, within, write,
 };
 
-pub(crate) const ORDER_CHANGE: &str = include_str!("../sql/order_change.sql");
 const RETURNS_REPUBLISH: &str = include_str!("../sql/returns_republish.sql");
 static UNPUBLISHED_EVENTS_DELETE: LazyLock<Sized> =
     LazyLock::new(|| Sized::new(include_str!("../sql/unpublished_events_delete.sql")));
 
 #[async_trait]
 impl LifecycleRepository for MySqlStore {
-    /// Retries a transaction that lost against others.
     async fn change_order(&self, change: &OrderChange, now: Timestamp) -> Result<Changed, StoreError> {
         change.check()?;
-        let mut retry = 0;
-        loop {
-            match lend!(self, self.call_timeout, |connection| transition(connection, change, now)) {
-                Ok(changed) => return Ok(changed),
-                Err(error) => self.await_retry(error, &mut retry).await?,
-            }
-        }
+        Ok(lend_retried!(self, |connection| transition(connection, change, now)))
     }
 
     async fn order_events(&self, order: OrderId) -> Result<Vec<OrderEvent>, StoreError> {
@@ -115,14 +107,7 @@ async fn transition(
     now: Timestamp,
 ) -> Result<Changed, QueryError> {
     let mut transaction = connection.begin().await?;
-    let update = sqlx::query(ORDER_CHANGE)
-        .bind(change.to.as_str())
-        .bind(change.to.reason().map(CancelReason::as_str))
-        .bind(now.as_millis())
-        .bind(change.order.get())
-        .bind(change.from.as_str())
-        .bind(change.from.reason().map(CancelReason::as_str));
-    let is_moved = update.execute(&mut *transaction).await?.rows_affected() == 1;
+    let is_moved = write::order_state(&mut transaction, change.order, change.from, change.to, now).await?;
     let order = rows::order(&mut transaction, change.order).await?;
     let changed = Changed::of(is_moved, change, order, now).ok_or(InvalidColumn("batch of an order"))?;
     let Changed::Now(event) = &changed else {

@@ -25,22 +25,9 @@ pub(crate) use self::{
     due::{hasten_all, open_among},
     step::{follow, is_held},
 };
-use crate::{MySqlStore, fault::QueryError, lend, within};
+use crate::{MySqlStore, fault::QueryError, lend, lend_retried, within};
 
 const CALLBACKS_FORGET: &str = include_str!("../sql/callbacks_forget.sql");
-
-/// Repeats a transaction that lost against others.
-macro_rules! retried {
-    ($store:expr, |$connection:ident| $call:expr) => {{
-        let mut retry = 0;
-        loop {
-            match lend!($store, $store.call_timeout, |$connection| $call) {
-                Ok(done) => break Ok(done),
-                Err(error) => $store.await_retry(error, &mut retry).await?,
-            }
-        }
-    }};
-}
 
 #[async_trait]
 impl PaymentRepository for MySqlStore {
@@ -50,7 +37,7 @@ impl PaymentRepository for MySqlStore {
         check_at: Timestamp,
         now: Timestamp,
     ) -> Result<Opened, StoreError> {
-        retried!(self, |connection| open(connection, order, check_at, now))
+        Ok(lend_retried!(self, |connection| open(connection, order, check_at, now)))
     }
 
     async fn attempts(&self, order: OrderId) -> Result<Vec<PaymentAttempt>, StoreError> {
@@ -67,7 +54,7 @@ impl PaymentRepository for MySqlStore {
         callback: Option<&CallbackId>,
         now: Timestamp,
     ) -> Result<Recorded, StoreError> {
-        retried!(self, |connection| record(connection, report, callback, now))
+        Ok(lend_retried!(self, |connection| record(connection, report, callback, now)))
     }
 
     async fn checks_due(&self, until: Timestamp, size: u32) -> Result<Vec<DueCheck>, StoreError> {
@@ -80,7 +67,7 @@ impl PaymentRepository for MySqlStore {
         next_at: Timestamp,
         size: u32,
     ) -> Result<Vec<PaymentAttempt>, StoreError> {
-        retried!(self, |connection| due::claim_checks(connection, until, next_at, size))
+        Ok(lend_retried!(self, |connection| due::claim_checks(connection, until, next_at, size)))
     }
 
     async fn postpone_check(
@@ -89,7 +76,7 @@ impl PaymentRepository for MySqlStore {
         from_at: Timestamp,
         to_at: Timestamp,
     ) -> Result<bool, StoreError> {
-        retried!(self, |connection| due::postpone_check(connection, attempt, from_at, to_at))
+        Ok(lend_retried!(self, |connection| due::postpone_check(connection, attempt, from_at, to_at)))
     }
 
     async fn refunds_due(&self, until: Timestamp, size: u32) -> Result<Vec<DueRefund>, StoreError> {
@@ -102,7 +89,7 @@ impl PaymentRepository for MySqlStore {
         next_at: Timestamp,
         size: u32,
     ) -> Result<Vec<Refund>, StoreError> {
-        retried!(self, |connection| due::claim_refunds(connection, until, next_at, size))
+        Ok(lend_retried!(self, |connection| due::claim_refunds(connection, until, next_at, size)))
     }
 
     async fn postpone_refund(
@@ -114,7 +101,7 @@ impl PaymentRepository for MySqlStore {
     ) -> Result<bool, StoreError> {
         let error = error.map(error_text);
         let (times, error) = ((from_at, to_at), error.as_ref());
-        retried!(self, |connection| due::postpone_refund(connection, refund, times, error))
+        Ok(lend_retried!(self, |connection| due::postpone_refund(connection, refund, times, error)))
     }
 
     async fn retry_refund(
@@ -123,14 +110,14 @@ impl PaymentRepository for MySqlStore {
         by: &RefundRetry,
         now: Timestamp,
     ) -> Result<Retried, StoreError> {
-        retried!(self, |connection| retry(connection, refund, by, now))
+        Ok(lend_retried!(self, |connection| retry(connection, refund, by, now)))
     }
 
     async fn forget_callbacks(&self, before: Timestamp, size: u32) -> Result<u64, StoreError> {
-        retried!(self, |connection| async {
+        Ok(lend_retried!(self, |connection| async {
             let delete = sqlx::query(CALLBACKS_FORGET).bind(before.as_millis());
             Ok(delete.bind(size.min(CALLBACK_PAGE_MAX)).execute(connection).await?.rows_affected())
-        })
+        }))
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use flashgate_domain::{BatchOutcome, CancelReason, Decision, OrderEvent, OrderOutcome, SaleId, Timestamp};
+use flashgate_domain::{
+    BatchOutcome, CancelReason, Decision, OrderEvent, OrderId, OrderOutcome, OrderState, SaleId, Timestamp,
+};
 use flashgate_order_store::{
     decide::confirmed_sales,
     sql::{
@@ -16,6 +18,7 @@ use sqlx::MySqlConnection;
 
 use crate::{fault::QueryError, sql};
 
+const ORDER_CHANGE: &str = include_str!("../sql/order_change.sql");
 const PAYMENT_DEADLINES_INSERT: &str = include_str!("../sql/payment_deadlines_insert.sql");
 const TAKE_STOCKS: &str = include_str!("../sql/take_stocks.sql");
 static BATCHES_INSERT: LazyLock<Sized> =
@@ -44,6 +47,24 @@ pub(crate) async fn batches(
         query.execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// Moves an order, if it is in the state `from`; returns whether it was.
+pub(crate) async fn order_state(
+    connection: &mut MySqlConnection,
+    order: OrderId,
+    from: OrderState,
+    to: OrderState,
+    at: Timestamp,
+) -> sqlx::Result<bool> {
+    let update = sqlx::query(ORDER_CHANGE)
+        .bind(to.as_str())
+        .bind(to.reason().map(CancelReason::as_str))
+        .bind(at.as_millis())
+        .bind(order.get())
+        .bind(from.as_str())
+        .bind(from.reason().map(CancelReason::as_str));
+    Ok(update.execute(connection).await?.rows_affected() == 1)
 }
 
 /// Stores the orders of the batches.

@@ -1,7 +1,7 @@
 //! The statements that write attempts, refunds and callbacks.
 
 use flashgate_domain::{
-    AttemptState, CallbackId, CancelReason, Money, OrderEvent, PaymentAttempt, Refund, RefundKey, Timestamp,
+    AttemptState, CallbackId, Money, OrderEvent, PaymentAttempt, Refund, RefundKey, Timestamp,
 };
 use flashgate_order_store::{
     decide::returned_units,
@@ -17,7 +17,7 @@ use flashgate_order_store::{
 use sqlx::{MySql, MySqlConnection, mysql::MySqlArguments, query::Query};
 
 use super::due::hasten;
-use crate::{fault::QueryError, lifecycle::ORDER_CHANGE, write};
+use crate::{fault::QueryError, write};
 
 const CALLBACK_INSERT: &str = include_str!("../../sql/callback_insert.sql");
 
@@ -131,14 +131,9 @@ async fn transitions(
         hasten(connection, event.order, now).await?;
     }
     for event in events {
-        let update = sqlx::query(ORDER_CHANGE)
-            .bind(event.to.as_str())
-            .bind(event.to.reason().map(CancelReason::as_str))
-            .bind(event.at.as_millis())
-            .bind(event.order.get())
-            .bind(event.from.as_str())
-            .bind(event.from.reason().map(CancelReason::as_str));
-        update_one(connection, update, "state of a locked order").await?;
+        if !write::order_state(connection, event.order, event.from, event.to, event.at).await? {
+            return Err(InvalidColumn("state of a locked order").into());
+        }
     }
     write::events(connection, events).await?;
     write::return_stock(connection, &returned_units(events)).await
