@@ -4,19 +4,17 @@
 //! A check never cancels an order. It brings the provider's answer to the order store: an overdue order is cancelled
 //! there once its attempt is closed, and paid if the provider says that the attempt is paid.
 
-use std::sync::Arc;
-
+use async_trait::async_trait;
 use flashgate_domain::{AttemptId, Backoff, Order, OrderState, PaymentAttempt, Timestamp};
 use flashgate_order_store::{PaymentReport, Recorded, ReportKind, StoreError};
 use flashgate_payments::provider::{AttemptStatus, Closing};
 use flashgate_service::throttle::LogThrottle;
 use flashgate_supervision::failpoint;
-use metrics::gauge;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{
-    due::{Claimed, Dependencies, claimed, keep_up},
+    due::{Claimed, Dependencies, DueWork, keep_up},
     recorder::Source,
 };
 
@@ -35,38 +33,7 @@ impl Checks {
 
     /// Checks what is due, until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) {
-        let this = Arc::new(self);
-        let claim = |size| {
-            let this = Arc::clone(&this);
-            async move { claimed(this.claim(size).await, &this.throttle, "checks of payment attempts") }
-        };
-        let check = |claimed| {
-            let this = Arc::clone(&this);
-            async move { this.check(claimed).await }
-        };
-        keep_up(claim, check, shutdown).await;
-    }
-
-    async fn claim(&self, size: u32) -> Result<Vec<Claimed<PaymentAttempt>>, StoreError> {
-        self.by.calls.export();
-        let now = self.by.clock.now();
-        let first = self.by.store.checks_due(now, 1).await?.first().map(|due| due.at);
-        let overdue = first.map_or(0.0, |at| now.saturating_since(at).as_secs_f64());
-        gauge!("flashgate_worker_payment_checks_overdue_seconds").set(overdue);
-        if first.is_none() {
-            return Ok(Vec::new());
-        }
-        let again_at = now.saturating_add(self.by.lease);
-        let attempts = self.by.store.claim_checks(now, again_at, size).await?;
-        Ok(attempts.into_iter().map(|item| Claimed { item, again_at }).collect())
-    }
-
-    async fn check(&self, claimed: Claimed<PaymentAttempt>) {
-        if let Err(fault) = self.ask(&claimed).await
-            && let Some(suppressed) = self.throttle.admit()
-        {
-            warn!(attempt_id = %claimed.item.id, error = %fault, suppressed, "recording a check of a payment attempt failed; it is due again");
-        }
+        keep_up(self, shutdown).await;
     }
 
     async fn ask(
@@ -106,6 +73,44 @@ impl Checks {
             error!(attempt_id = %attempt, "a claimed payment attempt is not in the order store");
         }
         Ok(())
+    }
+}
+
+#[async_trait]
+impl DueWork for Checks {
+    type Item = PaymentAttempt;
+
+    const WHAT: &'static str = "checks of payment attempts";
+    const OVERDUE: &'static str = "flashgate_worker_payment_checks_overdue_seconds";
+
+    fn by(&self) -> &Dependencies {
+        &self.by
+    }
+
+    fn throttle(&self) -> &LogThrottle {
+        &self.throttle
+    }
+
+    async fn first_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.by.calls.export();
+        Ok(self.by.store.checks_due(now, 1).await?.first().map(|due| due.at))
+    }
+
+    async fn claim(
+        &self,
+        now: Timestamp,
+        again_at: Timestamp,
+        size: u32,
+    ) -> Result<Vec<PaymentAttempt>, StoreError> {
+        self.by.store.claim_checks(now, again_at, size).await
+    }
+
+    async fn work(&self, claimed: Claimed<PaymentAttempt>) {
+        if let Err(fault) = self.ask(&claimed).await
+            && let Some(suppressed) = self.throttle.admit()
+        {
+            warn!(attempt_id = %claimed.item.id, error = %fault, suppressed, "recording a check of a payment attempt failed; it is due again");
+        }
     }
 }
 

@@ -5,10 +5,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use flashgate_domain::{Clock, Timestamp};
-use flashgate_order_store::{OrderStore, StoreError};
+use flashgate_order_store::{OrderStore, PAYMENT_PAGE_MAX, StoreError};
 use flashgate_service::throttle::LogThrottle;
 use futures::{StreamExt, stream::FuturesUnordered};
+use metrics::gauge;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -17,7 +19,7 @@ use super::{calls::Calls, recorder::Recorder};
 
 /// Maximum work of one kind at the same time. A provider that answers in 100 ms serves 160 pieces a second; one that is
 /// frozen holds the task for no longer than the timeout of a call.
-const CONCURRENT_MAX: usize = 16;
+const CONCURRENT_MAX: u32 = 16;
 /// Interval between looks for due work.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Grace period for work in process at shutdown. What is not done by then is claimed again.
@@ -42,17 +44,42 @@ pub(super) struct Claimed<T> {
 }
 
 /// The pages of an order store are longer than a claim.
-const _: () = assert!(CONCURRENT_MAX < 256, "PAYMENT_PAGE_MAX");
+const _: () = assert!(CONCURRENT_MAX < PAYMENT_PAGE_MAX, "a claim is one page");
 
-/// Claims work and does it, until `shutdown`. `claim` returns at most as many pieces as it is asked for.
-pub(super) async fn keep_up<T, C, W>(
-    claim: impl Fn(u32) -> C,
-    work: impl Fn(T) -> W,
-    shutdown: CancellationToken,
-) where
-    C: Future<Output = Vec<T>>,
-    W: Future<Output = ()>,
-{
+/// Work of one kind.
+#[async_trait]
+pub(super) trait DueWork: Send + Sync + 'static {
+    /// A piece of it.
+    type Item: Send + 'static;
+
+    /// What it is, for the log.
+    const WHAT: &'static str;
+    /// The gauge of the time by which the first piece is overdue.
+    const OVERDUE: &'static str;
+
+    /// What it depends on.
+    fn by(&self) -> &Dependencies;
+
+    /// Limits the lines of the log.
+    fn throttle(&self) -> &LogThrottle;
+
+    /// When the first piece is due, if it is until `now`.
+    async fn first_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Claims at most `size` pieces that are due until `now`; each is due again at `again_at`.
+    async fn claim(
+        &self,
+        now: Timestamp,
+        again_at: Timestamp,
+        size: u32,
+    ) -> Result<Vec<Self::Item>, StoreError>;
+
+    /// Does a piece, and logs its failure.
+    async fn work(&self, claimed: Claimed<Self::Item>);
+}
+
+/// Claims work and does it, until `shutdown`.
+pub(super) async fn keep_up<W: DueWork>(work: W, shutdown: CancellationToken) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut running = FuturesUnordered::new();
@@ -68,29 +95,34 @@ pub(super) async fn keep_up<T, C, W>(
                 }
             }
         }
-        let free = CONCURRENT_MAX.saturating_sub(running.len());
-        let claimed = match u32::try_from(free) {
-            Ok(size) if size > 0 => claim(size).await,
-            Ok(_) | Err(_) => continue,
-        };
-        is_more_due = claimed.len() >= free;
-        running.extend(claimed.into_iter().map(&work));
+        let free = CONCURRENT_MAX.saturating_sub(u32::try_from(running.len()).unwrap_or(u32::MAX));
+        if free == 0 {
+            continue;
+        }
+        let claimed = claim(&work, free).await.unwrap_or_else(|fault| {
+            if let Some(suppressed) = work.throttle().admit() {
+                warn!(error = %fault, what = W::WHAT, suppressed, "claiming due work failed; retrying");
+            }
+            Vec::new()
+        });
+        is_more_due = u32::try_from(claimed.len()).is_ok_and(|claimed| claimed >= free);
+        running.extend(claimed.into_iter().map(|claimed| work.work(claimed)));
     }
     let rest = async { while running.next().await.is_some() {} };
     // What does not end in time is dropped, and claimed again.
     let _ended = timeout(GRACE, rest).await;
 }
 
-/// The result of a claim; none after a failure, which is logged.
-pub(super) fn claimed<T>(
-    result: Result<Vec<Claimed<T>>, StoreError>,
-    throttle: &LogThrottle,
-    what: &'static str,
-) -> Vec<Claimed<T>> {
-    result.unwrap_or_else(|fault| {
-        if let Some(suppressed) = throttle.admit() {
-            warn!(error = %fault, what, suppressed, "claiming due work failed; retrying");
-        }
-        Vec::new()
-    })
+/// Claims at most `size` pieces, and measures by how much the first is overdue.
+async fn claim<W: DueWork>(work: &W, size: u32) -> Result<Vec<Claimed<W::Item>>, StoreError> {
+    let now = work.by().clock.now();
+    let first = work.first_due(now).await?;
+    let overdue = first.map_or(0.0, |at| now.saturating_since(at).as_secs_f64());
+    gauge!(W::OVERDUE).set(overdue);
+    if first.is_none() {
+        return Ok(Vec::new());
+    }
+    let again_at = now.saturating_add(work.by().lease);
+    let items = work.claim(now, again_at, size).await?;
+    Ok(items.into_iter().map(|item| Claimed { item, again_at }).collect())
 }

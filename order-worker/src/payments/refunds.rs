@@ -3,19 +3,17 @@
 //! The id of a refund is its idempotency key: however often it is asked for, money is returned once. A refund has the
 //! state that the provider reports, and no other: it has failed if the provider refuses it.
 
-use std::sync::Arc;
-
-use flashgate_domain::{Backoff, Refund, RefundState};
+use async_trait::async_trait;
+use flashgate_domain::{Backoff, Refund, RefundState, Timestamp};
 use flashgate_order_store::{PaymentReport, ReportKind, StoreError};
 use flashgate_payments::provider::RefundRequest;
 use flashgate_service::throttle::LogThrottle;
 use flashgate_supervision::failpoint;
-use metrics::gauge;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{
-    due::{Claimed, Dependencies, claimed, keep_up},
+    due::{Claimed, Dependencies, DueWork, keep_up},
     recorder::Source,
 };
 
@@ -34,37 +32,7 @@ impl Refunds {
 
     /// Asks for what is due, until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) {
-        let this = Arc::new(self);
-        let claim = |size| {
-            let this = Arc::clone(&this);
-            async move { claimed(this.claim(size).await, &this.throttle, "refunds") }
-        };
-        let refund = |claimed| {
-            let this = Arc::clone(&this);
-            async move { this.refund(claimed).await }
-        };
-        keep_up(claim, refund, shutdown).await;
-    }
-
-    async fn claim(&self, size: u32) -> Result<Vec<Claimed<Refund>>, StoreError> {
-        let now = self.by.clock.now();
-        let first = self.by.store.refunds_due(now, 1).await?.first().map(|due| due.at);
-        let overdue = first.map_or(0.0, |at| now.saturating_since(at).as_secs_f64());
-        gauge!("flashgate_worker_refunds_overdue_seconds").set(overdue);
-        if first.is_none() {
-            return Ok(Vec::new());
-        }
-        let again_at = now.saturating_add(self.by.lease);
-        let refunds = self.by.store.claim_refunds(now, again_at, size).await?;
-        Ok(refunds.into_iter().map(|item| Claimed { item, again_at }).collect())
-    }
-
-    async fn refund(&self, claimed: Claimed<Refund>) {
-        if let Err(fault) = self.ask(&claimed).await
-            && let Some(suppressed) = self.throttle.admit()
-        {
-            warn!(refund_id = %claimed.item.key.id(), error = %fault, suppressed, "recording a refund failed; it is due again");
-        }
+        keep_up(self, shutdown).await;
     }
 
     async fn ask(&self, claimed: &Claimed<Refund>) -> Result<(), StoreError> {
@@ -107,5 +75,37 @@ impl Refunds {
         let to_at = self.by.clock.now().saturating_add(self.backoff.pause(tries.saturating_sub(1)));
         self.by.store.postpone_refund(*key, *again_at, to_at, error).await?;
         Ok(())
+    }
+}
+
+#[async_trait]
+impl DueWork for Refunds {
+    type Item = Refund;
+
+    const WHAT: &'static str = "refunds";
+    const OVERDUE: &'static str = "flashgate_worker_refunds_overdue_seconds";
+
+    fn by(&self) -> &Dependencies {
+        &self.by
+    }
+
+    fn throttle(&self) -> &LogThrottle {
+        &self.throttle
+    }
+
+    async fn first_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.by.store.refunds_due(now, 1).await?.first().map(|due| due.at))
+    }
+
+    async fn claim(&self, now: Timestamp, again_at: Timestamp, size: u32) -> Result<Vec<Refund>, StoreError> {
+        self.by.store.claim_refunds(now, again_at, size).await
+    }
+
+    async fn work(&self, claimed: Claimed<Refund>) {
+        if let Err(fault) = self.ask(&claimed).await
+            && let Some(suppressed) = self.throttle.admit()
+        {
+            warn!(refund_id = %claimed.item.key.id(), error = %fault, suppressed, "recording a refund failed; it is due again");
+        }
     }
 }
