@@ -91,8 +91,8 @@ impl PaymentProvider {
     ///
     /// # Panics
     /// If it does not.
-    pub async fn script_refunds(&self, attempt: &Payment, behaviour: &str) {
-        let body = json!({"attempt_id": attempt.attempt_id, "behaviour": behaviour});
+    pub async fn script_refunds(&self, attempt_id: &str, behaviour: &str) {
+        let body = json!({"attempt_id": attempt_id, "behaviour": behaviour});
         assert_eq!(self.ask(Request::post("/refunds/behaviour"), &body.to_string()).await.0, 204);
     }
 

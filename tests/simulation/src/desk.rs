@@ -13,7 +13,10 @@ use tonic::{
     codegen::{Service, http},
 };
 
-use crate::{life::Life, network::Link};
+use crate::{
+    life::Life,
+    network::{Link, Server},
+};
 
 /// The processes of a kind, each with its life and with what can be called there.
 pub struct Desk<T> {
@@ -39,6 +42,20 @@ impl<T: Clone> Desk<T> {
         self.turn += 1;
         let place = self.turn % self.open.len().max(1);
         self.open.get(place).cloned()
+    }
+}
+
+/// Does `work` at some process of a desk; `None` if there is none, or it dies meanwhile.
+pub async fn at_anyone<T, W>(desk: Arc<Server<Desk<T>>>, work: impl FnOnce(T) -> W) -> Option<W::Output>
+where
+    T: Clone + Send + 'static,
+    W: Future,
+{
+    let (life, front) = { desk.state().anyone() }?;
+    tokio::select! {
+        biased;
+        () = life.ended() => None,
+        done = work(front) => Some(done),
     }
 }
 
@@ -76,13 +93,11 @@ where
         let (link, method) = (self.0.clone(), request.uri().path().to_owned());
         let server = Arc::clone(link.server());
         let at_a_process = async move {
-            let someone = server.state().anyone();
-            let Some((life, mut service)) = someone else { return unavailable("nobody is there") };
-            tokio::select! {
-                biased;
-                () = life.ended() => unavailable("it has died"),
-                answer = service.call(request) => answer.unwrap_or_else(|never| match never {}),
-            }
+            let answer = at_anyone(server, |mut service| async move { service.call(request).await }).await;
+            answer.map_or_else(
+                || unavailable("nobody is there"),
+                |answer| answer.unwrap_or_else(|never| match never {}),
+            )
         };
         let answered = async move { link.carry("grpc", method, at_a_process).await };
         Box::pin(async { Ok(answered.await.unwrap_or_else(|_lost| unavailable("no answer"))) })

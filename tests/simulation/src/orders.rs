@@ -21,8 +21,8 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::oneshot, time::sleep};
 
 use crate::{
-    check::Complaint, gateway::Front, life::Life, network::Link, process::Process, provider::Checkout,
-    servers::Servers, worker::WorkerFront,
+    check::Complaint, desk::at_anyone, gateway::Front, life::Life, network::Link, process::Process,
+    provider::Checkout, servers::Servers, worker::WorkerFront,
 };
 
 /// How long a caller waits for an answer.
@@ -199,17 +199,11 @@ impl Requests {
         let link = Link::new(&servers.desk, operator, WORKER_PATIENCE);
         let (this, servers, complaint) = (Arc::clone(self), Arc::clone(servers), Arc::clone(complaint));
         tokio::spawn(async move {
-            let desk = Arc::clone(&servers.desk);
-            let at_a_worker = async move {
-                let Some((life, front)) = ({ desk.state().anyone() }) else { return Answer::Nothing };
-                tokio::select! {
-                    biased;
-                    () = life.ended() => Answer::Nothing,
-                    answer = at_worker(front, order, wish) => answer,
-                }
-            };
+            let at_a_worker =
+                at_anyone(Arc::clone(&servers.desk), move |front| at_worker(front, order, wish));
             let about = format!("{wish:?} {order}");
-            let answer = link.carry("operator", about, at_a_worker).await.unwrap_or(Answer::Nothing);
+            let answer = link.carry("operator", about, at_a_worker).await.ok().flatten();
+            let answer = answer.unwrap_or(Answer::Nothing);
             this.end(&servers, &complaint, begun, answer);
         });
     }

@@ -142,7 +142,8 @@ impl ProviderState {
         self.woken.notify_one();
     }
 
-    fn is_unavailable(&mut self) -> Result<(), ProviderError> {
+    /// Some calls find it down.
+    fn available(&mut self) -> Result<(), ProviderError> {
         if happens(&mut self.random, self.rules.failing) {
             return Err(ProviderError::Unavailable { status: 503 });
         }
@@ -150,7 +151,7 @@ impl ProviderState {
     }
 
     fn status(&mut self, attempt: AttemptId) -> Result<AttemptStatus, ProviderError> {
-        self.is_unavailable()?;
+        self.available()?;
         Ok(match self.attempts.get(&attempt) {
             None => AttemptStatus::Unseen,
             Some(Attempt { state: AttemptState::Closed, .. }) => AttemptStatus::Closed,
@@ -165,7 +166,7 @@ impl ProviderState {
     }
 
     fn close(&mut self, id: AttemptId, now: Timestamp) -> Result<Closing, ProviderError> {
-        self.is_unavailable()?;
+        self.available()?;
         match self.attempts.get(&id) {
             Some(Attempt { state: AttemptState::Paid, money: Some(money) }) => {
                 Ok(Closing::AlreadyPaid { money: *money })
@@ -184,7 +185,7 @@ impl ProviderState {
 
     /// Idempotent by the id of the refund.
     fn give_back(&mut self, request: &RefundRequest) -> Result<RefundState, ProviderError> {
-        self.is_unavailable()?;
+        self.available()?;
         if let Some(known) = self.refunds.get(&request.refund) {
             return Ok(known.state);
         }

@@ -13,7 +13,11 @@ use flashgate_order_store::{SALE_PAGE_MAX, SalePage};
 use flashgate_order_worker::lifecycle::By;
 use flashgate_service::error::ApiError;
 
-use crate::{desk::Desk, network::Link, worker::WorkerFront};
+use crate::{
+    desk::{Desk, at_anyone},
+    network::Link,
+    worker::WorkerFront,
+};
 
 /// A gateway's way to the workers.
 pub struct SimRegistry {
@@ -33,15 +37,8 @@ impl SimRegistry {
         work: impl FnOnce(WorkerFront) -> F + Send + 'static,
     ) -> Result<T, ApiError> {
         let server = Arc::clone(self.link.server());
-        let at_a_worker = async move {
-            let worker = server.state().anyone();
-            let (life, front) = worker.ok_or(ApiError::WorkerUnavailable)?;
-            tokio::select! {
-                biased;
-                () = life.ended() => Err(ApiError::WorkerUnavailable),
-                done = work(front) => done,
-            }
-        };
+        let at_a_worker =
+            async move { at_anyone(server, work).await.unwrap_or(Err(ApiError::WorkerUnavailable)) };
         let lost = |_lost| ApiError::WorkerUnavailable;
         self.link.carry(what, about, at_a_worker).await.map_err(lost)?
     }

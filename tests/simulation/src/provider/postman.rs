@@ -8,7 +8,7 @@ use http::{Request, StatusCode};
 use tokio::time::sleep;
 use tonic::codegen::Service;
 
-use crate::{check::Complaint, life::Life, network::Link, servers::Servers};
+use crate::{check::Complaint, desk::at_anyone, life::Life, network::Link, servers::Servers};
 
 /// How long the provider waits for an acknowledgement.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -58,21 +58,14 @@ async fn is_acknowledged(
     number: usize,
 ) -> bool {
     let link = Link::new(&servers.desk, provider, PATIENCE);
-    let desk = Arc::clone(&servers.desk);
-    let at_a_worker = async move {
-        let (life, front) = { desk.state().anyone() }?;
-        let mut callbacks = front.callbacks?;
+    let at_a_worker = at_anyone(Arc::clone(&servers.desk), move |front| async move {
         let request = Request::post("/v1/payments/callbacks").body(Body::from(number.to_string())).ok()?;
-        tokio::select! {
-            biased;
-            () = life.ended() => None,
-            answer = callbacks.call(request) => answer.ok().map(|answer| answer.status()),
-        }
-    };
-    match link.carry("callback", number, at_a_worker).await {
-        Ok(Some(StatusCode::NO_CONTENT)) => true,
-        Ok(Some(StatusCode::SERVICE_UNAVAILABLE) | None) | Err(_) => false,
-        Ok(Some(status)) => {
+        front.callbacks?.call(request).await.ok().map(|answer| answer.status())
+    });
+    match link.carry("callback", number, at_a_worker).await.ok().flatten().flatten() {
+        Some(StatusCode::NO_CONTENT) => true,
+        Some(StatusCode::SERVICE_UNAVAILABLE) | None => false,
+        Some(status) => {
             complaint.raise(format!("a worker answers callback {number} with {status}"));
             true
         }

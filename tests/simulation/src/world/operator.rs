@@ -6,7 +6,7 @@ use anyhow::Context;
 use flashgate_domain::{Cause, OperatorName, RefundRetry, SaleId, audit::Report};
 
 use super::World;
-use crate::{check, network::Link, repair::Repair, servers::Servers};
+use crate::{check, desk::at_anyone, network::Link, repair::Repair, servers::Servers};
 
 impl World {
     /// The operator calls some worker, once or twice.
@@ -15,22 +15,13 @@ impl World {
         let server = Arc::clone(&self.servers.desk);
         tokio::spawn(async move {
             for _ in 0..2 {
-                let server = Arc::clone(&server);
-                let order = async move {
-                    let (life, front) = { server.state().anyone() }?;
-                    let work = async {
-                        match what {
-                            "close" => front.sales.close(sale).await.is_ok(),
-                            _ => front.sales.preheat(sale).await.is_ok(),
-                        }
-                    };
-                    tokio::select! {
-                        biased;
-                        () = life.ended() => None,
-                        done = work => done.then_some(()),
+                let order = at_anyone(Arc::clone(&server), move |front| async move {
+                    match what {
+                        "close" => front.sales.close(sale).await.is_ok(),
+                        _ => front.sales.preheat(sale).await.is_ok(),
                     }
-                };
-                if let Ok(Some(())) = link.carry(what, sale, order).await {
+                });
+                if let Ok(Some(true)) = link.carry(what, sale, order).await {
                     return;
                 }
             }
@@ -59,19 +50,15 @@ impl World {
 
     /// The operator has each refund asked for again that was refused or has failed, as long as its money is owed.
     pub(super) fn retry_refunds(&self) {
+        let Ok(operator) = OperatorName::new("zoe") else { return };
+        let by = RefundRetry { operator, cause: Cause::default() };
         let failed = self.servers.store.state().refunds_to_retry();
         for refund in failed {
             let link = Link::new(&self.servers.desk, &self.operator, Duration::from_secs(2));
-            let server = Arc::clone(&self.servers.desk);
-            let at_a_worker = async move {
-                let (life, front) = { server.state().anyone() }?;
-                let by = RefundRetry { operator: OperatorName::new("zoe").ok()?, cause: Cause::default() };
-                tokio::select! {
-                    biased;
-                    () = life.ended() => None,
-                    retried = front.payments.retry(refund, &by) => retried.ok(),
-                }
-            };
+            let by = by.clone();
+            let at_a_worker = at_anyone(Arc::clone(&self.servers.desk), move |front| async move {
+                front.payments.retry(refund, &by).await.ok()
+            });
             self.at_work.spawn(async move {
                 drop(link.carry("retry_refund", refund.id().to_string(), at_a_worker).await);
             });
