@@ -1,6 +1,6 @@
 //! Looks into the topics, past the services.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, num::NonZeroU32, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use flashgate_domain::SystemClock;
@@ -86,21 +86,22 @@ impl Broker {
     }
 
     /// Reads and acknowledges what `group` has yet to read of the topic called `topic`, in its place: the group never
-    /// gets it. How many messages it was; waits until there is one.
+    /// gets it. Waits until there are messages with `keys` keys, each at least once, and until no more come.
     ///
     /// # Panics
-    /// If the broker does not answer.
-    pub async fn take_away(&self, topic: &str, group: &str) -> usize {
+    /// If the broker does not answer, or there are more.
+    pub async fn take_away(&self, topic: &str, group: &str, keys: usize) {
         let group = self.mq.config().group(group).unwrap();
         let mut subscription = self.mq.subscribe(group, self.topic(topic)).await.expect("a subscription");
-        let mut taken = Vec::new();
-        while taken.is_empty() {
-            taken = drain(&mut subscription, QUIET).await;
+        let mut taken = BTreeSet::new();
+        while taken.len() < keys {
+            let read = drain(&mut subscription, QUIET).await;
+            taken.extend(read.into_iter().map(|delivery| delivery.key));
         }
+        assert_eq!(taken.len(), keys, "{taken:?}");
         let position = subscription.position();
         subscription.commit(&position).await.expect("the broker answers");
         subscription.shutdown().await;
-        taken.len()
     }
 
     /// A member of `group` that reads the topic called `topic`.

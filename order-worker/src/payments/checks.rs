@@ -10,6 +10,7 @@ use flashgate_order_store::{PaymentReport, Recorded, ReportKind, StoreError};
 use flashgate_payments::provider::{AttemptStatus, Closing};
 use flashgate_service::throttle::LogThrottle;
 use flashgate_supervision::failpoint;
+use metrics::{Gauge, gauge};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -81,7 +82,10 @@ impl DueWork for Checks {
     type Item = PaymentAttempt;
 
     const WHAT: &'static str = "checks of payment attempts";
-    const OVERDUE: &'static str = "flashgate_worker_payment_checks_overdue_seconds";
+
+    fn overdue() -> Gauge {
+        gauge!("flashgate_worker_payment_checks_overdue_seconds")
+    }
 
     fn by(&self) -> &Dependencies {
         &self.by

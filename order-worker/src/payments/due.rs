@@ -10,7 +10,7 @@ use flashgate_domain::{Clock, Timestamp};
 use flashgate_order_store::{OrderStore, PAYMENT_PAGE_MAX, StoreError};
 use flashgate_service::throttle::LogThrottle;
 use futures::{StreamExt, stream::FuturesUnordered};
-use metrics::gauge;
+use metrics::Gauge;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -54,8 +54,9 @@ pub(super) trait DueWork: Send + Sync + 'static {
 
     /// What it is, for the log.
     const WHAT: &'static str;
+
     /// The gauge of the time by which the first piece is overdue.
-    const OVERDUE: &'static str;
+    fn overdue() -> Gauge;
 
     /// What it depends on.
     fn by(&self) -> &Dependencies;
@@ -118,7 +119,7 @@ async fn claim<W: DueWork>(work: &W, size: u32) -> Result<Vec<Claimed<W::Item>>,
     let now = work.by().clock.now();
     let first = work.first_due(now).await?;
     let overdue = first.map_or(0.0, |at| now.saturating_since(at).as_secs_f64());
-    gauge!(W::OVERDUE).set(overdue);
+    W::overdue().set(overdue);
     if first.is_none() {
         return Ok(Vec::new());
     }

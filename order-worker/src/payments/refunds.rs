@@ -9,6 +9,7 @@ use flashgate_order_store::{PaymentReport, ReportKind, StoreError};
 use flashgate_payments::provider::RefundRequest;
 use flashgate_service::throttle::LogThrottle;
 use flashgate_supervision::failpoint;
+use metrics::{Gauge, gauge};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -83,7 +84,10 @@ impl DueWork for Refunds {
     type Item = Refund;
 
     const WHAT: &'static str = "refunds";
-    const OVERDUE: &'static str = "flashgate_worker_refunds_overdue_seconds";
+
+    fn overdue() -> Gauge {
+        gauge!("flashgate_worker_refunds_overdue_seconds")
+    }
 
     fn by(&self) -> &Dependencies {
         &self.by
