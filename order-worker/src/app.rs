@@ -13,7 +13,6 @@ use flashgate_messaging::{
     rocketmq::{RocketMq, RocketMqBrowser, RocketMqConfig, RocketMqPublisher, RocketMqSubscription},
 };
 use flashgate_order_store::server::{SchemaError, ServerStore};
-use flashgate_payments::http::HttpProvider;
 use flashgate_service::{config::ConfigError, shutdown::waiting_for};
 use flashgate_supervision::Supervisor;
 use late_init::LateInit;
@@ -27,7 +26,7 @@ use tracing::{info, warn};
 
 use crate::{
     auditor::Auditor,
-    config::{PaymentConfig, WorkerConfig},
+    config::WorkerConfig,
     consume::{Dependencies, Topics, pause},
     engine::{self, OperatorPort},
     health::Health,
@@ -93,7 +92,7 @@ pub async fn serve(
     });
     let listener = bind("operator.listen", config.operator.listen).await?;
     let payment_parts = match &config.payment {
-        Some(payment) => Some(payment_parts(payment).await?),
+        Some(payment) => Some(Parts::new(payment, bind("payment.listen", payment.listen).await?)?),
         None => None,
     };
     let payment_dependencies = payments::Dependencies {
@@ -164,12 +163,6 @@ async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, Wor
     let listener = listener.map_err(|source| WorkerError::Listen { key, address, source })?;
     info!(key, %address, "port open");
     Ok(listener)
-}
-
-async fn payment_parts(config: &PaymentConfig) -> Result<Parts, WorkerError> {
-    let provider = HttpProvider::new(&config.provider).map_err(PaymentConfig::unfit)?;
-    let listener = bind("payment.listen", config.listen).await?;
-    Ok(Parts { config: config.clone(), provider: Arc::new(provider), listener })
 }
 
 /// The parts of the broker that the operator's port uses, once connected, and the tasks that run then.

@@ -32,15 +32,18 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use flashgate_domain::Clock;
 use flashgate_order_store::OrderStore;
-use flashgate_payments::provider::PaymentProvider;
+use flashgate_payments::{http::HttpProvider, provider::PaymentProvider};
 use flashgate_service::{
+    config::ConfigError,
     files::Division,
     listener::{self, ListenerLimits, Places},
 };
 use flashgate_supervision::{Supervisor, Task};
 use tokio::net::TcpListener;
 
-pub use self::{attempts::Payments, checks::Checks, refunds::Refunds, retention::Retention};
+pub use self::{
+    attempts::Payments, callbacks::CALLBACKS_PATH, checks::Checks, refunds::Refunds, retention::Retention,
+};
 use self::{attempts::Terms, callbacks::Callbacks, calls::Calls, recorder::Recorder};
 use crate::{
     config::PaymentConfig,
@@ -59,6 +62,17 @@ pub struct Parts {
     pub provider: Arc<dyn PaymentProvider>,
     /// Where callbacks arrive; the address of `config` is ignored.
     pub listener: TcpListener,
+}
+
+impl Parts {
+    /// Payments through the provider that `config` names.
+    ///
+    /// # Errors
+    /// The key of a setting that cannot be used.
+    pub fn new(config: &PaymentConfig, listener: TcpListener) -> Result<Self, ConfigError> {
+        let provider = HttpProvider::new(&config.provider).map_err(PaymentConfig::unfit)?;
+        Ok(Self { config: config.clone(), provider: Arc::new(provider), listener })
+    }
 }
 
 /// What payments depend on.

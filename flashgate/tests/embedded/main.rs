@@ -7,6 +7,7 @@ mod dead_letters;
 mod demo;
 mod door;
 mod output;
+mod paying;
 mod process;
 mod refusals;
 mod selling;

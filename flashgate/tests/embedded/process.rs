@@ -43,8 +43,19 @@ pub(crate) struct Serve {
 impl Serve {
     /// Starts it, and waits until it says where it is.
     pub(crate) async fn start(folder: &Path) -> Self {
+        Self::spawn(serve(folder)).await
+    }
+
+    /// Starts it with a configuration, and waits until it says where it is.
+    pub(crate) async fn start_with(folder: &Path, config: &Path) -> Self {
+        let mut command = serve(folder);
+        command.arg("--config").arg(config);
+        Self::spawn(command).await
+    }
+
+    async fn spawn(mut command: Command) -> Self {
         let began = Instant::now();
-        let mut child = serve(folder).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut told = String::new();
         let heard = async {

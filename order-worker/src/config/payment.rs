@@ -64,7 +64,10 @@ impl PaymentConfig {
     }
 
     /// Checks the rules that span several keys, and that the files can be used.
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    ///
+    /// # Errors
+    /// The key, and what it must be.
+    pub fn check(&self) -> Result<(), ConfigError> {
         self.provider.check().map_err(Self::unfit)?;
         if self.check_max_ms < self.check_first_ms {
             return Err(ConfigError::unfit(

@@ -24,7 +24,8 @@ use tracing::{info, warn};
 use super::recorder::{Recorder, Source};
 use crate::operator::failure;
 
-const PATH: &str = "/v1/payments/callbacks";
+/// The path that callbacks are posted to.
+pub const CALLBACKS_PATH: &str = "/v1/payments/callbacks";
 /// The limits on a body. It is hashed only after it has arrived as a whole.
 const BODY_LIMITS: BodyLimits = BodyLimits { bytes_max: BODY_BYTES_MAX, time_max: Duration::from_secs(5) };
 
@@ -71,7 +72,7 @@ impl Callbacks {
     /// The only route.
     pub(super) fn router(self) -> Router {
         Router::new()
-            .route(PATH, post(receive))
+            .route(CALLBACKS_PATH, post(receive))
             .fallback(async || ApiError::RouteNotFound)
             .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
             .with_state(Arc::new(self))

@@ -12,7 +12,7 @@ use flashgate_domain::non_zero;
 use flashgate_embedded_broker::EmbeddedBrokerConfig;
 use flashgate_gateway::config::{AuthConfig, BatcherConfig, ListenConfig, Settings, WorkerConfig};
 use flashgate_messaging::rocketmq::RocketMqConfig;
-use flashgate_order_worker::config::{ConsumeConfig, LifecycleConfig, OperatorConfig};
+use flashgate_order_worker::config::{ConsumeConfig, LifecycleConfig, OperatorConfig, PaymentConfig};
 use flashgate_output::exit::CliError;
 use flashgate_service::{config, telemetry::LogConfig};
 use serde::Deserialize;
@@ -47,6 +47,8 @@ pub(crate) struct ServeConfig {
     pub(crate) consume: ConsumeConfig,
     /// The life of orders after they were placed.
     pub(crate) lifecycle: LifecycleConfig,
+    /// Payments; off without this table.
+    pub(crate) payment: Option<PaymentConfig>,
     /// The embedded broker.
     pub(crate) broker: BrokerConfig,
     /// Logs.
@@ -64,6 +66,7 @@ impl Default for ServeConfig {
             operator: OperatorConfig::default(),
             consume: ConsumeConfig::default(),
             lifecycle: LifecycleConfig::default(),
+            payment: None,
             broker: BrokerConfig::default(),
             // The success output is on standard output already; RocketMQ logs much without need.
             log: LogConfig {
@@ -189,6 +192,9 @@ pub(crate) fn load(file: Option<&Path>) -> Result<ServeConfig, CliError> {
         config::load_over(SAMPLE, file, ENV_PREFIX).map_err(|wrong| CliError::Usage(wrong.to_string()))?;
     let body_bytes_max = RocketMqConfig::default().body_bytes_max;
     config.batcher.check(body_bytes_max).map_err(|wrong| CliError::Usage(wrong.to_string()))?;
+    if let Some(payment) = &config.payment {
+        payment.check().map_err(|wrong| CliError::Usage(wrong.to_string()))?;
+    }
     if config.ledger.log_retention_hours.get() < LOG_RETENTION_HOURS_MIN {
         return Err(CliError::Usage(format!(
             "ledger.log_retention_hours must be at least {LOG_RETENTION_HOURS_MIN}"
@@ -253,6 +259,12 @@ mod tests {
             ("[ledger]\nlog_retention_hours = 1", "log_retention_hours"),
             ("[broker]\nretention_hours = 1000", "retention_hours"),
             ("[operator]\nlisten = \"here\"", "listen"),
+            ("[payment]\npage_url = \"http://p/\"", "page_url"),
+            (
+                "[payment]\npage_url = \"http://p/{attempt_id}\"\n[payment.provider]\nurl = \"http://p\"\n\
+                 token = \"t\"\nsigning_secrets = [\"short\"]",
+                "signing_secrets",
+            ),
         ] {
             let error = check(text).unwrap_err();
             assert!(error.contains(key), "{error}");

@@ -6,6 +6,7 @@ use flashgate_domain::{Clock, Sale, SaleId, SaleState, SystemClock};
 use flashgate_order_store::{SALE_PAGE_MAX, SalePage, SaleRepository};
 use flashgate_output::exit::CliError;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -130,8 +131,10 @@ async fn assemble(
     let (mq, names) = topics::connect(broker, &config.broker, Arc::clone(&clock)).await?;
     let (mq, names) = (&mq, &names);
     let operator = doors.operator.local_addr().map_err(CliError::other)?;
+    let callbacks =
+        doors.callbacks.as_ref().map(TcpListener::local_addr).transpose().map_err(CliError::other)?;
     let around = Surroundings { mq, names, stores, clock, metrics, seed };
-    let worker = Worker::start(config, doors.operator, around.clone()).await?;
+    let worker = Worker::start(config, doors.operator, doors.callbacks, around.clone()).await?;
     match Gateway::start(config, doors.gateway, operator, around, leave).await {
         Ok((gateway, addresses)) => {
             let addresses = addresses.map(|gateway| Addresses {
@@ -139,6 +142,7 @@ async fn assemble(
                 grpc: gateway.grpc,
                 metrics: gateway.operator,
                 operator,
+                callbacks,
                 name_server: broker.name_server(),
             });
             Ok((addresses, gateway, worker))

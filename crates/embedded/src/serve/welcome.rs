@@ -3,6 +3,7 @@
 use std::{fmt, net::SocketAddr, path::Path};
 
 use flashgate_domain::SaleId;
+use flashgate_order_worker::payments::CALLBACKS_PATH;
 
 /// The addresses of all listeners.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct Addresses {
     pub(crate) metrics: SocketAddr,
     /// The order worker's interface: sales, orders.
     pub(crate) operator: SocketAddr,
+    /// The callbacks of the payment provider, if payments are on.
+    pub(crate) callbacks: Option<SocketAddr>,
     /// RocketMQ's name server.
     pub(crate) name_server: SocketAddr,
 }
@@ -33,11 +36,17 @@ pub(crate) struct Welcome<'a> {
 
 impl fmt::Display for Welcome<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Addresses { http, grpc, metrics, operator, name_server } = self.addresses;
+        let Addresses { http, grpc, metrics, operator, callbacks, name_server } = self.addresses;
         writeln!(f, "flashgate is open.\n")?;
         writeln!(f, "  buyers           http://{http}    gRPC {grpc}")?;
         writeln!(f, "  order worker     http://{operator}    gRPC {operator}    --worker of operators")?;
         writeln!(f, "  gateway          http://{metrics}    gRPC {metrics}    --gateway of operators")?;
+        if let Some(callbacks) = callbacks {
+            writeln!(
+                f,
+                "  payments         http://{callbacks}{CALLBACKS_PATH}    callbacks of the provider"
+            )?;
+        }
         writeln!(f, "  RocketMQ         {name_server} (name server)")?;
         writeln!(f, "  data             {}\n", self.folder.display())?;
         if !self.is_open {

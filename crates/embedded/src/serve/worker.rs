@@ -6,6 +6,7 @@ use flashgate_messaging::rocketmq::{RocketMqBrowser, RocketMqPublisher, RocketMq
 use flashgate_order_worker::{
     consume::Topics,
     engine::{self, Config, Dependencies},
+    payments::Parts,
 };
 use flashgate_output::exit::CliError;
 use flashgate_service::files;
@@ -26,16 +27,24 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Joins its group at the broker, and starts.
+    /// Joins its group at the broker, and starts. Operators come to `listener`, the payment provider to `callbacks`.
     pub(crate) async fn start(
         config: &ServeConfig,
         listener: TcpListener,
+        callbacks: Option<TcpListener>,
         around: Surroundings<'_>,
     ) -> Result<Self, CliError> {
         let Surroundings { mq, names, stores, clock, metrics, seed } = around;
         let leave = CancellationToken::new();
         let supervisor = Supervisor::new(leave.clone());
         let mq = mq.clone().supervised(supervisor.clone());
+        let payments = match (&config.payment, callbacks) {
+            (Some(payment), Some(callbacks)) => {
+                let parts = Parts::new(payment, callbacks);
+                Some(parts.map_err(|wrong| CliError::Usage(wrong.to_string()))?)
+            }
+            (_, _) => None,
+        };
         let subscription = mq.subscribe(names.worker.clone(), names.orders.clone()).await;
         let subscription = subscription
             .map_err(|fault| CliError::Other(format!("the order worker at the broker: {fault}")))?;
@@ -55,7 +64,7 @@ impl Worker {
                 orders: names.orders.clone(),
             },
             sales_topic: names.sales.clone(),
-            payments: None,
+            payments,
             clock,
             seed,
         };
