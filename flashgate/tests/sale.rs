@@ -92,6 +92,19 @@ async fn an_order_is_shown_whole() {
 }
 
 #[tokio::test]
+async fn the_orders_of_a_buyer_are_listed() {
+    let operator = Operator::start().await;
+    let list =
+        |buyer| ["order", "list", "--buyer", buyer, "--before", "99", "--limit", "3", "--output", "json"];
+    let page = json_of(&flashgate(&operator, &list("ann")).await);
+    let [order] = &page["orders"].as_array().unwrap()[..] else { panic!("{page}") };
+    assert_eq!((&order["order_id"], &order["buyer_id"]), (&json!(ORDER.to_string()), &json!("ann")));
+    assert_eq!(json_of(&flashgate(&operator, &list("bob")).await), json!({"orders": []}));
+    let nobody = flashgate(&operator, &["order", "list"]).await;
+    assert_eq!(nobody.status.code(), Some(2), "{nobody:?}");
+}
+
+#[tokio::test]
 async fn an_order_is_cancelled_and_its_transitions_are_listed() {
     let operator = Operator::start().await;
     let id = ORDER.to_string();

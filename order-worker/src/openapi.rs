@@ -3,7 +3,7 @@
 
 use flashgate_operations::view::{
     AttemptView, OrderEventView, OrderEventsView, OrderView, PaymentsView, RefundView, SaleView, SalesView,
-    StoredOrderView,
+    StoredOrderView, StoredOrdersView,
 };
 use flashgate_proto::sale::SaleTerms;
 use flashgate_service::openapi::{Buyer, Id, Key, Problem};
@@ -26,6 +26,7 @@ use crate::operator::{
         http::find,
         http::preheat,
         http::close,
+        http::list_orders,
         http::order,
         http::cancel,
         http::pay,
@@ -44,6 +45,7 @@ use crate::operator::{
         SalesView,
         OrderView,
         StoredOrderView,
+        StoredOrdersView,
         OrderEventView,
         OrderEventsView,
         AttemptView,

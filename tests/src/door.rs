@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use bytes::Bytes;
 use flashgate_domain::OrderId;
 use flashgate_proto::v1::{
-    BuyRequest, CancelOrderRequest, GetOrderRequest, GetOrderResponse,
+    BuyRequest, CancelOrderRequest, GetOrderRequest, GetOrderResponse, ListOrdersRequest,
     purchase_service_client::PurchaseServiceClient,
 };
 use flashgate_service::error::StatusMapping;
@@ -52,6 +52,20 @@ pub struct SeenOrder {
     pub quantity: u32,
     /// Greater with every transition; 0 while pending.
     pub version: u32,
+}
+
+/// A page of orders over HTTP.
+#[derive(Deserialize)]
+struct OrdersBody {
+    orders: Vec<ListedBody>,
+}
+
+/// An order of a page over HTTP.
+#[derive(Deserialize)]
+struct ListedBody {
+    order_id: String,
+    #[serde(flatten)]
+    order: OrderBody,
 }
 
 /// An order over HTTP.
@@ -153,6 +167,36 @@ impl Door {
     /// Cancels the order over HTTP; the code of the problem if that is not possible.
     pub async fn cancel(&self, order: OrderId, buyer: &str) -> Result<SeenOrder, String> {
         self.ask(Request::post(format!("/v1/orders/{order}/cancel")).header("x-buyer-id", buyer)).await
+    }
+
+    /// A page of the buyer's orders over HTTP, in their order; `query` is that of the URL. The code of the problem if there
+    /// is none.
+    pub async fn orders(&self, buyer: &str, query: &str) -> Result<Vec<(OrderId, SeenOrder)>, String> {
+        let request = Request::get(format!("/v1/orders?{query}")).header("x-buyer-id", buyer);
+        let response = self.http(request.body(Full::default()).unwrap()).await?;
+        if response.status() != StatusCode::OK {
+            return Err(problem(&response).code);
+        }
+        let page: OrdersBody = serde_json::from_slice(response.body()).unwrap();
+        let seen = |listed: ListedBody| (listed.order_id.parse().unwrap(), listed.order.into());
+        Ok(page.orders.into_iter().map(seen).collect())
+    }
+
+    /// A page of the buyer's orders over gRPC; the code of the error if there is none.
+    pub async fn orders_grpc(
+        &self,
+        buyer: &str,
+        page: ListOrdersRequest,
+    ) -> Result<Vec<(OrderId, SeenOrder)>, String> {
+        let mut request = tonic::Request::new(page);
+        request.metadata_mut().insert("x-buyer-id", buyer.parse().unwrap());
+        match self.grpc.clone().list_orders(request).await {
+            Ok(page) => {
+                let orders = page.into_inner().orders.into_iter();
+                Ok(orders.map(|order| (order.order_id.parse().unwrap(), order.into())).collect())
+            }
+            Err(status) => Err(answer_of_status(&status).word().to_owned()),
+        }
     }
 
     async fn ask(&self, request: http::request::Builder) -> Result<SeenOrder, String> {

@@ -38,7 +38,7 @@ pub use identity::{LedgerId, StoreId, StoreIdentity};
 pub use intent::{Intent, Quantity};
 pub use ledger::{LedgerState, LogStatus, Totals};
 pub use lifecycle::{Actor, Cause, InvalidText, OperatorName, OrderEvent, OrderStep, StepEffect};
-pub use order::{CancelReason, Order, OrderState};
+pub use order::{CancelReason, Order, OrderPage, OrderState};
 pub use outcome::{BatchOutcome, Decision, OrderOutcome};
 pub use payment::{
     AttemptId, AttemptState, CallbackId, Currency, Money, Payment, PaymentAttempt, Refund, RefundCause,

@@ -162,6 +162,27 @@ pub struct Order {
     pub pay_by: Option<Timestamp>,
 }
 
+/// A page of the orders of a buyer, newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderPage {
+    /// Only orders with a lower id: those after the last order of the page before. `None` for the first page.
+    pub before: Option<OrderId>,
+    /// Maximum number of orders.
+    pub size: u32,
+}
+
+impl OrderPage {
+    /// The number of orders if none is asked for.
+    pub const SIZE_DEFAULT: u32 = 20;
+    /// The greatest `size` that is answered; a greater one counts as this.
+    pub const SIZE_MAX: u32 = 100;
+
+    /// The greatest id that an order of the page can have.
+    pub fn id_max(self) -> u64 {
+        self.before.map_or(u64::MAX >> 1, |before| before.get().saturating_sub(1))
+    }
+}
+
 impl Order {
     /// Whether it was not paid in time, and is still to be cancelled.
     pub fn is_overdue(&self, now: Timestamp) -> bool {

@@ -27,7 +27,7 @@ pub mod sale;
 pub use audit::AuditView;
 pub use dead_letter::{DecidedLetterView, DecidedLettersView, LetterView, LetterWithBodyView, LettersView};
 pub use drift::DriftView;
-pub use order::{OrderEventView, OrderEventsView, OrderView, StoredOrderView};
+pub use order::{OrderEventView, OrderEventsView, OrderView, StoredOrderView, StoredOrdersView};
 pub use payment::{AttemptView, PaymentsView, RefundView};
 pub use rebuild::RebuildView;
 pub use redrive::RedriveView;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use flashgate_domain::{Batch, BatchId, Order, OrderId, SaleId, Timestamp};
+use flashgate_domain::{Batch, BatchId, BuyerId, Order, OrderId, OrderPage, SaleId, Timestamp};
 use flashgate_order_store::{
     OrderRepository, Placed, StoreError,
     triage::{by_ascending_id, decided, in_the_order_of},
@@ -46,6 +46,10 @@ impl OrderRepository for MySqlStore {
 
     async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreError> {
         Ok(lend!(self, self.call_timeout, |connection| rows::order(connection, order))?)
+    }
+
+    async fn orders_of(&self, buyer: &BuyerId, page: OrderPage) -> Result<Vec<Order>, StoreError> {
+        Ok(lend!(self, self.call_timeout, |connection| rows::orders_of(connection, buyer, page))?)
     }
 
     async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreError> {

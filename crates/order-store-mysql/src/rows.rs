@@ -1,5 +1,7 @@
 //! Rows of batches and orders, read back.
-use flashgate_domain::{BatchId, BatchOutcome, Decision, Order, OrderId, OrderOutcome, OrderState};
+use flashgate_domain::{
+    BatchId, BatchOutcome, BuyerId, Decision, Order, OrderId, OrderOutcome, OrderPage, OrderState,
+};
 use flashgate_order_store::{
     decide::first_decision,
     sql::{
@@ -12,6 +14,7 @@ use sqlx::{MySqlConnection, Row, mysql::MySqlRow};
 
 use crate::fault::QueryError;
 
+const BUYER_ORDERS_SELECT: &str = include_str!("../sql/buyer_orders_select.sql");
 const ORDER_SELECT: &str = include_str!("../sql/order_select.sql");
 
 pub(crate) fn batch_id(row: &MySqlRow) -> Result<BatchId, QueryError> {
@@ -59,6 +62,17 @@ pub(crate) async fn order(
 ) -> Result<Option<Order>, QueryError> {
     let query = sqlx::query(ORDER_SELECT).bind(order.base().get()).bind(order.get());
     query.fetch_optional(connection).await?.as_ref().map(stored).transpose()
+}
+
+/// Orders of one buyer in their present state, by descending id.
+pub(crate) async fn orders_of(
+    connection: &mut MySqlConnection,
+    buyer: &BuyerId,
+    page: OrderPage,
+) -> Result<Vec<Order>, QueryError> {
+    let size = page.size.min(OrderPage::SIZE_MAX);
+    let query = sqlx::query(BUYER_ORDERS_SELECT).bind(buyer.as_str()).bind(page.id_max()).bind(size);
+    query.fetch_all(connection).await?.iter().map(stored).collect()
 }
 
 /// An order with its batch and the terms of its sale.

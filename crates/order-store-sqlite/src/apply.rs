@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use async_trait::async_trait;
-use flashgate_domain::{Batch, BatchId, BatchOutcome, Order, OrderId, SaleId, Timestamp};
+use flashgate_domain::{Batch, BatchId, BatchOutcome, BuyerId, Order, OrderId, OrderPage, SaleId, Timestamp};
 use flashgate_order_store::{
     OrderRepository, Placed, StoreError,
     decide::{Purchase, all_confirmed, confirmed_units, order_by_order, purchase},
@@ -30,6 +30,11 @@ impl OrderRepository for SqliteStore {
 
     async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreError> {
         self.call(move |connection| rows::order(connection, order)).await
+    }
+
+    async fn orders_of(&self, buyer: &BuyerId, page: OrderPage) -> Result<Vec<Order>, StoreError> {
+        let buyer = buyer.clone();
+        self.call(move |connection| rows::orders_of(connection, &buyer, page)).await
     }
 
     /// No other process has the file.

@@ -1,5 +1,7 @@
 //! Rows of batches and orders, read back.
-use flashgate_domain::{BatchId, BatchOutcome, Decision, Order, OrderId, OrderOutcome, OrderState, SaleId};
+use flashgate_domain::{
+    BatchId, BatchOutcome, BuyerId, Decision, Order, OrderId, OrderOutcome, OrderPage, OrderState, SaleId,
+};
 use flashgate_order_store::{
     decide::first_decision,
     sql::{
@@ -13,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Rows};
 use crate::fault::QueryError;
 
 const BATCH_SELECT: &str = include_str!("../sql/batch_select.sql");
+const BUYER_ORDERS_SELECT: &str = include_str!("../sql/buyer_orders_select.sql");
 const ORDER_SELECT: &str = include_str!("../sql/order_select.sql");
 const PURCHASE_SELECT: &str = include_str!("../sql/purchase_select.sql");
 const SALEABLE_SELECT: &str = include_str!("../sql/saleable_select.sql");
@@ -76,6 +79,17 @@ pub(crate) fn order(connection: &Connection, order: OrderId) -> Result<Option<Or
     let mut statement = connection.prepare_cached(ORDER_SELECT)?;
     let mut rows = statement.query([order.base().get(), order.get()])?;
     rows.next()?.map(stored).transpose()
+}
+
+/// Orders of one buyer as they are now, by descending id.
+pub(crate) fn orders_of(
+    connection: &Connection,
+    buyer: &BuyerId,
+    page: OrderPage,
+) -> Result<Vec<Order>, QueryError> {
+    let mut statement = connection.prepare_cached(BUYER_ORDERS_SELECT)?;
+    let values = (buyer.as_str(), page.id_max(), page.size.min(OrderPage::SIZE_MAX));
+    statement.query_and_then(values, stored)?.collect()
 }
 
 /// An order with its batch and the terms of its sale.

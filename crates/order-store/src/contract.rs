@@ -16,6 +16,7 @@ pub mod events;
 pub mod expiring;
 pub mod identity;
 pub mod lifecycle;
+pub mod listing;
 pub mod paying;
 pub mod paying_random;
 pub mod payments;
@@ -63,6 +64,9 @@ macro_rules! order_store_contract {
                 order_ids_above_2_to_the_53_survive
                 an_order_is_found_by_its_id
                 no_batch_is_no_work;
+            listing:
+                orders_of_a_buyer_are_listed_newest_first
+                orders_of_a_buyer_come_page_by_page;
             repeating:
                 a_batch_applied_twice_is_one_batch
                 a_batch_twice_in_one_chunk_is_one_batch

@@ -1,7 +1,7 @@
 //! Orders: placing them in batches, and reading them.
 
 use async_trait::async_trait;
-use flashgate_domain::{Batch, BatchId, BatchOutcome, Order, OrderId, SaleId, Timestamp};
+use flashgate_domain::{Batch, BatchId, BatchOutcome, BuyerId, Order, OrderId, OrderPage, SaleId, Timestamp};
 use thiserror::Error;
 
 use crate::StoreError;
@@ -23,6 +23,9 @@ pub trait OrderRepository: Send + Sync + 'static {
 
     /// The order as it is now.
     async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreError>;
+
+    /// Orders of a buyer as they are now, of every sale, by descending id, which is newest first.
+    async fn orders_of(&self, buyer: &BuyerId, page: OrderPage) -> Result<Vec<Order>, StoreError>;
 
     /// Those of `sales` whose rows somebody holds at this moment, so that no order of theirs can be placed. Waits for
     /// nobody.

@@ -1,5 +1,7 @@
 //! Decodes fields that requests of both services have; each error names its field.
 
+use std::str::FromStr;
+
 use flashgate_domain::{BatchId, IdempotencyKey, SaleId};
 use http::HeaderMap;
 use tonic::{Response, Status};
@@ -43,6 +45,14 @@ pub fn batch_ids(ids: &[Vec<u8>], max: usize) -> Result<Vec<BatchId>, ApiError> 
 /// The field `sale_id`.
 pub fn sale_id(number: u64) -> Result<SaleId, ApiError> {
     SaleId::new(number).map_err(invalid("sale_id"))
+}
+
+/// A number in a text.
+pub fn number<N: FromStr>(field: &'static str, text: &str) -> Result<N, ApiError> {
+    // `parse` accepts a sign, too.
+    let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = digits.and_then(|digits| digits.parse().ok());
+    number.ok_or_else(|| ApiError::malformed(field, "must be a whole number, not negative"))
 }
 
 /// The size of a page: `usual` if none was asked for in `field`, at most `max`.

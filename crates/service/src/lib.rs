@@ -11,7 +11,7 @@
 //! | [`listener`] | HTTP with its timeouts |
 //! | [`error`] | the one table from outcomes to HTTP and gRPC |
 //! | [`problem`], [`status`], [`openapi`] | errors as problem documents, as gRPC statuses, and in OpenAPI documents |
-//! | [`fields`] | fields that requests of both services have |
+//! | [`fields`], [`order_page`] | fields that requests of both services have; the page of a list of orders |
 //! | [`body`], [`integers`], [`messages`] | bodies, the numbers in them, and gRPC messages within the same limits |
 
 pub mod body;
@@ -27,6 +27,7 @@ pub mod memory;
 pub mod messages;
 pub mod metrics;
 pub mod openapi;
+pub mod order_page;
 pub mod problem;
 pub mod shutdown;
 pub mod status;

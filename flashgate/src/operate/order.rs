@@ -1,10 +1,12 @@
 //! `flashgate order`: shows and changes orders.
 
 use clap::{Args, Subcommand};
-use flashgate_domain::{OrderId, OrderStep, RefundId, payment::InvalidRefundId};
+use flashgate_domain::{
+    BuyerId, OrderId, OrderPage, OrderStep, RefundId, buyer::InvalidToken, payment::InvalidRefundId,
+};
 use flashgate_operations::{
     client::OrdersClient,
-    view::{OrderEventsView, OrderView, PaymentsView, RefundView, StoredOrderView},
+    view::{OrderEventsView, OrderView, PaymentsView, RefundView, StoredOrderView, StoredOrdersView},
 };
 use flashgate_output::exit::CliError;
 use flashgate_proto::v1::{self, purchase_service_client::PurchaseServiceClient};
@@ -17,6 +19,8 @@ use super::{OperatorArgs, answer::failed, server::BuyersArgs, table};
 pub enum OrderCommand {
     /// Shows one order from the order store, or with --buyer as its buyer sees it
     Show(ShowArgs),
+    /// Lists the orders of a buyer, the newest first
+    List(ListArgs),
     /// Cancels an unpaid or a paid order: its units are on sale again, and a paid one is to be refunded
     Cancel(StepArgs),
     /// Records that a confirmed order was paid by means that flashgate does not know
@@ -46,6 +50,22 @@ pub struct ShowArgs {
     buyer: Option<String>,
     #[command(flatten)]
     gateway: BuyersArgs,
+    #[command(flatten)]
+    at: OperatorArgs,
+}
+
+/// Whose orders, and how many.
+#[derive(Clone, Debug, Args)]
+pub struct ListArgs {
+    /// The buyer
+    #[arg(long, value_name = "ID", value_parser = buyer_id)]
+    buyer: BuyerId,
+    /// Only orders that are older than this one
+    #[arg(long, value_name = "ID")]
+    before: Option<OrderId>,
+    /// At most so many orders, up to 100
+    #[arg(long, value_name = "N", default_value_t = OrderPage::SIZE_DEFAULT)]
+    limit: u32,
     #[command(flatten)]
     at: OperatorArgs,
 }
@@ -106,6 +126,10 @@ fn refund_id(text: &str) -> Result<RefundId, InvalidRefundId> {
     RefundId::new(text)
 }
 
+fn buyer_id(text: &str) -> Result<BuyerId, InvalidToken> {
+    BuyerId::new(text)
+}
+
 /// Does what the command says.
 ///
 /// # Errors
@@ -116,6 +140,11 @@ pub async fn run(command: &OrderCommand) -> Result<(), CliError> {
             Some(buyer) => show.at.call.print(&show.as_buyer(buyer).await?, table::order::order),
             None => show.at.call.print(&show.as_operator().await?, table::order::stored_order),
         },
+        OrderCommand::List(ListArgs { buyer, before, limit, at }) => {
+            let page = OrderPage { before: *before, size: *limit };
+            let orders = OrdersClient::on(at.connect().await?).list(buyer, page).await.map_err(failed)?;
+            at.call.print(&StoredOrdersView::from(orders.as_slice()), table::order::stored_orders)
+        }
         OrderCommand::Cancel(args) => args.make(OrderStep::Cancel).await,
         OrderCommand::Pay(args) => args.make(OrderStep::Pay).await,
         OrderCommand::Ship(args) => args.make(OrderStep::Ship).await,

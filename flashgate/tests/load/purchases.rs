@@ -14,7 +14,7 @@ use std::{
 
 use flashgate_proto::v1::{
     BuyError, BuyRequest, BuyResponse, BuyStreamRequest, BuyStreamResponse, CancelOrderRequest,
-    GetOrderRequest, GetOrderResponse, OpenPaymentRequest, Payment,
+    GetOrderRequest, GetOrderResponse, ListOrdersRequest, ListOrdersResponse, OpenPaymentRequest, Payment,
     buy_stream_response::Answer,
     purchase_service_server::{PurchaseService, PurchaseServiceServer},
 };
@@ -119,6 +119,13 @@ impl PurchaseService for Gate {
     ) -> Result<Response<GetOrderResponse>, Status> {
         let (order_id, state) = (request.into_inner().order_id, "confirmed".to_owned());
         Ok(Response::new(GetOrderResponse { order_id, state, ..GetOrderResponse::default() }))
+    }
+
+    async fn list_orders(
+        &self,
+        _request: Request<ListOrdersRequest>,
+    ) -> Result<Response<ListOrdersResponse>, Status> {
+        Err(Status::unimplemented("no load generator lists orders"))
     }
 
     async fn cancel_order(

@@ -176,6 +176,16 @@ impl OrderService for Sales {
         Ok(Response::new(known_order(request.into_inner().order_id)?))
     }
 
+    async fn list_orders(
+        &self,
+        request: Request<v1::ListStoredOrdersRequest>,
+    ) -> Result<Response<v1::ListStoredOrdersResponse>, Status> {
+        let v1::ListStoredOrdersRequest { buyer_id, before_id, page_size } = request.into_inner();
+        assert_eq!((before_id.as_str(), page_size), ("99", 3));
+        let orders = if buyer_id == "ann" { vec![known_order(ORDER.to_string())?] } else { Vec::new() };
+        Ok(Response::new(v1::ListStoredOrdersResponse { orders }))
+    }
+
     async fn cancel_order(
         &self,
         request: Request<v1::CancelStoredOrderRequest>,

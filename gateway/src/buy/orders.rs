@@ -6,9 +6,12 @@
 
 use std::sync::Arc;
 
-use flashgate_domain::{BuyerId, Order, OrderId, OrderState, OrderStep, Payment, Refusal, SaleId, Timestamp};
+use flashgate_domain::{
+    BuyerId, Order, OrderId, OrderPage, OrderState, OrderStep, Payment, Refusal, SaleId, Timestamp,
+};
 use flashgate_ledger::{LedgerOrder, Observing};
 use flashgate_service::error::ApiError;
+use futures::future::join_all;
 use tracing::warn;
 
 use crate::sales::registry::{Registry, RegistryError};
@@ -34,6 +37,12 @@ pub struct OrderView {
 }
 
 impl OrderView {
+    fn in_ledger(id: OrderId, order: &LedgerOrder) -> Self {
+        let LedgerOrder { sale, quantity, state, .. } = *order;
+        let version = if state == OrderState::Pending { 0 } else { PLACED };
+        Self { id, sale, quantity, state, version, pay_by: None }
+    }
+
     fn stored(order: &Order) -> Self {
         let Order { id, intent, state, version, pay_by, .. } = order;
         let (sale, quantity) = (intent.sale(), intent.quantity().get());
@@ -67,9 +76,8 @@ impl Orders {
     /// guessed ids reveal nothing.
     pub async fn find(&self, id: OrderId, buyer: &BuyerId) -> Result<OrderView, ApiError> {
         let in_ledger = self.in_ledger(id, buyer).await?;
-        if let InLedger::Answers(LedgerOrder { sale, quantity, state, .. }) = in_ledger {
-            let version = if state == OrderState::Pending { 0 } else { PLACED };
-            return Ok(OrderView { id, sale, quantity, state, version, pay_by: None });
+        if let InLedger::Answers(order) = &in_ledger {
+            return Ok(OrderView::in_ledger(id, order));
         }
         let found = self.registry.find_order(id).await;
         if found.as_ref().is_ok_and(|order| order.as_ref().is_some_and(|order| order.intent.buyer() != buyer))
@@ -77,6 +85,24 @@ impl Orders {
             return Err(ApiError::OrderNotFound);
         }
         Ok(OrderView::stored(&Self::answer(found, &in_ledger)?))
+    }
+
+    /// The buyer's orders that the order store has, newest first, each as [`Orders::find`] tells it.
+    ///
+    /// # Errors
+    /// [`ApiError::WorkerUnavailable`].
+    pub async fn list(&self, buyer: &BuyerId, page: OrderPage) -> Result<Vec<OrderView>, ApiError> {
+        let stored = self.registry.orders_of(buyer, page).await.map_err(unreachable)?;
+        let views = stored.iter().map(|order| async move {
+            // The ledger tells nothing of an order that has moved on.
+            let in_ledger =
+                if order.version > PLACED { None } else { self.in_ledger(order.id, buyer).await.ok() };
+            match in_ledger {
+                Some(InLedger::Answers(known)) => OrderView::in_ledger(order.id, &known),
+                Some(InLedger::Defers | InLedger::Away) | None => OrderView::stored(order),
+            }
+        });
+        Ok(join_all(views).await)
     }
 
     /// Cancels the buyer's order, and returns it. An order that is cancelled already stays as it is.
@@ -140,10 +166,13 @@ impl Orders {
             // While the ledger is down, a recently accepted order may be in neither.
             (Ok(None), InLedger::Away) => Err(Refusal::LedgerUnavailable.into()),
             (Ok(None), _) => Err(ApiError::OrderNotFound),
-            (Err(fault), _) => {
-                warn!(code = fault.code(), error = %fault, "call of the order worker failed");
-                Err(ApiError::WorkerUnavailable)
-            }
+            (Err(fault), _) => Err(unreachable(fault)),
         }
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn unreachable(fault: RegistryError) -> ApiError {
+    warn!(code = fault.code(), error = %fault, "call of the order worker failed");
+    ApiError::WorkerUnavailable
 }

@@ -13,14 +13,15 @@ use flashgate_proto::{
     payment::payment_message,
     v1::{
         self, BuyRequest, BuyResponse, BuyStreamRequest, BuyStreamResponse, CancelOrderRequest,
-        GetOrderRequest, GetOrderResponse, OpenPaymentRequest, buy_stream_response,
+        GetOrderRequest, GetOrderResponse, ListOrdersRequest, ListOrdersResponse, OpenPaymentRequest,
+        buy_stream_response,
         purchase_service_server::{PurchaseService, PurchaseServiceServer},
     },
 };
 use flashgate_service::{
     error::ApiError,
     fields::{GrpcResult, idempotency_key},
-    messages,
+    messages, order_page,
 };
 use futures::{Stream, StreamExt, stream};
 use tokio::time::sleep;
@@ -114,6 +115,14 @@ impl PurchaseService for Purchases {
         let buyer = self.api.auth.buyer(&metadata.into_headers())?;
         let order = self.api.orders.find(fields::order_id(&body.order_id)?, &buyer).await?;
         Ok(Response::new(order_message(&order)))
+    }
+
+    async fn list_orders(&self, request: Request<ListOrdersRequest>) -> GrpcResult<ListOrdersResponse> {
+        let (metadata, _extensions, body) = request.into_parts();
+        let buyer = self.api.auth.buyer(&metadata.into_headers())?;
+        let page = order_page::from_message(&body.before_id, body.page_size)?;
+        let orders = self.api.orders.list(&buyer, page).await?;
+        Ok(Response::new(ListOrdersResponse { orders: orders.iter().map(order_message).collect() }))
     }
 
     async fn cancel_order(&self, request: Request<CancelOrderRequest>) -> GrpcResult<GetOrderResponse> {

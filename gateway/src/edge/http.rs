@@ -24,6 +24,7 @@ pub fn router(api: Arc<Api>, document: OpenApi) -> Router {
     Router::new()
         .route("/v1/sales/{sale_id}/orders", post(buy::buy))
         .route("/v1/sales/{sale_id}", get(look_up::sale))
+        .route("/v1/orders", get(look_up::orders))
         .route("/v1/orders/{order_id}", get(look_up::order))
         .route("/v1/orders/{order_id}/cancel", post(look_up::cancel))
         .route("/v1/orders/{order_id}/payment", post(pay::pay))
@@ -35,5 +36,5 @@ pub fn router(api: Arc<Api>, document: OpenApi) -> Router {
 
 pub use buy::Accepted;
 pub use fields::BuyBody;
-pub use look_up::{OrderBody, SaleBody};
+pub use look_up::{OrderBody, OrdersBody, SaleBody};
 pub use pay::PaymentBody;

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    BuyerId, LedgerId, Order, OrderId, Payment, Sale, SaleId, SaleState, StoreIdentity, Unpayable,
+    BuyerId, LedgerId, Order, OrderId, OrderPage, Payment, Sale, SaleId, SaleState, StoreIdentity, Unpayable,
 };
 use thiserror::Error;
 
@@ -29,6 +29,9 @@ pub trait Registry: Send + Sync + 'static {
 
     /// The order as the order store has it.
     async fn find_order(&self, order: OrderId) -> Result<Option<Order>, RegistryError>;
+
+    /// Orders of the buyer as the order store has them, newest first.
+    async fn orders_of(&self, buyer: &BuyerId, page: OrderPage) -> Result<Vec<Order>, RegistryError>;
 
     /// Cancels the buyer's order, if it is confirmed; one that is cancelled already stays as it is. `None` if the order
     /// store does not have it, or it is another buyer's.

@@ -7,8 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    BuyerId, DeductPolicy, LedgerId, Order, OrderId, Payment, Sale, SaleFields, SaleId, SaleState, StoreId,
-    StoreIdentity, Timestamp,
+    BuyerId, DeductPolicy, LedgerId, Order, OrderId, OrderPage, Payment, Sale, SaleFields, SaleId, SaleState,
+    StoreId, StoreIdentity, Timestamp,
 };
 use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError};
 use flashgate_messaging::{
@@ -75,6 +75,10 @@ impl Registry for Sales {
 
     async fn find_order(&self, _order: OrderId) -> Result<Option<Order>, RegistryError> {
         Ok(None)
+    }
+
+    async fn orders_of(&self, _buyer: &BuyerId, _page: OrderPage) -> Result<Vec<Order>, RegistryError> {
+        Ok(Vec::new())
     }
 
     async fn cancel_order(&self, _order: OrderId, _buyer: &BuyerId) -> Result<Option<Order>, RegistryError> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use flashgate_domain::{
-    Actor, BuyerId, CancelReason, Cause, Clock, OperatorName, Order, OrderEvent, OrderId, OrderState,
-    OrderStep, StepEffect,
+    Actor, BuyerId, CancelReason, Cause, Clock, OperatorName, Order, OrderEvent, OrderId, OrderPage,
+    OrderState, OrderStep, StepEffect,
 };
 use flashgate_order_store::{Changed, OrderChange, OrderStore};
 use flashgate_service::error::ApiError;
@@ -74,11 +74,28 @@ impl Orders {
     /// [`ApiError::OrderNotFound`]; a fault of the store.
     pub async fn find(&self, order: OrderId) -> Result<Order, ApiError> {
         let found = self.store.order(order).await.map_err(failure)?.ok_or(ApiError::OrderNotFound)?;
+        self.in_time(found).await
+    }
+
+    /// Orders of a buyer, newest first. As [`Orders::find`], it cancels those that were not paid in time.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub async fn list(&self, buyer: &BuyerId, page: OrderPage) -> Result<Vec<Order>, ApiError> {
+        let mut orders = self.store.orders_of(buyer, page).await.map_err(failure)?;
+        for order in &mut orders {
+            *order = self.in_time(order.clone()).await?;
+        }
+        Ok(orders)
+    }
+
+    /// The order, after its cancellation if it is overdue.
+    async fn in_time(&self, found: Order) -> Result<Order, ApiError> {
         if !found.is_overdue(self.clock.now()) {
             return Ok(found);
         }
         let change = OrderChange {
-            order,
+            order: found.id,
             from: OrderState::Confirmed,
             to: OrderState::Cancelled(CancelReason::Timeout),
             actor: Actor::Deadline,

@@ -9,13 +9,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use flashgate_domain::{OrderId, OrderState, OrderStep, SaleId, id::InvalidId};
-use flashgate_operations::view::{OrderEventsView, SaleView, SalesView, StoredOrderView};
+use flashgate_domain::{BuyerId, OrderId, OrderState, OrderStep, SaleId, id::InvalidId};
+use flashgate_operations::view::{OrderEventsView, SaleView, SalesView, StoredOrderView, StoredOrdersView};
 use flashgate_service::{
     body::{self, BodyLimits},
     error::ApiError,
-    fields::{idempotency_key, invalid},
-    openapi::{Everywhere, Id, Problem, StoreDown, errors},
+    fields::{idempotency_key, invalid, required},
+    openapi::{Buyer, Everywhere, Id, Problem, StoreDown, errors},
+    order_page,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -62,6 +63,7 @@ pub fn routes(
         .route("/v1/sales/{sale_id}", get(find))
         .route("/v1/sales/{sale_id}/preheat", post(preheat))
         .route("/v1/sales/{sale_id}/close", post(close))
+        .route("/v1/orders", get(list_orders))
         .route("/v1/orders/{order_id}", get(order))
         .route("/v1/orders/{order_id}/cancel", post(cancel))
         .route("/v1/orders/{order_id}/pay", post(pay))
@@ -289,6 +291,45 @@ pub(crate) async fn order(
     order: PathText,
 ) -> Result<Json<StoredOrderView>, ApiError> {
     Ok(Json(StoredOrderView::from(&operator.orders.find(order_id(order)?).await?)))
+}
+
+/// The parameters of a list of orders besides its page.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only described")]
+pub(crate) struct BuyerParameter {
+    /// The buyer.
+    #[param(inline)]
+    buyer_id: Buyer,
+}
+
+/// Orders of a buyer, the newest first
+#[utoipa::path(
+    get,
+    path = "/v1/orders",
+    operation_id = "listOrders",
+    params(BuyerParameter, order_page::Parameters),
+    responses(
+        (status = 200, description = "The orders", body = StoredOrdersView),
+        (status = 400, description = "`malformed`: `field` names what is wrong", body = Problem, content_type = "application/problem+json"),
+        StoreDown,
+        Everywhere,
+    )
+)]
+pub(crate) async fn list_orders(
+    State(operator): State<Operator>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<StoredOrdersView>, ApiError> {
+    let mut buyer = None;
+    let page = order_page::from_query(query.as_deref(), |name, value| {
+        let is_known = name == "buyer_id";
+        if is_known {
+            buyer = Some(BuyerId::new(value).map_err(invalid("buyer_id"))?);
+        }
+        Ok(is_known)
+    })?;
+    let orders = operator.orders.list(&required("buyer_id", buyer)?, page).await?;
+    Ok(Json(StoredOrdersView::from(orders.as_slice())))
 }
 
 /// Cancel an order

@@ -12,6 +12,7 @@ use flashgate_proto::{
 use flashgate_service::{
     error::ApiError,
     fields::{GrpcResult, invalid},
+    order_page,
 };
 use tonic::{Request, Response};
 
@@ -32,6 +33,16 @@ impl OrderService for OrderDesk {
     async fn find_order(&self, request: Request<v1::FindOrderRequest>) -> GrpcResult<v1::Order> {
         let order = order_id(&request.into_inner().order_id)?;
         Ok(Response::new(order_message(&self.orders.find(order).await?)))
+    }
+
+    async fn list_orders(
+        &self,
+        request: Request<v1::ListStoredOrdersRequest>,
+    ) -> GrpcResult<v1::ListStoredOrdersResponse> {
+        let v1::ListStoredOrdersRequest { buyer_id, before_id, page_size } = request.into_inner();
+        let buyer = BuyerId::new(buyer_id).map_err(invalid("buyer_id"))?;
+        let orders = self.orders.list(&buyer, order_page::from_message(&before_id, page_size)?).await?;
+        Ok(Response::new(v1::ListStoredOrdersResponse { orders: orders.iter().map(order_message).collect() }))
     }
 
     async fn cancel_order(&self, request: Request<v1::CancelStoredOrderRequest>) -> GrpcResult<v1::Order> {

@@ -1,11 +1,12 @@
 //! The page of sales that a list request asks for, in either protocol.
 
-use std::str::FromStr;
-
 use flashgate_domain::SaleState;
 use flashgate_order_store::{SALE_PAGE_MAX, SalePage};
 use flashgate_proto::v1::ListSalesRequest;
-use flashgate_service::{error::ApiError, fields::page_size};
+use flashgate_service::{
+    error::ApiError,
+    fields::{number, page_size},
+};
 use utoipa::IntoParams;
 
 /// Default number of sales of a page.
@@ -43,13 +44,6 @@ pub(super) fn from_query(query: &str) -> Result<SalePage, ApiError> {
         }
     }
     checked(&request)
-}
-
-fn number<N: FromStr>(field: &'static str, value: &str) -> Result<N, ApiError> {
-    // `parse` accepts a sign, too.
-    let digits = Some(value).filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
-    let number = digits.and_then(|digits| digits.parse().ok());
-    number.ok_or_else(|| ApiError::malformed(field, "must be a whole number, not negative"))
 }
 
 /// The validated page of a request.

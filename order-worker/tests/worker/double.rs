@@ -14,9 +14,9 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_domain::{
-    Actor, Batch, BatchId, BatchOutcome, CancelReason, Cause, Clock, Decision, IdempotencyKey, Intent,
-    LedgerId, Order, OrderEvent, OrderId, OrderOutcome, OrderState, Quantity, Sale, SaleDraft, SaleId,
-    SaleState, StoreId, SystemClock, Timestamp,
+    Actor, Batch, BatchId, BatchOutcome, BuyerId, CancelReason, Cause, Clock, Decision, IdempotencyKey,
+    Intent, LedgerId, Order, OrderEvent, OrderId, OrderOutcome, OrderPage, OrderState, Quantity, Sale,
+    SaleDraft, SaleId, SaleState, StoreId, SystemClock, Timestamp,
     audit::{BatchSums, BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep, Sums},
 };
 use flashgate_messaging::{
@@ -123,6 +123,14 @@ impl Tables {
         Placed::Decided(outcome)
     }
 
+    fn orders_of(&self, buyer: &BuyerId, page: OrderPage) -> Vec<Order> {
+        let newest_first = self.decided.values().rev().flat_map(|(outcome, _)| outcome.orders.iter().rev());
+        let own = newest_first.filter(|found| found.intent.buyer() == buyer).map(|found| found.order);
+        let size = usize::try_from(page.size.min(OrderPage::SIZE_MAX)).unwrap();
+        let page_of = own.filter(|id| id.get() <= page.id_max()).take(size);
+        page_of.filter_map(|id| self.order(id)).collect()
+    }
+
     fn order(&self, id: OrderId) -> Option<Order> {
         let (outcome, created_at) = self.decided.get(&id.base())?;
         let found = outcome.orders.get(id.index())?;
@@ -219,6 +227,10 @@ impl OrderRepository for MemoryStore {
 
     async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreError> {
         Ok(self.tables.lock().order(order))
+    }
+
+    async fn orders_of(&self, buyer: &BuyerId, page: OrderPage) -> Result<Vec<Order>, StoreError> {
+        Ok(self.tables.lock().orders_of(buyer, page))
     }
 
     async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreError> {

@@ -5,7 +5,7 @@ use std::{future::pending, time::Duration};
 use async_trait::async_trait;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, BuyerDigest, BuyerId, Clock, Intent, LedgerId, Node, Order, OrderId,
-    Payment, Sale, SaleId, SaleState, Shard, StoreId, StoreIdentity, Timestamp, audit::LedgerStep,
+    OrderPage, Payment, Sale, SaleId, SaleState, Shard, StoreId, StoreIdentity, Timestamp, audit::LedgerStep,
 };
 use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError};
 use flashgate_ledger::{
@@ -214,6 +214,10 @@ impl Registry for Agreeable {
 
     async fn find_order(&self, _order: OrderId) -> Result<Option<Order>, RegistryError> {
         Ok(None)
+    }
+
+    async fn orders_of(&self, _buyer: &BuyerId, _page: OrderPage) -> Result<Vec<Order>, RegistryError> {
+        Ok(Vec::new())
     }
 
     async fn cancel_order(&self, _order: OrderId, _buyer: &BuyerId) -> Result<Option<Order>, RegistryError> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    BuyerId, Cause, LedgerId, Order, OrderId, OrderStep, Payment, Refusal, Sale, SaleId, SaleState,
-    StoreIdentity,
+    BuyerId, Cause, LedgerId, Order, OrderId, OrderPage, OrderStep, Payment, Refusal, Sale, SaleId,
+    SaleState, StoreIdentity,
 };
 use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError};
 use flashgate_order_store::{SALE_PAGE_MAX, SalePage};
@@ -88,6 +88,12 @@ impl Registry for SimRegistry {
             Err(ApiError::OrderNotFound) => Ok(None),
             Err(failure) => Err(fault(failure)),
         }
+    }
+
+    async fn orders_of(&self, buyer: &BuyerId, page: OrderPage) -> Result<Vec<Order>, RegistryError> {
+        let (about, buyer) = (buyer.as_str().to_owned(), buyer.clone());
+        let list = move |front: WorkerFront| async move { front.orders.list(&buyer, page).await };
+        self.ask("orders_of", about, list).await.map_err(fault)
     }
 
     async fn cancel_order(&self, order: OrderId, buyer: &BuyerId) -> Result<Option<Order>, RegistryError> {

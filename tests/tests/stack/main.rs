@@ -15,6 +15,7 @@ mod idempotency;
 mod isolation;
 mod ledger_lost;
 mod metrics;
+mod my_orders;
 mod openapi;
 mod operator_input;
 mod order_store_faults;

@@ -3,7 +3,8 @@
 use std::fmt::Display;
 
 use flashgate_domain::{
-    Order, OrderEvent, OrderId, OrderStep, PaymentAttempt, Refund, RefundId, Sale, SaleId, SaleState,
+    BuyerId, Order, OrderEvent, OrderId, OrderPage, OrderStep, PaymentAttempt, Refund, RefundId, Sale,
+    SaleId, SaleState,
 };
 use flashgate_proto::{
     event, order, payment, sale,
@@ -108,6 +109,18 @@ impl<C: Carrier> OrdersClient<C> {
     pub async fn find(&mut self, order_id: OrderId) -> Result<Order, ClientError> {
         let request = v1::FindOrderRequest { order_id: order_id.to_string() };
         order::order(self.0.find_order(request).await?.into_inner()).map_err(invalid)
+    }
+
+    /// Orders of a buyer, newest first.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn list(&mut self, buyer: &BuyerId, page: OrderPage) -> Result<Vec<Order>, ClientError> {
+        let before_id = page.before.map(|before| before.to_string()).unwrap_or_default();
+        let buyer_id = buyer.as_str().to_owned();
+        let request = v1::ListStoredOrdersRequest { buyer_id, before_id, page_size: page.size };
+        let orders = self.0.list_orders(request).await?.into_inner().orders;
+        orders.into_iter().map(|stored| order::order(stored).map_err(invalid)).collect()
     }
 
     /// Makes a step with an order; one that has made it before stays as it is. Returns the order.

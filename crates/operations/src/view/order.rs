@@ -93,6 +93,19 @@ impl From<&Order> for StoredOrderView {
     }
 }
 
+/// A page of orders.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct StoredOrdersView {
+    /// By descending id, which is newest first.
+    pub orders: Vec<StoredOrderView>,
+}
+
+impl From<&[Order]> for StoredOrdersView {
+    fn from(orders: &[Order]) -> Self {
+        Self { orders: orders.iter().map(StoredOrderView::from).collect() }
+    }
+}
+
 /// A transition of an order.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct OrderEventView {

@@ -231,3 +231,27 @@ async fn a_page_of_buyers_walks_the_index() {
     let extra: String = plan.get("Extra");
     assert!(!extra.contains("temporary") && !extra.contains("filesort"), "{extra}");
 }
+
+/// The orders of a buyer are found by the sales, never by walking the orders.
+#[tokio::test]
+async fn the_orders_of_a_buyer_are_found_in_the_unique_key() {
+    let database = Database::migrated().await;
+    let store = database.store(1);
+    for number in 1..=4 {
+        let sale = sale(&store).await;
+        store.apply(&[singles(number, sale, 500).unwrap()], NOW).await.unwrap();
+    }
+    let explain = concat!("EXPLAIN ", include_str!("../../sql/buyer_orders_select.sql"));
+    let mut connection = database.connect().await;
+    let query = sqlx::query(explain).bind("buyer-2").bind(u64::MAX >> 1).bind(20_u32);
+    let plan = query.fetch_all(&mut connection).await.unwrap();
+    let of_table = |name: &str| {
+        let row =
+            plan.iter().find(|row| row.get::<Option<String>, _>("table").as_deref() == Some(name)).unwrap();
+        ["type", "key"].map(|column| row.get::<Option<String>, _>(column).unwrap_or_default())
+    };
+    assert_eq!(of_table("mine"), ["ref", "orders_sale_buyer_key"]);
+    for table in ["o", "b"] {
+        assert_eq!(of_table(table), ["eq_ref", "PRIMARY"], "{table}");
+    }
+}

@@ -1,6 +1,8 @@
 //! Orders.
 
-use flashgate_operations::view::{OrderEventView, OrderEventsView, OrderView, StoredOrderView};
+use flashgate_operations::view::{
+    OrderEventView, OrderEventsView, OrderView, StoredOrderView, StoredOrdersView,
+};
 
 use super::{fields, table};
 use crate::operate::moment::show;
@@ -22,6 +24,23 @@ pub(crate) fn stored_order(stored: &StoredOrderView) -> String {
         ("created", show(*created_at_ms)),
     ];
     fields(rows(order).into_iter().chain(further))
+}
+
+/// One line an order.
+pub(crate) fn stored_orders(page: &StoredOrdersView) -> String {
+    let row = |stored: &StoredOrderView| {
+        let StoredOrderView { order, created_at_ms, .. } = stored;
+        [
+            order.order_id.clone(),
+            order.sale_id.clone(),
+            order.quantity.to_string(),
+            order.state.clone(),
+            order.cancel_reason.clone().unwrap_or_default(),
+            show(*created_at_ms),
+        ]
+    };
+    let columns = ["ORDER", "SALE", "QUANTITY", "STATE", "CANCELLED FOR", "CREATED"];
+    table(columns, &[2], page.orders.iter().map(row))
 }
 
 fn rows(order: &OrderView) -> Vec<Row> {

@@ -1,10 +1,10 @@
-//! `GET /v1/orders/{order_id}`, `POST /v1/orders/{order_id}/cancel` and `GET /v1/sales/{sale_id}`
+//! `GET /v1/orders`, `GET /v1/orders/{order_id}`, `POST /v1/orders/{order_id}/cancel` and `GET /v1/sales/{sale_id}`
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
-    extract::{Path, State, rejection::PathRejection},
+    extract::{Path, RawQuery, State, rejection::PathRejection},
 };
 use flashgate_domain::{
     BuyerId, CancelReason, OrderId, OrderState, OrderStep, Refusal, SaleId, Timestamp, verdict::Violation,
@@ -13,6 +13,7 @@ use flashgate_proto::sale::SaleTerms;
 use flashgate_service::{
     error::ApiError,
     openapi::{Buyer, Everywhere, Id, errors},
+    order_page,
 };
 use http::HeaderMap;
 use serde::Serialize;
@@ -66,6 +67,13 @@ impl From<OrderView> for OrderBody {
     }
 }
 
+/// A page of orders.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OrdersBody {
+    /// By descending id, which is newest first. Fewer than `page_size` on the last page.
+    pub orders: Vec<OrderBody>,
+}
+
 /// A sale, as buyers see it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SaleBody {
@@ -107,6 +115,20 @@ impl IntoResponses for OrderErrors {
             ApiError::Unauthenticated(Violation::new("{field}", "{expected}")),
             ApiError::OrderNotFound,
             ApiError::Refused(Refusal::LedgerUnavailable),
+            ApiError::WorkerUnavailable,
+        ];
+        errors(&[], &all)
+    }
+}
+
+/// The errors of a list of orders.
+struct ListErrors;
+
+impl IntoResponses for ListErrors {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let all = [
+            ApiError::malformed("{field}", "{expected}"),
+            ApiError::Unauthenticated(Violation::new("{field}", "{expected}")),
             ApiError::WorkerUnavailable,
         ];
         errors(&[], &all)
@@ -163,6 +185,36 @@ pub(crate) async fn order(
 ) -> Result<Json<OrderBody>, ApiError> {
     let (buyer, order) = buyer_and_order(&api, &headers, order_id)?;
     Ok(Json(api.orders.find(order, &buyer).await?.into()))
+}
+
+/// The buyer's orders, the newest first
+///
+/// An order is listed once it is decided, some milliseconds after it was accepted. The page after one has the `before_id` of
+/// its last order.
+#[utoipa::path(
+    get,
+    path = "/v1/orders",
+    operation_id = "listOrders",
+    tag = "orders",
+    params(
+        order_page::Parameters,
+        ("X-Buyer-Id" = inline(Buyer), Header, description = "The buyer, with auth.mode = trusted-header: 1 to 128 visible ASCII characters, once"),
+    ),
+    responses(
+        (status = 200, description = "The orders", body = OrdersBody),
+        ListErrors,
+        Everywhere,
+    )
+)]
+pub(crate) async fn orders(
+    State(api): State<Arc<Api>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Json<OrdersBody>, ApiError> {
+    let buyer = api.auth.buyer(&headers)?;
+    let page = order_page::from_query(query.as_deref(), |_name, _value| Ok(false))?;
+    let orders = api.orders.list(&buyer, page).await?;
+    Ok(Json(OrdersBody { orders: orders.into_iter().map(OrderBody::from).collect() }))
 }
 
 /// Cancel an order before it is paid

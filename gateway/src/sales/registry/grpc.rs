@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    BuyerId, LedgerId, Order, OrderId, Payment, Sale, SaleId, SaleState, StoreId, StoreIdentity, Unpayable,
+    BuyerId, LedgerId, Order, OrderId, OrderPage, Payment, Sale, SaleId, SaleState, StoreId, StoreIdentity,
+    Unpayable,
 };
 use flashgate_proto::{
     body::{self, BodyError},
@@ -104,6 +105,16 @@ impl Registry for GrpcRegistry {
         let request = v1::FindOrderRequest { order_id: order.to_string() };
         let answer = self.orders.clone().find_order(request).await;
         found(answer).map_err(unavailable)?.map(stored_order).transpose()
+    }
+
+    async fn orders_of(&self, buyer: &BuyerId, page: OrderPage) -> Result<Vec<Order>, RegistryError> {
+        let request = v1::ListStoredOrdersRequest {
+            buyer_id: buyer.as_str().to_owned(),
+            before_id: page.before.map(|before| before.to_string()).unwrap_or_default(),
+            page_size: page.size,
+        };
+        let orders = self.orders.clone().list_orders(request).await.map_err(unavailable)?.into_inner().orders;
+        orders.into_iter().map(stored_order).collect()
     }
 
     async fn cancel_order(&self, order: OrderId, buyer: &BuyerId) -> Result<Option<Order>, RegistryError> {

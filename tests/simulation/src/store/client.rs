@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    AttemptId, Batch, BatchId, BatchOutcome, CallbackId, Clock, IdempotencyKey, LedgerId, Order, OrderEvent,
-    OrderId, PaymentAttempt, Refund, RefundKey, RefundRetry, Sale, SaleDraft, SaleId, StoreId, Timestamp,
+    AttemptId, Batch, BatchId, BatchOutcome, BuyerId, CallbackId, Clock, IdempotencyKey, LedgerId, Order,
+    OrderEvent, OrderId, OrderPage, PaymentAttempt, Refund, RefundKey, RefundRetry, Sale, SaleDraft, SaleId,
+    StoreId, Timestamp,
     audit::{BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep},
 };
 use flashgate_order_store::{
@@ -66,6 +67,11 @@ impl OrderRepository for SimStore {
 
     async fn order(&self, order: OrderId) -> Result<Option<Order>, StoreError> {
         self.ask("order", order.to_string(), move |state| state.order(order)).await
+    }
+
+    async fn orders_of(&self, buyer: &BuyerId, page: OrderPage) -> Result<Vec<Order>, StoreError> {
+        let buyer = buyer.clone();
+        self.ask("orders_of", buyer.as_str().to_owned(), move |state| state.orders_of(&buyer, page)).await
     }
 
     async fn locked_sales(&self, sales: &[SaleId]) -> Result<Vec<SaleId>, StoreError> {

@@ -5,7 +5,9 @@ use std::{
     ops::Bound::{Excluded, Unbounded},
 };
 
-use flashgate_domain::{BatchOutcome, Order, OrderEvent, OrderId, OrderState, SaleId, Timestamp};
+use flashgate_domain::{
+    BatchOutcome, BuyerId, Order, OrderEvent, OrderId, OrderPage, OrderState, SaleId, Timestamp,
+};
 use flashgate_order_store::{
     DEADLINE_PAGE_MAX, PaymentDeadline, StoreError,
     decide::{confirmed_sales, first_decision},
@@ -73,6 +75,13 @@ impl StoreState {
             Some(Flaw::DueUnknown) => Some(Order { pay_by: None, ..found }),
             Some(_) | None => Some(found),
         }
+    }
+
+    pub(super) fn orders_of(&self, buyer: &BuyerId, page: OrderPage) -> Vec<Order> {
+        let size = usize::try_from(page.size.min(OrderPage::SIZE_MAX)).unwrap_or(usize::MAX);
+        let older = self.orders.iter().rev().filter(|(id, _order)| id.get() <= page.id_max());
+        let own = older.filter(|(_id, order)| order.intent.buyer() == buyer).take(size);
+        own.filter_map(|(id, _order)| self.order(*id)).collect()
     }
 
     /// The state that an order had in a version.

@@ -186,6 +186,14 @@ fn id_rows() -> Vec<Row> {
         rows.push((format!("sale {id}"), Ask::get(format!("/v1/sales/{id}")), malformed("sale_id")));
         rows.push((format!("order {id}"), Ask::get(format!("/v1/orders/{id}")), malformed("order_id")));
     }
+    for (query, field) in [
+        ("before_id=x", "before_id"),
+        ("before_id=", "before_id"),
+        ("page_size=101", "page_size"),
+        ("sale_id=1", "sale_id"),
+    ] {
+        rows.push((format!("orders?{query}"), Ask::get(format!("/v1/orders?{query}")), malformed(field)));
+    }
     for id in ["999999999", "9223372036854775807"] {
         rows.push((format!("buy of sale {id}"), Ask::buy(id), NO_SALE));
         rows.push((format!("sale {id}"), Ask::get(format!("/v1/sales/{id}")), NO_SALE));
@@ -203,7 +211,7 @@ fn route_rows(good: &Ask) -> Vec<Row> {
         rows.push((format!("{method} of orders"), good.clone().method(method), allowed("POST")));
     }
     for method in [Method::POST, Method::DELETE] {
-        for path in ["/v1/orders/1", "/v1/sales/1"] {
+        for path in ["/v1/orders", "/v1/orders/1", "/v1/sales/1"] {
             rows.push((
                 format!("{method} {path}"),
                 Ask::get(path).method(method.clone()),
@@ -222,6 +230,7 @@ fn rows(scene: &Scene) -> Vec<Row> {
         header_rows(&good, "idempotency-key", 255, malformed("idempotency-key")),
         header_rows(&good, "x-buyer-id", 128, NOBODY),
         header_rows(&own_order, "x-buyer-id", 128, NOBODY),
+        header_rows(&Ask::get("/v1/orders"), "x-buyer-id", 128, NOBODY),
         body_rows(&good),
         id_rows(),
         route_rows(&good),

@@ -11,8 +11,8 @@ use std::{
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    AttemptId, AttemptState, Batch, BuyerId, CancelReason, LedgerId, Money, Order, OrderId, OrderState,
-    OrderStep, Payment, Refusal, Sale, SaleId, SaleState, StoreId, StoreIdentity, Unpayable,
+    AttemptId, AttemptState, Batch, BuyerId, CancelReason, LedgerId, Money, Order, OrderId, OrderPage,
+    OrderState, OrderStep, Payment, Refusal, Sale, SaleId, SaleState, StoreId, StoreIdentity, Unpayable,
 };
 use flashgate_gateway::{
     buy::orders::{OrderView, Orders},
@@ -65,6 +65,10 @@ impl Registry for OneOrder {
 
     async fn find_order(&self, _order: OrderId) -> Result<Option<Order>, RegistryError> {
         self.found()
+    }
+
+    async fn orders_of(&self, _buyer: &BuyerId, _page: OrderPage) -> Result<Vec<Order>, RegistryError> {
+        Ok(self.found()?.into_iter().collect())
     }
 
     async fn cancel_order(&self, _order: OrderId, _buyer: &BuyerId) -> Result<Option<Order>, RegistryError> {
@@ -142,6 +146,12 @@ impl OrderStage {
         found.map(|view| self.state_of(&view))
     }
 
+    async fn list(&self) -> Result<Vec<(OrderState, u32)>, ApiError> {
+        let page = OrderPage { before: None, size: OrderPage::SIZE_DEFAULT };
+        let listed = self.orders.list(&BuyerId::new("ada").unwrap(), page).await?;
+        Ok(listed.iter().map(|view| self.state_of(view)).collect())
+    }
+
     async fn cancel(&self, buyer: &str) -> Result<(OrderState, u32), ApiError> {
         let cancelled = self.orders.cancel(self.batch.id().base(), &BuyerId::new(buyer).unwrap()).await;
         cancelled.map(|view| self.state_of(&view))
@@ -172,6 +182,21 @@ async fn an_order_that_is_not_decided_is_pending_and_cannot_be_cancelled_yet() -
     stage.settle().await;
     assert_eq!(stage.cancel("ada").await, Ok((BY_BUYER, 2)));
     assert_eq!(stage.find("ada").await, Ok((BY_BUYER, 2)));
+    Ok(())
+}
+
+/// A list tells of no order what a look-up after it would take back.
+#[tokio::test]
+async fn a_listed_order_stands_as_a_look_up_tells() -> Fact {
+    let stage = OrderStage::new().await?;
+    stage.store(OrderState::Confirmed, 1);
+    assert_eq!(stage.list().await, Ok(vec![(OrderState::Pending, 0)]), "its outcome is on the way");
+    stage.settle().await;
+    assert_eq!(stage.list().await, Ok(vec![(OrderState::Confirmed, 1)]));
+    stage.store(OrderState::Paid, 2);
+    assert_eq!(stage.list().await, Ok(vec![(OrderState::Paid, 2)]));
+    stage.worker.is_away.store(true, Ordering::Relaxed);
+    assert_eq!(stage.list().await, Err(ApiError::WorkerUnavailable));
     Ok(())
 }
 

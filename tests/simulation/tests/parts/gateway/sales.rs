@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use flashgate_domain::{
-    BuyerId, LedgerId, Order, OrderId, Payment, Sale, SaleId, SaleState, StoreId, StoreIdentity,
+    BuyerId, LedgerId, Order, OrderId, OrderPage, Payment, Sale, SaleId, SaleState, StoreId, StoreIdentity,
     id::ShardCount,
 };
 use flashgate_gateway::sales::{
@@ -59,6 +59,10 @@ impl Registry for SomeSales {
 
     async fn find_order(&self, _order: OrderId) -> Result<Option<Order>, RegistryError> {
         Ok(None)
+    }
+
+    async fn orders_of(&self, _buyer: &BuyerId, _page: OrderPage) -> Result<Vec<Order>, RegistryError> {
+        Ok(Vec::new())
     }
 
     async fn cancel_order(&self, _order: OrderId, _buyer: &BuyerId) -> Result<Option<Order>, RegistryError> {
