@@ -8,7 +8,7 @@ use flashgate_operations::{
     client::OrdersClient,
     view::{OrderEventsView, OrderView, PaymentsView, RefundView, StoredOrderView, StoredOrdersView},
 };
-use flashgate_output::exit::CliError;
+use flashgate_output::{exit::CliError, number::whole};
 use flashgate_proto::v1::{self, purchase_service_client::PurchaseServiceClient};
 use tonic::{Request, metadata::AsciiMetadataValue};
 
@@ -64,7 +64,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "ID")]
     before: Option<OrderId>,
     /// At most so many orders, up to 100
-    #[arg(long, value_name = "N", default_value_t = OrderPage::SIZE_DEFAULT)]
+    #[arg(long, value_name = "N", default_value_t = OrderPage::SIZE_DEFAULT, value_parser = whole::<u32>(1, OrderPage::SIZE_MAX.into()))]
     limit: u32,
     #[command(flatten)]
     at: OperatorArgs,
