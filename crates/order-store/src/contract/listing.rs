@@ -59,7 +59,7 @@ pub async fn orders_of_a_buyer_come_page_by_page(subject: &Subject) -> Fact {
     }
     ids.reverse();
     let (mut listed, mut before) = (Vec::new(), None);
-    loop {
+    while listed.len() <= ids.len() {
         let page = subject.ids_of("ann", before, 64).await?;
         let Some(last) = page.last() else { break };
         before = Some(*last);
