@@ -104,7 +104,7 @@ pub async fn serve(
         seed,
     };
     let (payments, payment_tasks) = payments::open(payment_parts, payment_dependencies, files);
-    let files = files.saturating_sub(payment_tasks.as_ref().map_or(0, payments::Tasks::connections_max));
+    let files = payments::files_left(files, payment_tasks.as_ref());
     let backlog = Backlog::default();
     let repairs = Repairs {
         store: store.clone(),

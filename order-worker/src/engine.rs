@@ -116,7 +116,7 @@ pub async fn run<S: Subscription + 'static>(
         seed,
     };
     let (payments, payment_tasks) = payments::open(payments, payment_dependencies, files);
-    let files = files.saturating_sub(payment_tasks.as_ref().map_or(0, payments::Tasks::connections_max));
+    let files = payments::files_left(files, payment_tasks.as_ref());
     let repairs = Repairs {
         store: Arc::clone(&store),
         publisher: Arc::clone(&publisher),

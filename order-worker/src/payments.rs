@@ -103,6 +103,11 @@ pub struct Services {
     pub retention: Retention,
 }
 
+/// The open files that payments leave of `files`.
+pub(crate) fn files_left(files: usize, tasks: Option<&Tasks>) -> usize {
+    files.saturating_sub(tasks.map_or(0, |tasks| tasks.connections_max))
+}
+
 /// The background tasks, which are yet to run.
 pub struct Tasks {
     services: Services,
@@ -157,11 +162,6 @@ pub fn connect(
 pub(crate) struct Running(Vec<Task>);
 
 impl Tasks {
-    /// Maximum connections of callbacks.
-    pub(crate) const fn connections_max(&self) -> usize {
-        self.connections_max
-    }
-
     /// Runs the tasks under `supervisor` until its shutdown.
     pub(crate) fn spawn(self, supervisor: &Supervisor) -> Running {
         let Self { services, listener, limits, connections_max } = self;

@@ -1,6 +1,6 @@
 //! An order of the order store on the wire. The only place that converts orders.
 
-use flashgate_domain::{Order, OrderState, SaleId, Timestamp};
+use flashgate_domain::{BuyerId, Order, OrderPage, OrderState, SaleId, Timestamp};
 
 use crate::{
     body::{self, BodyError},
@@ -22,6 +22,15 @@ pub fn order_message(order: &Order) -> v1::Order {
         created_at_ms: created_at.as_millis(),
         version: *version,
         pay_by_ms: pay_by.map(Timestamp::as_millis),
+    }
+}
+
+/// The request of a page of a buyer's orders.
+pub fn page_request(buyer: &BuyerId, page: OrderPage) -> v1::ListStoredOrdersRequest {
+    v1::ListStoredOrdersRequest {
+        buyer_id: buyer.as_str().to_owned(),
+        before_id: page.before.map(|before| before.to_string()).unwrap_or_default(),
+        page_size: page.size,
     }
 }
 

@@ -47,6 +47,22 @@ pub fn sale_id(number: u64) -> Result<SaleId, ApiError> {
     SaleId::new(number).map_err(invalid("sale_id"))
 }
 
+/// Hands each parameter of a query to `take`, by name and value, which says whether the list has it.
+///
+/// # Errors
+/// That of `take`; a parameter that the list does not have.
+pub fn parameters(
+    query: Option<&str>,
+    mut take: impl FnMut(&str, &str) -> Result<bool, ApiError>,
+) -> Result<(), ApiError> {
+    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        if !take(&name, &value)? {
+            return Err(ApiError::malformed(name.into_owned(), "is no parameter of this list"));
+        }
+    }
+    Ok(())
+}
+
 /// A number in a text.
 pub fn number<N: FromStr>(field: &'static str, text: &str) -> Result<N, ApiError> {
     // `parse` accepts a sign, too.

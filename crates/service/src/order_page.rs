@@ -6,7 +6,7 @@ use utoipa::IntoParams;
 
 use crate::{
     error::ApiError,
-    fields::{invalid, number, page_size},
+    fields::{invalid, number, page_size, parameters},
 };
 
 /// What [`from_query`] takes, for an OpenAPI document.
@@ -32,16 +32,14 @@ pub fn from_query(
     mut other: impl FnMut(&str, &str) -> Result<bool, ApiError>,
 ) -> Result<OrderPage, ApiError> {
     let mut page = first();
-    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        match name.as_ref() {
+    parameters(query, |name, value| {
+        match name {
             "before_id" => page.before = Some(value.parse().map_err(invalid("before_id"))?),
-            "page_size" => page.size = size(number("page_size", &value)?)?,
-            unknown if !other(unknown, &value)? => {
-                return Err(ApiError::malformed(unknown.to_owned(), "is no parameter of this list"));
-            }
-            _known => {}
+            "page_size" => page.size = size(number("page_size", value)?)?,
+            _ => return other(name, value),
         }
-    }
+        Ok(true)
+    })?;
     Ok(page)
 }
 

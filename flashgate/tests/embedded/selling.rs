@@ -13,11 +13,21 @@ pub(crate) const DECIDED_MAX: Duration = Duration::from_secs(30);
 
 /// Waits until the order is decided.
 pub(crate) async fn decided(serve: &Serve, order: &str, buyer: &str) -> String {
+    becomes(serve, order, buyer, |state| state != "pending").await
+}
+
+/// Waits until the order is in a state that is meant.
+pub(crate) async fn becomes(
+    serve: &Serve,
+    order: &str,
+    buyer: &str,
+    is_meant: impl Fn(&str) -> bool,
+) -> String {
     let deadline = Instant::now() + DECIDED_MAX;
     loop {
         match order_state(serve.http, order, buyer).await {
-            Some(state) if state != "pending" => return state,
-            pending => assert!(Instant::now() < deadline, "order {order} of {buyer} is still {pending:?}"),
+            Some(state) if is_meant(&state) => return state,
+            other => assert!(Instant::now() < deadline, "order {order} of {buyer} is still {other:?}"),
         }
         sleep(Duration::from_millis(20)).await;
     }

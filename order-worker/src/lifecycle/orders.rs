@@ -82,9 +82,9 @@ impl Orders {
     /// # Errors
     /// A fault of the store.
     pub async fn list(&self, buyer: &BuyerId, page: OrderPage) -> Result<Vec<Order>, ApiError> {
-        let mut orders = self.store.orders_of(buyer, page).await.map_err(failure)?;
-        for order in &mut orders {
-            *order = self.in_time(order.clone()).await?;
+        let mut orders = Vec::new();
+        for found in self.store.orders_of(buyer, page).await.map_err(failure)? {
+            orders.push(self.in_time(found).await?);
         }
         Ok(orders)
     }

@@ -209,7 +209,7 @@ pub(crate) async fn list(
     State(operator): State<Operator>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<SalesView>, ApiError> {
-    let sales = operator.sales.list(&page::from_query(query.as_deref().unwrap_or(""))?).await?;
+    let sales = operator.sales.list(&page::from_query(query.as_deref())?).await?;
     Ok(Json(SalesView::from(sales.as_slice())))
 }
 

@@ -5,7 +5,7 @@ use flashgate_order_store::{SALE_PAGE_MAX, SalePage};
 use flashgate_proto::v1::ListSalesRequest;
 use flashgate_service::{
     error::ApiError,
-    fields::{number, page_size},
+    fields::{number, page_size, parameters},
 };
 use utoipa::IntoParams;
 
@@ -32,17 +32,18 @@ pub(crate) struct Parameters {
 }
 
 /// The page of a query: `after_id`, `page_size` and `states` (separated by commas); the last of each counts.
-pub(super) fn from_query(query: &str) -> Result<SalePage, ApiError> {
+pub(super) fn from_query(query: Option<&str>) -> Result<SalePage, ApiError> {
     let mut request = ListSalesRequest::default();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        match name.as_ref() {
+    parameters(query, |name, value| {
+        match name {
             // As large as an id can be.
-            "after_id" => request.after_id = number::<i64>("after_id", &value)?.unsigned_abs(),
-            "page_size" => request.page_size = number("page_size", &value)?,
+            "after_id" => request.after_id = number::<i64>("after_id", value)?.unsigned_abs(),
+            "page_size" => request.page_size = number("page_size", value)?,
             "states" => request.states = value.split(',').map(str::to_owned).collect(),
-            unknown => return Err(ApiError::malformed(unknown.to_owned(), "is no parameter of this list")),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     checked(&request)
 }
 

@@ -6,7 +6,6 @@ use flashgate_domain::{Clock, Sale, SaleId, SaleState, SystemClock};
 use flashgate_order_store::{SALE_PAGE_MAX, SalePage, SaleRepository};
 use flashgate_output::exit::CliError;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -131,10 +130,10 @@ async fn assemble(
     let (mq, names) = topics::connect(broker, &config.broker, Arc::clone(&clock)).await?;
     let (mq, names) = (&mq, &names);
     let operator = doors.operator.local_addr().map_err(CliError::other)?;
-    let callbacks =
-        doors.callbacks.as_ref().map(TcpListener::local_addr).transpose().map_err(CliError::other)?;
+    let callbacks = doors.payments.as_ref().map(|payments| payments.listener.local_addr());
+    let callbacks = callbacks.transpose().map_err(CliError::other)?;
     let around = Surroundings { mq, names, stores, clock, metrics, seed };
-    let worker = Worker::start(config, doors.operator, doors.callbacks, around.clone()).await?;
+    let worker = Worker::start(config, doors.operator, doors.payments, around.clone()).await?;
     match Gateway::start(config, doors.gateway, operator, around, leave).await {
         Ok((gateway, addresses)) => {
             let addresses = addresses.map(|gateway| Addresses {

@@ -27,24 +27,17 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Joins its group at the broker, and starts. Operators come to `listener`, the payment provider to `callbacks`.
+    /// Joins its group at the broker, and starts. Operators come to `listener`.
     pub(crate) async fn start(
         config: &ServeConfig,
         listener: TcpListener,
-        callbacks: Option<TcpListener>,
+        payments: Option<Parts>,
         around: Surroundings<'_>,
     ) -> Result<Self, CliError> {
         let Surroundings { mq, names, stores, clock, metrics, seed } = around;
         let leave = CancellationToken::new();
         let supervisor = Supervisor::new(leave.clone());
         let mq = mq.clone().supervised(supervisor.clone());
-        let payments = match (&config.payment, callbacks) {
-            (Some(payment), Some(callbacks)) => {
-                let parts = Parts::new(payment, callbacks);
-                Some(parts.map_err(|wrong| CliError::Usage(wrong.to_string()))?)
-            }
-            (_, _) => None,
-        };
         let subscription = mq.subscribe(names.worker.clone(), names.orders.clone()).await;
         let subscription = subscription
             .map_err(|fault| CliError::Other(format!("the order worker at the broker: {fault}")))?;

@@ -116,10 +116,7 @@ impl<C: Carrier> OrdersClient<C> {
     /// # Errors
     /// The call failed.
     pub async fn list(&mut self, buyer: &BuyerId, page: OrderPage) -> Result<Vec<Order>, ClientError> {
-        let before_id = page.before.map(|before| before.to_string()).unwrap_or_default();
-        let buyer_id = buyer.as_str().to_owned();
-        let request = v1::ListStoredOrdersRequest { buyer_id, before_id, page_size: page.size };
-        let orders = self.0.list_orders(request).await?.into_inner().orders;
+        let orders = self.0.list_orders(order::page_request(buyer, page)).await?.into_inner().orders;
         orders.into_iter().map(|stored| order::order(stored).map_err(invalid)).collect()
     }
 

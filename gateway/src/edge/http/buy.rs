@@ -11,7 +11,7 @@ use flashgate_domain::{OrderId, Verdict, verdict::Violation};
 use flashgate_service::{
     body,
     error::{ApiError, REFUSALS},
-    openapi::{Buyer, Everywhere, Id, Key, errors},
+    openapi::{Everywhere, Id, Key, errors},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -20,7 +20,7 @@ use utoipa::{
     openapi::{self, RefOr},
 };
 
-use super::fields;
+use super::fields::{self, BuyerHeader};
 use crate::{
     buy::purchase::Buy,
     config::BODY_BYTES_MAX,
@@ -81,7 +81,7 @@ struct TraceContextHeaders {
     params(
         ("sale_id" = inline(Id), Path, description = "The sale: a decimal number from 1 to 2^63 - 1"),
         ("Idempotency-Key" = inline(Key), Header, description = "Names this purchase: 1 to 255 visible ASCII characters, once"),
-        ("X-Buyer-Id" = inline(Buyer), Header, description = "The buyer, with auth.mode = trusted-header: 1 to 128 visible ASCII characters, once"),
+        BuyerHeader,
         TraceContextHeaders,
     ),
     request_body = super::BuyBody,

@@ -7,11 +7,12 @@ use flashgate_service::{
     error::ApiError,
     fields::{self, KEY_HEADER},
     integers,
+    openapi::Buyer,
 };
 use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// The body of a purchase.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
@@ -20,6 +21,16 @@ pub struct BuyBody {
     /// How many units: from 1 to the sale's `quantity_max`.
     #[schema(minimum = 1, maximum = 1_000_000)]
     pub quantity: u32,
+}
+
+/// What the authentication of a buyer takes, for the document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only described")]
+pub(super) struct BuyerHeader {
+    /// The buyer, with auth.mode = trusted-header: 1 to 128 visible ASCII characters, once
+    #[param(rename = "X-Buyer-Id", inline)]
+    x_buyer_id: Buyer,
 }
 
 /// Decodes the header `Idempotency-Key`.

@@ -12,7 +12,7 @@ use flashgate_domain::{
 use flashgate_proto::sale::SaleTerms;
 use flashgate_service::{
     error::ApiError,
-    openapi::{Buyer, Everywhere, Id, errors},
+    openapi::{Everywhere, Id, errors},
     order_page,
 };
 use http::HeaderMap;
@@ -22,7 +22,7 @@ use utoipa::{
     openapi::{RefOr, Response},
 };
 
-use super::fields;
+use super::fields::{self, BuyerHeader};
 use crate::{buy::orders::OrderView, edge::api::Api, sales::catalogue::Entry};
 
 /// How an order stands.
@@ -170,7 +170,7 @@ impl IntoResponses for SaleErrors {
     tag = "orders",
     params(
         ("order_id" = inline(Id), Path, description = "A decimal number from 1 to 2^63 - 1"),
-        ("X-Buyer-Id" = inline(Buyer), Header, description = "The buyer, with auth.mode = trusted-header: 1 to 128 visible ASCII characters, once"),
+        BuyerHeader,
     ),
     responses(
         (status = 200, description = "The order", body = OrderBody),
@@ -198,7 +198,7 @@ pub(crate) async fn order(
     tag = "orders",
     params(
         order_page::Parameters,
-        ("X-Buyer-Id" = inline(Buyer), Header, description = "The buyer, with auth.mode = trusted-header: 1 to 128 visible ASCII characters, once"),
+        BuyerHeader,
     ),
     responses(
         (status = 200, description = "The orders", body = OrdersBody),
@@ -228,7 +228,7 @@ pub(crate) async fn orders(
     tag = "orders",
     params(
         ("order_id" = inline(Id), Path, description = "A decimal number from 1 to 2^63 - 1"),
-        ("X-Buyer-Id" = inline(Buyer), Header, description = "The buyer, with auth.mode = trusted-header: 1 to 128 visible ASCII characters, once"),
+        BuyerHeader,
     ),
     responses(
         (status = 200, description = "The order, cancelled now or before", body = OrderBody),

@@ -9,7 +9,7 @@ use axum::{
 use flashgate_domain::{OrderState, OrderStep, Payment, Refusal, Timestamp, Unpayable, verdict::Violation};
 use flashgate_service::{
     error::ApiError,
-    openapi::{Buyer, Everywhere, Id, errors},
+    openapi::{Everywhere, Id, errors},
 };
 use http::HeaderMap;
 use serde::Serialize;
@@ -18,7 +18,7 @@ use utoipa::{
     openapi::{RefOr, Response},
 };
 
-use super::look_up::buyer_and_order;
+use super::{fields::BuyerHeader, look_up::buyer_and_order};
 use crate::edge::api::Api;
 
 /// What the buyer needs to pay an order.
@@ -91,7 +91,7 @@ impl IntoResponses for PayErrors {
     tag = "orders",
     params(
         ("order_id" = inline(Id), Path, description = "A decimal number from 1 to 2^63 - 1"),
-        ("X-Buyer-Id" = inline(Buyer), Header, description = "The buyer, with auth.mode = trusted-header: 1 to 128 visible ASCII characters, once"),
+        BuyerHeader,
     ),
     responses(
         (status = 200, description = "The open payment attempt", body = PaymentBody),

@@ -108,11 +108,7 @@ impl Registry for GrpcRegistry {
     }
 
     async fn orders_of(&self, buyer: &BuyerId, page: OrderPage) -> Result<Vec<Order>, RegistryError> {
-        let request = v1::ListStoredOrdersRequest {
-            buyer_id: buyer.as_str().to_owned(),
-            before_id: page.before.map(|before| before.to_string()).unwrap_or_default(),
-            page_size: page.size,
-        };
+        let request = order::page_request(buyer, page);
         let orders = self.orders.clone().list_orders(request).await.map_err(unavailable)?.into_inner().orders;
         orders.into_iter().map(stored_order).collect()
     }
