@@ -11,8 +11,10 @@ pub mod order;
 mod rebuild;
 mod redrive;
 pub mod repair;
+mod restock_csv;
 pub mod sale;
 mod sale_create;
+mod sale_restock;
 mod server;
 mod table;
 

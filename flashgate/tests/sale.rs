@@ -207,6 +207,82 @@ async fn a_creation_whose_answer_is_lost_for_good_says_that_a_sale_may_exist_and
 }
 
 #[tokio::test]
+async fn a_restock_whose_answer_is_lost_is_repeated_and_adds_its_units_once() {
+    let operator = Operator::losing_answers(2).await;
+    json_of(&flashgate(&operator, &[&CREATE[..], &["--timeout", "1s"]].concat()).await);
+    let restock = [
+        "sale",
+        "restock",
+        "1",
+        "--units",
+        "50",
+        "--actor",
+        "eve",
+        "--reason",
+        "a late delivery",
+        "--timeout",
+        "1s",
+    ];
+    let added = flashgate(&operator, &[&restock[..], &["--output", "json"]].concat()).await;
+    assert!(String::from_utf8_lossy(&added.stderr).contains("asking again"), "{added:?}");
+    assert_eq!(json_of(&added)["restocked"], 50);
+    let listed = json_of(&flashgate(&operator, &["sale", "restocks", "1", "--output", "json"]).await);
+    let [one] = &listed["restocks"].as_array().unwrap()[..] else { panic!("{listed}") };
+    assert_eq!((&one["units"], &one["operator"]), (&json!(50), &json!("eve")));
+    let none = flashgate(&operator, &["sale", "restock", "1", "--units", "0"]).await;
+    assert_eq!(none.status.code(), Some(2), "{none:?}");
+}
+
+#[tokio::test]
+async fn a_file_of_restocks_is_looked_at_first_and_adds_each_row_once() {
+    let operator = Operator::start().await;
+    for _ in 0..2 {
+        json_of(&flashgate(&operator, &CREATE).await);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let restock = async |name: &str, rows: &str, apply: &[&str]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, format!("sale_id,units,idempotency_key\n{rows}")).unwrap();
+        let file = ["sale", "restock-csv", path.to_str().unwrap(), "--actor", "eve", "--output", "json"];
+        let reason = ["--reason", "a late delivery"];
+        flashgate(&operator, &[&file[..], &reason, apply].concat()).await
+    };
+    let effects = |output: &Output| -> Vec<Value> {
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        answer["rows"].as_array().unwrap().iter().map(|row| row["effect"].clone()).collect()
+    };
+    let three = "1,5,a\n2,7,b\n1,3,c\n";
+    let dry = restock("three.csv", three, &[]).await;
+    assert_eq!(json_of(&dry)["applied"], false);
+    assert_eq!(effects(&dry), ["to_add"; 3]);
+    assert_eq!(json_of(&dry)["rows"][2]["restocked"], 8);
+    assert_eq!(
+        json_of(&flashgate(&operator, &["sale", "show", "1", "--output", "json"]).await)["restocked"],
+        0
+    );
+
+    let applied = json_of(&restock("three.csv", three, &["--apply"]).await);
+    assert_eq!((&applied["applied"], &applied["rows"][2]["restocked"]), (&json!(true), &json!(8)));
+    let more = restock("more.csv", &format!("{three}2,1,d\n"), &["--apply"]).await;
+    assert_eq!(effects(&more), ["added_before", "added_before", "added_before", "added"]);
+    assert_eq!(
+        json_of(&flashgate(&operator, &["sale", "show", "2", "--output", "json"]).await)["restocked"],
+        8
+    );
+
+    let refused = restock("wrong.csv", "1,9,e\n1,6,a\n3,1,f\n1,999999999,g\n", &["--apply"]).await;
+    assert_eq!(refused.status.code(), Some(4), "{refused:?}");
+    assert_eq!(effects(&refused), ["to_add", "key_reused", "sale_not_found", "too_many"]);
+    assert_eq!(
+        json_of(&flashgate(&operator, &["sale", "show", "1", "--output", "json"]).await)["restocked"],
+        8
+    );
+    let invalid = restock("invalid.csv", "1,0,h\n", &["--apply"]).await;
+    assert_eq!(invalid.status.code(), Some(2), "{invalid:?}");
+    assert!(String::from_utf8_lossy(&invalid.stderr).contains("line 2: units"), "{invalid:?}");
+}
+
+#[tokio::test]
 async fn another_server_is_told_by_what_it_is_and_which_port_to_name() {
     let operator = Operator::start().await;
     let url = operator.url();

@@ -45,6 +45,7 @@ pub const WORKER: &[Metric] = &[
             name: "to",
             values: &["paid", "shipped", "finished", "cancelled", "refunding", "refunded"],
         }]),
+    Metric::counter("flashgate_worker_restocked_units_total", "units that operators added to sales"),
     Metric::counter("flashgate_worker_expired_orders_total", "orders cancelled since they were not paid in time")
         .by(&[Label { name: "by", values: &["timer", "sweep", "payment"] }]),
     Metric::new(

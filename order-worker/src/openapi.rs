@@ -2,15 +2,15 @@
 //! `docs/openapi.order-worker.json` is a copy of it.
 
 use flashgate_operations::view::{
-    AttemptView, OrderEventView, OrderEventsView, OrderView, PaymentsView, RefundView, SaleView, SalesView,
-    StoredOrderView, StoredOrdersView,
+    AttemptView, OrderEventView, OrderEventsView, OrderView, PaymentsView, RefundView, RestockView,
+    RestocksView, SaleView, SalesView, StoredOrderView, StoredOrdersView,
 };
 use flashgate_proto::sale::SaleTerms;
 use flashgate_service::openapi::{Buyer, Id, Key, Problem};
 use utoipa::OpenApi;
 
 use crate::operator::{
-    form::{SaleForm, StepForm},
+    form::{RestockForm, SaleForm, StepForm},
     http, payments,
 };
 
@@ -24,6 +24,8 @@ use crate::operator::{
         http::create,
         http::list,
         http::find,
+        http::restock,
+        http::restocks,
         http::preheat,
         http::close,
         http::list_orders,
@@ -39,6 +41,9 @@ use crate::operator::{
     ),
     components(schemas(
         StepForm,
+        RestockForm,
+        RestockView,
+        RestocksView,
         SaleForm,
         SaleTerms,
         SaleView,

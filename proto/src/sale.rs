@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use flashgate_domain::{
-    DeductPolicy, IdempotencyKey, Sale, SaleDraft, SaleFields, SaleId, SaleState, Timestamp,
-    sale::InvalidSale,
+    Cause, DeductPolicy, IdempotencyKey, OperatorName, Restock, RestockDraft, Sale, SaleDraft, SaleFields,
+    SaleId, SaleState, Timestamp, sale::InvalidSale,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -153,6 +153,39 @@ impl From<&SaleDraft> for SaleTerms {
             pay_within_ms: millis(*pay_within),
         }
     }
+}
+
+/// Encodes a restock.
+pub fn restock_message(restock: &Restock) -> v1::Restock {
+    let Restock { draft: RestockDraft { sale, units, operator, cause }, key, restocked, at } = restock;
+    v1::Restock {
+        sale_id: sale.get(),
+        units: units.get(),
+        idempotency_key: key.as_str().to_owned(),
+        operator: operator.as_str().to_owned(),
+        cause: cause.as_str().to_owned(),
+        restocked: *restocked,
+        at_ms: at.as_millis(),
+    }
+}
+
+/// Decodes a restock.
+///
+/// # Errors
+/// The first invalid field, as in the .proto file.
+pub fn restock(message: v1::Restock) -> Result<Restock, InvalidSale> {
+    let v1::Restock { sale_id, units, idempotency_key, operator, cause, restocked, at_ms } = message;
+    let invalid = |field, expected| InvalidSale { field, expected };
+    let sale = SaleId::new(sale_id).map_err(|_range| invalid("sale_id", "must be from 1 to 2^63 - 1"))?;
+    let operator = OperatorName::new(operator).map_err(|_invalid| invalid("operator", "must be a name"))?;
+    let cause = Cause::new(cause).map_err(|_invalid| invalid("cause", "must be a text"))?;
+    let key = IdempotencyKey::new(idempotency_key);
+    Ok(Restock {
+        draft: RestockDraft::new(sale, units, operator, cause)?,
+        key: key.map_err(|_invalid| invalid("idempotency_key", "must be visible ASCII characters"))?,
+        restocked,
+        at: Timestamp::from_millis(at_ms),
+    })
 }
 
 #[cfg(test)]

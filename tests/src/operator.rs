@@ -3,14 +3,9 @@
 use std::{net::SocketAddr, time::Duration};
 
 use flashgate_domain::{Clock, SaleId, SystemClock};
-use flashgate_operations::client::OrdersClient;
-use flashgate_proto::v1::{
-    CloseSaleRequest, CreateSaleRequest, PreheatSaleRequest, sale_service_client::SaleServiceClient,
-};
-use tonic::{
-    Status,
-    transport::{Channel, Endpoint},
-};
+use flashgate_operations::client::{ClientError, OrdersClient, SalesClient};
+use flashgate_proto::v1::CreateSaleRequest;
+use tonic::transport::Endpoint;
 
 /// A new sale: open now and for an hour, unless told otherwise.
 #[derive(Clone, Debug)]
@@ -67,7 +62,8 @@ impl SaleForm {
 /// The operator's interface of one order worker.
 #[derive(Clone, Debug)]
 pub struct Operator {
-    sales: SaleServiceClient<Channel>,
+    /// Sales in the order store.
+    pub sales: SalesClient,
     /// Orders in the order store.
     pub orders: OrdersClient,
 }
@@ -80,7 +76,7 @@ impl Operator {
     pub fn new(address: SocketAddr) -> Self {
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
         let orders = OrdersClient::on(channel.clone());
-        Self { sales: SaleServiceClient::new(channel), orders }
+        Self { sales: SalesClient::on(channel), orders }
     }
 
     /// Creates a sale that nobody can buy from yet.
@@ -88,18 +84,16 @@ impl Operator {
     /// # Panics
     /// If it is refused.
     pub async fn create(&self, form: SaleForm) -> SaleId {
-        let sale = self.sales.clone().create_sale(form.0).await.unwrap().into_inner();
-        SaleId::new(sale.sale_id).unwrap()
+        self.sales.clone().create(form.0).await.unwrap().id
     }
 
     /// Creates a sale and has it preheated.
     ///
     /// # Errors
     /// What the worker says, if it is refused.
-    pub async fn open(&self, form: SaleForm) -> Result<SaleId, Status> {
-        let sale = self.sales.clone().create_sale(form.0).await?.into_inner();
-        self.sales.clone().preheat_sale(PreheatSaleRequest { sale_id: sale.sale_id }).await?;
-        Ok(SaleId::new(sale.sale_id).unwrap())
+    pub async fn open(&self, form: SaleForm) -> Result<SaleId, ClientError> {
+        let sale = self.sales.clone().create(form.0).await?.id;
+        Ok(self.sales.clone().preheat(sale).await?.id)
     }
 
     /// Has it preheated; it becomes sellable moments later.
@@ -107,7 +101,7 @@ impl Operator {
     /// # Panics
     /// If it is refused.
     pub async fn preheat(&self, sale: SaleId) {
-        self.sales.clone().preheat_sale(PreheatSaleRequest { sale_id: sale.get() }).await.unwrap();
+        self.sales.clone().preheat(sale).await.unwrap();
     }
 
     /// Ends it.
@@ -115,6 +109,6 @@ impl Operator {
     /// # Panics
     /// If it is refused.
     pub async fn close(&self, sale: SaleId) {
-        self.sales.clone().close_sale(CloseSaleRequest { sale_id: sale.get() }).await.unwrap();
+        self.sales.clone().close(sale).await.unwrap();
     }
 }

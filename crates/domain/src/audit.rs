@@ -20,7 +20,7 @@ pub mod step;
 pub use finding::{Finding, Report, Verdict};
 pub use gap::{Gap, missing_orders};
 pub use holding::{Holdings, lost_part};
-pub use judge::{Evidence, Trace, TraceStatus, open_batches, returned_units, weigh};
+pub use judge::{Evidence, Trace, TraceStatus, open_batches, restocked_units, returned_units, weigh};
 pub use snapshot::{
     Amount, BatchSums, BuyerUnits, DecidedBatch, LedgerSnapshot, LostEntry, OpenBatch, StoreSnapshot, Sums,
     WrittenCounts,

@@ -44,6 +44,6 @@ pub use payment::{
     AttemptId, AttemptState, CallbackId, Currency, Money, Payment, PaymentAttempt, Refund, RefundCause,
     RefundId, RefundKey, RefundRetry, RefundState, Unpayable,
 };
-pub use sale::{DeductPolicy, Sale, SaleDraft, SaleFields, SaleState, Window};
+pub use sale::{DeductPolicy, Restock, RestockDraft, Sale, SaleDraft, SaleFields, SaleState, Window};
 pub use trace::TraceContext;
 pub use verdict::{Refusal, Verdict};

@@ -1,13 +1,15 @@
 //! One item on sale: price, window, stock, limit per buyer, deduct policy, payment deadline.
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
 use thiserror::Error;
 
 use crate::{
+    buyer::IdempotencyKey,
     clock::Timestamp,
     id::SaleId,
     intent::{QUANTITY_MAX, Quantity},
+    lifecycle::{Cause, OperatorName},
 };
 
 /// Maximum stock of a sale, in units.
@@ -235,4 +237,43 @@ impl Sale {
     pub fn rebuild_epoch(&self) -> u64 {
         u64::from(self.generation) << 32
     }
+}
+
+/// Units that an operator adds to a sale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestockDraft {
+    /// The sale.
+    pub sale: SaleId,
+    /// How many, 1 to [`STOCK_MAX`].
+    pub units: NonZeroU64,
+    /// Who adds them.
+    pub operator: OperatorName,
+    /// Why.
+    pub cause: Cause,
+}
+
+impl RestockDraft {
+    /// Checks the number of units.
+    ///
+    /// # Errors
+    /// The field, and what it must be.
+    pub fn new(sale: SaleId, units: u64, operator: OperatorName, cause: Cause) -> Result<Self, InvalidSale> {
+        let units = NonZeroU64::new(units).filter(|units| units.get() <= STOCK_MAX);
+        let units =
+            units.ok_or(InvalidSale { field: "units", expected: "must be from 1 to 1,000,000,000" })?;
+        Ok(Self { sale, units, operator, cause })
+    }
+}
+
+/// Units that were added to a sale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restock {
+    /// The sale, the units, who and why.
+    pub draft: RestockDraft,
+    /// The key that made it once.
+    pub key: IdempotencyKey,
+    /// The units added since the start, with these.
+    pub restocked: u64,
+    /// When.
+    pub at: Timestamp,
 }

@@ -9,7 +9,7 @@ use flashgate_domain::{
     audit::{
         Amount, BatchSums, DecidedBatch, Evidence, Finding, Gap, LedgerSnapshot, LedgerStep, LostEntry,
         OpenBatch, Report, Steps, StoreSnapshot, StoreStep, Sums, Trace, TraceStatus, Verdict,
-        missing_orders, open_batches, returned_units, weigh,
+        missing_orders, open_batches, restocked_units, returned_units, weigh,
     },
 };
 use proptest::prelude::*;
@@ -192,6 +192,36 @@ fn returns_on_their_way_are_neither_a_leak_nor_a_surplus() {
     assert_eq!(Gap::between(&after, &first).returns, -3);
     let other = StoreSnapshot { generation: after.generation + 1, ..first.clone() };
     assert_eq!(returned_units(other.returned, &after, &other), None, "the rebuild counts anew");
+}
+
+/// Units that an operator adds are in the store at once, and in the ledger when a gateway has read the sale.
+#[test]
+fn restocks_on_their_way_are_neither_a_leak_nor_a_surplus() {
+    let (before, first) = books(10, &[confirmed(3, Fate::Settled), confirmed(2, Fate::Open)]);
+    let store = StoreSnapshot { restocked: 5, saleable: first.saleable + 5, ..first.clone() };
+    let on_the_way = Gap::between(&before, &store);
+    assert_eq!(on_the_way, Gap { restocks: 5, ..Gap::default() });
+    assert!(weigh(&on_the_way, Evidence::default(), &before, &store).is_empty());
+    assert_eq!(
+        restocked_units(first.restocked, &before, &store),
+        None,
+        "they were added after the first look"
+    );
+    let due = restocked_units(store.restocked, &before, &store);
+    assert_eq!(due, Some(Finding::RestocksDue { units: 5 }));
+    assert_eq!(report(due.into_iter().collect()).verdict(), Verdict::ToRedrive);
+
+    let closed = StoreSnapshot { state: SaleState::Closed, ..store.clone() };
+    assert_eq!(restocked_units(closed.restocked, &before, &closed), None, "nobody misses them");
+
+    let mut after = before.clone();
+    (after.totals.restocked, after.totals.available) = (5, before.totals.available + 5);
+    assert!(Gap::between(&after, &store).is_closed());
+    assert_eq!(restocked_units(store.restocked, &after, &store), None);
+    // A store that has lost the restock.
+    let lost = Gap::between(&after, &first);
+    assert_eq!(lost, Gap { across: 5, ..Gap::default() });
+    assert_eq!(weigh(&lost, Evidence::default(), &after, &first), [Finding::Surplus { units: 5 }]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use flashgate_domain::{Sale, SaleId};
-use flashgate_ledger::{Activated, LedgerError, Prepared, SaleLifecycle};
+use flashgate_ledger::{Activated, LedgerError, Prepared, Restocked, SaleLifecycle};
 
 use super::{RedisLedger, reply, scripts, servers::KeyLocation};
 
@@ -27,6 +27,17 @@ impl SaleLifecycle for RedisLedger {
     async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerError> {
         let call = scripts::ACTIVATE.call().key(self.keys.sale(sale)).number(generation);
         self.run_on_sale(sale, call, reply::activated).await
+    }
+
+    async fn restock(&self, sale: &Sale) -> Result<Restocked, LedgerError> {
+        let call = scripts::RESTOCK
+            .call()
+            .key(self.keys.sale(sale.id))
+            .number(sale.generation)
+            .number(sale.restocked)
+            .arg(self.keys.events());
+        let reply = self.run_on_sale(sale.id, call, |reply| reply::restocked(reply, sale.id)).await?;
+        Ok(self.record(reply))
     }
 
     async fn pause(&self, sale: SaleId) -> Result<(), LedgerError> {

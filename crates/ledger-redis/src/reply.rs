@@ -17,7 +17,7 @@ use flashgate_ledger::{LedgerError, SaleStock};
 use redis::Value;
 
 pub(super) use self::identifying::{identity, started};
-pub(super) use self::lifecycle::{activated, prepared, sale_ids, stopped, swept};
+pub(super) use self::lifecycle::{activated, prepared, restocked, sale_ids, stopped, swept};
 pub(super) use self::observing::{SnapshotPage, entry, holdings, message, order, snapshot};
 pub(super) use self::probing::{eviction_policy, probed, time};
 pub(super) use self::repairing::{compensated, rebuilding, rebuilt, restored};

@@ -51,6 +51,8 @@ scripts! {
     RESUME = "resume": "resume";
     /// Makes a sale sellable.
     ACTIVATE = "activate": "activate";
+    /// Adds restocked units.
+    RESTOCK = "restock": "restock";
     /// Pauses a sale.
     PAUSE = "pause": "pause";
     /// Closes a sale.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use flashgate_domain::{Sale, SaleId};
-use flashgate_ledger::{Activated, LedgerError, Prepared, SaleLifecycle};
+use flashgate_ledger::{Activated, LedgerError, Prepared, Restocked, SaleLifecycle};
 
 use super::SqliteLedger;
 
@@ -15,6 +15,11 @@ impl SaleLifecycle for SqliteLedger {
 
     async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerError> {
         self.write("activate", move |round| round.activate(sale, generation)).await
+    }
+
+    async fn restock(&self, sale: &Sale) -> Result<Restocked, LedgerError> {
+        let (sale, generation, restocked) = (sale.id, sale.generation, sale.restocked);
+        self.write("restock", move |round| round.restock(sale, generation, restocked)).await
     }
 
     async fn pause(&self, sale: SaleId) -> Result<(), LedgerError> {

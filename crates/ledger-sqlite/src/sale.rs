@@ -95,6 +95,15 @@ impl SaleRow {
         Some(())
     }
 
+    /// Adds the units by which `restocked` is more than was counted.
+    pub(super) fn restock_to(&mut self, restocked: u64) -> Option<()> {
+        let units = restocked.checked_sub(self.totals.restocked)?;
+        self.totals.restocked = restocked;
+        self.totals.available = self.totals.available.checked_add_unsigned(units)?;
+        self.epoch = self.epoch.checked_add(1)?;
+        self.moved()
+    }
+
     /// Returns units that a confirmed order gave up.
     pub(super) fn give_up(&mut self, units: u64) -> Option<()> {
         self.totals.released = self.totals.released.checked_add(units)?;

@@ -2,7 +2,8 @@
 
 use flashgate_domain::{Node, Sale, SaleId, audit::LedgerStep};
 use flashgate_ledger::{
-    Activated, Compensated, LedgerEvent, LedgerIdentity, LedgerState, Prepared, compensation::adjusted,
+    Activated, Compensated, LedgerEvent, LedgerIdentity, LedgerState, Prepared, Restocked,
+    compensation::adjusted,
 };
 
 use super::{
@@ -62,6 +63,26 @@ impl Round<'_> {
             LedgerState::Paused => Activated::Paused,
             LedgerState::Closed => Activated::Closed,
         })
+    }
+
+    /// Brings the units that were restocked up to `restocked`.
+    pub(super) fn restock(
+        &mut self,
+        sale: SaleId,
+        generation: u32,
+        restocked: u64,
+    ) -> Result<Restocked, CallError> {
+        let Some(mut row) = self.draft.row(self.index, sale) else { return Ok(Restocked::Missing) };
+        if row.generation != generation {
+            return Ok(Restocked::OtherGeneration { generation: row.generation });
+        }
+        if row.totals.restocked >= restocked {
+            return Ok(Restocked::Already);
+        }
+        row.restock_to(restocked).ok_or_else(out_of_range)?;
+        self.draft.events.push(LedgerEvent::Returned(row.stock()));
+        self.draft.merge(SaleChange::new(row));
+        Ok(Restocked::Done(row.stock()))
     }
 
     /// Pauses a sale. A closed sale stays closed, a missing one stays missing.

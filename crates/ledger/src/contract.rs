@@ -19,6 +19,7 @@ pub mod fencing;
 pub mod keeping;
 pub mod random;
 pub mod rebuilding;
+pub mod restocking;
 pub mod returning;
 pub mod scene;
 pub mod screening;
@@ -146,6 +147,11 @@ macro_rules! ledger_contract {
                 a_step_that_saw_other_totals_changes_nothing
                 a_step_never_brings_a_sale_below_zero
                 a_step_leaves_the_state_of_the_sale_alone;
+            restocking:
+                restocked_units_are_on_sale
+                a_total_is_counted_once
+                units_are_counted_in_every_state
+                units_of_another_sale_are_not_counted;
             random:
                 the_numbers_agree_after_any_calls;
         }

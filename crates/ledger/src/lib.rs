@@ -59,7 +59,7 @@ pub use flashgate_domain::{
     audit::{OpenBatch, WrittenCounts},
 };
 pub use identifying::{Identifying, LedgerIdentity};
-pub use lifecycle::{Activated, Prepared, SaleLifecycle};
+pub use lifecycle::{Activated, Prepared, Restocked, SaleLifecycle};
 pub use observing::{LedgerOrder, LogEntry, Observing, Snapshot};
 pub use probing::Probing;
 pub use repairing::{Compensated, Rebuilding, Rebuilt, Repairing, Restored};

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use flashgate_domain::{Sale, SaleId};
 
-use crate::LedgerError;
+use crate::{LedgerError, SaleStock};
 
 /// The states of a sale in the ledger: prepared, active, paused or closed, and finally removed.
 ///
@@ -17,6 +17,11 @@ pub trait SaleLifecycle: Send + Sync + 'static {
     /// Makes a prepared sale of that generation sellable. Call it only after the order store has confirmed the
     /// preheat. A missing sale stays missing.
     async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerError>;
+
+    /// Brings the units that were restocked up to those of the order store: those that the ledger has not counted yet are
+    /// on sale. In every state of the sale. The total is a level, so a second call, and one with an older total, change
+    /// nothing, whichever gateway makes it.
+    async fn restock(&self, sale: &Sale) -> Result<Restocked, LedgerError>;
 
     /// Pauses the sale until it is rebuilt: every intent gets [`IntentResult::Paused`], except replays.
     ///
@@ -61,6 +66,22 @@ pub enum Activated {
     /// It was closed before and stays so.
     Closed,
     /// It is missing in the ledger.
+    Missing,
+    /// It exists in another generation, and is unchanged.
+    OtherGeneration {
+        /// The ledger's generation.
+        generation: u32,
+    },
+}
+
+/// The result of [`SaleLifecycle::restock`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restocked {
+    /// The units are on sale, and `restocked` has grown.
+    Done(SaleStock),
+    /// The ledger has counted as many, or more; nothing changed.
+    Already,
+    /// The sale is missing; nothing changed.
     Missing,
     /// It exists in another generation, and is unchanged.
     OtherGeneration {

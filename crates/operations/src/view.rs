@@ -32,7 +32,7 @@ pub use payment::{AttemptView, PaymentsView, RefundView};
 pub use rebuild::RebuildView;
 pub use redrive::RedriveView;
 pub use repair::RepairView;
-pub use sale::{SaleView, SalesView};
+pub use sale::{RestockView, RestocksView, SaleView, SalesView};
 
 fn not_empty(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)

@@ -1,18 +1,26 @@
 //! Sales: rows, transitions, pages.
 
 use async_trait::async_trait;
-use flashgate_domain::{IdempotencyKey, Sale, SaleDraft, SaleId, SaleState, Timestamp};
+use flashgate_domain::{
+    IdempotencyKey, Restock, RestockDraft, Sale, SaleDraft, SaleId, SaleState, Timestamp, sale::STOCK_MAX,
+};
 use flashgate_order_store::{
-    SALE_PAGE_MAX, SaleMade, SalePage, SaleRepository, StoreError, Transition,
+    RESTOCKS_MAX, Restocked, SALE_PAGE_MAX, SaleMade, SalePage, SaleRepository, StoreError, Transition,
     sql::{
+        columns,
         sale::{
-            self, SALE_BY_KEY_SELECT, SALE_INSERT, SALE_SELECT, SALES_SELECT, SaleRow, Value, insert_values,
+            self, RestockColumns, SALE_BY_KEY_SELECT, SALE_INSERT, SALE_SELECT, SALES_SELECT, SaleRow, Value,
+            insert_values,
         },
-        texts::{SALE_CLOSE, SALE_CONFIRM_PREHEAT, SALE_NEXT_GENERATION, SALE_PREHEAT},
+        texts::{
+            RESTOCK_BY_KEY_SELECT, RESTOCK_INSERT, RESTOCKS_SELECT, SALE_CLOSE, SALE_CONFIRM_PREHEAT,
+            SALE_NEXT_GENERATION, SALE_PREHEAT, SALE_RESTOCK,
+        },
     },
 };
+use flashgate_supervision::failpoint;
 use sqlx::{
-    MySql, MySqlConnection, MySqlExecutor, Row,
+    Connection, MySql, MySqlConnection, MySqlExecutor, Row,
     mysql::{MySqlArguments, MySqlRow},
     query::Query,
 };
@@ -20,7 +28,7 @@ use sqlx::{
 use crate::{
     MySqlStore,
     fault::{Cause, QueryError},
-    lend, within,
+    lend, lend_retried, within,
 };
 
 #[async_trait]
@@ -75,6 +83,22 @@ impl SaleRepository for MySqlStore {
         self.transition(sale, update).await
     }
 
+    async fn restock(
+        &self,
+        key: &IdempotencyKey,
+        draft: &RestockDraft,
+        now: Timestamp,
+    ) -> Result<Restocked, StoreError> {
+        Ok(lend_retried!(self, |connection| restock(connection, key, draft, now)))
+    }
+
+    async fn restocks(&self, sale: SaleId) -> Result<Vec<Restock>, StoreError> {
+        let query = sqlx::query(RESTOCKS_SELECT).bind(sale.get()).bind(RESTOCKS_MAX);
+        Ok(lend!(self, self.call_timeout, |connection| async {
+            query.fetch_all(connection).await?.iter().map(|row| restock_from(row, sale)).collect()
+        })?)
+    }
+
     async fn close_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreError> {
         let update = sqlx::query(SALE_CLOSE).bind(now.as_millis()).bind(sale.get());
         self.transition(sale, update).await
@@ -126,6 +150,64 @@ async fn create(
     }
     let id = query.execute(&mut *connection).await?.last_insert_id();
     Ok(sale::inserted(id, draft.clone())?)
+}
+
+/// The row of the sale is locked until the end, by one call of an operator.
+async fn restock(
+    connection: &mut MySqlConnection,
+    key: &IdempotencyKey,
+    draft: &RestockDraft,
+    now: Timestamp,
+) -> Result<Restocked, QueryError> {
+    let units = draft.units.get();
+    let mut transaction = connection.begin().await?;
+    let update = sqlx::query(SALE_RESTOCK)
+        .bind(units)
+        .bind(units)
+        .bind(now.as_millis())
+        .bind(draft.sale.get())
+        .bind(units)
+        .bind(STOCK_MAX);
+    let is_added = update.execute(&mut *transaction).await?.rows_affected() == 1;
+    let sale = find(&mut *transaction, draft.sale).await?;
+    if let Some(sale) = sale.clone().filter(|_sale| is_added) {
+        let insert = sqlx::query(RESTOCK_INSERT)
+            .bind(key.as_str())
+            .bind(draft.sale.get())
+            .bind(units)
+            .bind(draft.operator.as_str())
+            .bind(draft.cause.as_str())
+            .bind(sale.restocked)
+            .bind(now.as_millis());
+        match insert.execute(&mut *transaction).await.map_err(QueryError::from) {
+            Ok(_inserted) => {
+                failpoint::hit("before_restock_commit");
+                transaction.commit().await?;
+                failpoint::hit("after_restock_commit");
+                return Ok(Restocked::Now(sale));
+            }
+            Err(error) if error.cause() == Some(Cause::Duplicate) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    transaction.rollback().await?;
+    let known =
+        sqlx::query(RESTOCK_BY_KEY_SELECT).bind(key.as_str()).fetch_optional(&mut *connection).await?;
+    let Some(known) = known else { return Ok(Restocked::refused(sale.as_ref())) };
+    let (made_for, units) = (columns::sale_id(known.try_get("sale_id")?)?, known.try_get("units")?);
+    Ok(Restocked::found(made_for, units, draft, find(connection, draft.sale).await?))
+}
+
+fn restock_from(row: &MySqlRow, sale: SaleId) -> Result<Restock, QueryError> {
+    let columns = RestockColumns {
+        idempotency_key: row.try_get("idempotency_key")?,
+        units: row.try_get("units")?,
+        operator: row.try_get("operator")?,
+        cause: row.try_get("cause")?,
+        restocked: row.try_get("restocked")?,
+        at_ms: row.try_get("at_ms")?,
+    };
+    Ok(columns.restock(sale)?)
 }
 
 pub(crate) async fn find(executor: impl MySqlExecutor<'_>, sale: SaleId) -> Result<Option<Sale>, QueryError> {

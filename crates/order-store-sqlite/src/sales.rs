@@ -1,17 +1,27 @@
 //! Sales: rows, transitions, pages.
 
 use async_trait::async_trait;
-use flashgate_domain::{IdempotencyKey, Sale, SaleDraft, SaleId, SaleState, Timestamp};
+use flashgate_domain::{
+    IdempotencyKey, Restock, RestockDraft, Sale, SaleDraft, SaleId, SaleState, Timestamp, sale::STOCK_MAX,
+};
 use flashgate_order_store::{
-    SALE_PAGE_MAX, SaleMade, SalePage, SaleRepository, StoreError, Transition,
+    RESTOCKS_MAX, Restocked, SALE_PAGE_MAX, SaleMade, SalePage, SaleRepository, StoreError, Transition,
     sql::{
+        columns,
         sale::{
-            self, SALE_BY_KEY_SELECT, SALE_INSERT, SALE_SELECT, SALES_SELECT, SaleRow, Value, insert_values,
+            self, RestockColumns, SALE_BY_KEY_SELECT, SALE_INSERT, SALE_SELECT, SALES_SELECT, SaleRow, Value,
+            insert_values,
         },
-        texts::{SALE_CLOSE, SALE_CONFIRM_PREHEAT, SALE_NEXT_GENERATION, SALE_PREHEAT},
+        texts::{
+            RESTOCK_BY_KEY_SELECT, RESTOCK_INSERT, RESTOCKS_SELECT, SALE_CLOSE, SALE_CONFIRM_PREHEAT,
+            SALE_NEXT_GENERATION, SALE_PREHEAT, SALE_RESTOCK,
+        },
     },
 };
-use rusqlite::{Connection, Params, Row, params_from_iter, types::Value as Cell};
+use flashgate_supervision::failpoint;
+use rusqlite::{
+    Connection, OptionalExtension, Params, Row, TransactionBehavior, params_from_iter, types::Value as Cell,
+};
 
 use crate::{SqliteStore, fault::QueryError};
 
@@ -61,6 +71,24 @@ impl SaleRepository for SqliteStore {
         now: Timestamp,
     ) -> Result<Option<Transition>, StoreError> {
         self.transition(sale, SALE_NEXT_GENERATION, (now.as_millis(), sale.get(), generation)).await
+    }
+
+    async fn restock(
+        &self,
+        key: &IdempotencyKey,
+        draft: &RestockDraft,
+        now: Timestamp,
+    ) -> Result<Restocked, StoreError> {
+        let (key, draft) = (key.clone(), draft.clone());
+        self.call(move |connection| restock(connection, &key, &draft, now)).await
+    }
+
+    async fn restocks(&self, sale: SaleId) -> Result<Vec<Restock>, StoreError> {
+        self.call(move |connection| {
+            let mut statement = connection.prepare_cached(RESTOCKS_SELECT)?;
+            statement.query_and_then((sale.get(), RESTOCKS_MAX), |row| restock_from(row, sale))?.collect()
+        })
+        .await
     }
 
     async fn close_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreError> {
@@ -117,6 +145,57 @@ fn create(
     connection.prepare_cached(&SALE_INSERT)?.execute(params_from_iter(cells))?;
     let id = u64::try_from(connection.last_insert_rowid()).unwrap_or(0);
     Ok(sale::inserted(id, draft)?)
+}
+
+/// No other process has the file: a key that is missing before the insert is missing at the insert.
+fn restock(
+    connection: &mut Connection,
+    key: &IdempotencyKey,
+    draft: &RestockDraft,
+    now: Timestamp,
+) -> Result<Restocked, QueryError> {
+    let (sale, units) = (draft.sale, draft.units.get());
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let known: Option<(u64, u64)> = transaction
+        .prepare_cached(RESTOCK_BY_KEY_SELECT)?
+        .query_row([key.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if let Some((made_for, units)) = known {
+        return Ok(Restocked::found(columns::sale_id(made_for)?, units, draft, find(&transaction, sale)?));
+    }
+    let values = (units, units, now.as_millis(), sale.get(), units, STOCK_MAX);
+    let is_added = transaction.prepare_cached(SALE_RESTOCK)?.execute(values)? == 1;
+    let found = find(&transaction, sale)?;
+    let Some(restocked) = found.clone().filter(|_sale| is_added) else {
+        return Ok(Restocked::refused(found.as_ref()));
+    };
+    let record = (
+        key.as_str(),
+        sale.get(),
+        units,
+        draft.operator.as_str(),
+        draft.cause.as_str(),
+        restocked.restocked,
+        now.as_millis(),
+    );
+    transaction.prepare_cached(RESTOCK_INSERT)?.execute(record)?;
+    failpoint::hit("before_restock_commit");
+    transaction.commit()?;
+    failpoint::hit("after_restock_commit");
+    Ok(Restocked::Now(restocked))
+}
+
+fn restock_from(row: &Row<'_>, sale: SaleId) -> Result<Restock, QueryError> {
+    let text = |index| row.get_ref(index)?.as_str().map_err(rusqlite::Error::from);
+    let columns = RestockColumns {
+        idempotency_key: text(0)?,
+        units: row.get(1)?,
+        operator: text(2)?,
+        cause: text(3)?,
+        restocked: row.get(4)?,
+        at_ms: row.get(5)?,
+    };
+    Ok(columns.restock(sale)?)
 }
 
 pub(crate) fn find(connection: &Connection, sale: SaleId) -> Result<Option<Sale>, QueryError> {

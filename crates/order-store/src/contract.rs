@@ -27,6 +27,7 @@ pub mod refunds;
 pub mod rejecting;
 pub mod repairs;
 pub mod repeating;
+pub mod restocking;
 pub mod sales;
 pub mod scene;
 pub mod shortage;
@@ -175,6 +176,11 @@ macro_rules! order_store_contract {
                 the_store_has_one_identity
                 a_ledger_is_registered_once
                 of_two_ledgers_at_once_one_is_registered;
+            restocking:
+                a_restock_adds_its_units_once
+                a_key_of_another_restock_adds_nothing
+                a_restock_that_cannot_be_adds_nothing
+                two_stores_with_one_key_restock_once;
             sales:
                 a_new_sale_is_as_it_was_drafted
                 a_key_makes_one_sale

@@ -64,7 +64,7 @@ pub use repair::{
     ACTOR_CHARS_MAX, InvalidRepair, KIND_BYTES_MAX, REASON_CHARS_MAX, REPAIR_PAGE_MAX, RepairDraft,
     RepairEvent, RepairRepository, TEXT_BYTES_MAX,
 };
-pub use sale::{SALE_PAGE_MAX, SaleMade, SalePage, SaleRepository, Transition};
+pub use sale::{RESTOCKS_MAX, Restocked, SALE_PAGE_MAX, SaleMade, SalePage, SaleRepository, Transition};
 pub use snapshot::{
     BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, OutcomePage, OutcomesPage, SnapshotRepository,
 };

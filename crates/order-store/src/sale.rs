@@ -1,7 +1,9 @@
-//! Sales: creating, preheating, closing and reading them.
+//! Sales: creating, preheating, restocking, closing and reading them.
 
 use async_trait::async_trait;
-use flashgate_domain::{IdempotencyKey, Sale, SaleDraft, SaleId, SaleState, Timestamp};
+use flashgate_domain::{
+    IdempotencyKey, Restock, RestockDraft, Sale, SaleDraft, SaleId, SaleState, Timestamp,
+};
 
 use crate::StoreError;
 
@@ -42,6 +44,18 @@ pub trait SaleRepository: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Option<Transition>, StoreError>;
 
+    /// Adds units to a sale, in one transaction with the record of it: they are `saleable` and counted as `restocked`.
+    /// Idempotent by key: a repeated call adds nothing.
+    async fn restock(
+        &self,
+        key: &IdempotencyKey,
+        draft: &RestockDraft,
+        now: Timestamp,
+    ) -> Result<Restocked, StoreError>;
+
+    /// The restocks of a sale, the latest first; at most [`RESTOCKS_MAX`].
+    async fn restocks(&self, sale: SaleId) -> Result<Vec<Restock>, StoreError>;
+
     /// Moves a sale from any state to `closed`; `None` if it does not exist. Its accepted orders are still processed.
     async fn close_sale(&self, sale: SaleId, now: Timestamp) -> Result<Option<Transition>, StoreError>;
 
@@ -69,6 +83,47 @@ impl SaleMade {
         if sale.draft == *draft { Self::Before(sale) } else { Self::Otherwise(sale.id) }
     }
 }
+
+/// The result of [`SaleRepository::restock`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Restocked {
+    /// This call added the units.
+    Now(Sale),
+    /// An earlier call with this key added as many units to this sale.
+    Before(Sale),
+    /// An earlier call with this key added other units. Nothing was added.
+    Otherwise,
+    /// The sale is closed. Nothing was added.
+    Closed,
+    /// The sale would have had more than [`STOCK_MAX`] units. Nothing was added.
+    ///
+    /// [`STOCK_MAX`]: flashgate_domain::sale::STOCK_MAX
+    TooMany,
+    /// The sale does not exist.
+    Missing,
+}
+
+impl Restocked {
+    /// The result for a call whose update did not hit the row of `sale`.
+    pub fn refused(sale: Option<&Sale>) -> Self {
+        match sale.map(|sale| sale.state) {
+            None => Self::Missing,
+            Some(SaleState::Closed) => Self::Closed,
+            Some(SaleState::Created | SaleState::Preheating | SaleState::Preheated) => Self::TooMany,
+        }
+    }
+
+    /// The result for a call with `draft` whose key has added `units` to `made_for`, which is `sale` now.
+    pub fn found(made_for: SaleId, units: u64, draft: &RestockDraft, sale: Option<Sale>) -> Self {
+        match sale {
+            Some(sale) if (made_for, units) == (draft.sale, draft.units.get()) => Self::Before(sale),
+            Some(_) | None => Self::Otherwise,
+        }
+    }
+}
+
+/// Maximum restocks of a sale that are read.
+pub const RESTOCKS_MAX: u32 = 1_000;
 
 /// A sale after a requested transition.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -70,6 +70,10 @@ pub enum ApiError {
         /// The existing sale.
         sale: SaleId,
     },
+    /// Another restock was made with the same key.
+    RestockKeyReused,
+    /// The sale would have more units than a sale can have.
+    TooManyUnits,
     /// The repair does not exist.
     RepairNotFound,
     /// The dead letter does not exist, or the broker no longer has it.

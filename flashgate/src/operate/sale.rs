@@ -7,7 +7,10 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use flashgate_domain::{Sale, SaleId, SaleState};
-use flashgate_operations::{client::ClientError, view::SaleView};
+use flashgate_operations::{
+    client::ClientError,
+    view::{RestocksView, SaleView},
+};
 use flashgate_output::{
     exit::CliError,
     number::{self, whole},
@@ -15,7 +18,10 @@ use flashgate_output::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{OperatorArgs, answer::failed, sale_create::CreateArgs, table};
+use super::{
+    OperatorArgs, answer::failed, restock_csv::RestockCsvArgs, sale_create::CreateArgs,
+    sale_restock::RestockArgs, table,
+};
 
 /// How often a sale is looked at while it is preheated.
 const PREHEAT_LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -31,6 +37,12 @@ pub enum SaleCommand {
     Show(OneArgs),
     /// Lists sales by ascending id
     List(ListArgs),
+    /// Adds units to a sale, in the order store and in the ledger
+    Restock(RestockArgs),
+    /// Adds the units of a CSV file to its sales; a dry run unless --apply is given
+    RestockCsv(RestockCsvArgs),
+    /// Lists the restocks of a sale, the latest first
+    Restocks(OneArgs),
     /// Ends a sale for good; accepted orders are still processed
     Close(OneArgs),
 }
@@ -87,6 +99,12 @@ pub async fn run(command: &SaleCommand) -> Result<(), CliError> {
         SaleCommand::Preheat(preheat) => preheat.run().await,
         SaleCommand::Show(OneArgs { sale, at }) => print(at, at.sales().await?.find(*sale).await),
         SaleCommand::List(list) => list.run().await,
+        SaleCommand::Restock(restock) => restock.run().await,
+        SaleCommand::RestockCsv(file) => file.run().await,
+        SaleCommand::Restocks(OneArgs { sale, at }) => {
+            let restocks = at.sales().await?.restocks(*sale).await.map_err(failed)?;
+            at.call.print(&RestocksView::from(restocks.as_slice()), table::sale::restocks)
+        }
         SaleCommand::Close(OneArgs { sale, at }) => print(at, at.sales().await?.close(*sale).await),
     }
 }

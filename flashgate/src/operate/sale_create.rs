@@ -7,10 +7,11 @@ use std::{
 
 use clap::Args;
 use flashgate_domain::{
-    Clock, DeductPolicy, IdempotencyKey, SaleFields, SystemClock,
+    Clock, DeductPolicy, IdempotencyKey, Sale, SaleFields, SystemClock,
     intent::QUANTITY_MAX,
     sale::{PAY_WITHIN_MAX, PAY_WITHIN_MIN, PRICE_MINOR_MAX, STOCK_MAX},
 };
+use flashgate_operations::client::ClientError;
 use flashgate_output::{
     exit::CliError,
     note,
@@ -90,12 +91,31 @@ fn pay_within(text: &str) -> Result<Duration, String> {
     time::parse(text).ok().filter(fits).ok_or_else(expected)
 }
 
-fn idempotency_key(text: &str) -> Result<IdempotencyKey, String> {
+/// Repeats a call with an idempotency key whose answer is lost.
+///
+/// # Errors
+/// The last answer was lost too.
+pub(super) async fn until_answered(
+    call: impl AsyncFn() -> Result<Sale, ClientError>,
+) -> Result<Result<Sale, ClientError>, CliError> {
+    let mut pauses = PAUSES.into_iter();
+    loop {
+        let error = match call().await {
+            Err(error) if error.is_unavailable() => failed(error),
+            answer => return Ok(answer),
+        };
+        let Some(pause) = pauses.next() else { return Err(error) };
+        note(format_args!("flashgate: {error}; asking again, with the same idempotency key"));
+        sleep(pause).await;
+    }
+}
+
+pub(super) fn idempotency_key(text: &str) -> Result<IdempotencyKey, String> {
     IdempotencyKey::new(text).map_err(|wrong| wrong.to_string())
 }
 
 /// 128 bits that no other command has: the operating system seeds each `RandomState`.
-fn new_key() -> Result<IdempotencyKey, CliError> {
+pub(super) fn new_key() -> Result<IdempotencyKey, CliError> {
     let random = || RandomState::new().build_hasher().finish();
     IdempotencyKey::new(format!("{:016x}{:016x}", random(), random())).map_err(CliError::other)
 }
@@ -104,17 +124,9 @@ impl CreateArgs {
     /// Does what the command says. A call whose answer is lost is repeated with the same key and the same moments.
     pub(super) async fn run(&self) -> Result<(), CliError> {
         let request = self.request()?;
-        let mut sales = self.at.sales().await?;
-        let mut pauses = PAUSES.into_iter();
-        loop {
-            let error = match sales.create(request.clone()).await {
-                Err(error) if error.is_unavailable() => error,
-                answer => return print(&self.at, answer),
-            };
-            let Some(pause) = pauses.next() else { return Err(in_doubt(&failed(error), &request)) };
-            note(format_args!("flashgate: {}; asking again, with the same idempotency key", failed(error)));
-            sleep(pause).await;
-        }
+        let sales = self.at.sales().await?;
+        let answer = until_answered(async || sales.clone().create(request.clone()).await).await;
+        answer.map_or_else(|why| Err(in_doubt(&why, &request)), |answer| print(&self.at, answer))
     }
 
     fn request(&self) -> Result<v1::CreateSaleRequest, CliError> {

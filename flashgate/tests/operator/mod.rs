@@ -66,8 +66,9 @@ struct Sales {
     sales: Arc<Mutex<Vec<v1::Sale>>>,
     /// By idempotency key: what was asked for, and the sale's id.
     keys: Arc<Mutex<HashMap<String, (v1::CreateSaleRequest, u64)>>>,
-    /// So many answers to creations still get lost.
+    /// So many answers to creations and restocks still get lost.
     lost: Arc<AtomicUsize>,
+    restocks: Arc<Mutex<Vec<v1::Restock>>>,
 }
 
 fn refused(code: Code, reason: &str, message: &str) -> Status {
@@ -160,6 +161,48 @@ impl SaleService for Sales {
         _request: Request<v1::ListSalesRequest>,
     ) -> Result<Response<v1::ListSalesResponse>, Status> {
         Ok(Response::new(v1::ListSalesResponse { sales: self.sales.lock().clone() }))
+    }
+
+    async fn restock_sale(
+        &self,
+        request: Request<v1::RestockSaleRequest>,
+    ) -> Result<Response<v1::Sale>, Status> {
+        let v1::RestockSaleRequest { sale_id, units, idempotency_key, operator, cause } =
+            request.into_inner();
+        assert_eq!((operator.as_str(), cause.as_str()), ("eve", "a late delivery"));
+        let restocked = {
+            let mut restocks = self.restocks.lock();
+            let sum = |restocks: &[v1::Restock]| -> u64 {
+                restocks.iter().filter(|one| one.sale_id == sale_id).map(|one| one.units).sum()
+            };
+            if !restocks.iter().any(|known| known.idempotency_key == idempotency_key) {
+                let restocked = sum(&restocks) + units;
+                restocks.push(v1::Restock {
+                    sale_id,
+                    units,
+                    idempotency_key,
+                    operator,
+                    cause,
+                    restocked,
+                    at_ms: 1,
+                });
+            }
+            sum(&restocks)
+        };
+        let lose = self.lost.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if lose.is_ok() {
+            std::future::pending::<()>().await;
+        }
+        self.change(sale_id, |sale| sale.restocked = restocked)
+    }
+
+    async fn list_restocks(
+        &self,
+        request: Request<v1::ListRestocksRequest>,
+    ) -> Result<Response<v1::ListRestocksResponse>, Status> {
+        let sale = request.into_inner().sale_id;
+        let restocks = self.restocks.lock().iter().filter(|one| one.sale_id == sale).cloned().collect();
+        Ok(Response::new(v1::ListRestocksResponse { restocks }))
     }
 
     async fn close_sale(&self, request: Request<v1::CloseSaleRequest>) -> Result<Response<v1::Sale>, Status> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flashgate_domain::{
-    Cause, DeductPolicy, OperatorName, SaleDraft, SaleFields, Timestamp,
+    Cause, DeductPolicy, OperatorName, RestockDraft, SaleDraft, SaleFields, SaleId, Timestamp,
     sale::{InvalidSale, PAY_WITHIN_DEFAULT},
 };
 use flashgate_proto::{sale::policy, v1::CreateSaleRequest};
@@ -93,6 +93,46 @@ pub fn from_json(body: &[u8]) -> Result<CreateSaleRequest, ApiError> {
     Ok(request)
 }
 
+/// The restock, if the number of units is valid.
+pub(super) fn restock(
+    sale: SaleId,
+    units: u64,
+    operator: OperatorName,
+    cause: Cause,
+) -> Result<RestockDraft, ApiError> {
+    let draft = RestockDraft::new(sale, units, operator, cause);
+    draft.map_err(|invalid| ApiError::malformed(invalid.field, invalid.expected))
+}
+
+/// The units that are added to a sale, by whom, and why.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestockForm {
+    /// How many. The sale has at most 1,000,000,000 units with those of its start and of all restocks.
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
+    pub units: u64,
+    /// The operator's name: no control characters.
+    #[schema(min_length = 1, max_length = 128, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
+    pub operator: String,
+    /// The cause, in the operator's words: no control characters.
+    #[schema(
+        min_length = 1,
+        max_length = 500,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$",
+        required = false
+    )]
+    pub cause: String,
+}
+
+/// A [`RestockForm`] in JSON; the error names the first wrong member.
+pub(super) fn restock_from_json(sale: SaleId, body: &[u8]) -> Result<RestockDraft, ApiError> {
+    let mut members = members(body)?;
+    let units = number(&mut members, "units", None)?;
+    let (operator, cause) = operator_and_cause_of(&mut members)?;
+    nothing_else(&members, "is no field of a restock")?;
+    restock(sale, units, operator, cause)
+}
+
 /// Who changes an order, and why.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -119,9 +159,14 @@ pub fn step(body: &[u8]) -> Result<(By, Cause), ApiError> {
 /// The members of a [`StepForm`] in JSON; the error names the first wrong one.
 pub(super) fn operator_and_cause(body: &[u8]) -> Result<(OperatorName, Cause), ApiError> {
     let mut members = members(body)?;
-    let operator = OperatorName::new(text(&mut members, "operator", None)?).map_err(invalid("operator"))?;
-    let cause = Cause::new(text(&mut members, "cause", Some(""))?).map_err(invalid("cause"))?;
+    let named = operator_and_cause_of(&mut members)?;
     nothing_else(&members, "is no field of a step")?;
+    Ok(named)
+}
+
+fn operator_and_cause_of(members: &mut Map<String, Value>) -> Result<(OperatorName, Cause), ApiError> {
+    let operator = OperatorName::new(text(members, "operator", None)?).map_err(invalid("operator"))?;
+    let cause = Cause::new(text(members, "cause", Some(""))?).map_err(invalid("cause"))?;
     Ok((operator, cause))
 }
 

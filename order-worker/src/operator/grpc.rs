@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::Router;
-use flashgate_domain::IdempotencyKey;
+use flashgate_domain::{Cause, IdempotencyKey, OperatorName};
 use flashgate_proto::{
     FILE_DESCRIPTOR_SET, body,
-    sale::sale_message,
+    sale::{restock_message, sale_message},
     v1::{
         self,
         dead_letter_service_server::DeadLetterServiceServer,
@@ -131,6 +131,26 @@ impl SaleService for Operator {
     async fn list_sales(&self, request: Request<v1::ListSalesRequest>) -> GrpcResult<v1::ListSalesResponse> {
         let sales = self.0.list(&page::checked(&request.into_inner())?).await?;
         Ok(Response::new(v1::ListSalesResponse { sales: sales.iter().map(sale_message).collect() }))
+    }
+
+    async fn restock_sale(&self, request: Request<v1::RestockSaleRequest>) -> GrpcResult<v1::Sale> {
+        let v1::RestockSaleRequest { sale_id: sale, units, idempotency_key, operator, cause } =
+            request.into_inner();
+        let key = IdempotencyKey::new(idempotency_key).map_err(invalid("idempotency_key"))?;
+        let operator = OperatorName::new(operator).map_err(invalid("operator"))?;
+        let cause = Cause::new(cause).map_err(invalid("cause"))?;
+        let draft = form::restock(sale_id(sale)?, units, operator, cause)?;
+        Ok(Response::new(sale_message(&self.0.restock(&key, &draft).await?)))
+    }
+
+    async fn list_restocks(
+        &self,
+        request: Request<v1::ListRestocksRequest>,
+    ) -> GrpcResult<v1::ListRestocksResponse> {
+        let restocks = self.0.restocks(sale_id(request.into_inner().sale_id)?).await?;
+        Ok(Response::new(v1::ListRestocksResponse {
+            restocks: restocks.iter().map(restock_message).collect(),
+        }))
     }
 
     async fn close_sale(&self, request: Request<v1::CloseSaleRequest>) -> GrpcResult<v1::Sale> {

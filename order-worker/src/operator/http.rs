@@ -9,13 +9,15 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use flashgate_domain::{BuyerId, OrderId, OrderState, OrderStep, SaleId, id::InvalidId};
-use flashgate_operations::view::{OrderEventsView, SaleView, SalesView, StoredOrderView, StoredOrdersView};
+use flashgate_domain::{BuyerId, OrderId, OrderState, OrderStep, Refusal, SaleId, id::InvalidId};
+use flashgate_operations::view::{
+    OrderEventsView, RestocksView, SaleView, SalesView, StoredOrderView, StoredOrdersView,
+};
 use flashgate_service::{
     body::{self, BodyLimits},
     error::ApiError,
-    fields::{idempotency_key, invalid, required},
-    openapi::{Buyer, Everywhere, Id, Problem, StoreDown, errors},
+    fields::{KEY_HEADER, idempotency_key, invalid, required},
+    openapi::{Buyer, Everywhere, Id, Key, Problem, StoreDown, errors},
     order_page,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -27,7 +29,7 @@ use utoipa::{
 };
 
 use super::{
-    form::{self, SaleForm, StepForm},
+    form::{self, RestockForm, SaleForm, StepForm},
     page,
     sales::Sales,
 };
@@ -62,6 +64,8 @@ pub fn routes(
         .route("/v1/sales", get(list).post(create))
         .route("/v1/sales/{sale_id}", get(find))
         .route("/v1/sales/{sale_id}/preheat", post(preheat))
+        .route("/v1/sales/{sale_id}/restock", post(restock))
+        .route("/v1/sales/{sale_id}/restocks", get(restocks))
         .route("/v1/sales/{sale_id}/close", post(close))
         .route("/v1/orders", get(list_orders))
         .route("/v1/orders/{order_id}", get(order))
@@ -100,6 +104,25 @@ impl Operator {
         let (by, cause) = form::step(&body)?;
         let order = self.orders.make(step, order_id(order)?, &by, &cause).await?;
         Ok(Json(StoredOrderView::from(&order)))
+    }
+}
+
+/// The errors of a restock.
+struct RestockErrors;
+
+impl IntoResponses for RestockErrors {
+    fn responses() -> BTreeMap<String, RefOr<ResponseSchema>> {
+        let all = [
+            ApiError::malformed("{field}", "{expected}"),
+            Refusal::SaleNotFound.into(),
+            Refusal::Ended.into(),
+            ApiError::RestockKeyReused,
+            ApiError::TooManyUnits,
+            ApiError::BodyTimeout,
+            ApiError::BodyTooLarge { bytes_max: 0 },
+            ApiError::UnsupportedMediaType,
+        ];
+        errors(&[], &all)
     }
 }
 
@@ -229,6 +252,61 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn find(State(operator): State<Operator>, sale: PathText) -> SaleAnswer {
     Ok(Json(SaleView::from(&operator.sales.find(sale_id(sale)?).await?)))
+}
+
+/// Add units to a sale
+///
+/// To the order store at once, and to the ledger some milliseconds later, where they are on sale. Repeatable: a request with
+/// the same key and units adds nothing.
+#[utoipa::path(
+    post,
+    path = "/v1/sales/{sale_id}/restock",
+    operation_id = "restockSale",
+    params(
+        ("sale_id" = inline(Id), Path, description = "The sale"),
+        ("Idempotency-Key" = inline(Key), Header, description = "Makes the restock repeatable: 1 to 255 visible ASCII characters, once"),
+    ),
+    request_body = RestockForm,
+    responses(
+        (status = 200, description = "The sale, with the units", body = SaleView),
+        RestockErrors,
+        StoreDown,
+        Everywhere,
+    )
+)]
+pub(crate) async fn restock(
+    State(operator): State<Operator>,
+    sale: PathText,
+    headers: HeaderMap,
+    body: Body,
+) -> SaleAnswer {
+    body::expect_json(&headers)?;
+    let body = body::read(body, operator.body_limits).await?;
+    let draft = form::restock_from_json(sale_id(sale)?, &body)?;
+    let key = required(KEY_HEADER, idempotency_key(&headers)?)?;
+    Ok(Json(SaleView::from(&operator.sales.restock(&key, &draft).await?)))
+}
+
+/// The restocks of a sale, the latest first
+#[utoipa::path(
+    get,
+    path = "/v1/sales/{sale_id}/restocks",
+    operation_id = "listRestocks",
+    params(("sale_id" = inline(Id), Path, description = "The sale")),
+    responses(
+        (status = 200, description = "At most 1,000 restocks", body = RestocksView),
+        (status = 400, description = "`malformed`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`sale_not_found`", body = Problem, content_type = "application/problem+json"),
+        StoreDown,
+        Everywhere,
+    )
+)]
+pub(crate) async fn restocks(
+    State(operator): State<Operator>,
+    sale: PathText,
+) -> Result<Json<RestocksView>, ApiError> {
+    let restocks = operator.sales.restocks(sale_id(sale)?).await?;
+    Ok(Json(RestocksView::from(restocks.as_slice())))
 }
 
 /// Have the gateways put a sale into the ledger

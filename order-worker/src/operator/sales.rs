@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use flashgate_domain::{
-    Clock, DeductPolicy, IdempotencyKey, LedgerId, Refusal, Sale, SaleDraft, SaleId, SaleState,
+    Clock, DeductPolicy, IdempotencyKey, LedgerId, Refusal, Restock, RestockDraft, Sale, SaleDraft, SaleId,
+    SaleState,
 };
 use flashgate_messaging::{Message, Publisher, Topic};
 use flashgate_order_store::{
-    OrderStore, Registration, SaleMade, SalePage, StoreError, StoreIdentity, Transition,
+    OrderStore, Registration, Restocked, SaleMade, SalePage, StoreError, StoreIdentity, Transition,
 };
 use flashgate_proto::body;
 use flashgate_service::error::ApiError;
 use metrics::counter;
 use tracing::{error, info, warn};
 
-/// Creates, preheats, closes and finds sales. Publishes each change on the topic of sales.
+/// Creates, preheats, restocks, closes and finds sales. Publishes each change on the topic of sales.
 pub struct Sales {
     store: Arc<dyn OrderStore>,
     publisher: Arc<dyn Publisher>,
@@ -105,6 +106,38 @@ impl Sales {
             self.announce(sale.id).await;
         }
         Ok(sale)
+    }
+
+    /// Adds units to a sale, once for each key; a second call only publishes the event again.
+    ///
+    /// # Errors
+    /// [`Refusal::SaleNotFound`]; [`Refusal::Ended`] of a closed sale; [`ApiError::RestockKeyReused`];
+    /// [`ApiError::TooManyUnits`].
+    pub async fn restock(&self, key: &IdempotencyKey, draft: &RestockDraft) -> Result<Sale, ApiError> {
+        let sale = match self.store.restock(key, draft, self.clock.now()).await.map_err(failure)? {
+            Restocked::Now(sale) => {
+                let RestockDraft { units, operator, .. } = draft;
+                info!(sale_id = %sale.id, units, operator = operator.as_str(), "units added");
+                counter!("flashgate_worker_restocked_units_total").increment(units.get());
+                sale
+            }
+            Restocked::Before(sale) => sale,
+            Restocked::Otherwise => return Err(ApiError::RestockKeyReused),
+            Restocked::Closed => return Err(Refusal::Ended.into()),
+            Restocked::Missing => return Err(Refusal::SaleNotFound.into()),
+            Restocked::TooMany => return Err(ApiError::TooManyUnits),
+        };
+        self.announce(sale.id).await;
+        Ok(sale)
+    }
+
+    /// The restocks of a sale, the latest first; or [`Refusal::SaleNotFound`].
+    pub async fn restocks(&self, sale: SaleId) -> Result<Vec<Restock>, ApiError> {
+        let restocks = self.store.restocks(sale).await.map_err(failure)?;
+        if restocks.is_empty() {
+            self.find(sale).await?;
+        }
+        Ok(restocks)
     }
 
     /// Ends the sale for good; a second call only publishes the event again.

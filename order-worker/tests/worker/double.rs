@@ -15,9 +15,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use flashgate_domain::{
     Actor, Batch, BatchId, BatchOutcome, BuyerId, CancelReason, Cause, Clock, Decision, IdempotencyKey,
-    Intent, LedgerId, Order, OrderEvent, OrderId, OrderOutcome, OrderPage, OrderState, Quantity, Sale,
-    SaleDraft, SaleId, SaleState, StoreId, SystemClock, Timestamp,
+    Intent, LedgerId, Order, OrderEvent, OrderId, OrderOutcome, OrderPage, OrderState, Quantity, Restock,
+    RestockDraft, Sale, SaleDraft, SaleId, SaleState, StoreId, SystemClock, Timestamp,
     audit::{BatchSums, BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep, Sums},
+    sale::STOCK_MAX,
 };
 use flashgate_messaging::{
     Browser, BusError, Delivery, Join, Message, Position, Publisher, QueueId, QueueSpan, StoredPage,
@@ -27,7 +28,7 @@ use flashgate_order_store::{
     BatchPage, BuyerPage, Changed, Compensated, Correction, DEADLINE_PAGE_MAX, DeadlineRepository,
     DeploymentRepository, EVENT_PAGE_MAX, LetterDecision, LetterKey, LetterStatus, LifecycleRepository,
     OrderChange, OrderRepository, OutcomePage, OutcomesPage, PaymentDeadline, Placed, Registration,
-    Rejection, RepairDraft, RepairEvent, RepairRepository, SaleMade, SalePage, SaleRepository,
+    Rejection, RepairDraft, RepairEvent, RepairRepository, Restocked, SaleMade, SalePage, SaleRepository,
     SnapshotRepository, StoreError, StoreIdentity, Transition,
     decide::{Purchase, order_by_order, present_decision},
     expiry::OPEN_ATTEMPT_GRACE,
@@ -72,6 +73,7 @@ struct Tables {
     adjustments: HashMap<SaleId, u64>,
     letters: Vec<(LetterKey, LetterDecision)>,
     ledger: Option<LedgerId>,
+    restocks: Vec<Restock>,
     sale_keys: HashMap<String, SaleId>,
 }
 
@@ -389,6 +391,37 @@ impl SaleRepository for MemoryStore {
                 sale.generation += 1;
             }
         }))
+    }
+
+    async fn restock(
+        &self,
+        key: &IdempotencyKey,
+        draft: &RestockDraft,
+        now: Timestamp,
+    ) -> Result<Restocked, StoreError> {
+        let tables = &mut *self.tables.lock();
+        let known = tables.restocks.iter().find(|known| known.key == *key);
+        if let Some(known) = known {
+            let sale = tables.sales.get(&draft.sale).cloned();
+            return Ok(Restocked::found(known.draft.sale, known.draft.units.get(), draft, sale));
+        }
+        let fits = |sale: &&mut Sale| {
+            let units = sale.draft.stock() + sale.restocked + draft.units.get();
+            sale.state != SaleState::Closed && units <= STOCK_MAX
+        };
+        let Some(sale) = tables.sales.get_mut(&draft.sale).filter(fits) else {
+            return Ok(Restocked::refused(tables.sales.get(&draft.sale)));
+        };
+        sale.saleable += draft.units.get();
+        sale.restocked += draft.units.get();
+        let (draft, key, restocked) = (draft.clone(), key.clone(), sale.restocked);
+        tables.restocks.push(Restock { draft, key, restocked, at: now });
+        Ok(Restocked::Now(sale.clone()))
+    }
+
+    async fn restocks(&self, sale: SaleId) -> Result<Vec<Restock>, StoreError> {
+        let tables = self.tables.lock();
+        Ok(tables.restocks.iter().rev().filter(|restock| restock.draft.sale == sale).cloned().collect())
     }
 
     async fn close_sale(&self, sale: SaleId, _now: Timestamp) -> Result<Option<Transition>, StoreError> {

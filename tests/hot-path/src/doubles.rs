@@ -11,8 +11,8 @@ use flashgate_gateway::sales::registry::{Listed, Registry, RegistryError};
 use flashgate_ledger::{
     Activated, CancelledOrder, Compensated, Deduction, Fate, Identifying, IntentResult, LedgerError,
     LedgerEvent, LedgerIdentity, LedgerOrder, LedgerState, LogEntry, Observing, Prepared, Probing,
-    Rebuilding, Rebuilt, Repairing, Restored, Returned, Returning, SaleLifecycle, SaleStock, Screening,
-    Selling, Settled, Snapshot, Watching,
+    Rebuilding, Rebuilt, Repairing, Restocked, Restored, Returned, Returning, SaleLifecycle, SaleStock,
+    Screening, Selling, Settled, Snapshot, Watching,
 };
 use flashgate_messaging::{
     BusError, Delivery, HalfMessage, Message, Position, Subscription, TransactionProducer, Verdict,
@@ -79,6 +79,10 @@ impl SaleLifecycle for Agreeable {
 
     async fn activate(&self, _sale: SaleId, _generation: u32) -> Result<Activated, LedgerError> {
         Ok(Activated::Active)
+    }
+
+    async fn restock(&self, _sale: &Sale) -> Result<Restocked, LedgerError> {
+        Ok(Restocked::Already)
     }
 
     async fn pause(&self, _sale: SaleId) -> Result<(), LedgerError> {

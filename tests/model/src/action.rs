@@ -80,6 +80,12 @@ pub enum Action {
     Return(usize, Heard),
     /// The log entry of a settled batch expires.
     Expire(usize),
+    /// An operator adds a unit.
+    Restock,
+    /// This gateway reads the units that were added.
+    ReadLevel(usize),
+    /// This gateway tells the ledger the units that it has read.
+    TellLevel(usize),
     /// An operator begins to rebuild the ledger from the orders.
     BeginRebuild,
     /// The rebuild reads the orders.
@@ -147,6 +153,7 @@ impl Action {
             | Self::Publish(_, Heard::No)
             | Self::Return(_, Heard::No)
             | Self::Expire(_)
+            | Self::Restock
             | Self::BeginRebuild
             | Self::CrashRebuild
             | Self::Retry(_)
@@ -175,6 +182,8 @@ impl Action {
             | Self::Publish(_, Heard::Yes)
             | Self::MarkPublished(_)
             | Self::Return(_, Heard::Yes)
+            | Self::ReadLevel(_)
+            | Self::TellLevel(_)
             | Self::ReadOrders
             | Self::Restore(_)
             | Self::EndRebuild => false,
@@ -192,9 +201,10 @@ impl State {
         }
         self.enabled_at_worker(actions);
         if self.left.crashes > 0 {
-            let carries = |gateway| {
+            let carries = |gateway: usize| {
                 let mut batches = self.batches.iter().enumerate();
                 batches.any(|(at, batch)| carrier(at) == gateway && batch.is_carried())
+                    || self.readers[gateway].read.is_some()
             };
             actions.extend((0..GATEWAYS).filter(|gateway| carries(*gateway)).map(Action::CrashGateway));
         }

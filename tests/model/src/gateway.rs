@@ -4,6 +4,7 @@ use crate::{
     action::{HalfSent, Heard},
     ledger::{Deduction, Entry, Fate},
     model::Protocol,
+    restock::Reader,
     state::{Answer, Batch, Gateway, Half, Row, State},
     variants::Break,
 };
@@ -110,6 +111,7 @@ impl Protocol {
     /// A gateway loses its memory: its buyers hear nothing more.
     pub(crate) fn crash_gateway(state: &mut State, gateway: usize) {
         state.left.crashes -= 1;
+        state.readers[gateway] = Reader::default();
         for (_, batch) in state.batches.iter_mut().enumerate().filter(|(at, _)| carrier(*at) == gateway) {
             if batch.is_carried() {
                 batch.stop_listening();

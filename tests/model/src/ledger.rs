@@ -1,5 +1,6 @@
 //! The ledger's scripts for a purchase. Each call happens whole: `deduct.lua`, `check_back.lua` and `settle.lua` in
-//! small. Those for a cancelled order and a rebuild are in [`crate::lifecycle`] and [`crate::rebuild`].
+//! small. Those for a cancelled order, added units and a rebuild are in [`crate::lifecycle`],
+//! [`crate::restock`] and [`crate::rebuild`].
 
 use crate::{state::Row, variants::Break};
 
@@ -12,8 +13,10 @@ pub struct Ledger {
     pub keys: Vec<Option<usize>>,
     /// Which keys have the mark: the unit of their order was returned.
     pub marks: Vec<bool>,
-    /// `initial + returned - deducted`; below zero when a late deduction found fewer units than had been sold.
+    /// `initial + restocked + returned - deducted`; below zero when a late deduction found fewer units than had been sold.
     pub available: i8,
+    /// Units added by operators.
+    pub restocked: i8,
     /// Units taken by batches.
     pub deducted: i8,
     /// Units given back.
@@ -82,6 +85,7 @@ impl Ledger {
             keys,
             marks,
             available,
+            restocked: 0,
             deducted: 0,
             returned: 0,
             released: 0,

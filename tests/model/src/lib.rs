@@ -102,6 +102,7 @@ pub mod payment;
 pub mod properties;
 pub mod rebuild;
 pub mod report;
+pub mod restock;
 pub mod scale;
 pub mod state;
 pub mod variants;

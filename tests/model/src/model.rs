@@ -32,6 +32,7 @@ impl Model for Protocol {
         state.enabled(actions);
         self.enabled_in_lifecycle(state, actions);
         Self::enabled_in_payment(state, actions);
+        Self::enabled_in_restock(state, actions);
         Self::enabled_in_rebuild(state, actions);
     }
 
@@ -102,6 +103,9 @@ impl Protocol {
             Action::MarkPublished(batch) => self.mark_published(state, batch),
             Action::Return(batch, heard) => self.return_unit(state, batch, heard),
             Action::Expire(batch) => self.expire(state, batch),
+            Action::Restock => Self::restock(state),
+            Action::ReadLevel(gateway) => Self::read_level(state, gateway),
+            Action::TellLevel(gateway) => self.tell_level(state, gateway),
             Action::BeginRebuild => {
                 state.left.rebuilds -= 1;
                 self.begin_rebuild(state);

@@ -27,9 +27,9 @@ pub const ORDER_IS_CONFIRMED_ONCE: &str = "an order is confirmed at most once";
 pub const ACCEPTED_IS_NEVER_DROPPED: &str = "an accepted order is never dropped";
 /// A batch whose buyer was told "refused" is neither committed nor stored.
 pub const REFUSED_IS_NEVER_AN_ORDER: &str = "a refused order never becomes one";
-/// `available = initial + returned - deducted`, and the totals are those of the log.
+/// `available = initial + restocked + returned - deducted`, and the totals are those of the log.
 pub const LEDGER_IS_CONSERVED: &str = "the ledger's totals follow from its log";
-/// `saleable = initial + returned - applied`, and the totals are those of the orders.
+/// `saleable = initial + restocked + returned - applied`, and the totals are those of the orders.
 pub const DATABASE_IS_CONSERVED: &str = "the database's totals follow from its orders";
 /// No order is cancelled for want of a unit that is there, nor for a duplicate that is not.
 pub const REASONS_ARE_TRUE: &str = "an order is cancelled for a true reason";
@@ -37,6 +37,8 @@ pub const REASONS_ARE_TRUE: &str = "an order is cancelled for a true reason";
 pub const CANCELLED_STAYS_CANCELLED: &str = "a cancelled order is never confirmed again";
 /// The ledger never has more units from cancelled orders than the database, and only those of cancelled orders.
 pub const UNITS_RETURN_ONCE: &str = "no unit is returned twice";
+/// The ledger never has more added units than the database.
+pub const RESTOCKS_COUNT_ONCE: &str = "no added unit is counted twice";
 /// No batch that the database has is fenced in the ledger: `Settled::Contradiction` never comes.
 pub const LAYERS_NEVER_CONTRADICT: &str = "no stored order is fenced in the ledger";
 /// At rest: every accepted order is stored.
@@ -67,6 +69,7 @@ pub fn all(scale: Scale) -> Vec<Property<Protocol>> {
         Property::always(DATABASE_IS_CONSERVED, database_is_conserved),
         Property::always(CANCELLED_STAYS_CANCELLED, cancelled_stays_cancelled),
         Property::always(UNITS_RETURN_ONCE, units_return_once),
+        Property::always(RESTOCKS_COUNT_ONCE, restocks_count_once),
         Property::always(PAID_IS_NEVER_UNPAID, paid_is_never_unpaid),
         Property::always(REFUNDS_ARE_OWED, refunds_are_owed),
         Property::always(NOTHING_STAYS_DUE, nothing_stays_due),
@@ -95,13 +98,15 @@ fn ledger_is_never_oversold(model: &Protocol, state: &State) -> bool {
         state.ledger.log[batch].stands() && !gave_up && !never_had
     };
     let sold = (0..state.batches.len()).filter(|batch| has_unit(*batch)).count();
-    let initial = i16::from(model.scale.units) + i16::from(model.scale.phantoms);
+    let added = i16::from(state.ledger.restocked);
+    let initial = i16::from(model.scale.units) + i16::from(model.scale.phantoms) + added;
     state.rebuild.is_some() || (state.ledger.available >= 0 && number(sold) <= initial)
 }
 
 fn database_is_never_oversold(model: &Protocol, state: &State) -> bool {
     let standing = count(&state.database.rows, Row::holds_unit);
-    state.database.saleable >= 0 && standing <= i16::from(model.scale.units)
+    state.database.saleable >= 0
+        && standing <= i16::from(model.scale.units) + i16::from(state.database.restocked)
 }
 
 fn order_is_confirmed_once(_: &Protocol, state: &State) -> bool {
@@ -139,7 +144,8 @@ fn ledger_is_conserved(model: &Protocol, state: &State) -> bool {
         let order = state.batches[*batch].order;
         ledger.marks[order] && ledger.has_settled(*batch, order)
     });
-    let equation = initial + i16::from(ledger.returned) - i16::from(ledger.deducted);
+    let equation =
+        initial + i16::from(ledger.restocked) + i16::from(ledger.returned) - i16::from(ledger.deducted);
     let released = number(released.count());
     let follows = i16::from(ledger.deducted) == count(&ledger.log, Entry::stands)
         && i16::from(ledger.released) == released
@@ -150,7 +156,7 @@ fn ledger_is_conserved(model: &Protocol, state: &State) -> bool {
 
 fn database_is_conserved(model: &Protocol, state: &State) -> bool {
     let database = &state.database;
-    let initial = i16::from(model.scale.units);
+    let initial = i16::from(model.scale.units) + i16::from(database.restocked);
     i16::from(database.saleable) == initial + i16::from(database.returned) - i16::from(database.applied)
         && i16::from(database.applied) == count(&database.rows, Row::was_confirmed)
         && i16::from(database.returned) == count(&database.rows, Row::gave_up)
@@ -185,6 +191,10 @@ fn units_return_once(_: &Protocol, state: &State) -> bool {
     let mut keys = ledger.keys.iter().zip(&ledger.marks);
     let is_cancelled = |key: &Option<usize>| key.is_some_and(|batch| database.rows[batch].gave_up());
     ledger.released <= database.returned && keys.all(|(key, mark)| !mark || is_cancelled(key))
+}
+
+fn restocks_count_once(_: &Protocol, state: &State) -> bool {
+    (0..=state.database.restocked).contains(&state.ledger.restocked)
 }
 
 fn paid_is_never_unpaid(_: &Protocol, state: &State) -> bool {
@@ -226,7 +236,8 @@ fn layers_differ_by_what_is_under_way(model: &Protocol, state: &State) -> bool {
         is_open || (entry.stands() && **row == Row::Absent)
     };
     let pending = number(ledger.log.iter().zip(&database.rows).filter(is_pending).count());
-    let on_their_way = i16::from(database.returned) - i16::from(ledger.released);
+    let returning = i16::from(database.returned) - i16::from(ledger.released);
+    let on_their_way = returning + i16::from(database.restocked) - i16::from(ledger.restocked);
     let in_ledger = i16::from(ledger.available) + i16::from(ledger.written_off);
     let in_database = i16::from(database.saleable) + i16::from(model.scale.phantoms);
     state.rebuild.is_some() || in_ledger == in_database - pending - on_their_way

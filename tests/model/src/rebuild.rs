@@ -41,7 +41,8 @@ impl Protocol {
 
     /// Nothing is sold or returned any more.
     pub(crate) fn begin_rebuild(&self, state: &mut State) {
-        state.ledger.empty(i8::try_from(self.scale.units).unwrap_or(i8::MAX));
+        let restocked = state.database.restocked;
+        state.ledger.empty(i8::try_from(self.scale.units).unwrap_or(i8::MAX), restocked);
         state.rebuild = Some(Rebuild::default());
     }
 
@@ -86,11 +87,11 @@ impl State {
 }
 
 impl Ledger {
-    /// Nothing sold, nothing returned, no key; the log stays.
-    fn empty(&mut self, available: i8) {
+    /// Nothing sold, nothing returned, no key, and what was added; the log stays.
+    fn empty(&mut self, initial: i8, restocked: i8) {
         let (keys, marks) = (vec![None; self.keys.len()], vec![false; self.marks.len()]);
         let log = std::mem::take(&mut self.log);
-        *self = Self { log, keys, marks, paused: true, ..Self::new(0, available) };
+        *self = Self { log, keys, marks, restocked, paused: true, ..Self::new(0, initial + restocked) };
     }
 
     /// Restores one order; a second time changes only what it has become since.

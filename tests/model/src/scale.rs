@@ -33,6 +33,9 @@ pub struct Scale {
     /// Orders whose payment deadline passes.
     #[arg(long, default_value_t = 0)]
     pub timeouts: u8,
+    /// Restocks of one unit by an operator.
+    #[arg(long, default_value_t = 0)]
+    pub restocks: u8,
     /// Rebuilds of the ledger from the orders. They delete what the sale has in the ledger first, also units that
     /// the database does not have.
     #[arg(long, default_value_t = 0, conflicts_with_all = ["phantoms", "failovers"])]
@@ -54,6 +57,7 @@ impl Scale {
         cancels: 0,
         payments: 0,
         timeouts: 0,
+        restocks: 0,
         rebuilds: 0,
         failovers: 0,
     };

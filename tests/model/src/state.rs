@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    gateway::GATEWAYS,
     ledger::{Entry, Ledger},
     rebuild::Rebuild,
+    restock::{Reader, UNREAD},
     scale::Scale,
     worker::Worker,
 };
@@ -22,6 +24,8 @@ pub struct State {
     pub queue: Vec<usize>,
     /// The order worker, which forgets all of it in a crash.
     pub worker: Worker,
+    /// What each gateway knows of the units that were added.
+    pub readers: [Reader; GATEWAYS],
     /// The system of record.
     pub database: Database,
     /// The rebuild of the ledger that is under way; the sale is paused meanwhile.
@@ -145,8 +149,10 @@ pub enum Due {
 pub struct Database {
     /// The order of each batch.
     pub rows: Vec<Row>,
-    /// `initial + returned - applied`.
+    /// `initial + restocked + returned - applied`.
     pub saleable: i8,
+    /// Units added by operators.
+    pub restocked: i8,
     /// Units taken by orders.
     pub applied: i8,
     /// Units of orders that were cancelled after they had been confirmed.
@@ -215,9 +221,11 @@ impl State {
             ledger,
             queue: Vec::new(),
             worker: Worker::default(),
+            readers: UNREAD,
             database: Database {
                 rows: vec![Row::Absent; orders],
                 saleable: units,
+                restocked: 0,
                 applied: 0,
                 returned: 0,
                 events: BTreeMap::new(),
@@ -266,6 +274,11 @@ impl State {
             && self.worker.is_idle()
             && self.rebuild.is_none()
             && all_published
+            && self.ledger.restocked == self.database.restocked
+            && self
+                .readers
+                .iter()
+                .all(|reader| reader.read.is_none() && reader.told == self.database.restocked)
             && !self.database.rows.contains(&Row::Refunding)
             && self.batches.iter().all(quiet)
     }

@@ -56,6 +56,10 @@ pub enum Break {
     PaidCancelled,
     /// A refund returns the unit of the order once more.
     RefundReturns,
+    /// A gateway adds by how much the units that were added have grown since it last told the ledger.
+    RestockByDifference,
+    /// The ledger takes over the units that were added as it is told them, also older ones.
+    RestockBackwards,
     /// A sweep deletes a deadline in a transaction of its own, before it cancels the orders.
     DeadlineDeletedFirst,
 }
@@ -95,7 +99,7 @@ const PHANTOM: Scale = Scale { units: 0, phantoms: 1, ..TINY };
 const CANCELLED: Scale = Scale { cancels: 1, ..LONE };
 
 /// Every broken protocol, with its violations.
-pub const VARIANTS: [Variant; 26] = [
+pub const VARIANTS: [Variant; 28] = [
     Variant { broken: Break::NoFence, scale: LONE, violates: properties::ACCEPTED_IS_NEVER_DROPPED },
     Variant { broken: Break::CommitByDefault, scale: TINY, violates: properties::REFUSED_IS_NEVER_AN_ORDER },
     Variant { broken: Break::RollbackOnDoubt, scale: LONE, violates: properties::ACCEPTED_IS_NEVER_DROPPED },
@@ -184,6 +188,16 @@ pub const VARIANTS: [Variant; 26] = [
         broken: Break::RefundReturns,
         scale: Scale { payments: 1, ..CANCELLED },
         violates: properties::DATABASE_IS_CONSERVED,
+    },
+    Variant {
+        broken: Break::RestockByDifference,
+        scale: Scale { restocks: 1, ..LONE },
+        violates: properties::RESTOCKS_COUNT_ONCE,
+    },
+    Variant {
+        broken: Break::RestockBackwards,
+        scale: Scale { restocks: 2, units: 0, ..TINY },
+        violates: properties::LEDGER_IS_NEVER_OVERSOLD,
     },
     Variant {
         broken: Break::DeadlineDeletedFirst,

@@ -151,6 +151,16 @@ fn a_deadline_that_is_deleted_first_is_lost_with_its_worker() {
 }
 
 #[test]
+fn gateways_that_each_add_a_difference_add_units_twice() {
+    is_found_out(Break::RestockByDifference);
+}
+
+#[test]
+fn an_old_number_of_added_units_takes_units_away_that_are_sold() {
+    is_found_out(Break::RestockBackwards);
+}
+
+#[test]
 fn every_break_has_a_variant() {
     let breaks = Break::value_variants();
     assert!(breaks.iter().all(|broken| VARIANTS.iter().any(|variant| variant.broken == *broken)));

@@ -72,6 +72,14 @@ fn it_holds_when_the_ledger_is_rebuilt_while_orders_are_cancelled() {
 }
 
 #[test]
+fn it_holds_when_an_operator_adds_units() {
+    holds_in(Scale { restocks: 1, crashes: 1, ..QUIET }, &BTreeSet::new());
+    let lone = Scale { orders: 1, restocks: 2, cancels: 1, ..QUIET };
+    holds_in(Scale { crashes: 1, rebuilds: 1, ..lone }, &BTreeSet::new());
+    holds_in(Scale { units: 0, duplicates: 1, ..lone }, &BTreeSet::new());
+}
+
+#[test]
 fn it_holds_when_buyers_ask_again_with_the_same_key() {
     holds_in(Scale { retries: 1, ..QUIET }, &BTreeSet::new());
     holds_in(Scale { orders: 1, retries: 2, cancels: 1, ..QUIET }, &BTreeSet::new());
@@ -85,6 +93,7 @@ fn a_failover_of_the_ledger_never_oversells_nor_doubles_an_order() {
     holds_in(Scale { failovers: 1, ..QUIET }, &limits);
     holds_in(Scale { orders: 1, failovers: 1, retries: 1, duplicates: 1, ..QUIET }, &limits);
     holds_in(Scale { orders: 1, failovers: 1, cancels: 1, duplicates: 1, ..QUIET }, &limits);
+    holds_in(Scale { orders: 1, failovers: 1, restocks: 1, ..QUIET }, &limits);
 }
 
 fn every_state_of(protocol: Protocol) -> Vec<State> {
@@ -101,6 +110,7 @@ fn the_world_comes_to_rest_from_every_state_once_it_is_healed() {
         crashes,
         Scale { orders: 1, cancels: 1, rebuilds: 1, ..crashes },
         Scale { orders: 1, cancels: 1, ..paid },
+        Scale { orders: 1, restocks: 2, ..crashes },
     ] {
         comes_to_rest(Protocol { scale, broken: None });
     }
@@ -154,6 +164,20 @@ fn whatever_can_become_of_a_return_happens() {
     });
     happens("a unit that is sold again", &|state| {
         state.at_rest() && state.database.rows == [Row::Returned, Row::Confirmed]
+    });
+}
+
+#[test]
+fn whatever_can_become_of_added_units_happens() {
+    let scale = Scale { orders: 1, units: 0, restocks: 2, failovers: 1, ..QUIET };
+    let states = every_state_of(Protocol { scale, broken: None });
+    let happens = |what: &str, is_it: &dyn Fn(&State) -> bool| assert!(states.iter().any(is_it), "{what}");
+    happens("a unit that is sold", &|state| state.at_rest() && state.database.rows == [Row::Confirmed]);
+    happens("a level that is old when the ledger is told", &|state| {
+        state.readers.iter().any(|reader| reader.read.is_some_and(|read| read < state.ledger.restocked))
+    });
+    happens("a ledger that lost a unit that was counted", &|state| {
+        state.readers.iter().any(|reader| reader.told > state.ledger.restocked)
     });
 }
 

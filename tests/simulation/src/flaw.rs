@@ -73,11 +73,13 @@ pub enum Flaw {
     SurplusKept,
     /// A timeout cancels an order whose payment attempt is open.
     TimeoutOfOpen,
+    /// The ledger adds the units of a restock whenever it is told of them.
+    RestockAgain,
 }
 
 impl Flaw {
     /// Every break.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::NoFence,
         Self::CommitByDefault,
         Self::RollbackByDefault,
@@ -105,15 +107,21 @@ impl Flaw {
         Self::TimersForgotten,
         Self::SurplusKept,
         Self::TimeoutOfOpen,
+        Self::RestockAgain,
     ];
 }
 
 /// The ledger of a gateway.
 pub fn ledger(ledger: SimLedger, flaw: Option<Flaw>) -> Arc<dyn Ledger> {
     match flaw {
-        Some(Flaw::NoFence | Flaw::TimeoutIsNo | Flaw::NoBodies | Flaw::RedriveAnew | Flaw::EmptyRebuild) => {
-            Arc::new(FlawedLedger { ledger, flaw, refused: None })
-        }
+        Some(
+            Flaw::NoFence
+            | Flaw::TimeoutIsNo
+            | Flaw::NoBodies
+            | Flaw::RedriveAnew
+            | Flaw::EmptyRebuild
+            | Flaw::RestockAgain,
+        ) => Arc::new(FlawedLedger { ledger, flaw, refused: None }),
         Some(_) | None => Arc::new(ledger),
     }
 }

@@ -80,6 +80,13 @@ pub enum Operation {
     Rebalance,
     /// The operator ends a sale.
     Close(usize),
+    /// The operator adds units to a sale.
+    Restock {
+        /// Which sale.
+        sale: usize,
+        /// How many.
+        units: u64,
+    },
     /// The operator puts a sale on sale.
     Preheat(usize),
     /// The operator audits a sale.

@@ -15,7 +15,7 @@ pub use client::SimStore;
 use deadlines::Deadlines;
 use flashgate_domain::{
     Batch, BatchId, BatchOutcome, BuyerId, Decision, LedgerId, Order, OrderEvent, OrderId, OrderOutcome,
-    OrderState, Sale, SaleId, Timestamp,
+    OrderState, Restock, Sale, SaleId, Timestamp,
     audit::{BatchSums, BuyerUnits, DecidedBatch, StoreSnapshot, Sums},
 };
 use flashgate_order_store::{
@@ -51,6 +51,7 @@ pub struct StoreState {
     letters: BTreeMap<(String, Timestamp), (LetterStatus, u64, Timestamp)>,
     ledger: Option<LedgerId>,
     sale_keys: BTreeMap<String, SaleId>,
+    restocks: Vec<Restock>,
     /// Never iterated: its order is not the same in two runs.
     purchases: HashSet<Purchase>,
     transactions: Transactions,

@@ -65,6 +65,8 @@ pub struct World {
     pub auditor: Auditor,
     /// Who repairs.
     pub repairer: Repairer,
+    /// How many restocks the operator has asked for.
+    restocks: u64,
     /// The audits and repairs that have not ended.
     at_work: TaskTracker,
     random: StdRng,
@@ -130,6 +132,7 @@ impl World {
             buyers: Arc::default(),
             requests: Arc::default(),
             repairer: Repairer::new(&servers, &operator, &complaint, flaw),
+            restocks: 0,
             at_work: TaskTracker::new(),
             auditor: Auditor::new(&servers, &operator, flaw),
             operator,
@@ -163,8 +166,9 @@ impl World {
         sleep(Duration::from_millis(self.random.random_range(0..3_000))).await;
     }
 
-    fn perform(&self, operation: Operation) {
-        let note = |what: Operation| self.servers.network.trace.note(format_args!("{what:?}"));
+    fn perform(&mut self, operation: Operation) {
+        let servers = Arc::clone(&self.servers);
+        let note = |what: Operation| servers.network.trace.note(format_args!("{what:?}"));
         match operation {
             Operation::Buy { buyer, key, sale, quantity, gateway, patience_ms } => {
                 let purchase = (self.sale(sale), format!("buyer-{buyer}"), format!("key-{key}"));
@@ -187,6 +191,7 @@ impl World {
             Operation::Zombie(zombie) => self.servers.store.state().next_is(zombie),
             Operation::Change(weather) => self.servers.set_weather(weather),
             Operation::Rebalance => self.servers.broker.state().rebalance(),
+            Operation::Restock { sale, units } => self.restock(self.sale(sale), units),
             Operation::Close(sale) => self.operate("close", self.sale(sale)),
             Operation::Preheat(sale) => self.operate("preheat", self.sale(sale)),
             Operation::Audit(sale) => self.audit(self.sale(sale)),

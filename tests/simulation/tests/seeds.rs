@@ -272,3 +272,8 @@ fn money_that_no_order_needs_and_that_is_kept_is_found() {
 fn a_timeout_of_an_order_that_is_being_paid_is_found() {
     is_found(Flaw::TimeoutOfOpen, &[&["timed out, and can be paid"]]);
 }
+
+#[test]
+fn units_that_are_added_again_are_found() {
+    is_found(Flaw::RestockAgain, &[&["more units than were added"]]);
+}

@@ -22,6 +22,7 @@ mod order_store_faults;
 mod payments;
 mod poison;
 mod repair;
+mod restock;
 mod rocketmq_5_3;
 mod sale;
 mod sale_creation;

@@ -103,6 +103,11 @@ pub enum Finding {
         /// The number of units.
         units: u64,
     },
+    /// Operators have added units in the order store, and no gateway has added them to the ledger.
+    RestocksDue {
+        /// The number of units.
+        units: u64,
+    },
     /// The ledger has returned more units of cancelled orders than the order store: they could be sold twice.
     ReturnedTooMany {
         /// The number of units.
@@ -135,6 +140,7 @@ impl Finding {
             Self::HeldTooFew { .. } => "held_too_few",
             Self::HeldTooMany { .. } => "held_too_many",
             Self::ReturnsDue { .. } => "returns_due",
+            Self::RestocksDue { .. } => "restocks_due",
             Self::ReturnedTooMany { .. } => "returned_too_many",
             Self::MissingInLedger => "missing_in_ledger",
             Self::OtherGeneration { .. } => "other_generation",
@@ -149,6 +155,7 @@ impl Finding {
             Self::Leaked { units, .. }
             | Self::Surplus { units }
             | Self::ReturnsDue { units }
+            | Self::RestocksDue { units }
             | Self::ReturnedTooMany { units }
             | Self::HeldTooFew { units, .. }
             | Self::HeldTooMany { units, .. } => *units,
@@ -176,6 +183,7 @@ impl Finding {
             | Self::OrdersMissing { .. }
             | Self::PartLost { .. }
             | Self::ReturnsDue { .. }
+            | Self::RestocksDue { .. }
             | Self::ReturnedTooMany { .. }
             | Self::MissingInLedger
             | Self::OtherGeneration { .. } => None,
@@ -197,6 +205,7 @@ impl Finding {
             | Self::HeldTooFew { .. }
             | Self::HeldTooMany { .. }
             | Self::ReturnsDue { .. }
+            | Self::RestocksDue { .. }
             | Self::ReturnedTooMany { .. }
             | Self::MissingInLedger
             | Self::OtherGeneration { .. } => None,
@@ -262,6 +271,9 @@ impl fmt::Display for Finding {
             Self::ReturnsDue { units } => {
                 write!(f, "{units} units of cancelled orders have not returned to the ledger")
             }
+            Self::RestocksDue { units } => {
+                write!(f, "{units} units that were added are not on sale yet: no gateway has counted them")
+            }
             Self::ReturnedTooMany { units } => write!(
                 f,
                 "the ledger has returned {units} units of cancelled orders that the order store has not"
@@ -280,8 +292,8 @@ named! {
     pub enum Verdict {
         /// Both sides agree; open batches are in flight.
         Agrees = "agrees",
-        /// Both sides agree, but some batches are older than the maximum age, or units of cancelled orders have not
-        /// returned to the ledger.
+        /// Both sides agree, but some batches are older than the maximum age, or units that were returned or added have not
+        /// come to the ledger.
         ToRedrive = "to_redrive",
         /// The sides do not agree.
         Differs = "differs",
@@ -313,7 +325,9 @@ impl Report {
     /// The worst verdict of the findings.
     pub fn verdict(&self) -> Verdict {
         let worst = self.findings.iter().map(|finding| match finding {
-            Finding::ToRedrive { .. } | Finding::ReturnsDue { .. } => Verdict::ToRedrive,
+            Finding::ToRedrive { .. } | Finding::ReturnsDue { .. } | Finding::RestocksDue { .. } => {
+                Verdict::ToRedrive
+            }
             Finding::Phantom { .. }
             | Finding::Leaked { .. }
             | Finding::Surplus { .. }

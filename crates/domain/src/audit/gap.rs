@@ -1,4 +1,4 @@
-//! The four numbers that must be zero.
+//! The five numbers that must be zero.
 
 use std::collections::HashMap;
 
@@ -21,6 +21,9 @@ pub struct Gap {
     /// Units that confirmed orders gave up: in the order store, minus in the ledger. Above 0: some have not returned to
     /// the ledger yet, or did so after it was read. Below 0: the ledger has returned units that the store has not.
     pub returns: i64,
+    /// Units that operators added and that the ledger has not counted yet, or counted after it was read. They are left
+    /// out of [`Gap::across`] as well. Units that the ledger alone counts are a part of it.
+    pub restocks: u64,
 }
 
 impl Gap {
@@ -33,6 +36,7 @@ impl Gap {
         let by_orders =
             sum([store.initial, store.restocked, store.returned]) - i128::from(store.orders.confirmed.units);
         let returns = i128::from(store.returned) - i128::from(totals.released);
+        let restocks = store.restocked.saturating_sub(totals.restocked);
         // Units that were written off, and not reclaimed, left the ledger and were never in the store.
         let written_off = i128::from(totals.written_off) - i128::from(totals.reclaimed);
         let confirmed: HashMap<BatchId, u64> =
@@ -46,14 +50,16 @@ impl Gap {
         Self {
             in_ledger: narrow(i128::from(totals.available) - by_totals),
             in_store: narrow(i128::from(store.saleable) - by_orders),
-            across: narrow(by_totals - by_orders + written_off + pending + returns),
+            across: narrow(by_totals - by_orders + written_off + pending + returns + i128::from(restocks)),
             returns: narrow(returns),
+            restocks,
         }
     }
 
-    /// Whether all four are zero.
+    /// Whether all five are zero.
     pub const fn is_closed(&self) -> bool {
-        self.in_ledger == 0 && self.in_store == 0 && self.across == 0 && self.returns == 0
+        let is_counted = self.returns == 0 && self.restocks == 0;
+        self.in_ledger == 0 && self.in_store == 0 && self.across == 0 && is_counted
     }
 }
 

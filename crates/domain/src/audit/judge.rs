@@ -10,7 +10,7 @@ use super::{
     gap::{Gap, missing_orders},
     snapshot::{Amount, DecidedBatch, LedgerSnapshot, StoreSnapshot, Sums},
 };
-use crate::{clock::Timestamp, id::BatchId};
+use crate::{clock::Timestamp, id::BatchId, sale::SaleState};
 
 /// The state of a decided batch in the deduction log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +88,7 @@ impl Evidence {
             | Finding::HeldTooFew { .. }
             | Finding::HeldTooMany { .. }
             | Finding::ReturnsDue { .. }
+            | Finding::RestocksDue { .. }
             | Finding::ReturnedTooMany { .. }
             | Finding::MissingInLedger
             | Finding::OtherGeneration { .. } => 0,
@@ -174,6 +175,15 @@ pub fn returned_units(at_first: u64, ledger: &LedgerSnapshot, store: &StoreSnaps
         (0, units) => Some(Finding::ReturnedTooMany { units }),
         (units, _) => Some(Finding::ReturnsDue { units }),
     }
+}
+
+/// The finding about the units that operators added, from the last look at both sides, and the units that the store had
+/// counted at the first look. What was added since may still be on its way. No gateway adds units to a sale that is closed,
+/// and nobody misses them there.
+pub fn restocked_units(at_first: u64, ledger: &LedgerSnapshot, store: &StoreSnapshot) -> Option<Finding> {
+    let units = at_first.min(store.restocked).saturating_sub(ledger.totals.restocked);
+    let is_asked_for = store.state != SaleState::Closed && ledger.generation == store.generation;
+    (units > 0 && is_asked_for).then_some(Finding::RestocksDue { units })
 }
 
 /// Undecided open batches without a log entry: their holdings are unknown.

@@ -1,10 +1,10 @@
 //! The lifecycle of sales.
 
 use flashgate_domain::SaleId;
-use flashgate_ledger::{Activated, Prepared};
+use flashgate_ledger::{Activated, Prepared, Restocked};
 use redis::Value;
 
-use super::Fields;
+use super::{Fields, ScriptReply, stock};
 
 /// The members of a sorted set of sales.
 pub(crate) fn sale_ids(value: &Value) -> Option<Vec<SaleId>> {
@@ -43,6 +43,25 @@ pub(crate) fn activated(value: &Value) -> Option<Activated> {
         "closed" => Some(Activated::Closed),
         "missing" => Some(Activated::Missing),
         "other_generation" => Some(Activated::OtherGeneration { generation: fields.number()? }),
+        _ => None,
+    }
+}
+
+/// The reply of `restock.lua`.
+pub(crate) fn restocked(value: &Value, sale: SaleId) -> Option<ScriptReply<Restocked>> {
+    let mut fields = Fields::new(value)?;
+    match fields.text()? {
+        "missing" => Some(ScriptReply::only(Restocked::Missing)),
+        "already" => Some(ScriptReply::only(Restocked::Already)),
+        "other_generation" => {
+            Some(ScriptReply::only(Restocked::OtherGeneration { generation: fields.number()? }))
+        }
+        "done" => {
+            let (stock, reached) = stock(&mut fields, sale)?;
+            fields.end()?;
+            let answer = Restocked::Done(stock);
+            Some(ScriptReply { answer, progress: vec![(sale, reached)], stopped: Vec::new() })
+        }
         _ => None,
     }
 }

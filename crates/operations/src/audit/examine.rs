@@ -11,7 +11,7 @@ use flashgate_domain::{
     BatchId, LogStatus, OrderId, SaleId, SaleState,
     audit::{
         DecidedBatch, Evidence, Finding, Gap, LedgerSnapshot, Report, Steps, StoreSnapshot, Trace,
-        TraceStatus, lost_part, missing_orders, open_batches, returned_units, weigh,
+        TraceStatus, lost_part, missing_orders, open_batches, restocked_units, returned_units, weigh,
     },
 };
 use tokio::time::sleep;
@@ -75,7 +75,7 @@ pub async fn examine(
 ) -> Result<Option<Report>, SideError> {
     let mut best: Option<Box<Reading>> = None;
     let (mut missing, mut was_due) = (None::<StoreSnapshot>, false);
-    let (mut returned_at_first, mut returns) = (None, None);
+    let (mut at_first, mut returns, mut restocks) = (None, None, None);
     for look in 0..plan.looks.max(2) {
         if look > 0 {
             sleep(plan.pause).await;
@@ -92,8 +92,10 @@ pub async fn examine(
                 return Ok(Some(report(sale, &look, findings, Steps::default(), plan)));
             }
             Seen::Both(look) => {
-                let at_first = *returned_at_first.get_or_insert(look.store.returned);
-                returns = returned_units(at_first, &look.ledger, &look.store);
+                let (returned, restocked) =
+                    *at_first.get_or_insert((look.store.returned, look.store.restocked));
+                returns = returned_units(returned, &look.ledger, &look.store);
+                restocks = restocked_units(restocked, &look.ledger, &look.store);
                 let smaller = best.as_ref().is_none_or(|best| look.gap.across < best.gap.across);
                 if smaller {
                     best = Some(look);
@@ -110,6 +112,7 @@ pub async fn examine(
             let mut findings = weigh(&look.gap, evidence, &look.ledger, &look.store);
             findings.extend(of_buyers);
             findings.extend(returns);
+            findings.extend(restocks);
             Ok(Some(report(sale, &look, findings, steps, plan)))
         }
         (None, Some(snapshot)) if was_due => Ok(lost(sale, &snapshot)),

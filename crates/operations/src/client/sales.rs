@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use flashgate_domain::{
-    BuyerId, Order, OrderEvent, OrderId, OrderPage, OrderStep, PaymentAttempt, Refund, RefundId, Sale,
-    SaleId, SaleState,
+    BuyerId, Order, OrderEvent, OrderId, OrderPage, OrderStep, PaymentAttempt, Refund, RefundId, Restock,
+    Sale, SaleId, SaleState,
 };
 use flashgate_proto::{
     event, order, payment, sale,
@@ -49,6 +49,24 @@ impl<C: Carrier> SalesClient<C> {
     /// The call failed.
     pub async fn find(&mut self, sale: SaleId) -> Result<Sale, ClientError> {
         decoded(self.0.get_sale(v1::GetSaleRequest { sale_id: sale.get() }).await)
+    }
+
+    /// Adds units to a sale, once for each key.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn restock(&mut self, request: v1::RestockSaleRequest) -> Result<Sale, ClientError> {
+        decoded(self.0.restock_sale(request).await)
+    }
+
+    /// The restocks of a sale, the latest first.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn restocks(&mut self, sale: SaleId) -> Result<Vec<Restock>, ClientError> {
+        let answer = self.0.list_restocks(v1::ListRestocksRequest { sale_id: sale.get() }).await?;
+        let restocks = answer.into_inner().restocks.into_iter();
+        restocks.map(|message| sale::restock(message).map_err(invalid)).collect()
     }
 
     /// Ends the sale for good.

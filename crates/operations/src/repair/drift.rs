@@ -122,6 +122,7 @@ impl<G: Carrier, W: Carrier> Drift<G, W> {
                 Finding::ReturnsDue { .. } => steps.push(Step::Returns),
                 Finding::Phantom { fenced: true, .. }
                 | Finding::ToRedrive { .. }
+                | Finding::RestocksDue { .. }
                 | Finding::Leaked { .. }
                 | Finding::Surplus { .. }
                 | Finding::LedgerContradiction { .. }

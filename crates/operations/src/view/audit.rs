@@ -98,6 +98,7 @@ impl From<&Finding> for FindingView {
             | Finding::HeldTooFew { .. }
             | Finding::HeldTooMany { .. }
             | Finding::ReturnsDue { .. }
+            | Finding::RestocksDue { .. }
             | Finding::ReturnedTooMany { .. }
             | Finding::MissingInLedger
             | Finding::OtherGeneration { .. } => {}

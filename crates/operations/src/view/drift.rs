@@ -186,6 +186,9 @@ const fn remedy_of(finding: &Finding) -> Option<&'static str> {
         Finding::OtherGeneration { .. } => {
             Some("a gateway works on another ledger: look at its redis.prefix and address")
         }
+        Finding::RestocksDue { .. } => Some(
+            "a gateway counts them within seconds: look why none has read the sale or can write to its ledger",
+        ),
         Finding::Phantom { fenced: false, .. }
         | Finding::Leaked { .. }
         | Finding::ReturnsDue { .. }

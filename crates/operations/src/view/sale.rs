@@ -1,9 +1,14 @@
 //! A sale, as operators see it.
 
-use flashgate_domain::Sale;
-use flashgate_proto::{json::Id, sale::SaleTerms};
+use flashgate_domain::{Restock, Sale};
+use flashgate_proto::{
+    json::{Id, Key},
+    sale::SaleTerms,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use super::not_empty;
 
 /// A sale: its terms, and what the order store has of it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -56,5 +61,53 @@ pub struct SalesView {
 impl From<&[Sale]> for SalesView {
     fn from(sales: &[Sale]) -> Self {
         Self { sales: sales.iter().map(SaleView::from).collect() }
+    }
+}
+
+/// Units that were added to a sale.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RestockView {
+    /// How many.
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
+    pub units: u64,
+    /// The key that made it once.
+    #[schema(value_type = Key)]
+    pub idempotency_key: String,
+    /// The operator.
+    pub operator: String,
+    /// The cause in the operator's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub cause: Option<String>,
+    /// The units added since the start, with these.
+    pub restocked: u64,
+    /// When, in milliseconds since 1970-01-01T00:00:00Z.
+    pub at_ms: u64,
+}
+
+impl From<&Restock> for RestockView {
+    fn from(restock: &Restock) -> Self {
+        let Restock { draft, key, restocked, at } = restock;
+        Self {
+            units: draft.units.get(),
+            idempotency_key: key.as_str().to_owned(),
+            operator: draft.operator.as_str().to_owned(),
+            cause: not_empty(draft.cause.as_str().to_owned()),
+            restocked: *restocked,
+            at_ms: at.as_millis(),
+        }
+    }
+}
+
+/// The restocks of a sale.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RestocksView {
+    /// The latest first.
+    pub restocks: Vec<RestockView>,
+}
+
+impl From<&[Restock]> for RestocksView {
+    fn from(restocks: &[Restock]) -> Self {
+        Self { restocks: restocks.iter().map(RestockView::from).collect() }
     }
 }

@@ -3,10 +3,11 @@
 use std::{sync::LazyLock, time::Duration};
 
 use flashgate_domain::{
-    DeductPolicy, IdempotencyKey, Sale, SaleDraft, SaleFields, SaleState, Timestamp, sale::InvalidSale,
+    Cause, DeductPolicy, IdempotencyKey, OperatorName, Restock, RestockDraft, Sale, SaleDraft, SaleFields,
+    SaleId, SaleState, Timestamp, sale::InvalidSale,
 };
 
-use super::columns::{InvalidColumn, sale_id};
+use super::columns::{InvalidColumn, key, sale_id};
 
 /// The columns that keep what an operator asked for, in the order of [`draft_values`].
 const DRAFT_COLUMNS: [&str; 10] = [
@@ -47,6 +48,34 @@ statements! {
 fn statement(template: &str) -> String {
     let values = DRAFT_COLUMNS.map(|_column| "?").join(", ");
     template.replace(COLUMNS_MARK, &DRAFT_COLUMNS.join(", ")).replace(VALUES_MARK, &values)
+}
+
+/// The columns of a restock.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields are named after the columns")]
+pub struct RestockColumns<'a> {
+    pub idempotency_key: &'a str,
+    pub units: u64,
+    pub operator: &'a str,
+    pub cause: &'a str,
+    pub restocked: u64,
+    pub at_ms: u64,
+}
+
+impl RestockColumns<'_> {
+    /// The restock of `sale`.
+    pub fn restock(self, sale: SaleId) -> Result<Restock, InvalidColumn> {
+        let operator =
+            OperatorName::new(self.operator).map_err(|_invalid| InvalidColumn("operator of a restock"))?;
+        let cause = Cause::new(self.cause).map_err(|_invalid| InvalidColumn("cause of a restock"))?;
+        let draft = RestockDraft::new(sale, self.units, operator, cause);
+        Ok(Restock {
+            draft: draft.map_err(|_invalid| InvalidColumn("units of a restock"))?,
+            key: key(self.idempotency_key)?,
+            restocked: self.restocked,
+            at: Timestamp::from_millis(self.at_ms),
+        })
+    }
 }
 
 /// A value to be bound.

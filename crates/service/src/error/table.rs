@@ -167,6 +167,12 @@ table! {
     ApiError::SaleKeyReused { sale } =>
         "sale_key_reused", "Key of another sale", CONFLICT, AlreadyExists, Never,
         "this idempotency key belongs to sale {sale}, which was created with other fields";
+    ApiError::RestockKeyReused =>
+        "restock_key_reused", "Key of another restock", CONFLICT, AlreadyExists, Never,
+        "this idempotency key belongs to another restock";
+    ApiError::TooManyUnits =>
+        "too_many_units", "Too many units", CONFLICT, FailedPrecondition, Never,
+        "the sale would have more than 1,000,000,000 units in all";
     ApiError::RepairNotFound =>
         "repair_not_found", "Repair not found", NOT_FOUND, NotFound, Never,
         "there is no such repair";

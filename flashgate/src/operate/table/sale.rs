@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use flashgate_operations::view::SaleView;
+use flashgate_operations::view::{RestockView, RestocksView, SaleView};
 use flashgate_proto::sale::SaleTerms;
 use jiff::SignedDuration;
 
-use super::{fields, table};
-use crate::operate::{moment::show, money::money};
+use super::{DRY_RUN, fields, table};
+use crate::operate::{
+    moment::show,
+    money::money,
+    restock_csv::{RowView, RowsView},
+};
 
 /// All of one sale.
 pub(crate) fn sale(sale: &SaleView) -> String {
@@ -40,6 +44,41 @@ pub(crate) fn sale(sale: &SaleView) -> String {
         ("deduct policy", (*deduct_policy).to_owned()),
         ("generation", generation.to_string()),
     ])
+}
+
+/// One line a row of a file of restocks.
+pub(crate) fn rows(file: &RowsView) -> String {
+    let row = |row: &RowView| {
+        let RowView { line, sale_id, units, idempotency_key, restocked, effect } = row;
+        [
+            line.to_string(),
+            sale_id.clone(),
+            units.to_string(),
+            restocked.map_or_else(String::new, |restocked| restocked.to_string()),
+            effect.text().to_owned(),
+            idempotency_key.clone(),
+        ]
+    };
+    let columns = ["LINE", "SALE", "UNITS", "RESTOCKED", "EFFECT", "KEY"];
+    let rows = table(columns, &[0, 1, 2, 3], file.rows.iter().map(row));
+    if file.applied { rows } else { format!("{rows}\n{DRY_RUN}") }
+}
+
+/// One line a restock.
+pub(crate) fn restocks(page: &RestocksView) -> String {
+    let row = |restock: &RestockView| {
+        let RestockView { units, idempotency_key, operator, cause, restocked, at_ms } = restock;
+        [
+            show(*at_ms),
+            units.to_string(),
+            restocked.to_string(),
+            operator.clone(),
+            cause.clone().unwrap_or_default(),
+            idempotency_key.clone(),
+        ]
+    };
+    let columns = ["AT", "UNITS", "RESTOCKED", "BY", "REASON", "KEY"];
+    table(columns, &[1, 2], page.restocks.iter().map(row))
 }
 
 fn time_to_pay(pay_within_ms: u64) -> String {

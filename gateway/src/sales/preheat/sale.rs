@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::{Sale, SaleState, id::ShardCount};
-use flashgate_ledger::{Activated, SaleLifecycle};
+use flashgate_ledger::{Activated, LedgerError, Restocked, SaleLifecycle};
 use tokio::sync::Semaphore;
-use tracing::error;
+use tracing::{error, info};
 
 use super::PreheatError;
 use crate::sales::{
@@ -61,12 +61,29 @@ impl Steps {
             SaleState::Created => false,
             SaleState::Preheating => true,
             SaleState::Preheated => !entry.is_some_and(|entry| {
-                let Sale { state, generation, draft, .. } = &entry.sale;
-                let no_news = (*state, *generation, draft) == (sale.state, sale.generation, &sale.draft);
+                let Sale { state, generation, draft, restocked, .. } = &entry.sale;
+                let seen = (*state, *generation, *restocked, draft);
+                let no_news = seen == (sale.state, sale.generation, sale.restocked, &sale.draft);
                 no_news && !entry.paused() && entry.found_in_ledger_within(LEDGER_PERIOD)
             }),
             SaleState::Closed => !entry.is_some_and(|entry| entry.closed_in_ledger()),
         }
+    }
+
+    /// Also at a sale whose units were counted before: a ledger that lost its last writes counts them again.
+    async fn restock(&self, sale: &Sale) -> Result<(), LedgerError> {
+        if sale.restocked == 0 {
+            return Ok(());
+        }
+        match self.ledger.restock(sale).await? {
+            Restocked::Done(stock) => {
+                info!(sale_id = %sale.id, restocked = sale.restocked, available = stock.available, "units added");
+            }
+            Restocked::Already => {}
+            // The activation that follows finds out.
+            Restocked::Missing | Restocked::OtherGeneration { .. } => {}
+        }
+        Ok(())
     }
 
     /// Does the pending steps of the sale. Idempotent, also across gateways.
@@ -83,6 +100,7 @@ impl Steps {
         match sale.state {
             SaleState::Created | SaleState::Preheating => {}
             SaleState::Preheated => {
+                self.restock(&sale).await?;
                 let activated = self.ledger.activate(sale.id, sale.generation).await?;
                 let entry = self.catalogue.put(sale);
                 note(&entry, activated);
@@ -90,6 +108,8 @@ impl Steps {
             SaleState::Closed => {
                 let entry = self.catalogue.put(sale);
                 if !entry.closed_in_ledger() {
+                    // Units that were added just before count on both sides.
+                    self.restock(&entry.sale).await?;
                     self.ledger.close(entry.sale.id).await?;
                     entry.set_closed_in_ledger(true);
                 }

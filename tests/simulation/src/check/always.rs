@@ -49,8 +49,8 @@ fn each_side(ledger: &LedgerState, store: &StoreState) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// No order that the ledger did not deduct; and `available = saleable - pending`, less what orders gave up and the
-/// ledger has not returned yet; or still less where a script was broken off
+/// No order that the ledger did not deduct; and `available = saleable - pending`, less what orders gave up or operators
+/// added and the ledger has not counted yet; or still less where a script was broken off
 /// (more, while it is rebuilt then: it sells nothing meanwhile).
 fn across(ledger: &LedgerState, store: &StoreState) -> anyhow::Result<()> {
     let excuses = Excuses(&ledger.lost);
@@ -66,13 +66,15 @@ fn across(ledger: &LedgerState, store: &StoreState) -> anyhow::Result<()> {
         let open = deducted.iter().filter(|(batch, _)| !decided.contains_key(batch));
         let pending: u64 = open.map(|(_, side)| units(side.intents, *id)).sum();
         let coming = i128::from(sale.returned) - i128::from(account.totals.released);
-        let expected = i128::from(sale.saleable) - i128::from(pending) - coming;
+        let added = i128::from(sale.restocked) - i128::from(account.totals.restocked);
+        ensure!(added >= 0, "sale {id}: the ledger has counted {} more units than were added", -added);
+        let expected = i128::from(sale.saleable) - i128::from(pending) - coming - added;
         let available = i128::from(account.totals.available);
         ensure!(
             available == expected
                 || excuses.sale(*id)
                     && (available < expected || !excuses.is_only_short(*id) || is_being_rebuilt(account)),
-            "sale {id}: {available} available, but {} saleable less {pending} pending and {coming} coming back",
+            "sale {id}: {available} available, but {} saleable less {pending} pending, {coming} coming back and {added} added",
             sale.saleable
         );
     }

@@ -51,11 +51,11 @@ pub(super) fn answer_is_true(
     Ok(())
 }
 
-/// Units only go and holdings only grow, as long as nothing is returned: what was short then is short now.
+/// Units only go and holdings only grow, as long as nothing is returned or added: what was short then is short now.
 fn refusal_is_true(ledger: &LedgerState, attempt: &Attempt, refusal: &Refusal) -> anyhow::Result<()> {
     let (sale, buyer, _key) = &attempt.purchase;
     let Some(account) = ledger.books.sales.get(sale) else { return Ok(()) };
-    if Excuses(&ledger.lost).sale(*sale) || account.totals.returned > 0 {
+    if Excuses(&ledger.lost).sale(*sale) || account.totals.returned + account.totals.restocked > 0 {
         return Ok(());
     }
     let held = account.held.get(&BuyerId::new(buyer)?.digest()).copied().unwrap_or(0);

@@ -17,7 +17,7 @@ pub fn no_false_alarm(servers: &Servers, report: &Report) -> anyhow::Result<()> 
     let excuses = Excuses(&ledger.lost);
     for finding in &report.findings {
         match finding {
-            Finding::ToRedrive { .. } | Finding::ReturnsDue { .. } => {}
+            Finding::ToRedrive { .. } | Finding::ReturnsDue { .. } | Finding::RestocksDue { .. } => {}
             Finding::ReturnedTooMany { .. } => bail!("no failover can do this: {finding:?}"),
             Finding::Phantom { batch, .. } | Finding::ChangedBatch { batch, .. } => {
                 ensure!(excuses.batch(*batch), "no failover has changed batch {batch}: {finding:?}");
@@ -93,6 +93,7 @@ fn needs_rebuild(report: &Report) -> bool {
         Finding::OtherGeneration { ledger, store } => ledger < store,
         Finding::ToRedrive { .. }
         | Finding::ReturnsDue { .. }
+        | Finding::RestocksDue { .. }
         | Finding::ReturnedTooMany { .. }
         | Finding::Leaked { .. }
         | Finding::Surplus { .. }

@@ -102,7 +102,7 @@ fn all_is_settled(ledger: &LedgerState, store: &StoreState) -> anyhow::Result<()
     Ok(())
 }
 
-/// Preheated sales sell, also those that were rebuilt after a failover; closed ones do not.
+/// Preheated sales sell, also those that were rebuilt after a failover, with all units that were added; closed ones do not.
 fn sales_stand_as_they_should(ledger: &LedgerState, store: &StoreState) -> anyhow::Result<()> {
     let excuses = Excuses(&ledger.lost);
     for (id, sale) in &store.sales {
@@ -116,6 +116,12 @@ fn sales_stand_as_they_should(ledger: &LedgerState, store: &StoreState) -> anyho
             (SaleState::Created | SaleState::Preheating | SaleState::Preheated, _) => false,
         };
         ensure!(fits, "sale {id} is {} in the order store and {stand:?} in the ledger", sale.state);
+        let counted = ledger.books.sales.get(id).map_or(0, |account| account.totals.restocked);
+        ensure!(
+            sale.state != SaleState::Preheated || counted == sale.restocked,
+            "sale {id}: {} units were added, and the ledger has counted {counted}",
+            sale.restocked
+        );
     }
     Ok(())
 }

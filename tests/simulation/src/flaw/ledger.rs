@@ -9,7 +9,8 @@ use flashgate_domain::{
 use flashgate_ledger::{
     Activated, CancelledOrder, Compensated, Deduction, Fate, Identifying, LedgerError, LedgerEvent,
     LedgerIdentity, LedgerOrder, LogEntry, Observing, Prepared, Probing, Rebuilding, Rebuilt, Repairing,
-    Restored, Returned, Returning, SaleLifecycle, SaleStock, Screening, Selling, Settled, Snapshot, Watching,
+    Restocked, Restored, Returned, Returning, SaleLifecycle, SaleStock, Screening, Selling, Settled,
+    Snapshot, Watching,
 };
 use flashgate_proto::body;
 use futures::stream::BoxStream;
@@ -78,6 +79,16 @@ impl SaleLifecycle for FlawedLedger {
 
     async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerError> {
         self.ledger.activate(sale, generation).await
+    }
+
+    async fn restock(&self, sale: &Sale) -> Result<Restocked, LedgerError> {
+        let mut told = sale.clone();
+        if self.flaw == Some(Flaw::RestockAgain)
+            && let Some(snapshot) = self.ledger.snapshot(sale.id).await?
+        {
+            told.restocked += snapshot.totals.restocked;
+        }
+        self.ledger.restock(&told).await
     }
 
     async fn pause(&self, sale: SaleId) -> Result<(), LedgerError> {

@@ -41,7 +41,8 @@ fn draw(random: &mut StdRng, can_fail_over: bool) -> Operation {
         86 => Operation::StallBroker(random.random_range(10..4_000)),
         87 => Operation::StallStore(random.random_range(10..4_000)),
         88..95 => Operation::Change(weather(random)),
-        95..97 => Operation::Rebalance,
+        95 => Operation::Rebalance,
+        96 => Operation::Restock { sale: random.random_range(0..SALES), units: random.random_range(1..6) },
         97 => Operation::Close(random.random_range(0..SALES)),
         _ => Operation::Preheat(SALES - 1),
     }

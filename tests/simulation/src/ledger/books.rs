@@ -9,8 +9,8 @@ use flashgate_domain::{
 };
 use flashgate_ledger::{
     Activated, Compensated, LedgerIdentity, LedgerOrder, LedgerState as State, LogEntry, LogStatus,
-    OpenBatch, Prepared, Rebuilding, Rebuilt, Restored, SaleStock, Snapshot, Totals, WrittenCounts,
-    compensation::adjusted,
+    OpenBatch, Prepared, Rebuilding, Rebuilt, Restocked, Restored, SaleStock, Snapshot, Totals,
+    WrittenCounts, compensation::adjusted,
 };
 
 /// Everything that Redis would hold.
@@ -227,6 +227,23 @@ impl Books {
             State::Paused => Activated::Paused,
             State::Closed => Activated::Closed,
         }
+    }
+
+    /// Brings the units that were restocked up to `restocked`.
+    pub(super) fn restock(&mut self, sale: SaleId, generation: u32, restocked: u64) -> Restocked {
+        let Some(account) = self.sales.get_mut(&sale) else { return Restocked::Missing };
+        if account.generation != generation {
+            return Restocked::OtherGeneration { generation: account.generation };
+        }
+        let units = restocked.saturating_sub(account.totals.restocked);
+        if units == 0 {
+            return Restocked::Already;
+        }
+        account.totals.restocked = restocked;
+        account.totals.available += i64::try_from(units).unwrap_or(i64::MAX);
+        account.epoch += 1;
+        account.sequence += 1;
+        Restocked::Done(account.stock(sale))
     }
 
     /// Pauses or closes; a closed sale stays closed.

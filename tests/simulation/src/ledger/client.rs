@@ -13,8 +13,8 @@ use flashgate_domain::{
 use flashgate_ledger::{
     Activated, CancelledOrder, Compensated, Deduction, Fate, Identifying, LedgerError, LedgerEvent,
     LedgerIdentity, LedgerOrder, LedgerState as State, LogEntry, Observing, Prepared, Probing, Rebuilding,
-    Rebuilt, Repairing, Restored, Returned, Returning, SaleLifecycle, SaleStock, Screening, Selling, Settled,
-    Snapshot, Watching, intents::IntentFields,
+    Rebuilt, Repairing, Restocked, Restored, Returned, Returning, SaleLifecycle, SaleStock, Screening,
+    Selling, Settled, Snapshot, Watching, intents::IntentFields,
 };
 use futures::stream::{self, BoxStream, StreamExt};
 use parking_lot::Mutex;
@@ -175,6 +175,18 @@ impl SaleLifecycle for SimLedger {
     async fn activate(&self, sale: SaleId, generation: u32) -> Result<Activated, LedgerError> {
         let activate = move |state: &mut LedgerState| state.write().activate(sale, generation);
         self.link.call("activate", sale, activate).await.map_err(fault)
+    }
+
+    async fn restock(&self, sale: &Sale) -> Result<Restocked, LedgerError> {
+        let (sale, generation, restocked) = (sale.id, sale.generation, sale.restocked);
+        let restock = move |state: &mut LedgerState| {
+            let answer = state.write().restock(sale, generation, restocked);
+            if let Restocked::Done(stock) = answer {
+                state.publish(vec![LedgerEvent::Returned(stock)]);
+            }
+            answer
+        };
+        self.link.call("restock", sale, restock).await.map_err(fault)
     }
 
     async fn pause(&self, sale: SaleId) -> Result<(), LedgerError> {

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use flashgate_domain::{
     AttemptId, Batch, BatchId, BatchOutcome, BuyerId, CallbackId, Clock, IdempotencyKey, LedgerId, Order,
-    OrderEvent, OrderId, OrderPage, PaymentAttempt, Refund, RefundKey, RefundRetry, Sale, SaleDraft, SaleId,
-    StoreId, Timestamp,
+    OrderEvent, OrderId, OrderPage, PaymentAttempt, Refund, RefundKey, RefundRetry, Restock, RestockDraft,
+    Sale, SaleDraft, SaleId, StoreId, Timestamp,
     audit::{BuyerUnits, DecidedBatch, StoreSnapshot, StoreStep},
 };
 use flashgate_order_store::{
     BatchPage, BuyerPage, Changed, Compensated, Correction, DeadlineRepository, DeploymentRepository,
     DueCheck, DueRefund, LetterDecision, LetterKey, LetterStatus, LifecycleRepository, Opened, OrderChange,
     OrderRepository, OutcomePage, OutcomesPage, PaymentDeadline, PaymentReport, PaymentRepository, Placed,
-    Recorded, Registration, RepairDraft, RepairEvent, RepairRepository, Retried, SaleMade, SalePage,
-    SaleRepository, SnapshotRepository, StoreError, StoreIdentity, Transition,
+    Recorded, Registration, RepairDraft, RepairEvent, RepairRepository, Restocked, Retried, SaleMade,
+    SalePage, SaleRepository, SnapshotRepository, StoreError, StoreIdentity, Transition,
 };
 
 use super::{StoreState, deadlines, lifecycle, payments, zombie};
@@ -276,6 +276,21 @@ impl SaleRepository for SimStore {
     ) -> Result<Option<Transition>, StoreError> {
         let next = move |state: &mut StoreState| state.next_generation(sale, generation);
         self.ask("next_generation", sale.to_string(), next).await
+    }
+
+    async fn restock(
+        &self,
+        key: &IdempotencyKey,
+        draft: &RestockDraft,
+        now: Timestamp,
+    ) -> Result<Restocked, StoreError> {
+        let (key, draft) = (key.clone(), draft.clone());
+        let about = format!("{} {}", draft.sale, draft.units);
+        self.ask("restock", about, move |state| state.restock(&key, &draft, now)).await
+    }
+
+    async fn restocks(&self, sale: SaleId) -> Result<Vec<Restock>, StoreError> {
+        self.ask("restocks", sale.to_string(), move |state| state.restocks(sale)).await
     }
 
     async fn close_sale(&self, sale: SaleId, _now: Timestamp) -> Result<Option<Transition>, StoreError> {

@@ -1,7 +1,9 @@
 //! Sales.
 
-use flashgate_domain::{IdempotencyKey, Sale, SaleDraft, SaleId, SaleState};
-use flashgate_order_store::{SALE_PAGE_MAX, SaleMade, SalePage, Transition};
+use flashgate_domain::{
+    IdempotencyKey, Restock, RestockDraft, Sale, SaleDraft, SaleId, SaleState, Timestamp, sale::STOCK_MAX,
+};
+use flashgate_order_store::{Restocked, SALE_PAGE_MAX, SaleMade, SalePage, Transition};
 
 use super::StoreState;
 
@@ -59,6 +61,35 @@ impl StoreState {
                 sale.generation += 1;
             }
         })
+    }
+
+    pub(super) fn restock(
+        &mut self,
+        key: &IdempotencyKey,
+        draft: &RestockDraft,
+        now: Timestamp,
+    ) -> Restocked {
+        let sale = self.sales.get(&draft.sale);
+        if let Some(known) = self.restocks.iter().find(|known| known.key == *key) {
+            return Restocked::found(known.draft.sale, known.draft.units.get(), draft, sale.cloned());
+        }
+        let fits = |sale: &&Sale| {
+            let units = sale.draft.stock() + sale.restocked + draft.units.get();
+            sale.state != SaleState::Closed && units <= STOCK_MAX
+        };
+        if sale.filter(fits).is_none() {
+            return Restocked::refused(sale);
+        }
+        let Some(sale) = self.sales.get_mut(&draft.sale) else { return Restocked::Missing };
+        sale.saleable += draft.units.get();
+        sale.restocked += draft.units.get();
+        let (draft, key, restocked) = (draft.clone(), key.clone(), sale.restocked);
+        self.restocks.push(Restock { draft, key, restocked, at: now });
+        Restocked::Now(sale.clone())
+    }
+
+    pub(super) fn restocks(&self, sale: SaleId) -> Vec<Restock> {
+        self.restocks.iter().rev().filter(|restock| restock.draft.sale == sale).cloned().collect()
     }
 
     pub(super) fn page(&self, page: &SalePage) -> Vec<Sale> {

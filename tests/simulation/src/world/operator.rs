@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use flashgate_domain::{Cause, OperatorName, RefundRetry, SaleId, audit::Report};
+use flashgate_domain::{
+    Cause, IdempotencyKey, OperatorName, RefundRetry, RestockDraft, SaleId, audit::Report,
+};
 
 use super::World;
 use crate::{check, desk::at_anyone, network::Link, repair::Repair, servers::Servers};
@@ -22,6 +24,29 @@ impl World {
                     }
                 });
                 if let Ok(Some(true)) = link.carry(what, sale, order).await {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// The operator adds units, with the same key at one worker after the other until one has answered.
+    pub(super) fn restock(&mut self, sale: SaleId, units: u64) {
+        self.restocks += 1;
+        let key = IdempotencyKey::new(format!("restock-{}", self.restocks));
+        let draft = OperatorName::new("zoe")
+            .ok()
+            .and_then(|operator| RestockDraft::new(sale, units, operator, Cause::default()).ok());
+        let (Ok(key), Some(draft)) = (key, draft) else { return };
+        let link = Link::new(&self.servers.desk, &self.operator, Duration::from_secs(2));
+        let server = Arc::clone(&self.servers.desk);
+        tokio::spawn(async move {
+            for _ in 0..3 {
+                let (key, draft) = (key.clone(), draft.clone());
+                let added = at_anyone(Arc::clone(&server), move |front| async move {
+                    front.sales.restock(&key, &draft).await.is_ok()
+                });
+                if let Ok(Some(true)) = link.carry("restock", sale, added).await {
                     return;
                 }
             }
