@@ -75,30 +75,6 @@ fn every_number_that_is_wrong_is_told_what_is_expected() {
 }
 
 #[test]
-fn a_policy_that_is_refused_is_not_offered() {
-    let help = flashgate(&["sale", "create", "--help"]);
-    assert!(!String::from_utf8_lossy(&help.stdout).contains("at-payment"));
-    let refused = flashgate(&[
-        "sale",
-        "create",
-        "--title",
-        "x",
-        "--stock",
-        "1",
-        "--price-minor",
-        "1",
-        "--currency",
-        "EUR",
-        "--closes",
-        "+1h",
-        "--deduct-policy",
-        "at-payment",
-    ]);
-    assert_eq!(refused.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("orders cannot be paid yet"));
-}
-
-#[test]
 fn shells_and_manuals_know_every_command() {
     for shell in ["bash", "zsh", "fish"] {
         let output = flashgate(&["completions", shell]);

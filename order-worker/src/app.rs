@@ -30,7 +30,7 @@ use crate::{
     consume::{Dependencies, Topics, pause},
     engine::{self, OperatorPort},
     health::Health,
-    lifecycle::{self, Lifecycle, Tasks, TimerSender},
+    lifecycle::{self, Joins, Lifecycle, Tasks, TimerSender},
     operator::{Backlog, DeadLetters, Interface, Repairs, Sales},
     payments::{self, Parts},
 };
@@ -205,12 +205,19 @@ async fn work(
     };
     handles.publisher.connected(sender);
     handles.browser.connected(mq.browser(topics.dead_letters.clone()));
-    let timers = mq.joining(config.rocketmq.group("order-worker-timers")?, topics.timers.clone());
+    let joins = Joins {
+        timers: mq.joining(config.rocketmq.group("order-worker-timers")?, topics.timers.clone()),
+        outbound: if config.lifecycle.ship_when_paid {
+            Some(mq.joining(config.rocketmq.group("order-worker-outbound")?, topics.lifecycle.clone()))
+        } else {
+            None
+        },
+    };
     handles.backlog.connected(mq, topics.orders.clone(), config.rocketmq.group("order-worker")?);
     let auditor = Auditor::new(&config.audit, store.clone())
         .map_err(|why| ConfigError::unfit("audit.gateway_url", format!("must be http://host:port: {why}")))?;
     let auditing = auditor.map(|auditor| supervisor.spawn("audit", auditor.run(shutdown.clone())));
-    let running = handles.tasks.spawn(timers, supervisor);
+    let running = handles.tasks.spawn(joins, supervisor);
     let dependencies = Dependencies {
         store,
         publisher: handles.publisher.clone(),

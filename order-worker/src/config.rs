@@ -79,7 +79,7 @@ impl WorkerConfig {
         for topic in ["orders", "outcomes", "lifecycle", "timers", "sales"] {
             self.rocketmq.topic(topic).map_err(unfit)?;
         }
-        for group in ["order-worker", "order-worker-timers"] {
+        for group in ["order-worker", "order-worker-timers", "order-worker-outbound"] {
             self.rocketmq.group(group).map_err(unfit)?;
         }
         self.rocketmq.check_access().map_err(|wrong| ConfigError::Wrong(format!("rocketmq.{wrong}")))?;
@@ -279,11 +279,13 @@ pub struct LifecycleConfig {
     /// Interval between sweeps for orders that were not paid in time. 30 s: the broker's timers cancel them within
     /// seconds, and the sweep only those whose timers are lost.
     pub sweep_interval_ms: NonZeroU64,
+    /// Whether an order is shipped as soon as it is paid. `false`: an operator ships it, or says that it cannot be.
+    pub ship_when_paid: bool,
 }
 
 impl Default for LifecycleConfig {
     fn default() -> Self {
-        Self { sweep_interval_ms: non_zero!(30_000) }
+        Self { sweep_interval_ms: non_zero!(30_000), ship_when_paid: false }
     }
 }
 

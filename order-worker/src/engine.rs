@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::Clock;
-use flashgate_messaging::{Browser, Join, Publisher, Subscription, Topic};
+use flashgate_messaging::{Browser, Publisher, Subscription, Topic};
 use flashgate_order_store::OrderStore;
 use flashgate_service::{
     files::Division,
@@ -24,7 +24,7 @@ use crate::{
     config::{ConsumeConfig, LifecycleConfig, OperatorConfig},
     consume::{self, Consumer, Topics},
     health::Health,
-    lifecycle::{self, Lifecycle},
+    lifecycle::{self, Joins, Lifecycle},
     operator::{self, Backlog, DeadLetters, Interface, Repairs, Sales},
     payments::{self, Parts},
 };
@@ -40,8 +40,8 @@ pub struct Dependencies<S> {
     pub browser: Arc<dyn Browser>,
     /// The batches: this worker gets its share.
     pub subscription: S,
-    /// Joins the group of payment timers.
-    pub timers: Join,
+    /// The groups that the life of orders joins.
+    pub joins: Joins,
     /// The topics of outcomes, of lifecycle events, of timers and of dead letters.
     pub topics: Topics,
     /// The topic of sale events.
@@ -87,7 +87,7 @@ pub async fn run<S: Subscription + 'static>(
         publisher,
         browser,
         subscription,
-        timers,
+        joins,
         topics,
         sales_topic,
         payments,
@@ -142,7 +142,7 @@ pub async fn run<S: Subscription + 'static>(
     let port = OperatorPort::open(listener, operator, files, interface, metrics, supervisor)?;
     health.store(true);
     health.bus(true);
-    let running = tasks.spawn(timers, supervisor);
+    let running = tasks.spawn(joins, supervisor);
     let paying = payment_tasks.map(|tasks| tasks.spawn(supervisor));
     let dependencies = consume::Dependencies {
         store,

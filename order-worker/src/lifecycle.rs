@@ -1,8 +1,10 @@
-//! The life of an order after it was placed: decides transitions, publishes their events, and cancels what is not paid in
-//! time.
+//! The life of an order after it was placed: decides transitions, publishes their events, cancels what is not paid in time,
+//! and ships what is paid.
 
 mod deadlines;
+mod member;
 mod orders;
+mod outbound;
 mod publisher;
 mod timers;
 
@@ -19,6 +21,7 @@ pub(crate) use self::orders::note;
 pub use self::{
     deadlines::DeadlineSweep,
     orders::{By, Orders},
+    outbound::Outbound,
     publisher::{EventPublisher, EventSender},
     timers::{TimerConsumer, TimerSender, Timers},
 };
@@ -65,6 +68,16 @@ pub struct Tasks {
     pub timeouts: TimerConsumer,
     /// Cancels unpaid orders at intervals.
     pub sweep: DeadlineSweep,
+    /// Ships paid orders.
+    pub outbound: Outbound,
+}
+
+/// The groups at the broker that the tasks join.
+pub struct Joins {
+    /// That of payment timers.
+    pub timers: Join,
+    /// That of order events, for the outbound; `None`: operators ship.
+    pub outbound: Option<Join>,
 }
 
 /// Connects the parts.
@@ -85,8 +98,9 @@ pub fn open(dependencies: Dependencies) -> Lifecycle {
     let (timer_sender, timers) = Timers::new(Arc::clone(&store), Arc::clone(&outlet));
     let timeouts = TimerConsumer { deadlines: Arc::clone(&deadlines), outlet };
     let sweep = DeadlineSweep::new(deadlines, sweep_interval_ms);
-    let tasks = Tasks { events, timers, timeouts, sweep };
     let orders = Arc::new(Orders::new(store, clock, sender.clone()));
+    let outbound = Outbound::new(Arc::clone(&orders));
+    let tasks = Tasks { events, timers, timeouts, sweep, outbound };
     Lifecycle { orders, timers: timer_sender, events: sender, tasks }
 }
 
@@ -94,6 +108,7 @@ pub fn open(dependencies: Dependencies) -> Lifecycle {
 pub(crate) struct Running {
     timeouts: Task,
     sweep: Task,
+    outbound: Option<Task>,
     timers: Task,
     events: Task,
     /// Ends the tasks that send what chunks and transitions leave behind.
@@ -101,13 +116,16 @@ pub(crate) struct Running {
 }
 
 impl Tasks {
-    /// Runs the tasks under `supervisor`. Timers are consumed in a group that `join` joins.
-    pub(crate) fn spawn(self, join: Join, supervisor: &Supervisor) -> Running {
-        let Self { events, timers, timeouts, sweep } = self;
+    /// Runs the tasks under `supervisor`, in the groups of `joins`.
+    pub(crate) fn spawn(self, joins: Joins, supervisor: &Supervisor) -> Running {
+        let Self { events, timers, timeouts, sweep, outbound } = self;
         let (shutdown, done) = (supervisor.shutdown(), CancellationToken::new());
         Running {
-            timeouts: supervisor.spawn_job("payment_timeouts", timeouts.run(join, shutdown.clone())),
+            timeouts: supervisor.spawn_job("payment_timeouts", timeouts.run(joins.timers, shutdown.clone())),
             sweep: supervisor.spawn_job("payment_sweep", sweep.run(shutdown.clone())),
+            outbound: joins
+                .outbound
+                .map(|join| supervisor.spawn_job("outbound", outbound.run(join, shutdown.clone()))),
             timers: supervisor.spawn_job("payment_timers", timers.run(done.clone())),
             events: supervisor.spawn_job("order_events", events.run(done.clone())),
             done,
@@ -121,6 +139,9 @@ impl Running {
     pub(crate) async fn ended(self) {
         self.timeouts.ended().await;
         self.sweep.ended().await;
+        if let Some(outbound) = self.outbound {
+            outbound.ended().await;
+        }
         self.done.cancel();
         self.timers.ended().await;
         self.events.ended().await;

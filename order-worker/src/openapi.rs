@@ -33,6 +33,7 @@ use crate::operator::{
         http::cancel,
         http::pay,
         http::ship,
+        http::fail,
         http::finish,
         http::refund,
         http::events,

@@ -29,6 +29,7 @@ pub fn sale_message(sale: &Sale) -> v1::Sale {
         state: sale.state.as_str().to_owned(),
         generation: sale.generation,
         saleable: sale.saleable,
+        reserved: sale.reserved,
         restocked: sale.restocked,
         returned: sale.returned,
         pay_within_ms: millis(fields.pay_within),
@@ -65,6 +66,7 @@ pub fn sale(message: v1::Sale) -> Result<Sale, InvalidSale> {
         state: SaleState::parse(&message.state).ok_or(invalid("state", "must be the state of a sale"))?,
         generation: message.generation,
         saleable: message.saleable,
+        reserved: message.reserved,
         restocked: message.restocked,
         returned: message.returned,
     })
@@ -212,6 +214,7 @@ mod tests {
             state: SaleState::Closed,
             generation: 4,
             saleable: 7,
+            reserved: 6,
             restocked: 8,
             returned: 9,
         };

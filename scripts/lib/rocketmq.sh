@@ -136,7 +136,8 @@ rocketmq_create_users() {
         "Group:$prefix-gateway-settle=Sub,Get" "Group:$prefix-gateway-sales=Sub,Get"
     )
     local -a worker=(
-        "Topic:$prefix-orders=Pub,Sub,Get" "Topic:$prefix-outcomes=Pub" "Topic:$prefix-lifecycle=Pub" "Topic:$prefix-sales=Pub"
+        "Topic:$prefix-orders=Pub,Sub,Get" "Topic:$prefix-outcomes=Pub" "Topic:$prefix-sales=Pub"
+        "Topic:$prefix-lifecycle=Pub,Sub,Get" "Group:$prefix-order-worker-outbound=Sub,Get"
         "Topic:$prefix-timers=Pub,Sub,Get" "Group:$prefix-order-worker-timers=Sub,Get"
         "Topic:%DLQ%$prefix-order-worker=Pub,Sub,Get" "Group:$prefix-order-worker=Sub,Get"
         # The group with which dead letters are read, without consuming them.

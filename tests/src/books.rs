@@ -64,7 +64,7 @@ impl Deployment {
         books.hold();
         assert_eq!(
             books.ledger.totals.available,
-            signed(books.sale.saleable),
+            signed(books.sale.saleable) - signed(books.sale.reserved),
             "the layers differ: {books:#?}"
         );
         kept_promises(sale, heard, &books.orders);
@@ -114,8 +114,8 @@ impl Books {
             .filter(|order| order.was_confirmed())
             .map(|order| u64::from(order.quantity))
             .sum();
-        let SaleRow { initial, restocked, returned, saleable, .. } = self.sale;
-        signed(initial + restocked + returned) - signed(applied) - signed(saleable)
+        let SaleRow { initial, restocked, returned, saleable, reserved, .. } = self.sale;
+        signed(initial + restocked + returned) - signed(applied) - (signed(saleable) - signed(reserved))
     }
 
     /// The orders that hold units.

@@ -53,6 +53,12 @@ impl SaleForm {
         self
     }
 
+    /// The units of an order leave the order store when it is shipped.
+    pub fn at_payment(mut self) -> Self {
+        self.0.deduct_policy = "at_payment".to_owned();
+        self
+    }
+
     /// How many units a buyer can have.
     pub const fn limit_per_buyer(&self) -> u32 {
         self.0.limit_per_buyer

@@ -22,6 +22,8 @@ pub struct SaleRow {
     pub initial: u64,
     /// Units that can still be given.
     pub saleable: u64,
+    /// The part of them that orders have.
+    pub reserved: u64,
     /// Units added since.
     pub restocked: u64,
     /// Units given back.
@@ -124,12 +126,12 @@ impl OrderStore {
     /// # Panics
     /// If it is not there.
     pub async fn sale(&self, sale: SaleId) -> SaleRow {
-        let sql =
-            "SELECT initial_stock, saleable, restocked, returned, limit_per_buyer FROM sales WHERE id = ?";
+        let sql = "SELECT initial_stock, saleable, reserved, restocked, returned, limit_per_buyer FROM sales WHERE id = ?";
         let row = sqlx::query(sql).bind(sale.get()).fetch_one(&self.pool).await.expect("the sale");
         SaleRow {
             initial: row.get("initial_stock"),
             saleable: row.get("saleable"),
+            reserved: row.get("reserved"),
             restocked: row.get("restocked"),
             returned: row.get("returned"),
             limit_per_buyer: row.get("limit_per_buyer"),

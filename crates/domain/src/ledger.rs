@@ -27,13 +27,13 @@ pub struct Totals {
     pub returned: u64,
     /// Units taken by batches, and by compensating steps from a surplus.
     pub deducted: u64,
-    /// The part of `deducted` that the database could not give.
+    /// The part of `deducted` that the database could not give, when the orders were placed or when they were shipped.
     pub written_off: u64,
     /// The part of `returned` that compensates a late deduction: the ledger had gone below zero, and the written-off
     /// units were the counterpart.
     pub reclaimed: u64,
-    /// The part of `returned` that confirmed orders gave up: what the order store counts as returned, once every event
-    /// has arrived.
+    /// What confirmed orders gave up, a part of `returned`, or of `written_off` where the units do not exist: what the order
+    /// store counts as returned, once every event has arrived.
     pub released: u64,
     /// `initial + restocked + returned - deducted`.
     pub available: i64,

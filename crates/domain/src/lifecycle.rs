@@ -44,6 +44,11 @@ impl OrderEvent {
     pub const fn returns_units(&self) -> bool {
         self.from.holds_units() && !self.to.holds_units()
     }
+
+    /// Whether the units that it returns do not exist: the ledger writes them off, or they would be sold without end.
+    pub fn is_written_off(&self) -> bool {
+        self.returns_units() && self.actor == Actor::Stock
+    }
 }
 
 named! {
@@ -56,6 +61,8 @@ named! {
         Pay = "pay",
         /// To count as handed to the carrier.
         Ship = "ship",
+        /// To be cancelled, since it cannot be handed to the carrier.
+        Fail = "fail",
         /// To count as completed.
         Finish = "finish",
         /// To count as paid back, after it was cancelled.
@@ -81,6 +88,7 @@ impl OrderStep {
             Self::Cancel => "cancelled",
             Self::Pay => "paid",
             Self::Ship => "shipped",
+            Self::Fail => "cancelled as outbound_failed",
             Self::Finish => "finished",
             Self::Refund => "refunded",
         }
@@ -95,14 +103,16 @@ impl OrderStep {
             (Self::Cancel, Paid) => StepEffect::Moves(Refunding(reason)),
             (Self::Pay, Confirmed) => StepEffect::Moves(Paid),
             (Self::Ship, Paid) => StepEffect::Moves(Shipped),
+            (Self::Fail, Paid) => StepEffect::Moves(Refunding(CancelReason::OutboundFailed)),
             (Self::Finish, Shipped) => StepEffect::Moves(Finished),
             (Self::Refund, Refunding(reason)) => StepEffect::Moves(Refunded(reason)),
-            (Self::Cancel, Cancelled(_) | Refunding(_) | Refunded(_))
+            (Self::Cancel | Self::Fail, Cancelled(_) | Refunding(_) | Refunded(_))
             | (Self::Pay, Paid | Shipped | Finished)
             | (Self::Ship, Shipped | Finished)
             | (Self::Finish, Finished)
             | (Self::Refund, Refunded(_)) => StepEffect::MadeBefore,
             (Self::Cancel, Pending | Shipped | Finished)
+            | (Self::Fail, Pending | Confirmed | Shipped | Finished)
             | (Self::Pay, Pending | Cancelled(_) | Refunding(_) | Refunded(_))
             | (Self::Ship, Pending | Confirmed | Cancelled(_) | Refunding(_) | Refunded(_))
             | (Self::Finish, Pending | Confirmed | Paid | Cancelled(_) | Refunding(_) | Refunded(_))
@@ -137,13 +147,17 @@ fn line(text: String, chars_max: usize) -> Result<String, InvalidText> {
     if text.chars().any(char::is_control) { Err(InvalidText::Control) } else { Ok(text) }
 }
 
-/// Who caused a transition. As a text: `buyer`, `deadline`, `payment`, or `operator:` and the name.
+/// Who caused a transition. As a text: `buyer`, `deadline`, `stock`, `outbound`, `payment`, or `operator:` and the name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
     /// The buyer of the order.
     Buyer,
     /// Nobody: the payment deadline has passed.
     Deadline,
+    /// Nobody: the order store had too few units when a paid order was to be shipped.
+    Stock,
+    /// Nobody: the order was paid, and orders are shipped then.
+    Outbound,
     /// The payment provider, by a report about an attempt or a refund.
     Payment,
     /// An operator.
@@ -153,6 +167,8 @@ pub enum Actor {
 impl Actor {
     const BUYER: &str = "buyer";
     const DEADLINE: &str = "deadline";
+    const STOCK: &str = "stock";
+    const OUTBOUND: &str = "outbound";
     const PAYMENT: &str = "payment";
     const OPERATOR: &str = "operator:";
 
@@ -161,6 +177,8 @@ impl Actor {
         match text {
             Self::BUYER => Some(Self::Buyer),
             Self::DEADLINE => Some(Self::Deadline),
+            Self::STOCK => Some(Self::Stock),
+            Self::OUTBOUND => Some(Self::Outbound),
             Self::PAYMENT => Some(Self::Payment),
             _ => OperatorName::new(text.strip_prefix(Self::OPERATOR)?).map(Self::Operator).ok(),
         }
@@ -172,6 +190,8 @@ impl fmt::Display for Actor {
         match self {
             Self::Buyer => f.write_str(Self::BUYER),
             Self::Deadline => f.write_str(Self::DEADLINE),
+            Self::Stock => f.write_str(Self::STOCK),
+            Self::Outbound => f.write_str(Self::OUTBOUND),
             Self::Payment => f.write_str(Self::PAYMENT),
             Self::Operator(OperatorName(name)) => write!(f, "{}{name}", Self::OPERATOR),
         }
@@ -218,7 +238,7 @@ mod tests {
     #[test]
     fn an_actor_is_read_back_from_its_text() {
         let zoe = Actor::Operator(OperatorName::new("Zo\u{eb}: night shift").unwrap());
-        for actor in [Actor::Buyer, Actor::Deadline, Actor::Payment, zoe] {
+        for actor in [Actor::Buyer, Actor::Deadline, Actor::Stock, Actor::Outbound, Actor::Payment, zoe] {
             assert_eq!(Actor::parse(&actor.to_string()), Some(actor));
         }
         for text in ["", "Buyer", "operator", "operator:", "operator:a\0"] {
@@ -248,7 +268,7 @@ mod tests {
                 assert_eq!(step.effect(to, reason), StepEffect::MadeBefore, "{step:?} again");
             }
         }
-        assert_eq!(moves, 6, "each transition of a placed order, except a refund that fails later");
+        assert_eq!(moves, 7, "each transition of a placed order, except a refund that fails later");
     }
 
     #[test]

@@ -225,6 +225,9 @@ pub struct Sale {
     pub generation: u32,
     /// The units left in the database.
     pub saleable: u64,
+    /// The part of `saleable` that orders have which were not shipped yet: of a sale whose policy is
+    /// [`DeductPolicy::AtPayment`]. At most `saleable`, unless an operator has taken units out.
+    pub reserved: u64,
     /// Units added by restocks since the start.
     pub restocked: u64,
     /// Units returned by cancelled orders.
@@ -232,6 +235,11 @@ pub struct Sale {
 }
 
 impl Sale {
+    /// The units that no order has: what the ledger has left once it has heard of everything.
+    pub fn unreserved(&self) -> i128 {
+        i128::from(self.saleable) - i128::from(self.reserved)
+    }
+
     /// The first return epoch of a rebuilt ledger of this generation: greater than any epoch of an older generation,
     /// so that no gateway's sold-out mark outlives the rebuild.
     pub fn rebuild_epoch(&self) -> u64 {

@@ -47,6 +47,7 @@ fn books(initial: u64, stories: &[Story]) -> (LedgerSnapshot, StoreSnapshot) {
         restocked: 0,
         returned: 0,
         saleable: initial,
+        reserved: 0,
         adjustments: 0,
         counted: 0,
         orders: Sums::default(),
@@ -222,6 +223,21 @@ fn restocks_on_their_way_are_neither_a_leak_nor_a_surplus() {
     let lost = Gap::between(&after, &first);
     assert_eq!(lost, Gap { across: 5, ..Gap::default() });
     assert_eq!(weigh(&lost, Evidence::default(), &after, &first), [Finding::Surplus { units: 5 }]);
+}
+
+/// With `at_payment`, the units of an order stay in `saleable` until it is shipped.
+#[test]
+fn reserved_units_are_not_left_and_those_that_do_not_exist_are_written_off() {
+    let (mut ledger, taken) = books(10, &[confirmed(3, Fate::Settled), confirmed(2, Fate::Settled)]);
+    let reserved = StoreSnapshot { saleable: 10, reserved: 5, ..taken.clone() };
+    assert!(Gap::between(&ledger, &reserved).is_closed());
+    let shipped = StoreSnapshot { saleable: 7, reserved: 2, ..taken.clone() };
+    assert!(Gap::between(&ledger, &shipped).is_closed());
+    // Somebody has taken six out: the order of two finds one.
+    let failed = StoreSnapshot { saleable: 1, reserved: 0, returned: 2, ..taken };
+    assert_eq!(Gap::between(&ledger, &failed), Gap { in_store: -6, returns: 2, ..Gap::default() });
+    (ledger.totals.released, ledger.totals.written_off) = (2, 2);
+    assert_eq!(Gap::between(&ledger, &failed), Gap { in_store: -6, ..Gap::default() });
 }
 
 #[test]

@@ -171,6 +171,7 @@ fn verdict(state: SaleState, paused: bool, quantity: u32, now: u64) -> Result<()
         state,
         generation: 1,
         saleable: 10,
+        reserved: 0,
         restocked: 0,
         returned: 0,
     };

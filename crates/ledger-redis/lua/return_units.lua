@@ -11,6 +11,7 @@
 --            3 key digest | 4 buyer digest, 16 bytes each
 --            5 the expected ledger
 --            6 channel of the events
+--            7 '1' if the units do not exist: they are written off instead
 -- Reply:     'other_ledger', then this ledger; nothing changed
 --            'missing' | 'already': nothing changed
 --            'not_settled': the batch is open, or the key has another order or none; nothing changed
@@ -24,7 +25,7 @@ local other = other_ledger(KEYS[3], ARGV[5])
 if other then return { 'other_ledger', other } end
 
 local sale = call('HMGET', key, 'state', 'available', 'returned', 'released', 'epoch', 'sequence', 'generation',
-  'buyers', 'orders')
+  'buyers', 'orders', 'written_off')
 if not sale[1] then return { 'missing' } end
 local known = call('HGET', keys, key_digest)
 if known == value .. RETURN_MARK then return { 'already' } end
@@ -43,8 +44,10 @@ end
 call('HSET', keys, key_digest, value .. RETURN_MARK)
 local quantity = unpack_struct('>I4', value, 9)
 if call('HINCRBY', held, buyer, -quantity) <= 0 then call('HDEL', held, buyer) end
-local available, epoch, sequence = sale[2] + quantity, sale[5] + 1, sale[6] + 1
-call('HSET', key, 'state', sale[1], 'available', available, 'returned', sale[3] + quantity,
+local returned = ARGV[7] == '1' and 0 or quantity
+local available, epoch, sequence = sale[2] + returned, sale[5] + 1, sale[6] + 1
+call('HSET', key, 'state', sale[1], 'available', available, 'returned', sale[3] + returned,
+  'written_off', (sale[10] or 0) + quantity - returned,
   'released', (sale[4] or 0) + quantity, 'epoch', epoch, 'sequence', sequence,
   'buyers', buyers_due + call('HLEN', held) - buyers, 'orders', orders_due)
 -- A user without rights on the channel must not make a script fail after its writes.

@@ -21,7 +21,8 @@ impl Returning for RedisLedger {
             .arg(key.0)
             .arg(buyer.0)
             .arg(self.expected_ledger())
-            .arg(self.keys.events());
+            .arg(self.keys.events())
+            .number(u8::from(order.is_written_off));
         let reply = self.run(shard, call, |reply| reply::returned(reply, sale)).await?;
         Ok(self.record(reply))
     }

@@ -15,7 +15,7 @@ CREATE TABLE ledger (
 ) STRICT;
 
 -- `available = initial + restocked + returned - deducted`. `epoch` increases with every returned unit, `sequence` with
--- every change, `adjustments` with every compensating step. `released` is the part of `returned` that confirmed orders
+-- every change, `adjustments` with every compensating step. `released` is what confirmed orders
 -- gave up. The orders and units of open batches are pending. Batches with a `number` below `born` do not belong to the
 -- sale: they were of an earlier one, or were settled when it was missing.
 CREATE TABLE sales (

@@ -9,6 +9,7 @@ use flashgate_ledger::{LedgerState, Rebuilding, Rebuilt, Restored};
 
 use super::{
     draft::SaleChange,
+    returns::GivenUp,
     round::{BatchStatus, CallError, Round, out_of_range},
     sale::SaleRow,
     settle::Decided,
@@ -63,7 +64,9 @@ impl Round<'_> {
         for (place, (asked, decision)) in placed.intents.asked.iter().zip(&present).enumerate() {
             if *decision != decision.at_placing() && placed.intents.sale_of(asked) == Some(sale) {
                 let order = placed.id.order(place).ok_or_else(out_of_range)?;
-                self.return_units(placed.id, order, sale, asked)?;
+                // The ledger begins with what the order store has: all that was given up comes back.
+                let given_up = GivenUp { batch: placed.id, order, sale, is_written_off: false };
+                self.return_units(given_up, asked)?;
             }
         }
         Ok(Restored::Done)

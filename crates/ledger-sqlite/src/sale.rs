@@ -104,10 +104,10 @@ impl SaleRow {
         self.moved()
     }
 
-    /// Returns units that a confirmed order gave up.
-    pub(super) fn give_up(&mut self, units: u64) -> Option<()> {
+    /// Returns units that a confirmed order gave up, or writes off those that do not exist.
+    pub(super) fn give_up(&mut self, units: u64, is_written_off: bool) -> Option<()> {
         self.totals.released = self.totals.released.checked_add(units)?;
-        self.give_back(units)
+        if is_written_off { self.write_off(units) } else { self.give_back(units) }
     }
 
     /// Returns the units of a cancelled order, or writes off units that the order store does not have.
@@ -115,6 +115,10 @@ impl SaleRow {
         if reason.returns_units() {
             return self.give_back(units);
         }
+        self.write_off(units)
+    }
+
+    fn write_off(&mut self, units: u64) -> Option<()> {
         self.totals.written_off = self.totals.written_off.checked_add(units)?;
         Some(())
     }
@@ -160,6 +164,7 @@ impl SaleRow {
         left == Some(available)
             && written_off <= deducted
             && reclaimed <= written_off
-            && parts.is_some_and(|parts| parts <= returned)
+            // Units that were given up and do not exist are written off, not returned.
+            && parts.zip(returned.checked_add(written_off)).is_some_and(|(parts, whole)| parts <= whole)
     }
 }

@@ -128,6 +128,7 @@ macro_rules! ledger_contract {
                 restoring_one_sale_leaves_the_others_alone;
             returning:
                 released_units_come_back_once_and_are_sold_again
+                units_that_do_not_exist_are_written_off
                 the_allowance_comes_back_and_the_key_keeps_replaying
                 two_orders_of_a_buyer_are_released_one_by_one
                 an_order_is_not_released_before_it_is_settled

@@ -47,7 +47,7 @@ impl IntentFields {
 impl IntentFields {
     /// The fields of a cancelled order, which must be of its batch, and its sale of the shard of the batch.
     pub fn of_cancelled(shards: ShardCount, cancelled: &CancelledOrder) -> Result<Self, LedgerError> {
-        let CancelledOrder { order, batch, intent } = cancelled;
+        let CancelledOrder { order, batch, intent, .. } = cancelled;
         let sale = intent.sale();
         if order.base() != batch.base() || sale.shard(shards) != batch.shard() {
             return Err(LedgerError::Refused(format!(

@@ -14,6 +14,8 @@ pub trait Returning: Send + Sync + 'static {
     /// nothing. The key of the order keeps the proof as long as the sale is in the ledger, so the log entry of the
     /// batch may have expired. The key keeps replaying the order.
     ///
+    /// Units that do not exist are written off instead: they do not go on sale again.
+    ///
     /// In every state of the sale: a paused one gets its units back too.
     async fn return_units(&self, order: &CancelledOrder) -> Result<Returned, LedgerError>;
 }
@@ -27,12 +29,14 @@ pub struct CancelledOrder {
     pub batch: BatchId,
     /// Its intent.
     pub intent: Intent,
+    /// Whether the order store did not have its units, so that they are written off.
+    pub is_written_off: bool,
 }
 
 /// The result of [`Returning::return_units`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Returned {
-    /// The units are back, and `returned` and `released` have grown.
+    /// The units are back, and `returned` and `released` have grown; or `written_off` and `released`.
     Done(SaleStock),
     /// They were returned before; nothing changed.
     Already,

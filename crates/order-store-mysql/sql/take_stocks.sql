@@ -5,5 +5,7 @@ UPDATE JSON_TABLE(?, '$[*]' COLUMNS (
            sale_id BIGINT UNSIGNED PATH '$[0]' ERROR ON EMPTY ERROR ON ERROR,
            units BIGINT UNSIGNED PATH '$[1]' ERROR ON EMPTY ERROR ON ERROR)) AS taken
        STRAIGHT_JOIN sales ON sales.id = taken.sale_id
-SET sales.saleable = sales.saleable - taken.units, sales.lock_version = sales.lock_version + 1
-WHERE sales.saleable >= taken.units
+SET sales.saleable = sales.saleable - IF(sales.deduct_policy = 'at_order', taken.units, 0),
+    sales.reserved = sales.reserved + IF(sales.deduct_policy = 'at_order', 0, taken.units),
+    sales.lock_version = sales.lock_version + 1
+WHERE sales.saleable >= sales.reserved + taken.units

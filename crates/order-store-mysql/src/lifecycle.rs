@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use async_trait::async_trait;
-use flashgate_domain::{OrderEvent, OrderId, SaleId, Timestamp};
+use flashgate_domain::{OrderEvent, OrderId, OrderState, SaleId, Timestamp};
 use flashgate_order_store::{
     Changed, EVENT_PAGE_MAX, LifecycleRepository, ORDER_EVENTS_MAX, OrderChange, StoreError,
     decide::returned_units,
@@ -124,6 +124,14 @@ async fn transition(
     let events = std::slice::from_ref(event);
     write::events(&mut transaction, events).await?;
     write::return_stock(&mut transaction, &returned_units(events)).await?;
+    if change.to == OrderState::Shipped
+        && !write::ship_stock(&mut transaction, event.intent.sale(), event.intent.quantity().get().into())
+            .await?
+    {
+        transaction.rollback().await?;
+        let order = rows::order(connection, change.order).await?;
+        return Ok(Changed::Short(order.ok_or(InvalidColumn("batch of an order"))?));
+    }
     failpoint::hit("before_change_commit");
     transaction.commit().await?;
     failpoint::hit("after_change_commit");

@@ -113,7 +113,7 @@ async fn lock_sales(
             query = query.bind(sale.get());
         }
         for row in query.fetch_all(&mut *connection).await? {
-            saleable.insert(columns::sale_id(row.try_get("id")?)?, row.try_get("saleable")?);
+            saleable.insert(columns::sale_id(row.try_get("id")?)?, row.try_get("unreserved")?);
         }
     }
     Ok(saleable)

@@ -3,14 +3,18 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use flashgate_domain::{
-    BatchOutcome, CancelReason, Decision, OrderEvent, OrderId, OrderOutcome, OrderState, SaleId, Timestamp,
+    BatchOutcome, CancelReason, Decision, DeductPolicy, OrderEvent, OrderId, OrderOutcome, OrderState,
+    SaleId, Timestamp,
 };
 use flashgate_order_store::{
     decide::confirmed_sales,
     sql::{
         columns::InvalidColumn,
         statement::{Sized, exact},
-        texts::{ORDER_EVENTS_INSERT, RETURN_STOCK, TAKE_STOCK, UNPUBLISHED_EVENTS_INSERT},
+        texts::{
+            ORDER_EVENTS_INSERT, RETURN_STOCK, SALE_POLICY_SELECT, SHIP_STOCK, TAKE_STOCK,
+            UNPUBLISHED_EVENTS_INSERT,
+        },
     },
 };
 use serde_json::Value;
@@ -144,12 +148,30 @@ pub(crate) async fn return_stock(
     units: &BTreeMap<SaleId, u64>,
 ) -> Result<(), QueryError> {
     for (sale, units) in units {
-        let update = sqlx::query(RETURN_STOCK).bind(units).bind(units).bind(sale.get());
+        let update = sqlx::query(RETURN_STOCK).bind(units).bind(units).bind(units).bind(sale.get());
         if update.execute(&mut *connection).await?.rows_affected() != 1 {
             return Err(InvalidColumn("sale of an order").into());
         }
     }
     Ok(())
+}
+
+/// Takes the units of an order that is shipped, unless they were taken when it was placed; `false`, with nothing taken, if
+/// fewer are left.
+pub(crate) async fn ship_stock(
+    connection: &mut MySqlConnection,
+    sale: SaleId,
+    units: u64,
+) -> Result<bool, QueryError> {
+    let policy: String =
+        sqlx::query_scalar(SALE_POLICY_SELECT).bind(sale.get()).fetch_one(&mut *connection).await?;
+    match DeductPolicy::parse(&policy).ok_or(InvalidColumn("deduct policy"))? {
+        DeductPolicy::AtOrder => Ok(true),
+        DeductPolicy::AtPayment => {
+            let update = sqlx::query(SHIP_STOCK).bind(units).bind(units).bind(sale.get()).bind(units);
+            Ok(update.execute(connection).await?.rows_affected() == 1)
+        }
+    }
 }
 
 /// Takes the units of each sale; `false` if a sale has fewer left or does not exist. The units of the others are then
@@ -160,7 +182,9 @@ pub(crate) async fn take_stock(
 ) -> Result<bool, QueryError> {
     let query = match (units.first_key_value(), units.len()) {
         (None, _) => return Ok(true),
-        (Some((sale, units)), 1) => sqlx::query(TAKE_STOCK).bind(units).bind(sale.get()).bind(units),
+        (Some((sale, units)), 1) => {
+            sqlx::query(TAKE_STOCK).bind(units).bind(units).bind(sale.get()).bind(units)
+        }
         // One statement per sale would cost a chunk of many sales a round trip each.
         (Some(_first), _) => {
             let pairs: Value = units.iter().map(|(sale, units)| vec![sale.get(), *units]).collect();

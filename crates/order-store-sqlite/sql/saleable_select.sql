@@ -1,2 +1,2 @@
--- The units left of a sale. Arguments: sale id. Rows: at most one.
-SELECT saleable FROM sales WHERE id = ?
+-- The units of a sale that no order has. Arguments: sale id. Rows: at most one.
+SELECT MAX(saleable - reserved, 0) FROM sales WHERE id = ?

@@ -1,7 +1,7 @@
 //! Transitions of orders, and their events.
 
 use async_trait::async_trait;
-use flashgate_domain::{OrderEvent, OrderId, SaleId, Timestamp};
+use flashgate_domain::{OrderEvent, OrderId, OrderState, SaleId, Timestamp};
 use flashgate_order_store::{
     Changed, EVENT_PAGE_MAX, LifecycleRepository, ORDER_EVENTS_MAX, OrderChange, StoreError,
     decide::returned_units,
@@ -91,6 +91,13 @@ fn transition(
     let events = std::slice::from_ref(event);
     write::events(&transaction, events)?;
     write::return_stock(&transaction, &returned_units(events))?;
+    if change.to == OrderState::Shipped
+        && !write::ship_stock(&transaction, event.intent.sale(), event.intent.quantity().get().into())?
+    {
+        transaction.rollback()?;
+        let order = rows::order(connection, change.order)?;
+        return Ok(Changed::Short(order.ok_or(InvalidColumn("batch of an order"))?));
+    }
     failpoint::hit("before_change_commit");
     transaction.commit()?;
     failpoint::hit("after_change_commit");

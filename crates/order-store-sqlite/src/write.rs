@@ -3,14 +3,18 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use flashgate_domain::{
-    BatchOutcome, CancelReason, Decision, OrderEvent, OrderId, OrderOutcome, OrderState, SaleId, Timestamp,
+    BatchOutcome, CancelReason, Decision, DeductPolicy, OrderEvent, OrderId, OrderOutcome, OrderState,
+    SaleId, Timestamp,
 };
 use flashgate_order_store::{
     decide::confirmed_sales,
     sql::{
         columns::InvalidColumn,
         statement::{Sized, exact},
-        texts::{ORDER_EVENTS_INSERT, RETURN_STOCK, TAKE_STOCK, UNPUBLISHED_EVENTS_INSERT},
+        texts::{
+            ORDER_EVENTS_INSERT, RETURN_STOCK, SALE_POLICY_SELECT, SHIP_STOCK, TAKE_STOCK,
+            UNPUBLISHED_EVENTS_INSERT,
+        },
     },
 };
 use rusqlite::{
@@ -99,7 +103,7 @@ pub(crate) fn return_stock(
 ) -> std::result::Result<(), QueryError> {
     let mut update = connection.prepare_cached(RETURN_STOCK)?;
     for (sale, units) in units {
-        if update.execute((units, units, sale.get()))? != 1 {
+        if update.execute((units, units, units, sale.get()))? != 1 {
             return Err(InvalidColumn("sale of an order").into());
         }
     }
@@ -125,7 +129,25 @@ fn purchases(connection: &Connection, orders: &[&OrderOutcome]) -> Result<()> {
 /// Takes `units` of the sale; `false`, with nothing taken, if fewer are left or the sale does not exist.
 pub(crate) fn take_stock(connection: &Connection, sale: SaleId, units: u64) -> Result<bool> {
     let mut statement = connection.prepare_cached(TAKE_STOCK)?;
-    Ok(statement.execute((units, sale.get(), units))? == 1)
+    Ok(statement.execute((units, units, sale.get(), units))? == 1)
+}
+
+/// Takes the units of an order that is shipped, unless they were taken when it was placed; `false`, with nothing taken, if
+/// fewer are left.
+pub(crate) fn ship_stock(
+    connection: &Connection,
+    sale: SaleId,
+    units: u64,
+) -> std::result::Result<bool, QueryError> {
+    let mut select = connection.prepare_cached(SALE_POLICY_SELECT)?;
+    let policy: String = select.query_row([sale.get()], |row| row.get(0))?;
+    match DeductPolicy::parse(&policy).ok_or(InvalidColumn("deduct policy"))? {
+        DeductPolicy::AtOrder => Ok(true),
+        DeductPolicy::AtPayment => {
+            let mut update = connection.prepare_cached(SHIP_STOCK)?;
+            Ok(update.execute((units, units, sale.get(), units))? == 1)
+        }
+    }
 }
 
 /// Writes `rows` in statements of many rows each.

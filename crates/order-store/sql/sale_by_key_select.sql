@@ -1,3 +1,3 @@
 -- The sale that was created with a key. Arguments: idempotency key. Rows: at most one.
-SELECT id, /*draft*/, state, generation, saleable, restocked, returned
+SELECT id, /*draft*/, state, generation, saleable, reserved, restocked, returned
 FROM sales WHERE idempotency_key = ?

@@ -1,3 +1,3 @@
 -- One sale. Arguments: sale id. Rows: at most one.
-SELECT id, /*draft*/, state, generation, saleable, restocked, returned
+SELECT id, /*draft*/, state, generation, saleable, reserved, restocked, returned
 FROM sales WHERE id = ?

@@ -27,6 +27,7 @@ pub mod refunds;
 pub mod rejecting;
 pub mod repairs;
 pub mod repeating;
+pub mod reserving;
 pub mod restocking;
 pub mod sales;
 pub mod scene;
@@ -176,6 +177,11 @@ macro_rules! order_store_contract {
                 the_store_has_one_identity
                 a_ledger_is_registered_once
                 of_two_ledgers_at_once_one_is_registered;
+            reserving:
+                a_shipment_takes_what_its_order_reserved
+                an_order_that_is_cancelled_ends_its_reservation
+                an_order_that_has_too_few_units_is_not_shipped
+                of_two_shipments_at_once_one_gets_the_last_units;
             restocking:
                 a_restock_adds_its_units_once
                 a_key_of_another_restock_adds_nothing

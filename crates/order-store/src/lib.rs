@@ -10,7 +10,8 @@
 //! - After an error **it is unknown** whether the call happened. A retry is always safe: a batch is decided once, and a
 //!   transition that happened is found done.
 //! - A decision is final: the same batch always has the same outcome, whatever the state of its orders is later.
-//! - `saleable = initial + restocked + returned - applied`, at every moment, and never below zero.
+//! - `saleable - reserved = initial + restocked + returned - applied`, at every moment, and `saleable` is never below
+//!   zero. Only a sale whose units leave at the shipment reserves some.
 //!
 //! | trait | used by |
 //! |---|---|
@@ -46,6 +47,7 @@ mod sale;
 pub mod server;
 mod snapshot;
 pub mod sql;
+pub mod stock;
 pub mod triage;
 
 pub use compensation::{Compensated, Correction, OrderSnapshot};

@@ -15,6 +15,9 @@ pub trait LifecycleRepository: Send + Sync + 'static {
     /// event, and the units of an order that gives them up, which are `saleable` again and counted as `returned`. Of
     /// two concurrent calls that leave the same state, one succeeds.
     ///
+    /// An order that is shipped takes its units from `saleable`, if it only has them reserved
+    /// ([`DeductPolicy::AtPayment`](flashgate_domain::DeductPolicy::AtPayment)). See [`Changed::Short`].
+    ///
     /// An order that becomes refunding owes what paid it: if an attempt did, its refund is stored with the transition,
     /// due now. An order that leaves `confirmed` has its open attempt checked now. See [`Changed::Held`].
     ///
@@ -68,6 +71,8 @@ pub enum Changed {
     /// A payment decides, not this change; nothing changed. Either the change is a timeout and the order has an open
     /// attempt, or the change ends a refund that the provider has not refused.
     Held(Order),
+    /// The order was to be shipped, and its sale has fewer units left than it needs; nothing changed.
+    Short(Order),
     /// The store does not have the order.
     Missing,
 }

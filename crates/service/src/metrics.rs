@@ -225,6 +225,7 @@ pub const TASKS: &[&str] = &[
     "payment_timers",
     "payment_timeouts",
     "payment_sweep",
+    "outbound",
     "payment_callbacks",
     "payment_checks",
     "payment_refunds",

@@ -27,6 +27,8 @@ pub enum OrderCommand {
     Pay(StepArgs),
     /// Records that a paid order was shipped
     Ship(StepArgs),
+    /// Records that a paid order cannot be shipped: it is cancelled as outbound_failed, and its payment is refunded
+    Fail(StepArgs),
     /// Records that a shipped order is finished
     Finish(StepArgs),
     /// Records that the money of a cancelled order was paid back
@@ -148,6 +150,7 @@ pub async fn run(command: &OrderCommand) -> Result<(), CliError> {
         OrderCommand::Cancel(args) => args.make(OrderStep::Cancel).await,
         OrderCommand::Pay(args) => args.make(OrderStep::Pay).await,
         OrderCommand::Ship(args) => args.make(OrderStep::Ship).await,
+        OrderCommand::Fail(args) => args.make(OrderStep::Fail).await,
         OrderCommand::Finish(args) => args.make(OrderStep::Finish).await,
         OrderCommand::Refund(args) => args.make(OrderStep::Refund).await,
         OrderCommand::Events(EventsArgs { order, at }) => {

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use flashgate_domain::{
     Clock, DeductPolicy, IdempotencyKey, Sale, SaleFields, SystemClock,
     intent::QUANTITY_MAX,
@@ -61,8 +64,8 @@ pub struct CreateArgs {
     /// Time to pay an order after it was placed, after which it is cancelled: 20m, or none for no deadline
     #[arg(long, value_name = "TIME", default_value = "20m", value_parser = pay_within)]
     pay_within: Duration,
-    /// When the database stock goes. There is no choice yet, hence hidden
-    #[arg(long, value_name = "POLICY", default_value = "at-order", value_parser = policy, hide = true)]
+    /// When the units of an order leave the order store: when it is placed, or when the paid order is shipped
+    #[arg(long, value_name = "POLICY", default_value = "at-order", value_parser = policy())]
     deduct_policy: DeductPolicy,
     /// Makes the command repeatable: the same key and fields return the same sale, never a second one [default: a new
     /// key for each command]
@@ -72,13 +75,12 @@ pub struct CreateArgs {
     at: OperatorArgs,
 }
 
-/// The one policy that there is.
-fn policy(text: &str) -> Result<DeductPolicy, String> {
-    match text {
-        "at-order" => Ok(DeductPolicy::AtOrder),
-        "at-payment" => Err("orders cannot be paid yet: must be at-order".to_owned()),
-        _ => Err("must be at-order".to_owned()),
-    }
+/// The policies, as options spell them.
+fn policy() -> impl TypedValueParser<Value = DeductPolicy> {
+    PossibleValuesParser::new(["at-order", "at-payment"]).map(|name| match name.as_str() {
+        "at-payment" => DeductPolicy::AtPayment,
+        _ => DeductPolicy::AtOrder,
+    })
 }
 
 /// Zero is no deadline.

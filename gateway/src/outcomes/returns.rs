@@ -53,29 +53,30 @@ impl Work for Returns {
         if !event.returns_units() {
             return Ok(());
         }
+        let is_written_off = event.is_written_off();
         let OrderEvent { order, batch, intent, .. } = event.clone();
-        let (code, error, can_be_given_up) =
-            match self.ledger.return_units(&CancelledOrder { order, batch, intent }).await {
-                Ok(Returned::Done(stock)) => {
-                    debug!(order_id = %order, "units returned");
-                    self.sold_out.observe(stock);
-                    Self::count("done");
-                    return Ok(());
-                }
-                Ok(Returned::Already) => {
-                    Self::count("already");
-                    return Ok(());
-                }
-                Ok(Returned::Missing) => {
-                    warn!(order_id = %order, "units not returned: the ledger does not have the sale");
-                    Self::count("missing");
-                    return Ok(());
-                }
-                Ok(Returned::NotSettled) => {
-                    ("not_settled", "the ledger has not settled the order".to_owned(), true)
-                }
-                Err(fault) => (fault.code(), fault.to_string(), fault.is_refusal()),
-            };
+        let cancelled = CancelledOrder { order, batch, intent, is_written_off };
+        let (code, error, can_be_given_up) = match self.ledger.return_units(&cancelled).await {
+            Ok(Returned::Done(stock)) => {
+                debug!(order_id = %order, "units returned");
+                self.sold_out.observe(stock);
+                Self::count("done");
+                return Ok(());
+            }
+            Ok(Returned::Already) => {
+                Self::count("already");
+                return Ok(());
+            }
+            Ok(Returned::Missing) => {
+                warn!(order_id = %order, "units not returned: the ledger does not have the sale");
+                Self::count("missing");
+                return Ok(());
+            }
+            Ok(Returned::NotSettled) => {
+                ("not_settled", "the ledger has not settled the order".to_owned(), true)
+            }
+            Err(fault) => (fault.code(), fault.to_string(), fault.is_refusal()),
+        };
         // The clock of the worker may be ahead.
         let is_old = self.clock.now().saturating_since(event.at) > EVENT_AGE_MAX || waited > EVENT_AGE_MAX;
         if can_be_given_up && is_old && waited >= TRIED_MIN {

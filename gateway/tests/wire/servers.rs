@@ -48,6 +48,7 @@ impl Sales {
             state: if preheated { SaleState::Preheated } else { SaleState::Preheating },
             generation: 1,
             saleable: 2,
+            reserved: 0,
             restocked: 0,
             returned: 0,
         }

@@ -9,7 +9,7 @@ use flashgate_domain::{
 use flashgate_order_store::{Changed, OrderChange, OrderStore};
 use flashgate_service::error::ApiError;
 use metrics::counter;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::publisher::EventSender;
 use crate::operator::failure;
@@ -28,13 +28,15 @@ pub enum By {
     Buyer(BuyerId),
     /// An operator.
     Operator(OperatorName),
+    /// Nobody: paid orders are shipped.
+    Outbound,
 }
 
 impl By {
     fn may_see(&self, order: &Order) -> bool {
         match self {
             Self::Buyer(buyer) => order.intent.buyer() == buyer,
-            Self::Operator(_) => true,
+            Self::Operator(_) | Self::Outbound => true,
         }
     }
 
@@ -42,7 +44,7 @@ impl By {
     fn may_move(&self, from: OrderState) -> bool {
         match self {
             Self::Buyer(_) => from == OrderState::Confirmed,
-            Self::Operator(_) => true,
+            Self::Operator(_) | Self::Outbound => true,
         }
     }
 
@@ -50,6 +52,7 @@ impl By {
         match self {
             Self::Buyer(_) => CancelReason::ByBuyer,
             Self::Operator(_) => CancelReason::ByOperator,
+            Self::Outbound => CancelReason::OutboundFailed,
         }
     }
 
@@ -57,6 +60,7 @@ impl By {
         match self {
             Self::Buyer(_) => Actor::Buyer,
             Self::Operator(name) => Actor::Operator(name.clone()),
+            Self::Outbound => Actor::Outbound,
         }
     }
 }
@@ -102,7 +106,7 @@ impl Orders {
             cause: Cause::default(),
         };
         Ok(match self.change(&found, &change).await? {
-            Moved::Now(order) | Moved::Elsewhere(order) | Moved::Held(order) => order,
+            Moved::Now(order) | Moved::Elsewhere(order) | Moved::Held(order) | Moved::Short(order) => order,
         })
     }
 
@@ -119,7 +123,7 @@ impl Orders {
     ///
     /// # Errors
     /// [`ApiError::OrderNotFound`], also if `by` may not see the order; [`ApiError::OrderStateConflict`] if it cannot make
-    /// the step, or the payment provider returns its money; a fault of the store.
+    /// the step, or the payment provider returns its money, or there are too few units to ship it; a fault of the store.
     pub async fn make(
         &self,
         step: OrderStep,
@@ -144,9 +148,26 @@ impl Orders {
             match self.change(&found, &OrderChange { order, from, to, actor, cause }).await? {
                 Moved::Now(order) => return Ok(order),
                 Moved::Elsewhere(now) => found = now,
+                Moved::Short(short) => found = self.fail_outbound(&short).await?,
                 Moved::Held(held) => return Err(ApiError::OrderStateConflict { state: held.state, step }),
             }
         }
+    }
+
+    /// Cancels a paid order that cannot be shipped, since its sale has too few units left: the ledger promised units that do
+    /// not exist. Its payment is refunded. If it has changed meanwhile, it is returned as it is now.
+    async fn fail_outbound(&self, short: &Order) -> Result<Order, ApiError> {
+        warn!(order_id = %short.id, sale_id = %short.intent.sale(), "order cannot be shipped: too few units; cancelling it");
+        let change = OrderChange {
+            order: short.id,
+            from: OrderState::Paid,
+            to: OrderState::Refunding(CancelReason::OutboundFailed),
+            actor: Actor::Stock,
+            cause: Cause::default(),
+        };
+        Ok(match self.change(short, &change).await? {
+            Moved::Now(order) | Moved::Elsewhere(order) | Moved::Held(order) | Moved::Short(order) => order,
+        })
     }
 
     /// Makes one transition of `found`.
@@ -161,6 +182,7 @@ impl Orders {
             }
             Changed::Elsewhere(now) => Ok(Moved::Elsewhere(now)),
             Changed::Held(now) => Ok(Moved::Held(now)),
+            Changed::Short(now) => Ok(Moved::Short(now)),
             Changed::Missing => Err(ApiError::OrderNotFound),
         }
     }
@@ -174,6 +196,8 @@ enum Moved {
     Elsewhere(Order),
     /// A payment decides.
     Held(Order),
+    /// It was to be shipped, and its sale has too few units.
+    Short(Order),
 }
 
 /// Counts a transition.

@@ -2,11 +2,12 @@
 //!
 //! An event is in the order store before anybody sends it here, and stays among the unpublished ones until the broker
 //! has it. So this queue may lose events: what a killed, full or slow worker leaves is published by the next sweep, of
-//! any worker.
+//! any worker. The time of an event is that of the worker that made the transition. A worker whose clock was ahead would
+//! hide what it leaves: so some sweeps ask for all events, and publish those that an earlier one has seen.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use flashgate_domain::{Clock, LedgerId, OrderEvent, OrderId};
+use flashgate_domain::{Clock, LedgerId, OrderEvent, OrderId, Timestamp};
 use flashgate_messaging::{Message, Publisher, Topic};
 use flashgate_order_store::{EVENT_PAGE_MAX, OrderStore, StoreError};
 use flashgate_proto::event::encode_event;
@@ -32,6 +33,10 @@ const PUBLISHING_MAX: usize = 32;
 const SWEEP_PERIOD: Duration = Duration::from_secs(1);
 /// Age at which the sweep publishes an event: younger ones are in the queue of the worker that made the transition.
 const SWEEP_AGE: Duration = Duration::from_secs(3);
+/// Sweeps from one that asks for all events to the next: longer than the age.
+const SWEEPS_TO_WHOLE: u32 = 10;
+/// After every event, by any clock, and in the range of every order store.
+const EVER: Timestamp = Timestamp::from_millis(u64::MAX >> 1);
 
 /// Takes events of transitions that were made by this process.
 #[derive(Clone, Debug)]
@@ -54,6 +59,9 @@ pub struct EventPublisher {
     waiting: mpsc::Receiver<OrderEvent>,
     ledger: Option<LedgerId>,
     throttle: LogThrottle,
+    sweeps: u32,
+    /// What the last sweep for all events has seen: at most a page.
+    seen: HashSet<(OrderId, u32)>,
 }
 
 impl EventPublisher {
@@ -66,8 +74,19 @@ impl EventPublisher {
         health: Arc<Health>,
     ) -> (EventSender, Self) {
         let (sender, waiting) = mpsc::channel(EVENTS_WAITING_MAX);
-        let (ledger, throttle) = (None, LogThrottle::default());
-        (EventSender(sender), Self { store, publisher, topic, clock, health, waiting, ledger, throttle })
+        let publisher = Self {
+            store,
+            publisher,
+            topic,
+            clock,
+            health,
+            waiting,
+            ledger: None,
+            throttle: LogThrottle::default(),
+            sweeps: 0,
+            seen: HashSet::new(),
+        };
+        (EventSender(sender), publisher)
     }
 
     /// Publishes until `shutdown`, then what is at hand.
@@ -109,8 +128,28 @@ impl EventPublisher {
         }
     }
 
-    /// Publishes what was left behind: old events, oldest first.
+    /// Publishes what was left behind.
     async fn sweep(&mut self) -> Result<(), StoreError> {
+        self.sweeps = self.sweeps.wrapping_add(1);
+        if self.sweeps.is_multiple_of(SWEEPS_TO_WHOLE) {
+            self.publish_what_stays().await?;
+        }
+        self.publish_old().await
+    }
+
+    /// Publishes the events that have been there since the last call, whatever their time.
+    async fn publish_what_stays(&mut self) -> Result<(), StoreError> {
+        let events = self.store.unpublished_events(EVER, EVENT_PAGE_MAX).await?;
+        let now = events.iter().map(|event| (event.order, event.version)).collect();
+        let before = std::mem::replace(&mut self.seen, now);
+        let mut stays = events;
+        stays.retain(|event| before.contains(&(event.order, event.version)));
+        self.publish(&stays).await?;
+        Ok(())
+    }
+
+    /// Publishes old events, oldest first.
+    async fn publish_old(&mut self) -> Result<(), StoreError> {
         loop {
             let before = self.clock.now().saturating_sub(SWEEP_AGE);
             let events = self.store.unpublished_events(before, EVENT_PAGE_MAX).await?;

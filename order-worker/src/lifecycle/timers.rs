@@ -9,8 +9,9 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use flashgate_domain::{BatchOutcome, Clock, Decision, OrderId, SaleId, Timestamp};
-use flashgate_messaging::{BusError, Delivery, Join, Message, Publisher, Subscription, Topic};
+use flashgate_messaging::{Delivery, Join, Message, Publisher, Topic};
 use flashgate_order_store::{OrderStore, PaymentDeadline, StoreError};
 use flashgate_proto::timer::{TIMER_BATCHES_MAX, Timer, decode_timer, encode_timer};
 use flashgate_service::throttle::LogThrottle;
@@ -19,19 +20,16 @@ use tokio::{sync::mpsc, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::deadlines::Deadlines;
+use super::{
+    deadlines::Deadlines,
+    member::{RETRY_PAUSE, Work, keep_working},
+};
 
 /// Chunks whose timers wait in memory; the sweep cancels what does not fit.
 const CHUNKS_WAITING_MAX: usize = 256;
 /// Maximum delay of a message. Brokers refuse more than three days and proxies more than one: a later deadline is reached
 /// in several hops.
 const HOP_MAX: Duration = Duration::from_secs(12 * 60 * 60);
-/// Maximum timers of one poll.
-const TIMERS_MAX: usize = 32;
-/// Timeout of one poll.
-const POLL_WAIT: Duration = Duration::from_millis(500);
-/// The pause after a failure.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Takes the chunks that this process has placed.
 #[derive(Clone, Debug)]
@@ -171,50 +169,7 @@ pub struct TimerConsumer {
 impl TimerConsumer {
     /// Takes timers in a group, which `join` joins, until `shutdown`.
     pub async fn run(self, join: Join, shutdown: CancellationToken) {
-        loop {
-            // A call that is dropped leaves the group by itself.
-            let Some(joined) = shutdown.run_until_cancelled(join()).await else { return };
-            match joined {
-                Ok(mut timers) => {
-                    self.take(&mut *timers, &shutdown).await;
-                    timers.leave().await;
-                    return;
-                }
-                Err(fault) => self.warn(&fault, "joining the group of payment timers failed; retrying"),
-            }
-            if shutdown.run_until_cancelled(sleep(RETRY_PAUSE)).await.is_none() {
-                return;
-            }
-        }
-    }
-
-    /// Offsets are committed only after the orders are cancelled.
-    async fn take(&self, timers: &mut dyn Subscription, shutdown: &CancellationToken) {
-        while !shutdown.is_cancelled() {
-            let deliveries = match timers.poll(TIMERS_MAX, POLL_WAIT).await {
-                Ok(deliveries) => deliveries,
-                Err(fault) => {
-                    self.warn(&fault, "polling payment timers failed; retrying");
-                    sleep(RETRY_PAUSE).await;
-                    continue;
-                }
-            };
-            if deliveries.is_empty() {
-                continue;
-            }
-            let due = self.due(deliveries).await;
-            while let Err(fault) = self.deadlines.expire(&due, "timer").await {
-                if let Some(suppressed) = self.outlet.throttle.admit() {
-                    warn!(error = %fault, suppressed, "cancelling unpaid orders failed; retrying");
-                }
-                if shutdown.run_until_cancelled(sleep(RETRY_PAUSE)).await.is_none() {
-                    return;
-                }
-            }
-            if let Err(fault) = timers.commit(&timers.position()).await {
-                self.warn(&fault, "offset commit of payment timers failed; they will be redelivered");
-            }
-        }
+        keep_working(&self, join, &shutdown).await;
     }
 
     /// The deadlines of the timers that have run out. The others are armed again: the clock of the broker may be ahead, or
@@ -236,10 +191,27 @@ impl TimerConsumer {
         }
         due
     }
+}
 
-    fn warn(&self, fault: &BusError, what: &'static str) {
-        if let Some(suppressed) = self.outlet.throttle.admit() {
-            warn!(code = fault.code(), error = %fault, suppressed, "{what}");
+#[async_trait]
+impl Work for TimerConsumer {
+    const WHAT: &'static str = "payment timers";
+    const PAGE_MAX: usize = 32;
+
+    fn throttle(&self) -> &LogThrottle {
+        &self.outlet.throttle
+    }
+
+    async fn is_done(&self, deliveries: Vec<Delivery>, shutdown: &CancellationToken) -> bool {
+        let due = self.due(deliveries).await;
+        while let Err(fault) = self.deadlines.expire(&due, "timer").await {
+            if let Some(suppressed) = self.outlet.throttle.admit() {
+                warn!(error = %fault, suppressed, "cancelling unpaid orders failed; retrying");
+            }
+            if shutdown.run_until_cancelled(sleep(RETRY_PAUSE)).await.is_none() {
+                return false;
+            }
         }
+        true
     }
 }

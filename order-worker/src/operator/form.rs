@@ -42,8 +42,9 @@ pub struct SaleForm {
     /// Units that one request can ask for, at most `limit_per_buyer`; 0 stands for `limit_per_buyer`.
     #[schema(minimum = 0, maximum = 1_000_000, required = false)]
     pub quantity_max: u32,
-    /// `at_order`, also if it is left out. `at_payment` is refused until orders can be paid.
-    #[schema(pattern = "^at_order$", required = false)]
+    /// When the units of an order leave `saleable`: `at_order`, also if it is left out, when it is placed; `at_payment`, when
+    /// the paid order is shipped.
+    #[schema(pattern = "^(at_order|at_payment)$", required = false)]
     pub deduct_policy: String,
     /// The time to pay an order after it was placed, in milliseconds, at least 1000; an order that is not paid by then is
     /// cancelled. 0: orders have no payment deadline. 1200000 (20 minutes) if it is left out.

@@ -72,6 +72,7 @@ pub fn routes(
         .route("/v1/orders/{order_id}/cancel", post(cancel))
         .route("/v1/orders/{order_id}/pay", post(pay))
         .route("/v1/orders/{order_id}/ship", post(ship))
+        .route("/v1/orders/{order_id}/fail", post(fail))
         .route("/v1/orders/{order_id}/finish", post(finish))
         .route("/v1/orders/{order_id}/refund", post(refund))
         .route("/v1/orders/{order_id}/events", get(events))
@@ -484,6 +485,32 @@ pub(crate) async fn ship(
     body: Body,
 ) -> StepAnswer {
     state.make(OrderStep::Ship, order, &headers, body).await
+}
+
+/// Record that a paid order cannot be shipped
+///
+/// It is cancelled as `outbound_failed` and gives its units back to the sale; its payment is refunded. Repeatable: an order that
+/// is cancelled stays as it is.
+#[utoipa::path(
+    post,
+    path = "/v1/orders/{order_id}/fail",
+    operation_id = "failOrder",
+    params(("order_id" = inline(Id), Path, description = "The order")),
+    request_body = StepForm,
+    responses(
+        (status = 200, description = "The order, cancelled now or before", body = StoredOrderView),
+        StepErrors,
+        StoreDown,
+        Everywhere,
+    )
+)]
+pub(crate) async fn fail(
+    state: State<Operator>,
+    order: PathText,
+    headers: HeaderMap,
+    body: Body,
+) -> StepAnswer {
+    state.make(OrderStep::Fail, order, &headers, body).await
 }
 
 /// Record that a shipped order is finished

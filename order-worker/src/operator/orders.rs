@@ -61,7 +61,7 @@ impl OrderService for OrderDesk {
     async fn advance_order(&self, request: Request<v1::AdvanceOrderRequest>) -> GrpcResult<v1::Order> {
         let v1::AdvanceOrderRequest { order_id: order, step, operator, cause } = request.into_inner();
         let step = OrderStep::parse(&step).filter(|step| *step != OrderStep::Cancel);
-        let step = step.ok_or(ApiError::malformed("step", "must be pay, ship, finish or refund"))?;
+        let step = step.ok_or(ApiError::malformed("step", "must be pay, ship, fail, finish or refund"))?;
         let by = By::Operator(OperatorName::new(operator).map_err(invalid("operator"))?);
         let cause = Cause::new(cause).map_err(invalid("cause"))?;
         Ok(Response::new(order_message(&self.orders.make(step, order_id(&order)?, &by, &cause).await?)))

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use flashgate_domain::{
-    Clock, DeductPolicy, IdempotencyKey, LedgerId, Refusal, Restock, RestockDraft, Sale, SaleDraft, SaleId,
-    SaleState,
+    Clock, IdempotencyKey, LedgerId, Refusal, Restock, RestockDraft, Sale, SaleDraft, SaleId, SaleState,
 };
 use flashgate_messaging::{Message, Publisher, Topic};
 use flashgate_order_store::{
@@ -36,22 +35,11 @@ impl Sales {
 
     /// Stores a new sale. A key makes the call idempotent: the same key and draft return the same sale, with `true`.
     /// Without a key, a call whose answer was lost may have stored a sale.
-    ///
-    /// `at_payment` is refused until orders can be paid: its stock is deducted after payment, so such a sale
-    /// would confirm orders without ever taking their units.
     pub async fn create(
         &self,
         key: Option<&IdempotencyKey>,
         draft: &SaleDraft,
     ) -> Result<(Sale, bool), ApiError> {
-        match draft.policy() {
-            DeductPolicy::AtOrder => {}
-            DeductPolicy::AtPayment => {
-                let expected =
-                    "must be at_order: orders cannot be paid yet, and at_payment takes the stock then";
-                return Err(ApiError::malformed("deduct_policy", expected));
-            }
-        }
         let now = self.clock.now();
         let made = match key {
             Some(key) => self.store.create_sale_once(key, draft, now).await.map_err(failure)?,

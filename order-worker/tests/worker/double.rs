@@ -30,9 +30,10 @@ use flashgate_order_store::{
     OrderChange, OrderRepository, OutcomePage, OutcomesPage, PaymentDeadline, Placed, Registration,
     Rejection, RepairDraft, RepairEvent, RepairRepository, Restocked, SaleMade, SalePage, SaleRepository,
     SnapshotRepository, StoreError, StoreIdentity, Transition,
-    decide::{Purchase, order_by_order, present_decision},
+    decide::{Purchase, confirmed_units, order_by_order, present_decision},
     expiry::OPEN_ATTEMPT_GRACE,
     payment_rules::{PaymentStep, is_refunded_by_provider},
+    stock,
 };
 use flashgate_order_worker::{
     health::Health,
@@ -111,10 +112,10 @@ impl Tables {
         if let Some(sale) = unknown {
             return Placed::Rejected(Rejection::UnknownSale { sale });
         }
-        let mut saleable = self.sales.iter().map(|(id, sale)| (*id, sale.saleable)).collect();
+        let mut saleable = self.sales.iter().map(|(id, sale)| (*id, stock::unreserved(sale))).collect();
         let outcome = order_by_order(&[batch], &mut saleable, &mut self.purchases).remove(0);
-        for (id, left) in saleable {
-            self.sales.get_mut(&id).unwrap().saleable = left;
+        for (id, units) in confirmed_units(std::slice::from_ref(&outcome)) {
+            stock::place(self.sales.get_mut(&id).unwrap(), units);
         }
         for order in outcome.orders.iter().filter(|order| order.decision == Decision::Confirmed) {
             if let Some(time) = self.sales[&order.intent.sale()].draft.pay_within() {
@@ -152,13 +153,17 @@ impl Tables {
             Some(order) if order.state == change.from => order.version + 1,
             order => return Changed::of(false, change, order, now).unwrap(),
         };
+        let order = self.order(change.order).unwrap();
+        let sale = self.sales.get_mut(&order.intent.sale()).unwrap();
+        let units = u64::from(order.intent.quantity().get());
+        if change.to == OrderState::Shipped && !stock::ship(sale, units) {
+            return Changed::Short(order);
+        }
         self.moved.insert(change.order, (change.to, version));
         let changed = Changed::of(true, change, self.order(change.order), now).unwrap();
         if let Changed::Now(event) = &changed {
             if event.returns_units() {
-                let sale = self.sales.get_mut(&event.intent.sale()).unwrap();
-                let units = u64::from(event.intent.quantity().get());
-                (sale.saleable, sale.returned) = (sale.saleable + units, sale.returned + units);
+                stock::give_up(self.sales.get_mut(&event.intent.sale()).unwrap(), units);
             }
             self.events.entry(event.order).or_default().push(event.clone());
             self.unpublished.insert((now, event.order, version));
@@ -325,7 +330,7 @@ impl DeadlineRepository for MemoryStore {
                         let at = now.saturating_add(OPEN_ATTEMPT_GRACE);
                         tables.deadlines.insert(PaymentDeadline { at, ..*deadline });
                     }
-                    Changed::Elsewhere(_) | Changed::Missing => {}
+                    Changed::Elsewhere(_) | Changed::Short(_) | Changed::Missing => {}
                 }
             }
         }
@@ -339,7 +344,7 @@ impl SaleRepository for MemoryStore {
         let sales = &mut self.tables.lock().sales;
         let id = SaleId::new(u64::try_from(sales.len()).unwrap() + 1).unwrap();
         let (draft, state, saleable) = (draft.clone(), SaleState::Created, draft.stock());
-        let sale = Sale { id, draft, state, generation: 0, saleable, restocked: 0, returned: 0 };
+        let sale = Sale { id, draft, state, generation: 0, saleable, reserved: 0, restocked: 0, returned: 0 };
         sales.insert(id, sale.clone());
         Ok(sale)
     }
@@ -464,6 +469,7 @@ impl SnapshotRepository for MemoryStore {
             restocked: row.restocked,
             returned: row.returned,
             saleable: row.saleable,
+            reserved: row.reserved,
             adjustments: tables.adjustments.get(&sale).copied().unwrap_or(0),
             counted: orders.total().orders,
             orders,

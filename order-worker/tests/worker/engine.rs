@@ -12,6 +12,7 @@ use flashgate_order_worker::{
     config::{ConsumeConfig, LifecycleConfig, OperatorConfig},
     consume::Topics,
     engine::{self, Config, Dependencies},
+    lifecycle::Joins,
 };
 use flashgate_proto::body;
 use flashgate_supervision::Supervisor;
@@ -44,7 +45,7 @@ async fn a_worker_works_on_the_parts_and_the_port_that_it_is_given() {
         publisher: Arc::new(bus.clone()),
         browser: Arc::new(NoTopic),
         subscription: bus.clone(),
-        timers: nothing_to_join(),
+        joins: Joins { timers: nothing_to_join(), outbound: None },
         topics: Topics {
             outcomes: Topic::new("t-outcomes").unwrap(),
             lifecycle: Topic::new("t-lifecycle").unwrap(),

@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use flashgate_domain::{
-    Actor, Batch, BuyerId, CancelReason, Cause, Clock, OperatorName, OrderEvent, OrderId, OrderState,
-    OrderStep, Timestamp,
+    Actor, Batch, BuyerId, CancelReason, Cause, Clock, DeductPolicy, OperatorName, OrderEvent, OrderId,
+    OrderState, OrderStep, SaleFields, Timestamp, audit::StoreStep,
 };
 use flashgate_messaging::BusError;
 use flashgate_order_store::{
-    LifecycleRepository, OrderRepository, SaleRepository,
+    LifecycleRepository, OrderRepository, RepairRepository, SaleRepository,
     contract::scene::{NOW, batch, draft, intent},
 };
 use flashgate_order_worker::lifecycle::{By, Lifecycle, Orders};
@@ -26,6 +26,9 @@ use crate::double::{Event, MemoryBus, MemoryStore, lifecycle};
 const SOON: Duration = Duration::from_secs(1);
 /// Longer than until the sweep publishes what is left.
 const SWEPT: Duration = Duration::from_secs(6);
+
+/// Longer than until two sweeps have asked for all events.
+const SEEN_TWICE: Duration = Duration::from_secs(25);
 
 /// The clock of a paused runtime.
 struct Paused(Instant);
@@ -48,10 +51,15 @@ struct Scene {
 impl Scene {
     /// A worker with a batch: two orders of `ada` and one of `bob`, and one that the last unit does not suffice for.
     async fn new() -> Self {
+        Self::of(DeductPolicy::AtOrder).await
+    }
+
+    async fn of(deduct_policy: DeductPolicy) -> Self {
         let (store, bus, leave) =
             (Arc::new(MemoryStore::default()), MemoryBus::default(), CancellationToken::new());
         let clock: Arc<dyn Clock> = Arc::new(Paused(Instant::now()));
-        let sale = store.create_sale(&draft("A", 5).unwrap(), NOW).await.unwrap().id;
+        let fields = SaleFields { deduct_policy, ..draft("A", 5).unwrap().fields().clone() };
+        let sale = store.create_sale(&fields.check().unwrap(), NOW).await.unwrap().id;
         let wanted = [("ada", "k", 2), ("ada", "l", 1), ("bob", "k", 1), ("cyd", "k", 2)];
         let intents = wanted.map(|(buyer, key, units)| intent(sale, buyer, key, units).unwrap());
         let batch = batch(1, intents.to_vec()).unwrap();
@@ -183,6 +191,26 @@ async fn what_a_killed_worker_left_is_published_by_another_one() {
     assert_eq!((scene.published().len(), scene.unpublished().await), (1, 0));
 }
 
+/// Its events are later than the present of any other worker.
+#[tokio::test(start_paused = true)]
+async fn what_a_worker_left_whose_clock_was_ahead_is_published_as_well() {
+    struct Ahead(Paused);
+    impl Clock for Ahead {
+        fn now(&self) -> Timestamp {
+            self.0.now().saturating_add(Duration::from_secs(3 * 24 * 3_600))
+        }
+    }
+    let scene = Scene::new().await;
+    let ahead: Arc<dyn Clock> = Arc::new(Ahead(Paused(Instant::now())));
+    let Lifecycle { orders, tasks, .. } = lifecycle(&scene.store, &scene.bus, ahead, &Arc::default());
+    drop(tasks);
+    orders.make(OrderStep::Cancel, scene.order(2), &buyer("bob"), &Cause::default()).await.unwrap();
+    sleep(SWEPT).await;
+    assert_eq!((scene.published(), scene.unpublished().await), (Vec::new(), 1), "it may be in a queue");
+    sleep(SEEN_TWICE).await;
+    assert_eq!((scene.published().len(), scene.unpublished().await), (1, 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_leaves_publishes_what_it_has() {
     let scene = Scene::new().await;
@@ -194,4 +222,32 @@ async fn a_worker_that_leaves_publishes_what_it_has() {
         scene.bus.events().into_iter().filter(|event| matches!(event, Event::Published { .. })).collect();
     assert_eq!(published.len(), 2);
     assert_eq!(scene.store.unpublished_events(Timestamp::from_millis(u64::MAX), 9).await.unwrap().len(), 0);
+}
+
+/// The operator who ships is told that the order is cancelled now; the buyer's money is owed.
+#[tokio::test(start_paused = true)]
+async fn a_paid_order_whose_sale_has_too_few_units_is_cancelled_instead_of_shipped() {
+    let scene = Scene::of(DeductPolicy::AtPayment).await;
+    let zoe = By::Operator(OperatorName::new("zoe").unwrap());
+    let make = async |step, place| scene.orders.make(step, scene.order(place), &zoe, &Cause::default()).await;
+    for place in 0..2 {
+        assert_eq!(make(OrderStep::Pay, place).await.unwrap().state, OrderState::Paid);
+    }
+    let sale = scene.batch.intents()[0].sale();
+    let taken_out = StoreStep { adjustments: 0, in_store: 3 };
+    scene.store.compensate(sale, &taken_out, NOW).await.unwrap();
+    assert_eq!(make(OrderStep::Ship, 0).await.unwrap().state, OrderState::Shipped);
+    let failed = OrderState::Refunding(CancelReason::OutboundFailed);
+    for _ in 0..2 {
+        let refused = make(OrderStep::Ship, 1).await;
+        let expected = ApiError::OrderStateConflict { state: failed, step: OrderStep::Ship };
+        assert_eq!(refused.unwrap_err(), expected);
+    }
+    let sale = scene.store.sale(sale).await.unwrap().unwrap();
+    assert_eq!((sale.saleable, sale.reserved, sale.returned), (0, 1, 1), "bob's is reserved still");
+    sleep(SOON).await;
+    let published = scene.published();
+    let last = published.last().unwrap();
+    assert_eq!((last.to, &last.actor, last.is_written_off()), (failed, &Actor::Stock, true));
+    assert_eq!(published.len(), 4, "{published:?}");
 }

@@ -152,7 +152,6 @@ async fn a_wrong_form_is_answered_with_the_field_that_is_wrong() {
         ("limit_per_buyer", json!(4_294_967_296_u64)),
         ("quantity_max", json!(3)),
         ("deduct_policy", json!("sometimes")),
-        ("deduct_policy", json!("at_payment")),
         ("colour", json!("red")),
     ] {
         let mut wrong = form();

@@ -143,6 +143,7 @@ fn sale() -> anyhow::Result<Sale> {
         state: SaleState::Preheated,
         generation: 1,
         saleable: 1_000_000,
+        reserved: 0,
         restocked: 0,
         returned: 0,
     })

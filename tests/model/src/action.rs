@@ -70,6 +70,12 @@ pub enum Action {
     LookUp(usize),
     /// It cancels the order, if the order is still unpaid.
     Close(usize),
+    /// A paid order is shipped, if the database has its unit.
+    Ship(usize),
+    /// A paid order that found no unit is cancelled, if it is still paid.
+    FailOutbound(usize),
+    /// A unit is taken out of the database.
+    Lose,
     /// The money of a cancelled order is paid back.
     Refund(usize),
     /// The event of a cancelled order arrives at the broker, and its answer at the worker or not.
@@ -150,6 +156,7 @@ impl Action {
             | Self::AskToPay(_)
             | Self::PassPayBy(_)
             | Self::LookUp(_)
+            | Self::Lose
             | Self::Publish(_, Heard::No)
             | Self::Return(_, Heard::No)
             | Self::Expire(_)
@@ -178,6 +185,8 @@ impl Action {
             | Self::Pay(_)
             | Self::Sweep(_)
             | Self::Close(_)
+            | Self::Ship(_)
+            | Self::FailOutbound(_)
             | Self::Refund(_)
             | Self::Publish(_, Heard::Yes)
             | Self::MarkPublished(_)

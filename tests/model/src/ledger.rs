@@ -142,7 +142,13 @@ impl Ledger {
             Row::OutOfStock => self.written_off += 1,
             Row::Duplicate => self.put_back(),
             // A decision is final: an order that was cancelled later was settled as confirmed.
-            Row::Absent | Row::Confirmed | Row::Paid | Row::Returned | Row::Refunding | Row::Refunded => {}
+            Row::Absent
+            | Row::Confirmed
+            | Row::Paid
+            | Row::Shipped
+            | Row::Returned
+            | Row::Refunding
+            | Row::Refunded => {}
         }
     }
 

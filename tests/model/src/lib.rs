@@ -98,6 +98,7 @@ pub mod gateway;
 pub mod ledger;
 pub mod lifecycle;
 pub mod model;
+pub mod outbound;
 pub mod payment;
 pub mod properties;
 pub mod rebuild;

@@ -13,7 +13,7 @@ impl Protocol {
     pub(crate) fn enabled_in_lifecycle(&self, state: &State, actions: &mut Vec<Action>) {
         let marks_first = self.broken == Some(Break::MarkedBeforePublished);
         for (batch, of) in state.batches.iter().enumerate() {
-            if state.left.cancels > 0 && state.database.rows[batch].holds_unit() {
+            if state.left.cancels > 0 && matches!(state.database.rows[batch], Row::Confirmed | Row::Paid) {
                 actions.push(Action::Cancel(batch));
             }
             // Marking comes first, so that a healed world does not publish for ever.
@@ -75,7 +75,9 @@ impl Protocol {
     /// A gateway takes the event to the ledger, and moves its offset or not.
     pub(crate) fn return_unit(&self, state: &mut State, batch: usize, heard: Heard) {
         let of = &mut state.batches[batch];
-        state.ledger.return_unit(batch, of.order, self.broken);
+        let is_written_off =
+            state.database.short.contains(&batch) && self.broken != Some(Break::ShortReturned);
+        state.ledger.return_unit(batch, of.order, is_written_off, self.broken);
         if heard == Heard::Yes {
             of.event = false;
         }
@@ -102,7 +104,10 @@ impl State {
     }
 
     fn can_give_up(&self, batch: usize) -> bool {
-        self.left.cancels > 0 || self.left.timeouts > 0 || self.batches[batch].due != Due::Later
+        self.left.shipments > 0
+            || self.left.cancels > 0
+            || self.left.timeouts > 0
+            || self.batches[batch].due != Due::Later
     }
 }
 
@@ -113,14 +118,25 @@ impl Ledger {
         self.keys[order] == Some(batch) && !is_open
     }
 
-    /// Returns the unit of a settled order that was cancelled later, once: the mark on its key proves it.
-    pub(crate) fn return_unit(&mut self, batch: usize, order: usize, broken: Option<Break>) {
+    /// Returns the unit of a settled order that was cancelled later, once: the mark on its key proves it. One that does not
+    /// exist is written off.
+    pub(crate) fn return_unit(
+        &mut self,
+        batch: usize,
+        order: usize,
+        is_written_off: bool,
+        broken: Option<Break>,
+    ) {
         if self.marks[order] && broken != Some(Break::ReturnUnmarked) {
             return;
         }
         self.keys[order] = Some(batch);
         self.marks[order] = true;
-        self.put_back();
+        if is_written_off {
+            self.written_off += 1;
+        } else {
+            self.put_back();
+        }
         self.released += 1;
     }
 }
@@ -129,7 +145,11 @@ impl Database {
     /// The conditional UPDATE of an order that has its unit, the unit, and the event.
     fn give_up(&mut self, batch: usize, row: Row, event: Event) {
         self.rows[batch] = row;
-        self.saleable += 1;
+        if self.reserves {
+            self.reserved -= 1;
+        } else {
+            self.saleable += 1;
+        }
         self.returned += 1;
         self.events.insert(batch, event);
     }

@@ -32,6 +32,7 @@ impl Model for Protocol {
         state.enabled(actions);
         self.enabled_in_lifecycle(state, actions);
         Self::enabled_in_payment(state, actions);
+        Self::enabled_in_outbound(state, actions);
         Self::enabled_in_restock(state, actions);
         Self::enabled_in_rebuild(state, actions);
     }
@@ -98,6 +99,9 @@ impl Protocol {
                 state.worker.closing.insert(batch);
             }
             Action::Close(batch) => self.close(state, batch),
+            Action::Ship(batch) => self.ship(state, batch),
+            Action::FailOutbound(batch) => self.fail_outbound(state, batch),
+            Action::Lose => Self::lose(state),
             Action::Refund(batch) => self.refund(state, batch),
             Action::Publish(batch, heard) => Self::publish(state, batch, heard),
             Action::MarkPublished(batch) => self.mark_published(state, batch),

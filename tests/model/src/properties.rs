@@ -29,9 +29,9 @@ pub const ACCEPTED_IS_NEVER_DROPPED: &str = "an accepted order is never dropped"
 pub const REFUSED_IS_NEVER_AN_ORDER: &str = "a refused order never becomes one";
 /// `available = initial + restocked + returned - deducted`, and the totals are those of the log.
 pub const LEDGER_IS_CONSERVED: &str = "the ledger's totals follow from its log";
-/// `saleable = initial + restocked + returned - applied`, and the totals are those of the orders.
+/// `saleable - reserved = initial + restocked + returned - applied - lost`, and the totals are those of the orders.
 pub const DATABASE_IS_CONSERVED: &str = "the database's totals follow from its orders";
-/// No order is cancelled for want of a unit that is there, nor for a duplicate that is not.
+/// A unit that is missing fails one order. No order is cancelled for want of a unit that is there, nor for a duplicate that is not.
 pub const REASONS_ARE_TRUE: &str = "an order is cancelled for a true reason";
 /// An order that was cancelled after its confirmation stays so, under any batch.
 pub const CANCELLED_STAYS_CANCELLED: &str = "a cancelled order is never confirmed again";
@@ -146,18 +146,21 @@ fn ledger_is_conserved(model: &Protocol, state: &State) -> bool {
     });
     let equation =
         initial + i16::from(ledger.restocked) + i16::from(ledger.returned) - i16::from(ledger.deducted);
+    let is_short = |batch: &usize| state.database.short.contains(batch);
+    let short = number(released.clone().filter(is_short).count());
     let released = number(released.count());
     let follows = i16::from(ledger.deducted) == count(&ledger.log, Entry::stands)
         && i16::from(ledger.released) == released
-        && i16::from(ledger.returned) == released + settled_as(Row::Duplicate)
-        && i16::from(ledger.written_off) == settled_as(Row::OutOfStock);
+        && i16::from(ledger.returned) == released - short + settled_as(Row::Duplicate)
+        && i16::from(ledger.written_off) == short + settled_as(Row::OutOfStock);
     i16::from(ledger.available) == equation && (state.rebuild.is_some() || follows)
 }
 
 fn database_is_conserved(model: &Protocol, state: &State) -> bool {
     let database = &state.database;
     let initial = i16::from(model.scale.units) + i16::from(database.restocked);
-    i16::from(database.saleable) == initial + i16::from(database.returned) - i16::from(database.applied)
+    let given = i16::from(database.applied) + i16::from(database.lost);
+    unreserved(state) == initial + i16::from(database.returned) - given
         && i16::from(database.applied) == count(&database.rows, Row::was_confirmed)
         && i16::from(database.returned) == count(&database.rows, Row::gave_up)
 }
@@ -168,7 +171,9 @@ fn reasons_are_true(model: &Protocol, state: &State) -> bool {
         let is_original = |row: Row| row == Row::OutOfStock || row.was_confirmed();
         *row != Row::Duplicate || count(&rows_of(state, batch.order), is_original) == 1
     });
-    out_of_stock <= i16::from(model.scale.phantoms) && duplicates_have_an_original
+    let failed = out_of_stock + number(state.database.short.len());
+    let missing = i16::from(model.scale.phantoms) + i16::from(state.database.lost);
+    failed <= missing && duplicates_have_an_original
 }
 
 fn layers_never_contradict(_: &Protocol, state: &State) -> bool {
@@ -199,7 +204,9 @@ fn restocks_count_once(_: &Protocol, state: &State) -> bool {
 
 fn paid_is_never_unpaid(_: &Protocol, state: &State) -> bool {
     let mut rows = state.batches.iter().zip(&state.database.rows);
-    rows.all(|(batch, row)| !batch.paid || matches!(row, Row::Paid | Row::Refunding | Row::Refunded))
+    rows.all(|(batch, row)| {
+        !batch.paid || matches!(row, Row::Paid | Row::Shipped | Row::Refunding | Row::Refunded)
+    })
 }
 
 fn refunds_are_owed(_: &Protocol, state: &State) -> bool {
@@ -239,14 +246,20 @@ fn layers_differ_by_what_is_under_way(model: &Protocol, state: &State) -> bool {
     let returning = i16::from(database.returned) - i16::from(ledger.released);
     let on_their_way = returning + i16::from(database.restocked) - i16::from(ledger.restocked);
     let in_ledger = i16::from(ledger.available) + i16::from(ledger.written_off);
-    let in_database = i16::from(database.saleable) + i16::from(model.scale.phantoms);
+    let in_database = unreserved(state) + i16::from(database.lost) + i16::from(model.scale.phantoms);
     state.rebuild.is_some() || in_ledger == in_database - pending - on_their_way
 }
 
 fn layers_agree(model: &Protocol, state: &State) -> bool {
     let (ledger, database) = (&state.ledger, &state.database);
     let in_ledger = i16::from(ledger.available) + i16::from(ledger.written_off);
-    !state.at_rest() || in_ledger == i16::from(database.saleable) + i16::from(model.scale.phantoms)
+    let in_database = unreserved(state) + i16::from(database.lost) + i16::from(model.scale.phantoms);
+    !state.at_rest() || in_ledger == in_database
+}
+
+/// The units of the database that no order has.
+fn unreserved(state: &State) -> i16 {
+    i16::from(state.database.saleable) - i16::from(state.database.reserved)
 }
 
 fn rows_of(state: &State, order: usize) -> Vec<Row> {

@@ -66,8 +66,8 @@ impl Protocol {
 
     /// The sale resumes if both layers have as many units left; else the orders are read again.
     pub(crate) fn end_rebuild(&self, state: &mut State) {
-        let agree =
-            state.ledger.available == state.database.saleable || self.broken == Some(Break::RebuildAsPlaced);
+        let agree = state.ledger.available == state.database.saleable - state.database.reserved
+            || self.broken == Some(Break::RebuildAsPlaced);
         state.ledger.paused = !agree;
         state.rebuild = (!agree).then(Rebuild::default);
     }
@@ -101,7 +101,7 @@ impl Ledger {
             Row::OutOfStock | Row::Duplicate => {
                 self.keys[order].get_or_insert(batch);
             }
-            Row::Confirmed | Row::Paid | Row::Returned | Row::Refunding | Row::Refunded => {
+            Row::Confirmed | Row::Paid | Row::Shipped | Row::Returned | Row::Refunding | Row::Refunded => {
                 if self.keys[order] != Some(batch) {
                     self.keys[order] = Some(batch);
                     self.marks[order] = false;
@@ -109,7 +109,7 @@ impl Ledger {
                     self.deducted += 1;
                 }
                 if row.gave_up() {
-                    self.return_unit(batch, order, None);
+                    self.return_unit(batch, order, false, None);
                 }
             }
         }

@@ -33,6 +33,12 @@ pub struct Scale {
     /// Orders whose payment deadline passes.
     #[arg(long, default_value_t = 0)]
     pub timeouts: u8,
+    /// Shipments of paid orders. With any, units are reserved in the database until then, and leave it then.
+    #[arg(long, default_value_t = 0)]
+    pub shipments: u8,
+    /// Units that an operator takes out of the database behind everybody's back.
+    #[arg(long, default_value_t = 0, conflicts_with = "rebuilds")]
+    pub losses: u8,
     /// Restocks of one unit by an operator.
     #[arg(long, default_value_t = 0)]
     pub restocks: u8,
@@ -57,6 +63,8 @@ impl Scale {
         cancels: 0,
         payments: 0,
         timeouts: 0,
+        shipments: 0,
+        losses: 0,
         restocks: 0,
         rebuilds: 0,
         failovers: 0,

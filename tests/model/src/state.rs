@@ -1,6 +1,6 @@
 //! What the model remembers: every process and everything that is on its way, at one moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     gateway::GATEWAYS,
@@ -149,8 +149,16 @@ pub enum Due {
 pub struct Database {
     /// The order of each batch.
     pub rows: Vec<Row>,
-    /// `initial + restocked + returned - applied`.
+    /// With `reserved` taken off: `initial + restocked + returned - applied - lost`.
     pub saleable: i8,
+    /// Whether orders reserve units, and take them when they are shipped.
+    pub reserves: bool,
+    /// The part of `saleable` that orders have.
+    pub reserved: i8,
+    /// Units that were taken out behind everybody's back.
+    pub lost: i8,
+    /// The orders that were paid, and could not be shipped.
+    pub short: BTreeSet<usize>,
     /// Units added by operators.
     pub restocked: i8,
     /// Units taken by orders.
@@ -179,6 +187,8 @@ pub enum Row {
     Confirmed,
     /// It stands, and is paid.
     Paid,
+    /// It stands, and has left.
+    Shipped,
     /// Cancelled: the database had no unit.
     OutOfStock,
     /// Cancelled: an earlier order has the key.
@@ -194,7 +204,7 @@ pub enum Row {
 impl Row {
     /// Whether the order has a unit.
     pub const fn holds_unit(self) -> bool {
-        matches!(self, Self::Confirmed | Self::Paid)
+        matches!(self, Self::Confirmed | Self::Paid | Self::Shipped)
     }
 
     /// Whether the order gave its unit up.
@@ -225,6 +235,10 @@ impl State {
             database: Database {
                 rows: vec![Row::Absent; orders],
                 saleable: units,
+                reserves: scale.shipments > 0,
+                reserved: 0,
+                lost: 0,
+                short: BTreeSet::new(),
                 restocked: 0,
                 applied: 0,
                 returned: 0,
@@ -280,6 +294,7 @@ impl State {
                 .iter()
                 .all(|reader| reader.read.is_none() && reader.told == self.database.restocked)
             && !self.database.rows.contains(&Row::Refunding)
+            && !(self.left.shipments > 0 && self.database.rows.contains(&Row::Paid))
             && self.batches.iter().all(quiet)
     }
 }

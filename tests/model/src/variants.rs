@@ -56,6 +56,14 @@ pub enum Break {
     PaidCancelled,
     /// A refund returns the unit of the order once more.
     RefundReturns,
+    /// An order is shipped whether or not the database has its unit.
+    ShipmentUnchecked,
+    /// An order that found no unit when it was to be shipped is cancelled, whatever it is by then.
+    FailureUnchecked,
+    /// Orders reserve units that other orders have reserved.
+    ReservedIgnored,
+    /// A unit that does not exist goes back on sale.
+    ShortReturned,
     /// A gateway adds by how much the units that were added have grown since it last told the ledger.
     RestockByDifference,
     /// The ledger takes over the units that were added as it is told them, also older ones.
@@ -96,10 +104,11 @@ const TINY: Scale = Scale { crashes: 0, duplicates: 0, ..Scale::SMALL };
 const LONE: Scale = Scale { orders: 1, ..TINY };
 const PHANTOM: Scale = Scale { units: 0, phantoms: 1, ..TINY };
 
+const SHIPPED: Scale = Scale { payments: 1, shipments: 1, losses: 1, ..LONE };
 const CANCELLED: Scale = Scale { cancels: 1, ..LONE };
 
 /// Every broken protocol, with its violations.
-pub const VARIANTS: [Variant; 28] = [
+pub const VARIANTS: [Variant; 32] = [
     Variant { broken: Break::NoFence, scale: LONE, violates: properties::ACCEPTED_IS_NEVER_DROPPED },
     Variant { broken: Break::CommitByDefault, scale: TINY, violates: properties::REFUSED_IS_NEVER_AN_ORDER },
     Variant { broken: Break::RollbackOnDoubt, scale: LONE, violates: properties::ACCEPTED_IS_NEVER_DROPPED },
@@ -188,6 +197,26 @@ pub const VARIANTS: [Variant; 28] = [
         broken: Break::RefundReturns,
         scale: Scale { payments: 1, ..CANCELLED },
         violates: properties::DATABASE_IS_CONSERVED,
+    },
+    Variant {
+        broken: Break::ShipmentUnchecked,
+        scale: SHIPPED,
+        violates: properties::DATABASE_IS_NEVER_OVERSOLD,
+    },
+    Variant {
+        broken: Break::FailureUnchecked,
+        scale: Scale { cancels: 1, ..SHIPPED },
+        violates: properties::DATABASE_IS_CONSERVED,
+    },
+    Variant {
+        broken: Break::ReservedIgnored,
+        scale: Scale { phantoms: 1, shipments: 1, ..TINY },
+        violates: properties::DATABASE_IS_NEVER_OVERSOLD,
+    },
+    Variant {
+        broken: Break::ShortReturned,
+        scale: Scale { orders: 2, ..SHIPPED },
+        violates: properties::REASONS_ARE_TRUE,
     },
     Variant {
         broken: Break::RestockByDifference,

@@ -24,6 +24,8 @@ pub struct Worker {
     pub paying: BTreeSet<usize>,
     /// Orders that were read as unpaid after their deadline, and are to be cancelled.
     pub closing: BTreeSet<usize>,
+    /// Orders that were paid and found no unit when they were to be shipped, and are to be cancelled.
+    pub failing: BTreeSet<usize>,
 }
 
 /// How far a chunk has come.
@@ -43,7 +45,7 @@ pub enum Step {
 impl Worker {
     /// Whether it has nothing in its memory.
     pub fn is_idle(&self) -> bool {
-        let kept = [&self.unmarked, &self.volatile, &self.paying, &self.closing];
+        let kept = [&self.unmarked, &self.volatile, &self.paying, &self.closing, &self.failing];
         self.step == Step::Idle && kept.into_iter().all(BTreeSet::is_empty)
     }
 }
@@ -82,11 +84,16 @@ impl Protocol {
             }
         } else if key_is_known && self.broken != Some(Break::KeysNotUnique) {
             database.rows[batch] = Row::Duplicate;
-        } else if database.saleable > 0 || self.broken == Some(Break::RowCountIgnored) {
+        } else if self.has_unit(database) || self.broken == Some(Break::RowCountIgnored) {
             database.confirm(batch);
         } else {
             database.rows[batch] = Row::OutOfStock;
         }
+    }
+
+    fn has_unit(&self, database: &Database) -> bool {
+        let ignored = self.broken == Some(Break::ReservedIgnored);
+        database.saleable > if ignored { 0 } else { database.reserved }
     }
 
     /// Publishes the outcome of every batch of the chunk.
@@ -113,7 +120,11 @@ impl Database {
     /// The conditional UPDATE and the row, in one.
     fn confirm(&mut self, batch: usize) {
         self.rows[batch] = Row::Confirmed;
-        self.saleable -= 1;
+        if self.reserves {
+            self.reserved += 1;
+        } else {
+            self.saleable -= 1;
+        }
         self.applied += 1;
     }
 }

@@ -151,6 +151,26 @@ fn a_deadline_that_is_deleted_first_is_lost_with_its_worker() {
 }
 
 #[test]
+fn a_shipment_that_does_not_look_at_the_stock_oversells() {
+    is_found_out(Break::ShipmentUnchecked);
+}
+
+#[test]
+fn a_failed_shipment_that_does_not_look_again_ends_a_reservation_twice() {
+    is_found_out(Break::FailureUnchecked);
+}
+
+#[test]
+fn orders_that_reserve_what_is_reserved_oversell() {
+    is_found_out(Break::ReservedIgnored);
+}
+
+#[test]
+fn a_unit_that_does_not_exist_and_goes_back_on_sale_fails_another_order() {
+    is_found_out(Break::ShortReturned);
+}
+
+#[test]
 fn gateways_that_each_add_a_difference_add_units_twice() {
     is_found_out(Break::RestockByDifference);
 }

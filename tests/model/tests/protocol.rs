@@ -80,6 +80,14 @@ fn it_holds_when_an_operator_adds_units() {
 }
 
 #[test]
+fn it_holds_when_paid_orders_are_shipped_with_their_units() {
+    holds_in(Scale { phantoms: 1, payments: 1, shipments: 1, ..QUIET }, &BTreeSet::new());
+    let lone = Scale { orders: 1, payments: 1, shipments: 1, cancels: 1, timeouts: 1, ..QUIET };
+    holds_in(Scale { losses: 1, crashes: 1, ..lone }, &BTreeSet::new());
+    holds_in(Scale { rebuilds: 1, crashes: 1, ..lone }, &BTreeSet::new());
+}
+
+#[test]
 fn it_holds_when_buyers_ask_again_with_the_same_key() {
     holds_in(Scale { retries: 1, ..QUIET }, &BTreeSet::new());
     holds_in(Scale { orders: 1, retries: 2, cancels: 1, ..QUIET }, &BTreeSet::new());
@@ -111,6 +119,7 @@ fn the_world_comes_to_rest_from_every_state_once_it_is_healed() {
         Scale { orders: 1, cancels: 1, rebuilds: 1, ..crashes },
         Scale { orders: 1, cancels: 1, ..paid },
         Scale { orders: 1, restocks: 2, ..crashes },
+        Scale { orders: 1, payments: 1, shipments: 1, losses: 1, ..crashes },
     ] {
         comes_to_rest(Protocol { scale, broken: None });
     }
@@ -178,6 +187,20 @@ fn whatever_can_become_of_added_units_happens() {
     });
     happens("a ledger that lost a unit that was counted", &|state| {
         state.readers.iter().any(|reader| reader.told > state.ledger.restocked)
+    });
+}
+
+#[test]
+fn whatever_can_become_of_a_shipment_happens() {
+    let scale = Scale { payments: 2, shipments: 2, losses: 1, cancels: 1, ..QUIET };
+    let states = every_state_of(Protocol { scale: Scale { orders: 1, ..scale }, broken: None });
+    let happens = |what: &str, is_it: &dyn Fn(&State) -> bool| assert!(states.iter().any(is_it), "{what}");
+    happens("an order that is shipped", &|state| state.at_rest() && state.database.rows == [Row::Shipped]);
+    happens("an order that finds no unit", &|state| {
+        state.at_rest() && state.database.rows == [Row::Refunded] && state.ledger.written_off == 1
+    });
+    happens("an order that is cancelled after it found no unit", &|state| {
+        state.worker.failing.contains(&0) && state.database.rows == [Row::Refunding]
     });
 }
 

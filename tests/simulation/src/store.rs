@@ -22,6 +22,7 @@ use flashgate_order_store::{
     BATCH_PAGE_MAX, BUYER_PAGE_MAX, BatchPage, BuyerPage, LetterStatus, OutcomePage, OutcomesPage, Placed,
     Registration, Rejection, RepairEvent,
     decide::{Purchase, confirmed_units, first_decision, order_by_order, present_decision},
+    stock,
 };
 use payments::Payments;
 use zombie::Transactions;
@@ -106,7 +107,7 @@ impl StoreState {
     }
 
     fn saleable(&self) -> BTreeMap<SaleId, u64> {
-        self.sales.iter().map(|(id, sale)| (*id, sale.saleable)).collect()
+        self.sales.iter().map(|(id, sale)| (*id, stock::unreserved(sale))).collect()
     }
 
     /// What would become of those that are not decided.
@@ -119,7 +120,7 @@ impl StoreState {
     fn write(&mut self, outcomes: Vec<BatchOutcome>, now: Timestamp) {
         for (sale, units) in confirmed_units(&outcomes) {
             if let Some(sale) = self.sales.get_mut(&sale) {
-                sale.saleable -= units;
+                stock::place(sale, units);
             }
         }
         self.store_deadlines(&outcomes, now);
@@ -169,6 +170,7 @@ impl StoreState {
             restocked: row.restocked,
             returned: row.returned,
             saleable: row.saleable,
+            reserved: row.reserved,
             adjustments: self.adjustments.get(&sale).copied().unwrap_or(0),
             counted: orders.total().orders,
             orders,

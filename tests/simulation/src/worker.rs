@@ -5,12 +5,12 @@ use std::{num::NonZeroU64, sync::Arc};
 
 use axum::Router;
 use flashgate_domain::non_zero;
-use flashgate_messaging::{Join, Subscription};
+use flashgate_messaging::{Join, Subscription, Topic};
 use flashgate_order_worker::{
     config::{ConsumeConfig, PaymentConfig},
     consume::{Consumer, Dependencies},
     health::Health,
-    lifecycle::{self, Lifecycle, Orders, Tasks},
+    lifecycle::{self, Joins, Lifecycle, Orders, Tasks},
     operator::{Backlog, Repairs, Sales, StoreViews, grpc::Operator},
     payments::{self, Payments, Services},
 };
@@ -56,6 +56,8 @@ pub struct WorkerPlan {
     pub ahead_ms: i64,
     /// Whether orders are paid through the provider.
     pub has_payments: bool,
+    /// Whether paid orders are shipped.
+    pub ship_when_paid: bool,
     /// What is broken on purpose.
     pub flaw: Option<Flaw>,
 }
@@ -73,7 +75,7 @@ async fn run(
     leave: CancellationToken,
     plan: WorkerPlan,
 ) {
-    let WorkerPlan { config, sweep_interval_ms, ahead_ms, has_payments, flaw } = plan;
+    let WorkerPlan { config, sweep_interval_ms, ahead_ms, has_payments, ship_when_paid, flaw } = plan;
     let health = Arc::<Health>::default();
     let dependencies = lifecycle::Dependencies {
         store: Arc::new(servers.store_of(&life)),
@@ -113,7 +115,12 @@ async fn run(
         timers,
     };
     let sales = Arc::new(Sales::new(store, publisher, servers.sales_topic.clone(), clock));
-    let running = Running::start(tasks, services, joining(&servers, &life), &process, &leave);
+    let joins = Joins {
+        timers: joining(&servers, &life, "sim-order-worker-timers", servers.topics.timers.clone()),
+        outbound: ship_when_paid
+            .then(|| joining(&servers, &life, "sim-order-worker-outbound", servers.topics.lifecycle.clone())),
+    };
+    let running = Running::start(tasks, services, joins, &process, &leave);
     servers.worker_desk.state().open(Arc::clone(&life), desk(&parts, &sales));
     servers.desk.state().open(Arc::clone(&life), WorkerFront { sales, orders, payments, callbacks });
     let subscription = SimSubscription::join(
@@ -143,12 +150,11 @@ fn payment_config() -> Option<PaymentConfig> {
     })
 }
 
-/// Its way into the group of payment timers.
-fn joining(servers: &Arc<Servers>, life: &Arc<Life>) -> Join {
+/// Its way into a group.
+fn joining(servers: &Arc<Servers>, life: &Arc<Life>, group: &'static str, topic: Topic) -> Join {
     let (servers, life) = (Arc::clone(servers), Arc::clone(life));
     Box::new(move || {
-        let (broker, topic) = (servers.broker_of(&life), servers.topics.timers.clone());
-        let joined = SimSubscription::join(broker, "sim-order-worker-timers", topic, life.number);
+        let joined = SimSubscription::join(servers.broker_of(&life), group, topic.clone(), life.number);
         let joined: Box<dyn Subscription> = Box::new(joined);
         Box::pin(async move { Ok(joined) })
     })
@@ -165,14 +171,17 @@ impl Running {
     fn start(
         tasks: Tasks,
         payments: Option<Services>,
-        join: Join,
+        joins: Joins,
         process: &Process<()>,
         leave: &CancellationToken,
     ) -> Self {
-        let Tasks { events, timers, timeouts, sweep } = tasks;
+        let Tasks { events, timers, timeouts, sweep, outbound } = tasks;
         let done = CancellationToken::new();
-        let mut makers =
-            vec![tokio::spawn(timeouts.run(join, leave.clone())), tokio::spawn(sweep.run(leave.clone()))];
+        let mut makers = vec![
+            tokio::spawn(timeouts.run(joins.timers, leave.clone())),
+            tokio::spawn(sweep.run(leave.clone())),
+        ];
+        makers.extend(joins.outbound.map(|join| tokio::spawn(outbound.run(join, leave.clone()))));
         if let Some(Services { checks, refunds, retention, .. }) = payments {
             makers.extend([
                 tokio::spawn(checks.run(leave.clone())),

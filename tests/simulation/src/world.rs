@@ -7,7 +7,7 @@ mod operator;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use flashgate_domain::{SaleFields, SaleId};
+use flashgate_domain::{DeductPolicy, SaleFields, SaleId};
 use flashgate_order_worker::config::ConsumeConfig;
 use rand::{Rng, rngs::StdRng};
 use tokio::time::sleep;
@@ -114,6 +114,7 @@ impl World {
             sweep_interval_ms,
             ahead_ms,
             has_payments,
+            ship_when_paid: history.seed % 4 == 1,
             flaw,
         };
         let complaint = Arc::new(Complaint::default());
@@ -164,6 +165,11 @@ impl World {
         }
         // Lets the last operations come to something before everything is mended.
         sleep(Duration::from_millis(self.random.random_range(0..3_000))).await;
+    }
+
+    /// Whether paid orders are shipped by themselves.
+    pub fn ships_when_paid(&self) -> bool {
+        self.worker_plans.iter().any(|plan| plan.ship_when_paid)
     }
 
     fn perform(&mut self, operation: Operation) {
@@ -274,6 +280,12 @@ impl World {
 }
 
 /// Puts a sale into the order store; all but the last are to be preheated at once.
+/// A third of the sales take their units when orders are shipped.
+fn policy(seed: u64, number: usize) -> DeductPolicy {
+    let is_third = u64::try_from(number).is_ok_and(|number| (seed / 8 + number).is_multiple_of(3));
+    if is_third { DeductPolicy::AtPayment } else { DeductPolicy::AtOrder }
+}
+
 fn put_up(history: &History, servers: &Servers, number: usize, stock: u64) -> anyhow::Result<SaleId> {
     let (setup, mut state) = (&history.setup, servers.store.state());
     let lasts = if number == 0 { setup.closes_after_ms } else { 86_400_000 };
@@ -287,7 +299,7 @@ fn put_up(history: &History, servers: &Servers, number: usize, stock: u64) -> an
         limit_per_buyer: setup.limit,
         quantity_max: setup.limit,
         pay_within: Duration::from_millis(setup.payment.pay_within_ms[number]),
-        ..SaleFields::default()
+        deduct_policy: policy(history.seed, number),
     };
     let sale = state.create_sale(&fields.check()?).context("a sale")?;
     let late = number + 1 == SALES && history.seed.is_multiple_of(3);

@@ -2,6 +2,7 @@
 //!
 //! One program, since most of the time of a build of many would go into what they have in common.
 
+mod at_payment;
 mod audit;
 mod bad_input;
 mod cancel;
@@ -19,6 +20,7 @@ mod my_orders;
 mod openapi;
 mod operator_input;
 mod order_store_faults;
+mod outbound;
 mod payments;
 mod poison;
 mod repair;

@@ -101,7 +101,6 @@ fn wrong_values() -> Vec<(&'static str, Value)> {
         ("limit_per_buyer", json!(1_000_001)),
         ("quantity_max", json!(6)),
         ("deduct_policy", json!("sometimes")),
-        ("deduct_policy", json!("at_payment")),
     ]
 }
 

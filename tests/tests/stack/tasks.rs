@@ -30,8 +30,8 @@ const OF_GATEWAYS: [&str; 21] = [
     "bus_offsets",
     "bus_puller",
 ];
-/// What every order worker has that audits and takes payments.
-const OF_WORKERS: [&str; 20] = [
+/// What every order worker has that audits, takes payments and ships what is paid.
+const OF_WORKERS: [&str; 21] = [
     "operator_listener",
     "metrics_upkeep",
     "grpc_health",
@@ -43,6 +43,7 @@ const OF_WORKERS: [&str; 20] = [
     "payment_timers",
     "payment_timeouts",
     "payment_sweep",
+    "outbound",
     "payment_callbacks",
     "payment_checks",
     "payment_refunds",
@@ -118,6 +119,7 @@ async fn a_worker_of_which_a_task_dies_leaves_and_no_order_is_lost() {
     let rush = Rush::start(sale, &[shop.gateways[0].door()], 8);
     let audited = format!("http://{}", shop.gateways[0].operator());
     shop.workers[0].set("audit.gateway_url", audited);
+    shop.workers[0].set("lifecycle.ship_when_paid", true);
     // The provider is not there, and nobody misses it.
     PaymentProvider::new(shop.folder(), 1).configure(&mut shop);
     shop.workers[0].process.leave().await;

@@ -10,7 +10,7 @@ use crate::id::BatchId;
 pub struct Gap {
     /// In the ledger: `available` minus the value of its totals. Exact: a snapshot is one moment.
     pub in_ledger: i64,
-    /// In the order store: `saleable` minus the value of its orders. Exact: its snapshot is one transaction.
+    /// In the order store: `saleable` without what is reserved, minus the value of its orders. Exact: its snapshot is one transaction.
     pub in_store: i64,
     /// The value of the ledger's totals, minus that of the orders and the open batches. Below 0: units are missing in
     /// the ledger that no batch explains. Above: the store has sold units that the ledger still counts, **or** a
@@ -49,7 +49,7 @@ impl Gap {
             .sum();
         Self {
             in_ledger: narrow(i128::from(totals.available) - by_totals),
-            in_store: narrow(i128::from(store.saleable) - by_orders),
+            in_store: narrow(i128::from(store.saleable) - i128::from(store.reserved) - by_orders),
             across: narrow(by_totals - by_orders + written_off + pending + returns + i128::from(restocks)),
             returns: narrow(returns),
             restocks,

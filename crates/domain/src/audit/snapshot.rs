@@ -147,6 +147,8 @@ pub struct StoreSnapshot {
     pub returned: u64,
     /// Units left, from the sale's row.
     pub saleable: u64,
+    /// The part of them that orders have, from the sale's row.
+    pub reserved: u64,
     /// Number of compensating steps so far.
     pub adjustments: u64,
     /// Number of its orders, counted independently of the sums.

@@ -6,6 +6,7 @@ use flashgate_messaging::rocketmq::{RocketMqBrowser, RocketMqPublisher, RocketMq
 use flashgate_order_worker::{
     consume::Topics,
     engine::{self, Config, Dependencies},
+    lifecycle::Joins,
     payments::Parts,
 };
 use flashgate_output::exit::CliError;
@@ -48,7 +49,13 @@ impl Worker {
             publisher: Arc::<RocketMqPublisher>::clone(&publisher),
             browser: Arc::<RocketMqBrowser>::clone(&browser),
             subscription,
-            timers: mq.joining(names.worker_timers.clone(), names.timers.clone()),
+            joins: Joins {
+                timers: mq.joining(names.worker_timers.clone(), names.timers.clone()),
+                outbound: config
+                    .lifecycle
+                    .ship_when_paid
+                    .then(|| mq.joining(names.worker_outbound.clone(), names.lifecycle.clone())),
+            },
             topics: Topics {
                 outcomes: names.outcomes.clone(),
                 lifecycle: names.lifecycle.clone(),

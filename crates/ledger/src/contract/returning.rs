@@ -52,6 +52,31 @@ pub async fn released_units_come_back_once_and_are_sold_again(subject: Subject) 
     Ok(())
 }
 
+/// They would be sold without end. The allowance comes back all the same.
+pub async fn units_that_do_not_exist_are_written_off(subject: Subject) -> Fact {
+    let scene = Scene::new(subject);
+    let sale = scene.on_sale(3, 3).await?;
+    let batch = confirmed(&scene, sale, &[("ada", 2), ("bob", 1)]).await?;
+    let order = CancelledOrder { is_written_off: true, ..cancelled_order(&batch, 0)? };
+    assert!(
+        matches!(scene.ledger().return_units(&order).await?, Returned::Done(stock) if stock.available == 0)
+    );
+    for again in [true, false] {
+        let again = CancelledOrder { is_written_off: again, ..order.clone() };
+        assert_eq!(scene.ledger().return_units(&again).await?, Returned::Already);
+    }
+    let after = scene.snapshot(sale).await?;
+    let totals = Totals { initial: 3, deducted: 3, written_off: 2, released: 2, ..Totals::default() };
+    assert_eq!((after.totals, after.buyers, after.keys), (totals, 1, 2));
+    assert_eq!(scene.screen(&[intent(sale, "cyd", "k", 1)?]).await?, [IntentResult::SoldOut]);
+    let bob = cancelled_order(&batch, 1)?;
+    assert!(
+        matches!(scene.ledger().return_units(&bob).await?, Returned::Done(stock) if stock.available == 1)
+    );
+    assert_eq!(scene.screen(&[intent(sale, "ada", "k2", 1)?]).await?, [IntentResult::Pass]);
+    Ok(())
+}
+
 /// The buyer may buy again, with another key. The log keeps the decision of the placing.
 pub async fn the_allowance_comes_back_and_the_key_keeps_replaying(subject: Subject) -> Fact {
     let scene = Scene::new(subject);

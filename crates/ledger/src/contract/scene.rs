@@ -107,7 +107,7 @@ impl Scene {
         };
         let draft = fields.check()?;
         let state = SaleState::Preheating;
-        Ok(Sale { id, draft, state, generation: 1, saleable: stock, restocked: 0, returned: 0 })
+        Ok(Sale { id, draft, state, generation: 1, saleable: stock, reserved: 0, restocked: 0, returned: 0 })
     }
 
     /// Adds a sale to the ledger and makes it sellable.
@@ -210,5 +210,5 @@ pub fn all_cancelled(batch: &Batch, reason: CancelReason) -> BatchOutcome {
 /// An order of the batch that was cancelled after its confirmation.
 pub fn cancelled_order(batch: &Batch, place: usize) -> Result<CancelledOrder> {
     let (order, intent) = batch.orders().nth(place).ok_or("no such order")?;
-    Ok(CancelledOrder { order, batch: batch.id(), intent: intent.clone() })
+    Ok(CancelledOrder { order, batch: batch.id(), intent: intent.clone(), is_written_off: false })
 }

@@ -110,6 +110,11 @@ impl From<Status> for NotRebuilt {
     }
 }
 
+/// The units that no order has.
+fn unreserved(store: &v1::StoreSnapshot) -> i128 {
+    i128::from(store.saleable) - i128::from(store.reserved)
+}
+
 impl RebuildStatus {
     /// The number of its batches that are open in the ledger.
     pub fn open_batches(&self) -> usize {
@@ -126,7 +131,7 @@ impl RebuildStatus {
     /// What placing changes: the number of orders, and the units left. Cancellations, which can go on during a rebuild,
     /// do not count.
     fn placed(&self) -> (u64, i128) {
-        (self.orders(), i128::from(self.store.saleable) - i128::from(self.store.returned))
+        (self.orders(), unreserved(&self.store) - i128::from(self.store.returned))
     }
 
     /// Why the sale may not be rebuilt. With `may_sell`, an active or prepared sale may be: a failover can leave a
@@ -184,7 +189,8 @@ impl<G: Carrier, W: Carrier> Rebuild<G, W> {
         for _pass in 0..PASSES_MAX {
             let orders = self.restore(generation).await?;
             // Read after the pages: a batch that they lack makes a difference, and is in the next pass.
-            let saleable = self.sums().await?.saleable;
+            let left_in_store = unreserved(&self.sums().await?);
+            let saleable = u64::try_from(left_in_store).unwrap_or(0);
             let request = v1::EndRebuildRequest { sale_id, generation, saleable };
             let ended = self.ledger().end_rebuild(request).await?.into_inner();
             if ended.ended {

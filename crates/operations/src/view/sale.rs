@@ -29,6 +29,8 @@ pub struct SaleView {
     pub generation: u32,
     /// Units that the order store has left.
     pub saleable: u64,
+    /// The part of them that orders have which were not shipped yet, with `at_payment`.
+    pub reserved: u64,
     /// Units that were added later.
     pub restocked: u64,
     /// Units that came back from cancelled orders.
@@ -37,7 +39,7 @@ pub struct SaleView {
 
 impl From<&Sale> for SaleView {
     fn from(sale: &Sale) -> Self {
-        let Sale { id, draft, state, generation, saleable, restocked, returned } = sale;
+        let Sale { id, draft, state, generation, saleable, reserved, restocked, returned } = sale;
         Self {
             sale_id: id.to_string(),
             terms: SaleTerms::from(draft),
@@ -45,6 +47,7 @@ impl From<&Sale> for SaleView {
             state: state.as_str(),
             generation: *generation,
             saleable: *saleable,
+            reserved: *reserved,
             restocked: *restocked,
             returned: *returned,
         }

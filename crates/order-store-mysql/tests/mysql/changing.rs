@@ -123,7 +123,9 @@ async fn a_change_whose_answer_never_comes_is_made_once() {
                 match store.change_order(&cancel(*order), NOW).await {
                     Ok(Changed::Now(_)) => break,
                     Ok(Changed::Elsewhere(order)) => break assert_eq!(order.state, CANCELLED),
-                    Ok(Changed::Held(_) | Changed::Missing) => panic!("{order} is missing or held"),
+                    Ok(Changed::Held(_) | Changed::Short(_) | Changed::Missing) => {
+                        panic!("{order} is missing or held")
+                    }
                     Err(fault) => assert!(fault.retry_safe(), "{fault}"),
                 }
             }

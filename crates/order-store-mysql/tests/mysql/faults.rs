@@ -50,7 +50,7 @@ pub(crate) async fn hold(connection: &mut MySqlConnection, sale: SaleId) {
 /// The number of connections to this database that take units now: a long time only if they wait for the row.
 pub(crate) async fn waiting(database: &Database, connection: &mut MySqlConnection) -> i64 {
     let count = "SELECT COUNT(*) FROM information_schema.processlist \
-                 WHERE db = ? AND id <> CONNECTION_ID() AND info LIKE '%UPDATE sales SET saleable%'";
+                 WHERE db = ? AND id <> CONNECTION_ID() AND info LIKE '%UPDATE sales%SET saleable%'";
     let row = sqlx::query(count).bind(&database.name).fetch_one(connection).await.unwrap();
     row.get(0)
 }

@@ -138,7 +138,7 @@ async fn expiry(connection: &mut MySqlConnection, deadlines: &[PaymentDeadline],
     let change = change.bind(json(ids())).bind("cancelled").bind("timeout").bind(DUE.as_millis());
     within(connection, many, change).await;
     within(connection, few, asked(Sized::new(include_str!("../../sql/payment_deadlines_delete.sql")))).await;
-    within(connection, 2, sqlx::query(RETURN_STOCK).bind(1).bind(1).bind(sale.get())).await;
+    within(connection, 2, sqlx::query(RETURN_STOCK).bind(1).bind(1).bind(1).bind(sale.get())).await;
 }
 
 /// The statements of a claim, as `payments/due.rs` executes them.

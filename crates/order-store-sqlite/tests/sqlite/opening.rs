@@ -106,7 +106,7 @@ async fn a_newer_schema_is_refused_and_left_as_it_was() {
     later.close().unwrap();
     let before = fs::read(folder.file()).unwrap();
     let fault = open(&folder.file()).await.unwrap_err();
-    assert!(matches!(fault, OpenError::Newer { found: 9_999, known: 11, .. }), "{fault}");
+    assert!(matches!(fault, OpenError::Newer { found: 9_999, known: 12, .. }), "{fault}");
     assert_eq!(fs::read(folder.file()).unwrap(), before);
 }
 

@@ -127,7 +127,7 @@ pub fn insert_values(
 /// The store gave it an impossible id.
 pub fn inserted(id: u64, draft: SaleDraft) -> Result<Sale, InvalidColumn> {
     let (id, state, saleable) = (sale_id(id)?, SaleState::Created, draft.stock());
-    Ok(Sale { id, draft, state, generation: 0, saleable, restocked: 0, returned: 0 })
+    Ok(Sale { id, draft, state, generation: 0, saleable, reserved: 0, restocked: 0, returned: 0 })
 }
 
 /// A row of a select on sales, in whichever driver.
@@ -170,6 +170,7 @@ pub fn sale<R: SaleRow>(row: &R) -> Result<Sale, R::Error> {
         state: SaleState::parse(&text("state")?).ok_or(InvalidColumn("sale state"))?,
         generation: small("generation")?,
         saleable: row.number("saleable")?,
+        reserved: row.number("reserved")?,
         restocked: row.number("restocked")?,
         returned: row.number("returned")?,
     })

@@ -124,6 +124,7 @@ pub fn snapshot(
         restocked: sale.restocked,
         returned: sale.returned,
         saleable: sale.saleable,
+        reserved: sale.reserved,
         adjustments,
         counted,
         orders,

@@ -15,7 +15,17 @@ use crate::operate::{
 
 /// All of one sale.
 pub(crate) fn sale(sale: &SaleView) -> String {
-    let SaleView { sale_id, terms, deduct_policy, state, generation, saleable, restocked, returned } = sale;
+    let SaleView {
+        sale_id,
+        terms,
+        deduct_policy,
+        state,
+        generation,
+        saleable,
+        reserved,
+        restocked,
+        returned,
+    } = sale;
     let SaleTerms {
         title,
         price_minor,
@@ -39,6 +49,7 @@ pub(crate) fn sale(sale: &SaleView) -> String {
         ("time to pay", time_to_pay(*pay_within_ms)),
         ("stock at the start", stock.to_string()),
         ("left in the database", saleable.to_string()),
+        ("reserved by orders", reserved.to_string()),
         ("restocked", restocked.to_string()),
         ("returned", returned.to_string()),
         ("deduct policy", (*deduct_policy).to_owned()),

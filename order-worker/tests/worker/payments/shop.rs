@@ -16,6 +16,7 @@ use flashgate_order_worker::{
     config::{ConsumeConfig, LifecycleConfig, OperatorConfig, PaymentConfig},
     consume::Topics,
     engine::{self, Config, Dependencies},
+    lifecycle::Joins,
     payments::Parts,
 };
 use flashgate_payment_provider::{
@@ -169,7 +170,7 @@ impl Shop {
             publisher: Arc::new(self.bus.clone()),
             browser: Arc::new(NoTopic),
             subscription: self.bus.clone(),
-            timers: nothing_to_join(),
+            joins: Joins { timers: nothing_to_join(), outbound: None },
             topics: Topics {
                 outcomes: Topic::new("t-outcomes").unwrap(),
                 lifecycle: Topic::new("t-lifecycle").unwrap(),
@@ -185,7 +186,8 @@ impl Shop {
         let address = operator.local_addr().unwrap();
         let supervisor = Supervisor::new(leave.clone());
         let running = tokio::spawn(async move {
-            let lifecycle = LifecycleConfig { sweep_interval_ms: 200.try_into().unwrap() };
+            let lifecycle =
+                LifecycleConfig { sweep_interval_ms: 200.try_into().unwrap(), ..LifecycleConfig::default() };
             let (consume, operator_config) = (ConsumeConfig::default(), OperatorConfig::default());
             let config = Config { consume: &consume, lifecycle: &lifecycle, operator: &operator_config };
             engine::run(config, parts, operator, None, 1_024, &supervisor).await.unwrap();

@@ -1,6 +1,7 @@
 //! What holds at every moment, whatever is on its way.
 
 use anyhow::ensure;
+use flashgate_domain::{DeductPolicy, Order, OrderState, Sale};
 use flashgate_ledger::LedgerState as State;
 
 use super::{
@@ -41,15 +42,33 @@ fn each_side(ledger: &LedgerState, store: &StoreState) -> anyhow::Result<()> {
         let taken = confirmed(store, *id);
         let stock = sale.draft.stock() + sale.restocked + sale.returned;
         ensure!(
-            stock.checked_sub(taken) == Some(sale.saleable),
-            "the order store of sale {id} does not add up: {taken} confirmed, {} left of {stock}",
-            sale.saleable
+            i128::from(stock) - i128::from(taken) == sale.unreserved(),
+            "the order store of sale {id} does not add up: {taken} confirmed, {} left of {stock}, {} of them reserved",
+            sale.saleable,
+            sale.reserved
+        );
+        ensure!(
+            sale.reserved == waiting(store, sale),
+            "sale {id}: {} units are reserved, and its orders wait for {}",
+            sale.reserved,
+            waiting(store, sale)
         );
     }
     Ok(())
 }
 
-/// No order that the ledger did not deduct; and `available = saleable - pending`, less what orders gave up or operators
+/// The units of orders that will be taken when they are shipped.
+fn waiting(store: &StoreState, sale: &Sale) -> u64 {
+    if sale.draft.policy() == DeductPolicy::AtOrder {
+        return 0;
+    }
+    let waits = |order: &&Order| {
+        order.intent.sale() == sale.id && matches!(order.state, OrderState::Confirmed | OrderState::Paid)
+    };
+    store.orders.values().filter(waits).map(|order| u64::from(order.intent.quantity().get())).sum()
+}
+
+/// No order that the ledger did not deduct; and `available = saleable - reserved - pending`, less what orders gave up or operators
 /// added and the ledger has not counted yet; or still less where a script was broken off
 /// (more, while it is rebuilt then: it sells nothing meanwhile).
 fn across(ledger: &LedgerState, store: &StoreState) -> anyhow::Result<()> {
@@ -68,14 +87,14 @@ fn across(ledger: &LedgerState, store: &StoreState) -> anyhow::Result<()> {
         let coming = i128::from(sale.returned) - i128::from(account.totals.released);
         let added = i128::from(sale.restocked) - i128::from(account.totals.restocked);
         ensure!(added >= 0, "sale {id}: the ledger has counted {} more units than were added", -added);
-        let expected = i128::from(sale.saleable) - i128::from(pending) - coming - added;
+        let expected = sale.unreserved() - i128::from(pending) - coming - added;
         let available = i128::from(account.totals.available);
         ensure!(
             available == expected
                 || excuses.sale(*id)
                     && (available < expected || !excuses.is_only_short(*id) || is_being_rebuilt(account)),
-            "sale {id}: {available} available, but {} saleable less {pending} pending, {coming} coming back and {added} added",
-            sale.saleable
+            "sale {id}: {available} available, but {} unreserved less {pending} pending, {coming} coming back and {added} added",
+            sale.unreserved()
         );
     }
     Ok(())

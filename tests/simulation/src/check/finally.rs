@@ -27,6 +27,7 @@ pub fn finally(world: &World, asked_before: usize) -> anyhow::Result<()> {
     limits_hold(&ledger, &store)?;
     cancellations_are_true(&ledger, &store)?;
     returns_have_arrived(&ledger, &store)?;
+    ensure!(!world.ships_when_paid() || nothing_waits_for_shipment(&store), "a paid order is not shipped");
     money_is_where_it_belongs(&world.servers.provider.state(), &store)?;
     requests_are_true(&world.requests.asked(), &ledger, &store)?;
     let dead = world.servers.broker.state().stored(&world.servers.topics.dead_letters);
@@ -42,6 +43,10 @@ pub fn finally(world: &World, asked_before: usize) -> anyhow::Result<()> {
     }
     answers_agree(&attempts, &ledger)?;
     orders_were_not_refused(&attempts, &ledger, &store)
+}
+
+fn nothing_waits_for_shipment(store: &StoreState) -> bool {
+    store.orders.values().all(|order| order.state != OrderState::Paid)
 }
 
 /// Without an operator nothing stays open, but for what a failover opened again, or the broker put aside; and every unit

@@ -52,7 +52,7 @@ fn payment_stands(request: &Asked, store: &StoreState) -> anyhow::Result<()> {
 /// The request that leads to an event, unless it is due by itself.
 fn wanted(event: &OrderEvent) -> Option<(OrderId, Caller, Wish)> {
     let caller = match event.actor {
-        Actor::Deadline | Actor::Payment => return None,
+        Actor::Deadline | Actor::Stock | Actor::Outbound | Actor::Payment => return None,
         Actor::Buyer => Caller::Buyer,
         Actor::Operator(_) => Caller::Operator,
     };
@@ -61,6 +61,7 @@ fn wanted(event: &OrderEvent) -> Option<(OrderId, Caller, Wish)> {
         OrderState::Shipped => OrderStep::Ship,
         OrderState::Finished => OrderStep::Finish,
         OrderState::Refunded(_) => OrderStep::Refund,
+        OrderState::Refunding(CancelReason::OutboundFailed) => OrderStep::Fail,
         OrderState::Cancelled(_) | OrderState::Refunding(_) => OrderStep::Cancel,
         OrderState::Pending | OrderState::Confirmed => return None,
     };

@@ -15,6 +15,8 @@ pub struct Walks {
     pub timed_out: u64,
     /// Those that were paid.
     pub paid: u64,
+    /// Those that were shipped by themselves.
+    pub outbound: u64,
     /// Those that were finished.
     pub finished: u64,
     /// Those that were cancelled after they were paid.
@@ -32,6 +34,7 @@ impl Walks {
                 OrderState::Cancelled(CancelReason::Timeout) => walks.timed_out += 1,
                 OrderState::Cancelled(_) => walks.cancelled += 1,
                 OrderState::Paid => walks.paid += 1,
+                OrderState::Shipped if event.actor == Actor::Outbound => walks.outbound += 1,
                 OrderState::Finished => walks.finished += 1,
                 OrderState::Refunding(_) => walks.refunding += 1,
                 OrderState::Refunded(_) => walks.refunded += 1,
@@ -46,6 +49,7 @@ impl Walks {
         self.cancelled += others.cancelled;
         self.timed_out += others.timed_out;
         self.paid += others.paid;
+        self.outbound += others.outbound;
         self.finished += others.finished;
         self.refunding += others.refunding;
         self.refunded += others.refunded;
@@ -72,7 +76,7 @@ pub(super) fn is_walked(order: &Order, events: &[OrderEvent]) -> anyhow::Result<
 }
 
 /// A deadline cancels what is unpaid, a buyer too, and an operator also what is paid. A payment pays, and what it returns
-/// refunds. Nobody else has their reasons.
+/// refunds. The outbound ships. Nobody else has their reasons.
 fn is_allowed(event: &OrderEvent) -> bool {
     match (&event.actor, event.from, event.to) {
         (Actor::Deadline, OrderState::Confirmed, OrderState::Cancelled(reason)) => {
@@ -82,16 +86,17 @@ fn is_allowed(event: &OrderEvent) -> bool {
             reason == CancelReason::ByBuyer
         }
         (Actor::Operator(_), _, OrderState::Cancelled(reason) | OrderState::Refunding(reason)) => {
-            reason == CancelReason::ByOperator
+            matches!(reason, CancelReason::ByOperator | CancelReason::OutboundFailed)
         }
-        (Actor::Operator(_), _, _) => true,
+        (Actor::Operator(_), _, _) | (Actor::Outbound, OrderState::Paid, OrderState::Shipped) => true,
         (Actor::Payment, OrderState::Paid, OrderState::Refunding(reason)) => {
             reason == CancelReason::PaymentReversed
         }
         (Actor::Payment, OrderState::Confirmed, OrderState::Paid)
         | (Actor::Payment, OrderState::Refunding(_), OrderState::Refunded(_))
         | (Actor::Payment, OrderState::Refunded(_), OrderState::Refunding(_)) => true,
-        (Actor::Deadline | Actor::Buyer | Actor::Payment, _, _) => false,
+        // Nobody takes units out, so that there are always enough.
+        (Actor::Deadline | Actor::Buyer | Actor::Stock | Actor::Outbound | Actor::Payment, _, _) => false,
     }
 }
 

@@ -183,10 +183,14 @@ impl Account {
         self.totals.available += i64::try_from(units).unwrap_or(i64::MAX);
     }
 
-    /// Returns units that a confirmed order gave up.
-    pub(super) fn release(&mut self, units: u32) {
+    /// Returns units that a confirmed order gave up, or writes off those that do not exist.
+    pub(super) fn release(&mut self, units: u32, is_written_off: bool) {
         self.totals.released += u64::from(units);
-        self.give_back(units.into());
+        if is_written_off {
+            self.totals.written_off += u64::from(units);
+        } else {
+            self.give_back(units.into());
+        }
     }
 
     /// Buyers without units are not kept.
@@ -426,7 +430,7 @@ fn restore(account: &mut Account, order: &OrderOutcome) -> u32 {
     }
     account.keys.insert(intent.key_digest(), value.marked());
     account.let_go(buyer, units);
-    account.release(units);
+    account.release(units, false);
     units
 }
 

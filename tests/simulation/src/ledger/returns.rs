@@ -11,7 +11,7 @@ impl LedgerState {
     /// # Errors
     /// It was broken off.
     pub(super) fn return_units(&mut self, order: &CancelledOrder) -> Result<Returned, BrokenOff> {
-        let CancelledOrder { order: id, batch, intent } = order;
+        let CancelledOrder { order: id, batch, intent, .. } = order;
         let (sale, key, units) = (intent.sale(), intent.key_digest(), intent.quantity().get());
         let Some(account) = self.books.sales.get(&sale) else { return Ok(Returned::Missing) };
         let value = KeyEntry::new(*id, units);
@@ -59,7 +59,7 @@ impl LedgerState {
         self.burn(*batch, intents)?;
         let Some(account) = self.books.sales.get_mut(&sale) else { return Ok(()) };
         account.written.buyers = counted;
-        account.release(value.units);
+        account.release(value.units, order.is_written_off);
         (account.epoch, account.sequence) = (account.epoch + 1, account.sequence + 1);
         if marked_last {
             self.mark(order, value)?;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use flashgate_domain::{Order, OrderEvent, OrderId, SaleId, Timestamp};
-use flashgate_order_store::{Changed, EVENT_PAGE_MAX, ORDER_EVENTS_MAX, OrderChange, StoreError};
+use flashgate_domain::{Order, OrderEvent, OrderId, OrderState, SaleId, Timestamp};
+use flashgate_order_store::{Changed, EVENT_PAGE_MAX, ORDER_EVENTS_MAX, OrderChange, StoreError, stock};
 use tokio::time::timeout;
 
 use super::{StoreState, zombie::LOCK_WAIT};
@@ -16,6 +16,9 @@ impl StoreState {
         if is_there && self.is_held(change) {
             return order.map(Changed::Held);
         }
+        if is_there && change.to == OrderState::Shipped && !self.ship(order.as_ref()?) {
+            return order.map(Changed::Short);
+        }
         let moved = |order: Order| Order { version: order.version + u32::from(is_there), ..order };
         let changed = Changed::of(is_there, change, order.map(moved), now)?;
         if let Changed::Now(event) = &changed {
@@ -23,6 +26,12 @@ impl StoreState {
             self.follow(change, now);
         }
         Some(changed)
+    }
+
+    /// Takes the units of an order that is shipped; `false` if there are too few.
+    fn ship(&mut self, order: &Order) -> bool {
+        let sale = self.sales.get_mut(&order.intent.sale());
+        sale.is_some_and(|sale| stock::ship(sale, order.intent.quantity().get().into()))
     }
 
     /// One transition: the order, its event, and the units that it gives up.
@@ -33,8 +42,7 @@ impl StoreState {
         if event.returns_units()
             && let Some(sale) = self.sales.get_mut(&event.intent.sale())
         {
-            let units = u64::from(event.intent.quantity().get());
-            (sale.saleable, sale.returned) = (sale.saleable + units, sale.returned + units);
+            stock::give_up(sale, event.intent.quantity().get().into());
         }
         self.events.entry(event.order).or_default().push(event.clone());
         if self.flaw != Some(Flaw::EventsInMemory) {
@@ -71,7 +79,7 @@ impl StoreState {
     }
 }
 
-/// One transaction. If the order gives units up, the row of their sale is locked, as when orders are placed.
+/// One transaction. If the order gives units up, or is shipped, the row of their sale is locked, as when orders are placed.
 ///
 /// # Errors
 /// [`StoreError::Contended`] if another transaction holds the row for too long.
@@ -80,11 +88,11 @@ pub(super) async fn change(
     change: &OrderChange,
     now: Timestamp,
 ) -> Result<Changed, StoreError> {
-    let gives_up = change.from.holds_units() && !change.to.holds_units();
+    let moves_units = change.to == OrderState::Shipped || !change.to.holds_units();
     loop {
         let ended = {
             let mut state = server.state();
-            let order = state.orders.get(&change.order).filter(|_order| gives_up);
+            let order = state.orders.get(&change.order).filter(|_order| moves_units);
             let sales = order.map(|order| order.intent.sale()).into_iter().collect();
             let Some(ended) = state.holder_of(&sales) else {
                 let changed = state.change_order(change, now);

@@ -13,7 +13,7 @@ impl StoreState {
         let id = SaleId::new(u64::try_from(self.sales.len()).ok()? + 1).ok()?;
         let (state, saleable) = (SaleState::Created, draft.stock());
         let draft = draft.clone();
-        let sale = Sale { id, draft, state, generation: 0, saleable, restocked: 0, returned: 0 };
+        let sale = Sale { id, draft, state, generation: 0, saleable, reserved: 0, restocked: 0, returned: 0 };
         self.sales.insert(id, sale.clone());
         Some(sale)
     }
