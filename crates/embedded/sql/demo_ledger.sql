@@ -1,3 +1,2 @@
--- A sale in the ledger. Arguments: sale id.
--- Row: initial, restocked, returned, deducted, written off, available.
-SELECT initial, restocked, returned, deducted, written_off, available FROM sales WHERE id = ?
+-- A sale in the ledger. Arguments: sale id. Row: available, units returned by orders that were confirmed.
+SELECT available, released FROM sales WHERE id = ?

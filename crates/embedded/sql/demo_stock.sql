@@ -1,3 +1,3 @@
--- The stock of a sale in the order store. Arguments: sale id.
--- Row: initial stock, saleable, restocked, returned, limit per buyer.
-SELECT initial_stock, saleable, restocked, returned, limit_per_buyer FROM sales WHERE id = ?
+-- The stock and the price of a sale in the order store. Arguments: sale id.
+-- Row: initial stock, saleable, returned, price in minor units, currency.
+SELECT initial_stock, saleable, returned, price_minor, currency FROM sales WHERE id = ?

@@ -1,10 +1,17 @@
 //! `flashgate demo`: a flash sale from its opening to the proof, in one command.
 //!
-//! Runs a `Deployment` on a temporary folder and a rush of buyers through its real HTTP interface, shown live by
-//! `display`; then stops everything, and `proof` reads the result from the files of both stores.
+//! Runs a `Deployment` on a temporary folder, with a payment provider beside it. `course` is what happens there, all of
+//! it through the real HTTP interfaces and shown live by `display`: a rush of buyers, who then pay, cancel or let their
+//! orders time out, and the resale of the units that were given up. Then everything is stopped, and `proof` reads the
+//! result from the files of both stores and from the provider's records.
 
+mod acting;
+mod buyer;
+mod client;
+mod course;
 mod display;
 mod opening;
+mod payment_provider;
 mod proof;
 mod table;
 
@@ -12,36 +19,37 @@ use std::{
     env,
     num::{NonZeroU32, NonZeroU64, NonZeroUsize},
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
 use clap::Args;
-use flashgate_domain::{SaleId, intent::QUANTITY_MAX, sale::STOCK_MAX};
-use flashgate_ledger::Observing;
-use flashgate_load::rush::{self, Rush, Rushed};
+use flashgate_domain::{
+    intent::QUANTITY_MAX,
+    sale::{PAY_WITHIN_MAX, PAY_WITHIN_MIN, STOCK_MAX},
+};
 use flashgate_output::{
     exit::CliError,
     number::{self, whole},
-    print, print_line,
+    print, print_line, time,
 };
 use flashgate_service::telemetry;
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::{display::Display, proof::Proof};
+use self::{
+    course::Held,
+    display::Display,
+    payment_provider::{ProviderRecords, ProviderSocket},
+    proof::Proof,
+};
 use crate::serve::{
     self,
     config::ServeConfig,
     deployment::Deployment,
     folder::{self, DataFolder},
-    stores::Stores,
 };
 
-/// Timeout for the last orders to be confirmed and settled after the rush.
-const SETTLE_MAX: Duration = Duration::from_secs(20);
-const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// Maximum buyers of a demo: more than anyone would wait for.
 const BUYERS_MAX: u64 = 1_000_000_000;
 /// The memory file system of Linux.
@@ -49,8 +57,10 @@ const MEMORY: &str = "/dev/shm";
 
 /// Runs a whole flash sale in this process, on a temporary folder, and proves its result.
 ///
-/// Opens a sale, sends a crowd with double-clicks and bots that wants far more units than there are, and then reads
-/// the stores. Exits with 0 only if no unit was oversold and no order was doubled or lost.
+/// Opens a sale, and sends a crowd with double-clicks and bots that wants far more units than there are. A third of its
+/// buyers pays, a third cancels, a third does not pay in time; some payments are refunded, and units that were given up
+/// are sold again. Then reads the stores and the payment provider's records. Exits with 0 only if no unit was oversold
+/// or lost, no order was doubled or lost, and every payment belongs to a paid order or was refunded in full.
 #[derive(Clone, Debug, Args)]
 pub struct DemoArgs {
     /// Number of buyers of one unit each
@@ -71,12 +81,24 @@ pub struct DemoArgs {
     /// Connections of the crowd
     #[arg(long, value_name = "N", default_value = "256", value_parser = whole::<NonZeroUsize>(1, 60_000))]
     connections: NonZeroUsize,
+    /// Time to pay an order, in addition to the planned duration of the rush
+    #[arg(long, value_name = "TIME", default_value = "4s", value_parser = pay_within)]
+    pay_within: Duration,
     /// Seed of buyer names and double-clicks: the same seed repeats a crowd
     #[arg(long, value_name = "N", default_value = "1", value_parser = number::any::<u64>)]
     seed: u64,
     /// Keep the data in this folder instead of a temporary one
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
+}
+
+/// Parses a time that a sale can have.
+fn pay_within(text: &str) -> Result<Duration, String> {
+    let fits = |time: &Duration| (PAY_WITHIN_MIN..=PAY_WITHIN_MAX).contains(time);
+    time::parse(text)
+        .ok()
+        .filter(fits)
+        .ok_or_else(|| "must be a time such as 4s, from 1s to 30 days".to_owned())
 }
 
 /// Runs the sale and the proof.
@@ -90,11 +112,9 @@ pub async fn run(args: &DemoArgs) -> Result<(), CliError> {
     let path = args.data_dir.as_deref().unwrap_or(temporary.path());
     let folder = DataFolder::take(path)?;
     let began = Instant::now();
-    let (sale, rushed) = hold(args, &config, &folder).await?;
-    let proof = Proof::read(&folder, sale, &rushed.receipts)?;
-    let took = began.elapsed();
-    let text = table::render(&rushed, &proof, took);
-    print(text)?;
+    let (held, provider) = hold(args, config, &folder).await?;
+    let proof = Proof::read(&folder, &held, &provider)?;
+    print(table::render(&held, &proof, began.elapsed()))?;
     if let Some(path) = &args.data_dir {
         print_line(format_args!("the data is in {}", path.display()))?;
     }
@@ -111,61 +131,36 @@ pub(crate) fn temporary_folder() -> Result<TempDir, CliError> {
     tempfile::Builder::new().prefix("flashgate-demo-").tempdir_in(place).map_err(CliError::other)
 }
 
-/// Runs the sale, from the start of the deployment to the end of the sale.
+/// Runs the sale, from the start of the deployment to its end, and reads the provider's records.
 async fn hold(
     args: &DemoArgs,
-    config: &ServeConfig,
+    config: ServeConfig,
     folder: &DataFolder,
-) -> Result<(SaleId, Rushed), CliError> {
+) -> Result<(Held, ProviderRecords), CliError> {
     let metrics = telemetry::init_metrics(&serve::METRICS).map_err(CliError::other)?;
     let display = Display::new();
     display.say(&format!("starting everything on {}", folder.path().display()));
-    let deployment = Deployment::start(config, folder, metrics, CancellationToken::new()).await?;
-    let held = rush_at(args, &deployment, &display).await;
-    display.finish();
-    deployment.stop().await?;
-    held
-}
-
-async fn rush_at(
-    args: &DemoArgs,
-    deployment: &Deployment,
-    display: &Display,
-) -> Result<(SaleId, Rushed), CliError> {
-    let Some(addresses) = deployment.addresses() else {
-        return Err(CliError::Other("the deployment did not start".to_owned()));
+    let socket = ProviderSocket::bind().await?;
+    let config = ServeConfig { payment: Some(socket.config()?), ..config };
+    let deployment = Deployment::start(&config, folder, metrics, CancellationToken::new()).await?;
+    let provider = match deployment.addresses().and_then(|addresses| addresses.callbacks) {
+        Some(callbacks) => socket.start(callbacks),
+        None => Err(CliError::Other("the deployment takes no payments".to_owned())),
     };
-    let sale = opening::open(addresses, args.units, args.limit_per_buyer).await?;
-    display.say(&format!(
-        "sale {sale}: {} units, {} a buyer; {} people and {} bots come to http://{}",
-        args.units, args.limit_per_buyer, args.buyers, args.bots, addresses.http
-    ));
-    let counting = display.count_confirmed(Arc::clone(&deployment.stores().orders), sale, args.units.get());
-    let rush = Rush {
-        http: addresses.http,
-        sale,
-        people: args.buyers,
-        bots: args.bots,
-        rate: f64::from(args.rate.get()),
-        connections: args.connections,
-        seed: args.seed,
-    };
-    let rushed = rush::run(rush, |figures| display.show(figures)).await?;
-    let settled = settled(deployment.stores(), sale).await;
-    counting.abort();
-    settled?;
-    Ok((sale, rushed))
-}
-
-/// Waits until no batch of the sale is open.
-async fn settled(stores: &Stores, sale: SaleId) -> Result<(), CliError> {
-    let deadline = Instant::now() + SETTLE_MAX;
-    loop {
-        let snapshot = stores.ledger.snapshot(sale).await.map_err(CliError::other)?;
-        // The proof reads the files and finds the batches that are still open.
-        if snapshot.is_none_or(|snapshot| snapshot.open.is_empty()) || Instant::now() >= deadline {
-            return Ok(());
+    let provider = match provider {
+        Ok(provider) => provider,
+        Err(failed) => {
+            // The first error is the cause to report.
+            let _ = deployment.stop().await;
+            return Err(failed);
         }
-        sleep(LOOK_INTERVAL).await;
-    }
+    };
+    let held = course::hold(args, &deployment, &provider, &display).await;
+    display.finish();
+    let stopped = deployment.stop().await;
+    // Nothing changes the records any more.
+    let records = provider.records().await;
+    provider.stop().await?;
+    stopped?;
+    Ok((held?, records?))
 }

@@ -11,7 +11,7 @@ pub(crate) mod disk;
 mod doors;
 pub(crate) mod folder;
 mod gateway;
-mod part;
+pub(crate) mod part;
 pub(crate) mod stores;
 mod surroundings;
 mod topics;

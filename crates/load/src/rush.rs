@@ -46,7 +46,8 @@ pub struct Rush {
     pub rate: f64,
     /// Connections of the crowd, all opened at the start.
     pub connections: NonZeroUsize,
-    /// Determines the names of buyers and the double clicks.
+    /// Determines the names of buyers and the double clicks. A rush of fewer people with the same seed is the beginning
+    /// of the same crowd, with the same keys.
     pub seed: u64,
 }
 
@@ -128,17 +129,31 @@ pub async fn run(rush: Rush, mut show: impl FnMut(&Figures)) -> Result<Rushed, C
     Ok(Rushed { figures, receipts, people: rush.people.get(), bots: rush.bots })
 }
 
+/// How long a rush takes if every request is sent when it is due; see [`Rush`] for the arguments.
+pub fn planned_duration(people: NonZeroU64, bots: u64, rate: f64, seed: u64) -> Duration {
+    let last = crowd(seed, bots).requests_of_people(people.get()).saturating_sub(1);
+    schedule(rate).due(last).unwrap_or_default()
+}
+
+fn crowd(seed: u64, bots: u64) -> Crowd {
+    let bots = (bots > 0).then_some(Bots { count: bots, share: BOT_SHARE });
+    Crowd::new(seed, None, DOUBLE_CLICKS, 1, 0.0).with_bots(bots)
+}
+
+const fn schedule(rate: f64) -> Schedule {
+    Schedule::new(Some(rate), RAMP, None)
+}
+
 impl Rush {
     fn plan(&self) -> Result<Plan, CliError> {
         let target = format!("http://{}", self.http);
-        let bots = (self.bots > 0).then_some(Bots { count: self.bots, share: BOT_SHARE });
-        let crowd = Crowd::new(self.seed, None, DOUBLE_CLICKS, 1, 0.0).with_bots(bots);
+        let crowd = crowd(self.seed, self.bots);
         Ok(Plan {
             protocol: Protocol::Http1,
             targets: vec![target.parse().map_err(|expected| CliError::flag("--target", expected))?],
             aim: Aim::Sales(vec![self.sale]),
             quantity: NonZeroU32::MIN,
-            pace: Pace::Open(Schedule::new(Some(self.rate), RAMP, None)),
+            pace: Pace::Open(schedule(self.rate)),
             duration: None,
             requests_max: Some(crowd.requests_of_people(self.people.get())),
             crowd,

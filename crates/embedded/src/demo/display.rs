@@ -19,6 +19,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+use super::acting::Endings;
+
 /// Interval between two lines without a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
 /// Interval at which the confirmed units are read from the order store.
@@ -76,30 +78,50 @@ impl Display {
         })
     }
 
+    /// Shows the answers to a crowd.
     pub(super) fn show(&self, figures: &Figures) {
         let confirmed = self.confirmed.load(Ordering::Relaxed);
-        let line = format!(
-            "{} of {} requests, {:.0}/s · accepted {} · repeated {} · over the limit {} · sold out {} · failed {} \
-             · confirmed {confirmed}, lag {} · p50 {} p99 {}",
-            figures.requests,
-            figures.requests_due,
-            figures.rate,
-            figures.accepted,
-            figures.replayed,
-            figures.limited,
-            figures.sold_out,
-            figures.failed,
-            figures.accepted.saturating_sub(confirmed),
-            figures.p50,
-            figures.p99,
-        );
+        self.progress(|| {
+            format!(
+                "{} of {} requests, {:.0}/s · accepted {} · repeated {} · over the limit {} · sold out {} · failed {} \
+                 · confirmed {confirmed}, lag {} · p50 {} p99 {}",
+                figures.requests,
+                figures.requests_due,
+                figures.rate,
+                figures.accepted,
+                figures.replayed,
+                figures.limited,
+                figures.sold_out,
+                figures.failed,
+                figures.accepted.saturating_sub(confirmed),
+                figures.p50,
+                figures.p99,
+            )
+        });
+    }
+
+    /// Shows what became of orders so far.
+    pub(super) fn show_endings(&self, endings: &Endings) {
+        self.progress(|| endings.to_string());
+    }
+
+    /// Prints what became of orders.
+    pub(super) fn say_endings(&self, endings: &Endings) {
+        self.say(&endings.to_string());
+        if let Some(error) = &endings.first_error {
+            self.say(&format!("{} buyers failed; the first: {error}", endings.failed));
+        }
+    }
+
+    /// Updates the progress line.
+    pub(super) fn progress(&self, line: impl FnOnce() -> String) {
         if !self.bar.is_hidden() {
-            return self.bar.set_message(line);
+            return self.bar.set_message(line());
         }
         let mut written = self.written.lock();
         if written.is_none_or(|at| at.elapsed() >= LINE_INTERVAL) {
             *written = Some(Instant::now());
-            let _ = writeln!(io::stderr(), "{line}");
+            let _ = writeln!(io::stderr(), "{}", line());
         }
     }
 

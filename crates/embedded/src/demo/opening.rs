@@ -6,34 +6,31 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use flashgate_domain::{Clock, SaleFields, SaleId, SystemClock, causes};
 use flashgate_output::exit::CliError;
 use flashgate_proto::{
     sale::create_request,
     v1::{self, sale_service_client::SaleServiceClient},
 };
-use http::{Request, header};
-use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http1::handshake;
-use hyper_util::rt::TokioIo;
-use serde_json::Value;
-use tokio::{
-    net::TcpStream,
-    time::{sleep, timeout},
-};
+use http::Method;
+use tokio::time::{sleep, timeout};
 
+use super::client::Client;
 use crate::serve::welcome::Addresses;
 
+/// The currency of the price. Its minor unit is a hundredth.
+pub(super) const CURRENCY: &str = "EUR";
+const PRICE_MINOR: u64 = 2_999;
 const OPEN_FOR: Duration = Duration::from_secs(3_600);
 const PREHEAT_MAX: Duration = Duration::from_secs(10);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Creates and preheats a sale whose window is open.
+/// Creates and preheats a sale whose window is open, and whose orders must be paid within `pay_within`.
 pub(super) async fn open(
     addresses: &Addresses,
     units: NonZeroU64,
     limit_per_buyer: NonZeroU32,
+    pay_within: Duration,
 ) -> Result<SaleId, CliError> {
     let client = SaleServiceClient::connect(format!("http://{}", addresses.operator)).await;
     let mut client = client.map_err(|why| CliError::Other(causes(&why)))?;
@@ -41,12 +38,13 @@ pub(super) async fn open(
     let request = create_request(
         SaleFields {
             title: "Demo".to_owned(),
-            price_minor: 2_999,
-            currency: "EUR".to_owned(),
+            price_minor: PRICE_MINOR,
+            currency: CURRENCY.to_owned(),
             opens_at: now,
             closes_at: now.saturating_add(OPEN_FOR),
             stock: units.get(),
             limit_per_buyer: limit_per_buyer.get(),
+            pay_within,
             ..SaleFields::default()
         },
         None,
@@ -62,21 +60,12 @@ pub(super) async fn open(
 
 /// Polls the buyers' interface: the sale is preheated in the order store a moment before the gateway sells it.
 async fn on_sale(http: SocketAddr, sale: SaleId) -> Result<(), CliError> {
-    let stream = TcpStream::connect(http).await.map_err(CliError::other)?;
-    let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(CliError::other)?;
-    tokio::spawn(connection);
-    loop {
-        let request = Request::get(format!("/v1/sales/{sale}")).header(header::HOST, http.to_string());
-        let request = request.body(Empty::<Bytes>::new()).map_err(CliError::other)?;
-        sender.ready().await.map_err(CliError::other)?;
-        let answer = sender.send_request(request).await.map_err(CliError::other)?.into_body();
-        let body = answer.collect().await.map_err(CliError::other)?.to_bytes();
-        let told: Value = serde_json::from_slice(&body).map_err(CliError::other)?;
-        if told["state"] == "preheated" {
-            return Ok(());
-        }
+    let mut client = Client::connect(http).await?;
+    let path = format!("/v1/sales/{sale}");
+    while client.ask(Method::GET, &path, None, "").await?.body["state"] != "preheated" {
         sleep(LOOK_INTERVAL).await;
     }
+    Ok(())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]

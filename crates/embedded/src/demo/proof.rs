@@ -1,35 +1,44 @@
-//! The result of the sale, read from the files of both stores after everything was stopped.
+//! The result of the sale, read from the files of both stores after everything was stopped, and from the payment
+//! provider's records.
 //!
-//! The load generator contributes only the receipts: the orders that buyers were promised.
+//! The buyers contribute only the receipts: the orders that they were promised.
 
-use std::{collections::HashSet, path::Path};
+mod money;
+mod records;
+mod units;
 
-use flashgate_domain::SaleId;
-use flashgate_load::rush::Receipt;
+use std::time::Duration;
+
+use flashgate_domain::{CancelReason, OrderState};
 use flashgate_output::exit::CliError;
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::Connection;
 
+pub(super) use self::money::Sum;
+use self::{
+    money::MoneyProof,
+    records::{LedgerRecords, OrderRecords, count, lost, open, unreadable},
+    units::ReturnProof,
+};
+use super::{course::Held, payment_provider::ProviderRecords};
 use crate::serve::folder::DataFolder;
 
-const ORDERS: &str = include_str!("../../sql/demo_orders.sql");
-const STOCK: &str = include_str!("../../sql/demo_stock.sql");
 const DUPLICATES: &str = include_str!("../../sql/demo_duplicates.sql");
 const OVER_LIMIT: &str = include_str!("../../sql/demo_over_limit.sql");
-const ORDER: &str = include_str!("../../sql/demo_order.sql");
-const LEDGER: &str = include_str!("../../sql/demo_ledger.sql");
+const OVERDUE: &str = include_str!("../../sql/demo_overdue.sql");
 const OPEN_BATCHES: &str = include_str!("../../sql/demo_open_batches.sql");
 
-/// The figures in the stores.
+/// Maximum time from a payment deadline to the cancellation: twice what the broker's timers take.
+const TIMEOUT_LAG_MAX: Duration = Duration::from_secs(4);
+
+/// The figures in the stores and in the provider's records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Proof {
     /// Units on sale.
     pub(super) stock: u64,
-    /// Units of orders that are not cancelled.
+    /// Units of orders that hold them.
     pub(super) sold: u64,
-    /// Orders that are not cancelled.
-    pub(super) orders: u64,
-    /// Orders that were cancelled.
-    pub(super) cancelled: u64,
+    /// The orders by what became of them.
+    pub(super) orders: Orders,
     /// Units left in the order store.
     pub(super) saleable: u64,
     /// Units left in the ledger.
@@ -40,10 +49,53 @@ pub(super) struct Proof {
     pub(super) over_limit: u64,
     /// Orders that buyers were promised.
     pub(super) promised: u64,
-    /// Promised orders that are cancelled, missing, or another buyer's.
+    /// Promised orders that are missing, another buyer's, or were refused when they were placed.
     pub(super) lost: u64,
+    /// Orders that were not paid in time, and not cancelled.
+    pub(super) overdue: u64,
     /// Batches that the ledger has deducted and not settled.
     pub(super) open_batches: u64,
+    /// The units that were given up.
+    pub(super) returns: ReturnProof,
+    /// The money.
+    pub(super) money: MoneyProof,
+}
+
+/// Numbers of orders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Orders {
+    pub(super) paid: u64,
+    /// Confirmed, and not paid yet.
+    pub(super) unpaid: u64,
+    pub(super) timed_out: u64,
+    pub(super) by_buyer: u64,
+    /// Paid, then cancelled and refunded.
+    pub(super) refunded: u64,
+    /// In any other state.
+    pub(super) others: u64,
+}
+
+impl Orders {
+    const fn count(&mut self, state: OrderState) {
+        *match state {
+            OrderState::Paid | OrderState::Shipped | OrderState::Finished => &mut self.paid,
+            OrderState::Confirmed => &mut self.unpaid,
+            OrderState::Cancelled(CancelReason::Timeout) => &mut self.timed_out,
+            OrderState::Cancelled(CancelReason::ByBuyer) => &mut self.by_buyer,
+            OrderState::Refunded(_) => &mut self.refunded,
+            OrderState::Pending | OrderState::Cancelled(_) | OrderState::Refunding(_) => &mut self.others,
+        } += 1;
+    }
+
+    /// Orders that hold units.
+    pub(super) const fn standing(&self) -> u64 {
+        self.paid + self.unpaid
+    }
+
+    /// Orders that are cancelled.
+    pub(super) const fn given_up(&self) -> u64 {
+        self.timed_out + self.by_buyer + self.refunded + self.others
+    }
 }
 
 impl Proof {
@@ -51,47 +103,44 @@ impl Proof {
     ///
     /// # Errors
     /// [`CliError::Other`] if a file cannot be read.
-    pub(super) fn read(folder: &DataFolder, sale: SaleId, receipts: &[Receipt]) -> Result<Self, CliError> {
+    pub(super) fn read(
+        folder: &DataFolder,
+        held: &Held,
+        provider: &ProviderRecords,
+    ) -> Result<Self, CliError> {
         let mut proof = Self::default();
-        let orders = open(&folder.orders())?;
-        proof.read_orders(&orders, sale, receipts).map_err(|why| unreadable(&folder.orders(), &why))?;
-        let ledger = open(&folder.ledger())?;
-        proof.read_ledger(&ledger, sale).map_err(|why| unreadable(&folder.ledger(), &why))?;
+        let file = open(&folder.orders())?;
+        let store = proof.read_orders(&file, held);
+        let store = store.map_err(|why| unreadable(&folder.orders(), &why))?;
+        let file = open(&folder.ledger())?;
+        let ledger = proof.read_ledger(&file, held);
+        let ledger = ledger.map_err(|why| unreadable(&folder.ledger(), &why))?;
+        proof.returns = ReturnProof::of(&store, &ledger);
+        proof.money = MoneyProof::of(&store, provider);
         Ok(proof)
     }
 
-    fn read_orders(&mut self, file: &Connection, sale: SaleId, receipts: &[Receipt]) -> rusqlite::Result<()> {
-        let sale = sale.get();
-        (self.stock, self.saleable) = file.query_row(STOCK, [sale], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let mut by_state = file.prepare(ORDERS)?;
-        let mut rows = by_state.query([sale])?;
-        while let Some(row) = rows.next()? {
-            let (state, orders, units): (String, u64, u64) = (row.get(0)?, row.get(2)?, row.get(3)?);
-            if state == "cancelled" {
-                self.cancelled += orders;
-            } else {
-                self.orders += orders;
-                self.sold += units;
-            }
+    fn read_orders(&mut self, file: &Connection, held: &Held) -> rusqlite::Result<OrderRecords> {
+        let (store, sale) = (OrderRecords::read(file, held.sale)?, held.sale.get());
+        (self.stock, self.saleable) = (store.stock, store.saleable);
+        for order in store.orders.values() {
+            self.orders.count(order.state);
+            self.sold += if order.state.holds_units() { order.units } else { 0 };
         }
-        self.duplicates = file.query_row(DUPLICATES, [sale], |row| row.get(0))?;
-        self.over_limit = file.query_row(OVER_LIMIT, [sale], |row| row.get(0))?;
-        let promised: HashSet<&Receipt> = receipts.iter().collect();
-        let mut order = file.prepare(ORDER)?;
-        for receipt in &promised {
-            let found = order.query_row([receipt.order, sale], |row| {
-                Ok(row.get_ref(0)?.as_str()? == receipt.buyer && row.get_ref(1)?.as_str()? == receipt.key)
-            });
-            self.promised += 1;
-            self.lost += u64::from(!found.optional()?.unwrap_or(false));
-        }
-        Ok(())
+        self.duplicates = count(file, DUPLICATES, [sale])?;
+        self.over_limit = count(file, OVER_LIMIT, [sale])?;
+        let due_by = held.ended_at.saturating_sub(TIMEOUT_LAG_MAX);
+        self.overdue = count(file, OVERDUE, [sale, due_by.as_millis()])?;
+        self.promised = u64::try_from(held.receipts.len()).unwrap_or(u64::MAX);
+        self.lost = lost(file, held.sale, &held.receipts)?;
+        Ok(store)
     }
 
-    fn read_ledger(&mut self, file: &Connection, sale: SaleId) -> rusqlite::Result<()> {
-        self.available = file.query_row(LEDGER, [sale.get()], |row| row.get(5))?;
-        self.open_batches = file.query_row(OPEN_BATCHES, (), |row| row.get(0))?;
-        Ok(())
+    fn read_ledger(&mut self, file: &Connection, held: &Held) -> rusqlite::Result<LedgerRecords> {
+        let ledger = LedgerRecords::read(file, held.sale)?;
+        self.available = ledger.available;
+        self.open_batches = count(file, OPEN_BATCHES, ())?;
+        Ok(ledger)
     }
 
     /// Units sold beyond the stock.
@@ -111,46 +160,19 @@ impl Proof {
 
     /// Whether every promise was kept.
     pub(super) fn holds(&self) -> bool {
-        let all_zero =
-            [self.oversold(), self.duplicates, self.over_limit, self.lost, self.missing(), self.open_batches];
-        all_zero.iter().all(|count| *count == 0) && self.drift() == 0 && self.promised > 0
+        let counts = [
+            self.oversold(),
+            self.duplicates,
+            self.over_limit,
+            self.lost,
+            self.missing(),
+            self.overdue,
+            self.open_batches,
+        ];
+        let all_zero = counts.into_iter().all(|count| count == 0) && self.drift() == 0;
+        all_zero && self.promised > 0 && self.returns.holds() && self.money.holds()
     }
-}
-
-fn open(path: &Path) -> Result<Connection, CliError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(path, flags).map_err(|why| unreadable(path, &why))
-}
-
-fn unreadable(path: &Path, why: &rusqlite::Error) -> CliError {
-    CliError::Other(format!("{} cannot be read: {why}", path.display()))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sold_out() -> Proof {
-        Proof { stock: 10, sold: 10, orders: 10, promised: 10, ..Proof::default() }
-    }
-
-    #[test]
-    fn each_broken_promise_alone_breaks_the_proof() {
-        assert!(sold_out().holds());
-        let broken: [fn(&mut Proof); 8] = [
-            |proof| proof.sold = 11,
-            |proof| proof.sold = 9,
-            |proof| proof.duplicates = 1,
-            |proof| proof.over_limit = 1,
-            |proof| proof.lost = 1,
-            |proof| proof.open_batches = 1,
-            |proof| proof.available = 1,
-            |proof| proof.promised = 0,
-        ];
-        for (number, break_it) in broken.into_iter().enumerate() {
-            let mut proof = sold_out();
-            break_it(&mut proof);
-            assert!(!proof.holds(), "number {number}: {proof:?}");
-        }
-    }
-}
+mod tests;
