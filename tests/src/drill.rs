@@ -3,6 +3,7 @@
 
 mod disk;
 mod failover;
+mod life;
 mod silence;
 mod strike;
 mod tally;
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 pub use self::{
     disk::DISK_STRIKES_MAX,
     failover::fail_over,
+    life::{Lives, live},
     silence::{Silence, Silences},
     strike::{GATEWAY_STEPS, Kind, Strike, WORKER_STEPS},
     tally::Tally,

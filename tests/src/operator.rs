@@ -7,6 +7,11 @@ use flashgate_operations::client::{ClientError, OrdersClient, SalesClient};
 use flashgate_proto::v1::CreateSaleRequest;
 use tonic::transport::Endpoint;
 
+/// The price of a unit of every sale, in minor units of [`CURRENCY`].
+pub const PRICE_MINOR: u64 = 1_999;
+/// The currency of every sale.
+pub const CURRENCY: &str = "EUR";
+
 /// A new sale: open now and for an hour, unless told otherwise.
 #[derive(Clone, Debug)]
 pub struct SaleForm(CreateSaleRequest);
@@ -19,8 +24,8 @@ impl SaleForm {
         let limit_per_buyer = u32::try_from(stock).unwrap_or(u32::MAX).min(1_000_000);
         Self(CreateSaleRequest {
             title: "Eine Kanne".to_owned(),
-            price_minor: 1_999,
-            currency: "EUR".to_owned(),
+            price_minor: PRICE_MINOR,
+            currency: CURRENCY.to_owned(),
             opens_at_ms: now.as_millis().saturating_sub(60_000),
             closes_at_ms: now.saturating_add(Duration::from_secs(3_600)).as_millis(),
             stock,

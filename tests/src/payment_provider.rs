@@ -1,9 +1,9 @@
 //! The payment provider as a process, and buyers who pay there.
 
-use std::{fs, net::SocketAddr, path::Path};
+use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, time::Duration};
 
 use bytes::Bytes;
-use flashgate_domain::OrderId;
+use flashgate_domain::{OrderId, SaleId};
 use http::{Request, header};
 use http_body_util::Full;
 use serde_json::{Value, json};
@@ -11,12 +11,17 @@ use serde_json::{Value, json};
 use crate::{
     deployment::Deployment,
     door::Door,
+    eventually::eventually,
+    operator::{CURRENCY, PRICE_MINOR},
     ports::free_address,
     process::{Process, program},
 };
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const TOKEN: &str = "token-of-the-merchant";
+
+/// Timeout for the last refunds.
+const AGREEMENT_TIME: Duration = Duration::from_secs(90);
 
 /// A provider that runs. Dropping it kills it.
 #[derive(Debug)]
@@ -104,6 +109,42 @@ impl PaymentProvider {
         let (status, page) = self.ask(Request::get(format!("/{kind}?limit=10000")), "").await;
         assert_eq!(status, 200, "{page}");
         page["items"].as_array().unwrap().clone()
+    }
+
+    /// Waits until the provider holds the price of each paid order of the sale, and nothing else.
+    ///
+    /// # Panics
+    /// If it does not come to that.
+    pub async fn agrees(&self, shop: &Deployment, sale: SaleId) {
+        let rows = shop.store.orders(sale).await;
+        let paid = rows.iter().filter(|row| matches!(row.state.as_str(), "paid" | "shipped" | "finished"));
+        let owed = i64::try_from(PRICE_MINOR).unwrap() * i64::try_from(paid.count()).unwrap();
+        eventually("the money agrees with the orders", AGREEMENT_TIME, async || {
+            let held = self.held().await;
+            let expected = BTreeMap::from([(CURRENCY.to_owned(), owed)]);
+            let agrees = held == expected || (owed == 0 && held.is_empty());
+            agrees.then_some(()).ok_or(format!("{held:?}, not {owed}"))
+        })
+        .await;
+    }
+
+    /// Money that the provider took and has not returned, in minor units, by currency.
+    async fn held(&self) -> BTreeMap<String, i64> {
+        let mut held = BTreeMap::<String, i64>::new();
+        let amount = |record: &Value| i64::try_from(record["amount_minor"].as_u64().unwrap()).unwrap();
+        let currency = |record: &Value| record["currency"].as_str().unwrap().to_owned();
+        for attempt in self.records("attempts").await {
+            if attempt["state"] == "paid" {
+                *held.entry(currency(&attempt)).or_default() += amount(&attempt);
+            }
+        }
+        for refund in self.records("refunds").await {
+            if refund["state"] == "succeeded" {
+                *held.entry(currency(&refund)).or_default() -= amount(&refund);
+            }
+        }
+        held.retain(|_currency, minor| *minor != 0);
+        held
     }
 
     async fn ask(&self, request: http::request::Builder, body: &str) -> (u16, Value) {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use flashgate_tests::{
     Seed,
-    drill::{Field, Kind, fail_over},
+    drill::{Field, Kind, fail_over, live},
     own_stack::OwnStack,
     stack::Stack,
 };
@@ -12,6 +12,8 @@ use flashgate_tests::{
 /// Killed and frozen: twice four servers.
 const SERVER_STRIKES: usize = 8;
 const LINE_STRIKES: usize = 6;
+/// Every fate of an order, a few times.
+const LIVES: usize = 150;
 /// One disk each.
 const DISK_STRIKES: usize = 2;
 
@@ -40,6 +42,12 @@ async fn disks_of_mysql_and_the_broker_become_full_under_load_and_nothing_is_los
     let tally = field.drill(Kind::Disks, DISK_STRIKES, &mut random, |line| println!("{line}")).await;
     assert_eq!(tally.strikes(), DISK_STRIKES);
     field.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_live_through_everything_and_units_and_money_agree() {
+    let mut random = Seed::of_this_run().generator();
+    println!("{}", live(Stack::from_env(), LIVES, None, &mut random).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,12 @@
 //! `flashgate-drill`: drills on real servers, for as long as one likes. `scripts/drill` builds and runs it.
 
-use std::{fmt::Display, future::pending, panic::AssertUnwindSafe, process::ExitCode};
+use std::{fmt::Display, future::pending, panic::AssertUnwindSafe, process::ExitCode, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use flashgate_output::{fail, note, parse, print_line};
 use flashgate_tests::{
     Seed,
-    drill::{DISK_STRIKES_MAX, Field, Kind, Silence, Tally, fail_over},
+    drill::{DISK_STRIKES_MAX, Field, Kind, Silence, Tally, fail_over, live},
     own_stack::{OwnStack, Part},
 };
 use futures::FutureExt;
@@ -15,6 +15,9 @@ use tokio::signal::{
     ctrl_c,
     unix::{SignalKind, signal},
 };
+
+/// Between two kills of `life`.
+const KILL_PAUSE: Duration = Duration::from_secs(5);
 
 /// Waits for SIGINT or SIGTERM: what was started is stopped then. The exit code is that of a shell.
 async fn told_to_leave() -> ExitCode {
@@ -38,6 +41,9 @@ struct Arguments {
     /// How often.
     #[arg(long, default_value_t = 10)]
     times: usize,
+    /// How many orders `life` lets live.
+    #[arg(long, default_value_t = 10_000)]
+    orders: usize,
     /// How many rounds of every blow `silence` makes.
     #[arg(long, default_value_t = 1)]
     rounds: usize,
@@ -76,7 +82,9 @@ enum Drill {
     Disks,
     /// Connections frozen for good between each pair of processes, and switch-overs of Redis and MySQL.
     Silence,
-    /// Anything at random but the last four.
+    /// Orders that are paid, time out, are cancelled, shipped and refunded, while gateways and workers are killed.
+    Life,
+    /// Anything at random but the last five.
     Storm,
 }
 
@@ -94,7 +102,7 @@ impl Drill {
             Self::Steps => Kind::Steps,
             Self::Lines => Kind::Lines,
             Self::BrokerAway => Kind::BrokerAway,
-            Self::Failover | Self::Disks | Self::Silence => return None,
+            Self::Failover | Self::Disks | Self::Silence | Self::Life => return None,
             Self::Storm => Kind::Storm,
         })
     }
@@ -110,6 +118,7 @@ fn tell(text: impl Display) {
 async fn drill(arguments: Arguments, mut random: StdRng) {
     let tally = match (arguments.name, arguments.name.kind()) {
         (Drill::Silence, _) => return silence(arguments.rounds, &mut random).await,
+        (Drill::Life, _) => return lives(arguments.times, arguments.orders, &mut random).await,
         (Drill::Disks, _) => disks(arguments.times, &mut random).await,
         (_, Some(kind)) => {
             let mut field = Field::new().await;
@@ -148,6 +157,15 @@ async fn failovers(times: usize, random: &mut StdRng) {
     tell(format_args!(
         "{times} failovers: 0 oversold, 0 lost, 0 doubled; every sale stopped until it is rebuilt"
     ));
+}
+
+async fn lives(times: usize, orders: usize, random: &mut StdRng) {
+    let servers = OwnStack::durable().await;
+    for number in 1..=times {
+        let lives = live(servers.stack(), orders, Some(KILL_PAUSE), random).await;
+        tell(format_args!("[{number}/{times}] {lives}"));
+    }
+    tell("each unit returned once, each payment fulfilled or refunded");
 }
 
 async fn silence(rounds: usize, random: &mut StdRng) {

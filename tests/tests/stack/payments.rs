@@ -3,13 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use flashgate_domain::{CancelReason, OrderId, OrderState, OrderStep, RefundCause, RefundState, SaleId};
 use flashgate_tests::{
     Deployment, Heard, PaymentProvider, Purchase, SaleForm, ask_all, eventually, payment_provider::Payment,
 };
-use serde_json::Value;
 
 const AT_ONCE: usize = 16;
 const ARRIVAL: Duration = Duration::from_secs(90);
@@ -70,39 +69,6 @@ async fn becomes(shop: &Deployment, order: OrderId, state: OrderState) {
     .await;
 }
 
-/// Money that the provider took and has not returned, by currency.
-async fn held_by_currency(provider: &PaymentProvider) -> BTreeMap<String, i64> {
-    let mut held = BTreeMap::<String, i64>::new();
-    let amount = |record: &Value| i64::try_from(record["amount_minor"].as_u64().unwrap()).unwrap();
-    let currency = |record: &Value| record["currency"].as_str().unwrap().to_owned();
-    for attempt in provider.records("attempts").await {
-        if attempt["state"] == "paid" {
-            *held.entry(currency(&attempt)).or_default() += amount(&attempt);
-        }
-    }
-    for refund in provider.records("refunds").await {
-        if refund["state"] == "succeeded" {
-            *held.entry(currency(&refund)).or_default() -= amount(&refund);
-        }
-    }
-    held.retain(|_currency, minor| *minor != 0);
-    held
-}
-
-/// The provider holds the price of each paid order, and nothing else.
-async fn money_agrees(shop: &Deployment, provider: &PaymentProvider, sale: SaleId) {
-    let rows = shop.store.orders(sale).await;
-    let paid = rows.iter().filter(|row| matches!(row.state.as_str(), "paid" | "shipped" | "finished"));
-    let owed = i64::try_from(PRICE).unwrap() * i64::try_from(paid.count()).unwrap();
-    eventually("the money agrees with the orders", ARRIVAL, async || {
-        let held = held_by_currency(provider).await;
-        let expected = BTreeMap::from([("EUR".to_owned(), owed)]);
-        let agrees = held == expected || (owed == 0 && held.is_empty());
-        agrees.then_some(()).ok_or(format!("{held:?}, not {owed}"))
-    })
-    .await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_the_provider_does_money_and_units_agree() {
     const ORDERS_EACH: usize = 4;
@@ -124,7 +90,7 @@ async fn whatever_the_provider_does_money_and_units_agree() {
     for (heard, (_behaviour, end)) in heard.iter().zip(CASES.iter().cycle()) {
         becomes(&shop, heard.order().unwrap(), *end).await;
     }
-    money_agrees(&shop, &provider, sale).await;
+    provider.agrees(&shop, sale).await;
     let books = shop.conserved(sale, &heard).await;
     let kept = CASES.iter().filter(|(_behaviour, end)| *end == OrderState::Paid).count() * ORDERS_EACH;
     assert_eq!(books.confirmed_units(), u64::try_from(kept).unwrap());
@@ -180,7 +146,7 @@ async fn cancelled_orders_are_refunded_and_a_refused_refund_waits_for_an_operato
         );
         becomes(&shop, order, refunded).await;
     }
-    money_agrees(&shop, &provider, sale).await;
+    provider.agrees(&shop, sale).await;
     let books = shop.conserved(sale, &heard).await;
     assert_eq!(books.confirmed_units(), 0);
     provider.process.leave().await;
@@ -221,7 +187,7 @@ async fn a_worker_that_dies_between_the_provider_and_its_record_does_it_once() {
     shop.workers[0].ready().await;
     becomes(&shop, cancelled, OrderState::Refunded(CancelReason::ByOperator)).await;
     assert_eq!(provider.records("refunds").await.len(), 1);
-    money_agrees(&shop, &provider, sale).await;
+    provider.agrees(&shop, sale).await;
     shop.conserved(sale, &heard).await;
     provider.process.leave().await;
     shop.stop().await;
