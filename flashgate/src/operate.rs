@@ -36,6 +36,17 @@ pub struct OperatorArgs {
     call: CallArgs,
 }
 
+/// Who changes something, and why, for the record.
+#[derive(Clone, Debug, Args)]
+pub struct RecordArgs {
+    /// Actor for the record
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+    actor: String,
+    /// Reason for the record
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+}
+
 /// How to ask and how to tell.
 #[derive(Clone, Debug, Args)]
 pub struct CallArgs {

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use async_trait::async_trait;
-use flashgate_domain::{OrderEvent, OrderId, OrderState, SaleId, Timestamp};
+use flashgate_domain::{Order, OrderEvent, OrderId, OrderState, SaleId, Timestamp};
 use flashgate_order_store::{
     Changed, EVENT_PAGE_MAX, LifecycleRepository, ORDER_EVENTS_MAX, OrderChange, StoreError,
     decide::returned_units,
@@ -117,8 +117,7 @@ async fn transition(
     let step = PaymentStep::of(change);
     if payments::is_held(&mut transaction, step, change.order).await? {
         transaction.rollback().await?;
-        let order = rows::order(connection, change.order).await?;
-        return Ok(Changed::Held(order.ok_or(InvalidColumn("batch of an order"))?));
+        return Ok(Changed::Held(present(connection, change.order).await?));
     }
     payments::follow(&mut transaction, step, event, now).await?;
     let events = std::slice::from_ref(event);
@@ -129,13 +128,17 @@ async fn transition(
             .await?
     {
         transaction.rollback().await?;
-        let order = rows::order(connection, change.order).await?;
-        return Ok(Changed::Short(order.ok_or(InvalidColumn("batch of an order"))?));
+        return Ok(Changed::Short(present(connection, change.order).await?));
     }
     failpoint::hit("before_change_commit");
     transaction.commit().await?;
     failpoint::hit("after_change_commit");
     Ok(changed)
+}
+
+/// An order that was there a moment ago.
+async fn present(connection: &mut MySqlConnection, order: OrderId) -> Result<Order, QueryError> {
+    Ok(rows::order(connection, order).await?.ok_or(InvalidColumn("batch of an order"))?)
 }
 
 fn from_row(row: &MySqlRow) -> Result<OrderEvent, QueryError> {

@@ -1,7 +1,7 @@
 //! Transitions of orders, and their events.
 
 use async_trait::async_trait;
-use flashgate_domain::{OrderEvent, OrderId, OrderState, SaleId, Timestamp};
+use flashgate_domain::{Order, OrderEvent, OrderId, OrderState, SaleId, Timestamp};
 use flashgate_order_store::{
     Changed, EVENT_PAGE_MAX, LifecycleRepository, ORDER_EVENTS_MAX, OrderChange, StoreError,
     decide::returned_units,
@@ -84,8 +84,7 @@ fn transition(
     let step = PaymentStep::of(change);
     if payments::is_held(&transaction, step, change.order)? {
         transaction.rollback()?;
-        let order = rows::order(connection, change.order)?;
-        return Ok(Changed::Held(order.ok_or(InvalidColumn("batch of an order"))?));
+        return Ok(Changed::Held(present(connection, change.order)?));
     }
     payments::follow(&transaction, step, event, now)?;
     let events = std::slice::from_ref(event);
@@ -95,13 +94,17 @@ fn transition(
         && !write::ship_stock(&transaction, event.intent.sale(), event.intent.quantity().get().into())?
     {
         transaction.rollback()?;
-        let order = rows::order(connection, change.order)?;
-        return Ok(Changed::Short(order.ok_or(InvalidColumn("batch of an order"))?));
+        return Ok(Changed::Short(present(connection, change.order)?));
     }
     failpoint::hit("before_change_commit");
     transaction.commit()?;
     failpoint::hit("after_change_commit");
     Ok(changed)
+}
+
+/// An order that was there a moment ago.
+fn present(connection: &Connection, order: OrderId) -> Result<Order, QueryError> {
+    Ok(rows::order(connection, order)?.ok_or(InvalidColumn("batch of an order"))?)
 }
 
 fn from_row(row: &Row<'_>) -> Result<OrderEvent, QueryError> {

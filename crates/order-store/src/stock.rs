@@ -6,9 +6,9 @@
 
 use flashgate_domain::{DeductPolicy, Sale};
 
-/// The units that no order has: those for the next ones.
+/// The units for the next orders: those that no order has.
 pub fn unreserved(sale: &Sale) -> u64 {
-    sale.saleable.saturating_sub(sale.reserved)
+    u64::try_from(sale.unreserved()).unwrap_or(0)
 }
 
 /// An order with that many units is placed.

@@ -12,7 +12,7 @@ use flashgate_output::{exit::CliError, number::whole};
 use flashgate_proto::v1::{self, purchase_service_client::PurchaseServiceClient};
 use tonic::{Request, metadata::AsciiMetadataValue};
 
-use super::{OperatorArgs, answer::failed, server::BuyersArgs, table};
+use super::{OperatorArgs, RecordArgs, answer::failed, server::BuyersArgs, table};
 
 /// Shows and changes orders.
 #[derive(Clone, Debug, Subcommand)]
@@ -78,12 +78,8 @@ pub struct StepArgs {
     /// The order
     #[arg(value_name = "ID")]
     order: OrderId,
-    /// Actor for the record
-    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
-    actor: String,
-    /// Reason for the record
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    reason: String,
+    #[command(flatten)]
+    by: RecordArgs,
     #[command(flatten)]
     at: OperatorArgs,
 }
@@ -114,12 +110,8 @@ pub struct RetryArgs {
     /// The refund, as `order payments` lists it
     #[arg(value_name = "REFUND", value_parser = refund_id)]
     refund: RefundId,
-    /// Actor for the record
-    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
-    actor: String,
-    /// Reason for the record
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    reason: String,
+    #[command(flatten)]
+    by: RecordArgs,
     #[command(flatten)]
     at: OperatorArgs,
 }
@@ -162,7 +154,7 @@ pub async fn run(command: &OrderCommand) -> Result<(), CliError> {
             let (attempts, refunds) = payments.map_err(failed)?;
             at.call.print(&PaymentsView::new(&attempts, &refunds), table::payment::payments)
         }
-        OrderCommand::RetryRefund(RetryArgs { refund, actor, reason, at }) => {
+        OrderCommand::RetryRefund(RetryArgs { refund, by: RecordArgs { actor, reason }, at }) => {
             let mut orders = OrdersClient::on(at.connect().await?);
             let refund = orders.retry_refund(refund, actor, reason).await.map_err(failed)?;
             at.call.print(&RefundView::from(&refund), table::payment::refund)
@@ -172,7 +164,7 @@ pub async fn run(command: &OrderCommand) -> Result<(), CliError> {
 
 impl StepArgs {
     async fn make(&self, step: OrderStep) -> Result<(), CliError> {
-        let Self { order, actor, reason, at } = self;
+        let Self { order, by: RecordArgs { actor, reason }, at } = self;
         let mut orders = OrdersClient::on(at.connect().await?);
         let order = orders.make(step, *order, actor, reason).await.map_err(failed)?;
         at.call.print(&StoredOrderView::from(&order), table::order::stored_order)

@@ -11,7 +11,7 @@ use flashgate_output::{exit::CliError, number::whole};
 use tonic::transport::Channel;
 
 use super::{
-    OperatorArgs,
+    OperatorArgs, RecordArgs,
     answer::failed,
     dead_letters::{self, DeadLettersCommand},
     drift::DriftArgs,
@@ -42,12 +42,8 @@ pub(super) struct ApplyArgs {
     /// Apply the changes; without it, only a dry run
     #[arg(long)]
     pub(super) apply: bool,
-    /// Actor for the record
-    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
-    actor: String,
-    /// Reason for the record
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    reason: String,
+    #[command(flatten)]
+    pub(super) by: RecordArgs,
 }
 
 /// Which repairs.
@@ -85,7 +81,7 @@ impl ListArgs {
 impl ApplyArgs {
     /// Why it is done.
     pub(super) fn reason(&self) -> &str {
-        &self.reason
+        &self.by.reason
     }
 
     /// Records that a repair begins.
@@ -96,7 +92,7 @@ impl ApplyArgs {
         sale: Option<SaleId>,
         before: &str,
     ) -> Result<Record, CliError> {
-        let draft = Draft { sale, kind, actor: &self.actor, reason: &self.reason };
+        let draft = Draft { sale, kind, actor: &self.by.actor, reason: &self.by.reason };
         Record::begin(worker.clone(), draft, before).await.map_err(failed)
     }
 }

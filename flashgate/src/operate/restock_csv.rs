@@ -15,11 +15,13 @@ use csv::{ReaderBuilder, StringRecord, Trim};
 use flashgate_domain::{IdempotencyKey, Sale, SaleId, SaleState, lifecycle::Cause, sale::STOCK_MAX};
 use flashgate_operations::client::{ClientError, SalesClient};
 use flashgate_output::{exit::CliError, note};
-use flashgate_proto::v1;
 use serde::Serialize;
 use tonic::{Code, transport::Channel};
 
-use super::{OperatorArgs, answer::failed, sale_create::until_answered, table};
+use super::{
+    OperatorArgs, RecordArgs, answer::failed, repair::ApplyArgs, sale_create::until_answered,
+    sale_restock::request, table,
+};
 
 /// Maximum rows of a file.
 const ROWS_MAX: usize = 10_000;
@@ -31,18 +33,12 @@ const CAUSE_COLUMN: &str = "reason";
 /// The file, and whether its units are added.
 #[derive(Clone, Debug, Args)]
 pub struct RestockCsvArgs {
-    /// CSV file with the columns sale_id, units, idempotency_key and, optionally, reason; `-` reads the standard input
+    /// CSV file with the columns sale_id, units, idempotency_key and, optionally, reason (that of `--reason` for rows
+    /// without one); `-` reads the standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Add the units; without it, only a dry run
-    #[arg(long)]
-    apply: bool,
-    /// Actor for the record
-    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
-    actor: String,
-    /// Reason for the record of rows without one
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    reason: String,
+    #[command(flatten)]
+    apply: ApplyArgs,
     #[command(flatten)]
     at: OperatorArgs,
 }
@@ -118,7 +114,6 @@ pub(super) struct RowsView {
 /// A sale as it would be after the rows so far.
 struct Plan {
     sale: Sale,
-    restocked: u64,
     /// The units of each key that has added some.
     keys: HashMap<IdempotencyKey, NonZeroU64>,
 }
@@ -130,7 +125,7 @@ impl RestockCsvArgs {
         let mut sales = self.at.sales().await?;
         let planned = plan(&mut sales, &rows).await?;
         let is_refused = planned.iter().any(|row| row.effect.is_refused());
-        if !self.apply || is_refused {
+        if !self.apply.apply || is_refused {
             self.at.call.print(&RowsView { applied: false, rows: planned }, table::sale::rows)?;
             return if is_refused {
                 Err(CliError::Refused("nothing was added: some rows are refused".to_owned()))
@@ -153,13 +148,9 @@ impl RestockCsvArgs {
     }
 
     async fn add(&self, sales: &SalesClient<Channel>, row: &Row) -> Result<Sale, CliError> {
-        let request = v1::RestockSaleRequest {
-            sale_id: row.sale.get(),
-            units: row.units.get(),
-            idempotency_key: row.key.as_str().to_owned(),
-            operator: self.actor.clone(),
-            cause: row.cause.as_ref().map_or(self.reason.as_str(), Cause::as_str).to_owned(),
-        };
+        let RecordArgs { actor, reason } = &self.apply.by;
+        let reason = row.cause.as_ref().map_or(reason.as_str(), Cause::as_str);
+        let request = request(row.sale, row.units.get(), &row.key, actor, reason);
         until_answered(async || sales.clone().restock(request.clone()).await).await?.map_err(failed)
     }
 }
@@ -175,7 +166,7 @@ async fn plan(sales: &mut SalesClient<Channel>, rows: &[Row]) -> Result<Vec<RowV
         };
         let (effect, restocked) = plan.as_mut().map_or((Effect::SaleNotFound, None), |plan| {
             let effect = plan.effect(row);
-            (effect, Some(plan.restocked))
+            (effect, Some(plan.sale.restocked))
         });
         views.push(RowView {
             line: row.line,
@@ -197,7 +188,7 @@ async fn look_up(sales: &mut SalesClient<Channel>, sale: SaleId) -> Result<Optio
     };
     let restocks = sales.restocks(sale).await.map_err(failed)?.into_iter();
     let keys = restocks.map(|restock| (restock.key, restock.draft.units)).collect();
-    Ok(Some(Plan { restocked: found.restocked, sale: found, keys }))
+    Ok(Some(Plan { sale: found, keys }))
 }
 
 impl Plan {
@@ -210,11 +201,11 @@ impl Plan {
         if self.sale.state == SaleState::Closed {
             return Effect::SaleClosed;
         }
-        let restocked = self.restocked.saturating_add(row.units.get());
+        let restocked = self.sale.restocked.saturating_add(row.units.get());
         if self.sale.draft.stock().saturating_add(restocked) > STOCK_MAX {
             return Effect::TooMany;
         }
-        self.restocked = restocked;
+        self.sale.restocked = restocked;
         Effect::ToAdd
     }
 }
@@ -263,11 +254,10 @@ fn rows(reader: impl Read) -> Result<Vec<Row>, String> {
             Err(fault) => faults.push(format!("line {line}: {fault}")),
         }
     }
-    match (rows.is_empty(), faults.is_empty()) {
-        (_, false) => Err(faults.join("\n")),
-        (true, true) => Err("no rows".to_owned()),
-        (false, true) => Ok(rows),
+    if !faults.is_empty() {
+        return Err(faults.join("\n"));
     }
+    if rows.is_empty() { Err("no rows".to_owned()) } else { Ok(rows) }
 }
 
 /// Where the columns are.

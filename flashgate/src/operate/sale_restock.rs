@@ -6,7 +6,7 @@ use flashgate_output::{exit::CliError, number::whole};
 use flashgate_proto::v1;
 
 use super::{
-    OperatorArgs,
+    OperatorArgs, RecordArgs,
     sale::print,
     sale_create::{idempotency_key, new_key, until_answered},
 };
@@ -24,12 +24,8 @@ pub struct RestockArgs {
     /// command]
     #[arg(long, value_name = "KEY", value_parser = idempotency_key)]
     idempotency_key: Option<IdempotencyKey>,
-    /// Actor for the record
-    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
-    actor: String,
-    /// Reason for the record
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    reason: String,
+    #[command(flatten)]
+    by: RecordArgs,
     #[command(flatten)]
     at: OperatorArgs,
 }
@@ -38,16 +34,27 @@ impl RestockArgs {
     /// Does what the command says. A call whose answer is lost is repeated with the same key.
     pub(super) async fn run(&self) -> Result<(), CliError> {
         let key = self.idempotency_key.clone().map_or_else(new_key, Ok)?;
-        let request = v1::RestockSaleRequest {
-            sale_id: self.sale.get(),
-            units: self.units,
-            idempotency_key: key.as_str().to_owned(),
-            operator: self.actor.clone(),
-            cause: self.reason.clone(),
-        };
+        let request = request(self.sale, self.units, &key, &self.by.actor, &self.by.reason);
         let sales = self.at.sales().await?;
         let answer = until_answered(async || sales.clone().restock(request.clone()).await).await;
         answer.map_or_else(|why| Err(in_doubt(&why, key.as_str())), |answer| print(&self.at, answer))
+    }
+}
+
+/// The request that adds units.
+pub(super) fn request(
+    sale: SaleId,
+    units: u64,
+    key: &IdempotencyKey,
+    actor: &str,
+    reason: &str,
+) -> v1::RestockSaleRequest {
+    v1::RestockSaleRequest {
+        sale_id: sale.get(),
+        units,
+        idempotency_key: key.as_str().to_owned(),
+        operator: actor.to_owned(),
+        cause: reason.to_owned(),
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) trait Work: Sync {
     fn throttle(&self) -> &LogThrottle;
 
     /// Does what these messages ask for, and returns whether it is done: the shutdown may come first.
-    async fn is_done(&self, deliveries: Vec<Delivery>, shutdown: &CancellationToken) -> bool;
+    async fn work(&self, deliveries: Vec<Delivery>, shutdown: &CancellationToken) -> bool;
 }
 
 /// Works in a group, which `join` joins, until `shutdown`. Offsets are committed only after the work is done.
@@ -62,7 +62,7 @@ async fn take<W: Work>(work: &W, messages: &mut dyn Subscription, shutdown: &Can
         if deliveries.is_empty() {
             continue;
         }
-        if !work.is_done(deliveries, shutdown).await {
+        if !work.work(deliveries, shutdown).await {
             return;
         }
         if let Err(fault) = messages.commit(&messages.position()).await {

@@ -105,9 +105,7 @@ impl Orders {
             actor: Actor::Deadline,
             cause: Cause::default(),
         };
-        Ok(match self.change(&found, &change).await? {
-            Moved::Now(order) | Moved::Elsewhere(order) | Moved::Held(order) | Moved::Short(order) => order,
-        })
+        Ok(self.change(&found, &change).await?.order())
     }
 
     /// The transitions of an order, by ascending version; or [`ApiError::OrderNotFound`].
@@ -165,9 +163,7 @@ impl Orders {
             actor: Actor::Stock,
             cause: Cause::default(),
         };
-        Ok(match self.change(short, &change).await? {
-            Moved::Now(order) | Moved::Elsewhere(order) | Moved::Held(order) | Moved::Short(order) => order,
-        })
+        Ok(self.change(short, &change).await?.order())
     }
 
     /// Makes one transition of `found`.
@@ -198,6 +194,15 @@ enum Moved {
     Held(Order),
     /// It was to be shipped, and its sale has too few units.
     Short(Order),
+}
+
+impl Moved {
+    /// The order as it is now.
+    fn order(self) -> Order {
+        match self {
+            Self::Now(order) | Self::Elsewhere(order) | Self::Held(order) | Self::Short(order) => order,
+        }
+    }
 }
 
 /// Counts a transition.

@@ -78,7 +78,7 @@ impl Work for Outbound {
         &self.throttle
     }
 
-    async fn is_done(&self, deliveries: Vec<Delivery>, shutdown: &CancellationToken) -> bool {
+    async fn work(&self, deliveries: Vec<Delivery>, shutdown: &CancellationToken) -> bool {
         let paid: Vec<OrderId> = deliveries.into_iter().filter_map(paid).collect();
         let shipping = stream::iter(paid).map(|order| self.ship(order, shutdown));
         shipping.buffer_unordered(SHIPPING_MAX).all(async |is_done| is_done).await

@@ -202,7 +202,7 @@ impl Work for TimerConsumer {
         &self.outlet.throttle
     }
 
-    async fn is_done(&self, deliveries: Vec<Delivery>, shutdown: &CancellationToken) -> bool {
+    async fn work(&self, deliveries: Vec<Delivery>, shutdown: &CancellationToken) -> bool {
         let due = self.due(deliveries).await;
         while let Err(fault) = self.deadlines.expire(&due, "timer").await {
             if let Some(suppressed) = self.outlet.throttle.admit() {

@@ -25,7 +25,7 @@ pub const SALES: usize = 3;
 const BUYERS: u32 = 16;
 const KEYS: u32 = 4;
 
-/// One thing that happens. To add to the life of orders (restock …), add a variant here, draw it in
+/// One thing that happens. To add another, add a variant here, draw it in
 /// `draw`, and do it in `World::perform`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Operation {

@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -97,6 +97,7 @@ impl fmt::Display for Lives {
 struct Desks {
     doors: Vec<Door>,
     workers: Vec<Operator>,
+    asked: AtomicUsize,
 }
 
 impl Desks {
@@ -104,16 +105,24 @@ impl Desks {
         Self {
             doors: shop.gateways.iter().map(|gateway| gateway.door()).collect(),
             workers: shop.workers.iter().map(|worker| worker.operator()).collect(),
+            asked: AtomicUsize::new(0),
         }
+    }
+
+    /// One gateway after the other.
+    fn door(&self) -> &Door {
+        &self.doors[self.asked.fetch_add(1, Ordering::Relaxed) % self.doors.len()]
+    }
+
+    /// One worker after the other.
+    fn worker(&self) -> Operator {
+        self.workers[self.asked.fetch_add(1, Ordering::Relaxed) % self.workers.len()].clone()
     }
 
     /// Makes a step, at one worker after the other. Returns whether the order made it: it may have been cancelled before.
     async fn make(&self, step: OrderStep, order: OrderId) -> bool {
-        let mut asked = 0;
         eventually(&format!("{step:?} of order {order}"), PATIENCE, async || {
-            asked += 1;
-            let mut worker = self.workers[asked % self.workers.len()].orders.clone();
-            match worker.make(step, order, "drill", "").await {
+            match self.worker().orders.make(step, order, "drill", "").await {
                 Ok(_order) => Ok(true),
                 Err(error) if error.to_string().contains("order_state_conflict") => Ok(false),
                 Err(error) => Err(error.to_string()),
@@ -123,12 +132,8 @@ impl Desks {
     }
 
     async fn state(&self, order: OrderId) -> Result<OrderState, String> {
-        for worker in &self.workers {
-            if let Ok(found) = worker.orders.clone().find(order).await {
-                return Ok(found.state);
-            }
-        }
-        Err("no worker answers".to_owned())
+        let found = self.worker().orders.find(order).await;
+        found.map(|order| order.state).map_err(|error| error.to_string())
     }
 
     async fn restock(&self, sale: SaleId, number: u64, units: u64) {
@@ -139,11 +144,8 @@ impl Desks {
             operator: "drill".to_owned(),
             cause: String::new(),
         };
-        let mut asked = 0;
         eventually("units are added", PATIENCE, async || {
-            asked += 1;
-            let mut worker = self.workers[asked % self.workers.len()].sales.clone();
-            worker.restock(request.clone()).await.map_err(|error| error.to_string())
+            self.worker().sales.restock(request.clone()).await.map_err(|error| error.to_string())
         })
         .await;
     }
@@ -166,7 +168,7 @@ pub async fn live(stack: Stack, orders: usize, kill_pause: Option<Duration>, ran
     let sale = shop.open_sale(form).await;
     let desks = Desks::of(&shop);
     let heard = ask_all(Purchase::of_many(sale, "buyer", orders), AT_ONCE, async |purchase: &Purchase| {
-        desks.doors[purchase.buyer.len() % desks.doors.len()].buy(purchase).await
+        desks.door().buy(purchase).await
     })
     .await;
     assert!(heard.iter().all(|heard| heard.order().is_some()), "there is enough for all");
@@ -240,12 +242,8 @@ async fn live_through(desks: &Desks, provider: &PaymentProvider, heard: &Heard, 
     match fate {
         Fate::Forgotten => {}
         Fate::Cancelled => {
-            let mut asked = 0;
-            eventually("an order is cancelled", PATIENCE, async || {
-                asked += 1;
-                desks.doors[asked % desks.doors.len()].cancel(order, buyer).await
-            })
-            .await;
+            eventually("an order is cancelled", PATIENCE, async || desks.door().cancel(order, buyer).await)
+                .await;
         }
         Fate::Shipped(behaviour) => {
             if pays(desks, provider, order, buyer, behaviour, None).await {
@@ -270,14 +268,10 @@ async fn live_through(desks: &Desks, provider: &PaymentProvider, heard: &Heard, 
 
 /// What the buyer needs to pay; `None` if it is too late.
 async fn payment(desks: &Desks, order: OrderId, buyer: &str) -> Option<crate::payment_provider::Payment> {
-    let mut asked = 0;
-    eventually("a payment is opened", PATIENCE, async || {
-        asked += 1;
-        match desks.doors[asked % desks.doors.len()].payment(order, buyer).await {
-            Ok(payment) => Ok(Some(payment)),
-            Err(code) if matches!(code.as_str(), "payment_overdue" | "order_state_conflict") => Ok(None),
-            Err(code) => Err(code),
-        }
+    eventually("a payment is opened", PATIENCE, async || match desks.door().payment(order, buyer).await {
+        Ok(payment) => Ok(Some(payment)),
+        Err(code) if matches!(code.as_str(), "payment_overdue" | "order_state_conflict") => Ok(None),
+        Err(code) => Err(code),
     })
     .await
 }
